@@ -1,0 +1,43 @@
+# Vigie: `make demo` shows a living dashboard, `make test` proves it; both set themselves up.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+export PYTHONTZPATH =
+export STREAMLIT_BROWSER_GATHER_USAGE_STATS = false
+PY := .venv/bin/python
+
+.PHONY: setup demo bank sql test lint bench clean
+.DEFAULT_GOAL := help
+
+help:  ## list the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+setup: .venv/.complete  ## create .venv from the pinned requirements
+
+.venv/.complete: requirements.txt constraints.txt
+	@echo "Setting up .venv (once, about a minute) …"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Vigie needs Python 3.11 or newer")'
+	@$(PYTHON) -m venv .venv
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-virtualenv -r requirements.txt
+	@touch $@
+
+demo: setup  ## broker, simulated floor, consumer and dashboard; Ctrl-C stops them
+	@$(PY) -m ingest demo
+
+bank: setup  ## a month of real calls through the broker, and its KPIs
+	@$(PY) -m ingest bank
+
+sql: setup  ## a SQL shell on the published file
+	@$(PY) -m metrics.shell
+
+test: setup  ## every test
+	@$(PY) -m pytest
+
+lint: setup  ## style and types
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy
+
+bench: setup  ## the ratios of the README, measured side by side
+	@$(PY) -m bench
+
+clean:  ## remove the environment and the demo's data
+	rm -rf .venv data

@@ -1,0 +1,42 @@
+"""`python -m ingest COMMAND`: each command is a module with `arguments(parser)` and `main(options)`."""
+
+import importlib
+import logging
+import sys
+
+from ingest.cli import Parser
+from ingest.errors import VigieError
+
+COMMANDS = {
+    "run": ("ingest.run", "consume call events, fold them into the store and publish"),
+    "send": ("ingest.send", "send a file of NDJSON events to Kafka"),
+    "broker": ("ingest.broker", "run the embedded broker (memory only: demo and tests)"),
+    "simulate": ("ingest.simulator", "a floor at work: today's shift so far, then live"),
+    "demo": ("ingest.demo", "broker, floor, consumer and dashboard together"),
+    "bank": ("ingest.bank", "a month of real calls through the broker, and its KPIs"),
+}
+
+
+def main(arguments: list[str]) -> int:
+    parser = Parser(prog="python -m ingest", description="Kafka → store.duckdb → published/vigie.duckdb")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    chosen = arguments[0] if arguments else ""
+    try:
+        for name, (module, summary) in COMMANDS.items():
+            command = commands.add_parser(name, help=summary, description=summary)
+            if name == chosen:  # import only what runs: `broker` needs no DuckDB
+                command.set_defaults(module=importlib.import_module(module))
+                command.get_default("module").arguments(command)
+        options = parser.parse_args(arguments)
+        return int(options.module.main(options))
+    except VigieError as error:
+        sys.stderr.write(f"vigie: {error}\n")
+        return error.exit_code
+
+
+if __name__ == "__main__":
+    logging.basicConfig(
+        level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+    )
+    logging.getLogger("kafka").setLevel(logging.ERROR)
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""What Vigie's numbers mean: the configuration they are judged by, the SQL objects, and the readers for pages."""
