@@ -1,7 +1,7 @@
 """Sending records to Kafka so that nothing is lost silently.
 
-A record counts once the broker has acknowledged it. What it does not acknowledge is sent again, for as long as
-it takes: a record may arrive twice, which the event ids make harmless, and never not at all.
+A record counts once the broker has acknowledged it. What it does not acknowledge is sent again, for as long
+as it takes: a record may arrive twice, which the event ids make harmless, and never not at all.
 """
 
 import logging
