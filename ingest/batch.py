@@ -1,0 +1,122 @@
+"""What one poll brought, sorted into lines that keep the contract and dead letters."""
+
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import msgspec
+import pyarrow as pa
+
+from ingest import contract
+
+
+@dataclass(frozen=True)
+class Log:
+    """One partition of a topic as it exists once: recreated, it has another `topic_id` or `cluster_id`."""
+
+    topic: str
+    partition: int
+    cluster_id: str
+    topic_id: str
+
+
+class Record(Protocol):
+    """What is needed of a Kafka record; `timestamp` [ms since 1970, -1 for none]."""
+
+    offset: int
+    timestamp: int
+    value: bytes | None
+
+
+#: Records in offset order by the log they came from. A batch carries the offsets that are stored with it: one
+#: past the last record of each log.
+Batch = Mapping[Log, Sequence[Record]]
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """A rejected record or line, where it came from and why; `received_ms` is the record's own timestamp."""
+
+    topic: str
+    topic_id: str
+    partition: int
+    offset: int
+    line: int
+    received_ms: int
+    reason: str
+    payload: str
+
+
+class Arrivals:
+    """The lines of a batch that keep the contract, numbered from 0 in the order they came, and the others."""
+
+    def __init__(self, batch: Batch) -> None:
+        self.records = sum(map(len, batch.values()))
+        self.dead: list[DeadLetter] = []
+        self.rejected: set[int] = set()
+        self._texts: list[str] = []
+        self._records: list[Record] = []
+        self._line_numbers: dict[int, int] = {}
+        self._starts: list[tuple[int, Log]] = []
+        for log, records in batch.items():
+            self._starts.append((len(self._texts), log))
+            self._take(log, records)
+
+    def _take(self, log: Log, records: Sequence[Record]) -> None:
+        decode, add_text, add_record = contract.decode, self._texts.append, self._records.append
+        for record in records:
+            try:
+                text = record.value.decode()  # type: ignore[union-attr]  # a tombstone is told below
+                decode(text)
+            except (ValueError, msgspec.DecodeError, RecursionError, AttributeError):
+                self._take_lines(log, record)
+            else:
+                add_text(text)
+                add_record(record)
+
+    def _take_lines(self, log: Log, record: Record) -> None:
+        for number, text, fault in contract.faulty_lines(record.value):
+            if fault is not None:
+                self._bury(log, record, number, text, fault)
+                continue
+            if number:
+                self._line_numbers[len(self._texts)] = number
+            self._texts.append(text)
+            self._records.append(record)
+
+    def _bury(self, log: Log, record: Record, number: int, text: str, fault: str) -> None:
+        payload = text.encode()[: contract.PAYLOAD_LIMIT].decode(errors="ignore")
+        received_ms = max(record.timestamp, 0)
+        self.dead.append(
+            DeadLetter(
+                log.topic, log.topic_id, log.partition, record.offset, number, received_ms, fault, payload
+            )
+        )
+
+    def table(self) -> pa.Table:
+        """The lines as (n, received_ms, raw)."""
+        return pa.table(
+            {
+                "n": pa.array(range(len(self._texts)), pa.int32()),
+                "received_ms": pa.array([record.timestamp for record in self._records], pa.int64()),
+                "raw": pa.array(self._texts, pa.string()),
+            }
+        )
+
+    def reject(self, n: int, reason: str) -> None:
+        """Make line `n` a dead letter after all."""
+        _, log = self._starts[bisect_right(self._starts, n, key=lambda start: start[0]) - 1]
+        self._bury(log, self._records[n], self._line_numbers.get(n, 0), self._texts[n], reason)
+        self.rejected.add(n)
+
+    def accepted(self) -> int:
+        """How many lines are events."""
+        return len(self._texts) - len(self.rejected)
+
+    def records_with_events(self) -> int:
+        """How many records hold at least one event."""
+        if not self.rejected and not self._line_numbers:
+            return len(self._records)
+        kept = [id(r) for n, r in enumerate(self._records) if n not in self.rejected]
+        return len(set(kept))

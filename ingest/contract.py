@@ -1,0 +1,224 @@
+"""The event contract, version 1: what a line must be to become an event.
+
+The classes below are the contract: one a type, its fields with their ranges. Everything else that needs to
+know of a field takes it from the line itself, by SQL (store.py, fold.sql).
+Source: EVENTS.md.
+"""
+
+import datetime as dt
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+EARLIEST = dt.datetime(1990, 1, 1, tzinfo=dt.UTC)
+FUTURE_ALLOWANCE = dt.timedelta(minutes=5)
+PAYLOAD_LIMIT = 64 * 1024
+
+Text = Annotated[str, Meta(min_length=1)]
+Campaign = Annotated[str, Meta(min_length=1, max_length=64)]
+Instant = Annotated[dt.datetime, Meta(tz=True)]
+Whole = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+
+
+class Event(Struct, tag_field="type", kw_only=True, gc=False):
+    """What every event has."""
+
+    event_id: Annotated[str, Meta(min_length=1, max_length=128)]
+    ts: Instant
+    campaign: Campaign | None = None
+    source: str | None = None
+    revision: Annotated[int, Meta(ge=0, le=2**63 - 1)] | None = None
+
+
+class CallEvent(Event):
+    call_id: Text
+
+
+class AgentEvent(Event):
+    agent: Text
+
+
+class CallQueued(CallEvent, tag="call.queued"):
+    campaign: Campaign
+    queue: Text
+    linked_id: str | None = None
+    direction: Literal["inbound", "outbound", "callback"] | None = None
+    channel: str | None = None
+    caller: str | None = None
+    language: str | None = None
+    priority: Whole | None = None
+    asked_for_human_at: Instant | None = None
+
+
+class CallDialed(CallEvent, tag="call.dialed"):
+    campaign: Campaign
+    queue: str | None = None
+    list: str | None = None
+    callee: str | None = None
+    agent: str | None = None
+    consent: Literal["consent", "contract", "none"] | None = None
+    linked_id: str | None = None
+
+
+class CallConnected(CallEvent, tag="call.connected"):
+    answered_by: Literal["human", "machine"] | None = None
+
+
+class CallNotConnected(CallEvent, tag="call.not_connected"):
+    reason: Literal["no_answer", "busy", "invalid", "refused"]
+
+
+class CallRang(CallEvent, tag="call.rang"):
+    agent: Text
+
+
+class CallMissed(CallEvent, tag="call.missed"):
+    agent: Text
+
+
+class CallAnswered(CallEvent, tag="call.answered"):
+    agent: str | None = None
+
+
+class CallHeld(CallEvent, tag="call.held"):
+    pass
+
+
+class CallResumed(CallEvent, tag="call.resumed"):
+    pass
+
+
+class CallAbandoned(CallEvent, tag="call.abandoned"):
+    pass
+
+
+class CallLeftQueue(CallEvent, tag="call.left_queue"):
+    reason: Literal["overflow", "callback", "voicemail", "timeout", "closed", "full", "no_agents", "system"]
+
+
+class CallTransferred(CallEvent, tag="call.transferred"):
+    to_queue: str | None = None
+    to_agent: str | None = None
+    to_number: str | None = None
+    warm: bool | None = None
+
+
+class CallEnded(CallEvent, tag="call.ended"):
+    ended_by: Literal["customer", "agent", "system"] | None = None
+
+
+class CallWrapped(CallEvent, tag="call.wrapped"):
+    disposition: str | None = None
+    sale: bool | None = None
+    amount: float | None = None
+    currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")] | None = None
+
+
+class CallRated(CallEvent, tag="call.rated"):
+    score: Annotated[float, Meta(ge=1, le=5)]
+
+
+class AgentState(AgentEvent, tag="agent.state"):
+    state: Literal["available", "busy", "wrap_up", "paused", "offline"]
+    reason: str | None = None
+    queues: list[str] | None = None
+
+
+class AgentProfile(AgentEvent, tag="agent.profile"):
+    name: str | None = None
+    team: str | None = None
+    site: str | None = None
+    languages: list[str] | None = None
+    hourly_cost: Annotated[float, Meta(ge=0)] | None = None
+    currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")] | None = None
+    hired_on: dt.date | None = None
+
+
+EVENT_CLASSES = (
+    CallQueued,
+    CallDialed,
+    CallConnected,
+    CallNotConnected,
+    CallRang,
+    CallMissed,
+    CallAnswered,
+    CallHeld,
+    CallResumed,
+    CallAbandoned,
+    CallLeftQueue,
+    CallTransferred,
+    CallEnded,
+    CallWrapped,
+    CallRated,
+    AgentState,
+    AgentProfile,
+)
+EVENT_TYPES = tuple(str(c.__struct_config__.tag) for c in EVENT_CLASSES)
+
+#: Reads one line into its event. Raises msgspec.DecodeError (ValidationError is one) or RecursionError.
+#: When it happened is judged later, in SQL (store.py).
+decode = msgspec.json.Decoder(
+    CallQueued
+    | CallDialed
+    | CallConnected
+    | CallNotConnected
+    | CallRang
+    | CallMissed
+    | CallAnswered
+    | CallHeld
+    | CallResumed
+    | CallAbandoned
+    | CallLeftQueue
+    | CallTransferred
+    | CallEnded
+    | CallWrapped
+    | CallRated
+    | AgentState
+    | AgentProfile
+).decode
+
+
+def faulty_lines(value: bytes | None) -> list[tuple[int, str, str | None]]:
+    """Split a record's value into (line number from 0, line, what is wrong with it or None).
+
+    A value that is one JSON document is one line, whatever its white space; blank lines are passed over. A
+    value with nothing in it is itself at fault, so that every record leaves a trace.
+    """
+    if not value:
+        return [(0, "", "Empty record (a tombstone)." if value is None else "Empty record.")]
+    try:
+        text = value.decode()
+    except UnicodeDecodeError as error:
+        if b"\n" not in value:
+            return [(0, value.decode(errors="replace"), f"Not UTF-8: {error.reason} at byte {error.start}.")]
+    else:
+        fault = _fault(text)
+        if fault is None or "\n" not in text or _is_one_document(text):
+            return [(0, text, fault)]
+    return [
+        (number, text, fault)
+        for number, line in enumerate(value.split(b"\n"))
+        if line.strip()
+        for _, text, fault in faulty_lines(line)
+    ] or [(0, "", "Empty record.")]
+
+
+def _fault(line: str) -> str | None:
+    try:
+        decode(line)
+    except msgspec.ValidationError as error:
+        return f"{error}."
+    except msgspec.DecodeError as error:
+        return f"Not JSON: {error}."
+    except RecursionError:
+        return "Not JSON: nested too deeply."
+    return None
+
+
+def _is_one_document(text: str) -> bool:
+    try:
+        msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return True

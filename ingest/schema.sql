@@ -1,0 +1,89 @@
+-- The store: private to the consumer, one writer. What is published is made from it (publish.sql).
+
+CREATE TABLE IF NOT EXISTS positions (
+    topic        VARCHAR NOT NULL,
+    "partition"  INTEGER NOT NULL,
+    cluster_id   VARCHAR NOT NULL,
+    topic_id     VARCHAR NOT NULL,
+    next_offset  BIGINT  NOT NULL
+);
+COMMENT ON TABLE positions IS 'Where to read on, written in the transaction that wrote what was read. Another cluster_id or topic_id is another topic of the same name.';
+
+CREATE TABLE IF NOT EXISTS totals (
+    records             BIGINT NOT NULL,
+    records_with_events BIGINT NOT NULL,
+    lines               BIGINT NOT NULL,
+    duplicates          BIGINT NOT NULL,
+    last_event_at       TIMESTAMPTZ
+);
+COMMENT ON TABLE totals IS 'One row. lines: valid events as delivered; duplicates: those of them whose event_id was known (the same again, or another revision).';
+
+CREATE TABLE IF NOT EXISTS dead_letters (
+    topic        VARCHAR     NOT NULL,
+    topic_id     VARCHAR     NOT NULL,
+    "partition"  INTEGER     NOT NULL,
+    "offset"     BIGINT      NOT NULL,
+    line         INTEGER     NOT NULL,
+    received_at  TIMESTAMPTZ NOT NULL,
+    reason       VARCHAR     NOT NULL,
+    payload      VARCHAR     NOT NULL
+);
+COMMENT ON COLUMN dead_letters.received_at IS 'The record''s Kafka timestamp.';
+
+CREATE TYPE IF NOT EXISTS event_type AS ENUM ({event_types});
+
+-- One row an event_id: of all that was delivered under it, the content that counts, as it came and with what
+-- folding looks for in every event.
+CREATE TABLE IF NOT EXISTS events (
+    event_id VARCHAR     NOT NULL,
+    revision BIGINT      NOT NULL,
+    type     event_type  NOT NULL,
+    ts       TIMESTAMPTZ NOT NULL,
+    call_id  VARCHAR,
+    agent    VARCHAR,
+    campaign VARCHAR,
+    source   VARCHAR     NOT NULL,
+    state    VARCHAR,
+    reason   VARCHAR,
+    raw      VARCHAR     NOT NULL
+);
+
+-- What the events of each call say of it, before any contract or clock judges it. A function of `events`.
+CREATE TABLE IF NOT EXISTS calls (
+    call_id            VARCHAR NOT NULL,
+    linked_id          VARCHAR,
+    campaign           VARCHAR,
+    queue              VARCHAR,
+    direction          VARCHAR,
+    channel            VARCHAR,
+    language           VARCHAR,
+    priority           BIGINT,
+    agent              VARCHAR,
+    caller             VARCHAR,
+    callee             VARCHAR,
+    consent            VARCHAR,
+    asked_for_human_at TIMESTAMPTZ,
+    queued_at          TIMESTAMPTZ,
+    dialed_at          TIMESTAMPTZ,
+    connected_at       TIMESTAMPTZ,
+    answered_by        VARCHAR,
+    not_connected_at   TIMESTAMPTZ,
+    answered_at        TIMESTAMPTZ,
+    abandoned_at       TIMESTAMPTZ,
+    left_at            TIMESTAMPTZ,
+    left_reason        VARCHAR,
+    ended_event_at     TIMESTAMPTZ,
+    talk_end_at        TIMESTAMPTZ,
+    ended_by           VARCHAR,
+    transferred        BOOLEAN,
+    wrapped_at         TIMESTAMPTZ,
+    disposition        VARCHAR,
+    sale               BOOLEAN,
+    amount             DOUBLE,
+    currency           VARCHAR,
+    score              DOUBLE,
+    missed_offers      BIGINT,
+    holds              STRUCT(ts TIMESTAMPTZ, held BOOLEAN)[]
+);
+COMMENT ON COLUMN calls.talk_end_at IS 'The earliest of call.ended and call.transferred.';
+COMMENT ON COLUMN calls.holds IS 'call.held (true) and call.resumed (false) in order.';

@@ -1,0 +1,246 @@
+"""The store: one DuckDB file, one writer; a batch and the offsets it came from are one transaction."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+from duckdb.func import FunctionNullHandling
+
+from ingest import contract
+from ingest.batch import Arrivals, Batch, DeadLetter, Log
+from ingest.errors import StoreError
+
+HERE = Path(__file__).parent
+FOLD = (HERE / "fold.sql").read_text()
+SCHEMA = (HERE / "schema.sql").read_text().replace("{event_types}", str(contract.EVENT_TYPES)[1:-1])
+
+#: `arriving` holds the lines that kept the contract as (n, received_ms, raw); what DuckDB cannot read is NULL.
+READ_LINES = """
+CREATE OR REPLACE TEMP TABLE incoming AS
+SELECT
+    n,
+    received_ms,
+    event_id,
+    coalesce(revision, 0) AS revision,
+    type::event_type AS type,
+    ts,
+    CASE WHEN type LIKE 'call.%' THEN call_id END AS call_id,
+    agent,
+    campaign,
+    coalesce(source, 'default') AS source,
+    state,
+    reason,
+    raw
+FROM (
+    SELECT n, received_ms, raw, unnest(CASE WHEN json_valid(raw) THEN from_json(raw, '{
+        "event_id": "VARCHAR", "revision": "BIGINT", "type": "VARCHAR", "ts": "TIMESTAMPTZ",
+        "call_id": "VARCHAR", "agent": "VARCHAR", "campaign": "VARCHAR", "source": "VARCHAR",
+        "state": "VARCHAR", "reason": "VARCHAR"
+    }') END)
+    FROM arriving
+)
+"""
+
+REJECT_LINES = """
+SELECT n, CASE
+    WHEN ts IS NULL OR event_id IS NULL OR type IS NULL
+        THEN 'JSON that names a field twice, or holds text that no reader takes.'
+    WHEN received_ms >= 0 AND ts > make_timestamptz(received_ms * 1000) + $1
+        THEN format('ts lies {:.0f} s after the record''s Kafka timestamp.', epoch(ts) - received_ms / 1000)
+    WHEN ts < $2
+        THEN 'ts lies before 1990.'
+    END AS reason
+FROM incoming
+WHERE reason IS NOT NULL
+"""
+
+EVENT_COLUMNS = "event_id, revision, type, ts, call_id, agent, campaign, source, state, reason, raw"
+
+
+@dataclass(frozen=True)
+class Totals:
+    """What was read so far; `lines` are events as delivered, `duplicates` those with a known event_id."""
+
+    records: int
+    records_with_events: int
+    lines: int
+    duplicates: int
+
+
+class Store:
+    """The open store. Not thread-safe: one thread applies batches and publishes.
+
+    Raises StoreError when the file cannot be opened: another consumer holds it, it is corrupt or read-only.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        try:
+            self.connection = duckdb.connect(str(path))
+            self._sql("SET TimeZone = 'UTC'")
+            self._sql(SCHEMA)
+            self._sql("INSERT INTO totals SELECT 0, 0, 0, 0, NULL WHERE NOT EXISTS (FROM totals)")
+        except duckdb.Error as error:
+            raise StoreError(_open_failure(Path(path), error)) from error
+        self.connection.create_function(
+            "canonical_json",
+            _canonical_json,
+            ["VARCHAR"],
+            "VARCHAR",
+            null_handling=FunctionNullHandling.SPECIAL,
+        )
+
+    def _sql(self, query: str, parameters: object = None) -> duckdb.DuckDBPyConnection:
+        return self.connection.execute(query, parameters)
+
+    def close(self) -> None:
+        self.connection.close()
+
+    def position(self, log: Log) -> int:
+        """The offset to read on from; 0 for a log never read."""
+        found = self._sql(
+            'SELECT next_offset FROM positions WHERE topic = ? AND "partition" = ?'
+            " AND cluster_id = ? AND topic_id = ?",
+            [log.topic, log.partition, log.cluster_id, log.topic_id],
+        ).fetchone()
+        return int(found[0]) if found else 0
+
+    def totals(self) -> Totals:
+        row = self._sql("SELECT records, records_with_events, lines, duplicates FROM totals").fetchone()
+        assert row is not None
+        return Totals(*row)
+
+    def apply(self, batch: Batch) -> None:
+        """Fold a batch into the tables and move the positions past it, all or nothing.
+
+        Raises StoreError when the disk does not take it; the batch can be applied again later.
+        """
+        try:
+            self._sql("BEGIN")
+            self._write(batch)
+            self._sql("COMMIT")
+        except duckdb.Error as error:
+            self.connection.rollback()
+            raise StoreError(f"The store could not write a batch, nothing of it was kept: {error}") from error
+
+    def _write(self, batch: Batch) -> None:
+        arrivals = Arrivals(batch)
+        self.connection.register("arriving", arrivals.table())
+        self._sql(READ_LINES)
+        self.connection.unregister("arriving")
+        for n, reason in self._sql(REJECT_LINES, [contract.FUTURE_ALLOWANCE, contract.EARLIEST]).fetchall():
+            arrivals.reject(n, reason)
+        self._sql("DELETE FROM incoming WHERE n IN (SELECT unnest(?))", [list(arrivals.rejected)])
+        duplicates = self._merge_events()
+        self._sql("DELETE FROM calls WHERE call_id IN (FROM touched)")
+        self._sql(FOLD)
+        self._bury(arrivals.dead)
+        self._sql(
+            "UPDATE totals SET records = records + ?, records_with_events = records_with_events + ?,"
+            " lines = lines + ?, duplicates = duplicates + ?,"
+            " last_event_at = greatest(last_event_at, (SELECT max(ts) FROM incoming))",
+            [arrivals.records, arrivals.records_with_events(), arrivals.accepted(), duplicates],
+        )
+        for log, records in batch.items():
+            self._move(log, records[-1].offset + 1)
+
+    def _merge_events(self) -> int:
+        """Add `incoming` to `events`, list the calls that changed in `touched`; return how many were known."""
+        self._sql(
+            "CREATE OR REPLACE TEMP TABLE contested AS"
+            " SELECT event_id FROM incoming GROUP BY event_id HAVING count(*) > 1"
+            " UNION SELECT event_id FROM events WHERE event_id IN (SELECT event_id FROM incoming)"
+        )
+        self._sql(
+            "CREATE OR REPLACE TEMP TABLE touched AS"
+            " SELECT DISTINCT call_id FROM incoming"
+            " WHERE call_id IS NOT NULL AND event_id NOT IN (FROM contested)"
+        )
+        (contested,) = self._one("SELECT count(*) FROM contested")
+        if not contested:
+            self._sql(f"INSERT INTO events SELECT {EVENT_COLUMNS} FROM incoming")
+            return 0
+        self._sql(
+            f"INSERT INTO events SELECT {EVENT_COLUMNS} FROM incoming WHERE event_id NOT IN (FROM contested)"
+        )
+        return self._settle_contested()
+
+    def _settle_contested(self) -> int:
+        """Of the contents under one event_id keep the highest revision, then the last one as sorted JSON."""
+        (known, arrived) = self._one(
+            "SELECT (SELECT count(*) FROM events WHERE event_id IN (FROM contested)),"
+            " (SELECT count(*) FROM incoming WHERE event_id IN (FROM contested))"
+        )
+        self._sql(f"""
+            CREATE OR REPLACE TEMP TABLE winners AS
+            WITH contents AS (
+                SELECT DISTINCT ON (event_id, revision, raw) {EVENT_COLUMNS}, is_kept
+                FROM (
+                    SELECT {EVENT_COLUMNS}, true AS is_kept FROM events WHERE event_id IN (FROM contested)
+                    UNION ALL
+                    SELECT {EVENT_COLUMNS}, false FROM incoming WHERE event_id IN (FROM contested)
+                )
+                ORDER BY is_kept DESC
+            ),
+            highest AS (
+                SELECT *, count(*) OVER (PARTITION BY event_id) > 1 AS is_tied
+                FROM contents
+                QUALIFY revision = max(revision) OVER (PARTITION BY event_id)
+            )
+            SELECT *
+            FROM highest
+            QUALIFY row_number() OVER (
+                PARTITION BY event_id
+                ORDER BY CASE WHEN is_tied THEN canonical_json(raw) END DESC, is_kept DESC, raw DESC
+            ) = 1
+        """)
+        self._sql("DELETE FROM winners WHERE is_kept")
+        self._sql(
+            "INSERT INTO touched SELECT call_id FROM winners WHERE call_id IS NOT NULL"
+            " UNION SELECT call_id FROM events"
+            " WHERE event_id IN (SELECT event_id FROM winners) AND call_id IS NOT NULL"
+        )
+        self._sql("DELETE FROM events WHERE event_id IN (SELECT event_id FROM winners)")
+        self._sql(f"INSERT INTO events SELECT {EVENT_COLUMNS} FROM winners")
+        (distinct,) = self._one("SELECT count(*) FROM contested")
+        return int(known + arrived - distinct)
+
+    def _bury(self, dead: list[DeadLetter]) -> None:
+        if dead:
+            self.connection.register("dead", pa.Table.from_pylist([asdict(letter) for letter in dead]))
+            self._sql(
+                'INSERT INTO dead_letters SELECT topic, topic_id, "partition", "offset", line,'
+                " make_timestamptz(received_ms * 1000), reason, payload FROM dead"
+            )
+            self.connection.unregister("dead")
+
+    def _move(self, log: Log, next_offset: int) -> None:
+        self._sql('DELETE FROM positions WHERE topic = ? AND "partition" = ?', [log.topic, log.partition])
+        self._sql(
+            "INSERT INTO positions VALUES (?, ?, ?, ?, ?)",
+            [log.topic, log.partition, log.cluster_id, log.topic_id, next_offset],
+        )
+
+    def _one(self, query: str) -> tuple[int, ...]:
+        row = self._sql(query).fetchone()
+        assert row is not None
+        return row
+
+
+def _canonical_json(raw: str | None) -> str | None:
+    return None if raw is None else json.dumps(json.loads(raw), sort_keys=True)
+
+
+def _open_failure(path: Path, error: duckdb.Error) -> str:
+    text = str(error)
+    if "Conflicting lock" in text or "Could not set lock" in text:
+        return f"{path} is in use by another consumer; stop that one, or give this one another --data-dir."
+    if "not a valid DuckDB database" in text:
+        text = "it is not a DuckDB file"
+    elif "Permission denied" in text or "read-only" in text.lower():
+        return f"{path} cannot be written; give its folder to this user, or choose another --data-dir."
+    return (
+        f"{path} cannot be opened ({text.splitlines()[0]});"
+        " restore it from a backup, or move it away and read the topic again."
+    )
