@@ -1,0 +1,53 @@
+"""Agents' time, by accrual: it belongs to the window in which it was spent, clipped at its ends and at as_of.
+
+    occupancy   = (busy_s + wrap_up_s) / (busy_s + wrap_up_s + available_s)      pauses are out
+    utilisation = (busy_s + wrap_up_s) / logged_in_s                             all states but offline
+    workload_s  = wall-clock union, per agent, of [answered_at, end of wrap-up)  from the calls themselves
+
+Edge cases: two logins of one agent are one timeline and two calls at once are one stretch of work, so that no agent
+has more than 60 minutes an hour and occupancy never passes 1. A call whose agent is unknown counts for itself. NULL
+when nobody was logged in. These ratios never use a call count: cohort and accrual do not mix.
+
+References: KPIS.md "Two bases, never mixed"; FIELD 2.3: calls 09:16–09:32 and 09:35–10:05 are 14, 27 and 5 minutes
+of the half hours from 09:00, where Amazon Connect and Genesys Cloud print 0, 16 and 30 (reproduced there).
+"""
+
+from metrics.kpi import Kpi, Measure, ratio
+
+STATES = {
+    "available": "ready for a call",
+    "busy": "ringing, talking or holding",
+    "wrap_up": "after-call work",
+    "paused": "in a pause",
+}
+
+# over pieces of agents' time: `state`, and `us`, whole microseconds
+STATE_MEASURES = (
+    *(
+        Measure(f"{state}_s", f"sum(us) FILTER (WHERE state = '{state}')", "s", f"agents' time {what}")
+        for state, what in STATES.items()
+    ),
+    Measure("logged_in_s", "sum(us) FILTER (WHERE state <> 'offline')", "s", "agents' time in all states but offline"),
+)
+WORK_MEASURES = (Measure("workload_s", "sum(us)", "s", "wall-clock union per agent of [answered_at, end of wrap-up)"),)
+
+KPIS = (
+    Kpi(
+        "occupancy",
+        ratio("busy_s + wrap_up_s", "busy_s + wrap_up_s + available_s"),
+        "ratio 0–1",
+        "(busy + wrap_up) / (busy + wrap_up + available)",
+        "no agent busy, in wrap-up or available",
+        "KPIS.md; FIELD 2.4",
+        ("busy_s", "wrap_up_s", "available_s"),
+    ),
+    Kpi(
+        "utilisation",
+        ratio("busy_s + wrap_up_s", "logged_in_s"),
+        "ratio 0–1",
+        "(busy + wrap_up) / logged in",
+        "no agent logged in",
+        "KPIS.md; FIELD 2.4",
+        ("busy_s", "wrap_up_s", "logged_in_s"),
+    ),
+)

@@ -1,0 +1,320 @@
+"""Composes the measures and KPIs of this package into the SQL of every macro and view: one definition for all.
+
+Each relation is built the same way. What happened to calls and how agents spent their time are added up apart, by the
+keys of the relation; the sums meet on those keys; ratios are taken last.
+
+    calls ── tallies ── CALL_MEASURES ─────────────┐
+    agent_states ── cut at the edges ── STATE_… ───┼── keys ── KPIS, contract, settled
+    calls ── stretches of work ── cut ── WORK_… ───┘
+
+The parts are LEFT JOINs on unique keys, so that DuckDB leaves out those of which a query selects no column. Days are
+limited by constants, so that Parquet files of other days are not opened: a call's local day is at most one day from
+the UTC date of its cohort, and a state lasts at most a day (`max_state_s`).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from string import Template
+
+from metrics import abandonment, agent_time, conversion, handling, outbound, outcomes, service_level, waiting
+from metrics.kpi import Kpi, Measure
+from metrics.tallies import BY, FACTS, TALLIES
+
+CALL_MEASURES: tuple[Measure, ...] = (
+    *outcomes.MEASURES,
+    *service_level.MEASURES,
+    *waiting.MEASURES,
+    *handling.MEASURES,
+    *conversion.MEASURES,
+    *outbound.MEASURES,
+)
+MEASURES = {m.name: m for m in (*CALL_MEASURES, *agent_time.STATE_MEASURES, *agent_time.WORK_MEASURES)}
+KPIS: dict[str, Kpi] = {
+    kpi.name: kpi
+    for module in (service_level, abandonment, waiting, handling, agent_time, conversion, outbound, outcomes)
+    for kpi in module.KPIS
+}
+
+# the columns after the keys: those of DESIGN.md in its order, then the extras
+COUNTS = (
+    *("offered", "answered", "abandoned", "short_abandoned", "overflowed", "callback", "voicemail", "refused"),
+    *("dropped", "open", "answered_in_threshold", "abandoned_in_threshold", "handled", "transferred", "sales"),
+)
+RATES = (
+    *("service_level", "service_level_worst", "service_level_best", "abandon_rate", "asa_s", "longest_wait_s"),
+    *("aht_s", "avg_talk_s", "avg_hold_s", "avg_wrap_s", "occupancy", "utilisation"),
+)
+TIME = ("available_s", "busy_s", "wrap_up_s", "paused_s")
+DIALER = ("dialed", "connected", "contacts", "drops", "contact_rate", "drop_rate")
+CONTRACT = ("target", "threshold_s", "terms_changed")
+EXTRAS = (
+    *("open_in_threshold", "callback_in_threshold", "service_level_hits", "service_level_base", "service_level_late"),
+    *("transfer_rate", "answered_wait_s", "talk_s", "hold_s", "wrap_s", "logged_in_s", "workload_s"),
+    *("outbound_answered", "conserved"),
+)
+COLUMNS = (*COUNTS, *RATES, *TIME, *DIALER, "conversion", "settled", *CONTRACT, *EXTRAS)
+# agents' states have no queue, and a dialer's attempts mostly have none
+QUEUE_COLUMNS = tuple(c for c in COLUMNS if c not in (*TIME, *DIALER, "occupancy", "utilisation", "logged_in_s"))
+# what happened before an agent answered has no agent
+AGENT_COLUMNS = (
+    *("answered", "answered_in_threshold", "handled", "transferred", "sales", "asa_s"),
+    *("aht_s", "avg_talk_s", "avg_hold_s", "avg_wrap_s", "occupancy", "utilisation", *TIME),
+    *("conversion", "transfer_rate", "talk_s", "hold_s", "wrap_s", "logged_in_s", "workload_s", "outbound_answered"),
+)
+
+T0, T1 = "t0::TIMESTAMPTZ", "t1::TIMESTAMPTZ"
+UTC0, UTC1 = f"({T0} AT TIME ZONE 'UTC')::DATE", f"({T1} AT TIME ZONE 'UTC')::DATE"
+STEP = "(minutes * 60000000)::BIGINT"  # the width of an interval, microseconds
+STARTS = f"{T0} + to_microseconds(k.step * {STEP})"
+ENDS = f"least({T1}, {T0} + to_microseconds((k.step + 1) * {STEP}))"
+DAY_US = 86_400_000_000
+
+
+@dataclass(frozen=True)
+class Grain:
+    """What one row of a relation stands for, as fragments of SQL; the defaults fit one row for the whole window."""
+
+    parameters: str
+    keys: str
+    every: str  # SELECT of all keys: each has a row, also when nothing happened
+    columns: tuple[str, ...]
+    shown: str = ""  # the first columns, when they are not the keys
+    call_keys: str = ""  # the keys of a row of calls, when they are not its columns
+    which: str = ""  # further conditions on calls and states
+    cohort: str = f"day BETWEEN {UTC0} - 1 AND {UTC1} + 1 AND cohort_at >= {T0} AND cohort_at < {T1}"
+    states: str = f"day BETWEEN {UTC0} - 1 AND {UTC1} AND started_at < {T1}"
+    worked: str = f"day BETWEEN {UTC0} - 2 AND {UTC1} + 1 AND answered_at < {T1}"
+    t0_us: str = f"epoch_us({T0})"  # the window of agents' time
+    t1_us: str = f"epoch_us({T1})"
+    cut: str = """SELECT $keys, state, least(to_us, w.until_us) - greatest(from_us, w.t0_us) AS us
+        FROM spans, clock AS w"""
+    union_by: str = ""  # calls of one agent at once count once within these, when they are not the keys
+    joins: str = ""
+    ends: str = T1  # the instant at which a row's window ends
+    # a row's window, as far as it has come, in its campaign's time
+    local_from: str = f"timezone(z.timezone, {T0})"
+    local_until: str = f"timezone(z.timezone, greatest({T0}, least({T1}, w.as_of)))"
+
+
+_CAMPAIGN = Grain("t0, t1", "campaign", "SELECT campaign FROM campaigns", COLUMNS)
+_AGENT = Grain(
+    "t0, t1",
+    "agent",
+    """SELECT DISTINCT agent FROM agent_states, clock AS w
+    WHERE $states $which AND state <> 'offline' AND coalesce(epoch_us(ended_at), w.until_us) > w.t0_us
+    UNION
+    SELECT agent FROM calls WHERE $cohort $which""",
+    AGENT_COLUMNS,
+    which="AND agent IS NOT NULL",
+    shown="k.agent, z.name, z.team, z.site",
+    joins="LEFT JOIN agents AS z USING (agent)",
+)
+_DAY = Grain(
+    "day0, day1",
+    "campaign, day",
+    """SELECT campaign, day::DATE AS day, epoch_us(timezone(timezone, day)) AS from_us,
+           epoch_us(timezone(timezone, day + INTERVAL 1 DAY)) AS until_us
+    FROM (SELECT campaign, timezone, unnest(range(day0::TIMESTAMP, day1::TIMESTAMP, INTERVAL 1 DAY)) AS day
+          FROM campaigns)""",
+    COLUMNS,
+    cohort="day >= day0::DATE AND day < day1::DATE AND cohort_at IS NOT NULL",
+    states="day BETWEEN day0::DATE - 2 AND day1::DATE",
+    worked="day BETWEEN day0::DATE - 2 AND day1::DATE AND answered_at IS NOT NULL",
+    t0_us="0",
+    t1_us="epoch_us(as_of)",
+    # a day is met by what began on the UTC date before it, on it or after it, or lasted into it
+    cut=f"""SELECT campaign, d.day, state, least(s.to_us, d.until_us, w.until_us) - greatest(s.from_us, d.from_us) AS us
+        FROM (SELECT *, from_us // {DAY_US} AS utc_day FROM spans) AS s
+        JOIN (SELECT *, unnest(range(day - DATE '1970-01-01' - 2, day - DATE '1970-01-01' + 2)) AS utc_day
+              FROM keys) AS d USING (campaign, utc_day), clock AS w""",
+    union_by="campaign",
+    ends="timezone(z.timezone, k.day + INTERVAL 1 DAY)",
+    joins="JOIN campaigns AS z USING (campaign)",
+    local_from="k.day",
+    local_until="k.day + INTERVAL 1 DAY",
+)
+GRAINS = {
+    "kpi_campaign": _CAMPAIGN,
+    "kpi_queue": replace(
+        _CAMPAIGN,
+        keys="campaign, queue",
+        every="SELECT DISTINCT campaign, queue FROM calls WHERE $cohort $which",
+        columns=QUEUE_COLUMNS,
+        which="AND queue IS NOT NULL",
+    ),
+    "kpi_agent": _AGENT,
+    "kpi_agent_campaign": replace(
+        _AGENT,
+        keys="agent, campaign",
+        every=_AGENT.every.replace("agent FROM", "agent, campaign FROM"),
+        which="AND agent IS NOT NULL AND campaign IS NOT NULL",
+        shown="k.agent, k.campaign, z.name, z.team, z.site",
+    ),
+    "kpi_interval": replace(
+        _CAMPAIGN,
+        parameters="t0, t1, minutes",
+        keys="campaign, step",
+        every=f"""SELECT campaign, unnest(range(0, (epoch_us({T1}) - epoch_us({T0}) - 1) // {STEP} + 1)) AS step
+    FROM campaigns""",
+        shown=f"k.campaign, {STARTS} AS interval_start, {ENDS} AS interval_end",
+        call_keys=f"campaign, (epoch_us(cohort_at) - epoch_us({T0})) // {STEP} AS step",
+        cut=f"""SELECT campaign, step, state,
+               least(to_us, w.until_us, w.t0_us + (step + 1) * {STEP}) - greatest(from_us, w.t0_us + step * {STEP}) AS us
+        FROM (SELECT campaign, state, from_us, to_us, unnest(range(
+                  (greatest(from_us, w.t0_us) - w.t0_us) // {STEP},
+                  (least(to_us, w.until_us) - w.t0_us - 1) // {STEP} + 1)) AS step
+              FROM spans, clock AS w), clock AS w""",
+        union_by="campaign",
+        ends=ENDS,
+        local_from=f"timezone(z.timezone, {STARTS})",
+        local_until=f"timezone(z.timezone, greatest({STARTS}, least({ENDS}, w.as_of)))",
+    ),
+    "kpi_days": _DAY,
+    "kpi_total": replace(
+        _CAMPAIGN,
+        parameters="t0, t1, among",
+        keys="whole",
+        every="SELECT true AS whole",
+        columns=tuple(c for c in COLUMNS if c not in CONTRACT),
+        which="AND (among IS NULL OR list_contains(among, campaign))",
+        shown="",
+        call_keys="true AS whole",
+        cut=_CAMPAIGN.cut.replace("$keys", "true AS whole"),
+        union_by="true",
+    ),
+}
+
+CLOCK = """\
+clock AS (
+    SELECT as_of, lateness_s, $t0_us AS t0_us, least($t1_us, epoch_us(as_of)) AS until_us
+    FROM ingest_status
+)"""
+
+CALLS = """\
+calls_of AS (
+    SELECT $keys,
+           $measures
+    FROM (SELECT *, $facts FROM (
+        SELECT $call_keys, $by,
+               $tallies
+        FROM calls
+        WHERE $cohort $which
+        GROUP BY ALL
+    ))
+    GROUP BY ALL
+)"""
+
+STATES = """\
+states_of AS (
+    WITH spans AS (
+        SELECT campaign, agent, state, epoch_us(started_at) AS from_us,
+               epoch_us(coalesce(ended_at, w.as_of)) AS to_us
+        FROM agent_states, clock AS w
+        WHERE $states $which
+    )
+    SELECT $keys,
+           $measures
+    FROM ($cut)
+    WHERE us > 0
+    GROUP BY ALL
+)"""
+
+# of two calls of one agent at once, the later adds what the earlier ones leave
+WORK = """\
+work_of AS (
+    WITH spans AS (
+        SELECT campaign, queue, agent, 'work' AS state, to_us, greatest(from_us, coalesce(max(to_us) OVER (
+                   PARTITION BY $union_by, who ORDER BY from_us
+                   ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), from_us)) AS from_us
+        FROM (SELECT campaign, queue, agent, coalesce(agent, call_id) AS who, epoch_us(answered_at) AS from_us,
+                     epoch_us(coalesce(greatest(ended_at, wrapped_at), w.as_of)) AS to_us, w.t0_us
+              FROM calls, clock AS w
+              WHERE $worked $which)
+        WHERE to_us > t0_us
+    )
+    SELECT $keys,
+           $measures
+    FROM ($cut)
+    WHERE us > 0
+    GROUP BY ALL
+)"""
+
+# the terms that touch a row's window: the last one is shown
+TERMS = """\
+terms_of AS (
+    SELECT $k_keys, count(*) > 1 AS terms_changed,
+           arg_max(s.target, coalesce(s.valid_from, TIMESTAMP '-infinity')) AS target,
+           arg_max(s.threshold_s, coalesce(s.valid_from, TIMESTAMP '-infinity')) AS threshold_s
+    FROM keys AS k JOIN sla_terms AS s USING (campaign) JOIN campaigns AS z USING (campaign), clock AS w
+    WHERE (s.valid_from IS NULL OR s.valid_from < $local_until OR s.valid_from = $local_from)
+      AND (s.valid_to IS NULL OR s.valid_to > $local_from)
+    GROUP BY ALL
+)"""
+
+
+def relation(name: str) -> str:
+    """Return the SELECT of a macro: the grain's keys, then its columns."""
+    grain = GRAINS[name]
+    parts = {
+        "calls_of": (CALLS, CALL_MEASURES),
+        "states_of": (STATES, agent_time.STATE_MEASURES),
+        "work_of": (WORK, agent_time.WORK_MEASURES),
+    }
+    measures = {m.name: m for _, own in parts.values() for m in own}
+    needed = set(grain.columns) | {i for c in grain.columns if c in KPIS for i in KPIS[c].inputs} | {"open_any"}
+    fragments = {
+        "keys": grain.keys,
+        "k_keys": ", ".join(f"k.{key}" for key in grain.keys.split(", ")),
+        "call_keys": grain.call_keys or grain.keys,
+        "union_by": grain.union_by or grain.keys,
+        "which": grain.which,
+        "cohort": grain.cohort,
+        "states": grain.states,
+        "worked": grain.worked,
+        "t0_us": grain.t0_us,
+        "t1_us": grain.t1_us,
+        "local_from": grain.local_from,
+        "local_until": grain.local_until,
+        "by": BY,
+        "tallies": _list((f"{sql} AS {alias}" for alias, sql in TALLIES.items()), 15),
+        "facts": ", ".join(f"{sql} AS {alias}" for alias, sql in (FACTS | service_level.FACTS).items()),
+    }
+    fragments["cut"] = Template(grain.cut).substitute(fragments)
+    keys = Template(grain.every).substitute(fragments)
+    tables = [Template(CLOCK).substitute(fragments), f"keys AS (\n    {keys}\n)"]
+    joins = ["FROM keys AS k"]
+    for alias, (template, own) in parts.items():
+        used = [m for m in own if m.name in needed]
+        if alias == "states_of" and grain.keys == "campaign, queue":
+            continue
+        sums = _list((f"{m.sql} AS {m.name}" for m in used), 11)
+        tables.append(Template(template).substitute(fragments, measures=sums))
+        joins.append(f"    LEFT JOIN {alias} USING ({grain.keys})")
+    if "target" in grain.columns:
+        tables.append(Template(TERMS).substitute(fragments))
+    added = _list((_added(measures[m]) for m in measures if m in needed), 11)
+    tables.append(f"added AS (\n    SELECT {fragments['k_keys']}, {added}\n    " + "\n".join(joins) + "\n)")
+    columns = _list((_column(column, grain) for column in grain.columns), 7)
+    shown = f"{grain.shown or fragments['k_keys']},\n       " if name != "kpi_total" else ""
+    terms = f"LEFT JOIN terms_of USING ({grain.keys})\n" if "target" in grain.columns else ""
+    sql = f"SELECT {shown}{columns}\nFROM added AS k\n{grain.joins}\n{terms}CROSS JOIN clock AS w"
+    return "WITH " + ", ".join(tables) + "\n" + sql
+
+
+def _column(name: str, grain: Grain) -> str:
+    if name in KPIS:
+        return f"{KPIS[name].sql} AS {name}"
+    if name == "settled":
+        return f"coalesce(open_any = 0 AND {grain.ends} + to_seconds(w.lateness_s) <= w.as_of, false) AS settled"
+    if name == "terms_changed":
+        return "coalesce(terms_changed, false) AS terms_changed"
+    return name
+
+
+def _added(measure: Measure) -> str:
+    whole = f"coalesce({measure.name}, 0)" if measure.zero else measure.name
+    return f"{whole} / 1e6 AS {measure.name}" if measure.unit == "s" else f"{whole}::BIGINT AS {measure.name}"
+
+
+def _list(items: Iterable[str], indent: int) -> str:
+    return (",\n" + " " * indent).join(items)

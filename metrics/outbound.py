@@ -1,0 +1,57 @@
+"""Outbound: what the dialer's attempts became. These calls are in no inbound column.
+
+    contact_rate = contacts / dialed                 contacts: a human picked up
+    drop_rate    = drops / (answered + drops)        answered: outbound calls that reached an agent
+
+Edge cases: a pick-up of which the source does not say who answered counts as human (a dialer without machine
+detection); a drop is such a pick-up that ended before an agent, whether the person hung up or was cut off. A contact
+that waits for an agent is neither. NULL when nothing was dialed, or nobody reached an agent or was dropped.
+
+References: KPIS.md "Formulas"; FIELD 2.4 and section 4 (Ofcom's 3 % is a contract habit, no longer a legal limit).
+"""
+
+from metrics.kpi import Kpi, Measure, ratio, tally
+
+MEASURES = (
+    Measure("dialed", tally("calls", "NOT inbound"), "calls", "outbound attempts"),
+    Measure(
+        "connected",
+        tally("picked_up", "NOT inbound"),
+        "calls",
+        "outbound attempts that somebody or something picked up",
+    ),
+    Measure("contacts", tally("people", "NOT inbound"), "calls", "outbound attempts that a human picked up"),
+    Measure(
+        "outbound_answered",
+        tally("calls", "NOT inbound AND outcome = 'answered'"),
+        "calls",
+        "outbound calls that reached an agent",
+    ),
+    Measure(
+        "drops",
+        tally("people", "NOT inbound AND outcome IN ('abandoned', 'short_abandoned', 'dropped', 'refused')"),
+        "calls",
+        "contacts that hung up, or were cut off, before an agent",
+    ),
+)
+
+KPIS = (
+    Kpi(
+        "contact_rate",
+        ratio("contacts", "dialed"),
+        "ratio 0–1",
+        "contacts / dialed",
+        "nothing dialed",
+        "KPIS.md; FIELD 2.4",
+        ("contacts", "dialed"),
+    ),
+    Kpi(
+        "drop_rate",
+        ratio("drops", "outbound_answered + drops"),
+        "ratio 0–1",
+        "drops / (outbound answered + drops)",
+        "no outbound call answered or dropped",
+        "KPIS.md; FIELD 2.4 (VICIdial)",
+        ("drops", "outbound_answered"),
+    ),
+)

@@ -1,0 +1,58 @@
+"""What became of the calls that were queued in a window: one outcome each, and nothing lost between them.
+
+    offered = answered + abandoned + short_abandoned + overflowed + callback + voicemail + dropped + open
+
+`refused` (closed, full, no agents) is counted apart; outbound calls are in none of these columns.
+
+References: KPIS.md, "The unit is the call"; the identity of FIELD 2.4, which the systems read there do not print.
+"""
+
+from metrics.kpi import Kpi, Measure, tally
+
+PARTS = {
+    "answered": "an agent and the customer were connected",
+    "abandoned": "the customer hung up while waiting",
+    "short_abandoned": "hung up after a wait below short_abandon_s",
+    "overflowed": "left for another queue",
+    "callback": "left for a promised call back",
+    "voicemail": "left a message",
+    "dropped": "cut off by system or timeout, or its source went silent",
+    "open": "still waiting at as_of",
+}
+
+MEASURES = (
+    Measure(
+        "offered",
+        tally("calls", "inbound AND outcome IS DISTINCT FROM 'refused'"),
+        "calls",
+        "inbound and call-back calls queued in the window, without the refused",
+    ),
+    *(
+        Measure(name, tally("calls", f"inbound AND outcome = '{name}'"), "calls", f"offered calls: {what}")
+        for name, what in PARTS.items()
+    ),
+    Measure(
+        "refused",
+        tally("calls", "inbound AND outcome = 'refused'"),
+        "calls",
+        "calls that the queue did not take: closed, full or no agents; not offered",
+    ),
+    Measure(
+        "open_any",
+        tally("calls", "outcome = 'open'"),
+        "calls",
+        "open calls of any direction: while there is one, the window is not settled",
+    ),
+)
+
+KPIS = (
+    Kpi(
+        "conserved",
+        f"offered = {' + '.join(PARTS)}",
+        "true or false",
+        f"offered = {' + '.join(PARTS)}",
+        "never",
+        "KPIS.md, the identity; FIELD 2.4",
+        ("offered", *PARTS),
+    ),
+)

@@ -1,0 +1,173 @@
+"""Service level: the share of calls that reached an agent within the contract's threshold T.
+
+    exclude_short                 answered<=T / (offered - short_abandoned)           the default
+    all_offered                   answered<=T / offered
+    ignore_abandons_in_threshold  answered<=T / (offered - abandoned<=T)
+    abandon_counts_as_success     (answered<=T + abandoned<=T) / offered
+    answered_only                 answered<=T / answered
+
+A call is judged by the formula, T, comparator and short limit of its own contract term; what it adds to the
+numerator and to the denominator is then summed, so that a window across two terms is still one honest ratio.
+
+Edge cases: `offered` leaves out open calls still inside T; an open call past T is a miss at once. `abandoned<=T`
+includes the short ones. NULL, never 0 or 100 %, when the denominator is 0. `answered_only` has no place for open
+calls, so they move only its worst and best: there `worst` takes every open call as answered too late.
+
+References: KPIS.md "The contract of a campaign"; Call Centre Helper's example [57b] of FIELD 2.2, which is the
+golden day of the tests (81.90, 81.13, 82.69, 83.02 and 86.00 %); Cisco ICM's service-level event for open calls.
+"""
+
+from dataclasses import dataclass
+
+from metrics.kpi import Kpi, Measure, ratio, tally
+
+ABANDONED = "outcome IN ('abandoned', 'short_abandoned')"
+HIT = "outcome = 'answered' AND in_threshold"
+COUNTED = "inbound AND NOT inside AND outcome IS DISTINCT FROM 'refused'"
+
+
+@dataclass(frozen=True)
+class Formula:
+    """How one contract formula sees a call: `hit` puts it in the numerator, `base` in the denominator."""
+
+    hit: str
+    base: str
+    text: str
+    printed_by: str
+
+
+FORMULAS = {
+    "exclude_short": Formula(
+        HIT,
+        "outcome <> 'short_abandoned'",
+        "answered<=T / (offered - short_abandoned)",
+        "Genesys (option), Talkdesk, RingCentral",
+    ),
+    "all_offered": Formula(HIT, "true", "answered<=T / offered", 'Cisco "negative"'),
+    "ignore_abandons_in_threshold": Formula(
+        HIT,
+        f"NOT ({ABANDONED} AND in_threshold)",
+        "answered<=T / (offered - abandoned<=T)",
+        'Cisco "ignore"',
+    ),
+    "abandon_counts_as_success": Formula(
+        f"({HIT} OR {ABANDONED} AND in_threshold)",
+        "true",
+        "(answered<=T + abandoned<=T) / offered",
+        "Amazon Connect",
+    ),
+    "answered_only": Formula(HIT, "outcome = 'answered'", "answered<=T / answered", "Wazo, many wallboards"),
+}
+
+
+def by_contract(side: str) -> str:
+    """Return the predicate ("hit" or "base") that each call's own formula asks of it."""
+    cases: dict[str, list[str]] = {}
+    for name, formula in FORMULAS.items():
+        cases.setdefault(getattr(formula, side), []).append(f"'{name}'")
+    when = " ".join(f"WHEN formula IN ({', '.join(names)}) THEN {sql}" for sql, names in cases.items())
+    return f"CASE {when} END"
+
+
+# facts of a row of tallies, beside those of metrics.tallies
+FACTS = {
+    "counted": COUNTED,
+    "hit": by_contract("hit"),
+    "base": by_contract("base"),
+}
+
+
+MEASURES = (
+    Measure(
+        "answered_in_threshold",
+        tally("calls", f"inbound AND {HIT}"),
+        "calls",
+        "answered with a wait inside the threshold of the call's contract",
+    ),
+    Measure(
+        "abandoned_in_threshold",
+        tally("calls", f"inbound AND {ABANDONED} AND in_threshold"),
+        "calls",
+        "abandoned, short ones too, with a wait inside the threshold",
+    ),
+    Measure(
+        "callback_in_threshold",
+        tally("calls", "inbound AND outcome = 'callback' AND in_threshold"),
+        "calls",
+        "left for a call back inside the threshold (Amazon Connect counts them as served)",
+    ),
+    Measure(
+        "open_in_threshold",
+        tally("calls", "inbound AND inside"),
+        "calls",
+        "open and still inside the threshold: not yet counted for or against",
+    ),
+    Measure(
+        "service_level_hits",
+        tally("calls", "counted AND hit"),
+        "calls",
+        "calls in the numerator of service_level, each by its own contract",
+    ),
+    Measure(
+        "service_level_base",
+        tally("calls", "counted AND base"),
+        "calls",
+        "calls in the denominator of service_level, each by its own contract",
+    ),
+    Measure(
+        "service_level_late",
+        tally("calls", "counted AND outcome = 'open' AND formula = 'answered_only'"),
+        "calls",
+        "open calls past the threshold that answered_only does not count before they are answered",
+    ),
+)
+
+_SOURCE = "KPIS.md; FIELD 2.2 [57b]; contracts differ: see kpi_formulas"
+_UNDEFINED = "no call counts in the denominator"
+KPIS = (
+    Kpi(
+        "service_level",
+        ratio("service_level_hits", "service_level_base"),
+        "ratio 0–1",
+        "answered<=T / (offered - short_abandoned - open calls still inside T), or the contract's other formula",
+        _UNDEFINED,
+        _SOURCE,
+        ("service_level_hits", "service_level_base", "open_in_threshold"),
+    ),
+    Kpi(
+        "service_level_worst",
+        ratio("service_level_hits", "service_level_base + open_in_threshold + service_level_late"),
+        "ratio 0–1",
+        "service_level if every open call inside T misses it",
+        "no call counts and none is open",
+        _SOURCE,
+        ("service_level_hits", "service_level_base", "open_in_threshold", "service_level_late"),
+    ),
+    Kpi(
+        "service_level_best",
+        ratio("service_level_hits + open_in_threshold", "service_level_base + open_in_threshold"),
+        "ratio 0–1",
+        "service_level if every open call inside T is answered in time",
+        "no call counts and none is open inside T",
+        _SOURCE,
+        ("service_level_hits", "service_level_base", "open_in_threshold"),
+    ),
+)
+
+# for kpi_formulas: the same calls, thresholds and comparators under each of the formulas
+EACH = tuple(
+    (
+        Kpi(
+            name,
+            ratio(f"{name}_hits", f"{name}_base"),
+            "ratio 0–1",
+            f"{formula.text}, as printed by {formula.printed_by}",
+            _UNDEFINED,
+            "KPIS.md; FIELD 2.2",
+            (f"{name}_hits", f"{name}_base"),
+        ),
+        Measure(f"{name}_hits", tally("calls", f"counted AND {formula.hit}"), "calls", "numerator"),
+        Measure(f"{name}_base", tally("calls", f"counted AND {formula.base}"), "calls", "denominator"),
+    )
+    for name, formula in FORMULAS.items()
+)

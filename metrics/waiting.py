@@ -1,0 +1,48 @@
+"""Waiting: the average speed of answer of those who were answered, and the longest wait of those who were not yet.
+
+    asa_s          = total wait of answered calls / answered        wait = answered_at - queued_at
+    longest_wait_s = the longest wait among open calls at as_of
+
+Edge cases: abandoned waits are in neither; NULL, not 0, when nobody was answered or nobody waits.
+
+References: KPIS.md "Formulas"; Amazon Connect's ASA also includes agent whisper (FIELD 2.1), which no event carries.
+"""
+
+from metrics.kpi import Kpi, Measure, ratio, tally
+
+MEASURES = (
+    Measure(
+        "answered_wait_s",
+        tally("waited", "inbound AND outcome = 'answered'"),
+        "s",
+        "waits of answered calls, added",
+    ),
+    Measure(
+        "open_wait_s",
+        "max(longest) FILTER (WHERE inbound AND outcome = 'open')",
+        "s",
+        "longest wait so far among open calls",
+        zero=False,
+    ),
+)
+
+KPIS = (
+    Kpi(
+        "asa_s",
+        ratio("answered_wait_s", "answered"),
+        "s",
+        "mean wait of answered calls",
+        "no call answered",
+        "KPIS.md; FIELD 2.4",
+        ("answered_wait_s", "answered"),
+    ),
+    Kpi(
+        "longest_wait_s",
+        "open_wait_s",
+        "s",
+        "longest wait among open calls at as_of",
+        "no call open",
+        "KPIS.md; FIELD 2.4",
+        ("open_wait_s",),
+    ),
+)
