@@ -1,8 +1,8 @@
 """What one poll brought, sorted into lines that keep the contract and dead letters."""
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import msgspec
@@ -29,9 +29,24 @@ class Record(Protocol):
     value: bytes | None
 
 
-#: Records in offset order by the log they came from. A batch carries the offsets that are stored with it: one
-#: past the last record of each log.
-Batch = Mapping[Log, Sequence[Record]]
+@dataclass
+class Batch:
+    """Records in offset order by the log they came from, and the offsets that are stored with them.
+
+    A log's next offset is that of the record to read after these; it may have moved without a record.
+    """
+
+    records: dict[Log, list[Record]] = field(default_factory=dict)
+    next_offsets: dict[Log, int] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return sum(map(len, self.records.values()))
+
+    def extend(self, later: "Batch") -> None:
+        """Append a batch that was read right after this one."""
+        for log, records in later.records.items():
+            self.records.setdefault(log, []).extend(records)
+        self.next_offsets.update(later.next_offsets)
 
 
 @dataclass(frozen=True)
@@ -52,14 +67,14 @@ class Arrivals:
     """The lines of a batch that keep the contract, numbered from 0 in the order they came, and the others."""
 
     def __init__(self, batch: Batch) -> None:
-        self.records = sum(map(len, batch.values()))
+        self.records = len(batch)
         self.dead: list[DeadLetter] = []
         self.rejected: set[int] = set()
         self._texts: list[str] = []
         self._records: list[Record] = []
         self._line_numbers: dict[int, int] = {}
         self._starts: list[tuple[int, Log]] = []
-        for log, records in batch.items():
+        for log, records in batch.records.items():
             self._starts.append((len(self._texts), log))
             self._take(log, records)
 
@@ -89,9 +104,7 @@ class Arrivals:
         payload = text.encode()[: contract.PAYLOAD_LIMIT].decode(errors="ignore")
         received_ms = max(record.timestamp, 0)
         self.dead.append(
-            DeadLetter(
-                log.topic, log.topic_id, log.partition, record.offset, number, received_ms, fault, payload
-            )
+            DeadLetter(log.topic, log.topic_id, log.partition, record.offset, number, received_ms, fault, payload)
         )
 
     def table(self) -> pa.Table:

@@ -5,6 +5,7 @@ as it takes: a record may arrive twice, which the event ids make harmless, and n
 """
 
 import logging
+import socket
 from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Any
@@ -13,7 +14,7 @@ from zlib import crc32
 from kafka import KafkaProducer
 from kafka.errors import KafkaError, RetriableError
 
-from ingest.errors import BrokerUnavailable, VigieError
+from ingest.errors import BrokerUnavailable, UsageError, VigieError
 
 log = logging.getLogger(__name__)
 
@@ -26,13 +27,19 @@ Record = tuple[bytes, bytes]  # key, value
 def open_producer(bootstrap_servers: str) -> Any:
     """Connect a `KafkaProducer` whose records count once every in-sync replica has them.
 
-    Raises `BrokerUnavailable` when no broker answers within five seconds.
+    Raises `BrokerUnavailable` when no broker answers within five seconds, `UsageError` for a malformed address.
     """
+    servers = [server.strip() for server in bootstrap_servers.split(",")]
+    unavailable = BrokerUnavailable(
+        f"Kafka at {bootstrap_servers} does not answer; start it, or name another with --bootstrap-servers."
+    )
+    if not any(_listens(server) for server in servers):  # at once, where kafka-python would try for long
+        raise unavailable
     # a broker that is away is one line of `deliver`, not one of kafka-python a second
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     try:
         return KafkaProducer(
-            bootstrap_servers=[server.strip() for server in bootstrap_servers.split(",")],
+            bootstrap_servers=servers,
             acks="all",
             # a memory broker that restarts forgets producer ids; the event ids do their work
             enable_idempotence=False,
@@ -45,11 +52,19 @@ def open_producer(bootstrap_servers: str) -> Any:
             bootstrap_timeout_ms=5_000,
             metrics_enabled=False,
         )
-    except (KafkaError, OSError, ValueError) as error:
-        raise BrokerUnavailable(
-            f"Kafka at {bootstrap_servers} does not answer; "
-            "start it, or name another with --bootstrap-servers."
-        ) from error
+    except (KafkaError, OSError) as error:
+        raise unavailable from error
+
+
+def _listens(server: str) -> bool:
+    host, _, port = server.rpartition(":")
+    if not host or not port.isdecimal():
+        raise UsageError(f"--bootstrap-servers: {server!r} is not HOST:PORT.")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
+    except (OSError, OverflowError):
+        return False
+    return True
 
 
 def deliver(
@@ -102,6 +117,4 @@ def _attempt(producer: Any, topic: str, records: list[Record]) -> list[Record]:
 
 
 def _refused(topic: str, error: KafkaError) -> VigieError:
-    return VigieError(
-        f"Kafka refuses records for topic {topic}: {type(error).__name__}; see the broker's log."
-    )
+    return VigieError(f"Kafka refuses records for topic {topic}: {type(error).__name__}; see the broker's log.")

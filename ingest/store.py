@@ -1,5 +1,6 @@
 """The store: one DuckDB file, one writer; a batch and the offsets it came from are one transaction."""
 
+import datetime as dt
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -97,14 +98,18 @@ class Store:
     def close(self) -> None:
         self.connection.close()
 
-    def position(self, log: Log) -> int:
-        """The offset to read on from; 0 for a log never read."""
+    def position(self, log: Log) -> int | None:
+        """The offset to read on from; None for a log never read."""
         found = self._sql(
-            'SELECT next_offset FROM positions WHERE topic = ? AND "partition" = ?'
-            " AND cluster_id = ? AND topic_id = ?",
+            'SELECT next_offset FROM positions WHERE topic = ? AND "partition" = ? AND cluster_id = ? AND topic_id = ?',
             [log.topic, log.partition, log.cluster_id, log.topic_id],
         ).fetchone()
-        return int(found[0]) if found else 0
+        return int(found[0]) if found else None
+
+    def last_event_at(self) -> dt.datetime | None:
+        """The newest event's instant; None while there is none."""
+        row = self._sql("SELECT last_event_at FROM totals").fetchone()
+        return row[0] if row else None
 
     def totals(self) -> Totals:
         row = self._sql("SELECT records, records_with_events, lines, duplicates FROM totals").fetchone()
@@ -142,8 +147,8 @@ class Store:
             " last_event_at = greatest(last_event_at, (SELECT max(ts) FROM incoming))",
             [arrivals.records, arrivals.records_with_events(), arrivals.accepted(), duplicates],
         )
-        for log, records in batch.items():
-            self._move(log, records[-1].offset + 1)
+        for log, offset in batch.next_offsets.items():
+            self._move(log, offset)
 
     def _merge_events(self) -> int:
         """Add `incoming` to `events`, list the calls that changed in `touched`; return how many were known."""
@@ -161,9 +166,7 @@ class Store:
         if not contested:
             self._sql(f"INSERT INTO events SELECT {EVENT_COLUMNS} FROM incoming")
             return 0
-        self._sql(
-            f"INSERT INTO events SELECT {EVENT_COLUMNS} FROM incoming WHERE event_id NOT IN (FROM contested)"
-        )
+        self._sql(f"INSERT INTO events SELECT {EVENT_COLUMNS} FROM incoming WHERE event_id NOT IN (FROM contested)")
         return self._settle_contested()
 
     def _settle_contested(self) -> int:

@@ -1,0 +1,178 @@
+"""The feed: one Kafka topic, read from where the store left it, never mistaken for another of the same name."""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError, OffsetOutOfRangeError
+from kafka.structs import OffsetAndMetadata
+
+from ingest.batch import Batch, Log
+from ingest.errors import BrokerUnavailable
+
+log = logging.getLogger(__name__)
+
+GROUP = "vigie"
+MAX_POLL_RECORDS = 10_000
+RETRY_S = 0.2
+LOOK_AGAIN_S = 1.0
+
+
+class TopicChanged(Exception):
+    """The topic was recreated, moved to another broker or got partitions: open the feed again."""
+
+
+class Feed:
+    """An open topic. Not thread-safe.
+
+    `position` tells, for a log, the offset to read on from, or None for a log never read. Raises
+    BrokerUnavailable when no broker answers or it has no such topic.
+    """
+
+    def __init__(self, bootstrap_servers: str, topic: str, position: Callable[[Log], int | None]) -> None:
+        self._servers = bootstrap_servers
+        self._topic = topic
+        settings: dict[str, Any] = {
+            "bootstrap_servers": [server.strip() for server in bootstrap_servers.split(",")],
+            "reconnect_backoff_max_ms": 500,
+            "metadata_max_age_ms": 10_000,
+            "bootstrap_timeout_ms": 5_000,
+        }
+        try:
+            self._admin = KafkaAdminClient(**settings, request_timeout_ms=5_000)
+            self._consumer = KafkaConsumer(
+                **settings,
+                group_id=GROUP,  # only to tell lag tools where we are: partitions are assigned
+                enable_auto_commit=False,
+                auto_offset_reset="none",
+                allow_auto_create_topics=False,
+                metrics_enabled=False,
+                isolation_level="read_committed",
+                fetch_max_wait_ms=50,
+                max_poll_records=MAX_POLL_RECORDS,
+            )
+            self._logs = self._describe()
+        except (KafkaError, OSError, ValueError) as error:
+            raise BrokerUnavailable(
+                f"Kafka at {bootstrap_servers} does not answer ({error});"
+                " start it, or name another with --bootstrap-servers."
+            ) from error
+        if not self._logs:
+            raise BrokerUnavailable(
+                f"Kafka at {bootstrap_servers} has no topic {topic}; create it, or name another with --topic."
+            )
+        self._looked_at = time.monotonic()
+        self._is_away = False
+        self._unverified: dict[TopicPartition, list[Any]] = {}
+        self._consumer.assign(list(self._logs))
+        self._seek(position)
+
+    def _describe(self) -> dict[TopicPartition, Log]:
+        cluster_id = str(self._admin.describe_cluster()["cluster_id"])
+        (answer,) = self._admin.describe_topics([self._topic])
+        if answer["error_code"]:
+            return {}
+        return {
+            TopicPartition(self._topic, p["partition_index"]): Log(
+                self._topic, p["partition_index"], cluster_id, str(answer["topic_id"])
+            )
+            for p in answer["partitions"]
+        }
+
+    def _seek(self, position: Callable[[Log], int | None]) -> None:
+        """Go to the stored positions; to the beginning where there is none or the log ends before it."""
+        beginnings = self._consumer.beginning_offsets(list(self._logs))
+        stored = {partition: position(of) for partition, of in self._logs.items()}
+        for partition, offset in stored.items():
+            if offset is not None and offset < beginnings[partition]:
+                log.warning("%s: offsets %d to %d are gone", partition, offset, beginnings[partition] - 1)
+            self._consumer.seek(partition, max(offset or 0, beginnings[partition]))
+        ends = self._ends()
+        for partition, offset in stored.items():
+            if offset is not None and ends[partition] < offset:
+                log.warning("%s ends at %d, before %d: read from its beginning", partition, ends[partition], offset)
+                self._consumer.seek(partition, beginnings[partition])
+
+    def _ends(self) -> dict[TopicPartition, int]:
+        """One past the last record of each partition, as the broker's answers to fetches tell it.
+
+        Not `end_offsets`: the embedded broker answers that with the first record of the last batch.
+        """
+        before = {partition: self._consumer.position(partition) for partition in self._logs}
+        while any(self._consumer.highwater(partition) is None for partition in self._logs):
+            try:
+                self._consumer.poll(timeout_ms=100, max_records=1, update_offsets=False)
+            except OffsetOutOfRangeError as error:
+                beyond = list(error.args[0])
+                self._consumer.seek_to_end(*beyond)
+                for partition in beyond:
+                    before[partition] = self._consumer.position(partition)
+            except KafkaError as error:
+                raise BrokerUnavailable(f"Kafka at {self._servers} cannot be read: {error}.") from error
+        for partition, offset in before.items():
+            self._consumer.seek(partition, offset)
+        return {partition: self._consumer.highwater(partition) for partition in self._logs}
+
+    def ends(self) -> dict[Log, int]:
+        """One past the last record of each log, as known from the last poll."""
+        return {of: self._consumer.highwater(partition) or 0 for partition, of in self._logs.items()}
+
+    def positions(self) -> dict[Log, int]:
+        """The offset that the next poll reads, of each log."""
+        return {of: self._consumer.position(partition) for partition, of in self._logs.items()}
+
+    def poll(self, timeout_s: float) -> Batch | None:
+        """Wait up to `timeout_s` for records; None while the broker is away.
+
+        Raises TopicChanged when what came is not of the logs this feed was opened on.
+        """
+        if not self._unverified:
+            try:
+                self._unverified = self._consumer.poll(timeout_ms=round(timeout_s * 1000))
+            except OffsetOutOfRangeError as error:
+                raise TopicChanged(str(error)) from error
+            except KafkaError as error:
+                log.warning("Kafka at %s: %s", self._servers, error)
+                time.sleep(RETRY_S)
+                return None
+        if (self._unverified or time.monotonic() - self._looked_at > LOOK_AGAIN_S) and not self._is_same():
+            time.sleep(RETRY_S)
+            return None
+        found, self._unverified = self._unverified, {}
+        return Batch({self._logs[partition]: records for partition, records in found.items()}, self.positions())
+
+    def _is_same(self) -> bool:
+        """Whether the broker says that these are still its logs; False when it is away and cannot say.
+
+        A recreated topic answers fetches like the old one, so what came is not handed on before this.
+        """
+        try:
+            logs = self._describe()
+        except KafkaError as error:
+            if not self._is_away:
+                log.warning("Kafka at %s is away (%s); trying again until it is back", self._servers, error)
+            self._is_away = True
+            return False
+        if self._is_away:
+            log.info("Kafka at %s is back", self._servers)
+        self._is_away = False
+        self._looked_at = time.monotonic()
+        if logs != self._logs:
+            raise TopicChanged(f"topic {self._topic} is another one now")
+        return True
+
+    def commit(self, positions: dict[Log, int]) -> None:
+        """Tell Kafka what is stored, for its lag tools only; nothing depends on it."""
+        if positions:
+            self._consumer.commit_async(
+                {
+                    TopicPartition(of.topic, of.partition): OffsetAndMetadata(offset, "", -1)
+                    for of, offset in positions.items()
+                }
+            )
+
+    def close(self) -> None:
+        self._consumer.close(autocommit=False, timeout_ms=1_000)
+        self._admin.close()

@@ -1,0 +1,270 @@
+"""`python -m ingest run`: read the topic, fold, publish; what is in flight carries the offsets stored with it."""
+
+import argparse
+import contextlib
+import datetime as dt
+import gc
+import logging
+import queue
+import signal
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+
+from ingest.batch import Batch, Log
+from ingest.cli import Parser
+from ingest.errors import BrokerUnavailable, StoreError, VigieError
+from ingest.feed import Feed, TopicChanged
+from ingest.publish import Moment, Publisher
+from ingest.store import Store
+from metrics.campaigns import load
+from metrics.errors import ConfigurationError
+
+log = logging.getLogger(__name__)
+
+MAX_BATCH_RECORDS = 40_000
+MAX_WAITING_BATCHES = 8
+PUBLISH_EVERY_S = 0.25  # at most, while events come
+PUBLISH_IDLE_S = 1.0  # so that as_of goes on: waiting calls wait longer
+PUBLISH_SHARE = 0.2  # of the time, at most
+BEHIND_RECORDS = 20_000
+PUBLISH_SHARE_BEHIND = 0.05
+COMMIT_EVERY_S = 5.0
+
+
+def arguments(parser: Parser) -> None:
+    parser.kafka_options()
+    parser.option("--data-dir", default=Path("data"), type=Path, help="where the store and the published file are")
+    parser.option("--campaigns", default=Path("campaigns.toml"), type=Path, help="campaigns, clients and contracts")
+    parser.add_argument("--until-caught-up", action="store_true", help="stop, published, at the ends seen at the start")
+
+
+def main(options: argparse.Namespace) -> int:
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    gc.set_threshold(100_000, 50, 100)  # records are many and short-lived: +6 % records a second
+    consume(
+        bootstrap_servers=options.bootstrap_servers,
+        topic=options.topic,
+        data_dir=options.data_dir,
+        campaigns=options.campaigns,
+        until_caught_up=options.until_caught_up,
+        stop=stop,
+        clock=lambda: dt.datetime.now(dt.UTC),
+    )
+    return 0
+
+
+def consume(
+    *,
+    bootstrap_servers: str,
+    topic: str,
+    data_dir: Path,
+    campaigns: Path,
+    until_caught_up: bool,
+    stop: threading.Event,
+    clock: Callable[[], dt.datetime],
+) -> None:
+    """Read `topic` into `data_dir` until `stop` is set or, if asked, the ends seen at the start are reached.
+
+    `clock` gives the present instant. Raises VigieError; what was committed until then stays.
+    """
+    try:
+        configuration = load(campaigns)
+    except ConfigurationError as error:
+        raise VigieError(str(error)) from error
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"{data_dir} cannot be made ({error.strerror}); choose another --data-dir.") from error
+    store = Store(data_dir / "store.duckdb")
+    try:
+        publisher = Publisher(store, data_dir / "published", configuration)
+        reader = Reader(bootstrap_servers, topic, stop)
+        reader.start()
+        try:
+            Writer(store, publisher, clock).run(reader, stop, until_caught_up)
+        finally:
+            stop.set()
+            reader.join()
+    finally:
+        store.close()
+
+
+@dataclass
+class Opened:
+    """The feed was opened: where it will read on, and where its logs ended."""
+
+    positions: dict[Log, int]
+    ends: dict[Log, int]
+
+
+@dataclass
+class Arrived:
+    """What a poll brought, and where the logs end as far as it knows."""
+
+    batch: Batch
+    ends: dict[Log, int]
+
+
+@dataclass
+class Question:
+    """The reader wants a stored position; asked in line, so that all that it read before is stored by then."""
+
+    log: Log
+    answer: "Future[int | None]"
+
+
+class Reader(threading.Thread):
+    """Polls the feed into `queue`; what it dies of is the last thing in it."""
+
+    def __init__(self, bootstrap_servers: str, topic: str, stop: threading.Event) -> None:
+        super().__init__(name="reader", daemon=True)
+        self.queue: queue.Queue[Opened | Arrived | Question | Exception] = queue.Queue(MAX_WAITING_BATCHES)
+        self.stored: dict[Log, int] = {}
+        self._servers = bootstrap_servers
+        self._topic = topic
+        self._stopping = stop
+
+    def run(self) -> None:
+        try:
+            self._read()
+        except Exception as error:
+            self._put(error)
+
+    def _read(self) -> None:
+        feed = Feed(self._servers, self._topic, self._position)
+        while not self._stopping.is_set():
+            self._put(Opened(feed.positions(), feed.ends()))
+            try:
+                self._follow(feed)
+            except TopicChanged as change:
+                log.warning("%s; going on with it from its beginning", change)
+            feed.close()
+            while not self._stopping.is_set():
+                try:
+                    feed = Feed(self._servers, self._topic, self._position)
+                    break
+                except BrokerUnavailable as error:
+                    log.warning("%s Trying again.", error)
+                    self._stopping.wait(1.0)
+
+    def _follow(self, feed: Feed) -> None:
+        committed_at = time.monotonic()
+        positions = feed.positions()
+        while not self._stopping.is_set():
+            batch = feed.poll(timeout_s=0.2)
+            if batch and (batch.records or batch.next_offsets != positions):
+                positions = batch.next_offsets
+                self._put(Arrived(batch, feed.ends()))
+            if time.monotonic() - committed_at > COMMIT_EVERY_S:
+                feed.commit(self.stored)
+                committed_at = time.monotonic()
+
+    def _position(self, of: Log) -> int | None:
+        question = Question(of, Future())
+        self._put(question)
+        while not self._stopping.is_set():
+            with contextlib.suppress(TimeoutError):
+                return question.answer.result(timeout=0.2)
+        return None
+
+    def _put(self, item: Opened | Arrived | Question | Exception) -> None:
+        while not self._stopping.is_set():
+            with contextlib.suppress(queue.Full):
+                return self.queue.put(item, timeout=0.2)
+
+
+class Writer:
+    """Applies what the reader brings, and publishes."""
+
+    def __init__(self, store: Store, publisher: Publisher, clock: Callable[[], dt.datetime]) -> None:
+        self._store = store
+        self._publisher = publisher
+        self._clock = clock
+        self._as_of: dt.datetime | None = None
+        self._positions: dict[Log, int] = {}
+        self._ends: dict[Log, int] = {}
+        self._publish_at = time.monotonic()
+        self._published_idle_at = 0.0
+        self._has_news = True
+
+    def run(self, reader: Reader, stop: threading.Event, until_caught_up: bool) -> None:
+        """Go on until `stop` is set or, if asked, what the log held when it was opened is stored; then publish."""
+        targets: dict[Log, int] | None = None
+        while not stop.is_set():
+            for item in self._take(reader):
+                if isinstance(item, Exception):
+                    raise item
+                if isinstance(item, Opened):
+                    self._positions, self._ends = dict(item.positions), item.ends
+                    targets = item.ends
+                elif isinstance(item, Question):
+                    item.answer.set_result(self._store.position(item.log))
+                else:
+                    self._apply(item)
+                    reader.stored = dict(self._positions)
+            if until_caught_up and targets is not None and self._has_reached(targets):
+                break
+            self._publish_if_due()
+        self._publish()
+
+    def _take(self, reader: Reader) -> list[Opened | Arrived | Question | Exception]:
+        """What waits in the queue, batches that follow each other joined; wait for it until a publish is due."""
+        wait_s = min(0.2, max(0.0, self._publish_at - time.monotonic())) if self._has_news else 0.2
+        items: list[Opened | Arrived | Question | Exception] = []
+        records = 0
+        try:
+            items.append(reader.queue.get(timeout=max(wait_s, 0.001)))
+            while records < MAX_BATCH_RECORDS:
+                item = reader.queue.get_nowait()
+                last = items[-1]
+                if isinstance(item, Arrived) and isinstance(last, Arrived):
+                    last.batch.extend(item.batch)
+                    last.ends = item.ends
+                else:
+                    items.append(item)
+                records += len(item.batch) if isinstance(item, Arrived) else 0
+        except queue.Empty:
+            pass
+        return items
+
+    def _apply(self, arrived: Arrived) -> None:
+        self._store.apply(arrived.batch)
+        self._positions.update(arrived.batch.next_offsets)
+        self._ends = arrived.ends
+        self._has_news = True
+
+    def _has_reached(self, targets: dict[Log, int]) -> bool:
+        return all(self._positions.get(log, 0) >= end for log, end in targets.items())
+
+    def _lag(self) -> int:
+        return sum(max(0, end - self._positions.get(log, 0)) for log, end in self._ends.items())
+
+    def _publish_if_due(self) -> None:
+        now = time.monotonic()
+        if now >= self._publish_at and (self._has_news or now >= self._published_idle_at):
+            self._publish()
+
+    def _publish(self) -> None:
+        started = time.monotonic()
+        lag = self._lag()
+        now = self._clock()
+        self._as_of = self._instant(now, lag)
+        self._publisher.publish(Moment(self._as_of, now, lag))
+        took_s = time.monotonic() - started
+        share = PUBLISH_SHARE_BEHIND if lag > BEHIND_RECORDS else PUBLISH_SHARE
+        self._publish_at = started + max(PUBLISH_EVERY_S, took_s / share)
+        self._published_idle_at = started + max(PUBLISH_IDLE_S, took_s / share)
+        self._has_news = False
+
+    def _instant(self, now: dt.datetime, lag: int) -> dt.datetime:
+        """The instant a snapshot is judged at: the present once all is read, until then that of the last event."""
+        last_event_at = self._store.last_event_at()
+        if lag == 0 or last_event_at is None:
+            return now
+        return min(now, max(last_event_at, self._as_of or last_event_at))
