@@ -1,0 +1,104 @@
+"""`python -m ingest simulate`: an outsourcer's floor at work, as events; first its day so far, then live."""
+
+import argparse
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from threading import Event as Flag
+
+import msgspec
+
+from ingest.cli import Parser
+from ingest.producing import deliver, open_producer
+from ingest.simulator import floor
+from ingest.simulator.day import Event
+from ingest.simulator.days import floor_day, floor_events
+
+__all__ = ["arguments", "floor_day", "floor_events", "main"]
+
+log = logging.getLogger(__name__)
+
+BATCH = 20_000  # events at a time while catching up
+TICK_S = 0.1  # live events are at most this late
+
+
+def arguments(parser: Parser) -> None:
+    parser.kafka_options()
+    parser.option(
+        "--agents", default=floor.DEFAULT_AGENTS, type=_between(8, 5000),
+        help="agents on the floor at its busiest hour; demand grows with them",
+    )  # fmt: skip
+    parser.option("--seed", default=1, type=_between(0, 2**31), help="another seed is another floor")
+    parser.option("--days", default=1, type=_between(0, 400), help="whole days before today to send first")
+    parser.add_argument("--print", action="store_true", help="write NDJSON to standard output, not to Kafka")
+    parser.add_argument("--until-now", action="store_true", help="stop once the present is reached")
+
+
+def main(options: argparse.Namespace) -> int:
+    producer = None if options.print else open_producer(options.bootstrap_servers)
+    stopped = Flag()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopped.set())
+    today = floor_day(_now())
+    events = floor_events(today - timedelta(days=options.days), agents=options.agents, seed=options.seed)
+    if producer is None:
+        return _print(_due(events, stopped, options.until_now))
+    encode = msgspec.json.encode
+    sent, live, told = 0, False, 0
+    try:
+        for batch in _due(events, stopped, options.until_now):
+            records = (((event.get("call_id") or event["agent"]).encode(), encode(event)) for event in batch)
+            sent += deliver(producer, options.topic, records, stopped=stopped.is_set)
+            if not live and len(batch) < BATCH:
+                live = True
+                log.info("%d events sent, up to now; going on live", sent)
+            elif not live and sent >= told + 100_000:
+                told = sent
+                log.info("%d events sent, up to %s", sent, batch[-1]["ts"])
+    finally:
+        producer.close(timeout=5)
+    log.info("stopped after %d events", sent)
+    return 0
+
+
+def _due(events: Iterator[Event], stopped: Flag, until_now: bool) -> Iterator[list[Event]]:
+    """Yield batches of events as their instants come: those of the past at once, then what each tick brings."""
+    event = next(events)
+    while not stopped.is_set():
+        now = _now().isoformat(timespec="milliseconds")
+        batch: list[Event] = []
+        while event["ts"] <= now and len(batch) < BATCH:
+            batch.append(event)
+            event = next(events)
+        if batch:
+            yield batch
+        if until_now and len(batch) < BATCH:
+            return
+        if len(batch) < BATCH:
+            stopped.wait(TICK_S)
+
+
+def _print(batches: Iterator[list[Event]]) -> int:
+    try:
+        for batch in batches:
+            sys.stdout.buffer.write(msgspec.json.Encoder().encode_lines(batch))
+            sys.stdout.buffer.flush()
+    except BrokenPipeError:  # the reader has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _between(least: int, most: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        if not text.isdecimal() or not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} to {most}")
+        return int(text)
+
+    return number

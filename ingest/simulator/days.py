@@ -1,0 +1,38 @@
+"""The floor's days one after the other, for ever."""
+
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+from heapq import merge
+from operator import itemgetter
+
+from ingest.simulator import floor, plan
+from ingest.simulator.day import Day, Event
+
+
+def floor_day(instant: datetime) -> date:
+    """Return the floor day that `instant` (aware) lies in; it began at 22:00 UTC of the date before."""
+    return (instant - timedelta(hours=floor.FLOOR_DAY_STARTS)).date()
+
+
+def floor_events(
+    start: date, *, agents: int = floor.DEFAULT_AGENTS, seed: int = 1, staffing: float = 1.0
+) -> Iterator[Event]:
+    """Yield the events (EVENTS.md) of the floor days `start`, `start` + 1 day, … in order of `ts`, without end.
+
+    `agents` is the number of agents on the floor at its busiest hour; demand grows with it. `staffing` is the
+    share of the planned seats that is manned. Each day depends on (day, agents, seed, staffing) only, event ids
+    included, so a second run, or one that starts on another day, repeats the same events. The last calls of a day
+    end in the next one: a run that starts with that one lacks those few.
+    """
+    late: list[Event] = []  # what the day before did after its end
+    day = start
+    while True:
+        end = plan.day_start(day + timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%S")
+        after: list[Event] = []
+        for event in merge(late, Day(day, agents=agents, seed=seed, staffing=staffing).run(), key=itemgetter("ts")):
+            if event["ts"] < end:
+                yield event
+            else:
+                after.append(event)
+        late = after
+        day += timedelta(days=1)

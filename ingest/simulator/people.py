@@ -1,0 +1,64 @@
+"""Who works on the floor and who calls it: invented names, and numbers that nobody has."""
+
+from datetime import date, datetime, timedelta
+from random import Random
+from typing import Any
+
+from ingest.simulator import floor
+from ingest.simulator.floor import Campaign
+
+
+def pauses(starts: float, ends: float, turn: float, rng: Random) -> list[tuple[float, str, float]]:
+    """Return a shift's pauses: two breaks, lunch in a long shift, sometimes a meeting.
+
+    The planners let a team pause in turns: `turn`, 0–1, is the agent's place in each window.
+    """
+    length = ends - starts
+    windows = [("break", floor.BREAK_WINDOWS[0], floor.BREAK_S), ("break", floor.BREAK_WINDOWS[1], floor.BREAK_S)]
+    if length >= floor.LUNCH_FROM_SHIFT_H * 3600 - 600:
+        windows.append(("lunch", floor.LUNCH_WINDOW, floor.LUNCH_S))
+    drawn = []
+    for reason, (first, last), lasts in windows:
+        share = first + (last - first) * turn + rng.uniform(-0.01, 0.01)
+        drawn.append((starts + length * share, reason, rng.uniform(*lasts)))
+    for reason, chance, seconds in floor.MEETINGS:
+        if rng.random() < chance:
+            drawn.append((starts + length * rng.uniform(0.05, 0.9), reason, seconds * rng.uniform(0.8, 1.2)))
+    return sorted(drawn)
+
+
+def profile(number: int, campaign: Campaign) -> dict[str, Any]:
+    """Return what an agent.profile event tells of agent `number`: the same on every day.
+
+    Teams are named after their shift: N(uit), M(atin), J(our), S(oir).
+    """
+    rng = Random(number)
+    languages = {"fr": ["fr", "ar"], "es": ["es", "fr"], "en": ["en", "fr"]}[campaign.language]
+    band, place = divmod(number % 10_000, 2_500)
+    index = number // 10_000 * 300 + band * 75 + place  # the lists' lengths have no common factor: pairs differ
+    first = floor.FIRST_NAMES[index % len(floor.FIRST_NAMES)]
+    last = floor.LAST_NAMES[index * 29 % len(floor.LAST_NAMES)]
+    return {
+        "name": f"{first} {last}",
+        "team": f"{campaign.name} {'NMJS'[band]}{place // floor.TEAM_SIZE + 1}",
+        "site": campaign.site,
+        "languages": languages,
+        "hourly_cost": round(rng.uniform(*floor.HOURLY_COST_MAD), 1),
+        "currency": "MAD",
+        "hired_on": (date(2019, 1, 7) + timedelta(days=rng.randrange(2600))).isoformat(),
+    }
+
+
+def number_of(language: str, rng: Random) -> str:
+    """Draw a caller's number from ranges that are kept for fiction, or that no subscriber has."""
+    if language == "fr":
+        return f"+3319900{rng.randrange(10_000):04d}"
+    if language == "es":
+        return f"+34900000{rng.randrange(1_000):03d}"
+    return f"+442079460{rng.randrange(1_000):03d}"
+
+
+def asked_at(started: datetime, now: float, rng: Random) -> str:
+    """Return when the caller asked the menu for a human, as RFC 3339: a little before entering the queue."""
+    asked = started + timedelta(seconds=now - rng.uniform(3, 40))
+    return asked.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,165 @@
+"""What the planners know: the demand of each hour, the seats it needs, and who sits in them when.
+
+A floor day of date D runs from 22:00 UTC of the day before to 22:00 UTC: the night shift comes in first, and every
+local day D of the campaigns' zones lies within the floor days D and D + 1. All times here are seconds of a floor day.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
+from itertools import pairwise
+from math import exp, sqrt
+from random import Random
+from zoneinfo import ZoneInfo
+
+from ingest.simulator import floor
+from ingest.simulator.floor import CAMPAIGNS, Campaign
+
+DAY_S = 86_400.0
+BANDS = (4, 9, 14, 24)  # a shift belongs to the first band that ends after its first hour
+REFERENCE_WEEK = tuple(date(2026, 1, 5) + timedelta(days=n) for n in range(7))
+
+
+@dataclass(frozen=True)
+class Shift:
+    """One agent's presence; `number` is the agent's, the same on every day; `turn` orders the pauses, 0–1."""
+
+    number: int
+    starts: float
+    ends: float
+    turn: float
+
+
+def day_start(day: date) -> datetime:
+    """Return the first instant of the floor day `day`, in UTC."""
+    return datetime.combine(day, time(), UTC) + timedelta(hours=floor.FLOOR_DAY_STARTS)
+
+
+@cache
+def local_hours(zone: str, day: date) -> tuple[tuple[int, int], ...]:
+    """Return (weekday, local hour) at the middle of the hours -1 to 24 of the floor day."""
+    first = day_start(day) + timedelta(minutes=30)
+    local = [(first + timedelta(hours=n)).astimezone(ZoneInfo(zone)) for n in range(-1, 25)]
+    return tuple((moment.weekday(), moment.hour) for moment in local)
+
+
+def hourly_rates(campaign: Campaign, day: date) -> list[float]:
+    """Return the planned calls a minute, at the default size, in the hours -1 to 24 of the floor day."""
+    rise = campaign.peak - campaign.night
+    hours = local_hours(campaign.zone, day)
+    return [campaign.night + rise * campaign.curve[hour] * campaign.week[weekday] for weekday, hour in hours]
+
+
+def dialing_hours(campaign: Campaign, day: date) -> list[bool]:
+    """Return for the hours -1 to 24 of the floor day whether the dialer may call."""
+    hours = campaign.dialer.hours if campaign.dialer else ()
+    return [weekday < 5 and hour in hours for weekday, hour in local_hours(campaign.zone, day)]
+
+
+def seats(campaign: Campaign, day: date, volume: float) -> list[float]:
+    """Return the agents needed in the hours 0 to 23: (a + b √a) / (1 - paused), a the offered load [erlang]."""
+    handle_s = floor.RING_S + campaign.talk_s + campaign.hold_share * floor.HOLD_S + campaign.wrap_s
+    visits = 1 + campaign.transfer_share * bool(campaign.transfer_to)
+    outbound = campaign.dialer.agents if campaign.dialer else 0.0
+    loads = [
+        volume * (rate / 60 * visits * handle_s + outbound * dialing)
+        for rate, dialing in zip(hourly_rates(campaign, day), dialing_hours(campaign, day), strict=True)
+    ]
+    return [(load + campaign.staffing * sqrt(load)) / (1 - floor.PAUSED_SHARE) for load in loads[1:25]]
+
+
+@cache
+def volume_for(agents: int) -> float:
+    """Return the factor on all rates at which the busiest hour of a week needs `agents` agents."""
+    low, high = 0.0, agents / 8
+    for _ in range(30):
+        volume = (low + high) / 2
+        peak = max(
+            sum(hour)
+            for day in REFERENCE_WEEK
+            for hour in zip(*(seats(campaign, day, volume) for campaign in CAMPAIGNS), strict=True)
+        )
+        low, high = (volume, high) if peak < agents else (low, volume)
+    return volume
+
+
+def shifts(campaign: Campaign, day: date, volume: float, rng: Random, staffing: float = 1.0) -> list[Shift]:
+    """Return the day's shifts: seat k is manned while at least k agents are needed, in stretches of 4 to 8 h."""
+    needed = [max(1, round(staffing * count)) for count in seats(campaign, day, volume)]
+    bands = _split(needed)
+    base = 10_000 * (CAMPAIGNS.index(campaign) + 1)
+    planned = []
+    for band, hours in enumerate(bands):
+        people = max(_people(campaign, volume)[band], len(hours))
+        for n, (start, end) in enumerate(hours):
+            number = base + 2_500 * band + (day.toordinal() * len(hours) + n) % people
+            early = rng.uniform(0, 60) if start == 0 else rng.uniform(-480, 0)
+            late = rng.uniform(0, 60) if end == DAY_S else rng.uniform(0, 300)
+            planned.append(Shift(number, start + early, end + late, n * 0.618034 % 1))
+    return planned
+
+
+def _stretches(manned: list[bool]) -> list[tuple[int, int]]:
+    """Return the manned stretches [first hour, last hour), gaps under 3 h closed and each at least 4 h long."""
+    found: list[tuple[int, int]] = []
+    for hour, present in enumerate(manned):
+        if not present:
+            continue
+        if found and hour - found[-1][1] < 3:
+            found[-1] = (found[-1][0], hour + 1)
+        else:
+            found.append((hour, hour + 1))
+    longer: list[tuple[int, int]] = []
+    for first, last in found:
+        last = min(24, max(last, first + floor.SHORTEST_SHIFT_H))
+        first = min(first, last - floor.SHORTEST_SHIFT_H)
+        if longer and first <= longer[-1][1]:
+            longer[-1] = (longer[-1][0], last)
+        else:
+            longer.append((first, last))
+    return longer
+
+
+@cache
+def _people(campaign: Campaign, volume: float) -> tuple[int, ...]:
+    """Return the staff of each band: everyone works five days of seven, so 7/5 of the seats of a Monday."""
+    bands = _split([max(1, round(count)) for count in seats(campaign, REFERENCE_WEEK[0], volume)])
+    return tuple(-(-len(hours) * 7 // 5) for hours in bands)
+
+
+def _split(needed: list[int]) -> list[list[tuple[float, float]]]:
+    """Return for each band its shifts (start, end), which together seat `needed` agents in each hour."""
+    bands: list[list[tuple[float, float]]] = [[] for _ in BANDS]
+    for seat in range(1, max(needed) + 1):
+        for first, last in _stretches([count >= seat for count in needed]):
+            pieces = -(-(last - first) // floor.SHIFT_H)
+            edges = [first + (last - first) * piece // pieces for piece in range(pieces + 1)]
+            for starts, ends in pairwise(edges):
+                band = next(number for number, end in enumerate(BANDS) if starts < end)
+                bands[band].append((starts * 3600.0, ends * 3600.0))
+    return bands
+
+
+def arrivals(campaign: Campaign, day: date, volume: float, rng: Random) -> list[float]:
+    """Return the instants [s] of a non-homogeneous Poisson process, by thinning.
+
+    The planned rate is interpolated between the middles of the hours; every quarter of an hour deviates a little,
+    and on some days a rush comes that nobody planned for.
+    """
+    rates = [volume * rate / 60 for rate in hourly_rates(campaign, day)]
+    quarters = [exp(rng.gauss(0, floor.QUARTER_NOISE)) for _ in range(96)]
+    rush = rng.uniform(0, DAY_S) if rng.random() < floor.RUSH_SHARE else DAY_S
+    most = max(rates) * max(quarters) * floor.RUSH_FACTOR
+    found = []
+    instant = rng.expovariate(most)
+    while instant < DAY_S:
+        hour = instant / 3600 + 0.5
+        before = int(hour)
+        rate = rates[before] + (rates[before + 1] - rates[before]) * (hour - before)
+        rate *= quarters[int(instant / 900)]
+        if rush <= instant < rush + floor.RUSH_S:
+            rate *= floor.RUSH_FACTOR
+        if rng.random() * most < rate:
+            found.append(instant)
+        instant += rng.expovariate(most)
+    return found
