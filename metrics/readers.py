@@ -34,15 +34,15 @@ SELECT as_of, published_at, last_event_at FROM ingest_status
 """
 CAMPAIGNS = """
 WITH days AS (
-    SELECT campaign, client, name, language, timezone,
+    SELECT campaign, client_name, name, language, timezone,
            coalesce($day::DATE, CAST(timezone(timezone, $as_of::TIMESTAMPTZ) AS DATE)) AS day
     FROM campaigns
 )
-SELECT campaign, client, name, language, timezone, day,
+SELECT campaign, client_name, name, language, timezone, day,
        timezone(timezone, CAST(day AS TIMESTAMP)) AS t0,
        timezone(timezone, CAST(day + 1 AS TIMESTAMP)) AS t1
 FROM days
-ORDER BY lower(client), lower(name), campaign
+ORDER BY lower(client_name), lower(name), campaign
 """
 WAITING = """
 SELECT campaign, queue, language, caller, queued_at, epoch($as_of::TIMESTAMPTZ) - epoch(queued_at) AS wait_s
@@ -173,15 +173,11 @@ class Board:
 
     @property
     def longest_wait_s(self) -> float | None:
-        return max(
-            (one.longest_wait_s for one in self.campaigns if one.longest_wait_s is not None), default=None
-        )
+        return max((one.longest_wait_s for one in self.campaigns if one.longest_wait_s is not None), default=None)
 
     @property
     def agents(self) -> AgentCounts:
-        return AgentCounts(
-            *(sum(getattr(one.agents, s.name) for one in self.campaigns) for s in fields(AgentCounts))
-        )
+        return AgentCounts(*(sum(getattr(one.agents, s.name) for one in self.campaigns) for s in fields(AgentCounts)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,9 +222,7 @@ class Published:
         board = floor.board
         if viewer.campaigns is None:
             return board
-        return Board(
-            board.freshness, tuple(one for one in board.campaigns if viewer.sees(one.campaign.campaign))
-        )
+        return Board(board.freshness, tuple(one for one in board.campaigns if viewer.sees(one.campaign.campaign)))
 
     def freshness(self, viewer: Viewer) -> Freshness | None:
         """Return which snapshot is the newest, or None before anything is published."""
@@ -261,9 +255,7 @@ class Published:
             self._connection.close()
         self._connection, self._opened = None, None
 
-    def _ask(
-        self, question: object, query: Callable[[duckdb.DuckDBPyConnection, SnapshotId], Answer]
-    ) -> Answer | None:
+    def _ask(self, question: object, query: Callable[[duckdb.DuckDBPyConnection, SnapshotId], Answer]) -> Answer | None:
         """Return `query`'s answer from the newest snapshot, asked once for all; None when no file is there.
 
         Who comes while another thread already asks the new snapshot gets the previous answer at once.
@@ -304,9 +296,7 @@ class Published:
 
 def published() -> Published:
     """Return the reader of `$VIGIE_DATA_DIR/published/vigie.duckdb` (default `data`), one for the process."""
-    return _published(
-        Path(os.environ.get("VIGIE_DATA_DIR") or "data").resolve() / "published" / "vigie.duckdb"
-    )
+    return _published(Path(os.environ.get("VIGIE_DATA_DIR") or "data").resolve() / "published" / "vigie.duckdb")
 
 
 @cache
@@ -337,9 +327,7 @@ def _freshness(connection: duckdb.DuckDBPyConnection, snapshot: SnapshotId) -> F
     return Freshness(snapshot, *rows[0])
 
 
-def _campaigns(
-    connection: duckdb.DuckDBPyConnection, as_of: datetime, day: date | None = None
-) -> tuple[Campaign, ...]:
+def _campaigns(connection: duckdb.DuckDBPyConnection, as_of: datetime, day: date | None = None) -> tuple[Campaign, ...]:
     return tuple(Campaign(*row) for row in _rows(connection, CAMPAIGNS, as_of=as_of, day=day))
 
 
@@ -349,9 +337,7 @@ def _totals(connection: duckdb.DuckDBPyConnection, campaigns: Sequence[Campaign]
     for t0, t1 in sorted({(one.t0, one.t1) for one in campaigns}):
         asked = {one.campaign for one in campaigns if (one.t0, one.t1) == (t0, t1)}
         sql = f"SELECT k.campaign, {KPI_COLUMNS} FROM kpi_campaign($t0::TIMESTAMPTZ, $t1::TIMESTAMPTZ) AS k"
-        totals.update(
-            {row[0]: Kpis(*row[1:]) for row in _rows(connection, sql, t0=t0, t1=t1) if row[0] in asked}
-        )
+        totals.update({row[0]: Kpis(*row[1:]) for row in _rows(connection, sql, t0=t0, t1=t1) if row[0] in asked})
     return totals
 
 
@@ -382,9 +368,7 @@ def _floor(connection: duckdb.DuckDBPyConnection, snapshot: SnapshotId) -> _Floo
     campaigns = _campaigns(connection, as_of)
     totals = _totals(connection, campaigns)
     quarter = timedelta(minutes=MINUTES)
-    start = datetime.fromtimestamp(
-        as_of.timestamp() // quarter.total_seconds() * quarter.total_seconds(), UTC
-    )
+    start = datetime.fromtimestamp(as_of.timestamp() // quarter.total_seconds() * quarter.total_seconds(), UTC)
     recent = _intervals(connection, start - RECENT, start + quarter, MINUTES)
     waiting = tuple(WaitingCall(*row) for row in _rows(connection, WAITING, as_of=as_of))
     queues: dict[str, list[float]] = {}
