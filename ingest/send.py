@@ -1,0 +1,212 @@
+"""A file of NDJSON events to Kafka, one record a line, as fast as it goes or at the events' own pace."""
+
+import argparse
+import datetime as dt
+import gzip
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import zlib
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import IO, Any, cast
+
+import msgspec
+from kafka.util import ensure_valid_topic_name
+
+from ingest.cli import Parser
+from ingest.errors import UsageError, VigieError
+from ingest.producing import Record, deliver, open_producer
+
+GZIP = b"\x1f\x8b"  # how a gzip file starts
+CHUNK = 1 << 18  # bytes read at once
+MOST_AT_ONCE = 5_000  # records that a paced replay sends together when it is late
+LONGEST_SLEEP_S = 3600.0
+INSTANTS = ("ts", "asked_for_human_at")  # the fields that --shift-to-now moves
+MAX_SPEED = float("inf")
+
+
+class Head(msgspec.Struct, gc=False):
+    """What a line is sent by. `Any`: whether it keeps the contract is for the consumer to judge."""
+
+    call_id: Any = None
+    agent: Any = None
+    ts: Any = None
+
+
+_head = msgspec.json.Decoder(Head)
+_fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+def arguments(parser: Parser) -> None:
+    parser.add_argument("file", metavar="FILE", help="NDJSON, plain or gzip; - for standard input")
+    parser.option("--speed", default="max", type=_speed, help="1 for real time, 60 for an hour a minute, or max")
+    parser.add_argument(
+        "--shift-to-now",
+        action="store_true",
+        default=os.environ.get("VIGIE_SHIFT_TO_NOW", "0") not in ("", "0"),
+        help="move all events so that none lies ahead of the moment it is sent, and the newest (at a speed "
+        "below 1, the oldest) right at it; also VIGIE_SHIFT_TO_NOW=1",
+    )
+    parser.kafka_options()
+
+
+def main(options: argparse.Namespace) -> int:
+    try:
+        ensure_valid_topic_name(options.topic)
+    except ValueError as error:
+        raise UsageError(f"Topic {options.topic!r} cannot be used: {error}.") from error
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # both are the KeyboardInterrupt below
+    speed: float = options.speed
+    twice = speed != MAX_SPEED or options.shift_to_now
+    acknowledged = 0
+    with ExitStack() as stack:
+        try:
+            source = _open(options.file, stack, twice=twice)
+            span = _span(source) if twice else None
+            producer = open_producer(options.bootstrap_servers)
+            stack.callback(producer.close, timeout=5)
+            for records in _batches(source, span, speed, options.shift_to_now):
+                acknowledged += deliver(producer, options.topic, records)
+        except (OSError, EOFError, zlib.error) as error:
+            name = "Standard input" if options.file == "-" else options.file
+            raise VigieError(
+                f"{name} cannot be read to its end ({error}); {acknowledged} lines before that were acknowledged, "
+                "and an event counts once: send it again when it is whole."
+            ) from error
+        except KeyboardInterrupt:
+            raise VigieError(
+                f"Stopped after {acknowledged} lines were acknowledged; "
+                "the file may be sent again, since an event counts once."
+            ) from None
+    sys.stdout.write(f"{acknowledged} lines acknowledged by {options.bootstrap_servers}, topic {options.topic}\n")
+    return 0
+
+
+def _open(file: str, stack: ExitStack, *, twice: bool) -> IO[bytes]:
+    """Open `file` (- for standard input), unpacked; `twice`: such that it can be read again."""
+    raw: IO[bytes]
+    if file != "-":
+        try:
+            raw = stack.enter_context(open(file, "rb"))  # noqa: SIM115  the stack closes it
+        except OSError as error:
+            raise UsageError(
+                f"{file} cannot be read ({error.strerror}); name a file of NDJSON events, or - for standard input."
+            ) from error
+    elif twice:
+        raw = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115  the stack closes it
+        shutil.copyfileobj(sys.stdin.buffer, raw)
+        raw.seek(0)
+    else:
+        raw = sys.stdin.buffer
+    if cast(Any, raw).peek(2)[:2] == GZIP:
+        return stack.enter_context(cast(IO[bytes], gzip.GzipFile(fileobj=raw)))
+    return raw
+
+
+def _lines(source: IO[bytes]) -> Iterator[list[bytes]]:
+    """Yield the lines that are there, without blank ones: a pipe's as they come, a file's by the chunk."""
+    # read1 gives what a pipe has; of a file it gives little at a time when that is packed
+    read = source.read if source.seekable() else cast(Any, source).read1
+    rest = b""
+    while chunk := read(CHUNK):
+        *lines, rest = (rest + chunk).split(b"\n")
+        yield [line for line in lines if line.strip()]
+    if rest.strip():
+        yield [rest]
+
+
+def _span(source: IO[bytes]) -> tuple[dt.datetime, dt.datetime] | None:
+    """Return the oldest and the newest `ts` of all lines, and go back to the start; `None` if none has one."""
+    oldest = newest = None
+    for lines in _lines(source):
+        for line in lines:
+            ts = _instant(_decode(line).ts)
+            if ts is not None:
+                oldest = ts if oldest is None or ts < oldest else oldest
+                newest = ts if newest is None or ts > newest else newest
+    source.seek(0)
+    return None if oldest is None or newest is None else (oldest, newest)
+
+
+def _batches(
+    source: IO[bytes], span: tuple[dt.datetime, dt.datetime] | None, speed: float, shift: bool
+) -> Iterator[list[Record]]:
+    """Yield the records that are due, sleeping until the next one is."""
+    started, now = time.monotonic(), dt.datetime.now(dt.UTC)
+    by = _shift(*span, now, speed) if shift and span else None
+    due: list[Record] = []
+    for lines in _lines(source):
+        for line in lines:
+            head = _decode(line)
+            if span and speed != MAX_SPEED and (ts := _instant(head.ts)):
+                at = started + (ts - span[0]).total_seconds() / speed
+                if due and (at > time.monotonic() or len(due) >= MOST_AT_ONCE):
+                    yield due
+                    due = []
+                while (wait := at - time.monotonic()) > 0:
+                    time.sleep(min(wait, LONGEST_SLEEP_S))
+            key = head.call_id or head.agent
+            due.append((key.encode() if isinstance(key, str) else b"", _moved(line, by) if by else line))
+        if speed == MAX_SPEED:
+            yield due
+            due = []
+    yield due
+
+
+def _shift(oldest: dt.datetime, newest: dt.datetime, now: dt.datetime, speed: float) -> dt.timedelta:
+    """Return by how much to move events, so that none lies ahead of the moment at which it is sent.
+
+    The consumer refuses events from the future. In real time the oldest lies at `now`, when it is sent. Faster,
+    the newest lies at the moment when it is sent, `span / speed` after `now`; slower, the oldest lies at `now`.
+    """
+    if speed <= 1:
+        return now - oldest
+    return now + (newest - oldest) * (1 / speed) - newest  # 1 / speed: infinity is a speed
+
+
+def _moved(line: bytes, by: dt.timedelta) -> bytes:
+    """Return `line` with its instants moved, everything else as it stands; untouched if it has none."""
+    try:
+        fields = _fields.decode(line)
+        instants = {name: _instant(msgspec.json.decode(fields[name])) for name in INSTANTS if name in fields}
+        moved = {
+            name: msgspec.Raw(msgspec.json.encode((instant + by).isoformat().replace("+00:00", "Z")))
+            for name, instant in instants.items()
+            if instant is not None
+        }
+        return msgspec.json.encode(fields | moved) if moved else line
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError):
+        return line
+
+
+def _decode(line: bytes) -> Head:
+    try:
+        return _head.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return Head()  # sent as it is: the consumer keeps it as a dead letter
+
+
+def _instant(value: object) -> dt.datetime | None:
+    if not isinstance(value, str):
+        return None
+    try:
+        instant = msgspec.convert(value, dt.datetime)
+        return None if instant.tzinfo is None else instant.astimezone(dt.UTC)
+    except (msgspec.ValidationError, OverflowError):
+        return None
+
+
+def _speed(text: str) -> float:
+    if text == "max":
+        return MAX_SPEED
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0.0
+    if not 0 < speed < MAX_SPEED:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither max nor a number above 0")
+    return speed

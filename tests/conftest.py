@@ -1,0 +1,39 @@
+"""What every test starts from: the pinned zone rules, repeatable examples, and a real broker over TCP."""
+
+import os
+import uuid
+import warnings
+import zoneinfo
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import settings
+
+with warnings.catch_warnings():
+    # kafka-python reads its schemas in a way that Python 3.11 and 3.12 (no other) call deprecated
+    warnings.filterwarnings("ignore", "(read|open)_text is deprecated", DeprecationWarning)
+    from ingest.broker import Broker, ensure_topic, running_broker
+
+# as PYTHONTZPATH="" does in the Makefile: the rules of tzdata, never the machine's
+zoneinfo.reset_tzpath(to=[])
+zoneinfo.ZoneInfo.clear_cache()
+
+# a shared machine may be slow at any moment: no test fails for the time one example took
+settings.register_profile("here", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+settings.load_profile("ci" if os.environ.get("CI") else "here")
+
+
+@pytest.fixture(scope="session")
+def broker() -> Iterator[Broker]:
+    """The embedded broker, one for all tests; a test that stops its broker runs one of its own."""
+    with running_broker() as running:
+        yield running
+
+
+@pytest.fixture
+def topic(broker: Broker) -> str:
+    """A topic of four partitions that no other test has."""
+    name = f"call-events-{uuid.uuid4().hex[:12]}"
+    ensure_topic(broker.bootstrap_servers, name)
+    return name
