@@ -121,15 +121,15 @@ class Day:
         if rng.random() < floor.SHORT_ABANDON_SHARE and not call.hops:
             return rng.uniform(0.6, floor.SHORT_ABANDON_S)
         stays = rng.expovariate(1 / campaign.patience_s)
-        others = [("timeout", floor.TIMEOUT_S)]
+        others = [(floor.TIMEOUT_S, "timeout")]
         callback_s = campaign.offers_callback_after_s
         if callback_s and self.now < LAST_REQUEUE - 3600 and rng.random() < campaign.callback_share:
-            others.append(("callback", callback_s + rng.uniform(2, 15)))
+            others.append((callback_s + rng.uniform(2, 15), "callback"))
         if campaign.overflows_after_s:
-            others.append(("overflow", campaign.overflows_after_s))
+            others.append((campaign.overflows_after_s, "overflow"))
         if campaign.voicemail_after_s and rng.random() < 0.5:
-            others.append(("voicemail", campaign.voicemail_after_s + rng.uniform(2, 12)))
-        reason, after = min(others, key=lambda other: other[1])
+            others.append((campaign.voicemail_after_s + rng.uniform(2, 12), "voicemail"))
+        after, reason = min(others)
         if after < stays:
             call.leaves = reason
             return after
@@ -175,12 +175,14 @@ class Day:
         call.agent = agent
         if call.direction == "outbound":  # the party is on the line already: no ringing
             call.lane.outbound += 1
-            self.say(agent, "busy")
+            if agent.state != "busy":
+                self.say(agent, "busy")
             self.answer(call)
             return
         call.state = "ringing"
         self.emit("call.rang", call.lane, call_id=call.id, agent=agent.id)
-        self.say(agent, "busy")
+        if agent.state != "busy":  # it is when the caller before hung up while it rang
+            self.say(agent, "busy")
         if self.rng.random() < floor.MISSED_SHARE and self.now < LAST_REQUEUE:
             self.at(self.now + floor.MISSED_AFTER_S, self.miss, call)
         else:
@@ -267,11 +269,13 @@ class Day:
     def dial(self, lane: Lane) -> None:
         dialer = lane.campaign.dialer
         assert dialer is not None
+        hour = int(self.now // 3600)
+        allowed = lane.dialing_hours[hour + 1]
         if self.now < LAST_REQUEUE:
-            self.at(self.now + dialer.every_s, self.dial, lane)
+            self.at(self.now + dialer.every_s if allowed else (hour + 1) * 3600.0, self.dial, lane)
         wanted = ceil(dialer.agents * lane.volume) - lane.outbound
         free = min(len(lane.idle) - dialer.idle_kept, wanted)
-        if not lane.dialing_hours[int(self.now // 3600) + 1] or free <= 0:
+        if not allowed or free <= 0:
             return
         rng = self.rng
         for _ in range(ceil(free * dialer.lines) - lane.dialing):
