@@ -4,10 +4,16 @@ The frame is started from here, not directly: beside an entry script Streamlit s
 page of its own, without the frame, to whoever opens its address first.
 """
 
+import zoneinfo
+
 import streamlit as st
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
+
+# the pinned tzdata, never this machine's rules: days must begin where the consumer says they do
+zoneinfo.reset_tzpath(to=[])
+zoneinfo.ZoneInfo.clear_cache()
 
 
 async def healthz(request: Request) -> Response:

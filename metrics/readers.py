@@ -12,13 +12,16 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime, timedelta
+from datetime import time as clock
 from functools import cache
 from pathlib import Path
 from threading import Lock
 from typing import Any, TypeVar, cast
+from zoneinfo import ZoneInfo
 
 import duckdb
 
+from metrics.errors import MetricsError
 from metrics.viewer import Viewer
 
 Answer = TypeVar("Answer")
@@ -33,21 +36,13 @@ STATUS = """
 SELECT as_of, published_at, last_event_at FROM ingest_status
 """
 CAMPAIGNS = """
-WITH days AS (
-    SELECT campaign, client_name, name, language, timezone,
-           coalesce($day::DATE, CAST(timezone(timezone, $as_of::TIMESTAMPTZ) AS DATE)) AS day
-    FROM campaigns
-)
-SELECT campaign, client_name, name, language, timezone, day,
-       timezone(timezone, CAST(day AS TIMESTAMP)) AS t0,
-       timezone(timezone, CAST(day + 1 AS TIMESTAMP)) AS t1
-FROM days
-ORDER BY lower(client_name), lower(name), campaign
+SELECT campaign, client_name, name, language, timezone FROM campaigns ORDER BY lower(client_name), lower(name), campaign
 """
 WAITING = """
 SELECT campaign, queue, language, caller, queued_at, epoch($as_of::TIMESTAMPTZ) - epoch(queued_at) AS wait_s
 FROM calls
-WHERE outcome = 'open' AND direction <> 'outbound' AND cohort_at >= $as_of::TIMESTAMPTZ - INTERVAL 2 DAY
+WHERE day >= CAST(timezone('UTC', $as_of::TIMESTAMPTZ) AS DATE) - 2  -- none waits longer: it is given up before
+    AND outcome = 'open' AND direction IS DISTINCT FROM 'outbound'
 ORDER BY queued_at, call_id
 """
 AGENTS = """
@@ -58,7 +53,7 @@ GROUP BY campaign, state
 """
 
 
-class PublishedFileError(Exception):
+class PublishedFileError(MetricsError):
     """The published file is there, but is not a snapshot that this version can read."""
 
 
@@ -328,7 +323,14 @@ def _freshness(connection: duckdb.DuckDBPyConnection, snapshot: SnapshotId) -> F
 
 
 def _campaigns(connection: duckdb.DuckDBPyConnection, as_of: datetime, day: date | None = None) -> tuple[Campaign, ...]:
-    return tuple(Campaign(*row) for row in _rows(connection, CAMPAIGNS, as_of=as_of, day=day))
+    """Return the campaigns with the bounds of a local day, by Python's zone rules, as `calls.day` has them."""
+    campaigns = []
+    for campaign, client, name, language, timezone in _rows(connection, CAMPAIGNS):
+        zone = ZoneInfo(timezone)
+        local = day or as_of.astimezone(zone).date()
+        t0, t1 = (datetime.combine(local + timedelta(n), clock(), zone).astimezone(UTC) for n in (0, 1))
+        campaigns.append(Campaign(campaign, client, name, language, timezone, local, t0, t1))
+    return tuple(campaigns)
 
 
 def _totals(connection: duckdb.DuckDBPyConnection, campaigns: Sequence[Campaign]) -> dict[str, Kpis]:

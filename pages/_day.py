@@ -28,8 +28,8 @@ def active(day: CampaignDay) -> tuple[Interval, ...]:
 def figure(day: CampaignDay, text: Text) -> go.Figure:
     """Draw offered calls as stacked bars, and the service level against its target on an axis of 0–100 %.
 
-    Each trace takes the next of the theme's colours for charts (.streamlit/config.toml). Positions are numbers of intervals, not times: an hour
-    that a change of clocks repeats is drawn twice, not on top of itself.
+    Each trace takes the next of the theme's colours for charts (.streamlit/config.toml). Positions are numbers of
+    intervals, not times: an hour that a change of clocks repeats is drawn twice, not on top of itself.
     """
     _ = text.gettext
     intervals = active(day)
