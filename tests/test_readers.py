@@ -1,0 +1,238 @@
+"""What pages read: from real published files, a new one each time the old one is replaced."""
+
+import os
+import threading
+import time
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from metrics import install
+from metrics.readers import Board, Published, PublishedFileError, published
+from metrics.viewer import Viewer
+from tests.published import BASE
+
+NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+MANAGER = Viewer("manager", None)
+
+
+def publish(
+    path: Path,
+    *,
+    campaigns: dict[str, tuple[str, str, str]],
+    calls: list[dict[str, Any]] | None = None,
+    agents: dict[str, tuple[str, str]] | None = None,
+    as_of: datetime = NOON,
+    published_at: datetime | None = None,
+) -> None:
+    """Publish a file as the consumer does, by rename.
+
+    `campaigns` are id → (client, name, zone), `agents` agent → (campaign, state). A call says `campaign`, `wait_s`
+    and what differs from an answered call that entered its queue ten minutes before `as_of`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_suffix(".tmp")
+    with duckdb.connect(str(fresh)) as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute(BASE)
+
+        def add(table: str, row: dict[str, Any]) -> None:
+            columns, marks = ", ".join(f'"{c}"' for c in row), ", ".join("?" for _ in row)
+            connection.execute(f"INSERT INTO {table} ({columns}) VALUES ({marks})", list(row.values()))
+
+        moment = {"as_of": as_of, "published_at": published_at or as_of, "last_event_at": as_of, "lateness_s": 900}
+        add("ingest_status", moment | {"records": 0, "events": 0, "duplicates": 0, "dead_letters": 0, "lag": 0})
+        for campaign, (client, name, zone) in campaigns.items():
+            known = {"campaign": campaign, "client": client.lower(), "client_name": client, "name": name}
+            add("campaigns", known | {"language": "fr", "timezone": zone, "give_up_after_s": 14400})
+            term = {"formula": "exclude_short", "threshold_s": 20, "target": 0.8}
+            add("sla_terms", {"campaign": campaign, "short_abandon_s": 5, "wait_at_threshold_counts": True} | term)
+        for n, said in enumerate(calls or ()):
+            add("calls", _call(f"c{n}", as_of, campaigns, said))
+        for agent, (campaign, state) in (agents or {}).items():
+            add("agents", {"agent": agent, "campaign": campaign, "state": state, "since": as_of})
+        catalog = connection.execute("SELECT current_database()").fetchone()
+        assert catalog
+        install(connection, catalog[0])
+    os.replace(fresh, path)
+
+
+def _call(
+    call_id: str, as_of: datetime, campaigns: dict[str, tuple[str, str, str]], said: dict[str, Any]
+) -> dict[str, Any]:
+    row: dict[str, Any] = {"call_id": call_id, "direction": "inbound", "outcome": "answered", "wait_s": 10.0} | said
+    if row["outcome"] == "open":
+        row["queued_at"] = as_of - timedelta(seconds=row["wait_s"])
+    at = row.setdefault("queued_at", as_of - timedelta(minutes=10))
+    row |= {"queue": "q", "cohort_at": at, "in_threshold": row["wait_s"] <= 20, "threshold_s": 20.0, "target": 0.8}
+    row |= {"formula": "exclude_short", "day": at.date()}
+    if row["outcome"] == "answered":
+        talk = {"talk_s": 100.0, "hold_s": 0.0, "wrap_s": 20.0, "handle_s": 120.0}
+        row |= talk | {"answered_at": at + timedelta(seconds=row["wait_s"])}
+    return row
+
+
+FLOOR = {
+    "north": ("Brightcart", "Customer care", "Europe/London"),
+    "sud": ("Mutuelle Oréa", "Oréa Sinistres", "Africa/Casablanca"),
+    "este": ("Almena", "Almena Siniestros", "Europe/Madrid"),
+}
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "published" / "vigie.duckdb"
+
+
+def test_before_anything_is_published_there_is_no_board(path: Path) -> None:
+    reader = Published(path)
+    assert reader.board(MANAGER) is None
+    assert reader.freshness(MANAGER) is None
+    assert reader.day(MANAGER, "north") is None
+    assert reader.waiting(MANAGER, "north") == ()
+
+
+def test_a_board_stands_by_client_and_name_and_counts_what_is_there(path: Path) -> None:
+    calls = [
+        {"campaign": "sud", "wait_s": 5.0},
+        {"campaign": "sud", "wait_s": 30.0},
+        {"campaign": "sud", "wait_s": 42.0, "outcome": "open"},
+        {"campaign": "sud", "wait_s": 7.0, "outcome": "open"},
+        {"campaign": "sud", "wait_s": 60.0, "outcome": "open", "direction": "outbound"},
+        {"campaign": "north", "wait_s": 3.0, "outcome": "short_abandoned"},
+    ]
+    agents = {"a": ("sud", "busy"), "b": ("sud", "wrap_up"), "c": ("sud", "offline"), "d": ("north", "paused")}
+    publish(path, campaigns=FLOOR, calls=calls, agents=agents)
+    board = Published(path).board(MANAGER)
+    assert board is not None
+    assert [one.campaign.campaign for one in board.campaigns] == ["este", "north", "sud"]
+    este, north, sud = board.campaigns
+    assert (sud.waiting, sud.longest_wait_s) == (2, 42.0)
+    assert sud.today is not None
+    assert sud.today.service_level == pytest.approx(1 / 3)  # 5 s; not 30 s, not 42 s and waiting; 7 s is still open
+    assert (sud.agents.busy, sud.agents.wrap_up, sud.agents.logged_in) == (1, 1, 2)
+    assert (north.waiting, north.longest_wait_s) == (0, None)
+    assert north.today is not None and north.today.service_level is None
+    assert este.today is not None and (este.today.offered, este.today.aht_s) == (0, None)
+    assert (board.waiting, board.longest_wait_s, board.agents.logged_in) == (2, 42.0, 3)
+    assert all(len(one.recent) == 33 and one.recent[-1].end > NOON for one in board.campaigns)
+
+
+def test_today_is_the_campaigns_own_day(path: Path) -> None:
+    as_of = datetime(2026, 11, 22, 23, 30, tzinfo=UTC)  # Monday 0:30 in Madrid, still Sunday in London and Casablanca
+    calls = [{"campaign": campaign, "queued_at": as_of - timedelta(hours=1)} for campaign in FLOOR]
+    publish(path, campaigns=FLOOR, calls=calls, as_of=as_of)
+    board = Published(path).board(MANAGER)
+    assert board is not None
+    days = {one.campaign.campaign: (one.campaign.day.day, one.today and one.today.offered) for one in board.campaigns}
+    assert days == {"este": (23, 0), "north": (22, 1), "sud": (22, 1)}
+
+
+def test_a_viewer_sees_only_own_campaigns(path: Path) -> None:
+    publish(path, campaigns=FLOOR, calls=[{"campaign": c, "outcome": "open"} for c in FLOOR])
+    reader = Published(path)
+    assert reader.board(MANAGER) is not None  # what a manager was given stays in no cache that another is served from
+    client = Viewer("client", frozenset({"north", "unheard-of"}))
+    board = reader.board(client)
+    assert board is not None
+    assert [one.campaign.campaign for one in board.campaigns] == ["north"]
+    assert board.waiting == 1
+    assert reader.waiting(client, "sud") == () and len(reader.waiting(client, "north")) == 1
+    assert reader.day(client, "sud") is None and reader.day(client, "north") is not None
+    assert reader.day(client, "unheard-of") is None
+    nobody = reader.board(Viewer("client", frozenset()))
+    assert nobody is not None and nobody.campaigns == ()
+
+
+@pytest.mark.parametrize(
+    ("day", "hours"),
+    [
+        pytest.param(date(2026, 3, 29), 23, id="the clocks go forward: 23 h"),
+        pytest.param(date(2026, 7, 1), 24, id="24 h"),
+        pytest.param(date(2026, 10, 25), 25, id="the clocks go back: 25 h"),
+    ],
+)
+def test_a_past_day_has_all_its_hours(path: Path, day: date, hours: int) -> None:
+    noon = datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
+    publish(path, campaigns=FLOOR, calls=[{"campaign": "este", "queued_at": noon}])
+    known = Published(path).day(MANAGER, "este", day=day, minutes=15)
+    assert known is not None and known.campaign.day == day
+    assert len(known.intervals) == hours * 4
+    assert [one.start for one in known.intervals if one.kpis and one.kpis.offered] == [noon]
+    assert known.total is not None and known.total.offered == 1
+
+
+def test_a_day_ends_where_the_snapshot_ends(path: Path) -> None:
+    publish(path, campaigns=FLOOR)
+    known = Published(path).day(MANAGER, "north")
+    assert known is not None
+    assert len(known.intervals) == 12 * 4  # midnight to noon, London winter time
+
+
+def test_a_new_snapshot_is_followed_and_the_old_one_closed(path: Path) -> None:
+    reader = Published(path)
+    seen = []
+    for waiting in range(3):
+        publish(path, campaigns=FLOOR, calls=[{"campaign": "sud", "outcome": "open"}] * waiting)
+        board = reader.board(MANAGER)
+        assert board is not None
+        assert reader.board(MANAGER) is board  # asked once a snapshot
+        seen.append(board.waiting)
+    assert seen == [0, 1, 2]
+    held = [os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd") if _is_link(fd)]
+    assert len([name for name in held if "vigie" in name]) == 1
+    reader.close()
+
+
+def _is_link(fd: str) -> bool:
+    return os.path.islink(f"/proc/self/fd/{fd}")
+
+
+def test_a_file_that_is_no_snapshot_is_named_and_the_next_one_is_read(path: Path) -> None:
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"not a database" * 1000)
+    reader = Published(path)
+    with pytest.raises(PublishedFileError, match=r"vigie\.duckdb cannot be read as a published snapshot"):
+        reader.board(MANAGER)
+    path.unlink()
+    publish(path, campaigns=FLOOR)
+    assert reader.board(MANAGER) is not None
+
+
+def test_many_threads_get_whole_boards_while_snapshots_are_replaced(path: Path) -> None:
+    publish(path, campaigns=FLOOR)
+    reader = Published(path)
+    boards: list[Board | None] = []
+    failures: list[BaseException] = []
+    until = time.monotonic() + 2
+
+    def look() -> None:
+        try:
+            while time.monotonic() < until:
+                boards.append(reader.board(MANAGER))
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=look) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    published_files = 1
+    while time.monotonic() < until:
+        publish(path, campaigns=FLOOR, calls=[{"campaign": "sud", "outcome": "open"}] * published_files)
+        published_files += 1
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert len({board.freshness.snapshot for board in boards if board}) > 1
+    assert all(board and len(board.campaigns) == 3 for board in boards)
+    last = reader.board(MANAGER)
+    assert last is not None and last.waiting == published_files - 1
+
+
+def test_the_data_directory_comes_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIGIE_DATA_DIR", str(tmp_path))
+    assert published().path == tmp_path / "published" / "vigie.duckdb"
+    assert published() is published()
