@@ -6,13 +6,21 @@ as it takes: a record may arrive twice, which the event ids make harmless, and n
 
 import logging
 import socket
+import time
 from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Any
 from zlib import crc32
 
 from kafka import KafkaProducer
-from kafka.errors import KafkaError, RetriableError
+from kafka.errors import (
+    AuthorizationError,
+    InvalidRecordError,
+    InvalidTopicError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
+)
 
 from ingest.errors import BrokerUnavailable, UsageError, VigieError
 
@@ -20,6 +28,15 @@ log = logging.getLogger(__name__)
 
 IN_FLIGHT = 5_000  # records sent before the first of them must be acknowledged
 ACKNOWLEDGED_WITHIN_MS = 6_000
+
+AGAIN_AFTER_S = 0.5
+FOR_GOOD = (
+    AuthorizationError,
+    InvalidRecordError,
+    InvalidTopicError,
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
+)
 
 Record = tuple[bytes, bytes]  # key, value
 
@@ -88,6 +105,8 @@ def deliver(
                 away = True
             if pending and stopped():
                 return acknowledged
+            if pending:
+                time.sleep(AGAIN_AFTER_S)
         if away:
             log.info("Kafka acknowledges topic %s again", topic)
     return acknowledged
@@ -102,15 +121,15 @@ def _attempt(producer: Any, topic: str, records: list[Record]) -> list[Record]:
         for key, value in records:
             partition = partitions[crc32(key) % len(partitions)]
             futures.append(producer.send(topic, key=key, value=value, partition=partition))
-    except RetriableError:  # the topic's metadata, or room in the buffer, did not come in time
-        pass
-    except KafkaError as error:
+    except FOR_GOOD as error:
         raise _refused(topic, error) from error
+    except KafkaError:  # the topic's metadata, or room in the buffer, did not come in time
+        pass
     producer.flush()  # ends: what is not acknowledged fails at the delivery timeout
     lost = records[len(futures) :]
     for record, future in zip(records, futures, strict=False):
         if not future.succeeded():
-            if future.failed() and not future.retriable():
+            if isinstance(future.exception, FOR_GOOD):
                 raise _refused(topic, future.exception) from future.exception
             lost.append(record)
     return lost
