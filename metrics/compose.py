@@ -262,24 +262,7 @@ def relation(name: str) -> str:
     }
     measures = {m.name: m for _, own in parts.values() for m in own}
     needed = set(grain.columns) | {i for c in grain.columns if c in KPIS for i in KPIS[c].inputs} | {"open_any"}
-    fragments = {
-        "keys": grain.keys,
-        "k_keys": ", ".join(f"k.{key}" for key in grain.keys.split(", ")),
-        "call_keys": grain.call_keys or grain.keys,
-        "union_by": grain.union_by or grain.keys,
-        "which": grain.which,
-        "cohort": grain.cohort,
-        "states": grain.states,
-        "worked": grain.worked,
-        "t0_us": grain.t0_us,
-        "t1_us": grain.t1_us,
-        "local_from": grain.local_from,
-        "local_until": grain.local_until,
-        "by": BY,
-        "tallies": _list((f"{sql} AS {alias}" for alias, sql in TALLIES.items()), 15),
-        "facts": ", ".join(f"{sql} AS {alias}" for alias, sql in (FACTS | service_level.FACTS).items()),
-    }
-    fragments["cut"] = Template(grain.cut).substitute(fragments)
+    fragments = _fragments(grain)
     keys = Template(grain.every).substitute(fragments)
     tables = [Template(CLOCK).substitute(fragments), f"keys AS (\n    {keys}\n)"]
     joins = ["FROM keys AS k"]
@@ -299,6 +282,37 @@ def relation(name: str) -> str:
     terms = f"LEFT JOIN terms_of USING ({grain.keys})\n" if "target" in grain.columns else ""
     sql = f"SELECT {shown}{columns}\nFROM added AS k\n{grain.joins}\n{terms}CROSS JOIN clock AS w"
     return "WITH " + ", ".join(tables) + "\n" + sql
+
+
+def formulas() -> str:
+    """Return the SELECT of kpi_formulas: service level of each campaign under each of the five formulas."""
+    measures = [measure for _, *own in service_level.EACH for measure in own]
+    fragments = _fragments(GRAINS["kpi_campaign"])
+    calls = Template(CALLS).substitute(fragments, measures=_list((f"{m.sql} AS {m.name}" for m in measures), 11))
+    columns = _list((f"{kpi.sql} AS {kpi.name}" for kpi, _, _ in service_level.EACH), 7)
+    return f"WITH {calls}\nSELECT campaign,\n       {columns}\nFROM campaigns LEFT JOIN calls_of USING (campaign)"
+
+
+def _fragments(grain: Grain) -> dict[str, str]:
+    fragments = {
+        "keys": grain.keys,
+        "k_keys": ", ".join(f"k.{key}" for key in grain.keys.split(", ")),
+        "call_keys": grain.call_keys or grain.keys,
+        "union_by": grain.union_by or grain.keys,
+        "which": grain.which,
+        "cohort": grain.cohort,
+        "states": grain.states,
+        "worked": grain.worked,
+        "t0_us": grain.t0_us,
+        "t1_us": grain.t1_us,
+        "local_from": grain.local_from,
+        "local_until": grain.local_until,
+        "by": BY,
+        "tallies": _list((f"{sql} AS {alias}" for alias, sql in TALLIES.items()), 15),
+        "facts": ", ".join(f"{sql} AS {alias}" for alias, sql in (FACTS | service_level.FACTS).items()),
+    }
+    fragments["cut"] = Template(grain.cut).substitute(fragments)
+    return fragments
 
 
 def _column(name: str, grain: Grain) -> str:

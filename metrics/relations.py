@@ -1,0 +1,157 @@
+"""The base relations of the published file: what each row and each column is. The publisher fills them.
+
+Stable names for analysts: columns may be added, not renamed. Times are TIMESTAMPTZ (stored in UTC), durations DOUBLE
+seconds ending in `_s`, ratios 0–1.
+"""
+
+CONTRACT = """
+formula                  VARCHAR    service-level formula of the contract: see kpi_formulas
+threshold_s              DOUBLE     T: a wait up to it is in time [s]
+target                   DOUBLE     service level that the contract asks for [ratio 0–1]
+wait_at_threshold_counts BOOLEAN    true: wait <= T is in time; false: wait < T
+short_abandon_s          DOUBLE     an abandon after a wait below it is short [s]
+"""
+
+# relation: what one row is, then its columns: name, type, meaning
+_RELATIONS = {
+    "calls": (
+        "one call: one visit to one queue and its handling by at most one agent; all history",
+        f"""
+call_id                  VARCHAR     identity of the visit
+linked_id                VARCHAR     groups the visits of one phone call
+campaign                 VARCHAR     campaign id
+queue                    VARCHAR     queue; NULL for a dialer's attempt that no queue saw
+direction                VARCHAR     inbound, outbound or callback
+channel                  VARCHAR     voice, chat, …
+language                 VARCHAR     language of the caller
+priority                 INTEGER     priority in the queue
+agent                    VARCHAR     agent who answered first, or for whom was dialed
+caller                   VARCHAR     caller's number, masked
+callee                   VARCHAR     dialed number, masked
+dialed_at                TIMESTAMPTZ the dialer placed the call
+connected_at             TIMESTAMPTZ the called party picked up
+answered_by              VARCHAR     human or machine; NULL when the source does not say
+consent                  VARCHAR     ground of an outbound call: consent, contract or none
+asked_for_human_at       TIMESTAMPTZ the caller asked for a person
+queued_at                TIMESTAMPTZ entered the queue: the wait begins
+answered_at              TIMESTAMPTZ an agent and the customer were connected: talk begins
+abandoned_at             TIMESTAMPTZ the customer hung up while waiting
+ended_at                 TIMESTAMPTZ end of talk: the earliest of ended and transferred, or inferred
+wrapped_at               TIMESTAMPTZ after-call work was done
+left_at                  TIMESTAMPTZ left the queue without an agent and without hanging up
+left_reason              VARCHAR     why it left the queue
+cohort_at                TIMESTAMPTZ the instant that decides its window: queued_at, or dialed_at when no queue saw it
+outcome                  VARCHAR     answered, abandoned, short_abandoned, overflowed, callback, voicemail, refused, dropped, open; not_connected for outbound attempts
+wait_s                   DOUBLE      wait: answered_at - queued_at, or to the end of the visit; open calls: so far [s]
+talk_s                   DOUBLE      ended_at - answered_at - hold; NULL unless talk has ended [s]
+hold_s                   DOUBLE      time on hold [s]
+wrap_s                   DOUBLE      wrapped_at - ended_at, 0 without wrap-up [s]
+handle_s                 DOUBLE      talk + hold + wrap; NULL unless answered and talk has ended [s]
+missed_offers            BIGINT      offers to agents who did not pick up
+transferred              BOOLEAN     talk ended by a transfer
+disposition              VARCHAR     result code of the latest wrap-up
+sale                     BOOLEAN     the latest wrap-up reports a sale
+amount                   DOUBLE      amount of the sale, in `currency`
+currency                 VARCHAR     ISO 4217 code of `amount`
+score                    INTEGER     latest answer to the survey, 1 to 5
+ended_by                 VARCHAR     customer, agent or system
+inferred_end             BOOLEAN     no event said that it ended: closed by the agent's next step, or given up
+clock_skew               BOOLEAN     a pair of stamps ran backwards and counts 0 s
+day                      DATE        the campaign's local date of cohort_at
+{CONTRACT}
+term_from                TIMESTAMP   local time from which the call's contract term holds; NULL: always
+in_threshold             BOOLEAN     the wait is inside T of the call's contract; open calls: still inside
+""",
+    ),
+    "agent_states": (
+        "one agent and state interval; intervals of one agent never overlap",
+        """
+agent                    VARCHAR     agent id
+state                    VARCHAR     available, busy, wrap_up, paused or offline
+reason                   VARCHAR     reason of a pause
+campaign                 VARCHAR     campaign the time belongs to: the last one named for the agent
+started_at               TIMESTAMPTZ the state began
+ended_at                 TIMESTAMPTZ the state ended; NULL while it lasts
+seconds                  DOUBLE      length, up to as_of [s]
+day                      DATE        UTC date of started_at
+""",
+    ),
+    "agents": (
+        "one agent, as of as_of",
+        """
+agent                    VARCHAR     agent id
+name                     VARCHAR     name of the latest profile, else the id
+team                     VARCHAR     team
+site                     VARCHAR     site
+languages                VARCHAR[]   languages
+state                    VARCHAR     state now
+reason                   VARCHAR     reason of the pause now
+since                    TIMESTAMPTZ in this state since
+campaign                 VARCHAR     campaign of the state
+call_id                  VARCHAR     call that the agent is on
+""",
+    ),
+    "campaigns": (
+        "one campaign, configured or only seen in events",
+        """
+campaign                 VARCHAR     campaign id
+client                   VARCHAR     client id; NULL when not configured
+client_name              VARCHAR     client's name
+name                     VARCHAR     campaign's name
+language                 VARCHAR     fr, es or en
+timezone                 VARCHAR     IANA zone: days and contract terms are local to it
+give_up_after_s          DOUBLE      an open call older than this counts as dropped [s]
+configured               BOOLEAN     false: seen in events only, judged by the defaults
+""",
+    ),
+    "sla_terms": (
+        "one term of a campaign's contract; the terms of a campaign follow each other without gap",
+        f"""
+campaign                 VARCHAR     campaign id
+valid_from               TIMESTAMP   local time from which it holds; NULL: always
+valid_to                 TIMESTAMP   local time until which it holds (not included); NULL: still
+{CONTRACT}
+""",
+    ),
+    "ingest_status": (
+        "one row: what this file was made of and when",
+        """
+as_of                    TIMESTAMPTZ the instant at which everything here is judged
+published_at             TIMESTAMPTZ the file was written
+last_event_at            TIMESTAMPTZ latest event time read
+records                  BIGINT      Kafka records read
+events                   BIGINT      events accepted, duplicates left out
+duplicates               BIGINT      events delivered again
+dead_letters             BIGINT      rejected records and lines
+lag                      BIGINT      records not yet read
+lateness_s               DOUBLE      a window is settled when its calls are closed and it is this old [s]
+version                  VARCHAR     version of these relations
+""",
+    ),
+    "dead_letters": (
+        "one rejected record, or line of a record",
+        """
+topic                    VARCHAR     Kafka topic
+partition                INTEGER     Kafka partition
+offset                   BIGINT      Kafka offset
+line                     INTEGER     line of the record, from 1
+received_at              TIMESTAMPTZ Kafka's timestamp
+reason                   VARCHAR     what was wrong, in one sentence
+payload                  VARCHAR     the payload, up to 64 KiB
+""",
+    ),
+}
+
+
+def _columns(text: str) -> dict[str, tuple[str, str]]:
+    return {line.split()[0]: (line.split()[1], line.split(None, 2)[2]) for line in text.splitlines() if line}
+
+
+MEANING = {name: meaning for name, (meaning, _) in _RELATIONS.items()}
+COLUMNS = {name: _columns(text) for name, (_, text) in _RELATIONS.items()}
+
+
+def create(relation: str, name: str | None = None) -> str:
+    """Return the CREATE TABLE of a base relation, under its own name or another."""
+    columns = ", ".join(f'"{column}" {kind}' for column, (kind, _) in COLUMNS[relation].items())
+    return f"CREATE TABLE {name or relation} ({columns})"

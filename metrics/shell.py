@@ -1,0 +1,69 @@
+"""`make sql`: a SQL shell on the published file, read-only. Uses the `duckdb` program when there is one."""
+
+import argparse
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import duckdb
+
+from metrics.errors import MetricsError, NothingPublished
+
+WELCOME = """\
+Vigie's published file, read-only; a statement ends with `;`, Ctrl-D leaves. Times are shown in UTC. Try:
+  SHOW TABLES;   FROM kpi_campaign(current_date, current_date + 1);   FROM kpi_daily;
+  SELECT function_name, comment FROM duckdb_functions() WHERE NOT internal;
+"""
+
+
+def main(arguments: list[str]) -> int:
+    """Open the shell; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m metrics.shell", description="A SQL shell on the published file.")
+    default = os.environ.get("VIGIE_DATA_DIR") or "data"
+    parser.add_argument("--data-dir", type=Path, default=Path(default), help=f"default {default}; also VIGIE_DATA_DIR")
+    path = parser.parse_args(arguments).data_dir / "published" / "vigie.duckdb"
+    if not path.exists():
+        raise NothingPublished(f"{path} does not exist: start `make demo` or `python -m ingest run` first.")
+    if (program := shutil.which("duckdb")) and sys.stdin.isatty():
+        os.execv(program, [program, "-readonly", str(path)])
+    if sys.stdin.isatty():
+        import readline  # noqa: F401 - line editing for input()
+
+        sys.stdout.write(WELCOME)
+    statement = ""
+    while True:
+        try:
+            line = input(("vigie> " if not statement else "    -> ") if sys.stdin.isatty() else "")
+        except EOFError:
+            line = None
+        except KeyboardInterrupt:
+            statement = ""
+            sys.stdout.write("\n")
+            continue
+        statement += (line or "") + "\n"
+        if statement.strip() and (line is None or line.rstrip().endswith(";")):
+            run(path, statement)
+            statement = ""
+        if line is None:
+            return 0
+
+
+def run(path: Path, statement: str) -> None:
+    """Run one statement on the file as it is now (it is replaced at each publish) and print what it gives."""
+    try:
+        with duckdb.connect(path, read_only=True) as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            result = connection.sql(statement)
+            if result is not None:
+                result.show(max_width=shutil.get_terminal_size((160, 40)).columns)
+    except duckdb.Error as error:
+        sys.stdout.write(f"{error}\n")
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except MetricsError as error:
+        sys.stderr.write(f"vigie: {error}\n")
+        sys.exit(error.exit_code)
