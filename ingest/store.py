@@ -52,9 +52,9 @@ SELECT n, CASE
         THEN format('ts lies {:.0f} s after the record''s Kafka timestamp.', epoch(ts) - received_ms / 1000)
     WHEN ts < $2
         THEN 'ts lies before 1990.'
-    END AS reason
+    END AS fault
 FROM incoming
-WHERE reason IS NOT NULL
+WHERE fault IS NOT NULL
 """
 
 EVENT_COLUMNS = "event_id, revision, type, ts, call_id, agent, campaign, source, state, reason, raw"

@@ -1,0 +1,66 @@
+"""`python -m ingest bank`: a month of real calls through the broker, and its KPIs by campaign."""
+
+import argparse
+import datetime as dt
+import sys
+import threading
+from pathlib import Path
+
+import duckdb
+
+from ingest import send
+from ingest.broker import ensure_topic, running_broker
+from ingest.cli import Parser
+from ingest.run import consume
+
+SAMPLES = Path(__file__).parent.parent / "samples"
+TOPIC = "bank-1999-02"
+
+FIGURES = """
+SELECT
+    coalesce(campaign, 'all') AS campaign,
+    sum(offered) AS offered,
+    sum(answered) AS answered,
+    sum(abandoned + short_abandoned) AS abandoned,
+    sum(asa_s * answered) / sum(answered) AS asa_s,
+    sum(aht_s * handled) / sum(handled) AS aht_s,
+    100 * sum(answered_in_threshold) / sum(offered) AS in_20_s
+FROM kpi_campaign(TIMESTAMPTZ '1999-01-31 22:00Z', TIMESTAMPTZ '1999-02-28 22:00Z')
+GROUP BY ROLLUP (campaign)
+ORDER BY grouping(campaign), offered DESC
+"""
+
+
+def arguments(parser: Parser) -> None:
+    parser.option("--data-dir", default=Path("data/bank"), type=Path, help="where the store and published file are")
+
+
+def main(options: argparse.Namespace) -> int:
+    recording = SAMPLES / "bank_1999_02.ndjson.gz"
+    with running_broker() as broker:
+        ensure_topic(broker.bootstrap_servers, TOPIC)
+        send.send_file(recording, broker.bootstrap_servers, TOPIC)
+        consume(
+            bootstrap_servers=broker.bootstrap_servers,
+            topic=TOPIC,
+            data_dir=options.data_dir,
+            campaigns=SAMPLES / "bank.toml",
+            until_caught_up=True,
+            stop=threading.Event(),
+            clock=lambda: dt.datetime.now(dt.UTC),
+        )
+    published = options.data_dir / "published" / "vigie.duckdb"
+    with duckdb.connect(str(published), read_only=True) as connection:
+        rows = connection.execute(FIGURES).fetchall()
+    sys.stdout.write(table(rows) + f"\n\n{published} holds all of it: duckdb -readonly {published}\n")
+    return 0
+
+
+def table(rows: list[tuple[object, ...]]) -> str:
+    """The rows of FIGURES for a terminal."""
+    head = f"{'campaign':10}{'offered':>9}{'answered':>10}{'abandoned':>11}{'ASA s':>10}{'AHT s':>10}{'in 20 s':>10}"
+    lines = [
+        f"{name:10}{offered:>9}{answered:>10}{abandoned:>11}{asa:>10.4f}{aht:>10.3f}{share:>9.3f}%"
+        for name, offered, answered, abandoned, asa, aht, share in rows
+    ]
+    return "\n".join([head, *lines])
