@@ -31,6 +31,8 @@ SnapshotId = tuple[int, int]
 RECENT = timedelta(hours=8)
 """How far back a tile's sparkline looks: rolling, so that it is as full at 0:05 as at noon."""
 MINUTES = 15
+STEPS = (15, 30, 60)
+"""Lengths of an interval [min] that fill every local day, also one of 23 or 25 hours."""
 
 STATUS = """
 SELECT as_of, published_at, last_event_at FROM ingest_status
@@ -235,9 +237,12 @@ class Published:
         self, viewer: Viewer, campaign: str, *, day: date | None = None, minutes: int = MINUTES
     ) -> CampaignDay | None:
         """Return a local day of a campaign (default: the day of `as_of`); None: the viewer has no such."""
-        if not viewer.sees(campaign):
+        if minutes not in STEPS:
+            raise ValueError(f"intervals of {minutes} minutes do not fill every day, allowed are {STEPS}")
+        floor = self._ask("floor", _floor)
+        if floor is None or not viewer.sees(campaign):
             return None
-        days = self._ask(("day", day, minutes), lambda c, i: _days(c, i, day, minutes))
+        days = self._ask(("day", day, minutes), lambda c, i: _days(c, i, day, minutes, floor))
         return days.get(campaign) if days else None
 
     def close(self) -> None:
@@ -394,19 +399,25 @@ def _floor(connection: duckdb.DuckDBPyConnection, snapshot: SnapshotId) -> _Floo
 
 
 def _days(
-    connection: duckdb.DuckDBPyConnection, snapshot: SnapshotId, day: date | None, minutes: int
+    connection: duckdb.DuckDBPyConnection, snapshot: SnapshotId, day: date | None, minutes: int, floor: _Floor | None
 ) -> dict[str, CampaignDay]:
+    """Return every campaign's day. `floor`, when it is of this snapshot, saves counting today once more."""
     freshness = _freshness(connection, snapshot)
     campaigns = _campaigns(connection, freshness.as_of, day)
-    totals = _totals(connection, campaigns)
+    if day is None and floor is not None and floor.board.freshness.snapshot == snapshot:
+        totals = {one.campaign.campaign: one.today for one in floor.board.campaigns if one.today}
+    else:
+        totals = _totals(connection, campaigns)
+    step_s = minutes * 60
     days: dict[str, CampaignDay] = {}
-    for t0, t1 in sorted({(one.t0, one.t1) for one in campaigns}):
-        until = min(t1, max(t0, freshness.as_of))
-        found = _intervals(connection, t0, t1, minutes)
-        for one in campaigns:
-            if (one.t0, one.t1) == (t0, t1):
-                slots = _slots(t0, t1, minutes, found.get(one.campaign, {}))
-                days[one.campaign] = CampaignDay(
-                    freshness, one, totals.get(one.campaign), tuple(s for s in slots if s.start < until)
-                )
+    # days that begin at the same minutes of an hour share their intervals, and so one query
+    for phase in sorted({one.t0.timestamp() % step_s for one in campaigns}):
+        group = [one for one in campaigns if one.t0.timestamp() % step_s == phase]
+        found = _intervals(connection, min(one.t0 for one in group), max(one.t1 for one in group), minutes)
+        for one in group:
+            until = min(one.t1, max(one.t0, freshness.as_of))
+            slots = _slots(one.t0, one.t1, minutes, found.get(one.campaign, {}))
+            days[one.campaign] = CampaignDay(
+                freshness, one, totals.get(one.campaign), tuple(slot for slot in slots if slot.start < until)
+            )
     return days

@@ -8,7 +8,7 @@ from metrics import readers
 from pages import _board, _empty, _session
 from pages._i18n import plain
 
-TICK_S = 0.75
+TICK_S = 0.5
 """A change of the file is on the screen within this, and the time it takes to draw and send."""
 
 viewer = _session.current_viewer()
