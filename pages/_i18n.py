@@ -18,7 +18,7 @@ from babel import Locale
 from babel.dates import format_date, format_time
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
-from babel.numbers import format_decimal
+from babel.numbers import format_decimal, format_percent
 
 LOCALE = Path(__file__).parent / "locale"
 LANGUAGES = {"fr": "Français", "es": "Español", "en": "English"}
@@ -48,7 +48,8 @@ class Text:
         """Format a ratio 0–1: 0.8239 is "82.4%" in English, "82,4 %" in French."""
         if ratio is None:
             return DASH
-        return self.locale.percent_formats[None].apply(ratio, self.locale, force_frac=(digits, digits))
+        pattern = self.locale.percent_formats[None].pattern.replace("0", f"0.{'0' * digits}" if digits else "0")
+        return format_percent(ratio, pattern, locale=self.locale)
 
     def points(self, ratio: float) -> str:
         """Format a difference of two ratios in percentage points, signed: 0.024 is "+2.4"."""

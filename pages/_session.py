@@ -10,8 +10,9 @@ YEAR_S = 365 * 24 * 3600
 
 
 def current_viewer() -> Viewer:
-    """Return who looks. Until there is a sign-in, that is a manager who sees the whole floor."""
-    return Viewer(role="manager", campaigns=None)
+    """Return who signed in, or, until there is a sign-in, a manager who sees the whole floor."""
+    viewer = st.session_state.get("viewer")
+    return viewer if isinstance(viewer, Viewer) else Viewer(role="manager", campaigns=None)
 
 
 def current_text() -> _i18n.Text:

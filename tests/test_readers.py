@@ -4,6 +4,7 @@ import os
 import threading
 import time
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,6 @@ import pytest
 from metrics import install
 from metrics.readers import Board, Published, PublishedFileError, published
 from metrics.viewer import Viewer
-from tests.published import BASE
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 MANAGER = Viewer("manager", None)
@@ -35,13 +35,14 @@ def publish(
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_suffix(".tmp")
-    with duckdb.connect(str(fresh)) as connection:
-        connection.execute("SET TimeZone = 'UTC'")
-        connection.execute(BASE)
+    writer = _writer()
+    writer.execute(f"ATTACH '{fresh}' AS snapshot")
+    try:
+        install(writer, "snapshot")
 
         def add(table: str, row: dict[str, Any]) -> None:
             columns, marks = ", ".join(f'"{c}"' for c in row), ", ".join("?" for _ in row)
-            connection.execute(f"INSERT INTO {table} ({columns}) VALUES ({marks})", list(row.values()))
+            writer.execute(f"INSERT INTO snapshot.{table} ({columns}) VALUES ({marks})", list(row.values()))
 
         moment = {"as_of": as_of, "published_at": published_at or as_of, "last_event_at": as_of, "lateness_s": 900}
         add("ingest_status", moment | {"records": 0, "events": 0, "duplicates": 0, "dead_letters": 0, "lag": 0})
@@ -51,18 +52,23 @@ def publish(
             term = {"formula": "exclude_short", "threshold_s": 20, "target": 0.8}
             add("sla_terms", {"campaign": campaign, "short_abandon_s": 5, "wait_at_threshold_counts": True} | term)
         for n, said in enumerate(calls or ()):
-            add("calls", _call(f"c{n}", as_of, campaigns, said))
+            add("calls", _call(f"c{n}", as_of, said))
         for agent, (campaign, state) in (agents or {}).items():
             add("agents", {"agent": agent, "campaign": campaign, "state": state, "since": as_of})
-        catalog = connection.execute("SELECT current_database()").fetchone()
-        assert catalog
-        install(connection, catalog[0])
+    finally:
+        writer.execute("DETACH snapshot")
     os.replace(fresh, path)
 
 
-def _call(
-    call_id: str, as_of: datetime, campaigns: dict[str, tuple[str, str, str]], said: dict[str, Any]
-) -> dict[str, Any]:
+@cache
+def _writer() -> duckdb.DuckDBPyConnection:
+    """One for all tests, as the publisher has one."""
+    writer = duckdb.connect()
+    writer.execute("SET TimeZone = 'UTC'")
+    return writer
+
+
+def _call(call_id: str, as_of: datetime, said: dict[str, Any]) -> dict[str, Any]:
     row: dict[str, Any] = {"call_id": call_id, "direction": "inbound", "outcome": "answered", "wait_s": 10.0} | said
     if row["outcome"] == "open":
         row["queued_at"] = as_of - timedelta(seconds=row["wait_s"])

@@ -1,0 +1,381 @@
+"""The pages as a reader meets them: drawn by Streamlit from real published files, in three languages."""
+
+import ast
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from babel.messages.extract import extract_from_dir
+from babel.messages.pofile import read_po
+from streamlit.testing.v1 import AppTest
+
+from metrics.readers import Published
+from metrics.viewer import Viewer
+from pages import _board, _day, _i18n
+from tests.test_readers import FLOOR, MANAGER, NOON, publish
+
+ROOT = Path(__file__).parent.parent
+PAGES = ROOT / "pages"
+HOSTILE = '<script>alert("1")</script> & **bold** :red[x]'
+
+
+@pytest.fixture
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the pages look for the published file; nothing is there yet."""
+    monkeypatch.setenv("VIGIE_DATA_DIR", str(tmp_path))
+    return tmp_path / "published" / "vigie.duckdb"
+
+
+def open_page(page: str | None = None, viewer: Viewer | None = None, **asked: str) -> AppTest:
+    """Run the frame and then, for another page than the wallboard, that page."""
+    test = AppTest.from_file(str(PAGES / "app.py"), default_timeout=60)
+    if viewer is not None:
+        test.session_state["viewer"] = viewer
+    for name, value in asked.items():
+        test.query_params[name] = value
+    test.run()
+    if page is not None:
+        test.switch_page(page).run()
+    assert not test.exception
+    return test
+
+
+def wall(test: AppTest) -> str:
+    """Return the HTML of the board: the one element that a tick draws."""
+    boards = [html.proto.body for html in test.get("html") if html.proto.body.startswith('<div class="vigie-board')]
+    assert len(boards) == 1
+    return boards[0]
+
+
+def words(html: str) -> str:
+    """Return what a reader reads of a piece of HTML."""
+    said: list[str] = []
+    parser = HTMLParser()
+    parser.handle_data = said.append  # type: ignore[method-assign]
+    parser.feed(html)
+    return " ".join(" ".join(said).split())
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+# the wallboard
+
+
+def test_without_a_published_file_the_page_says_what_to_do(path: Path) -> None:
+    for page in (None, "campaign.py"):
+        test = open_page(page)
+        assert any("Waiting for the first data" in one.value for one in test.markdown)
+        assert not test.error
+
+
+def test_a_file_that_cannot_be_read_is_said_calmly(path: Path) -> None:
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"not a database" * 1000)
+    for page in (None, "campaign.py"):
+        test = open_page(page)
+        assert any("The published data cannot be read" in one.value for one in test.markdown)
+
+
+def test_a_tile_a_campaign_with_its_state_in_words(path: Path) -> None:
+    calls = [{"campaign": "sud", "wait_s": 42.0, "outcome": "open"}, {"campaign": "sud", "wait_s": 2.0}]
+    calls += [{"campaign": "este", "wait_s": 2.0}] * 4
+    agents = {"a": ("sud", "busy"), "b": ("sud", "paused")}
+    publish(path, campaigns=FLOOR, calls=calls, agents=agents, as_of=now() - timedelta(seconds=2))
+    html = wall(open_page())
+    assert html.count("<article") == 3
+    said = words(html)
+    assert re.search(r"Oréa Sinistres Mutuelle Oréa Below target \d s 1 Waiting 0:42 Longest wait > 20 s 50\.0%", said)
+    assert re.search(r"Almena Siniestros Almena On target \d s 0 Waiting – Longest wait 100\.0%", said)
+    assert "1 below target" in said
+
+
+def test_undefined_is_a_dash_and_never_zero(path: Path) -> None:
+    publish(path, campaigns={"north": FLOOR["north"]}, as_of=now())
+    said = words(wall(open_page()).split("<article")[1])
+    assert "No calls yet" in said
+    assert "– Service level No target" in said or "– Service level target 80% in 20 s" in said
+    assert "– Answered – Abandoned – AHT – Occupancy" in said
+    assert "– Available – Busy – Wrap-up – Paused" in said
+    test = open_page("campaign.py", campaign="north")
+    shown = {one.label: one.value for one in test.metric}
+    assert shown["Service level"] == shown["AHT"] == shown["Answered"] == shown["Occupancy"] == "–"
+    assert shown["Waiting"] == "0"  # measured: nobody waits
+
+
+@pytest.mark.parametrize(
+    ("age_s", "stale"),
+    [pytest.param(3, False, id="3 s: fresh"), pytest.param(60, True, id="60 s: grey, and words say so")],
+)
+def test_old_data_is_shown_with_its_age(path: Path, age_s: int, stale: bool) -> None:
+    at = now() - timedelta(seconds=age_s)
+    publish(path, campaigns=FLOOR, as_of=at)
+    html = wall(open_page())
+    assert ('class="vigie-board stale"' in html) is stale
+    shown = re.search(r"No new data for (\d+) s", words(html))
+    assert shown and age_s <= int(shown[1]) < age_s + 30  # the banner is there; the class shows or hides it
+    test = open_page("campaign.py", campaign="north")
+    assert any(("No new data for" in one.value) is stale for one in test.caption if "old" in one.value or stale)
+
+
+def test_names_are_text_and_never_html(path: Path) -> None:
+    publish(path, campaigns={"x": (HOSTILE, HOSTILE, "Europe/Paris")}, calls=[{"campaign": "x", "outcome": "open"}])
+    html = wall(open_page())
+    assert "<script" not in html and "&lt;script&gt;" in html
+    queue = [{"campaign": "x", "outcome": "open", "queue": HOSTILE, "caller": HOSTILE}]
+    publish(path, campaigns={"x": (HOSTILE, HOSTILE, "Europe/Paris")}, calls=queue)
+    test = open_page("campaign.py", campaign="x")
+    drawn = [html.proto.body for html in test.get("html") if "vigie-table" in html.proto.body]
+    assert drawn and not any("<script" in html for html in drawn)
+
+
+def test_a_viewer_sees_only_own_campaigns(path: Path) -> None:
+    calls = [{"campaign": campaign, "outcome": "open"} for campaign in FLOOR]
+    publish(path, campaigns=FLOOR, calls=calls, as_of=now())
+    everything = words(wall(open_page(viewer=MANAGER)))
+    assert all(name in everything for _, name, _ in FLOOR.values())
+    client = Viewer("client", frozenset({"north"}))
+    said = words(wall(open_page(viewer=client)))
+    assert "Customer care" in said and "Oréa" not in said and "Almena" not in said
+    assert said.startswith("1 Waiting")  # totals are of what the viewer sees
+
+    foreign = open_page("campaign.py", viewer=client, campaign="sud")
+    unknown = open_page("campaign.py", viewer=client, campaign="no-such")
+    for test in (foreign, unknown):  # another client's campaign and none at all are told alike
+        assert not test.metric
+        assert any("There is no such campaign here" in one.value for one in test.markdown)
+        assert test.selectbox(key="campaign_choice").options == ["Customer care · Brightcart"]
+
+    nobody = open_page(viewer=Viewer("client", frozenset()))
+    assert any("No campaign to show" in one.value for one in nobody.markdown)
+
+
+def test_a_board_is_drawn_once_a_snapshot_for_all_who_see_the_same(path: Path) -> None:
+    publish(path, campaigns=FLOOR, as_of=NOON)
+    board = Published(path).board(MANAGER)
+    assert board is not None
+    english = _i18n.text("en")
+    first = _board.draw(board, MANAGER, english, 1.0)
+    assert _board.draw(board, MANAGER, english, 1.4) == first
+    assert _board.draw(board, MANAGER, english, 2.0) != first  # only its age
+    assert _board.draw(board, MANAGER, _i18n.text("fr"), 1.0) != first
+    client = Viewer("client", frozenset({"north"}))
+    own = Published(path).board(client)
+    assert own is not None and "Oréa" not in _board.draw(own, client, english, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("tiles", "columns_and_rows"), [(1, (1, 1)), (2, (2, 1)), (4, (2, 2)), (6, (3, 2)), (8, (4, 2)), (12, (4, 3))]
+)
+def test_tiles_fill_a_wide_screen(tiles: int, columns_and_rows: tuple[int, int]) -> None:
+    assert _board.grid(tiles) == columns_and_rows
+
+
+@pytest.mark.parametrize(
+    ("level", "target", "state"),
+    [
+        pytest.param(0.80, 0.80, "met", id="at the target is met"),
+        pytest.param(0.7999, 0.80, "near", id="just below is close"),
+        pytest.param(0.7501, 0.80, "near", id="4.99 points below is close"),
+        pytest.param(0.75, 0.80, "missed", id="5 points below is below"),
+        pytest.param(None, 0.80, "none", id="undefined has no state"),
+        pytest.param(0.80, None, "none", id="no target, no state"),
+    ],
+)
+def test_state_of_a_service_level(level: float | None, target: float | None, state: str) -> None:
+    assert _board.level_state(level, target) == state
+
+
+# the campaign page
+
+
+def test_the_day_of_a_campaign(path: Path) -> None:
+    at = now().replace(minute=20, second=0, microsecond=0)
+    calls = [{"campaign": "north", "queued_at": at - timedelta(minutes=2)}] * 3
+    calls += [{"campaign": "north", "queued_at": at - timedelta(minutes=2), "outcome": "abandoned", "wait_s": 50.0}]
+    calls += [{"campaign": "north", "outcome": "open", "wait_s": 42.0, "caller": "07••••••12", "language": "en"}]
+    publish(path, campaigns=FLOOR, calls=calls, as_of=at)
+    test = open_page("campaign.py", campaign="north", lang="es")
+    shown = {one.label: one.value for one in test.metric}
+    assert (shown["Ofrecidas"], shown["Atendidas"], shown["Abandonadas"]) == ("5", "3", "1")
+    assert shown["Nivel de servicio"] == "60,0\xa0%"
+    waiting, day = sorted((html.proto.body for html in test.get("html") if "<table" in html.proto.body), key=len)
+    assert "0:42" in waiting and "q inglés 07••••••12" in words(waiting)
+    assert "Nivel de servicio" in words(day)
+    known = Published(path).day(MANAGER, "north")
+    assert known is not None
+    chart = _day.figure(known, _i18n.text("es"))
+    assert [sum(n or 0 for n in bar.y) for bar in chart.data if bar.type == "bar"] == [3, 1, 1]
+    assert known.total is not None and _day.other(known.total) == 1
+
+
+# languages
+
+
+@pytest.mark.parametrize(
+    ("language", "percent", "number", "points"),
+    [
+        ("fr", "82,4\xa0%", "31\u202f094", "−3,6"),
+        ("es", "82,4\xa0%", "31.094", "−3,6"),
+        ("en", "82.4%", "31,094", "−3.6"),
+    ],
+)
+def test_numbers_follow_the_readers_conventions(language: str, percent: str, number: str, points: str) -> None:
+    text = _i18n.text(language)
+    assert (text.percent(0.8239), text.number(31094), text.points(-0.036)) == (percent, number, points)
+    assert text.percent(None) == text.number(None) == text.duration(None) == "–"
+
+
+@pytest.mark.parametrize(("seconds", "shown"), [(0, "0:00"), (59.6, "1:00"), (185, "3:05"), (3725, "1:02:05")])
+def test_durations(seconds: float, shown: str) -> None:
+    assert _i18n.text("fr").duration(seconds) == shown
+
+
+@pytest.mark.parametrize(
+    ("wishes", "language"),
+    [
+        pytest.param(["es", "fr-FR"], "es", id="the first wish"),
+        pytest.param([None, None, "fr-MA"], "fr", id="the browser's"),
+        pytest.param(["xx", "pt-BR"], "en", id="none that we have: English"),
+        pytest.param(["../../etc", ""], "en", id="nonsense: English"),
+    ],
+)
+def test_the_readers_language(wishes: list[str | None], language: str) -> None:
+    assert _i18n.choose(wishes) == language
+
+
+def test_the_language_is_changed_in_the_frame_and_stays(path: Path) -> None:
+    publish(path, campaigns=FLOOR, as_of=now())
+    test = open_page(lang="fr")
+    assert "En attente" in words(wall(test))
+    test.selectbox(key="language_choice").select("es").run()
+    assert "En espera" in words(wall(test))
+    assert test.query_params["lang"] in ("es", ["es"])
+    assert any("vigie_lang=es" in html.proto.body for html in test.get("html"))
+    test.run()
+    assert "En espera" in words(wall(test))
+
+
+def texts_in_code() -> set[str]:
+    """Return every text that the pages' code hands to gettext, read from the syntax itself."""
+    found: set[str] = set()
+    for file in PAGES.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Call):
+                name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", None)
+                if name in ("_", "gettext", "ngettext") and node.args and isinstance(node.args[0], ast.Constant):
+                    found.add(node.args[0].value)
+    return found
+
+
+def test_pybabel_finds_every_text() -> None:
+    """A text inside an f-string would be drawn, but no translator would ever be shown it."""
+    options = {"_": None, "gettext": None, "ngettext": (1, 2)}
+    extracted = extract_from_dir(str(PAGES), method_map=[("**.py", "python")], keywords=options)
+    ids = {message if isinstance(message, str) else message[0] for _, _, message, _, _ in extracted}
+    assert ids == texts_in_code()
+
+
+@pytest.mark.parametrize("language", _i18n.LANGUAGES)
+def test_nothing_is_missing_unused_or_fuzzy(language: str) -> None:
+    with (_i18n.LOCALE / language / "LC_MESSAGES" / "vigie.po").open("rb") as source:
+        catalogue = read_po(source, locale=language, abort_invalid=True)
+    assert not catalogue.obsolete
+    messages = {m.id if isinstance(m.id, str) else m.id[0]: m for m in catalogue if m.id}
+    assert set(messages) == texts_in_code()
+    for english, message in messages.items():
+        strings = (message.string,) if isinstance(message.string, str) else message.string
+        assert not message.fuzzy and all(strings), english
+        for string in strings:
+            assert set(re.findall(r"{\w+}", string)) == set(re.findall(r"{\w+}", english)), english
+
+
+# how pages are made
+
+
+def test_pages_read_through_metrics_only() -> None:
+    for file in [*PAGES.rglob("*.py"), ROOT / "dashboard.py"]:
+        for node in ast.walk(ast.parse(file.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            roots = {name.partition(".")[0] for name in names}
+            assert not roots & {"duckdb", "kafka", "ingest"}, file
+
+
+def test_no_page_is_named_like_a_standard_module() -> None:
+    assert not {file.stem for file in PAGES.glob("*.py")} & sys.stdlib_module_names
+
+
+# in a browser
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+def _wait(what: str, until: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not until():
+        assert time.monotonic() < deadline, f"{what} did not happen in {seconds} s"
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def address(path: Path, tmp_path: Path) -> Iterator[str]:
+    """A dashboard of its own, just started: nobody has opened any of its pages."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", "dashboard.py", "--server.port", str(port)]
+    with (tmp_path / "log").open("wb") as log:
+        server = subprocess.Popen(command, cwd=ROOT, env=os.environ, stdout=log, stderr=log)
+    address = f"http://127.0.0.1:{port}"
+
+    def healthy() -> bool:
+        assert server.poll() is None, (tmp_path / "log").read_text()
+        try:
+            with urllib.request.urlopen(f"{address}/healthz", timeout=5) as answer:
+                return bool(answer.read() == b"ok\n")
+        except OSError:
+            return False
+
+    try:
+        _wait("the dashboard's start", healthy)
+        yield address
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine; install the package `chromium`")
+def test_a_deep_link_has_its_frame_and_a_new_snapshot_is_followed(path: Path, address: str) -> None:
+    from playwright.sync_api import sync_playwright
+
+    publish(path, campaigns=FLOOR, as_of=now())
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        try:
+            page = browser.new_page(locale="fr-FR", viewport={"width": 1366, "height": 768})
+            page.set_default_timeout(60_000)
+            page.goto(f"{address}/campaign?campaign=sud")
+            page.locator(".st-key-headline").get_by_text("Plus longue attente").wait_for()
+            page.locator(".st-key-frame").get_by_role("combobox").wait_for()
+            page.get_by_role("link", name="Mur").first.click()
+            page.locator(".vigie-board").wait_for()
+            waiting = page.locator(".vigie-floor .n.first b").first
+            assert waiting.inner_text() == "0"
+            publish(path, campaigns=FLOOR, calls=[{"campaign": "sud", "outcome": "open"}] * 7, as_of=now())
+            _wait("the new number", lambda: waiting.inner_text() == "7", 15)
+            page.get_by_role("link", name="Ouvrir Customer care").click()
+            page.wait_for_url("**/campaign?campaign=north")
+        finally:
+            browser.close()
