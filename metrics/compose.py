@@ -64,7 +64,7 @@ AGENT_COLUMNS = (
 
 T0, T1 = "t0::TIMESTAMPTZ", "t1::TIMESTAMPTZ"
 UTC0, UTC1 = f"({T0} AT TIME ZONE 'UTC')::DATE", f"({T1} AT TIME ZONE 'UTC')::DATE"
-STEP = "(minutes * 60000000)::BIGINT"  # the width of an interval, microseconds
+STEP = "(minutes * 60000000::BIGINT)::BIGINT"  # the width of an interval, microseconds
 STARTS = f"{T0} + to_microseconds(k.step * {STEP})"
 ENDS = f"least({T1}, {T0} + to_microseconds((k.step + 1) * {STEP}))"
 DAY_US = 86_400_000_000
@@ -159,7 +159,8 @@ GRAINS = {
         shown=f"k.campaign, {STARTS} AS interval_start, {ENDS} AS interval_end",
         call_keys=f"campaign, (epoch_us(cohort_at) - epoch_us({T0})) // {STEP} AS step",
         cut=f"""SELECT campaign, step, state,
-               least(to_us, w.until_us, w.t0_us + (step + 1) * {STEP}) - greatest(from_us, w.t0_us + step * {STEP}) AS us
+               least(to_us, w.until_us, w.t0_us + (step + 1) * {STEP})
+                   - greatest(from_us, w.t0_us + step * {STEP}) AS us
         FROM (SELECT campaign, state, from_us, to_us, unnest(range(
                   (greatest(from_us, w.t0_us) - w.t0_us) // {STEP},
                   (least(to_us, w.until_us) - w.t0_us - 1) // {STEP} + 1)) AS step

@@ -42,7 +42,7 @@ the other columns need is not read.
 def text() -> str:
     """Return the glossary as Markdown."""
     sections = [INTRODUCTION, "## Relations\n"]
-    rows = [(f"`{name}`", what) for name, what in relations.MEANING.items()]
+    rows: list[tuple[str, ...]] = [(f"`{name}`", what) for name, what in relations.MEANING.items()]
     for name, statement in macros().items():
         call = statement.split(" AS TABLE", 1)[0].removeprefix("CREATE MACRO ")
         rows.append((f"`{call}`", ROWS[name]))

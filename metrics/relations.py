@@ -41,7 +41,7 @@ wrapped_at               TIMESTAMPTZ after-call work was done
 left_at                  TIMESTAMPTZ left the queue without an agent and without hanging up
 left_reason              VARCHAR     why it left the queue
 cohort_at                TIMESTAMPTZ the instant that decides its window: queued_at, or dialed_at when no queue saw it
-outcome                  VARCHAR     answered, abandoned, short_abandoned, overflowed, callback, voicemail, refused, dropped, open; not_connected for outbound attempts
+outcome                  VARCHAR     what became of it: see kpi_campaign; not_connected for outbound attempts
 wait_s                   DOUBLE      wait: answered_at - queued_at, or to the end of the visit; open calls: so far [s]
 talk_s                   DOUBLE      ended_at - answered_at - hold; NULL unless talk has ended [s]
 hold_s                   DOUBLE      time on hold [s]

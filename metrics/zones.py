@@ -40,8 +40,9 @@ def check_zones(connection: duckdb.DuckDBPyConnection, zones: Iterable[str]) -> 
             differs = min((d for d in (differs, closer) if d), default=None)
         if differs:
             instant, python, database = differs
+            when = f"{datetime.fromtimestamp(instant, UTC):%Y-%m-%d %H:%M}"
             raise ConfigurationError(
-                f"Python and DuckDB disagree on {zone} from {datetime.fromtimestamp(instant, UTC):%Y-%m-%d %H:%M} UTC on "
+                f"Python and DuckDB disagree on {zone} from {when} UTC on "
                 f"(Python UTC{python / 3600:+g} h, DuckDB UTC{database / 3600:+g} h): "
                 'start Python with PYTHONTZPATH="" and the pinned tzdata, and use a DuckDB that knows the same rules.'
             )

@@ -1,46 +1,152 @@
-"""Builds a published file from few words: the base relations as the publisher leaves them, then `metrics.install`.
+"""Builds a published file from few words, so that a test of a KPI says only what it is about.
 
-`World` takes calls, agents' states and campaigns with everything unsaid filled in by the rules of KPIS.md, so that a
-test says only what it is about.
+`call` fills in what is not said by the rules of KPIS.md; `publish` installs the SQL objects and fills the tables as
+the publisher does, and gives a read-only connection to the finished file.
 """
 
-from datetime import datetime, timedelta
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import duckdb
+import pyarrow as pa
 
 from metrics import install
+from metrics.campaigns import Campaign, Term
 
-BASE = """
-CREATE TABLE calls (
-    call_id VARCHAR, linked_id VARCHAR, campaign VARCHAR, queue VARCHAR, direction VARCHAR, channel VARCHAR,
-    language VARCHAR, priority INTEGER, agent VARCHAR, caller VARCHAR, callee VARCHAR, dialed_at TIMESTAMPTZ,
-    connected_at TIMESTAMPTZ, answered_by VARCHAR, consent VARCHAR, asked_for_human_at TIMESTAMPTZ,
-    queued_at TIMESTAMPTZ, answered_at TIMESTAMPTZ, abandoned_at TIMESTAMPTZ, ended_at TIMESTAMPTZ,
-    wrapped_at TIMESTAMPTZ, left_at TIMESTAMPTZ, left_reason VARCHAR, cohort_at TIMESTAMPTZ, outcome VARCHAR,
-    wait_s DOUBLE, talk_s DOUBLE, hold_s DOUBLE, wrap_s DOUBLE, handle_s DOUBLE, missed_offers INTEGER,
-    transferred BOOLEAN, disposition VARCHAR, sale BOOLEAN, amount DOUBLE, currency VARCHAR, score INTEGER,
-    ended_by VARCHAR, inferred_end BOOLEAN, clock_skew BOOLEAN, day DATE, formula VARCHAR, threshold_s DOUBLE,
-    target DOUBLE, wait_at_threshold_counts BOOLEAN, short_abandon_s DOUBLE, term_from TIMESTAMP,
-    in_threshold BOOLEAN);
-CREATE TABLE agent_states (
-    agent VARCHAR, state VARCHAR, reason VARCHAR, campaign VARCHAR, started_at TIMESTAMPTZ, ended_at TIMESTAMPTZ,
-    seconds DOUBLE, day DATE);
-CREATE TABLE agents (
-    agent VARCHAR, name VARCHAR, team VARCHAR, site VARCHAR, languages VARCHAR[], state VARCHAR, reason VARCHAR,
-    since TIMESTAMPTZ, campaign VARCHAR, call_id VARCHAR);
-CREATE TABLE campaigns (
-    campaign VARCHAR, client VARCHAR, name VARCHAR, language VARCHAR, timezone VARCHAR, client_name VARCHAR,
-    give_up_after_s DOUBLE);
-CREATE TABLE sla_terms (
-    campaign VARCHAR, valid_from TIMESTAMP, valid_to TIMESTAMP, formula VARCHAR, threshold_s DOUBLE, target DOUBLE,
-    wait_at_threshold_counts BOOLEAN, short_abandon_s DOUBLE);
-CREATE TABLE ingest_status (
-    as_of TIMESTAMPTZ, published_at TIMESTAMPTZ, last_event_at TIMESTAMPTZ, records BIGINT, events BIGINT,
-    duplicates BIGINT, dead_letters BIGINT, lag BIGINT, version VARCHAR, lateness_s DOUBLE);
-CREATE TABLE dead_letters (
-    topic VARCHAR, "partition" INTEGER, "offset" BIGINT, line INTEGER, received_at TIMESTAMPTZ, reason VARCHAR,
-    payload VARCHAR);
-"""
+DAY = "2026-11-23"  # a Monday
+Row = dict[str, Any]
+
+
+def at(text: str | datetime, zone: str = "UTC") -> datetime:
+    """Read "09:16", "09:16:20", "24 00:10" (of the month of DAY) or a whole date and time, in a zone."""
+    if isinstance(text, datetime):
+        return text
+    if text[4:5] != "-":
+        text = f"{DAY} {text}" if ":" in text[:3] else f"{DAY[:8]}{text}"
+    return datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
+
+
+def campaign(name: str = "c", zone: str = "UTC", terms: Iterable[Term] = (Term(),)) -> Campaign:
+    return Campaign(name, name.title(), "client", "en", zone, 14_400.0, (), tuple(terms))
+
+
+def call(outcome: str = "answered", wait: float = 10, *, of: Campaign | None = None, **said: Any) -> Row:
+    """Return a row of `calls`; times may be given as for `at`.
+
+    `talk`, `hold`, `wrap` [s] describe the handling (talk=None: still talking); `until` sets ended_at instead of talk.
+    """
+    of = of or campaign()
+    zone = said.pop("zone", "UTC")
+    queued_at = at(said.pop("queued", "09:00"), zone)
+    talk, hold, wrap = said.pop("talk", 180.0), said.pop("hold", 0.0), said.pop("wrap", 0.0)
+    cohort_local = queued_at.astimezone(ZoneInfo(of.timezone)).replace(tzinfo=None)
+    term = of.term_at(cohort_local)
+    row: Row = {
+        "campaign": of.id,
+        "queue": "q",
+        "direction": "inbound",
+        "queued_at": queued_at,
+        "cohort_at": queued_at,
+        "day": cohort_local.date(),
+        "outcome": outcome,
+        "wait_s": float(wait),
+        "transferred": False,
+        "formula": term.formula,
+        "threshold_s": term.threshold_s,
+        "target": term.target,
+        "wait_at_threshold_counts": term.wait_at_threshold_counts,
+        "short_abandon_s": term.short_abandon_s,
+        "term_from": term.valid_from,
+        "in_threshold": wait <= term.threshold_s if term.wait_at_threshold_counts else wait < term.threshold_s,
+    }
+    if outcome == "abandoned" and wait < term.short_abandon_s:
+        row["outcome"] = "short_abandoned"
+    if outcome == "answered":
+        row |= {"answered_at": queued_at + timedelta(seconds=wait), "agent": "ana"}
+        if "until" in said:
+            talk = (at(said.pop("until"), zone) - row["answered_at"]).total_seconds() - hold
+        if talk is not None:
+            ended_at = row["answered_at"] + timedelta(seconds=talk + hold)
+            row |= {"talk_s": talk, "hold_s": hold, "wrap_s": wrap, "handle_s": talk + hold + wrap}
+            row |= {"ended_at": ended_at, "wrapped_at": ended_at + timedelta(seconds=wrap) if wrap else None}
+    return row | said
+
+
+def state(
+    name: str, started: str, ended: str | None, agent: str = "ana", of: str | None = "c", zone: str = "UTC"
+) -> Row:
+    started_at = at(started, zone)
+    return {
+        "agent": agent,
+        "state": name,
+        "campaign": of,
+        "started_at": started_at,
+        "ended_at": at(ended, zone) if ended else None,
+        "day": started_at.date(),
+    }
+
+
+def publish(
+    path: Path,
+    calls: Iterable[Row] = (),
+    states: Iterable[Row] = (),
+    *,
+    campaigns: Iterable[Campaign] = (campaign(),),
+    as_of: str = "24 12:00",
+    past: dict[str, str] | None = None,
+) -> duckdb.DuckDBPyConnection:
+    """Write a published file and open it read-only, as an analyst does."""
+    campaigns = list(campaigns)
+    writer = _writer()
+    writer.execute(f"ATTACH '{path}' AS snapshot")
+    install(writer, "snapshot", past)
+    _fill(writer, "recent_calls" if past and "calls" in past else "calls", _numbered(calls))
+    _fill(writer, "recent_agent_states" if past and "agent_states" in past else "agent_states", states)
+    _fill(writer, "campaigns", [{"campaign": c.id, "client": c.client, "timezone": c.timezone} for c in campaigns])
+    _fill(
+        writer,
+        "sla_terms",
+        [{"campaign": c.id} | {f: getattr(t, f) for f in t.__dataclass_fields__} for c in campaigns for t in c.terms],
+    )
+    _fill(writer, "ingest_status", [{"as_of": at(as_of), "lateness_s": 900.0}])
+    writer.execute("DETACH snapshot")
+    reader = duckdb.connect(path, read_only=True)
+    reader.execute("SET TimeZone = 'UTC'")
+    return reader
+
+
+@cache
+def _writer() -> duckdb.DuckDBPyConnection:
+    """One for all tests, as a publisher has one: the SQL objects are made once."""
+    return duckdb.connect()
+
+
+def _numbered(calls: Iterable[Row]) -> list[Row]:
+    return [{"call_id": f"call-{i}", **row} for i, row in enumerate(calls)]
+
+
+def _fill(writer: duckdb.DuckDBPyConnection, table: str, rows: Iterable[Row]) -> None:
+    rows = list(rows)
+    if rows:
+        names = sorted({name for row in rows for name in row})
+        given = pa.table({name: pa.array([row.get(name) for row in rows]) for name in names})
+        writer.register("given", given)
+        writer.execute(f"INSERT INTO snapshot.{table} BY NAME FROM given")
+        writer.unregister("given")
+
+
+def rows(connection: duckdb.DuckDBPyConnection, query: str, **given: Any) -> list[Row]:
+    """Return the rows of a query as dicts."""
+    result = connection.execute(query, given) if given else connection.execute(query)
+    names = [column[0] for column in result.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+
+
+def day(connection: duckdb.DuckDBPyConnection, t0: str = "00:00", t1: str = "24 00:00", zone: str = "UTC") -> Row:
+    """Return the row of kpi_campaign of the only campaign."""
+    (row,) = rows(connection, "FROM kpi_campaign($t0, $t1)", t0=at(t0, zone), t1=at(t1, zone))
+    return row

@@ -1,0 +1,255 @@
+"""The configuration: what is read, what is refused and how it is said, and whether the zones can be trusted."""
+
+import datetime as dt
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from metrics import campaigns, zones
+from metrics.campaigns import Campaign, Configuration, Term
+from metrics.errors import ConfigurationError
+
+HERE = Path(__file__).parent.parent
+GOOD = """\
+[defaults]
+timezone = "Europe/Paris"
+
+[clients]
+orea = { name = "Mutuelle Oréa" }
+
+[campaigns.orea-ventes]
+name = "Oréa Ventes"
+client = "orea"
+language = "fr"
+opening = { mon-fri = "10:00-13:00, 14:00-20:00" }
+
+[[campaigns.orea-ventes.sla]]
+threshold_s = 30
+
+[[campaigns.orea-ventes.sla]]
+valid_from = 2026-01-01
+formula = "all_offered"
+"""
+
+
+def load(tmp_path: Path, text: str) -> Configuration:
+    path = tmp_path / "campaigns.toml"
+    path.write_text(text, encoding="utf-8")
+    return campaigns.load(path)
+
+
+def terms(tmp_path: Path, sla: str) -> tuple[Term, ...]:
+    text = GOOD.split("[[")[0] + sla
+    return load(tmp_path, text).campaigns["orea-ventes"].terms
+
+
+def test_the_floor_has_eight_campaigns() -> None:
+    floor = campaigns.load(HERE / "campaigns.toml")
+    assert {(c.id, c.client, c.language, c.timezone) for c in floor.campaigns.values()} == {
+        ("orea-sinistres", "orea", "fr", "Europe/Paris"),
+        ("orea-ventes", "orea", "fr", "Europe/Paris"),
+        ("vianova-mobile", "vianova", "fr", "Europe/Paris"),
+        ("safrane-boutique", "safrane", "fr", "Europe/Paris"),
+        ("lucero-soporte", "lucero", "es", "Europe/Madrid"),
+        ("almena-seguros", "almena", "es", "Europe/Madrid"),
+        ("brightcart-orders", "brightcart", "en", "Europe/London"),
+        ("harbourline-care", "harbourline", "en", "Europe/London"),
+    }
+    assert all(c.opening and c.terms for c in floor.campaigns.values())
+
+
+def test_the_bank_is_a_file_of_its_own() -> None:
+    bank = campaigns.load(HERE / "samples" / "bank.toml")
+    assert sorted(bank.campaigns) == ["bank-in", "bank-ne", "bank-nw", "bank-pe", "bank-ps", "bank-tt"]
+    assert {c.timezone for c in bank.campaigns.values()} == {"Asia/Jerusalem"}
+    assert {(t.formula, t.threshold_s) for c in bank.campaigns.values() for t in c.terms} == {("all_offered", 20)}
+
+
+def test_what_is_said_and_what_the_defaults_say(tmp_path: Path) -> None:
+    one = load(tmp_path, GOOD).campaigns["orea-ventes"]
+    working_day = ((600, 780), (840, 1200))
+    change = dt.datetime(2026, 1, 1)
+    assert one == Campaign(
+        id="orea-ventes",
+        name="Oréa Ventes",
+        client="orea",
+        language="fr",
+        timezone="Europe/Paris",
+        give_up_after_s=14_400,
+        opening=(working_day,) * 5 + ((), ()),
+        terms=(Term(valid_to=change, threshold_s=30), Term(valid_from=change, formula="all_offered")),
+    )
+
+
+def test_a_campaign_that_only_events_know_gets_the_defaults(tmp_path: Path) -> None:
+    unknown = load(tmp_path, GOOD).campaign("mystery")
+    assert (unknown.name, unknown.client, unknown.timezone, unknown.terms) == ("mystery", "", "Europe/Paris", (Term(),))
+
+
+def test_digest_tells_versions_apart(tmp_path: Path) -> None:
+    assert load(tmp_path, GOOD).digest == load(tmp_path, GOOD).digest != load(tmp_path, GOOD + "\n").digest
+
+
+AT = dt.datetime
+TERMS = {
+    "none: the defaults, always": ("", [(None, None, 20)]),
+    "one without dates: always": ("[[campaigns.orea-ventes.sla]]\nthreshold_s = 9", [(None, None, 9)]),
+    "begins later: the defaults before": (
+        "[[campaigns.orea-ventes.sla]]\nthreshold_s = 9\nvalid_from = 2026-01-01T18:00:00",
+        [(None, AT(2026, 1, 1, 18), 20), (AT(2026, 1, 1, 18), None, 9)],
+    ),
+    "a gap: the defaults in it": (
+        "[[campaigns.orea-ventes.sla]]\nthreshold_s = 9\nvalid_to = 2026-01-01\n"
+        "[[campaigns.orea-ventes.sla]]\nthreshold_s = 7\nvalid_from = 2026-02-01",
+        [(None, AT(2026, 1, 1), 9), (AT(2026, 1, 1), AT(2026, 2, 1), 20), (AT(2026, 2, 1), None, 7)],
+    ),
+    "ends: the defaults after": (
+        "[[campaigns.orea-ventes.sla]]\nthreshold_s = 9\nvalid_to = 2026-01-01",
+        [(None, AT(2026, 1, 1), 9), (AT(2026, 1, 1), None, 20)],
+    ),
+}
+
+
+@pytest.mark.parametrize(("sla", "expected"), TERMS.values(), ids=TERMS)
+def test_terms_cover_all_time(tmp_path: Path, sla: str, expected: object) -> None:
+    assert [(t.valid_from, t.valid_to, t.threshold_s) for t in terms(tmp_path, sla)] == expected
+
+
+def test_term_at_its_boundary(tmp_path: Path) -> None:
+    one = load(tmp_path, GOOD).campaigns["orea-ventes"]
+    assert one.term_at(AT(2025, 12, 31, 23, 59, 59)).threshold_s == 30
+    assert one.term_at(AT(2026, 1, 1)).formula == "all_offered"
+
+
+# what to replace in GOOD, by what, and what is then said after file and line
+REFUSED = {
+    "not TOML": ("[clients]", "[clients", None, "not valid TOML"),
+    "unknown table": ("[clients]", "[client]", 4, "unknown key `client`, allowed are defaults, clients, campaigns"),
+    "unknown key": (
+        'language = "fr"',
+        'langage = "fr"',
+        10,
+        "unknown key `langage`, allowed are name, client, language",
+    ),
+    "unknown key of a term": ("threshold_s", "treshold_s", 14, "unknown key `treshold_s`, allowed are valid_from"),
+    "unknown key of a client": ("{ name", "{ nom", 5, "unknown key `nom`, allowed are name"),
+    "unknown client": ('client = "orea"', 'client = "ora"', 9, '`client` is "ora", allowed is one of orea'),
+    "no client": ('client = "orea"\n', "", 7, "`client` is missing, allowed is one of orea"),
+    "unknown zone": ("Europe/Paris", "Europe/Pari", 2, '`timezone` is "Europe/Pari", allowed is an IANA zone'),
+    "unknown formula": (
+        '"all_offered"',
+        '"offered"',
+        18,
+        '`formula` is "offered", allowed is one of exclude_short, all_offered',
+    ),
+    "wrong type": ("threshold_s = 30", 'threshold_s = "30"', 14, '`threshold_s` is "30", allowed is a number from 0'),
+    "true is no number": ("threshold_s = 30", "threshold_s = true", 14, "`threshold_s` is true, allowed is a number"),
+    "out of range": ("threshold_s = 30", "target = 80", 14, "`target` is 80, allowed is a number from 0 to 1"),
+    "a date with an offset": (
+        "2026-01-01",
+        "2026-01-01T00:00:00Z",
+        17,
+        "allowed is a local date or time without offset",
+    ),
+    "a date as text": ("2026-01-01", '"2026-01-01"', 17, '`valid_from` is "2026-01-01", allowed is a local date'),
+    "overlapping terms": (
+        "threshold_s = 30",
+        "valid_to = 2026-01-02",
+        17,
+        "terms overlap: this one begins at 2026-01-01 00:00:00, the one before it ends later (2026-01-02 00:00:00)",
+    ),
+    "terms out of order": ("threshold_s = 30", "valid_from = 2026-01-01", 17, "allowed are terms in order"),
+    "two terms for always": ("valid_from = 2026-01-01\n", "", 16, "allowed is to leave it out in the first term only"),
+    "a term that ends before it begins": (
+        'formula = "all_offered"',
+        "valid_to = 2026-01-01",
+        18,
+        "`valid_to` is not after `valid_from`",
+    ),
+    "unknown day": ("mon-fri", "lun-ven", 11, "unknown day `lun-ven`, allowed are mon, tue"),
+    "wrong hours": ("14:00-20:00", "14h-20h", 11, 'allowed are hours in order such as "08:00-20:00"'),
+    "overlapping hours": ("14:00-20:00", "12:00-20:00", 11, "allowed are hours in order"),
+    "a campaign that is no table": (
+        "[campaigns.orea-ventes]",
+        "[campaigns]\nx = 1\n[campaigns.orea-ventes]",
+        8,
+        "`x` is 1",
+    ),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "line", "said"), REFUSED.values(), ids=REFUSED)
+def test_refused_with_line_and_what_is_allowed(tmp_path: Path, old: str, new: str, line: int | None, said: str) -> None:
+    assert GOOD.count(old) >= 1
+    with pytest.raises(ConfigurationError) as refused:
+        load(tmp_path, GOOD.replace(old, new, 1))
+    message = str(refused.value)
+    assert message.startswith(f"{tmp_path / 'campaigns.toml'}" + (f", line {line}: " if line else ": "))
+    assert said in message
+    assert "\n" not in message and message.endswith(".")
+
+
+def test_no_file_says_what_to_set(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="VIGIE_CAMPAIGNS"):
+        campaigns.load(tmp_path / "none.toml")
+
+
+def test_zones_of_every_campaign_agree() -> None:
+    named = {z for f in ("campaigns.toml", "samples/bank.toml") for z in campaigns.load(HERE / f).zones}
+    with duckdb.connect() as connection:
+        zones.check_zones(connection, named)
+
+
+OLD_RULES = """
+import duckdb, zoneinfo
+from metrics.errors import ConfigurationError
+from metrics.zones import check_zones
+from tests.test_campaigns_toml import zone_without_summer_time
+zoneinfo.reset_tzpath(to=[zone_without_summer_time(__import__("pathlib").Path({directory!r}))])
+try:
+    check_zones(duckdb.connect(), ["Europe/Paris"])
+except ConfigurationError as error:
+    print(error)
+"""
+
+
+def zone_without_summer_time(directory: Path) -> str:
+    """Write a zone file in which Paris is always at UTC+1, and return its folder."""
+    header = b"TZif2" + bytes(15) + bytes(4 * 3) + (0).to_bytes(4) + (1).to_bytes(4) + (4).to_bytes(4)
+    block = (3600).to_bytes(4) + b"\0\0" + b"CET\0"
+    (directory / "Europe").mkdir()
+    (directory / "Europe" / "Paris").write_bytes((header + block) * 2 + b"\nCET-1\n")
+    return str(directory)
+
+
+def test_other_zone_rules_are_refused(tmp_path: Path) -> None:
+    program = OLD_RULES.format(directory=str(tmp_path))
+    given = {**os.environ, "PYTHONPATH": str(HERE)}
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env=given, cwd=HERE, check=True
+    )
+    assert ran.stdout.startswith(
+        "Python and DuckDB disagree on Europe/Paris from 2019-03-31 01:00 UTC on (Python UTC+1 h, DuckDB UTC+2 h): "
+    ), ran.stdout + ran.stderr
+    assert 'PYTHONTZPATH=""' in ran.stdout
+
+
+def test_casablanca_agrees_or_is_refused_by_name() -> None:
+    """Morocco left UTC+1 on 2026-09-20; a DuckDB older than 1.5.6 does not know it and must not be trusted with it."""
+    with duckdb.connect() as connection:
+        offset = "SELECT epoch(timezone('Africa/Casablanca', TIMESTAMPTZ '2026-11-23 12:00:00Z')) - epoch(TIMESTAMPTZ '2026-11-23 12:00:00Z')"
+        (found,) = connection.execute(offset).fetchone() or (None,)
+        if found == 0:
+            zones.check_zones(connection, ["Africa/Casablanca"])
+        else:
+            with pytest.raises(ConfigurationError, match=r"Africa/Casablanca from 2026-09-20 01:00 UTC"):
+                zones.check_zones(connection, ["Africa/Casablanca"])
+
+
+def test_unknown_zone_is_refused() -> None:
+    with duckdb.connect() as connection, pytest.raises(ConfigurationError, match="no zone 'Mars/Base'"):
+        zones.check_zones(connection, ["Mars/Base"])
