@@ -8,10 +8,10 @@ from pathlib import Path
 
 import duckdb
 
-from ingest import send
 from ingest.broker import ensure_topic, running_broker
 from ingest.cli import Parser
 from ingest.run import consume
+from ingest.send import send_file
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 TOPIC = "bank-1999-02"
@@ -39,7 +39,7 @@ def main(options: argparse.Namespace) -> int:
     recording = SAMPLES / "bank_1999_02.ndjson.gz"
     with running_broker() as broker:
         ensure_topic(broker.bootstrap_servers, TOPIC)
-        send.send_file(recording, broker.bootstrap_servers, TOPIC)
+        send_file(str(recording), broker.bootstrap_servers, TOPIC)
         consume(
             bootstrap_servers=broker.bootstrap_servers,
             topic=TOPIC,

@@ -10,7 +10,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -27,6 +26,7 @@ from kafka.admin import NewTopic
 from kafka.errors import KafkaError, RetriableError, TopicAlreadyExistsError
 from kafka.util import ensure_valid_topic_name
 
+from ingest.children import ends_with_us
 from ingest.cli import Parser
 from ingest.errors import BrokerUnavailable, UsageError, VigieError
 
@@ -36,19 +36,6 @@ HOST = "127.0.0.1"
 PARTITIONS = 4
 READY_WITHIN_S = 15.0
 STOPPED_WITHIN_S = 5.0
-
-# Becomes the broker after asking Linux to end it with the process that started it, however that one ends. A
-# process of its own rather than `preexec_fn`, which is not safe beside threads, as those of kafka-python.
-_BECOME_BROKER = """
-import os, sys
-if sys.platform == "linux":
-    import ctypes
-    PR_SET_PDEATHSIG, SIGKILL = 1, 9
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, SIGKILL)
-    if os.getppid() != int(sys.argv[1]):
-        sys.exit("the starting process is gone")
-os.execv(sys.argv[2], sys.argv[2:])
-"""
 
 
 @dataclass(frozen=True)
@@ -144,14 +131,15 @@ def _start(port: int, words: IO[bytes]) -> Broker:
     address = f"{HOST}:{port}"
     cluster_id = uuid.uuid4().hex
     process = subprocess.Popen(
-        [
-            *(sys.executable, "-I", "-S", "-c", _BECOME_BROKER, str(os.getpid())),
-            *(_program(), "broker", "--silent"),
-            *("--cluster-id", cluster_id),
-            *("--listener-url", f"tcp://{address}"),
-            *("--advertised-listener-url", f"tcp://{address}"),
-            *("--storage-engine", "memory://tansu/"),
-        ],
+        ends_with_us(
+            [
+                *(_program(), "broker", "--silent"),
+                *("--cluster-id", cluster_id),
+                *("--listener-url", f"tcp://{address}"),
+                *("--advertised-listener-url", f"tcp://{address}"),
+                *("--storage-engine", "memory://tansu/"),
+            ]
+        ),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=words,

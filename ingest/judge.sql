@@ -7,6 +7,19 @@ CREATE OR REPLACE TEMP MACRO mask_number(number) AS
 -- What is published, judged at getvariable('as_of'). The publisher has put the configuration into the temporary
 -- tables known_campaigns, terms and zone_offsets (a zone's distance from UTC in each quarter of an hour since 1970).
 
+CREATE OR REPLACE TEMP TABLE unended AS
+SELECT call_id, agent, answered_at
+FROM calls
+WHERE answered_at IS NOT NULL AND talk_end_at IS NULL AND agent IS NOT NULL;
+
+-- What agents did that closes an unended call: any state but busy, or another call answered on a voice channel.
+CREATE OR REPLACE TEMP TABLE next_steps AS
+SELECT agent, ts AS at
+FROM events
+WHERE type = 'agent.state' AND state != 'busy' AND agent IN (SELECT agent FROM unended)
+UNION ALL
+SELECT agent, answered_at FROM calls WHERE channel = 'voice' AND agent IN (SELECT agent FROM unended);
+
 CREATE OR REPLACE TEMP TABLE judged_calls AS
 WITH ended AS (  -- an answered call without an end is closed by what its agent did next
     SELECT
@@ -18,13 +31,8 @@ WITH ended AS (  -- an answered call without an end is closed by what its agent 
     FROM calls c
     LEFT JOIN (
         SELECT a.call_id, min(n.at) AS at
-        FROM calls a
-        JOIN (
-            SELECT agent, ts AS at FROM events WHERE type = 'agent.state' AND state != 'busy'
-            UNION ALL
-            SELECT agent, answered_at FROM calls WHERE answered_at IS NOT NULL AND channel = 'voice'
-        ) n ON n.agent = a.agent AND n.at > a.answered_at
-        WHERE a.answered_at IS NOT NULL AND a.talk_end_at IS NULL
+        FROM unended a
+        JOIN next_steps n ON n.agent = a.agent AND n.at > a.answered_at
         GROUP BY a.call_id
     ) next USING (call_id)
 ),
@@ -126,10 +134,11 @@ WITH told AS (
     FROM events
     WHERE type IN ('agent.state', 'agent.profile')
 ),
-states AS (  -- of two states at one instant the last event_id counts
+states AS (  -- of two states at one instant the last event_id counts; before an agent's mark they are settled
     SELECT agent, ts, state, reason, campaign
     FROM told
-    WHERE type = 'agent.state'
+    LEFT JOIN agent_marks USING (agent)
+    WHERE type = 'agent.state' AND (hot_from IS NULL OR ts >= hot_from)
     QUALIFY row_number() OVER (PARTITION BY agent, ts ORDER BY event_id DESC) = 1
 ),
 followed AS (

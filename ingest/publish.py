@@ -13,11 +13,13 @@ import duckdb
 import pyarrow as pa
 
 import metrics
+from ingest.archive import RELATIONS
 from ingest.errors import StoreError
 from ingest.store import Store
 from metrics.campaigns import Configuration
 
 VERSION = "1"
+SETTLE_ROWS = 5_000  # settled calls and states are moved out of the tables by so many
 HERE = Path(__file__).parent
 JUDGE = (HERE / "judge.sql").read_text()
 TABLES = (HERE / "publish.sql").read_text()
@@ -35,10 +37,13 @@ class Moment:
 class Publisher:
     """Writes `directory`/vigie.duckdb from a store, again and again."""
 
-    def __init__(self, store: Store, directory: Path, configuration: Configuration) -> None:
+    def __init__(
+        self, store: Store, directory: Path, configuration: Configuration, settle_rows: int = SETTLE_ROWS
+    ) -> None:
         self._store = store
         self._directory = directory
         self.configuration = configuration
+        self._settle_rows = settle_rows
         directory.mkdir(parents=True, exist_ok=True)
         for left_over in directory.glob(".vigie-*"):
             left_over.unlink()
@@ -58,6 +63,7 @@ class Publisher:
             self._judge(moment)
             self._write(fresh)
             os.replace(fresh, self.path)
+            self._store.archive.sweep()
         except (duckdb.Error, OSError) as error:
             with contextlib.suppress(OSError):
                 fresh.unlink(missing_ok=True)
@@ -76,13 +82,15 @@ class Publisher:
             sql(f"SET VARIABLE {name} = $value", {"value": value})
         self._configure()
         sql(JUDGE)
+        settled_before = moment.as_of - dt.timedelta(seconds=self.configuration.defaults.lateness_s)
+        self._store.archive.settle(settled_before, self._settle_rows)
 
     def _configure(self) -> None:
         """Fill known_campaigns, terms and zone_offsets."""
         sql = self._store.connection.execute
         seen = sql(
-            "SELECT DISTINCT campaign FROM calls WHERE campaign IS NOT NULL"
-            " UNION SELECT DISTINCT campaign FROM events WHERE type = 'agent.state' AND campaign IS NOT NULL"
+            "SELECT campaign FROM events WHERE campaign IS NOT NULL"
+            " UNION SELECT name FROM archived_names WHERE kind = 'campaign'"
         ).fetchall()
         configured = self.configuration.campaigns
         clients = self.configuration.clients
@@ -152,8 +160,16 @@ class Publisher:
         sql(f"ATTACH '{quoted}' AS snapshot (BLOCK_SIZE 16384)")
         try:
             sql(TABLES)
+            settled = {relation: self._store.archive.rows(relation) for relation in RELATIONS}
+            sql("USE snapshot")  # so that the views do not name it: it is another database to who opens the file
+            for relation, rows in settled.items():
+                sql(
+                    f"CREATE VIEW {relation} AS FROM recent_{relation}" + (f" UNION ALL BY NAME {rows}" if rows else "")
+                )
+            sql("USE store")
             metrics.install(self._store.connection, "snapshot")
         finally:
+            sql("USE store")
             sql("DETACH snapshot")
 
 

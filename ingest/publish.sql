@@ -1,10 +1,14 @@
 -- The tables of the published file, from what judge.sql left; `metrics.install` adds views, macros and comments.
 
-CREATE TABLE snapshot.calls AS FROM judged_calls ORDER BY cohort_at;
-CREATE TABLE snapshot.agent_states AS FROM timeline ORDER BY started_at;
+CREATE TABLE snapshot.recent_calls AS FROM judged_calls;
+CREATE TABLE snapshot.recent_agent_states AS FROM timeline;
+CREATE TABLE snapshot.recalled_calls AS FROM recalled_calls;
+CREATE TABLE snapshot.recalled_states AS FROM recalled_states;
 CREATE TABLE snapshot.agents AS
 WITH known AS (
-    SELECT agent FROM events WHERE agent IS NOT NULL AND type NOT IN ('call.dialed') GROUP BY agent
+    SELECT agent FROM events WHERE agent IS NOT NULL AND type != 'call.dialed'
+    UNION
+    SELECT name FROM archived_names WHERE kind = 'agent'
 ),
 profile AS (
     SELECT

@@ -87,3 +87,30 @@ CREATE TABLE IF NOT EXISTS calls (
 );
 COMMENT ON COLUMN calls.talk_end_at IS 'The earliest of call.ended and call.transferred.';
 COMMENT ON COLUMN calls.holds IS 'call.held (true) and call.resumed (false) in order.';
+
+-- What is settled (see settle.sql) lies apart, so that a batch and a publish cost the same whatever the history:
+-- the judged rows in Parquet, one folder a day, and here the events that they were made of, to be recalled when
+-- another event touches them.
+CREATE TABLE IF NOT EXISTS archived_events AS SELECT *, NULL::DATE AS home FROM events LIMIT 0;
+COMMENT ON COLUMN archived_events.home IS 'The day of the rows made of it: of its call (local), or of its state (UTC).';
+
+CREATE TABLE IF NOT EXISTS segments (relation VARCHAR NOT NULL, day DATE NOT NULL, file VARCHAR NOT NULL);
+COMMENT ON TABLE segments IS 'The Parquet files that count, by relation (calls, agent_states) and day.';
+
+CREATE TABLE IF NOT EXISTS recalled_calls (call_id VARCHAR NOT NULL, day DATE NOT NULL);
+COMMENT ON TABLE recalled_calls IS 'Calls with a row in a segment that no longer counts.';
+
+CREATE TABLE IF NOT EXISTS recalled_states (agent VARCHAR NOT NULL, from_at TIMESTAMPTZ NOT NULL);
+COMMENT ON TABLE recalled_states IS 'The rows of segments with this agent, that started at from_at or later, no longer count.';
+
+CREATE TABLE IF NOT EXISTS agent_marks (agent VARCHAR NOT NULL, hot_from TIMESTAMPTZ NOT NULL);
+COMMENT ON TABLE agent_marks IS 'Before hot_from an agent''s states are in segments; an older event here only names the campaign.';
+
+CREATE TABLE IF NOT EXISTS inferred_ends (call_id VARCHAR, agent VARCHAR, answered_at TIMESTAMPTZ, ended_at TIMESTAMPTZ, day DATE);
+COMMENT ON TABLE inferred_ends IS 'Settled calls that were closed by what their agent did next: an event in between changes them.';
+
+CREATE TABLE IF NOT EXISTS archived_names (kind VARCHAR NOT NULL, name VARCHAR NOT NULL, events BIGINT NOT NULL);
+COMMENT ON TABLE archived_names IS 'How many archived events name an agent or a campaign.';
+
+CREATE TABLE IF NOT EXISTS archived_until (closed_before TIMESTAMPTZ NOT NULL);
+COMMENT ON TABLE archived_until IS 'One row: no settled row was closed at this instant or later.';

@@ -55,24 +55,41 @@ def arguments(parser: Parser) -> None:
 
 
 def main(options: argparse.Namespace) -> int:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # both are the KeyboardInterrupt of send_file
+    acknowledged = send_file(
+        options.file,
+        options.bootstrap_servers,
+        options.topic,
+        speed=options.speed,
+        shift_to_now=options.shift_to_now,
+    )
+    sys.stdout.write(f"{acknowledged} lines acknowledged by {options.bootstrap_servers}, topic {options.topic}\n")
+    return 0
+
+
+def send_file(
+    file: str, bootstrap_servers: str, topic: str, *, speed: float = MAX_SPEED, shift_to_now: bool = False
+) -> int:
+    """Send the lines of `file` (- for standard input) and return how many Kafka acknowledged: all of them.
+
+    Raises UsageError for a file, a topic or a broker that cannot be used, VigieError for what fails on the way.
+    """
     try:
-        ensure_valid_topic_name(options.topic)
+        ensure_valid_topic_name(topic)
     except ValueError as error:
-        raise UsageError(f"Topic {options.topic!r} cannot be used: {error}.") from error
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # both are the KeyboardInterrupt below
-    speed: float = options.speed
-    twice = speed != MAX_SPEED or options.shift_to_now
+        raise UsageError(f"Topic {topic!r} cannot be used: {error}.") from error
+    twice = speed != MAX_SPEED or shift_to_now
     acknowledged = 0
     with ExitStack() as stack:
         try:
-            source = _open(options.file, stack, twice=twice)
+            source = _open(file, stack, twice=twice)
             span = _span(source) if twice else None
-            producer = open_producer(options.bootstrap_servers)
+            producer = open_producer(bootstrap_servers)
             stack.callback(producer.close, timeout=5)
-            for records in _batches(source, span, speed, options.shift_to_now):
-                acknowledged += deliver(producer, options.topic, records)
+            for records in _batches(source, span, speed, shift_to_now):
+                acknowledged += deliver(producer, topic, records)
         except (OSError, EOFError, zlib.error) as error:
-            name = "Standard input" if options.file == "-" else options.file
+            name = "Standard input" if file == "-" else file
             raise VigieError(
                 f"{name} cannot be read to its end ({error}); {acknowledged} lines before that were acknowledged, "
                 "and an event counts once: send it again when it is whole."
@@ -82,8 +99,7 @@ def main(options: argparse.Namespace) -> int:
                 f"Stopped after {acknowledged} lines were acknowledged; "
                 "the file may be sent again, since an event counts once."
             ) from None
-    sys.stdout.write(f"{acknowledged} lines acknowledged by {options.bootstrap_servers}, topic {options.topic}\n")
-    return 0
+    return acknowledged
 
 
 def _open(file: str, stack: ExitStack, *, twice: bool) -> IO[bytes]:

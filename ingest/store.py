@@ -10,6 +10,7 @@ import pyarrow as pa
 from duckdb.func import FunctionNullHandling
 
 from ingest import contract
+from ingest.archive import EVENT_COLUMNS, Archive
 from ingest.batch import Arrivals, Batch, DeadLetter, Log
 from ingest.errors import StoreError
 
@@ -57,8 +58,6 @@ FROM incoming
 WHERE fault IS NOT NULL
 """
 
-EVENT_COLUMNS = "event_id, revision, type, ts, call_id, agent, campaign, source, state, reason, raw"
-
 
 @dataclass(frozen=True)
 class Totals:
@@ -78,12 +77,16 @@ class Store:
 
     def __init__(self, path: Path | str) -> None:
         try:
-            self.connection = duckdb.connect(str(path))
+            self.connection = duckdb.connect()
+            quoted = str(path).replace("'", "''")
+            self._sql(f"ATTACH '{quoted}' AS store")
+            self._sql("USE store")
             self._sql("SET TimeZone = 'UTC'")
             self._sql(SCHEMA)
             self._sql("INSERT INTO totals SELECT 0, 0, 0, 0, NULL WHERE NOT EXISTS (FROM totals)")
         except duckdb.Error as error:
             raise StoreError(_open_failure(Path(path), error)) from error
+        self.archive = Archive(self.connection, Path(path).parent / "published")
         self.connection.create_function(
             "canonical_json",
             _canonical_json,
@@ -137,18 +140,27 @@ class Store:
         for n, reason in self._sql(REJECT_LINES, [contract.FUTURE_ALLOWANCE, contract.EARLIEST]).fetchall():
             arrivals.reject(n, reason)
         self._sql("DELETE FROM incoming WHERE n IN (SELECT unnest(?))", [list(arrivals.rejected)])
-        duplicates = self._merge_events()
-        self._sql("DELETE FROM calls WHERE call_id IN (FROM touched)")
-        self._sql(FOLD)
+        (newest,) = self._sql("SELECT max(ts) FROM incoming").fetchall()[0]
+        self._sql("CREATE OR REPLACE TEMP TABLE touched (call_id VARCHAR)")
+        duplicates = self.archive.recall_for_incoming()
+        duplicates += self._merge_events()
+        self.archive.recall_for_changed()
+        self._fold()
+        while self.archive.recall_for_unended():
+            self._fold()
         self._bury(arrivals.dead)
         self._sql(
             "UPDATE totals SET records = records + ?, records_with_events = records_with_events + ?,"
             " lines = lines + ?, duplicates = duplicates + ?,"
-            " last_event_at = greatest(last_event_at, (SELECT max(ts) FROM incoming))",
-            [arrivals.records, arrivals.records_with_events(), arrivals.accepted(), duplicates],
+            " last_event_at = greatest(last_event_at, ?)",
+            [arrivals.records, arrivals.records_with_events(), arrivals.accepted(), duplicates, newest],
         )
         for log, offset in batch.next_offsets.items():
             self._move(log, offset)
+
+    def _fold(self) -> None:
+        self._sql("DELETE FROM calls WHERE call_id IN (FROM touched)")
+        self._sql(FOLD)
 
     def _merge_events(self) -> int:
         """Add `incoming` to `events`, list the calls that changed in `touched`; return how many were known."""
@@ -158,9 +170,12 @@ class Store:
             " UNION SELECT event_id FROM events WHERE event_id IN (SELECT event_id FROM incoming)"
         )
         self._sql(
-            "CREATE OR REPLACE TEMP TABLE touched AS"
-            " SELECT DISTINCT call_id FROM incoming"
-            " WHERE call_id IS NOT NULL AND event_id NOT IN (FROM contested)"
+            "INSERT INTO touched SELECT DISTINCT call_id FROM incoming"
+            " WHERE call_id IS NOT NULL AND event_id NOT IN (FROM contested) AND call_id NOT IN (FROM touched)"
+        )
+        self._sql(
+            "CREATE OR REPLACE TEMP TABLE changed_agents AS SELECT agent, ts FROM incoming"
+            " WHERE agent IS NOT NULL AND type IN ('agent.state', 'call.answered')"
         )
         (contested,) = self._one("SELECT count(*) FROM contested")
         if not contested:
@@ -203,6 +218,10 @@ class Store:
             "INSERT INTO touched SELECT call_id FROM winners WHERE call_id IS NOT NULL"
             " UNION SELECT call_id FROM events"
             " WHERE event_id IN (SELECT event_id FROM winners) AND call_id IS NOT NULL"
+        )
+        self._sql(
+            "INSERT INTO changed_agents SELECT agent, ts FROM events"
+            " WHERE event_id IN (SELECT event_id FROM winners) AND agent IS NOT NULL"
         )
         self._sql("DELETE FROM events WHERE event_id IN (SELECT event_id FROM winners)")
         self._sql(f"INSERT INTO events SELECT {EVENT_COLUMNS} FROM winners")

@@ -1,0 +1,307 @@
+"""What is settled lies apart: its rows in Parquet files, one folder a day, its events in a table nobody scans.
+
+So a batch is folded, and a snapshot written, at a cost that does not grow with history. Whatever a later event
+touches is recalled first, and settles again some time after: the published rows stay a function of the events.
+"""
+
+import datetime as dt
+import time
+import uuid
+from pathlib import Path
+
+import duckdb
+import numpy as np
+
+from ingest import contract
+from ingest.keys import KeyDays
+
+HERE = Path(__file__).parent
+SETTLE = (HERE / "settle.sql").read_text()
+
+RELATIONS = ("calls", "agent_states")
+MERGE_AT_FILES = 8  # a day's files are merged when there are so many
+KEEP_REPLACED_S = 600.0  # a file that was replaced stays for those who hold an older snapshot open
+EPOCH = dt.date(1970, 1, 1)
+
+EVENT_COLUMNS = "event_id, revision, type, ts, call_id, agent, campaign, source, state, reason, raw"
+
+
+class Archive:
+    """The settled part of a store: `connection` is the store's, `directory` where the files are published."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, directory: Path) -> None:
+        self._sql = connection.execute
+        self._directory = directory.resolve()
+        self._events = KeyDays()
+        self._calls = KeyDays()
+        self._replaced: list[tuple[float, Path]] = []
+        self._learn("archived_events")
+        counted = {self._directory / file for (file,) in self._sql("SELECT file FROM segments").fetchall()}
+        for relation in RELATIONS:
+            for file in (self._directory / relation).glob("day=*/*.parquet"):
+                if file not in counted:
+                    self._replaced.append((time.monotonic(), file))
+
+    def _learn(self, table: str) -> None:
+        """Note where the events of `table` are."""
+        for keys, column in ((self._events, "event_id"), (self._calls, "call_id")):
+            found = self._sql(
+                f"SELECT DISTINCT hash({column}) AS key, (home - DATE '1970-01-01')::INTEGER AS day"
+                f" FROM {table} WHERE {column} IS NOT NULL"
+            ).fetchnumpy()
+            keys.add(found["key"].astype(np.uint64), found["day"].astype(np.int32))
+
+    def _homes(self, keys: KeyDays, column: str, table: str) -> list[dt.date]:
+        """The days at which something in `column` of `table` may be archived."""
+        found = self._sql(f"SELECT hash({column}) AS key FROM {table} WHERE {column} IS NOT NULL").fetchnumpy()
+        return [EPOCH + dt.timedelta(days=day) for day in sorted(keys.days(found["key"].astype(np.uint64)))]
+
+    def recall_for_incoming(self) -> int:
+        """Bring back what the events of `incoming` touch; drop those archived word for word, and count them."""
+        homes = self._homes(self._events, "event_id", "incoming")
+        self._sql(
+            "CREATE OR REPLACE TEMP TABLE met AS SELECT a.* FROM archived_events a SEMI JOIN incoming USING (event_id)"
+            " WHERE home IN (SELECT unnest($homes::DATE[]))",
+            {"homes": homes},
+        )
+        same = self._sql(
+            "DELETE FROM incoming WHERE n IN"
+            " (SELECT i.n FROM incoming i JOIN met m USING (event_id) WHERE m.raw = i.raw) RETURNING n"
+        ).fetchall()
+        self._recall_calls(
+            "SELECT call_id FROM incoming UNION SELECT call_id FROM met SEMI JOIN incoming USING (event_id)"
+        )
+        self._recall_states()
+        return len(same)
+
+    def recall_for_changed(self) -> None:
+        """Bring back the settled calls that were closed by what their agent did next, where that changed.
+
+        `changed_agents` holds the (agent, ts) of events that came or went.
+        """
+        self._recall_calls(
+            "SELECT call_id FROM inferred_ends i JOIN changed_agents c"
+            " ON c.agent = i.agent AND c.ts > i.answered_at AND c.ts <= i.ended_at"
+        )
+
+    def _recall_calls(self, query: str) -> None:
+        self._sql(
+            f"CREATE OR REPLACE TEMP TABLE wanted AS SELECT DISTINCT call_id FROM ({query}) WHERE call_id IS NOT NULL"
+        )
+        homes = self._homes(self._calls, "call_id", "wanted")
+        if not homes:
+            return
+        self._sql(
+            "CREATE OR REPLACE TEMP TABLE moving AS"
+            " SELECT event_id, call_id, home FROM archived_events SEMI JOIN wanted USING (call_id)"
+            " WHERE home IN (SELECT unnest($homes::DATE[]))",
+            {"homes": homes},
+        )
+        self._bring_back(homes)
+        self._sql("INSERT INTO recalled_calls SELECT DISTINCT call_id, home FROM moving")
+        self._sql("DELETE FROM inferred_ends WHERE call_id IN (SELECT call_id FROM moving)")
+        self._sql("INSERT INTO touched SELECT DISTINCT call_id FROM moving WHERE call_id NOT IN (FROM touched)")
+
+    def _recall_states(self) -> None:
+        """Bring back the states of each agent from the one that an event before its mark falls into."""
+        late = self._sql("""
+            SELECT agent, min(ts)
+            FROM (
+                SELECT agent, ts FROM incoming WHERE type IN ('agent.state', 'agent.profile')
+                UNION ALL
+                SELECT agent, ts FROM met SEMI JOIN incoming USING (event_id) WHERE type = 'agent.state'
+                UNION ALL
+                SELECT agent, ts FROM events SEMI JOIN incoming USING (event_id)
+                WHERE type IN ('agent.state', 'agent.profile')
+            )
+            JOIN agent_marks USING (agent)
+            WHERE ts < hot_from
+            GROUP BY agent
+        """).fetchall()
+        for agent, ts in late:
+            self._recall_agent(agent, ts)
+
+    def _recall_agent(self, agent: str, ts: dt.datetime) -> None:
+        """Bring back an agent's states from the one in force at `ts` on."""
+        mark = None
+        if settled := self.rows("agent_states"):
+            ((mark,),) = self._sql(
+                f"SELECT max(s.started_at) FROM ({settled}) s"
+                " WHERE s.agent = $agent AND s.started_at <= $ts AND EXISTS (FROM archived_events e"
+                " WHERE e.agent = $agent AND e.type = 'agent.state' AND e.ts = s.started_at)",
+                {"agent": agent, "ts": ts},
+            ).fetchall()
+        self._sql(
+            "CREATE OR REPLACE TEMP TABLE moving AS SELECT event_id, call_id, home FROM archived_events"
+            " WHERE agent = $agent AND type = 'agent.state' AND ($mark IS NULL OR ts >= $mark OR event_id ="
+            " (SELECT arg_max(event_id, {ts: ts, id: event_id}) FROM archived_events"
+            "  WHERE agent = $agent AND type = 'agent.state' AND campaign IS NOT NULL AND ts < $mark))",
+            {"agent": agent, "mark": mark},
+        )
+        self._bring_back([day for (day,) in self._sql("SELECT DISTINCT home FROM moving").fetchall()])
+        self._sql("DELETE FROM agent_marks WHERE agent = ?", [agent])
+        if mark is not None:
+            self._sql("INSERT INTO agent_marks VALUES (?, ?)", [agent, mark])
+        self._sql("INSERT INTO recalled_states VALUES (?, ?)", [agent, mark or contract.EARLIEST])
+
+    def recall_for_unended(self) -> bool:
+        """Bring back what the agents of unended calls in `touched` did after them; whether any call came back.
+
+        Those calls are then in `touched`, alone, to be folded; ask again after that.
+        """
+        unended = self._sql(
+            "SELECT agent, min(answered_at) FROM calls SEMI JOIN touched USING (call_id)"
+            " WHERE talk_end_at IS NULL AND agent IS NOT NULL AND answered_at < (SELECT max(closed_before) FROM archived_until)"
+            " GROUP BY agent"
+        ).fetchall()
+        self._sql("DELETE FROM touched")
+        settled = self.rows("calls")
+        for agent, answered_at in unended:
+            (marked,) = self._sql(
+                "SELECT count(*) FROM agent_marks WHERE agent = ? AND hot_from > ?", [agent, answered_at]
+            ).fetchall()[0]
+            if marked:
+                self._recall_agent(agent, answered_at)
+            following = (
+                settled
+                and self._sql(
+                    f"SELECT call_id FROM ({settled}) WHERE agent = ? AND answered_at > ?"
+                    " AND channel = 'voice' ORDER BY answered_at, call_id LIMIT 1",
+                    [agent, answered_at],
+                ).fetchall()
+            )
+            for (call_id,) in following or ():
+                self._sql("CREATE OR REPLACE TEMP TABLE following AS SELECT $id AS call_id", {"id": call_id})
+                self._recall_calls("FROM following")
+        return bool(self._sql("FROM touched LIMIT 1").fetchall())
+
+    def _bring_back(self, homes: list[dt.date]) -> None:
+        """Move the events in `moving` from the archive to the events that are folded."""
+        among = "home IN (SELECT unnest($homes::DATE[])) AND event_id IN (SELECT event_id FROM moving)"
+        self._sql(f"INSERT INTO events SELECT {EVENT_COLUMNS} FROM archived_events WHERE {among}", {"homes": homes})
+        self._count_names("SELECT a.* FROM archived_events a WHERE " + among, -1, {"homes": homes})
+        self._sql(f"DELETE FROM archived_events WHERE {among}", {"homes": homes})
+
+    def _count_names(self, query: str, sign: int, parameters: dict[str, object] | None = None) -> None:
+        self._sql(
+            "CREATE OR REPLACE TEMP TABLE counted AS"
+            " SELECT kind, name, sum(events) AS events FROM ("
+            f"  SELECT 'agent' AS kind, agent AS name, {sign} AS events FROM ({query}) WHERE type != 'call.dialed'"
+            f"  UNION ALL SELECT 'campaign', campaign, {sign} FROM ({query})"
+            "  UNION ALL FROM archived_names"
+            " ) WHERE name IS NOT NULL GROUP BY kind, name HAVING sum(events) > 0",
+            parameters,
+        )
+        self._sql("DELETE FROM archived_names")
+        self._sql("INSERT INTO archived_names FROM counted")
+
+    def settle(self, settled_before: dt.datetime, at_least: int) -> None:
+        """Move what is settled, if it is `at_least` so many rows, from the tables just judged to the archive."""
+        self._sql("SET VARIABLE settled_before = $at", {"at": settled_before})
+        self._sql(SETTLE)
+        rows = self._sql(
+            "SELECT (SELECT count(*) FROM settled_calls) + (SELECT count(*) FROM settled_states)"
+        ).fetchone()
+        if rows is None or rows[0] < at_least:
+            return
+        self._sql("BEGIN")
+        try:
+            replaced = [*self._write("calls", "settled_calls"), *self._write("agent_states", "settled_states")]
+            self._sql("DELETE FROM recalled_calls")
+            self._sql("DELETE FROM recalled_states")
+            self._sql(
+                "INSERT INTO inferred_ends SELECT call_id, agent, answered_at, ended_at, day"
+                " FROM settled_calls WHERE inferred_end AND answered_at IS NOT NULL"
+            )
+            self._sql(
+                f"INSERT INTO archived_events SELECT {EVENT_COLUMNS}, home FROM events"
+                " JOIN settled_events USING (event_id)"
+            )
+            self._count_names("SELECT e.* FROM events e SEMI JOIN settled_events USING (event_id)", +1)
+            self._sql("DELETE FROM events WHERE event_id IN (SELECT event_id FROM settled_events)")
+            self._sql("DELETE FROM calls WHERE call_id IN (SELECT call_id FROM settled_calls)")
+            self._sql("DELETE FROM agent_marks WHERE agent IN (SELECT agent FROM new_marks)")
+            self._sql("INSERT INTO agent_marks SELECT agent, hot_from FROM new_marks")
+            self._sql("DELETE FROM archived_until")
+            self._sql(
+                "INSERT INTO archived_until VALUES (greatest($1, (SELECT max(closed_before) FROM archived_until)))",
+                [settled_before],
+            )
+            self._sql("COMMIT")
+        except BaseException:
+            self._sql("ROLLBACK")
+            raise
+        self._sql(
+            "CREATE OR REPLACE TEMP TABLE learnt AS"
+            " SELECT event_id, call_id, a.home FROM archived_events a JOIN settled_events USING (event_id)"
+        )
+        self._learn("learnt")
+        self._sql("DELETE FROM judged_calls WHERE call_id IN (SELECT call_id FROM settled_calls)")
+        self._sql("DELETE FROM timeline t USING new_marks m WHERE m.agent = t.agent AND t.started_at < m.hot_from")
+        self._replaced.extend((time.monotonic(), file) for file in replaced)
+
+    def _write(self, relation: str, fresh: str) -> list[Path]:
+        """Write `fresh` rows to a new file for each of their days; return the files that were merged into them.
+
+        A day with rows that no longer count, or with many files, gets all its rows written again.
+        """
+        outdated = (
+            "SELECT day FROM recalled_calls"
+            if relation == "calls"
+            else "SELECT s.day FROM segments s WHERE relation = 'agent_states'"
+            " AND s.day >= (SELECT min(make_timestamp(epoch_us(from_at)))::DATE"
+            "  FROM recalled_states)"
+        )
+        days = self._sql(
+            f"SELECT day, (day IN ({outdated}) OR (SELECT count(*) FROM segments s"
+            f"  WHERE s.relation = '{relation}' AND s.day = d.day) >= {MERGE_AT_FILES}) AS is_merged"
+            f" FROM (SELECT day FROM {fresh} UNION {outdated}) d ORDER BY day"
+        ).fetchall()
+        replaced = []
+        for day, is_merged in days:
+            rows = f"SELECT * FROM {fresh} WHERE day = DATE '{day}'"
+            if is_merged and (older := self.rows(relation, day)):
+                rows += f" UNION ALL BY NAME {older}"
+                replaced += self._files(relation, day)
+                self._sql("DELETE FROM segments WHERE relation = ? AND day = ?", [relation, day])
+            file = f"{relation}/day={day}/{uuid.uuid4().hex}.parquet"
+            (self._directory / file).parent.mkdir(parents=True, exist_ok=True)
+            self._sql(f"COPY (SELECT * EXCLUDE (day) FROM ({rows})) TO {_quoted(self._directory / file)}")
+            self._sql("INSERT INTO segments VALUES (?, ?, ?)", [relation, day, file])
+        return replaced
+
+    def _files(self, relation: str, day: dt.date | None = None) -> list[Path]:
+        found = self._sql(
+            "SELECT file FROM segments WHERE relation = $relation AND ($day IS NULL OR day = $day) ORDER BY day, file",
+            {"relation": relation, "day": day},
+        ).fetchall()
+        return [self._directory / file for (file,) in found]
+
+    def rows(self, relation: str, day: dt.date | None = None) -> str | None:
+        """The SELECT of the settled rows that count, of one day or of all; None when there are none."""
+        files = self._files(relation, day)
+        if not files:
+            return None
+        listed = ", ".join(map(_quoted, files))
+        recalled = f"recalled_{'calls' if relation == 'calls' else 'states'}"
+        if not self._sql(f"FROM recalled_{'calls' if relation == 'calls' else 'states'} LIMIT 1").fetchall():
+            condition = ""
+        elif relation == "calls":
+            condition = f" WHERE call_id NOT IN (SELECT call_id FROM {recalled})"
+        else:
+            condition = f" r WHERE NOT EXISTS (FROM {recalled} x WHERE x.agent = r.agent AND r.started_at >= x.from_at)"
+        return (
+            f"SELECT * FROM read_parquet([{listed}], hive_partitioning = true, hive_types = {{day: DATE}}){condition}"
+        )
+
+    def sweep(self) -> None:
+        """Delete the files that were replaced long enough ago."""
+        now = time.monotonic()
+        for since, file in self._replaced:
+            if now - since > KEEP_REPLACED_S:
+                file.unlink(missing_ok=True)
+        self._replaced = [(since, file) for since, file in self._replaced if now - since <= KEEP_REPLACED_S]
+
+
+def _quoted(path: Path) -> str:
+    return "'" + str(path).replace("'", "''") + "'"

@@ -1,0 +1,44 @@
+"""Where a key may be found among very many, without asking the disk."""
+
+import numpy as np
+import numpy.typing as npt
+
+Keys = npt.NDArray[np.uint64]
+Days = npt.NDArray[np.int32]
+
+
+class KeyDays:
+    """Days by hashed key. A day may be told that no longer holds the key, never one missed.
+
+    Sorted runs that double in size, merged when they are alike: adding n keys costs n·log n in all, asking costs
+    the logarithm, and a key takes 12 bytes.
+    """
+
+    def __init__(self) -> None:
+        self._runs: list[tuple[Keys, Days]] = []
+
+    def add(self, keys: Keys, days: Days) -> None:
+        """Note `keys` [n] at `days` [n], counted since 1970."""
+        if not keys.size:
+            return
+        order = np.argsort(keys, kind="stable")
+        self._runs.append((keys[order], days[order]))
+        while len(self._runs) > 1 and self._runs[-2][0].size < 2 * self._runs[-1][0].size:
+            (older_keys, older_days), (newer_keys, newer_days) = self._runs[-2:]
+            keys = np.concatenate([older_keys, newer_keys])
+            days = np.concatenate([older_days, newer_days])
+            order = np.lexsort((days, keys))
+            keys, days = keys[order], days[order]
+            is_new = np.ones(keys.size, dtype=bool)
+            is_new[1:] = (keys[1:] != keys[:-1]) | (days[1:] != days[:-1])
+            self._runs[-2:] = [(keys[is_new], days[is_new])]
+
+    def days(self, keys: Keys) -> set[int]:
+        """Every day that any of `keys` was noted at."""
+        found: set[int] = set()
+        for run_keys, run_days in self._runs:
+            first = np.searchsorted(run_keys, keys, side="left")
+            last = np.searchsorted(run_keys, keys, side="right")
+            for start, end in zip(first[last > first], last[last > first], strict=True):
+                found.update(run_days[start:end].tolist())
+        return found

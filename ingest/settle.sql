@@ -1,0 +1,50 @@
+-- What no event is expected to change any more: closed, and nothing heard of it since getvariable('settled_before').
+-- Made from judged_calls and timeline; taken over by archive.py.
+
+CREATE OR REPLACE TEMP TABLE closed_calls AS
+SELECT *
+FROM judged_calls
+WHERE day IS NOT NULL
+    AND outcome != 'open'
+    AND (answered_at IS NULL OR ended_at IS NOT NULL)
+    AND greatest(cohort_at, answered_at, abandoned_at, left_at, ended_at, wrapped_at) < getvariable('settled_before');
+
+-- An unended call that stays keeps what its agent did after it, for that may close it.
+CREATE OR REPLACE TEMP TABLE pinned AS
+SELECT agent, min(answered_at) AS from_at
+FROM unended
+WHERE call_id NOT IN (SELECT call_id FROM closed_calls)
+GROUP BY agent;
+
+CREATE OR REPLACE TEMP TABLE settled_calls AS
+SELECT *
+FROM closed_calls c
+WHERE NOT EXISTS (FROM pinned p WHERE p.agent = c.agent AND c.answered_at > p.from_at);
+
+-- An agent's states up to the one in force at settled_before; the mark is that state's first event, which stays.
+CREATE OR REPLACE TEMP TABLE new_marks AS
+SELECT agent, max(started_at) AS hot_from
+FROM timeline t
+LEFT JOIN pinned p USING (agent)
+WHERE started_at < getvariable('settled_before')
+    AND (p.from_at IS NULL OR started_at <= p.from_at)
+    AND EXISTS (FROM events e WHERE e.agent = t.agent AND e.ts = t.started_at AND e.type = 'agent.state')
+GROUP BY agent;
+
+CREATE OR REPLACE TEMP TABLE settled_states AS
+SELECT t.*
+FROM timeline t
+JOIN new_marks m ON m.agent = t.agent AND t.started_at < m.hot_from;
+
+-- The last event before a mark that names a campaign stays too: the states after it belong there.
+CREATE OR REPLACE TEMP TABLE settled_events AS
+SELECT e.event_id, c.day AS home
+FROM events e
+JOIN settled_calls c USING (call_id)
+UNION ALL
+SELECT e.event_id, make_timestamp(epoch_us(e.ts))::DATE
+FROM events e
+JOIN new_marks m ON m.agent = e.agent AND e.ts < m.hot_from
+WHERE e.type = 'agent.state'
+QUALIFY e.campaign IS NULL
+    OR row_number() OVER (PARTITION BY e.agent, e.campaign IS NULL ORDER BY e.ts DESC, e.event_id DESC) > 1;
