@@ -7,9 +7,8 @@ keys of the relation; the sums meet on those keys; ratios are taken last.
     agent_states ── cut at the edges ── STATE_… ───┼── keys ── KPIS, contract, settled
     calls ── stretches of work ── cut ── WORK_… ───┘
 
-The parts are LEFT JOINs on unique keys, so that DuckDB leaves out those of which a query selects no column. Days are
-limited by constants, so that Parquet files of other days are not opened: a call's local day is at most one day from
-the UTC date of its cohort, and a state lasts at most a day (`max_state_s`).
+Days are limited by constants, so that Parquet files of other days are not opened: a call's local day is at most one
+day from the UTC date of its cohort, and a state lasts at most a day (`max_state_s`).
 """
 
 from collections.abc import Iterable
@@ -107,7 +106,7 @@ _AGENT = Grain(
     AGENT_COLUMNS,
     which="AND agent IS NOT NULL",
     shown="k.agent, z.name, z.team, z.site",
-    joins="LEFT JOIN agents AS z USING (agent)",
+    joins="LEFT JOIN (SELECT agent, name, team, site FROM agents) AS z USING (agent)",
 )
 _DAY = Grain(
     "day0, day1",

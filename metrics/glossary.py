@@ -34,8 +34,7 @@ USE vigie;  -- or: SET search_path = 'memory,vigie';
 FROM kpi_campaign('2026-11-23 00:00+01', '2026-11-24 00:00+01');
 ```
 
-Times without an offset are read in the session's time zone. A query that selects fewer columns costs less: what only
-the other columns need is not read.
+Times without an offset are read in the session's time zone. Days outside the window are not read.
 """
 
 

@@ -72,7 +72,7 @@ def test_the_bank_is_a_file_of_its_own() -> None:
 def test_what_is_said_and_what_the_defaults_say(tmp_path: Path) -> None:
     one = load(tmp_path, GOOD).campaigns["orea-ventes"]
     working_day = ((600, 780), (840, 1200))
-    change = dt.datetime(2026, 1, 1)
+    change = dt.datetime.fromisoformat("2026-01-01")
     assert one == Campaign(
         id="orea-ventes",
         name="Oréa Ventes",

@@ -282,7 +282,7 @@ def test_conservation_holds_and_a_violation_shows(tmp_path: Path) -> None:
 
 # contracts -----------------------------------------------------------------------------------------------------------
 
-CHANGE = dt.datetime(2026, 11, 23)
+CHANGE = dt.datetime.fromisoformat("2026-11-23")
 OLD = Term(valid_to=CHANGE, formula="all_offered", threshold_s=30)
 NEW = Term(valid_from=CHANGE, formula="answered_only", threshold_s=10, target=0.9)
 TERMS = {
@@ -314,8 +314,8 @@ def test_adding_a_term_never_changes_the_past(tmp_path: Path) -> None:
     )
     later = [
         OLD,
-        Term(**NEW.__dict__ | {"valid_to": dt.datetime(2027, 1, 1)}),
-        Term(valid_from=dt.datetime(2027, 1, 1)),
+        Term(**NEW.__dict__ | {"valid_to": dt.datetime.fromisoformat("2027-01-01")}),
+        Term(valid_from=dt.datetime.fromisoformat("2027-01-01")),
     ]
     again = day(publish(tmp_path / "2.duckdb", calls, campaigns=[campaign(terms=later)]), "2026-11-22", "2026-11-23")
     assert first == again

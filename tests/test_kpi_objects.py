@@ -1,0 +1,144 @@
+"""The SQL objects as analysts meet them: comments, other names, Parquet days, the glossary, the shell."""
+
+import datetime as dt
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from metrics import glossary, install, relations, shell
+from metrics.compose import COLUMNS, GRAINS
+from metrics.errors import NothingPublished
+from metrics.objects import ROWS
+from tests.published import at, call, day, publish, rows, state
+
+DESIGN = """
+offered, answered, abandoned, short_abandoned, overflowed, callback, voicemail, refused, dropped, open,
+answered_in_threshold, abandoned_in_threshold, handled, transferred, sales, service_level, service_level_worst,
+service_level_best, abandon_rate, asa_s, longest_wait_s, aht_s, avg_talk_s, avg_hold_s, avg_wrap_s, occupancy,
+utilisation, available_s, busy_s, wrap_up_s, paused_s, dialed, connected, contacts, drops, contact_rate, drop_rate,
+conversion, settled
+"""
+
+
+def test_columns_are_those_of_the_contract_in_its_order(tmp_path: Path) -> None:
+    promised = DESIGN.replace("\n", " ").strip().split(", ")
+    with publish(tmp_path / "v.duckdb", [call()]) as published:
+        assert list(day(published))[: len(promised) + 1] == ["campaign", *promised]
+        (first,) = rows(published, "FROM kpi_daily LIMIT 1")
+        assert list(first) == ["campaign", "day", *COLUMNS]
+
+
+def test_every_object_and_column_has_a_comment(tmp_path: Path) -> None:
+    with publish(tmp_path / "v.duckdb") as published:
+        bare = [
+            *rows(
+                published, "SELECT table_name, column_name FROM duckdb_columns() WHERE NOT internal AND comment IS NULL"
+            ),
+            *rows(published, "SELECT table_name FROM duckdb_tables() WHERE NOT internal AND comment IS NULL"),
+            *rows(published, "SELECT view_name FROM duckdb_views() WHERE NOT internal AND comment IS NULL"),
+            *rows(published, "SELECT function_name FROM duckdb_functions() WHERE NOT internal AND comment IS NULL"),
+        ]
+        assert bare == []
+        said = dict(
+            published.execute("SELECT function_name, comment FROM duckdb_functions() WHERE NOT internal").fetchall()
+        )
+    assert said.keys() == ROWS.keys() - {"kpi_daily"}
+    for column in COLUMNS:
+        assert f"\n{column}: " in said["kpi_campaign"]
+
+
+def test_alone_or_attached_under_another_name(tmp_path: Path) -> None:
+    """Views work under any name; macros once the file is on the search path: the README says so."""
+    publish(tmp_path / "v.duckdb", [call()]).close()
+    with duckdb.connect() as analyst:
+        analyst.execute(f"ATTACH '{tmp_path / 'v.duckdb'}' AS other (READ_ONLY); SET TimeZone = 'UTC'")
+        ask = "SELECT offered FROM {}kpi_campaign('2026-11-23', '2026-11-24')"
+        assert analyst.execute("SELECT offered FROM other.kpi_daily").fetchall() == [(1,)]
+        with pytest.raises(duckdb.CatalogException):
+            analyst.execute(ask.format("other."))
+        analyst.execute("SET search_path = 'memory,other'")
+        assert analyst.execute(ask.format("")).fetchall() == [(1,)]
+        analyst.execute("USE other")
+        assert analyst.execute(ask.format("")).fetchall() == [(1,)]
+
+
+def test_past_days_in_parquet_are_read_only_when_asked_for(tmp_path: Path) -> None:
+    past = [call(queued=f"2026-11-{d:02} 10:00") for d in range(1, 23)]
+    states = [state("busy", f"2026-11-{d:02} 10:00", f"2026-11-{d:02} 11:00") for d in range(1, 23)]
+    with publish(tmp_path / "past.duckdb", past, states) as whole:
+        for name in ("calls", "agent_states"):
+            whole.execute(f"COPY {name} TO '{tmp_path / name}' (FORMAT parquet, PARTITION_BY (day))")
+    files = {
+        name: f"FROM read_parquet('{tmp_path / name}/*/*.parquet', hive_partitioning = true)"
+        for name in ("calls", "agent_states")
+    }
+    with publish(tmp_path / "v.duckdb", [call()], [state("busy", "10:00", "10:30")], past=files) as published:
+        bare = "SELECT column_name FROM duckdb_columns() WHERE table_name = 'calls' AND comment IS NULL"
+        assert published.execute(bare).fetchall() == []
+        assert [r["offered"] for r in rows(published, "FROM kpi_daily ORDER BY day")] == [1] * 23
+        row = day(published, "2026-11-10 00:00", "2026-11-11 00:00")
+        assert (row["offered"], row["busy_s"]) == (1, 3600)
+        for name in ("calls", "agent_states"):  # whoever opens another day's file fails
+            (tmp_path / name / "day=2026-11-17" / "data_0.parquet").write_text("not Parquet")
+        with pytest.raises(duckdb.Error):
+            rows(published, "FROM kpi_daily")
+        assert day(published, "2026-11-10 00:00", "2026-11-11 00:00") == row
+        window = {"t0": at("2026-11-10 00:00"), "t1": at("2026-11-11 00:00")}
+        for ask in (
+            "FROM kpi_queue($t0, $t1)",
+            "FROM kpi_agent($t0, $t1)",
+            "FROM kpi_interval($t0, $t1, 60)",
+            "FROM kpi_formulas($t0, $t1)",
+            "FROM explain_kpi('c', $t0, $t1, 'asa_s')",
+        ):
+            assert rows(published, ask, **window)
+        assert rows(published, "FROM kpi_days(DATE '2026-11-10', DATE '2026-11-12')")
+
+
+def test_install_keeps_relations_that_are_there(tmp_path: Path) -> None:
+    with duckdb.connect() as writer:
+        writer.execute(f"ATTACH '{tmp_path / 'v.duckdb'}' AS snapshot")
+        writer.execute("CREATE TABLE snapshot.ingest_status (as_of TIMESTAMPTZ, lateness_s DOUBLE, own INTEGER)")
+        install(writer, "snapshot")
+        assert writer.execute("SELECT current_database()").fetchall() == [("memory",)]
+        found = writer.execute(
+            "SELECT column_name, comment FROM duckdb_columns() WHERE table_name = 'ingest_status'"
+        ).fetchall()
+    assert dict(found) == {
+        "as_of": relations.COLUMNS["ingest_status"]["as_of"][1],
+        "lateness_s": relations.COLUMNS["ingest_status"]["lateness_s"][1],
+        "own": None,
+    }
+
+
+@pytest.mark.parametrize("name", GRAINS)
+def test_strings_dates_and_instants_are_windows(tmp_path: Path, name: str) -> None:
+    grain = GRAINS[name]
+    last = {"kpi_interval": ", 30", "kpi_total": ", NULL"}.get(name, "")
+    with publish(tmp_path / "v.duckdb", [call()]) as published:
+        ask = f"FROM {name}({{}}, {{}}{last})"
+        by_text = published.execute(ask.format("'2026-11-23'", "'2026-11-24'")).fetchall()
+        by_date = published.execute(ask.format("DATE '2026-11-23'", "DATE '2026-11-24'")).fetchall()
+        given = (dt.date(2026, 11, 23), dt.date(2026, 11, 24)) if name == "kpi_days" else (at("00:00"), at("24 00:00"))
+        by_parameter = published.execute(ask.format("?", "?"), given).fetchall()
+    assert by_text == by_date == by_parameter
+    assert by_text and grain.columns
+
+
+def test_the_glossary_is_fresh() -> None:
+    assert glossary.README.read_text(encoding="utf-8") == glossary.text(), "run `python -m metrics.glossary`"
+
+
+def test_the_shell_shows_what_was_published_last(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "v.duckdb"
+    publish(path, [call()]).close()
+    shell.run(path, "SELECT offered FROM kpi_campaign('2026-11-23', '2026-11-24');")
+    assert "offered" in capsys.readouterr().out
+    shell.run(path, "DROP TABLE calls")
+    assert "read-only" in capsys.readouterr().out
+
+
+def test_the_shell_without_a_published_file_says_what_to_start(tmp_path: Path) -> None:
+    with pytest.raises(NothingPublished, match="make demo"):
+        shell.main(["--data-dir", str(tmp_path)])
