@@ -110,6 +110,7 @@ def page() -> None:
             options=list(known),
             index=list(known).index(asked) if asked in known else None,
             format_func=lambda campaign: f"{known[campaign].name} · {known[campaign].client}",
+            placeholder=_("Choose a campaign"),
             key="campaign_choice",
             on_change=choose,
             width=360,

@@ -47,6 +47,7 @@ with st.container(key="wall"):
     board(names(first))
     if first is not None and first.campaigns:
         columns, rows = _board.grid(len(first.campaigns))
+        st.html(f"<style>.st-key-wall {{ --columns: {columns}; --rows: {rows}; }}</style>")
         with st.container(key="links"):
             for one in first.campaigns:
                 st.page_link(
