@@ -151,8 +151,8 @@ class Archive:
         """
         unended = self._sql(
             "SELECT agent, min(answered_at) FROM calls SEMI JOIN touched USING (call_id)"
-            " WHERE talk_end_at IS NULL AND agent IS NOT NULL AND answered_at < (SELECT max(closed_before) FROM archived_until)"
-            " GROUP BY agent"
+            " WHERE talk_end_at IS NULL AND agent IS NOT NULL"
+            " AND answered_at < (SELECT max(closed_before) FROM archived_until) GROUP BY agent"
         ).fetchall()
         self._sql("DELETE FROM touched")
         settled = self.rows("calls")

@@ -25,7 +25,7 @@ SELECT
     sum(asa_s * answered) / sum(answered) AS asa_s,
     sum(aht_s * handled) / sum(handled) AS aht_s,
     100 * sum(answered_in_threshold) / sum(offered) AS in_20_s
-FROM kpi_campaign(TIMESTAMPTZ '1999-01-31 22:00Z', TIMESTAMPTZ '1999-02-28 22:00Z')
+FROM kpi_campaign(TIMESTAMPTZ '1999-01-31 22:00:00Z', TIMESTAMPTZ '1999-02-28 22:00:00Z')
 GROUP BY ROLLUP (campaign)
 ORDER BY grouping(campaign), offered DESC
 """

@@ -156,6 +156,12 @@ EVENT_CLASSES = (
 )
 EVENT_TYPES = tuple(str(c.__struct_config__.tag) for c in EVENT_CLASSES)
 
+
+def types_with(field: str) -> tuple[str, ...]:
+    """The types that have a field of this name."""
+    return tuple(str(c.__struct_config__.tag) for c in EVENT_CLASSES if field in c.__struct_fields__)
+
+
 #: Reads one line into its event. Raises msgspec.DecodeError (ValidationError is one) or RecursionError.
 #: When it happened is judged later, in SQL (store.py).
 decode = msgspec.json.Decoder(

@@ -1,5 +1,7 @@
 -- Instants are computed with as microseconds: arithmetic on TIMESTAMPTZ goes through a calendar, 20 times slower.
 CREATE OR REPLACE TEMP MACRO later(instant, seconds) AS make_timestamptz(epoch_us(instant) + (seconds * 1e6)::BIGINT);
+CREATE OR REPLACE TEMP MACRO seconds_between(start, stop) AS  -- never below 0, NULL while either is unknown
+    CASE WHEN stop < start THEN 0.0 ELSE (epoch_us(stop) - epoch_us(start)) / 1e6 END;
 CREATE OR REPLACE TEMP MACRO mask_number(number) AS
     CASE WHEN length(number) > 6 THEN number[:3] || repeat('•', length(number)::INTEGER - 5) || number[-2:]
          ELSE repeat('•', length(number)::INTEGER) END;
@@ -82,8 +84,8 @@ visited AS (  -- how the visit to the queue ended, and when
 measured AS (
     SELECT
         *,
-        greatest(0, epoch_us(wait_ended_at) - epoch_us(waits_from)) / 1e6 AS wait_s,
-        CASE WHEN visit = 'answered' THEN greatest(0, epoch_us(ended_at) - epoch_us(answered_at)) / 1e6 END AS call_s,
+        seconds_between(waits_from, wait_ended_at) AS wait_s,
+        CASE WHEN visit = 'answered' THEN seconds_between(answered_at, ended_at) END AS call_s,
         list_filter(holds, lambda h: h.ts >= answered_at AND h.ts <= ended_at) AS own_holds
     FROM visited
 ),
@@ -100,7 +102,7 @@ held AS (
         END AS hold_s,
         CASE
             WHEN call_s IS NULL THEN NULL
-            ELSE greatest(0, coalesce(epoch_us(wrapped_at) - epoch_us(ended_at), 0)) / 1e6
+            ELSE coalesce(seconds_between(ended_at, wrapped_at), 0.0)
         END AS wrap_s
     FROM measured
 )
@@ -174,8 +176,10 @@ SELECT
     agent, any_value(state) AS state, any_value(reason) AS reason, any_value(campaign) AS campaign,
     min(started_at) AS started_at,
     CASE WHEN count(*) = count(ended_at) THEN max(ended_at) END AS ended_at,
-    greatest(0, epoch_us(least(coalesce(CASE WHEN count(*) = count(ended_at) THEN max(ended_at) END, getvariable('as_of')),
-        getvariable('as_of'))) - epoch_us(min(started_at))) / 1e6 AS seconds,
+    seconds_between(
+        min(started_at),
+        least(CASE WHEN count(*) = count(ended_at) THEN max(ended_at) END, getvariable('as_of'))
+    ) AS seconds,
     make_timestamp(epoch_us(min(started_at)))::DATE AS day
 FROM marked
 GROUP BY agent, run;

@@ -202,6 +202,7 @@ class Writer:
                     raise item
                 if isinstance(item, Opened):
                     self._positions, self._ends = dict(item.positions), item.ends
+                    log.info("topic opened: %d partitions, %d records to read", len(item.ends), self._lag())
                     targets = item.ends
                 elif isinstance(item, Question):
                     item.answer.set_result(self._store.position(item.log))

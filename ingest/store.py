@@ -19,7 +19,8 @@ FOLD = (HERE / "fold.sql").read_text()
 SCHEMA = (HERE / "schema.sql").read_text().replace("{event_types}", str(contract.EVENT_TYPES)[1:-1])
 
 #: `arriving` holds the lines that kept the contract as (n, received_ms, raw); what DuckDB cannot read is NULL.
-READ_LINES = """
+#: A field of another type's is an extra one there, and not looked at.
+READ_LINES = f"""
 CREATE OR REPLACE TEMP TABLE incoming AS
 SELECT
     n,
@@ -27,28 +28,33 @@ SELECT
     event_id,
     coalesce(revision, 0) AS revision,
     type::event_type AS type,
-    ts,
+    try_cast(upper(ts) AS TIMESTAMPTZ) AS ts,
     CASE WHEN type LIKE 'call.%' THEN call_id END AS call_id,
-    agent,
+    CASE WHEN type IN {contract.types_with("agent")} THEN agent END AS agent,
     campaign,
     coalesce(source, 'default') AS source,
-    state,
-    reason,
+    CASE WHEN type IN {contract.types_with("state")} THEN state END AS state,
+    CASE WHEN type IN {contract.types_with("reason")} THEN reason END AS reason,
     raw
 FROM (
-    SELECT n, received_ms, raw, unnest(CASE WHEN json_valid(raw) THEN from_json(raw, '{
-        "event_id": "VARCHAR", "revision": "BIGINT", "type": "VARCHAR", "ts": "TIMESTAMPTZ",
+    SELECT n, received_ms, raw, unnest(CASE WHEN json_valid(raw) THEN from_json(raw, '{{
+        "event_id": "VARCHAR", "revision": "BIGINT", "type": "VARCHAR", "ts": "VARCHAR",
         "call_id": "VARCHAR", "agent": "VARCHAR", "campaign": "VARCHAR", "source": "VARCHAR",
         "state": "VARCHAR", "reason": "VARCHAR"
-    }') END)
+    }}') END)
     FROM arriving
 )
 """
 
+#: Of a field given twice one reader takes the first value, another the last: no two would agree on the event.
 REJECT_LINES = """
 SELECT n, CASE
-    WHEN ts IS NULL OR event_id IS NULL OR type IS NULL
-        THEN 'JSON that names a field twice, or holds text that no reader takes.'
+    WHEN NOT json_valid(raw)
+        THEN 'Not JSON: text that not every reader takes.'
+    WHEN len(json_keys(raw)) != len(list_distinct(json_keys(raw)))
+        THEN 'JSON that names a field twice.'
+    WHEN ts IS NULL
+        THEN 'ts is not a time that exists.'
     WHEN received_ms >= 0 AND ts > make_timestamptz(received_ms * 1000) + $1
         THEN format('ts lies {:.0f} s after the record''s Kafka timestamp.', epoch(ts) - received_ms / 1000)
     WHEN ts < $2
@@ -251,7 +257,12 @@ class Store:
 
 
 def _canonical_json(raw: str | None) -> str | None:
-    return None if raw is None else json.dumps(json.loads(raw), sort_keys=True)
+    if raw is None:
+        return None
+    try:
+        return json.dumps(json.loads(raw), sort_keys=True)
+    except (ValueError, RecursionError):  # a number of thousands of digits, or very deep nesting, in an extra field
+        return raw
 
 
 def _open_failure(path: Path, error: duckdb.Error) -> str:
