@@ -130,7 +130,7 @@ def _tile(one: CampaignNow, text: Text) -> str:
     facts = (
         _number(text.number(called.answered if called else None), _("Answered"))
         + _number(
-            text.number(called.abandoned + called.short_abandoned if called else None),
+            text.number(called.abandoned if called else None),
             _("Abandoned"),
         )
         + _number(text.duration(today.aht_s if today else None), _("AHT"))

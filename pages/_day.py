@@ -15,8 +15,8 @@ SHORTEST = 24
 
 
 def other(kpis: Kpis) -> int:
-    """Return the offered calls that were neither answered nor abandoned: open ones and other ways out."""
-    return kpis.offered - kpis.answered - kpis.abandoned - kpis.short_abandoned
+    """Return the offered calls that were neither answered nor abandoned: open ones, short abandons, other ways out."""
+    return kpis.offered - kpis.answered - kpis.abandoned
 
 
 def active(day: CampaignDay) -> tuple[Interval, ...]:
@@ -41,7 +41,7 @@ def figure(day: CampaignDay, text: Text) -> go.Figure:
         (_("Answered"), [k.answered if k else None for k in known], {}),
         (
             _("Abandoned"),
-            [k.abandoned + k.short_abandoned if k else None for k in known],
+            [k.abandoned if k else None for k in known],
             {"pattern": {"shape": "/", "size": 5, "solidity": 0.25}},
         ),
     ]
@@ -62,7 +62,7 @@ def figure(day: CampaignDay, text: Text) -> go.Figure:
     chart.add_bar(
         x=xs,
         y=[None if k is None else other(k) for k in known],
-        name=_("Waiting or left otherwise"),
+        name=_("Other"),
         hoverinfo="skip",
     )
     chart.add_scatter(
@@ -82,11 +82,19 @@ def figure(day: CampaignDay, text: Text) -> go.Figure:
         barmode="stack",
         bargap=0.18,
         height=400,
-        margin={"l": 44, "r": 52, "t": 36, "b": 32},
+        margin={"l": 44, "r": 52, "t": 12, "b": 32},
         hovermode="x",
         dragmode=False,
         uirevision=day.campaign.campaign,
-        legend={"orientation": "h", "x": 0, "y": 1.12, "xanchor": "left", "traceorder": "normal", "title": None},
+        legend={
+            "orientation": "h",
+            "x": 0,
+            "y": -0.1,
+            "xanchor": "left",
+            "yanchor": "top",
+            "traceorder": "normal",
+            "title": None,
+        },
         xaxis={
             "range": [-0.7, max(len(intervals), SHORTEST) - 0.3],
             "tickvals": hours,
@@ -118,7 +126,7 @@ def _hover(one: Interval, zone: str, text: Text) -> str:
         lines += [
             _("Offered") + " " + text.number(kpis.offered),
             _("Answered") + " " + text.number(kpis.answered),
-            _("Abandoned") + " " + text.number(kpis.abandoned + kpis.short_abandoned),
+            _("Abandoned") + " " + text.number(kpis.abandoned),
             _("Service level") + " " + text.percent(kpis.service_level),
         ]
     return "<br>".join(lines)
@@ -133,7 +141,7 @@ def table(day: CampaignDay, text: Text) -> str:
         _("Offered"),
         _("Answered"),
         _("Abandoned"),
-        _("Otherwise"),
+        _("Other"),
         _("Service level"),
         _("Abandon rate"),
         _("ASA"),
@@ -161,7 +169,7 @@ def _row(name: str, kpis: Kpis | None, text: Text) -> str:
     if state != "none":
         word = escape(state_word(state, text))
         level = f'<span class="state {state}" title="{word}"><i></i>{level}</span>'
-    counts = (kpis.offered, kpis.answered, kpis.abandoned + kpis.short_abandoned, other(kpis))
+    counts = (kpis.offered, kpis.answered, kpis.abandoned, other(kpis))
     rest = (
         text.percent(kpis.abandon_rate),
         text.duration(kpis.asa_s),

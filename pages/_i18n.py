@@ -1,7 +1,10 @@
 """The reader's language: texts from the gettext catalogues, numbers and times by the conventions of Babel.
 
 Source texts are English. The catalogues are read as they are committed, `locale/<language>/LC_MESSAGES/vigie.po`.
-After a change of texts: `pybabel extract`, `pybabel update` (docs/translating.md); a test names what is missing.
+After a change of texts, until the tests name nothing that is missing:
+
+    pybabel extract -F pages/locale/babel.cfg --no-location -o vigie.pot .
+    pybabel update -i vigie.pot -d pages/locale -D vigie --no-fuzzy-matching --ignore-obsolete
 """
 
 import gettext

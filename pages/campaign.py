@@ -42,7 +42,7 @@ def now(campaign: str) -> None:
         )
         _tile(_("Offered"), text.number(called.offered if called else None))
         _tile(_("Answered"), text.number(called.answered if called else None))
-        _tile(_("Abandoned"), text.number(called.abandoned + called.short_abandoned if called else None))
+        _tile(_("Abandoned"), text.number(called.abandoned if called else None))
         _tile(_("Abandon rate"), text.percent(called.abandon_rate if called else None))
         _tile(_("AHT"), text.duration(today.aht_s if today else None))
         _tile(_("Occupancy"), text.percent(today.occupancy if today else None, 0))
@@ -70,6 +70,7 @@ def day(campaign: str) -> None:
     if known is None:
         return
     st.plotly_chart(_day.figure(known, text), key="day", theme="streamlit", config={"displayModeBar": False})
+    st.caption(_("Other: still waiting, a short abandon, or out of the queue another way."))
     st.html(_day.table(known, text))
 
 
