@@ -18,7 +18,22 @@ from ingest.keys import KeyDays
 HERE = Path(__file__).parent
 SETTLE = (HERE / "settle.sql").read_text()
 
-RELATIONS = ("calls", "agent_states")
+RELATIONS = ("calls", "agent_states", "dead_letters")
+RECALLED = """
+CREATE TABLE IF NOT EXISTS recalled_calls (call_id VARCHAR NOT NULL, day DATE NOT NULL);
+COMMENT ON TABLE recalled_calls IS 'Calls with a row in a Parquet file that no longer counts.';
+CREATE TABLE IF NOT EXISTS recalled_states (agent VARCHAR NOT NULL, from_at TIMESTAMPTZ NOT NULL);
+COMMENT ON TABLE recalled_states IS 'An agent''s rows in Parquet files, started at from_at or later, no longer count.';
+"""
+OUTDATED = {
+    "calls": "ANTI JOIN recalled_calls USING (call_id)",
+    "agent_states": "r WHERE NOT EXISTS (FROM recalled_states x WHERE x.agent = r.agent AND r.started_at >= x.from_at)",
+    "dead_letters": "",
+}
+RECALLED_STATE_DAYS = """
+SELECT s.day FROM segments s
+WHERE relation = 'agent_states' AND s.day >= (SELECT min(make_timestamp(epoch_us(from_at)))::DATE FROM recalled_states)
+"""
 MERGE_AT_FILES = 8  # a day's files are merged when there are so many
 KEEP_REPLACED_S = 600.0  # a file that was replaced stays for those who hold an older snapshot open
 EPOCH = dt.date(1970, 1, 1)
@@ -199,14 +214,18 @@ class Archive:
         """Move what is settled, if it is `at_least` so many rows, from the tables just judged to the archive."""
         self._sql("SET VARIABLE settled_before = $at", {"at": settled_before})
         self._sql(SETTLE)
-        rows = self._sql(
+        ((rows,),) = self._sql(
             "SELECT (SELECT count(*) FROM settled_calls) + (SELECT count(*) FROM settled_states)"
-        ).fetchone()
-        if rows is None or rows[0] < at_least:
+            " + (SELECT count(*) FROM settled_letters)"
+        ).fetchall()
+        if rows < at_least:
             return
         self._sql("BEGIN")
         try:
-            replaced = [*self._write("calls", "settled_calls"), *self._write("agent_states", "settled_states")]
+            replaced = self._write("calls", "settled_calls", "SELECT day FROM recalled_calls")
+            replaced += self._write("agent_states", "settled_states", RECALLED_STATE_DAYS)
+            replaced += self._write("dead_letters", "settled_letters", "SELECT day FROM settled_letters LIMIT 0")
+            self._sql("DELETE FROM dead_letters")
             self._sql("DELETE FROM recalled_calls")
             self._sql("DELETE FROM recalled_states")
             self._sql(
@@ -214,44 +233,31 @@ class Archive:
                 " FROM settled_calls WHERE inferred_end AND answered_at IS NOT NULL"
             )
             self._sql(
-                f"INSERT INTO archived_events SELECT {EVENT_COLUMNS}, home FROM events"
-                " JOIN settled_events USING (event_id)"
+                "INSERT INTO archived_events SELECT e.*, s.home FROM events e JOIN settled_events s USING (event_id)"
             )
             self._count_names("SELECT e.* FROM events e SEMI JOIN settled_events USING (event_id)", +1)
             self._sql("DELETE FROM events WHERE event_id IN (SELECT event_id FROM settled_events)")
             self._sql("DELETE FROM calls WHERE call_id IN (SELECT call_id FROM settled_calls)")
             self._sql("DELETE FROM agent_marks WHERE agent IN (SELECT agent FROM new_marks)")
             self._sql("INSERT INTO agent_marks SELECT agent, hot_from FROM new_marks")
-            self._sql("DELETE FROM archived_until")
+            self._sql("INSERT INTO archived_until VALUES (?)", [settled_before])
             self._sql(
-                "INSERT INTO archived_until VALUES (greatest($1, (SELECT max(closed_before) FROM archived_until)))",
-                [settled_before],
+                "DELETE FROM archived_until WHERE closed_before < (SELECT max(closed_before) FROM archived_until)"
             )
             self._sql("COMMIT")
         except BaseException:
             self._sql("ROLLBACK")
             raise
-        self._sql(
-            "CREATE OR REPLACE TEMP TABLE learnt AS"
-            " SELECT event_id, call_id, a.home FROM archived_events a JOIN settled_events USING (event_id)"
-        )
-        self._learn("learnt")
+        self._learn("settled_events")
         self._sql("DELETE FROM judged_calls WHERE call_id IN (SELECT call_id FROM settled_calls)")
         self._sql("DELETE FROM timeline t USING new_marks m WHERE m.agent = t.agent AND t.started_at < m.hot_from")
         self._replaced.extend((time.monotonic(), file) for file in replaced)
 
-    def _write(self, relation: str, fresh: str) -> list[Path]:
+    def _write(self, relation: str, fresh: str, outdated: str) -> list[Path]:
         """Write `fresh` rows to a new file for each of their days; return the files that were merged into them.
 
-        A day with rows that no longer count, or with many files, gets all its rows written again.
+        A day that `outdated` selects, or that has many files, gets all its rows written again.
         """
-        outdated = (
-            "SELECT day FROM recalled_calls"
-            if relation == "calls"
-            else "SELECT s.day FROM segments s WHERE relation = 'agent_states'"
-            " AND s.day >= (SELECT min(make_timestamp(epoch_us(from_at)))::DATE"
-            "  FROM recalled_states)"
-        )
         days = self._sql(
             f"SELECT day, (day IN ({outdated}) OR (SELECT count(*) FROM segments s"
             f"  WHERE s.relation = '{relation}' AND s.day = d.day) >= {MERGE_AT_FILES}) AS is_merged"
@@ -283,16 +289,15 @@ class Archive:
         if not files:
             return None
         listed = ", ".join(map(_quoted, files))
-        recalled = f"recalled_{'calls' if relation == 'calls' else 'states'}"
-        if not self._sql(f"FROM recalled_{'calls' if relation == 'calls' else 'states'} LIMIT 1").fetchall():
-            condition = ""
-        elif relation == "calls":
-            condition = f" WHERE call_id NOT IN (SELECT call_id FROM {recalled})"
-        else:
-            condition = f" r WHERE NOT EXISTS (FROM {recalled} x WHERE x.agent = r.agent AND r.started_at >= x.from_at)"
         return (
-            f"SELECT * FROM read_parquet([{listed}], hive_partitioning = true, hive_types = {{day: DATE}}){condition}"
+            f"SELECT * FROM read_parquet([{listed}], hive_partitioning = true, hive_types = {{day: DATE}})"
+            f" {OUTDATED[relation]}"
         )
+
+    def past(self) -> dict[str, str]:
+        """For each relation that has settled rows, the SELECT of those that count; it reads the tables of RECALLED."""
+        found = {relation: self.rows(relation) for relation in RELATIONS}
+        return {relation: rows for relation, rows in found.items() if rows}
 
     def sweep(self) -> None:
         """Delete the files that were replaced long enough ago."""

@@ -95,7 +95,7 @@ class Arrivals:
             if fault is not None:
                 self._bury(log, record, number, text, fault)
                 continue
-            if number:
+            if number > 1:
                 self._line_numbers[len(self._texts)] = number
             self._texts.append(text)
             self._records.append(record)
@@ -120,7 +120,7 @@ class Arrivals:
     def reject(self, n: int, reason: str) -> None:
         """Make line `n` a dead letter after all."""
         _, log = self._starts[bisect_right(self._starts, n, key=lambda start: start[0]) - 1]
-        self._bury(log, self._records[n], self._line_numbers.get(n, 0), self._texts[n], reason)
+        self._bury(log, self._records[n], self._line_numbers.get(n, 1), self._texts[n], reason)
         self.rejected.add(n)
 
     def accepted(self) -> int:

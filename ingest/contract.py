@@ -186,28 +186,28 @@ decode = msgspec.json.Decoder(
 
 
 def faulty_lines(value: bytes | None) -> list[tuple[int, str, str | None]]:
-    """Split a record's value into (line number from 0, line, what is wrong with it or None).
+    """Split a record's value into (line number from 1, line, what is wrong with it or None).
 
     A value that is one JSON document is one line, whatever its white space; blank lines are passed over. A
     value with nothing in it is itself at fault, so that every record leaves a trace.
     """
     if not value:
-        return [(0, "", "Empty record (a tombstone)." if value is None else "Empty record.")]
+        return [(1, "", "Empty record (a tombstone)." if value is None else "Empty record.")]
     try:
         text = value.decode()
     except UnicodeDecodeError as error:
         if b"\n" not in value:
-            return [(0, value.decode(errors="replace"), f"Not UTF-8: {error.reason} at byte {error.start}.")]
+            return [(1, value.decode(errors="replace"), f"Not UTF-8: {error.reason} at byte {error.start}.")]
     else:
         fault = _fault(text)
         if fault is None or "\n" not in text or _is_one_document(text):
-            return [(0, text, fault)]
+            return [(1, text, fault)]
     return [
         (number, text, fault)
-        for number, line in enumerate(value.split(b"\n"))
+        for number, line in enumerate(value.split(b"\n"), 1)
         if line.strip()
         for _, text, fault in faulty_lines(line)
-    ] or [(0, "", "Empty record.")]
+    ] or [(1, "", "Empty record.")]
 
 
 def _fault(line: str) -> str | None:

@@ -6,6 +6,9 @@ CREATE OR REPLACE TEMP MACRO mask_number(number) AS
     CASE WHEN length(number) > 6 THEN number[:3] || repeat('•', length(number)::INTEGER - 5) || number[-2:]
          ELSE repeat('•', length(number)::INTEGER) END;
 
+CREATE OR REPLACE TEMP MACRO mask_payload(payload) AS
+    regexp_replace(payload, '("(caller|callee|to_number)"\s*:\s*"?)[^",}\n]*', '\1•••', 'g');
+
 -- What is published, judged at getvariable('as_of'). The publisher has put the configuration into the temporary
 -- tables known_campaigns, terms and zone_offsets (a zone's distance from UTC in each quarter of an hour since 1970).
 
@@ -162,14 +165,14 @@ capped AS (  -- a state lasts at most max_state_s: then the logout was lost and 
     FROM followed
     WHERE state = 'offline' OR next_at > limit_at OR (next_at IS NULL AND getvariable('as_of') >= limit_at)
 ),
-marked AS (
+marked AS (  -- equal states that follow each other are one, within a UTC day: so no row is longer than 36 h
     SELECT *, count(*) FILTER (is_new) OVER (PARTITION BY agent ORDER BY started_at) AS run
     FROM (
         SELECT
             *,
-            (state, reason, campaign) IS DISTINCT FROM lag((state, reason, campaign)) OVER (PARTITION BY agent ORDER BY started_at)
-                AS is_new
-        FROM capped
+            (state, reason, campaign, day) IS DISTINCT FROM
+                lag((state, reason, campaign, day)) OVER (PARTITION BY agent ORDER BY started_at) AS is_new
+        FROM (SELECT *, make_timestamp(epoch_us(started_at))::DATE AS day FROM capped)
     )
 )
 SELECT

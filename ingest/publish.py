@@ -13,7 +13,7 @@ import duckdb
 import pyarrow as pa
 
 import metrics
-from ingest.archive import RELATIONS
+from ingest.archive import RECALLED, RELATIONS
 from ingest.errors import StoreError
 from ingest.store import Store
 from metrics.campaigns import Configuration
@@ -22,7 +22,7 @@ VERSION = "1"
 SETTLE_ROWS = 5_000  # settled calls and states are moved out of the tables by so many
 HERE = Path(__file__).parent
 JUDGE = (HERE / "judge.sql").read_text()
-TABLES = (HERE / "publish.sql").read_text()
+FILL = (HERE / "publish.sql").read_text()
 
 
 @dataclass(frozen=True)
@@ -159,17 +159,11 @@ class Publisher:
         quoted = str(fresh).replace("'", "''")
         sql(f"ATTACH '{quoted}' AS snapshot (BLOCK_SIZE 16384)")
         try:
-            sql(TABLES)
-            settled = {relation: self._store.archive.rows(relation) for relation in RELATIONS}
-            sql("USE snapshot")  # so that the views do not name it: it is another database to who opens the file
-            for relation, rows in settled.items():
-                sql(
-                    f"CREATE VIEW {relation} AS FROM recent_{relation}" + (f" UNION ALL BY NAME {rows}" if rows else "")
-                )
-            sql("USE store")
-            metrics.install(self._store.connection, "snapshot")
+            past = self._store.archive.past()
+            metrics.install(self._store.connection, "snapshot", past, RECALLED)
+            tables = {name: f"recent_{name}" if name in past else name for name in RELATIONS}
+            sql(FILL.format(**tables))
         finally:
-            sql("USE store")
             sql("DETACH snapshot")
 
 

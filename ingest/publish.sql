@@ -1,10 +1,10 @@
--- The tables of the published file, from what judge.sql left; `metrics.install` adds views, macros and comments.
+-- The rows of the published file, from what judge.sql left; its tables, views and macros are made by then.
 
-CREATE TABLE snapshot.recent_calls AS FROM judged_calls;
-CREATE TABLE snapshot.recent_agent_states AS FROM timeline;
-CREATE TABLE snapshot.recalled_calls AS FROM recalled_calls;
-CREATE TABLE snapshot.recalled_states AS FROM recalled_states;
-CREATE TABLE snapshot.agents AS
+INSERT INTO snapshot.{calls} BY NAME FROM judged_calls;
+INSERT INTO snapshot.{agent_states} BY NAME FROM timeline;
+INSERT INTO snapshot.recalled_calls BY NAME FROM recalled_calls;
+INSERT INTO snapshot.recalled_states BY NAME FROM recalled_states;
+INSERT INTO snapshot.agents BY NAME
 WITH known AS (
     SELECT agent FROM events WHERE agent IS NOT NULL AND type != 'call.dialed'
     UNION
@@ -20,8 +20,8 @@ profile AS (
     FROM (
         SELECT
             agent,
-            {ts: ts, id: event_id} AS told,
-            from_json(raw, '{"name": "VARCHAR", "team": "VARCHAR", "site": "VARCHAR", "languages": ["VARCHAR"]}') AS said
+            struct_pack(ts := ts, id := event_id) AS told,
+            from_json(raw, '{{"name": "VARCHAR", "team": "VARCHAR", "site": "VARCHAR", "languages": ["VARCHAR"]}}') AS said
         FROM events
         WHERE type = 'agent.profile' AND ts <= getvariable('as_of')
     )
@@ -40,13 +40,13 @@ LEFT JOIN (
     GROUP BY agent
 ) c USING (agent)
 ORDER BY agent;
-CREATE TABLE snapshot.campaigns AS
+INSERT INTO snapshot.campaigns BY NAME
 SELECT campaign, client, client_name, name, language, timezone, give_up_after_s, configured FROM known_campaigns;
-CREATE TABLE snapshot.sla_terms AS
+INSERT INTO snapshot.sla_terms BY NAME
 SELECT campaign, valid_from, valid_to, formula, threshold_s, target, wait_at_threshold_counts, short_abandon_s FROM terms;
-CREATE TABLE snapshot.dead_letters AS
-SELECT topic, "partition", "offset", line, received_at, reason, payload FROM dead_letters;
-CREATE TABLE snapshot.ingest_status AS
+INSERT INTO snapshot.{dead_letters} BY NAME
+SELECT topic, "partition", "offset", line, received_at, reason, mask_payload(payload) AS payload FROM dead_letters;
+INSERT INTO snapshot.ingest_status BY NAME
 SELECT
     getvariable('as_of') AS as_of,
     getvariable('published_at') AS published_at,
@@ -54,7 +54,7 @@ SELECT
     records,
     lines - duplicates AS events,
     duplicates,
-    (SELECT count(*) FROM dead_letters) AS dead_letters,
+    dead_letters,
     getvariable('lag') AS lag,
     getvariable('lateness_s') AS lateness_s,
     getvariable('version') AS version

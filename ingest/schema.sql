@@ -14,6 +14,7 @@ CREATE TABLE IF NOT EXISTS totals (
     records_with_events BIGINT NOT NULL,
     lines               BIGINT NOT NULL,
     duplicates          BIGINT NOT NULL,
+    dead_letters        BIGINT NOT NULL,
     last_event_at       TIMESTAMPTZ
 );
 COMMENT ON TABLE totals IS 'One row. lines: valid events as delivered; duplicates: those of them whose event_id was known (the same again, or another revision).';
@@ -96,12 +97,6 @@ COMMENT ON COLUMN archived_events.home IS 'The day of the rows made of it: of it
 
 CREATE TABLE IF NOT EXISTS segments (relation VARCHAR NOT NULL, day DATE NOT NULL, file VARCHAR NOT NULL);
 COMMENT ON TABLE segments IS 'The Parquet files that count, by relation (calls, agent_states) and day.';
-
-CREATE TABLE IF NOT EXISTS recalled_calls (call_id VARCHAR NOT NULL, day DATE NOT NULL);
-COMMENT ON TABLE recalled_calls IS 'Calls with a row in a segment that no longer counts.';
-
-CREATE TABLE IF NOT EXISTS recalled_states (agent VARCHAR NOT NULL, from_at TIMESTAMPTZ NOT NULL);
-COMMENT ON TABLE recalled_states IS 'The rows of segments with this agent, that started at from_at or later, no longer count.';
 
 CREATE TABLE IF NOT EXISTS agent_marks (agent VARCHAR NOT NULL, hot_from TIMESTAMPTZ NOT NULL);
 COMMENT ON TABLE agent_marks IS 'Before hot_from an agent''s states are in segments; an older event here only names the campaign.';

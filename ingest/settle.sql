@@ -38,13 +38,19 @@ JOIN new_marks m ON m.agent = t.agent AND t.started_at < m.hot_from;
 
 -- The last event before a mark that names a campaign stays too: the states after it belong there.
 CREATE OR REPLACE TEMP TABLE settled_events AS
-SELECT e.event_id, c.day AS home
+SELECT e.event_id, e.call_id, c.day AS home
 FROM events e
 JOIN settled_calls c USING (call_id)
 UNION ALL
-SELECT e.event_id, make_timestamp(epoch_us(e.ts))::DATE
+SELECT e.event_id, NULL, make_timestamp(epoch_us(e.ts))::DATE
 FROM events e
 JOIN new_marks m ON m.agent = e.agent AND e.ts < m.hot_from
 WHERE e.type = 'agent.state'
 QUALIFY e.campaign IS NULL
     OR row_number() OVER (PARTITION BY e.agent, e.campaign IS NULL ORDER BY e.ts DESC, e.event_id DESC) > 1;
+
+CREATE OR REPLACE TEMP TABLE settled_letters AS
+SELECT
+    topic, "partition", "offset", line, received_at, reason, mask_payload(payload) AS payload,
+    make_timestamp(epoch_us(received_at))::DATE AS day
+FROM dead_letters;

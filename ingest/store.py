@@ -10,7 +10,7 @@ import pyarrow as pa
 from duckdb.func import FunctionNullHandling
 
 from ingest import contract
-from ingest.archive import EVENT_COLUMNS, Archive
+from ingest.archive import EVENT_COLUMNS, RECALLED, Archive
 from ingest.batch import Arrivals, Batch, DeadLetter, Log
 from ingest.errors import StoreError
 
@@ -73,6 +73,7 @@ class Totals:
     records_with_events: int
     lines: int
     duplicates: int
+    dead_letters: int
 
 
 class Store:
@@ -88,8 +89,8 @@ class Store:
             self._sql(f"ATTACH '{quoted}' AS store")
             self._sql("USE store")
             self._sql("SET TimeZone = 'UTC'")
-            self._sql(SCHEMA)
-            self._sql("INSERT INTO totals SELECT 0, 0, 0, 0, NULL WHERE NOT EXISTS (FROM totals)")
+            self._sql(SCHEMA + RECALLED)
+            self._sql("INSERT INTO totals SELECT 0, 0, 0, 0, 0, NULL WHERE NOT EXISTS (FROM totals)")
         except duckdb.Error as error:
             raise StoreError(_open_failure(Path(path), error)) from error
         self.archive = Archive(self.connection, Path(path).parent / "published")
@@ -121,7 +122,7 @@ class Store:
         return row[0] if row else None
 
     def totals(self) -> Totals:
-        row = self._sql("SELECT records, records_with_events, lines, duplicates FROM totals").fetchone()
+        row = self._sql("SELECT records, records_with_events, lines, duplicates, dead_letters FROM totals").fetchone()
         assert row is not None
         return Totals(*row)
 
@@ -158,8 +159,16 @@ class Store:
         self._sql(
             "UPDATE totals SET records = records + ?, records_with_events = records_with_events + ?,"
             " lines = lines + ?, duplicates = duplicates + ?,"
+            " dead_letters = dead_letters + ?,"
             " last_event_at = greatest(last_event_at, ?)",
-            [arrivals.records, arrivals.records_with_events(), arrivals.accepted(), duplicates, newest],
+            [
+                arrivals.records,
+                arrivals.records_with_events(),
+                arrivals.accepted(),
+                duplicates,
+                len(arrivals.dead),
+                newest,
+            ],
         )
         for log, offset in batch.next_offsets.items():
             self._move(log, offset)

@@ -85,13 +85,16 @@ def comments() -> Iterator[str]:
         yield _comment("COLUMN", f"kpi_daily.{column}", meaning(column))
 
 
-def install(connection: duckdb.DuckDBPyConnection, catalog: str, past: Mapping[str, str] | None = None) -> None:
+def install(
+    connection: duckdb.DuckDBPyConnection, catalog: str, past: Mapping[str, str] | None = None, private: str = ""
+) -> None:
     """Create tables, macros, views and comments in the attached catalog `catalog`.
 
     In an empty catalog this takes milliseconds, and the caller then fills the tables: INSERT INTO catalog.calls BY
     NAME …. A base relation that is there already is kept, and commented on, which takes some 0.3 s for all of them.
     For a relation named in `past` (SQL after UNION ALL BY NAME, such as a SELECT from Parquet files) the table is
-    called `recent_…`, and a view under the relation's name covers both.
+    called `recent_…`, and a view under the relation's name covers both; `private` creates what that SQL reads
+    besides.
     Call it outside a transaction: the first time, and when `past` changes, it also writes to a catalog in memory.
     """
     past = dict(past or {})
@@ -99,14 +102,14 @@ def install(connection: duckdb.DuckDBPyConnection, catalog: str, past: Mapping[s
         "SELECT table_name, column_name FROM duckdb_columns() WHERE database_name = $catalog", {"catalog": catalog}
     ).fetchall()
     kept = {name for name, _ in there} & relations.COLUMNS.keys()
-    key = hashlib.sha256(repr((sorted(past.items()), sorted(kept))).encode()).hexdigest()[:12]
+    key = hashlib.sha256(repr((sorted(past.items()), private, sorted(kept))).encode()).hexdigest()[:12]
     made = f"vigie_objects_{key}"
     attached = {name for (name,) in connection.execute("SELECT database_name FROM duckdb_databases()").fetchall()}
     if made not in attached:
         for name in attached:
             if name.startswith("vigie_objects_"):
                 connection.execute(f"DETACH {name}")
-        _make(connection, made, past, kept)
+        _make(connection, made, past, private, kept)
     connection.execute(f'COPY FROM DATABASE {made} TO "{catalog}" (SCHEMA)')
     if kept:
         views = connection.execute(
@@ -120,12 +123,16 @@ def install(connection: duckdb.DuckDBPyConnection, catalog: str, past: Mapping[s
         connection.execute("COMMIT")
 
 
-def _make(connection: duckdb.DuckDBPyConnection, catalog: str, past: Mapping[str, str], kept: set[str]) -> None:
+def _make(
+    connection: duckdb.DuckDBPyConnection, catalog: str, past: Mapping[str, str], private: str, kept: set[str]
+) -> None:
     """Create every object in a new catalog in memory, but at last not the base relations `kept`."""
     connection.execute(f"ATTACH ':memory:' AS {catalog}")
     own = connection.cursor()  # its default catalog is its own: macros are bound as somebody will who opens the file
     try:
         own.execute(f"USE {catalog}")
+        if private:
+            own.execute(private)
         for name in relations.COLUMNS:
             if name in past:
                 own.execute(relations.create(name, f"recent_{name}"))
