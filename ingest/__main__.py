@@ -6,6 +6,7 @@ import sys
 
 from ingest.cli import Parser
 from ingest.errors import VigieError
+from metrics.errors import MetricsError
 
 COMMANDS = {
     "run": ("ingest.run", "consume call events, fold them into the store and publish"),
@@ -29,7 +30,7 @@ def main(arguments: list[str]) -> int:
                 command.get_default("module").arguments(command)
         options = parser.parse_args(arguments)
         return int(options.module.main(options))
-    except VigieError as error:
+    except (VigieError, MetricsError) as error:
         sys.stderr.write(f"vigie: {error}\n")
         return error.exit_code
 

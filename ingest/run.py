@@ -16,12 +16,11 @@ from pathlib import Path
 
 from ingest.batch import Batch, Log
 from ingest.cli import Parser
-from ingest.errors import BrokerUnavailable, StoreError, VigieError
+from ingest.errors import BrokerUnavailable, StoreError
 from ingest.feed import Feed, TopicChanged
 from ingest.publish import Moment, Publisher
 from ingest.store import Store
 from metrics.campaigns import load
-from metrics.errors import ConfigurationError
 
 log = logging.getLogger(__name__)
 
@@ -73,10 +72,7 @@ def consume(
 
     `clock` gives the present instant. Raises VigieError; what was committed until then stays.
     """
-    try:
-        configuration = load(campaigns)
-    except ConfigurationError as error:
-        raise VigieError(str(error)) from error
+    configuration = load(campaigns)
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:

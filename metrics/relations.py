@@ -24,7 +24,7 @@ queue                    VARCHAR     queue; NULL for a dialer's attempt that no 
 direction                VARCHAR     inbound, outbound or callback
 channel                  VARCHAR     voice, chat, …
 language                 VARCHAR     language of the caller
-priority                 INTEGER     priority in the queue
+priority                 BIGINT      priority in the queue
 agent                    VARCHAR     agent who answered first, or for whom was dialed
 caller                   VARCHAR     caller's number, masked
 callee                   VARCHAR     dialed number, masked
@@ -53,7 +53,7 @@ disposition              VARCHAR     result code of the latest wrap-up
 sale                     BOOLEAN     the latest wrap-up reports a sale
 amount                   DOUBLE      amount of the sale, in `currency`
 currency                 VARCHAR     ISO 4217 code of `amount`
-score                    INTEGER     latest answer to the survey, 1 to 5
+score                    DOUBLE      latest answer to the survey, 1 to 5
 ended_by                 VARCHAR     customer, agent or system
 inferred_end             BOOLEAN     no event said that it ended: closed by the agent's next step, or given up
 clock_skew               BOOLEAN     a pair of stamps ran backwards and counts 0 s
