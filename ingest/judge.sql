@@ -71,7 +71,8 @@ visited AS (  -- how the visit to the queue ended, and when
             WHEN left_reason = 'overflow' THEN 'overflowed'
             WHEN left_reason IN ('callback', 'voicemail') THEN left_reason
             WHEN left_reason IN ('timeout', 'system') THEN 'dropped'
-            WHEN not_connected_at IS NOT NULL OR (ended_event_at IS NOT NULL AND answered_by = 'machine')
+            WHEN (direction = 'outbound' OR cohort_at IS NULL)
+                AND (not_connected_at IS NOT NULL OR (ended_event_at IS NOT NULL AND answered_by = 'machine'))
                 THEN 'not_connected'
             WHEN ended_event_at IS NOT NULL THEN 'abandoned'
             WHEN is_given_up THEN 'dropped'
@@ -80,7 +81,8 @@ visited AS (  -- how the visit to the queue ended, and when
         CASE visit
             WHEN 'answered' THEN answered_at
             WHEN 'open' THEN getvariable('as_of')
-            ELSE coalesce(abandoned_at, left_at, not_connected_at, ended_event_at, later(cohort_at, give_up_after_s))
+            WHEN 'not_connected' THEN coalesce(not_connected_at, ended_event_at)
+            ELSE coalesce(abandoned_at, left_at, ended_event_at, later(cohort_at, give_up_after_s))
         END AS wait_ended_at
     FROM placed
 ),

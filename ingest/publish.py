@@ -2,19 +2,16 @@
 
 import contextlib
 import datetime as dt
-import functools
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import duckdb
-import pyarrow as pa
 
 import metrics
 from ingest.archive import RECALLED, RELATIONS
 from ingest.errors import StoreError
+from ingest.settings import Settings
 from ingest.store import Store
 from metrics.campaigns import Configuration
 
@@ -44,6 +41,7 @@ class Publisher:
         self._directory = directory
         self.configuration = configuration
         self._settle_rows = settle_rows
+        self._settings = Settings(store.connection, configuration)
         directory.mkdir(parents=True, exist_ok=True)
         for left_over in directory.glob(".vigie-*"):
             left_over.unlink()
@@ -80,78 +78,11 @@ class Publisher:
             "lateness_s": self.configuration.defaults.lateness_s,
         }.items():
             sql(f"SET VARIABLE {name} = $value", {"value": value})
-        self._configure()
+        self._settings.fill()
         sql(JUDGE)
+        self._settings.fill_days(moment.as_of)
         settled_before = moment.as_of - dt.timedelta(seconds=self.configuration.defaults.lateness_s)
         self._store.archive.settle(settled_before, self._settle_rows)
-
-    def _configure(self) -> None:
-        """Fill known_campaigns, terms and zone_offsets."""
-        sql = self._store.connection.execute
-        seen = sql(
-            "SELECT campaign FROM events WHERE campaign IS NOT NULL"
-            " UNION SELECT name FROM archived_names WHERE kind = 'campaign'"
-        ).fetchall()
-        configured = self.configuration.campaigns
-        clients = self.configuration.clients
-        known = [self.configuration.campaign(name) for name in sorted(configured.keys() | {name for (name,) in seen})]
-        self._table(
-            "known_campaigns",
-            "campaign VARCHAR, client VARCHAR, client_name VARCHAR, name VARCHAR, language VARCHAR,"
-            " timezone VARCHAR, give_up_after_s DOUBLE, configured BOOLEAN",
-            [
-                (
-                    c.id,
-                    c.client or None,
-                    clients[c.client].name if c.client in clients else None,
-                    c.name,
-                    c.language,
-                    c.timezone,
-                    c.give_up_after_s,
-                    c.id in configured,
-                )
-                for c in known
-            ],
-        )
-        self._table(
-            "terms",
-            "campaign VARCHAR, valid_from TIMESTAMP, valid_to TIMESTAMP, formula VARCHAR,"
-            " threshold_s DOUBLE, target DOUBLE, wait_at_threshold_counts BOOLEAN, short_abandon_s DOUBLE",
-            [
-                (
-                    c.id,
-                    t.valid_from,
-                    t.valid_to,
-                    t.formula,
-                    t.threshold_s,
-                    t.target,
-                    t.wait_at_threshold_counts,
-                    t.short_abandon_s,
-                )
-                for c in known
-                for t in c.terms
-            ],
-        )
-        quarters = sql(
-            "SELECT DISTINCT timezone, epoch_us(coalesce(queued_at, dialed_at)) // 900000000 AS quarter"
-            " FROM calls JOIN known_campaigns USING (campaign) WHERE quarter IS NOT NULL"
-        ).fetchall()
-        self._table(
-            "zone_offsets",
-            "timezone VARCHAR, quarter BIGINT, offset_s BIGINT",
-            [(zone, quarter, _offset_s(zone, quarter)) for zone, quarter in quarters],
-        )
-
-    def _table(self, name: str, columns: str, rows: Iterable[tuple[object, ...]]) -> None:
-        sql = self._store.connection.execute
-        sql(f"CREATE OR REPLACE TEMP TABLE {name} ({columns})")
-        names = [column.split()[0] for column in columns.split(", ")]
-        rows = list(rows)
-        if rows:
-            table = pa.Table.from_pylist([dict(zip(names, row, strict=True)) for row in rows])
-            self._store.connection.register("rows", table)
-            sql(f"INSERT INTO {name} BY NAME FROM rows")
-            self._store.connection.unregister("rows")
 
     def _write(self, fresh: Path) -> None:
         sql = self._store.connection.execute
@@ -165,11 +96,3 @@ class Publisher:
             sql(FILL.format(**tables))
         finally:
             sql("DETACH snapshot")
-
-
-@functools.cache
-def _offset_s(zone: str, quarter: int) -> int:
-    """A zone's distance from UTC [s] in a quarter of an hour, counted since 1970; no zone changes within one."""
-    offset = dt.datetime.fromtimestamp(quarter * 900, ZoneInfo(zone)).utcoffset()
-    assert offset is not None
-    return round(offset.total_seconds())

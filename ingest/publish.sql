@@ -43,7 +43,8 @@ ORDER BY agent;
 INSERT INTO snapshot.campaigns BY NAME
 SELECT campaign, client, client_name, name, language, timezone, give_up_after_s, configured FROM known_campaigns;
 INSERT INTO snapshot.sla_terms BY NAME
-SELECT campaign, valid_from, valid_to, formula, threshold_s, target, wait_at_threshold_counts, short_abandon_s FROM terms;
+FROM terms;
+INSERT INTO snapshot.local_days BY NAME FROM local_days;
 INSERT INTO snapshot.{dead_letters} BY NAME
 SELECT topic, "partition", "offset", line, received_at, reason, mask_payload(payload) AS payload FROM dead_letters;
 INSERT INTO snapshot.ingest_status BY NAME

@@ -21,6 +21,7 @@ from ingest.feed import Feed, TopicChanged
 from ingest.publish import Moment, Publisher
 from ingest.store import Store
 from metrics.campaigns import load
+from metrics.zones import check_zones, zones_unknown_to_duckdb
 
 log = logging.getLogger(__name__)
 
@@ -73,12 +74,15 @@ def consume(
     `clock` gives the present instant. Raises VigieError; what was committed until then stays.
     """
     configuration = load(campaigns)
+    check_zones(configuration.zones)
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(f"{data_dir} cannot be made ({error.strerror}); choose another --data-dir.") from error
     store = Store(data_dir / "store.duckdb")
     try:
+        for zone in zones_unknown_to_duckdb(store.connection, configuration.zones):
+            log.warning("DuckDB's own calendar of %s is out of date: figures do not use it, nor should queries", zone)
         publisher = Publisher(store, data_dir / "published", configuration)
         reader = Reader(bootstrap_servers, topic, stop)
         reader.start()

@@ -90,9 +90,9 @@ class Grain:
     union_by: str = ""  # calls of one agent at once count once within these, when they are not the keys
     joins: str = ""
     ends: str = T1  # the instant at which a row's window ends
-    # a row's window, as far as it has come, in its campaign's time
-    local_from: str = f"timezone(z.timezone, {T0})"
-    local_until: str = f"timezone(z.timezone, greatest({T0}, least({T1}, w.as_of)))"
+    # a row's window, as far as it has come
+    starts: str = T0
+    reached: str = f"greatest({T0}, least({T1}, w.as_of))"
 
 
 _CAMPAIGN = Grain("t0, t1", "campaign", "SELECT campaign FROM campaigns", COLUMNS)
@@ -111,10 +111,9 @@ _AGENT = Grain(
 _DAY = Grain(
     "day0, day1",
     "campaign, day",
-    """SELECT campaign, day::DATE AS day, epoch_us(timezone(timezone, day)) AS from_us,
-           epoch_us(timezone(timezone, day + INTERVAL 1 DAY)) AS until_us
-    FROM (SELECT campaign, timezone, unnest(range(day0::TIMESTAMP, day1::TIMESTAMP, INTERVAL 1 DAY)) AS day
-          FROM campaigns)""",
+    """SELECT campaign, day, epoch_us(from_at) AS from_us, epoch_us(until_at) AS until_us
+    FROM campaigns JOIN local_days USING (timezone)
+    WHERE day >= day0::DATE AND day < day1::DATE""",
     COLUMNS,
     cohort="day >= day0::DATE AND day < day1::DATE AND cohort_at IS NOT NULL",
     states="day BETWEEN day0::DATE - 2 AND day1::DATE",
@@ -127,10 +126,11 @@ _DAY = Grain(
         JOIN (SELECT *, unnest(range(day - DATE '1970-01-01' - 2, day - DATE '1970-01-01' + 2)) AS utc_day
               FROM keys) AS d USING (campaign, utc_day), clock AS w""",
     union_by="campaign",
-    ends="timezone(z.timezone, k.day + INTERVAL 1 DAY)",
-    joins="JOIN campaigns AS z USING (campaign)",
-    local_from="k.day",
-    local_until="k.day + INTERVAL 1 DAY",
+    ends="d.until_at",
+    joins="""JOIN campaigns AS z USING (campaign)
+JOIN (SELECT timezone, day AS on_day, until_at FROM local_days) AS d ON d.timezone = z.timezone AND on_day = k.day""",
+    starts="make_timestamptz(k.from_us)",
+    reached="make_timestamptz(k.until_us)",
 )
 GRAINS = {
     "kpi_campaign": _CAMPAIGN,
@@ -166,8 +166,8 @@ GRAINS = {
               FROM spans, clock AS w), clock AS w""",
         union_by="campaign",
         ends=ENDS,
-        local_from=f"timezone(z.timezone, {STARTS})",
-        local_until=f"timezone(z.timezone, greatest({STARTS}, least({ENDS}, w.as_of)))",
+        starts=STARTS,
+        reached=f"greatest({STARTS}, least({ENDS}, w.as_of))",
     ),
     "kpi_days": _DAY,
     "kpi_total": replace(
@@ -245,9 +245,9 @@ terms_of AS (
     SELECT $k_keys, count(*) > 1 AS terms_changed,
            arg_max(s.target, coalesce(s.valid_from, TIMESTAMP '-infinity')) AS target,
            arg_max(s.threshold_s, coalesce(s.valid_from, TIMESTAMP '-infinity')) AS threshold_s
-    FROM keys AS k JOIN sla_terms AS s USING (campaign) JOIN campaigns AS z USING (campaign), clock AS w
-    WHERE (s.valid_from IS NULL OR s.valid_from < $local_until OR s.valid_from = $local_from)
-      AND (s.valid_to IS NULL OR s.valid_to > $local_from)
+    FROM keys AS k JOIN sla_terms AS s USING (campaign), clock AS w
+    WHERE (s.from_at IS NULL OR s.from_at < $reached OR s.from_at = $starts)
+      AND (s.until_at IS NULL OR s.until_at > $starts)
     GROUP BY ALL
 )"""
 
@@ -305,8 +305,8 @@ def _fragments(grain: Grain) -> dict[str, str]:
         "worked": grain.worked,
         "t0_us": grain.t0_us,
         "t1_us": grain.t1_us,
-        "local_from": grain.local_from,
-        "local_until": grain.local_until,
+        "starts": grain.starts,
+        "reached": grain.reached,
         "by": BY,
         "tallies": _list((f"{sql} AS {alias}" for alias, sql in TALLIES.items()), 15),
         "facts": ", ".join(f"{sql} AS {alias}" for alias, sql in (FACTS | service_level.FACTS).items()),

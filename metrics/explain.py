@@ -127,10 +127,10 @@ WITH asked AS (  -- named apart: inside the macro that is called, `campaign` wou
               AND c.cohort_at >= t0::TIMESTAMPTZ AND c.cohort_at < t1::TIMESTAMPTZ
               AND c.direction IS DISTINCT FROM 'outbound') AS value,
            {_TERM} AS text, s.valid_from
-    FROM asked, sla_terms AS s JOIN campaigns AS z ON z.campaign = s.campaign
+    FROM asked, sla_terms AS s
     WHERE s.campaign = chosen AND figure_asked IN ({", ".join(map(_text, BY_CONTRACT))})
-      AND (s.valid_from IS NULL OR s.valid_from < timezone(z.timezone, t1::TIMESTAMPTZ))
-      AND (s.valid_to IS NULL OR s.valid_to > timezone(z.timezone, t0::TIMESTAMPTZ))
+      AND (s.from_at IS NULL OR s.from_at < t1::TIMESTAMPTZ)
+      AND (s.until_at IS NULL OR s.until_at > t0::TIMESTAMPTZ)
 )
 SELECT step, name, value, text
 FROM (

@@ -110,7 +110,18 @@ configured               BOOLEAN     false: seen in events only, judged by the d
 campaign                 VARCHAR     campaign id
 valid_from               TIMESTAMP   local time from which it holds; NULL: always
 valid_to                 TIMESTAMP   local time until which it holds (not included); NULL: still
+from_at                  TIMESTAMPTZ valid_from as an instant
+until_at                 TIMESTAMPTZ valid_to as an instant
 {CONTRACT}
+""",
+    ),
+    "local_days": (
+        "one day of a zone that a campaign is in, by the zone rules of the pinned tzdata: 23, 24 or 25 hours",
+        """
+timezone                 VARCHAR     IANA zone
+day                      DATE        the zone's calendar day
+from_at                  TIMESTAMPTZ the day began
+until_at                 TIMESTAMPTZ the next day began
 """,
     ),
     "ingest_status": (

@@ -5,7 +5,7 @@ the publisher does, and gives a read-only connection to the finished file.
 """
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from metrics import install
 from metrics.campaigns import Campaign, Term
+from metrics.zones import instant, local_days
 
 DAY = "2026-11-23"  # a Monday
 Row = dict[str, Any]
@@ -110,7 +111,25 @@ def publish(
     _fill(
         writer,
         "sla_terms",
-        [{"campaign": c.id} | {f: getattr(t, f) for f in t.__dataclass_fields__} for c in campaigns for t in c.terms],
+        [
+            {
+                "campaign": c.id,
+                "from_at": instant(t.valid_from, c.timezone),
+                "until_at": instant(t.valid_to, c.timezone),
+            }
+            | {f: getattr(t, f) for f in t.__dataclass_fields__}
+            for c in campaigns
+            for t in c.terms
+        ],
+    )
+    _fill(
+        writer,
+        "local_days",
+        [
+            {"timezone": zone, "day": day, "from_at": from_at, "until_at": until_at}
+            for zone in {c.timezone for c in campaigns}
+            for day, from_at, until_at in local_days(zone, date(2025, 1, 1), date(2027, 12, 31))
+        ],
     )
     _fill(writer, "ingest_status", [{"as_of": at(as_of), "lateness_s": 900.0}])
     writer.execute("DETACH snapshot")

@@ -199,58 +199,61 @@ def test_no_file_says_what_to_set(tmp_path: Path) -> None:
 
 
 def test_zones_of_every_campaign_agree() -> None:
-    named = {z for f in ("campaigns.toml", "samples/bank.toml") for z in campaigns.load(HERE / f).zones}
-    with duckdb.connect() as connection:
-        zones.check_zones(connection, named)
+    zones.check_zones({z for f in ("campaigns.toml", "samples/bank.toml") for z in campaigns.load(HERE / f).zones})
 
 
 OLD_RULES = """
-import duckdb, zoneinfo
+import zoneinfo
 from metrics.errors import ConfigurationError
 from metrics.zones import check_zones
-from tests.test_campaigns_toml import zone_without_summer_time
-zoneinfo.reset_tzpath(to=[zone_without_summer_time(__import__("pathlib").Path({directory!r}))])
+zoneinfo.reset_tzpath(to=[{directory!r}])
 try:
-    check_zones(duckdb.connect(), ["Europe/Paris"])
+    check_zones(["Africa/Casablanca", "Europe/London"])
 except ConfigurationError as error:
     print(error)
 """
 
 
-def zone_without_summer_time(directory: Path) -> str:
-    """Write a zone file in which Paris is always at UTC+1, and return its folder."""
+def test_a_machine_with_old_zone_files_is_refused(tmp_path: Path) -> None:
+    """The files of before 2026-09-20: Casablanca at UTC+1 for ever."""
     header = b"TZif2" + bytes(15) + bytes(4 * 3) + (0).to_bytes(4) + (1).to_bytes(4) + (4).to_bytes(4)
-    block = (3600).to_bytes(4) + b"\0\0" + b"CET\0"
-    (directory / "Europe").mkdir()
-    (directory / "Europe" / "Paris").write_bytes((header + block) * 2 + b"\nCET-1\n")
-    return str(directory)
-
-
-def test_other_zone_rules_are_refused(tmp_path: Path) -> None:
+    block = (3600).to_bytes(4) + b"\0\0" + b"+01\0"
+    (tmp_path / "Africa").mkdir()
+    (tmp_path / "Africa" / "Casablanca").write_bytes((header + block) * 2 + b"\n<+01>-1\n")
     program = OLD_RULES.format(directory=str(tmp_path))
     given = {**os.environ, "PYTHONPATH": str(HERE)}
     ran = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, env=given, cwd=HERE, check=True
     )
-    assert ran.stdout.startswith(
-        "Python and DuckDB disagree on Europe/Paris from 2019-03-31 01:00 UTC on (Python UTC+1 h, DuckDB UTC+2 h): "
-    ), ran.stdout + ran.stderr
+    assert ran.stdout.startswith("This machine's zone files put Africa/Casablanca at +1 h from UTC on 2019-"), ran
     assert 'PYTHONTZPATH=""' in ran.stdout
 
 
-def test_casablanca_agrees_or_is_refused_by_name() -> None:
-    """Morocco left UTC+1 on 2026-09-20; a DuckDB older than 1.5.6 does not know it and must not be trusted with it."""
+def test_zones_that_duckdb_has_otherwise_are_told() -> None:
     with duckdb.connect() as connection:
-        noon = "SELECT TIMESTAMPTZ '2026-11-23 12:00:00Z' AS noon"
-        offset = f"SELECT epoch(timezone('Africa/Casablanca', noon)) - epoch(noon) FROM ({noon})"
-        (found,) = connection.execute(offset).fetchone() or (None,)
-        if found == 0:
-            zones.check_zones(connection, ["Africa/Casablanca"])
-        else:
-            with pytest.raises(ConfigurationError, match=r"Africa/Casablanca from 2026-09-20 01:00 UTC"):
-                zones.check_zones(connection, ["Africa/Casablanca"])
+        noon = "TIMESTAMPTZ '2026-11-23 12:00:00Z'"
+        ((found,),) = connection.execute(
+            f"SELECT epoch(timezone('Africa/Casablanca', {noon})) - epoch({noon})"
+        ).fetchall()
+        told = zones.zones_unknown_to_duckdb(connection, ["Africa/Casablanca", "Europe/Paris"])
+        assert told == ([] if found == 0 else ["Africa/Casablanca"])
+
+
+CASABLANCA = {  # UTC instants of its midnights, before, at and after leaving UTC+1 on 2026-09-20 at 02:00 (01:00 UTC)
+    "2026-09-19": ("2026-09-18T23:00:00", 24),
+    "2026-09-20": ("2026-09-19T23:00:00", 25),
+    "2026-09-21": ("2026-09-21T00:00:00", 24),
+}
+
+
+@pytest.mark.parametrize("day", CASABLANCA)
+def test_days_of_casablanca(day: str) -> None:
+    date = dt.date.fromisoformat(day)
+    ((_, start, end),) = zones.local_days("Africa/Casablanca", date, date)
+    began, hours = CASABLANCA[day]
+    assert (start.replace(tzinfo=None).isoformat(), end - start) == (began, dt.timedelta(hours=hours))
 
 
 def test_unknown_zone_is_refused() -> None:
-    with duckdb.connect() as connection, pytest.raises(ConfigurationError, match="no zone 'Mars/Base'"):
-        zones.check_zones(connection, ["Mars/Base"])
+    with pytest.raises(ConfigurationError, match="no zone 'Mars/Base'"):
+        zones.check_zones(["Mars/Base"])
