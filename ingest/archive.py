@@ -99,6 +99,16 @@ class Archive:
             " ON c.agent = i.agent AND c.ts > i.answered_at AND c.ts <= i.ended_at"
         )
 
+    def recall_of_campaign(self, campaign: str, from_day: dt.date | None) -> None:
+        """Bring back the settled calls of a campaign, of `from_day` and later (None: all), to be judged again."""
+        if settled := self.rows("calls"):
+            self._sql("SET VARIABLE campaign = $campaign", {"campaign": campaign})
+            self._sql("SET VARIABLE from_day = $day", {"day": from_day or dt.date.min})
+            self._recall_calls(
+                f"SELECT call_id FROM ({settled})"
+                " WHERE campaign = getvariable('campaign') AND day >= getvariable('from_day')"
+            )
+
     def _recall_calls(self, query: str) -> None:
         self._sql(
             f"CREATE OR REPLACE TEMP TABLE wanted AS SELECT DISTINCT call_id FROM ({query}) WHERE call_id IS NOT NULL"

@@ -39,12 +39,17 @@ class Publisher:
     ) -> None:
         self._store = store
         self._directory = directory
-        self.configuration = configuration
         self._settle_rows = settle_rows
-        self._settings = Settings(store.connection, configuration)
+        self.configure(configuration)
         directory.mkdir(parents=True, exist_ok=True)
         for left_over in directory.glob(".vigie-*"):
             left_over.unlink()
+
+    def configure(self, configuration: Configuration, notice: str | None = None) -> None:
+        """Judge by `configuration` from the next publish on; `notice` is published with the status."""
+        self.configuration = configuration
+        self._notice = notice
+        self._settings = Settings(self._store.connection, configuration)
 
     @property
     def path(self) -> Path:
@@ -76,9 +81,12 @@ class Publisher:
             "version": VERSION,
             "max_state_s": self.configuration.defaults.max_state_s,
             "lateness_s": self.configuration.defaults.lateness_s,
+            "notice": self._notice,
         }.items():
             sql(f"SET VARIABLE {name} = $value", {"value": value})
         self._settings.fill()
+        for campaign, from_day in self._settings.changed():
+            self._store.rejudge(campaign, from_day)
         sql(JUDGE)
         self._settings.fill_days(moment.as_of)
         settled_before = moment.as_of - dt.timedelta(seconds=self.configuration.defaults.lateness_s)

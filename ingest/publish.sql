@@ -58,5 +58,6 @@ SELECT
     dead_letters,
     getvariable('lag') AS lag,
     getvariable('lateness_s') AS lateness_s,
+    getvariable('notice') AS notice,
     getvariable('version') AS version
 FROM totals;

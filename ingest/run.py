@@ -20,7 +20,8 @@ from ingest.errors import BrokerUnavailable, StoreError
 from ingest.feed import Feed, TopicChanged
 from ingest.publish import Moment, Publisher
 from ingest.store import Store
-from metrics.campaigns import load
+from metrics.campaigns import Configuration, load
+from metrics.errors import MetricsError
 from metrics.zones import check_zones, zones_unknown_to_duckdb
 
 log = logging.getLogger(__name__)
@@ -87,7 +88,7 @@ def consume(
         reader = Reader(bootstrap_servers, topic, stop)
         reader.start()
         try:
-            Writer(store, publisher, clock).run(reader, stop, until_caught_up)
+            Writer(store, publisher, clock, configuration).run(reader, stop, until_caught_up)
         finally:
             stop.set()
             reader.join()
@@ -182,10 +183,14 @@ class Reader(threading.Thread):
 class Writer:
     """Applies what the reader brings, and publishes."""
 
-    def __init__(self, store: Store, publisher: Publisher, clock: Callable[[], dt.datetime]) -> None:
+    def __init__(
+        self, store: Store, publisher: Publisher, clock: Callable[[], dt.datetime], configuration: Configuration
+    ) -> None:
         self._store = store
         self._publisher = publisher
         self._clock = clock
+        self._configuration = configuration
+        self._configuration_seen = _identity(configuration.path)
         self._as_of: dt.datetime | None = None
         self._positions: dict[Log, int] = {}
         self._ends: dict[Log, int] = {}
@@ -253,6 +258,7 @@ class Writer:
 
     def _publish(self) -> None:
         started = time.monotonic()
+        self._reread_configuration()
         lag = self._lag()
         now = self._clock()
         self._as_of = self._instant(now, lag)
@@ -263,9 +269,36 @@ class Writer:
         self._published_idle_at = started + max(PUBLISH_IDLE_S, took_s / share)
         self._has_news = False
 
+    def _reread_configuration(self) -> None:
+        """Take over the configuration file when it has changed; keep the old one, and say so, when it is broken."""
+        path = self._configuration.path
+        seen = _identity(path)
+        if seen == self._configuration_seen:
+            return
+        self._configuration_seen = seen
+        try:
+            configuration = load(path)
+            check_zones(configuration.zones)
+        except MetricsError as error:
+            log.warning("%s The configuration read before stays in force.", error)
+            self._publisher.configure(self._configuration, str(error))
+        else:
+            log.info("%s was read again", path)
+            self._configuration = configuration
+            self._publisher.configure(configuration)
+
     def _instant(self, now: dt.datetime, lag: int) -> dt.datetime:
         """The instant a snapshot is judged at: the present once all is read, until then that of the last event."""
         last_event_at = self._store.last_event_at()
         if lag == 0 or last_event_at is None:
             return now
         return min(now, max(last_event_at, self._as_of or last_event_at))
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What changes when a file is written or replaced; None when it is not there."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return (found.st_ino, found.st_mtime_ns)

@@ -109,3 +109,6 @@ COMMENT ON TABLE archived_names IS 'How many archived events name an agent or a 
 
 CREATE TABLE IF NOT EXISTS archived_until (closed_before TIMESTAMPTZ NOT NULL);
 COMMENT ON TABLE archived_until IS 'One row: no settled row was closed at this instant or later.';
+
+CREATE TABLE IF NOT EXISTS judged_by (campaign VARCHAR NOT NULL, said VARCHAR NOT NULL);
+COMMENT ON TABLE judged_by IS 'The zone and contract, as JSON, by which the settled calls of a campaign were judged.';

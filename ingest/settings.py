@@ -2,7 +2,9 @@
 
 import datetime as dt
 import functools
+import json
 from collections.abc import Sequence
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import duckdb
@@ -58,6 +60,23 @@ class Settings:
         ).fetchall()
         self._table(OFFSETS, [(zone, quarter, _offset_s(zone, quarter)) for zone, quarter in quarters])
 
+    def changed(self) -> list[tuple[str, dt.date | None]]:
+        """The campaigns whose settled calls were judged by other rules, with the first local day of those (None: all).
+
+        From now on they count as judged by these.
+        """
+        said_before = dict(self._connection.execute("FROM judged_by").fetchall())
+        said_now = {c.id: _said(c) for c in self._known}
+        changes = [
+            (name, _first_changed_day(json.loads(said_before[name]), json.loads(said)))
+            for name, said in said_now.items()
+            if said_before.get(name, said) != said
+        ]
+        if said_now != said_before:
+            self._connection.execute("DELETE FROM judged_by")
+            self._connection.executemany("INSERT INTO judged_by VALUES (?, ?)", list(said_now.items()))
+        return changes
+
     def fill_days(self, as_of: dt.datetime) -> None:
         """Fill local_days from the first day of any call to the day after `as_of`."""
         ((first,),) = self._connection.execute(
@@ -86,6 +105,25 @@ class Settings:
             self._connection.register("rows", table)
             self._connection.execute(f"INSERT INTO {name} BY NAME FROM rows")
             self._connection.unregister("rows")
+
+
+def _said(c: Campaign) -> str:
+    """What of a campaign's configuration its calls are judged by."""
+    terms = [
+        [
+            t.valid_from.isoformat() if t.valid_from else None,
+            *(t.formula, t.threshold_s, t.target, t.wait_at_threshold_counts, t.short_abandon_s),
+        ]
+        for t in c.terms
+    ]
+    return json.dumps({"timezone": c.timezone, "give_up_after_s": c.give_up_after_s, "terms": terms})
+
+
+def _first_changed_day(before: dict[str, Any], now: dict[str, Any]) -> dt.date | None:
+    if {**before, "terms": None} != {**now, "terms": None}:
+        return None
+    differing = [t[0] for t in before["terms"] + now["terms"] if (t in before["terms"]) != (t in now["terms"])]
+    return None if None in differing else dt.datetime.fromisoformat(min(differing)).date()
 
 
 def _terms(c: Campaign) -> list[Row]:

@@ -1,7 +1,9 @@
 """The store: one DuckDB file, one writer; a batch and the offsets it came from are one transaction."""
 
+import contextlib
 import datetime as dt
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -131,13 +133,26 @@ class Store:
 
         Raises StoreError when the disk does not take it; the batch can be applied again later.
         """
+        with self._transaction():
+            self._write(batch)
+
+    def rejudge(self, campaign: str, from_day: dt.date | None) -> None:
+        """Take the settled calls of a campaign, of local day `from_day` and later (None: all), to be judged again."""
+        with self._transaction():
+            self._sql("CREATE OR REPLACE TEMP TABLE touched (call_id VARCHAR)")
+            self.archive.recall_of_campaign(campaign, from_day)
+            self._fold()
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
         try:
             self._sql("BEGIN")
-            self._write(batch)
+            yield
             self._sql("COMMIT")
         except duckdb.Error as error:
-            self.connection.rollback()
-            raise StoreError(f"The store could not write a batch, nothing of it was kept: {error}") from error
+            with contextlib.suppress(duckdb.Error):  # a failed COMMIT has rolled back already
+                self.connection.rollback()
+            raise StoreError(f"The store could not be written, nothing of the last batch was kept: {error}") from error
 
     def _write(self, batch: Batch) -> None:
         arrivals = Arrivals(batch)

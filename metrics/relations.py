@@ -136,6 +136,7 @@ duplicates               BIGINT      events delivered again
 dead_letters             BIGINT      rejected records and lines
 lag                      BIGINT      records not yet read
 lateness_s               DOUBLE      a window is settled when its calls are closed and it is this old [s]
+notice                   VARCHAR     what is wrong with the configuration file, while an older one is in force
 version                  VARCHAR     version of these relations
 """,
     ),
