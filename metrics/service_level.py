@@ -159,7 +159,7 @@ EACH = tuple(
     (
         Kpi(
             name,
-            ratio(f"{name}_hits", f"{name}_base"),
+            ratio(f"coalesce({name}_hits, 0)", f"{name}_base"),
             "ratio 0–1",
             f"{formula.text}, as printed by {formula.printed_by}",
             _UNDEFINED,
