@@ -79,6 +79,9 @@ FROM sla_terms WHERE campaign = $campaign ORDER BY valid_from NULLS FIRST
 EXPLAIN = """
 SELECT step, name, value, text FROM explain_kpi($campaign, $t0::TIMESTAMPTZ, $t1::TIMESTAMPTZ, $kpi)
 """
+FIRST_DAY = """
+SELECT min(day) FROM local_days
+"""
 CONSERVATION = """
 SELECT campaign, offered, accounted, refused, conserved FROM conservation($t0::TIMESTAMPTZ, $t1::TIMESTAMPTZ)
 """
@@ -120,13 +123,13 @@ BEHIND = {
         ("aht_s", "avg_talk_s", "avg_hold_s", "avg_wrap_s", "transfer_rate", "conversion"), tallies.HANDLED
     ),
     "contact_rate": "NOT inbound",
-    "drop_rate": "NOT inbound AND outcome IN ('answered', 'abandoned', 'short_abandoned', 'dropped')",
+    "drop_rate": f"""NOT inbound AND (outcome = 'answered' OR {tallies.CONNECTED}
+        AND answered_by IS DISTINCT FROM 'machine'
+        AND outcome IN ('abandoned', 'short_abandoned', 'dropped', 'refused'))""",
 }
 """KPI → which calls are in its denominator. Occupancy and utilisation are made of agents' time, not of calls."""
-FIGURES = (
-    "offered",
-    *(name for name in KPIS if name not in ("service_level_worst", "service_level_best", "conserved")),
-)
+_BESIDE = ("service_level_worst", "service_level_best", "conserved")
+FIGURES = ("offered", *(name for name in KPIS if name not in _BESIDE))
 """What a page can explain; worst and best stand beside the service level."""
 OUTCOMES = (*PARTS, "refused", "not_connected")
 
@@ -502,6 +505,12 @@ class Published:
             return None
         days = self._ask(("day", day, minutes), lambda s: _days(s, day, minutes), SLOW_S)
         return days.get(campaign) if days else None
+
+    def first_day(self, viewer: Viewer) -> date | None:
+        """Return the first day of which anything may be known, or None."""
+        if not self.board(viewer):
+            return None
+        return self._ask("first day", lambda s: cast("date | None", _rows(s.connection, FIRST_DAY)[0][0]), SLOW_S)
 
     def explain(self, viewer: Viewer, campaign: str, kpi: str, t0: datetime, t1: datetime) -> Explained | None:
         """Return what a figure of FIGURES was made of in `[t0, t1)`; None: the viewer has no such campaign."""

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import duckdb
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from metrics import install
 from metrics.readers import Board, Published, PublishedFileError, published
 from metrics.viewer import Viewer
+from metrics.zones import local_days
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 MANAGER = Viewer("manager", None)
@@ -51,8 +53,14 @@ def publish(
             add("campaigns", known | {"language": "fr", "timezone": zone, "give_up_after_s": 14400})
             term = {"formula": "exclude_short", "threshold_s": 20, "target": 0.8}
             add("sla_terms", {"campaign": campaign, "short_abandon_s": 5, "wait_at_threshold_counts": True} | term)
+        noted = {as_of.date() + timedelta(n) for n in (-1, 0, 1)}
+        noted |= {said["queued_at"].date() for said in calls or () if said.get("queued_at")}
+        for zone in {zone for _, _, zone in campaigns.values()}:
+            for on in noted:
+                ((day, from_at, until_at),) = local_days(zone, on, on)
+                add("local_days", {"timezone": zone, "day": day, "from_at": from_at, "until_at": until_at})
         for n, said in enumerate(calls or ()):
-            add("calls", _call(f"c{n}", as_of, said))
+            add("calls", _call(f"c{n}", as_of, said, campaigns[said["campaign"]][2]))
         for agent, (campaign, state) in (agents or {}).items():
             add("agents", {"agent": agent, "campaign": campaign, "state": state, "since": as_of})
     finally:
@@ -68,13 +76,14 @@ def _writer() -> duckdb.DuckDBPyConnection:
     return writer
 
 
-def _call(call_id: str, as_of: datetime, said: dict[str, Any]) -> dict[str, Any]:
+def _call(call_id: str, as_of: datetime, said: dict[str, Any], zone: str) -> dict[str, Any]:
     row: dict[str, Any] = {"call_id": call_id, "direction": "inbound", "outcome": "answered", "wait_s": 10.0} | said
     if row["outcome"] == "open":
         row["queued_at"] = as_of - timedelta(seconds=row["wait_s"])
     at = row.setdefault("queued_at", as_of - timedelta(minutes=10))
     row |= {"queue": "q", "cohort_at": at, "in_threshold": row["wait_s"] <= 20, "threshold_s": 20.0, "target": 0.8}
-    row |= {"formula": "exclude_short", "day": at.date()}
+    row |= {"formula": "exclude_short", "wait_at_threshold_counts": True, "short_abandon_s": 5.0}
+    row["day"] = at.astimezone(ZoneInfo(zone)).date()
     if row["outcome"] == "answered":
         talk = {"talk_s": 100.0, "hold_s": 0.0, "wrap_s": 20.0, "handle_s": 120.0}
         row |= talk | {"answered_at": at + timedelta(seconds=row["wait_s"])}
@@ -189,7 +198,7 @@ def test_a_new_snapshot_is_followed_and_the_old_one_closed(path: Path) -> None:
         seen.append(board.waiting)
     assert seen == [0, 1, 2]
     held = [os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd") if _is_link(fd)]
-    assert len([name for name in held if "vigie" in name]) == 1
+    assert len([name for name in held if name.startswith(str(path.parent))]) == 1
     reader.close()
 
 
