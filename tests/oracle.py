@@ -1,0 +1,356 @@
+"""KPIS.md and EVENTS.md a second time: plain Python over lists of events, slow and obvious.
+
+Written from the documents, not from the SQL, and with nothing of `ingest`: two readings that agree on generated
+floors are two witnesses. A configuration is read for its values only.
+"""
+
+import datetime as dt
+import json
+from collections import defaultdict
+from typing import Any
+from zoneinfo import ZoneInfo
+
+Event = dict[str, Any]
+Row = dict[str, Any]
+
+VISITS = {
+    "overflow": "overflowed",
+    "callback": "callback",
+    "voicemail": "voicemail",
+    "closed": "refused",
+    "full": "refused",
+    "no_agents": "refused",
+    "timeout": "dropped",
+    "system": "dropped",
+}
+ABANDONED = ("abandoned", "short_abandoned")
+PARTS = ("answered", *ABANDONED, "overflowed", "callback", "voicemail", "dropped", "open")
+
+
+def seconds(span: dt.timedelta) -> float:
+    return span / dt.timedelta(microseconds=1) / 1e6
+
+
+def instant(text: str | None) -> dt.datetime | None:
+    return dt.datetime.fromisoformat(text).astimezone(dt.UTC) if text is not None else None
+
+
+def first_known(*values: Any) -> Any:
+    return next((value for value in values if value is not None), None)
+
+
+def settled_events(events: list[Event]) -> list[Event]:
+    """Of the contents under one event_id: the highest revision, then the one that sorts last; in order of time."""
+    contents: dict[str, list[Event]] = defaultdict(list)
+    for event in events:
+        contents[event["event_id"]].append(event)
+    chosen = [
+        max(each, key=lambda e: (e.get("revision") or 0, json.dumps(e, sort_keys=True))) for each in contents.values()
+    ]
+    return sorted(chosen, key=lambda e: (instant(e["ts"]), e["event_id"]))
+
+
+# Calls --------------------------------------------------------------------------------------------------------------
+
+
+def calls(events: list[Event], configuration: Any, as_of: dt.datetime) -> dict[str, Row]:
+    """Return the rows of `calls` by call_id."""
+    events = settled_events(events)
+    histories: dict[str, list[Event]] = defaultdict(list)
+    for event in events:
+        if event["type"].startswith("call."):
+            histories[event["call_id"]].append(event)
+    rows = {call_id: _told(call_id, history) for call_id, history in histories.items()}
+    states = [e for e in events if e["type"] == "agent.state"]
+    inferred = {call_id: _next_of_agent(row, rows, states) for call_id, row in rows.items()}
+    for call_id, row in rows.items():
+        row["inferred_end"] = False
+        if inferred[call_id] is not None:
+            row |= {"ended_at": inferred[call_id], "inferred_end": True}
+        _judge(row, configuration, as_of)
+        _measure(row)
+    return rows
+
+
+def _told(call_id: str, history: list[Event]) -> Row:
+    """What the events say, before any contract or clock: `history` is in order of time, then event_id."""
+
+    def all_of(kind: str) -> list[Event]:
+        return [e for e in history if e["type"] == f"call.{kind}"]
+
+    def first(kind: str) -> Event:
+        return next(iter(all_of(kind)), {})
+
+    def last(kind: str) -> Event:
+        return next(reversed(all_of(kind)), {})
+
+    def when(kind: str) -> dt.datetime | None:
+        return instant(first(kind).get("ts"))
+
+    queued, dialed = first("queued"), first("dialed")
+    outbound_by_default = "outbound" if dialed else "inbound"
+    ends = [t for t in (when("ended"), when("transferred")) if t]
+    return {
+        "call_id": call_id,
+        "linked_id": first_known(queued.get("linked_id"), dialed.get("linked_id"), call_id),
+        "campaign": (queued or dialed).get("campaign"),
+        "queue": first_known(queued.get("queue"), dialed.get("queue")),
+        "direction": first_known(queued.get("direction"), outbound_by_default),
+        "channel": first_known(queued.get("channel"), "voice"),
+        "language": queued.get("language"),
+        "priority": queued.get("priority"),
+        "agent": first_known(first("answered").get("agent"), dialed.get("agent")) if first("answered") else None,
+        "queued_at": when("queued"),
+        "dialed_at": when("dialed"),
+        "connected_at": when("connected"),
+        "answered_by": first("connected").get("answered_by"),
+        "answered_at": when("answered"),
+        "abandoned_at": when("abandoned"),
+        "ended_at": min(ends, default=None),
+        "wrapped_at": when("wrapped"),
+        "left_at": when("left_queue"),
+        "left_reason": first("left_queue").get("reason"),
+        "missed_offers": len(all_of("missed")),
+        "transferred": bool(all_of("transferred")),
+        "disposition": last("wrapped").get("disposition"),
+        "sale": last("wrapped").get("sale"),
+        "amount": last("wrapped").get("amount"),
+        "currency": last("wrapped").get("currency"),
+        "score": last("rated").get("score"),
+        "ended_by": first("ended").get("ended_by"),
+        "_not_connected_at": when("not_connected"),
+        "_end_told_at": when("ended"),
+        "_holds": [(instant(e["ts"]), e["type"]) for e in history if e["type"] in ("call.held", "call.resumed")],
+    }
+
+
+def _next_of_agent(row: Row, rows: dict[str, Row], states: list[Event]) -> dt.datetime | None:
+    """When the agent of an answered call without an end was seen doing something else."""
+    if row["answered_at"] is None or row["ended_at"] is not None or row["agent"] is None:
+        return None
+    left = [instant(e["ts"]) for e in states if e["agent"] == row["agent"] and e["state"] != "busy"]
+    answered = [r["answered_at"] for r in rows.values() if r["agent"] == row["agent"] and r["channel"] == "voice"]
+    return min((t for t in left + answered if t and t > row["answered_at"]), default=None)
+
+
+def _judge(row: Row, configuration: Any, as_of: dt.datetime) -> None:
+    """Add day, contract, outcome and wait."""
+    row["cohort_at"] = first_known(row["queued_at"], row["dialed_at"])
+    row |= {"day": None, "formula": None, "threshold_s": None, "target": None, "short_abandon_s": None}
+    given_up = False
+    campaign = term = None
+    if row["cohort_at"] is not None:
+        campaign = configuration.campaign(row["campaign"])
+        local = row["cohort_at"].astimezone(ZoneInfo(campaign.timezone)).replace(tzinfo=None)
+        term = next(
+            t
+            for t in campaign.terms
+            if (t.valid_from is None or t.valid_from <= local) and (t.valid_to is None or local < t.valid_to)
+        )
+        row |= {"day": local.date(), "formula": term.formula, "threshold_s": term.threshold_s}
+        row |= {"target": term.target, "short_abandon_s": term.short_abandon_s}
+        given_up = seconds(as_of - row["cohort_at"]) > campaign.give_up_after_s
+
+    # of an orphan that did not connect, what is missing is its call.dialed
+    is_outbound = row["direction"] == "outbound" or row["cohort_at"] is None
+    ended_on_machine = row["_end_told_at"] is not None and row["answered_by"] == "machine"
+    if row["answered_at"] is not None:
+        outcome, until = "answered", row["answered_at"]
+    elif row["abandoned_at"] is not None:
+        outcome, until = "abandoned", row["abandoned_at"]
+    elif row["left_at"] is not None:
+        outcome, until = VISITS[row["left_reason"]], row["left_at"]
+    elif is_outbound and (row["_not_connected_at"] is not None or ended_on_machine):
+        outcome, until = "not_connected", first_known(row["_not_connected_at"], row["_end_told_at"])
+    elif row["_end_told_at"] is not None:
+        outcome, until = "abandoned", row["_end_told_at"]
+    elif given_up:
+        outcome, until = "dropped", row["cohort_at"] + dt.timedelta(seconds=campaign.give_up_after_s)
+        row["inferred_end"] = True
+    else:
+        outcome, until = "open", as_of
+
+    waits_from = first_known(row["queued_at"], row["connected_at"])
+    wait_s = None if waits_from is None else max(0.0, seconds(until - waits_from))
+    if outcome == "abandoned" and term and wait_s is not None and wait_s < term.short_abandon_s:
+        outcome = "short_abandoned"
+    in_threshold = None
+    if term and wait_s is not None:
+        in_threshold = wait_s <= term.threshold_s if term.wait_at_threshold_counts else wait_s < term.threshold_s
+    row |= {"outcome": outcome, "wait_s": wait_s, "in_threshold": in_threshold}
+    row["clock_skew"] = waits_from is not None and until < waits_from
+
+
+def _measure(row: Row) -> None:
+    """Add talk, hold and wrap of an answered call whose talk has ended."""
+    answered, ended, wrapped = row["answered_at"], row["ended_at"], row["wrapped_at"]
+    row |= {"talk_s": None, "hold_s": None, "wrap_s": None, "handle_s": None}
+    row["clock_skew"] |= bool(answered and ended and ended < answered) or bool(ended and wrapped and wrapped < ended)
+    if answered is None or ended is None:
+        return
+    hold_s, since = 0.0, None
+    for moment, kind in row["_holds"]:
+        if answered <= moment <= ended:
+            if kind == "call.held" and since is None:
+                since = moment
+            elif kind == "call.resumed" and since is not None:
+                hold_s, since = hold_s + seconds(moment - since), None
+    if since is not None:
+        hold_s += seconds(ended - since)
+    row["hold_s"] = hold_s
+    row["talk_s"] = max(0.0, seconds(ended - answered)) - hold_s
+    row["wrap_s"] = max(0.0, seconds(wrapped - ended)) if wrapped else 0.0
+    row["handle_s"] = row["talk_s"] + row["hold_s"] + row["wrap_s"]
+
+
+# Agents -------------------------------------------------------------------------------------------------------------
+
+
+def agent_states(events: list[Event], configuration: Any, as_of: dt.datetime) -> list[Row]:
+    """Return the rows of `agent_states`, by agent and time."""
+    longest = dt.timedelta(seconds=configuration.defaults.max_state_s)
+    told: dict[str, list[Event]] = defaultdict(list)
+    for event in settled_events(events):
+        if event["type"].startswith("agent."):
+            told[event["agent"]].append(event)
+    rows: list[Row] = []
+    for agent, history in sorted(told.items()):
+        campaign = None
+        by_instant: dict[dt.datetime, tuple[Any, ...]] = {}
+        for event in history:  # in order of time, then event_id: the last of an instant stays
+            campaign = first_known(event.get("campaign"), campaign)
+            if event["type"] == "agent.state":
+                by_instant[instant(event["ts"])] = (event["state"], event.get("reason"), campaign)
+        starts = [*by_instant, None]
+        pieces = []
+        for (start, (state, reason, campaign)), until in zip(by_instant.items(), starts[1:], strict=True):
+            limit = start + longest
+            lost = state != "offline" and (until > limit if until else as_of >= limit)
+            pieces.append([state, reason, campaign, start, limit if lost else until])
+            if lost:
+                pieces.append(["offline", None, campaign, limit, until])
+        merged: list[list[Any]] = []
+        for piece in pieces:
+            if merged and merged[-1][:3] == piece[:3]:
+                merged[-1][4] = piece[4]
+            else:
+                merged.append(piece)
+        for state, reason, campaign, start, until in merged:
+            row = {"agent": agent, "state": state, "reason": reason, "campaign": campaign}
+            spent = max(0.0, seconds(min(until or as_of, as_of) - start))
+            rows.append(row | {"started_at": start, "ended_at": until, "seconds": spent})
+    return rows
+
+
+# KPIs ---------------------------------------------------------------------------------------------------------------
+
+
+def ratio(numerator: float, denominator: float) -> float | None:
+    return numerator / denominator if denominator else None
+
+
+def hit_and_base(call: Row, formula: str) -> tuple[bool, bool]:
+    """Does the call count in the numerator, and in the denominator, of a service-level formula?"""
+    answered_in_time = call["outcome"] == "answered" and call["in_threshold"]
+    left_in_time = call["outcome"] in ABANDONED and call["in_threshold"]
+    return {
+        "exclude_short": (answered_in_time, call["outcome"] != "short_abandoned"),
+        "all_offered": (answered_in_time, True),
+        "ignore_abandons_in_threshold": (answered_in_time, not left_in_time),
+        "abandon_counts_as_success": (answered_in_time or left_in_time, True),
+        "answered_only": (answered_in_time, call["outcome"] == "answered"),
+    }[formula]
+
+
+def kpi_campaign(
+    calls: dict[str, Row], states: list[Row], configuration: Any, t0: dt.datetime, t1: dt.datetime, as_of: dt.datetime
+) -> dict[str, Row]:
+    """Return the rows of kpi_campaign(t0, t1), without those of the contract, by campaign."""
+    known = set(configuration.campaigns)
+    known |= {row["campaign"] for row in (*calls.values(), *states) if row["campaign"] is not None}
+    return {name: _kpis(name, calls, states, configuration, t0, t1, as_of) for name in known}
+
+
+def _kpis(
+    name: str,
+    calls: dict[str, Row],
+    states: list[Row],
+    configuration: Any,
+    t0: dt.datetime,
+    t1: dt.datetime,
+    as_of: dt.datetime,
+) -> Row:
+    cohort = [c for c in calls.values() if c["campaign"] == name and c["cohort_at"] and t0 <= c["cohort_at"] < t1]
+    inbound = [c for c in cohort if c["direction"] != "outbound"]
+    outbound = [c for c in cohort if c["direction"] == "outbound"]
+    of = {outcome: [c for c in inbound if c["outcome"] == outcome] for outcome in (*PARTS, "refused")}
+    offered = [c for c in inbound if c["outcome"] != "refused"]
+    handled = [c for c in cohort if c["handle_s"] is not None]
+    row: Row = {outcome: len(of[outcome]) for outcome in (*PARTS, "refused")}
+    row["offered"] = len(offered)
+    row["answered_in_threshold"] = sum(bool(c["in_threshold"]) for c in of["answered"])
+    row["abandoned_in_threshold"] = sum(bool(c["in_threshold"]) for o in ABANDONED for c in of[o])
+
+    may_still_be_in_time = [c for c in of["open"] if c["in_threshold"]]
+    decided = [c for c in offered if not (c["outcome"] == "open" and c["in_threshold"])]
+    hits = sum(bool(hit_and_base(c, c["formula"])[0]) for c in decided)
+    base = sum(bool(hit_and_base(c, c["formula"])[1]) for c in decided)
+    # answered_only has no place for open calls; at worst each of them is answered too late
+    late = sum(c["formula"] == "answered_only" for c in decided if c["outcome"] == "open")
+    waiting = len(may_still_be_in_time)
+    row["service_level"] = ratio(hits, base)
+    row["service_level_worst"] = ratio(hits, base + waiting + late)
+    row["service_level_best"] = ratio(hits + waiting, base + waiting)
+    row["abandon_rate"] = ratio(row["abandoned"], row["offered"] - row["short_abandoned"])
+    row["asa_s"] = ratio(sum(c["wait_s"] for c in of["answered"]), row["answered"])
+    row["longest_wait_s"] = max((c["wait_s"] for c in of["open"]), default=None)
+
+    row["handled"] = len(handled)
+    row["transferred"] = sum(c["transferred"] for c in handled)
+    row["sales"] = sum(bool(c["sale"]) for c in handled)
+    for part in ("talk", "hold", "wrap"):
+        row[f"avg_{part}_s"] = ratio(sum(c[f"{part}_s"] for c in handled), len(handled))
+    row["aht_s"] = ratio(sum(c["handle_s"] for c in handled), len(handled))
+    row["conversion"] = ratio(row["sales"], len(handled))
+
+    spent: dict[str, float] = defaultdict(float)
+    for s in states:
+        if s["campaign"] == name:
+            begin, end = max(s["started_at"], t0), min(s["ended_at"] or as_of, as_of, t1)
+            spent[s["state"]] += max(0.0, seconds(end - begin))
+    row |= {f"{state}_s": spent[state] for state in ("available", "busy", "wrap_up", "paused")}
+    at_work = spent["busy"] + spent["wrap_up"]
+    row["occupancy"] = ratio(at_work, at_work + spent["available"])
+    row["utilisation"] = ratio(at_work, at_work + spent["available"] + spent["paused"])
+
+    people = [c for c in outbound if c["connected_at"] is not None and c["answered_by"] != "machine"]
+    row["dialed"] = len(outbound)
+    row["connected"] = sum(c["connected_at"] is not None for c in outbound)
+    row["contacts"] = len(people)
+    row["drops"] = sum(c["outcome"] in (*ABANDONED, "dropped", "refused") for c in people)
+    row["contact_rate"] = ratio(len(people), len(outbound))
+    reached = sum(c["outcome"] == "answered" for c in outbound)
+    row["drop_rate"] = ratio(row["drops"], reached + row["drops"])
+
+    late_until = t1 + dt.timedelta(seconds=configuration.defaults.lateness_s)
+    row["settled"] = not any(c["outcome"] == "open" for c in cohort) and late_until <= as_of
+    return row
+
+
+def kpi_formulas(calls: dict[str, Row], name: str, t0: dt.datetime, t1: dt.datetime) -> dict[str, float | None]:
+    """Return a campaign's service level under each of the five formulas."""
+    decided = [
+        c
+        for c in calls.values()
+        if c["campaign"] == name and c["cohort_at"] and t0 <= c["cohort_at"] < t1
+        if c["direction"] != "outbound" and c["outcome"] != "refused"
+        if not (c["outcome"] == "open" and c["in_threshold"])
+    ]
+    formulas = ("exclude_short", "all_offered", "ignore_abandons_in_threshold")
+    return {
+        formula: ratio(
+            sum(bool(hit_and_base(c, formula)[0]) for c in decided),
+            sum(bool(hit_and_base(c, formula)[1]) for c in decided),
+        )
+        for formula in (*formulas, "abandon_counts_as_success", "answered_only")
+    }

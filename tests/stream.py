@@ -1,0 +1,156 @@
+"""Streams of events for tests: told in a few words, folded in chosen batches, read from the published file only."""
+
+import datetime as dt
+import itertools
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from ingest.batch import Batch, Log
+from ingest.publish import Moment, Publisher
+from ingest.store import Store, Totals
+from metrics.campaigns import Campaign, Configuration, Defaults, Term
+
+Event = dict[str, Any]
+
+LOG = Log("call-events", 0, "cluster-1", "topic-1")
+DAY = dt.datetime(2026, 3, 10, tzinfo=dt.UTC)
+DEFAULTS = Configuration(Path("campaigns.toml"), "", Defaults(), {}, {})
+
+
+@dataclass(frozen=True)
+class Message:
+    """A Kafka record; `timestamp` [ms since 1970, -1 for none]."""
+
+    offset: int
+    timestamp: int
+    value: bytes | None
+
+
+def configured(*campaigns: Campaign, defaults: Defaults | None = None) -> Configuration:
+    return Configuration(Path("campaigns.toml"), "", defaults or Defaults(), {}, {c.id: c for c in campaigns})
+
+
+def campaign(name: str, timezone: str = "UTC", *terms: Term, give_up_after_s: float = 14_400.0) -> Campaign:
+    return Campaign(name, name, "client", "fr", timezone, give_up_after_s, (), terms or (Term(),))
+
+
+def at(clock: str, day: dt.datetime = DAY) -> dt.datetime:
+    """Read "09:00:00", "09:00:00.5" or, for 1 h into the next day, "25:00:00"."""
+    hours, minutes, seconds = clock.split(":")
+    return day + dt.timedelta(hours=int(hours), minutes=int(minutes), microseconds=round(float(seconds) * 1e6))
+
+
+def local(text: str) -> dt.datetime:
+    """Read a local time, which has no offset, as contracts' terms are written."""
+    return dt.datetime.fromisoformat(text)
+
+
+def told(story: str, day: dt.datetime = DAY) -> list[Event]:
+    """Read one event a line: when, what, `field=value` …; `state` and `profile` are the agents' types.
+
+    Unsaid: the call is `c1`, its campaign `sav`, its queue `main`, the event_id `e` and the line's number.
+    """
+    events = []
+    for number, line in enumerate(filter(None, map(str.strip, story.splitlines())), 1):
+        clock, what, *fields = line.split()
+        event: Event = {"event_id": f"e{number:02}", "ts": at(clock, day).isoformat().replace("+00:00", "Z")}
+        if what in ("state", "profile"):
+            event |= {"type": f"agent.{what}"}
+        else:
+            event |= {"type": f"call.{what}", "call_id": "c1"}
+        if what in ("queued", "dialed"):
+            event |= {"campaign": "sav"}
+        if what == "queued":
+            event |= {"queue": "main"}
+        for field in fields:
+            name, _, value = field.partition("=")
+            event[name] = _value(value)
+        events.append(event)
+    return events
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def messages(values: Sequence[Event | bytes | Message | None], arrived: dt.datetime) -> list[Message]:
+    """Make a record of each value, in offset order from 0."""
+    timestamp = round(arrived.timestamp() * 1000)
+    return [
+        v
+        if isinstance(v, Message)
+        else Message(offset, timestamp, json.dumps(v, ensure_ascii=False).encode() if isinstance(v, dict) else v)
+        for offset, v in enumerate(values)
+    ]
+
+
+def folded(
+    tmp_path: Path,
+    values: Sequence[Event | bytes | Message | None],
+    as_of: dt.datetime,
+    configuration: Configuration = DEFAULTS,
+    *,
+    batches: Sequence[int] = (),
+    restart: bool = False,
+    published: Mapping[int, dt.datetime] | None = None,
+) -> duckdb.DuckDBPyConnection:
+    """Apply the values, cut into batches at `batches`, publish at `as_of` and open what was published.
+
+    `restart` opens the store anew before each batch; `published` says after which batches (from 0) to publish too,
+    and as of when.
+    """
+    records = messages(values, as_of)
+    edges = [0, *sorted(batches), len(records)]
+    tmp_path.mkdir(exist_ok=True)
+    store = Store(tmp_path / "store.duckdb")
+    publisher = Publisher(store, tmp_path / "published", configuration)
+    for number, (begin, end) in enumerate(itertools.pairwise(edges)):
+        if restart and number:
+            store.close()
+            store = Store(tmp_path / "store.duckdb")
+            publisher = Publisher(store, tmp_path / "published", configuration)
+        store.apply(Batch({LOG: list(records[begin:end])}, {LOG: end}))
+        if published and number in published:
+            publisher.publish(Moment(published[number], published[number], 0))
+    publisher.publish(Moment(as_of, as_of, 0))
+    store.close()
+    return duckdb.connect(str(publisher.path), read_only=True)
+
+
+def applied(
+    tmp_path: Path, values: Sequence[Event | bytes | Message | None], arrived: dt.datetime, batches: Sequence[int] = ()
+) -> list[Totals]:
+    """Apply without publishing; return what the store says of itself after each batch."""
+    records = messages(values, arrived)
+    store = Store(tmp_path / "store.duckdb")
+    said = []
+    for begin, end in itertools.pairwise([0, *sorted(batches), len(records)]):
+        store.apply(Batch({LOG: list(records[begin:end])}, {LOG: end}))
+        said.append(store.totals())
+    store.close()
+    return said
+
+
+def totals(tmp_path: Path) -> Totals:
+    """What the store that `folded` left says of itself."""
+    store = Store(tmp_path / "store.duckdb")
+    try:
+        return store.totals()
+    finally:
+        store.close()
+
+
+def rows(connection: duckdb.DuckDBPyConnection, query: str, parameters: object = None) -> list[Event]:
+    """Return the rows as dicts, times in UTC."""
+    connection.execute("SET TimeZone = 'UTC'")
+    found = connection.execute(query, parameters)
+    names = [column[0] for column in found.description]
+    return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
