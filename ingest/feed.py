@@ -11,6 +11,7 @@ from kafka.structs import OffsetAndMetadata
 
 from ingest.batch import Batch, Log
 from ingest.errors import BrokerUnavailable
+from ingest.servers import listening, unavailable
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +36,7 @@ class Feed:
         self._servers = bootstrap_servers
         self._topic = topic
         settings: dict[str, Any] = {
-            "bootstrap_servers": [server.strip() for server in bootstrap_servers.split(",")],
+            "bootstrap_servers": listening(bootstrap_servers),
             "reconnect_backoff_max_ms": 500,
             "metadata_max_age_ms": 10_000,
             "bootstrap_timeout_ms": 5_000,
@@ -55,10 +56,7 @@ class Feed:
             )
             self._logs = self._describe()
         except (KafkaError, OSError, ValueError) as error:
-            raise BrokerUnavailable(
-                f"Kafka at {bootstrap_servers} does not answer ({error});"
-                " start it, or name another with --bootstrap-servers."
-            ) from error
+            raise unavailable(bootstrap_servers) from error
         if not self._logs:
             raise BrokerUnavailable(
                 f"Kafka at {bootstrap_servers} has no topic {topic}; create it, or name another with --topic."

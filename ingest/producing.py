@@ -5,7 +5,6 @@ as it takes: a record may arrive twice, which the event ids make harmless, and n
 """
 
 import logging
-import socket
 import time
 from collections.abc import Callable, Iterable
 from itertools import islice
@@ -22,7 +21,8 @@ from kafka.errors import (
     RecordListTooLargeError,
 )
 
-from ingest.errors import BrokerUnavailable, UsageError, VigieError
+from ingest.errors import VigieError
+from ingest.servers import listening, unavailable
 
 log = logging.getLogger(__name__)
 
@@ -46,12 +46,7 @@ def open_producer(bootstrap_servers: str) -> Any:
 
     Raises `BrokerUnavailable` when no broker answers within five seconds, `UsageError` for a malformed address.
     """
-    servers = [server.strip() for server in bootstrap_servers.split(",")]
-    unavailable = BrokerUnavailable(
-        f"Kafka at {bootstrap_servers} does not answer; start it, or name another with --bootstrap-servers."
-    )
-    if not any(_listens(server) for server in servers):  # at once, where kafka-python would try for long
-        raise unavailable
+    servers = listening(bootstrap_servers)
     # a broker that is away is one line of `deliver`, not one of kafka-python a second
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     try:
@@ -70,18 +65,7 @@ def open_producer(bootstrap_servers: str) -> Any:
             metrics_enabled=False,
         )
     except (KafkaError, OSError) as error:
-        raise unavailable from error
-
-
-def _listens(server: str) -> bool:
-    host, _, port = server.rpartition(":")
-    if not host or not port.isdecimal():
-        raise UsageError(f"--bootstrap-servers: {server!r} is not HOST:PORT.")
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
-    except (OSError, OverflowError):
-        return False
-    return True
+        raise unavailable(bootstrap_servers) from error
 
 
 def deliver(

@@ -41,9 +41,12 @@ class Publisher:
         self._directory = directory
         self._settle_rows = settle_rows
         self.configure(configuration)
-        directory.mkdir(parents=True, exist_ok=True)
-        for left_over in directory.glob(".vigie-*"):
-            left_over.unlink()
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            for left_over in directory.glob(".vigie-*"):
+                left_over.unlink()
+        except OSError as error:
+            raise StoreError(f"{directory} cannot be written ({error.strerror}); choose another --data-dir.") from error
 
     def configure(self, configuration: Configuration, notice: str | None = None) -> None:
         """Judge by `configuration` from the next publish on; `notice` is published with the status."""

@@ -14,6 +14,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
+import duckdb
+
 from ingest.batch import Batch, Log
 from ingest.cli import Parser
 from ingest.errors import BrokerUnavailable, StoreError
@@ -89,6 +91,11 @@ def consume(
         reader.start()
         try:
             Writer(store, publisher, clock, configuration).run(reader, stop, until_caught_up)
+        except duckdb.Error as error:
+            raise StoreError(
+                f"The store in {data_dir} cannot be read ({str(error).splitlines()[0]});"
+                " restore it from a backup, or move it away and read the topic again."
+            ) from error
         finally:
             stop.set()
             reader.join()

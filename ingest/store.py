@@ -93,9 +93,9 @@ class Store:
             self._sql("SET TimeZone = 'UTC'")
             self._sql(SCHEMA + RECALLED)
             self._sql("INSERT INTO totals SELECT 0, 0, 0, 0, 0, NULL WHERE NOT EXISTS (FROM totals)")
+            self.archive = Archive(self.connection, Path(path).parent / "published")
         except duckdb.Error as error:
             raise StoreError(_open_failure(Path(path), error)) from error
-        self.archive = Archive(self.connection, Path(path).parent / "published")
         self.connection.create_function(
             "canonical_json",
             _canonical_json,
