@@ -21,7 +21,7 @@ from ingest.errors import VigieError
 
 ROOT = Path(__file__).parent.parent
 STOPS_WITHIN_S = 20.0
-LIVE_WITHIN_RECORDS = 500
+LIVE_WITHIN_RECORDS = 50
 
 
 def arguments(parser: Parser) -> None:

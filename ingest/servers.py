@@ -12,7 +12,7 @@ def listening(bootstrap_servers: str) -> list[str]:
     kafka-python would try for long.
     """
     servers = [server.strip() for server in bootstrap_servers.split(",")]
-    if not any([_listens(server) for server in servers]):
+    if not any(_listens(server) for server in servers):
         raise unavailable(bootstrap_servers)
     return servers
 
