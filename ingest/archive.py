@@ -34,6 +34,7 @@ RECALLED_STATE_DAYS = """
 SELECT s.day FROM segments s
 WHERE relation = 'agent_states' AND s.day >= (SELECT min(make_timestamp(epoch_us(from_at)))::DATE FROM recalled_states)
 """
+LOOK_BACK = dt.timedelta(days=2)
 MERGE_AT_FILES = 8  # a day's files are merged when there are so many
 KEEP_REPLACED_S = 600.0  # a file that was replaced stays for those who hold an older snapshot open
 EPOCH = dt.date(1970, 1, 1)
@@ -75,18 +76,23 @@ class Archive:
         """Bring back what the events of `incoming` touch; drop those archived word for word, and count them."""
         homes = self._homes(self._events, "event_id", "incoming")
         self._sql(
-            "CREATE OR REPLACE TEMP TABLE met AS SELECT a.* FROM archived_events a SEMI JOIN incoming USING (event_id)"
-            " WHERE home IN (SELECT unnest($homes::DATE[]))",
+            "CREATE OR REPLACE TEMP TABLE met AS"
+            f" SELECT {EVENT_COLUMNS} FROM archived_events SEMI JOIN incoming USING (event_id)"
+            " WHERE home IN (SELECT unnest($homes::DATE[]))"
+            f" UNION ALL SELECT {EVENT_COLUMNS} FROM events SEMI JOIN incoming USING (event_id)",
             {"homes": homes},
         )
         same = self._sql(
             "DELETE FROM incoming WHERE n IN"
             " (SELECT i.n FROM incoming i JOIN met m USING (event_id) WHERE m.raw = i.raw) RETURNING n"
         ).fetchall()
-        self._recall_calls(
-            "SELECT call_id FROM incoming UNION SELECT call_id FROM met SEMI JOIN incoming USING (event_id)"
-        )
-        self._recall_states()
+        self._sql("DELETE FROM met WHERE event_id NOT IN (SELECT event_id FROM incoming)")
+        self._recall_calls("SELECT call_id FROM incoming UNION SELECT call_id FROM met")
+        self._recall_states("""
+            SELECT agent, ts FROM incoming WHERE type IN ('agent.state', 'agent.profile')
+            UNION ALL
+            SELECT agent, ts FROM met WHERE type IN ('agent.state', 'agent.profile')
+        """)
         return len(same)
 
     def recall_for_changed(self) -> None:
@@ -127,77 +133,80 @@ class Archive:
         self._sql("DELETE FROM inferred_ends WHERE call_id IN (SELECT call_id FROM moving)")
         self._sql("INSERT INTO touched SELECT DISTINCT call_id FROM moving WHERE call_id NOT IN (FROM touched)")
 
-    def _recall_states(self) -> None:
-        """Bring back the states of each agent from the one that an event before its mark falls into."""
-        late = self._sql("""
-            SELECT agent, min(ts)
-            FROM (
-                SELECT agent, ts FROM incoming WHERE type IN ('agent.state', 'agent.profile')
-                UNION ALL
-                SELECT agent, ts FROM met SEMI JOIN incoming USING (event_id) WHERE type = 'agent.state'
-                UNION ALL
-                SELECT agent, ts FROM events SEMI JOIN incoming USING (event_id)
-                WHERE type IN ('agent.state', 'agent.profile')
-            )
-            JOIN agent_marks USING (agent)
-            WHERE ts < hot_from
-            GROUP BY agent
-        """).fetchall()
-        for agent, ts in late:
-            self._recall_agent(agent, ts)
-
-    def _recall_agent(self, agent: str, ts: dt.datetime) -> None:
-        """Bring back an agent's states from the one in force at `ts` on."""
-        mark = None
-        if settled := self.rows("agent_states"):
-            ((mark,),) = self._sql(
-                f"SELECT max(s.started_at) FROM ({settled}) s"
-                " WHERE s.agent = $agent AND s.started_at <= $ts AND EXISTS (FROM archived_events e"
-                " WHERE e.agent = $agent AND e.type = 'agent.state' AND e.ts = s.started_at)",
-                {"agent": agent, "ts": ts},
-            ).fetchall()
+    def _recall_states(self, query: str) -> None:
+        """Bring back agents' states, for each (agent, ts) of `query` before the agent's mark: from the one then on."""
         self._sql(
-            "CREATE OR REPLACE TEMP TABLE moving AS SELECT event_id, call_id, home FROM archived_events"
-            " WHERE agent = $agent AND type = 'agent.state' AND ($mark IS NULL OR ts >= $mark OR event_id ="
-            " (SELECT arg_max(event_id, {ts: ts, id: event_id}) FROM archived_events"
-            "  WHERE agent = $agent AND type = 'agent.state' AND campaign IS NOT NULL AND ts < $mark))",
-            {"agent": agent, "mark": mark},
+            "CREATE OR REPLACE TEMP TABLE late AS SELECT agent, min(ts) AS ts"
+            f" FROM ({query}) JOIN agent_marks USING (agent) WHERE ts < hot_from GROUP BY agent"
         )
+        ((first,),) = self._sql("SELECT make_timestamp(epoch_us(min(ts)))::DATE FROM late").fetchall()
+        if first is None:
+            return
+        for since in (first - LOOK_BACK, dt.date.min):  # most states began a short time before
+            self._find_marks(since)
+            if not self._sql("FROM found_marks WHERE mark IS NULL LIMIT 1").fetchall():
+                break
+        self._sql("""
+            CREATE OR REPLACE TEMP TABLE moving AS
+            WITH theirs AS (
+                SELECT event_id, call_id, home, ts, agent, campaign, mark
+                FROM archived_events
+                JOIN found_marks USING (agent)
+                WHERE type = 'agent.state'
+            )
+            SELECT event_id, call_id, home FROM theirs WHERE mark IS NULL OR ts >= mark
+            UNION
+            SELECT event_id, call_id, home FROM theirs WHERE ts < mark AND campaign IS NOT NULL
+            QUALIFY row_number() OVER (PARTITION BY agent ORDER BY ts DESC, event_id DESC) = 1
+        """)
         self._bring_back([day for (day,) in self._sql("SELECT DISTINCT home FROM moving").fetchall()])
-        self._sql("DELETE FROM agent_marks WHERE agent = ?", [agent])
-        if mark is not None:
-            self._sql("INSERT INTO agent_marks VALUES (?, ?)", [agent, mark])
-        self._sql("INSERT INTO recalled_states VALUES (?, ?)", [agent, mark or contract.EARLIEST])
+        self._sql("DELETE FROM agent_marks WHERE agent IN (SELECT agent FROM found_marks)")
+        self._sql("INSERT INTO agent_marks SELECT agent, mark FROM found_marks WHERE mark IS NOT NULL")
+        self._sql(
+            "INSERT INTO recalled_states SELECT agent, coalesce(mark, $earliest) FROM found_marks",
+            {"earliest": contract.EARLIEST},
+        )
+
+    def _find_marks(self, since: dt.date) -> None:
+        """For each agent in `late` find the start of the settled state then, begun on `since` or later, by an event."""
+        settled = self.rows("agent_states")
+        starts = (
+            f"SELECT agent, started_at FROM ({settled}) WHERE day >= $since" if settled else "FROM agent_marks LIMIT 0"
+        )
+        self._sql(
+            f"""
+            CREATE OR REPLACE TEMP TABLE found_marks AS
+            SELECT l.agent, max(s.started_at) AS mark
+            FROM late l
+            LEFT JOIN (
+                SELECT agent, started_at
+                FROM ({starts}) AS begun(agent, started_at)
+                SEMI JOIN (SELECT agent, ts FROM archived_events WHERE type = 'agent.state' AND home >= $since) e
+                    ON e.agent = begun.agent AND e.ts = begun.started_at
+            ) s ON s.agent = l.agent AND s.started_at <= l.ts
+            GROUP BY l.agent
+            """,
+            {"since": since},
+        )
 
     def recall_for_unended(self) -> bool:
         """Bring back what the agents of unended calls in `touched` did after them; whether any call came back.
 
         Those calls are then in `touched`, alone, to be folded; ask again after that.
         """
-        unended = self._sql(
-            "SELECT agent, min(answered_at) FROM calls SEMI JOIN touched USING (call_id)"
-            " WHERE talk_end_at IS NULL AND agent IS NOT NULL"
+        self._sql(
+            "CREATE OR REPLACE TEMP TABLE waiting AS SELECT agent, min(answered_at) AS ts"
+            " FROM calls SEMI JOIN touched USING (call_id) WHERE talk_end_at IS NULL AND agent IS NOT NULL"
             " AND answered_at < (SELECT max(closed_before) FROM archived_until) GROUP BY agent"
-        ).fetchall()
+        )
         self._sql("DELETE FROM touched")
         settled = self.rows("calls")
-        for agent, answered_at in unended:
-            (marked,) = self._sql(
-                "SELECT count(*) FROM agent_marks WHERE agent = ? AND hot_from > ?", [agent, answered_at]
-            ).fetchall()[0]
-            if marked:
-                self._recall_agent(agent, answered_at)
-            following = (
-                settled
-                and self._sql(
-                    f"SELECT call_id FROM ({settled}) WHERE agent = ? AND answered_at > ?"
-                    " AND channel = 'voice' ORDER BY answered_at, call_id LIMIT 1",
-                    [agent, answered_at],
-                ).fetchall()
+        if settled and self._sql("FROM waiting LIMIT 1").fetchall():
+            self._recall_states("FROM waiting")
+            self._recall_calls(
+                f"SELECT arg_min(call_id, answered_at) AS call_id FROM ({settled}) JOIN waiting USING (agent)"
+                " WHERE answered_at > ts AND channel = 'voice' GROUP BY agent"
             )
-            for (call_id,) in following or ():
-                self._sql("CREATE OR REPLACE TEMP TABLE following AS SELECT $id AS call_id", {"id": call_id})
-                self._recall_calls("FROM following")
         return bool(self._sql("FROM touched LIMIT 1").fetchall())
 
     def _bring_back(self, homes: list[dt.date]) -> None:
