@@ -230,8 +230,8 @@ def agent_states(events: list[Event], configuration: Any, as_of: dt.datetime) ->
             if lost:
                 pieces.append(["offline", None, campaign, limit, until])
         merged: list[list[Any]] = []
-        for piece in pieces:
-            if merged and merged[-1][:3] == piece[:3]:
+        for piece in pieces:  # equal neighbours are one row, if they began on one UTC date
+            if merged and merged[-1][:3] == piece[:3] and merged[-1][3].date() == piece[3].date():
                 merged[-1][4] = piece[4]
             else:
                 merged.append(piece)

@@ -908,6 +908,12 @@ TIMELINES = [
         ["08:00:00 09:00:00 available - - 3600", "09:00:00 - paused - - 3600"],
     ),
     (
+        "told again after midnight UTC: a row for each day",
+        "23:00:00 state state=available \n 24:00:00 state state=available \n 24:30:00 state state=available",
+        "25:00:00",
+        ["23:00:00 00:00:00 available - - 3600", "00:00:00 - available - - 3600"],
+    ),
+    (
         "a profile is no state",
         "08:00:00 state state=available \n 08:30:00 profile name=Amina",
         "09:00:00",

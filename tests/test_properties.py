@@ -204,6 +204,15 @@ def everything(connection: duckdb.DuckDBPyConnection) -> dict[str, list[Event]]:
 @given(rng=floors)
 def test_invariant_2_order_free(rng: random.Random) -> None:
     """Any order, any batching, any repetition, any restart, published between or not: the same rows."""
+    check_order_free(rng, 12)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_invariant_2_order_free_on_a_big_floor(seed: int) -> None:
+    check_order_free(random.Random(seed), 200)
+
+
+def check_order_free(rng: random.Random, most_calls: int) -> None:
     events = delivered(rng, floor(rng, 12))
     instant = as_of(rng)
     with published(events, instant) as connection:
