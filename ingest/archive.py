@@ -4,6 +4,7 @@ So a batch is folded, and a snapshot written, at a cost that does not grow with 
 touches is recalled first, and settles again some time after: the published rows stay a function of the events.
 """
 
+import contextlib
 import datetime as dt
 import time
 import uuid
@@ -265,7 +266,8 @@ class Archive:
             )
             self._sql("COMMIT")
         except BaseException:
-            self._sql("ROLLBACK")
+            with contextlib.suppress(duckdb.Error):  # a failed COMMIT has rolled back already
+                self._sql("ROLLBACK")
             raise
         self._learn("settled_events")
         self._sql("DELETE FROM judged_calls WHERE call_id IN (SELECT call_id FROM settled_calls)")

@@ -10,7 +10,7 @@ import duckdb
 
 import metrics
 from ingest.archive import RECALLED, RELATIONS
-from ingest.errors import StoreError
+from ingest.errors import StoreError, disk_trouble
 from ingest.settings import Settings
 from ingest.store import Store
 from metrics.campaigns import Configuration
@@ -73,7 +73,7 @@ class Publisher:
         except (duckdb.Error, OSError) as error:
             with contextlib.suppress(OSError):
                 fresh.unlink(missing_ok=True)
-            raise StoreError(f"{self.path} could not be published: {error}") from error
+            raise disk_trouble(str(self.path), error) from error
 
     def _judge(self, moment: Moment) -> None:
         sql = self._store.connection.execute

@@ -41,6 +41,7 @@ class Settings:
         self._connection = connection
         self._configuration = configuration
         self._known: list[Campaign] = []
+        self._is_filled = False
         self._days: tuple[Sequence[str], dt.date, dt.date] | None = None
 
     def fill(self) -> None:
@@ -50,7 +51,8 @@ class Settings:
             " UNION SELECT name FROM archived_names WHERE kind = 'campaign'"
         ).fetchall()
         names = self._configuration.campaigns.keys() | {name for (name,) in named}
-        if names != {c.id for c in self._known}:
+        if not self._is_filled or names != {c.id for c in self._known}:
+            self._is_filled = True
             self._known = [self._configuration.campaign(name) for name in sorted(names)]
             self._table(CAMPAIGNS, [self._campaign(c) for c in self._known])
             self._table(TERMS, [row for c in self._known for row in _terms(c)])
