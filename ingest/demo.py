@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -36,7 +37,9 @@ def main(options: argparse.Namespace) -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    _refuse_taken(options.port)
+    _refuse_taken(options.port, "--port")
+    _refuse_taken(options.broker_port, "--broker-port")
+    started_at = time.time()
     data_dir: Path = options.data_dir.resolve()
     (data_dir / "logs").mkdir(parents=True, exist_ok=True)
     environment = {**os.environ, "VIGIE_DATA_DIR": str(data_dir), "PYTHONTZPATH": ""}
@@ -68,7 +71,7 @@ def main(options: argparse.Namespace) -> int:
                 child.must_run()
             return not stop.wait(0.5)
 
-        _wait_until_live(data_dir / "published" / "vigie.duckdb", going_on)
+        _wait_until_live(data_dir / "published" / "vigie.duckdb", started_at, going_on)
         url = f"http://127.0.0.1:{options.port}"
         while not _answers(f"{url}/healthz") and going_on():
             pass
@@ -125,15 +128,15 @@ def _child(name: str, command: tuple[str, ...], log: Path, environment: dict[str
         child.stop()
 
 
-def _wait_until_live(published: Path, going_on: Callable[[], bool]) -> None:
-    """Show how far the backfill is, until what is published is the present."""
+def _wait_until_live(published: Path, started_at: float, going_on: Callable[[], bool]) -> None:
+    """Show how far the backfill is, until what is published is the present; files from before do not count."""
     shown = ""
     while going_on():
-        progress = _progress(published)
+        progress = _progress(published, started_at)
         if progress is None:
             continue
         events, newest, is_live = progress
-        line = f"           {events:>9,} events published, up to {newest}".replace(",", " ")
+        line = f"           {events:>9_} events published, up to {newest}".replace("_", " ")
         if line != shown:
             _say(line)
             shown = line
@@ -141,14 +144,15 @@ def _wait_until_live(published: Path, going_on: Callable[[], bool]) -> None:
             return
 
 
-def _progress(published: Path) -> tuple[int, str, bool] | None:
+def _progress(published: Path, started_at: float) -> tuple[int, str, bool] | None:
     """(events, the newest one's time in UTC, whether that is the present) of the published file."""
     try:
         with duckdb.connect(str(published), read_only=True) as connection:
             row = connection.execute(
                 "SELECT events, strftime(last_event_at::TIMESTAMP, '%d %b %H:%M:%S'),"
                 f" lag < {LIVE_WITHIN_RECORDS} AND epoch(published_at) - epoch(last_event_at) < 5"
-                " FROM ingest_status WHERE last_event_at IS NOT NULL"
+                " FROM ingest_status WHERE last_event_at IS NOT NULL AND epoch(published_at) > ?",
+                [started_at],
             ).fetchone()
     except duckdb.IOException:
         return None  # not published yet
@@ -163,14 +167,14 @@ def _answers(url: str) -> bool:
         return False
 
 
-def _refuse_taken(port: int) -> None:
+def _refuse_taken(port: int, option: str) -> None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
             raise VigieError(
-                f"Port {port} on 127.0.0.1 is in use; stop what listens there, or choose another with --port."
+                f"Port {port} on 127.0.0.1 is in use; stop what listens there, or choose another with {option}."
             ) from error
 
 

@@ -19,6 +19,7 @@ GROUP = "vigie"
 MAX_POLL_RECORDS = 10_000
 RETRY_S = 0.2
 LOOK_AGAIN_S = 1.0
+OPENS_WITHIN_S = 10.0
 
 
 class TopicChanged(Exception):
@@ -41,6 +42,10 @@ class Feed:
             "metadata_max_age_ms": 10_000,
             "bootstrap_timeout_ms": 5_000,
         }
+        self._is_away = False
+        self._unverified: dict[TopicPartition, list[Any]] = {}
+        self._admin: Any = None
+        self._consumer: Any = None
         try:
             self._admin = KafkaAdminClient(**settings, request_timeout_ms=5_000)
             self._consumer = KafkaConsumer(
@@ -55,17 +60,19 @@ class Feed:
                 max_poll_records=MAX_POLL_RECORDS,
             )
             self._logs = self._describe()
+            if not self._logs:
+                raise BrokerUnavailable(
+                    f"Kafka at {bootstrap_servers} has no topic {topic}; create it, or name another with --topic."
+                )
+            self._looked_at = time.monotonic()
+            self._consumer.assign(list(self._logs))
+            self._seek(position)
         except (KafkaError, OSError, ValueError) as error:
+            self.close()
             raise unavailable(bootstrap_servers) from error
-        if not self._logs:
-            raise BrokerUnavailable(
-                f"Kafka at {bootstrap_servers} has no topic {topic}; create it, or name another with --topic."
-            )
-        self._looked_at = time.monotonic()
-        self._is_away = False
-        self._unverified: dict[TopicPartition, list[Any]] = {}
-        self._consumer.assign(list(self._logs))
-        self._seek(position)
+        except BaseException:
+            self.close()
+            raise
 
     def _describe(self) -> dict[TopicPartition, Log]:
         cluster_id = str(self._admin.describe_cluster()["cluster_id"])
@@ -99,7 +106,10 @@ class Feed:
         Not `end_offsets`: the embedded broker answers that with the first record of the last batch.
         """
         before = {partition: self._consumer.position(partition) for partition in self._logs}
+        deadline = time.monotonic() + OPENS_WITHIN_S
         while any(self._consumer.highwater(partition) is None for partition in self._logs):
+            if time.monotonic() > deadline:
+                raise unavailable(self._servers)
             try:
                 self._consumer.poll(timeout_ms=100, max_records=1, update_offsets=False)
             except OffsetOutOfRangeError as error:
@@ -107,8 +117,6 @@ class Feed:
                 self._consumer.seek_to_end(*beyond)
                 for partition in beyond:
                     before[partition] = self._consumer.position(partition)
-            except KafkaError as error:
-                raise BrokerUnavailable(f"Kafka at {self._servers} cannot be read: {error}.") from error
         for partition, offset in before.items():
             self._consumer.seek(partition, offset)
         return {partition: self._consumer.highwater(partition) for partition in self._logs}
@@ -172,5 +180,7 @@ class Feed:
             )
 
     def close(self) -> None:
-        self._consumer.close(autocommit=False, timeout_ms=1_000)
-        self._admin.close()
+        if self._consumer is not None:
+            self._consumer.close(autocommit=False, timeout_ms=1_000)
+        if self._admin is not None:
+            self._admin.close()
