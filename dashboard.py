@@ -4,16 +4,37 @@ The frame is started from here, not directly: beside an entry script Streamlit s
 page of its own, without the frame, to whoever opens its address first.
 """
 
+import os
+import sys
 import zoneinfo
+from pathlib import Path
 
 import streamlit as st
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from metrics import campaigns
+from metrics.errors import ConfigurationError
+from metrics.zones import check_zones
+
 # the pinned tzdata, never this machine's rules: days must begin where the consumer says they do
 zoneinfo.reset_tzpath(to=[])
 zoneinfo.ZoneInfo.clear_cache()
+
+
+def refuse_other_zones(configuration: Path) -> None:
+    """End the process, with the reason in one sentence, when a configured zone has other rules here.
+
+    Without a configuration beside it, as on a machine that only shows what is published, there is nothing to compare.
+    """
+    if not configuration.exists():
+        return
+    try:
+        check_zones(campaigns.load(configuration).zones)
+    except ConfigurationError as error:
+        sys.stderr.write(f"vigie: {error}\n")
+        raise SystemExit(error.exit_code) from error
 
 
 async def healthz(request: Request) -> Response:
@@ -21,6 +42,7 @@ async def healthz(request: Request) -> Response:
     return PlainTextResponse("ok\n", headers={"Cache-Control": "no-store"})
 
 
+refuse_other_zones(Path(os.environ.get("VIGIE_CAMPAIGNS") or "campaigns.toml"))
 app = st.App("pages/app.py", routes=[Route("/healthz", healthz)])
 
 if __name__ == "__main__":

@@ -1,17 +1,97 @@
-"""A campaign's day: the chart, the table of its intervals and the calls that wait, in the reader's language."""
+"""A campaign's day: headline, chart, the table of its intervals and the calls that wait, in the reader's language."""
 
 from html import escape
 
 import plotly.graph_objects as go
 import streamlit.elements.plotly_chart  # noqa: F401, its import registers the template that carries the theme
 
-from metrics.readers import CampaignDay, Interval, Kpis, WaitingCall
+from metrics.readers import CampaignDay, CampaignNow, Interval, Kpis, WaitingCall
 from pages._board import level_state, state_word
 from pages._i18n import DASH, Text
+from pages._where import Where, href, instant
 
 SHOWN_WAITING = 10
 SHORTEST = 24
 """A chart shows at least so many intervals, so that the first hour of a day is not a wall of bars."""
+
+LIVE = ("waiting", "longest_wait_s")
+HEADLINE = ("service_level", "offered", "answered", "abandoned", "abandon_rate", "asa_s", "aht_s", "occupancy")
+LISTED = {
+    "waiting": {"kpi": "longest_wait_s"},
+    "answered": {"outcome": "answered"},
+    "abandoned": {"outcome": "abandoned"},
+}
+"""Number of the headline → the calls that it counts; the others lead to their explanation."""
+EXPLAINED = {"waiting": "longest_wait_s", "answered": "offered", "abandoned": "abandon_rate"}
+"""Where who may see no calls is led instead."""
+
+
+def headline_names(today: bool) -> tuple[str, ...]:
+    return (*LIVE, *HEADLINE) if today else HEADLINE
+
+
+def headline_label(name: str, text: Text) -> str:
+    _ = text.gettext
+    labels = {
+        "waiting": _("Waiting"),
+        "longest_wait_s": _("Longest wait"),
+        "service_level": _("Service level"),
+        "offered": _("Offered"),
+        "answered": _("Answered"),
+        "abandoned": _("Abandoned"),
+        "abandon_rate": _("Abandon rate"),
+        "asa_s": _("ASA"),
+        "aht_s": _("AHT"),
+        "occupancy": _("Occupancy"),
+    }
+    return labels[name]
+
+
+def headline(total: Kpis | None, text: Text, now: CampaignNow | None) -> str:
+    """Draw the numbers of a day; `now` adds who waits at this moment."""
+    _ = text.gettext
+    called = total if total and total.offered else None
+    level, target = (total.service_level, total.target) if total else (None, None)
+    state = level_state(level, target)
+    gap = ""
+    if level is not None and target is not None:
+        gap = _("{points} pts").format(points=text.points(level - target))
+    values = {
+        "service_level": text.percent(level),
+        "offered": text.number(called.offered if called else None),
+        "answered": text.number(called.answered if called else None),
+        "abandoned": text.number(called.abandoned if called else None),
+        "abandon_rate": text.percent(called.abandon_rate if called else None),
+        "asa_s": text.duration(total.asa_s if total else None),
+        "aht_s": text.duration(total.aht_s if total else None),
+        "occupancy": text.percent(total.occupancy if total else None, 0),
+    }
+    late = ""
+    if now is not None:
+        values |= {"waiting": text.number(now.waiting), "longest_wait_s": text.duration(now.longest_wait_s)}
+        threshold_s = total.threshold_s if total else None
+        if None not in (now.longest_wait_s, threshold_s) and now.longest_wait_s > threshold_s:
+            late = _("past {seconds} s").format(seconds=text.number(threshold_s))
+    cards = []
+    for name in headline_names(now is not None):
+        value = values[name]
+        nil = ' class="nil"' if value == DASH else ""
+        about = ""
+        if name == "service_level" and state != "none":
+            word = escape(state_word(state, text))
+            about = f'<span class="state {state}" title="{word}"><i></i>{escape(gap)}</span>'
+        if name == "longest_wait_s" and late:
+            about = f'<span class="state near"><i></i>{escape(late)}</span>'
+        cards.append(
+            f'<div class="card"><span>{escape(headline_label(name, text))}</span>'
+            f"<b{nil}>{escape(value)}</b>{about}</div>"
+        )
+    return f'<div class="vigie-headline">{"".join(cards)}</div>'
+
+
+def behind(where: Where, one: Interval) -> dict[str, str]:
+    """Return the parameters of the page with the calls of an interval."""
+    return {"campaign": where.campaign.campaign, "from": instant(one.start), "to": instant(one.end)}
 
 
 def other(kpis: Kpis) -> int:
@@ -47,7 +127,7 @@ def figure(day: CampaignDay, text: Text) -> go.Figure:
     ]
     chart = go.Figure()
     for name, values, marker in bars:
-        chart.add_bar(x=xs, y=values, name=name, marker=marker, hoverinfo="skip")
+        chart.add_bar(x=xs, y=values, name=name, marker=marker, hoverinfo="none")
     chart.add_scatter(
         x=xs,
         y=[None if k is None else k.service_level for k in known],
@@ -63,7 +143,7 @@ def figure(day: CampaignDay, text: Text) -> go.Figure:
         x=xs,
         y=[None if k is None else other(k) for k in known],
         name=_("Other"),
-        hoverinfo="skip",
+        hoverinfo="none",
     )
     chart.add_scatter(
         x=xs,
@@ -132,8 +212,8 @@ def _hover(one: Interval, zone: str, text: Text) -> str:
     return "<br>".join(lines)
 
 
-def table(day: CampaignDay, text: Text) -> str:
-    """Draw the intervals as a table, the newest first."""
+def table(day: CampaignDay, text: Text, linked: Where | None) -> str:
+    """Draw the intervals as a table, the newest first; each leads to its calls when `linked` says where it is."""
     _ = text.gettext
     zone = day.campaign.timezone
     head = (
@@ -149,7 +229,12 @@ def table(day: CampaignDay, text: Text) -> str:
         _("Occupancy"),
     )
     rows = [
-        _row(f"{text.clock(one.start, zone)}–{text.clock(one.end, zone)}", one.kpis, text)
+        _row(
+            f"{text.clock(one.start, zone)}–{text.clock(one.end, zone)}",
+            one.kpis,
+            text,
+            href("calls", behind(linked, one)) if linked and one.kpis and one.kpis.offered else "",
+        )
         for one in reversed(active(day))
     ]
     if not rows:
@@ -161,9 +246,12 @@ def table(day: CampaignDay, text: Text) -> str:
     )
 
 
-def _row(name: str, kpis: Kpis | None, text: Text) -> str:
+def _row(name: str, kpis: Kpis | None, text: Text, address: str = "") -> str:
+    head = escape(name)
+    if address:
+        head = f'<a href="{escape(address)}" target="_self">{head}</a>'
     if kpis is None:
-        return f"<tr><th>{escape(name)}</th>{_cells([DASH] * 9)}</tr>"
+        return f"<tr><th>{head}</th>{_cells([DASH] * 9)}</tr>"
     state = level_state(kpis.service_level, kpis.target)
     level = escape(text.percent(kpis.service_level))
     if state != "none":
@@ -176,7 +264,7 @@ def _row(name: str, kpis: Kpis | None, text: Text) -> str:
         text.duration(kpis.aht_s),
         text.percent(kpis.occupancy, 0),
     )
-    return f"<tr><th>{escape(name)}</th>{_cells([text.number(n) for n in counts])}<td>{level}</td>{_cells(rest)}</tr>"
+    return f"<tr><th>{head}</th>{_cells([text.number(n) for n in counts])}<td>{level}</td>{_cells(rest)}</tr>"
 
 
 def waiting(calls: tuple[WaitingCall, ...], zone: str, threshold_s: float | None, text: Text) -> str:

@@ -47,6 +47,15 @@ def unknown_campaign(text: Text) -> None:
     )
 
 
+def not_for_you(text: Text) -> None:
+    _ = text.gettext
+    _say(
+        ":material/lock:",
+        _("This page is for managers and analysts"),
+        _("Whoever runs Vigie can give you another role."),
+    )
+
+
 def _say(icon: str, title: str, words: str) -> None:
     with st.container(key="empty", horizontal_alignment="center"):
         st.markdown(f"## {icon} {title}", width="content", text_alignment="center")

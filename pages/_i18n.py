@@ -81,6 +81,15 @@ class Text:
     def day(self, day: date) -> str:
         return format_date(day, "full", locale=self.locale)
 
+    def date(self, day: date) -> str:
+        """Format a date in short, with its year: "22/11/2026"."""
+        return format_date(day, "dd/MM/yyyy", locale=self.locale)
+
+    def moment(self, at: datetime) -> str:
+        """Format a local date, with its time of day when that is not midnight: "1 Jan 2026"."""
+        day = format_date(at, "medium", locale=self.locale)
+        return day if (at.hour, at.minute) == (0, 0) else f"{day} {format_time(at, 'HH:mm', locale=self.locale)}"
+
     def language_name(self, code: str | None) -> str:
         """Name a language in the reader's: "fr" is "français"; a code that Babel does not know stays as it is."""
         return DASH if code is None else self.locale.languages.get(code.partition("-")[0].lower(), code)

@@ -21,15 +21,16 @@ st.set_page_config(
 )
 st.logo(str(LOGO), size="medium")
 st.html(STYLE)
-page = st.navigation(
-    {
-        "": [
-            st.Page("wallboard.py", title=_("Wallboard"), icon=":material/grid_view:", default=True),
-            st.Page("campaign.py", title=_("Campaign"), icon=":material/bar_chart:"),
-        ],
-    },
-    position="top",
-)
+pages = [
+    st.Page("wallboard.py", title=_("Wallboard"), icon=":material/grid_view:", default=True),
+    st.Page("campaign.py", title=_("Campaign"), icon=":material/bar_chart:"),
+    st.Page("kpi.py", title=_("Figures"), icon=":material/function:"),
+]
+if viewer.role != "television":
+    pages.append(st.Page("calls.py", title=_("Calls"), icon=":material/call:"))
+if viewer.role in ("manager", "analyst"):
+    pages.append(st.Page("feed.py", title=_("Feed"), icon=":material/sensors:"))
+page = st.navigation({"": pages}, position="top")
 with st.container(key="frame"):
     _session.language_switch(text)
 page.run()

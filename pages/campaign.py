@@ -1,12 +1,13 @@
-"""One campaign: its numbers now, who waits, and its day by quarters of an hour against its target."""
+"""One campaign: its numbers now, who waits, and its day, or a past one, by intervals against its target."""
 
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import streamlit as st
 
 from metrics import readers
-from pages import _board, _day, _empty, _session
+from metrics.readers import CampaignNow
+from pages import _board, _day, _session, _where
 from pages._i18n import plain
 
 NOW_S = 1
@@ -18,117 +19,157 @@ text = _session.current_text()
 _ = text.gettext
 
 
+def known_now(campaign: str) -> tuple[CampaignNow | None, readers.Freshness | None]:
+    try:
+        board = readers.published().board(viewer)
+    except readers.PublishedFileError:
+        return None, None  # the page says so when it is opened; a tick waits for the next snapshot
+    one = next((one for one in board.campaigns if one.campaign.campaign == campaign), None) if board else None
+    return one, board.freshness if board else None
+
+
 @st.fragment(run_every=NOW_S)
 def now(campaign: str) -> None:
-    """Draw the headline numbers and how old they are."""
-    board = readers.published().board(viewer)
-    one = next((one for one in board.campaigns if one.campaign.campaign == campaign), None) if board else None
-    if board is None or one is None:
+    """Draw the headline numbers of today and how old they are."""
+    one, freshness = known_now(campaign)
+    if one is None or freshness is None:
         return
-    today, agents = one.today, one.agents
-    level = today.service_level if today else None
-    target = today.target if today else None
-    threshold_s = today.threshold_s if today else None
-    called = today if today and today.offered else None
-    gap = None if level is None or target is None else level - target
-    longest = text.duration(one.longest_wait_s)
-    with st.container(horizontal=True, key="headline"):
-        _tile(_("Waiting"), text.number(one.waiting))
-        _tile(_("Longest wait"), longest)
-        _tile(
-            _("Service level"),
-            text.percent(level),
-            None if gap is None else _("{points} pts").format(points=text.points(gap).replace("−", "-")),
-        )
-        _tile(_("Offered"), text.number(called.offered if called else None))
-        _tile(_("Answered"), text.number(called.answered if called else None))
-        _tile(_("Abandoned"), text.number(called.abandoned if called else None))
-        _tile(_("Abandon rate"), text.percent(called.abandon_rate if called else None))
-        _tile(_("AHT"), text.duration(today.aht_s if today else None))
-        _tile(_("Occupancy"), text.percent(today.occupancy if today else None, 0))
-    age_s = (datetime.now(UTC) - board.freshness.published_at).total_seconds()
+    st.html(_day.headline(one.today, text, one))
+    age_s = (datetime.now(UTC) - freshness.published_at).total_seconds()
     age = text.age(age_s)
     if age_s > _board.STALE_S:
         words = _("No new data for {age}. This is how the campaign was then.").format(age=age)
         st.caption(f":material/warning: **{words}**")
-    else:
-        words = [_("Data {age} old").format(age=age), _board.target_words(target, threshold_s, text)]
-        if agents.logged_in:
-            doing = _("{available} available, {busy} busy, {wrap_up} in wrap-up, {paused} paused")
-            words.append(doing.format(**{state: text.number(n) for state, n in asdict(agents).items()}))
-        st.caption(f":material/schedule: {' · '.join(words)}")
+        return
+    target = (one.today.target, one.today.threshold_s) if one.today else (None, None)
+    said = [_("Data {age} old").format(age=age), _board.target_words(*target, text)]
+    if one.agents.logged_in:
+        doing = _("{available} available, {busy} busy, {wrap_up} in wrap-up, {paused} paused")
+        said.append(doing.format(**{state: text.number(n) for state, n in asdict(one.agents).items()}))
+    st.caption(f":material/schedule: {' · '.join(said)}")
 
 
-def _tile(label: str, value: str, delta: str | None = None) -> None:
-    st.metric(label, value, delta, border=True)
+def known_day(where: _where.Where, minutes: int) -> readers.CampaignDay | None:
+    day: date | None = None if where.today else where.campaign.day
+    try:
+        return readers.published().day(viewer, where.campaign.campaign, day=day, minutes=minutes)
+    except readers.PublishedFileError:
+        return None
+
+
+def then(where: _where.Where) -> None:
+    """Draw the headline numbers of a past day."""
+    known = known_day(where, readers.MINUTES)
+    if known is None:
+        return
+    st.html(_day.headline(known.total, text, None))
+    total = known.total
+    said = [_board.target_words(total.target, total.threshold_s, text)] if total else []
+    said.append(_("as known now: late events are in it"))
+    st.caption(f":material/history: {' · '.join(said)}")
 
 
 @st.fragment(run_every=DAY_S)
-def day(campaign: str) -> None:
-    """Draw the day: chart and table."""
-    known = readers.published().day(viewer, campaign)
+def day(where: _where.Where, minutes: int) -> None:
+    """Draw the day: chart and table. A click on a bar leads to its calls."""
+    known = known_day(where, minutes)
     if known is None:
         return
-    st.plotly_chart(_day.figure(known, text), key="day", theme="streamlit", config={"displayModeBar": False})
-    st.caption(_("Other: still waiting, a short abandon, or out of the queue another way."))
-    st.html(_day.table(known, text))
+    shown = _day.active(known)
+    event = st.plotly_chart(
+        _day.figure(known, text),
+        key=f"day {minutes}",
+        theme="streamlit",
+        config={"displayModeBar": False},
+        on_select="rerun" if viewer.role != "television" else "ignore",
+        selection_mode="points",
+    )
+    points = event["selection"]["points"] if viewer.role != "television" else []
+    chosen = next((int(point["x"]) for point in points if 0 <= int(point["x"]) < len(shown)), None)
+    if chosen is not None:
+        one = shown[chosen]
+        st.switch_page("calls.py", query_params=_day.behind(where, one))
+    st.caption(
+        _("Other: still waiting, a short abandon, or out of the queue another way.")
+        + " "
+        + _("A click on a bar shows its calls.")
+    )
+    st.html(_day.table(known, text, where if viewer.role != "television" else None))
 
 
 @st.fragment(run_every=NOW_S)
 def waiting(campaign: str) -> None:
     """Draw the calls that wait."""
-    reader = readers.published()
-    board = reader.board(viewer)
-    one = next((one for one in board.campaigns if one.campaign.campaign == campaign), None) if board else None
+    one, _freshness = known_now(campaign)
     if one is None:
         return
     threshold_s = one.today.threshold_s if one.today else None
-    calls = reader.waiting(viewer, campaign)
+    calls = readers.published().waiting(viewer, campaign)
     st.html(_day.waiting(calls, one.campaign.timezone, threshold_s, text))
 
 
+def links(where: _where.Where) -> None:
+    """Lay a link over every number of the headline, drawn once, so that a tick takes nobody's focus."""
+    with st.container(key="headlinks"):
+        for name in _day.headline_names(where.today):
+            label = _day.headline_label(name, text)
+            calls = _day.LISTED.get(name)
+            if calls is not None and viewer.role != "television":
+                words = _("The calls behind: {figure}").format(figure=label)
+                st.page_link("calls.py", label=words, query_params=where.params(**calls))
+            else:
+                kpi = _day.EXPLAINED.get(name, name)
+                words = _("Where this figure comes from: {figure}").format(figure=label)
+                st.page_link("kpi.py", label=words, query_params=where.params(kpi=kpi))
+
+
+def choose_minutes() -> int:
+    """Draw the choice of the intervals' length and return it."""
+    asked = st.query_params.get("minutes", "")
+    minutes = int(asked) if asked in map(str, readers.STEPS) else readers.MINUTES
+
+    def change() -> None:
+        chosen = st.session_state["minutes_choice"] or readers.MINUTES
+        st.query_params.pop("minutes", None)
+        if chosen != readers.MINUTES:
+            st.query_params["minutes"] = str(chosen)
+
+    st.session_state["minutes_choice"] = minutes
+    st.segmented_control(
+        _("Interval"),
+        options=list(readers.STEPS),
+        format_func=lambda minutes: f"{minutes} min",
+        key="minutes_choice",
+        on_change=change,
+        label_visibility="collapsed",
+    )
+    return minutes
+
+
 def page() -> None:
-    try:
-        board = readers.published().board(viewer)
-    except readers.PublishedFileError as error:
-        _empty.unreadable(error, text)
+    bar = st.container(horizontal=True, vertical_alignment="bottom", key="bar")
+    where = _where.choose(viewer, text, bar, stretch=False)
+    if where is None:
         return
-    if board is None:
-        _empty.nothing_published(text)
-        return
-    if not board.campaigns:
-        _empty.no_campaigns(text)
-        return
-    known = {one.campaign.campaign: one.campaign for one in board.campaigns}
-    asked = st.query_params.get("campaign", next(iter(known)))
-
-    def choose() -> None:
-        st.query_params["campaign"] = st.session_state["campaign_choice"]
-
-    with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
-        st.selectbox(
-            _("Campaign"),
-            options=list(known),
-            index=list(known).index(asked) if asked in known else None,
-            format_func=lambda campaign: f"{known[campaign].name} · {known[campaign].client}",
-            placeholder=_("Choose a campaign"),
-            key="campaign_choice",
-            on_change=choose,
-            width=360,
-        )
-        if asked in known:
-            st.caption(f"{text.day(known[asked].day)} · {plain(known[asked].timezone)}", width="content")
-    if asked not in known:
-        _empty.unknown_campaign(text)
-        return
-    now(asked)
-    chart, queue = st.columns([7, 3], gap="medium")
+    campaign = where.campaign
+    with bar:
+        st.caption(f"{text.day(campaign.day)} · {plain(campaign.timezone)}", width="content")
+    with st.container(key="headline"):
+        if where.today:
+            now(campaign.campaign)
+        else:
+            then(where)
+        links(where)
+    chart, queue = st.columns([7, 3], gap="medium") if where.today else (st.container(), None)
     with chart:
-        st.subheader(_("The day by quarters of an hour"), anchor=False)
-        day(asked)
-    with queue:
-        st.subheader(_("Waiting now"), anchor=False)
-        waiting(asked)
+        with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+            st.subheader(_("The day by intervals"), anchor=False, width="content")
+            minutes = choose_minutes()
+        day(where, minutes)
+    if queue is not None:
+        with queue:
+            st.subheader(_("Waiting now"), anchor=False)
+            waiting(campaign.campaign)
 
 
 page()

@@ -1,5 +1,11 @@
-"""The wall: one tile a campaign, as this second is. A tick reads what is already drawn and sends it."""
+"""The wall: one tile a campaign, as this second is. A tick reads what is already drawn and sends it.
 
+VIGIE_TICK_S sets how often a wall looks for a new snapshot [s, 0.2 to 10, default 0.5]. A change of the file is on the
+screen within this, and the time it takes to draw and send. Each wall that is open costs its share of every tick: with
+many of them a longer one saves processor time, and the age of the data on every tile stays true to about a second.
+"""
+
+import os
 from datetime import UTC, datetime
 
 import streamlit as st
@@ -8,15 +14,24 @@ from metrics import readers
 from pages import _board, _empty, _session
 from pages._i18n import plain
 
-TICK_S = 0.5
-"""A change of the file is on the screen within this, and the time it takes to draw and send."""
+SHORTEST_S, LONGEST_S, USUAL_S = 0.2, 10.0, 0.5
+
+
+def tick_s(said: str | None) -> float:
+    """Return the tick that the environment asks for, brought into its limits; what is no number is not heard."""
+    try:
+        asked = float(said or USUAL_S)
+    except ValueError:
+        return USUAL_S
+    return min(max(asked, SHORTEST_S), LONGEST_S) if asked == asked else USUAL_S
+
 
 viewer = _session.current_viewer()
 text = _session.current_text()
 _ = text.gettext
 
 
-@st.fragment(run_every=TICK_S)
+@st.fragment(run_every=tick_s(os.environ.get("VIGIE_TICK_S")))
 def board(linked: tuple[str, ...] | None) -> None:
     """Draw the one element of a tick; when other campaigns come or go, draw the page with its links anew."""
     try:
@@ -49,9 +64,10 @@ with st.container(key="wall"):
         columns, rows = _board.grid(len(first.campaigns))
         st.html(f"<style>.st-key-wall {{ --columns: {columns}; --rows: {rows}; }}</style>")
         with st.container(key="links"):
-            for one in first.campaigns:
-                st.page_link(
-                    "campaign.py",
-                    label=_("Open {campaign}").format(campaign=plain(one.campaign.name)),
-                    query_params={"campaign": one.campaign.campaign},
-                )
+            for n, one in enumerate(first.campaigns):
+                asked = {"campaign": one.campaign.campaign}
+                name = plain(one.campaign.name)
+                with st.container(key=f"tile_{n}"):
+                    st.page_link("campaign.py", label=_("Open {campaign}").format(campaign=name), query_params=asked)
+                    words = _("How the service level of {campaign} is made").format(campaign=name)
+                    st.page_link("kpi.py", label=words, query_params=asked | {"kpi": "service_level"})

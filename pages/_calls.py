@@ -1,0 +1,117 @@
+"""The list of calls as a table, and as a file that a spreadsheet opens."""
+
+import csv
+import io
+import re
+from collections.abc import Iterable
+from html import escape
+from zoneinfo import ZoneInfo
+
+from metrics.readers import Call
+from pages import _names
+from pages._i18n import DASH, Text
+
+MARKS = {
+    "answered": "met",
+    "open": "waiting",
+    "abandoned": "missed",
+    "dropped": "missed",
+    "refused": "near",
+    "overflowed": "near",
+}
+"""Outcome → shape and colour; the others are quiet. The word stands beside it."""
+COLUMNS = (
+    *("call_id", "campaign", "queue", "direction", "channel", "language", "day", "queued_at", "answered_at"),
+    *("ended_at", "outcome", "in_time", "wait_s", "talk_s", "hold_s", "wrap_s", "agent", "agent_name", "caller"),
+    *("disposition", "transferred", "inferred_end", "clock_skew"),
+)
+NUMBER = re.compile(r"[+\d•* ]+")
+
+
+def table(calls: Iterable[Call], zone: str, text: Text, *, judged: bool, named: bool, dated: bool) -> str:
+    """Draw the calls. `judged`: whether each was in time; `named`: who answered; `dated`: more than one day."""
+    _ = text.gettext
+    head = [(_("Queued at"), ""), (_("Queue"), ""), (_("Wait"), "num"), (_("Outcome"), "")]
+    if judged:
+        head.append((_("By contract"), ""))
+    if named:
+        head.append((_("Agent"), ""))
+    head += [(_("Talk"), "num"), (_("Hold"), "num"), (_("Wrap-up"), "num"), (_("Result"), ""), (_("Caller"), "")]
+    head.append((_("Notes"), ""))
+    rows = "".join(_row(call, zone, text, judged, named, dated) for call in calls)
+    cells = "".join(f'<th class="{kind}">{escape(word)}</th>' for word, kind in head)
+    return (
+        f'<div class="vigie-scroll"><table class="vigie-table calls"><thead><tr>{cells}</tr></thead>'
+        f"<tbody>{rows}</tbody></table></div>"
+    )
+
+
+def _row(call: Call, zone: str, text: Text, judged: bool, named: bool, dated: bool) -> str:
+    _ = text.gettext
+    at = text.clock(call.cohort_at, zone, seconds=True)
+    if dated:
+        at = f"{text.date(call.cohort_at.astimezone(ZoneInfo(zone)))} {at}"
+    mark = MARKS.get(call.outcome, "none")
+    word = escape(_names.outcome(call.outcome, text))
+    cells = [
+        f"<th>{escape(at)}</th>",
+        _cell(call.queue or DASH),
+        _cell(text.duration(call.wait_s), "num"),
+        f'<td><span class="state {mark}"><i></i>{word}</span></td>',
+    ]
+    if judged:
+        kind, said = {
+            True: ("met", _("in time")),
+            False: ("missed", _("not in time")),
+            None: ("none", _("not counted")),
+        }[call.hit]
+        cells.append(f'<td><span class="state {kind}"><i></i>{escape(said)}</span></td>')
+    if named:
+        cells.append(_cell(call.agent_name or DASH))
+    cells += [_cell(text.duration(seconds), "num") for seconds in (call.talk_s, call.hold_s, call.wrap_s)]
+    notes = [
+        words
+        for true, words in (
+            (call.direction == "outbound", _("outbound")),
+            (call.direction == "callback", _("call-back")),
+            (call.transferred, _("transferred")),
+            (call.inferred_end, _("end inferred")),
+            (call.clock_skew, _("clocks differ")),
+        )
+        if true
+    ]
+    cells += [_cell(call.disposition or DASH), _cell(call.caller or DASH), _cell(", ".join(notes))]
+    return f"<tr>{''.join(cells)}</tr>"
+
+
+def _cell(value: str, kind: str = "") -> str:
+    return f'<td class="{kind}">{escape(value)}</td>' if kind else f"<td>{escape(value)}</td>"
+
+
+def sheet(calls: Iterable[Call], zone: str, *, named: bool) -> bytes:
+    """Return the calls as CSV with stable English column names and times in the campaign's zone.
+
+    Text that a spreadsheet would take for a formula gets an apostrophe before it; a mark at the start says UTF-8.
+    """
+    columns = [name for name in COLUMNS if named or name not in ("agent", "agent_name")]
+    local = ZoneInfo(zone)
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(columns)
+    for call in calls:
+        row = {name: getattr(call, name, None) for name in columns}
+        row["day"] = call.cohort_at.astimezone(local).date().isoformat()
+        row["in_time"] = call.hit
+        for name in ("queued_at", "answered_at", "ended_at"):
+            at = row[name]
+            row[name] = at.astimezone(local).isoformat() if at else None
+        writer.writerow([_safe(row[name]) for name in columns])
+    return out.getvalue().encode("utf-8-sig")
+
+
+def _safe(value: object) -> object:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") and not NUMBER.fullmatch(value):
+        return "'" + value
+    return value

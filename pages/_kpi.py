@@ -1,0 +1,292 @@
+"""A figure that explains itself: its formula with the numbers in it, its contract, and what other systems print."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from html import escape
+from math import ceil, floor
+
+from metrics.outcomes import PARTS
+from metrics.readers import BEHIND, Explained, Term
+from pages import _names
+from pages._board import level_state, state_word
+from pages._i18n import DASH, Text
+from pages._where import Where, href
+
+Part = tuple[str, str]
+"""Sign ("", "+" or "−") and name of a column of kpi_campaign."""
+
+SERVICE_LEVEL: dict[str, tuple[tuple[Part, ...], tuple[Part, ...]]] = {
+    "exclude_short": (
+        (("", "answered_in_threshold"),),
+        (("", "offered"), ("−", "short_abandoned"), ("−", "open_in_threshold")),
+    ),
+    "all_offered": ((("", "answered_in_threshold"),), (("", "offered"), ("−", "open_in_threshold"))),
+    "ignore_abandons_in_threshold": (
+        (("", "answered_in_threshold"),),
+        (("", "offered"), ("−", "abandoned_in_threshold"), ("−", "open_in_threshold")),
+    ),
+    "abandon_counts_as_success": (
+        (("", "answered_in_threshold"), ("+", "abandoned_in_threshold")),
+        (("", "offered"), ("−", "open_in_threshold")),
+    ),
+    "answered_only": ((("", "answered_in_threshold"),), (("", "answered"),)),
+}
+_MIXED = ((("", "service_level_hits"),), (("", "service_level_base"),))
+_WORK = (("", "busy_s"), ("+", "wrap_up_s"))
+FRACTIONS: dict[str, tuple[tuple[Part, ...], tuple[Part, ...]]] = {
+    "abandon_rate": ((("", "abandoned"),), (("", "offered"), ("−", "short_abandoned"))),
+    "asa_s": ((("", "answered_wait_s"),), (("", "answered"),)),
+    "aht_s": ((("", "talk_s"), ("+", "hold_s"), ("+", "wrap_s")), (("", "handled"),)),
+    "avg_talk_s": ((("", "talk_s"),), (("", "handled"),)),
+    "avg_hold_s": ((("", "hold_s"),), (("", "handled"),)),
+    "avg_wrap_s": ((("", "wrap_s"),), (("", "handled"),)),
+    "occupancy": (_WORK, (*_WORK, ("+", "available_s"))),
+    "utilisation": (_WORK, (("", "logged_in_s"),)),
+    "transfer_rate": ((("", "transferred"),), (("", "handled"),)),
+    "conversion": ((("", "sales"),), (("", "handled"),)),
+    "contact_rate": ((("", "contacts"),), (("", "dialed"),)),
+    "drop_rate": ((("", "drops"),), (("", "outbound_answered"), ("+", "drops"))),
+    "offered": (tuple(("+" if n else "", part) for n, part in enumerate(PARTS)), ()),
+}
+
+
+@dataclass(frozen=True)
+class Fraction:
+    """What a figure is the quotient of; without a denominator it is the sum, without a numerator a single value."""
+
+    above: tuple[Part, ...]
+    below: tuple[Part, ...]
+
+    def sums(self, one: Explained) -> tuple[float | None, float | None]:
+        """Return numerator and denominator: None when there is none, or one of its parts is unknown."""
+        return _sum(self.above, one), _sum(self.below, one)
+
+
+def fraction(one: Explained) -> Fraction:
+    """Return the parts of a figure. A service level across several formulas has only what each contract counted."""
+    if one.kpi != "service_level":
+        return Fraction(*FRACTIONS.get(one.kpi, ((), ())))
+    mixed = Fraction(*_MIXED)
+    formulas = {term.formula for term in one.terms}
+    known = Fraction(*SERVICE_LEVEL[formulas.pop()]) if len(formulas) == 1 else mixed
+    return known if known.sums(one) == mixed.sums(one) else mixed
+
+
+def _sum(parts: tuple[Part, ...], one: Explained) -> float | None:
+    values = [(sign, one.row.get(name)) for sign, name in parts]
+    if not parts or any(value is None for _, value in values):
+        return None
+    return sum((-value if sign == "−" else value for sign, value in values if value is not None), start=0)
+
+
+def figure(one: Explained, text: Text) -> str:
+    """Draw the figure, how it stands to its target, and whether it can still move."""
+    _ = text.gettext
+    row = one.row
+    value = _names.shown(one.kpi, one.figure, text)
+    lines = []
+    state = "none"
+    if one.kpi == "service_level":
+        state = level_state(one.figure, row["target"])
+        if state != "none":
+            points = _("{points} pts").format(points=text.points(one.figure - row["target"]))
+            words = f"{state_word(state, text)}, {points}"
+            lines.append(f'<p class="state {state}"><i></i>{escape(words)}</p>')
+        worst, best = row["service_level_worst"], row["service_level_best"]
+        if not row["settled"] and row["open"] and worst != best:
+            said = _("Between {worst} and {best}, by what becomes of the calls that still wait").format(
+                worst=text.percent(worst), best=text.percent(best)
+            )
+            lines.append(f"<p>{escape(said)}</p>")
+    settled = (
+        _("Settled: only a late event could move it")
+        if row["settled"]
+        else _("Provisional: calls are open, or events may still come in")
+    )
+    kind = "settled" if row["settled"] else "provisional"
+    lines.append(f'<p class="{kind}"><i></i>{escape(settled)}</p>')
+    if row["terms_changed"]:
+        changed = _("The contract changed inside this window; each call is judged by the terms of its own time.")
+        lines.append(f'<p class="changed"><i></i>{escape(changed)}</p>')
+    name = _names.figure(one.kpi, text)
+    nil = ' class="nil"' if value == DASH else ""
+    return (
+        f'<section class="vigie-figure {state}"><h2>{escape(name)}</h2><b{nil}>{escape(value)}</b>'
+        f"{''.join(lines)}</section>"
+    )
+
+
+def formula(one: Explained, where: Where, text: Text) -> str:
+    """Draw the formula twice: in words, and with the numbers of this window in it."""
+    _ = text.gettext
+    parts = fraction(one)
+    rule = f"<p>{escape(_names.rule(one.kpi, text))}</p>"
+    above, below = parts.sums(one)
+    result = f"<b>{escape(_names.shown(one.kpi, one.figure, text))}</b>"
+    if not parts.above:
+        return f'<section class="vigie-formula">{rule}</section>'
+    words = _fraction(
+        _terms(parts.above, lambda name: f"<span>{escape(_names.figure(name, text))}</span>"),
+        _terms(parts.below, lambda name: f"<span>{escape(_names.figure(name, text))}</span>"),
+    )
+    numbers = _fraction(
+        _terms(parts.above, lambda name: _link(one, where, name, text)),
+        _terms(parts.below, lambda name: _link(one, where, name, text)),
+    )
+    steps = [words, numbers]
+    if len(parts.above) > 1 or len(parts.below) > 1:
+        kinds = [next((name for sign, name in side), "") for side in (parts.above, parts.below)]
+        shown = [escape(_names.shown(kind, value, text)) for kind, value in zip(kinds, (above, below), strict=True)]
+        if one.kpi == "service_level":
+            shown = [_link(one, where, name, text) for name in ("service_level_hits", "service_level_base")]
+        steps += [_fraction(f"<span>{shown[0]}</span>", f"<span>{shown[1]}</span>")] if parts.below else []
+    body = "".join(f'<span class="is">=</span>{step}' for step in (*steps, result))
+    name = f"<span class='of'>{escape(_names.figure(one.kpi, text))}</span>"
+    return f'<section class="vigie-formula">{rule}<div class="line">{name}{body}</div></section>'
+
+
+def _fraction(above: str, below: str) -> str:
+    if not below:
+        return f'<span class="sum">{above}</span>'
+    return f'<span class="fraction"><span>{above}</span><span>{below}</span></span>'
+
+
+def _terms(parts: tuple[Part, ...], draw: Callable[[str], str]) -> str:
+    return " ".join((f"<i>{sign}</i> " if sign else "") + draw(name) for sign, name in parts)
+
+
+def _link(one: Explained, where: Where, name: str, text: Text) -> str:
+    """Draw a value; a count of calls leads to them."""
+    value = escape(_names.shown(name, one.row.get(name), text))
+    asked = LINKS.get(name)
+    if asked is None or not one.row.get(name):
+        return f"<span>{value}</span>"
+    address = href("calls", where.params(**asked))
+    words = escape(_names.figure(name, text))
+    return f'<a href="{escape(address)}" target="_self" aria-label="{value} {words}">{value}</a>'
+
+
+LINKS: dict[str, dict[str, str]] = {
+    **{part: {"outcome": part} for part in PARTS},
+    "offered": {"kpi": "offered"},
+    "answered_in_threshold": {"outcome": "answered", "counts": "hit"},
+    "service_level_hits": {"kpi": "service_level", "counts": "hit"},
+    "service_level_base": {"kpi": "service_level"},
+    "handled": {"kpi": "aht_s"},
+    "dialed": {"kpi": "contact_rate"},
+}
+"""Count → which calls it counts, as parameters of the page of calls."""
+
+
+def has_calls(kpi: str) -> bool:
+    return kpi in BEHIND
+
+
+def contract(one: Explained, text: Text) -> str:
+    """Draw the terms that judged calls of the window, with how many each."""
+    _ = text.gettext
+    if not one.terms:
+        return ""
+    head = (_("In force"), _("Formula"), _("In time is"), _("Target"), _("Short abandon"), _("Calls judged"))
+    rows = "".join(_term(term, text) for term in one.terms)
+    cells = "".join(f"<th>{escape(word)}</th>" for word in head)
+    return f'<table class="vigie-table terms"><thead><tr>{cells}</tr></thead><tbody>{rows}</tbody></table>'
+
+
+def _term(term: Term, text: Text) -> str:
+    _ = text.gettext
+    seconds = f"{term.threshold_s:g}"
+    sign = "≤" if term.wait_at_threshold_counts else "<"
+    cells = (
+        _names.formula(term.formula, text),
+        _("wait {sign} {seconds} s").format(sign=sign, seconds=seconds),
+        text.percent(term.target, 0 if round(term.target * 100, 6) % 1 == 0 else 1),
+        _("wait < {seconds} s").format(seconds=f"{term.short_abandon_s:g}"),
+        text.number(term.calls),
+    )
+    held = _held(term.valid_from, term.valid_to, text)
+    return f"<tr><th>{escape(held)}</th>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>"
+
+
+def _held(since: datetime | None, until: datetime | None, text: Text) -> str:
+    _ = text.gettext
+    if since and until:
+        return _("{since} – {until}").format(since=text.moment(since), until=text.moment(until))
+    if since:
+        return _("since {since}").format(since=text.moment(since))
+    return _("until {until}").format(until=text.moment(until)) if until else _("always")
+
+
+def comparison(one: Explained, text: Text) -> str:
+    """Draw what each system would print from the same calls, as points on one scale, beside this figure."""
+    _ = text.gettext
+    rows = [(_("Vigie, by the contract"), one.figure, "", True)]
+    rows += [
+        (_names.system(other.system, text), other.value, _names.elsewhere(other.text, text), False)
+        for other in one.elsewhere
+    ]
+    target = one.row["target"] if one.kpi == "service_level" else None
+    known = [value for value in (target, *(value for _, value, _, _ in rows)) if value is not None]
+    low, high = scale(known, one.kpi in _names.RATIOS)
+    drawn = "".join(_system(row, one, (low, high), target, text) for row in rows)
+    ends = f"<span>{escape(_axis(low, one.kpi, text))}</span><span>{escape(_axis(high, one.kpi, text))}</span>"
+    note = ""
+    if target is not None:
+        words = _("Dashed: the contract’s target, {target}").format(target=text.percent(target, 0))
+        note = f'<p class="vigie-quiet">{escape(words)}</p>'
+    head = "".join(
+        f"<th{kind}>{escape(word)}</th>"
+        for word, kind in ((_("System"), ""), (_("How it counts"), ' class="how"'), ("", ""), ("", ""), ("", ""))
+    )
+    return (
+        f'<table class="vigie-systems"><thead><tr>{head}</tr></thead><tbody>{drawn}</tbody><tfoot><tr><td></td>'
+        f'<td class="how"></td><td class="axis"><div>{ends}</div></td><td></td><td></td></tr></tfoot></table>{note}'
+    )
+
+
+def scale(values: list[float], ratio: bool) -> tuple[float, float]:
+    """Return the ends of a scale that holds all values: whole steps of 5 points, or of 10 s, and never 0 wide."""
+    step = 0.05 if ratio else 10.0
+    if not values:
+        return 0.0, step
+    low, high = floor(min(values) / step + 1e-9) * step, ceil(max(values) / step - 1e-9) * step
+    if high - low < 2 * step:
+        low, high = (low - step, high) if low >= step else (low, high + step)
+    return (max(0.0, low), min(1.0, high)) if ratio else (max(0.0, low), high)
+
+
+def _axis(value: float, kpi: str, text: Text) -> str:
+    return text.percent(value, 0) if kpi in _names.RATIOS else text.duration(value)
+
+
+def _system(
+    row: tuple[str, float | None, str, bool],
+    one: Explained,
+    ends: tuple[float, float],
+    target: float | None,
+    text: Text,
+) -> str:
+    name, value, how, own = row
+    low, high = ends
+    mark = ""
+    if target is not None:
+        mark += f'<hr style="left:{(target - low) / (high - low) * 100:.2f}%">'
+    if value is not None:
+        mark += f'<i style="left:{(value - low) / (high - low) * 100:.2f}%"></i>'
+    gap = DASH if value is None or one.figure is None else _gap(value - one.figure, one.kpi, text)
+    shown = _names.shown(one.kpi, value, text)
+    about = f"<small>{escape(how)}</small>" if how else ""
+    return (
+        f'<tr class="{"own" if own else "other"}"><th>{escape(name)}{about}</th><td class="how">{escape(how)}</td>'
+        f'<td class="track"><div>{mark}</div></td><td class="value">{escape(shown)}</td>'
+        f'<td class="gap">{"" if own else escape(gap)}</td></tr>'
+    )
+
+
+def _gap(difference: float, kpi: str, text: Text) -> str:
+    _ = text.gettext
+    if kpi in _names.RATIOS:
+        return _("{points} pts").format(points=text.points(difference))
+    sign = "+" if difference > 0 else "−" if difference < 0 else ""
+    return f"{sign}{text.duration(abs(difference))}"

@@ -1,0 +1,168 @@
+"""What figures, counts, outcomes and formulas are called, in the reader's language."""
+
+from pages._i18n import DASH, Text
+
+SECONDS = frozenset(
+    [
+        *("asa_s", "longest_wait_s", "aht_s", "avg_talk_s", "avg_hold_s", "avg_wrap_s", "answered_wait_s"),
+        *("talk_s", "hold_s", "wrap_s", "busy_s", "wrap_up_s", "available_s", "paused_s", "logged_in_s"),
+    ]
+)
+RATIOS = frozenset(
+    [
+        *("service_level", "abandon_rate", "occupancy", "utilisation", "transfer_rate", "conversion"),
+        *("contact_rate", "drop_rate"),
+    ]
+)
+
+
+def figure(name: str, text: Text) -> str:
+    """Name a figure, or a count or a number of seconds that goes into one."""
+    _ = text.gettext
+    names = {
+        "service_level": _("Service level"),
+        "abandon_rate": _("Abandon rate"),
+        "asa_s": _("Average wait (ASA)"),
+        "longest_wait_s": _("Longest wait"),
+        "aht_s": _("Average handling (AHT)"),
+        "avg_talk_s": _("Average talk"),
+        "avg_hold_s": _("Average hold"),
+        "avg_wrap_s": _("Average wrap-up"),
+        "occupancy": _("Occupancy"),
+        "utilisation": _("Utilisation"),
+        "transfer_rate": _("Transfer rate"),
+        "conversion": _("Conversion"),
+        "contact_rate": _("Contact rate"),
+        "drop_rate": _("Drop rate"),
+        "offered": _("Offered"),
+        "answered": _("Answered"),
+        "abandoned": _("Abandoned"),
+        "short_abandoned": _("Short abandons"),
+        "overflowed": _("Overflowed"),
+        "callback": _("Call-back"),
+        "voicemail": _("Voicemail"),
+        "dropped": _("Dropped"),
+        "open": _("Still waiting"),
+        "refused": _("Refused"),
+        "answered_in_threshold": _("Answered in time"),
+        "abandoned_in_threshold": _("Abandoned in time"),
+        "open_in_threshold": _("Waiting, still in time"),
+        "service_level_hits": _("In time, each by its contract"),
+        "service_level_base": _("Counted, each by its contract"),
+        "answered_wait_s": _("Waits of answered calls"),
+        "talk_s": _("Talk"),
+        "hold_s": _("Hold"),
+        "wrap_s": _("Wrap-up"),
+        "handled": _("Handled"),
+        "busy_s": _("Busy"),
+        "wrap_up_s": _("Wrap-up"),
+        "available_s": _("Available"),
+        "logged_in_s": _("Logged in"),
+        "transferred": _("Transferred"),
+        "sales": _("Sales"),
+        "contacts": _("Reached a person"),
+        "dialed": _("Dialed"),
+        "drops": _("Drops"),
+        "outbound_answered": _("Outbound answered"),
+    }
+    return names[name]
+
+
+def shown(name: str, value: float | None, text: Text) -> str:
+    """Format the value of a figure by what it is: a ratio, a duration or a count."""
+    if name in RATIOS:
+        return text.percent(value)
+    return text.duration(value) if name in SECONDS else text.number(value)
+
+
+def outcome(name: str, text: Text) -> str:
+    """Name what became of one call."""
+    _ = text.gettext
+    names = {
+        "answered": _("answered"),
+        "abandoned": _("abandoned"),
+        "short_abandoned": _("short abandon"),
+        "overflowed": _("overflowed"),
+        "callback": _("call-back"),
+        "voicemail": _("voicemail"),
+        "dropped": _("dropped"),
+        "open": _("waiting"),
+        "refused": _("refused"),
+        "not_connected": _("not connected"),
+    }
+    return names.get(name, name or DASH)
+
+
+def rule(kpi: str, text: Text) -> str:
+    """Say in a sentence what a figure counts, and what it leaves out."""
+    _ = text.gettext
+    rules = {
+        "service_level": _("Calls that reached an agent in time, of those that count by the contract in force."),
+        "abandon_rate": _("Callers who gave up waiting. Short abandons are left out of both sides."),
+        "asa_s": _("The mean wait of the calls that were answered."),
+        "longest_wait_s": _("The longest wait among the calls that are still waiting."),
+        "aht_s": _("Talk, hold and wrap-up share one denominator, so that the parts add up."),
+        "avg_talk_s": _("Talk, hold and wrap-up share one denominator, so that the parts add up."),
+        "avg_hold_s": _("Talk, hold and wrap-up share one denominator, so that the parts add up."),
+        "avg_wrap_s": _("Talk, hold and wrap-up share one denominator, so that the parts add up."),
+        "occupancy": _("Agents’ time, in the window in which it was spent. Pauses are left out."),
+        "utilisation": _("Agents’ time, in the window in which it was spent. Pauses are logged-in time."),
+        "transfer_rate": _("Handled calls whose talk ended by a transfer."),
+        "conversion": _("Handled calls that ended in a sale."),
+        "contact_rate": _("Outbound attempts that reached a person."),
+        "drop_rate": _("People who picked up an outbound call and found no agent."),
+        "offered": _("Every offered call has exactly one outcome, so the parts add up to the whole."),
+    }
+    return rules[kpi]
+
+
+def formula(name: str, text: Text) -> str:
+    """Say a contract's formula for the service level in words."""
+    _ = text.gettext
+    formulas = {
+        "exclude_short": _("answered in time / (offered − short abandons)"),
+        "all_offered": _("answered in time / offered"),
+        "ignore_abandons_in_threshold": _("answered in time / (offered − abandoned in time)"),
+        "abandon_counts_as_success": _("(answered + abandoned in time) / offered"),
+        "answered_only": _("answered in time / answered"),
+    }
+    return formulas.get(name, name)
+
+
+def system(name: str, text: Text) -> str:
+    """Name another system, with the switch that its formula depends on."""
+    _ = text.gettext
+    maker, comma, switch = name.partition(", ")
+    switches = {
+        "short abandons excluded": _("short abandons excluded"),
+        "ignore abandons": _("abandons ignored"),
+        "abandons negative": _("abandons negative"),
+        "abandons positive": _("abandons positive"),
+    }
+    return maker + comma + switches.get(switch, switch)
+
+
+def elsewhere(said: str, text: Text) -> str:
+    """Translate how another system counts, as explain_kpi says it."""
+    _ = text.gettext
+    known = (
+        _("removed from the queue within T, also by hanging up or asking for a call back / queued; open calls absent"),
+        _("answered<=T / (answered + abandoned), its switches off"),
+        _("answered<=T / (answered + abandoned - short)"),
+        _("answered<=T / (offered - abandoned<=T)"),
+        _("answered<=T / offered"),
+        _("(answered<=T + abandoned<=T) / offered"),
+        _("Live: answered<=T / (answered + abandoned + missed + voicemail), short abandons excluded"),
+        _("answered<=T / answered"),
+        _("abandoned, short ones too / queued; open calls absent"),
+        _("abandoned, short ones too / offered"),
+        _("abandons before the short-calls timer do not count"),
+        _("mean wait of answered calls, with whisper"),
+        _("(talk + hold + after-call work) / handled, in the interval where a call ends"),
+        _("(talk + hold + ACW + dialing) / handled; its parts have denominators of their own"),
+        _("agent on contact / (on contact + idle), wall clock"),
+        _("interacting / (interacting + communicating + idle)"),
+        _("no public formula found"),
+    )
+    words = _(said) if said else ""
+    return (words if words in known else said).replace("<=T", " ≤ T").replace(" - ", " − ")

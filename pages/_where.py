@@ -1,0 +1,166 @@
+"""Which campaign, day and stretch of time a page is about: read from its address, chosen in one bar, linked to."""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from metrics import readers
+from metrics.readers import LONGEST, Board, Campaign
+from metrics.viewer import Viewer
+from pages import _empty
+from pages._i18n import Text
+
+EARLIEST = date(2000, 1, 1)
+
+
+@dataclass(frozen=True)
+class Where:
+    """A campaign and `[t0, t1)`: a local day of it when `whole`, the day of `as_of` when `today`."""
+
+    campaign: Campaign
+    today: bool
+    t0: datetime
+    t1: datetime
+    whole: bool
+    board: Board
+
+    def params(self, **more: str | None) -> dict[str, str]:
+        """Return the parameters of an address that is about the same: without None, and in a stable order."""
+        asked: dict[str, str | None] = {"campaign": self.campaign.campaign}
+        if not self.whole:
+            asked |= {"from": instant(self.t0), "to": instant(self.t1)}
+        elif not self.today:
+            asked["day"] = self.campaign.day.isoformat()
+        return {name: value for name, value in (asked | more).items() if value is not None}
+
+
+def href(page: str, params: dict[str, str]) -> str:
+    """Return the address of a page, relative to the others."""
+    if "lang" in st.query_params:
+        params = params | {"lang": st.query_params["lang"]}
+    return f"{page}?{urlencode(params)}"
+
+
+def instant(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}".replace(":00Z", "Z")
+
+
+def choose(viewer: Viewer, text: Text, bar: DeltaGenerator, *, stretch: bool = True) -> Where | None:
+    """Draw campaign and day into the bar and return what is chosen; None, and why, when there is nothing to choose.
+
+    `stretch`: the page can be about a part of a day, `from` and `to` of its address.
+    """
+    reader = readers.published()
+    try:
+        board = reader.board(viewer)
+        first = reader.first_day(viewer)
+    except readers.PublishedFileError as error:
+        _empty.unreadable(error, text)
+        return None
+    if board is None:
+        _empty.nothing_published(text)
+        return None
+    if not board.campaigns:
+        _empty.no_campaigns(text)
+        return None
+    known = {one.campaign.campaign: one.campaign for one in board.campaigns}
+    asked = st.query_params.get("campaign", next(iter(known)))
+    found = known.get(asked)
+    with bar:
+        _choose_campaign(known, found, text)
+    if found is None:
+        _empty.unknown_campaign(text)
+        return None
+    span = _span(ZoneInfo(found.timezone)) if stretch else None
+    day = span[0].astimezone(ZoneInfo(found.timezone)).date() if span else _day(found.day, first)
+    chosen = reader.campaign(viewer, asked, day)
+    if chosen is None:
+        return None
+    with bar:
+        _choose_day(chosen.day, first, found.day, text)
+    t0, t1 = span or (chosen.t0, chosen.t1)
+    return Where(chosen, day == found.day, t0, t1, span is None, board)
+
+
+def _choose_day(day: date, first: date | None, today: date, text: Text) -> None:
+    _ = text.gettext
+
+    def change() -> None:
+        day = st.session_state["day_choice"]
+        for name in ("from", "to", "page"):
+            st.query_params.pop(name, None)
+        if day == today:
+            st.query_params.pop("day", None)
+        elif day is not None:
+            st.query_params["day"] = day.isoformat()
+
+    day = min(day, today)
+    st.session_state["day_choice"] = day
+    st.date_input(
+        _("Day"),
+        min_value=min(day, first or EARLIEST),
+        max_value=today,
+        key="day_choice",
+        on_change=change,
+        format="DD/MM/YYYY",
+        width=150,
+    )
+
+
+def _choose_campaign(known: dict[str, Campaign], found: Campaign | None, text: Text) -> None:
+    _ = text.gettext
+
+    def change() -> None:
+        st.query_params["campaign"] = st.session_state["campaign_choice"]
+        st.query_params.pop("page", None)
+
+    st.session_state["campaign_choice"] = found.campaign if found else None
+    st.selectbox(
+        _("Campaign"),
+        options=list(known),
+        format_func=lambda campaign: " · ".join(filter(None, (known[campaign].name, known[campaign].client))),
+        placeholder=_("Choose a campaign"),
+        key="campaign_choice",
+        on_change=change,
+        width=340,
+    )
+
+
+def _day(today: date, first: date | None) -> date:
+    """Return the day that the address asks for, else, and when there can be no such, today."""
+    try:
+        day = date.fromisoformat(st.query_params.get("day", ""))
+    except ValueError:
+        return today
+    return day if max(EARLIEST, first or EARLIEST) <= day <= today else today
+
+
+def _span(zone: ZoneInfo) -> tuple[datetime, datetime] | None:
+    """Return `from` and `to` of the address, without an offset in the campaign's time; None when they make no sense."""
+    try:
+        t0, t1 = (_instant(st.query_params.get(name, ""), zone) for name in ("from", "to"))
+    except (ValueError, OverflowError):
+        return None
+    early = datetime(EARLIEST.year, 1, 2, tzinfo=UTC)
+    return (t0, t1) if early <= t0 < t1 <= t0 + LONGEST and t1.year < 2100 else None
+
+
+def _instant(said: str, zone: ZoneInfo) -> datetime:
+    at = datetime.fromisoformat(said)
+    return (at if at.tzinfo else at.replace(tzinfo=zone)).astimezone(UTC)
+
+
+def span_words(where: Where, text: Text) -> str:
+    """Say the stretch of time: its day in full, and the time of day when it is a part of one."""
+    zone = where.campaign.timezone
+    if where.whole:
+        return text.day(where.campaign.day)
+    end = where.t1.astimezone(ZoneInfo(zone))
+    start = where.t0.astimezone(ZoneInfo(zone))
+    last = end if end - start > timedelta(days=1) else start
+    words = f"{text.day(start.date())}, {text.clock(where.t0, zone)}–"
+    return words + (f"{text.day(last.date())}, " if last.date() != start.date() else "") + text.clock(where.t1, zone)

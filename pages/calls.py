@@ -1,0 +1,175 @@
+"""The calls behind a figure, a bar or a day: the newest first, by pages, and all of them as a file."""
+
+import streamlit as st
+
+from metrics import readers
+from metrics.readers import Asked, CallList
+from pages import _calls, _empty, _names, _session, _where
+from pages._i18n import plain
+
+viewer = _session.current_viewer()
+text = _session.current_text()
+_ = text.gettext
+HITS = {"hit": True, "miss": False}
+
+
+def asked() -> Asked:
+    """Return which calls the address asks for; what it cannot mean is left out."""
+    outcome, kpi = st.query_params.get("outcome"), st.query_params.get("kpi")
+    return Asked(
+        outcome if outcome in readers.OUTCOMES else None,
+        kpi if kpi in readers.BEHIND else None,
+        HITS.get(st.query_params.get("counts", "")),
+    )
+
+
+def choose_outcome(which: Asked) -> None:
+    """Draw the choice of an outcome."""
+
+    def change() -> None:
+        outcome = st.session_state["outcome_choice"]
+        for name in ("page", "outcome"):
+            st.query_params.pop(name, None)
+        if outcome:
+            st.query_params["outcome"] = outcome
+
+    st.session_state["outcome_choice"] = which.outcome or ""
+    st.selectbox(
+        _("Outcome"),
+        options=["", *readers.OUTCOMES],
+        format_func=lambda name: _names.outcome(name, text) if name else _("every outcome"),
+        key="outcome_choice",
+        on_change=change,
+        width=180,
+    )
+
+
+def choose_behind(which: Asked) -> None:
+    """Draw the choice of a figure, of which the calls count in the denominator, and whether they were in time."""
+
+    def change() -> None:
+        kpi = st.session_state["behind_choice"]
+        for name in ("page", "kpi", "counts"):
+            st.query_params.pop(name, None)
+        name, _colon, counts = kpi.partition(":")
+        if name:
+            st.query_params["kpi"] = name
+        if counts:
+            st.query_params["counts"] = counts
+
+    def said(option: str) -> str:
+        name, _colon, counts = option.partition(":")
+        words = {"hit": _("in time"), "miss": _("not in time")}
+        if not name:
+            return _("every call")
+        return _names.figure(name, text) + (f" · {words[counts]}" if counts else "")
+
+    options = ["", *readers.BEHIND]
+    at = options.index("service_level") + 1
+    options[at:at] = ["service_level:hit", "service_level:miss"]
+    hit = "" if which.hit is None else ":hit" if which.hit else ":miss"
+    chosen = f"service_level{hit}" if hit else which.kpi or ""
+    st.session_state["behind_choice"] = chosen
+    st.selectbox(
+        _("Counts for"),
+        options=options,
+        format_func=said,
+        key="behind_choice",
+        on_change=change,
+        width=280,
+    )
+
+
+def whole_day(where: _where.Where) -> None:
+    """Draw the way back from a part of a day to all of it."""
+
+    def change() -> None:
+        for name in ("from", "to", "page", "day"):
+            st.query_params.pop(name, None)
+        if not where.today:
+            st.query_params["day"] = where.campaign.day.isoformat()
+
+    st.button(_("The whole day"), icon=":material/close:", on_click=change)
+
+
+def page_asked() -> int:
+    try:
+        return max(1, min(10_000, int(st.query_params.get("page", "1"))))
+    except ValueError:
+        return 1
+
+
+def listed(where: _where.Where, which: Asked, page: int | None) -> CallList | None:
+    return readers.published().calls(viewer, where.campaign.campaign, where.t0, where.t1, which, page=page)
+
+
+def page() -> None:
+    bar = st.container(horizontal=True, vertical_alignment="bottom", key="bar")
+    where = _where.choose(viewer, text, bar)
+    if where is None:
+        return
+    which = asked()
+    with bar:
+        choose_outcome(which)
+        choose_behind(which)
+        if not where.whole:
+            whole_day(where)
+    number = page_asked()
+    try:
+        found = listed(where, which, number)
+        if found is not None and not found.calls and number > 1:  # a page that is no longer there
+            number = 1
+            found = listed(where, which, number)
+    except readers.PublishedFileError as error:
+        _empty.unreadable(error, text)
+        return
+    if found is None:
+        return
+    zone = where.campaign.timezone
+    named = viewer.role in ("manager", "analyst")
+    count = text.ngettext("{n} call", "{n} calls", found.total).format(n=text.number(found.total))
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.markdown(f"**{count}** · {_where.span_words(where, text)} · {plain(zone)}", width="content")
+        if found.total:
+            st.download_button(
+                _("Download as CSV"),
+                data=lambda: sheet(where, which, zone, named),
+                file_name=f"{where.campaign.campaign}-{where.campaign.day}.csv",
+                mime="text/csv",
+                icon=":material/download:",
+                on_click="ignore",
+            )
+    if not found.total:
+        st.caption(_("No call of this kind."))
+        return
+    judged = which.kpi == "service_level" or which.hit is not None
+    dated = (where.t1 - where.t0).total_seconds() > 90_001
+    st.html(_calls.table(found.calls, zone, text, judged=judged, named=named, dated=dated))
+    pages = -(-found.total // readers.PER_PAGE)
+    if pages > 1:
+        turn(pages, number)
+
+
+def turn(pages: int, number: int) -> None:
+    """Draw the pages."""
+
+    number = min(number, pages)
+    key = f"page_{number}_of_{pages}"  # of its own, so that the pages of another list do not begin where this one was
+
+    def change() -> None:
+        chosen = st.session_state[key]
+        st.query_params.pop("page", None)
+        if chosen > 1:
+            st.query_params["page"] = str(chosen)
+
+    with st.container(horizontal_alignment="center"):
+        st.pagination(pages, default=number, key=key, on_change=change)
+
+
+def sheet(where: _where.Where, which: Asked, zone: str, named: bool) -> bytes:
+    """Return all calls of the list as CSV; asked only when somebody wants it."""
+    everything = listed(where, which, None)
+    return _calls.sheet(everything.calls if everything else (), zone, named=named)
+
+
+page()

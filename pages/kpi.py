@@ -1,0 +1,82 @@
+"""One figure, explained: what went in, by which contract, and what other systems would print from the same calls."""
+
+import streamlit as st
+
+from metrics import readers
+from pages import _kpi, _names, _session, _where
+from pages._i18n import plain
+
+TICK_S = 15
+
+viewer = _session.current_viewer()
+text = _session.current_text()
+_ = text.gettext
+
+
+def choose() -> str:
+    """Draw the choice of a figure and return it."""
+    asked = st.query_params.get("kpi", "")
+    kpi = asked if asked in readers.FIGURES else "service_level"
+
+    def change() -> None:
+        st.query_params["kpi"] = st.session_state["kpi_choice"]
+
+    st.session_state["kpi_choice"] = kpi
+    st.selectbox(
+        _("Figure"),
+        options=list(readers.FIGURES),
+        format_func=lambda name: _names.figure(name, text),
+        key="kpi_choice",
+        on_change=change,
+        width=240,
+    )
+    return kpi
+
+
+@st.fragment(run_every=TICK_S)
+def explained(where: _where.Where, kpi: str) -> None:
+    """Draw the figure and everything about it, from one snapshot."""
+    try:
+        one = readers.published().explain(viewer, where.campaign.campaign, kpi, where.t0, where.t1)
+    except readers.PublishedFileError:
+        return  # the page said so, or the next tick will find it
+    if one is None:
+        return
+    st.html(f'<div class="vigie-explained">{_kpi.figure(one, text)}{_kpi.formula(one, where, text)}</div>')
+    terms = _kpi.contract(one, text)
+    if terms:
+        st.subheader(_("The contract in force"), anchor=False)
+        st.html(terms)
+    if one.elsewhere:
+        st.subheader(_("What other systems would print"), anchor=False)
+        st.html(_kpi.comparison(one, text))
+        st.caption(
+            _(
+                "From the same calls, by the formulas that their makers publish. Amazon Connect and Genesys Cloud "
+                "would besides put a call into the interval in which it ends."
+            )
+        )
+
+
+def page() -> None:
+    bar = st.container(horizontal=True, vertical_alignment="bottom", key="bar")
+    where = _where.choose(viewer, text, bar)
+    if where is None:
+        return
+    with bar:
+        kpi = choose()
+        if _kpi.has_calls(kpi):
+            st.page_link(
+                "calls.py",
+                label=_("The calls behind it"),
+                icon=":material/list:",
+                query_params=where.params(kpi=kpi),
+            )
+    said = [_where.span_words(where, text), plain(where.campaign.timezone)]
+    if not (where.today and where.whole):
+        said.append(_("as known now"))
+    st.caption(" · ".join(said))
+    explained(where, kpi)
+
+
+page()
