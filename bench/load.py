@@ -1,0 +1,76 @@
+"""The load generator: `python -m bench.load SERVERS TOPIC RATE SECONDS` sends events that happen as they are sent."""
+
+import datetime as dt
+import re
+import sys
+import time
+from zlib import crc32
+
+from bench.children import tell
+from bench.figures import percentile
+from bench.floor import records
+from ingest.broker import ensure_topic
+from ingest.producing import open_producer
+
+STEP_S = 0.005
+MARK_EVERY_S = 0.05
+MARKER = "bench-marker-"
+"""The markers are agents, one a partition: their newest state tells up to where a partition is published."""
+SEED = 2
+TS = re.compile(rb'"ts":"[^"]*"')
+
+
+def main(servers: str, topic: str, rate: int, seconds: int) -> None:
+    """Tell what was sent, and when each marker was: [partition, instant in microseconds]."""
+    events = [(crc32(key), *TS.split(value, maxsplit=1)) for key, value in records(rate * seconds, seed=SEED)]
+    ensure_topic(servers, topic)
+    producer = open_producer(servers)
+    partitions = sorted(producer.partitions_for(topic))
+    sent, marks, late_s, futures = 0, [], [], []
+    per_mark = round(rate * MARK_EVERY_S)
+    started = time.perf_counter()
+    while (passed := time.perf_counter() - started) < seconds:
+        while sent < len(events) and (due := sent / rate) <= passed:
+            late_s.append(passed - due)
+            if sent % per_mark < len(partitions):  # instead of an event
+                partition = partitions[sent % per_mark]
+                now = _now()
+                marks.append((partition, round(now.timestamp() * 1e6)))
+                value = _marker(partition, len(marks), now)
+            else:
+                hashed, head, tail = events[sent]
+                partition = partitions[hashed % len(partitions)]
+                value = b'%b"ts":"%b"%b' % (head, _now().isoformat().encode(), tail)
+            futures.append(producer.send(topic, value=value, partition=partition))
+            sent += 1
+        time.sleep(STEP_S)
+    took_s = time.perf_counter() - started
+    producer.flush(timeout=10)
+    tell(
+        {
+            "sent": sent,
+            "acknowledged": sum(future.succeeded() for future in futures),
+            "took_s": took_s,
+            "rate": sent / took_s,
+            "late_p99_s": percentile(late_s, 0.99),
+            "cpu_s": time.process_time(),
+            "marks": marks,
+        }
+    )
+    producer.close(timeout=5)
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
+def _marker(partition: int, number: int, now: dt.datetime) -> bytes:
+    state = ("available", "paused")[number // 4 % 2]  # equal states that follow each other would be one row
+    return (
+        f'{{"event_id":"{MARKER}{partition}-{number}","type":"agent.state","ts":"{now.isoformat()}",'
+        f'"agent":"{MARKER}{partition}","state":"{state}"}}'
+    ).encode()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))

@@ -1,0 +1,226 @@
+"""The real dashboard, seen by one wallboard and by fifty: how long a tick takes, and what the server spends.
+
+A viewer here is what a browser is to the server: a websocket at /_stcore/stream that asks for `/`, then, every two
+seconds, for the fragments that the page told to run again, and reads all that comes back.
+"""
+
+import asyncio
+import contextlib
+import socket
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import duckdb
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from websockets.asyncio.client import ClientConnection, connect
+
+from bench import figures
+from bench.children import ROOT, beside, cpu_s, must_run
+from bench.figures import Measured, Row
+from ingest.broker import ensure_topic, running_broker
+
+MANY = 50
+ROUNDS = 3
+WINDOW_S = 12.0
+REFRESH_S = 2.0
+TOPIC = "bench-viewers"
+READY_WITHIN_S = 240.0
+CONNECTS_WITHIN_S = 120.0
+TICK_WITHIN_S = 30.0
+FRESH_S = 300.0
+"""How old the last event may be: at night minutes pass without one."""
+FRAGMENT_DONE = ForwardMsg.FINISHED_FRAGMENT_RUN_SUCCESSFULLY
+
+
+@dataclass
+class Viewer:
+    """One session; `ticks` [s] and `late` [s] are of those that began while `is_counted()`."""
+
+    url: str
+    is_counted: Callable[[], bool]
+    ticks: list[float] = field(default_factory=list)
+    messages: int = 0
+    received: int = 0
+    failed: int = 0
+
+    async def watch(self, opened: asyncio.Event, offset_s: float) -> None:
+        """Open the wall, then refresh it every REFRESH_S until cancelled."""
+        await asyncio.sleep(offset_s)
+        async with connect(self.url, subprotocols=["streamlit"], max_size=None, compression=None) as socket:  # type: ignore[list-item]
+            fragments = await self._run(socket, BackMsg(rerun_script={}))
+            if not fragments:
+                raise RuntimeError("the wallboard asked for no refresh: nothing is published, or the page failed")
+            opened.set()
+            begin_at = time.perf_counter() + REFRESH_S
+            while True:
+                await asyncio.sleep(max(0.0, begin_at - time.perf_counter()))
+                counted, started = self.is_counted(), time.perf_counter()
+                for fragment in fragments:
+                    await self._run(socket, BackMsg(rerun_script={"fragment_id": fragment}))
+                if counted:
+                    self.ticks.append(time.perf_counter() - started)
+                begin_at = max(begin_at + REFRESH_S, time.perf_counter())
+
+    async def _run(self, socket: ClientConnection, request: Any) -> list[str]:
+        """Send `request`, read until its run has finished; return the fragments that it wants run again."""
+        await socket.send(request.SerializeToString())
+        fragments: list[str] = []
+        while True:
+            data = await asyncio.wait_for(socket.recv(), TICK_WITHIN_S)
+            message = ForwardMsg.FromString(data if isinstance(data, bytes) else data.encode())
+            if self.is_counted():
+                self.messages += 1
+                self.received += len(data)
+            kind = message.WhichOneof("type")
+            if kind == "auto_rerun":
+                fragments.append(message.auto_rerun.fragment_id)
+            elif kind == "script_finished":
+                if message.script_finished == ForwardMsg.FINISHED_EARLY_FOR_RERUN:
+                    continue
+                expected = FRAGMENT_DONE if request.rerun_script.fragment_id else ForwardMsg.FINISHED_SUCCESSFULLY
+                self.failed += message.script_finished != expected
+                return fragments
+
+
+async def _watch(url: str, viewers: int, server_cpu_s: Callable[[], float | None]) -> dict[str, Any]:
+    """`viewers` sessions, spread over a refresh, for WINDOW_S; what they saw, and the server's share of a core."""
+    counting = False
+    sessions = [Viewer(url, lambda: counting) for _ in range(viewers)]
+    opened = [asyncio.Event() for _ in sessions]
+    tasks = [
+        asyncio.create_task(viewer.watch(event, n * REFRESH_S / viewers))
+        for n, (viewer, event) in enumerate(zip(sessions, opened, strict=True))
+    ]
+    try:
+        all_open = asyncio.gather(*(event.wait() for event in opened))
+        done, _ = await asyncio.wait([all_open, *tasks], timeout=CONNECTS_WITHIN_S, return_when=asyncio.FIRST_COMPLETED)
+        for task in done - {all_open}:
+            task.result()  # raises what the viewer died of
+        if not all_open.done():
+            raise TimeoutError(f"{viewers} viewers were not all served within {CONNECTS_WITHIN_S:g} s")
+        await asyncio.sleep(2 * REFRESH_S)
+        counting = True
+        started, cpu = time.perf_counter(), server_cpu_s()
+        await asyncio.sleep(WINDOW_S)
+        took_s, cpu_after = time.perf_counter() - started, server_cpu_s()
+        counting = False
+        await asyncio.sleep(REFRESH_S)  # for ticks that began in time
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    ticks = [tick for viewer in sessions for tick in viewer.ticks]
+    return {
+        "viewers": viewers,
+        "ticks": len(ticks),
+        "expected": viewers * WINDOW_S / REFRESH_S,
+        "median_s": median(ticks),
+        "p99_s": figures.percentile(ticks, 0.99),
+        "worst_s": max(ticks),
+        "cpu_share": None if cpu is None or cpu_after is None else (cpu_after - cpu) / took_s,
+        "messages": sum(viewer.messages for viewer in sessions),
+        "bytes": sum(viewer.received for viewer in sessions),
+        "failed": sum(viewer.failed for viewer in sessions),
+    }
+
+
+def measure(rounds: int = ROUNDS, many: int = MANY) -> Measured:
+    """One viewer and `many`, in turns, before a dashboard that follows a live floor."""
+    found: dict[int, list[dict[str, Any]]] = {1: [], many: []}
+    with contextlib.ExitStack() as stack:
+        directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="vigie-bench-"))
+        broker = stack.enter_context(running_broker())
+        ensure_topic(broker.bootstrap_servers, TOPIC)
+        kafka = ("--bootstrap-servers", broker.bootstrap_servers, "--topic", TOPIC)
+        port = _free_port()
+        commands = {
+            "consumer": ("-m", "ingest", "run", *kafka, "--data-dir", directory),
+            "floor": ("-m", "ingest", "simulate", *kafka, "--days", "1"),
+            "dashboard": ("-m", "streamlit", "run", str(ROOT / "dashboard.py"), "--server.port", str(port)),
+        }
+        children = {}
+        for name, command in commands.items():
+            log = Path(directory, f"{name}.log")
+            variables = {"VIGIE_DATA_DIR": directory, "VIGIE_TICK_S": f"{REFRESH_S:g}"}
+            children[name] = stack.enter_context(beside(*command, log=log, **variables)), log
+        deadline = time.monotonic() + READY_WITHIN_S
+        published = Path(directory, "published", "vigie.duckdb")
+        while not (_is_live(published) and _answers(f"http://127.0.0.1:{port}/healthz")):
+            for child, log in children.values():
+                must_run(child, log)
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"the dashboard did not follow a live floor within {READY_WITHIN_S:g} s")
+            time.sleep(0.5)
+        dashboard, _ = children["dashboard"]
+        url = f"ws://127.0.0.1:{port}/_stcore/stream"
+        asyncio.run(_watch(url, 1, lambda: None))  # the first visit loads modules
+        for _ in range(rounds):
+            for viewers in found:
+                found[viewers].append(asyncio.run(_watch(url, viewers, lambda: cpu_s(dashboard))))
+    return _told(found, many)
+
+
+def _told(found: dict[int, list[dict[str, Any]]], many: int) -> Measured:
+    def of(viewers: int, what: str) -> list[float]:
+        return [one[what] for one in found[viewers]]
+
+    def compared(what: str, form: str, unit: str, scale: float, title: str) -> Row:
+        a, b = ([value * scale for value in of(viewers, what)] for viewers in (many, 1))
+        rounds = figures.least_most(figures.by_round(a, b), ".1f")
+        return Row(
+            f"{title}, {many} wallboard viewers (A), one (B)",
+            figures.spread(a, form, unit),
+            figures.spread(b, form, unit),
+            f"{figures.ratio(a, b):.1f} ({rounds})",
+            "",
+            None,
+        )
+
+    rows = [
+        compared("median_s", ".0f", " ms", 1e3, f"a tick of {REFRESH_S:g} s, median"),
+        compared("p99_s", ".0f", " ms", 1e3, "the same, p99"),
+    ]
+    if None not in of(1, "cpu_share") + of(many, "cpu_share"):
+        rows.append(compared("cpu_share", ".0f", " %", 100, "the server's share of a core"))
+    ticks, expected = sum(of(many, "ticks")), sum(of(many, "expected"))
+    remarks = [
+        f"viewers: {len(found[many])} rounds of {WINDOW_S:g} s, A and B in turns; real websocket sessions of `/`"
+        " beside a live floor, its consumer and broker on the same cores.",
+        f"viewers: {ticks:,.0f} of {expected:,.0f} ticks were served in time to {many};"
+        f" {sum(of(many, 'failed')) + sum(of(1, 'failed')):.0f} runs failed;"
+        f" {median(of(many, 'bytes')) / WINDOW_S / many / 1024:.0f} KiB/s a viewer.",
+    ]
+    return Measured(rows, remarks, {"one": found[1], "many": found[many]})
+
+
+def _is_live(published: Path) -> bool:
+    """Whether the published file has come to the present."""
+    with contextlib.suppress(duckdb.IOException), duckdb.connect(str(published), read_only=True) as connection:
+        ((live,),) = connection.execute(
+            "SELECT coalesce(epoch(published_at) - epoch(last_event_at) < $fresh_s AND events > 0, false)"
+            " FROM ingest_status",
+            {"fresh_s": FRESH_S},
+        ).fetchall()
+        return bool(live)
+    return False
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=1) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
