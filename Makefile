@@ -4,7 +4,7 @@ export PYTHONTZPATH =
 export STREAMLIT_BROWSER_GATHER_USAGE_STATS = false
 PY := .venv/bin/python
 
-.PHONY: setup demo bank sql test lint bench clean
+.PHONY: help setup demo bank sql test lint screenshots bench clean
 .DEFAULT_GOAL := help
 
 help:  ## list the commands
@@ -35,6 +35,9 @@ lint: setup  ## style and types
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
+
+screenshots: setup  ## the pictures of the README, of a living demo
+	@$(PY) docs/screenshots.py
 
 bench: setup  ## the ratios of the README, measured side by side
 	@$(PY) -m bench

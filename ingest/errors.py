@@ -29,9 +29,14 @@ class StoreError(VigieError):
     """The data directory cannot be read or written."""
 
 
+def is_full(error: Exception) -> bool:
+    """Whether the system refused to write for want of space."""
+    return "No space left" in str(error) or "File too large" in str(error)
+
+
 def disk_trouble(what: str, error: Exception) -> StoreError:
     """What to raise when the disk did not take `what`: nothing that was committed is lost."""
     text = str(error).splitlines()[0]
-    if "No space left" in str(error) or "out of disk" in str(error).lower() or "File too large" in str(error):
+    if is_full(error):
         return StoreError(f"{what} could not be written, the disk is full; free some space and start again.")
     return StoreError(f"{what} could not be written ({text}); see that the disk is sound and start again.")

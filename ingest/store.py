@@ -14,7 +14,7 @@ from duckdb.func import FunctionNullHandling
 from ingest import contract
 from ingest.archive import EVENT_COLUMNS, RECALLED, Archive
 from ingest.batch import Arrivals, Batch, DeadLetter, Log
-from ingest.errors import StoreError, disk_trouble
+from ingest.errors import StoreError, disk_trouble, is_full
 
 HERE = Path(__file__).parent
 FOLD = (HERE / "fold.sql").read_text()
@@ -106,7 +106,7 @@ class Store:
             self._sql("INSERT INTO totals SELECT 0, 0, 0, 0, 0, NULL WHERE NOT EXISTS (FROM totals)")
             self.archive = Archive(self.connection, Path(path).parent / "published")
         except duckdb.Error as error:
-            raise StoreError(_open_failure(Path(path), error)) from error
+            raise _open_failure(Path(path), error) from error
         self.connection.create_function(
             "canonical_json",
             _canonical_json,
@@ -306,15 +306,15 @@ def _canonical_json(raw: str | None) -> str | None:
         return raw
 
 
-def _open_failure(path: Path, error: duckdb.Error) -> str:
+def _open_failure(path: Path, error: duckdb.Error) -> StoreError:
     text = str(error)
+    if is_full(error):
+        return disk_trouble(str(path), error)
     if "Conflicting lock" in text or "Could not set lock" in text:
-        return f"{path} is in use by another consumer; stop that one, or give this one another --data-dir."
-    if "not a valid DuckDB database" in text:
-        text = "it is not a DuckDB file"
-    elif "Permission denied" in text or "read-only" in text.lower():
-        return f"{path} cannot be written; give its folder to this user, or choose another --data-dir."
-    return (
-        f"{path} cannot be opened ({text.splitlines()[0]});"
-        " restore it from a backup, or move it away and read the topic again."
+        return StoreError(f"{path} is in use by another consumer; stop that one, or give this one another --data-dir.")
+    if "Permission denied" in text or "read-only" in text.lower():
+        return StoreError(f"{path} cannot be written; give its folder to this user, or choose another --data-dir.")
+    what = "it is not a DuckDB file" if "not a valid DuckDB database" in text else text.splitlines()[0]
+    return StoreError(
+        f"{path} cannot be opened ({what}); restore it from a backup, or move it away and read the topic again."
     )

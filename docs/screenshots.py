@@ -1,0 +1,69 @@
+"""`make screenshots`: the pictures of the README and the docs, taken of a living demo in a real browser."""
+
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import sync_playwright
+
+ROOT = Path(__file__).parent.parent
+OUT = ROOT / "docs" / "screenshots"
+BROWSER = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+WIDE, LAPTOP, PHONE = (1920, 1080), (1366, 768), (390, 844)
+SHOTS = (
+    ("wallboard", "/?lang=fr", WIDE, "light"),
+    ("wallboard-dark", "/?lang=es", WIDE, "dark"),
+    ("wallboard-phone", "/?lang=en", PHONE, "light"),
+    ("campaign", "/campaign?campaign=vianova-mobile&lang=fr", LAPTOP, "light"),
+)
+
+
+def main() -> int:
+    browser = next((found for name in BROWSER if (found := shutil.which(name))), None)
+    if browser is None:
+        sys.stderr.write("There is no Chromium on this machine; install it (Debian: apt-get install chromium).\n")
+        return 1
+    port, broker_port = _free_port(), _free_port()
+    with tempfile.TemporaryDirectory() as data:
+        command = [sys.executable, "-m", "ingest", "demo", "--data-dir", data]
+        command += ["--port", str(port), "--broker-port", str(broker_port)]
+        demo = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        try:
+            assert demo.stdout is not None
+            for line in demo.stdout:
+                if "Vigie is live" in line:
+                    break
+            _take(browser, f"http://127.0.0.1:{port}")
+        finally:
+            demo.send_signal(signal.SIGINT)
+            demo.wait(60)
+    return 0
+
+
+def _take(browser: str, url: str) -> None:
+    OUT.mkdir(exist_ok=True)
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=browser, args=FLAGS)
+        for name, path, (width, height), scheme in SHOTS:
+            page = chromium.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
+            page.goto(url + path)
+            page.wait_for_selector('[data-testid="stAppViewContainer"]')
+            page.wait_for_timeout(6_000)  # a few ticks, charts drawn
+            page.screenshot(path=OUT / f"{name}.png")
+            page.close()
+        chromium.close()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
