@@ -16,6 +16,8 @@ STALE_S = 15
 """Older than this, data is shown grey: the floor may be another by now."""
 NEAR = 0.05
 """A service level that misses its target by less than this is close, not below."""
+SHORTEST_S, LONGEST_S, USUAL_S = 0.2, 10.0, 0.5
+"""The tick of a wall [s]: its limits, and what it is unless the environment says."""
 AGE, STALE = "\ue000", "\ue001"
 """Where a tick puts the age of the data, and whether that is too old, into HTML drawn before."""
 
@@ -30,6 +32,15 @@ def draw(board: Board, viewer: Viewer, text: Text, age_s: float) -> str:
         page = _page(board, text)
         _drawn[key] = (board.freshness.snapshot, page)
     return page.replace(AGE, text.age(age_s)).replace(STALE, "stale" if age_s > STALE_S else "fresh")
+
+
+def tick_s(said: str | None) -> float:
+    """Return the tick that the environment asks for, brought into its limits; what is no number is not heard."""
+    try:
+        asked = float(said or USUAL_S)
+    except ValueError:
+        return USUAL_S
+    return min(max(asked, SHORTEST_S), LONGEST_S) if asked == asked else USUAL_S
 
 
 def grid(tiles: int) -> tuple[int, int]:

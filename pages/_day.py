@@ -86,7 +86,8 @@ def headline(total: Kpis | None, text: Text, now: CampaignNow | None) -> str:
             f'<div class="card"><span>{escape(headline_label(name, text))}</span>'
             f"<b{nil}>{escape(value)}</b>{about}</div>"
         )
-    return f'<div class="vigie-headline">{"".join(cards)}</div>'
+    kind = "past" if now is None else "live"
+    return f'<div class="vigie-headline {kind}">{"".join(cards)}</div>'
 
 
 def behind(where: Where, one: Interval) -> dict[str, str]:

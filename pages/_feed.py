@@ -72,7 +72,7 @@ def conservation(feed: Feed, text: Text) -> str:
     head = (_("Campaign"), _("Offered"), _("Accounted for"), _("Refused, apart"), _("Conserved"))
     cells = "".join(f"<th>{escape(word)}</th>" for word in head)
     rows = "".join(_identity(one, text) for one in feed.conservation)
-    return f'<table class="vigie-table numbers"><thead><tr>{cells}</tr></thead><tbody>{rows}</tbody></table>'
+    return f'<table class="vigie-table sums"><thead><tr>{cells}</tr></thead><tbody>{rows}</tbody></table>'
 
 
 def _identity(one: Conserved, text: Text) -> str:

@@ -141,7 +141,7 @@ def formula(one: Explained, where: Where, text: Text) -> str:
         if one.kpi == "service_level":
             shown = [_link(one, where, name, text) for name in ("service_level_hits", "service_level_base")]
         steps += [_fraction(f"<span>{shown[0]}</span>", f"<span>{shown[1]}</span>")] if parts.below else []
-    body = "".join(f'<span class="is">=</span>{step}' for step in (*steps, result))
+    body = "".join(f'<span class="step"><span class="is">=</span>{step}</span>' for step in (*steps, result))
     name = f"<span class='of'>{escape(_names.figure(one.kpi, text))}</span>"
     return f'<section class="vigie-formula">{rule}<div class="line">{name}{body}</div></section>'
 
@@ -191,7 +191,8 @@ def contract(one: Explained, text: Text) -> str:
     head = (_("In force"), _("Formula"), _("In time is"), _("Target"), _("Short abandon"), _("Calls judged"))
     rows = "".join(_term(term, text) for term in one.terms)
     cells = "".join(f"<th>{escape(word)}</th>" for word in head)
-    return f'<table class="vigie-table terms"><thead><tr>{cells}</tr></thead><tbody>{rows}</tbody></table>'
+    table = f'<table class="vigie-table"><thead><tr>{cells}</tr></thead><tbody>{rows}</tbody></table>'
+    return f'<div class="vigie-scroll">{table}</div>'
 
 
 def _term(term: Term, text: Text) -> str:
@@ -286,6 +287,8 @@ def _system(
 
 def _gap(difference: float, kpi: str, text: Text) -> str:
     _ = text.gettext
+    if abs(difference) < (0.0005 if kpi in _names.RATIOS else 0.5):
+        return "="
     if kpi in _names.RATIOS:
         return _("{points} pts").format(points=text.points(difference))
     sign = "+" if difference > 0 else "−" if difference < 0 else ""

@@ -17,6 +17,8 @@ def current_viewer() -> Viewer:
 
 def current_text() -> _i18n.Text:
     """Return the texts of the reader: as asked in the address, chosen here, remembered, or set in the browser."""
+    if st.query_params.get("lang") in _i18n.LANGUAGES:
+        st.session_state["language"] = st.query_params["lang"]  # other pages' addresses need not say it again
     return _i18n.text(
         _i18n.choose(
             (

@@ -52,7 +52,7 @@ def instant(at: datetime) -> str:
 def choose(viewer: Viewer, text: Text, bar: DeltaGenerator, *, stretch: bool = True) -> Where | None:
     """Draw campaign and day into the bar and return what is chosen; None, and why, when there is nothing to choose.
 
-    `stretch`: the page can be about a part of a day, `from` and `to` of its address.
+    `stretch`: the page can be about a part of a day, `from` and `to` of its address; else it is about that day.
     """
     reader = readers.published()
     try:
@@ -75,8 +75,10 @@ def choose(viewer: Viewer, text: Text, bar: DeltaGenerator, *, stretch: bool = T
     if found is None:
         _empty.unknown_campaign(text)
         return None
-    span = _span(ZoneInfo(found.timezone)) if stretch else None
+    span = _span(ZoneInfo(found.timezone))
     day = span[0].astimezone(ZoneInfo(found.timezone)).date() if span else _day(found.day, first)
+    if not stretch:  # whoever comes back from the calls of an interval is on its day again
+        span = None
     chosen = reader.campaign(viewer, asked, day)
     if chosen is None:
         return None

@@ -14,24 +14,12 @@ from metrics import readers
 from pages import _board, _empty, _session
 from pages._i18n import plain
 
-SHORTEST_S, LONGEST_S, USUAL_S = 0.2, 10.0, 0.5
-
-
-def tick_s(said: str | None) -> float:
-    """Return the tick that the environment asks for, brought into its limits; what is no number is not heard."""
-    try:
-        asked = float(said or USUAL_S)
-    except ValueError:
-        return USUAL_S
-    return min(max(asked, SHORTEST_S), LONGEST_S) if asked == asked else USUAL_S
-
-
 viewer = _session.current_viewer()
 text = _session.current_text()
 _ = text.gettext
 
 
-@st.fragment(run_every=tick_s(os.environ.get("VIGIE_TICK_S")))
+@st.fragment(run_every=_board.tick_s(os.environ.get("VIGIE_TICK_S")))
 def board(linked: tuple[str, ...] | None) -> None:
     """Draw the one element of a tick; when other campaigns come or go, draw the page with its links anew."""
     try:

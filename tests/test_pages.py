@@ -19,10 +19,12 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 from streamlit.testing.v1 import AppTest
 
-from metrics.readers import Published
+import dashboard
+from metrics.explain import ELSEWHERE
+from metrics.readers import FIGURES, Asked, Call, Published
 from metrics.viewer import Viewer
-from pages import _board, _day, _i18n
-from tests.test_readers import FLOOR, MANAGER, NOON, publish
+from pages import _board, _calls, _day, _feed, _i18n, _kpi
+from tests.test_readers import FLOOR, MANAGER, MIXED, NOON, publish, today
 
 ROOT = Path(__file__).parent.parent
 PAGES = ROOT / "pages"
@@ -36,7 +38,7 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "published" / "vigie.duckdb"
 
 
-def open_page(page: str | None = None, viewer: Viewer | None = None, **asked: str) -> AppTest:
+def open_page(page: str | None = None, /, viewer: Viewer | None = None, **asked: str) -> AppTest:
     """Run the frame and then, for another page than the wallboard, that page."""
     test = AppTest.from_file(str(PAGES / "app.py"), default_timeout=60)
     if viewer is not None:
@@ -223,6 +225,183 @@ def test_the_day_of_a_campaign(path: Path) -> None:
     chart = _day.figure(known, _i18n.text("es"))
     assert [sum(n or 0 for n in bar.y) for bar in chart.data if bar.type == "bar"] == [3, 1, 1]
     assert known.total is not None and _day.other(known.total) == 1
+
+
+def test_a_past_day_is_shown_as_known_now(path: Path) -> None:
+    at = now()
+    calls = [{"campaign": "north", "queued_at": at - timedelta(days=2)}] * 4 + [
+        {"campaign": "north", "outcome": "open"}
+    ]
+    publish(path, campaigns=FLOOR, calls=calls, as_of=at)
+    test = open_page("campaign.py", campaign="north", day=(at - timedelta(days=2)).date().isoformat())
+    shown = headline(test)
+    assert shown["Offered"] == "4" and "Waiting" not in shown
+    assert any("as known now" in one.value for one in test.caption)
+    for wrong in ("2999-01-01", "0001-01-01", "yesterday", ""):
+        assert headline(open_page("campaign.py", campaign="north", day=wrong))["Waiting"] == "1"
+
+
+# figures explained
+
+
+def section(test: AppTest, name: str) -> str:
+    return " ".join(words(html.proto.body) for html in test.get("html") if name in html.proto.body)
+
+
+def test_a_figure_shows_its_formula_with_its_numbers(path: Path) -> None:
+    publish(path, campaigns=FLOOR, calls=MIXED, as_of=now().replace(hour=12))
+    test = open_page("kpi.py", campaign="north", kpi="service_level")
+    said = section(test, "vigie-formula")
+    assert "= Answered in time Offered − Short abandons − Waiting, still in time = 2 8 − 1 − 1 = 2 6 = 33.3%" in said
+    assert "33.3% Below target, −46.7 pts Between 28.6% and 42.9%" in said and "Provisional" in said
+    assert "always answered in time / (offered − short abandons) wait ≤ 20 s 80% wait < 5 s 9" in section(
+        test, "<th>always"
+    )
+    systems = section(test, "vigie-systems")
+    assert "Wazo answered ≤ T / answered answered ≤ T / answered 66.7% +33.3 pts" in systems
+    for maker in ("Amazon Connect", "Genesys Cloud", "Cisco", "Talkdesk"):
+        assert maker in systems
+
+
+@pytest.mark.parametrize("language", _i18n.LANGUAGES)
+def test_every_figure_is_explained_in_every_language(path: Path, language: str) -> None:
+    publish(path, campaigns=FLOOR, calls=MIXED, agents={"a": ("north", "busy")})
+    reader, text = Published(path), _i18n.text(language)
+    day = today(reader)
+    test = open_page("kpi.py", campaign="north", kpi="nonsense", lang=language)
+    assert test.selectbox(key="kpi_choice").value == "service_level"
+    for kpi in FIGURES:
+        one = reader.explain(MANAGER, "north", kpi, day.t0, day.t1)
+        assert one is not None
+        assert words(_kpi.figure(one, text)) and (not one.elsewhere or words(_kpi.comparison(one, text)))
+        above, below = _kpi.fraction(one).sums(one)
+        if kpi == "longest_wait_s":
+            assert above is None
+        elif below == 0:
+            assert one.figure is None
+        else:
+            assert above == pytest.approx((one.figure or 0) * (below or 1))  # a sum has no denominator
+
+
+def test_every_text_about_another_system_has_its_translations() -> None:
+    said = {text for systems in ELSEWHERE.values() for _, _, text in systems} | {"no public formula found"}
+    assert said <= texts_in_code()
+    switches = {system.partition(", ")[2] for systems in ELSEWHERE.values() for system, _, _ in systems} - {""}
+    french = _i18n.text("fr")
+    assert all(_kpi._names.system(f"X, {switch}", french) != f"X, {switch}" for switch in switches)
+
+
+@pytest.mark.parametrize(
+    ("values", "ratio", "ends"),
+    [
+        pytest.param([0.806, 0.787, 0.852], True, (0.75, 0.9), id="whole steps of 5 points"),
+        pytest.param([1.0, 1.0], True, (0.95, 1.0), id="never past 100 %"),
+        pytest.param([0.0], True, (0.0, 0.05), id="never 0 wide"),
+        pytest.param([], True, (0.0, 0.05), id="nothing known"),
+        pytest.param([284.0, 284.0], False, (270.0, 290.0), id="seconds"),
+    ],
+)
+def test_the_scale_of_a_comparison(values: list[float], ratio: bool, ends: tuple[float, float]) -> None:
+    assert _kpi.scale(values, ratio) == pytest.approx(ends)
+
+
+# the calls behind a figure
+
+
+def test_the_calls_behind_a_figure(path: Path) -> None:
+    publish(path, campaigns=FLOOR, calls=MIXED, as_of=now().replace(hour=12))
+    test = open_page("calls.py", campaign="north", kpi="service_level", counts="miss")
+    assert any(one.value.startswith("**4 calls**") for one in test.markdown)
+    said = section(test, "vigie-table calls")
+    assert said.count("not in time") == 4 and "voicemail" in said and "short abandon" not in said
+    test = open_page("calls.py", campaign="north", outcome="refused")
+    assert any(one.value.startswith("**1 call**") for one in test.markdown)
+    for nonsense in ({"outcome": "' OR 1=1 --"}, {"kpi": "occupancy"}, {"page": "-3"}, {"from": "x", "to": "y"}):
+        test = open_page("calls.py", campaign="north", **nonsense)
+        assert any(one.value.startswith("**10 calls**") for one in test.markdown)
+    client = Viewer("client", frozenset({"north"}))
+    foreign = open_page("calls.py", viewer=client, campaign="sud")
+    assert not section(foreign, "vigie-table calls") and "CANARY" not in str(foreign.main)
+    own = section(open_page("calls.py", viewer=client, campaign="north"), "vigie-table calls")
+    assert own and "Agent" not in own
+
+
+def test_a_file_of_calls_opens_in_a_spreadsheet(path: Path) -> None:
+    call = {"campaign": "north", "queue": "ignored", "caller": "+33•••••••38", "disposition": "=cmd|'/c calc'!A1"}
+    publish(path, campaigns=FLOOR, calls=[call | {"agent": "Åsa"}], as_of=NOON)
+    reader = Published(path)
+    day = today(reader)
+    listed = reader.calls(MANAGER, "north", day.t0, day.t1, Asked(), page=None)
+    assert listed is not None
+    sheet = _calls.sheet(listed.calls, "Europe/Madrid", named=True)
+    assert sheet.startswith(b"\xef\xbb\xbf")
+    head, row = sheet.decode("utf-8-sig").splitlines()
+    assert head.split(",") == list(_calls.COLUMNS)
+    assert "2026-11-23T12:50:00+01:00" in row and ",+33•••••••38," in row and ",'=cmd|" in row and "Åsa" in row
+    bare = _calls.sheet(listed.calls, "Europe/Madrid", named=False).decode("utf-8-sig")
+    assert "Åsa" not in bare and "agent" not in bare.splitlines()[0]
+    assert isinstance(listed.calls[0], Call)
+
+
+# the feed
+
+
+def test_the_feed_is_for_managers_and_analysts(path: Path) -> None:
+    letter = {"reason": "<b>no</b> such type", "payload": '{"type": "call.lost"}'}
+    publish(path, campaigns=FLOOR, calls=MIXED, letters=[letter] * 3, as_of=now())
+    test = open_page("feed.py", viewer=Viewer("analyst", None), letter="call-events/0/1/1")
+    said = section(test, "vigie-scroll letters")
+    assert said.count("<b>no</b> such type") == 3 and "call-events/0/2/1" in said
+    assert [one.value for one in test.code] == ['{"type": "call.lost"}']
+    assert "Customer care 8 8 1 yes" in section(test, "vigie-table sums")
+    assert not test.error
+    for role in ("client", "television"):
+        frame = AppTest.from_file(str(PAGES / "app.py"), default_timeout=60)
+        frame.session_state["viewer"] = Viewer(role, None)
+        frame.run()
+        with pytest.raises(ValueError, match=r"feed\.py"):  # not one of their pages
+            frame.switch_page("feed.py").run()
+
+
+def test_what_does_not_add_up_is_an_alarm(path: Path) -> None:
+    publish(path, campaigns=FLOOR, calls=[*MIXED, {"campaign": "este", "outcome": "lost"}], as_of=now())
+    test = open_page("feed.py")
+    assert [one.value for one in test.error] == [
+        "Calls are not conserved in 1 campaign\\: Almena Siniestros\\. Its figures of today cannot be trusted\\."
+    ]
+    assert "Almena Siniestros 1 0 0 no" in section(test, "vigie-table sums")
+
+
+def test_how_old_the_last_event_is(path: Path) -> None:
+    publish(path, campaigns=FLOOR, as_of=NOON)
+    feed = Published(path).feed(MANAGER)
+    assert feed is not None
+    said = words(_feed.counters(feed, NOON + timedelta(minutes=5), _i18n.text("en")))
+    assert "Snapshot age 300 s" in said or "Snapshot age 5 min" in said
+    assert "Last event 5 min ago" in said
+
+
+# how the dashboard starts
+
+
+def test_a_zone_that_is_unknown_here_ends_the_start(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    wrong = tmp_path / "campaigns.toml"
+    wrong.write_text(
+        '[clients]\nx = { name = "X" }\n[campaigns.c]\nname = "C"\nclient = "x"\ntimezone = "Europe/Nowhere"\n'
+    )
+    with pytest.raises(SystemExit) as end:
+        dashboard.refuse_other_zones(wrong)
+    assert end.value.code == 2
+    assert re.fullmatch(r"vigie: .*Europe/Nowhere.*\n", capsys.readouterr().err)
+    dashboard.refuse_other_zones(ROOT / "campaigns.toml")
+    dashboard.refuse_other_zones(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"), [(None, 0.5), ("", 0.5), ("2", 2.0), ("0", 0.2), ("99", 10.0), ("soon", 0.5), ("nan", 0.5)]
+)
+def test_the_tick_of_a_wall(said: str | None, seconds: float) -> None:
+    assert _board.tick_s(said) == seconds
 
 
 # languages

@@ -13,7 +13,7 @@ import duckdb
 import pytest
 
 from metrics import install
-from metrics.readers import Board, Published, PublishedFileError, published
+from metrics.readers import BEHIND, FIGURES, Asked, Board, Campaign, Published, PublishedFileError, published
 from metrics.viewer import Viewer
 from metrics.zones import local_days
 
@@ -29,6 +29,7 @@ def publish(
     agents: dict[str, tuple[str, str]] | None = None,
     as_of: datetime = NOON,
     published_at: datetime | None = None,
+    letters: list[dict[str, Any]] | None = None,
 ) -> None:
     """Publish a file as the consumer does, by rename.
 
@@ -61,6 +62,9 @@ def publish(
                 add("local_days", {"timezone": zone, "day": day, "from_at": from_at, "until_at": until_at})
         for n, said in enumerate(calls or ()):
             add("calls", _call(f"c{n}", as_of, said, campaigns[said["campaign"]][2]))
+        for n, letter in enumerate(letters or ()):
+            position = {"topic": "call-events", "partition": 0, "offset": n, "line": 1, "received_at": as_of}
+            add("dead_letters", position | letter)
         for agent, (campaign, state) in (agents or {}).items():
             add("agents", {"agent": agent, "campaign": campaign, "state": state, "since": as_of})
     finally:
@@ -251,3 +255,124 @@ def test_the_data_directory_comes_from_the_environment(tmp_path: Path, monkeypat
     monkeypatch.setenv("VIGIE_DATA_DIR", str(tmp_path))
     assert published().path == tmp_path / "published" / "vigie.duckdb"
     assert published() is published()
+
+
+# figures explained, the calls behind them, the feed
+
+MIXED = [
+    {"campaign": "north", "wait_s": 5.0},
+    {"campaign": "north", "wait_s": 20.0},
+    {"campaign": "north", "wait_s": 31.0},
+    {"campaign": "north", "wait_s": 3.0, "outcome": "short_abandoned"},
+    {"campaign": "north", "wait_s": 50.0, "outcome": "abandoned"},
+    {"campaign": "north", "wait_s": 40.0, "outcome": "voicemail"},
+    {"campaign": "north", "wait_s": 7.0, "outcome": "open"},
+    {"campaign": "north", "wait_s": 70.0, "outcome": "open"},
+    {"campaign": "north", "wait_s": 0.0, "outcome": "refused"},
+    {"campaign": "north", "wait_s": 9.0, "direction": "outbound"},
+    {"campaign": "sud", "wait_s": 5.0, "caller": "CANARY", "agent": "CANARY", "disposition": "CANARY"},
+]
+CLIENT = Viewer("client", frozenset({"north"}))
+TELEVISION = Viewer("television", None)
+
+
+def today(reader: Published, campaign: str = "north") -> Campaign:
+    one = reader.campaign(MANAGER, campaign)
+    assert one is not None
+    return one
+
+
+@pytest.mark.parametrize("kpi", FIGURES)
+def test_the_calls_behind_a_figure_are_as_many_as_it_counted(path: Path, kpi: str) -> None:
+    publish(path, campaigns=FLOOR, calls=MIXED)
+    reader = Published(path)
+    day = today(reader)
+    one = reader.explain(MANAGER, "north", kpi, day.t0, day.t1)
+    assert one is not None and one.figure == one.row[kpi]
+    counted = {
+        "offered": one.row["offered"],
+        "service_level": one.row["service_level_base"],
+        "abandon_rate": one.row["offered"] - one.row["short_abandoned"],
+        "asa_s": one.row["answered"],
+        "longest_wait_s": one.row["open"],
+        "contact_rate": one.row["dialed"],
+        "drop_rate": one.row["outbound_answered"] + one.row["drops"],
+    } | dict.fromkeys(
+        ("aht_s", "avg_talk_s", "avg_hold_s", "avg_wrap_s", "transfer_rate", "conversion"), one.row["handled"]
+    )
+    assert counted.keys() == BEHIND.keys()
+    if kpi in BEHIND:
+        listed = reader.calls(MANAGER, "north", day.t0, day.t1, Asked(kpi=kpi))
+        assert listed is not None and listed.total == len(listed.calls) == counted[kpi] > 0
+
+
+def test_each_call_says_whether_it_was_in_time(path: Path) -> None:
+    publish(path, campaigns=FLOOR, calls=MIXED)
+    reader = Published(path)
+    day = today(reader)
+    one = reader.explain(MANAGER, "north", "service_level", day.t0, day.t1)
+    assert one is not None
+    for hit, waits in ((True, [5.0, 20.0]), (False, [31.0, 40.0, 50.0, 70.0])):
+        listed = reader.calls(MANAGER, "north", day.t0, day.t1, Asked(hit=hit))
+        assert listed is not None and sorted(call.wait_s or 0 for call in listed.calls) == waits
+    assert (one.row["service_level_hits"], one.row["service_level_base"]) == (2, 6)
+    ((term),) = one.terms
+    assert (term.formula, term.threshold_s, term.valid_from, term.calls) == ("exclude_short", 20.0, None, 9)
+    printed = {other.system: other.value for other in one.elsewhere}
+    assert printed["Wazo"] == pytest.approx(2 / 3) and printed["Cisco, abandons negative"] == pytest.approx(2 / 7)
+
+
+def test_outcomes_and_intervals_choose_calls_the_newest_first(path: Path) -> None:
+    calls = [{"campaign": "north", "queued_at": NOON - timedelta(minutes=n)} for n in range(1, 121)]
+    publish(path, campaigns=FLOOR, calls=calls)
+    reader = Published(path)
+    first = reader.calls(MANAGER, "north", NOON - timedelta(hours=3), NOON, Asked(outcome="answered"))
+    third = reader.calls(MANAGER, "north", NOON - timedelta(hours=3), NOON, Asked(outcome="answered"), page=3)
+    every = reader.calls(MANAGER, "north", NOON - timedelta(hours=3), NOON, Asked(), page=None)
+    assert first and third and every
+    assert (first.total, len(first.calls), len(third.calls), len(every.calls)) == (120, 50, 20, 120)
+    assert [call.queued_at for call in every.calls] == sorted((c["queued_at"] for c in calls), reverse=True)
+    hour = reader.calls(MANAGER, "north", NOON - timedelta(minutes=60), NOON - timedelta(minutes=30), Asked())
+    assert hour is not None and hour.total == 30  # the first instant is in it, the last is not
+    with pytest.raises(ValueError, match="31 days"):
+        reader.calls(MANAGER, "north", NOON - timedelta(days=32), NOON, Asked())
+    with pytest.raises(ValueError, match="known by"):
+        Asked(outcome="x' OR true --").sql()
+
+
+def test_nobody_reads_calls_figures_or_the_feed_that_are_not_theirs(path: Path) -> None:
+    publish(path, campaigns=FLOOR, calls=MIXED)
+    reader = Published(path)
+    day = today(reader, "sud")
+    everything = reader.calls(MANAGER, "sud", day.t0, day.t1, Asked())
+    assert everything is not None and everything.calls[0].agent == "CANARY"
+    assert reader.explain(MANAGER, "sud", "offered", day.t0, day.t1) is not None  # kept, and still not given away
+    assert reader.calls(CLIENT, "sud", day.t0, day.t1, Asked()) is None
+    assert reader.calls(CLIENT, "sud", day.t0, day.t1, Asked(), page=None) is None
+    assert reader.explain(CLIENT, "sud", "offered", day.t0, day.t1) is None
+    assert reader.campaign(CLIENT, "sud") is None
+    assert reader.calls(TELEVISION, "sud", day.t0, day.t1, Asked()) is None
+    own = reader.calls(CLIENT, "north", day.t0, day.t1, Asked())
+    assert own is not None and own.total > 0 and {(call.agent, call.agent_name) for call in own.calls} == {(None, None)}
+    assert reader.feed(CLIENT) is None and reader.feed(TELEVISION) is None
+    limited = reader.feed(Viewer("manager", frozenset({"north"})))
+    assert limited is not None and [one.campaign.campaign for one in limited.conservation] == ["north"]
+    assert limited.letters is None and limited.unplaced is None
+    whole = reader.feed(MANAGER)
+    assert whole is not None and whole.letters == () and whole.unplaced == 0
+    assert [one.conserved for one in whole.conservation] == [True] * 3
+
+
+def test_what_moves_slowly_is_asked_again_only_after_a_while(path: Path) -> None:
+    reader = Published(path)
+    seen = []
+    for seconds in (0, 5, 14, 16):
+        calls = [{"campaign": "north", "queued_at": NOON - timedelta(minutes=20)}] * (seconds + 1)
+        publish(path, campaigns=FLOOR, calls=calls, as_of=NOON + timedelta(seconds=seconds))
+        board, day = reader.board(MANAGER), reader.day(MANAGER, "north")
+        assert board and day and day.total
+        north = next(one for one in board.campaigns if one.campaign.campaign == "north")
+        drawn = sum(one.kpis.offered for one in north.recent if one.kpis)
+        assert north.today is not None
+        seen.append((north.today.offered, drawn, day.total.offered))
+    assert seen == [(1, 1, 1), (6, 1, 1), (15, 1, 1), (17, 17, 17)]
