@@ -1,0 +1,290 @@
+"""What a consumer cannot work with is told in one sentence; what was committed stays, and goes on afterwards."""
+
+import ctypes
+import os
+import shutil
+import subprocess
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from kafka import KafkaAdminClient
+
+from ingest.broker import Broker, ensure_topic
+
+from .processes import (
+    ROOT,
+    WITHIN_S,
+    catch_up,
+    command,
+    consumer,
+    count_calls,
+    environment,
+    floor,
+    free_port,
+    one_sentence,
+    options,
+    queued,
+    run,
+    send,
+    status,
+    stop,
+    totals,
+    wait_for,
+    words,
+)
+
+
+def refused(*arguments: str) -> str:
+    """What `run` said when it could not go on."""
+    return one_sentence(run("run", *arguments))
+
+
+@dataclass
+class Kept:
+    """A data directory with 300 calls, and the topic they came from, which holds 400 by now."""
+
+    place: Path
+    servers: str
+    topic: str
+
+    def refused(self, campaigns: Path | None = None) -> str:
+        return refused(*options(self.place, self.servers, self.topic, campaigns))
+
+    def goes_on(self) -> None:
+        """The calls are still there, and the others come to them."""
+        catch_up(self.place, self.servers, self.topic)
+        assert count_calls(self.place) == status(self.place)["events"] == 400
+
+
+@pytest.fixture(scope="module")
+def made(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Kept:
+    place, topic = tmp_path_factory.mktemp("kept"), f"kept-{uuid.uuid4().hex[:12]}"
+    ensure_topic(broker.bootstrap_servers, topic)
+    send(broker.bootstrap_servers, topic, [queued(n) for n in range(300)])
+    catch_up(place, broker.bootstrap_servers, topic)
+    send(broker.bootstrap_servers, topic, [queued(n) for n in range(300, 400)])
+    return Kept(place, broker.bootstrap_servers, topic)
+
+
+@pytest.fixture
+def kept(made: Kept, tmp_path: Path) -> Kept:
+    shutil.copytree(made.place, tmp_path / "kept")
+    return replace(made, place=tmp_path / "kept")
+
+
+# The command line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        pytest.param(
+            ("--partitions", "3"), "unrecognized arguments: --partitions 3; see `python -m ingest", id="option"
+        ),
+        pytest.param(("--topic",), "--topic: expected one argument; see `python -m ingest", id="no value"),
+    ],
+)
+def test_an_unknown_option(arguments: tuple[str, ...], says: str) -> None:
+    assert says in refused(*arguments)
+
+
+def test_an_unknown_command() -> None:
+    assert "choose from 'run', 'send'" in one_sentence(run("runn"))
+
+
+# The broker
+
+
+def test_a_missing_broker_and_an_unknown_topic_leave_the_store_as_it_is(kept: Kept) -> None:
+    server = f"127.0.0.1:{free_port()}"
+    said = refused("--bootstrap-servers", server, "--data-dir", str(kept.place))
+    assert f"Kafka at {server} does not answer" in said
+    assert "start it, or name another with --bootstrap-servers" in said
+    said = refused(*options(kept.place, kept.servers, "cal-events"))
+    assert "has no topic cal-events; create it, or name another with --topic" in said
+    with closing(KafkaAdminClient(bootstrap_servers=kept.servers)) as admin:
+        assert "cal-events" not in admin.list_topics()  # asking has not made it
+    kept.goes_on()
+
+
+# The configuration
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        pytest.param("[campaigns.x]\nname = ", "not valid TOML", id="not TOML"),
+        pytest.param("[campaigns.x]\nname = 'X'\ncolour = 'red'\n", "line 3: unknown key `colour`", id="unknown key"),
+        pytest.param("[defaults]\ntimezone = 'Europe/Pariss'\n", "line 2: `timezone` is", id="unknown zone"),
+        pytest.param(None, "cannot be read (No such file or directory); set VIGIE_CAMPAIGNS", id="missing"),
+    ],
+)
+def test_a_broken_configuration(kept: Kept, tmp_path: Path, text: str | None, says: str) -> None:
+    campaigns = tmp_path / "campaigns.toml"
+    if text is not None:
+        campaigns.write_text(text)
+    store = (kept.place / "store.duckdb").read_bytes()
+    said = kept.refused(campaigns)
+    assert str(campaigns) in said
+    assert says in said
+    assert (kept.place / "store.duckdb").read_bytes() == store
+
+
+# The data directory
+
+
+def test_a_data_directory_that_is_a_file_or_cannot_be_made(broker: Broker, topic: str, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    for place in (file, file / "below", Path("/proc/vigie")):
+        said = refused(*options(place, broker.bootstrap_servers, topic))
+        assert f"{place} cannot be made (" in said
+        assert "choose another --data-dir" in said
+
+
+def test_a_folder_for_the_published_file_that_cannot_be_made(broker: Broker, topic: str, tmp_path: Path) -> None:
+    (tmp_path / "published").touch()
+    said = refused(*options(tmp_path, broker.bootstrap_servers, topic))
+    assert str(tmp_path / "published") in said
+
+
+def test_a_store_in_whose_place_is_a_folder(broker: Broker, topic: str, tmp_path: Path) -> None:
+    (tmp_path / "store.duckdb").mkdir()
+    said = refused(*options(tmp_path, broker.bootstrap_servers, topic))
+    assert f"{tmp_path}/store.duckdb cannot be opened" in said
+
+
+def test_a_second_consumer_is_refused_and_the_first_goes_on(kept: Kept, topic: str) -> None:
+    with consumer(kept.place, kept.servers, topic) as process:
+        wait_for(lambda: "topic opened" in words(kept.place), "the topic is opened")
+        said = kept.refused()
+        assert "store.duckdb is in use by another consumer; stop that one, or give this one another --data-dir" in said
+        send(kept.servers, topic, [queued(n) for n in range(300, 350)])
+        wait_for(lambda: count_calls(kept.place) == 350, "what comes to the first consumer")
+        stop(process, kept.place)
+    kept.goes_on()
+
+
+def garbage(store: Path) -> None:
+    store.write_bytes(os.urandom(100_000))
+
+
+def truncated(store: Path) -> None:
+    os.truncate(store, store.stat().st_size // 2)
+
+
+def damaged(store: Path) -> None:
+    """Spoil every second block behind the headers: those that hold rows, not the list of tables alone."""
+    with store.open("r+b") as file:
+        for at in range(12_288, store.stat().st_size, 2 * 262_144):
+            file.seek(at + 100_000)
+            file.write(os.urandom(8_192))
+
+
+@pytest.mark.parametrize(
+    ("damage", "remedy"), [(garbage, "move it away"), (truncated, "restore it"), (damaged, "restore it")]
+)
+def test_a_corrupt_store_is_told_and_left_as_it_is_until_it_is_restored_or_moved_away(
+    kept: Kept, tmp_path: Path, damage: Callable[[Path], None], remedy: str
+) -> None:
+    store, backup = kept.place / "store.duckdb", tmp_path / "backup.duckdb"
+    shutil.copy(store, backup)
+    damage(store)
+    corrupt = store.read_bytes()
+    said = kept.refused()
+    assert f"{store} cannot be opened" in said
+    assert "restore it from a backup, or move it away and read the topic again" in said
+    assert store.read_bytes() == corrupt
+    assert count_calls(kept.place) == 300  # what was published can be read all the time
+    if remedy == "restore it":
+        shutil.copy(backup, store)
+    else:
+        store.rename(tmp_path / "moved away")
+    kept.goes_on()
+
+
+# The disk
+
+
+class Disk:
+    """A file system in memory, mounted for a test."""
+
+    MS_RDONLY, MS_REMOUNT, MNT_DETACH = 1, 32, 2
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+        self._libc = ctypes.CDLL(None, use_errno=True)
+
+    def mount(self, size: str, flags: int = 0) -> bool:
+        return self._libc.mount(b"tmpfs", str(self.place).encode(), b"tmpfs", flags, f"size={size}".encode()) == 0
+
+    def resize(self, size: str, flags: int = 0) -> None:
+        assert self.mount(size, flags | self.MS_REMOUNT)
+
+    def unmount(self) -> None:
+        self._libc.umount2(str(self.place).encode(), self.MNT_DETACH)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Disk]:
+    place = tmp_path / "disk"
+    place.mkdir()
+    disk = Disk(place)
+    if not hasattr(disk._libc, "mount") or not disk.mount("64m"):
+        pytest.skip("file systems cannot be mounted here")
+    yield disk
+    disk.unmount()
+
+
+def test_a_read_only_data_directory(kept: Kept, disk: Disk) -> None:
+    kept.place = shutil.copytree(kept.place, disk.place / "data")
+    disk.resize("64m", Disk.MS_RDONLY)
+    said = kept.refused()
+    assert "cannot be written; give its folder to this user, or choose another --data-dir" in said
+    said = refused(*options(disk.place / "new", kept.servers, kept.topic))
+    assert "cannot be made (Read-only file system); choose another --data-dir" in said
+    assert count_calls(kept.place) == 300
+    disk.resize("64m")
+    kept.goes_on()
+
+
+@pytest.mark.parametrize("left_kib", [0, 300, 900])
+def test_a_full_disk(kept: Kept, disk: Disk, left_kib: int, broker: Broker, topic: str) -> None:
+    place = shutil.copytree(kept.place, disk.place / "data")
+    send(broker.bootstrap_servers, topic, floor(5_000))
+    disk.resize(f"{used_kib(place) + left_kib}k")
+    said = refused(*options(place, broker.bootstrap_servers, topic))
+    assert str(disk.place) in said
+    assert "free" in said  # what to do
+    assert count_calls(place) >= 300  # what was published can be read all the time
+    disk.resize("64m")
+    catch_up(place, broker.bootstrap_servers, topic)
+    assert (totals(place)["records"], status(place)["events"]) == (5_300, 5_300)
+
+
+def used_kib(place: Path) -> int:
+    """The room that the files below take on a tmpfs, in its pages of 4 KiB."""
+    return sum(4 * -(-file.stat().st_size // 4096) for file in place.rglob("*") if file.is_file())
+
+
+def test_files_that_may_not_grow(kept: Kept, broker: Broker, topic: str) -> None:
+    send(broker.bootstrap_servers, topic, floor(5_000))
+    limit = (kept.place / "store.duckdb").stat().st_size // 1024 + 256
+    limited = ["bash", "-c", f'ulimit -f {limit}; exec "$@"', "-"]
+    done = subprocess.run(
+        [*limited, *command("run", *options(kept.place, broker.bootstrap_servers, topic), "--until-caught-up")],
+        capture_output=True,
+        encoding="utf-8",
+        timeout=WITHIN_S,
+        cwd=ROOT,
+        env=environment(),
+        check=False,
+    )
+    assert str(kept.place) in one_sentence(done)
+    assert count_calls(kept.place) >= 300
+    catch_up(kept.place, broker.bootstrap_servers, topic)
+    assert (totals(kept.place)["records"], status(kept.place)["events"]) == (5_300, 5_300)
