@@ -96,16 +96,6 @@ class Archive:
         """)
         return len(same)
 
-    def recall_for_changed(self) -> None:
-        """Bring back the settled calls that were closed by what their agent did next, where that changed.
-
-        `changed_agents` holds the (agent, ts) of events that came or went.
-        """
-        self._recall_calls(
-            "SELECT call_id FROM inferred_ends i JOIN changed_agents c"
-            " ON c.agent = i.agent AND c.ts > i.answered_at AND c.ts <= i.ended_at"
-        )
-
     def recall_of_campaign(self, campaign: str, from_day: dt.date | None) -> None:
         """Bring back the settled calls of a campaign, of `from_day` and later (None: all), to be judged again."""
         if settled := self.rows("calls"):
@@ -190,10 +180,12 @@ class Archive:
             {"since": since},
         )
 
-    def recall_for_unended(self) -> bool:
-        """Bring back what the agents of unended calls in `touched` did after them; whether any call came back.
+    def recall_for_folded(self) -> bool:
+        """Bring back what the calls just folded need, or make different; whether any call came back.
 
-        Those calls are then in `touched`, alone, to be folded; ask again after that.
+        A settled call was closed by what its agent did next: it is wanted when an agent in `changed_agents` did
+        something else in between. A call in `touched` that has no end needs what its agent did next, also where that
+        is settled. What comes back is then in `touched`, alone, to be folded; ask again after that.
         """
         self._sql(
             "CREATE OR REPLACE TEMP TABLE waiting AS SELECT agent, min(answered_at) AS ts"
@@ -201,6 +193,11 @@ class Archive:
             " AND answered_at < (SELECT max(closed_before) FROM archived_until) GROUP BY agent"
         )
         self._sql("DELETE FROM touched")
+        self._recall_calls(
+            "SELECT call_id FROM inferred_ends i JOIN changed_agents c"
+            " ON c.agent = i.agent AND c.ts > i.answered_at AND c.ts <= i.ended_at"
+        )
+        self._sql("DELETE FROM changed_agents")
         settled = self.rows("calls")
         if settled and self._sql("FROM waiting LIMIT 1").fetchall():
             self._recall_states("FROM waiting")

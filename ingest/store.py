@@ -77,6 +77,13 @@ WHERE fault IS NOT NULL
 """
 
 
+NOTE_ANSWERS = """
+INSERT INTO changed_agents
+SELECT agent, answered_at FROM calls SEMI JOIN touched USING (call_id)
+WHERE agent IS NOT NULL AND answered_at IS NOT NULL
+"""
+
+
 @dataclass(frozen=True)
 class Totals:
     """What was read so far; `lines` are events as delivered, `duplicates` those with a known event_id."""
@@ -151,8 +158,11 @@ class Store:
         """Take the settled calls of a campaign, of local day `from_day` and later (None: all), to be judged again."""
         with self._transaction():
             self._sql("CREATE OR REPLACE TEMP TABLE touched (call_id VARCHAR)")
+            self._sql("CREATE OR REPLACE TEMP TABLE changed_agents (agent VARCHAR, ts TIMESTAMPTZ)")
             self.archive.recall_of_campaign(campaign, from_day)
             self._fold()
+            while self.archive.recall_for_folded():
+                self._fold()
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -183,9 +193,8 @@ class Store:
         self._sql("CREATE OR REPLACE TEMP TABLE touched (call_id VARCHAR)")
         duplicates = self.archive.recall_for_incoming()
         duplicates += self._merge_events()
-        self.archive.recall_for_changed()
         self._fold()
-        while self.archive.recall_for_unended():
+        while self.archive.recall_for_folded():
             self._fold()
         self._bury(arrivals.dead)
         self._sql(
@@ -206,8 +215,11 @@ class Store:
             self._move(log, offset)
 
     def _fold(self) -> None:
+        """Make the calls in `touched` anew; note in `changed_agents` when their agents answered, before and now."""
+        self._sql(NOTE_ANSWERS)
         self._sql("DELETE FROM calls WHERE call_id IN (FROM touched)")
         self._sql(FOLD)
+        self._sql(NOTE_ANSWERS)
 
     def _merge_events(self) -> int:
         """Add `incoming` to `events`, list the calls that changed in `touched`; return how many were known."""
@@ -221,8 +233,7 @@ class Store:
             " WHERE call_id IS NOT NULL AND event_id NOT IN (FROM contested) AND call_id NOT IN (FROM touched)"
         )
         self._sql(
-            "CREATE OR REPLACE TEMP TABLE changed_agents AS SELECT agent, ts FROM incoming"
-            " WHERE agent IS NOT NULL AND type IN ('agent.state', 'call.answered')"
+            "CREATE OR REPLACE TEMP TABLE changed_agents AS SELECT agent, ts FROM incoming WHERE type = 'agent.state'"
         )
         (contested,) = self._one("SELECT count(*) FROM contested")
         if not contested:
@@ -268,7 +279,7 @@ class Store:
         )
         self._sql(
             "INSERT INTO changed_agents SELECT agent, ts FROM events"
-            " WHERE event_id IN (SELECT event_id FROM winners) AND agent IS NOT NULL"
+            " WHERE event_id IN (SELECT event_id FROM winners) AND type = 'agent.state'"
         )
         self._sql("DELETE FROM events WHERE event_id IN (SELECT event_id FROM winners)")
         self._sql(f"INSERT INTO events SELECT {EVENT_COLUMNS} FROM winners")
