@@ -222,7 +222,8 @@ def _held(since: datetime | None, until: datetime | None, text: Text) -> str:
 def comparison(one: Explained, text: Text) -> str:
     """Draw what each system would print from the same calls, as points on one scale, beside this figure."""
     _ = text.gettext
-    rows = [(_("Vigie, by the contract"), one.figure, "", True)]
+    own = _("Vigie, by the contract") if one.terms else "Vigie"
+    rows = [(own, one.figure, "", True)]
     rows += [
         (_names.system(other.system, text), other.value, _names.elsewhere(other.text, text), False)
         for other in one.elsewhere

@@ -28,7 +28,7 @@ def choose() -> str:
         format_func=lambda name: _names.figure(name, text),
         key="kpi_choice",
         on_change=change,
-        width=240,
+        width=320,
     )
     return kpi
 
