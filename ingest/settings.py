@@ -85,8 +85,8 @@ class Settings:
             "SELECT min(day) FROM"
             " (SELECT day FROM judged_calls UNION ALL SELECT day FROM segments WHERE relation = 'calls')"
         ).fetchall()
-        last = as_of.date() + dt.timedelta(days=1)
-        wanted = (sorted({c.timezone for c in self._known}), min(first or last, as_of.date()), last)
+        yesterday, last = as_of.date() - dt.timedelta(days=1), as_of.date() + dt.timedelta(days=1)  # in UTC
+        wanted = (sorted({c.timezone for c in self._known}), min(first or last, yesterday), last)
         if wanted != self._days:
             self._days = wanted
             in_use, first, last = wanted
