@@ -75,7 +75,7 @@ def wait_for(condition: Callable[[], Any], what: str, within_s: float = WITHIN_S
     deadline = time.monotonic() + within_s
     while not (answer := condition()):
         assert time.monotonic() < deadline, f"not within {within_s:g} s: {what}"
-        time.sleep(0.02)
+        time.sleep(0.1)
     return answer
 
 
@@ -175,7 +175,8 @@ def differences(one: Path, other: Path, *queries: str) -> dict[str, list[str]]:
     """For each query, up to three rows that only one of two published files has, or has more often."""
     found = {}
     for query in queries:
-        here, there = Counter(map(str, rows(one, query))), Counter(map(str, rows(other, query)))
+        as_text = f"SELECT r::VARCHAR FROM ({query}) r"
+        here, there = (Counter(text for (text,) in rows(place, as_text)) for place in (one, other))
         assert here, f"nothing to compare: {query}"
         if here != there:
             found[query] = [*(here - there)][:3] + [*(there - here)][:3]
