@@ -4,6 +4,7 @@ import argparse
 import importlib
 import json
 import logging
+import signal
 import sys
 from pathlib import Path
 
@@ -50,6 +51,8 @@ def _say(line: str) -> None:
 
 
 if __name__ == "__main__":
+    # as Ctrl-C, so that what runs is stopped and what lies about is removed
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
     logging.getLogger("kafka").setLevel(logging.ERROR)
     sys.exit(main(sys.argv[1:]))
