@@ -230,6 +230,13 @@ class Archive:
     def settle(self, settled_before: dt.datetime, at_least: int) -> None:
         """Move what is settled, if it is `at_least` so many rows, from the tables just judged to the archive."""
         self._sql("SET VARIABLE settled_before = $at", {"at": settled_before})
+        ((at_most,),) = self._sql(  # cheap, and mostly enough
+            "SELECT (SELECT count(*) FROM judged_calls WHERE outcome != 'open' AND cohort_at < $at)"
+            " + (SELECT count(*) FROM timeline WHERE started_at < $at) + (SELECT count(*) FROM dead_letters)",
+            {"at": settled_before},
+        ).fetchall()
+        if at_most < at_least:
+            return
         self._sql(SETTLE)
         ((rows,),) = self._sql(
             "SELECT (SELECT count(*) FROM settled_calls) + (SELECT count(*) FROM settled_states)"

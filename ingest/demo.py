@@ -71,7 +71,8 @@ def main(options: argparse.Namespace) -> int:
                 child.must_run()
             return not stop.wait(0.5)
 
-        _wait_until_live(data_dir / "published" / "vigie.duckdb", started_at, going_on)
+        floor_log = data_dir / "logs" / "floor.log"
+        _wait_until_live(data_dir / "published" / "vigie.duckdb", floor_log, started_at, going_on)
         url = f"http://127.0.0.1:{options.port}"
         while not _answers(f"{url}/healthz") and going_on():
             pass
@@ -128,35 +129,39 @@ def _child(name: str, command: tuple[str, ...], log: Path, environment: dict[str
         child.stop()
 
 
-def _wait_until_live(published: Path, started_at: float, going_on: Callable[[], bool]) -> None:
-    """Show how far the backfill is, until what is published is the present; files from before do not count."""
+def _wait_until_live(published: Path, floor_log: Path, started_at: float, going_on: Callable[[], bool]) -> None:
+    """Show how far the backfill is, until the floor has sent all of it and it is published.
+
+    At night the next event may be minutes away, so the newest one's age says nothing. Files from before `started_at`
+    [s since 1970] do not count.
+    """
     shown = ""
     while going_on():
+        all_sent = "going on live" in floor_log.read_text(errors="replace")
         progress = _progress(published, started_at)
         if progress is None:
             continue
-        events, newest, is_live = progress
+        events, newest, lag = progress
         line = f"           {events:>9_} events published, up to {newest}".replace("_", " ")
         if line != shown:
             _say(line)
             shown = line
-        if is_live:
+        if all_sent and lag < LIVE_WITHIN_RECORDS:
             return
 
 
-def _progress(published: Path, started_at: float) -> tuple[int, str, bool] | None:
-    """(events, the newest one's time in UTC, whether that is the present) of the published file."""
+def _progress(published: Path, started_at: float) -> tuple[int, str, int] | None:
+    """(events, the newest one's time in UTC, records not yet read) of the published file."""
     try:
         with duckdb.connect(str(published), read_only=True) as connection:
             row = connection.execute(
-                "SELECT events, strftime(last_event_at::TIMESTAMP, '%d %b %H:%M:%S'),"
-                f" lag < {LIVE_WITHIN_RECORDS} AND epoch(published_at) - epoch(last_event_at) < 5"
+                "SELECT events, strftime(last_event_at::TIMESTAMP, '%d %b %H:%M:%S'), lag"
                 " FROM ingest_status WHERE last_event_at IS NOT NULL AND epoch(published_at) > ?",
                 [started_at],
             ).fetchone()
     except duckdb.IOException:
         return None  # not published yet
-    return (int(row[0]), str(row[1]), bool(row[2])) if row else None
+    return (int(row[0]), str(row[1]), int(row[2])) if row else None
 
 
 def _answers(url: str) -> bool:

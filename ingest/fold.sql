@@ -1,40 +1,40 @@
 -- The rows of `calls` for the call_ids in `touched`, each from all the events of its call. Of several events
 -- of a kind the earliest counts (ties: the smaller event_id), of wrap-ups and ratings the latest: KPIS.md.
 INSERT INTO calls BY NAME
-WITH theirs AS (
-    SELECT * FROM events WHERE call_id IN (FROM touched)
-),
-kinds AS (
-    SELECT
-        call_id,
-        type,
-        count(*) AS times,
-        arg_min({ts: ts, campaign: campaign, agent: agent, reason: reason, raw: raw}, {ts: ts, id: event_id}) AS earliest,
-        arg_max(raw, {ts: ts, id: event_id}) FILTER (type IN ('call.wrapped', 'call.rated')) AS latest_raw
-    FROM theirs
-    GROUP BY call_id, type
+WITH theirs AS (  -- arg_min passes over NULLs, arg_min_null does not: an earliest answer without an agent has none
+    SELECT *, row_number() OVER (ORDER BY ts, event_id) AS place
+    FROM events
+    WHERE call_id IN (FROM touched)
 ),
 pivoted AS (
     SELECT
         call_id,
-        any_value(earliest)   FILTER (type = 'call.queued')        AS queued,
-        any_value(earliest)   FILTER (type = 'call.dialed')        AS dialed,
-        any_value(earliest)   FILTER (type = 'call.connected')     AS connected,
-        any_value(earliest)   FILTER (type = 'call.not_connected') AS not_connected,
-        any_value(earliest)   FILTER (type = 'call.answered')      AS answered,
-        any_value(earliest)   FILTER (type = 'call.abandoned')     AS abandoned,
-        any_value(earliest)   FILTER (type = 'call.left_queue')    AS left_queue,
-        any_value(earliest)   FILTER (type = 'call.ended')         AS ended,
-        any_value(earliest)   FILTER (type = 'call.transferred')   AS transferred,
-        any_value(earliest)   FILTER (type = 'call.wrapped')       AS wrapped,
-        any_value(latest_raw) FILTER (type = 'call.wrapped')       AS wrapped_raw,
-        any_value(latest_raw) FILTER (type = 'call.rated')         AS rated_raw,
-        any_value(times)      FILTER (type = 'call.missed')        AS missed_offers
-    FROM kinds
+        arg_min(raw, place)            FILTER (type = 'call.queued')        AS queued_raw,
+        min(ts)                        FILTER (type = 'call.queued')        AS queued_at,
+        arg_min(campaign, place)       FILTER (type = 'call.queued')        AS queued_campaign,
+        arg_min(raw, place)            FILTER (type = 'call.dialed')        AS dialed_raw,
+        min(ts)                        FILTER (type = 'call.dialed')        AS dialed_at,
+        arg_min(campaign, place)       FILTER (type = 'call.dialed')        AS dialed_campaign,
+        min(ts)                        FILTER (type = 'call.connected')     AS connected_at,
+        arg_min(raw, place)            FILTER (type = 'call.connected')     AS connected_raw,
+        min(ts)                        FILTER (type = 'call.not_connected') AS not_connected_at,
+        min(ts)                        FILTER (type = 'call.answered')      AS answered_at,
+        arg_min_null(agent, place)     FILTER (type = 'call.answered')      AS answered_agent,
+        min(ts)                        FILTER (type = 'call.abandoned')     AS abandoned_at,
+        min(ts)                        FILTER (type = 'call.left_queue')    AS left_at,
+        arg_min_null(reason, place)    FILTER (type = 'call.left_queue')    AS left_reason,
+        min(ts)                        FILTER (type = 'call.ended')         AS ended_event_at,
+        arg_min(raw, place)            FILTER (type = 'call.ended')         AS ended_raw,
+        min(ts)                        FILTER (type = 'call.transferred')   AS transferred_at,
+        min(ts)                        FILTER (type = 'call.wrapped')       AS wrapped_at,
+        arg_max(raw, place)            FILTER (type = 'call.wrapped')       AS wrapped_raw,
+        arg_max(raw, place)            FILTER (type = 'call.rated')         AS rated_raw,
+        count(*)                       FILTER (type = 'call.missed')        AS missed_offers
+    FROM theirs
     GROUP BY call_id
 ),
 held AS (
-    SELECT call_id, list({ts: ts, held: type = 'call.held'} ORDER BY ts, event_id) AS holds
+    SELECT call_id, list({ts: ts, held: type = 'call.held'} ORDER BY place) AS holds
     FROM theirs
     WHERE type IN ('call.held', 'call.resumed')
     GROUP BY call_id
@@ -42,10 +42,10 @@ held AS (
 detailed AS (
     SELECT
         * EXCLUDE (wrapped_raw),
-        from_json(queued.raw, '{"queue": "VARCHAR", "linked_id": "VARCHAR", "direction": "VARCHAR",
+        from_json(queued_raw, '{"queue": "VARCHAR", "linked_id": "VARCHAR", "direction": "VARCHAR",
             "channel": "VARCHAR", "language": "VARCHAR", "priority": "BIGINT", "caller": "VARCHAR",
             "asked_for_human_at": "VARCHAR"}') AS queued_as,
-        from_json(dialed.raw, '{"queue": "VARCHAR", "linked_id": "VARCHAR", "callee": "VARCHAR",
+        from_json(dialed_raw, '{"queue": "VARCHAR", "linked_id": "VARCHAR", "callee": "VARCHAR",
             "consent": "VARCHAR", "agent": "VARCHAR"}') AS dialed_as,
         from_json(wrapped_raw, '{"disposition": "VARCHAR", "sale": "BOOLEAN", "amount": "DOUBLE",
             "currency": "VARCHAR"}') AS wrapped_as
@@ -55,36 +55,36 @@ detailed AS (
 SELECT
     call_id,
     coalesce(queued_as.linked_id, dialed_as.linked_id, call_id) AS linked_id,
-    CASE WHEN queued IS NULL THEN dialed.campaign ELSE queued.campaign END AS campaign,
+    CASE WHEN queued_at IS NULL THEN dialed_campaign ELSE queued_campaign END AS campaign,
     coalesce(queued_as.queue, dialed_as.queue) AS queue,
-    coalesce(queued_as.direction, CASE WHEN dialed IS NULL THEN 'inbound' ELSE 'outbound' END) AS direction,
+    coalesce(queued_as.direction, CASE WHEN dialed_at IS NULL THEN 'inbound' ELSE 'outbound' END) AS direction,
     coalesce(queued_as.channel, 'voice') AS channel,
     queued_as.language AS language,
     queued_as.priority AS priority,
-    CASE WHEN answered IS NOT NULL THEN coalesce(answered.agent, dialed_as.agent) END AS agent,
+    CASE WHEN answered_at IS NOT NULL THEN coalesce(answered_agent, dialed_as.agent) END AS agent,
     queued_as.caller AS caller,
     dialed_as.callee AS callee,
     dialed_as.consent AS consent,
     try_cast(upper(queued_as.asked_for_human_at) AS TIMESTAMPTZ) AS asked_for_human_at,
-    queued.ts AS queued_at,
-    dialed.ts AS dialed_at,
-    connected.ts AS connected_at,
-    connected.raw ->> '$.answered_by' AS answered_by,
-    not_connected.ts AS not_connected_at,
-    answered.ts AS answered_at,
-    abandoned.ts AS abandoned_at,
-    left_queue.ts AS left_at,
-    left_queue.reason AS left_reason,
-    ended.ts AS ended_event_at,
-    least(ended.ts, transferred.ts) AS talk_end_at,
-    ended.raw ->> '$.ended_by' AS ended_by,
-    transferred IS NOT NULL AS transferred,
-    wrapped.ts AS wrapped_at,
+    queued_at,
+    dialed_at,
+    connected_at,
+    connected_raw ->> '$.answered_by' AS answered_by,
+    not_connected_at,
+    answered_at,
+    abandoned_at,
+    left_at,
+    left_reason,
+    ended_event_at,
+    least(ended_event_at, transferred_at) AS talk_end_at,
+    ended_raw ->> '$.ended_by' AS ended_by,
+    transferred_at IS NOT NULL AS transferred,
+    wrapped_at,
     wrapped_as.disposition AS disposition,
     wrapped_as.sale AS sale,
     wrapped_as.amount AS amount,
     wrapped_as.currency AS currency,
     (rated_raw ->> '$.score')::DOUBLE AS score,
-    coalesce(missed_offers, 0) AS missed_offers,
+    missed_offers,
     holds
 FROM detailed;

@@ -201,8 +201,8 @@ class Writer:
         self._as_of: dt.datetime | None = None
         self._positions: dict[Log, int] = {}
         self._ends: dict[Log, int] = {}
-        self._publish_at = time.monotonic()
-        self._published_idle_at = 0.0
+        self._published_from = float("-inf")
+        self._publishing_took_s = 0.0
         self._has_news = True
 
     def run(self, reader: Reader, stop: threading.Event, until_caught_up: bool) -> None:
@@ -228,7 +228,7 @@ class Writer:
 
     def _take(self, reader: Reader) -> list[Opened | Arrived | Question | Exception]:
         """What waits in the queue, batches that follow each other joined; wait for it until a publish is due."""
-        wait_s = min(0.2, max(0.0, self._publish_at - time.monotonic())) if self._has_news else 0.2
+        wait_s = min(0.2, max(0.0, self._publish_due() - time.monotonic()))
         items: list[Opened | Arrived | Question | Exception] = []
         records = 0
         try:
@@ -258,9 +258,14 @@ class Writer:
     def _lag(self) -> int:
         return sum(max(0, end - self._positions.get(log, 0)) for log, end in self._ends.items())
 
+    def _publish_due(self) -> float:
+        """When to publish next, on the monotonic clock."""
+        share = PUBLISH_SHARE_BEHIND if self._lag() > BEHIND_RECORDS else PUBLISH_SHARE
+        least_s = PUBLISH_EVERY_S if self._has_news else PUBLISH_IDLE_S
+        return self._published_from + max(least_s, self._publishing_took_s / share)
+
     def _publish_if_due(self) -> None:
-        now = time.monotonic()
-        if now >= self._publish_at and (self._has_news or now >= self._published_idle_at):
+        if time.monotonic() >= self._publish_due():
             self._publish()
 
     def _publish(self) -> None:
@@ -270,10 +275,8 @@ class Writer:
         now = self._clock()
         self._as_of = self._instant(now, lag)
         self._publisher.publish(Moment(self._as_of, now, lag))
-        took_s = time.monotonic() - started
-        share = PUBLISH_SHARE_BEHIND if lag > BEHIND_RECORDS else PUBLISH_SHARE
-        self._publish_at = started + max(PUBLISH_EVERY_S, took_s / share)
-        self._published_idle_at = started + max(PUBLISH_IDLE_S, took_s / share)
+        self._published_from = started
+        self._publishing_took_s = time.monotonic() - started
         self._has_news = False
 
     def _reread_configuration(self) -> None:
