@@ -7,6 +7,7 @@ import gc
 import logging
 import queue
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -50,6 +51,7 @@ def main(options: argparse.Namespace) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     gc.set_threshold(100_000, 50, 100)  # records are many and short-lived: +6 % records a second
+    sys.setswitchinterval(0.0005)  # the writer's many short statements wait for the polling thread after each
     consume(
         bootstrap_servers=options.bootstrap_servers,
         topic=options.topic,
