@@ -53,7 +53,7 @@ def _take(browser: str, url: str) -> None:
             page = chromium.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
             page.goto(url + path)
             page.wait_for_selector('[data-testid="stAppViewContainer"]')
-            page.wait_for_timeout(6_000)  # a few ticks, charts drawn
+            page.wait_for_timeout(8_000)  # a few ticks, charts drawn
             page.screenshot(path=OUT / f"{name}.png")
             page.close()
         chromium.close()

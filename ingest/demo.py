@@ -135,9 +135,10 @@ def _wait_until_live(published: Path, floor_log: Path, started_at: float, going_
     At night the next event may be minutes away, so the newest one's age says nothing. Files from before `started_at`
     [s since 1970] do not count.
     """
-    shown = ""
+    shown, all_sent = "", False
     while going_on():
-        all_sent = "going on live" in floor_log.read_text(errors="replace")
+        if not all_sent and "going on live" in floor_log.read_text(errors="replace"):
+            all_sent, started_at = True, time.time()  # a file from before this may lack the last of it
         progress = _progress(published, started_at)
         if progress is None:
             continue

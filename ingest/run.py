@@ -115,10 +115,9 @@ class Opened:
 
 @dataclass
 class Arrived:
-    """What a poll brought, and where the logs end as far as it knows."""
+    """What a poll brought."""
 
     batch: Batch
-    ends: dict[Log, int]
 
 
 @dataclass
@@ -136,6 +135,7 @@ class Reader(threading.Thread):
         super().__init__(name="reader", daemon=True)
         self.queue: queue.Queue[Opened | Arrived | Question | Exception] = queue.Queue(MAX_WAITING_BATCHES)
         self.stored: dict[Log, int] = {}
+        self.ends: dict[Log, int] = {}  # of the logs, as the last poll knows them: ahead of what is in the queue
         self._servers = bootstrap_servers
         self._topic = topic
         self._stopping = stop
@@ -149,7 +149,8 @@ class Reader(threading.Thread):
     def _read(self) -> None:
         feed = Feed(self._servers, self._topic, self._position)
         while not self._stopping.is_set():
-            self._put(Opened(feed.positions(), feed.ends()))
+            self.ends = feed.ends()
+            self._put(Opened(feed.positions(), self.ends))
             try:
                 self._follow(feed)
             except TopicChanged as change:
@@ -170,7 +171,8 @@ class Reader(threading.Thread):
             batch = feed.poll(timeout_s=0.2)
             if batch and (batch.records or batch.next_offsets != positions):
                 positions = batch.next_offsets
-                self._put(Arrived(batch, feed.ends()))
+                self.ends = feed.ends()
+                self._put(Arrived(batch))
             if time.monotonic() - committed_at > COMMIT_EVERY_S:
                 feed.commit(self.stored)
                 committed_at = time.monotonic()
@@ -202,20 +204,21 @@ class Writer:
         self._configuration_seen = _identity(configuration.path)
         self._as_of: dt.datetime | None = None
         self._positions: dict[Log, int] = {}
-        self._ends: dict[Log, int] = {}
+        self._reader: Reader | None = None
         self._published_from = float("-inf")
         self._publishing_took_s = 0.0
         self._has_news = True
 
     def run(self, reader: Reader, stop: threading.Event, until_caught_up: bool) -> None:
         """Go on until `stop` is set or, if asked, what the log held when it was opened is stored; then publish."""
+        self._reader = reader
         targets: dict[Log, int] | None = None
         while not stop.is_set():
             for item in self._take(reader):
                 if isinstance(item, Exception):
                     raise item
                 if isinstance(item, Opened):
-                    self._positions, self._ends = dict(item.positions), item.ends
+                    self._positions = dict(item.positions)
                     log.info("topic opened: %d partitions, %d records to read", len(item.ends), self._lag())
                     targets = item.ends
                 elif isinstance(item, Question):
@@ -240,7 +243,6 @@ class Writer:
                 last = items[-1]
                 if isinstance(item, Arrived) and isinstance(last, Arrived):
                     last.batch.extend(item.batch)
-                    last.ends = item.ends
                 else:
                     items.append(item)
                 records += len(item.batch) if isinstance(item, Arrived) else 0
@@ -251,14 +253,14 @@ class Writer:
     def _apply(self, arrived: Arrived) -> None:
         self._store.apply(arrived.batch)
         self._positions.update(arrived.batch.next_offsets)
-        self._ends = arrived.ends
         self._has_news = True
 
     def _has_reached(self, targets: dict[Log, int]) -> bool:
         return all(self._positions.get(log, 0) >= end for log, end in targets.items())
 
     def _lag(self) -> int:
-        return sum(max(0, end - self._positions.get(log, 0)) for log, end in self._ends.items())
+        ends = self._reader.ends if self._reader else {}
+        return sum(max(0, end - self._positions.get(log, 0)) for log, end in ends.items())
 
     def _publish_due(self) -> float:
         """When to publish next, on the monotonic clock."""
