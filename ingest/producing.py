@@ -22,7 +22,7 @@ from kafka.errors import (
 )
 
 from ingest.errors import VigieError
-from ingest.servers import listening, unavailable
+from ingest.servers import IN_THE_CLEAR, Security, connecting
 
 log = logging.getLogger(__name__)
 
@@ -41,17 +41,17 @@ FOR_GOOD = (
 Record = tuple[bytes, bytes]  # key, value
 
 
-def open_producer(bootstrap_servers: str) -> Any:
+def open_producer(bootstrap_servers: str, secured: Security = IN_THE_CLEAR) -> Any:
     """Connect a `KafkaProducer` whose records count once every in-sync replica has them.
 
-    Raises `BrokerUnavailable` when no broker answers within five seconds, `UsageError` for a malformed address.
+    Raises `BrokerUnavailable` when no broker answers within five seconds or lets us in, `UsageError` for a malformed
+    address.
     """
-    servers = listening(bootstrap_servers)
     # a broker that is away is one line of `deliver`, not one of kafka-python a second
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
-    try:
+    with connecting(bootstrap_servers, secured) as settings:
         return KafkaProducer(
-            bootstrap_servers=servers,
+            **settings,
             acks="all",
             # a memory broker that restarts forgets producer ids; the event ids do their work
             enable_idempotence=False,
@@ -61,11 +61,8 @@ def open_producer(bootstrap_servers: str) -> Any:
             delivery_timeout_ms=ACKNOWLEDGED_WITHIN_MS,
             max_block_ms=ACKNOWLEDGED_WITHIN_MS,
             reconnect_backoff_max_ms=1_000,
-            bootstrap_timeout_ms=5_000,
             metrics_enabled=False,
         )
-    except (KafkaError, OSError) as error:
-        raise unavailable(bootstrap_servers) from error
 
 
 def deliver(

@@ -3,7 +3,6 @@
 import argparse
 import datetime as dt
 import gzip
-import os
 import shutil
 import signal
 import sys
@@ -20,6 +19,7 @@ from kafka.util import ensure_valid_topic_name
 from ingest.cli import Parser
 from ingest.errors import UsageError, VigieError
 from ingest.producing import Record, deliver, open_producer
+from ingest.servers import IN_THE_CLEAR, Security, security
 
 GZIP = b"\x1f\x8b"  # how a gzip file starts
 CHUNK = 1 << 18  # bytes read at once
@@ -44,12 +44,10 @@ _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 def arguments(parser: Parser) -> None:
     parser.add_argument("file", metavar="FILE", help="NDJSON, plain or gzip; - for standard input")
     parser.option("--speed", default="max", type=_speed, help="1 for real time, 60 for an hour a minute, or max")
-    parser.add_argument(
+    parser.flag(
         "--shift-to-now",
-        action="store_true",
-        default=os.environ.get("VIGIE_SHIFT_TO_NOW", "0") not in ("", "0"),
         help="move all events so that none lies ahead of the moment it is sent, and the newest (at a speed "
-        "below 1, the oldest) right at it; also VIGIE_SHIFT_TO_NOW=1",
+        "below 1, the oldest) right at it",
     )
     parser.kafka_options()
 
@@ -62,13 +60,20 @@ def main(options: argparse.Namespace) -> int:
         options.topic,
         speed=options.speed,
         shift_to_now=options.shift_to_now,
+        secured=security(options),
     )
     sys.stdout.write(f"{acknowledged} lines acknowledged by {options.bootstrap_servers}, topic {options.topic}\n")
     return 0
 
 
 def send_file(
-    file: str, bootstrap_servers: str, topic: str, *, speed: float = MAX_SPEED, shift_to_now: bool = False
+    file: str,
+    bootstrap_servers: str,
+    topic: str,
+    *,
+    speed: float = MAX_SPEED,
+    shift_to_now: bool = False,
+    secured: Security = IN_THE_CLEAR,
 ) -> int:
     """Send the lines of `file` (- for standard input) and return how many Kafka acknowledged: all of them.
 
@@ -84,7 +89,7 @@ def send_file(
         try:
             source = _open(file, stack, twice=twice)
             span = _span(source) if twice else None
-            producer = open_producer(bootstrap_servers)
+            producer = open_producer(bootstrap_servers, secured)
             stack.callback(producer.close, timeout=5)
             for records in _batches(source, span, speed, shift_to_now):
                 acknowledged += deliver(producer, topic, records)

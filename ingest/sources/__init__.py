@@ -1,0 +1,35 @@
+"""`python -m ingest source KIND`: what a switch writes, as events of the contract.
+
+Each kind is a module with `arguments(parser)` and `main(options)`; docs/sources.md tells what becomes of what.
+"""
+
+import argparse
+import signal
+
+from ingest.cli import Parser
+from ingest.errors import UsageError, VigieError
+from ingest.sources import asterisk, call_list, connect
+
+KINDS = {
+    "asterisk": (asterisk, "Asterisk's queue_log (FreePBX, Issabel, VICIdial, Wazo)"),
+    "connect": (connect, "Amazon Connect's contact records and agent events"),
+    "map": (call_list, "any list of calls, CSV or JSON, by a mapping of its columns"),
+}
+
+
+def arguments(parser: Parser) -> None:
+    kinds = parser.add_subparsers(metavar="KIND", required=True)
+    for name, (module, summary) in KINDS.items():
+        kind = kinds.add_parser(name, help=summary, description=summary)
+        module.arguments(kind)
+        kind.set_defaults(kind=module)
+
+
+def main(options: argparse.Namespace) -> int:
+    if not options.source:
+        raise UsageError("--source is empty; name this switch, such as asterisk-casa-1.")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        return int(options.kind.main(options))
+    except KeyboardInterrupt:
+        raise VigieError("Stopped before the end; the same may be read again, since an event counts once.") from None

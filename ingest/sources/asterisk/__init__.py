@@ -1,0 +1,173 @@
+"""`python -m ingest source asterisk`: a queue_log's lines as events, once or for as long as it is written."""
+
+import argparse
+import datetime as dt
+import logging
+import signal
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from pathlib import Path
+from threading import Event as Flag
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from ingest.cli import Parser
+from ingest.errors import UsageError
+from ingest.sources import delivery, names
+from ingest.sources.asterisk.floor import Floor
+from ingest.sources.asterisk.queue_log import Reader, decoded
+from ingest.sources.bookmark import Bookmark
+from ingest.sources.delivery import Destination, Made, Output
+from ingest.sources.events import Rejected, Unreadable
+from ingest.sources.files import chunks
+from ingest.sources.follow import LONGEST_LINE, Followed, Position
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY_S = 0.2  # for new lines
+KEEP_EVERY_S = 1.0  # the bookmark, at most
+UNWRITTEN = dt.timedelta(seconds=2)  # a line may still come that happened so long ago
+
+
+def arguments(parser: Parser) -> None:
+    parser.option(
+        "--queue-log", default=None, help="the queue_log, as file or as CSV of its table; - for standard input"
+    )
+    parser.flag("--follow", help="go on with the lines as they are written, through rotations and restarts")
+    parser.option("--timezone", default=None, type=zone, help="of times without an offset, as the table has them")
+    parser.option("--map", default=None, type=Path, help="our names for queues, agents and pauses, TOML")
+    parser.option("--data-dir", default=Path("data"), type=Path, help="where --follow keeps its place")
+    delivery.options(parser, "asterisk")
+
+
+def main(options: argparse.Namespace) -> int:
+    if not options.queue_log:
+        raise UsageError("--queue-log is missing; name the log, such as /var/log/asterisk/queue_log.")
+    if options.follow and options.queue_log == "-":
+        raise UsageError("--follow needs a file; standard input is read to its end without it.")
+    switch = Switch(options.source, names.load(options.map), options.timezone)
+    if not options.follow:
+        with closing(delivery.opened(options)) as destination:
+            _read_once(options.queue_log, switch, destination)
+            return destination.finish(switch.passed_over())
+    stopped = Flag()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopped.set())
+    if options.print:
+        with closing(Followed(Path(options.queue_log))) as followed, closing(Output(options.source)) as destination:
+            _follow(followed, switch, destination, stopped)
+            return destination.finish(switch.passed_over())
+    with closing(Bookmark(options.data_dir, options.source)) as bookmark:
+        position = _recall(bookmark, switch)
+        with (
+            closing(Followed(Path(options.queue_log), position)) as followed,
+            closing(delivery.opened(options, stopped.is_set)) as destination,
+        ):
+            log.info("following %s", options.queue_log)
+            _follow(followed, switch, destination, stopped, bookmark)
+            return destination.finish(switch.passed_over())
+
+
+def zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (OSError, ValueError, KeyError):
+        raise argparse.ArgumentTypeError(f"{name!r} is no IANA zone such as Europe/Paris") from None
+
+
+class Switch:
+    """A reader of lines and the floor they tell of."""
+
+    def __init__(self, source: str, known: names.Names, timezone: ZoneInfo | None) -> None:
+        self._reader = Reader(timezone)
+        self._floor = Floor(source, known)
+
+    def take(self, lines: Iterable[bytes]) -> Iterator[Made]:
+        """What each line makes, or that it was not understood."""
+        for text in map(decoded, lines):
+            try:
+                entry = self._reader.read(text)
+                made = self._floor.take(entry) if entry else []
+            except Unreadable as unreadable:
+                yield Rejected(text, str(unreadable)), text
+            else:
+                for one in made:
+                    yield one, text
+
+    def pass_time(self, now: dt.datetime) -> Iterator[Made]:
+        for one in self._floor.pass_time(now):
+            yield one, ""
+
+    def passed_over(self) -> str:
+        """Which events are not known, and how often they came."""
+        unknown = [f"{name[:80]} ({count})" for name, count in self._floor.unknown.items()]
+        return f"unknown events {', '.join(unknown)}" if unknown else ""
+
+    def remembered(self) -> dict[str, Any]:
+        return {"reader": self._reader.remembered(), "floor": self._floor.remembered()}
+
+    def recall(self, remembered: dict[str, Any]) -> None:
+        self._reader.recall(remembered["reader"])
+        self._floor.recall(remembered["floor"])
+
+
+def _read_once(path: str, switch: Switch, destination: Destination) -> None:
+    """Read to the end, and tell what the last lines have led to since."""
+    for lines in _lines(chunks(path, "--queue-log")):
+        if not destination.send(switch.take(lines)):
+            return
+    destination.send(switch.pass_time(_lately()))
+
+
+def _lines(chunks: Iterable[bytes]) -> Iterator[list[bytes]]:
+    """Yield the lines that each chunk ends."""
+    rest = b""
+    for chunk in chunks:
+        *lines, rest = (rest + chunk).split(b"\n")
+        if len(rest) > LONGEST_LINE:
+            lines, rest = [*lines, rest], b""
+        yield lines
+    if rest:
+        yield [rest]
+
+
+def _recall(bookmark: Bookmark, switch: Switch) -> Position | None:
+    """Where the last run got to, and what it knew then; None when this is the first."""
+    kept = bookmark.read()
+    if kept is None:
+        return None
+    try:
+        switch.recall(kept)
+        return msgspec.convert(kept["position"], Position)
+    except (KeyError, TypeError, ValueError) as error:  # ValidationError is a ValueError
+        raise bookmark.useless() from error
+
+
+def _follow(
+    followed: Followed, switch: Switch, destination: Destination, stopped: Flag, bookmark: Bookmark | None = None
+) -> None:
+    """Hand on what comes until told to stop; the bookmark moves when that was acknowledged."""
+
+    def keep() -> None:
+        if bookmark and followed.position:
+            bookmark.write({"position": followed.position, **switch.remembered()})
+
+    keep()  # before the first line too: a log that is rotated now is found again
+    kept, kept_at = followed.position, time.monotonic()
+    while not stopped.is_set():
+        lines = followed.read()
+        if not destination.send(switch.take(lines) if lines else switch.pass_time(_lately())):
+            return
+        if followed.position != kept and time.monotonic() >= kept_at + KEEP_EVERY_S:
+            keep()
+            kept, kept_at = followed.position, time.monotonic()
+        if not lines:
+            stopped.wait(LOOK_EVERY_S)
+    keep()
+
+
+def _lately() -> dt.datetime:
+    return dt.datetime.now(dt.UTC) - UNWRITTEN

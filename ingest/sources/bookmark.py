@@ -1,0 +1,64 @@
+"""Where a source has read to, kept beside the data: written whole or not at all, by one process at a time."""
+
+import fcntl
+import os
+import re
+from pathlib import Path
+from typing import IO, Any
+
+import msgspec
+
+from ingest.errors import StoreError, disk_trouble
+
+
+class Bookmark:
+    """The file `DATA_DIR/sources/NAME.json`, held for as long as it is open.
+
+    Raises StoreError when it cannot be used, or another process holds it.
+    """
+
+    def __init__(self, data_dir: Path, name: str) -> None:
+        self._path = data_dir / "sources" / (re.sub(r"[^\w.-]", "_", name) + ".json")
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock: IO[str] = self._path.with_suffix(".lock").open("w")
+        except OSError as error:
+            raise StoreError(
+                f"{self._path.parent} cannot be written ({error.strerror}); choose another --data-dir."
+            ) from error
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise StoreError(
+                f"The source {name} is being followed by another process; stop that one, or name this one by --source."
+            ) from error
+
+    def read(self) -> dict[str, Any] | None:
+        """What was kept last; None when nothing was."""
+        try:
+            return msgspec.json.decode(self._path.read_bytes(), type=dict[str, Any])
+        except FileNotFoundError:
+            return None
+        except (OSError, msgspec.DecodeError) as error:
+            raise self.useless() from error
+
+    def useless(self) -> StoreError:
+        """What to raise when what was kept cannot be understood."""
+        return StoreError(
+            f"{self._path} cannot be understood; remove it to read from the beginning again, an event counts once."
+        )
+
+    def write(self, kept: dict[str, Any]) -> None:
+        """Keep this instead of what was kept before."""
+        written = self._path.with_suffix(".new")
+        try:
+            with written.open("wb") as file:
+                file.write(msgspec.json.encode(kept))
+                file.flush()
+                os.fsync(file.fileno())
+            written.replace(self._path)
+        except OSError as error:
+            raise disk_trouble(str(self._path), error) from error
+
+    def close(self) -> None:
+        self._lock.close()

@@ -1,0 +1,142 @@
+"""`--map FILE` of a call list: which column says what of a call, and how.
+
+The classes below are the file's contract: a key that none of them has is refused, as is a value out of range.
+"""
+
+import codecs
+from pathlib import Path
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
+
+from msgspec import Meta, Struct
+
+from ingest.contract import Text
+from ingest.errors import UsageError
+from ingest.sources.names import checked, read_toml
+from ingest.sources.whole_call import COMMON, OUTBOUND, RATED
+
+LEFT = ("overflow", "callback", "voicemail", "timeout", "closed", "full", "no_agents", "system")
+NOT_CONNECTED = ("no_answer", "busy", "invalid", "refused")
+#: What a call may have come to; the last five are of outbound calls.
+OUTCOMES = ("answered", "transferred", "abandoned", "open", *LEFT, *NOT_CONNECTED, "machine")
+#: The words that a field may have, in the end.
+VOCABULARIES: dict[str, tuple[str | bool, ...]] = {
+    "outcome": OUTCOMES,
+    "direction": ("inbound", "outbound", "callback"),
+    "ended_by": ("customer", "agent", "system"),
+    "sale": (True, False),
+}
+
+Column = Text | list[Text]  # several are joined by a blank, such as a date and a time
+
+
+class File(Struct, forbid_unknown_fields=True, frozen=True):
+    """`[file]`: how the list is written."""
+
+    format: Literal["csv", "json"] = "csv"
+    delimiter: Annotated[str, Meta(min_length=1, max_length=1)] = ","
+    encoding: Text = "utf-8"
+    timezone: Text | None = None  # of times without an offset
+    instants: Text = "iso"  # or epoch, or a format of strptime
+
+
+class Columns(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """`[columns]`: where to find what; of JSON a path such as agent.name."""
+
+    call_id: Column
+    queued_at: Column  # of an outbound call when it was dialed
+    linked_id: Column | None = None
+    campaign: Column | None = None
+    queue: Column | None = None
+    direction: Column | None = None
+    channel: Column | None = None
+    language: Column | None = None
+    caller: Column | None = None  # of an outbound call who was called
+    agent: Column | None = None
+    outcome: Column | None = None
+    answered_at: Column | None = None
+    ended_at: Column | None = None
+    wrapped_at: Column | None = None
+    wait_s: Column | None = None
+    call_s: Column | None = None  # from the answer to the end
+    talk_s: Column | None = None  # the same without holds
+    hold_s: Column | None = None
+    wrap_s: Column | None = None
+    ended_by: Column | None = None
+    to_queue: Column | None = None
+    to_agent: Column | None = None
+    to_number: Column | None = None
+    disposition: Column | None = None
+    sale: Column | None = None
+    amount: Column | None = None
+    currency: Column | None = None
+    score: Column | None = None
+    revision: Column | None = None
+
+
+FIELDS = Columns.__struct_fields__
+
+
+class Mapping(Struct, forbid_unknown_fields=True, frozen=True):
+    """The whole file. `fixed` says what no column does, `words` what the list's words mean, field by field."""
+
+    columns: Columns
+    file: File = File()
+    fixed: dict[str, Text] = {}
+    words: dict[str, dict[str, str | bool]] = {}
+
+    def names(self, field: str) -> list[str]:
+        """The columns of a field."""
+        column: Column | None = getattr(self.columns, field)
+        return [] if column is None else [column] if isinstance(column, str) else column
+
+    def has(self, *fields: str) -> bool:
+        return any(self.names(field) or field in self.fixed for field in fields)
+
+    def all_names(self) -> list[str]:
+        return [name for field in FIELDS for name in self.names(field)]
+
+    def zone(self) -> ZoneInfo | None:
+        return ZoneInfo(self.file.timezone) if self.file.timezone else None
+
+    def places(self) -> tuple[str, ...]:
+        """What the list may ever tell of a call."""
+        told = [place for place in COMMON if place not in ("held", "resumed", "wrapped")]
+        told += ["held", "resumed"] if self.has("hold_s") else []
+        told += ["wrapped"] if self.has("wrapped_at", "wrap_s", "disposition", "sale", "amount") else []
+        told += OUTBOUND if self.has("direction") else ()
+        return (*told, *(RATED if self.has("score") else ()))
+
+
+def load(path: Path) -> Mapping:
+    """Read a mapping; raises UsageError with the file, the table and what is wrong there."""
+    mapping: Mapping = checked(read_toml(path), Mapping, str(path))
+    for table in ("fixed", "words"):
+        for name in getattr(mapping, table):
+            if name not in FIELDS:
+                raise UsageError(f"{path}, [{table}]: unknown field {name}, allowed are {', '.join(FIELDS)}.")
+    for name, allowed in VOCABULARIES.items():
+        for word, meaning in mapping.words.get(name, {}).items():
+            if meaning not in allowed:
+                raise UsageError(f"{path}, [words.{name}], {word}: {meaning} is none of {_listed(allowed)}.")
+        if (fixed := mapping.fixed.get(name)) is not None and fixed not in allowed:
+            raise UsageError(f"{path}, [fixed], {name}: {fixed} is none of {_listed(allowed)}.")
+    if not mapping.has("campaign", "queue"):
+        raise UsageError(f"{path}: neither a campaign nor a queue; name a column, or one for all under [fixed].")
+    try:
+        codecs.lookup(mapping.file.encoding)
+    except LookupError:
+        raise UsageError(
+            f"{path}, [file], encoding: {mapping.file.encoding} is not known, utf-8 and cp1252 are."
+        ) from None
+    try:
+        mapping.zone()
+    except (OSError, ValueError, KeyError):
+        raise UsageError(
+            f"{path}, [file], timezone: {mapping.file.timezone} is no IANA zone such as Europe/Paris."
+        ) from None
+    return mapping
+
+
+def _listed(words: tuple[str | bool, ...]) -> str:
+    return ", ".join(str(word).lower() for word in words)

@@ -1,0 +1,123 @@
+"""`python -m ingest source connect`: Amazon Connect's contact records and agent events, from a file or a topic."""
+
+import argparse
+import signal
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+from threading import Event as Flag
+from typing import Any
+
+import msgspec
+
+from ingest.cli import Parser
+from ingest.errors import UsageError
+from ingest.sources import delivery, names
+from ingest.sources.bookmark import Bookmark
+from ingest.sources.connect import agents, records
+from ingest.sources.connect.agents import KNOWN_TYPES, AgentEvent
+from ingest.sources.connect.records import ContactRecord
+from ingest.sources.delivery import Destination, Made
+from ingest.sources.documents import Documents
+from ingest.sources.events import Event, Rejected, event
+from ingest.sources.files import chunks
+from ingest.sources.names import Names
+from ingest.sources.topic import Topic
+
+
+def arguments(parser: Parser) -> None:
+    parser.option("--records", default=None, help="a file of contact records or agent events; - for standard input")
+    parser.option("--from-topic", default=None, help="or a Kafka topic of them, read on from where the last run got to")
+    parser.flag("--until-caught-up", help="stop once the end of the topic, as it is at the start, is reached")
+    parser.option("--map", default=None, type=Path, help="our names for queues, agents and statuses, TOML")
+    parser.option("--data-dir", default=Path("data"), type=Path, help="where --from-topic keeps its place")
+    delivery.options(parser, "connect")
+
+
+def main(options: argparse.Namespace) -> int:
+    if bool(options.records) == bool(options.from_topic):
+        raise UsageError("Name either a file with --records or a topic with --from-topic.")
+    instance = Instance(options.source, names.load(options.map))
+    if options.from_topic:
+        return _read_topic(options, instance)
+    with closing(delivery.opened(options)) as destination:
+        _read_file(options.records, instance, destination)
+        return destination.finish(instance.passed_over())
+
+
+class Instance:
+    """An instance of Connect, and what was told of its agents."""
+
+    def __init__(self, source: str, known: Names) -> None:
+        self._source = source
+        self._names = known
+        self._profiles: dict[str, dict[str, str]] = {}
+        self._passed_over: dict[str, int] = {}
+
+    def take(self, found: Iterable[tuple[dict[str, Any] | Rejected, str]]) -> Iterator[Made]:
+        """What each document makes, or that it was not understood."""
+        for document, text in found:
+            try:
+                made = [document] if isinstance(document, Rejected) else self._events(document)
+            except msgspec.ValidationError as error:
+                made = [Rejected(text, f"{error}.")]
+            for one in made:
+                yield one, text
+
+    def passed_over(self) -> str:
+        """What said nothing to us, and how often."""
+        return ", ".join(f"{what} ({count})" for what, count in self._passed_over.items())
+
+    def _events(self, document: dict[str, Any]) -> list[Event]:
+        if "AgentARN" in document and "EventType" in document:
+            return self._agent(msgspec.convert(document, AgentEvent))
+        if "ContactId" in document:
+            made = records.events(msgspec.convert(document, ContactRecord), self._source, self._names)
+            return made or self._pass_over("contacts that entered no queue")
+        raise msgspec.ValidationError("Neither a contact record nor an agent event")
+
+    def _agent(self, told: AgentEvent) -> list[Event]:
+        if told.event_type not in KNOWN_TYPES:
+            return self._pass_over(f"agent events of type {told.event_type[:40]}")
+        state = agents.state(told, self._source, self._names)
+        made = [*agents.calls(told, self._source, self._names), state]
+        agent, profile = state["agent"], agents.profile(told, self._names)
+        if profile and profile != self._profiles.get(agent):
+            self._profiles[agent] = profile
+            identity = (self._source, "profile", agent, *profile.values())
+            made.append(event("agent.profile", told.event_timestamp, *identity, agent=agent, **profile))
+        return made
+
+    def _pass_over(self, what: str) -> list[Event]:
+        self._passed_over[what] = self._passed_over.get(what, 0) + 1
+        return []
+
+
+def _read_file(name: str, instance: Instance, destination: Destination) -> None:
+    found = Documents()
+    for chunk in chunks(name, "--records"):
+        if not destination.send(instance.take(found.feed(chunk))):
+            return
+    destination.send(instance.take(found.finish()))
+
+
+def _read_topic(options: argparse.Namespace, instance: Instance) -> int:
+    stopped = Flag()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopped.set())
+    with ExitStack() as stack:
+        bookmark = None
+        if not options.print:
+            bookmark = stack.enter_context(closing(Bookmark(options.data_dir, options.source)))
+        topic = stack.enter_context(closing(Topic(options.bootstrap_servers, options.from_topic, bookmark)))
+        destination = stack.enter_context(closing(delivery.opened(options, stopped.is_set)))
+        for values in topic.values(stopped, options.until_caught_up):
+            if not destination.send(made for value in values for made in instance.take(_documents(value))):
+                break
+            topic.keep()
+        return destination.finish(instance.passed_over())
+
+
+def _documents(value: bytes) -> list[tuple[dict[str, Any] | Rejected, str]]:
+    found = Documents()
+    return [*found.feed(value), *found.finish()]

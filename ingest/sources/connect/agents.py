@@ -1,0 +1,180 @@
+"""Amazon Connect's agent events: what an agent was doing at an instant, with the contacts they had then.
+
+The classes are what we look at in an event, all else is passed over.
+Source: docs.aws.amazon.com/connect/latest/adminguide/agent-event-stream-model.html
+"""
+
+import datetime as dt
+from typing import Annotated
+
+from msgspec import Meta, Struct, field
+
+from ingest.contract import Text
+from ingest.sources.connect.records import DIALED, begun
+from ingest.sources.events import Event, event
+from ingest.sources.names import Names
+
+Instant = Annotated[dt.datetime, Meta(tz=True)]
+
+KNOWN_TYPES = ("LOGIN", "LOGOUT", "STATE_CHANGE", "HEART_BEAT")
+WORKING = ("PENDING", "INCOMING", "CONNECTING", "CONNECTED", "CONNECTED_ONHOLD", "PAUSED")
+RINGING = ("INCOMING", "CONNECTING")
+NOT_TAKEN = ("MISSED", "REJECTED", "ERROR")
+TYPES = {"Available": "ROUTABLE", "Offline": "OFFLINE"}  # of statuses, where older events do not tell
+
+
+class Named(Struct, rename="pascal"):
+    name: str | None = None
+
+
+class Group(Struct, rename="pascal"):
+    name: str | None = None
+    group_name: str | None = None
+
+
+class Status(Struct, rename="pascal"):
+    name: str | None = None
+    type: str | None = None
+
+    def kind(self) -> str:
+        return self.type or TYPES.get(self.name or "", "CUSTOM")
+
+
+class RoutingProfile(Struct, rename="pascal"):
+    inbound_queues: list[Named] | None = None
+
+
+class Configuration(Struct, rename="pascal"):
+    username: str | None = None
+    first_name: str | None = None
+    last_name: str | None = None
+    routing_profile: RoutingProfile | None = None
+    agent_hierarchy_groups: dict[str, Group | None] | None = None
+
+    def queues(self) -> list[str]:
+        queues = (self.routing_profile.inbound_queues if self.routing_profile else None) or []
+        return [queue.name for queue in queues if queue.name]
+
+    def profile(self) -> dict[str, str]:
+        """What `agent.profile` says: the name, and the lowest group of the hierarchy as the team."""
+        name = " ".join(filter(None, (self.first_name, self.last_name)))
+        groups = [group for _, group in sorted((self.agent_hierarchy_groups or {}).items()) if group]
+        teams = [team for group in groups if (team := group.group_name or group.name)]
+        return {**({"name": name} if name else {}), **({"team": teams[-1]} if teams else {})}
+
+
+class Contact(Struct, rename="pascal"):
+    contact_id: Text
+    state: Text
+    state_start_timestamp: Instant
+    initial_contact_id: str | None = None
+    initiation_method: str | None = None
+    channel: str | None = None
+    queue: Named | None = None
+    queue_timestamp: Instant | None = None
+    connected_to_agent_timestamp: Instant | None = None
+
+
+class Snapshot(Struct, rename="pascal"):
+    configuration: Configuration | None = None
+    agent_status: Status | None = None
+    contacts: list[Contact] | None = None
+
+
+class AgentEvent(Struct, rename="pascal"):
+    event_id: Text
+    event_timestamp: Instant
+    event_type: Text
+    arn: Annotated[str, Meta(min_length=1)] = field(name="AgentARN")
+    current_agent_snapshot: Snapshot | None = None
+    previous_agent_snapshot: Snapshot | None = None
+
+    def username(self) -> str:
+        """By what contact records know the agent too; the end of the ARN when the event does not tell."""
+        for snapshot in (self.current_agent_snapshot, self.previous_agent_snapshot):
+            if snapshot and snapshot.configuration and snapshot.configuration.username:
+                return snapshot.configuration.username
+        return self.arn.rpartition("/")[2]
+
+
+def profile(told: AgentEvent, names: Names) -> dict[str, str]:
+    """What is known of the agent; where the map says something, that counts."""
+    snapshot = told.current_agent_snapshot
+    configured = snapshot.configuration.profile() if snapshot and snapshot.configuration else {}
+    return {**configured, **names.profile(names.agent(told.username()))}
+
+
+def state(told: AgentEvent, source: str, names: Names) -> Event:
+    """What the agent does; a heart beat says it again, which mends what was lost before it."""
+    snapshot = told.current_agent_snapshot or Snapshot()
+    contacts = snapshot.contacts or []
+    kind = snapshot.agent_status.kind() if snapshot.agent_status else "OFFLINE"
+    queues = snapshot.configuration.queues() if snapshot.configuration else []
+    campaigns = [names.campaign(queue) for queue in queues]
+    # of several, the one that was named last goes on to hold; a day begins with the first
+    campaign = campaigns[0] if len(set(campaigns)) == 1 or (campaigns and told.event_type == "LOGIN") else None
+    reason = None
+    if told.event_type == "LOGOUT":
+        state = "offline"
+    elif working := [contact for contact in contacts if contact.state in WORKING]:
+        state, campaign = "busy", _campaign(working[0], names) or campaign
+    elif ended := [contact for contact in contacts if contact.state == "ENDED"]:
+        state, campaign = "wrap_up", _campaign(ended[0], names) or campaign
+    elif kind == "OFFLINE":
+        state = "offline"
+    elif missed := [contact.state for contact in contacts if contact.state in NOT_TAKEN]:
+        state, reason = "paused", names.reason(missed[0].lower())  # offered nothing until they clear it
+    elif kind == "ROUTABLE":
+        state = "available"
+    else:
+        state, reason = "paused", names.reason((snapshot.agent_status.name or "") if snapshot.agent_status else "")
+    return event(
+        "agent.state",
+        told.event_timestamp,
+        source,
+        "agent",
+        told.event_id,
+        agent=names.agent(told.username()),
+        state=state,
+        reason=reason,
+        campaign=None if state == "offline" else campaign,
+        queues=queues or None,
+    )
+
+
+def calls(told: AgentEvent, source: str, names: Names) -> list[Event]:
+    """What it says of the contacts, long before their records come: these replace it."""
+    snapshot = told.current_agent_snapshot
+    if told.event_type == "HEART_BEAT" or snapshot is None:
+        return []
+    agent = names.agent(told.username())
+    made = []
+    for contact in snapshot.contacts or []:
+        is_queued = contact.queue and contact.queue.name and contact.queue_timestamp
+        if is_queued and contact.initiation_method not in (*DIALED, "API", "MONITOR"):
+            made += _contact(contact, source, names, agent)
+    return made
+
+
+def _contact(contact: Contact, source: str, names: Names, agent: str) -> list[Event]:
+    assert contact.queue
+    call = begun(
+        source, names, contact.contact_id, contact.initial_contact_id, contact.queue.name or "", contact.channel,
+        contact.initiation_method,
+    )  # fmt: skip
+    call.queued_at, call.answered_at, call.agent = contact.queue_timestamp, contact.connected_to_agent_timestamp, agent
+    made = call.events(("queued", "outcome") if call.answered_at else ("queued",), revision=0)
+    at = contact.state_start_timestamp
+    if contact.state in RINGING:
+        made.append(_offer("call.rang", at, call.call_id, agent))
+    if contact.state in NOT_TAKEN:
+        made.append(_offer("call.missed", at, call.call_id, agent))
+    return made
+
+
+def _offer(type: str, at: dt.datetime, call_id: str, agent: str) -> Event:
+    return event(type, at, call_id, type, agent, at.isoformat(), call_id=call_id, agent=agent)
+
+
+def _campaign(contact: Contact, names: Names) -> str | None:
+    return names.campaign(contact.queue.name) if contact.queue and contact.queue.name else None

@@ -1,0 +1,158 @@
+"""Amazon Connect's contact records: a contact told whole, when it is over and again when something of it changes.
+
+The classes are what we look at in a record, all else is passed over.
+Source: docs.aws.amazon.com/connect/latest/adminguide/ctr-data-model.html
+"""
+
+import datetime as dt
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from ingest.contract import Text
+from ingest.sources.events import Event
+from ingest.sources.names import Names
+from ingest.sources.whole_call import COMMON, OUTBOUND, WholeCall
+
+Instant = Annotated[dt.datetime, Meta(tz=True)]
+
+DIALED = ("OUTBOUND", "EXTERNAL_OUTBOUND", "CAMPAIGN_PREVIEW")
+ENDED_BY = {"CUSTOMER_DISCONNECT": "customer", "AGENT_DISCONNECT": "agent"}
+
+
+class Endpoint(Struct, rename="pascal"):
+    """A telephone number, or the address of something else."""
+
+    address: str | None = None
+    type: str | None = None
+
+    def number(self) -> str | None:
+        return self.address if self.type == "TELEPHONE_NUMBER" else None
+
+
+class Queue(Struct, rename="pascal"):
+    name: Text
+    enqueue_timestamp: Instant | None = None
+    dequeue_timestamp: Instant | None = None
+
+
+class Agent(Struct, rename="pascal"):
+    username: Text
+    connected_to_agent_timestamp: Instant | None = None
+    customer_hold_duration: Annotated[float, Meta(ge=0)] | None = None
+    after_contact_work_start_timestamp: Instant | None = None
+    after_contact_work_end_timestamp: Instant | None = None
+
+
+class ContactRecord(Struct, rename="pascal"):
+    contact_id: Text
+    initiation_method: Text
+    initiation_timestamp: Instant
+    initial_contact_id: str | None = None
+    next_contact_id: str | None = None
+    channel: str | None = None
+    queue: Queue | None = None
+    agent: Agent | None = None
+    customer_endpoint: Endpoint | None = None
+    transferred_to_endpoint: Endpoint | None = None
+    transfer_completed_timestamp: Instant | None = None
+    connected_to_system_timestamp: Instant | None = None
+    disconnect_timestamp: Instant | None = None
+    disconnect_reason: str | None = None
+    answering_machine_detection_status: str | None = None
+    last_update_timestamp: Instant | None = None
+
+    def is_outbound(self) -> bool:
+        is_call = self.channel in (None, "VOICE")
+        return self.initiation_method in DIALED or (is_call and self.initiation_method == "API")
+
+    def revision(self) -> int:
+        """Grows with each delivery that says something new; above 0, which is what agent events say of a contact."""
+        updated = self.last_update_timestamp
+        return int(updated.timestamp() * 1000) if updated else 1
+
+
+def events(record: ContactRecord, source: str, names: Names) -> list[Event]:
+    """What a record says; nothing of a contact that neither entered a queue nor was dialed for one."""
+    if record.queue is None:
+        return []
+    call = begun(
+        source, names, record.contact_id, record.initial_contact_id, record.queue.name, record.channel,
+        record.initiation_method,
+    )  # fmt: skip
+    call.queued_at = record.queue.enqueue_timestamp
+    number = record.customer_endpoint.number() if record.customer_endpoint else None
+    if record.is_outbound():
+        call.direction, call.callee = "outbound", number
+        _dial(call, record)
+    else:
+        call.caller = number
+    if record.agent:
+        call.agent = names.agent(record.agent.username)
+    if record.agent and record.agent.connected_to_agent_timestamp and call.not_connected_at is None:
+        _answer(call, record, record.agent)
+    elif call.queued_at and call.not_connected_at is None:
+        _leave(call, record, record.queue.dequeue_timestamp or record.disconnect_timestamp)
+    return call.events(COMMON + OUTBOUND if record.is_outbound() else COMMON, record.revision())
+
+
+def begun(
+    source: str,
+    names: Names,
+    contact_id: str,
+    initial_id: str | None,
+    queue: str,
+    channel: str | None,
+    method: str | None,
+) -> WholeCall:
+    """A contact as it enters a queue, which records and agent events both tell."""
+    return WholeCall(
+        call_id=f"{source}/{contact_id}",
+        linked_id=f"{source}/{initial_id or contact_id}",
+        campaign=names.campaign(queue),
+        queue=queue,
+        direction="callback" if method == "CALLBACK" else names.queue(queue).direction,
+        channel=(channel or "VOICE").lower(),
+        language=names.queue(queue).language,
+    )
+
+
+def _dial(call: WholeCall, record: ContactRecord) -> None:
+    call.dialed_at = record.initiation_timestamp
+    call.connected_at = record.connected_to_system_timestamp
+    if call.connected_at is None:
+        call.not_connected_at = record.disconnect_timestamp
+        is_wrong = record.disconnect_reason == "OUTBOUND_DESTINATION_ENDPOINT_ERROR"
+        call.not_connected = "invalid" if is_wrong else "no_answer"
+        return
+    heard = record.answering_machine_detection_status or ""
+    if heard.startswith("VOICEMAIL"):
+        call.answered_by = "machine"
+    elif heard == "HUMAN_ANSWERED" or record.initiation_method in DIALED:  # an agent who dials hears who it is
+        call.answered_by = "human"
+
+
+def _answer(call: WholeCall, record: ContactRecord, agent: Agent) -> None:
+    """The record tells how long the customer was on hold, not when: it is put at the talk's beginning."""
+    call.answered_at = agent.connected_to_agent_timestamp
+    call.hold_s = agent.customer_hold_duration or 0.0
+    call.ended_at = agent.after_contact_work_start_timestamp or record.disconnect_timestamp
+    call.ended_by = ended_by(record)
+    call.wrapped_at = agent.after_contact_work_end_timestamp
+    call.transferred_at = record.transfer_completed_timestamp
+    if record.transferred_to_endpoint:
+        call.to_number = record.transferred_to_endpoint.number()
+
+
+def ended_by(record: ContactRecord) -> str | None:
+    return ENDED_BY.get(record.disconnect_reason, "system") if record.disconnect_reason else None
+
+
+def _leave(call: WholeCall, record: ContactRecord, at: dt.datetime | None) -> None:
+    """It left the queue without an agent: handed on, hung up, or ended by the system."""
+    if record.next_contact_id or record.transferred_to_endpoint:
+        call.left_at, call.left = at, "overflow"
+    elif record.disconnect_reason in (None, "CUSTOMER_DISCONNECT"):
+        call.abandoned_at = at
+    else:
+        call.left_at, call.left = at, "timeout" if record.disconnect_reason == "EXPIRED" else "system"

@@ -1,0 +1,80 @@
+"""A Kafka topic that a source reads, from where it got to."""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import astuple
+from threading import Event as Flag
+
+import msgspec
+
+from ingest.batch import Batch, Log
+from ingest.errors import BrokerUnavailable
+from ingest.feed import Feed, TopicChanged
+from ingest.sources.bookmark import Bookmark
+
+log = logging.getLogger(__name__)
+
+POLL_S = 0.2
+AGAIN_AFTER_S = 1.0
+
+
+class Topic:
+    """The values of a topic's records; `keep` moves the place from which the next process reads on."""
+
+    def __init__(self, bootstrap_servers: str, name: str, bookmark: Bookmark | None) -> None:
+        self._servers = bootstrap_servers
+        self._name = name
+        self._bookmark = bookmark
+        self._positions = _positions(bookmark)
+        self._read: dict[Log, int] = {}
+        self._feed = Feed(bootstrap_servers, name, self._positions.get)
+
+    def values(self, stopped: Flag, until_caught_up: bool) -> Iterator[list[bytes]]:
+        """Yield what each poll brings, until `stopped` or, if asked, the ends seen at the start are reached."""
+        ends = self._feed.ends()
+        while not stopped.is_set():
+            batch = self._poll(stopped)
+            if batch is None:
+                continue
+            self._read = batch.next_offsets
+            yield [record.value for records in batch.records.values() for record in records if record.value]
+            if until_caught_up and all(self._read.get(of, 0) >= end for of, end in ends.items()):
+                return
+
+    def keep(self) -> None:
+        """What was read so far was handed on."""
+        if self._read != self._positions:
+            self._positions.update(self._read)
+            if self._bookmark:
+                self._bookmark.write({"logs": [[*astuple(of), offset] for of, offset in self._positions.items()]})
+
+    def close(self) -> None:
+        self._feed.close()
+
+    def _poll(self, stopped: Flag) -> Batch | None:
+        try:
+            return self._feed.poll(POLL_S)
+        except TopicChanged as change:
+            log.warning("%s; going on with it from its beginning", change)
+        self._feed.close()
+        while not stopped.is_set():
+            try:
+                self._feed = Feed(self._servers, self._name, self._positions.get)
+                return None
+            except BrokerUnavailable as error:
+                log.warning("%s Trying again.", error)
+                stopped.wait(AGAIN_AFTER_S)
+        return None
+
+
+def _positions(bookmark: Bookmark | None) -> dict[Log, int]:
+    kept = bookmark.read() if bookmark else None
+    if not bookmark or kept is None:
+        return {}
+    try:
+        logs = msgspec.convert(kept["logs"], list[tuple[str, int, str, str, int]])
+    except (KeyError, msgspec.ValidationError) as error:
+        raise bookmark.useless() from error
+    return {
+        Log(topic, partition, cluster_id, topic_id): offset for topic, partition, cluster_id, topic_id, offset in logs
+    }

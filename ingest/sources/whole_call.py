@@ -1,0 +1,118 @@
+"""A call that is told whole and afterwards, and may be told again otherwise: what is told last replaces all before.
+
+Each thing that may be told of a call has a place of its own: an event_id, made of the call and the place. A later
+telling has a higher revision, and fills the same places. A place of which it says nothing gets the call's first
+event once more, which says nothing new: so what an earlier telling said there is gone, though events are never deleted.
+"""
+
+import datetime as dt
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from ingest.sources.events import Event, event
+
+Instant = dt.datetime | None
+Text = str | None
+Told = tuple[str, Instant, dict[str, Any]]  # type, instant, fields
+
+# the places of every call, and those of some
+COMMON = ("queued", "outcome", "held", "resumed", "end", "wrapped")
+OUTBOUND = ("dialed", "connected")
+RATED = ("rated",)
+
+
+class WholeCall(msgspec.Struct, kw_only=True):
+    """What is told of one visit to a queue, or of one outbound call. Durations in seconds."""
+
+    call_id: str
+    linked_id: Text = None
+    campaign: str
+    queue: Text = None
+    direction: Text = None
+    channel: Text = None
+    caller: Text = None
+    callee: Text = None
+    language: Text = None
+    queued_at: Instant = None
+    dialed_at: Instant = None
+    connected_at: Instant = None
+    answered_by: Text = None
+    not_connected_at: Instant = None
+    not_connected: Text = None  # why
+    answered_at: Instant = None
+    agent: Text = None
+    abandoned_at: Instant = None
+    left_at: Instant = None
+    left: Text = None  # why
+    hold_s: float = 0.0
+    transferred_at: Instant = None
+    to_queue: Text = None
+    to_agent: Text = None
+    to_number: Text = None
+    ended_at: Instant = None
+    ended_by: Text = None
+    wrapped_at: Instant = None
+    disposition: Text = None
+    sale: bool | None = None
+    amount: float | None = None
+    currency: Text = None
+    score: float | None = None
+
+    def events(self, places: Iterable[str], revision: int) -> list[Event]:
+        """One event for each of the `places` that its teller may ever fill; none of a call that nobody began."""
+        told = self._told()
+        first = next((told[place] for place in ("queued", "dialed") if told[place][1]), None)
+        if first is None:
+            return []
+        made = []
+        for place in places:
+            type, at, said = told[place] if told[place][1] else first
+            assert at is not None
+            made.append(event(type, at, self.call_id, place, call_id=self.call_id, revision=revision or None, **said))
+        return made
+
+    def _told(self) -> dict[str, Told]:
+        """What is told at each place; its instant is None where nothing is."""
+        held_at = self.answered_at if self.hold_s else None
+        resumed_at = held_at + dt.timedelta(seconds=self.hold_s) if held_at else None
+        return {
+            "queued": (
+                "call.queued",
+                self.queued_at,
+                self._fields("campaign", "queue", "linked_id", "direction", "channel", "caller", "language"),
+            ),
+            "dialed": (
+                "call.dialed",
+                self.dialed_at,
+                self._fields("campaign", "queue", "linked_id", "callee", "agent"),
+            ),
+            "connected": self._connected(),
+            "outcome": self._outcome(),
+            "held": ("call.held", held_at, {}),
+            "resumed": ("call.resumed", resumed_at, {}),
+            "end": self._end(),
+            "wrapped": ("call.wrapped", self.wrapped_at, self._fields("disposition", "sale", "amount", "currency")),
+            "rated": ("call.rated", None if self.score is None else self.ended_at, self._fields("score")),
+        }
+
+    def _connected(self) -> Told:
+        if self.connected_at:
+            return ("call.connected", self.connected_at, self._fields("answered_by"))
+        return ("call.not_connected", self.not_connected_at, {"reason": self.not_connected})
+
+    def _outcome(self) -> Told:
+        if self.answered_at:
+            return ("call.answered", self.answered_at, self._fields("agent"))
+        if self.abandoned_at:
+            return ("call.abandoned", self.abandoned_at, {})
+        return ("call.left_queue", self.left_at, {"reason": self.left})
+
+    def _end(self) -> Told:
+        if self.transferred_at:
+            return ("call.transferred", self.transferred_at, self._fields("to_queue", "to_agent", "to_number"))
+        return ("call.ended", self.ended_at, self._fields("ended_by"))
+
+    def _fields(self, *names: str) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in names}
