@@ -6,11 +6,14 @@ import sys
 
 from ingest.cli import Parser
 from ingest.errors import VigieError
+from metrics import logs
 from metrics.errors import MetricsError
 
 COMMANDS = {
     "run": ("ingest.run", "consume call events, fold them into the store and publish"),
     "send": ("ingest.send", "send a file of NDJSON events to Kafka"),
+    "source": ("ingest.sources", "turn what a switch writes into events"),
+    "doctor": ("ingest.doctor", "try what a start needs, and say of each what to do"),
     "broker": ("ingest.broker", "run the embedded broker (memory only: demo and tests)"),
     "simulate": ("ingest.simulator", "a floor at work: today's shift so far, then live"),
     "demo": ("ingest.demo", "broker, floor, consumer and dashboard together"),
@@ -23,6 +26,7 @@ def main(arguments: list[str]) -> int:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     chosen = arguments[0] if arguments else ""
     try:
+        logs.write_to(sys.stderr)
         for name, (module, summary) in COMMANDS.items():
             command = commands.add_parser(name, help=summary, description=summary)
             if name == chosen:  # import only what runs: `broker` needs no DuckDB
@@ -36,8 +40,5 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    logging.basicConfig(
-        level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s"
-    )
     logging.getLogger("kafka").setLevel(logging.CRITICAL)  # a broker that is away is said once, by who needs it
     sys.exit(main(sys.argv[1:]))

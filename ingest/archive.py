@@ -35,6 +35,13 @@ RECALLED_STATE_DAYS = """
 SELECT s.day FROM segments s
 WHERE relation = 'agent_states' AND s.day >= (SELECT min(make_timestamp(epoch_us(from_at)))::DATE FROM recalled_states)
 """
+#: Made anew rather than deleted from: a table in memory keeps the room of what was deleted.
+NO_LONGER_JUDGED = """
+CREATE OR REPLACE TEMP TABLE steady_calls AS FROM steady_calls ANTI JOIN settled_calls USING (call_id);
+CREATE OR REPLACE TEMP TABLE just_judged AS FROM just_judged ANTI JOIN settled_calls USING (call_id);
+CREATE OR REPLACE TEMP TABLE timeline AS
+SELECT t.* FROM timeline t LEFT JOIN new_marks m USING (agent) WHERE hot_from IS NULL OR started_at >= hot_from;
+"""
 LOOK_BACK = dt.timedelta(days=2)
 MERGE_AT_FILES = 8  # a day's files are merged when there are so many
 KEEP_REPLACED_S = 600.0  # a file that was replaced stays for those who hold an older snapshot open
@@ -53,9 +60,12 @@ class Archive:
         self._calls = KeyDays()
         self._replaced: list[tuple[float, Path]] = []
         self._learn("archived_events")
-        counted = {self._directory / file for (file,) in self._sql("SELECT file FROM segments").fetchall()}
+        self.bytes = 0  # of the files, with those that were replaced and are still there
+        self._read_segments()
         for relation in RELATIONS:
+            counted = set(self._files(relation))
             for file in (self._directory / relation).glob("day=*/*.parquet"):
+                self.bytes += file.stat().st_size
                 if file not in counted:
                     self._replaced.append((time.monotonic(), file))
 
@@ -92,7 +102,7 @@ class Archive:
         self._recall_states("""
             SELECT agent, ts FROM incoming WHERE type IN ('agent.state', 'agent.profile')
             UNION ALL
-            SELECT agent, ts FROM met WHERE type IN ('agent.state', 'agent.profile')
+            SELECT agent, ts - INTERVAL 1 MICROSECOND FROM met WHERE type IN ('agent.state', 'agent.profile')
         """)
         return len(same)
 
@@ -104,6 +114,15 @@ class Archive:
             self._recall_calls(
                 f"SELECT call_id FROM ({settled})"
                 " WHERE campaign = getvariable('campaign') AND day >= getvariable('from_day')"
+            )
+
+    def recall_long_states(self, least_s: float) -> None:
+        """Bring back each agent's settled states from the first on that lasted `least_s` [s] or longer."""
+        if settled := self.rows("agent_states"):
+            self._sql("SET VARIABLE least_s = $least_s", {"least_s": least_s})
+            self._recall_states(
+                f"SELECT agent, started_at AS ts FROM ({settled})"
+                " WHERE state != 'offline' AND seconds >= getvariable('least_s')"
             )
 
     def _recall_calls(self, query: str) -> None:
@@ -121,6 +140,7 @@ class Archive:
         )
         self._bring_back(homes)
         self._sql("INSERT INTO recalled_calls SELECT DISTINCT call_id, home FROM moving")
+        self._sql("DELETE FROM settled_checks WHERE day IN (SELECT home FROM moving)")
         self._sql("DELETE FROM inferred_ends WHERE call_id IN (SELECT call_id FROM moving)")
         self._sql("INSERT INTO touched SELECT DISTINCT call_id FROM moving WHERE call_id NOT IN (FROM touched)")
 
@@ -157,6 +177,7 @@ class Archive:
             "INSERT INTO recalled_states SELECT agent, coalesce(mark, $earliest) FROM found_marks",
             {"earliest": contract.EARLIEST},
         )
+        self._sql("INSERT INTO dirty_agents SELECT agent, '-infinity', false FROM found_marks")
 
     def _find_marks(self, since: dt.date) -> None:
         """For each agent in `late` find the start of the settled state then, begun on `since` or later, by an event."""
@@ -231,24 +252,27 @@ class Archive:
         """Move what is settled, if it is `at_least` so many rows, from the tables just judged to the archive."""
         self._sql("SET VARIABLE settled_before = $at", {"at": settled_before})
         ((at_most,),) = self._sql(  # cheap, and mostly enough
-            "SELECT (SELECT count(*) FROM judged_calls WHERE outcome != 'open' AND cohort_at < $at)"
+            "SELECT (SELECT count(*) FROM steady_calls WHERE cohort_at < $at)"
             " + (SELECT count(*) FROM timeline WHERE started_at < $at) + (SELECT count(*) FROM dead_letters)",
             {"at": settled_before},
         ).fetchall()
         if at_most < at_least:
             return
-        self._sql(SETTLE)
-        ((rows,),) = self._sql(
-            "SELECT (SELECT count(*) FROM settled_calls) + (SELECT count(*) FROM settled_states)"
-            " + (SELECT count(*) FROM settled_letters)"
-        ).fetchall()
-        if rows < at_least:
-            return
         self._sql("BEGIN")
         try:
+            self._sql(SETTLE)
+            ((rows,),) = self._sql(
+                "SELECT (SELECT count(*) FROM settled_calls) + (SELECT count(*) FROM settled_states)"
+                " + (SELECT count(*) FROM settled_letters)"
+            ).fetchall()
+            if rows < at_least:
+                self._sql("ROLLBACK")
+                return
             replaced = self._write("calls", "settled_calls", "SELECT day FROM recalled_calls")
             replaced += self._write("agent_states", "settled_states", RECALLED_STATE_DAYS)
             replaced += self._write("dead_letters", "settled_letters", "SELECT day FROM settled_letters LIMIT 0")
+            self._sql("DELETE FROM settled_checks WHERE day IN (SELECT day FROM recalled_calls)")
+            self._sql("DELETE FROM settled_checks WHERE day IN (SELECT day FROM settled_calls)")
             self._sql("DELETE FROM dead_letters")
             self._sql("DELETE FROM recalled_calls")
             self._sql("DELETE FROM recalled_states")
@@ -257,10 +281,11 @@ class Archive:
                 " FROM settled_calls WHERE inferred_end AND answered_at IS NOT NULL"
             )
             self._sql(
-                "INSERT INTO archived_events SELECT e.*, s.home FROM events e JOIN settled_events s USING (event_id)"
+                "INSERT INTO archived_events"
+                " SELECT e.*, s.home FROM events e JOIN settled_events s ON s.place = e.rowid"
             )
-            self._count_names("SELECT e.* FROM events e SEMI JOIN settled_events USING (event_id)", +1)
-            self._sql("DELETE FROM events WHERE event_id IN (SELECT event_id FROM settled_events)")
+            self._count_names("FROM settled_events", +1)
+            self._sql("DELETE FROM events WHERE rowid IN (SELECT place FROM settled_events)")
             self._sql("DELETE FROM calls WHERE call_id IN (SELECT call_id FROM settled_calls)")
             self._sql("DELETE FROM agent_marks WHERE agent IN (SELECT agent FROM new_marks)")
             self._sql("INSERT INTO agent_marks SELECT agent, hot_from FROM new_marks")
@@ -273,9 +298,9 @@ class Archive:
             with contextlib.suppress(duckdb.Error):  # a failed COMMIT has rolled back already
                 self._sql("ROLLBACK")
             raise
+        self._read_segments()
         self._learn("settled_events")
-        self._sql("DELETE FROM judged_calls WHERE call_id IN (SELECT call_id FROM settled_calls)")
-        self._sql("DELETE FROM timeline t USING new_marks m WHERE m.agent = t.agent AND t.started_at < m.hot_from")
+        self._sql(NO_LONGER_JUDGED)
         self._replaced.extend((time.monotonic(), file) for file in replaced)
 
     def _write(self, relation: str, fresh: str, outdated: str) -> list[Path]:
@@ -298,15 +323,17 @@ class Archive:
             file = f"{relation}/day={day}/{uuid.uuid4().hex}.parquet"
             (self._directory / file).parent.mkdir(parents=True, exist_ok=True)
             self._sql(f"COPY (SELECT * EXCLUDE (day) FROM ({rows})) TO {_quoted(self._directory / file)}")
+            self.bytes += (self._directory / file).stat().st_size
             self._sql("INSERT INTO segments VALUES (?, ?, ?)", [relation, day, file])
         return replaced
 
     def _files(self, relation: str, day: dt.date | None = None) -> list[Path]:
-        found = self._sql(
-            "SELECT file FROM segments WHERE relation = $relation AND ($day IS NULL OR day = $day) ORDER BY day, file",
-            {"relation": relation, "day": day},
-        ).fetchall()
-        return [self._directory / file for (file,) in found]
+        return [self._directory / file for at, file in self._segments.get(relation, ()) if day in (None, at)]
+
+    def _read_segments(self) -> None:
+        self._segments: dict[str, list[tuple[dt.date, str]]] = {}
+        for relation, day, file in self._sql("SELECT relation, day, file FROM segments ORDER BY ALL").fetchall():
+            self._segments.setdefault(relation, []).append((day, file))
 
     def rows(self, relation: str, day: dt.date | None = None) -> str | None:
         """The SELECT of the settled rows that count, of one day or of all; None when there are none."""
@@ -329,7 +356,8 @@ class Archive:
         now = time.monotonic()
         for since, file in self._replaced:
             if now - since > KEEP_REPLACED_S:
-                file.unlink(missing_ok=True)
+                self.bytes -= file.stat().st_size
+                file.unlink()
         self._replaced = [(since, file) for since, file in self._replaced if now - since <= KEEP_REPLACED_S]
 
 

@@ -10,6 +10,7 @@ import duckdb
 
 from ingest.broker import ensure_topic, running_broker
 from ingest.cli import Parser
+from ingest.observed import Observed
 from ingest.run import consume
 from ingest.send import send_file
 
@@ -48,6 +49,7 @@ def main(options: argparse.Namespace) -> int:
             until_caught_up=True,
             stop=threading.Event(),
             clock=lambda: dt.datetime.now(dt.UTC),
+            observed=Observed(),
         )
     published = options.data_dir / "published" / "vigie.duckdb"
     with duckdb.connect(str(published), read_only=True) as connection:

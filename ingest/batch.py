@@ -1,14 +1,16 @@
 """What one poll brought, sorted into lines that keep the contract and dead letters."""
 
+import datetime as dt
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 
-from ingest import contract
+from ingest import contract, masking
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,16 @@ class Log:
     partition: int
     cluster_id: str
     topic_id: str
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Offsets of a log, from `begin` to before `end`, that Kafka had deleted before they were read."""
+
+    log: Log
+    begin: int
+    end: int
+    noticed_at: dt.datetime
 
 
 class Record(Protocol):
@@ -38,20 +50,21 @@ class Batch:
 
     records: dict[Log, list[Record]] = field(default_factory=dict)
     next_offsets: dict[Log, int] = field(default_factory=dict)
+    gaps: list[Gap] = field(default_factory=list)
 
     def __len__(self) -> int:
         return sum(map(len, self.records.values()))
 
-    def extend(self, later: "Batch") -> None:
-        """Append a batch that was read right after this one."""
-        for log, records in later.records.items():
-            self.records.setdefault(log, []).extend(records)
-        self.next_offsets.update(later.next_offsets)
+    def before(self, offset: int) -> "Batch":
+        """What lies before `offset` of each log."""
+        records = {log: [one for one in found if one.offset < offset] for log, found in self.records.items()}
+        gaps = [replace(gap, end=min(gap.end, offset)) for gap in self.gaps]
+        return Batch(records, {log: min(end, offset) for log, end in self.next_offsets.items()}, gaps)
 
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """A rejected record or line, where it came from and why; `received_ms` is the record's own timestamp."""
+    """A rejected record or line, masked, where it came from and why; `received_ms` is the record's own timestamp."""
 
     topic: str
     topic_id: str
@@ -64,10 +77,15 @@ class DeadLetter:
 
 
 class Arrivals:
-    """The lines of a batch that keep the contract, numbered from 0 in the order they came, and the others."""
+    """A batch sorted: its lines that keep the contract, numbered from 0 in the order they came, and the others.
+
+    It carries the offsets that are stored with it.
+    """
 
     def __init__(self, batch: Batch) -> None:
         self.records = len(batch)
+        self.next_offsets = dict(batch.next_offsets)
+        self.gaps = list(batch.gaps)
         self.dead: list[DeadLetter] = []
         self.rejected: set[int] = set()
         self._texts: list[str] = []
@@ -77,6 +95,21 @@ class Arrivals:
         for log, records in batch.records.items():
             self._starts.append((len(self._texts), log))
             self._take(log, records)
+        received_ms = pa.array([record.timestamp for record in self._records], pa.int64())
+        self._tables = [pa.table({"received_ms": received_ms, "raw": pa.array(self._texts, pa.string())})]
+
+    def extend(self, later: "Arrivals") -> None:
+        """Append what was read right after this."""
+        before = len(self._texts)
+        self.records += later.records
+        self.next_offsets.update(later.next_offsets)
+        self.gaps += later.gaps
+        self.dead += later.dead
+        self._texts += later._texts
+        self._records += later._records
+        self._line_numbers |= {before + n: number for n, number in later._line_numbers.items()}
+        self._starts += [(before + n, log) for n, log in later._starts]
+        self._tables += later._tables
 
     def _take(self, log: Log, records: Sequence[Record]) -> None:
         decode, add_text, add_record = contract.decode, self._texts.append, self._records.append
@@ -101,24 +134,22 @@ class Arrivals:
             self._records.append(record)
 
     def _bury(self, log: Log, record: Record, number: int, text: str, fault: str) -> None:
-        payload = text.encode()[: contract.PAYLOAD_LIMIT].decode(errors="ignore")
+        payload = masking.mask_payload(text.encode()[: contract.PAYLOAD_LIMIT].decode(errors="ignore"))
+        reason = masking.mask_reason(fault)
         received_ms = max(record.timestamp, 0)
         self.dead.append(
-            DeadLetter(log.topic, log.topic_id, log.partition, record.offset, number, received_ms, fault, payload)
+            DeadLetter(log.topic, log.topic_id, log.partition, record.offset, number, received_ms, reason, payload)
         )
 
     def table(self) -> pa.Table:
-        """The lines as (n, received_ms, raw)."""
-        return pa.table(
-            {
-                "n": pa.array(range(len(self._texts)), pa.int32()),
-                "received_ms": pa.array([record.timestamp for record in self._records], pa.int64()),
-                "raw": pa.array(self._texts, pa.string()),
-            }
-        )
+        """The lines as (received_ms, raw, n)."""
+        lines = pa.concat_tables(self._tables)
+        return lines.append_column("n", pa.array(np.arange(len(lines), dtype=np.int32)))
 
     def reject(self, n: int, reason: str) -> None:
         """Make line `n` a dead letter after all."""
+        if n in self.rejected:
+            return
         _, log = self._starts[bisect_right(self._starts, n, key=lambda start: start[0]) - 1]
         self._bury(log, self._records[n], self._line_numbers.get(n, 1), self._texts[n], reason)
         self.rejected.add(n)

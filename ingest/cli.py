@@ -23,10 +23,30 @@ class Parser(argparse.ArgumentParser):
                 default = type(given)
             except (ValueError, argparse.ArgumentTypeError) as error:
                 raise UsageError(f"{variable}={given!r} cannot be used: {error}.") from error
-        shown = "" if default is None else f" (default {default})"
+        shown = "" if default in (None, "") else f" (default {default})"
         self.add_argument(name, default=default, type=type, help=f"{help}{shown}; also {variable}")
+
+    def flag(self, name: str, *, help: str) -> None:
+        """Add `--name`, which the variable `VIGIE_NAME`, if neither empty nor 0, sets too."""
+        variable = "VIGIE_" + name.removeprefix("--").replace("-", "_").upper()
+        is_set = os.environ.get(variable, "0") not in ("", "0")
+        self.add_argument(name, action="store_true", default=is_set, help=f"{help}; also {variable}=1")
 
     def kafka_options(self) -> None:
         """Add the options that every command which talks to Kafka has."""
         self.option("--bootstrap-servers", default="127.0.0.1:9092", help="Kafka brokers, HOST:PORT[,HOST:PORT…]")
         self.option("--topic", default="call-events", help="the topic of call events")
+        self.option(
+            "--security-protocol",
+            default="PLAINTEXT",
+            help="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL (docs/kafka.md)",
+        )
+        self.option("--sasl-mechanism", default="SCRAM-SHA-512", help="PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512")
+        self.option(
+            "--sasl-username",
+            default="",
+            help="who we are; the password comes from VIGIE_SASL_PASSWORD or the file VIGIE_SASL_PASSWORD_FILE",
+        )
+        self.option("--ssl-ca-file", default="", help="PEM file of the authority that signed the brokers' certificates")
+        self.option("--ssl-cert-file", default="", help="PEM file of our own certificate, if the brokers ask for one")
+        self.option("--ssl-key-file", default="", help="PEM file of its key, unencrypted")

@@ -135,6 +135,14 @@ class AgentProfile(AgentEvent, tag="agent.profile"):
     hired_on: dt.date | None = None
 
 
+class Unreadable(Struct, tag_field="type", tag="unreadable", kw_only=True):
+    """No event: a source hands on what it could not read, to be kept as a dead letter with the source's reason."""
+
+    source: Text
+    reason: Text
+    line: str
+
+
 EVENT_CLASSES = (
     CallQueued,
     CallDialed,
@@ -184,6 +192,8 @@ decode = msgspec.json.Decoder(
     | AgentProfile
 ).decode
 
+_unreadable = msgspec.json.Decoder(Unreadable).decode
+
 
 def faulty_lines(value: bytes | None) -> list[tuple[int, str, str | None]]:
     """Split a record's value into (line number from 1, line, what is wrong with it or None).
@@ -214,12 +224,21 @@ def _fault(line: str) -> str | None:
     try:
         decode(line)
     except msgspec.ValidationError as error:
-        return f"{error}."
+        return _told_by_source(line) or f"{error}."
     except msgspec.DecodeError as error:
         return f"Not JSON: {error}."
     except RecursionError:
         return "Not JSON: nested too deeply."
     return None
+
+
+def _told_by_source(line: str) -> str | None:
+    """Why a source could not read what it hands on; None for any other line."""
+    try:
+        told = _unreadable(line)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    return f"{told.source}: {told.reason}"
 
 
 def _is_one_document(text: str) -> bool:

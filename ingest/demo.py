@@ -3,6 +3,8 @@
 import argparse
 import contextlib
 import os
+import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -23,6 +25,12 @@ from ingest.errors import VigieError
 ROOT = Path(__file__).parent.parent
 STOPS_WITHIN_S = 20.0
 LIVE_WITHIN_RECORDS = 50
+PEOPLE = (
+    ("manager", "every campaign", ("--role", "manager")),
+    ("client", "the campaigns of Mutuelle Oréa", ("--role", "client", "--client", "orea")),
+    ("analyst", "every campaign, and SQL", ("--role", "analyst")),
+)
+"""Accounts, one a role, thrown away at the next start; a television has a token."""
 
 
 def arguments(parser: Parser) -> None:
@@ -42,7 +50,19 @@ def main(options: argparse.Namespace) -> int:
     started_at = time.time()
     data_dir: Path = options.data_dir.resolve()
     (data_dir / "logs").mkdir(parents=True, exist_ok=True)
-    environment = {**os.environ, "VIGIE_DATA_DIR": str(data_dir), "PYTHONTZPATH": ""}
+    environment = {
+        # not what leads to another Kafka than the demo's own
+        **{
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("VIGIE_SECURITY_", "VIGIE_SASL_", "VIGIE_SSL_"))
+        },
+        "VIGIE_DATA_DIR": str(data_dir),
+        "VIGIE_ACCESS_DIR": str(data_dir / "demo-access"),
+        "VIGIE_CAMPAIGNS": str(ROOT / "campaigns.toml"),
+        "PYTHONTZPATH": "",
+    }
+    url = f"http://127.0.0.1:{options.port}"
     with contextlib.ExitStack() as stack:
         broker = stack.enter_context(running_broker(options.broker_port))
         ensure_topic(broker.bootstrap_servers, "call-events")
@@ -66,6 +86,8 @@ def main(options: argparse.Namespace) -> int:
         _say(f"consumer   {data_dir}/store.duckdb → {data_dir}/published/vigie.duckdb")
         _say(f"floor      {options.agents} agents, eight campaigns; sending yesterday and today so far")
 
+        accounts = _make_accounts(url, environment)
+
         def going_on() -> bool:
             for child in children:
                 child.must_run()
@@ -73,17 +95,44 @@ def main(options: argparse.Namespace) -> int:
 
         floor_log = data_dir / "logs" / "floor.log"
         _wait_until_live(data_dir / "published" / "vigie.duckdb", floor_log, started_at, going_on)
-        url = f"http://127.0.0.1:{options.port}"
         while not _answers(f"{url}/healthz") and going_on():
             pass
         if not stop.is_set():
             _say(f"\nVigie is live:  {url}\n")
+            _say("\n".join(accounts) + "\n")
             _say("Analysts: make sql (in another terminal).  Ctrl-C stops everything.")
         while going_on():
             pass
         _say("\nStopping …")
     _say("Stopped. What was stored is kept; the next start goes on from it.")
     return 0
+
+
+def _make_accounts(url: str, environment: dict[str, str]) -> list[str]:
+    """Make the accounts of this start, and return what is to be told of them."""
+    shutil.rmtree(environment["VIGIE_ACCESS_DIR"], ignore_errors=True)
+
+    def run(*arguments: str, typed: str = "") -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "pages.accounts", *arguments],
+            input=typed,
+            capture_output=True,
+            encoding="utf-8",
+            env=environment,
+            cwd=ROOT,
+            check=False,
+        )
+        if done.returncode:
+            raise VigieError(done.stderr.strip().removeprefix("vigie: "))
+        return done.stdout
+
+    told = ["Sign in as    with the password"]
+    for name, sees, options in PEOPLE:
+        password = "-".join(secrets.token_hex(2) for _ in range(4))
+        run("add", name, *options, typed=password + "\n")
+        told.append(f"  {name:<11} {password}   {sees}")
+    *_, path = run("tv", "add", "television").splitlines()
+    return [*told, f"A television  {url}{path}"]
 
 
 class Child:

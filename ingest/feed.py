@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
@@ -11,7 +11,7 @@ from kafka.structs import OffsetAndMetadata
 
 from ingest.batch import Batch, Log
 from ingest.errors import BrokerUnavailable
-from ingest.servers import listening, unavailable
+from ingest.servers import IN_THE_CLEAR, Security, connecting, unavailable
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +22,20 @@ LOOK_AGAIN_S = 1.0
 OPENS_WITHIN_S = 10.0
 
 
+def describe(admin: Any, topic: str) -> dict[TopicPartition, Log]:
+    """The logs of a topic as they are now; none when there is no such topic."""
+    cluster_id = str(admin.describe_cluster()["cluster_id"])
+    (answer,) = admin.describe_topics([topic])
+    if answer["error_code"]:
+        return {}
+    return {
+        TopicPartition(topic, p["partition_index"]): Log(
+            topic, p["partition_index"], cluster_id, str(answer["topic_id"])
+        )
+        for p in answer["partitions"]
+    }
+
+
 class TopicChanged(Exception):
     """The topic was recreated, moved to another broker or got partitions: open the feed again."""
 
@@ -29,62 +43,59 @@ class TopicChanged(Exception):
 class Feed:
     """An open topic. Not thread-safe.
 
-    `position` tells, for a log, the offset to read on from, or None for a log never read. Raises
-    BrokerUnavailable when no broker answers or it has no such topic.
+    `only` are the partitions to read, None for all. `position` tells, for a log, the offset to read on from, or None
+    for a log never read; `gaps` are the offsets (first, one past the last) that were deleted before they were read.
+    Raises BrokerUnavailable when no broker answers or it has no such topic.
     """
 
-    def __init__(self, bootstrap_servers: str, topic: str, position: Callable[[Log], int | None]) -> None:
+    def __init__(
+        self,
+        bootstrap_servers: str,
+        topic: str,
+        position: Callable[[Log], int | None],
+        secured: Security = IN_THE_CLEAR,
+        only: Set[int] | None = None,
+    ) -> None:
         self._servers = bootstrap_servers
         self._topic = topic
-        settings: dict[str, Any] = {
-            "bootstrap_servers": listening(bootstrap_servers),
-            "reconnect_backoff_max_ms": 500,
-            "metadata_max_age_ms": 10_000,
-            "bootstrap_timeout_ms": 5_000,
-        }
+        self._only = only
+        self.gaps: dict[Log, tuple[int, int]] = {}
         self._is_away = False
         self._unverified: dict[TopicPartition, list[Any]] = {}
+        self._came: set[TopicPartition] = set()
+        self._held_back: dict[TopicPartition, int] = {}
         self._admin: Any = None
         self._consumer: Any = None
         try:
-            self._admin = KafkaAdminClient(**settings, request_timeout_ms=5_000)
-            self._consumer = KafkaConsumer(
-                **settings,
-                group_id=GROUP,  # only to tell lag tools where we are: partitions are assigned
-                enable_auto_commit=False,
-                auto_offset_reset="none",
-                allow_auto_create_topics=False,
-                metrics_enabled=False,
-                isolation_level="read_committed",
-                fetch_max_wait_ms=50,
-                max_poll_records=MAX_POLL_RECORDS,
-            )
-            self._logs = self._describe()
-            if not self._logs:
-                raise BrokerUnavailable(
-                    f"Kafka at {bootstrap_servers} has no topic {topic}; create it, or name another with --topic."
-                )
-            self._looked_at = time.monotonic()
-            self._consumer.assign(list(self._logs))
-            self._seek(position)
-        except (KafkaError, OSError, ValueError) as error:
-            self.close()
-            raise unavailable(bootstrap_servers) from error
+            with connecting(bootstrap_servers, secured) as settings:
+                self._open(settings, position)
         except BaseException:
             self.close()
             raise
 
-    def _describe(self) -> dict[TopicPartition, Log]:
-        cluster_id = str(self._admin.describe_cluster()["cluster_id"])
-        (answer,) = self._admin.describe_topics([self._topic])
-        if answer["error_code"]:
-            return {}
-        return {
-            TopicPartition(self._topic, p["partition_index"]): Log(
-                self._topic, p["partition_index"], cluster_id, str(answer["topic_id"])
+    def _open(self, settings: dict[str, Any], position: Callable[[Log], int | None]) -> None:
+        settings = {**settings, "reconnect_backoff_max_ms": 500, "metadata_max_age_ms": 10_000}
+        self._admin = KafkaAdminClient(**settings, request_timeout_ms=5_000)
+        self._consumer = KafkaConsumer(
+            **settings,
+            group_id=GROUP,  # only to tell lag tools where we are: partitions are assigned
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            allow_auto_create_topics=False,
+            metrics_enabled=False,
+            isolation_level="read_committed",
+            fetch_max_wait_ms=50,
+            max_poll_records=MAX_POLL_RECORDS,
+        )
+        self._whole = describe(self._admin, self._topic)
+        if not self._whole:
+            raise BrokerUnavailable(
+                f"Kafka at {self._servers} has no topic {self._topic}; create it, or name another with --topic."
             )
-            for p in answer["partitions"]
-        }
+        self._logs = {p: of for p, of in self._whole.items() if self._only is None or p.partition in self._only}
+        self._looked_at = time.monotonic()
+        self._consumer.assign(list(self._logs))
+        self._seek(position)
 
     def _seek(self, position: Callable[[Log], int | None]) -> None:
         """Go to the stored positions; to the beginning where there is none or the log ends before it."""
@@ -92,7 +103,8 @@ class Feed:
         stored = {partition: position(of) for partition, of in self._logs.items()}
         for partition, offset in stored.items():
             if offset is not None and offset < beginnings[partition]:
-                log.warning("%s: offsets %d to %d are gone", partition, offset, beginnings[partition] - 1)
+                log.warning("%s: offsets %d to %d are gone, unread", partition, offset, beginnings[partition] - 1)
+                self.gaps[self._logs[partition]] = offset, beginnings[partition]
             self._consumer.seek(partition, max(offset or 0, beginnings[partition]))
         ends = self._ends()
         for partition, offset in stored.items():
@@ -122,8 +134,31 @@ class Feed:
         return {partition: self._consumer.highwater(partition) for partition in self._logs}
 
     def ends(self) -> dict[Log, int]:
-        """One past the last record of each log, as known from the last poll."""
-        return {of: self._consumer.highwater(partition) or 0 for partition, of in self._logs.items()}
+        """One past the last record that can be read now, of each log, as known from the last poll."""
+        return {of: self._end(partition) for partition, of in self._logs.items()}
+
+    def _end(self, partition: TopicPartition) -> int:
+        highwater: int = self._consumer.highwater(partition) or 0
+        if self._held_back.get(partition) == highwater:
+            return int(self._consumer.position(partition))
+        return highwater
+
+    def _look_for_open_transactions(self, came: set[TopicPartition]) -> None:
+        """Note the logs whose rest waits for the end of a transaction: Kafka gives out nothing behind its beginning.
+
+        `came`: what brought records since the last look, where the embedded broker's low answer would mislead.
+        """
+        behind = [
+            partition
+            for partition in self._logs
+            if partition not in came and self._consumer.position(partition) < (self._consumer.highwater(partition) or 0)
+        ]
+        stable = self._consumer.end_offsets(behind) if behind else {}
+        self._held_back = {
+            partition: self._consumer.highwater(partition)
+            for partition in behind
+            if stable[partition] <= self._consumer.position(partition)
+        }
 
     def positions(self) -> dict[Log, int]:
         """The offset that the next poll reads, of each log."""
@@ -147,6 +182,7 @@ class Feed:
             time.sleep(RETRY_S)
             return None
         found, self._unverified = self._unverified, {}
+        self._came.update(found)
         return Batch({self._logs[partition]: records for partition, records in found.items()}, self.positions())
 
     def _is_same(self) -> bool:
@@ -155,7 +191,11 @@ class Feed:
         A recreated topic answers fetches like the old one, so what came is not handed on before this.
         """
         try:
-            logs = self._describe()
+            logs = describe(self._admin, self._topic)
+            if time.monotonic() - self._looked_at > LOOK_AGAIN_S:
+                self._look_for_open_transactions(self._came | self._unverified.keys())
+                self._came = set()
+                self._looked_at = time.monotonic()
         except KafkaError as error:
             if not self._is_away:
                 log.warning("Kafka at %s is away (%s); trying again until it is back", self._servers, error)
@@ -164,8 +204,7 @@ class Feed:
         if self._is_away:
             log.info("Kafka at %s is back", self._servers)
         self._is_away = False
-        self._looked_at = time.monotonic()
-        if logs != self._logs:
+        if logs != self._whole:
             raise TopicChanged(f"topic {self._topic} is another one now")
         return True
 

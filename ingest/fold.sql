@@ -29,7 +29,8 @@ pivoted AS (
         min(ts)                        FILTER (type = 'call.wrapped')       AS wrapped_at,
         arg_max(raw, place)            FILTER (type = 'call.wrapped')       AS wrapped_raw,
         arg_max(raw, place)            FILTER (type = 'call.rated')         AS rated_raw,
-        count(*)                       FILTER (type = 'call.missed')        AS missed_offers
+        count(*)                       FILTER (type = 'call.missed')        AS missed_offers,
+        list(agent ORDER BY place)     FILTER (type = 'call.missed')        AS missed_by
     FROM theirs
     GROUP BY call_id
 ),
@@ -86,5 +87,6 @@ SELECT
     wrapped_as.currency AS currency,
     (rated_raw ->> '$.score')::DOUBLE AS score,
     missed_offers,
+    missed_by,
     holds
 FROM detailed;

@@ -1,20 +1,12 @@
--- Instants are computed with as microseconds: arithmetic on TIMESTAMPTZ goes through a calendar, 20 times slower.
-CREATE OR REPLACE TEMP MACRO later(instant, seconds) AS make_timestamptz(epoch_us(instant) + (seconds * 1e6)::BIGINT);
-CREATE OR REPLACE TEMP MACRO seconds_between(start, stop) AS  -- never below 0, NULL while either is unknown
-    CASE WHEN stop < start THEN 0.0 ELSE (epoch_us(stop) - epoch_us(start)) / 1e6 END;
-CREATE OR REPLACE TEMP MACRO mask_number(number) AS
-    CASE WHEN length(number) > 6 THEN number[:3] || repeat('•', length(number)::INTEGER - 5) || number[-2:]
-         ELSE repeat('•', length(number)::INTEGER) END;
-
-CREATE OR REPLACE TEMP MACRO mask_payload(payload) AS
-    regexp_replace(payload, '("(caller|callee|to_number)"\s*:\s*"?)[^",}\n]*', '\1•••', 'g');
-
--- What is published, judged at getvariable('as_of'). The publisher has put the configuration into the temporary
--- tables known_campaigns, terms and zone_offsets (a zone's distance from UTC in each quarter of an hour since 1970).
+-- What is published, judged at getvariable('as_of'), and only where it can have changed since it was judged before: the
+-- calls in to_judge, the agents in dirty_agents from an instant on. Judging all of them gives the same rows. The
+-- configuration is in known_campaigns, terms and zone_offsets (a zone's distance from UTC in each quarter of an hour
+-- since 1970).
 
 CREATE OR REPLACE TEMP TABLE unended AS
 SELECT call_id, agent, answered_at
 FROM calls
+SEMI JOIN to_judge USING (call_id)
 WHERE answered_at IS NOT NULL AND talk_end_at IS NULL AND agent IS NOT NULL;
 
 -- What agents did that closes an unended call: any state but busy, or another call answered on a voice channel.
@@ -25,15 +17,40 @@ WHERE type = 'agent.state' AND state != 'busy' AND agent IN (SELECT agent FROM u
 UNION ALL
 SELECT agent, answered_at FROM calls WHERE channel = 'voice' AND agent IN (SELECT agent FROM unended);
 
-CREATE OR REPLACE TEMP TABLE judged_calls AS
-WITH ended AS (  -- an answered call without an end is closed by what its agent did next
+-- Few columns go through the steps, the others are joined at the end: a step costs by its columns more than its rows.
+-- A call moves when the clock, or its agent's next step, can still change it.
+CREATE OR REPLACE TEMP TABLE just_judged AS
+WITH visited AS (  -- how the visit to the queue ended, and when; NULL while no event says so
     SELECT
-        c.* EXCLUDE (talk_end_at),
-        talk_end_at IS NULL AND next.at IS NOT NULL AS end_is_inferred,
-        coalesce(talk_end_at, next.at) AS ended_at,
-        coalesce(queued_at, dialed_at) AS cohort_at,
-        coalesce(queued_at, connected_at) AS waits_from
+        c.call_id,
+        c.campaign,
+        c.answered_at,
+        c.wrapped_at,
+        c.holds,
+        c.left_at IS NOT NULL AS has_left,
+        coalesce(c.queued_at, c.dialed_at) AS cohort_at,
+        coalesce(c.queued_at, c.connected_at) AS waits_from,
+        c.talk_end_at IS NULL AND next.at IS NOT NULL AS end_is_inferred,  -- closed by what its agent did next
+        coalesce(c.talk_end_at, next.at) AS ended_at,
+        CASE
+            WHEN c.answered_at IS NOT NULL THEN 'answered'
+            WHEN c.abandoned_at IS NOT NULL THEN 'abandoned'
+            WHEN c.left_reason IN ('closed', 'full', 'no_agents') THEN 'refused'
+            WHEN c.left_reason = 'overflow' THEN 'overflowed'
+            WHEN c.left_reason IN ('callback', 'voicemail') THEN c.left_reason
+            WHEN c.left_reason IN ('timeout', 'system') THEN 'dropped'
+            WHEN (c.direction = 'outbound' OR coalesce(c.queued_at, c.dialed_at) IS NULL)
+                AND (c.not_connected_at IS NOT NULL OR (c.ended_event_at IS NOT NULL AND c.answered_by = 'machine'))
+                THEN 'not_connected'
+            WHEN c.ended_event_at IS NOT NULL THEN 'abandoned'
+        END AS told,
+        CASE told
+            WHEN 'answered' THEN c.answered_at
+            WHEN 'not_connected' THEN coalesce(c.not_connected_at, c.ended_event_at)
+            ELSE coalesce(c.abandoned_at, c.left_at, c.ended_event_at)
+        END AS told_at
     FROM calls c
+    SEMI JOIN to_judge USING (call_id)
     LEFT JOIN (
         SELECT a.call_id, min(n.at) AS at
         FROM unended a
@@ -41,62 +58,31 @@ WITH ended AS (  -- an answered call without an end is closed by what its agent 
         GROUP BY a.call_id
     ) next USING (call_id)
 ),
-localized AS (  -- in its campaign's local time
+localized AS (  -- in its campaign's local time; its source went silent when it is open for too long
     SELECT
-        e.*,
-        k.give_up_after_s,
-        make_timestamp(epoch_us(cohort_at) + o.offset_s * 1000000) AS cohort_local
-    FROM ended e
-    LEFT JOIN known_campaigns k USING (campaign)
-    LEFT JOIN zone_offsets o ON o.timezone = k.timezone AND o.quarter = epoch_us(e.cohort_at) // 900000000
-),
-placed AS (  -- under the contract in force then
-    SELECT
-        l.* EXCLUDE (cohort_local),
-        cohort_local::DATE AS day,
-        t.formula, t.threshold_s, t.target, t.wait_at_threshold_counts, t.short_abandon_s, t.valid_from AS term_from,
-        epoch_us(getvariable('as_of')) - epoch_us(cohort_at) > give_up_after_s * 1e6 AS is_given_up
-    FROM localized l
-    LEFT JOIN terms t
-        ON t.campaign = l.campaign
-        AND cohort_local >= coalesce(t.valid_from, '-infinity') AND cohort_local < coalesce(t.valid_to, 'infinity')
-),
-visited AS (  -- how the visit to the queue ended, and when
-    SELECT
-        *,
+        v.*,
+        make_timestamp(epoch_us(cohort_at) + o.offset_s * 1000000) AS cohort_local,
         CASE
-            WHEN answered_at IS NOT NULL THEN 'answered'
-            WHEN abandoned_at IS NOT NULL THEN 'abandoned'
-            WHEN left_reason IN ('closed', 'full', 'no_agents') THEN 'refused'
-            WHEN left_reason = 'overflow' THEN 'overflowed'
-            WHEN left_reason IN ('callback', 'voicemail') THEN left_reason
-            WHEN left_reason IN ('timeout', 'system') THEN 'dropped'
-            WHEN (direction = 'outbound' OR cohort_at IS NULL)
-                AND (not_connected_at IS NOT NULL OR (ended_event_at IS NOT NULL AND answered_by = 'machine'))
-                THEN 'not_connected'
-            WHEN ended_event_at IS NOT NULL THEN 'abandoned'
-            WHEN is_given_up THEN 'dropped'
+            WHEN told IS NOT NULL THEN told
+            WHEN epoch_us(getvariable('as_of')) - epoch_us(cohort_at) > give_up_after_s * 1e6 THEN 'dropped'
             ELSE 'open'
         END AS visit,
-        CASE visit
-            WHEN 'answered' THEN answered_at
-            WHEN 'open' THEN getvariable('as_of')
-            WHEN 'not_connected' THEN coalesce(not_connected_at, ended_event_at)
-            ELSE coalesce(abandoned_at, left_at, ended_event_at, later(cohort_at, give_up_after_s))
+        CASE
+            WHEN told IS NOT NULL THEN told_at
+            WHEN visit = 'dropped' THEN later(cohort_at, give_up_after_s)
+            ELSE getvariable('as_of')
         END AS wait_ended_at
-    FROM placed
+    FROM visited v
+    LEFT JOIN known_campaigns k USING (campaign)
+    LEFT JOIN zone_offsets o ON o.timezone = k.timezone AND o.quarter = epoch_us(cohort_at) // 900000000
 ),
 measured AS (
     SELECT
-        *,
+        call_id, cohort_at, cohort_local, visit, ended_at,
+        end_is_inferred OR (visit = 'dropped' AND NOT has_left) AS inferred_end,
         seconds_between(waits_from, wait_ended_at) AS wait_s,
         CASE WHEN visit = 'answered' THEN seconds_between(answered_at, ended_at) END AS call_s,
-        list_filter(holds, lambda h: h.ts >= answered_at AND h.ts <= ended_at) AS own_holds
-    FROM visited
-),
-held AS (
-    SELECT
-        *,
+        list_filter(holds, lambda h: h.ts >= answered_at AND h.ts <= ended_at) AS own_holds,
         CASE
             WHEN call_s IS NULL THEN NULL
             WHEN own_holds IS NULL THEN 0.0
@@ -105,18 +91,24 @@ held AS (
                 lambda h, i: CASE WHEN h.held THEN epoch_us(coalesce(own_holds[i + 1].ts, ended_at)) - epoch_us(h.ts) ELSE 0 END
             )), 0) / 1e6
         END AS hold_s,
-        CASE
-            WHEN call_s IS NULL THEN NULL
-            ELSE coalesce(seconds_between(ended_at, wrapped_at), 0.0)
-        END AS wrap_s
-    FROM measured
+        CASE WHEN call_s IS NOT NULL THEN coalesce(seconds_between(ended_at, wrapped_at), 0.0) END AS wrap_s,
+        CASE WHEN visit = 'answered' AND ended_at IS NULL THEN list_filter(holds, lambda h: h.ts >= answered_at) END
+            AS live_holds,  -- the first hold after the last resume is the one that lasts
+        live_holds[
+            len(live_holds) + 2 - coalesce(
+                list_position(list_reverse(list_transform(live_holds, lambda h: h.held)), false), len(live_holds) + 1
+            )
+        ].ts AS held_since,
+        coalesce(wait_ended_at < waits_from, false) OR coalesce(ended_at < answered_at, false)
+            OR coalesce(wrapped_at < ended_at, false) AS clock_skew
+    FROM localized
 )
 SELECT
-    call_id, linked_id, campaign, queue, direction, channel, language, priority, agent,
+    call_id, linked_id, c.campaign, queue, direction, channel, language, priority, agent,
     mask_number(caller) AS caller, mask_number(callee) AS callee, consent,
     asked_for_human_at, queued_at, dialed_at, connected_at, answered_by, answered_at, abandoned_at,
-    ended_at, wrapped_at, left_at, left_reason, cohort_at,
-    CASE
+    m.ended_at, wrapped_at, left_at, left_reason, cohort_at,
+    CASE  -- under the contract in force then
         WHEN visit = 'abandoned' AND wait_s < coalesce(short_abandon_s, 0) THEN 'short_abandoned'
         ELSE visit
     END AS outcome,
@@ -125,66 +117,115 @@ SELECT
     hold_s,
     wrap_s,
     call_s + wrap_s AS handle_s,
-    missed_offers, transferred, disposition, sale, amount, currency, score, ended_by,
-    end_is_inferred OR (visit = 'dropped' AND left_at IS NULL) AS inferred_end,
-    coalesce(wait_ended_at < waits_from, false) OR coalesce(ended_at < answered_at, false)
-        OR coalesce(wrapped_at < ended_at, false) AS clock_skew,
-    day, formula, threshold_s, target, wait_at_threshold_counts, short_abandon_s, term_from,
-    CASE WHEN wait_at_threshold_counts THEN wait_s <= threshold_s ELSE wait_s < threshold_s END AS in_threshold
-FROM held;
+    held_since,
+    missed_offers, missed_by, transferred, disposition, sale, amount, currency, score, ended_by,
+    inferred_end, clock_skew,
+    cohort_local::DATE AS day,
+    formula, threshold_s, target, wait_at_threshold_counts, short_abandon_s, valid_from AS term_from,
+    CASE WHEN wait_at_threshold_counts THEN wait_s <= threshold_s ELSE wait_s < threshold_s END AS in_threshold,
+    visit = 'open' OR (visit = 'answered' AND m.ended_at IS NULL) OR inferred_end AS moves
+FROM calls c
+JOIN measured m USING (call_id)
+LEFT JOIN terms t
+    ON t.campaign = c.campaign
+    AND cohort_local >= coalesce(t.valid_from, '-infinity') AND cohort_local < coalesce(t.valid_to, 'infinity');
 
-CREATE OR REPLACE TEMP TABLE timeline AS
-WITH told AS (
-    SELECT
-        agent, ts, event_id, type, state, reason,
-        last_value(campaign IGNORE NULLS) OVER (PARTITION BY agent ORDER BY ts, event_id) AS campaign
-    FROM events
+DELETE FROM steady_calls WHERE call_id IN (FROM to_judge);
+INSERT INTO steady_calls BY NAME SELECT * EXCLUDE (moves) FROM just_judged WHERE NOT moves;
+
+-- A timeline is made anew from the last interval that an event began before the change: its beginning stays.
+CREATE OR REPLACE TEMP TABLE changed_timelines AS
+SELECT d.agent, max(t.started_at) AS since
+FROM (
+    SELECT agent, min(ts) AS ts
+    FROM (
+        SELECT agent, ts FROM dirty_agents
+        UNION ALL
+        SELECT agent, limit_at FROM timeline WHERE ended_at IS NULL AND limit_at <= getvariable('as_of')
+    )
+    GROUP BY agent
+) d
+LEFT JOIN timeline t ON t.agent = d.agent AND t.started_at < d.ts AND t.by_event
+GROUP BY d.agent;
+
+-- Windows without partitions, all in one order: a sort costs more than all else here.
+CREATE OR REPLACE TEMP TABLE fresh_timelines AS
+WITH theirs AS (  -- before an agent's mark states are settled; an older event there only names the campaign
+    SELECT e.agent, ts, event_id, type = 'agent.state' AS is_state, state, reason, campaign,
+        coalesce(since, hot_from, '-infinity') AS since
+    FROM events e
+    JOIN changed_timelines USING (agent)
+    LEFT JOIN agent_marks USING (agent)
     WHERE type IN ('agent.state', 'agent.profile')
 ),
-states AS (  -- of two states at one instant the last event_id counts; before an agent's mark they are settled
-    SELECT agent, ts, state, reason, campaign
-    FROM told
-    LEFT JOIN agent_marks USING (agent)
-    WHERE type = 'agent.state' AND (hot_from IS NULL OR ts >= hot_from)
-    QUALIFY row_number() OVER (PARTITION BY agent, ts ORDER BY event_id DESC) = 1
+told AS (  -- each agent begins with a row that names the campaign until then, '' for none
+    SELECT agent, ts, event_id, is_state, state, reason, campaign FROM theirs WHERE ts >= since
+    UNION ALL
+    SELECT agent, TIMESTAMPTZ '-infinity', '', false, NULL, NULL,
+        coalesce(arg_max(campaign, (ts, event_id)) FILTER (ts < since AND campaign IS NOT NULL), '')
+    FROM theirs
+    GROUP BY agent
 ),
-followed AS (
-    SELECT *, lead(ts) OVER (PARTITION BY agent ORDER BY ts) AS next_at, later(ts, getvariable('max_state_s')) AS limit_at
-    FROM states
+named AS (
+    SELECT
+        agent, ts, event_id, is_state, state, reason,
+        nullif(last_value(campaign IGNORE NULLS) OVER (ORDER BY agent, ts, event_id), '') AS campaign
+    FROM told
+),
+followed AS (  -- of two states at one instant the last event_id counts
+    SELECT *, later(ts, getvariable('max_state_s')) AS limit_at
+    FROM (
+        SELECT
+            *,
+            CASE WHEN lead(agent) OVER in_order = agent THEN lead(ts) OVER in_order END AS next_at
+        FROM named
+        WHERE is_state
+        WINDOW in_order AS (ORDER BY agent, ts, event_id)
+    )
+    WHERE next_at IS DISTINCT FROM ts
 ),
 capped AS (  -- a state lasts at most max_state_s: then the logout was lost and the agent is offline
     SELECT
         agent, state, reason, campaign, ts AS started_at,
         CASE WHEN next_at > limit_at OR (next_at IS NULL AND getvariable('as_of') >= limit_at) THEN limit_at ELSE next_at END
-            AS ended_at
+            AS ended_at,
+        limit_at,
+        true AS by_event
     FROM followed
     WHERE state != 'offline'
     UNION ALL
     SELECT
         agent, 'offline', CASE WHEN state = 'offline' THEN reason END, campaign,
         CASE WHEN state = 'offline' THEN ts ELSE limit_at END,
-        next_at
+        next_at,
+        NULL,
+        state = 'offline'
     FROM followed
     WHERE state = 'offline' OR next_at > limit_at OR (next_at IS NULL AND getvariable('as_of') >= limit_at)
 ),
 marked AS (  -- equal states that follow each other are one, within a UTC day: so no row is longer than 36 h
-    SELECT *, count(*) FILTER (is_new) OVER (PARTITION BY agent ORDER BY started_at) AS run
+    SELECT *, last_value(CASE WHEN is_new THEN started_at END IGNORE NULLS) OVER (ORDER BY agent, started_at) AS began_at
     FROM (
         SELECT
             *,
-            (state, reason, campaign, day) IS DISTINCT FROM
-                lag((state, reason, campaign, day)) OVER (PARTITION BY agent ORDER BY started_at) AS is_new
+            (agent, state, reason, campaign, day) IS DISTINCT FROM
+                lag((agent, state, reason, campaign, day)) OVER (ORDER BY agent, started_at) AS is_new
         FROM (SELECT *, make_timestamp(epoch_us(started_at))::DATE AS day FROM capped)
     )
 )
 SELECT
-    agent, any_value(state) AS state, any_value(reason) AS reason, any_value(campaign) AS campaign,
-    min(started_at) AS started_at,
+    agent,
+    any_value(state) AS state,
+    any_value(reason) AS reason,
+    any_value(campaign) AS campaign,
+    began_at AS started_at,
     CASE WHEN count(*) = count(ended_at) THEN max(ended_at) END AS ended_at,
-    seconds_between(
-        min(started_at),
-        least(CASE WHEN count(*) = count(ended_at) THEN max(ended_at) END, getvariable('as_of'))
-    ) AS seconds,
-    make_timestamp(epoch_us(min(started_at)))::DATE AS day
+    any_value(day) AS day,
+    max(limit_at) AS limit_at,
+    arg_min(by_event, started_at) AS by_event
 FROM marked
-GROUP BY agent, run;
+GROUP BY agent, began_at;
+
+DELETE FROM timeline t USING changed_timelines c
+WHERE t.agent = c.agent AND (c.since IS NULL OR t.started_at >= c.since);
+INSERT INTO timeline BY NAME FROM fresh_timelines;

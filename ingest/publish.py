@@ -3,14 +3,20 @@
 import contextlib
 import datetime as dt
 import os
-from dataclasses import dataclass
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 
 import metrics
 from ingest.archive import RECALLED, RELATIONS
+from ingest.batch import Log
+from ingest.conservation import Conservation
 from ingest.errors import StoreError, disk_trouble
+from ingest.judging import Judging
 from ingest.settings import Settings
 from ingest.store import Store
 from metrics.campaigns import Configuration
@@ -18,17 +24,34 @@ from metrics.campaigns import Configuration
 VERSION = "1"
 SETTLE_ROWS = 5_000  # settled calls and states are moved out of the tables by so many
 HERE = Path(__file__).parent
-JUDGE = (HERE / "judge.sql").read_text()
 FILL = (HERE / "publish.sql").read_text()
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where reading is in a log: `position` is the offset of the next record, `end` one past the last."""
+
+    position: int
+    end: int
+
+    @property
+    def lag(self) -> int:
+        """Records left to read."""
+        return max(0, self.end - self.position)
+
+
+@dataclass(frozen=True)
 class Moment:
-    """What a snapshot believes of time: figures are judged at `as_of`; `lag` [records] is what was left to read."""
+    """What a snapshot believes of time: figures are judged at `as_of`; and how reading and publishing go.
+
+    `records_per_s` is read lately, `publish_s` the last publish took; None while nobody knows.
+    """
 
     as_of: dt.datetime
     published_at: dt.datetime
-    lag: int
+    places: Mapping[Log, Place] = field(default_factory=dict)
+    records_per_s: float | None = None
+    publish_s: float | None = None
 
 
 class Publisher:
@@ -40,6 +63,8 @@ class Publisher:
         self._store = store
         self._directory = directory
         self._settle_rows = settle_rows
+        self._conservation = Conservation(store)
+        self._judging = Judging(store.connection)
         self.configure(configuration)
         try:
             directory.mkdir(parents=True, exist_ok=True)
@@ -53,6 +78,7 @@ class Publisher:
         self.configuration = configuration
         self._notice = notice
         self._settings = Settings(self._store.connection, configuration)
+        self._judging.forget()
 
     @property
     def path(self) -> Path:
@@ -60,27 +86,53 @@ class Publisher:
         return self._directory / "vigie.duckdb"
 
     def publish(self, moment: Moment) -> None:
-        """Replace the published file by one made of all that the store holds.
+        """Replace the published file by one made of all that the store holds: `judge`, then `write`."""
+        self.judge(moment)
+        self.write(moment)
+
+    def judge(self, moment: Moment) -> None:
+        """Judge what changed, at `moment`, move what is settled out of the tables, check that calls are conserved.
+
+        Raises StoreError when the disk does not take it.
+        """
+        with self._or_trouble():
+            self._judge(moment)
+            self._conservation.check()
+
+    def write(self, moment: Moment) -> None:
+        """Replace the published file by what `judge` left of the same moment.
 
         Raises StoreError when the disk does not take it; what was published before stays.
         """
         fresh = self._directory / f".vigie-{os.getpid()}.duckdb"
-        try:
-            self._judge(moment)
-            self._write(fresh)
-            os.replace(fresh, self.path)
+        with self._or_trouble():
+            try:
+                self._write(fresh, moment.places)
+                os.replace(fresh, self.path)
+            except (duckdb.Error, OSError):
+                with contextlib.suppress(OSError):
+                    fresh.unlink(missing_ok=True)
+                raise
             self._store.archive.sweep()
+
+    @contextlib.contextmanager
+    def _or_trouble(self) -> Iterator[None]:
+        try:
+            yield
         except (duckdb.Error, OSError) as error:
-            with contextlib.suppress(OSError):
-                fresh.unlink(missing_ok=True)
+            self._judging.forget()
             raise disk_trouble(str(self.path), error) from error
 
     def _judge(self, moment: Moment) -> None:
         sql = self._store.connection.execute
         for name, value in {
-            "as_of": moment.as_of,
             "published_at": moment.published_at,
-            "lag": moment.lag,
+            "lag": sum(place.lag for place in moment.places.values()),
+            "records_per_s": moment.records_per_s,
+            "publish_s": moment.publish_s,
+            "store_bytes": self._store.bytes(),
+            "published_bytes": self._store.archive.bytes + (self.path.stat().st_size if self.path.exists() else 0),
+            "disk_free_bytes": shutil.disk_usage(self._directory).free,
             "version": VERSION,
             "max_state_s": self.configuration.defaults.max_state_s,
             "lateness_s": self.configuration.defaults.lateness_s,
@@ -88,22 +140,53 @@ class Publisher:
         }.items():
             sql(f"SET VARIABLE {name} = $value", {"value": value})
         self._settings.fill()
-        for campaign, from_day in self._settings.changed():
-            self._store.rejudge(campaign, from_day)
-        sql(JUDGE)
-        self._settings.fill_days(moment.as_of)
+        self._rejudge()
+        self._judging.begin(moment.as_of)
+        self._settings.fill_offsets()
+        self._judging.finish(moment.as_of)
         settled_before = moment.as_of - dt.timedelta(seconds=self.configuration.defaults.lateness_s)
         self._store.archive.settle(settled_before, self._settle_rows)
+        self._conservation.count_settled()
+        first_day, last_day = self._settings.fill_days(moment.as_of) or (None, None)
+        sql("SET VARIABLE first_day = $day", {"day": first_day})
+        sql("SET VARIABLE last_day = $day", {"day": last_day})
 
-    def _write(self, fresh: Path) -> None:
+    def _rejudge(self) -> None:
+        """Take what is settled, and was judged by other rules than these, to be judged again."""
+        for campaign, from_day in self._settings.changed():
+            self._store.rejudge(campaign, from_day)
+        limit_s = self._settings.changed_limit_s()
+        if limit_s is not None:
+            self._store.rejudge_states(limit_s)
+        self._settings.note()
+
+    def _write(self, fresh: Path, places: Mapping[Log, Place]) -> None:
         sql = self._store.connection.execute
         fresh.unlink(missing_ok=True)
         quoted = str(fresh).replace("'", "''")
-        sql(f"ATTACH '{quoted}' AS snapshot (BLOCK_SIZE 16384)")
+        # a third of the work: a file that is thrown away unless it is whole needs no log, small columns no compression
+        sql(f"ATTACH '{quoted}' AS snapshot (BLOCK_SIZE 16384, RECOVERY_MODE no_wal_writes)")
+        sql("SET force_compression = 'uncompressed'")
         try:
             past = self._store.archive.past()
             metrics.install(self._store.connection, "snapshot", past, RECALLED)
             tables = {name: f"recent_{name}" if name in past else name for name in RELATIONS}
+            self._store.connection.register("places", _table(places))
             sql(FILL.format(**tables))
         finally:
+            self._store.connection.unregister("places")
             sql("DETACH snapshot")
+            sql("RESET force_compression")
+
+
+def _table(places: Mapping[Log, Place]) -> pa.Table:
+    """The rows of feed_partitions."""
+    return pa.table(
+        {
+            "topic": pa.array([log.topic for log in places], pa.string()),
+            "partition": pa.array([log.partition for log in places], pa.int32()),
+            "position": pa.array([place.position for place in places.values()], pa.int64()),
+            "end_offset": pa.array([place.end for place in places.values()], pa.int64()),
+            "lag": pa.array([place.lag for place in places.values()], pa.int64()),
+        }
+    )

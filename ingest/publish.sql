@@ -1,7 +1,12 @@
 -- The rows of the published file, from what judge.sql left; its tables, views and macros are made by then.
 
-INSERT INTO snapshot.{calls} BY NAME FROM judged_calls;
-INSERT INTO snapshot.{agent_states} BY NAME FROM timeline;
+INSERT INTO snapshot.{calls} BY NAME FROM steady_calls;
+INSERT INTO snapshot.{calls} BY NAME SELECT * EXCLUDE (moves) FROM just_judged WHERE moves;
+INSERT INTO snapshot.{agent_states} BY NAME
+SELECT
+    * EXCLUDE (limit_at, by_event),
+    seconds_between(started_at, least(ended_at, getvariable('as_of'))) AS seconds
+FROM timeline;
 INSERT INTO snapshot.recalled_calls BY NAME FROM recalled_calls;
 INSERT INTO snapshot.recalled_states BY NAME FROM recalled_states;
 INSERT INTO snapshot.agents BY NAME
@@ -9,34 +14,19 @@ WITH known AS (
     SELECT agent FROM events WHERE agent IS NOT NULL AND type != 'call.dialed'
     UNION
     SELECT name FROM archived_names WHERE kind = 'agent'
-),
-profile AS (
-    SELECT
-        agent,
-        arg_max(said.name, told) AS name,
-        arg_max(said.team, told) AS team,
-        arg_max(said.site, told) AS site,
-        arg_max(said.languages, told) AS languages
-    FROM (
-        SELECT
-            agent,
-            struct_pack(ts := ts, id := event_id) AS told,
-            from_json(raw, '{{"name": "VARCHAR", "team": "VARCHAR", "site": "VARCHAR", "languages": ["VARCHAR"]}}') AS said
-        FROM events
-        WHERE type = 'agent.profile' AND ts <= getvariable('as_of')
-    )
-    GROUP BY agent
 )
 SELECT
     agent, coalesce(name, agent) AS name, team, site, coalesce(languages, []) AS languages,
-    state, reason, started_at AS since, s.campaign, c.call_id
+    state, reason, started_at AS since, s.campaign, c.call_id, c.call_since, c.held_since
 FROM known
-LEFT JOIN profile USING (agent)
+LEFT JOIN profiles USING (agent)
 LEFT JOIN (FROM timeline WHERE ended_at IS NULL) s USING (agent)
 LEFT JOIN (
-    SELECT agent, arg_max(call_id, answered_at) AS call_id
-    FROM judged_calls
-    WHERE answered_at IS NOT NULL AND ended_at IS NULL
+    SELECT
+        agent, max(answered_at) AS call_since,
+        arg_max(call_id, answered_at) AS call_id, arg_max_null(held_since, answered_at) AS held_since
+    FROM just_judged
+    WHERE moves AND answered_at IS NOT NULL AND ended_at IS NULL
     GROUP BY agent
 ) c USING (agent)
 ORDER BY agent;
@@ -45,18 +35,31 @@ SELECT campaign, client, client_name, name, language, timezone, give_up_after_s,
 INSERT INTO snapshot.sla_terms BY NAME
 FROM terms;
 INSERT INTO snapshot.local_days BY NAME FROM local_days;
+INSERT INTO snapshot.agent_limits BY NAME FROM agent_limits;
 INSERT INTO snapshot.{dead_letters} BY NAME
-SELECT topic, "partition", "offset", line, received_at, reason, mask_payload(payload) AS payload FROM dead_letters;
+SELECT topic, "partition", "offset", line, received_at, reason, payload FROM dead_letters;
+INSERT INTO snapshot.conservation_checks BY NAME FROM conservation_checks;
+INSERT INTO snapshot.feed_partitions BY NAME FROM places;
+INSERT INTO snapshot.feed_sources BY NAME FROM sources;
+INSERT INTO snapshot.feed_gaps BY NAME
+SELECT topic, "partition", from_offset, to_offset, to_offset - from_offset AS records, noticed_at FROM gaps;
 INSERT INTO snapshot.ingest_status BY NAME
 SELECT
     getvariable('as_of') AS as_of,
     getvariable('published_at') AS published_at,
     last_event_at,
+    getvariable('first_day')::DATE AS first_day,
+    getvariable('last_day')::DATE AS last_day,
     records,
     lines - duplicates AS events,
     duplicates,
     dead_letters,
     getvariable('lag') AS lag,
+    getvariable('records_per_s')::DOUBLE AS records_per_s,
+    getvariable('publish_s')::DOUBLE AS publish_s,
+    getvariable('store_bytes') AS store_bytes,
+    getvariable('published_bytes') AS published_bytes,
+    getvariable('disk_free_bytes') AS disk_free_bytes,
     getvariable('lateness_s') AS lateness_s,
     getvariable('notice') AS notice,
     getvariable('version') AS version

@@ -9,6 +9,19 @@ CREATE TABLE IF NOT EXISTS positions (
 );
 COMMENT ON TABLE positions IS 'Where to read on, written in the transaction that wrote what was read. Another cluster_id or topic_id is another topic of the same name.';
 
+CREATE TABLE IF NOT EXISTS identity (store_id VARCHAR NOT NULL);
+COMMENT ON TABLE identity IS 'One row: the name of this store among those of a group.';
+
+CREATE TABLE IF NOT EXISTS gaps (
+    topic        VARCHAR     NOT NULL,
+    topic_id     VARCHAR     NOT NULL,
+    "partition"  INTEGER     NOT NULL,
+    from_offset  BIGINT      NOT NULL,
+    to_offset    BIGINT      NOT NULL,
+    noticed_at   TIMESTAMPTZ NOT NULL
+);
+COMMENT ON TABLE gaps IS 'Offsets from_offset to before to_offset: Kafka had deleted them before they were read. Written with the position behind them.';
+
 CREATE TABLE IF NOT EXISTS totals (
     records             BIGINT NOT NULL,
     records_with_events BIGINT NOT NULL,
@@ -18,6 +31,9 @@ CREATE TABLE IF NOT EXISTS totals (
     last_event_at       TIMESTAMPTZ
 );
 COMMENT ON TABLE totals IS 'One row. lines: valid events as delivered; duplicates: those of them whose event_id was known (the same again, or another revision).';
+
+CREATE TABLE IF NOT EXISTS sources (source VARCHAR NOT NULL, events BIGINT NOT NULL, last_event_at TIMESTAMPTZ NOT NULL);
+COMMENT ON TABLE sources IS 'events: those that count, archived ones too, by the source that the content that counts names.';
 
 CREATE TABLE IF NOT EXISTS dead_letters (
     topic        VARCHAR     NOT NULL,
@@ -84,8 +100,10 @@ CREATE TABLE IF NOT EXISTS calls (
     currency           VARCHAR,
     score              DOUBLE,
     missed_offers      BIGINT,
+    missed_by          VARCHAR[],
     holds              STRUCT(ts TIMESTAMPTZ, held BOOLEAN)[]
 );
+ALTER TABLE calls ADD COLUMN IF NOT EXISTS missed_by VARCHAR[];  -- a store that was made before
 COMMENT ON COLUMN calls.talk_end_at IS 'The earliest of call.ended and call.transferred.';
 COMMENT ON COLUMN calls.holds IS 'call.held (true) and call.resumed (false) in order.';
 
@@ -112,3 +130,16 @@ COMMENT ON TABLE archived_until IS 'One row: no settled row was closed at this i
 
 CREATE TABLE IF NOT EXISTS judged_by (campaign VARCHAR NOT NULL, said VARCHAR NOT NULL);
 COMMENT ON TABLE judged_by IS 'The zone and contract, as JSON, by which the settled calls of a campaign were judged.';
+
+CREATE TABLE IF NOT EXISTS states_judged_by (max_state_s DOUBLE NOT NULL);
+COMMENT ON TABLE states_judged_by IS 'One row: by what the settled states of agents were cut.';
+
+CREATE TABLE IF NOT EXISTS settled_checks (
+    campaign   VARCHAR     NOT NULL,
+    day        DATE        NOT NULL,
+    offered    BIGINT      NOT NULL,
+    accounted  BIGINT      NOT NULL,
+    refused    BIGINT      NOT NULL,
+    checked_at TIMESTAMPTZ NOT NULL
+);
+COMMENT ON TABLE settled_checks IS 'Conservation of the settled calls; a day whose segments or recalled calls changed has no rows until it is counted again.';

@@ -1,8 +1,124 @@
-"""The brokers that a command is told to use."""
+"""The brokers that a command is told to use, who it is to them, and what to say when they do not let it in."""
 
+import argparse
+import contextlib
+import logging
+import os
 import socket
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kafka.errors import KafkaError
 
 from ingest.errors import BrokerUnavailable, UsageError
+
+PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
+MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+PASSWORD = "VIGIE_SASL_PASSWORD"
+PASSWORD_FILE = "VIGIE_SASL_PASSWORD_FILE"
+
+
+@dataclass(frozen=True)
+class Security:
+    """How to speak to the brokers; the default is in the clear and without a name."""
+
+    protocol: str = "PLAINTEXT"
+    mechanism: str = "SCRAM-SHA-512"
+    username: str = ""
+    password: str = field(default="", repr=False)
+    ca_file: str = ""
+    cert_file: str = ""
+    key_file: str = ""
+
+    @property
+    def has_sasl(self) -> bool:
+        return self.protocol.startswith("SASL")
+
+    def settings(self) -> dict[str, Any]:
+        """What kafka-python's clients take. Raises UsageError for files that cannot be used."""
+        settings: dict[str, Any] = {"security_protocol": self.protocol}
+        if self.has_sasl:
+            settings["sasl_mechanism"] = self.mechanism
+            settings["sasl_plain_username"] = self.username
+            settings["sasl_plain_password"] = self.password
+        if self.protocol.endswith("SSL"):
+            settings["ssl_context"] = self._context()
+        return settings
+
+    def _context(self) -> ssl.SSLContext:
+        try:
+            context = ssl.create_default_context(cafile=self.ca_file or None)
+        except (OSError, ssl.SSLError) as error:
+            raise UsageError(f"--ssl-ca-file: {self.ca_file} is no certificate that can be read ({error}).") from error
+        if self.cert_file:
+            try:
+                # an empty password: a key that has one is refused, where OpenSSL would ask the terminal for it
+                context.load_cert_chain(self.cert_file, self.key_file or None, password="")
+            except (OSError, ssl.SSLError) as error:
+                raise UsageError(
+                    f"--ssl-cert-file and --ssl-key-file: {self.cert_file} and {self.key_file or 'no key file'} are not"
+                    f" a certificate and its unencrypted key ({error})."
+                ) from error
+        return context
+
+
+IN_THE_CLEAR = Security()
+
+
+def security(options: argparse.Namespace) -> Security:
+    """What `Parser.kafka_options` were given. Raises UsageError for what does not go together."""
+    protocol, mechanism = options.security_protocol.upper(), options.sasl_mechanism.upper()
+    if protocol not in PROTOCOLS:
+        raise UsageError(f"--security-protocol {options.security_protocol} is none of {', '.join(PROTOCOLS)}.")
+    if mechanism not in MECHANISMS:
+        raise UsageError(f"--sasl-mechanism {options.sasl_mechanism} is none of {', '.join(MECHANISMS)}.")
+    password = _password()
+    if protocol.startswith("SASL") and not (options.sasl_username and password):
+        raise UsageError(
+            f"--security-protocol {protocol} needs a user and a password: give --sasl-username,"
+            f" and {PASSWORD} or {PASSWORD_FILE} in the environment."
+        )
+    if options.sasl_username and not protocol.startswith("SASL"):
+        raise UsageError(
+            f"--sasl-username is of no use with --security-protocol {protocol}; choose SASL_SSL or SASL_PLAINTEXT."
+        )
+    files = (options.ssl_ca_file, options.ssl_cert_file, options.ssl_key_file)
+    if any(files) and not protocol.endswith("SSL"):
+        raise UsageError(
+            f"--ssl-ca-file, --ssl-cert-file and --ssl-key-file are of no use with --security-protocol {protocol};"
+            " choose SSL or SASL_SSL."
+        )
+    return Security(protocol, mechanism, options.sasl_username, password, *files)
+
+
+def _password() -> str:
+    """From the environment or the file that it names: what stands on a command line, anybody on the machine can see."""
+    given, file = os.environ.get(PASSWORD), os.environ.get(PASSWORD_FILE)
+    if given and file:
+        raise UsageError(f"{PASSWORD} and {PASSWORD_FILE} are both set; keep one.")
+    if not file:
+        return given or ""
+    try:
+        return Path(file).read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{PASSWORD_FILE}: {file} cannot be read ({error}).") from error
+
+
+@contextlib.contextmanager
+def connecting(bootstrap_servers: str, secured: Security = IN_THE_CLEAR) -> Iterator[dict[str, Any]]:
+    """Give the settings to open kafka-python's clients with; what they fail of leaves as one sentence.
+
+    Raises UsageError for what is no address, BrokerUnavailable when Kafka is not there or does not let us in.
+    """
+    settings = {"bootstrap_servers": listening(bootstrap_servers), "bootstrap_timeout_ms": 5_000, **secured.settings()}
+    with _reasons() as reasons:
+        try:
+            yield settings
+        except (KafkaError, OSError, ValueError) as error:
+            raise _refusal(bootstrap_servers, secured, [*reasons, str(error)]) from error
 
 
 def listening(bootstrap_servers: str) -> list[str]:
@@ -33,3 +149,59 @@ def _listens(server: str) -> bool:
     except (OSError, OverflowError):
         return False
     return True
+
+
+@contextlib.contextmanager
+def _reasons() -> Iterator[list[str]]:
+    """What kafka-python's connections end of meanwhile: it only logs it, and raises a time-out in the end."""
+    found: list[str] = []
+
+    class Reasons(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            found.extend(str(one) for one in record.args or () if isinstance(one, Exception))
+
+    connections, handler = logging.getLogger("kafka.net"), Reasons(logging.WARNING)
+    level, propagates = connections.level, connections.propagate
+    connections.addHandler(handler)
+    connections.setLevel(logging.WARNING)
+    connections.propagate = False
+    try:
+        yield found
+    finally:
+        connections.removeHandler(handler)
+        connections.setLevel(level)
+        connections.propagate = propagates
+
+
+def _refusal(servers: str, secured: Security, reasons: list[str]) -> BrokerUnavailable:
+    said = " ".join(reasons)
+    if not any(_listens(server.strip()) for server in servers.split(",")):
+        return unavailable(servers)
+    if "CERTIFICATE_VERIFY_FAILED" in said:
+        why = said.partition("certificate verify failed: ")[2].partition(" (_ssl")[0]
+        return BrokerUnavailable(
+            f"The certificate of Kafka at {servers} is not trusted ({why}); name the file of the authority that signed"
+            " it with --ssl-ca-file, and the broker as its certificate does."
+        )
+    if "ALERT" in said and "CERTIFICATE" in said:
+        return BrokerUnavailable(
+            f"Kafka at {servers} does not take this client's certificate, or misses one; see --ssl-cert-file and"
+            " --ssl-key-file."
+        )
+    if "[SSL" in said:
+        return BrokerUnavailable(f"Kafka at {servers} does not speak TLS there; see the port and --security-protocol.")
+    if secured.has_sasl and ("SaslState" in said or "SaslMechanism" in said):
+        return BrokerUnavailable(
+            f"Kafka at {servers} does not take {secured.mechanism} there; see the port, --security-protocol and"
+            " --sasl-mechanism."
+        )
+    if secured.has_sasl and ("disconnected" in said or "SaslAuthentication" in said):
+        return BrokerUnavailable(
+            f"Kafka at {servers} does not let user {secured.username} in; see --sasl-username, --sasl-mechanism and the"
+            f" password in {PASSWORD} or {PASSWORD_FILE}."
+        )
+    if "disconnected" in said:
+        return BrokerUnavailable(
+            f"Kafka at {servers} hangs up; it may want TLS or a password there: see the port and --security-protocol."
+        )
+    return unavailable(servers)

@@ -4,6 +4,7 @@ import datetime as dt
 import functools
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -13,6 +14,7 @@ import pyarrow as pa
 from metrics import zones
 from metrics.campaigns import Campaign, Configuration
 
+QUARTER_S = 900  # zones change their distance from UTC at quarters of an hour only
 CAMPAIGNS = """
 CREATE OR REPLACE TEMP TABLE known_campaigns (
     campaign VARCHAR, client VARCHAR, client_name VARCHAR, name VARCHAR, language VARCHAR, timezone VARCHAR,
@@ -26,26 +28,47 @@ CREATE OR REPLACE TEMP TABLE terms (
 )
 """
 OFFSETS = "CREATE OR REPLACE TEMP TABLE zone_offsets (timezone VARCHAR, quarter BIGINT, offset_s BIGINT)"
+#: The settled states of an agent are followed by one that is not: none ends later than those.
+SPAN = """
+SELECT
+    min(day),
+    max(day),
+    (
+        SELECT
+            max(CASE WHEN state = 'offline' THEN started_at ELSE coalesce(least(ended_at, $as_of), $as_of) END)
+                - INTERVAL 1 MICROSECOND
+        FROM timeline
+    )
+FROM (SELECT day FROM steady_calls UNION ALL SELECT day FROM just_judged UNION ALL SELECT day FROM settled_checks)
+"""
+QUARTERS = f"""
+SELECT DISTINCT timezone, epoch_us(coalesce(queued_at, dialed_at)) // {QUARTER_S * 1_000_000} AS quarter
+FROM calls
+SEMI JOIN to_judge USING (call_id)
+JOIN known_campaigns USING (campaign)
+WHERE quarter IS NOT NULL
+"""
 DAYS = """
 CREATE OR REPLACE TEMP TABLE local_days (timezone VARCHAR, day DATE, from_at TIMESTAMPTZ, until_at TIMESTAMPTZ)
 """
-QUARTER_S = 900  # zones change their distance from UTC at quarters of an hour only
 
 Row = tuple[object, ...]
 
 
 class Settings:
-    """Keeps the tables known_campaigns, terms, zone_offsets and local_days as `configuration` says."""
+    """Keeps the tables known_campaigns, terms, zone_offsets, local_days and agent_limits as `configuration` says."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, configuration: Configuration) -> None:
         self._connection = connection
         self._configuration = configuration
         self._known: list[Campaign] = []
         self._is_filled = False
+        self._quarters: set[tuple[str, int]] | None = None
         self._days: tuple[Sequence[str], dt.date, dt.date] | None = None
+        self._fill_agent_limits()
 
     def fill(self) -> None:
-        """Fill all but local_days, for the campaigns that are configured and those that events name."""
+        """Fill known_campaigns and terms, for the campaigns that are configured and those that events name."""
         named = self._connection.execute(
             "SELECT campaign FROM events WHERE campaign IS NOT NULL"
             " UNION SELECT name FROM archived_names WHERE kind = 'campaign'"
@@ -56,41 +79,73 @@ class Settings:
             self._known = [self._configuration.campaign(name) for name in sorted(names)]
             self._table(CAMPAIGNS, [self._campaign(c) for c in self._known])
             self._table(TERMS, [row for c in self._known for row in _terms(c)])
-        quarters = self._connection.execute(
-            f"SELECT DISTINCT timezone, epoch_us(coalesce(queued_at, dialed_at)) // {QUARTER_S * 1_000_000} AS quarter"
-            " FROM calls JOIN known_campaigns USING (campaign) WHERE quarter IS NOT NULL"
-        ).fetchall()
-        self._table(OFFSETS, [(zone, quarter, _offset_s(zone, quarter)) for zone, quarter in quarters])
+
+    def fill_offsets(self) -> None:
+        """Fill zone_offsets for the calls in to_judge."""
+        quarters = set(self._connection.execute(QUARTERS).fetchall())
+        if self._quarters is None or not quarters <= self._quarters:
+            self._quarters = quarters
+            self._table(OFFSETS, [(zone, quarter, _offset_s(zone, quarter)) for zone, quarter in quarters])
 
     def changed(self) -> list[tuple[str, dt.date | None]]:
-        """The campaigns whose settled calls were judged by other rules, with the first local day of those (None: all).
-
-        From now on they count as judged by these.
-        """
+        """The campaigns whose settled calls were judged by other rules, with the first local day of it (None: all)."""
         said_before = dict(self._connection.execute("FROM judged_by").fetchall())
-        said_now = {c.id: _said(c) for c in self._known}
-        changes = [
+        return [
             (name, _first_changed_day(json.loads(said_before[name]), json.loads(said)))
-            for name, said in said_now.items()
+            for name, said in self._said().items()
             if said_before.get(name, said) != said
         ]
-        if said_now != said_before:
+
+    def changed_limit_s(self) -> float | None:
+        """When settled states were cut by another max_state_s: the lesser of both, which longer states are cut by."""
+        ((before,),) = self._connection.execute("SELECT max(max_state_s) FROM states_judged_by").fetchall()
+        now = self._configuration.defaults.max_state_s
+        return None if before is None or before == now else min(before, now)
+
+    def note(self) -> None:
+        """From now on, what is settled counts as judged by these rules."""
+        said_now = self._said()
+        if said_now != dict(self._connection.execute("FROM judged_by").fetchall()):
             self._connection.execute("DELETE FROM judged_by")
             self._connection.executemany("INSERT INTO judged_by VALUES (?, ?)", list(said_now.items()))
-        return changes
+        limit_s = self._configuration.defaults.max_state_s
+        if self._connection.execute("FROM states_judged_by").fetchall() != [(limit_s,)]:
+            self._connection.execute("DELETE FROM states_judged_by")
+            self._connection.execute("INSERT INTO states_judged_by VALUES (?)", [limit_s])
 
-    def fill_days(self, as_of: dt.datetime) -> None:
-        """Fill local_days from the first day of any call to the day after `as_of`."""
-        ((first,),) = self._connection.execute(
-            "SELECT min(day) FROM"
-            " (SELECT day FROM judged_calls UNION ALL SELECT day FROM segments WHERE relation = 'calls')"
-        ).fetchall()
-        yesterday, last = as_of.date() - dt.timedelta(days=1), as_of.date() + dt.timedelta(days=1)  # in UTC
-        wanted = (sorted({c.timezone for c in self._known}), min(first or last, yesterday), last)
-        if wanted != self._days:
-            self._days = wanted
-            in_use, first, last = wanted
-            self._table(DAYS, [(zone, *day) for zone in in_use for day in zones.local_days(zone, first, last)])
+    def _said(self) -> dict[str, str]:
+        return {c.id: _said(c) for c in self._known}
+
+    def fill_days(self, as_of: dt.datetime) -> tuple[dt.date, dt.date] | None:
+        """Fill local_days from the first day of a call to the day after `as_of`.
+
+        Returns the first local day of a call and the last of a call or of an agent's time; None while there is none.
+        """
+        in_use = sorted({c.timezone for c in self._known})
+        ((first, last, last_at),) = self._connection.execute(SPAN, {"as_of": as_of}).fetchall()
+        ends = [last] if last else []
+        ends += [last_at.astimezone(ZoneInfo(zone)).date() for zone in in_use if last_at]
+        span = (first or max(ends), max(ends)) if ends else None
+        yesterday, tomorrow = as_of.date() - dt.timedelta(days=1), as_of.date() + dt.timedelta(days=1)  # in UTC
+        begin, end = min([yesterday, *(span or ())]), max([tomorrow, *(span or ())])
+        if (in_use, begin, end) != self._days:
+            self._days = (in_use, begin, end)
+            self._table(DAYS, [(zone, *day) for zone in in_use for day in zones.local_days(zone, begin, end)])
+        return span
+
+    def _fill_agent_limits(self) -> None:
+        limits = asdict(self._configuration.agents)
+        breaks = dict(limits.pop("breaks"))
+        columns = ", ".join(f"${name} AS {name}" for name in limits)
+        # a table, for a list as a parameter loads half a second of libraries
+        planned = {"reason": pa.array(breaks, pa.string()), "planned_s": pa.array(breaks.values(), pa.float64())}
+        self._connection.register("planned", pa.table(planned))
+        self._connection.execute(
+            f"CREATE OR REPLACE TEMP TABLE agent_limits AS SELECT {columns},"
+            " (SELECT map(coalesce(list(reason), []), coalesce(list(planned_s), [])) FROM planned) AS breaks",
+            limits,
+        )
+        self._connection.unregister("planned")
 
     def _campaign(self, c: Campaign) -> Row:
         clients = self._configuration.clients

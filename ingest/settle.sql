@@ -28,21 +28,21 @@ FROM timeline t
 LEFT JOIN pinned p USING (agent)
 WHERE started_at < getvariable('settled_before')
     AND (p.from_at IS NULL OR started_at <= p.from_at)
-    AND EXISTS (FROM events e WHERE e.agent = t.agent AND e.ts = t.started_at AND e.type = 'agent.state')
+    AND by_event
 GROUP BY agent;
 
 CREATE OR REPLACE TEMP TABLE settled_states AS
-SELECT t.*
+SELECT t.* EXCLUDE (limit_at, by_event), seconds_between(started_at, ended_at) AS seconds
 FROM timeline t
 JOIN new_marks m ON m.agent = t.agent AND t.started_at < m.hot_from;
 
 -- The last event before a mark that names a campaign stays too: the states after it belong there.
 CREATE OR REPLACE TEMP TABLE settled_events AS
-SELECT e.event_id, e.call_id, c.day AS home
+SELECT e.rowid AS place, e.event_id, e.type, e.agent, e.campaign, e.call_id, c.day AS home
 FROM events e
 JOIN settled_calls c USING (call_id)
 UNION ALL
-SELECT e.event_id, NULL, make_timestamp(epoch_us(e.ts))::DATE
+SELECT e.rowid, e.event_id, e.type, e.agent, e.campaign, NULL, make_timestamp(epoch_us(e.ts))::DATE
 FROM events e
 JOIN new_marks m ON m.agent = e.agent AND e.ts < m.hot_from
 WHERE e.type = 'agent.state'
@@ -51,6 +51,6 @@ QUALIFY e.campaign IS NULL
 
 CREATE OR REPLACE TEMP TABLE settled_letters AS
 SELECT
-    topic, "partition", "offset", line, received_at, reason, mask_payload(payload) AS payload,
+    topic, "partition", "offset", line, received_at, reason, payload,
     make_timestamp(epoch_us(received_at))::DATE AS day
 FROM dead_letters;

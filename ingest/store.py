@@ -3,6 +3,7 @@
 import contextlib
 import datetime as dt
 import json
+import uuid
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from duckdb.func import FunctionNullHandling
 
 from ingest import contract
 from ingest.archive import EVENT_COLUMNS, RECALLED, Archive
-from ingest.batch import Arrivals, Batch, DeadLetter, Log
+from ingest.batch import Arrivals, DeadLetter, Log
 from ingest.errors import StoreError, disk_trouble, is_full
 
 HERE = Path(__file__).parent
@@ -39,11 +40,11 @@ SELECT
     CASE WHEN type IN {contract.types_with("reason")} THEN reason END AS reason,
     raw
 FROM (
-    SELECT n, received_ms, raw, unnest(CASE WHEN json_valid(raw) THEN from_json(raw, '{{
+    SELECT n, received_ms, raw, unnest(TRY(from_json(raw, '{{
         "event_id": "VARCHAR", "revision": "BIGINT", "type": "VARCHAR", "ts": "VARCHAR",
         "call_id": "VARCHAR", "agent": "VARCHAR", "campaign": "VARCHAR", "source": "VARCHAR",
         "state": "VARCHAR", "reason": "VARCHAR"
-    }}') END)
+    }}')))
     FROM arriving
 )
 """
@@ -71,11 +72,34 @@ FROM incoming
 WHERE fault IS NOT NULL
 """
 
-
+#: What changed since all was judged last (judging.py); noted in the transaction that wrote the events.
+CHANGES = """
+CREATE TEMP TABLE dirty_calls (call_id VARCHAR);
+CREATE TEMP TABLE dirty_agents (agent VARCHAR, ts TIMESTAMPTZ, has_profile BOOLEAN);
+"""
+TELL_OF_AGENTS = ("agent.state", "agent.profile")
 NOTE_ANSWERS = """
 INSERT INTO changed_agents
 SELECT agent, answered_at FROM calls SEMI JOIN touched USING (call_id)
 WHERE agent IS NOT NULL AND answered_at IS NOT NULL
+"""
+
+#: What a batch tells of each source; a revision may take an event from one source to another.
+TALLY_SOURCES = """
+CREATE OR REPLACE TEMP TABLE heard AS
+SELECT source, count(*) FILTER (event_id NOT IN (FROM contested)) AS events, max(ts) AS last_event_at
+FROM incoming
+GROUP BY source
+"""
+ADD_TO_SOURCES = """
+MERGE INTO sources
+USING (
+    SELECT source, sum(events)::BIGINT AS events, max(last_event_at) AS last_event_at FROM heard GROUP BY source
+) AS news USING (source)
+WHEN MATCHED THEN UPDATE SET
+    events = sources.events + news.events,
+    last_event_at = greatest(sources.last_event_at, news.last_event_at)
+WHEN NOT MATCHED THEN INSERT
 """
 
 
@@ -106,8 +130,9 @@ class Store:
             self._sql("SET TimeZone = 'UTC'")
             self._sql("SET threads = 1")  # statements are small; the other core is the poll loop's
             self._sql("SET wal_autocheckpoint = '256MB'")
-            self._sql(SCHEMA + RECALLED)
+            self._sql(SCHEMA + RECALLED + CHANGES)
             self._sql("INSERT INTO totals SELECT 0, 0, 0, 0, 0, NULL WHERE NOT EXISTS (FROM totals)")
+            self._sql("INSERT INTO identity SELECT ? WHERE NOT EXISTS (FROM identity)", [uuid.uuid4().hex[:12]])
             self.archive = Archive(self.connection, Path(path).parent / "published")
         except duckdb.Error as error:
             raise _open_failure(Path(path), error) from error
@@ -124,6 +149,16 @@ class Store:
 
     def close(self) -> None:
         self.connection.close()
+
+    def bytes(self) -> int:
+        """How much of the disk the store takes, its log of what is not checkpointed yet included."""
+        files = (self._path, self._path.with_name(self._path.name + ".wal"))
+        return sum(file.stat().st_size for file in files if file.exists())
+
+    def identity(self) -> str:
+        """The name that this store has had since it was made."""
+        (name,) = self._sql("SELECT max(store_id) FROM identity").fetchall()[0]
+        return str(name)
 
     def position(self, log: Log) -> int | None:
         """The offset to read on from; None for a log never read."""
@@ -143,13 +178,13 @@ class Store:
         assert row is not None
         return Totals(*row)
 
-    def apply(self, batch: Batch) -> None:
+    def apply(self, arrivals: Arrivals) -> None:
         """Fold a batch into the tables and move the positions past it, all or nothing.
 
         Raises StoreError when the disk does not take it; the batch can be applied again later.
         """
         with self._transaction():
-            self._write(batch)
+            self._write(arrivals)
 
     def rejudge(self, campaign: str, from_day: dt.date | None) -> None:
         """Take the settled calls of a campaign, of local day `from_day` and later (None: all), to be judged again."""
@@ -160,6 +195,11 @@ class Store:
             self._fold()
             while self.archive.recall_for_folded():
                 self._fold()
+
+    def rejudge_states(self, least_s: float) -> None:
+        """Take the settled states of agents, from the first that lasted `least_s`, to be judged again."""
+        with self._transaction():
+            self.archive.recall_long_states(least_s)
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -172,8 +212,7 @@ class Store:
                 self.connection.rollback()
             raise disk_trouble(str(self._path), error) from error
 
-    def _write(self, batch: Batch) -> None:
-        arrivals = Arrivals(batch)
+    def _write(self, arrivals: Arrivals) -> None:
         self.connection.register("arriving", arrivals.table())
         self._sql(READ_LINES)
         self.connection.unregister("arriving")
@@ -190,6 +229,7 @@ class Store:
         self._sql("CREATE OR REPLACE TEMP TABLE touched (call_id VARCHAR)")
         duplicates = self.archive.recall_for_incoming()
         duplicates += self._merge_events()
+        self._sql(ADD_TO_SOURCES)
         self._fold()
         while self.archive.recall_for_folded():
             self._fold()
@@ -208,11 +248,17 @@ class Store:
                 newest,
             ],
         )
-        for log, offset in batch.next_offsets.items():
+        for gap in arrivals.gaps:
+            self._sql(
+                "INSERT INTO gaps VALUES (?, ?, ?, ?, ?, ?)",
+                [gap.log.topic, gap.log.topic_id, gap.log.partition, gap.begin, gap.end, gap.noticed_at],
+            )
+        for log, offset in arrivals.next_offsets.items():
             self._move(log, offset)
 
     def _fold(self) -> None:
         """Make the calls in `touched` anew; note in `changed_agents` when their agents answered, before and now."""
+        self._sql("INSERT INTO dirty_calls FROM touched")
         self._sql(NOTE_ANSWERS)
         self._sql("DELETE FROM calls WHERE call_id IN (FROM touched)")
         self._sql(FOLD)
@@ -231,6 +277,11 @@ class Store:
         )
         self._sql(
             "CREATE OR REPLACE TEMP TABLE changed_agents AS SELECT agent, ts FROM incoming WHERE type = 'agent.state'"
+        )
+        self._sql(TALLY_SOURCES)
+        self._sql(
+            "INSERT INTO dirty_agents SELECT agent, ts, type = 'agent.profile' FROM incoming"
+            f" WHERE type IN {TELL_OF_AGENTS}"
         )
         (contested,) = self._one("SELECT count(*) FROM contested")
         if not contested:
@@ -277,6 +328,14 @@ class Store:
         self._sql(
             "INSERT INTO changed_agents SELECT agent, ts FROM events"
             " WHERE event_id IN (SELECT event_id FROM winners) AND type = 'agent.state'"
+        )
+        self._sql(
+            "INSERT INTO heard SELECT source, -1, ts FROM events WHERE event_id IN (SELECT event_id FROM winners)"
+            " UNION ALL SELECT source, 1, ts FROM winners"
+        )
+        self._sql(
+            "INSERT INTO dirty_agents SELECT agent, ts, type = 'agent.profile' FROM events"
+            f" WHERE event_id IN (SELECT event_id FROM winners) AND type IN {TELL_OF_AGENTS}"
         )
         self._sql("DELETE FROM events WHERE event_id IN (SELECT event_id FROM winners)")
         self._sql(f"INSERT INTO events SELECT {EVENT_COLUMNS} FROM winners")

@@ -13,6 +13,7 @@ import msgspec
 
 from ingest.cli import Parser
 from ingest.producing import deliver, open_producer
+from ingest.servers import security
 from ingest.simulator import floor
 from ingest.simulator.day import Event
 from ingest.simulator.days import floor_day, floor_events
@@ -39,7 +40,7 @@ def arguments(parser: Parser) -> None:
 
 
 def main(options: argparse.Namespace) -> int:
-    producer = None if options.print else open_producer(options.bootstrap_servers)
+    producer = None if options.print else open_producer(options.bootstrap_servers, security(options))
     stopped = Flag()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())

@@ -1,0 +1,37 @@
+-- What judging needs and keeps, beside the store, while it is open: its macros, and the rows judged so far.
+
+-- Instants are computed with as microseconds: arithmetic on TIMESTAMPTZ goes through a calendar, 20 times slower.
+CREATE OR REPLACE TEMP MACRO later(instant, seconds) AS make_timestamptz(epoch_us(instant) + (seconds * 1e6)::BIGINT);
+CREATE OR REPLACE TEMP MACRO seconds_between(start, stop) AS  -- never below 0, NULL while either is unknown
+    CASE WHEN stop < start THEN 0.0 ELSE (epoch_us(stop) - epoch_us(start)) / 1e6 END;
+CREATE OR REPLACE TEMP MACRO mask_number(number) AS
+    CASE WHEN length(number) > 6 THEN number[:3] || repeat('•', length(number)::INTEGER - 5) || number[-2:]
+         ELSE repeat('•', length(number)::INTEGER) END;
+
+-- Calls that move are judged each time, so all of them are among just_judged.
+CREATE OR REPLACE TEMP VIEW judged_calls AS
+FROM steady_calls UNION ALL BY NAME SELECT * EXCLUDE (moves) FROM just_judged WHERE moves;
+
+CREATE OR REPLACE TEMP TABLE timeline (
+    agent      VARCHAR,
+    state      VARCHAR,
+    reason     VARCHAR,
+    campaign   VARCHAR,
+    started_at TIMESTAMPTZ,
+    ended_at   TIMESTAMPTZ,
+    day        DATE,
+    limit_at   TIMESTAMPTZ,
+    by_event   BOOLEAN
+);
+COMMENT ON COLUMN timeline.limit_at IS 'A state that lasts until then is a lost logout.';
+COMMENT ON COLUMN timeline.by_event IS 'False: the agent is offline because the state before lasted too long.';
+
+CREATE OR REPLACE TEMP TABLE profiles (
+    agent     VARCHAR,
+    name      VARCHAR,
+    team      VARCHAR,
+    site      VARCHAR,
+    languages VARCHAR[],
+    next_at   TIMESTAMPTZ
+);
+COMMENT ON COLUMN profiles.next_at IS 'A profile that begins later than what was judged.';
