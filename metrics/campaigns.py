@@ -1,22 +1,19 @@
-"""The configuration: clients, campaigns, opening hours and the contracts that calls are judged by.
+"""The configuration: clients, campaigns, opening hours, the contracts that calls are judged by, and who sees what.
 
 `campaigns.toml` is read as a whole or refused as a whole, in one sentence that names file, line and what is
 allowed. What it does not say, its `[defaults]` say; a campaign that only events know gets those defaults.
 """
 
-import hashlib
 import re
-import tomllib
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
-from datetime import date, datetime, time
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields, replace
+from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NoReturn
-from zoneinfo import ZoneInfo
 
-from metrics.errors import ConfigurationError
+from metrics.people import Claims, Person, claims_of, people_of
 from metrics.service_level import FORMULAS
+from metrics.toml_table import Table, read_toml, shown
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 LANGUAGES = ("en", "es", "fr")
@@ -46,6 +43,32 @@ class Defaults:
     max_state_s: float = 43_200.0
     lateness_s: float = 900.0
     term: Term = Term()
+
+
+@dataclass(frozen=True)
+class AgentLimits:
+    """When an agent needs a person, or a break: for everybody on the floor, whatever campaign they work for.
+
+    `breaks` are the pauses that are rest, by reason, with how long each is planned to last [s]; others are work away
+    from the phone. A rest of `rest_s` is due within `rest_within_s`, a longer one of `break_s` within `break_within_s`.
+    `lately_s` is the stretch of time over which occupancy and missed offers are looked at.
+    """
+
+    wrap_up_long_s: float = 180.0
+    hold_long_s: float = 120.0
+    call_long_s: float = 1_200.0
+    pause_long_s: float = 2_700.0
+    missed_offers: int = 2
+    lately_s: float = 3_600.0
+    occupancy_high: float = 0.85
+    occupancy_too_high: float = 0.90
+    breath_s: float = 10.0
+    streak_calls: int = 8
+    breaks: tuple[tuple[str, float], ...] = (("break", 900.0), ("lunch", 3_600.0))
+    rest_s: float = 300.0
+    rest_within_s: float = 7_200.0
+    break_s: float = 1_200.0
+    break_within_s: float = 21_600.0
 
 
 @dataclass(frozen=True)
@@ -85,11 +108,19 @@ class Configuration:
     defaults: Defaults
     clients: dict[str, Client]
     campaigns: dict[str, Campaign]
+    agents: AgentLimits = AgentLimits()
+    people: tuple[Person, ...] = ()
+    claims: Claims = field(default_factory=Claims)
 
     @property
     def zones(self) -> tuple[str, ...]:
         """Every zone that a campaign or the defaults name, sorted."""
         return tuple(sorted({c.timezone for c in self.campaigns.values()} | {self.defaults.timezone}))
+
+    def campaigns_of(self, clients: Iterable[str], campaigns: Iterable[str]) -> frozenset[str]:
+        """Return these campaigns and all of these clients'."""
+        asked = set(clients)
+        return frozenset(campaigns) | {c.id for c in self.campaigns.values() if c.client in asked}
 
     def campaign(self, campaign_id: str) -> Campaign:
         """Return the campaign, or one made of the defaults (client "") when only events know it."""
@@ -107,112 +138,20 @@ class Configuration:
 
 def load(path: str | Path) -> Configuration:
     """Read and check a configuration file; raise ConfigurationError with file, line and what is allowed."""
-    path = Path(path)
-    try:
-        raw = path.read_bytes()
-        text = raw.decode()
-        document = tomllib.loads(text)
-    except OSError as error:
-        raise ConfigurationError(
-            f"{path} cannot be read ({error.strerror}); set VIGIE_CAMPAIGNS to the configuration file."
-        ) from error
-    except UnicodeDecodeError as error:
-        line = raw[: error.start].count(b"\n") + 1
-        raise ConfigurationError(f"{path}, line {line}: not UTF-8; save the file as UTF-8.") from error
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"{path}: not valid TOML: {error}.") from error
-    top = _Table(path, _lines(text), (), document)
-    top.allow("defaults", "clients", "campaigns")
+    top, digest = read_toml(Path(path), "set VIGIE_CAMPAIGNS to the configuration file")
+    top.allow("defaults", "agents", "clients", "campaigns", "people", "sign_in")
     defaults = _defaults(top.table("defaults"))
+    agents = _agents(top.table("agents"))
     clients = {t.id: Client(t.id, t.text("name", t.id)) for t in top.tables("clients", ("name",))}
     campaigns = {t.id: _campaign(t, clients, defaults) for t in top.tables("campaigns")}
-    return Configuration(path, hashlib.sha256(raw).hexdigest(), defaults, clients, campaigns)
-
-
-class _Table:
-    """A TOML table that knows where it was written."""
-
-    def __init__(self, path: Path, lines: dict[tuple[str | int, ...], int], at: tuple[str | int, ...], values: Any):
-        self.path, self.lines, self.at = path, lines, at
-        self.id = str(at[-1]) if at else ""
-        if not isinstance(values, dict):
-            self.refuse((), f"`{self.id}` is {_shown(values)}, allowed is a table")
-        self.values: dict[str, Any] = values
-
-    def refuse(self, key: Iterable[str | int], what: str) -> NoReturn:
-        at = (*self.at, *key)
-        while at and at not in self.lines:
-            at = at[:-1]
-        raise ConfigurationError(f"{self.path}, line {self.lines.get(at, 1)}: {what}.")
-
-    def allow(self, *keys: str) -> None:
-        for key in self.values:
-            if key not in keys:
-                self.refuse((key,), f"unknown key `{key}`, allowed are {', '.join(keys)}")
-
-    def table(self, key: str) -> "_Table":
-        return _Table(self.path, self.lines, (*self.at, key), self.values.get(key, {}))
-
-    def tables(self, key: str, keys: tuple[str, ...] = ()) -> "list[_Table]":
-        of = self.table(key)
-        found = [_Table(self.path, self.lines, (*of.at, name), values) for name, values in of.values.items()]
-        for table in found:
-            if not 1 <= len(table.id) <= 64:
-                table.refuse((), f"the id `{table.id}` is empty or too long, allowed are 1 to 64 characters")
-            if keys:
-                table.allow(*keys)
-        return found
-
-    def array(self, key: str) -> "list[_Table]":
-        values = self.values.get(key, [])
-        if not isinstance(values, list):
-            self.refuse((key,), f"`{key}` is {_shown(values)}, allowed is an array of tables, [[…{key}]]")
-        return [_Table(self.path, self.lines, (*self.at, key, i), value) for i, value in enumerate(values)]
-
-    def take(self, key: str, default: Any, ok: Callable[[Any], bool], allowed: str) -> Any:
-        if key not in self.values:
-            if default is None:
-                self.refuse((), f"`{key}` is missing, allowed is {allowed}")
-            return default
-        value = self.values[key]
-        if not ok(value):
-            self.refuse((key,), f"`{key}` is {_shown(value)}, allowed is {allowed}")
-        return value
-
-    def text(self, key: str, default: str | None) -> str:
-        ok = lambda v: isinstance(v, str) and bool(v.strip())  # noqa: E731 - one predicate, used once
-        return str(self.take(key, default, ok, "a text"))
-
-    def choice(self, key: str, default: str | None, choices: Iterable[str]) -> str:
-        allowed = tuple(choices)
-        return str(self.take(key, default, lambda v: v in allowed, f"one of {', '.join(allowed)}"))
-
-    def number(self, key: str, default: float, low: float, high: float) -> float:
-        def ok(v: Any) -> bool:
-            return isinstance(v, int | float) and not isinstance(v, bool) and low <= v <= high
-
-        return float(self.take(key, default, ok, f"a number from {low:g} to {high:g}"))
-
-    def flag(self, key: str, default: bool) -> bool:
-        return bool(self.take(key, default, lambda v: isinstance(v, bool), "true or false"))
-
-    def zone(self, key: str, default: str) -> str:
-        return str(self.take(key, default, _is_zone, 'an IANA zone such as "Europe/Paris"'))
-
-    def local(self, key: str) -> datetime | None:
-        value = self.values.get(key)
-        if value is None:
-            return None
-        if not isinstance(value, date) or (isinstance(value, datetime) and value.tzinfo):
-            allowed = "a local date or time without offset, such as 2026-01-31 or 2026-01-31T18:00:00"
-            self.refuse((key,), f"`{key}` is {_shown(value)}, allowed is {allowed}")
-        return value if isinstance(value, datetime) else datetime.combine(value, time())
+    known = people_of(top, clients, campaigns), claims_of(top)
+    return Configuration(Path(path), digest, defaults, clients, campaigns, agents, *known)
 
 
 _TERM_KEYS = ("formula", "threshold_s", "target", "wait_at_threshold_counts", "short_abandon_s")
 
 
-def _term(table: _Table, default: Term) -> Term:
+def _term(table: Table, default: Term) -> Term:
     return replace(
         default,
         valid_from=table.local("valid_from"),
@@ -225,7 +164,7 @@ def _term(table: _Table, default: Term) -> Term:
     )
 
 
-def _defaults(table: _Table) -> Defaults:
+def _defaults(table: Table) -> Defaults:
     table.allow("language", "timezone", "give_up_after_s", "max_state_s", "lateness_s", *_TERM_KEYS)
     own = Defaults()
     return Defaults(
@@ -239,7 +178,40 @@ def _defaults(table: _Table) -> Defaults:
     )
 
 
-def _campaign(table: _Table, clients: dict[str, Client], defaults: Defaults) -> Campaign:
+def _agents(table: Table) -> AgentLimits:
+    own = AgentLimits()
+    table.allow(*(field.name for field in fields(own)))
+
+    def seconds(key: str) -> float:
+        return table.number(key, getattr(own, key), 0, DAY_S)
+
+    told = table.table("breaks")
+    breaks = tuple((reason, told.number(reason, 0, 1, DAY_S)) for reason in told.values)
+    limits = AgentLimits(
+        wrap_up_long_s=seconds("wrap_up_long_s"),
+        hold_long_s=seconds("hold_long_s"),
+        call_long_s=seconds("call_long_s"),
+        pause_long_s=seconds("pause_long_s"),
+        missed_offers=table.count("missed_offers", own.missed_offers, 1, 1_000),
+        lately_s=table.number("lately_s", own.lately_s, 300, DAY_S),
+        occupancy_high=table.number("occupancy_high", own.occupancy_high, 0, 1),
+        occupancy_too_high=table.number("occupancy_too_high", own.occupancy_too_high, 0, 1),
+        breath_s=table.number("breath_s", own.breath_s, 1, 3_600),
+        streak_calls=table.count("streak_calls", own.streak_calls, 2, 1_000),
+        breaks=breaks if "breaks" in table.values else own.breaks,
+        rest_s=table.number("rest_s", own.rest_s, 1, DAY_S),
+        rest_within_s=table.number("rest_within_s", own.rest_within_s, 1, DAY_S),
+        break_s=table.number("break_s", own.break_s, 1, DAY_S),
+        break_within_s=table.number("break_within_s", own.break_within_s, 1, DAY_S),
+    )
+    for less, more in (("occupancy_high", "occupancy_too_high"), ("rest_s", "break_s")):
+        if getattr(limits, less) > getattr(limits, more):
+            what = f"`{less}` ({getattr(limits, less):g}) is more than `{more}` ({getattr(limits, more):g})"
+            table.refuse((less if less in table.values else more,), f"{what}, allowed is at most that")
+    return limits
+
+
+def _campaign(table: Table, clients: dict[str, Client], defaults: Defaults) -> Campaign:
     table.allow("name", "client", "language", "timezone", "give_up_after_s", "opening", "sla")
     return Campaign(
         id=table.id,
@@ -253,7 +225,7 @@ def _campaign(table: _Table, clients: dict[str, Client], defaults: Defaults) -> 
     )
 
 
-def _terms(table: _Table, defaults: Defaults) -> tuple[Term, ...]:
+def _terms(table: Table, defaults: Defaults) -> tuple[Term, ...]:
     """Return the terms in order with every end filled in; gaps are filled with the defaults."""
     written = []
     for entry in table.array("sla"):
@@ -283,7 +255,7 @@ def _terms(table: _Table, defaults: Defaults) -> tuple[Term, ...]:
     return tuple(terms)
 
 
-def _opening(table: _Table) -> tuple[tuple[tuple[int, int], ...], ...]:
+def _opening(table: Table) -> tuple[tuple[tuple[int, int], ...], ...]:
     """Read `mon-fri = "08:00-12:00, 14:00-20:00"` into spans of minutes for Monday to Sunday."""
     days: list[tuple[tuple[int, int], ...]] = [()] * 7
     seen: set[int] = set()
@@ -300,7 +272,7 @@ def _opening(table: _Table) -> tuple[tuple[tuple[int, int], ...], ...]:
         good = [span for span in spans if span]
         if len(good) < len(spans) or any(b[0] < a[1] for a, b in pairwise(good)):
             allowed = 'hours in order such as "08:00-20:00" or "08:00-12:00, 14:00-24:00"'
-            table.refuse((key,), f"`{key}` is {_shown(value)}, allowed are {allowed}")
+            table.refuse((key,), f"`{key}` is {shown(value)}, allowed are {allowed}")
         for day in chosen:
             days[day] = tuple(good)
     return tuple(days) if seen else ()
@@ -313,61 +285,3 @@ def _span(text: str) -> tuple[int, int] | None:
     h0, m0, h1, m1 = map(int, match.groups())
     opens, closes = h0 * 60 + m0, h1 * 60 + m1
     return (opens, closes) if opens < closes <= 24 * 60 else None
-
-
-def _is_zone(name: Any) -> bool:
-    try:
-        return bool(name) and isinstance(name, str) and bool(ZoneInfo(name))
-    except (OSError, ValueError):  # ZoneInfoNotFoundError is a KeyError only for well-formed names
-        return False
-    except KeyError:
-        return False
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, dict):
-        return "a table"
-    if isinstance(value, list):
-        return "an array"
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f'"{value}"' if isinstance(value, str) else str(value)
-
-
-_KEY = r"""(?:[\w-]+|"[^"]*"|'[^']*')"""
-_PATH = rf"{_KEY}(?:\s*\.\s*{_KEY})*"
-_HEADER = re.compile(rf"\s*(\[\[?)\s*({_PATH})\s*\]")
-_ASSIGNMENT = re.compile(rf"\s*({_PATH})\s*=")
-
-
-def _lines(text: str) -> dict[tuple[str | int, ...], int]:
-    """Return the line on which each table and key of a valid TOML text was written (tomllib does not tell).
-
-    Keys inside an inline table are found on the line of the key that holds it.
-    """
-    lines: dict[tuple[str | int, ...], int] = {}
-    arrays: dict[tuple[str | int, ...], int] = {}  # how many entries each array of tables has so far
-    here: tuple[str | int, ...] = ()
-    quoted: str | None = None  # inside a text of several lines
-    for number, line in enumerate(text.splitlines(), 1):
-        if not quoted:
-            if match := _HEADER.match(line):
-                here = ()
-                names = [name.strip("\"'") for name in re.findall(_KEY, match[2])]
-                for i, name in enumerate(names):
-                    here = (*here, name)
-                    if match[1] == "[[" and i == len(names) - 1:
-                        arrays[here] = arrays.get(here, -1) + 1
-                        lines.setdefault(here, number)
-                    if here in arrays:
-                        here = (*here, arrays[here])
-                    lines.setdefault(here, number)
-            elif match := _ASSIGNMENT.match(line):
-                at = here
-                for name in re.findall(_KEY, match[1]):
-                    at = (*at, name.strip("\"'"))
-                    lines.setdefault(at, number)
-        for mark in ('"""', "'''"):
-            if line.count(mark) % 2 and quoted in (None, mark):
-                quoted = None if quoted else mark
-    return lines

@@ -52,8 +52,12 @@ EXTRAS = (
     *("outbound_answered", "conserved"),
 )
 COLUMNS = (*COUNTS, *RATES, *TIME, *DIALER, "conversion", "settled", *CONTRACT, *EXTRAS)
+# every tick of a dashboard asks for days, of which the union of calls would be a third of the cost: see kpi_interval
+DAY_COLUMNS = tuple(c for c in COLUMNS if c != "workload_s")
 # agents' states have no queue, and a dialer's attempts mostly have none
 QUEUE_COLUMNS = tuple(c for c in COLUMNS if c not in (*TIME, *DIALER, "occupancy", "utilisation", "logged_in_s"))
+# a term is not measured by another's, and says itself what it asks for
+TERM_COLUMNS = tuple(c for c in QUEUE_COLUMNS if c not in (*CONTRACT, "workload_s"))
 # what happened before an agent answered has no agent
 AGENT_COLUMNS = (
     *("answered", "answered_in_threshold", "handled", "transferred", "sales", "asa_s"),
@@ -114,10 +118,9 @@ _DAY = Grain(
     """SELECT campaign, day, epoch_us(from_at) AS from_us, epoch_us(until_at) AS until_us
     FROM campaigns JOIN local_days USING (timezone)
     WHERE day >= day0::DATE AND day < day1::DATE""",
-    COLUMNS,
+    DAY_COLUMNS,
     cohort="day >= day0::DATE AND day < day1::DATE AND cohort_at IS NOT NULL",
     states="day BETWEEN day0::DATE - 2 AND day1::DATE",
-    worked="day BETWEEN day0::DATE - 2 AND day1::DATE AND answered_at IS NOT NULL",
     t0_us="0",
     t1_us="epoch_us(as_of)",
     # a day is met by what began on the UTC date before it, on it or after it, or lasted into it
@@ -125,13 +128,13 @@ _DAY = Grain(
         FROM (SELECT *, from_us // {DAY_US} AS utc_day FROM spans) AS s
         JOIN (SELECT *, unnest(range(day - DATE '1970-01-01' - 2, day - DATE '1970-01-01' + 2)) AS utc_day
               FROM keys) AS d USING (campaign, utc_day), clock AS w""",
-    union_by="campaign",
     ends="d.until_at",
     joins="""JOIN campaigns AS z USING (campaign)
 JOIN (SELECT timezone, day AS on_day, until_at FROM local_days) AS d ON d.timezone = z.timezone AND on_day = k.day""",
     starts="make_timestamptz(k.from_us)",
     reached="make_timestamptz(k.until_us)",
 )
+_SINCE = "coalesce({}, TIMESTAMP '-infinity') AS since"  # of a term without beginning: NULL joins nothing
 GRAINS = {
     "kpi_campaign": _CAMPAIGN,
     "kpi_queue": replace(
@@ -140,6 +143,17 @@ GRAINS = {
         every="SELECT DISTINCT campaign, queue FROM calls WHERE $cohort $which",
         columns=QUEUE_COLUMNS,
         which="AND queue IS NOT NULL",
+    ),
+    "kpi_term": replace(
+        _CAMPAIGN,
+        keys="campaign, since",
+        every=f"""SELECT campaign, {_SINCE.format("valid_from")} FROM sla_terms
+    WHERE (from_at IS NULL OR from_at < {T1}) AND (until_at IS NULL OR until_at > {T0})""",
+        columns=TERM_COLUMNS,
+        shown="k.campaign, valid_from, valid_to, formula, threshold_s, target, wait_at_threshold_counts, "
+        "short_abandon_s",
+        call_keys=f"campaign, {_SINCE.format('term_from')}",
+        joins=f"JOIN (SELECT *, {_SINCE.format('valid_from')} FROM sla_terms) AS z USING (campaign, since)",
     ),
     "kpi_agent": _AGENT,
     "kpi_agent_campaign": replace(
@@ -268,7 +282,7 @@ def relation(name: str) -> str:
     joins = ["FROM keys AS k"]
     for alias, (template, own) in parts.items():
         used = [m for m in own if m.name in needed]
-        if alias == "states_of" and grain.keys == "campaign, queue":
+        if not used:  # no column is made of it
             continue
         sums = _list((f"{m.sql} AS {m.name}" for m in used), 11)
         tables.append(Template(template).substitute(fragments, measures=sums))

@@ -5,8 +5,9 @@ the text says so. All count the calls queued in the window, so that only the for
 Genesys Cloud would also move calls to the interval in which they end.
 """
 
-from metrics.compose import KPIS
+from metrics.compose import COLUMNS, KPIS, MEASURES
 from metrics.kpi import ratio
+from metrics.outcomes import PARTS
 
 SYSTEMS = ("Amazon Connect", "Genesys Cloud", "Cisco", "Talkdesk", "Wazo")
 
@@ -75,14 +76,16 @@ for _bound in ("service_level_worst", "service_level_best"):
     ELSEWHERE[_bound] = ELSEWHERE["service_level"]
 
 BY_CONTRACT = ("service_level", "service_level_worst", "service_level_best", "abandon_rate")
-_TERM = """format('contract {}: {}, wait {} {:g} s, target {:g} %, short below {:g} s',
+# columns of sla_terms that the contract's rows carry, beside the same said as text
+TERM = ("valid_from", "valid_to", "formula", "threshold_s", "target", "wait_at_threshold_counts", "short_abandon_s")
+_TERM_SAID = """format('contract {}: {}, wait {} {:g} s, target {:g} %, short below {:g} s',
                coalesce('from ' || strftime(s.valid_from, '%Y-%m-%d %H:%M'), 'without beginning'), s.formula,
                CASE WHEN s.wait_at_threshold_counts THEN '<=' ELSE '<' END, s.threshold_s, s.target * 100,
                s.short_abandon_s)"""
 
 
 def explain() -> str:
-    """Return the SELECT of explain_kpi(campaign, t0, t1, kpi): step, name, value, text."""
+    """Return the SELECT of explain_kpi(campaign, t0, t1, kpi): step, name, value, text, and TERM for a contract."""
     figures: dict[str, str] = {}  # name of a figure: SQL over a row of kpi_campaign
     lines: list[tuple[str, int, str, str, str, str]] = []  # kpi, position, step, name, figure, text
     for kpi in KPIS.values():
@@ -101,9 +104,15 @@ def explain() -> str:
         for i, system in enumerate(SYSTEMS):
             if not any(name.startswith(system) for name, _, _ in known):
                 lines.append((kpi.name, 70 + i, "elsewhere", system, "", "no public formula found"))
+    for measure in MEASURES.values():
+        if measure.name in COLUMNS:
+            figures[measure.name] = measure.name
+            lines.append((measure.name, 0, "figure", measure.name, measure.name, f"{measure.meaning} [{measure.unit}]"))
+    lines += [("offered", 20 + i, "count", part, part, meaning) for i, (part, meaning) in enumerate(PARTS.items())]
     values = ",\n           ".join(
         f"{{'figure': {_text(name)}, 'value': ({sql})::DOUBLE}}" for name, sql in figures.items()
     )
+    term = ", ".join(TERM)
     rows = ",\n        ".join(f"({_text(k)}, {p}, {', '.join(map(_text, rest))})" for k, p, *rest in lines)
     return f"""\
 WITH asked AS (  -- named apart: inside the macro that is called, `campaign` would be ambiguous
@@ -126,19 +135,19 @@ WITH asked AS (  -- named apart: inside the macro that is called, `campaign` wou
                         AND (t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE + 1
               AND c.cohort_at >= t0::TIMESTAMPTZ AND c.cohort_at < t1::TIMESTAMPTZ
               AND c.direction IS DISTINCT FROM 'outbound') AS value,
-           {_TERM} AS text, s.valid_from
+           {_TERM_SAID} AS text, {", ".join(f"s.{column}" for column in TERM)}
     FROM asked, sla_terms AS s
     WHERE s.campaign = chosen AND figure_asked IN ({", ".join(map(_text, BY_CONTRACT))})
       AND (s.from_at IS NULL OR s.from_at < t1::TIMESTAMPTZ)
       AND (s.until_at IS NULL OR s.until_at > t0::TIMESTAMPTZ)
 )
-SELECT step, name, value, text
+SELECT step, name, value, text, {term}
 FROM (
-    SELECT position, NULL::TIMESTAMP AS valid_from, step, name, value, text
+    SELECT position, step, name, value, text
     FROM lines JOIN asked ON about = figure_asked LEFT JOIN figures USING (figure)
     WHERE EXISTS (FROM row_of)
-    UNION ALL
-    SELECT position, valid_from, step, name, value, text FROM contract
+    UNION ALL BY NAME
+    FROM contract
 )
 ORDER BY position, valid_from NULLS FIRST"""
 

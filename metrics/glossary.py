@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from metrics import relations, service_level
+from metrics import relations, service_level, strain
 from metrics.compose import GRAINS, KPIS, MEASURES
 from metrics.objects import CONTRACT_COLUMNS, ROWS, macros
 
@@ -74,6 +74,22 @@ def text() -> str:
                 *((f"`{name}`", says, "") for name, says in CONTRACT_COLUMNS.items() if name in shown),
             ],
         )
+    )
+    sections.append("## Strain of agents, their pauses and missed offers\n")
+    sections.append(
+        _table(
+            ("macro", "column", "meaning", "unit"),
+            [
+                (f"`{name}`", f"`{column}`", says, unit)
+                for name, columns in strain.COLUMNS.items()
+                for column, (unit, says) in columns.items()
+            ],
+        )
+    )
+    sections.append(
+        "Work is `busy` and `wrap_up`. Rest is a pause for a reason in `agent_limits.breaks`, or without any, and\n"
+        "being offline; training and meetings are neither. What is due, and when, is in `agent_limits`: `[agents]`\n"
+        "of `campaigns.toml`, where the law that it rests on is named.\n"
     )
     sections.append("## Base relations\n")
     for name, columns in relations.COLUMNS.items():

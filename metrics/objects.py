@@ -14,13 +14,14 @@ from functools import cache
 
 import duckdb
 
-from metrics import relations, service_level
+from metrics import relations, service_level, strain
 from metrics.compose import GRAINS, KPIS, MEASURES, formulas, relation
 from metrics.explain import explain
 
 ROWS = {
     "kpi_campaign": "one row per campaign, every one known",
     "kpi_queue": "one row per campaign and queue that saw calls in the window",
+    "kpi_term": "one row per campaign and term of its contract that touches the window, with the calls judged by it",
     "kpi_agent": "one row per agent who was logged in or answered in the window",
     "kpi_agent_campaign": "one row per agent and campaign",
     "kpi_interval": "one row per campaign and interval of so many minutes, counted from t0, empty ones too",
@@ -28,8 +29,13 @@ ROWS = {
     "kpi_total": "one row for all campaigns of the list `among` together (NULL: all): ratios of the sums",
     "kpi_formulas": "service level of each campaign under each of the five formulas, by the thresholds in force",
     "conservation": "offered and the sum of its parts, per campaign; conserved must be true",
-    "explain_kpi": "what a figure of a campaign was made of: formula, contract, counts, and what other systems print",
-    "kpi_daily": "one row per campaign and local day, over all history; a view",
+    "agent_strain": "one row per agent logged in at a moment: who should be relieved, over all campaigns",
+    "agent_pauses": "one row per agent and reason of pauses, over all campaigns",
+    "agent_missed": "one row per agent and campaign: offers that the agent did not pick up",
+    "explain_kpi": "what a figure of a campaign was made of: formula, counts, what other systems print, and a row for "
+    "each term of the contract, with the term in columns named as in sla_terms",
+    "kpi_daily": "one row per campaign and local day, empty ones too, from the first day of a call to the last "
+    "of a call or of an agent's time; a view",
 }
 WINDOW = "window [t0, t1), TIMESTAMPTZ"
 
@@ -38,8 +44,8 @@ SELECT campaign, offered, answered + abandoned + short_abandoned + overflowed + 
        AS accounted, refused, conserved
 FROM kpi_campaign(t0, t1)"""
 
-# from the first day that is known to the last
-DAILY = "FROM kpi_days((SELECT min(day) FROM calls), (SELECT max(day) + 1 FROM calls))"
+# asking `calls` for its first and last day would read all history
+DAILY = "FROM kpi_days((SELECT first_day FROM ingest_status), (SELECT last_day + 1 FROM ingest_status))"
 
 CONTRACT_COLUMNS = {
     "settled": "no call of the window is open and the lateness allowance has passed: only a late event moves it",
@@ -57,6 +63,9 @@ def macros() -> dict[str, str]:
     bodies = {name: (grain.parameters, relation(name)) for name, grain in GRAINS.items()}
     bodies["kpi_formulas"] = ("t0, t1", formulas())
     bodies["conservation"] = ("t0, t1", CONSERVATION)
+    bodies["agent_strain"] = ("moment", strain.STRAIN)
+    bodies["agent_pauses"] = ("t0, t1", strain.PAUSES)
+    bodies["agent_missed"] = ("t0, t1", strain.MISSED)
     bodies["explain_kpi"] = ("campaign, t0, t1, kpi", explain())
     return {name: f"CREATE MACRO {name}({given}) AS TABLE\n{body}" for name, (given, body) in bodies.items()}
 
@@ -79,6 +88,8 @@ def comments() -> Iterator[str]:
         figures = "".join(f"\n{column}: {meaning(column)}" for column in columns)
         if name == "kpi_formulas":
             figures = "".join(f"\n{kpi.name}: {kpi.formula} [{kpi.unit}]" for kpi, _, _ in service_level.EACH)
+        if name in strain.COLUMNS:
+            figures = "".join(f"\n{c}: {says} [{unit}]" for c, (unit, says) in strain.COLUMNS[name].items())
         yield _comment("MACRO TABLE", name, ROWS[name] + of + figures)
     yield _comment("VIEW", "kpi_daily", ROWS["kpi_daily"])
     for column in ("campaign", "day", *GRAINS["kpi_days"].columns):
@@ -97,19 +108,24 @@ def install(
     besides.
     Call it outside a transaction: the first time, and when `past` changes, it also writes to a catalog in memory.
     """
-    past = dict(past or {})
-    there = connection.execute(
-        "SELECT table_name, column_name FROM duckdb_columns() WHERE database_name = $catalog", {"catalog": catalog}
-    ).fetchall()
+    past = past or {}
+    of = {"catalog": catalog}
+    there: list[tuple[str, str]] = []
+    if connection.execute("FROM duckdb_tables() WHERE database_name = $catalog LIMIT 1", of).fetchone():
+        there = connection.execute(
+            "SELECT table_name, column_name FROM duckdb_columns() WHERE database_name = $catalog", of
+        ).fetchall()
     kept = {name for name, _ in there} & relations.COLUMNS.keys()
-    key = hashlib.sha256(repr((sorted(past.items()), private, sorted(kept))).encode()).hexdigest()[:12]
-    made = f"vigie_objects_{key}"
+    made = f"vigie_objects_{_digest(sorted(past), private, sorted(kept))}"
     attached = {name for (name,) in connection.execute("SELECT database_name FROM duckdb_databases()").fetchall()}
     if made not in attached:
         for name in attached:
             if name.startswith("vigie_objects_"):
                 connection.execute(f"DETACH {name}")
         _make(connection, made, past, private, kept)
+    else:
+        _cover(connection, made, past)
+    connection.execute("SET VARIABLE vigie_past = $digest", {"digest": _digest(sorted(past.items()))})
     connection.execute(f'COPY FROM DATABASE {made} TO "{catalog}" (SCHEMA)')
     if kept:
         views = connection.execute(
@@ -136,7 +152,7 @@ def _make(
         for name in relations.COLUMNS:
             if name in past:
                 own.execute(relations.create(name, f"recent_{name}"))
-                own.execute(f"CREATE VIEW {name} AS FROM recent_{name} UNION ALL BY NAME {past[name]}")
+                own.execute(_view(name, past[name]))
             else:
                 own.execute(relations.create(name))
         for statement in macros().values():
@@ -153,6 +169,28 @@ def _make(
         connection.execute(f"DETACH {catalog}")
         raise
     own.close()
+
+
+def _cover(connection: duckdb.DuckDBPyConnection, catalog: str, past: Mapping[str, str]) -> None:
+    """Make the views over `past` anew when it reads other files than last time: a tenth of making everything."""
+    if connection.execute("SELECT getvariable('vigie_past')").fetchone() == (_digest(sorted(past.items())),):
+        return
+    own = connection.cursor()
+    own.execute(f"USE {catalog}")
+    for name, rows in past.items():
+        own.execute(_view(name, rows))
+    for name, column, says in _base_comments(set(past)):
+        if name in past:
+            own.execute(says.format(at=f'{name}."{column}"' if column else name))
+    own.close()
+
+
+def _view(name: str, rows: str) -> str:
+    return f"CREATE OR REPLACE VIEW {name} AS FROM recent_{name} UNION ALL BY NAME {rows}"
+
+
+def _digest(*what: object) -> str:
+    return hashlib.sha256(repr(what).encode()).hexdigest()[:12]
 
 
 def _base_comments(views: set[str]) -> Iterator[tuple[str, str | None, str]]:

@@ -47,7 +47,9 @@ talk_s                   DOUBLE      ended_at - answered_at - hold; NULL unless 
 hold_s                   DOUBLE      time on hold [s]
 wrap_s                   DOUBLE      wrapped_at - ended_at, 0 without wrap-up [s]
 handle_s                 DOUBLE      talk + hold + wrap; NULL unless answered and talk has ended [s]
+held_since               TIMESTAMPTZ on hold since; NULL unless it is on hold now
 missed_offers            BIGINT      offers to agents who did not pick up
+missed_by                VARCHAR[]   those agents, in order, as often as it was offered to them
 transferred              BOOLEAN     talk ended by a transfer
 disposition              VARCHAR     result code of the latest wrap-up
 sale                     BOOLEAN     the latest wrap-up reports a sale
@@ -88,7 +90,9 @@ state                    VARCHAR     state now
 reason                   VARCHAR     reason of the pause now
 since                    TIMESTAMPTZ in this state since
 campaign                 VARCHAR     campaign of the state
-call_id                  VARCHAR     call that the agent is on
+call_id                  VARCHAR     call that the agent is on: of several, the one answered last
+call_since               TIMESTAMPTZ when that call was answered
+held_since               TIMESTAMPTZ that call is on hold since; NULL unless it is
 """,
     ),
     "campaigns": (
@@ -124,20 +128,88 @@ from_at                  TIMESTAMPTZ the day began
 until_at                 TIMESTAMPTZ the next day began
 """,
     ),
+    "agent_limits": (
+        "one row: when an agent needs a person, or a break, as the configuration says",
+        """
+wrap_up_long_s           DOUBLE      longer in wrap-up is too long [s]
+hold_long_s              DOUBLE      longer on hold is too long [s]
+call_long_s              DOUBLE      longer on one call is too long [s]
+pause_long_s             DOUBLE      a longer pause, of no reason in `breaks`, is too long [s]
+missed_offers            BIGINT      so many offers missed within lately_s are many
+lately_s                 DOUBLE      over so much time occupancy and missed offers are looked at [s]
+occupancy_high           DOUBLE      above it somebody is to be relieved soon [ratio 0–1]
+occupancy_too_high       DOUBLE      above it somebody is to be relieved now [ratio 0–1]
+breath_s                 DOUBLE      less time without work between two calls is no breath [s]
+streak_calls             BIGINT      so many calls without a breath are many
+breaks                   MAP(VARCHAR,DOUBLE) reason of a pause that is rest: how long it is planned to last [s]
+rest_s                   DOUBLE      a rest at least so long counts [s]
+rest_within_s            DOUBLE      it is due so long after the last one [s]
+break_s                  DOUBLE      a break at least so long counts: the law's, or the contract's [s]
+break_within_s           DOUBLE      it is due so long after the last one [s]
+""",
+    ),
     "ingest_status": (
         "one row: what this file was made of and when",
         """
 as_of                    TIMESTAMPTZ the instant at which everything here is judged
 published_at             TIMESTAMPTZ the file was written
 last_event_at            TIMESTAMPTZ latest event time read
+first_day                DATE        first local day of a call
+last_day                 DATE        last local day of a call, or of an agent's time
 records                  BIGINT      Kafka records read
 events                   BIGINT      events accepted, duplicates left out
 duplicates               BIGINT      events delivered again
 dead_letters             BIGINT      rejected records and lines
 lag                      BIGINT      records not yet read
+records_per_s            DOUBLE      Kafka records read a second, over the last 10 s; NULL before there is a pace
+publish_s                DOUBLE      how long it took to publish the file before this one; NULL for the first [s]
+store_bytes              BIGINT      size of the consumer's private store
+published_bytes          BIGINT      size of the published file before this one, and of the settled days' Parquet files
+disk_free_bytes          BIGINT      free on the disk that they are on
 lateness_s               DOUBLE      a window is settled when its calls are closed and it is this old [s]
 notice                   VARCHAR     what is wrong with the configuration file, while an older one is in force
 version                  VARCHAR     version of these relations
+""",
+    ),
+    "feed_partitions": (
+        "one partition of the topic that is read",
+        """
+topic                    VARCHAR     Kafka topic
+partition                INTEGER     Kafka partition
+position                 BIGINT      offset of the next record to read; what lies before it is in this file
+end_offset               BIGINT      one past the last record, as known when the file was written
+lag                      BIGINT      end_offset - position: records not yet read
+""",
+    ),
+    "feed_gaps": (
+        "one run of offsets that Kafka deleted before they were read: figures lack what was in them",
+        """
+topic                    VARCHAR     Kafka topic
+partition                INTEGER     Kafka partition
+from_offset              BIGINT      first offset that was not read
+to_offset                BIGINT      offset of the record that was read next
+records                  BIGINT      to_offset - from_offset: at most so many records are missing
+noticed_at               TIMESTAMPTZ when the consumer found out
+""",
+    ),
+    "feed_sources": (
+        "one source that events name: a switch, a dialer",
+        """
+source                   VARCHAR     source
+events                   BIGINT      events accepted, duplicates left out; a revision counts for the source it names
+last_event_at            TIMESTAMPTZ latest event time read from it
+""",
+    ),
+    "conservation_checks": (
+        "one campaign and local day: today, days with unsettled calls, settled ones of 35 days, and all violated ones",
+        """
+campaign                 VARCHAR     campaign id
+day                      DATE        the campaign's local day; NULL: calls that are in no day, or judged twice
+offered                  BIGINT      calls offered, as kpi_campaign counts them
+accounted                BIGINT      those of them that stand under one of the outcomes that sum to offered
+refused                  BIGINT      calls refused, counted apart
+conserved                BOOLEAN     offered = accounted; false is an alarm
+checked_at               TIMESTAMPTZ when it was checked: at this publish, or when the day's calls were settled
 """,
     ),
     "dead_letters": (
@@ -149,7 +221,7 @@ offset                   BIGINT      Kafka offset
 line                     INTEGER     line of the record, from 1
 received_at              TIMESTAMPTZ Kafka's timestamp
 reason                   VARCHAR     what was wrong, in one sentence
-payload                  VARCHAR     the payload, up to 64 KiB
+payload                  VARCHAR     the payload, up to 64 KiB; what is or may be a phone number is masked
 """,
     ),
 }

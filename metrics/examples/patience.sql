@@ -1,0 +1,9 @@
+-- How long callers wait before they hang up: abandoned calls by ten seconds of wait, short ones too.
+SELECT
+    floor(wait_s / 10)::BIGINT * 10 AS from_s,
+    count(*) AS hung_up,
+    sum(count(*)) OVER (ORDER BY from_s) / sum(count(*)) OVER () AS so_far
+FROM calls
+WHERE outcome IN ('abandoned', 'short_abandoned')
+GROUP BY from_s
+ORDER BY from_s;

@@ -1,0 +1,97 @@
+"""What pages read: a module a subject, with its SQL, what it answers, and the functions that ask.
+
+Each reader is a function of the published file and the Viewer, `board(published(), viewer, …)`. Every answer is kept
+for all who ask the same, and filtered to the Viewer, or refused, as it is handed out; no reader works without a Viewer.
+A new subject is a new module and its line below.
+
+A macro costs more to plan (about 70 ms of CPU) than to run, so each snapshot asks only one, `kpi_days`, for every
+campaign's own day at once. What moves slowly, which is everything but that and who waits, is asked every SLOW_S.
+"""
+
+from metrics.readers.agents import NEEDS, STATES, Agent, AgentDay, Agents, Need, Pauses, Strain, agents
+from metrics.readers.calls import BEHIND, LONGEST, OUTCOMES, PER_PAGE, Asked, Call, CallList, calls
+from metrics.readers.campaigns import MINUTES, STEPS, Campaign, Interval, Kpis
+from metrics.readers.days import CampaignDay, day, first_day
+from metrics.readers.explained import FIGURES, Elsewhere, Explained, Term, explain
+from metrics.readers.feed import Check, DeadLetter, Feed, Gap, Partition, Source, feed
+from metrics.readers.floor import AgentCounts, Board, CampaignNow, WaitingCall, board, campaign, freshness, waiting
+from metrics.readers.query import LONGEST as LONGEST_QUERY
+from metrics.readers.query import ROWS, SECONDS, SIZE, Answer, Query, Trouble, may_query, query
+from metrics.readers.schema import Column, Relation, schema
+from metrics.readers.sla import HOUR, Day, Figures, Period, Sla, Slot, Work, months, sla
+from metrics.readers.snapshot import SLOW_S, Counters, Freshness, Published, PublishedFileError, published
+
+__all__ = [
+    "BEHIND",
+    "FIGURES",
+    "HOUR",
+    "LONGEST",
+    "LONGEST_QUERY",
+    "MINUTES",
+    "NEEDS",
+    "OUTCOMES",
+    "PER_PAGE",
+    "ROWS",
+    "SECONDS",
+    "SIZE",
+    "SLOW_S",
+    "STATES",
+    "STEPS",
+    "Agent",
+    "AgentCounts",
+    "AgentDay",
+    "Agents",
+    "Answer",
+    "Asked",
+    "Board",
+    "Call",
+    "CallList",
+    "Campaign",
+    "CampaignDay",
+    "CampaignNow",
+    "Check",
+    "Column",
+    "Counters",
+    "Day",
+    "DeadLetter",
+    "Elsewhere",
+    "Explained",
+    "Feed",
+    "Figures",
+    "Freshness",
+    "Gap",
+    "Interval",
+    "Kpis",
+    "Need",
+    "Partition",
+    "Pauses",
+    "Period",
+    "Published",
+    "PublishedFileError",
+    "Query",
+    "Relation",
+    "Sla",
+    "Slot",
+    "Source",
+    "Strain",
+    "Term",
+    "Trouble",
+    "WaitingCall",
+    "Work",
+    "agents",
+    "board",
+    "calls",
+    "campaign",
+    "day",
+    "explain",
+    "feed",
+    "first_day",
+    "freshness",
+    "may_query",
+    "months",
+    "published",
+    "query",
+    "schema",
+    "sla",
+    "waiting",
+]

@@ -1,0 +1,160 @@
+"""The calls of a campaign behind a figure, an outcome or an interval."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from metrics import service_level, tallies
+from metrics.outcomes import PARTS
+from metrics.readers import floor
+from metrics.readers.campaigns import Campaign
+from metrics.readers.snapshot import SLOW_S, Freshness, Published, Snapshot, fetch
+from metrics.viewer import Viewer
+
+PER_PAGE = 50
+LONGEST = timedelta(days=31)
+"""Calls are listed for no longer than this."""
+_JUDGED = ", ".join(f"{sql} AS {name}" for name, sql in (tallies.FACTS | service_level.FACTS).items())
+CALLS = f"""
+SELECT call_id, c.campaign, queue, direction, channel, c.language, cohort_at, queued_at, answered_at, ended_at,
+       outcome, wait_s, talk_s, hold_s, wrap_s, agent, coalesce(a.name, agent), caller, disposition, transferred,
+       coalesce(inferred_end, false), coalesce(clock_skew, false),
+       CASE WHEN counted AND base THEN coalesce(hit, false) END, a.site, count(*) OVER ()
+FROM (
+    SELECT *, {_JUDGED}
+    FROM calls
+    WHERE campaign = $campaign AND cohort_at >= $t0::TIMESTAMPTZ AND cohort_at < $t1::TIMESTAMPTZ
+        AND day BETWEEN CAST(timezone('UTC', $t0::TIMESTAMPTZ) AS DATE) - 1
+            AND CAST(timezone('UTC', $t1::TIMESTAMPTZ) AS DATE) + 1
+) AS c LEFT JOIN (SELECT agent, name, site FROM agents) AS a USING (agent)
+WHERE {{behind}}
+ORDER BY cohort_at DESC, call_id DESC
+LIMIT $most OFFSET $skipped
+"""
+_INBOUND = "inbound AND outcome IS DISTINCT FROM 'refused'"
+BEHIND = {
+    "offered": _INBOUND,
+    "service_level": "counted AND base",
+    "abandon_rate": f"{_INBOUND} AND outcome <> 'short_abandoned'",
+    "asa_s": "inbound AND outcome = 'answered'",
+    "longest_wait_s": "inbound AND outcome = 'open'",
+    **dict.fromkeys(
+        ("aht_s", "avg_talk_s", "avg_hold_s", "avg_wrap_s", "transfer_rate", "conversion"), tallies.HANDLED
+    ),
+    "contact_rate": "NOT inbound",
+    "drop_rate": f"""NOT inbound AND (outcome = 'answered' OR {tallies.CONNECTED}
+        AND answered_by IS DISTINCT FROM 'machine'
+        AND outcome IN ('abandoned', 'short_abandoned', 'dropped', 'refused'))""",
+}
+"""KPI → which calls are in its denominator. Occupancy and utilisation are made of agents' time, not of calls."""
+OUTCOMES = (*PARTS, "refused", "not_connected")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A row of `calls`. `hit`: in time by its contract, or not; None: it does not count for the service level.
+
+    `agent` and `agent_name` are None for a viewer who may not know who works.
+    """
+
+    call_id: str
+    campaign: str
+    queue: str | None
+    direction: str | None
+    channel: str | None
+    language: str | None
+    cohort_at: datetime
+    queued_at: datetime | None
+    answered_at: datetime | None
+    ended_at: datetime | None
+    outcome: str
+    wait_s: float | None
+    talk_s: float | None
+    hold_s: float | None
+    wrap_s: float | None
+    agent: str | None
+    agent_name: str | None
+    caller: str | None
+    disposition: str | None
+    transferred: bool | None
+    inferred_end: bool
+    clock_skew: bool
+    hit: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class CallList:
+    """`calls` of a window, the newest first; `total` is how many there are with the pages that are not here."""
+
+    freshness: Freshness
+    campaign: Campaign
+    t0: datetime
+    t1: datetime
+    total: int
+    calls: tuple[Call, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Which calls of a window: with this outcome, in this KPI's denominator, in time for the contract or not."""
+
+    outcome: str | None = None
+    kpi: str | None = None
+    hit: bool | None = None
+
+    def sql(self) -> str:
+        if self.outcome not in (None, *OUTCOMES) or self.kpi not in (None, *BEHIND):
+            raise ValueError(f"no calls are known by {self}")
+        said = [BEHIND[self.kpi]] if self.kpi else []
+        if self.outcome:
+            said.append(f"outcome = '{self.outcome}'" + ("" if self.outcome == "not_connected" else " AND inbound"))
+        if self.hit is not None:
+            said.append(f"counted AND base AND coalesce(hit, false) = {self.hit}")
+        return " AND ".join(f"({one})" for one in said) or "true"
+
+
+def calls(
+    published: Published,
+    viewer: Viewer,
+    campaign: str,
+    t0: datetime,
+    t1: datetime,
+    asked: Asked,
+    *,
+    page: int | None = 1,
+) -> CallList | None:
+    """Return a page of PER_PAGE calls that entered their queue in `[t0, t1)`, the newest first.
+
+    `page` None: all of them. None: the viewer has no such campaign, or is a television. A client sees the calls
+    and not who worked on them; who is limited to sites sees that of their agents only.
+    """
+    if not timedelta() < t1 - t0 <= LONGEST:
+        raise ValueError(f"calls are listed for more than nothing and at most {LONGEST.days} days")
+    one = floor.campaign(published, viewer, campaign)
+    if one is None:
+        return None
+    behind = asked.sql()
+    question = ("calls", campaign, t0, t1, behind, page, viewer.role, viewer.sites)
+    if page is not None:
+        return published.ask(question, lambda s: _calls(s, viewer, one, t0, t1, behind, page), SLOW_S)
+    return published.ask(question, lambda s: _calls(s, viewer, one, t0, t1, behind, None), keep=False)
+
+
+def _calls(
+    snapshot: Snapshot,
+    viewer: Viewer,
+    campaign: Campaign,
+    t0: datetime,
+    t1: datetime,
+    behind: str,
+    page: int | None,
+) -> CallList:
+    sql = CALLS.format(behind=behind)
+    most, skipped = (PER_PAGE, (page - 1) * PER_PAGE) if page else (2**31, 0)
+    window = {"campaign": campaign.campaign, "t0": t0, "t1": t1}
+    rows = fetch(snapshot.connection, sql, most=most, skipped=skipped, **window)
+    total = rows[0][-1] if rows else 0
+    calls = tuple(
+        call if viewer.names_agents_of(site) else replace(call, agent=None, agent_name=None)
+        for call, site in ((Call(*row[:-2]), row[-2]) for row in rows)
+    )
+    return CallList(snapshot.freshness, campaign, t0, t1, total, calls)

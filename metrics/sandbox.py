@@ -1,0 +1,155 @@
+"""Answers one question of SQL in a process of its own, which can do nothing else; metrics/readers/query.py starts it.
+
+The question comes on standard input as JSON (a Question as an object), the answer goes to standard output: a line of
+JSON (a Header as an object), and the rows as an Arrow stream when there are any. It imports nothing of Vigie and is run
+isolated, `python -I sandbox.py`, with an empty environment: nothing that it could tell is in it.
+
+What holds it, from the inside out: DuckDB opens one file read-only, reads besides only the Parquet files of that
+snapshot, and takes no settings; one statement, and only one that reads; the system ends the process at the time limit,
+gives it no more memory, and lets it write to no file. The last two are not DuckDB's word: its `memory_limit` does not
+count what a function allocates (`repeat('x', 3_000_000_000)` takes 6 GB), and a SELECT can ask it to write a log.
+"""
+
+import json
+import os
+import resource
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any, TypedDict
+
+import duckdb
+import pyarrow as pa
+
+MEMORY_BYTES = 512 * 2**20
+"""For DuckDB; the process has so much again for what DuckDB does not count, and what it takes to start."""
+BATCH_ROWS = 1_000
+CONFIG: dict[str, Any] = {
+    "threads": 1,
+    "memory_limit": f"{MEMORY_BYTES}B",
+    "temp_directory": "",
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+    "allow_community_extensions": False,
+    "python_enable_replacements": False,  # a name in SQL is never one of this module
+}
+PLAIN = frozenset(
+    [
+        *("boolean", "tinyint", "smallint", "integer", "bigint", "utinyint", "usmallint", "uinteger", "ubigint"),
+        *("hugeint", "uhugeint", "float", "double", "decimal", "varchar", "date", "time"),
+        *("timestamp", "timestamp_s", "timestamp_ms", "timestamp_ns", "timestamp with time zone"),
+    ]
+)
+"""Types that a table, a CSV file and a Parquet file all know; values of others are given as DuckDB writes them."""
+
+
+class Question(TypedDict):
+    """`rows` and `size` [bytes] are where the answer is cut."""
+
+    path: str
+    sql: str
+    seconds: int
+    rows: int
+    size: int
+
+
+class Header(TypedDict, total=False):
+    """Either `trouble`, with what DuckDB said in `words`, or the rows' `as_of`, whether they were `cut`, `took_s`."""
+
+    trouble: str
+    words: str
+    as_of: str
+    cut: bool
+    took_s: float
+
+
+class Refused(Exception):
+    """The statement is not run: trouble, words."""
+
+
+def main() -> None:
+    question: Question = json.load(sys.stdin)
+    confine(question["seconds"])
+    table = None
+    try:
+        header, table = answer(question)
+    except Refused as refused:
+        header = dict(zip(("trouble", "words"), refused.args, strict=True))  # type: ignore[assignment]
+    except (MemoryError, duckdb.OutOfMemoryException, pa.ArrowMemoryError):
+        header = {"trouble": "too_much", "words": ""}
+    except duckdb.Error as error:
+        header = {"trouble": "said", "words": str(error)}
+    out = sys.stdout.buffer
+    out.write(json.dumps(header).encode() + b"\n")
+    if table is not None:
+        with pa.ipc.new_stream(out, table.schema) as stream:
+            stream.write_table(table)
+    out.flush()
+    os._exit(0)  # nothing is left to put away, and DuckDB may be in the middle of it
+
+
+def confine(seconds: int) -> None:
+    """Give the rest of this process to the system's limits; at the time limit it ends, wherever it is."""
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    os.nice(10)  # a wall is drawn first
+    resource.setrlimit(resource.RLIMIT_AS, (2 * MEMORY_BYTES, 2 * MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def answer(question: Question) -> tuple[Header, pa.Table]:
+    started = time.monotonic()
+    connection = opened(Path(question["path"]))
+    ((as_of,),) = connection.execute("SELECT epoch(as_of) FROM ingest_status").fetchall()
+    rows, cut = fetched(readable(connection, question["sql"]), question["rows"], question["size"])
+    return {"as_of": as_of, "cut": cut, "took_s": time.monotonic() - started}, rows
+
+
+def opened(path: Path) -> duckdb.DuckDBPyConnection:
+    """Open the published file, and shut everything else."""
+    connection = duckdb.connect(str(path), read_only=True, config=CONFIG)
+    # its history by name, not the directory: DuckDB may also write where it may read
+    history = ", ".join("'" + str(file).replace("'", "''") + "'" for file in path.parent.glob("*/day=*/*.parquet"))
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute(f"SET allowed_paths = [{history}]")
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
+    return connection
+
+
+def readable(connection: duckdb.DuckDBPyConnection, sql: str) -> duckdb.DuckDBPyRelation:
+    """Return the relation of a single statement that reads, not run yet."""
+    statements = connection.extract_statements(sql)
+    if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
+        raise Refused("not_one_read", "")
+    relation = connection.sql(statements[0].query)
+    names = [name.casefold() for name in relation.columns]
+    for name in relation.columns:
+        if names.count(name.casefold()) > 1:
+            raise Refused("same_name", name)
+    columns = []
+    for place, (name, kind) in enumerate(zip(relation.columns, relation.types, strict=True), start=1):
+        # by place: DuckDB would read a name like min("day") as an expression of its own
+        value = f"#{place}" if str(kind.id) in PLAIN else f"CAST(#{place} AS VARCHAR)"
+        columns.append(f"{value} AS " + '"' + name.replace('"', '""') + '"')
+    return relation.project(", ".join(columns))
+
+
+def fetched(relation: duckdb.DuckDBPyRelation, rows: int, size: int) -> tuple[pa.Table, bool]:
+    """Return the first rows, and whether there are more; what comes after is never computed when nothing sorts it."""
+    reader = relation.to_arrow_reader(BATCH_ROWS)
+    batches: list[pa.RecordBatch] = []
+    left = rows
+    for batch in reader:
+        size -= batch.nbytes
+        if batch.num_rows > left or size < 0:
+            batches.append(batch.slice(0, left if size >= 0 else 0))
+            return pa.Table.from_batches(batches, reader.schema), True
+        batches.append(batch)
+        left -= batch.num_rows
+    return pa.Table.from_batches(batches, reader.schema), False
+
+
+if __name__ == "__main__":
+    main()

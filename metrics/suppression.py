@@ -1,0 +1,40 @@
+"""Groups of people too small to be told of: hidden, together with what would give them away.
+
+A figure of how few people work shows a person. Hidden alone it could still be computed, from the total and the groups
+that are shown; so as much more is hidden as it takes for what is hidden to be the work of SMALLEST people at least.
+"""
+
+from collections.abc import Hashable, Mapping
+from collections.abc import Set as AbstractSet
+from typing import TypeVar
+
+SMALLEST = 5
+"""Fewer people than these are not told of."""
+
+Group = TypeVar("Group", bound=Hashable)
+
+
+def hidden(groups: Mapping[Group, AbstractSet[str]], never: AbstractSet[Group] = frozenset()) -> frozenset[Group]:
+    """Return the groups to hide, of all that add up to a total which is shown; `groups` are the people in each.
+
+    `never` are groups that are not shown anyhow. The smallest of the others go first; of equals, the later.
+    """
+    away = {group for group, people in groups.items() if group in never or 0 < len(people) < SMALLEST}
+    people: set[str] = set().union(*(groups[group] for group in away))
+    left = sorted((group for group in groups if group not in away), key=lambda group: -len(groups[group]))
+    while 0 < len(people) < SMALLEST and left:
+        group = left.pop()
+        away.add(group)
+        people |= groups[group]
+    return frozenset(away)
+
+
+def pooled(calls: Mapping[str, int]) -> frozenset[str]:
+    """Return the people who are told of only together; `calls` is how many each handled.
+
+    Who handled fewer than SMALLEST could be known by them, by whoever remembers one. People with more go with them
+    until they are SMALLEST; when there are not as many, all are returned, and together they are not told of either.
+    """
+    by_calls = sorted(calls, key=lambda person: (calls[person], person))
+    few = sum(n < SMALLEST for n in calls.values())
+    return frozenset(by_calls[: max(few, SMALLEST) if few or len(calls) < SMALLEST else 0])

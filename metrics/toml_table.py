@@ -1,0 +1,184 @@
+"""A TOML file whose tables know their lines: what cannot be used is refused with file, line and what is allowed."""
+
+import hashlib
+import re
+import tomllib
+from collections.abc import Callable, Iterable
+from datetime import date, datetime, time
+from pathlib import Path
+from typing import Any, NoReturn
+from zoneinfo import ZoneInfo
+
+from metrics.errors import ConfigurationError
+
+
+def read_toml(path: Path, otherwise: str) -> "tuple[Table, str]":
+    """Read a file; return its top table and the SHA-256 of its bytes. `otherwise`: what to do when it is not there."""
+    try:
+        raw = path.read_bytes()
+        text = raw.decode()
+        document = tomllib.loads(text)
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read ({error.strerror}); {otherwise}.") from error
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise ConfigurationError(f"{path}, line {line}: not UTF-8; save the file as UTF-8.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"{path}: not valid TOML: {error}.") from error
+    return Table(path, _lines(text), (), document), hashlib.sha256(raw).hexdigest()
+
+
+class Table:
+    """A TOML table that knows where it was written."""
+
+    def __init__(self, path: Path, lines: dict[tuple[str | int, ...], int], at: tuple[str | int, ...], values: Any):
+        self.path, self.lines, self.at = path, lines, at
+        self.id = str(at[-1]) if at else ""
+        if not isinstance(values, dict):
+            self.refuse((), f"`{self.id}` is {shown(values)}, allowed is a table")
+        self.values: dict[str, Any] = values
+
+    def refuse(self, key: Iterable[str | int], what: str) -> NoReturn:
+        at = (*self.at, *key)
+        while at and at not in self.lines:
+            at = at[:-1]
+        raise ConfigurationError(f"{self.path}, line {self.lines.get(at, 1)}: {what}.")
+
+    def allow(self, *keys: str) -> None:
+        for key in self.values:
+            if key not in keys:
+                self.refuse((key,), f"unknown key `{key}`, allowed are {', '.join(keys)}")
+
+    def table(self, key: str) -> "Table":
+        return Table(self.path, self.lines, (*self.at, key), self.values.get(key, {}))
+
+    def tables(self, key: str, keys: tuple[str, ...] = ()) -> "list[Table]":
+        of = self.table(key)
+        found = [Table(self.path, self.lines, (*of.at, name), values) for name, values in of.values.items()]
+        for table in found:
+            if not 1 <= len(table.id) <= 64:
+                table.refuse((), f"the id `{table.id}` is empty or too long, allowed are 1 to 64 characters")
+            if keys:
+                table.allow(*keys)
+        return found
+
+    def array(self, key: str) -> "list[Table]":
+        values = self.values.get(key, [])
+        if not isinstance(values, list):
+            self.refuse((key,), f"`{key}` is {shown(values)}, allowed is an array of tables, [[…{key}]]")
+        return [Table(self.path, self.lines, (*self.at, key, i), value) for i, value in enumerate(values)]
+
+    def take(self, key: str, default: Any, ok: Callable[[Any], bool], allowed: str) -> Any:
+        if key not in self.values:
+            if default is None:
+                self.refuse((), f"`{key}` is missing, allowed is {allowed}")
+            return default
+        value = self.values[key]
+        if not ok(value):
+            self.refuse((key,), f"`{key}` is {shown(value)}, allowed is {allowed}")
+        return value
+
+    def text(self, key: str, default: str | None) -> str:
+        ok = lambda v: isinstance(v, str) and bool(v.strip())  # noqa: E731 - one predicate, used once
+        return str(self.take(key, default, ok, "a text"))
+
+    def texts(self, key: str, choices: Iterable[str] | None = None) -> tuple[str, ...]:
+        """Return a list of texts, each one of `choices` when they are given; none when it is not said."""
+        allowed = None if choices is None else tuple(choices)
+
+        def ok(v: Any) -> bool:
+            return isinstance(v, list) and all(
+                isinstance(one, str) and (allowed is None or one in allowed) for one in v
+            )
+
+        words = "texts" if allowed is None else f"{', '.join(allowed) or 'none, for none is written here'}"
+        return tuple(self.take(key, [], ok, f"a list of {words}"))
+
+    def choice(self, key: str, default: str | None, choices: Iterable[str]) -> str:
+        allowed = tuple(choices)
+        return str(self.take(key, default, lambda v: v in allowed, f"one of {', '.join(allowed)}"))
+
+    def number(self, key: str, default: float, low: float, high: float) -> float:
+        def ok(v: Any) -> bool:
+            return isinstance(v, int | float) and not isinstance(v, bool) and low <= v <= high
+
+        return float(self.take(key, default, ok, f"a number from {low:g} to {high:g}"))
+
+    def count(self, key: str, default: int, low: int, high: int) -> int:
+        def ok(v: Any) -> bool:
+            return isinstance(v, int) and not isinstance(v, bool) and low <= v <= high
+
+        return int(self.take(key, default, ok, f"a whole number from {low} to {high}"))
+
+    def flag(self, key: str, default: bool) -> bool:
+        return bool(self.take(key, default, lambda v: isinstance(v, bool), "true or false"))
+
+    def zone(self, key: str, default: str) -> str:
+        return str(self.take(key, default, _is_zone, 'an IANA zone such as "Europe/Paris"'))
+
+    def local(self, key: str) -> datetime | None:
+        value = self.values.get(key)
+        if value is None:
+            return None
+        if not isinstance(value, date) or (isinstance(value, datetime) and value.tzinfo):
+            allowed = "a local date or time without offset, such as 2026-01-31 or 2026-01-31T18:00:00"
+            self.refuse((key,), f"`{key}` is {shown(value)}, allowed is {allowed}")
+        return value if isinstance(value, datetime) else datetime.combine(value, time())
+
+
+def _is_zone(name: Any) -> bool:
+    try:
+        return bool(name) and isinstance(name, str) and bool(ZoneInfo(name))
+    except (OSError, ValueError):  # ZoneInfoNotFoundError is a KeyError only for well-formed names
+        return False
+    except KeyError:
+        return False
+
+
+def shown(value: Any) -> str:
+    if isinstance(value, dict):
+        return "a table"
+    if isinstance(value, list):
+        return "an array"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f'"{value}"' if isinstance(value, str) else str(value)
+
+
+_KEY = r"""(?:[\w-]+|"[^"]*"|'[^']*')"""
+_PATH = rf"{_KEY}(?:\s*\.\s*{_KEY})*"
+_HEADER = re.compile(rf"\s*(\[\[?)\s*({_PATH})\s*\]")
+_ASSIGNMENT = re.compile(rf"\s*({_PATH})\s*=")
+
+
+def _lines(text: str) -> dict[tuple[str | int, ...], int]:
+    """Return the line on which each table and key of a valid TOML text was written (tomllib does not tell).
+
+    Keys inside an inline table are found on the line of the key that holds it.
+    """
+    lines: dict[tuple[str | int, ...], int] = {}
+    arrays: dict[tuple[str | int, ...], int] = {}  # how many entries each array of tables has so far
+    here: tuple[str | int, ...] = ()
+    quoted: str | None = None  # inside a text of several lines
+    for number, line in enumerate(text.splitlines(), 1):
+        if not quoted:
+            if match := _HEADER.match(line):
+                here = ()
+                names = [name.strip("\"'") for name in re.findall(_KEY, match[2])]
+                for i, name in enumerate(names):
+                    here = (*here, name)
+                    if match[1] == "[[" and i == len(names) - 1:
+                        arrays[here] = arrays.get(here, -1) + 1
+                        lines.setdefault(here, number)
+                    if here in arrays:
+                        here = (*here, arrays[here])
+                    lines.setdefault(here, number)
+            elif match := _ASSIGNMENT.match(line):
+                at = here
+                for name in re.findall(_KEY, match[1]):
+                    at = (*at, name.strip("\"'"))
+                    lines.setdefault(at, number)
+        for mark in ('"""', "'''"):
+            if line.count(mark) % 2 and quoted in (None, mark):
+                quoted = None if quoted else mark
+    return lines
