@@ -5,6 +5,7 @@ that shuffles makes them search at the very moment something is wrong. Trouble s
 is, and by count in the header.
 """
 
+from collections.abc import Callable, Hashable
 from html import escape
 from math import ceil
 
@@ -21,16 +22,26 @@ SHORTEST_S, LONGEST_S, USUAL_S = 0.2, 10.0, 0.5
 AGE, STALE = "\ue000", "\ue001"
 """Where a tick puts the age of the data, and whether that is too old, into HTML drawn before."""
 
-_drawn: dict[tuple[frozenset[str] | None, str], tuple[object, str]] = {}
+_drawn: dict[Hashable, tuple[object, str]] = {}
 
 
 def draw(board: Board, viewer: Viewer, text: Text, age_s: float) -> str:
     """Return the board's HTML. Only its age is new on every tick; the rest is drawn once a snapshot."""
-    key = (viewer.campaigns, text.language)
+    page = once(board, (viewer.campaigns, text.language), lambda: _page(board, text))
+    return aged(page, text, age_s)
+
+
+def once(board: Board, key: Hashable, draw: Callable[[], str]) -> str:
+    """Return what `draw` draws of this snapshot: drawn by the first who asks for `key`, and kept until the next one."""
     snapshot, page = _drawn.get(key, (None, ""))
     if snapshot != board.freshness.snapshot:
-        page = _page(board, text)
+        page = draw()
         _drawn[key] = (board.freshness.snapshot, page)
+    return page
+
+
+def aged(page: str, text: Text, age_s: float) -> str:
+    """Return HTML that was drawn before with its age as it is now."""
     return page.replace(AGE, text.age(age_s)).replace(STALE, "stale" if age_s > STALE_S else "fresh")
 
 
@@ -78,7 +89,7 @@ def target_words(target: float | None, threshold_s: float | None, text: Text) ->
 
 def _page(board: Board, text: Text) -> str:
     columns, rows = grid(len(board.campaigns))
-    tiles = "".join(_tile(one, text) for one in board.campaigns)
+    tiles = "".join(tile(one, text) for one in board.campaigns)
     return (
         f'<div class="vigie-board {STALE}" style="--columns:{columns};--rows:{rows}">'
         f'{_floor(board, text)}<div class="vigie-grid">{tiles}</div></div>'
@@ -86,8 +97,24 @@ def _page(board: Board, text: Text) -> str:
 
 
 def _floor(board: Board, text: Text) -> str:
+    agents = board.agents
+    rest = number(text.number(agents.logged_in), text.gettext("Agents"), "rule") + agents_row(agents, text)
+    return header(queue_of(board, text) + rest, attention(board, text), text)
+
+
+def queue_of(board: Board, text: Text) -> str:
+    """Draw how many wait on the whole floor, and how long the first of them has."""
     _ = text.gettext
-    states = [_state(one) for one in board.campaigns]
+    late = " late" if any(is_late(one) for one in board.campaigns) else ""
+    return number(text.number(board.waiting), _("Waiting"), "first") + number(
+        text.duration(board.longest_wait_s), _("Longest wait"), f"first{late}"
+    )
+
+
+def attention(board: Board, text: Text) -> str:
+    """Draw how many campaigns are below or close to their target; when none is, that they are on it."""
+    _ = text.gettext
+    states = [state_of(one) for one in board.campaigns]
     missed, near = states.count("missed"), states.count("near")
     marks = [
         ("missed", missed, text.ngettext("{n} below target", "{n} below target", missed)),
@@ -96,34 +123,33 @@ def _floor(board: Board, text: Text) -> str:
     shown = [(mark, words.format(n=text.number(n))) for mark, n, words in marks if n]
     if not shown and "met" in states:
         shown = [("met", _("All on target"))]
-    attention = "".join(f'<span class="state {mark}"><i></i>{escape(words)}</span>' for mark, words in shown)
-    late = " late" if any(_late(one) for one in board.campaigns) else ""
-    agents = board.agents
-    age = _("Data {age} old").format(age=AGE)
-    numbers = (
-        _number(text.number(board.waiting), _("Waiting"), "first")
-        + _number(text.duration(board.longest_wait_s), _("Longest wait"), f"first{late}")
-        + _number(text.number(agents.logged_in), _("Agents"), "rule")
-        + _agents(agents, text)
-    )
-    old = escape(_("No new data for {age}. This is how the floor was then.").format(age=AGE))
+    return "".join(f'<span class="state {mark}"><i></i>{escape(words)}</span>' for mark, words in shown)
+
+
+def header(numbers: str, attention: str, text: Text, more: str = "") -> str:
+    """Draw the top of a wall, with the data's age and the banners that say when it is too old; `more` is HTML."""
+    _ = text.gettext
+    ago = f'<span class="ago">{AGE}</span>'
+    age = escape(_("Data {age} old")).format(age=ago)
+    old = escape(_("No new data for {age}. This is how the floor was then.")).format(age=ago)
     lost = escape(_("No contact with the server. This is how the floor was then."))
     return (
         f'<header class="vigie-floor"><div class="numbers">{numbers}</div>'
-        f'<div class="side"><div class="attention">{attention}</div>'
-        f'<p class="age"><i></i><span class="words">{escape(age)}</span></p></div>'
+        f'<div class="side"><div class="attention">{attention}</div>{more}'
+        f'<p class="age"><i></i><span class="words">{age}</span></p></div>'
         f'<p class="banner old">{old}</p><p class="banner lost">{lost}</p></header>'
     )
 
 
-def _tile(one: CampaignNow, text: Text) -> str:
+def tile(one: CampaignNow, text: Text, day: bool = True) -> str:
+    """Draw a campaign: its queue now, its level against target and, unless from afar, the figures of its `day`."""
     _ = text.gettext
-    state = _state(one)
+    state = state_of(one)
     today = one.today
     level = today.service_level if today else None
     target = today.target if today else None
     threshold_s = today.threshold_s if today else None
-    late = " late" if _late(one) else ""
+    late = " late" if is_late(one) else ""
     past = ""
     if late:
         words = _("past {seconds} s").format(seconds=text.number(threshold_s))
@@ -136,28 +162,31 @@ def _tile(one: CampaignNow, text: Text) -> str:
     word = state_word(state, text) if called or state != "none" else _("No calls yet")
     service_level = _("Service level")
     figure = _value(text.percent(level))
-    waiting = _number(text.number(one.waiting), _("Waiting"), "big")
-    longest = _number(text.duration(one.longest_wait_s), _("Longest wait"), f"big{late}", past)
+    waiting = number(text.number(one.waiting), _("Waiting"), "big")
+    longest = number(text.duration(one.longest_wait_s), _("Longest wait"), f"big{late}", past)
     facts = (
-        _number(text.number(called.answered if called else None), _("Answered"))
-        + _number(
-            text.number(called.abandoned if called else None),
-            _("Abandoned"),
+        ""
+        if not day
+        else (
+            '<div class="facts">'
+            + number(text.number(called.answered if called else None), _("Answered"))
+            + number(text.number(called.abandoned if called else None), _("Abandoned"))
+            + number(text.duration(today.aht_s if today else None), _("AHT"))
+            + number(text.percent(today.occupancy if today else None, 0), _("Occupancy"))
+            + "</div>"
         )
-        + _number(text.duration(today.aht_s if today else None), _("AHT"))
-        + _number(text.percent(today.occupancy if today else None, 0), _("Occupancy"))
     )
     return (
         f'<article class="tile {state}"><div class="in">'
         f'<div class="head"><div class="who"><h3>{escape(one.campaign.name)}</h3>'
         f"<small>{escape(one.campaign.client)}</small></div>"
         f'<div class="how"><span class="state {state}"><i></i>{escape(word)}</span>'
-        f'<p class="age"><i></i><span>{AGE}</span></p></div></div>'
+        f'<p class="age"><i></i><span class="ago">{AGE}</span></p></div></div>'
         f'<div class="queue">{waiting}{longest}</div>'
         f'<div class="level">{figure}<div><span>{escape(service_level)} {gap}</span>'
         f"<span>{escape(target_words(target, threshold_s, text))}</span></div></div>"
         f"{_bars(one.recent, target, text)}"
-        f'<div class="facts">{facts}</div><div class="facts agents">{_agents(one.agents, text)}</div>'
+        f'{facts}<div class="facts agents">{agents_row(one.agents, text)}</div>'
         "</div></article>"
     )
 
@@ -184,7 +213,7 @@ def _bars(intervals: tuple[Interval, ...], target: float | None, text: Text) -> 
     )
 
 
-def _agents(agents: AgentCounts, text: Text) -> str:
+def agents_row(agents: AgentCounts, text: Text) -> str:
     """Draw how many agents do what; nobody logged in is no data on a campaign, so dashes."""
     _ = text.gettext
     counts = [
@@ -194,11 +223,11 @@ def _agents(agents: AgentCounts, text: Text) -> str:
         (agents.paused, _("Paused"), "paused"),
     ]
     return "".join(
-        _number(text.number(n) if agents.logged_in else DASH, word, f"agent {kind}") for n, word, kind in counts
+        number(text.number(n) if agents.logged_in else DASH, word, f"agent {kind}") for n, word, kind in counts
     )
 
 
-def _number(value: str, label: str, kind: str = "", mark: str = "") -> str:
+def number(value: str, label: str, kind: str = "", mark: str = "") -> str:
     """Draw a value above its label; `mark` is HTML that follows the label."""
     return f'<div class="n {kind}">{_value(value)}<span>{escape(label)}{mark}</span></div>'
 
@@ -207,11 +236,11 @@ def _value(value: str) -> str:
     return f'<b class="nil">{value}</b>' if value == DASH else f"<b>{escape(value)}</b>"
 
 
-def _state(one: CampaignNow) -> str:
+def state_of(one: CampaignNow) -> str:
     return level_state(one.today.service_level, one.today.target) if one.today else "none"
 
 
-def _late(one: CampaignNow) -> bool:
+def is_late(one: CampaignNow) -> bool:
     """Whether somebody waits longer than the contract's threshold."""
     threshold_s = one.today.threshold_s if one.today else None
     return None not in (one.longest_wait_s, threshold_s) and one.longest_wait_s > threshold_s

@@ -2,12 +2,12 @@
 
 import csv
 import io
-import re
 from collections.abc import Iterable
 from html import escape
 from zoneinfo import ZoneInfo
 
 from metrics.readers import Call
+from metrics.spreadsheet import cell
 from pages import _names
 from pages._i18n import DASH, Text
 
@@ -25,7 +25,6 @@ COLUMNS = (
     *("ended_at", "outcome", "in_time", "wait_s", "talk_s", "hold_s", "wrap_s", "agent", "agent_name", "caller"),
     *("disposition", "transferred", "inferred_end", "clock_skew"),
 )
-NUMBER = re.compile(r"[+\d•* ]+")
 
 
 def table(calls: Iterable[Call], zone: str, text: Text, *, judged: bool, named: bool, dated: bool) -> str:
@@ -105,13 +104,5 @@ def sheet(calls: Iterable[Call], zone: str, *, named: bool) -> bytes:
         for name in ("queued_at", "answered_at", "ended_at"):
             at = row[name]
             row[name] = at.astimezone(local).isoformat() if at else None
-        writer.writerow([_safe(row[name]) for name in columns])
+        writer.writerow([cell(row[name]) for name in columns])
     return out.getvalue().encode("utf-8-sig")
-
-
-def _safe(value: object) -> object:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") and not NUMBER.fullmatch(value):
-        return "'" + value
-    return value

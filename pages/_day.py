@@ -3,9 +3,9 @@
 from html import escape
 
 import plotly.graph_objects as go
-import streamlit.elements.plotly_chart  # noqa: F401, its import registers the template that carries the theme
 
 from metrics.readers import CampaignDay, CampaignNow, Interval, Kpis, WaitingCall
+from pages import _chart
 from pages._board import level_state, state_word
 from pages._i18n import DASH, Text
 from pages._where import Where, href, instant
@@ -107,96 +107,33 @@ def active(day: CampaignDay) -> tuple[Interval, ...]:
 
 
 def figure(day: CampaignDay, text: Text) -> go.Figure:
-    """Draw offered calls as stacked bars, and the service level against its target on an axis of 0–100 %.
+    """Draw the day's calls and service level by intervals.
 
-    Each trace takes the next of the theme's colours for charts (.streamlit/config.toml). Positions are numbers of
-    intervals, not times: an hour that a change of clocks repeats is drawn twice, not on top of itself.
+    Positions are numbers of intervals, not times: an hour that a change of clocks repeats is drawn twice, not on top of
+    itself.
     """
     _ = text.gettext
     intervals = active(day)
     zone = day.campaign.timezone
-    xs = list(range(len(intervals)))
     known = [one.kpis for one in intervals]
-    said = [_hover(one, zone, text) for one in intervals]
-    bars = [
-        (_("Answered"), [k.answered if k else None for k in known], {}),
-        (
-            _("Abandoned"),
-            [k.abandoned if k else None for k in known],
-            {"pattern": {"shape": "/", "size": 5, "solidity": 0.25}},
-        ),
-    ]
-    chart = go.Figure()
-    for name, values, marker in bars:
-        chart.add_bar(x=xs, y=values, name=name, marker=marker, hoverinfo="none")
-    chart.add_scatter(
-        x=xs,
-        y=[None if k is None else k.service_level for k in known],
-        name=_("Service level"),
-        yaxis="y2",
-        mode="lines+markers",
-        line={"width": 2},
-        marker={"size": 5},
-        hovertemplate="%{customdata}<extra></extra>",
-        customdata=said,
-    )
-    chart.add_bar(
-        x=xs,
-        y=[None if k is None else other(k) for k in known],
-        name=_("Other"),
-        hoverinfo="none",
-    )
-    chart.add_scatter(
-        x=xs,
-        y=[None if k is None else k.target for k in known],
-        name=_("Target"),
-        yaxis="y2",
-        mode="lines",
-        line={"width": 1.5, "dash": "dash", "shape": "hvh"},
-        hoverinfo="skip",
-    )
     hours = [n for n, one in enumerate(intervals) if text.clock(one.start, zone).endswith(":00")]
     hours = hours[:: max(1, -(-len(hours) // 12))]
-    shares = [0, 0.2, 0.4, 0.6, 0.8, 1]
-    chart.update_layout(
-        template="streamlit",
-        barmode="stack",
-        bargap=0.18,
-        height=400,
-        margin={"l": 44, "r": 52, "t": 12, "b": 32},
-        hovermode="x",
-        dragmode=False,
-        uirevision=day.campaign.campaign,
-        legend={
-            "orientation": "h",
-            "x": 0,
-            "y": -0.1,
-            "xanchor": "left",
-            "yanchor": "top",
-            "traceorder": "normal",
-            "title": None,
-        },
-        xaxis={
-            "range": [-0.7, max(len(intervals), SHORTEST) - 0.3],
-            "tickvals": hours,
-            "ticktext": [text.clock(intervals[n].start, zone) for n in hours],
-            "showgrid": False,
-            "fixedrange": True,
-            "title": None,
-        },
-        yaxis={"title": None, "rangemode": "tozero", "fixedrange": True, "nticks": 6, "tickformat": "d"},
-        yaxis2={
-            "overlaying": "y",
-            "side": "right",
-            "range": [0, 1.04],
-            "tickvals": shares,
-            "ticktext": [text.percent(share, 0) for share in shares],
-            "showgrid": False,
-            "fixedrange": True,
-            "title": None,
-        },
+    return _chart.calls_and_level(
+        _chart.Stack(
+            good=(_("Answered"), [k.answered if k else None for k in known]),
+            bad=(_("Abandoned"), [k.abandoned if k else None for k in known]),
+            other=(_("Other"), [other(k) if k else None for k in known]),
+        ),
+        _chart.Level(
+            reached=[k.service_level if k else None for k in known],
+            target=[k.target if k else None for k in known],
+            said=[_hover(one, zone, text) for one in intervals],
+        ),
+        ticks={n: text.clock(intervals[n].start, zone) for n in hours},
+        shortest=SHORTEST,
+        about=day.campaign.campaign,
+        text=text,
     )
-    return chart
 
 
 def _hover(one: Interval, zone: str, text: Text) -> str:

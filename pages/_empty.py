@@ -43,7 +43,7 @@ def unknown_campaign(text: Text) -> None:
     _say(
         ":material/search_off:",
         _("There is no such campaign here"),
-        _("Choose one of yours above, or go back to the wallboard."),
+        _("Choose one of yours above."),
     )
 
 
@@ -51,8 +51,17 @@ def not_for_you(text: Text) -> None:
     _ = text.gettext
     _say(
         ":material/lock:",
-        _("This page is for managers and analysts"),
+        _("This page is not for you"),
         _("Whoever runs Vigie can give you another role."),
+    )
+
+
+def signed_out(text: Text) -> None:
+    _ = text.gettext
+    _say(
+        ":material/logout:",
+        _("You are signed out"),
+        _("Load the page again to sign in."),
     )
 
 

@@ -13,19 +13,23 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from functools import cache
+from functools import cache, lru_cache
+from math import log10
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from babel import Locale
-from babel.dates import format_date, format_time
+from babel.dates import format_date, format_skeleton, format_time
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal, format_percent
+from babel.units import format_unit
 
 LOCALE = Path(__file__).parent / "locale"
 LANGUAGES = {"fr": "Français", "es": "Español", "en": "English"}
 REGIONS = {"fr": "fr_FR", "es": "es_ES", "en": "en_GB"}
+COOKIE, YEAR_S = "vigie_lang", 365 * 86_400
+"""Where a browser remembers the reader's language, and for how long."""
 DASH = "–"
 """What stands for an undefined number: never 0."""
 
@@ -45,14 +49,37 @@ class Text:
         return self.catalogue.ngettext(singular, plural, n)
 
     def number(self, value: float | None) -> str:
-        return DASH if value is None else format_decimal(value, "#,##0", locale=self.locale)
+        return DASH if value is None else _number(value, "#,##0", self.locale)
+
+    def rate(self, value: float | None) -> str:
+        """Format how many a second: with a decimal below 100, where it tells something."""
+        pattern = "#,##0.0" if value is not None and value < 100 else "#,##0"
+        return DASH if value is None else _number(value, pattern, self.locale)
+
+    def seconds(self, value: float | None) -> str:
+        """Format a short time: "0.25 s"."""
+        return DASH if value is None else f"{_number(value, '0.00', self.locale)} s"
+
+    def size(self, count: float | None) -> str:
+        """Format a number of bytes: "1.2 GB", in French "1,2 Go"."""
+        if count is None:
+            return DASH
+        units = ("kilobyte", "megabyte", "gigabyte", "terabyte")
+        place = min(max(int(log10(max(count, 1)) // 3), 1), len(units))
+        value = count / 1000**place
+        shown = "#,##0.0" if value < 10 else "#,##0"
+        return format_unit(value, f"digital-{units[place - 1]}", "short", format=shown, locale=self.locale)
 
     def percent(self, ratio: float | None, digits: int = 1) -> str:
         """Format a ratio 0–1: 0.8239 is "82.4%" in English, "82,4 %" in French."""
         if ratio is None:
             return DASH
-        pattern = self.locale.percent_formats[None].pattern.replace("0", f"0.{'0' * digits}" if digits else "0")
-        return format_percent(ratio, pattern, locale=self.locale)
+        return _percent(ratio, digits, self.locale)
+
+    def target(self, ratio: float | None) -> str:
+        """Format a ratio that people agreed on, as exactly as it takes: "80%", "82.5%", never more than "81.25%"."""
+        exact = round((ratio or 0) * 100, 6)
+        return self.percent(ratio, next((digits for digits in (0, 1) if round(exact, digits) == exact), 2))
 
     def points(self, ratio: float) -> str:
         """Format a difference of two ratios in percentage points, signed: 0.024 is "+2.4"."""
@@ -67,12 +94,16 @@ class Text:
         return f"{hour}:{minute:02}:{second:02}" if hour else f"{minute}:{second:02}"
 
     def age(self, seconds: float) -> str:
-        """Format how long ago something was: "4 s", "12 min", "3 h 20 min"."""
+        """Format how long ago something was: "4 s", "12 min", "3 h 20 min", "6 h", "12 days"."""
         second = max(0, int(seconds))
         if second < 100:
             return f"{second} s"
         minute = second // 60
-        return f"{minute} min" if minute < 100 else f"{minute // 60} h {minute % 60:02} min"
+        if minute < 100:
+            return f"{minute} min"
+        if minute >= 48 * 60:
+            return format_unit(minute // (24 * 60), "duration-day", "short", locale=self.locale)
+        return f"{minute // 60} h {minute % 60:02} min" if minute % 60 else f"{minute // 60} h"
 
     def clock(self, at: datetime, zone: str, seconds: bool = False) -> str:
         """Format an instant as the time of day in `zone`."""
@@ -81,9 +112,28 @@ class Text:
     def day(self, day: date) -> str:
         return format_date(day, "full", locale=self.locale)
 
+    def month(self, first: date) -> str:
+        """Name a month with its year: "octobre 2026"."""
+        return format_skeleton("yMMMM", first, locale=self.locale)
+
+    def month_name(self, first: date) -> str:
+        return format_date(first, "LLLL", locale=self.locale)
+
+    def day_of_year(self, day: date) -> str:
+        """Format a day without its year: "23 November", "23 de noviembre"."""
+        return format_skeleton("MMMMd", day, locale=self.locale)
+
+    def short_day(self, day: date) -> str:
+        """Format a day of a known month, with its weekday: "Mon 23"."""
+        return format_skeleton("Ed", day, locale=self.locale)
+
     def date(self, day: date) -> str:
         """Format a date in short, with its year: "22/11/2026"."""
         return format_date(day, "dd/MM/yyyy", locale=self.locale)
+
+    def date_of(self, at: datetime, zone: str) -> str:
+        """Format the local date of an instant: "22/11/2026"."""
+        return self.date(at.astimezone(ZoneInfo(zone)).date())
 
     def moment(self, at: datetime) -> str:
         """Format a local date, with its time of day when that is not midnight: "1 Jan 2026"."""
@@ -93,6 +143,17 @@ class Text:
     def language_name(self, code: str | None) -> str:
         """Name a language in the reader's: "fr" is "français"; a code that Babel does not know stays as it is."""
         return DASH if code is None else self.locale.languages.get(code.partition("-")[0].lower(), code)
+
+
+@lru_cache(10_000)  # the same few numbers come back with every tick, and Babel takes 40 µs for each
+def _number(value: float, pattern: str, locale: Locale) -> str:
+    return format_decimal(value, pattern, locale=locale)
+
+
+@lru_cache(10_000)
+def _percent(ratio: float, digits: int, locale: Locale) -> str:
+    pattern = locale.percent_formats[None].pattern.replace("0", f"0.{'0' * digits}" if digits else "0")
+    return format_percent(ratio, pattern, locale=locale)
 
 
 @cache

@@ -196,18 +196,23 @@ def contract(one: Explained, text: Text) -> str:
 
 
 def _term(term: Term, text: Text) -> str:
-    _ = text.gettext
-    seconds = f"{term.threshold_s:g}"
-    sign = "≤" if term.wait_at_threshold_counts else "<"
-    cells = (
-        _names.formula(term.formula, text),
-        _("wait {sign} {seconds} s").format(sign=sign, seconds=seconds),
-        text.percent(term.target, 0 if round(term.target * 100, 6) % 1 == 0 else 1),
-        _("wait < {seconds} s").format(seconds=f"{term.short_abandon_s:g}"),
-        text.number(term.calls),
-    )
-    held = _held(term.valid_from, term.valid_to, text)
+    held, *cells = terms_in_words(term, text)
+    cells.append(text.number(term.calls))
     return f"<tr><th>{escape(held)}</th>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>"
+
+
+def terms_in_words(term: Term, text: Text) -> tuple[str, str, str, str, str]:
+    """Say when a term holds, its formula, what is in time, its target and what is a short abandon."""
+    _ = text.gettext
+    return (
+        _held(term.valid_from, term.valid_to, text),
+        _names.formula(term.formula, text),
+        _("wait {sign} {seconds} s").format(
+            sign="≤" if term.wait_at_threshold_counts else "<", seconds=f"{term.threshold_s:g}"
+        ),
+        text.target(term.target),
+        _("wait < {seconds} s").format(seconds=f"{term.short_abandon_s:g}"),
+    )
 
 
 def _held(since: datetime | None, until: datetime | None, text: Text) -> str:

@@ -93,6 +93,34 @@ def outcome(name: str, text: Text) -> str:
     return names.get(name, name or DASH)
 
 
+def state(name: str, text: Text) -> str:
+    """Name what an agent does, as a manager of some campaigns may see it."""
+    _ = text.gettext
+    names = {
+        "busy": _("On a call"),
+        "wrap_up": _("In wrap-up"),
+        "available": _("Ready for a call"),
+        "paused": _("In a pause"),
+        "elsewhere": _("On another campaign"),
+        "offline": _("Logged out"),
+    }
+    return names[name]
+
+
+def reason(name: str, text: Text) -> str:
+    """Name the reason of a pause; one that only the source knows stays as it is."""
+    _ = text.gettext
+    names = {
+        "break": _("break"),
+        "lunch": _("lunch"),
+        "training": _("training"),
+        "coaching": _("coaching"),
+        "meeting": _("meeting"),
+        "no_answer": _("did not pick up"),
+    }
+    return names.get(name, name)
+
+
 def rule(kpi: str, text: Text) -> str:
     """Say in a sentence what a figure counts, and what it leaves out."""
     _ = text.gettext
@@ -166,3 +194,14 @@ def elsewhere(said: str, text: Text) -> str:
     )
     words = _(said) if said else ""
     return (words if words in known else said).replace("<=T", " ≤ T").replace(" - ", " − ")
+
+
+def role(name: str, text: Text) -> str:
+    _ = text.gettext
+    names = {
+        "manager": _("Manager"),
+        "client": _("Client"),
+        "analyst": _("Analyst"),
+        "television": _("Television"),
+    }
+    return names[name]

@@ -1,18 +1,26 @@
 """Who is looking and in which language: asked anew on every run, so nothing of it is a page's own."""
 
+import time
+from html import escape
+
 import streamlit as st
 
 from metrics.viewer import Viewer
-from pages import _i18n
-
-COOKIE = "vigie_lang"
-YEAR_S = 365 * 24 * 3600
+from pages import _empty, _i18n, _names
+from pages.accounts.access import access
+from pages.accounts.sessions import COOKIE
 
 
 def current_viewer() -> Viewer:
-    """Return who signed in, or, until there is a sign-in, a manager who sees the whole floor."""
-    viewer = st.session_state.get("viewer")
-    return viewer if isinstance(viewer, Viewer) else Viewer(role="manager", campaigns=None)
+    """Return who looks, by the session that the gate told Streamlit of; without one nothing is drawn.
+
+    The session is looked at again here: who was removed since the gate did sees nothing.
+    """
+    viewer = access().viewer(st.user.get(COOKIE), time.time())
+    if viewer is None:
+        _empty.signed_out(current_text())
+        st.stop()
+    return viewer
 
 
 def current_text() -> _i18n.Text:
@@ -24,7 +32,7 @@ def current_text() -> _i18n.Text:
             (
                 st.query_params.get("lang"),
                 st.session_state.get("language"),
-                st.context.cookies.get(COOKIE),
+                st.context.cookies.get(_i18n.COOKIE),
                 st.context.locale,
             )
         )
@@ -54,5 +62,21 @@ def language_switch(text: _i18n.Text) -> None:
     )
     remember = st.session_state.pop("remember_language", None)
     if remember in _i18n.LANGUAGES:
-        cookie = f"{COOKIE}={remember}; path=/; max-age={YEAR_S}; SameSite=Lax"
+        cookie = f"{_i18n.COOKIE}={remember}; path=/; max-age={_i18n.YEAR_S}; SameSite=Lax"
         st.html(f"<script>document.cookie = '{cookie}'</script>", unsafe_allow_javascript=True)
+
+
+def account(viewer: Viewer, text: _i18n.Text) -> None:
+    """Draw who is signed in, and the way out."""
+    _ = text.gettext
+    with st.popover(_i18n.plain(viewer.name), icon=":material/account_circle:"):
+        said = [_names.role(viewer.role, text)]
+        if viewer.campaigns is not None:
+            n = len(viewer.campaigns)
+            said.append(text.ngettext("{n} campaign", "{n} campaigns", n).format(n=text.number(n)))
+        way_out = _("Sign out")
+        # a form of its own and no widget: it ends the session of the whole browser, in the browser
+        st.html(
+            f'<div class="vigie-account"><b>{escape(viewer.name)}</b><span>{escape(" · ".join(said))}</span>'
+            f'<form method="post" action="sign-out"><button>{escape(way_out)}</button></form></div>'
+        )

@@ -54,10 +54,32 @@ def choose(viewer: Viewer, text: Text, bar: DeltaGenerator, *, stretch: bool = T
 
     `stretch`: the page can be about a part of a day, `from` and `to` of its address; else it is about that day.
     """
+    known = choose_campaign(viewer, text, bar)
+    if known is None:
+        return None
+    board, found, first = known
+    span = _span(ZoneInfo(found.timezone))
+    day = span[0].astimezone(ZoneInfo(found.timezone)).date() if span else _day(found.day, first)
+    if not stretch:  # whoever comes back from the calls of an interval is on its day again
+        span = None
+    chosen = readers.campaign(readers.published(), viewer, found.campaign, day)
+    if chosen is None:
+        return None
+    with bar:
+        _choose_day(chosen.day, first, found.day, text)
+    t0, t1 = span or (chosen.t0, chosen.t1)
+    return Where(chosen, day == found.day, t0, t1, span is None, board)
+
+
+def choose_campaign(viewer: Viewer, text: Text, bar: DeltaGenerator) -> tuple[Board, Campaign, date | None] | None:
+    """Draw the campaign into the bar and return it, today, with the board and the first day of which anything is known.
+
+    None, and why, when there is nothing to choose.
+    """
     reader = readers.published()
     try:
-        board = reader.board(viewer)
-        first = reader.first_day(viewer)
+        board = readers.board(reader, viewer)
+        first = readers.first_day(reader, viewer)
     except readers.PublishedFileError as error:
         _empty.unreadable(error, text)
         return None
@@ -68,24 +90,13 @@ def choose(viewer: Viewer, text: Text, bar: DeltaGenerator, *, stretch: bool = T
         _empty.no_campaigns(text)
         return None
     known = {one.campaign.campaign: one.campaign for one in board.campaigns}
-    asked = st.query_params.get("campaign", next(iter(known)))
-    found = known.get(asked)
+    found = known.get(st.query_params.get("campaign", next(iter(known))))
     with bar:
-        _choose_campaign(known, found, text)
+        _draw_campaigns(known, found, text)
     if found is None:
         _empty.unknown_campaign(text)
         return None
-    span = _span(ZoneInfo(found.timezone))
-    day = span[0].astimezone(ZoneInfo(found.timezone)).date() if span else _day(found.day, first)
-    if not stretch:  # whoever comes back from the calls of an interval is on its day again
-        span = None
-    chosen = reader.campaign(viewer, asked, day)
-    if chosen is None:
-        return None
-    with bar:
-        _choose_day(chosen.day, first, found.day, text)
-    t0, t1 = span or (chosen.t0, chosen.t1)
-    return Where(chosen, day == found.day, t0, t1, span is None, board)
+    return board, found, first
 
 
 def _choose_day(day: date, first: date | None, today: date, text: Text) -> None:
@@ -113,7 +124,7 @@ def _choose_day(day: date, first: date | None, today: date, text: Text) -> None:
     )
 
 
-def _choose_campaign(known: dict[str, Campaign], found: Campaign | None, text: Text) -> None:
+def _draw_campaigns(known: dict[str, Campaign], found: Campaign | None, text: Text) -> None:
     _ = text.gettext
 
     def change() -> None:

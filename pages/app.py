@@ -4,7 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages import _session
+from pages import _empty, _session, _television
 
 STYLE = Path(__file__).with_name("_style.css")
 LOGO = Path(__file__).with_name("_logo.svg")
@@ -19,18 +19,48 @@ st.set_page_config(
     layout="wide",
     menu_items={"About": _("Vigie shows a call center's campaigns as they are this second.")},
 )
-st.logo(str(LOGO), size="medium")
 st.html(STYLE)
-pages = [
-    st.Page("wallboard.py", title=_("Wallboard"), icon=":material/grid_view:", default=True),
-    st.Page("campaign.py", title=_("Campaign"), icon=":material/bar_chart:"),
-    st.Page("kpi.py", title=_("Figures"), icon=":material/function:"),
+is_television = _television.is_television(viewer, st.query_params)
+everybody = {"manager", "client", "analyst"}
+pages = [  # whose a page is; to the others its address says that it is not theirs
+    ("wallboard.py", _("Wallboard"), ":material/grid_view:", {"manager", "analyst", "television"}),
+    ("campaign.py", _("Campaign"), ":material/bar_chart:", everybody),
+    ("sla.py", _("Contract"), ":material/contract:", everybody),
+    ("kpi.py", _("Figures"), ":material/function:", everybody),
+    ("calls.py", _("Calls"), ":material/call:", everybody),
+    ("agents.py", _("Agents"), ":material/support_agent:", {"manager", "analyst"}),
+    ("analyst.py", _("Data"), ":material/database:", {"manager", "analyst"}),
+    ("feed.py", _("Feed"), ":material/sensors:", {"manager", "analyst"}),
 ]
-if viewer.role != "television":
-    pages.append(st.Page("calls.py", title=_("Calls"), icon=":material/call:"))
-if viewer.role in ("manager", "analyst"):
-    pages.append(st.Page("feed.py", title=_("Feed"), icon=":material/sensors:"))
-page = st.navigation({"": pages}, position="top")
-with st.container(key="frame"):
-    _session.language_switch(text)
+
+
+theirs = [file for file, _title, _icon, roles in pages if viewer.role in roles]
+
+
+def home() -> None:
+    """Lead from `/` to the first page of this viewer: the first page of one is a deep link for another."""
+    st.switch_page(theirs[0], query_params=st.query_params.to_dict())
+
+
+def not_for_you() -> None:
+    _empty.not_for_you(text)
+
+
+page = st.navigation(
+    [
+        st.Page(home, default=True, visibility="hidden"),
+        *(
+            st.Page(file, title=title, icon=icon)
+            if file in theirs
+            else st.Page(not_for_you, title=title, url_path=Path(file).stem, visibility="hidden")
+            for file, title, icon, _roles in pages
+        ),
+    ],
+    position="hidden" if is_television else "top",
+)
+if not is_television:
+    st.logo(str(LOGO), size="medium")
+    with st.container(key="frame", horizontal=True):
+        _session.account(viewer, text)
+        _session.language_switch(text)
 page.run()

@@ -100,7 +100,7 @@ def page_asked() -> int:
 
 
 def listed(where: _where.Where, which: Asked, page: int | None) -> CallList | None:
-    return readers.published().calls(viewer, where.campaign.campaign, where.t0, where.t1, which, page=page)
+    return readers.calls(readers.published(), viewer, where.campaign.campaign, where.t0, where.t1, which, page=page)
 
 
 def page() -> None:

@@ -21,7 +21,7 @@ _ = text.gettext
 
 def known_now(campaign: str) -> tuple[CampaignNow | None, readers.Freshness | None]:
     try:
-        board = readers.published().board(viewer)
+        board = readers.board(readers.published(), viewer)
     except readers.PublishedFileError:
         return None, None  # the page says so when it is opened; a tick waits for the next snapshot
     one = next((one for one in board.campaigns if one.campaign.campaign == campaign), None) if board else None
@@ -52,7 +52,7 @@ def now(campaign: str) -> None:
 def known_day(where: _where.Where, minutes: int) -> readers.CampaignDay | None:
     day: date | None = None if where.today else where.campaign.day
     try:
-        return readers.published().day(viewer, where.campaign.campaign, day=day, minutes=minutes)
+        return readers.day(readers.published(), viewer, where.campaign.campaign, day=day, minutes=minutes)
     except readers.PublishedFileError:
         return None
 
@@ -81,10 +81,10 @@ def day(where: _where.Where, minutes: int) -> None:
         key=f"day {minutes}",
         theme="streamlit",
         config={"displayModeBar": False},
-        on_select="rerun" if viewer.role != "television" else "ignore",
+        on_select="rerun",
         selection_mode="points",
     )
-    points = event["selection"]["points"] if viewer.role != "television" else []
+    points = event["selection"]["points"]
     chosen = next((int(point["x"]) for point in points if 0 <= int(point["x"]) < len(shown)), None)
     if chosen is not None:
         one = shown[chosen]
@@ -94,7 +94,7 @@ def day(where: _where.Where, minutes: int) -> None:
         + " "
         + _("A click on a bar shows its calls.")
     )
-    st.html(_day.table(known, text, where if viewer.role != "television" else None))
+    st.html(_day.table(known, text, where))
 
 
 @st.fragment(run_every=NOW_S)
@@ -104,7 +104,7 @@ def waiting(campaign: str) -> None:
     if one is None:
         return
     threshold_s = one.today.threshold_s if one.today else None
-    calls = readers.published().waiting(viewer, campaign)
+    calls = readers.waiting(readers.published(), viewer, campaign)
     st.html(_day.waiting(calls, one.campaign.timezone, threshold_s, text))
 
 
@@ -114,7 +114,7 @@ def links(where: _where.Where) -> None:
         for name in _day.headline_names(where.today):
             label = _day.headline_label(name, text)
             calls = _day.LISTED.get(name)
-            if calls is not None and viewer.role != "television":
+            if calls is not None:
                 words = _("The calls behind: {figure}").format(figure=label)
                 st.page_link("calls.py", label=words, query_params=where.params(**calls))
             else:

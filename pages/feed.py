@@ -18,46 +18,58 @@ _ = text.gettext
 
 def known() -> readers.Feed | None:
     try:
-        return readers.published().feed(viewer)
+        return readers.feed(readers.published(), viewer)
     except readers.PublishedFileError:
         return None  # the page says so when it is opened; a tick waits for the next snapshot
 
 
 @st.fragment(run_every=TICK_S)
 def counters() -> None:
-    """Draw alarms and counters."""
+    """Draw alarms, counters and notices."""
     feed = known()
     if feed is None:
         return
     for words in _feed.alarms(feed, text):
         st.error(plain(words), icon=":material/error:")
     st.html(_feed.counters(feed, datetime.now(UTC), text))
+    for words in _feed.notices(feed, text):
+        st.warning(plain(words), icon=":material/help:")
+
+
+@st.fragment(run_every=TICK_S)
+def sources() -> None:
+    feed = known()
+    if feed is None:
+        return
+    if feed.sources is None:
+        st.caption(_("Sources belong to no campaign; who sees every campaign sees them."))
+    elif not feed.sources:
+        st.caption(_("No event was read yet."))
+    else:
+        st.html(_feed.sources(feed.sources, datetime.now(UTC), text))
+
+
+@st.fragment(run_every=TICK_S)
+def partitions() -> None:
+    feed = known()
+    if feed is None:
+        return
+    st.html(_feed.partitions(feed.partitions, text))
 
 
 @st.fragment(run_every=SLOW_S)
 def conservation() -> None:
+    """Draw the identity of every campaign."""
     feed = known()
     if feed is None:
         return
     st.html(_feed.conservation(feed, text))
-    notices = []
-    if feed.unconfigured:
-        names = ", ".join(one.campaign for one in feed.unconfigured)
-        words = text.ngettext(
-            "{n} campaign is in the events and not in the configuration, and is judged by the defaults: {names}",
-            "{n} campaigns are in the events and not in the configuration, and are judged by the defaults: {names}",
-            len(feed.unconfigured),
-        )
-        notices.append(words.format(n=text.number(len(feed.unconfigured)), names=names))
-    if feed.unplaced:
-        words = text.ngettext(
-            "{n} call waits for the event that says when it entered a queue; it counts in no campaign until then.",
-            "{n} calls wait for the event that says when they entered a queue; they count in no campaign until then.",
-            feed.unplaced,
-        )
-        notices.append(words.format(n=text.number(feed.unplaced)))
-    for words in notices:
-        st.warning(plain(words), icon=":material/help:")
+    words = text.ngettext(
+        "Checked: {n} day of a campaign, at every publish until its calls are settled.",
+        "Checked: {n} days of campaigns, each at every publish until its calls are settled.",
+        feed.checked,
+    )
+    st.caption(words.format(n=text.number(feed.checked)))
 
 
 @st.fragment(run_every=SLOW_S)
@@ -100,7 +112,7 @@ def letters() -> None:
 
 def page() -> None:
     try:
-        feed = readers.published().feed(viewer)
+        feed = readers.feed(readers.published(), viewer)
     except readers.PublishedFileError as error:
         _empty.unreadable(error, text)
         return
@@ -108,17 +120,19 @@ def page() -> None:
         _empty.nothing_published(text)
         return
     counters()
-    left, right = st.columns([5, 6], gap="medium")
+    left, right = st.columns([6, 5], gap="medium")
     with left:
-        st.subheader(_("Today’s calls add up"), anchor=False)
-        st.caption(_("Offered is the sum of what became of the calls, for every campaign, or an alarm stands above."))
+        st.subheader(_("Conservation of calls"), anchor=False)
+        words = _("Today so far: offered is the sum of what became of the calls, or an alarm stands above.")
+        st.caption(words)
         conservation()
     with right:
-        st.subheader(_("Dead letters"), anchor=False)
-        letters()
+        st.subheader(_("Sources"), anchor=False)
+        sources()
+        st.subheader(_("Partitions"), anchor=False)
+        partitions()
+    st.subheader(_("Dead letters"), anchor=False)
+    letters()
 
 
-if viewer.role in ("manager", "analyst"):
-    page()
-else:
-    _empty.not_for_you(text)
+page()

@@ -37,7 +37,7 @@ def choose() -> str:
 def explained(where: _where.Where, kpi: str) -> None:
     """Draw the figure and everything about it, from one snapshot."""
     try:
-        one = readers.published().explain(viewer, where.campaign.campaign, kpi, where.t0, where.t1)
+        one = readers.explain(readers.published(), viewer, where.campaign.campaign, kpi, where.t0, where.t1)
     except readers.PublishedFileError:
         return  # the page said so, or the next tick will find it
     if one is None:

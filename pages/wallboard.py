@@ -3,15 +3,19 @@
 VIGIE_TICK_S sets how often a wall looks for a new snapshot [s, 0.2 to 10, default 0.5]. A change of the file is on the
 screen within this, and the time it takes to draw and send. Each wall that is open costs its share of every tick: with
 many of them a longer one saves processor time, and the age of the data on every tile stays true to about a second.
+
+`?tv=1`, and whoever signed in by a television's token, gets the wall of _television.py.
 """
 
 import os
+import time
 from datetime import UTC, datetime
+from typing import TypeGuard
 
 import streamlit as st
 
 from metrics import readers
-from pages import _board, _empty, _session
+from pages import _board, _empty, _session, _television
 from pages._i18n import plain
 
 viewer = _session.current_viewer()
@@ -19,43 +23,76 @@ text = _session.current_text()
 _ = text.gettext
 
 
-@st.fragment(run_every=_board.tick_s(os.environ.get("VIGIE_TICK_S")))
+TICK_S = _board.tick_s(os.environ.get("VIGIE_TICK_S"))
+
+
+@st.fragment(run_every=TICK_S)
 def board(linked: tuple[str, ...] | None) -> None:
     """Draw the one element of a tick; when other campaigns come or go, draw the page with its links anew."""
     try:
-        now = readers.published().board(viewer)
+        now = readers.board(readers.published(), viewer)
     except readers.PublishedFileError as error:
         _empty.unreadable(error, text)
         return
     if names(now) != linked:
         st.rerun()
+    if is_to_draw(now):
+        st.html(_board.draw(now, viewer, text, age_s(now)))
+
+
+@st.fragment(run_every=TICK_S)
+def television(asked: _television.Asked) -> None:
+    """Draw the one element of a tick: the page that is due."""
+    try:
+        now = readers.board(readers.published(), viewer)
+    except readers.PublishedFileError as error:
+        _empty.unreadable(error, text)
+        return
+    if is_to_draw(now):
+        st.html(_television.draw(now, viewer, text, asked, time.time(), age_s(now)))
+
+
+def is_to_draw(now: readers.Board | None) -> TypeGuard[readers.Board]:
+    """Whether there are campaigns; if not, say why."""
     if now is None:
         _empty.nothing_published(text)
     elif not now.campaigns:
         _empty.no_campaigns(text)
-    else:
-        age_s = (datetime.now(UTC) - now.freshness.published_at).total_seconds()
-        st.html(_board.draw(now, viewer, text, age_s))
+    return now is not None and bool(now.campaigns)
+
+
+def age_s(now: readers.Board) -> float:
+    return (datetime.now(UTC) - now.freshness.published_at).total_seconds()
 
 
 def names(board: readers.Board | None) -> tuple[str, ...] | None:
     return None if board is None else tuple(one.campaign.campaign for one in board.campaigns)
 
 
-try:
-    first = readers.published().board(viewer)
-except readers.PublishedFileError:
-    first = None
-with st.container(key="wall"):
+def board_with_links() -> None:
+    try:
+        first = readers.board(readers.published(), viewer)
+    except readers.PublishedFileError:
+        first = None
     board(names(first))
-    if first is not None and first.campaigns:
-        columns, rows = _board.grid(len(first.campaigns))
-        st.html(f"<style>.st-key-wall {{ --columns: {columns}; --rows: {rows}; }}</style>")
-        with st.container(key="links"):
-            for n, one in enumerate(first.campaigns):
-                asked = {"campaign": one.campaign.campaign}
-                name = plain(one.campaign.name)
-                with st.container(key=f"tile_{n}"):
-                    st.page_link("campaign.py", label=_("Open {campaign}").format(campaign=name), query_params=asked)
-                    words = _("How the service level of {campaign} is made").format(campaign=name)
-                    st.page_link("kpi.py", label=words, query_params=asked | {"kpi": "service_level"})
+    if first is None or not first.campaigns:
+        return
+    columns, rows = _board.grid(len(first.campaigns))
+    st.html(f"<style>.st-key-wall {{ --columns: {columns}; --rows: {rows}; }}</style>")
+    with st.container(key="links"):
+        for n, one in enumerate(first.campaigns):
+            asked = {"campaign": one.campaign.campaign}
+            name = plain(one.campaign.name)
+            with st.container(key=f"tile_{n}"):
+                st.page_link("campaign.py", label=_("Open {campaign}").format(campaign=name), query_params=asked)
+                words = _("How the service level of {campaign} is made").format(campaign=name)
+                st.page_link("kpi.py", label=words, query_params=asked | {"kpi": "service_level"})
+
+
+with st.container(key="wall"):
+    if _television.is_television(viewer, st.query_params):
+        asked = _television.asked(st.query_params)
+        television(asked)
+        st.html(_television.watch(asked, text), unsafe_allow_javascript=True)
+    else:
+        board_with_links()

@@ -1,0 +1,269 @@
+"""The agents as a table, drawn once a snapshot for everybody who sees the same of them in one language.
+
+The words are those of somebody who comes to help: who may need a hand, who is due a break, whom to relieve.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from html import escape
+
+from metrics.campaigns import AgentLimits
+from metrics.readers import NEEDS, Agent, AgentDay, Agents, Need, Pauses
+from metrics.viewer import Viewer
+from pages import _names
+from pages._i18n import DASH, Text
+
+SHOWN = 200
+"""Rows drawn at most: a longer list is for a filter, and would make every tick heavy."""
+KEPT = 100
+SHAPES = {"busy": "busy", "wrap_up": "wrap-up", "available": "available", "paused": "paused"}
+NEEDS_SOMEBODY = "needs"
+PRESSING = ("hold", "break_due", "call", "too_busy")
+"""These needs have the stronger mark."""
+
+_drawn: dict[object, tuple[object, str]] = {}
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Which agents: of a team, of a site, working for a campaign, in one of readers.STATES or NEEDS_SOMEBODY."""
+
+    team: str | None = None
+    site: str | None = None
+    campaign: str | None = None
+    state: str | None = None
+
+    def among(self, agents: Iterable[Agent]) -> Iterator[Agent]:
+        """Yield the agents that are chosen; who is offline is chosen only by that state."""
+        for one in agents:
+            if self.state == NEEDS_SOMEBODY:
+                fits = bool(one.needs)
+            else:
+                fits = one.state == self.state if self.state else one.state != "offline"
+            if fits and self.team in (None, one.team) and self.site in (None, one.site):
+                yield one
+
+
+def draw(found: Agents, chosen: Chosen, viewer: Viewer, text: Text, *, stale: bool) -> str:
+    """Return the HTML of what needs somebody, and of the table."""
+    key = (viewer.campaigns, viewer.sites, chosen, text.language)
+    snapshot, html = _drawn.get(key, (None, ""))
+    if snapshot != found.freshness.snapshot:
+        agents = tuple(chosen.among(found.agents))
+        html = attention(agents, found.limits, text) + table(agents, found.limits, text)
+        _drawn.pop(key, None)
+        _drawn[key] = (found.freshness.snapshot, html)
+        while len(_drawn) > KEPT:
+            del _drawn[next(iter(_drawn))]
+    return f'<div class="vigie-agents{" stale" if stale else ""}">{html}</div>'
+
+
+def attention(agents: tuple[Agent, ...], limits: AgentLimits, text: Text) -> str:
+    """Draw how many agents these are, and how many need somebody, and for what, the most pressing first."""
+    _ = text.gettext
+    counts = Counter(need.kind for one in agents for need in one.needs)
+    said = [
+        (_mark(kind), f"{text.number(counts[kind])} {_counted(kind, limits, text)}") for kind in NEEDS if counts[kind]
+    ] or [("met", _("Nobody needs help right now"))]
+    marks = "".join(f'<span class="state {mark}"><i></i>{escape(words)}</span>' for mark, words in said)
+    whole = text.ngettext("{n} agent", "{n} agents", len(agents)).format(n=text.number(len(agents)))
+    return f'<p class="needs"><span>{escape(whole)}</span>{marks}</p>'
+
+
+def _counted(kind: str, limits: AgentLimits, text: Text) -> str:
+    _ = text.gettext
+    words = {
+        "hold": _("long on hold"),
+        "break_due": _("without a break of {break_}"),
+        "call": _("long on one call"),
+        "too_busy": _("to relieve now"),
+        "wrap_up": _("long in wrap-up"),
+        "pause": _("longer in a pause than planned"),
+        "missed": _("with missed offers"),
+        "rest_due": _("due a break"),
+        "streak": _("without a breath"),
+        "busy": _("to relieve soon"),
+    }
+    return words[kind].format(break_=text.age(limits.break_s))
+
+
+def need_words(need: Need, limits: AgentLimits, text: Text) -> str:
+    """Say what an agent needs somebody for, and how much of it there is."""
+    _ = text.gettext
+    words = {
+        "hold": _("May need help: on hold {time}"),
+        "break_due": _("{break_} break overdue: {span} without"),
+        "call": _("May need help: on one call {time}"),
+        "too_busy": _("Relieve now: {percent} busy"),
+        "wrap_up": _("May need a hand: wrap-up {time}"),
+        "pause": _("All well? Longer than planned"),
+        "missed": _("{n} missed offers: headset all right?"),
+        "rest_due": _("Due a break: {span} without"),
+        "streak": _("{n} calls without a breath"),
+        "busy": _("Relieve soon: {percent} busy"),
+    }
+    return words[need.kind].format(
+        time=text.duration(need.value),
+        span=text.age(need.value),
+        percent=text.percent(need.value, 0),
+        n=text.number(need.value),
+        break_=text.age(limits.break_s),
+    )
+
+
+def _columns(limits: AgentLimits, text: Text) -> dict[str, str]:
+    """Name the columns of numbers: of today, then of strain."""
+    _ = text.gettext
+    return {
+        "calls": _("Calls"),
+        "aht": _("AHT"),
+        "occupancy": _("Occupancy"),
+        "utilisation": _("Utilisation"),
+        "breaks": _("Breaks"),
+        "offers": _("Missed offers"),
+        "load": _("Occupancy, last {span}").format(span=text.age(limits.lately_s)),
+        "streak": _("Calls without a breath"),
+        "since": _("Since a break"),
+    }
+
+
+def table(agents: tuple[Agent, ...], limits: AgentLimits, text: Text) -> str:
+    """Draw the agents: what each does now, their day, and their strain."""
+    _ = text.gettext
+    if not agents:
+        words = _("No agent of this kind now.")
+        return f'<p class="vigie-quiet">{escape(words)}</p>'
+    columns = _columns(limits, text)
+    groups = [("", 2), (_("Now"), 1), (_("Today"), 6), (_("Strain"), 3)]
+    over = "".join(f'<th colspan="{n}" scope="colgroup">{escape(word)}</th>' for word, n in groups)
+    cells = "".join(f'<th scope="col">{escape(word)}</th>' for word in (_("Agent"), _("Needs"), _("State")))
+    cells += "".join(f'<th class="num" scope="col">{escape(word)}</th>' for word in columns.values())
+    rows = "".join(_row(one, columns, limits, text) for one in agents[:SHOWN])
+    more = ""
+    if len(agents) > SHOWN:
+        words = text.ngettext(
+            "and {n} more: choose a team, a site or a campaign",
+            "and {n} more: choose a team, a site or a campaign",
+            len(agents) - SHOWN,
+        )
+        more = f'<p class="vigie-quiet">{escape(words.format(n=text.number(len(agents) - SHOWN)))}</p>'
+    # where a row is a card its numbers have their labels from here; a straight quote would end the text
+    labels = ";".join(f"--of-{name}:'{word.replace(chr(39), chr(8217))}'" for name, word in columns.items())
+    head = f'<thead><tr class="groups">{over}</tr><tr>{cells}</tr></thead>'
+    return f'<table class="vigie-table" style="{escape(labels)}">{head}<tbody>{rows}</tbody></table>{more}'
+
+
+def _row(one: Agent, columns: dict[str, str], limits: AgentLimits, text: Text) -> str:
+    where = " · ".join(filter(None, (one.team, one.site)))
+    needs = "".join(
+        f'<span class="state {_mark(need.kind)}"><i></i>{escape(need_words(need, limits, text))}</span>'
+        for need in one.needs
+    )
+    numbers = _day(one, text) | _strain(one, limits, text)
+    return (
+        f'<tr><th scope="row">{escape(one.name)}<small>{escape(where)}</small></th><td class="needs">{needs}</td>'
+        f'<td class="now">{_now(one, text)}</td>' + "".join(_cell(name, *numbers[name]) for name in columns) + "</tr>"
+    )
+
+
+def _now(one: Agent, text: Text) -> str:
+    """Draw the state, for how long, for whom, and how the call goes."""
+    _ = text.gettext
+    word = _names.state(one.state, text)
+    if one.reason and one.state == "paused":
+        word = _("In a pause: {reason}").format(reason=_names.reason(one.reason, text))
+    said = [one.campaign_name or ""]
+    if one.hold_s is not None:
+        said.append(_("on hold {time}").format(time=text.duration(one.hold_s)))
+    time = "" if one.state_s is None or one.state == "offline" else f"<b>{text.duration(one.state_s)}</b>"
+    return (
+        f'<span class="doing {SHAPES.get(one.state, "away")}"><i></i>{escape(word)}{time}</span>'
+        f"<small>{escape(' · '.join(filter(None, said)))}</small>"
+    )
+
+
+def _day(one: Agent, text: Text) -> dict[str, tuple[str, ...]]:
+    """Return the numbers of today, by column."""
+    day = one.today or AgentDay(0, 0, None, None, None)
+    return {
+        "calls": (text.number(day.answered if one.today else None),),
+        "aht": (text.duration(day.aht_s),),
+        "occupancy": (text.percent(day.occupancy, 0),),
+        "utilisation": (text.percent(day.utilisation, 0),),
+        "offers": (text.number(one.missed if one.today or one.missed else None),),
+    }
+
+
+def _strain(one: Agent, limits: AgentLimits, text: Text) -> dict[str, tuple[str, ...]]:
+    """Return breaks and strain, by column: what is said, in which mark, with which lines below."""
+    _ = text.gettext
+    pauses, strain = one.pauses or Pauses(), one.strain
+    notes = []
+    if strain is not None:
+        left_s = limits.break_within_s - strain.since_break_s
+        words = _("{break_} due in {time}") if left_s > 0 else _("{break_} overdue")
+        notes.append(words.format(break_=text.age(limits.break_s), time=text.age(left_s)))
+    if pauses.other_s >= limits.rest_s:
+        notes.append(_("other pauses {time}").format(time=text.age(pauses.other_s)))
+    none = DASH if strain is None else text.number(0)  # known to have had none, or nothing known
+    breaks = f"{text.number(pauses.rests)} · {text.age(pauses.rest_s)}" if pauses.rest_s else none
+    found: dict[str, tuple[str, ...]] = {"breaks": (breaks, "", *map(_small, notes))}
+    if strain is None:
+        return found | dict.fromkeys(("load", "streak", "since"), (DASH,))
+    load = strain.occupancy or 0.0
+    mark = "missed" if load > limits.occupancy_too_high else "near" if load > limits.occupancy_high else ""
+    bar = f'<span class="bar"><i style="width:{load * 100:.0f}%"></i></span>' if strain.occupancy is not None else ""
+    return found | {
+        "load": (text.percent(strain.occupancy, 0), mark, bar),
+        "streak": (text.number(strain.streak_calls),),
+        "since": (text.age(strain.since_rest_s) if strain.since_rest_s else _("now"),),
+    }
+
+
+def _small(words: str) -> str:
+    return f"<small>{escape(words)}</small>"
+
+
+def _cell(name: str, value: str, mark: str = "", *below: str) -> str:
+    """Draw a number; `below` is HTML."""
+    kind = " ".join(filter(None, ("num", name, mark, "nil" if value == DASH else "")))
+    return f'<td class="{kind}">{escape(value)}{"".join(below)}</td>'
+
+
+def _mark(kind: str) -> str:
+    return "missed" if kind in PRESSING else "near"
+
+
+def legend(limits: AgentLimits, text: Text) -> str:
+    """Say in Markdown what the marks mean, with the limits in force."""
+    _ = text.gettext
+    lines = (
+        _("**Occupancy, last {lately}:** time on calls and in wrap-up, of that and the time ready for a call."),
+        _("Above {high} somebody should be relieved soon, above {too_high} now."),
+        _("**Calls without a breath:** answered since the last {breath} at a stretch without work; {streak} are many."),
+        _("**Since a break:** since the last break of at least {rest}; one is due after {rest_within}."),
+        _("Training, coaching and meetings are no break; a pause without a reason is one."),
+        _("**{break_} at a stretch within {break_within}:** the break that law or contract asks for."),
+        _("The law: 20 min within 6 h in France and the United Kingdom, 15 min in Spain."),
+        _("**May need help:** after {hold} on hold, {call} on one call, {wrap_up} in wrap-up."),
+        _("{missed} offers missed in the last {lately} are worth a look at the headset."),
+        _("Strain is of the whole person, whatever campaign they worked for."),
+        _("The limits are those of `[agents]` in campaigns.toml."),
+    )
+    told = {
+        "lately": text.age(limits.lately_s),
+        "high": text.percent(limits.occupancy_high, 0),
+        "too_high": text.percent(limits.occupancy_too_high, 0),
+        "breath": text.age(limits.breath_s),
+        "streak": text.number(limits.streak_calls),
+        "rest": text.age(limits.rest_s),
+        "rest_within": text.age(limits.rest_within_s),
+        "break_": text.age(limits.break_s),
+        "break_within": text.age(limits.break_within_s),
+        "hold": text.age(limits.hold_long_s),
+        "call": text.age(limits.call_long_s),
+        "wrap_up": text.age(limits.wrap_up_long_s),
+        "missed": text.number(limits.missed_offers),
+    }
+    return " \n".join(f"- {line.format(**told)}" for line in lines)

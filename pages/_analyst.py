@@ -1,0 +1,222 @@
+"""The parts of the analyst page: examples, ways to connect, the schema, the glossary, what came of a query."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+import plotly.graph_objects as go
+import pyarrow as pa
+import streamlit.elements.plotly_chart  # noqa: F401, its import registers the template that carries the theme
+
+from metrics.compose import KPIS, MEASURES
+from metrics.readers import SECONDS, Answer, Relation, Trouble
+from metrics.service_level import FORMULAS
+from pages import _names
+from pages._i18n import DASH, Text
+
+DRAWN = 30
+"""A chart is split into so many series at most."""
+
+
+def titles(text: Text) -> dict[str, str]:
+    """Return the question that each example answers, those of every day first."""
+    _ = text.gettext
+    return {
+        "intervals_today": _("Which half hours of the last day were below the contract?"),
+        "month_to_target": _("How many late calls can this month still bear?"),
+        "week_by_week": _("How did the service level go, week by week?"),
+        "five_formulas": _("What would the other formulas of service level say?"),
+        "callers_in_queue": _("How many callers waited, through the last day?"),
+        "weekday_and_hour": _("On which weekdays, at which hours, do calls come?"),
+        "patience": _("After how long do callers hang up?"),
+        "transfers": _("Which calls were passed on most?"),
+        "results_of_calls": _("What do calls end in, campaign by campaign?"),
+        "handling_by_team": _("How long do teams handle a call, and how busy are they?"),
+        "pauses_by_reason": _("Where do pauses go, by reason?"),
+        "rejected_records": _("What could the feed not use, and why?"),
+    }
+
+
+def trouble(why: Trouble, text: Text) -> str:
+    """Say why there is no answer, and what to do."""
+    _ = text.gettext
+    said = {
+        "not_one_read": _(
+            "Only a single statement that reads is run here: SELECT, FROM, WITH, VALUES, DESCRIBE, SUMMARIZE or SHOW."
+        ),
+        "same_name": _("Two columns are called {name}; give one of them another name with AS."),
+        "said": _("DuckDB could not run it:"),
+        "too_much": _(
+            "The query needs more memory than it may have here; ask for less, or connect with your own tool."
+        ),
+        "too_long": _(
+            "The query was interrupted because it ran for {seconds} s; ask for less, or connect with your own tool."
+        ),
+        "interrupted": _("The query was interrupted."),
+        "busy": _("Other people's queries are running, as many as may at once; try again in some seconds."),
+        "ended": _("The query ended before it answered; ask for less, or connect with your own tool."),
+    }
+    return said[why.reason].format(name=why.words, seconds=text.number(SECONDS))
+
+
+def summary(answer: Answer, text: Text) -> str:
+    """Say how many rows, whether there are more, of which instant, and how long it took."""
+    _ = text.gettext
+    rows = answer.table.num_rows
+    count = text.ngettext("{n} row", "{n} rows", rows).format(n=text.number(rows))
+    if answer.cut:
+        count = _("The first {n} rows; there are more").format(n=text.number(rows))
+    as_of = _("as of {time} UTC").format(time=text.clock(answer.as_of, "UTC", seconds=True))
+    return f"**{count}** · {text.date(answer.as_of)}, {as_of} · {text.seconds(answer.took_s)}"
+
+
+def connections(path: Path, text: Text) -> list[tuple[str, str, str]]:
+    """Return title, language and code of each way to open the published file."""
+    _ = text.gettext
+    shell = "'" + str(path).replace("'", "'\\''") + "'"
+    quoted = '"' + str(path).replace("\\", "\\\\").replace('"', '\\"') + '"'
+    query = "FROM kpi_campaign(now() - INTERVAL 1 HOUR, now())"
+    python = f"""\
+import duckdb  # pip install duckdb pandas pytz
+
+with duckdb.connect({quoted}, read_only=True) as vigie:
+    calls = vigie.sql("{query}").df()"""
+    r = f"""\
+library(duckdb)  # install.packages("duckdb")
+
+vigie <- dbConnect(duckdb(), dbdir = {quoted}, read_only = TRUE)
+calls <- dbGetQuery(vigie, "{query}")
+dbDisconnect(vigie, shutdown = TRUE)"""
+    return [
+        (_("DuckDB's command line"), "bash", f'duckdb -readonly {shell} "{query}"'),
+        ("Python", "python", python),
+        ("R", "r", r),
+        (
+            _("DBeaver: a DuckDB connection by URL, and a driver property"),
+            "text",
+            f"jdbc:duckdb:{path}\nduckdb.read_only=true",
+        ),
+    ]
+
+
+def schema(relations: Iterable[Relation], text: Text) -> str:
+    """Draw every relation with its comment; its columns open on a click."""
+    _ = text.gettext
+    kinds = {"table": _("table"), "view": _("view"), "macro": _("macro")}
+    head = "".join(f"<th>{escape(word)}</th>" for word in (_("Column"), _("Type"), _("Meaning")))
+    drawn = []
+    for one in relations:
+        call = one.name if one.parameters is None else f"{one.name}({one.parameters})"
+        rows = "".join(
+            f"<tr><th><code>{escape(column.name)}</code></th><td><code>{escape(column.type or '')}</code></td>"
+            f'<td class="wrap">{escape(column.comment)}</td></tr>'
+            for column in one.columns
+        )
+        table = f'<table class="vigie-table"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
+        drawn.append(
+            f"<details><summary><code>{escape(call)}</code> <small>{escape(kinds[one.kind])}</small>"
+            f"<span>{escape(one.comment)}</span></summary>"
+            f'<div class="vigie-scroll">{table if rows else ""}</div></details>'
+        )
+    return f'<div class="vigie-schema">{"".join(drawn)}</div>'
+
+
+def glossary(text: Text) -> str:
+    """Draw every figure with its formula, the five formulas of service level, and what is counted."""
+    _ = text.gettext
+    figures = [(_name(k.name, text), k.name, k.formula, k.unit, k.undefined) for k in KPIS.values()]
+    formulas = [("", name, one.text, "", one.printed_by) for name, one in FORMULAS.items()]
+    counts = [(_name(m.name, text), m.name, m.meaning, m.unit) for m in MEASURES.values()]
+    column, unit = _("Column"), _("Unit")
+    parts = (
+        (_("Figures"), (_("Figure"), column, _("Formula"), unit, _("Undefined when")), figures),
+        (_("The five formulas of service level"), ("", _("Formula"), _("Is"), "", _("Printed so by")), formulas),
+        (_("Counts and seconds"), (_("Figure"), column, _("Meaning"), unit), counts),
+    )
+    return '<div class="vigie-schema">' + "".join(f"<h3>{escape(t)}</h3>{_table(h, r)}" for t, h, r in parts) + "</div>"
+
+
+def _name(column: str, text: Text) -> str:
+    """Name a figure as the other pages do; one that no page shows has its column only."""
+    try:
+        return _names.figure(column, text)
+    except KeyError:
+        return DASH
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    shown = [place for place, word in enumerate(head) if word]
+    heads = "".join(f"<th>{escape(head[place])}</th>" for place in shown)
+    lines = "".join(
+        "<tr>"
+        + "".join(
+            f"<td><code>{escape(row[1])}</code></td>" if place == 1 else f'<td class="wrap">{escape(row[place])}</td>'
+            for place in shown
+        )
+        + "</tr>"
+        for row in rows
+    )
+    return (
+        f'<div class="vigie-scroll"><table class="vigie-table"><thead><tr>{heads}</tr></thead>'
+        f"<tbody>{lines}</tbody></table></div>"
+    )
+
+
+@dataclass(frozen=True)
+class Axes:
+    """Which columns can stand where in a chart, and what is drawn before somebody chooses."""
+
+    across: list[str]
+    upright: list[str]
+    split: list[str]
+    x: str
+    y: str
+    by: str | None
+    timely: frozenset[str]
+    named: frozenset[str]
+
+    def kind(self, x: str) -> str:
+        """Return the kind for what stands across: time is a line, names are bars, numbers are points."""
+        return "line" if x in self.timely else "bar" if x in self.named else "points"
+
+
+def axes(table: pa.Table) -> Axes | None:
+    """Look at the types: time across if there is any, else names; the last number upright; names apart."""
+    timely = [f.name for f in table.schema if pa.types.is_temporal(f.type)]
+    numbers = [f.name for f in table.schema if _is_number(f.type)]
+    named = [f.name for f in table.schema if f.name not in timely and f.name not in numbers]
+    if not numbers or table.num_columns < 2 or not table.num_rows:
+        return None
+    x = next(iter((*timely, *named, *numbers)))
+    upright = [name for name in numbers if name != x]
+    split = [name for name in named if table[name].combine_chunks().unique().__len__() <= DRAWN]
+    by = next((name for name in split if name != x), None)
+    names = list(table.column_names)
+    return Axes(names, numbers, split, x, upright[-1], by, frozenset(timely), frozenset(named))
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+
+
+def kinds(text: Text) -> dict[str, str]:
+    _ = text.gettext
+    return {"line": _("Line"), "bar": _("Bars"), "points": _("Points")}
+
+
+def figure(table: pa.Table, x: str, y: str, by: str | None, kind: str) -> go.Figure:
+    """Draw `y` over `x`, a series for each value of `by`; what is not known is not drawn."""
+    across, upright = table[x].to_pylist(), [None if v is None else float(v) for v in table[y].to_pylist()]
+    apart = table[by].to_pylist() if by else [None] * table.num_rows
+    drawn = go.Figure(layout={"xaxis_title": x, "yaxis_title": y, "height": 460, "legend_title": by})
+    for series in dict.fromkeys(apart):
+        places = [place for place, one in enumerate(apart) if one == series]
+        points = {"x": [across[place] for place in places], "y": [upright[place] for place in places]}
+        name = DASH if series is None else str(series)
+        if kind == "bar":
+            drawn.add_trace(go.Bar(**points, name=name))
+        else:
+            drawn.add_trace(go.Scatter(**points, name=name, mode="lines" if kind == "line" else "markers"))
+    drawn.update_layout(showlegend=by is not None, margin={"t": 16, "r": 8})
+    return drawn

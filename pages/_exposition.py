@@ -1,0 +1,72 @@
+"""What Prometheus asks of the dashboard at /metrics: how old what it shows is, and how the consumer gets on.
+
+Nothing in it is of a campaign, a client or a person, so whoever may reach the port may read it.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from metrics import readers
+from metrics.viewer import Viewer
+
+MACHINE = Viewer(role="manager", campaigns=frozenset(), name="prometheus")
+
+
+class Shown(Collector):
+    """The snapshot that the pages show, read when it is asked for."""
+
+    def collect(self) -> Iterator[Metric]:
+        try:
+            feed = readers.feed(readers.published(), MACHINE)
+        except readers.PublishedFileError:
+            feed = None
+        yield GaugeMetricFamily(
+            "vigie_published", "1 when there is a snapshot that can be read.", int(feed is not None)
+        )
+        if feed is None:
+            return
+        age_s = (datetime.now(UTC) - feed.freshness.published_at).total_seconds()
+        counts = feed.counters
+        for name, says, value in (
+            ("vigie_snapshot_age_seconds", "Time since the snapshot was written.", age_s),
+            ("vigie_as_of_timestamp_seconds", "The instant its figures are judged at.", _s(feed.freshness.as_of)),
+            ("vigie_last_event_timestamp_seconds", "The latest event's time.", _s(feed.freshness.last_event_at)),
+            ("vigie_lag_records", "Records not read yet.", counts.lag),
+            ("vigie_publish_seconds", "How long the publish before this one took.", counts.publish_s),
+            ("vigie_store_bytes", "The consumer's store on disk.", counts.store_bytes),
+            ("vigie_published_bytes", "What is published, history included.", counts.published_bytes),
+            ("vigie_disk_free_bytes", "Room left for it.", counts.disk_free_bytes),
+        ):
+            if value is not None:
+                yield GaugeMetricFamily(name, says, value)
+        for name, says, total in (
+            ("vigie_records", "Kafka records read.", counts.records),
+            ("vigie_events", "Events accepted, duplicates left out.", counts.events),
+            ("vigie_duplicates", "Events delivered again.", counts.duplicates),
+            ("vigie_dead_letters", "Records and lines rejected.", counts.dead_letters),
+        ):
+            if total is not None:
+                yield CounterMetricFamily(name, says, total)
+
+
+def _s(at: datetime | None) -> float | None:
+    return None if at is None else at.timestamp()
+
+
+REGISTRY = CollectorRegistry()
+REGISTRY.register(Shown())
+ProcessCollector(registry=REGISTRY)
+
+
+async def metrics(request: Request) -> Response:
+    """Answer in Prometheus's text format."""
+    body = await run_in_threadpool(generate_latest, REGISTRY)
+    return Response(body, media_type=CONTENT_TYPE_LATEST, headers={"Cache-Control": "no-store"})

@@ -1,0 +1,437 @@
+"""A period against its contract, in words, cards, tables and a chart, in the reader's language."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from html import escape
+
+import plotly.graph_objects as go
+
+from metrics.outcomes import PARTS
+from metrics.readers import Figures, Period, Sla, Work
+from metrics.suppression import SMALLEST
+from pages import _chart, _kpi, _names
+from pages._board import level_state, state_word
+from pages._i18n import DASH, Text
+from pages._where import href
+
+SHORTEST = 12
+"""A chart shows at least so many intervals."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of a table: `target` None draws no verdict; `day` has a page of its own to lead to."""
+
+    name: str
+    figures: Figures
+    target: float | None = None
+    day: date | None = None
+    aht_s: float | None = None
+
+
+def period(one: Sla, text: Text) -> str:
+    """Name the period for the inside of a sentence: "October", with its year when that is another."""
+    _ = text.gettext
+    if not one.period.is_month:
+        return _("this day")
+    is_this_year = one.period.first.year == one.freshness.as_of.year
+    return text.month_name(one.period.first) if is_this_year else text.month(one.period.first)
+
+
+def title(one: Sla, text: Text) -> str:
+    return text.month(one.period.first) if one.period.is_month else text.day(one.period.first)
+
+
+def distance(one: Sla, text: Text) -> str:
+    """Say how far the period is from its target in calls; nothing when that is not known."""
+    away = one.distance
+    if away is None or one.target is None:
+        return ""
+    said = _past(one, text) if one.is_over else _to_come(one, text)
+    counts = (away.could_be_late, away.too_late) if one.is_over else (away.until_missed, away.until_reached)
+    n = next((count for count in counts if count is not None), 0)
+    words = said.format(n=text.number(n), period=period(one, text), target=text.target(one.target))
+    return words[:1].upper() + words[1:]
+
+
+def _to_come(one: Sla, text: Text) -> str:
+    away = one.distance
+    if away is None:
+        return ""
+    if away.until_missed is not None:
+        return text.ngettext(
+            "{n} more late call and {period} misses {target}",
+            "{n} more late calls and {period} misses {target}",
+            away.until_missed,
+        )
+    if away.until_reached is not None:
+        return text.ngettext(
+            "{n} more call in time and {period} reaches {target}",
+            "{n} more calls in time and {period} reaches {target}",
+            away.until_reached,
+        )
+    return "" if away.is_met else text.gettext("{period} can no longer reach {target}")
+
+
+def _past(one: Sla, text: Text) -> str:
+    away = one.distance
+    if away is None:
+        return ""
+    if away.too_late is not None:
+        return text.ngettext(
+            "{period} missed {target} by {n} late call",
+            "{period} missed {target} by {n} late calls",
+            away.too_late,
+        )
+    if not away.could_be_late:
+        return text.gettext("{period} reached {target}, with no call to spare")
+    return text.ngettext(
+        "{period} reached {target}, with {n} call to spare",
+        "{period} reached {target}, with {n} calls to spare",
+        away.could_be_late,
+    )
+
+
+def certainty(one: Sla, text: Text) -> str:
+    """Say whether the figures can still move."""
+    _ = text.gettext
+    if one.settled:
+        return _("Settled: only a late event could move it")
+    if one.is_over:
+        return _("Provisional: calls are open, or events may still come in")
+    return _("Provisional: the period is not over")
+
+
+def bounds(one: Sla, text: Text) -> str:
+    """Say between what open calls leave the service level; nothing when none is open."""
+    worst, best = one.total.service_level_worst, one.total.service_level_best
+    if not one.total.open or worst == best:
+        return ""
+    said = text.gettext("Between {worst} and {best}, by what becomes of the calls that still wait")
+    return said.format(worst=text.percent(worst), best=text.percent(best))
+
+
+def verdict(one: Sla, text: Text) -> str:
+    """Say how the level stands to its target, in a word and in points."""
+    level = one.total.service_level
+    state = level_state(level, one.target)
+    if level is None or one.target is None:
+        return state_word(state, text)
+    points = text.gettext("{points} pts").format(points=text.points(level - one.target))
+    return f"{state_word(state, text)}, {points}"
+
+
+def headline(one: Sla, text: Text) -> str:
+    """Draw the level, its distance to the target, and the counts it is made of."""
+    _ = text.gettext
+    state = level_state(one.total.service_level, one.target)
+    level = text.percent(one.total.service_level)
+    nil = ' class="nil"' if level == DASH else ""
+    kind = "settled" if one.settled else "provisional"
+    target = _("Target {target}").format(target=text.target(one.target))
+    lines = [f'<p class="state {state}"><i></i>{escape(verdict(one, text))}</p>' if state != "none" else ""]
+    lines += [f"<p class='distance'>{escape(distance(one, text))}</p>" if one.distance else ""]
+    lines += [f"<p>{escape(bounds(one, text))}</p>" if bounds(one, text) else ""]
+    lines += [f'<p class="{kind}"><i></i>{escape(certainty(one, text))}</p>']
+    if len(one.terms) > 1:
+        changed = _("The contract changed inside this window; each call is judged by the terms of its own time.")
+        lines.append(f'<p class="changed"><i></i>{escape(changed)}</p>')
+    cards = "".join(
+        f'<div class="card"><span>{escape(name)}</span><b{nil_of(value)}>{escape(value)}</b></div>'
+        for name, value in facts(one, text)
+    )
+    return (
+        f'<div class="vigie-sla"><section class="vigie-figure {state}"><h2>{escape(_("Service level"))} · '
+        f"{escape(target)}</h2><b{nil}>{escape(level)}</b>{''.join(lines)}</section>"
+        f'<div class="facts">{cards}</div></div>'
+    )
+
+
+def nil_of(value: str) -> str:
+    return ' class="nil"' if value == DASH else ""
+
+
+def facts(one: Sla, text: Text) -> tuple[tuple[str, str], ...]:
+    """Return what stands beside the level: names and values."""
+    _ = text.gettext
+    total = one.total
+    known = total if total.offered else None
+    return (
+        (_("Offered"), text.number(known and known.offered)),
+        (_("Answered"), text.number(known and known.answered)),
+        (_("In time"), text.number(known and known.service_level_hits)),
+        (_("Late"), text.number(known and late(known))),
+        (_("Abandon rate"), text.percent(total.abandon_rate)),
+        (_("ASA"), text.duration(total.asa_s)),
+    )
+
+
+def late(figures: Figures) -> int:
+    """Return the calls that count for the service level and were not in time."""
+    return figures.service_level_base - figures.service_level_hits
+
+
+def uncounted(figures: Figures) -> int:
+    """Return the offered calls that the contract's formula leaves out, or does not count yet."""
+    return figures.offered - figures.service_level_base
+
+
+def contract(one: Sla, text: Text) -> str:
+    """Draw the terms that touch the period, each with the calls that it judged and what became of them."""
+    cells = "".join(f"<th>{escape(word)}</th>" for word in contract_head(text))
+    rows = "".join(f"<tr><th>{escape(held)}</th>{_cells(row)}</tr>" for held, *row in contract_rows(one, text))
+    table = f'<table class="vigie-table"><thead><tr>{cells}</tr></thead><tbody>{rows}</tbody></table>'
+    return f'<div class="vigie-scroll">{table}</div>'
+
+
+def contract_head(text: Text) -> tuple[str, ...]:
+    _ = text.gettext
+    terms = (_("In force"), _("Formula"), _("In time is"), _("Target"), _("Short abandon"))
+    return (*terms, _("Calls judged"), _("In time"), _("Service level"))
+
+
+def contract_rows(one: Sla, text: Text) -> list[tuple[str, ...]]:
+    return [
+        (
+            *_kpi.terms_in_words(judged.term, text),
+            text.number(judged.term.calls),
+            text.number(judged.hits),
+            text.percent(judged.service_level),
+        )
+        for judged in one.terms
+    ]
+
+
+# tables of calls
+
+
+def head(text: Text) -> tuple[str, ...]:
+    """Name the columns of a table of calls, after the first."""
+    _ = text.gettext
+    return (
+        _("Offered"),
+        _("Answered"),
+        _("In time"),
+        _("Late"),
+        _("Abandoned"),
+        _("Service level"),
+        _("Abandon rate"),
+        _("ASA"),
+    )
+
+
+def values(figures: Figures, text: Text) -> tuple[str, ...]:
+    """Format a line of a table of calls, after its name."""
+    counts = (figures.offered, figures.answered, figures.service_level_hits, late(figures), figures.abandoned)
+    return (
+        *(text.number(count) for count in counts),
+        text.percent(figures.service_level),
+        text.percent(figures.abandon_rate),
+        text.duration(figures.asa_s),
+    )
+
+
+def days(one: Sla, text: Text) -> list[Row]:
+    """Return the days that had calls, the latest first as on the other pages."""
+    return [
+        Row(text.short_day(day.day), day.figures, day.target, day.day)
+        for day in reversed(one.days)
+        if day.figures.offered
+    ]
+
+
+def intervals(one: Sla, text: Text) -> list[Row]:
+    return [Row(f"{_wall(slot.start)}–{_wall(slot.end)}", slot.figures, _own_target(one)) for slot in one.slots]
+
+
+def queues(one: Sla, text: Text) -> list[Row]:
+    told = handling_s(one)
+    return [Row(queue, figures, _own_target(one), aht_s=told.get(queue)) for queue, figures in one.queues]
+
+
+def handling_s(one: Sla) -> Mapping[str | None, float | None]:
+    """Return AHT by queue, and of all under None; of those that may be told."""
+    return one.people.aht_s if one.people else {}
+
+
+def queues_table(one: Sla, text: Text) -> str:
+    return table(text.gettext("Queue"), queues(one, text), one, text, handling=one.people is not None)
+
+
+def _own_target(one: Sla) -> float | None:
+    """Return the target that parts of the period have too: none when the terms changed within it."""
+    return one.target if len(one.terms) == 1 else None
+
+
+def _wall(minute: int) -> str:
+    return f"{minute // 60:02}:{minute % 60:02}"
+
+
+def table(first: str, rows: Iterable[Row], one: Sla, text: Text, *, handling: bool = False) -> str:
+    """Draw a table of calls with its total; `handling`: with how long they were handled, where that may be told."""
+    _ = text.gettext
+    drawn = "".join(_row(row, one, text, handling) for row in rows)
+    if not drawn:
+        return quiet(_("No calls in this period."))
+    whole = _row(Row(_("Total"), one.total, one.target, aht_s=handling_s(one).get(None)), one, text, handling)
+    words = (first, *head(text), _("AHT")) if handling else (first, *head(text))
+    cells = "".join(f"<th>{escape(word)}</th>" for word in words)
+    return (
+        f'<div class="vigie-scroll"><table class="vigie-table sums"><thead><tr>{cells}</tr></thead>'
+        f"<tbody>{drawn}</tbody><tfoot>{whole}</tfoot></table></div>"
+    )
+
+
+def _row(row: Row, one: Sla, text: Text, handling: bool) -> str:
+    name = escape(row.name)
+    if row.day:
+        address = href("sla", {"campaign": one.campaign.campaign, "day": row.day.isoformat()})
+        name = f'<a href="{escape(address)}" target="_self">{name}</a>'
+    *counts, level, rate, asa = values(row.figures, text)
+    rest = (rate, asa, text.duration(row.aht_s)) if handling else (rate, asa)
+    state = level_state(row.figures.service_level, row.target)
+    drawn = escape(level)
+    if state != "none":
+        drawn = f'<span class="state {state}" title="{escape(state_word(state, text))}"><i></i>{drawn}</span>'
+    return f"<tr><th>{name}</th>{_cells(counts)}<td>{drawn}</td>{_cells(rest)}</tr>"
+
+
+def _cells(words: Iterable[str]) -> str:
+    return "".join(f"<td>{escape(word)}</td>" for word in words)
+
+
+def quiet(words: str) -> str:
+    return f'<p class="vigie-quiet">{escape(words)}</p>'
+
+
+# people
+
+
+def people_head(text: Text) -> tuple[str, ...]:
+    _ = text.gettext
+    return (_("Agent"), _("Handled"), _("AHT"), _("Talk"), _("Hold"), _("Wrap-up"), _("Transfer rate"))
+
+
+def people_rows(one: Sla, text: Text) -> list[tuple[str, ...]]:
+    """Return a line an agent, the others together, and everybody; nothing when they are too few."""
+    _ = text.gettext
+    people = one.people
+    if people is None or people.whole is None:
+        return []
+    rows = [_work(agent_name(agent, text), agent, text) for agent in people.agents]
+    if people.others:
+        n = people.others.agents
+        words = text.ngettext("{n} other agent together", "{n} other agents together", n)
+        rows.append(_work(words.format(n=text.number(n)), people.others, text))
+    n = people.whole.agents
+    words = text.ngettext("Together, {n} agent", "Together, {n} agents", n).format(n=text.number(n))
+    return [*rows, _work(words, people.whole, text)]
+
+
+def agent_name(agent: Work, text: Text) -> str:
+    return text.gettext("Agent {code}").format(code=agent.name)
+
+
+def _work(name: str, work: Work, text: Text) -> tuple[str, ...]:
+    times = (work.aht_s, work.avg_talk_s, work.avg_hold_s, work.avg_wrap_s)
+    handled = text.number(work.handled)
+    return (name, handled, *(text.duration(seconds) for seconds in times), text.percent(work.transfer_rate))
+
+
+def people(one: Sla, text: Text) -> str:
+    *rows, whole = people_rows(one, text) or [()]
+    if not whole:
+        return quiet(too_few(text))
+    cells = "".join(f"<th>{escape(word)}</th>" for word in people_head(text))
+    drawn = "".join(f"<tr><th>{escape(name)}</th>{_cells(row)}</tr>" for name, *row in rows)
+    return (
+        f'<div class="vigie-scroll"><table class="vigie-table sums"><thead><tr>{cells}</tr></thead><tbody>{drawn}'
+        f"</tbody><tfoot><tr><th>{escape(whole[0])}</th>{_cells(whole[1:])}</tr></tfoot></table></div>"
+    )
+
+
+def too_few(text: Text) -> str:
+    said = text.gettext("Not shown: it would tell of fewer than {n} people.")
+    return said.format(n=text.number(SMALLEST))
+
+
+def privacy(text: Text) -> str:
+    said = text.gettext(
+        "Agents have pseudonyms that stay the same for this client. Who handled fewer than {n} calls is counted "
+        "together with at least {more} others."
+    )
+    return said.format(n=text.number(SMALLEST), more=text.number(SMALLEST - 1))
+
+
+# what it rests on
+
+
+def conservation(one: Sla, text: Text) -> str:
+    """Say the identity with its numbers: every offered call has one outcome."""
+    total = one.total
+    parts = " + ".join(
+        f"{_names.figure(name, text)} {text.number(getattr(total, name))}"
+        for name in PARTS
+        if getattr(total, name) or name in ("answered", "abandoned")
+    )
+    words = f"{_names.figure('offered', text)} {text.number(total.offered)} = {parts}"
+    if total.refused:
+        n = total.refused
+        apart = text.ngettext("{n} refused call is counted apart", "{n} refused calls are counted apart", n)
+        words += f" ({apart.format(n=text.number(n))})"
+    return words if total.conserved else f"{words}. " + text.gettext("This does not add up: the figures are wrong.")
+
+
+def as_of(one: Sla, text: Text) -> str:
+    """Say when the figures were what they are, in the campaign's time."""
+    zone = one.campaign.timezone
+    at = f"{text.date_of(one.freshness.as_of, zone)} {text.clock(one.freshness.as_of, zone, seconds=True)}"
+    return text.gettext("Data as of {at}, {zone}").format(at=at, zone=zone)
+
+
+# the chart
+
+
+def figure(one: Sla, text: Text) -> go.Figure:
+    """Draw the days of a month, or the intervals of a day."""
+    _ = text.gettext
+    if one.period.is_month:
+        parts = [(text.short_day(day.day), day.figures, day.target) for day in one.days]
+        ticks = {n: str(day.day.day) for n, day in enumerate(one.days) if n % 2 == 0}  # there is room on a phone
+    else:
+        parts = [(row.name, row.figures, row.target) for row in intervals(one, text)]
+        every = max(1, -(-len(parts) // 12))
+        ticks = {n: name.partition("–")[0] for n, (name, _figures, _target) in enumerate(parts) if n % every == 0}
+    figures = [figures for _name, figures, _target in parts]
+    return _chart.calls_and_level(
+        _chart.Stack(
+            good=(_("In time"), [one.service_level_hits for one in figures]),
+            bad=(_("Late"), [late(one) for one in figures]),
+            other=(_("Not counted"), [uncounted(one) for one in figures]),
+        ),
+        _chart.Level(
+            reached=[one.service_level for one in figures],
+            target=[target for _name, _figures, target in parts],
+            said=[_hover(name, figures, text) for name, figures, _target in parts],
+        ),
+        ticks=ticks,
+        shortest=days_of(one.period) if one.period.is_month else SHORTEST,
+        about=f"{one.campaign.campaign} {one.period.first}",
+        text=text,
+    )
+
+
+def days_of(period: Period) -> int:
+    return (period.until - period.first).days
+
+
+def last_day(period: Period) -> date:
+    return period.until - timedelta(days=1)
+
+
+def _hover(name: str, figures: Figures, text: Text) -> str:
+    said = [f"<b>{escape(name)}</b>"]
+    if figures.offered:
+        said += [f"{word} {value}" for word, value in zip(head(text), values(figures, text), strict=True)]
+    return "<br>".join(said)

@@ -1,0 +1,488 @@
+"""A period against its contract as a PDF that two parties can sign: figures, contract, definitions, what they rest on.
+
+Charts are drawn as vectors, and the font is carried along, so that it prints the same everywhere. From the same figures
+in the same language comes the same file, byte by byte.
+"""
+
+import io
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from reportlab.graphics.shapes import Circle, Drawing, Line, Polygon, PolyLine, Rect, String
+from reportlab.lib.colors import Color, HexColor, white
+from reportlab.lib.enums import TA_RIGHT
+from reportlab.lib.pagesizes import A4
+from reportlab.lib.styles import ParagraphStyle
+from reportlab.lib.units import mm
+from reportlab.pdfbase import pdfmetrics
+from reportlab.pdfbase.ttfonts import TTFont
+from reportlab.pdfgen.canvas import Canvas
+from reportlab.platypus import BaseDocTemplate, Flowable, Frame, KeepTogether, PageTemplate, Paragraph, Spacer, Table
+
+from metrics.readers import Figures, Sla
+from metrics.service_level import FORMULAS
+from pages import _names, _sla
+from pages._board import level_state
+from pages._i18n import DASH, Text
+
+REGULAR, BOLD, ITALIC = "Vigie", "Vigie-Bold", "Vigie-Italic"
+FACES = {REGULAR: "SourceSansPro-Regular", BOLD: "SourceSansPro-Semibold", ITALIC: "SourceSansPro-It"}
+INK, SOFT, LINE, PAPER = HexColor("#14191f"), HexColor("#56606d"), HexColor("#c9cfd6"), HexColor("#f3f5f7")
+GOOD, BAD, OTHER = HexColor("#a9bac5"), HexColor("#c0262d"), HexColor("#dfe4e8")
+STATES = {"met": HexColor("#0b7a4b"), "near": HexColor("#9a5b00"), "missed": BAD, "none": SOFT}
+MARGIN, TOP, BOTTOM = 18 * mm, 22 * mm, 20 * mm
+WIDTH = A4[0] - 2 * MARGIN
+FACE = ("FONTNAME", (0, 0), (-1, -1), REGULAR)  # of every table: it names its own font, also where it writes nothing
+BODY = ParagraphStyle("body", fontName=REGULAR, fontSize=8.8, leading=12, textColor=INK)
+SMALL = ParagraphStyle("small", BODY, fontSize=7.8, leading=10.4, textColor=SOFT)
+HEADING = ParagraphStyle("heading", BODY, fontName=BOLD, fontSize=11.5, leading=15, spaceBefore=11, spaceAfter=4)
+TITLE = ParagraphStyle("title", BODY, fontName=BOLD, fontSize=21, leading=25)
+SUBTITLE = ParagraphStyle("subtitle", BODY, fontSize=12, leading=16, textColor=SOFT)
+CELL = ParagraphStyle("cell", BODY, fontSize=8.2, leading=10)
+NUMBER = ParagraphStyle("number", CELL, alignment=TA_RIGHT)
+HEAD = ParagraphStyle("head", CELL, fontSize=7.4, leading=9, textColor=SOFT)
+HEAD_NUMBER = ParagraphStyle("head number", HEAD, alignment=TA_RIGHT)
+
+
+def as_pdf(one: Sla, text: Text) -> bytes:
+    """Return the statement of a period."""
+    _ = text.gettext
+    _fonts()
+    out = io.BytesIO()
+    document = BaseDocTemplate(
+        out,
+        pagesize=A4,
+        leftMargin=MARGIN,
+        rightMargin=MARGIN,
+        topMargin=TOP,
+        bottomMargin=BOTTOM,
+        title=f"{_('Service level statement')}, {one.campaign.name}, {_sla.title(one, text)}",
+        author="Vigie",
+        lang=text.language,
+        initialFontName=REGULAR,
+        invariant=1,
+    )
+    frame = Frame(MARGIN, BOTTOM, WIDTH, A4[1] - TOP - BOTTOM, 0, 0, 0, 0)
+    document.addPageTemplates(PageTemplate(frames=[frame]))
+    document.build(
+        [
+            *_opening(one, text),
+            *_tables(one, text),
+            *_people(one, text),
+            KeepTogether([*_rests_on(one, text), *_signatures(one, text)]),  # nobody signs an empty page
+        ],
+        canvasmaker=lambda *given, **named: _Numbered(*given, frame_words=_frame_words(one, text), **named),
+    )
+    return out.getvalue()
+
+
+@cache
+def _fonts() -> None:
+    place = files("font_source_sans_pro") / "files"
+    for name, face in FACES.items():
+        pdfmetrics.registerFont(TTFont(name, str(place / f"{face}.ttf")))
+    pdfmetrics.registerFontFamily(REGULAR, normal=REGULAR, bold=BOLD, italic=ITALIC, boldItalic=BOLD)
+
+
+def _plain(words: str) -> str:
+    """Escape what the layout would read as markup, and use the spaces and signs that the font has."""
+    words = "".join(
+        sign if sign.isprintable() or sign == "\u00a0" else " " for sign in words.replace("\u202f", "\u00a0")
+    )
+    return words.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _said(words: str, style: ParagraphStyle = BODY) -> Paragraph:
+    return Paragraph(_plain(words), style)
+
+
+# the frame of every page
+
+
+class _Numbered(Canvas):
+    """A canvas that knows how many pages there are when it writes "page x of y"."""
+
+    def __init__(self, *given: Any, frame_words: Callable[[int, int], tuple[str, str, str]], **named: Any) -> None:
+        super().__init__(*given, **named)
+        self._frame_words = frame_words
+        self._pages: list[dict[str, Any]] = []
+
+    def showPage(self) -> None:
+        self._pages.append(dict(self.__dict__))
+        self._startPage()
+
+    def save(self) -> None:
+        for n, page in enumerate(self._pages, start=1):
+            self.__dict__.update(page)
+            self._draw_frame(*self._frame_words(n, len(self._pages)))
+            super().showPage()
+        super().save()
+
+    def _draw_frame(self, left: str, below: str, number: str) -> None:
+        width, height = A4
+        self.setFillColor(SOFT)
+        self.setStrokeColor(LINE)
+        self.setLineWidth(0.5)
+        self.setFont(BOLD, 9)
+        self.drawString(MARGIN, height - 13 * mm, "Vigie")
+        self.setFont(REGULAR, 8)
+        self.drawRightString(width - MARGIN, height - 13 * mm, left)
+        self.line(MARGIN, height - 15.5 * mm, width - MARGIN, height - 15.5 * mm)
+        self.line(MARGIN, 14 * mm, width - MARGIN, 14 * mm)
+        self.drawString(MARGIN, 10 * mm, below)
+        self.drawRightString(width - MARGIN, 10 * mm, number)
+
+
+def _frame_words(one: Sla, text: Text) -> Callable[[int, int], tuple[str, str, str]]:
+    _ = text.gettext
+    above = " · ".join(filter(None, (one.campaign.client, one.campaign.name, _sla.title(one, text))))
+    version = _("contract, version {code}").format(code=one.contract)
+    below = f"{_sla.as_of(one, text)} · {version}"
+
+    def words(page: int, pages: int) -> tuple[str, str, str]:
+        number = _("Page {page} of {pages}").format(page=text.number(page), pages=text.number(pages))
+        return tuple(said.replace("\u202f", "\u00a0") for said in (above, below, number))
+
+    return words
+
+
+# the first page
+
+
+def _opening(one: Sla, text: Text) -> list[Flowable]:
+    _ = text.gettext
+    whole = one.period
+    between = _("{first} to {last}").format(first=text.date(whole.first), last=text.date(_sla.last_day(whole)))
+    about = [
+        (_("Client"), one.campaign.client or DASH),
+        (_("Campaign"), one.campaign.name),
+        (_("Period"), f"{_sla.title(one, text)} ({between}, {one.campaign.timezone})"),
+        (_("Contract, version"), one.contract),
+        (_("State of the figures"), f"{_sla.certainty(one, text)}. {_sla.as_of(one, text)}."),
+    ]
+    facts = Table(
+        [[_said(name, SMALL), _said(value)] for name, value in about],
+        colWidths=(38 * mm, WIDTH - 38 * mm),
+        style=[FACE, ("VALIGN", (0, 0), (-1, -1), "TOP"), ("LEFTPADDING", (0, 0), (0, -1), 0), *_tight(1.6)],
+    )
+    story: list[Flowable] = [
+        _said(_("Service level statement"), TITLE),
+        _said(" · ".join((one.campaign.name, _sla.title(one, text))), SUBTITLE),
+        Spacer(1, 3 * mm),
+        facts,
+        Spacer(1, 4 * mm),
+        _result(one, text),
+    ]
+    parts = _parts(one, text)
+    if parts:
+        heading = _("Day by day") if whole.is_month else _("The day by intervals")
+        story.append(KeepTogether([_said(heading, HEADING), _chart(parts, text)]))
+    terms = [_sla.contract_head(text), *_sla.contract_rows(one, text)]
+    story.append(
+        KeepTogether(
+            [
+                _said(_("The contract in force"), HEADING),
+                _table(terms, (25, 42, 23, 15, 23, 16, 14, 16), words=(0, 1, 2, 3, 4), total=False),
+                Spacer(1, 1.5 * mm),
+                _said(_contract_rule(one, text), SMALL),
+            ]
+        )
+    )
+    return story
+
+
+def _contract_rule(one: Sla, text: Text) -> str:
+    _ = text.gettext
+    said = _("Each call is judged by the terms in force when it entered its queue, in the campaign’s local time.")
+    if len(one.terms) > 1 and one.target is not None:
+        more = _("Over the whole period the terms together ask for {target}: each by the calls that it judges.")
+        said += " " + more.format(target=text.target(one.target))
+    return said
+
+
+def _result(one: Sla, text: Text) -> Table:
+    """Draw the level with its verdict, and the counts that it is made of."""
+    _ = text.gettext
+    state = level_state(one.total.service_level, one.target)
+    big = ParagraphStyle("big", BODY, fontName=BOLD, fontSize=34, leading=41)
+    verdict = ParagraphStyle("verdict", BODY, fontName=BOLD, fontSize=10.5, leading=14, textColor=STATES[state])
+    distance = ParagraphStyle("distance", BODY, fontName=BOLD, fontSize=10.5, leading=14)
+    target = _("Target {target}").format(target=text.target(one.target))
+    left: list[Flowable] = [
+        _said(f"{_('Service level')} · {target}", SMALL),
+        _said(text.percent(one.total.service_level), big),
+        Table(
+            [[_mark(state), _said(_sla.verdict(one, text), verdict)]],
+            colWidths=(5 * mm, 75 * mm),
+            style=[FACE, ("VALIGN", (0, 0), (-1, -1), "MIDDLE"), ("LEFTPADDING", (0, 0), (-1, -1), 0), *_tight(0)],
+            hAlign="LEFT",
+        ),
+    ]
+    left += [_said(f"{words}.", distance) for words in (_sla.distance(one, text),) if words]
+    left += [_said(f"{words}.", SMALL) for words in (_sla.bounds(one, text),) if words]
+    value = ParagraphStyle("value", BODY, fontName=BOLD, fontSize=13, leading=17)
+    cells = [[_said(name, SMALL), _said(shown, value)] for name, shown in _sla.facts(one, text)]
+    third = (WIDTH - 92 * mm) / 3
+    right = Table(
+        [cells[:3], cells[3:]], colWidths=(third,) * 3, style=[FACE, ("VALIGN", (0, 0), (-1, -1), "TOP"), *_tight(3)]
+    )
+    return Table(
+        [[left, right]],
+        colWidths=(90 * mm, WIDTH - 90 * mm),
+        style=[
+            FACE,
+            ("BOX", (0, 0), (-1, -1), 0.7, LINE),
+            ("BACKGROUND", (0, 0), (-1, -1), PAPER),
+            ("LINEBEFORE", (0, 0), (0, -1), 3, STATES[state]),
+            ("VALIGN", (0, 0), (-1, -1), "MIDDLE"),
+            ("LEFTPADDING", (0, 0), (0, -1), 5 * mm),
+            ("TOPPADDING", (0, 0), (-1, -1), 3 * mm),
+            ("BOTTOMPADDING", (0, 0), (-1, -1), 3.5 * mm),
+        ],
+    )
+
+
+def _mark(state: str) -> Drawing:
+    """Draw the shape of a verdict: the colour is never the only sign."""
+    drawing, colour = Drawing(9, 9), STATES[state]
+    shapes = {
+        "met": Circle(4.5, 4.5, 3.6, fillColor=colour, strokeColor=None),
+        "near": Polygon([0.6, 1, 8.4, 1, 4.5, 8.2], fillColor=colour, strokeColor=None),
+        "missed": Polygon([4.5, 0, 9, 4.5, 4.5, 9, 0, 4.5], fillColor=colour, strokeColor=None),
+        "none": Circle(4.5, 4.5, 3.2, fillColor=None, strokeColor=colour),
+    }
+    drawing.add(shapes[state])
+    return drawing
+
+
+# tables
+
+
+def _tight(padding: float) -> list[tuple[Any, ...]]:
+    return [("TOPPADDING", (0, 0), (-1, -1), padding), ("BOTTOMPADDING", (0, 0), (-1, -1), padding)]
+
+
+def _table(
+    lines: Sequence[Sequence[str]], widths: Sequence[float], *, words: Iterable[int] = (0,), total: bool = True
+) -> Table:
+    """Draw a table: its head is repeated on every page; `words` are the columns of text; widths [mm] are shares."""
+    text_columns = set(words)
+    head, *rows = lines
+    drawn = [[_said(word, HEAD if n in text_columns else HEAD_NUMBER) for n, word in enumerate(head)]]
+    drawn += [[_said(word, CELL if n in text_columns else NUMBER) for n, word in enumerate(row)] for row in rows]
+    style: list[tuple[Any, ...]] = [
+        FACE,
+        ("LINEBELOW", (0, 0), (-1, 0), 0.8, SOFT),
+        ("LINEBELOW", (0, 1), (-1, -1), 0.35, LINE),
+        ("VALIGN", (0, 0), (-1, 0), "BOTTOM"),
+        ("VALIGN", (0, 1), (-1, -1), "TOP"),
+        ("LEFTPADDING", (0, 0), (-1, -1), 2.5),
+        ("RIGHTPADDING", (0, 0), (-1, -1), 2.5),
+        *_tight(1.9),
+    ]
+    if total:
+        style += [("LINEABOVE", (0, -1), (-1, -1), 0.8, SOFT), ("BACKGROUND", (0, -1), (-1, -1), PAPER)]
+    share = WIDTH / sum(widths)
+    return Table(drawn, colWidths=[width * share for width in widths], repeatRows=1, style=style)
+
+
+def _tables(one: Sla, text: Text) -> list[Flowable]:
+    _ = text.gettext
+    wanted = [(_("By queue"), _("Queue"), _sla.queues(one, text))]
+    if one.period.is_month:
+        wanted.append((_("By day"), _("Day"), list(reversed(_sla.days(one, text)))))
+        wanted.append((_("By time of day"), _("Interval"), _sla.intervals(one, text)))
+    else:
+        wanted.append((_("By interval"), _("Interval"), _sla.intervals(one, text)))
+    story: list[Flowable] = []
+    for heading, first, rows in wanted:
+        if rows:
+            lines = [(first, *_sla.head(text)), *((row.name, *_sla.values(row.figures, text)) for row in rows)]
+            lines.append((_("Total"), *_sla.values(one.total, text)))
+            table = _table(lines, (30, 18, 18, 16, 18, 20, 20, 18, 14))
+            story += (
+                [_said(heading, HEADING), table] if len(rows) > 20 else [KeepTogether([_said(heading, HEADING), table])]
+            )
+    return story
+
+
+def _people(one: Sla, text: Text) -> list[Flowable]:
+    _ = text.gettext
+    if one.people is None:
+        return []
+    heading, rows = _said(_("Agents"), HEADING), _sla.people_rows(one, text)
+    if not rows:
+        return [heading, _said(_sla.too_few(text), SMALL)]
+    table = _table([_sla.people_head(text), *rows], (48, 18, 20, 22, 18, 20, 22))
+    return [heading, table, Spacer(1, 1.5 * mm), _said(_sla.privacy(text), SMALL)]
+
+
+# what it rests on
+
+
+def _rests_on(one: Sla, text: Text) -> list[Flowable]:
+    _ = text.gettext
+    formulas = {judged.term.formula for judged in one.terms}
+    rules = [
+        (
+            _("Service level"),
+            " ".join(_names.formula(name, text) for name in FORMULAS if name in formulas)
+            + ". "
+            + _names.rule("service_level", text),
+        ),
+        (_("Late"), _("Counted by the contract’s formula, and not in time.")),
+        *((_names.figure(name, text), _names.rule(name, text)) for name in ("offered", "abandon_rate", "asa_s")),
+    ]
+    if one.people is not None:
+        rules.append((_names.figure("aht_s", text), _names.rule("aht_s", text)))
+    story: list[Flowable] = [_said(_("What the figures mean"), HEADING)]
+    story += [Paragraph(f"<font name='{BOLD}'>{_plain(name)}</font> – {_plain(rule)}", BODY) for name, rule in rules]
+    checked = [_said(_("Every call is accounted for"), HEADING), _said(f"{_sla.conservation(one, text)}.")]
+    return [*story, *checked]
+
+
+def _signatures(one: Sla, text: Text) -> list[Flowable]:
+    _ = text.gettext
+    of_client = one.campaign.client
+    sides = (_("For the provider"), _("For the client") + (f", {of_client}" if of_client else ""))
+    lines = (_("Name"), _("Job title"), _("Place and date"), _("Signature"))
+    half = (WIDTH - 10 * mm) / 2
+
+    def side(heading: str) -> Table:
+        rows = [
+            [_said(heading, ParagraphStyle("side", BODY, fontName=BOLD)), ""],
+            *([_said(line, SMALL), ""] for line in lines),
+        ]
+        return Table(
+            rows,
+            colWidths=(26 * mm, half - 26 * mm),
+            rowHeights=(8 * mm, 9 * mm, 9 * mm, 9 * mm, 20 * mm),
+            style=[
+                FACE,
+                ("SPAN", (0, 0), (1, 0)),
+                ("VALIGN", (0, 0), (-1, -1), "BOTTOM"),
+                ("LINEBELOW", (1, 1), (1, -1), 0.6, SOFT),
+                ("LEFTPADDING", (0, 0), (0, -1), 0),
+            ],
+        )
+
+    both = Table(
+        [[side(sides[0]), "", side(sides[1])]],
+        colWidths=(half, 10 * mm, half),
+        style=[
+            FACE,
+            ("LEFTPADDING", (0, 0), (-1, -1), 0),
+            ("RIGHTPADDING", (0, 0), (-1, -1), 0),
+        ],
+    )
+    return [_said(_("Seen and agreed"), HEADING), both]
+
+
+# the chart
+
+
+def _parts(one: Sla, text: Text) -> list[tuple[str, Figures, float | None]]:
+    """Return what the chart has a bar for: label, figures, target."""
+    if one.period.is_month:
+        return [(str(day.day.day), day.figures, day.target) for day in one.days]
+    return [(row.name.partition("–")[0], row.figures, row.target) for row in _sla.intervals(one, text)]
+
+
+def _chart(parts: list[tuple[str, Figures, float | None]], text: Text) -> Drawing:
+    """Draw calls as stacked bars, late ones hatched, and the service level against its target."""
+    _ = text.gettext
+    height, left, right, bottom, top = 62 * mm, 10 * mm, 11 * mm, 12 * mm, 3 * mm
+    drawing = Drawing(WIDTH, height)
+    plot_w, plot_h = WIDTH - left - right, height - bottom - top
+    step = _step(max(figures.offered for _label, figures, _target in parts))
+    most = step * max(1, -(-max(figures.offered for _label, figures, _target in parts) // step))
+
+    def label(x: float, y: float, words: str, anchor: str = "middle") -> None:
+        said = words.replace("\u202f", "\u00a0")
+        drawing.add(String(x, y, said, fontName=REGULAR, fontSize=6.8, fillColor=SOFT, textAnchor=anchor))
+
+    for count in range(0, most + 1, step):
+        y = bottom + count / most * plot_h
+        drawing.add(Line(left, y, left + plot_w, y, strokeColor=LINE, strokeWidth=0.4))
+        label(left - 3, y - 2, text.number(count), "end")
+    for share in (0, 0.2, 0.4, 0.6, 0.8, 1):
+        label(left + plot_w + 3, bottom + share * plot_h - 2, text.percent(share, 0), "start")
+    width = plot_w / max(len(parts), _sla.SHORTEST)
+    every = max(1, -(-len(parts) // 31))
+    dots: list[list[float]] = [[]]
+    for n, (name, figures, target) in enumerate(parts):
+        x, bar = left + n * width + width * 0.12, width * 0.76
+        good = figures.service_level_hits / most * plot_h
+        bad = _sla.late(figures) / most * plot_h
+        other = _sla.uncounted(figures) / most * plot_h
+        drawing.add(Rect(x, bottom, bar, good, fillColor=GOOD, strokeColor=None))
+        _hatched(drawing, x, bottom + good, bar, bad)
+        drawing.add(Rect(x, bottom + good + bad, bar, other, fillColor=OTHER, strokeColor=None))
+        if n % every == 0:
+            label(x + bar / 2, bottom - 8, name)
+        if target is not None:
+            y = bottom + target * plot_h
+            edges = (left + n * width, y, left + (n + 1) * width, y)
+            drawing.add(Line(*edges, strokeColor=SOFT, strokeWidth=0.9, strokeDashArray=(2.5, 2)))
+        if figures.service_level is None:
+            dots.append([])  # no data is a gap
+        else:
+            dots[-1] += [x + bar / 2, bottom + figures.service_level * plot_h]
+    for run in filter(None, dots):
+        if len(run) > 2:
+            drawing.add(PolyLine(run, strokeColor=INK, strokeWidth=1.1))
+        for x, y in zip(run[::2], run[1::2], strict=True):
+            drawing.add(Circle(x, y, 1.3, fillColor=INK, strokeColor=white, strokeWidth=0.3))
+    _legend(drawing, left, text)
+    return drawing
+
+
+def _step(most: int) -> int:
+    """Return the distance of the lines of an axis that reaches `most`: 1, 2 or 5 times a power of ten."""
+    power = 1
+    while True:
+        for factor in (1, 2, 5):
+            if factor * power * 5 >= most:
+                return factor * power
+        power *= 10
+
+
+def _hatched(drawing: Drawing, x: float, y: float, width: float, height: float) -> None:
+    if height <= 0:
+        return
+    drawing.add(Rect(x, y, width, height, fillColor=_tinted(BAD), strokeColor=BAD, strokeWidth=0.35))
+    rise = 2.6 - width
+    while rise < height:
+        x0, x1 = max(0.0, -rise), min(width, height - rise)
+        if x1 > x0:
+            drawing.add(Line(x + x0, y + rise + x0, x + x1, y + rise + x1, strokeColor=BAD, strokeWidth=0.45))
+        rise += 2.6
+
+
+def _tinted(colour: Color) -> Color:
+    return Color(*(1 - (1 - part) * 0.12 for part in (colour.red, colour.green, colour.blue)))
+
+
+def _legend(drawing: Drawing, left: float, text: Text) -> None:
+    _ = text.gettext
+    x, y = left, 1.5
+    for words, kind in (
+        (_("In time"), "good"),
+        (_("Late"), "bad"),
+        (_("Not counted"), "other"),
+        (_("Service level"), "level"),
+        (_("Target"), "target"),
+    ):
+        if kind == "bad":
+            _hatched(drawing, x, y, 9, 6)
+        elif kind in ("good", "other"):
+            drawing.add(Rect(x, y, 9, 6, fillColor=GOOD if kind == "good" else OTHER, strokeColor=None))
+        elif kind == "level":
+            drawing.add(Line(x, y + 3, x + 12, y + 3, strokeColor=INK, strokeWidth=1.1))
+            drawing.add(Circle(x + 6, y + 3, 1.4, fillColor=INK, strokeColor=None))
+        else:
+            drawing.add(Line(x, y + 3, x + 12, y + 3, strokeColor=SOFT, strokeWidth=0.9, strokeDashArray=(2.5, 2)))
+        drawing.add(String(x + 15, y + 0.6, words, fontName=REGULAR, fontSize=7.2, fillColor=SOFT))
+        x += 15 + pdfmetrics.stringWidth(words, REGULAR, 7.2) + 12

@@ -1,0 +1,100 @@
+"""The agents: who needs somebody first, what each does, their day, and whom to relieve before they are worn out."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import streamlit as st
+
+from metrics import readers
+from pages import _agents, _board, _empty, _names, _session
+
+TICK_S = 2
+
+viewer = _session.current_viewer()
+text = _session.current_text()
+_ = text.gettext
+
+
+def known(campaign: str | None) -> readers.Agents | None:
+    try:
+        return readers.agents(readers.published(), viewer, campaign)
+    except readers.PublishedFileError:
+        return None  # the page says so when it is opened; a tick waits for the next snapshot
+
+
+def choose(name: str, label: str, every: str, options: dict[str, str], width: int) -> str | None:
+    """Draw a filter that the address keeps, and return what is chosen; `options` are value → words."""
+
+    def change() -> None:
+        chosen = st.session_state[f"{name}_choice"]
+        st.query_params.pop(name, None)
+        if chosen:
+            st.query_params[name] = chosen
+
+    asked = st.query_params.get(name, "")
+    options = {"": every} | options
+    st.session_state[f"{name}_choice"] = asked if asked in options else ""
+    said: Callable[[str], str] = options.__getitem__
+    st.selectbox(label, options=list(options), format_func=said, key=f"{name}_choice", on_change=change, width=width)
+    return asked if asked and asked in options else None
+
+
+def chosen(everybody: readers.Agents, board: readers.Board) -> _agents.Chosen:
+    """Draw the bar of filters. A team or site of the address that nobody is of just now stays chosen."""
+
+    def named(name: str, values: set[str | None]) -> dict[str, str]:
+        return {value: value for value in sorted(filter(None, values | {st.query_params.get(name)}), key=str.lower)}
+
+    campaigns = {one.campaign.campaign: one.campaign.name for one in board.campaigns}
+    states = {name: _names.state(name, text) for name in readers.STATES}
+    states = {_agents.NEEDS_SOMEBODY: _("who needs help")} | states
+    with st.container(horizontal=True, vertical_alignment="bottom", key="bar"):
+        return _agents.Chosen(
+            campaign=choose("campaign", _("Campaign"), _("every campaign"), campaigns, 240),
+            team=choose("team", _("Team"), _("every team"), named("team", {a.team for a in everybody.agents}), 240),
+            site=choose("site", _("Site"), _("every site"), named("site", {a.site for a in everybody.agents}), 180),
+            state=choose("state", _("Show"), _("everybody logged in"), states, 220),
+        )
+
+
+@st.fragment(run_every=TICK_S)
+def floor(which: _agents.Chosen) -> None:
+    """Draw who needs somebody, and everybody; the filters lie outside, so that a tick leaves them open."""
+    found = known(which.campaign)
+    if found is None:
+        return
+    age_s = (datetime.now(UTC) - found.freshness.published_at).total_seconds()
+    stale = age_s > _board.STALE_S
+    if stale:
+        words = _("No new data for {age}. This is how the floor was then.").format(age=text.age(age_s))
+        st.caption(f":material/warning: **{words}**")
+    else:
+        words = _("Data {age} old").format(age=text.age(age_s))
+        st.caption(f":material/schedule: {words}")
+    st.html(_agents.draw(found, which, viewer, text, stale=stale))
+
+
+def page() -> None:
+    try:
+        everybody = readers.agents(readers.published(), viewer)
+        board = readers.board(readers.published(), viewer)
+    except readers.PublishedFileError as error:
+        _empty.unreadable(error, text)
+        return
+    if everybody is None or board is None:
+        _empty.nothing_published(text)
+        return
+    if not board.campaigns:
+        _empty.no_campaigns(text)
+        return
+    asked = st.query_params.get("campaign")
+    which = chosen(everybody, board)
+    if asked and which.campaign is None:
+        _empty.unknown_campaign(text)
+        return
+    floor(which)
+    with st.expander(_("How to read this"), icon=":material/help:"):
+        st.markdown(_agents.legend(everybody.limits, text))
+
+
+page()

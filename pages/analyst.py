@@ -1,0 +1,184 @@
+"""The data itself, for analysts: ask it in SQL, connect to it with your own tools, what it holds and what it means."""
+
+import streamlit as st
+
+from metrics import readers
+from metrics.examples import EXAMPLES
+from pages import _analyst, _empty, _session
+from pages._i18n import plain
+
+POLL_S = 0.5
+
+viewer = _session.current_viewer()
+text = _session.current_text()
+_ = text.gettext
+
+
+def start() -> None:
+    """Ask what is written; what was asked before in this session ends."""
+    st.session_state["query"] = readers.query(readers.published(), viewer, st.session_state["sql"])
+
+
+def take_example() -> None:
+    name = st.session_state["example_choice"]
+    if name in EXAMPLES:
+        st.session_state["sql"] = EXAMPLES[name]
+
+
+def write() -> None:
+    """Draw the box of SQL. What is written stays in the session: it may hold what no address should."""
+    titles = _analyst.titles(text)
+    st.session_state.setdefault("sql", EXAMPLES[next(iter(titles))])
+    st.selectbox(
+        _("Examples"),
+        options=list(titles),
+        format_func=titles.__getitem__,
+        index=None,
+        placeholder=_("Choose a question"),
+        key="example_choice",
+        on_change=take_example,
+        width=640,
+    )
+    with st.form("ask", border=False):
+        st.text_area(
+            "SQL",
+            key="sql",
+            height=240,
+            max_chars=readers.LONGEST_QUERY,
+            persist_state="session",
+        )
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.form_submit_button(_("Run"), icon=":material/play_arrow:", type="primary", on_click=start)
+            words = _("Ctrl+Enter runs it. One statement that reads; up to {rows} rows, {seconds} seconds.")
+            said = words.format(rows=text.number(readers.ROWS), seconds=text.number(readers.SECONDS))
+            st.caption(said, width="content")
+
+
+@st.fragment(run_every=POLL_S)
+def running(query: readers.Query) -> None:
+    """Draw how long a query has been running, and the button that ends it; then the page draws what came of it."""
+    if query.outcome is not None:
+        st.rerun()
+    with st.container(horizontal=True, vertical_alignment="center"):
+        words = _("Running for {seconds} s").format(seconds=text.number(query.running_s))
+        st.markdown(f":material/hourglass_top: {words}", width="content")
+        st.button(_("Interrupt"), icon=":material/stop:", on_click=query.interrupt)
+
+
+def outcome(query: readers.Query, answer: readers.Answer) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(_analyst.summary(answer, text), width="content")
+        files = (
+            ("CSV", "vigie.csv", "text/csv", answer.csv),
+            ("Parquet", "vigie.parquet", "application/vnd.apache.parquet", answer.parquet),
+            (_("The query"), "vigie.sql", "application/sql", query.sql.encode),
+        )
+        for label, name, mime, made in files:
+            st.download_button(label, made, name, mime, icon=":material/download:", on_click="ignore", key=name)
+    table, chart = st.tabs([_("Table"), _("Chart")], key="result_tabs", on_change="rerun")
+    with table:
+        st.dataframe(answer.table, hide_index=True, alt=_("The rows of the answer"))
+    if chart.open:
+        with chart:
+            draw(answer)
+
+
+def draw(answer: readers.Answer) -> None:
+    """Draw the answer as a chart of the columns that are chosen."""
+    possible = _analyst.axes(answer.table)
+    if possible is None:
+        st.caption(_("A chart needs two columns, one of them a number, and a row."))
+        return
+    kinds = _analyst.kinds(text)
+    names = " ".join(answer.table.column_names)  # what was chosen holds for answers of the same columns
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        x = st.selectbox(_("Across"), possible.across, possible.across.index(possible.x), key=f"x {names}", width=220)
+        upright = [name for name in possible.upright if name != x]
+        y = st.selectbox(
+            _("Up"), upright, upright.index(possible.y) if possible.y in upright else 0, key=f"y {names}", width=220
+        )
+        split = [name for name in possible.split if name not in (x, y)]
+        none = _("nothing")
+        said = st.selectbox(
+            _("Apart by"),
+            [None, *split],
+            1 + split.index(possible.by) if possible.by in split else 0,
+            format_func=lambda name: none if name is None else name,
+            key=f"by {names}",
+            width=220,
+        )
+        kind = st.segmented_control(
+            _("Kind"),
+            list(kinds),
+            format_func=kinds.__getitem__,
+            default=possible.kind(x),
+            required=True,
+            key=f"kind {x} {names}",
+        )
+    if y is None:
+        return
+    words = _("{y} by {x}").format(y=y, x=x)
+    figure = _analyst.figure(answer.table, x, y, said, kind)
+    st.plotly_chart(figure, theme="streamlit", config={"displayModeBar": False}, alt=words)
+
+
+def ask() -> None:
+    write()
+    query = st.session_state.get("query")
+    if query is None:
+        return
+    with st.container(key="answer"):
+        if query.outcome is None:
+            running(query)
+        elif isinstance(query.outcome, readers.Answer):
+            outcome(query, query.outcome)
+        else:
+            st.warning(plain(_analyst.trouble(query.outcome, text)), icon=":material/info:")
+            if query.outcome.reason == "said":
+                st.code(query.outcome.words, language=None, wrap_lines=True)
+
+
+def connect() -> None:
+    """Draw how to open the published file with the reader's own tools."""
+    words = _(
+        "The file can be opened by any number of tools, from DuckDB 1.5 on, while Vigie goes on writing new ones: what "
+        "you hold open stays as it was, and opening the path again shows what is new. It is on the machine that runs "
+        "Vigie; where it is elsewhere than you, ask for its folder to be shared read-only under the same path."
+    )
+    st.markdown(words, width=760)
+    for title, language, code in _analyst.connections(readers.published().path, text):
+        st.subheader(title, anchor=False)
+        st.code(code, language=language, wrap_lines=True)
+    st.caption(
+        _("Times are in UTC. Phone numbers are masked. Agents are named: treat what you take out as personal data.")
+    )
+
+
+def page() -> None:
+    try:
+        relations = readers.schema(readers.published(), viewer)
+    except readers.PublishedFileError as error:
+        _empty.unreadable(error, text)
+        return
+    if relations is None:
+        _empty.nothing_published(text)
+        return
+    whole = readers.may_query(viewer)
+    names = [_("Schema"), _("Glossary")]
+    tabs = st.tabs(["SQL", _("Connect"), *names] if whole else names)
+    if whole:
+        with tabs[0]:
+            ask()
+        with tabs[1]:
+            connect()
+    else:
+        words = _("SQL cannot be limited to some campaigns or sites, so only who sees all of them may ask in it.")
+        st.info(words, icon=":material/lock:")
+    with tabs[-2]:
+        st.caption(_("As the published file says it itself, in English: the same words are the comments in your tool."))
+        st.html(_analyst.schema(relations, text))
+    with tabs[-1]:
+        st.html(_analyst.glossary(text))
+
+
+page()

@@ -1,0 +1,184 @@
+"""A month or a day of a campaign against its contract: what a client is shown, takes home and signs."""
+
+from collections.abc import Callable
+from datetime import date, timedelta
+
+import streamlit as st
+
+from metrics import readers
+from metrics.readers import Campaign, Period, Sla
+from pages import _empty, _session, _sheets, _sla, _statement, _where
+from pages._i18n import Text, plain
+from pages.accounts.access import pseudonym_key
+
+TICK_S = 30
+"""A month moves slowly, and is asked anew no more often than once a minute."""
+
+viewer = _session.current_viewer()
+text = _session.current_text()
+_ = text.gettext
+
+
+def choose(campaign: Campaign) -> Period:
+    """Draw the choice of a month, and of a day of it, and return what is chosen: this month unless the address says."""
+    months = readers.months(readers.published(), viewer, campaign.campaign)
+    asked = _date(st.query_params.get("day", ""))
+    month = _date(f"{st.query_params.get('month', '')}-01")
+    day = asked if asked is not None and asked <= campaign.day else None
+    first = (day or month or campaign.day).replace(day=1)
+    if first > campaign.day:
+        first = campaign.day.replace(day=1)
+    this = campaign.day.replace(day=1)
+
+    def change_month() -> None:
+        for name in ("day", "month"):
+            st.query_params.pop(name, None)
+        if st.session_state["month_choice"] != this:
+            st.query_params["month"] = f"{st.session_state['month_choice']:%Y-%m}"
+
+    def change_day() -> None:
+        for name in ("day", "month"):
+            st.query_params.pop(name, None)
+        if st.session_state["month_day_choice"]:
+            st.query_params["day"] = st.session_state["month_day_choice"]
+        elif first != this:
+            st.query_params["month"] = f"{first:%Y-%m}"
+
+    st.session_state["month_choice"] = first
+    st.selectbox(
+        _("Month"),
+        options=sorted({*months, first}, reverse=True),
+        format_func=text.month,
+        key="month_choice",
+        on_change=change_month,
+        width=200,
+    )
+    whole = Period.month(first)
+    length = (min(whole.until, campaign.day + timedelta(days=1)) - first).days
+    days = {"": _("the whole month")}
+    days |= {(first + timedelta(days=n)).isoformat(): text.short_day(first + timedelta(days=n)) for n in range(length)}
+    st.session_state["month_day_choice"] = day.isoformat() if day else ""
+    st.selectbox(
+        _("Day"),
+        options=list(days),
+        format_func=days.__getitem__,
+        key="month_day_choice",
+        on_change=change_day,
+        width=180,
+    )
+    return Period.day(day) if day else whole
+
+
+def _date(said: str) -> date | None:
+    try:
+        day = date.fromisoformat(said)
+    except ValueError:
+        return None
+    return day if _where.EARLIEST.year - 10 <= day.year else None
+
+
+def choose_minutes() -> int:
+    """Draw the choice of the intervals' length and return it."""
+    asked = st.query_params.get("minutes", "")
+    minutes = int(asked) if asked in map(str, readers.STEPS) else readers.HOUR
+
+    def change() -> None:
+        chosen = st.session_state["minutes_choice"] or readers.HOUR
+        st.query_params.pop("minutes", None)
+        if chosen != readers.HOUR:
+            st.query_params["minutes"] = str(chosen)
+
+    st.session_state["minutes_choice"] = minutes
+    st.segmented_control(
+        _("Interval"),
+        options=list(readers.STEPS),
+        format_func=lambda minutes: f"{minutes} min",
+        key="minutes_choice",
+        on_change=change,
+    )
+    return minutes
+
+
+def known(campaign: str, period: Period, minutes: int) -> Sla | None:
+    return readers.sla(readers.published(), viewer, campaign, period, pseudonym_key(), minutes=minutes)
+
+
+@st.fragment(run_every=TICK_S)
+def against_contract(campaign: str, period: Period, minutes: int) -> None:
+    """Draw everything, from one snapshot."""
+    try:
+        one = known(campaign, period, minutes)
+    except readers.PublishedFileError as error:
+        _empty.unreadable(error, text)
+        return
+    if one is None:
+        return
+    st.html(_sla.headline(one, text))
+    st.subheader(_("Day by day") if period.is_month else _("The day by intervals"), anchor=False)
+    st.plotly_chart(_sla.figure(one, text), key="sla chart", theme="streamlit", config={"displayModeBar": False})
+    st.subheader(_("The contract in force"), anchor=False)
+    st.html(_sla.contract(one, text))
+    left, right = st.columns(2, gap="medium")
+    with left:
+        if period.is_month:
+            st.subheader(_("By day"), anchor=False)
+            st.html(_sla.table(_("Day"), _sla.days(one, text), one, text))
+        else:
+            st.subheader(_("By interval"), anchor=False)
+            st.html(_sla.table(_("Interval"), _sla.intervals(one, text), one, text))
+    with right:
+        st.subheader(_("By queue"), anchor=False)
+        st.html(_sla.queues_table(one, text))
+        if period.is_month:
+            st.subheader(_("By time of day"), anchor=False)
+            st.html(_sla.table(_("Interval"), _sla.intervals(one, text), one, text))
+    if period.is_month:
+        st.subheader(_("Agents"), anchor=False)
+        st.html(_sla.people(one, text))
+        st.caption(_sla.privacy(text))
+    said = [_sla.conservation(one, text), _sla.as_of(one, text)]
+    st.caption(":material/balance: " + " · ".join(plain(words) for words in said))
+
+
+def downloads(campaign: str, period: Period, minutes: int) -> None:
+    """Draw the files; each is made when somebody wants it, of what this viewer may see then."""
+
+    def made(write: Callable[[Sla, Text], bytes]) -> Callable[[], bytes]:
+        def make() -> bytes:
+            one = known(campaign, period, minutes)
+            return write(one, text) if one else b""
+
+        return make
+
+    said = f"{period.first:%Y-%m}" if period.is_month else period.first.isoformat()
+    for name, write, suffix, mime in (
+        ("PDF", _statement.as_pdf, "pdf", "application/pdf"),
+        ("Excel", _sheets.as_excel, "xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
+        ("CSV", _sheets.as_csv, "csv", "text/csv"),
+    ):
+        st.download_button(
+            name,
+            data=made(write),
+            file_name=f"{campaign}-{said}.{suffix}",
+            mime=mime,
+            icon=":material/download:",
+            on_click="ignore",
+            key=f"download_{suffix}",
+            help=_("Download as {format}").format(format=name),
+        )
+
+
+def page() -> None:
+    bar = st.container(horizontal=True, vertical_alignment="bottom", key="bar")
+    found = _where.choose_campaign(viewer, text, bar)
+    if found is None:
+        return
+    _board, campaign, _first = found
+    with bar:
+        period = choose(campaign)
+        minutes = choose_minutes()
+        downloads(campaign.campaign, period, minutes)
+    against_contract(campaign.campaign, period, minutes)
+
+
+page()
