@@ -14,6 +14,7 @@ MEASURES = {
     "backlog": "half a million events to the published file, beside a bare poll loop and one INSERT an event",
     "delay": "event sent to event published, at 1,500 events a second",
     "viewers": "50 wallboard viewers at a 2-second refresh, beside one",
+    "soak": "a television for 3 minutes, or VIGIE_SOAK_MINUTES: whether its browser or the server grow",
 }
 
 
@@ -28,18 +29,17 @@ def main(arguments: list[str]) -> int:
     if unknown := set(options.names) - MEASURES.keys():
         parser.error(f"no measure {', '.join(sorted(unknown))}; there are {', '.join(MEASURES)}")
     described = machine.describe()
-    found = {}
-    for name in options.names or MEASURES:
-        sys.stderr.write(f"{name}: {MEASURES[name]} …\n")
-        found[name] = importlib.import_module(f"bench.{name}").measure()
-    _say(figures.table([row for one in found.values() for row in one.rows]))
-    _say("\nmedian (least–most of the rounds); ratio: A to B")
-    for one in found.values():
-        for remark in one.remarks:
-            _say(f"- {remark}")
-    _say("")
     for what, value in described.items():
         _say(f"{what:12} {value}")
+    found = {}
+    for name in options.names or MEASURES:  # each told as soon as it is known: all together take minutes
+        sys.stderr.write(f"{name}: {MEASURES[name]} …\n")
+        found[name] = importlib.import_module(f"bench.{name}").measure()
+        _say("")
+        _say(figures.table(found[name].rows))
+        for remark in found[name].remarks:
+            _say(f"- {remark}")
+    _say("\nmedian (least–most of the rounds); ratio: A to B")
     if options.json:
         numbers = {name: one.numbers for name, one in found.items()}
         options.json.write_text(json.dumps({"machine": described, **numbers}, indent=2) + "\n")
@@ -48,6 +48,7 @@ def main(arguments: list[str]) -> int:
 
 def _say(line: str) -> None:
     sys.stdout.write(line + "\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

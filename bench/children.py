@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -82,6 +83,12 @@ def cpu_s(process: "subprocess.Popen[bytes]") -> float | None:
     except OSError:
         return None
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def resident_mb(process: "subprocess.Popen[bytes]") -> float:
+    """The memory of a running process that is not swapped out [MB]; only Linux tells."""
+    (kilobytes,) = re.findall(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{process.pid}/status").read_text())
+    return int(kilobytes) * 1024 / 1e6
 
 
 def _environment() -> dict[str, str]:

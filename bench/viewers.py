@@ -6,15 +6,21 @@ seconds, for the fragments that the page told to run again, and reads all that c
 
 import asyncio
 import contextlib
+import http.client
+import os
+import secrets
 import socket
+import subprocess
+import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import Any
+from urllib.parse import urlencode, urlsplit
 
 import duckdb
 from streamlit.proto.BackMsg_pb2 import BackMsg
@@ -44,6 +50,7 @@ class Viewer:
     """One session; `ticks` [s] and `late` [s] are of those that began while `is_counted()`."""
 
     url: str
+    cookie: str
     is_counted: Callable[[], bool]
     ticks: list[float] = field(default_factory=list)
     messages: int = 0
@@ -53,7 +60,13 @@ class Viewer:
     async def watch(self, opened: asyncio.Event, offset_s: float) -> None:
         """Open the wall, then refresh it every REFRESH_S until cancelled."""
         await asyncio.sleep(offset_s)
-        async with connect(self.url, subprotocols=["streamlit"], max_size=None, compression=None) as socket:  # type: ignore[list-item]
+        async with connect(
+            self.url,
+            subprotocols=["streamlit"],  # type: ignore[list-item]
+            additional_headers={"Cookie": self.cookie},
+            max_size=None,
+            compression=None,
+        ) as socket:
             fragments = await self._run(socket, BackMsg(rerun_script={}))
             if not fragments:
                 raise RuntimeError("the wallboard asked for no refresh: nothing is published, or the page failed")
@@ -89,10 +102,10 @@ class Viewer:
                 return fragments
 
 
-async def _watch(url: str, viewers: int, server_cpu_s: Callable[[], float | None]) -> dict[str, Any]:
+async def _watch(url: str, cookie: str, viewers: int, server_cpu_s: Callable[[], float | None]) -> dict[str, Any]:
     """`viewers` sessions, spread over a refresh, for WINDOW_S; what they saw, and the server's share of a core."""
     counting = False
-    sessions = [Viewer(url, lambda: counting) for _ in range(viewers)]
+    sessions = [Viewer(url, cookie, lambda: counting) for _ in range(viewers)]
     opened = [asyncio.Event() for _ in sessions]
     tasks = [
         asyncio.create_task(viewer.watch(event, n * REFRESH_S / viewers))
@@ -131,14 +144,14 @@ async def _watch(url: str, viewers: int, server_cpu_s: Callable[[], float | None
     }
 
 
-def measure(rounds: int = ROUNDS, many: int = MANY) -> Measured:
-    """One viewer and `many`, in turns, before a dashboard that follows a live floor."""
-    found: dict[int, list[dict[str, Any]]] = {1: [], many: []}
+@contextlib.contextmanager
+def live_dashboard(topic: str, tick_s: float) -> Iterator[tuple["subprocess.Popen[bytes]", str, str]]:
+    """Run a dashboard that follows a live floor; yield its process, its address and the cookie of a manager."""
     with contextlib.ExitStack() as stack:
         directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="vigie-bench-"))
         broker = stack.enter_context(running_broker())
-        ensure_topic(broker.bootstrap_servers, TOPIC)
-        kafka = ("--bootstrap-servers", broker.bootstrap_servers, "--topic", TOPIC)
+        ensure_topic(broker.bootstrap_servers, topic)
+        kafka = ("--bootstrap-servers", broker.bootstrap_servers, "--topic", topic)
         port = _free_port()
         commands = {
             "consumer": ("-m", "ingest", "run", *kafka, "--data-dir", directory),
@@ -148,22 +161,31 @@ def measure(rounds: int = ROUNDS, many: int = MANY) -> Measured:
         children = {}
         for name, command in commands.items():
             log = Path(directory, f"{name}.log")
-            variables = {"VIGIE_DATA_DIR": directory, "VIGIE_TICK_S": f"{REFRESH_S:g}"}
+            variables = {"VIGIE_DATA_DIR": directory, "VIGIE_ACCESS_DIR": directory + "/access"}
+            variables["VIGIE_TICK_S"] = f"{tick_s:g}"
             children[name] = stack.enter_context(beside(*command, log=log, **variables)), log
         deadline = time.monotonic() + READY_WITHIN_S
         published = Path(directory, "published", "vigie.duckdb")
-        while not (_is_live(published) and _answers(f"http://127.0.0.1:{port}/healthz")):
+        address = f"http://127.0.0.1:{port}"
+        while not (_is_live(published) and _answers(f"{address}/healthz")):
             for child, log in children.values():
                 must_run(child, log)
             if time.monotonic() > deadline:
                 raise TimeoutError(f"the dashboard did not follow a live floor within {READY_WITHIN_S:g} s")
             time.sleep(0.5)
         dashboard, _ = children["dashboard"]
-        url = f"ws://127.0.0.1:{port}/_stcore/stream"
-        asyncio.run(_watch(url, 1, lambda: None))  # the first visit loads modules
+        yield dashboard, address, _sign_in(address, directory)
+
+
+def measure(rounds: int = ROUNDS, many: int = MANY) -> Measured:
+    """One viewer and `many`, in turns, before a dashboard that follows a live floor."""
+    found: dict[int, list[dict[str, Any]]] = {1: [], many: []}
+    with live_dashboard(TOPIC, REFRESH_S) as (dashboard, address, cookie):
+        url = address.replace("http", "ws") + "/_stcore/stream"
+        asyncio.run(_watch(url, cookie, 1, lambda: None))  # the first visit loads modules
         for _ in range(rounds):
             for viewers in found:
-                found[viewers].append(asyncio.run(_watch(url, viewers, lambda: cpu_s(dashboard))))
+                found[viewers].append(asyncio.run(_watch(url, cookie, viewers, lambda: cpu_s(dashboard))))
     return _told(found, many)
 
 
@@ -210,6 +232,28 @@ def _is_live(published: Path) -> bool:
         ).fetchall()
         return bool(live)
     return False
+
+
+def _sign_in(url: str, directory: str) -> str:
+    """Add a manager's account and return the cookie of a session of it."""
+    password = secrets.token_urlsafe()
+    subprocess.run(
+        [sys.executable, "-m", "pages.accounts", "add", "bench", "--role", "manager"],
+        input=f"{password}\n",
+        encoding="utf-8",
+        stdout=subprocess.DEVNULL,
+        cwd=ROOT,
+        env={**os.environ, "VIGIE_ACCESS_DIR": directory + "/access"},
+        check=True,
+    )
+    form = urlencode({"name": "bench", "password": password}).encode()
+    connection = http.client.HTTPConnection(urlsplit(url).netloc)
+    connection.request("POST", "/sign-in", form, {"Content-Type": "application/x-www-form-urlencoded"})
+    answer = connection.getresponse()
+    connection.close()
+    if answer.status != 303:
+        raise RuntimeError(f"the dashboard did not let the account in that was just added ({answer.status})")
+    return str(answer.headers["Set-Cookie"]).partition(";")[0]
 
 
 def _answers(url: str) -> bool:

@@ -4,7 +4,6 @@ Times begin after the imports: with the opening of store and connections, and en
 """
 
 import datetime as dt
-import gc
 import sys
 import tempfile
 import threading
@@ -17,13 +16,14 @@ from bench.children import ROOT, tell
 from bench.floor import records
 from ingest import contract
 from ingest.feed import Feed
-from ingest.run import consume
+from ingest.observed import Observed
+from ingest.run import consume, suit_the_interpreter
 from ingest.store import SCHEMA
 
 
 def whole(servers: str, topic: str) -> None:
     """Topic to published file, as `python -m ingest run --until-caught-up` goes."""
-    gc.set_threshold(100_000, 50, 100)  # as ingest.run does
+    suit_the_interpreter()
     with tempfile.TemporaryDirectory(prefix="vigie-bench-") as directory:
         started, cpu = time.perf_counter(), time.process_time()
         consume(
@@ -34,6 +34,7 @@ def whole(servers: str, topic: str) -> None:
             until_caught_up=True,
             stop=threading.Event(),
             clock=lambda: dt.datetime.now(dt.UTC),
+            observed=Observed(),
         )
         took_s, cpu_s = time.perf_counter() - started, time.process_time() - cpu
         with duckdb.connect(f"{directory}/published/vigie.duckdb", read_only=True) as published:
@@ -44,7 +45,7 @@ def whole(servers: str, topic: str) -> None:
 
 def bare(servers: str, topic: str) -> None:
     """kafka-python's poll loop alone: the records are counted and dropped."""
-    gc.set_threshold(100_000, 50, 100)
+    suit_the_interpreter()
     started, cpu = time.perf_counter(), time.process_time()
     feed = Feed(servers, topic, lambda log: None)
     consumer = feed._consumer  # opened by Feed, so that its settings are those of the whole way
