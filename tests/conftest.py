@@ -14,6 +14,8 @@ with warnings.catch_warnings():
     warnings.filterwarnings("ignore", "(read|open)_text is deprecated", DeprecationWarning)
     from ingest.broker import Broker, ensure_topic, running_broker
 
+    from .apache_kafka import ApacheKafka, running_apache_kafka
+
 # as PYTHONTZPATH="" does in the Makefile: the rules of tzdata, never the machine's
 zoneinfo.reset_tzpath(to=[])
 zoneinfo.ZoneInfo.clear_cache()
@@ -28,6 +30,13 @@ settings.load_profile("ci" if os.environ.get("CI") else "here")
 def broker() -> Iterator[Broker]:
     """The embedded broker, one for all tests; a test that stops its broker runs one of its own."""
     with running_broker() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def apache_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApacheKafka]:
+    """Apache Kafka, one for all tests; a test that stops it starts it again."""
+    with running_apache_kafka(tmp_path_factory.mktemp("apache-kafka")) as running:
         yield running
 
 

@@ -111,6 +111,7 @@ def _told(call_id: str, history: list[Event]) -> Row:
         "left_at": when("left_queue"),
         "left_reason": first("left_queue").get("reason"),
         "missed_offers": len(all_of("missed")),
+        "missed_by": [e["agent"] for e in all_of("missed")] or None,
         "transferred": bool(all_of("transferred")),
         "disposition": last("wrapped").get("disposition"),
         "sale": last("wrapped").get("sale"),
@@ -184,17 +185,20 @@ def _judge(row: Row, configuration: Any, as_of: dt.datetime) -> None:
 def _measure(row: Row) -> None:
     """Add talk, hold and wrap of an answered call whose talk has ended."""
     answered, ended, wrapped = row["answered_at"], row["ended_at"], row["wrapped_at"]
-    row |= {"talk_s": None, "hold_s": None, "wrap_s": None, "handle_s": None}
+    row |= {"talk_s": None, "hold_s": None, "wrap_s": None, "handle_s": None, "held_since": None}
     row["clock_skew"] |= bool(answered and ended and ended < answered) or bool(ended and wrapped and wrapped < ended)
-    if answered is None or ended is None:
+    if answered is None:
         return
     hold_s, since = 0.0, None
     for moment, kind in row["_holds"]:
-        if answered <= moment <= ended:
+        if answered <= moment and (ended is None or moment <= ended):
             if kind == "call.held" and since is None:
                 since = moment
             elif kind == "call.resumed" and since is not None:
                 hold_s, since = hold_s + seconds(moment - since), None
+    if ended is None:
+        row["held_since"] = since
+        return
     if since is not None:
         hold_s += seconds(ended - since)
     row["hold_s"] = hold_s

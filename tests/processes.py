@@ -102,12 +102,12 @@ def catch_up(place: Path, servers: str, topic: str, campaigns: Path | None = Non
 
 
 @contextmanager
-def consumer(place: Path, servers: str, topic: str) -> Iterator["subprocess.Popen[bytes]"]:
+def consumer(place: Path, servers: str, topic: str, *more: str) -> Iterator["subprocess.Popen[bytes]"]:
     """A consumer at work, killed at the end if it still is; its words are in `words(place)`."""
     place.mkdir(parents=True, exist_ok=True)
     with _log(place).open("wb") as log:
         process = subprocess.Popen(
-            command("run", *options(place, servers, topic)),
+            command("run", *options(place, servers, topic), *more),
             stdin=subprocess.DEVNULL,
             stderr=log,
             cwd=ROOT,
@@ -151,13 +151,18 @@ def rows(place: Path, query: str, parameters: object = None) -> list[Row]:
         return reader.execute(query, parameters).fetchall()
 
 
+def told(place: Path, query: str) -> list[dict[str, Any]]:
+    """The rows of a query to the published file, each as a dict; times in UTC."""
+    with duckdb.connect(str(published(place)), read_only=True) as reader:
+        reader.execute("SET TimeZone = 'UTC'")
+        found = reader.execute(query)
+        names = [column[0] for column in found.description]
+        return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+
+
 def status(place: Path) -> dict[str, Any]:
     """The published `ingest_status`; empty before the first publish."""
-    if not published(place).exists():
-        return {}
-    with duckdb.connect(str(published(place)), read_only=True) as reader:
-        found = reader.execute("FROM ingest_status")
-        return dict(zip((column[0] for column in found.description), found.fetchall()[0], strict=True))
+    return told(place, "FROM ingest_status")[0] if published(place).exists() else {}
 
 
 def totals(place: Path) -> dict[str, int]:

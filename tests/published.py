@@ -5,6 +5,7 @@ the publisher does, and gives a read-only connection to the finished file.
 """
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -15,7 +16,7 @@ import duckdb
 import pyarrow as pa
 
 from metrics import install
-from metrics.campaigns import Campaign, Term
+from metrics.campaigns import AgentLimits, Campaign, Term
 from metrics.zones import instant, local_days
 
 DAY = "2026-11-23"  # a Monday
@@ -99,15 +100,24 @@ def publish(
     campaigns: Iterable[Campaign] = (campaign(),),
     as_of: str = "24 12:00",
     past: dict[str, str] | None = None,
+    first_day: date | None = None,
 ) -> duckdb.DuckDBPyConnection:
-    """Write a published file and open it read-only, as an analyst does."""
+    """Write a published file and open it read-only, as an analyst does; `first_day` when it is in `past`."""
     campaigns = list(campaigns)
     writer = _writer()
     writer.execute(f"ATTACH '{path}' AS snapshot")
     install(writer, "snapshot", past)
-    _fill(writer, "recent_calls" if past and "calls" in past else "calls", _numbered(calls))
+    calls, states = _numbered(calls), list(states)
+    _fill(writer, "recent_calls" if past and "calls" in past else "calls", calls)
     _fill(writer, "recent_agent_states" if past and "agent_states" in past else "agent_states", states)
-    _fill(writer, "campaigns", [{"campaign": c.id, "client": c.client, "timezone": c.timezone} for c in campaigns])
+    _fill(
+        writer,
+        "campaigns",
+        [
+            {"campaign": c.id, "client": c.client, "client_name": c.client, "name": c.name, "timezone": c.timezone}
+            for c in campaigns
+        ],
+    )
     _fill(
         writer,
         "sla_terms",
@@ -131,7 +141,15 @@ def publish(
             for day, from_at, until_at in local_days(zone, date(2025, 1, 1), date(2027, 12, 31))
         ],
     )
-    _fill(writer, "ingest_status", [{"as_of": at(as_of), "lateness_s": 900.0}])
+    days = [row["day"] for row in (*calls, *states) if row.get("day")]
+    status = {
+        "as_of": at(as_of),
+        "published_at": at(as_of),
+        "lateness_s": 900.0,
+        "first_day": first_day or min(days, default=None),
+    }
+    _fill(writer, "ingest_status", [status | {"last_day": max(days, default=None)}])
+    fill_agent_limits(writer)
     writer.execute("DETACH snapshot")
     reader = duckdb.connect(path, read_only=True)
     reader.execute("SET TimeZone = 'UTC'")
@@ -142,6 +160,18 @@ def publish(
 def _writer() -> duckdb.DuckDBPyConnection:
     """One for all tests, as a publisher has one: the SQL objects are made once."""
     return duckdb.connect()
+
+
+def fill_agent_limits(writer: duckdb.DuckDBPyConnection, limits: AgentLimits = AgentLimits()) -> None:  # noqa: B008 - frozen
+    """Fill the relation in the catalog `snapshot`, as the publisher does."""
+    row = asdict(limits)
+    breaks = dict(row.pop("breaks"))
+    columns = ", ".join(f"${name} AS {name}" for name in row)
+    writer.execute(
+        "INSERT INTO snapshot.agent_limits BY NAME"
+        f" SELECT {columns}, map($reasons::VARCHAR[], $planned_s::DOUBLE[]) AS breaks",
+        row | {"reasons": list(breaks), "planned_s": list(breaks.values())},
+    )
 
 
 def _numbered(calls: Iterable[Row]) -> list[Row]:

@@ -10,8 +10,8 @@ from typing import Any
 
 import duckdb
 
-from ingest.batch import Batch, Log
-from ingest.publish import Moment, Publisher
+from ingest.batch import Arrivals, Batch, Log
+from ingest.publish import SETTLE_ROWS, Moment, Publisher
 from ingest.store import Store, Totals
 from metrics.campaigns import Campaign, Configuration, Defaults, Term
 
@@ -101,28 +101,51 @@ def folded(
     batches: Sequence[int] = (),
     restart: bool = False,
     published: Mapping[int, dt.datetime] | None = None,
+    settle_rows: int = SETTLE_ROWS,
 ) -> duckdb.DuckDBPyConnection:
     """Apply the values, cut into batches at `batches`, publish at `as_of` and open what was published.
 
     `restart` opens the store anew before each batch; `published` says after which batches (from 0) to publish too,
-    and as of when.
+    and as of when. `settle_rows` 1: whatever can settle does, at each publish.
     """
     records = messages(values, as_of)
     edges = [0, *sorted(batches), len(records)]
     tmp_path.mkdir(exist_ok=True)
     store = Store(tmp_path / "store.duckdb")
-    publisher = Publisher(store, tmp_path / "published", configuration)
+    publisher = Publisher(store, tmp_path / "published", configuration, settle_rows)
     for number, (begin, end) in enumerate(itertools.pairwise(edges)):
         if restart and number:
             store.close()
             store = Store(tmp_path / "store.duckdb")
-            publisher = Publisher(store, tmp_path / "published", configuration)
-        store.apply(Batch({LOG: list(records[begin:end])}, {LOG: end}))
+            publisher = Publisher(store, tmp_path / "published", configuration, settle_rows)
+        store.apply(Arrivals(Batch({LOG: list(records[begin:end])}, {LOG: end})))
         if published and number in published:
-            publisher.publish(Moment(published[number], published[number], 0))
-    publisher.publish(Moment(as_of, as_of, 0))
+            publisher.publish(Moment(published[number], published[number]))
+    publisher.publish(Moment(as_of, as_of))
     store.close()
     return duckdb.connect(str(publisher.path), read_only=True)
+
+
+class Desk:
+    """A store that is fed and published by hand; all that can settle does, unless `settle_rows` is many."""
+
+    def __init__(self, home: Path, configuration: Configuration = DEFAULTS, settle_rows: int = 1) -> None:
+        home.mkdir(exist_ok=True)
+        self.store = Store(home / "store.duckdb")
+        self.publisher = Publisher(self.store, home / "published", configuration, settle_rows)
+        self._offset = 0
+
+    def apply(self, events: Sequence[Event], arrived: dt.datetime) -> None:
+        self._offset += len(events)
+        self.store.apply(Arrivals(Batch({LOG: messages(events, arrived)}, {LOG: self._offset})))
+
+    def publish(self, as_of: dt.datetime) -> None:
+        self.publisher.publish(Moment(as_of, as_of))
+
+    def rows(self, query: str, parameters: object = None) -> list[Event]:
+        """The rows of a query to what was published last."""
+        with duckdb.connect(str(self.publisher.path), read_only=True) as snapshot:
+            return rows(snapshot, query, parameters)
 
 
 def applied(
@@ -133,7 +156,7 @@ def applied(
     store = Store(tmp_path / "store.duckdb")
     said = []
     for begin, end in itertools.pairwise([0, *sorted(batches), len(records)]):
-        store.apply(Batch({LOG: list(records[begin:end])}, {LOG: end}))
+        store.apply(Arrivals(Batch({LOG: list(records[begin:end])}, {LOG: end})))
         said.append(store.totals())
     store.close()
     return said

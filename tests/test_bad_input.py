@@ -272,7 +272,7 @@ def used_kib(place: Path) -> int:
 
 
 def test_files_that_may_not_grow(kept: Kept, broker: Broker, topic: str) -> None:
-    send(broker.bootstrap_servers, topic, floor(5_000))
+    send(broker.bootstrap_servers, topic, floor(10_000))
     limit = (kept.place / "store.duckdb").stat().st_size // 1024 + 256
     limited = ["bash", "-c", f'ulimit -f {limit}; exec "$@"', "-"]
     done = subprocess.run(
@@ -287,4 +287,4 @@ def test_files_that_may_not_grow(kept: Kept, broker: Broker, topic: str) -> None
     assert str(kept.place) in one_sentence(done)
     assert count_calls(kept.place) >= 300
     catch_up(kept.place, broker.bootstrap_servers, topic)
-    assert (totals(kept.place)["records"], status(kept.place)["events"]) == (5_300, 5_300)
+    assert (totals(kept.place)["records"], status(kept.place)["events"]) == (10_300, 10_300)

@@ -10,8 +10,9 @@ import duckdb
 import pytest
 
 from metrics import campaigns, zones
-from metrics.campaigns import Campaign, Configuration, Term
+from metrics.campaigns import AgentLimits, Campaign, Configuration, Term
 from metrics.errors import ConfigurationError
+from metrics.people import Claims, Person
 
 HERE = Path(__file__).parent.parent
 GOOD = """\
@@ -94,6 +95,14 @@ def test_digest_tells_versions_apart(tmp_path: Path) -> None:
     assert load(tmp_path, GOOD).digest == load(tmp_path, GOOD).digest != load(tmp_path, GOOD + "\n").digest
 
 
+def test_limits_of_agents(tmp_path: Path) -> None:
+    assert load(tmp_path, GOOD).agents == AgentLimits()
+    said = load(tmp_path, GOOD + "[agents]\nhold_long_s = 60\nbreaks = { pausa = 600, comida = 1800 }").agents
+    assert said == AgentLimits(hold_long_s=60, breaks=(("pausa", 600), ("comida", 1800)))
+    assert load(tmp_path, GOOD + "[agents]\nbreaks = {}").agents.breaks == ()
+    assert campaigns.load(HERE / "campaigns.toml").agents == AgentLimits()  # the file says what the defaults are
+
+
 AT = dt.datetime
 TERMS = {
     "none: the defaults, always": ("", [(None, None, 20)]),
@@ -128,7 +137,12 @@ def test_term_at_its_boundary(tmp_path: Path) -> None:
 # what to replace in GOOD, by what, and what is then said after file and line
 REFUSED = {
     "not TOML": ("[clients]", "[clients", None, "not valid TOML"),
-    "unknown table": ("[clients]", "[client]", 4, "unknown key `client`, allowed are defaults, clients, campaigns"),
+    "unknown table": (
+        "[clients]",
+        "[client]",
+        4,
+        "unknown key `client`, allowed are defaults, agents, clients, campaigns",
+    ),
     "unknown key": (
         'language = "fr"',
         'langage = "fr"',
@@ -173,6 +187,42 @@ REFUSED = {
     "unknown day": ("mon-fri", "lun-ven", 11, "unknown day `lun-ven`, allowed are mon, tue"),
     "wrong hours": ("14:00-20:00", "14h-20h", 11, 'allowed are hours in order such as "08:00-20:00"'),
     "overlapping hours": ("14:00-20:00", "12:00-20:00", 11, "allowed are hours in order"),
+    "unknown limit of agents": (
+        "[defaults]",
+        "[agents]\nbreak_minutes = 20\n[defaults]",
+        2,
+        "unknown key `break_minutes`",
+    ),
+    "calls come whole": (
+        "[defaults]",
+        "[agents]\nstreak_calls = 2.5\n[defaults]",
+        2,
+        "`streak_calls` is 2.5, allowed is a whole number from 2 to 1000",
+    ),
+    "high above too high": (
+        "[defaults]",
+        "[agents]\noccupancy_high = 0.95\n[defaults]",
+        2,
+        "`occupancy_high` (0.95) is more than `occupancy_too_high` (0.9), allowed is at most that",
+    ),
+    "a rest longer than a break": (
+        "[defaults]",
+        "[agents]\nbreak_s = 60\n[defaults]",
+        2,
+        "`rest_s` (300) is more than",
+    ),
+    "breaks are a table": (
+        "[defaults]",
+        "[agents]\nbreaks = 900\n[defaults]",
+        2,
+        "`breaks` is 900, allowed is a table",
+    ),
+    "a break in minutes as text": (
+        "[defaults]",
+        '[agents]\nbreaks = { lunch = "60 min" }\n[defaults]',
+        2,
+        '`lunch` is "60 min", allowed is a number from 1 to 86400',
+    ),
     "a campaign that is no table": (
         "[campaigns.orea-ventes]",
         "[campaigns]\nx = 1\n[campaigns.orea-ventes]",
@@ -257,3 +307,71 @@ def test_days_of_casablanca(day: str) -> None:
 def test_unknown_zone_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="no zone 'Mars/Base'"):
         zones.check_zones(["Mars/Base"])
+
+
+# who sees what
+
+WHO = """
+[sign_in]
+role_claim = "groups"
+sites_claim = "site"
+
+[[people]]
+email = "Cleo@Orea.example"
+role = "client"
+clients = ["orea"]
+
+[[people]]
+subject = "8f2c"
+role = "manager"
+campaigns = ["orea-ventes"]
+sites = ["Rabat"]
+"""
+
+
+def test_people_and_claims(tmp_path: Path) -> None:
+    found = load(tmp_path, GOOD + WHO)
+    assert found.claims == Claims(role="groups", sites="site")
+    assert found.people == (
+        Person("client", email="cleo@orea.example", clients=("orea",)),
+        Person("manager", subject="8f2c", campaigns=("orea-ventes",), sites=("Rabat",)),
+    )
+    nobody = load(tmp_path, GOOD)
+    assert (nobody.people, nobody.claims) == ((), Claims())
+
+
+# what to replace in WHO, by what, and what is then said after file and line
+REFUSED_OF_WHO = {
+    "no role claim": ('role_claim = "groups"\n', "", 20, "`role_claim` is missing, allowed is the name of a claim"),
+    "unknown claim": (
+        "sites_claim",
+        "site_claim",
+        22,
+        "unknown key `site_claim`, allowed are role_claim, clients_claim",
+    ),
+    "unknown role": ('"manager"', '"boss"', 31, '`role` is "boss", allowed is one of manager, client, analyst'),
+    "no role": ('role = "manager"\n', "", 29, "`role` is missing, allowed is one of manager"),
+    "nobody": ('subject = "8f2c"\n', "", 29, "a person is named by `subject` or by `email`, allowed is one of them"),
+    "two names": ('subject = "8f2c"\n', 'subject = "8f2c"\nemail = "x"\n', 29, "allowed is one of them"),
+    "an empty name": ('"8f2c"', '" "', 30, '`subject` is " ", allowed is a text'),
+    "a client of nobody": ('clients = ["orea"]\n', "", 24, "a client sees somebody's campaigns, allowed are `clients`"),
+    "an unknown client": ('["orea"]', '["oreo"]', 27, "`clients` is an array, allowed is a list of orea"),
+    "an unknown campaign": ('["orea-ventes"]', '["ventes"]', 32, "`campaigns` is an array, allowed is a list of orea-"),
+    "no list": ('["Rabat"]', '"Rabat"', 33, '`sites` is "Rabat", allowed is a list of texts'),
+    "unknown key": ("sites = [", "site = [", 33, "unknown key `site`, allowed are subject, email, role"),
+    "twice": ('subject = "8f2c"', 'email = "cleo@orea.EXAMPLE"', 29, "`cleo@orea.example` is named before"),
+    "no array": ("[[people]]\nemail", "[people]\nemail", 24, "`people` is"),
+}
+
+
+@pytest.mark.parametrize(("written", "instead", "line", "said"), REFUSED_OF_WHO.values(), ids=REFUSED_OF_WHO)
+def test_people_that_cannot_be_read_are_refused(
+    tmp_path: Path, written: str, instead: str, line: int, said: str
+) -> None:
+    text = GOOD + WHO.replace(written, instead)
+    if instead.startswith("[people]"):
+        text = text[: text.rindex("[[people]]")]
+    assert text != GOOD + WHO
+    with pytest.raises(ConfigurationError) as error:
+        load(tmp_path, text)
+    assert str(error.value).startswith(f"{tmp_path / 'campaigns.toml'}, line {line}: ") and said in str(error.value)

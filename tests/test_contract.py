@@ -3,6 +3,7 @@
 import datetime as dt
 import itertools
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -289,6 +290,8 @@ def test_bad_records_become_dead_letters(bad: dict[str, list[dict[str, Any]]], n
     payload = (BAD[name] or b"").decode(errors="replace")
     if any(f" {field} of the wrong type" in name for field in ("caller", "callee", "to_number")):
         payload = payload.replace(": 7", ": •••")  # whatever stands where a phone number should is hidden
+    if "beyond 64 bits" in name:
+        payload = re.sub(r"\d{19,}", "•••", payload)  # so are digits that may be one
     assert letter["payload"].strip() == payload[: 64 * 1024].strip()
 
 

@@ -15,7 +15,10 @@ from tests.stream import DAY, Event, at, campaign, configured, folded, local, ro
 
 AS_OF = at("20:00:00")
 RENEGOTIATED = local("2026-03-10 12:00")
-TIMES = ("queued_at", "answered_at", "abandoned_at", "ended_at", "wrapped_at", "left_at", "dialed_at", "connected_at")
+TIMES = (
+    *("queued_at", "answered_at", "abandoned_at", "ended_at", "wrapped_at", "left_at", "dialed_at", "connected_at"),
+    "held_since",
+)
 
 CONFIGURATION = configured(
     campaign("sav"),
@@ -199,7 +202,7 @@ STORIES: list[Story] = [
         09:00:30 missed agent=amina
         09:00:40 answered agent=amina
         """,
-        {"missed_offers": 3, "agent": "amina", "wait_s": 40},
+        {"missed_offers": 3, "missed_by": ["amina", "sara", "amina"], "agent": "amina", "wait_s": 40},
     ),
     # The earliest and the latest -------------------------------------------------------------------------------------
     (
@@ -367,6 +370,30 @@ STORIES: list[Story] = [
                 550,
             ),
         ]
+    ),
+    *(
+        (
+            f"still talking: {name}",
+            f"""
+            19:00:00 queued
+            19:00:10 answered agent=amina
+            {holds}
+            """,
+            {"held_since": held_since, "hold_s": None},
+        )
+        for name, holds, held_since in [
+            ("never on hold", "", None),
+            ("on hold", "19:10:00 held", "19:10:00"),
+            ("on hold again", "19:01:00 held \n 19:02:00 resumed \n 19:05:00 held", "19:05:00"),
+            ("resumed", "19:01:00 held \n 19:02:00 resumed", None),
+            ("a hold inside a hold is ignored", "19:05:00 held \n 19:06:00 held", "19:05:00"),
+            ("a hold before the answer is ignored", "19:00:05 held", None),
+        ]
+    ),
+    (
+        "a hold has ended with its call",
+        "09:00:00 queued \n 09:00:10 answered \n 09:01:00 held \n 09:02:00 ended",
+        {"held_since": None, "hold_s": 60},
     ),
     (
         "on hold during a transfer",
@@ -658,6 +685,8 @@ def test_a_story_becomes_a_call(stories: dict[str, Event], name: str, expected: 
             value = value.strftime("%H:%M:%S")
         if column in ("linked_id", "agent") and value is not None:
             value = value.removeprefix(f"{name}/")
+        if column == "missed_by":
+            value = [agent.removeprefix(f"{name}/") for agent in value]
         found[column] = value
     numbers = {c for c, v in expected.items() if isinstance(v, float)}
     assert {c: v for c, v in found.items() if c not in numbers} == {
@@ -731,6 +760,27 @@ def test_a_late_event_corrects_what_was_published_long_ago(tmp_path: Path, late:
         (row,) = rows(published, "FROM calls WHERE call_id = 'c1'")
         assert rows(published, "SELECT count(*) AS n FROM calls") == [{"n": 2}]
     assert {column: row[column] for column in expected} == expected
+
+
+def test_the_call_that_an_agent_is_on(tmp_path: Path) -> None:
+    story = """
+    19:00:00 queued call_id=a
+    19:00:10 answered call_id=a agent=amina
+    19:05:00 held call_id=a
+    19:10:00 queued call_id=b channel=chat
+    19:10:10 answered call_id=b agent=sara
+    19:20:00 queued call_id=c channel=chat
+    19:20:10 answered call_id=c agent=sara
+    19:21:00 held call_id=b
+    19:30:00 state agent=lea state=available
+    """
+    with folded(tmp_path, told(story), AS_OF, CONFIGURATION) as published:
+        found = rows(published, "SELECT agent, call_id, call_since, held_since FROM agents ORDER BY agent")
+    assert [tuple(row.values()) for row in found] == [
+        ("amina", "a", at("19:00:10"), at("19:05:00")),
+        ("lea", None, None, None),
+        ("sara", "c", at("19:20:10"), None),  # of her two chats the one answered last, and that one is not on hold
+    ]
 
 
 def test_call_queued_comes_days_after_the_rest(tmp_path: Path) -> None:

@@ -2,12 +2,13 @@
 
 import datetime as dt
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
 
 from metrics import glossary, install, relations, shell
-from metrics.compose import COLUMNS, GRAINS
+from metrics.compose import COLUMNS, DAY_COLUMNS, GRAINS
 from metrics.errors import NothingPublished
 from metrics.objects import ROWS
 from tests.published import at, call, day, publish, rows, state
@@ -21,12 +22,70 @@ conversion, settled
 """
 
 
+RELATIONS = {  # as written in DESIGN.md; more columns may stand between and after them
+    "calls": "call_id, linked_id, campaign, queue, direction, channel, language, priority, agent, caller, queued_at,"
+    " answered_at, ended_at, wrapped_at, left_at, outcome, wait_s, talk_s, hold_s, wrap_s, handle_s, missed_offers,"
+    " transferred, disposition, sale, amount, currency, score, ended_by, inferred_end, clock_skew, day",
+    "agent_states": "agent, state, reason, campaign, started_at, ended_at, seconds",
+    "agents": "agent, name, team, site, languages, state, reason, since, campaign, call_id",
+    "campaigns": "campaign, client, name, language, timezone",
+    "sla_terms": "campaign, valid_from, valid_to, formula, threshold_s, target, wait_at_threshold_counts,"
+    " short_abandon_s",
+    "ingest_status": "as_of, published_at, last_event_at, events, duplicates, dead_letters, lag, version",
+    "dead_letters": "topic, partition, offset, received_at, reason, payload",
+    "kpi_daily": f"campaign, day, {DESIGN}",
+}
+MACROS = {
+    "kpi_campaign($t0, $t1)": f"campaign, {DESIGN}",
+    "kpi_interval($t0, $t1, 30)": f"campaign, interval_start, {DESIGN}",
+    "kpi_formulas($t0, $t1)": "campaign, exclude_short, all_offered, ignore_abandons_in_threshold,"
+    " abandon_counts_as_success, answered_only",
+    # the same columns where they apply
+    "kpi_queue($t0, $t1)": "campaign, queue, offered, answered, abandoned, short_abandoned, overflowed, callback,"
+    " voicemail, refused, dropped, open, answered_in_threshold, abandoned_in_threshold, handled, transferred, sales,"
+    " service_level, service_level_worst, service_level_best, abandon_rate, asa_s, longest_wait_s, aht_s, avg_talk_s,"
+    " avg_hold_s, avg_wrap_s, conversion, settled",
+    "kpi_agent($t0, $t1)": "agent, answered, answered_in_threshold, handled, transferred, sales, asa_s, aht_s,"
+    " avg_talk_s, avg_hold_s, avg_wrap_s, occupancy, utilisation, available_s, busy_s, wrap_up_s, paused_s, conversion",
+    "explain_kpi('c', $t0, $t1, 'asa_s')": "step, name, value, text",
+}
+
+
+def listed(columns: str) -> list[str]:
+    return [column.strip() for column in columns.split(",")]
+
+
+@pytest.mark.parametrize("name", RELATIONS)
+def test_a_relation_has_the_columns_that_it_promises_with_comments(tmp_path: Path, name: str) -> None:
+    with publish(tmp_path / "v.duckdb", [call()], [state("busy", "10:00", "10:30")]) as published:
+        found = dict(
+            published.execute(
+                "SELECT column_name, comment FROM duckdb_columns() WHERE table_name = ? ORDER BY column_index", [name]
+            ).fetchall()
+        )
+        types = published.execute(f"DESCRIBE {name}").fetchall()
+    promised = listed(RELATIONS[name])
+    assert [column for column in found if column in promised] == promised
+    assert all(found.values())
+    for column, kind, *_ in types:
+        assert kind == "TIMESTAMP WITH TIME ZONE" or not column.endswith("_at"), column
+        assert kind == "DOUBLE" or not column.endswith("_s"), column
+
+
+@pytest.mark.parametrize("name", MACROS)
+def test_a_macro_has_the_columns_that_it_promises(tmp_path: Path, name: str) -> None:
+    with publish(tmp_path / "v.duckdb", [call()], [state("busy", "10:00", "10:30")]) as published:
+        (first, *_) = rows(published, f"FROM {name}", t0=at("00:00"), t1=at("24 00:00"))
+    promised = listed(MACROS[name])
+    assert [column for column in first if column in promised] == promised
+
+
 def test_columns_are_those_of_the_contract_in_its_order(tmp_path: Path) -> None:
-    promised = DESIGN.replace("\n", " ").strip().split(", ")
+    promised = listed(DESIGN)
     with publish(tmp_path / "v.duckdb", [call()]) as published:
         assert list(day(published))[: len(promised) + 1] == ["campaign", *promised]
         (first,) = rows(published, "FROM kpi_daily LIMIT 1")
-        assert list(first) == ["campaign", "day", *COLUMNS]
+        assert list(first) == ["campaign", "day", *DAY_COLUMNS]
 
 
 def test_every_object_and_column_has_a_comment(tmp_path: Path) -> None:
@@ -73,7 +132,8 @@ def test_past_days_in_parquet_are_read_only_when_asked_for(tmp_path: Path) -> No
         name: f"FROM read_parquet('{tmp_path / name}/*/*.parquet', hive_partitioning = true)"
         for name in ("calls", "agent_states")
     }
-    with publish(tmp_path / "v.duckdb", [call()], [state("busy", "10:00", "10:30")], past=files) as published:
+    of_past: dict[str, Any] = {"past": files, "first_day": dt.date(2026, 11, 1)}
+    with publish(tmp_path / "v.duckdb", [call()], [state("busy", "10:00", "10:30")], **of_past) as published:
         bare = "SELECT column_name FROM duckdb_columns() WHERE table_name = 'calls' AND comment IS NULL"
         assert published.execute(bare).fetchall() == []
         assert [r["offered"] for r in rows(published, "FROM kpi_daily ORDER BY day")] == [1] * 23
@@ -93,6 +153,8 @@ def test_past_days_in_parquet_are_read_only_when_asked_for(tmp_path: Path) -> No
             "FROM explain_kpi('c', $t0, $t1, 'asa_s')",
         ):
             assert rows(published, ask, **window)
+        for ask in ("agent_strain(greatest($t0, $t1))", "agent_pauses($t0, $t1)", "agent_missed($t0, $t1)"):
+            assert rows(published, f"SELECT count(*) AS n FROM {ask}", **window) == [{"n": 0}]
         assert rows(published, "FROM kpi_days(DATE '2026-11-10', DATE '2026-11-12')")
 
 

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from metrics.campaigns import Term
-from metrics.compose import AGENT_COLUMNS, COLUMNS, KPIS, QUEUE_COLUMNS
+from metrics.compose import AGENT_COLUMNS, COLUMNS, DAY_COLUMNS, KPIS, MEASURES, QUEUE_COLUMNS
 from metrics.kpi import Kpi
+from metrics.objects import macros
 from tests.published import Row, at, call, campaign, day, publish, rows, state
 
 
@@ -368,7 +369,7 @@ def test_local_days_have_23_24_or_25_hours(tmp_path: Path, zone: str, date: str,
         (daily,) = rows(published, "FROM kpi_daily WHERE day = $day", day=start.date())
         intervals = rows(published, "FROM kpi_interval($t0, $t1, 60)", t0=first, t1=last)
     assert by_day == daily
-    assert {n: by_day[n] for n in COLUMNS} == {n: by_window[n] for n in COLUMNS}
+    assert {n: by_day[n] for n in DAY_COLUMNS} == {n: by_window[n] for n in DAY_COLUMNS}
     assert (by_day["offered"], by_day["available_s"]) == (2, hours * 3600)
     assert len(intervals) == hours
     assert sum(row["offered"] for row in intervals) == 2
@@ -472,11 +473,41 @@ def test_explain_kpi_of_the_golden_day(tmp_path: Path) -> None:
         assert rows(published, ask.replace("'c'", "'nobody'"), t0=at("00:00"), t1=at("24 00:00"), kpi="asa_s") == []
 
 
+def test_every_count_explains_itself(tmp_path: Path) -> None:
+    assert all(f"('{name}', 0, 'figure'" in macros()["explain_kpi"] for name in MEASURES.keys() & set(COLUMNS))
+    counts = ("offered", "refused", "talk_s", "available_s", "workload_s", "drops")
+    window = {"t0": at("08:00"), "t1": at("12:00")}
+    with publish(tmp_path / "v.duckdb", MIXED, MIXED_STATES) as published:
+        shown = day(published, "08:00", "12:00")
+        told = {name: rows(published, "FROM explain_kpi('c', $t0, $t1, $kpi)", kpi=name, **window) for name in counts}
+    for name, (first, *parts) in told.items():
+        assert (first["step"], first["name"], first["value"]) == ("figure", name, shown[name])
+        assert first["text"] == f"{MEASURES[name].meaning} [{MEASURES[name].unit}]"
+        assert sum(part["value"] for part in parts) == (shown["offered"] if name == "offered" else 0)
+
+
+def test_explain_kpi_gives_each_term_in_columns(tmp_path: Path) -> None:
+    turn = dt.datetime.fromisoformat("2026-11-23 10:00")
+    first = Term(valid_to=turn)
+    second = Term(turn, None, "all_offered", 30.0, 0.9, False, 8.0)
+    c = campaign(terms=[first, second])
+    with publish(tmp_path / "v.duckdb", [call(of=c), call(of=c, queued="11:00")] * 2, campaigns=[c]) as published:
+        ask = "FROM explain_kpi('c', $t0, $t1, 'abandon_rate')"
+        found = rows(published, ask, t0=at("00:00"), t1=at("24 00:00"))
+        columns = list(found[0])
+    assert columns[:4] == ["step", "name", "value", "text"]
+    terms = [[row[column] for column in columns[4:]] for row in found]
+    said = [[getattr(term, column) for column in columns[4:]] for term in (first, second)]
+    assert [term for term, row in zip(terms, found, strict=True) if row["step"] == "contract"] == said
+    assert [row["value"] for row in found if row["step"] == "contract"] == [2, 2]
+    assert all(set(term) == {None} for term, row in zip(terms, found, strict=True) if row["step"] != "contract")
+
+
 @pytest.mark.parametrize("kpi", KPIS.values(), ids=KPIS)
 def test_every_figure_explains_itself(tmp_path: Path, kpi: Kpi) -> None:
     with publish(tmp_path / "v.duckdb", MIXED, MIXED_STATES) as published:
         found = rows(published, "FROM explain_kpi('c', $t0, $t1, $kpi)", t0=at("08:00"), t1=at("12:00"), kpi=kpi.name)
         shown = day(published, "08:00", "12:00")[kpi.name]
-    assert found[0] | {"text": ""} == {"step": "figure", "name": kpi.name, "value": shown, "text": ""}
+    assert (found[0]["step"], found[0]["name"], found[0]["value"]) == ("figure", kpi.name, shown)
     assert kpi.formula in found[0]["text"]
     assert {row["name"].split(",")[0] for row in found if row["step"] == "elsewhere"} >= {"Amazon Connect", "Wazo"}

@@ -1,29 +1,31 @@
 """The pages as a reader meets them: drawn by Streamlit from real published files, in three languages."""
 
 import ast
-import os
 import re
-import shutil
-import socket
-import subprocess
 import sys
-import time
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 from streamlit.testing.v1 import AppTest
 
-import dashboard
+from ingest.publish import Moment, Publisher
+from metrics import readers
+from metrics.errors import ConfigurationError
 from metrics.explain import ELSEWHERE
 from metrics.readers import FIGURES, Asked, Call, Published
 from metrics.viewer import Viewer
 from pages import _board, _calls, _day, _feed, _i18n, _kpi
+from pages.accounts import start
+from tests.browsing import browser, dashboard, needs_chromium, open_tab
+from tests.people import session_of, user_of
+from tests.processes import wait_for
+from tests.stream import DEFAULTS, Desk, at, told
 from tests.test_readers import FLOOR, MANAGER, MIXED, NOON, publish, today
 
 ROOT = Path(__file__).parent.parent
@@ -38,11 +40,10 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "published" / "vigie.duckdb"
 
 
-def open_page(page: str | None = None, /, viewer: Viewer | None = None, **asked: str) -> AppTest:
-    """Run the frame and then, for another page than the wallboard, that page."""
+def open_page(page: str | None = None, /, viewer: Viewer = MANAGER, **asked: str) -> AppTest:
+    """Run the frame and then, for another page than the first, that page."""
     test = AppTest.from_file(str(PAGES / "app.py"), default_timeout=60)
-    if viewer is not None:
-        test.session_state["viewer"] = viewer
+    test.user = user_of(viewer)
     for name, value in asked.items():
         test.query_params[name] = value
     test.run()
@@ -104,8 +105,8 @@ def test_a_tile_a_campaign_with_its_state_in_words(path: Path) -> None:
     html = wall(open_page())
     assert html.count("<article") == 3
     said = words(html)
-    assert re.search(r"Oréa Sinistres Mutuelle Oréa Below target \d s 1 Waiting 0:42 Longest wait > 20 s 50\.0%", said)
-    assert re.search(r"Almena Siniestros Almena On target \d s 0 Waiting – Longest wait 100\.0%", said)
+    assert re.search(r"Oréa Sinistres Mutuelle Oréa Below target \d+ s 1 Waiting 0:42 Longest wait > 20 s 50\.0%", said)
+    assert re.search(r"Almena Siniestros Almena On target \d+ s 0 Waiting – Longest wait 100\.0%", said)
     assert "1 below target" in said
 
 
@@ -152,11 +153,11 @@ def test_a_viewer_sees_only_own_campaigns(path: Path) -> None:
     publish(path, campaigns=FLOOR, calls=calls, as_of=now())
     everything = words(wall(open_page(viewer=MANAGER)))
     assert all(name in everything for _, name, _ in FLOOR.values())
-    client = Viewer("client", frozenset({"north"}))
-    said = words(wall(open_page(viewer=client)))
+    said = words(wall(open_page(viewer=Viewer("television", frozenset({"north"})))))
     assert "Customer care" in said and "Oréa" not in said and "Almena" not in said
     assert said.startswith("1 Waiting")  # totals are of what the viewer sees
 
+    client = Viewer("client", frozenset({"north"}))
     foreign = open_page("campaign.py", viewer=client, campaign="sud")
     unknown = open_page("campaign.py", viewer=client, campaign="no-such")
     for test in (foreign, unknown):  # another client's campaign and none at all are told alike
@@ -170,7 +171,7 @@ def test_a_viewer_sees_only_own_campaigns(path: Path) -> None:
 
 def test_a_board_is_drawn_once_a_snapshot_for_all_who_see_the_same(path: Path) -> None:
     publish(path, campaigns=FLOOR, as_of=NOON)
-    board = Published(path).board(MANAGER)
+    board = readers.board(Published(path), MANAGER)
     assert board is not None
     english = _i18n.text("en")
     first = _board.draw(board, MANAGER, english, 1.0)
@@ -178,7 +179,7 @@ def test_a_board_is_drawn_once_a_snapshot_for_all_who_see_the_same(path: Path) -
     assert _board.draw(board, MANAGER, english, 2.0) != first  # only its age
     assert _board.draw(board, MANAGER, _i18n.text("fr"), 1.0) != first
     client = Viewer("client", frozenset({"north"}))
-    own = Published(path).board(client)
+    own = readers.board(Published(path), client)
     assert own is not None and "Oréa" not in _board.draw(own, client, english, 1.0)
 
 
@@ -220,7 +221,7 @@ def test_the_day_of_a_campaign(path: Path) -> None:
     waiting, day = sorted((html.proto.body for html in test.get("html") if "<table" in html.proto.body), key=len)
     assert "0:42" in waiting and "q inglés 07••••••12" in words(waiting)
     assert "Nivel de servicio" in words(day)
-    known = Published(path).day(MANAGER, "north")
+    known = readers.day(Published(path), MANAGER, "north")
     assert known is not None
     chart = _day.figure(known, _i18n.text("es"))
     assert [sum(n or 0 for n in bar.y) for bar in chart.data if bar.type == "bar"] == [3, 1, 1]
@@ -271,7 +272,7 @@ def test_every_figure_is_explained_in_every_language(path: Path, language: str) 
     test = open_page("kpi.py", campaign="north", kpi="nonsense", lang=language)
     assert test.selectbox(key="kpi_choice").value == "service_level"
     for kpi in FIGURES:
-        one = reader.explain(MANAGER, "north", kpi, day.t0, day.t1)
+        one = readers.explain(reader, MANAGER, "north", kpi, day.t0, day.t1)
         assert one is not None
         assert words(_kpi.figure(one, text)) and (not one.elsewhere or words(_kpi.comparison(one, text)))
         above, below = _kpi.fraction(one).sums(one)
@@ -331,7 +332,7 @@ def test_a_file_of_calls_opens_in_a_spreadsheet(path: Path) -> None:
     publish(path, campaigns=FLOOR, calls=[call | {"agent": "Åsa"}], as_of=NOON)
     reader = Published(path)
     day = today(reader)
-    listed = reader.calls(MANAGER, "north", day.t0, day.t1, Asked(), page=None)
+    listed = readers.calls(reader, MANAGER, "north", day.t0, day.t1, Asked(), page=None)
     assert listed is not None
     sheet = _calls.sheet(listed.calls, "Europe/Madrid", named=True)
     assert sheet.startswith(b"\xef\xbb\xbf")
@@ -356,45 +357,120 @@ def test_the_feed_is_for_managers_and_analysts(path: Path) -> None:
     assert "Customer care 8 8 1 yes" in section(test, "vigie-table sums")
     assert not test.error
     for role in ("client", "television"):
-        frame = AppTest.from_file(str(PAGES / "app.py"), default_timeout=60)
-        frame.session_state["viewer"] = Viewer(role, None)
-        frame.run()
         with pytest.raises(ValueError, match=r"feed\.py"):  # not one of their pages
-            frame.switch_page("feed.py").run()
+            open_page("feed.py", viewer=Viewer(role, frozenset({"north"})))
 
 
 def test_what_does_not_add_up_is_an_alarm(path: Path) -> None:
-    publish(path, campaigns=FLOOR, calls=[*MIXED, {"campaign": "este", "outcome": "lost"}], as_of=now())
+    lost = [{"campaign": "este", "outcome": "lost", "queued_at": now() - timedelta(days=n)} for n in (0, 3)]
+    publish(path, campaigns=FLOOR, calls=[*MIXED, *lost], as_of=now())
     test = open_page("feed.py")
-    assert [one.value for one in test.error] == [
-        "Calls are not conserved in 1 campaign\\: Almena Siniestros\\. Its figures of today cannot be trusted\\."
-    ]
-    assert "Almena Siniestros 1 0 0 no" in section(test, "vigie-table sums")
+    day = (now() - timedelta(days=3)).astimezone(ZoneInfo("Europe/Madrid")).strftime("%d/%m/%Y")
+    (alarm,) = [one.value.replace("\\", "") for one in test.error]
+    assert alarm == (
+        f"Calls are not conserved on 2 days of campaigns: Almena Siniestros (today), Almena Siniestros ({day})."
+        " Their figures of those days cannot be trusted."
+    )
+    said = section(test, "vigie-table sums")
+    assert said.index(f"Almena Siniestros {day} 1 0 0 no") < said.index("Customer care 8 8 1 yes")
+    assert "Almena Siniestros 1 0 0 no" in said
+
+
+def test_a_violation_that_the_publisher_finds_is_an_alarm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """From the judged rows, tampered with in a real store, to the page."""
+
+    class Tampered(Publisher):
+        def _judge(self, moment: Moment) -> None:
+            super()._judge(moment)
+            desk.store.connection.execute("UPDATE just_judged SET outcome = 'vanished' WHERE call_id = 'c1'")
+
+    monkeypatch.setenv("VIGIE_DATA_DIR", str(tmp_path))
+    desk = Desk(tmp_path)
+    desk.apply(told("09:00:00 queued campaign=sav\n09:05:00 queued call_id=c2"), at("10:00:00"))
+    desk.publish(at("10:00:00"))
+    assert not open_page("feed.py").error
+    desk.publisher = Tampered(desk.store, tmp_path / "published", DEFAULTS)
+    desk.publish(at("10:00:01"))
+    (alarm,) = [one.value.replace("\\", "") for one in open_page("feed.py").error]
+    assert alarm.startswith("Calls are not conserved on 1 day of a campaign: sav (today).")
+    assert "calls of sav are not conserved on 2026-03-10: 2 offered, 1 accounted for" in caplog.text
+
+
+def test_a_configuration_that_cannot_be_used_is_an_alarm(path: Path) -> None:
+    publish(path, campaigns=FLOOR, as_of=now(), status={"notice": "campaigns.toml, line 3: no such zone."})
+    (alarm,) = [one.value.replace("\\", "") for one in open_page("feed.py").error]
+    assert alarm.endswith("stays in force. campaigns.toml, line 3: no such zone.")
+    assert not open_page("feed.py", viewer=Viewer("manager", frozenset({"north"}))).error
+
+
+@pytest.mark.parametrize(
+    "gaps, said",
+    [
+        ([(1_200, 1_201)], "Kafka deleted 1 record before it was read; figures lack it. Noticed "),
+        ([(40, 75), (100, 2_000)], "Kafka deleted 1,935 records before they were read; figures lack them. Last "),
+    ],
+    ids=["one", "many"],
+)
+def test_records_that_were_deleted_unread_are_an_alarm(path: Path, gaps: list[tuple[int, int]], said: str) -> None:
+    found = [{"partition": 3, "from_offset": a, "to_offset": b, "records": b - a} for a, b in gaps]
+    publish(path, campaigns=FLOOR, as_of=now(), gaps=found)
+    for viewer in (MANAGER, Viewer("manager", frozenset({"north"}))):  # whose figures lack them, nobody knows
+        (alarm,) = [one.value.replace("\\", "") for one in open_page("feed.py", viewer=viewer).error]
+        assert alarm.startswith(said)
+        assert alarm.endswith(f"UTC: call-events / 3 / {gaps[0][0]:,}–{gaps[0][1] - 1:,}.")
+
+
+def fed(path: Path, language: str = "en") -> str:
+    """What the feed page shows five minutes after NOON."""
+    feed = readers.feed(Published(path), MANAGER)
+    assert feed is not None and feed.sources is not None
+    then, text = NOON + timedelta(minutes=6), _i18n.text(language)
+    drawn = (_feed.counters(feed, then, text), _feed.sources(feed.sources, then, text))
+    return words("".join((*drawn, _feed.partitions(feed.partitions, text))))
 
 
 def test_how_old_the_last_event_is(path: Path) -> None:
     publish(path, campaigns=FLOOR, as_of=NOON)
-    feed = Published(path).feed(MANAGER)
-    assert feed is not None
-    said = words(_feed.counters(feed, NOON + timedelta(minutes=5), _i18n.text("en")))
-    assert "Snapshot age 300 s" in said or "Snapshot age 5 min" in said
-    assert "Last event 5 min ago" in said
+    assert "Last event 6 min ago" in fed(path)
+    assert "Snapshot age 6 min as of 12:00:00 UTC" in fed(path)
+
+
+def test_a_silent_source_comes_first_with_its_age(path: Path) -> None:
+    heard = {"a": NOON + timedelta(minutes=5, seconds=50), "b": NOON - timedelta(days=4), "c": NOON}
+    publish(path, campaigns=FLOOR, as_of=NOON, sources=heard)
+    assert "b 7 4 days silent c 7 6 min silent a 7 10 s speaking" in fed(path)
+    assert "b 7 4 j muette c 7 6 min muette a 7 10 s active" in fed(path, "fr").replace("\u202f", " ")
+
+
+def test_pace_partitions_and_disk(path: Path) -> None:
+    told = {"records_per_s": 1234.5, "publish_s": 0.25, "records": 5000, "events": 4000}
+    told |= {"store_bytes": 1_500_000_000, "published_bytes": 500_000_000, "disk_free_bytes": 1_000_000_000}
+    publish(path, campaigns=FLOOR, as_of=NOON, status=told, lags=(0, 1500))
+    said = fed(path)
+    assert "Lag 1,500" in said and "Pace 1,234" in said and "Publishing takes 0.25 s" in said
+    assert "Events 4,000 from 5,000 records" in said
+    assert "On disk 2.0 GB store 1.5 GB, published 500 MB" in said and "Free on disk 1.0 GB" in said
+    assert "call-events / 0 100 100 0 call-events / 1 100 1,600 1,500" in said
+    french = fed(path, "fr").replace("\u202f", " ").replace("\xa0", " ")
+    assert "2,0 Go base 1,5 Go, publié 500 Mo" in french and "0,25 s" in french
+    publish(path, campaigns=FLOOR, as_of=NOON)
+    assert "Pace –" in fed(path) and "Publishing takes –" in fed(path) and "Free on disk –" in fed(path)
 
 
 # how the dashboard starts
 
 
-def test_a_zone_that_is_unknown_here_ends_the_start(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_zone_that_is_unknown_here_ends_the_start(tmp_path: Path) -> None:
     wrong = tmp_path / "campaigns.toml"
     wrong.write_text(
         '[clients]\nx = { name = "X" }\n[campaigns.c]\nname = "C"\nclient = "x"\ntimezone = "Europe/Nowhere"\n'
     )
-    with pytest.raises(SystemExit) as end:
-        dashboard.refuse_other_zones(wrong)
-    assert end.value.code == 2
-    assert re.fullmatch(r"vigie: .*Europe/Nowhere.*\n", capsys.readouterr().err)
-    dashboard.refuse_other_zones(ROOT / "campaigns.toml")
-    dashboard.refuse_other_zones(tmp_path / "none.toml")
+    with pytest.raises(ConfigurationError, match="Europe/Nowhere"):
+        start.refuse_other_zones(wrong)
+    start.refuse_other_zones(ROOT / "campaigns.toml")
+    start.refuse_other_zones(tmp_path / "none.toml")
 
 
 @pytest.mark.parametrize(
@@ -503,63 +579,27 @@ def test_no_page_is_named_like_a_standard_module() -> None:
 
 # in a browser
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-
-
-def _wait(what: str, until: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not until():
-        assert time.monotonic() < deadline, f"{what} did not happen in {seconds} s"
-        time.sleep(0.05)
-
 
 @pytest.fixture
-def address(path: Path, tmp_path: Path) -> Iterator[str]:
+def address(path: Path) -> Iterator[str]:
     """A dashboard of its own, just started: nobody has opened any of its pages."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "dashboard.py", "--server.port", str(port)]
-    with (tmp_path / "log").open("wb") as log:
-        server = subprocess.Popen(command, cwd=ROOT, env=os.environ, stdout=log, stderr=log)
-    address = f"http://127.0.0.1:{port}"
-
-    def healthy() -> bool:
-        assert server.poll() is None, (tmp_path / "log").read_text()
-        try:
-            with urllib.request.urlopen(f"{address}/healthz", timeout=5) as answer:
-                return bool(answer.read() == b"ok\n")
-        except OSError:
-            return False
-
-    try:
-        _wait("the dashboard's start", healthy)
-        yield address
-    finally:
-        server.terminate()
-        server.wait(20)
+    with dashboard(path.parent.parent) as running:
+        yield running.address
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine; install the package `chromium`")
+@needs_chromium
 def test_a_deep_link_has_its_frame_and_a_new_snapshot_is_followed(path: Path, address: str) -> None:
-    from playwright.sync_api import sync_playwright
-
     publish(path, campaigns=FLOOR, as_of=now())
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        try:
-            page = browser.new_page(locale="fr-FR", viewport={"width": 1366, "height": 768})
-            page.set_default_timeout(60_000)
-            page.goto(f"{address}/campaign?campaign=sud")
-            page.locator(".st-key-headline").get_by_text("Plus longue attente", exact=True).wait_for()
-            page.locator(".st-key-frame").get_by_role("combobox").wait_for()
-            page.get_by_role("link", name="Mur").first.click()
-            page.locator(".vigie-board").wait_for()
-            waiting = page.locator(".vigie-floor .n.first b").first
-            assert waiting.inner_text() == "0"
-            publish(path, campaigns=FLOOR, calls=[{"campaign": "sud", "outcome": "open"}] * 7, as_of=now())
-            _wait("the new number", lambda: waiting.inner_text() == "7", 15)
-            page.get_by_role("link", name="Ouvrir Customer care").click()
-            page.wait_for_url("**/campaign?campaign=north")
-        finally:
-            browser.close()
+    with browser() as chromium:
+        page = open_tab(chromium, address, session_of(MANAGER), locale="fr-FR")
+        page.goto(f"{address}/campaign?campaign=sud")
+        page.locator(".st-key-headline").get_by_text("Plus longue attente", exact=True).wait_for()
+        page.locator(".st-key-frame").get_by_role("combobox").wait_for()
+        page.get_by_role("link", name="Mur").first.click()
+        page.locator(".vigie-board").wait_for()
+        waiting = page.locator(".vigie-floor .n.first b").first
+        assert waiting.inner_text() == "0"
+        publish(path, campaigns=FLOOR, calls=[{"campaign": "sud", "outcome": "open"}] * 7, as_of=now())
+        wait_for(lambda: waiting.inner_text() == "7", "the new number")
+        page.get_by_role("link", name="Ouvrir Customer care").click()
+        page.wait_for_url("**/campaign?campaign=north")

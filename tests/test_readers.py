@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -12,13 +13,27 @@ from zoneinfo import ZoneInfo
 import duckdb
 import pytest
 
-from metrics import install
+from ingest.conservation import COUNTED
+from metrics import install, readers
 from metrics.readers import BEHIND, FIGURES, Asked, Board, Campaign, Published, PublishedFileError, published
 from metrics.viewer import Viewer
 from metrics.zones import local_days
+from tests.published import fill_agent_limits
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 MANAGER = Viewer("manager", None)
+CHECKED = f"""
+INSERT INTO snapshot.conservation_checks BY NAME
+SELECT campaign, day, sum(offered) AS offered, sum(accounted) AS accounted, sum(refused) AS refused,
+       sum(offered) = sum(accounted) AS conserved, any_value(as_of) AS checked_at
+FROM (
+    SELECT {COUNTED} FROM snapshot.calls GROUP BY campaign, day
+    UNION ALL
+    SELECT campaign, day, 0, 0, 0 FROM snapshot.campaigns JOIN snapshot.local_days USING (timezone),
+        snapshot.ingest_status WHERE as_of >= from_at AND as_of < until_at
+), snapshot.ingest_status
+GROUP BY campaign, day
+"""
 
 
 def publish(
@@ -26,15 +41,20 @@ def publish(
     *,
     campaigns: dict[str, tuple[str, str, str]],
     calls: list[dict[str, Any]] | None = None,
-    agents: dict[str, tuple[str, str]] | None = None,
+    agents: dict[str, tuple[str, str] | dict[str, Any]] | None = None,
+    states: list[dict[str, Any]] | None = None,
     as_of: datetime = NOON,
     published_at: datetime | None = None,
     letters: list[dict[str, Any]] | None = None,
+    status: dict[str, Any] | None = None,
+    sources: dict[str, datetime] | None = None,
+    lags: Sequence[int] = (),
+    gaps: list[dict[str, Any]] | None = None,
 ) -> None:
     """Publish a file as the consumer does, by rename.
 
-    `campaigns` are id → (client, name, zone), `agents` agent → (campaign, state). A call says `campaign`, `wait_s`
-    and what differs from an answered call that entered its queue ten minutes before `as_of`.
+    `campaigns` are id → (client, name, zone), `agents` agent → (campaign, state), or a row of `agents`. A call says
+    `campaign`, `wait_s` and what differs from an answered call that entered its queue ten minutes before `as_of`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_suffix(".tmp")
@@ -48,7 +68,8 @@ def publish(
             writer.execute(f"INSERT INTO snapshot.{table} ({columns}) VALUES ({marks})", list(row.values()))
 
         moment = {"as_of": as_of, "published_at": published_at or as_of, "last_event_at": as_of, "lateness_s": 900}
-        add("ingest_status", moment | {"records": 0, "events": 0, "duplicates": 0, "dead_letters": 0, "lag": 0})
+        counts = {"records": 0, "events": 0, "duplicates": 0, "dead_letters": 0, "lag": sum(lags)}
+        add("ingest_status", moment | counts | (status or {}))
         for campaign, (client, name, zone) in campaigns.items():
             known = {"campaign": campaign, "client": client.lower(), "client_name": client, "name": name}
             add("campaigns", known | {"language": "fr", "timezone": zone, "give_up_after_s": 14400})
@@ -65,8 +86,20 @@ def publish(
         for n, letter in enumerate(letters or ()):
             position = {"topic": "call-events", "partition": 0, "offset": n, "line": 1, "received_at": as_of}
             add("dead_letters", position | letter)
-        for agent, (campaign, state) in (agents or {}).items():
-            add("agents", {"agent": agent, "campaign": campaign, "state": state, "since": as_of})
+        for agent, said in (agents or {}).items():
+            row = said if isinstance(said, dict) else dict(zip(("campaign", "state"), said, strict=True))
+            add("agents", {"agent": agent, "name": agent, "since": as_of} | row)
+        for said in states or ():
+            add("agent_states", {"day": said["started_at"].date()} | said)
+        fill_agent_limits(writer)
+        writer.execute(CHECKED)
+        for source, at in (sources or {}).items():
+            add("feed_sources", {"source": source, "events": 7, "last_event_at": at})
+        for partition, lag in enumerate(lags):
+            row = {"topic": "call-events", "partition": partition, "position": 100, "end_offset": 100 + lag, "lag": lag}
+            add("feed_partitions", row)
+        for row in gaps or ():
+            add("feed_gaps", {"topic": "call-events", "noticed_at": as_of} | row)
     finally:
         writer.execute("DETACH snapshot")
     os.replace(fresh, path)
@@ -108,10 +141,10 @@ def path(tmp_path: Path) -> Path:
 
 def test_before_anything_is_published_there_is_no_board(path: Path) -> None:
     reader = Published(path)
-    assert reader.board(MANAGER) is None
-    assert reader.freshness(MANAGER) is None
-    assert reader.day(MANAGER, "north") is None
-    assert reader.waiting(MANAGER, "north") == ()
+    assert readers.board(reader, MANAGER) is None
+    assert readers.freshness(reader, MANAGER) is None
+    assert readers.day(reader, MANAGER, "north") is None
+    assert readers.waiting(reader, MANAGER, "north") == ()
 
 
 def test_a_board_stands_by_client_and_name_and_counts_what_is_there(path: Path) -> None:
@@ -125,7 +158,7 @@ def test_a_board_stands_by_client_and_name_and_counts_what_is_there(path: Path) 
     ]
     agents = {"a": ("sud", "busy"), "b": ("sud", "wrap_up"), "c": ("sud", "offline"), "d": ("north", "paused")}
     publish(path, campaigns=FLOOR, calls=calls, agents=agents)
-    board = Published(path).board(MANAGER)
+    board = readers.board(Published(path), MANAGER)
     assert board is not None
     assert [one.campaign.campaign for one in board.campaigns] == ["este", "north", "sud"]
     este, north, sud = board.campaigns
@@ -144,7 +177,7 @@ def test_today_is_the_campaigns_own_day(path: Path) -> None:
     as_of = datetime(2026, 11, 22, 23, 30, tzinfo=UTC)  # Monday 0:30 in Madrid, still Sunday in London and Casablanca
     calls = [{"campaign": campaign, "queued_at": as_of - timedelta(hours=1)} for campaign in FLOOR]
     publish(path, campaigns=FLOOR, calls=calls, as_of=as_of)
-    board = Published(path).board(MANAGER)
+    board = readers.board(Published(path), MANAGER)
     assert board is not None
     days = {one.campaign.campaign: (one.campaign.day.day, one.today and one.today.offered) for one in board.campaigns}
     assert days == {"este": (23, 0), "north": (22, 1), "sud": (22, 1)}
@@ -153,16 +186,16 @@ def test_today_is_the_campaigns_own_day(path: Path) -> None:
 def test_a_viewer_sees_only_own_campaigns(path: Path) -> None:
     publish(path, campaigns=FLOOR, calls=[{"campaign": c, "outcome": "open"} for c in FLOOR])
     reader = Published(path)
-    assert reader.board(MANAGER) is not None  # what a manager was given stays in no cache that another is served from
+    assert readers.board(reader, MANAGER) is not None  # what a manager was given, no cache gives to others
     client = Viewer("client", frozenset({"north", "unheard-of"}))
-    board = reader.board(client)
+    board = readers.board(reader, client)
     assert board is not None
     assert [one.campaign.campaign for one in board.campaigns] == ["north"]
     assert board.waiting == 1
-    assert reader.waiting(client, "sud") == () and len(reader.waiting(client, "north")) == 1
-    assert reader.day(client, "sud") is None and reader.day(client, "north") is not None
-    assert reader.day(client, "unheard-of") is None
-    nobody = reader.board(Viewer("client", frozenset()))
+    assert readers.waiting(reader, client, "sud") == () and len(readers.waiting(reader, client, "north")) == 1
+    assert readers.day(reader, client, "sud") is None and readers.day(reader, client, "north") is not None
+    assert readers.day(reader, client, "unheard-of") is None
+    nobody = readers.board(reader, Viewer("client", frozenset()))
     assert nobody is not None and nobody.campaigns == ()
 
 
@@ -177,7 +210,7 @@ def test_a_viewer_sees_only_own_campaigns(path: Path) -> None:
 def test_a_past_day_has_all_its_hours(path: Path, day: date, hours: int) -> None:
     noon = datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
     publish(path, campaigns=FLOOR, calls=[{"campaign": "este", "queued_at": noon}])
-    known = Published(path).day(MANAGER, "este", day=day, minutes=15)
+    known = readers.day(Published(path), MANAGER, "este", day=day, minutes=15)
     assert known is not None and known.campaign.day == day
     assert len(known.intervals) == hours * 4
     assert [one.start for one in known.intervals if one.kpis and one.kpis.offered] == [noon]
@@ -186,7 +219,7 @@ def test_a_past_day_has_all_its_hours(path: Path, day: date, hours: int) -> None
 
 def test_a_day_ends_where_the_snapshot_ends(path: Path) -> None:
     publish(path, campaigns=FLOOR)
-    known = Published(path).day(MANAGER, "north")
+    known = readers.day(Published(path), MANAGER, "north")
     assert known is not None
     assert len(known.intervals) == 12 * 4  # midnight to noon, London winter time
 
@@ -196,9 +229,9 @@ def test_a_new_snapshot_is_followed_and_the_old_one_closed(path: Path) -> None:
     seen = []
     for waiting in range(3):
         publish(path, campaigns=FLOOR, calls=[{"campaign": "sud", "outcome": "open"}] * waiting)
-        board = reader.board(MANAGER)
+        board = readers.board(reader, MANAGER)
         assert board is not None
-        assert reader.board(MANAGER) is board  # asked once a snapshot
+        assert readers.board(reader, MANAGER) is board  # asked once a snapshot
         seen.append(board.waiting)
     assert seen == [0, 1, 2]
     held = [os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd") if _is_link(fd)]
@@ -215,10 +248,10 @@ def test_a_file_that_is_no_snapshot_is_named_and_the_next_one_is_read(path: Path
     path.write_bytes(b"not a database" * 1000)
     reader = Published(path)
     with pytest.raises(PublishedFileError, match=r"vigie\.duckdb cannot be read as a published snapshot"):
-        reader.board(MANAGER)
+        readers.board(reader, MANAGER)
     path.unlink()
     publish(path, campaigns=FLOOR)
-    assert reader.board(MANAGER) is not None
+    assert readers.board(reader, MANAGER) is not None
 
 
 def test_many_threads_get_whole_boards_while_snapshots_are_replaced(path: Path) -> None:
@@ -231,7 +264,7 @@ def test_many_threads_get_whole_boards_while_snapshots_are_replaced(path: Path) 
     def look() -> None:
         try:
             while time.monotonic() < until:
-                boards.append(reader.board(MANAGER))
+                boards.append(readers.board(reader, MANAGER))
         except BaseException as error:
             failures.append(error)
 
@@ -247,7 +280,7 @@ def test_many_threads_get_whole_boards_while_snapshots_are_replaced(path: Path) 
     assert failures == []
     assert len({board.freshness.snapshot for board in boards if board}) > 1
     assert all(board and len(board.campaigns) == 3 for board in boards)
-    last = reader.board(MANAGER)
+    last = readers.board(reader, MANAGER)
     assert last is not None and last.waiting == published_files - 1
 
 
@@ -277,7 +310,7 @@ TELEVISION = Viewer("television", None)
 
 
 def today(reader: Published, campaign: str = "north") -> Campaign:
-    one = reader.campaign(MANAGER, campaign)
+    one = readers.campaign(reader, MANAGER, campaign)
     assert one is not None
     return one
 
@@ -287,7 +320,7 @@ def test_the_calls_behind_a_figure_are_as_many_as_it_counted(path: Path, kpi: st
     publish(path, campaigns=FLOOR, calls=MIXED)
     reader = Published(path)
     day = today(reader)
-    one = reader.explain(MANAGER, "north", kpi, day.t0, day.t1)
+    one = readers.explain(reader, MANAGER, "north", kpi, day.t0, day.t1)
     assert one is not None and one.figure == one.row[kpi]
     counted = {
         "offered": one.row["offered"],
@@ -302,7 +335,7 @@ def test_the_calls_behind_a_figure_are_as_many_as_it_counted(path: Path, kpi: st
     )
     assert counted.keys() == BEHIND.keys()
     if kpi in BEHIND:
-        listed = reader.calls(MANAGER, "north", day.t0, day.t1, Asked(kpi=kpi))
+        listed = readers.calls(reader, MANAGER, "north", day.t0, day.t1, Asked(kpi=kpi))
         assert listed is not None and listed.total == len(listed.calls) == counted[kpi] > 0
 
 
@@ -310,10 +343,10 @@ def test_each_call_says_whether_it_was_in_time(path: Path) -> None:
     publish(path, campaigns=FLOOR, calls=MIXED)
     reader = Published(path)
     day = today(reader)
-    one = reader.explain(MANAGER, "north", "service_level", day.t0, day.t1)
+    one = readers.explain(reader, MANAGER, "north", "service_level", day.t0, day.t1)
     assert one is not None
     for hit, waits in ((True, [5.0, 20.0]), (False, [31.0, 40.0, 50.0, 70.0])):
-        listed = reader.calls(MANAGER, "north", day.t0, day.t1, Asked(hit=hit))
+        listed = readers.calls(reader, MANAGER, "north", day.t0, day.t1, Asked(hit=hit))
         assert listed is not None and sorted(call.wait_s or 0 for call in listed.calls) == waits
     assert (one.row["service_level_hits"], one.row["service_level_base"]) == (2, 6)
     ((term),) = one.terms
@@ -326,16 +359,16 @@ def test_outcomes_and_intervals_choose_calls_the_newest_first(path: Path) -> Non
     calls = [{"campaign": "north", "queued_at": NOON - timedelta(minutes=n)} for n in range(1, 121)]
     publish(path, campaigns=FLOOR, calls=calls)
     reader = Published(path)
-    first = reader.calls(MANAGER, "north", NOON - timedelta(hours=3), NOON, Asked(outcome="answered"))
-    third = reader.calls(MANAGER, "north", NOON - timedelta(hours=3), NOON, Asked(outcome="answered"), page=3)
-    every = reader.calls(MANAGER, "north", NOON - timedelta(hours=3), NOON, Asked(), page=None)
+    first = readers.calls(reader, MANAGER, "north", NOON - timedelta(hours=3), NOON, Asked(outcome="answered"))
+    third = readers.calls(reader, MANAGER, "north", NOON - timedelta(hours=3), NOON, Asked(outcome="answered"), page=3)
+    every = readers.calls(reader, MANAGER, "north", NOON - timedelta(hours=3), NOON, Asked(), page=None)
     assert first and third and every
     assert (first.total, len(first.calls), len(third.calls), len(every.calls)) == (120, 50, 20, 120)
     assert [call.queued_at for call in every.calls] == sorted((c["queued_at"] for c in calls), reverse=True)
-    hour = reader.calls(MANAGER, "north", NOON - timedelta(minutes=60), NOON - timedelta(minutes=30), Asked())
+    hour = readers.calls(reader, MANAGER, "north", NOON - timedelta(minutes=60), NOON - timedelta(minutes=30), Asked())
     assert hour is not None and hour.total == 30  # the first instant is in it, the last is not
     with pytest.raises(ValueError, match="31 days"):
-        reader.calls(MANAGER, "north", NOON - timedelta(days=32), NOON, Asked())
+        readers.calls(reader, MANAGER, "north", NOON - timedelta(days=32), NOON, Asked())
     with pytest.raises(ValueError, match="known by"):
         Asked(outcome="x' OR true --").sql()
 
@@ -344,23 +377,45 @@ def test_nobody_reads_calls_figures_or_the_feed_that_are_not_theirs(path: Path) 
     publish(path, campaigns=FLOOR, calls=MIXED)
     reader = Published(path)
     day = today(reader, "sud")
-    everything = reader.calls(MANAGER, "sud", day.t0, day.t1, Asked())
+    everything = readers.calls(reader, MANAGER, "sud", day.t0, day.t1, Asked())
     assert everything is not None and everything.calls[0].agent == "CANARY"
-    assert reader.explain(MANAGER, "sud", "offered", day.t0, day.t1) is not None  # kept, and still not given away
-    assert reader.calls(CLIENT, "sud", day.t0, day.t1, Asked()) is None
-    assert reader.calls(CLIENT, "sud", day.t0, day.t1, Asked(), page=None) is None
-    assert reader.explain(CLIENT, "sud", "offered", day.t0, day.t1) is None
-    assert reader.campaign(CLIENT, "sud") is None
-    assert reader.calls(TELEVISION, "sud", day.t0, day.t1, Asked()) is None
-    own = reader.calls(CLIENT, "north", day.t0, day.t1, Asked())
+    assert readers.explain(reader, MANAGER, "sud", "offered", day.t0, day.t1)  # kept, and still not given away
+    assert readers.calls(reader, CLIENT, "sud", day.t0, day.t1, Asked()) is None
+    assert readers.calls(reader, CLIENT, "sud", day.t0, day.t1, Asked(), page=None) is None
+    assert readers.explain(reader, CLIENT, "sud", "offered", day.t0, day.t1) is None
+    assert readers.campaign(reader, CLIENT, "sud") is None
+    assert readers.calls(reader, TELEVISION, "sud", day.t0, day.t1, Asked()) is None
+    own = readers.calls(reader, CLIENT, "north", day.t0, day.t1, Asked())
     assert own is not None and own.total > 0 and {(call.agent, call.agent_name) for call in own.calls} == {(None, None)}
-    assert reader.feed(CLIENT) is None and reader.feed(TELEVISION) is None
-    limited = reader.feed(Viewer("manager", frozenset({"north"})))
-    assert limited is not None and [one.campaign.campaign for one in limited.conservation] == ["north"]
-    assert limited.letters is None and limited.unplaced is None
-    whole = reader.feed(MANAGER)
+    assert readers.feed(reader, CLIENT) is None and readers.feed(reader, TELEVISION) is None
+    limited = readers.feed(reader, Viewer("manager", frozenset({"north"})))
+    assert limited is not None and [one.campaign.campaign for one in limited.today] == ["north"]
+    assert (limited.sources, limited.notice, limited.unplaced, limited.letters) == (None, None, None, None)
+    whole = readers.feed(reader, MANAGER)
     assert whole is not None and whole.letters == () and whole.unplaced == 0
-    assert [one.conserved for one in whole.conservation] == [True] * 3
+    assert [one.conserved for one in whole.today] == [True] * 3
+
+
+def test_the_feed_tells_of_today_and_of_every_day_that_is_violated(path: Path) -> None:
+    calls = [{"campaign": "este", "outcome": "lost", "queued_at": NOON - timedelta(days=n)} for n in (2, 5)]
+    heard = {"switch-1": NOON, "switch-2": NOON - timedelta(hours=1)}
+    publish(path, campaigns=FLOOR, calls=[*MIXED, *calls], sources=heard, lags=(0, 3), status={"notice": "no"})
+    reader = Published(path)
+    feed = readers.feed(reader, MANAGER)
+    assert feed is not None
+    assert {one.campaign.campaign: (one.day, one.offered) for one in feed.today}["este"] == (NOON.date(), 0)
+    days = [(NOON - timedelta(days=n)).date() for n in (2, 5)]
+    assert [(one.campaign.campaign, one.day, one.offered, one.accounted) for one in feed.violated] == [
+        ("este", day, 1, 0) for day in days
+    ]
+    assert feed.checked == 5 and feed.notice == "no"
+    assert [(one.partition, one.position, one.end, one.lag) for one in feed.partitions] == [
+        (0, 100, 100, 0),
+        (1, 100, 103, 3),
+    ]
+    assert feed.sources is not None and {one.source: one.last_event_at for one in feed.sources} == heard
+    limited = readers.feed(reader, Viewer("manager", frozenset({"north"})))
+    assert limited is not None and limited.violated == ()
 
 
 def test_what_moves_slowly_is_asked_again_only_after_a_while(path: Path) -> None:
@@ -369,7 +424,7 @@ def test_what_moves_slowly_is_asked_again_only_after_a_while(path: Path) -> None
     for seconds in (0, 5, 14, 16):
         calls = [{"campaign": "north", "queued_at": NOON - timedelta(minutes=20)}] * (seconds + 1)
         publish(path, campaigns=FLOOR, calls=calls, as_of=NOON + timedelta(seconds=seconds))
-        board, day = reader.board(MANAGER), reader.day(MANAGER, "north")
+        board, day = readers.board(reader, MANAGER), readers.day(reader, MANAGER, "north")
         assert board and day and day.total
         north = next(one for one in board.campaigns if one.campaign.campaign == "north")
         drawn = sum(one.kpis.offered for one in north.recent if one.kpis)

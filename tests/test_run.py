@@ -12,10 +12,12 @@ import sys
 import threading
 import time
 import uuid
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from kafka import KafkaAdminClient
@@ -24,6 +26,7 @@ from ingest.bank import FIGURES
 from ingest.broker import Broker, ensure_topic, running_broker
 from ingest.producing import deliver, open_producer
 
+from .auditor import Visit, counted, visits, workload
 from .processes import (
     NOON,
     ROOT,
@@ -41,6 +44,7 @@ from .processes import (
     send,
     status,
     stop,
+    told,
     totals,
     wait_for,
     words,
@@ -49,6 +53,7 @@ from .processes import (
 BANK = ROOT / "samples" / "bank_1999_02.ndjson.gz"
 BANK_CAMPAIGNS = ROOT / "samples" / "bank.toml"
 BANK_MONTH = "FROM kpi_campaign(TIMESTAMPTZ '1999-01-31 22:00:00Z', TIMESTAMPTZ '1999-02-28 22:00:00Z')"
+BANK_FORMULAS = BANK_MONTH.replace("kpi_campaign", "kpi_formulas")
 FLOOR_DAYS = "FROM kpi_campaign(TIMESTAMPTZ '2024-03-03 00:00:00Z', TIMESTAMPTZ '2024-03-07 00:00:00Z')"
 STATES = "SELECT * REPLACE (CASE WHEN ended_at IS NOT NULL THEN seconds END AS seconds) FROM agent_states"  # no clock
 EVERYTHING = ("FROM calls", STATES, "FROM agents", FLOOR_DAYS)
@@ -87,6 +92,50 @@ def test_the_bank_month_has_the_figures_that_are_known_of_it(bank: Path) -> None
     said = status(bank)
     assert (said["records"], said["events"], said["duplicates"], said["dead_letters"]) == (89_350, 89_350, 0, 0)
     assert said["lag"] == 0
+    assert said["store_bytes"] > 0 and said["disk_free_bytes"] > 0
+    assert rows(bank, "SELECT count(*), sum(position), sum(lag) FROM feed_partitions") == [(4, 89_350, 0)]
+    assert rows(bank, "SELECT source, events FROM feed_sources") == [("default", 89_350)]
+    assert rows(bank, "SELECT bool_and(conserved) FROM conservation_checks") == [(True,)]
+
+
+def test_an_auditor_finds_the_same_figures_for_the_bank_month(bank: Path) -> None:
+    """Every campaign's month, every day of it, one day by half hours, the agents: counted again from the recording."""
+    zone = ZoneInfo("Asia/Jerusalem")
+    of: dict[str, list[Visit]] = defaultdict(list)
+    by_day: dict[tuple[str, dt.date], list[Visit]] = defaultdict(list)
+    for visit in visits(BANK):
+        of[visit.campaign].append(visit)
+        by_day[visit.campaign, dt.datetime.fromtimestamp(visit.queued, zone).date()].append(visit)
+
+    def agree(found: dict[str, Any], expected: dict[str, Any], about: object) -> None:
+        for name in found.keys() & expected.keys():
+            value = expected[name]
+            assert found[name] == (None if value is None else pytest.approx(value, rel=1e-9)), (about, name)
+
+    for query in (BANK_MONTH, BANK_FORMULAS):
+        month = told(bank, query)
+        assert {row["campaign"] for row in month} == of.keys() and len(of) == 6
+        for row in month:
+            agree(row, counted(of[row["campaign"]]), row["campaign"])
+    days = told(bank, "FROM kpi_daily")
+    assert len(days) == 6 * 28 and {(row["campaign"], row["day"]) for row in days} > by_day.keys()
+    for row in days:
+        agree(row, counted(by_day[row["campaign"], row["day"]]), (row["campaign"], row["day"]))
+    busiest = max(by_day, key=lambda key: len(by_day[key]))[1]
+    t0 = dt.datetime.combine(busiest, dt.time(), zone)
+    intervals = told(bank, f"FROM kpi_interval('{t0}', '{t0 + dt.timedelta(days=1)}', 30)")
+    assert len(intervals) == 6 * 48
+    for row in intervals:
+        begin, end = row["interval_start"].timestamp(), row["interval_end"].timestamp()
+        own = [visit for visit in of[row["campaign"]] if begin <= visit.queued < end]
+        expected = counted(own) | {"workload_s": workload(of[row["campaign"]], begin, end)}
+        agree(row, expected, (row["campaign"], row["interval_start"]))
+    agents = {row["agent"]: row for row in told(bank, BANK_MONTH.replace("kpi_campaign", "kpi_agent"))}
+    everybody = [visit for visits_of in of.values() for visit in visits_of if visit.answered is not None]
+    for agent, row in agents.items():
+        own = [visit for visit in everybody if visit.agent == agent]
+        assert (row["answered"], row["handled"]) == (len(own), len(own))
+        assert row["workload_s"] == pytest.approx(workload(own, 0, 1e10))
 
 
 def test_the_bank_month_shuffled_twice_and_in_pieces_has_the_same_rows(

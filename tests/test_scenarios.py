@@ -14,7 +14,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from ingest.batch import Batch
+from ingest.batch import Arrivals, Batch
 from ingest.publish import Moment, Publisher
 from ingest.store import Store
 from tests.scenario import Row, Scenario, ScenarioError
@@ -58,8 +58,8 @@ def floors(tmp_path_factory: pytest.TempPathFactory) -> Any:
             batches, instants = [events[n::3] for n in range(3)], (instants[-1],) * 3
         published = []
         for offset, (events, as_of) in enumerate(zip(batches, instants, strict=True)):
-            store.apply(Batch({LOG: messages(events, as_of)}, {LOG: offset}))
-            publisher.publish(Moment(as_of, as_of, 0))
+            store.apply(Arrivals(Batch({LOG: messages(events, as_of)}, {LOG: offset})))
+            publisher.publish(Moment(as_of, as_of))
             published.append(duckdb.connect(str(publisher.path.rename(home / f"{offset}.duckdb")), read_only=True))
         store.close()
         return published

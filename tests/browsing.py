@@ -1,0 +1,94 @@
+"""The dashboard as a process of its own, and a real browser to look at it with."""
+
+import shutil
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pages.accounts.sessions import COOKIE
+
+from .processes import ROOT, environment, free_port, wait_for
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
+needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine; install `chromium`")
+
+
+@dataclass(frozen=True)
+class Dashboard:
+    """A dashboard that serves at `address`, with what it has logged so far."""
+
+    address: str
+    process: "subprocess.Popen[bytes]"
+    log: Path
+
+    def said(self) -> str:
+        return self.log.read_text()
+
+
+@contextmanager
+def dashboard(
+    place: Path, *options: str, port: int | None = None, script: str = "dashboard.py", **variables: str
+) -> Iterator[Dashboard]:
+    """Serve the data directory `place` until the block ends."""
+    port = port or free_port()
+    command = [sys.executable, "-m", "streamlit", "run", script, "--server.port", str(port), *options]
+    log = place / "dashboard.log"
+    place.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as out:
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=environment(VIGIE_DATA_DIR=str(place), **variables),
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+        )
+    running = Dashboard(f"http://127.0.0.1:{port}", process, log)
+
+    def answers() -> bool:
+        assert process.poll() is None, running.said()
+        try:
+            with urllib.request.urlopen(f"{running.address}/healthz", timeout=5) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    try:
+        wait_for(answers, "the dashboard's start")
+        yield running
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+@contextmanager
+def browser(*flags: str) -> "Iterator[Browser]":
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *flags])
+        try:
+            yield chromium
+        finally:
+            chromium.close()
+
+
+def open_tab(chromium: "Browser", address: str, session: str | None, **options: Any) -> "Page":
+    """Return a tab of a browser of its own, which holds this session's cookie."""
+    context = chromium.new_context(**{"viewport": {"width": 1366, "height": 768}, "locale": "en-GB", **options})
+    context.set_default_timeout(60_000)
+    if session is not None:
+        context.add_cookies([{"name": COOKIE, "value": session, "url": address, "httpOnly": True, "sameSite": "Lax"}])
+    return context.new_page()

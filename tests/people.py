@@ -1,0 +1,25 @@
+"""Accounts for tests: whoever may see what a Viewer says, signed in as the gate and Streamlit tell it of a browser."""
+
+import time
+from itertools import count
+
+from metrics.viewer import Viewer
+from pages.accounts.access import access
+from pages.accounts.sessions import COOKIE
+from pages.accounts.store import Account
+
+_numbers = count(1)
+
+
+def session_of(viewer: Viewer) -> str:
+    """Return the cookie of a session that shows what this viewer sees, of an account made for it."""
+    limits = [tuple(sorted(said or ())) for said in (viewer.campaigns, viewer.sites)]
+    account = Account(f"{viewer.role}-{next(_numbers)}", viewer.role, "no password fits", (), *limits)
+    here = access()
+    here.accounts.change(lambda all: all.update({account.name: account}))
+    return here.sessions.cookie(here.sessions.begin(account, time.time()))
+
+
+def user_of(viewer: Viewer) -> dict[str, str]:
+    """Return `st.user` of somebody who is signed in and sees this."""
+    return {COOKIE: session_of(viewer)}

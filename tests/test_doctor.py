@@ -1,0 +1,70 @@
+"""`python -m ingest doctor`: what a newcomer is told, before and after things work."""
+
+import json
+from pathlib import Path
+
+from ingest.broker import Broker
+
+from .processes import ROOT, catch_up, consumer, count_calls, floor, free_port, options, queued, run, send, wait_for
+
+
+def told(place: Path, servers: str, topic: str, *more: str) -> tuple[int, dict[str, tuple[str, str]]]:
+    """The exit code, and what → (mark, words)."""
+    done = run("doctor", *options(place, servers, topic), *more)
+    assert done.stderr == ""
+    lines = [line for line in done.stdout.splitlines() if not line.startswith(" ")]
+    return done.returncode, {line[6:21].strip(): (line[:5].strip(), line[22:]) for line in lines}
+
+
+def test_nothing_is_there_yet(tmp_path: Path) -> None:
+    servers = f"127.0.0.1:{free_port()}"
+    code, found = told(tmp_path / "new", servers, "call-events")
+    assert code == 1
+    marks = {what: mark for what, (mark, _) in found.items()}
+    assert marks == {
+        **{"campaigns": "ok", "zone files": "ok", "data directory": "ok", "store": "ok"},
+        **{"published file": "look", "broker": "BAD"},
+    }
+    assert found["broker"][1].startswith(f"Kafka at {servers} does not answer")
+    assert not (tmp_path / "new").exists()
+
+
+def test_all_is_well_while_a_consumer_runs(tmp_path: Path, broker: Broker, topic: str) -> None:
+    send(broker.bootstrap_servers, topic, floor(300))
+    with consumer(tmp_path, broker.bootstrap_servers, topic):
+        wait_for(lambda: count_calls(tmp_path), "calls")
+        code, found = told(tmp_path, broker.bootstrap_servers, topic)
+    assert code == 0, found
+    assert found["store"][1].endswith("is held by a consumer that runs")
+    assert found["topic"] == ("ok", f"{topic}: 4 partitions")
+    assert found["last record"][0] == "ok"
+    assert found["contract"][0] == "ok"
+
+
+def test_what_breaks_the_contract_is_told_without_numbers(tmp_path: Path, broker: Broker, topic: str) -> None:
+    bad = queued(1) | {"type": "call.lost", "caller": "+33612345678"}
+    send(broker.bootstrap_servers, topic, [json.dumps(bad).encode()] * 3)
+    code, found = told(tmp_path, broker.bootstrap_servers, topic)
+    assert code == 1
+    mark, words = found["contract"]
+    assert mark == "BAD" and "lines break it" in words and "12345678" not in words
+
+
+def test_a_store_that_nobody_feeds_and_one_that_is_corrupt(tmp_path: Path, broker: Broker, topic: str) -> None:
+    send(broker.bootstrap_servers, topic, floor(50))
+    catch_up(tmp_path, broker.bootstrap_servers, topic)
+    _, found = told(tmp_path, broker.bootstrap_servers, topic)
+    assert found["store"] == ("look", f"{tmp_path}/store.duckdb: 50 events, and no consumer runs on it")
+    (tmp_path / "store.duckdb").write_bytes(b"no store" * 1000)
+    code, found = told(tmp_path, broker.bootstrap_servers, topic)
+    assert code == 1
+    assert found["store"][0] == "BAD"
+
+
+def test_a_topic_and_a_configuration_that_are_not_there(tmp_path: Path, broker: Broker, topic: str) -> None:
+    wrong = tmp_path / "campaigns.toml"
+    wrong.write_text((ROOT / "campaigns.toml").read_text().replace("[clients", "[clint", 1))
+    code, found = told(tmp_path, broker.bootstrap_servers, topic, "--campaigns", str(wrong))
+    assert code == 1
+    assert found["campaigns"][0] == "BAD"
+    assert "zone files" not in found

@@ -1,0 +1,98 @@
+"""What both programs tell machines: /metrics, /healthz, and logs in JSON."""
+
+import json
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from ingest.broker import Broker
+
+from .browsing import dashboard
+from .processes import ROOT, command, environment, floor, free_port, one_sentence, options, run, send, wait_for
+
+
+def ask(address: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(address, timeout=10) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+    except OSError:
+        return 0, ""
+
+
+def samples(address: str) -> dict[str, float]:
+    """Every sample by name and labels; of a consumer or a dashboard that may not answer yet."""
+    _, text = ask(f"{address}/metrics")
+    return {
+        ",".join([one.name, *(f"{label}={value}" for label, value in sorted(one.labels.items()))]): one.value
+        for family in text_string_to_metric_families(text)
+        for one in family.samples
+    }
+
+
+def test_a_consumer_and_a_dashboard_tell_how_they_get_on(tmp_path: Path, broker: Broker, topic: str) -> None:
+    events = floor(400)
+    port = free_port()
+    consumer = f"http://127.0.0.1:{port}"
+    arguments = options(tmp_path, broker.bootstrap_servers, topic)
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(
+            command("run", *arguments, "--metrics-port", str(port)),
+            stderr=log,
+            cwd=ROOT,
+            env=environment(VIGIE_LOG_FORMAT="json"),
+        )
+        try:
+            send(broker.bootstrap_servers, topic, [*events, b"no event"])
+            wait_for(lambda: samples(consumer).get("vigie_records_total") == 401, "all records in the metrics")
+            told = wait_for(
+                lambda: (now := samples(consumer)).get("vigie_events_total") == len(events) and now, "all events"
+            )
+            assert told["vigie_dead_letters_total"] == 1
+            assert told["vigie_duplicates_total"] == 0
+            lags = [value for name, value in told.items() if name.startswith("vigie_lag_records,")]
+            assert lags == [0, 0, 0, 0]
+            assert told["vigie_store_bytes"] > 0
+            assert 0 <= told["vigie_snapshot_age_seconds"] < 60
+            assert told["vigie_fold_seconds_count"] >= 1
+            assert told["vigie_publish_seconds_count"] >= 1
+            assert ask(f"{consumer}/healthz") == (200, "ok\n")
+            assert ask(f"{consumer}/other")[0] == 404
+            taken = run("run", *options(tmp_path / "b", broker.bootstrap_servers, topic), "--metrics-port", str(port))
+            assert f"--metrics-port: 127.0.0.1:{port} cannot be listened on" in one_sentence(taken)
+            with dashboard(tmp_path) as shown:
+                told = samples(shown.address)
+                assert told["vigie_published"] == 1
+                assert told["vigie_events_total"] == len(events)
+                assert told["vigie_lag_records"] == 0
+                campaigns = {event["campaign"] for event in events if "campaign" in event}
+                assert not [name for name in campaigns if name in ask(f"{shown.address}/metrics")[1]]
+        finally:
+            process.terminate()
+            process.wait(60)
+    lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+    assert {"time", "level", "logger", "message"} <= lines[0].keys()
+    assert any(line["message"].startswith("topic opened: 4 partitions") for line in lines)
+
+
+def test_a_dashboard_without_data_says_so(tmp_path: Path) -> None:
+    with dashboard(tmp_path) as shown:
+        assert samples(shown.address)["vigie_published"] == 0
+
+
+def test_another_log_format_is_refused() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "ingest", "broker"],
+        capture_output=True,
+        encoding="utf-8",
+        cwd=ROOT,
+        env=environment(VIGIE_LOG_FORMAT="xml"),
+        check=False,
+        timeout=60,
+    )
+    assert done.stderr == "vigie: VIGIE_LOG_FORMAT='xml' is not one of text, json.\n"

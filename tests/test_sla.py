@@ -1,0 +1,349 @@
+"""A month against its contract: the reader behind the SLA page, its distance in calls, and whom it does not show."""
+
+from datetime import date, datetime, timedelta
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from streamlit.testing.v1 import AppTest
+
+from metrics import readers
+from metrics.campaigns import Campaign, Term
+from metrics.distance import Judged, distance, target
+from metrics.pseudonyms import pseudonyms
+from metrics.readers import Period, Published
+from metrics.service_level import FORMULAS
+from metrics.suppression import SMALLEST, hidden, pooled
+from metrics.viewer import Viewer
+from tests.published import Row, call, campaign, publish, rows
+from tests.test_pages import open_page, words
+
+MANAGER = Viewer("manager", None)
+KEY = b"a key for tests, as long as it takes"
+NOVEMBER = Period.month(date(2026, 11, 23))
+MIDMONTH = datetime.fromisoformat("2026-11-10")  # local, as contracts are
+TWO_TERMS = (Term(None, MIDMONTH, threshold_s=30.0), Term(MIDMONTH, None, target=0.9))
+
+
+def read(tmp_path: Path, calls: list[Row], of: Campaign, period: Period = NOVEMBER, **said: Any) -> readers.Sla:
+    path = tmp_path / "v.duckdb"
+    path.unlink(missing_ok=True)
+    publish(path, calls, campaigns=[of], **said).close()
+    known = readers.sla(Published(path), MANAGER, of.id, period, KEY)
+    assert known is not None
+    return known
+
+
+# the distance to the target
+
+judged = st.builds(
+    lambda base, missed, target: Judged(max(0, base - missed), base, target),
+    st.integers(0, 60),
+    st.integers(0, 60),
+    st.sampled_from([0.0, 0.333, 0.5, 0.75, 0.8, 0.85, 0.9, 0.95, 0.999, 1.0]),
+)
+
+
+@given(terms=st.lists(judged, min_size=1, max_size=3), p=st.sampled_from([0.0, 0.5, 0.8, 0.9, 0.95, 1.0]))
+def test_the_distance_is_the_first_call_that_changes_the_verdict(terms: list[Judged], p: float) -> None:
+    hits, asked = sum(t.hits for t in terms), sum((Fraction(str(t.target)) * t.base for t in terms), Fraction())
+    own = Fraction(str(p))
+
+    def holds(late: int = 0, in_time: int = 0) -> bool:
+        return hits + in_time >= asked + own * (late + in_time)
+
+    found = distance(terms, p)
+    if not sum(t.base for t in terms):
+        assert found is None and target(terms) is None
+        return
+    assert found is not None and found.is_met is holds()
+    if holds():
+        until_missed = next((n for n in range(1, 4000) if not holds(late=n)), None)
+        could_be_late = max(n for n in range(hits + 1) if hits - n >= asked)
+        assert (found.until_missed, found.could_be_late) == (until_missed, could_be_late)
+        assert found.until_reached is None and found.too_late is None
+    else:
+        until_reached = next((n for n in range(1, 4000) if holds(in_time=n)), None)
+        too_late = next(n for n in range(1, 200) if hits + n >= asked)
+        assert (found.until_reached, found.too_late) == (until_reached, too_late)
+        assert found.until_missed is None and found.could_be_late is None
+
+
+@pytest.mark.parametrize(
+    ("hits", "base", "p", "found"),
+    [
+        pytest.param(860, 1000, 0.8, ("until_missed", 76), id="860/1075 = 80 %, 860/1076 misses: 76"),
+        pytest.param(4, 5, 0.8, ("until_missed", 1), id="4/5 is 80 % in fractions, not 0.8000000000000000444: 1"),
+        pytest.param(788, 1000, 0.8, ("until_reached", 60), id="848/1060 = 80 %: 60"),
+        pytest.param(788, 1000, 0.8, ("too_late", 12), id="800/1000 = 80 %: 12"),
+        pytest.param(860, 1000, 0.8, ("could_be_late", 60), id="800/1000 = 80 %: 60"),
+        pytest.param(9, 10, 1.0, ("until_reached", None), id="100 % never comes back"),
+        pytest.param(9, 10, 0.0, ("until_missed", None), id="0 % is never missed"),
+    ],
+)
+def test_distances_worked_by_hand(hits: int, base: int, p: float, found: tuple[str, int | None]) -> None:
+    away = distance([Judged(hits, base, p)], p)
+    assert away is not None and getattr(away, found[0]) == found[1]
+
+
+@pytest.mark.parametrize("formula", FORMULAS)
+def test_so_many_more_calls_change_the_verdict_under_each_formula(tmp_path: Path, formula: str) -> None:
+    of = campaign(terms=[Term(formula=formula, target=0.75)])
+    day = [call(of=of, wait=w) for w in (5, 6, 7, 8, 9, 10, 25)]
+    day += [call("abandoned", of=of, wait=w) for w in (3, 12, 60)] + [call("open", of=of, wait=50), call("open", of=of)]
+
+    def level(more: list[Row]) -> float:
+        path = tmp_path / f"{len(more)}.duckdb"
+        with publish(path, day + more, campaigns=[of]) as published:
+            (row,) = rows(published, "FROM kpi_campaign('2026-11-01', '2026-12-01')")
+        path.unlink()
+        return float(row["service_level"])
+
+    found = read(tmp_path, day, of).distance
+    assert found is not None
+    if found.is_met:
+        n = found.until_missed or 0
+        assert level([call(of=of, wait=99)] * (n - 1)) >= 0.75 > level([call(of=of, wait=99)] * n)
+    else:
+        n = found.until_reached or 0
+        assert level([call(of=of, wait=1)] * (n - 1)) < 0.75 <= level([call(of=of, wait=1)] * n)
+
+
+# a month of two terms
+
+
+def test_a_month_of_two_terms_is_asked_what_each_term_asks(tmp_path: Path) -> None:
+    of = campaign(zone="Europe/Paris", terms=TWO_TERMS)
+    early = [call(of=of, wait=25, queued="2026-11-02 10:00")] * 18 + [
+        call(of=of, wait=40, queued="2026-11-03 10:00")
+    ] * 2
+    late = [call(of=of, wait=9, queued="2026-11-12 10:00")] * 8 + [call(of=of, wait=25, queued="2026-11-12 11:00")] * 2
+    edges = [
+        call(of=of, wait=25, queued="2026-11-09 22:59:59"),  # 23:59:59 in Paris: the old 30 s, in time
+        call(of=of, wait=25, queued="2026-11-09 23:00:00"),  # midnight there: the new 20 s, late
+    ]
+    found = read(tmp_path, early + late + edges, of)
+    assert [(one.term.target, one.hits, one.term.calls) for one in found.terms] == [(0.8, 19, 21), (0.9, 8, 11)]
+    assert [(one.term.valid_from, one.term.valid_to) for one in found.terms] == [(None, MIDMONTH), (MIDMONTH, None)]
+    assert found.total.service_level == 27 / 32
+    assert found.target == pytest.approx((0.8 * 21 + 0.9 * 11) / 32)  # 26.7 calls of 32 are asked for
+    assert found.distance is not None and found.distance.is_met
+    assert found.distance.until_missed == 1  # 27 >= 26.7, but not 26.7 + 0.9
+    assert len({found.contract, read(tmp_path, early, campaign(terms=TWO_TERMS[:1])).contract}) == 2
+
+
+def test_the_parts_add_up_to_the_whole(tmp_path: Path) -> None:
+    of = campaign(zone="Europe/London")
+    calls = [
+        call(of=of, queued=f"2026-11-{d:02} {h:02}:40", queue=q, wait=h)
+        for d in (1, 9, 22)
+        for h in (9, 17, 22)
+        for q in "ab"
+    ]
+    calls += [
+        call("abandoned", of=of, wait=60, queued="2026-11-23 08:00"),
+        call("open", of=of, queued="2026-11-23 09:00"),
+    ]
+    found = read(tmp_path, calls, of, as_of="23 12:00")
+    assert (found.total.offered, found.total.answered, found.total.open) == (20, 18, 1)
+    for parts in ([d.figures for d in found.days], [f for _, f in found.queues], [s.figures for s in found.slots]):
+        for name in ("offered", "answered", "abandoned", "open", "service_level_hits", "service_level_base"):
+            assert sum(getattr(part, name) for part in parts) == getattr(found.total, name), name
+    assert [one.day.day for one in found.days] == [*range(1, 24)]
+    assert not found.settled and not found.is_over and found.total.conserved
+    assert (found.slots[0].start, found.slots[-1].end) == (8 * 60, 23 * 60)
+    assert found.total.service_level_worst == 12 / 20 and found.total.service_level_best == 13 / 20
+
+
+def test_a_month_that_is_over_is_settled_after_the_lateness_allowance(tmp_path: Path) -> None:
+    calls = [call(queued="2026-11-20 10:00")]
+    before, after = (read(tmp_path, calls, campaign(), as_of=at) for at in ("2026-12-01 00:14", "2026-12-01 00:16"))
+    assert (before.is_over, before.settled) == (True, False)
+    assert (after.is_over, after.settled) == (True, True)
+
+
+def test_the_hour_that_comes_twice_is_two_rows_of_its_day_and_one_of_its_month(tmp_path: Path) -> None:
+    of = campaign(zone="Europe/Paris")
+    calls = [call(of=of, queued=f"2026-10-25 {at}") for at in ("00:30", "01:30")]  # 02:30 twice in Paris
+    day = read(tmp_path, calls, of, Period.day(date(2026, 10, 25)))
+    assert [(slot.start, slot.figures.offered) for slot in day.slots] == [(120, 1), (120, 1)]
+    month = read(tmp_path, calls, of, Period.month(date(2026, 10, 1)))
+    assert [(slot.start, slot.figures.offered) for slot in month.slots] == [(120, 2)]
+
+
+def test_an_empty_month_has_no_level_and_no_distance(tmp_path: Path) -> None:
+    found = read(tmp_path, [], campaign())
+    assert (found.total.offered, found.total.service_level, found.target, found.distance) == (0, None, None, None)
+    assert found.slots == () and found.queues == () and found.total.conserved
+
+
+def test_months_of_which_anything_may_be_known(tmp_path: Path) -> None:
+    path = tmp_path / "v.duckdb"
+    publish(path, [call(queued="2026-08-31 10:00"), call(queued="2026-09-01 10:00")]).close()
+    assert readers.months(Published(path), MANAGER, "c") == (date(2026, 11, 1), date(2026, 9, 1), date(2026, 8, 1))
+
+
+def test_only_the_viewers_own_and_no_television(tmp_path: Path) -> None:
+    path = tmp_path / "v.duckdb"
+    publish(path, [call()], campaigns=[campaign(), campaign("foreign")]).close()
+    reader = Published(path)
+    assert readers.sla(reader, MANAGER, "foreign", NOVEMBER, KEY)  # what a manager was given, no cache gives to others
+    for viewer in (Viewer("client", frozenset({"c"})), Viewer("television", None)):
+        assert readers.sla(reader, viewer, "foreign", NOVEMBER, KEY) is None
+        assert readers.months(reader, viewer, "foreign") == ()
+    assert readers.sla(reader, Viewer("client", frozenset({"c"})), "c", NOVEMBER, KEY) is not None
+
+
+# people
+
+
+def team(n: int, calls: int = 6, queue: str = "q", name: str = "agent", **said: Any) -> list[Row]:
+    return [call(agent=f"{name} {i}", queue=queue, **said) for i in range(n) for _ in range(calls)]
+
+
+def test_agents_have_pseudonyms_that_stay(tmp_path: Path) -> None:
+    first = read(tmp_path, team(6), campaign()).people
+    again = read(tmp_path, team(9, calls=7), campaign()).people
+    assert first is not None and again is not None and first.whole is not None
+    names = [one.name for one in first.agents]
+    assert len(set(names)) == 6 and set(names) < {one.name for one in again.agents}
+    assert not any("agent" in name for name in names) and names == sorted(names)
+    assert (first.whole.agents, first.whole.handled, first.whole.aht_s, first.others) == (6, 36, 180.0, None)
+    assert pseudonyms(KEY, "other client", ["agent 0"]) != pseudonyms(KEY, "client", ["agent 0"])
+    assert pseudonyms(b"another key", "client", ["agent 0"]) != pseudonyms(KEY, "client", ["agent 0"])
+
+
+def test_who_would_share_a_pseudonym_gets_a_longer_one() -> None:
+    agents = [f"agent {n}" for n in range(5000)]
+    named = pseudonyms(KEY, "client", agents)
+    assert len(set(named.values())) == len(agents) and {len(name) for name in named.values()} != {4}
+
+
+def test_nothing_is_told_of_fewer_than_five(tmp_path: Path) -> None:
+    people = read(tmp_path, team(4), campaign()).people
+    assert people is not None and (people.agents, people.others, people.whole, people.aht_s) == ((), None, None, {})
+    assert read(tmp_path, team(9), campaign(), Period.day(date(2026, 11, 23))).people is None
+
+
+def test_who_handled_few_calls_is_told_of_only_with_others(tmp_path: Path) -> None:
+    calls = team(8) + team(1, calls=2, name="newcomer", talk=1000)
+    people = read(tmp_path, calls, campaign()).people
+    assert people is not None and people.others is not None
+    assert (len(people.agents), people.others.agents, people.others.handled) == (4, 5, 4 * 6 + 2)
+    assert people.others.aht_s == (24 * 180 + 2 * 1000) / 26
+
+
+def test_a_hidden_queue_cannot_be_computed_from_the_others(tmp_path: Path) -> None:
+    calls = team(9, queue="large") + team(6, queue="middle") + team(2, queue="small", talk=1000)
+    people = read(tmp_path, calls, campaign()).people
+    assert people is not None and people.aht_s.keys() == {"large", None}  # hiding "small" alone would leave the rest
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from("abcdef") | st.none(), st.frozensets(st.integers(0, 12).map(str), max_size=9), max_size=6
+    )
+)
+def test_what_is_hidden_is_the_work_of_five_or_of_everybody(groups: dict[str | None, frozenset[str]]) -> None:
+    away = hidden(groups, never=frozenset({None}))
+    people = frozenset().union(*(groups[group] for group in away))
+    shown = groups.keys() - away
+    assert all(len(groups[group]) >= SMALLEST or not groups[group] for group in shown) and None not in shown
+    assert not people or len(people) >= SMALLEST or all(not groups[group] for group in shown)
+
+
+@given(st.dictionaries(st.text(max_size=3), st.integers(1, 12), max_size=12))
+def test_who_is_pooled(calls: dict[str, int]) -> None:
+    together = pooled(calls)
+    assert all(calls[person] >= SMALLEST for person in calls.keys() - together)
+    assert not together or len(together) >= SMALLEST or together == calls.keys()
+    assert bool(together) == (
+        (len(calls) < SMALLEST and bool(calls)) or min(calls.values(), default=SMALLEST) < SMALLEST
+    )
+
+
+def test_a_period_is_a_month_or_a_day() -> None:
+    assert (Period.month(date(2024, 2, 29)), Period.month(date(2026, 12, 31))) == (
+        Period(date(2024, 2, 1), date(2024, 3, 1)),
+        Period(date(2026, 12, 1), date(2027, 1, 1)),
+    )
+    assert Period.day(date(2026, 12, 31)).until - date(2026, 12, 31) == timedelta(1)
+    assert NOVEMBER.is_month and not Period.day(date(2026, 11, 1)).is_month
+
+
+# the page
+
+
+@pytest.fixture
+def shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the pages look for the published file; nothing is there yet."""
+    monkeypatch.setenv("VIGIE_DATA_DIR", str(tmp_path))
+    (tmp_path / "published").mkdir()
+    return tmp_path / "published" / "vigie.duckdb"
+
+
+def drawn(test: AppTest) -> str:
+    drawn = [html.proto.body for html in test.get("html")]
+    return words(" ".join(html for html in drawn if html.startswith(('<div class="vigie-s', '<p class="vigie-quiet'))))
+
+
+CANARY = "canary"
+OTHER = campaign(CANARY)
+
+
+def october(path: Path, **said: Any) -> None:
+    """Publish 848 of 1000 calls in time, over two days and queues, and a canary of another client."""
+    calls = [
+        call(wait=9 if n < 848 else 60, queued=f"2026-10-{5 + n % 2:02} {8 + n % 9:02}:10", queue="ab"[n % 2])
+        | {"agent": f"agent {n % 7}"}
+        for n in range(1000)
+    ]
+    calls += [call(of=OTHER, queue=CANARY, queued="2026-10-05 09:00", agent=CANARY)] * 7
+    publish(path, calls, campaigns=[campaign(), OTHER], **said).close()
+
+
+@pytest.mark.parametrize(
+    ("language", "as_of", "said"),
+    [
+        ("en", "2026-10-06 20:00", "84.8% On target, +4.8 pts 61 more late calls and October misses 80%"),
+        ("fr", "2026-10-06 20:00", "Encore 61 appels hors délai et octobre n’atteint plus 80\xa0%"),
+        ("es", "2026-10-06 20:00", "61 llamadas más fuera de plazo y octubre ya no alcanza el 80\xa0%"),
+        ("en", "2026-11-23 12:00", "October reached 80%, with 48 calls to spare Settled"),
+        ("fr", "2027-01-05 12:00", "Octobre 2026 a atteint 80\xa0%, avec 48 appels de marge Définitif"),
+        ("es", "2026-11-23 12:00", "Octubre alcanzó el 80\xa0%, con 48 llamadas de margen Definitivo"),
+    ],
+)
+def test_the_page_says_how_far_the_month_is(shown: Path, language: str, as_of: str, said: str) -> None:
+    october(shown, as_of=as_of)
+    test = open_page("sla.py", campaign="c", month="2026-10", lang=language)
+    assert said.replace("\xa0", " ") in drawn(test).replace("\xa0", " ")
+
+
+def test_a_client_sees_their_own_and_nothing_of_the_canary(shown: Path) -> None:
+    october(shown)
+    client = Viewer("client", frozenset({"c"}))
+    own = open_page("sla.py", viewer=client, campaign="c", month="2026-10")
+    assert "1,000" in drawn(own) and "Agent " in drawn(own) and CANARY not in str(own.main).lower()
+    assert "agent 3" not in str(own.main)
+    foreign = open_page("sla.py", viewer=client, campaign=CANARY, month="2026-10")
+    assert any("There is no such campaign here" in one.value for one in foreign.markdown)
+    assert not drawn(foreign) and not foreign.get("download_button")
+    with pytest.raises(ValueError, match=r"sla\.py"):  # not one of a television's pages
+        open_page("sla.py", viewer=Viewer("television", None))
+
+
+def test_a_day_is_chosen_and_nonsense_is_this_month(shown: Path) -> None:
+    october(shown, as_of="2026-10-06 20:00")
+    day = drawn(open_page("sla.py", campaign="c", day="2026-10-05", minutes="30"))
+    assert "This day" in day and "08:00–08:30" in day and "Agent " not in day
+    for wrong in ({"month": "2999-01"}, {"month": "x"}, {"day": "2026-10-99"}, {"day": "2027-01-01"}, {"minutes": "7"}):
+        test = open_page("sla.py", campaign="c", **wrong)
+        assert test.selectbox(key="month_choice").value == date(2026, 10, 1)
+        assert "08:00–09:00" in drawn(test)
+
+
+def test_before_anything_is_published_the_page_says_so(shown: Path) -> None:
+    assert any("Waiting for the first data" in one.value for one in open_page("sla.py").markdown)

@@ -1,0 +1,189 @@
+"""What a client takes home: the contract page's CSV, Excel and PDF, opened again, and that each is theirs alone."""
+
+import csv
+import io
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openpyxl import load_workbook
+from pypdf import PdfReader
+
+from metrics import readers
+from metrics.campaigns import Term
+from metrics.readers import Period, Published, Sla
+from metrics.viewer import Viewer
+from pages import _i18n, _sheets, _statement
+from tests.browsing import browser, dashboard, needs_chromium, open_tab
+from tests.people import session_of
+from tests.published import call, campaign, publish
+
+KEY = b"a key for tests, as long as it takes"
+OCTOBER = Period.month(date(2026, 10, 1))
+CHANGE = datetime.fromisoformat("2026-10-06")
+HOSTILE = '=cmd|"/c calc"!A1'
+MARKUP = "<b>R&D</b>"
+
+
+def october(path: Path, **said: Any) -> None:
+    """Publish 848 of 1000 calls in time, over two days, queues and terms, and a canary of another client."""
+    own = campaign(terms=(Term(None, CHANGE, threshold_s=30.0), Term(CHANGE, None, target=0.825)))
+    calls = [
+        call(
+            of=own,
+            wait=9 if n < 848 else 60,
+            queued=f"2026-10-{5 + n % 2:02} {8 + n % 9:02}:10",
+            queue=(HOSTILE, MARKUP)[n % 2],
+            agent=f"agent {n % 7}",
+        )
+        for n in range(1000)
+    ]
+    calls += [call(of=campaign("canary"), queue="canary", queued="2026-10-05 09:00", agent="canary")] * 7
+    publish(path, calls, campaigns=[own, campaign("canary")], **said).close()
+
+
+@pytest.fixture
+def known(tmp_path: Path) -> Sla:
+    october(tmp_path / "v.duckdb")
+    one = readers.sla(
+        Published(tmp_path / "v.duckdb"), Viewer("client", frozenset({"c"})), "c", OCTOBER, KEY, minutes=60
+    )
+    assert one is not None
+    return one
+
+
+@pytest.mark.parametrize(
+    ("language", "separator", "level", "month"),
+    [
+        ("en", ",", "0.848", "October 2026"),
+        ("fr", ";", "0,848", "octobre 2026"),
+        ("es", ";", "0,848", "octubre de 2026"),
+    ],
+)
+def test_csv_is_read_by_the_readers_spreadsheet(
+    known: Sla, language: str, separator: str, level: str, month: str
+) -> None:
+    raw = _sheets.as_csv(known, _i18n.text(language))
+    assert raw.startswith(b"\xef\xbb\xbf")
+    head, *lines = csv.reader(io.StringIO(raw.decode("utf-8-sig")), delimiter=separator)
+    assert len(set(head)) == len(head) and all(len(line) == len(head) for line in lines)
+    whole = lines[0]
+    assert whole[1] == month and whole[2:5] == ["1000", "848", "152"] and level in whole
+    days = [line for line in lines if line[1].startswith("2026-10-")]
+    assert len(days) == 31 and [line[1] for line in days if line[2] != "0"] == ["2026-10-05", "2026-10-06"]
+    assert any(line[1] == "'" + HOSTILE for line in lines)
+    assert not any(cell.startswith(("=", "@", "+", "-")) for line in lines for cell in line)
+    assert "canary" not in raw.decode() and "agent 3" not in raw.decode()
+
+
+@pytest.mark.parametrize("language", _i18n.LANGUAGES)
+def test_the_workbook_holds_numbers_dates_and_plain_text(known: Sla, language: str) -> None:
+    text = _i18n.text(language)
+    book = load_workbook(io.BytesIO(_sheets.as_excel(known, text)))
+    names = [text.gettext(name) for name in ("Summary", "Period", "Contract", "By day", "By queue", "By time of day")]
+    assert book.sheetnames == [*names, text.gettext("Agents")]
+    summary = {row[0]: row[1] for row in book[names[0]].iter_rows(values_only=True) if row[0]}
+    assert summary[text.gettext("Service level")] == 0.848
+    assert summary[text.gettext("Data as of")] == datetime.fromisoformat("2026-11-24 12:00")
+    days = list(book[names[3]].iter_rows(min_row=2, values_only=True))
+    assert [(row[0], row[1]) for row in days if row[1]] == [
+        (datetime.fromisoformat("2026-10-05"), 500),
+        (datetime.fromisoformat("2026-10-06"), 500),
+    ]
+    queues = {cell.value: cell.data_type for (cell,) in book[names[4]].iter_rows(min_row=2, max_col=1)}
+    assert queues == {HOSTILE: "s", MARKUP: "s"}
+    assert [row[4] for row in book[names[2]].iter_rows(min_row=2, values_only=True)] == [0.8, 0.825]
+    assert not any("canary" in str(cell.value) for sheet in book for row in sheet.iter_rows() for cell in row)
+
+
+def test_a_control_character_in_a_name_spoils_no_workbook(tmp_path: Path) -> None:
+    publish(tmp_path / "v.duckdb", [call(queue="a\x07b", queued="2026-10-05 10:00")]).close()
+    one = readers.sla(Published(tmp_path / "v.duckdb"), Viewer("manager", None), "c", OCTOBER, KEY)
+    assert one is not None
+    book = load_workbook(io.BytesIO(_sheets.as_excel(one, _i18n.text("en"))))
+    assert book["By queue"]["A2"].value == "ab"
+    assert "ab" in read(_statement.as_pdf(one, _i18n.text("en"))).replace("a b", "ab")
+
+
+def _face(font: Any) -> str:
+    return str(font["/BaseFont"]) if font else "none"
+
+
+def read(pdf: bytes) -> str:
+    return " ".join(" ".join(page.extract_text() for page in PdfReader(io.BytesIO(pdf)).pages).split())
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        (
+            "en",
+            "Service level statement|October 2026 (01/10/2026 to 31/10/2026, UTC)|84.8%|On target, +3.5 pts"
+            "|October reached 81.25%, with 35 calls to spare|until 6 Oct 2026|wait ≤ 30 s|since 6 Oct 2026|82.5%"
+            "|What the figures mean|Offered 1,000 = Answered 1,000 + Abandoned 0|Seen and agreed|Signature"
+            "|For the client, client|Page 1 of |Data as of 24/11/2026 12:00:00, UTC",
+        ),
+        (
+            "fr",
+            "Relevé de niveau de service|octobre 2026 (du 01/10/2026 au 31/10/2026, UTC)|84,8 %|Objectif tenu"
+            "|Octobre a atteint 81,25 %, avec 35 appels de marge|répondus à temps|Définitif : seul un événement"
+            "|Présentés 1 000 = Répondus 1 000 + Abandonnés 0|Lu et approuvé|Pour le client, client|Page 1 sur ",
+        ),
+        (
+            "es",
+            "Informe de nivel de servicio|octubre de 2026 (del 01/10/2026 al 31/10/2026, UTC)|84,8 %"
+            "|Octubre alcanzó el 81,25 %, con 35 llamadas de margen|Leído y conforme|Página 1 de ",
+        ),
+    ],
+)
+def test_the_statement_says_all_that_is_signed(known: Sla, language: str, said: str) -> None:
+    pdf = _statement.as_pdf(known, _i18n.text(language))
+    words = read(pdf).replace("\u00a0", " ").replace("\u202f", " ")
+    for part in said.split("|"):
+        assert part in words, part
+    assert f"{known.contract}" in words and HOSTILE in words and MARKUP in words
+    assert "canary" not in words and "agent 3" not in words
+    reader = PdfReader(io.BytesIO(pdf))
+    fonts = set()
+    for page in reader.pages:
+        page.extract_text(
+            visitor_text=lambda said, _cm, _tm, font, _size: fonts.add(_face(font)) if said.strip() else None
+        )
+    assert {name.rpartition("-")[0] for name in fonts} == {"/AAAAAA+SourceSansPro"}  # carried along, never replaced
+    assert not any(page.images for page in reader.pages)  # charts are lines, not pictures
+    assert pdf == _statement.as_pdf(known, _i18n.text(language))
+
+
+@pytest.mark.parametrize("period", [OCTOBER, Period.day(date(2026, 10, 5))])
+def test_an_empty_period_can_be_taken_home_too(tmp_path: Path, period: Period) -> None:
+    publish(tmp_path / "v.duckdb", []).close()
+    one = readers.sla(Published(tmp_path / "v.duckdb"), Viewer("manager", None), "c", period, KEY)
+    assert one is not None
+    text = _i18n.text("fr")
+    assert "–" in read(_statement.as_pdf(one, text)) and _sheets.as_csv(one, text) and _sheets.as_excel(one, text)
+
+
+@needs_chromium
+def test_files_are_made_for_who_asks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIGIE_DATA_DIR", str(tmp_path))
+    (tmp_path / "published").mkdir()
+    october(tmp_path / "published" / "vigie.duckdb")
+    client = session_of(Viewer("client", frozenset({"c"})))
+    with dashboard(tmp_path) as running, browser() as chromium:
+        page = open_tab(chromium, running.address, client, locale="fr-FR")
+        page.goto(f"{running.address}/sla?campaign=c&month=2026-10")
+        page.get_by_text("Octobre a atteint").wait_for()
+        taken = {}
+        for name in ("PDF", "Excel", "CSV"):
+            with page.expect_download() as download:
+                page.get_by_role("button", name=name, exact=True).click()
+            taken[download.value.suggested_filename] = Path(download.value.path()).read_bytes()
+        assert list(taken) == ["c-2026-10.pdf", "c-2026-10.xlsx", "c-2026-10.csv"]
+        assert "Relevé de niveau de service" in read(taken["c-2026-10.pdf"])
+        assert load_workbook(io.BytesIO(taken["c-2026-10.xlsx"])).sheetnames[0] == "Résumé"
+        assert taken["c-2026-10.csv"].decode("utf-8-sig").startswith("Tableau;Ligne;Présentés")
+        page.goto(f"{running.address}/sla?campaign=canary&month=2026-10")
+        page.get_by_text("Il n’y a pas de telle campagne ici").or_(page.get_by_text("campagne")).first.wait_for()
+        page.locator(".st-key-empty").wait_for()
+        assert page.locator("[data-testid=stDownloadButton]").count() == 0 and "Canary" not in page.content()
