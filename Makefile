@@ -29,7 +29,7 @@ sql: setup  ## a SQL shell on the published file
 	@$(PY) -m metrics.shell
 
 test: setup  ## every test
-	@$(PY) -m pytest
+	@$(PY) -m pytest -n auto --dist loadfile
 
 lint: setup  ## style and types
 	@$(PY) -m ruff check .

@@ -1,5 +1,6 @@
 """`make screenshots`: the pictures of the README and the docs, taken of a living demo in a real browser."""
 
+import re
 import shutil
 import signal
 import socket
@@ -19,7 +20,12 @@ SHOTS = (
     ("wallboard", "/?lang=fr", WIDE, "light"),
     ("wallboard-dark", "/?lang=es", WIDE, "dark"),
     ("wallboard-phone", "/?lang=en", PHONE, "light"),
+    ("television", "/wallboard?tv=1&lang=fr", WIDE, "dark"),
     ("campaign", "/campaign?campaign=vianova-mobile&lang=fr", LAPTOP, "light"),
+    ("agents", "/agents?lang=en", LAPTOP, "light"),
+    ("contract", "/sla?campaign=vianova-mobile&lang=fr", LAPTOP, "light"),
+    ("data", "/analyst?lang=es", LAPTOP, "light"),
+    ("feed", "/feed?lang=en", LAPTOP, "light"),
 )
 
 
@@ -35,23 +41,29 @@ def main() -> int:
         demo = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
         try:
             assert demo.stdout is not None
-            for line in demo.stdout:
-                if "Vigie is live" in line:
+            password = ""
+            for line in demo.stdout:  # the accounts, then what analysts do, once it is live
+                if found := re.fullmatch(r"  manager +(\S+) .*\n", line):
+                    password = found[1]
+                if line.startswith("Analysts:"):
                     break
-            _take(browser, f"http://127.0.0.1:{port}")
+            _take(browser, f"http://127.0.0.1:{port}", password)
         finally:
             demo.send_signal(signal.SIGINT)
             demo.wait(60)
     return 0
 
 
-def _take(browser: str, url: str) -> None:
+def _take(browser: str, url: str, password: str) -> None:
     OUT.mkdir(exist_ok=True)
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=browser, args=FLAGS)
         for name, path, (width, height), scheme in SHOTS:
             page = chromium.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
-            page.goto(url + path)
+            page.goto(url + path)  # leads to the sign-in page, and from there on
+            page.fill("#name", "manager")
+            page.fill("#password", password)
+            page.keyboard.press("Enter")
             page.wait_for_selector('[data-testid="stAppViewContainer"]')
             page.wait_for_timeout(8_000)  # a few ticks, charts drawn
             page.screenshot(path=OUT / f"{name}.png")

@@ -1,0 +1,29 @@
+# One image for both programs: `ingest run` and the dashboard. Two stages, so that pip and its caches stay behind.
+FROM python:3.11-slim-bookworm AS build
+WORKDIR /build
+COPY requirements.txt constraints.txt ./
+# what proves Vigie stays out: everything below that line of requirements.txt
+RUN sed '/^# what proves it/,$d' requirements.txt > run.txt \
+    && python -m venv /opt/vigie \
+    && /opt/vigie/bin/pip install --no-cache-dir --disable-pip-version-check -r run.txt
+
+FROM python:3.11-slim-bookworm
+RUN useradd --uid 10001 --create-home --shell /usr/sbin/nologin vigie \
+    && install -d -o vigie -g vigie /var/lib/vigie /var/lib/vigie-access
+COPY --from=build /opt/vigie /opt/vigie
+WORKDIR /srv/vigie
+COPY dashboard.py campaigns.toml ./
+COPY .streamlit .streamlit
+COPY metrics metrics
+COPY ingest ingest
+COPY pages pages
+# PYTHONTZPATH: the pinned zone rules, never the image's
+ENV PATH=/opt/vigie/bin:$PATH \
+    PYTHONTZPATH="" \
+    PYTHONUNBUFFERED=1 \
+    STREAMLIT_BROWSER_GATHER_USAGE_STATS=false \
+    VIGIE_DATA_DIR=/var/lib/vigie \
+    VIGIE_LOG_FORMAT=json
+USER vigie
+VOLUME ["/var/lib/vigie", "/var/lib/vigie-access"]
+CMD ["python", "-m", "ingest", "run"]
