@@ -85,6 +85,12 @@ def browser(*flags: str) -> "Iterator[Browser]":
             chromium.close()
 
 
+def drawn(page: "Page") -> None:
+    """Wait until the server has run the page that this tab asked for, to its end, and the tab shows it."""
+    page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]', state="attached")
+    page.wait_for_selector('[data-testid="stMainBlockContainer"] [data-testid="stElementContainer"]', state="attached")
+
+
 def open_tab(chromium: "Browser", address: str, session: str | None, **options: Any) -> "Page":
     """Return a tab of a browser of its own, which holds this session's cookie."""
     context = chromium.new_context(**{"viewport": {"width": 1366, "height": 768}, "locale": "en-GB", **options})

@@ -30,7 +30,7 @@ from metrics.relations import COLUMNS
 from metrics.viewer import Viewer
 from metrics.zones import local_days
 from pages.accounts.sessions import COOKIE
-from tests.browsing import Dashboard, browser, dashboard, needs_chromium, open_tab
+from tests.browsing import Dashboard, browser, dashboard, drawn, needs_chromium, open_tab
 from tests.people import session_of
 from tests.processes import ROOT
 from tests.published import fill_agent_limits
@@ -357,8 +357,7 @@ def test_a_browser_receives_nothing_of_anothers(tmp_path: Path, as_of: datetime,
         page.on("response", lambda answer: received.append(str(answer.all_headers()).encode()))
         for path, asked in [("", {}), *((path, {"campaign": campaign}) for path in PAGES for campaign in (OWN, OTHER))]:
             page.goto(f"{running.address}/{path}?{urlencode(asked)}")
-            page.locator('[data-testid="stAppViewContainer"]').wait_for()
-            page.wait_for_function("!document.querySelector('[data-testid=stStatusWidget]')")
+            drawn(page)
             where = f"/{path}?{urlencode(asked)}"
             visit.note(f"{where}, shown", page.content().encode(), *asked.values())
             visit.note(f"{where}, received", b"\n".join(received), *asked.values())

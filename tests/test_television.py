@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from html import unescape
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from streamlit.testing.v1 import AppTest
 from metrics.readers import Published, board
 from metrics.viewer import Viewer
 from pages import _board, _i18n, _television
-from tests.browsing import browser, dashboard, needs_chromium, open_tab
+from tests.browsing import browser, dashboard, drawn, needs_chromium, open_tab
 from tests.people import session_of
 from tests.processes import free_port, wait_for
 from tests.test_pages import open_page, wall, words
@@ -260,6 +261,7 @@ DIGITS = """() => [...document.querySelectorAll('.television .big b:not(.nil)')]
 })"""
 AHEAD_S = -60
 """The age of data that stays fresh also where publishing takes a while."""
+TITLES = "[...document.querySelectorAll('.television h3')].map(one => one.textContent)"
 CUT_OFF = """() => [...document.querySelectorAll('.television .tile .in, .television .n')].filter(
     one => one.scrollHeight > one.clientHeight + 1 || one.scrollWidth > one.clientWidth + 1
 ).map(one => one.innerText)"""
@@ -285,17 +287,21 @@ def until(screen: "Page", condition: str, path: Path, many: int = 3, **said: Any
 def test_figures_are_a_twentieth_of_the_screen_and_nothing_is_cut_off(path: Path, tmp_path: Path) -> None:
     put(path, 14, missed=("c00",))
     with dashboard(tmp_path) as served, browser() as chromium:
-        session = session_of(TELEVISION)
-        for width, height, language in ((1920, 1080, "fr"), (1366, 768, "es"), (1080, 1920, "en")):
-            screen = open_tab(chromium, served.address, session, viewport={"width": width, "height": height})
-            watch(screen, served.address, f"&lang={language}&every=300")
+        screen = open_tab(chromium, served.address, session_of(TELEVISION))
+        for (width, height), language in product(((1920, 1080), (1366, 768), (1080, 1920)), ("fr", "es", "en")):
+            screen.set_viewport_size({"width": width, "height": height})
+            watch(screen, served.address, f"&lang={language}&every=5")
+            drawn(screen)
             screen.evaluate("document.fonts.ready")
-            heights = screen.evaluate(DIGITS)
-            assert len(heights) >= 7 and min(heights) >= 0.05
-            screen.wait_for_function(f"({CUT_OFF})().length === 0")  # once the fonts and the style sheet are in use
-            assert screen.evaluate("document.documentElement.scrollHeight <= innerHeight")
-            assert screen.locator("a:visible, header.stAppHeader:visible, [data-testid=stHeader]:visible").count() == 0
-            screen.context.close()
+            for campaign in ("Campaign 00", "Campaign 13"):  # on one page each
+                screen.wait_for_function(f"{TITLES}.includes('{campaign}')")
+                heights = screen.evaluate(DIGITS)
+                assert len(heights) >= 7 and min(heights) >= 0.05
+                cut_off = screen.evaluate(CUT_OFF)
+                assert not cut_off, f"{width} × {height}, {language}: {cut_off}"
+                assert screen.evaluate("document.documentElement.scrollHeight <= innerHeight")
+                menus = screen.locator("a:visible, header.stAppHeader:visible, [data-testid=stHeader]:visible")
+                assert not menus.evaluate_all("found => found.map(one => one.outerHTML)")
 
 
 @needs_chromium
