@@ -6,7 +6,7 @@ from collections.abc import Callable, Set
 from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
-from kafka.errors import KafkaError, OffsetOutOfRangeError
+from kafka.errors import KafkaError, LogTruncationError, OffsetOutOfRangeError
 from kafka.structs import OffsetAndMetadata
 
 from ingest.batch import Batch, Log
@@ -19,6 +19,7 @@ GROUP = "vigie"
 MAX_POLL_RECORDS = 10_000
 RETRY_S = 0.2
 LOOK_AGAIN_S = 1.0
+POSITION_WITHIN_MS = 1_000
 OPENS_WITHIN_S = 10.0
 
 
@@ -117,7 +118,7 @@ class Feed:
 
         Not `end_offsets`: the embedded broker answers that with the first record of the last batch.
         """
-        before = {partition: self._consumer.position(partition) for partition in self._logs}
+        before = {partition: self._position(partition) for partition in self._logs}
         deadline = time.monotonic() + OPENS_WITHIN_S
         while any(self._consumer.highwater(partition) is None for partition in self._logs):
             if time.monotonic() > deadline:
@@ -128,7 +129,7 @@ class Feed:
                 beyond = list(error.args[0])
                 self._consumer.seek_to_end(*beyond)
                 for partition in beyond:
-                    before[partition] = self._consumer.position(partition)
+                    before[partition] = self._position(partition)
         for partition, offset in before.items():
             self._consumer.seek(partition, offset)
         return {partition: self._consumer.highwater(partition) for partition in self._logs}
@@ -140,8 +141,22 @@ class Feed:
     def _end(self, partition: TopicPartition) -> int:
         highwater: int = self._consumer.highwater(partition) or 0
         if self._held_back.get(partition) == highwater:
-            return int(self._consumer.position(partition))
+            return self._position(partition)
         return highwater
+
+    def _position(self, partition: TopicPartition) -> int:
+        """The offset that the next poll reads.
+
+        Kafka's client asks the broker first whether the log before it is still the same, once it has seen a new leader:
+        without a limit it would wait for that as long as the broker has no answer, as of a topic that is being deleted.
+        """
+        try:
+            offset = self._consumer.position(partition, timeout_ms=POSITION_WITHIN_MS)
+        except LogTruncationError as error:
+            raise TopicChanged(str(error)) from error
+        if offset is None:
+            raise TopicChanged(f"{partition} has no position")
+        return int(offset)
 
     def _look_for_open_transactions(self, came: set[TopicPartition]) -> None:
         """Note the logs whose rest waits for the end of a transaction: Kafka gives out nothing behind its beginning.
@@ -151,18 +166,18 @@ class Feed:
         behind = [
             partition
             for partition in self._logs
-            if partition not in came and self._consumer.position(partition) < (self._consumer.highwater(partition) or 0)
+            if partition not in came and self._position(partition) < (self._consumer.highwater(partition) or 0)
         ]
         stable = self._consumer.end_offsets(behind) if behind else {}
         self._held_back = {
             partition: self._consumer.highwater(partition)
             for partition in behind
-            if stable[partition] <= self._consumer.position(partition)
+            if stable[partition] <= self._position(partition)
         }
 
     def positions(self) -> dict[Log, int]:
         """The offset that the next poll reads, of each log."""
-        return {of: self._consumer.position(partition) for partition, of in self._logs.items()}
+        return {of: self._position(partition) for partition, of in self._logs.items()}
 
     def poll(self, timeout_s: float) -> Batch | None:
         """Wait up to `timeout_s` for records; None while the broker is away.
@@ -172,10 +187,11 @@ class Feed:
         if not self._unverified:
             try:
                 self._unverified = self._consumer.poll(timeout_ms=round(timeout_s * 1000))
-            except OffsetOutOfRangeError as error:
+            except (OffsetOutOfRangeError, LogTruncationError) as error:
                 raise TopicChanged(str(error)) from error
             except KafkaError as error:
                 log.warning("Kafka at %s: %s", self._servers, error)
+                self._is_same()  # it may be an error of a topic that is no more, which would come for ever
                 time.sleep(RETRY_S)
                 return None
         if (self._unverified or time.monotonic() - self._looked_at > LOOK_AGAIN_S) and not self._is_same():

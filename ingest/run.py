@@ -215,7 +215,7 @@ class Reader(threading.Thread):
                 try:
                     feed = Feed(self._servers, self._topic, self._position, self._secured)
                     break
-                except BrokerUnavailable as error:
+                except (BrokerUnavailable, TopicChanged) as error:
                     log.warning("%s Trying again.", error)
                     self._stopping.wait(1.0)
 

@@ -116,7 +116,7 @@ def consumer(place: Path, servers: str, topic: str, *more: str) -> Iterator["sub
     try:
         yield process
     except BaseException:
-        print(words(place))  # for the report of what failed
+        sys.stdout.write(words(place))  # for the report of what failed
         raise
     finally:
         process.send_signal(signal.SIGCONT)
