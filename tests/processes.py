@@ -1,9 +1,11 @@
 """The commands of `python -m ingest` as processes, and what they leave behind, as another process sees it."""
 
+import contextlib
 import datetime as dt
 import itertools
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -80,10 +82,12 @@ def wait_for(condition: Callable[[], Any], what: str, within_s: float = WITHIN_S
 
 
 def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody listens on now, below those that outgoing connections are given meanwhile."""
+    for port in random.SystemRandom().sample(range(15_000, 32_000), 100):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")
 
 
 # The consumer

@@ -358,9 +358,9 @@ def test_a_television_shows_the_wall_by_its_token_until_it_is_revoked(
     with browser() as chromium:
         with dashboard(tmp_path, port=port) as running:
             page = open_tab(chromium, running.address, None)
-            page.goto(f"{running.address}/tv#{token}")
+            page.goto(f"{running.address}/tv?every=20&lang=en&campaign=other#{token}")
             page.locator(".vigie-board").wait_for()
-            assert page.url == f"{running.address}/wallboard?tv=1"
+            assert page.url == f"{running.address}/wallboard?tv=1&every=20&lang=en"
             assert page.get_by_text("Mutuelle Oréa").count() == 1 and page.get_by_text("Brightcart").count() == 0
             assert page.get_by_role("button", name="hall").count() == 0  # no menus on a wall
             page.go_back()  # to the form, which has forgotten the token

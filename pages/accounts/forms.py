@@ -18,7 +18,7 @@ LOGO = base64.b64encode((HERE.parent / "_logo.svg").read_bytes()).decode()
 FIRST = "python -m pages.accounts add NAME --role manager"
 SCRIPT = """\
 const form = document.forms[0], token = location.hash.slice(1);
-history.replaceState(null, "", location.pathname);
+history.replaceState(null, "", location.pathname + location.search);
 if (token) { form.token.value = token; form.submit(); }
 """
 """A token comes behind the # of an address, which no browser sends and no log keeps, and leaves it at once."""
@@ -90,7 +90,7 @@ def sign_in(frame: Frame, *, name: str = "", wrong: str = "") -> str:
             + _field("password", _("Password"), "password", "current-password", "", focus=bool(name))
             + f'<input type="hidden" name="next" value="{escape(frame.next)}">'
         )
-        ways.append(_form(frame, fields, _("Sign in"), wrong))
+        ways.append(_form(fields, _("Sign in"), wrong, frame.base + frame.path))
     between = _("or")
     return _page(frame, _("Sign in"), f'<p class="or">{escape(between)}</p>'.join(ways))
 
@@ -115,7 +115,7 @@ def television(frame: Frame, *, wrong: str = "") -> str:
     """Draw the form for a television's token, which fills and sends itself when the address carries one."""
     _ = frame.text.gettext
     fields = _field("token", _("Token of this screen"), "password", "off", "", focus=True)
-    form = _form(frame, fields, _("Show the wall"), wrong)
+    form = _form(fields, _("Show the wall"), wrong)  # sent to this address, with what it asks of the wall
     return _page(frame, _("Television"), form + f"<script>{SCRIPT}</script>")
 
 
@@ -135,10 +135,11 @@ def _field(name: str, label: str, kind: str, complete: str, value: str, focus: b
     )
 
 
-def _form(frame: Frame, fields: str, button: str, wrong: str) -> str:
+def _form(fields: str, button: str, wrong: str, action: str = "") -> str:
+    """Draw a form that is sent to `action`, or to the address it was got from."""
     said = f'<p class="wrong" role="alert">{escape(wrong)}</p>' if wrong else ""
-    action = escape(frame.base + frame.path)
-    return f'{said}<form method="post" action="{action}">{fields}<button>{escape(button)}</button></form>'
+    to = f' action="{escape(action)}"' if action else ""
+    return f'{said}<form method="post"{to}>{fields}<button>{escape(button)}</button></form>'
 
 
 def _page(frame: Frame, title: str, main: str) -> str:

@@ -3,6 +3,7 @@
 import logging
 import time
 from math import ceil
+from urllib.parse import urlencode
 
 from anyio import CapacityLimiter, to_thread
 from starlette.requests import Request
@@ -20,6 +21,8 @@ from pages.accounts.sessions import COOKIE, Session
 from pages.accounts.store import Account
 
 SIGN_IN, SIGN_OUT, TELEVISION = "/sign-in", "/sign-out", "/tv"
+OF_A_WALL = ("by", "every", "sound", "lang")
+"""What the address of a television may ask; see pages/_television.py."""
 NEXT, PROVIDER_S = "vigie_next", 600
 """Where to go on after the provider, remembered while somebody is there."""
 AT_ONCE = 2
@@ -139,7 +142,8 @@ class SignIn:
             wrong = _("This token is not known, or was revoked.")
             return self._answer(frame, forms.television(frame, wrong=wrong), 403)
         log.info("television %s from %s: in", account.name, address)
-        return self._begin(request, self._begun(account), self._base + "/wallboard?tv=1")
+        wanted = {name: request.query_params[name] for name in OF_A_WALL if name in request.query_params}
+        return self._begin(request, self._begun(account), f"{self._base}/wallboard?{urlencode({'tv': '1', **wanted})}")
 
     def _from_provider(self, request: Request, now: float) -> Session | None:
         configuration = self._access.configuration() if provider.is_configured() else None
