@@ -209,7 +209,7 @@ class Reader(threading.Thread):
             try:
                 self._follow(feed)
             except TopicChanged as change:
-                log.warning("%s; going on with it from its beginning", change)
+                log.warning("%s; it is opened again", change)
             feed.close()
             while not self._stopping.is_set():
                 try:

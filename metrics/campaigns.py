@@ -94,10 +94,6 @@ class Campaign:
     opening: tuple[tuple[tuple[int, int], ...], ...]
     terms: tuple[Term, ...]
 
-    def term_at(self, local: datetime) -> Term:
-        """Return the term in force at `local`, a naive time of the campaign's zone."""
-        return [term for term in self.terms if term.valid_from is None or term.valid_from <= local][-1]
-
 
 @dataclass(frozen=True)
 class Configuration:

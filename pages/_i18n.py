@@ -119,10 +119,6 @@ class Text:
     def month_name(self, first: date) -> str:
         return format_date(first, "LLLL", locale=self.locale)
 
-    def day_of_year(self, day: date) -> str:
-        """Format a day without its year: "23 November", "23 de noviembre"."""
-        return format_skeleton("MMMMd", day, locale=self.locale)
-
     def short_day(self, day: date) -> str:
         """Format a day of a known month, with its weekday: "Mon 23"."""
         return format_skeleton("Ed", day, locale=self.locale)

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
+from streamlit.elements.lib.utils import LabelVisibility
 
 from metrics import readers
 from metrics.readers import LONGEST, Board, Campaign
@@ -97,6 +98,29 @@ def choose_campaign(viewer: Viewer, text: Text, bar: DeltaGenerator) -> tuple[Bo
         _empty.unknown_campaign(text)
         return None
     return board, found, first
+
+
+def choose_minutes(usual: int, text: Text, *, label: LabelVisibility = "visible") -> int:
+    """Draw the choice of the intervals' length and return it: `usual` unless the address says another."""
+    asked = st.query_params.get("minutes", "")
+    minutes = int(asked) if asked in map(str, readers.STEPS) else usual
+
+    def change() -> None:
+        chosen = st.session_state["minutes_choice"] or usual
+        st.query_params.pop("minutes", None)
+        if chosen != usual:
+            st.query_params["minutes"] = str(chosen)
+
+    st.session_state["minutes_choice"] = minutes
+    st.segmented_control(
+        text.gettext("Interval"),
+        options=list(readers.STEPS),
+        format_func=lambda minutes: f"{minutes} min",
+        key="minutes_choice",
+        on_change=change,
+        label_visibility=label,
+    )
+    return minutes
 
 
 def _choose_day(day: date, first: date | None, today: date, text: Text) -> None:

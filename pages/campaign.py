@@ -123,29 +123,6 @@ def links(where: _where.Where) -> None:
                 st.page_link("kpi.py", label=words, query_params=where.params(kpi=kpi))
 
 
-def choose_minutes() -> int:
-    """Draw the choice of the intervals' length and return it."""
-    asked = st.query_params.get("minutes", "")
-    minutes = int(asked) if asked in map(str, readers.STEPS) else readers.MINUTES
-
-    def change() -> None:
-        chosen = st.session_state["minutes_choice"] or readers.MINUTES
-        st.query_params.pop("minutes", None)
-        if chosen != readers.MINUTES:
-            st.query_params["minutes"] = str(chosen)
-
-    st.session_state["minutes_choice"] = minutes
-    st.segmented_control(
-        _("Interval"),
-        options=list(readers.STEPS),
-        format_func=lambda minutes: f"{minutes} min",
-        key="minutes_choice",
-        on_change=change,
-        label_visibility="collapsed",
-    )
-    return minutes
-
-
 def page() -> None:
     bar = st.container(horizontal=True, vertical_alignment="bottom", key="bar")
     where = _where.choose(viewer, text, bar, stretch=False)
@@ -164,7 +141,7 @@ def page() -> None:
     with chart:
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
             st.subheader(_("The day by intervals"), anchor=False, width="content")
-            minutes = choose_minutes()
+            minutes = _where.choose_minutes(readers.MINUTES, text, label="collapsed")
         day(where, minutes)
     if queue is not None:
         with queue:

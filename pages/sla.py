@@ -77,28 +77,6 @@ def _date(said: str) -> date | None:
     return day if _where.EARLIEST.year - 10 <= day.year else None
 
 
-def choose_minutes() -> int:
-    """Draw the choice of the intervals' length and return it."""
-    asked = st.query_params.get("minutes", "")
-    minutes = int(asked) if asked in map(str, readers.STEPS) else readers.HOUR
-
-    def change() -> None:
-        chosen = st.session_state["minutes_choice"] or readers.HOUR
-        st.query_params.pop("minutes", None)
-        if chosen != readers.HOUR:
-            st.query_params["minutes"] = str(chosen)
-
-    st.session_state["minutes_choice"] = minutes
-    st.segmented_control(
-        _("Interval"),
-        options=list(readers.STEPS),
-        format_func=lambda minutes: f"{minutes} min",
-        key="minutes_choice",
-        on_change=change,
-    )
-    return minutes
-
-
 def known(campaign: str, period: Period, minutes: int) -> Sla | None:
     return readers.sla(readers.published(), viewer, campaign, period, pseudonym_key(), minutes=minutes)
 
@@ -176,7 +154,7 @@ def page() -> None:
     _board, campaign, _first = found
     with bar:
         period = choose(campaign)
-        minutes = choose_minutes()
+        minutes = _where.choose_minutes(readers.HOUR, text)
         downloads(campaign.campaign, period, minutes)
     against_contract(campaign.campaign, period, minutes)
 

@@ -46,7 +46,7 @@ def call(outcome: str = "answered", wait: float = 10, *, of: Campaign | None = N
     queued_at = at(said.pop("queued", "09:00"), zone)
     talk, hold, wrap = said.pop("talk", 180.0), said.pop("hold", 0.0), said.pop("wrap", 0.0)
     cohort_local = queued_at.astimezone(ZoneInfo(of.timezone)).replace(tzinfo=None)
-    term = of.term_at(cohort_local)
+    term = [term for term in of.terms if term.valid_from is None or term.valid_from <= cohort_local][-1]
     row: Row = {
         "campaign": of.id,
         "queue": "q",

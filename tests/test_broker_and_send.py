@@ -24,22 +24,10 @@ from ingest import send
 from ingest.broker import Broker, ensure_topic, running_broker
 from ingest.errors import UsageError, VigieError
 
-ROOT = Path(__file__).parent.parent
+from .processes import ROOT, command, environment, free_port
+
 BANK = ROOT / "samples" / "bank_1999_02.ndjson.gz"
 NOON = dt.datetime(2026, 9, 22, 12, tzinfo=dt.UTC)
-
-
-def command(*arguments: str) -> list[str]:
-    # of kafka-python, not ours: its import (see conftest.py), the sockets it drops when no broker answers
-    known = (
-        *(f"-Wignore:{name}_text is deprecated:DeprecationWarning" for name in ("read", "open")),
-        "-Wignore::ResourceWarning",
-    )
-    return [sys.executable, "-W", "error", *known, "-m", "ingest", *arguments]
-
-
-def environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith("VIGIE_")}
 
 
 def run(*arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
@@ -114,12 +102,6 @@ def broker_command(port: int) -> Iterator[subprocess.Popen[bytes]]:
         process.kill()
         process.wait()
         process.stderr.close()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def listens(port: int) -> bool:

@@ -128,12 +128,6 @@ def test_terms_cover_all_time(tmp_path: Path, sla: str, expected: object) -> Non
     assert [(t.valid_from, t.valid_to, t.threshold_s) for t in terms(tmp_path, sla)] == expected
 
 
-def test_term_at_its_boundary(tmp_path: Path) -> None:
-    one = load(tmp_path, GOOD).campaigns["orea-ventes"]
-    assert one.term_at(AT(2025, 12, 31, 23, 59, 59)).threshold_s == 30
-    assert one.term_at(AT(2026, 1, 1)).formula == "all_offered"
-
-
 # what to replace in GOOD, by what, and what is then said after file and line
 REFUSED = {
     "not TOML": ("[clients]", "[clients", None, "not valid TOML"),
