@@ -1,13 +1,14 @@
-"""What is settled lies apart: its rows in Parquet files, one folder a day, its events in a table nobody scans.
+"""What is settled lies apart, in Parquet files, one folder a day: its rows to be published, its events to be recalled.
 
 So a batch is folded, and a snapshot written, at a cost that does not grow with history. Whatever a later event
 touches is recalled first, and settles again some time after: the published rows stay a function of the events.
 """
 
-import contextlib
 import datetime as dt
 import time
 import uuid
+from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
@@ -20,6 +21,7 @@ HERE = Path(__file__).parent
 SETTLE = (HERE / "settle.sql").read_text()
 
 RELATIONS = ("calls", "agent_states", "dead_letters")
+EVENTS = "events"  # archived beside them, and private
 RECALLED = """
 CREATE TABLE IF NOT EXISTS recalled_calls (call_id VARCHAR NOT NULL, day DATE NOT NULL);
 COMMENT ON TABLE recalled_calls IS 'Calls with a row in a Parquet file that no longer counts.';
@@ -30,6 +32,7 @@ OUTDATED = {
     "calls": "ANTI JOIN recalled_calls USING (call_id)",
     "agent_states": "r WHERE NOT EXISTS (FROM recalled_states x WHERE x.agent = r.agent AND r.started_at >= x.from_at)",
     "dead_letters": "",
+    EVENTS: "ANTI JOIN recalled_events x ON x.file = parse_filename(filename) AND x.place = file_row_number",
 }
 RECALLED_STATE_DAYS = """
 SELECT s.day FROM segments s
@@ -42,39 +45,65 @@ CREATE OR REPLACE TEMP TABLE just_judged AS FROM just_judged ANTI JOIN settled_c
 CREATE OR REPLACE TEMP TABLE timeline AS
 SELECT t.* FROM timeline t LEFT JOIN new_marks m USING (agent) WHERE hot_from IS NULL OR started_at >= hot_from;
 """
+NONE_ARCHIVED = "SELECT *, NULL::DATE AS day, '' AS filename, 0 AS file_row_number FROM events LIMIT 0"
+#: Texts that hardly repeat, read rarely: no dictionary is tried, and they are packed well.
+PACKED = {EVENTS: "(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, DICTIONARY_SIZE_LIMIT 4096)"}
 LOOK_BACK = dt.timedelta(days=2)
-MERGE_AT_FILES = 8  # a day's files are merged when there are so many
+MERGE_AT_FILES = 4  # so many of a day's files of one size are merged into one of the next
 KEEP_REPLACED_S = 600.0  # a file that was replaced stays for those who hold an older snapshot open
 EPOCH = dt.date(1970, 1, 1)
 
 EVENT_COLUMNS = "event_id, revision, type, ts, call_id, agent, campaign, source, state, reason, raw"
 
 
-class Archive:
-    """The settled part of a store: `connection` is the store's, `directory` where the files are published."""
+@dataclass(frozen=True)
+class Segment:
+    """A Parquet file that counts, and how many rows are in it."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, directory: Path) -> None:
+    day: dt.date
+    file: Path
+    rows: int
+
+
+class Archive:
+    """The settled part of a store: `connection` is the store's; events are kept beneath `private`, rows to be
+    published beneath `published`."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, private: Path, published: Path) -> None:
         self._sql = connection.execute
-        self._directory = directory.resolve()
+        self._private = private.resolve()
+        self._published = published.resolve()
         self._events = KeyDays()
         self._calls = KeyDays()
         self._replaced: list[tuple[float, Path]] = []
-        self._learn("archived_events")
-        self.bytes = 0  # of the files, with those that were replaced and are still there
+        self._sizes: dict[Path, int] = {}
         self._read_segments()
-        for relation in RELATIONS:
-            counted = set(self._files(relation))
-            for file in (self._directory / relation).glob("day=*/*.parquet"):
-                self.bytes += file.stat().st_size
+        self._learn(f"SELECT event_id, call_id, day AS home FROM ({self._archived()})")
+        for relation in (EVENTS, *RELATIONS):
+            counted = {segment.file for segment in self._segments.get(relation, ())}
+            for file in (self._root(relation) / relation).glob("day=*/*.parquet"):
+                self._sizes[file] = file.stat().st_size
                 if file not in counted:
                     self._replaced.append((time.monotonic(), file))
 
-    def _learn(self, table: str) -> None:
-        """Note where the events of `table` are."""
+    def bytes(self, *relations: str) -> int:
+        """What the files of `relations` take of the disk, with those that were replaced and are still there."""
+        roots = [self._root(relation) / relation for relation in relations]
+        return sum(size for file, size in self._sizes.items() if file.parent.parent in roots)
+
+    def _root(self, relation: str) -> Path:
+        return self._private if relation == EVENTS else self._published
+
+    def _archived(self, homes: Collection[dt.date] | None = None) -> str:
+        """The SELECT of the archived events that count, of the days `homes` or of all, with where they are."""
+        return self.rows(EVENTS, homes) or NONE_ARCHIVED
+
+    def _learn(self, query: str) -> None:
+        """Note where the events of `query` are."""
         for keys, column in ((self._events, "event_id"), (self._calls, "call_id")):
             found = self._sql(
                 f"SELECT DISTINCT hash({column}) AS key, (home - DATE '1970-01-01')::INTEGER AS day"
-                f" FROM {table} WHERE {column} IS NOT NULL"
+                f" FROM ({query}) WHERE {column} IS NOT NULL"
             ).fetchnumpy()
             keys.add(found["key"].astype(np.uint64), found["day"].astype(np.int32))
 
@@ -88,10 +117,8 @@ class Archive:
         homes = self._homes(self._events, "event_id", "incoming")
         self._sql(
             "CREATE OR REPLACE TEMP TABLE met AS"
-            f" SELECT {EVENT_COLUMNS} FROM archived_events SEMI JOIN incoming USING (event_id)"
-            " WHERE home IN (SELECT unnest($homes::DATE[]))"
-            f" UNION ALL SELECT {EVENT_COLUMNS} FROM events SEMI JOIN incoming USING (event_id)",
-            {"homes": homes},
+            f" SELECT {EVENT_COLUMNS} FROM ({self._archived(homes)}) SEMI JOIN incoming USING (event_id)"
+            f" UNION ALL SELECT {EVENT_COLUMNS} FROM events SEMI JOIN incoming USING (event_id)"
         )
         same = self._sql(
             "DELETE FROM incoming WHERE n IN"
@@ -134,9 +161,7 @@ class Archive:
             return
         self._sql(
             "CREATE OR REPLACE TEMP TABLE moving AS"
-            " SELECT event_id, call_id, home FROM archived_events SEMI JOIN wanted USING (call_id)"
-            " WHERE home IN (SELECT unnest($homes::DATE[]))",
-            {"homes": homes},
+            f" SELECT event_id, call_id, day AS home FROM ({self._archived(homes)}) SEMI JOIN wanted USING (call_id)"
         )
         self._bring_back(homes)
         self._sql("INSERT INTO recalled_calls SELECT DISTINCT call_id, home FROM moving")
@@ -157,11 +182,11 @@ class Archive:
             self._find_marks(since)
             if not self._sql("FROM found_marks WHERE mark IS NULL LIMIT 1").fetchall():
                 break
-        self._sql("""
+        self._sql(f"""
             CREATE OR REPLACE TEMP TABLE moving AS
             WITH theirs AS (
-                SELECT event_id, call_id, home, ts, agent, campaign, mark
-                FROM archived_events
+                SELECT event_id, call_id, day AS home, ts, agent, campaign, mark
+                FROM ({self._archived()})
                 JOIN found_marks USING (agent)
                 WHERE type = 'agent.state'
             )
@@ -181,25 +206,21 @@ class Archive:
 
     def _find_marks(self, since: dt.date) -> None:
         """For each agent in `late` find the start of the settled state then, begun on `since` or later, by an event."""
-        settled = self.rows("agent_states")
-        starts = (
-            f"SELECT agent, started_at FROM ({settled}) WHERE day >= $since" if settled else "FROM agent_marks LIMIT 0"
-        )
-        self._sql(
-            f"""
+        settled = self.rows("agent_states", self._days("agent_states", since))
+        starts = f"SELECT agent, started_at FROM ({settled})" if settled else "FROM agent_marks LIMIT 0"
+        began = self._archived(self._days(EVENTS, since))
+        self._sql(f"""
             CREATE OR REPLACE TEMP TABLE found_marks AS
             SELECT l.agent, max(s.started_at) AS mark
             FROM late l
             LEFT JOIN (
                 SELECT agent, started_at
                 FROM ({starts}) AS begun(agent, started_at)
-                SEMI JOIN (SELECT agent, ts FROM archived_events WHERE type = 'agent.state' AND home >= $since) e
+                SEMI JOIN (SELECT agent, ts FROM ({began}) WHERE type = 'agent.state') e
                     ON e.agent = begun.agent AND e.ts = begun.started_at
             ) s ON s.agent = l.agent AND s.started_at <= l.ts
             GROUP BY l.agent
-            """,
-            {"since": since},
-        )
+        """)
 
     def recall_for_folded(self) -> bool:
         """Bring back what the calls just folded need, or make different; whether any call came back.
@@ -230,26 +251,30 @@ class Archive:
 
     def _bring_back(self, homes: list[dt.date]) -> None:
         """Move the events in `moving` from the archive to the events that are folded."""
-        among = "home IN (SELECT unnest($homes::DATE[])) AND event_id IN (SELECT event_id FROM moving)"
-        self._sql(f"INSERT INTO events SELECT {EVENT_COLUMNS} FROM archived_events WHERE {among}", {"homes": homes})
-        self._count_names("SELECT a.* FROM archived_events a WHERE " + among, -1, {"homes": homes})
-        self._sql(f"DELETE FROM archived_events WHERE {among}", {"homes": homes})
+        self._sql(
+            f"CREATE OR REPLACE TEMP TABLE brought AS FROM ({self._archived(homes)}) SEMI JOIN moving USING (event_id)"
+        )
+        self._sql(f"INSERT INTO events SELECT {EVENT_COLUMNS} FROM brought")
+        self._count_names("FROM brought", -1)
+        self._sql("INSERT INTO recalled_events SELECT parse_filename(filename), file_row_number FROM brought")
 
-    def _count_names(self, query: str, sign: int, parameters: dict[str, object] | None = None) -> None:
+    def _count_names(self, query: str, sign: int) -> None:
         self._sql(
             "CREATE OR REPLACE TEMP TABLE counted AS"
             " SELECT kind, name, sum(events) AS events FROM ("
             f"  SELECT 'agent' AS kind, agent AS name, {sign} AS events FROM ({query}) WHERE type != 'call.dialed'"
             f"  UNION ALL SELECT 'campaign', campaign, {sign} FROM ({query})"
             "  UNION ALL FROM archived_names"
-            " ) WHERE name IS NOT NULL GROUP BY kind, name HAVING sum(events) > 0",
-            parameters,
+            " ) WHERE name IS NOT NULL GROUP BY kind, name HAVING sum(events) > 0"
         )
         self._sql("DELETE FROM archived_names")
         self._sql("INSERT INTO archived_names FROM counted")
 
     def settle(self, settled_before: dt.datetime, at_least: int) -> None:
-        """Move what is settled, if it is `at_least` so many rows, from the tables just judged to the archive."""
+        """Move what is settled, if it is `at_least` so many rows, from the tables just judged to the archive.
+
+        To be called in a transaction; if that fails, open the store anew.
+        """
         self._sql("SET VARIABLE settled_before = $at", {"at": settled_before})
         ((at_most,),) = self._sql(  # cheap, and mostly enough
             "SELECT (SELECT count(*) FROM steady_calls WHERE cohort_at < $at)"
@@ -258,93 +283,83 @@ class Archive:
         ).fetchall()
         if at_most < at_least:
             return
-        self._sql("BEGIN")
-        try:
-            self._sql(SETTLE)
-            ((rows,),) = self._sql(
-                "SELECT (SELECT count(*) FROM settled_calls) + (SELECT count(*) FROM settled_states)"
-                " + (SELECT count(*) FROM settled_letters)"
-            ).fetchall()
-            if rows < at_least:
-                self._sql("ROLLBACK")
-                return
-            replaced = self._write("calls", "settled_calls", "SELECT day FROM recalled_calls")
-            replaced += self._write("agent_states", "settled_states", RECALLED_STATE_DAYS)
-            replaced += self._write("dead_letters", "settled_letters", "SELECT day FROM settled_letters LIMIT 0")
-            self._sql("DELETE FROM settled_checks WHERE day IN (SELECT day FROM recalled_calls)")
-            self._sql("DELETE FROM settled_checks WHERE day IN (SELECT day FROM settled_calls)")
-            self._sql("DELETE FROM dead_letters")
-            self._sql("DELETE FROM recalled_calls")
-            self._sql("DELETE FROM recalled_states")
-            self._sql(
-                "INSERT INTO inferred_ends SELECT call_id, agent, answered_at, ended_at, day"
-                " FROM settled_calls WHERE inferred_end AND answered_at IS NOT NULL"
-            )
-            self._sql(
-                "INSERT INTO archived_events"
-                " SELECT e.*, s.home FROM events e JOIN settled_events s ON s.place = e.rowid"
-            )
-            self._count_names("FROM settled_events", +1)
-            self._sql("DELETE FROM events WHERE rowid IN (SELECT place FROM settled_events)")
-            self._sql("DELETE FROM calls WHERE call_id IN (SELECT call_id FROM settled_calls)")
-            self._sql("DELETE FROM agent_marks WHERE agent IN (SELECT agent FROM new_marks)")
-            self._sql("INSERT INTO agent_marks SELECT agent, hot_from FROM new_marks")
-            self._sql("INSERT INTO archived_until VALUES (?)", [settled_before])
-            self._sql(
-                "DELETE FROM archived_until WHERE closed_before < (SELECT max(closed_before) FROM archived_until)"
-            )
-            self._sql("COMMIT")
-        except BaseException:
-            with contextlib.suppress(duckdb.Error):  # a failed COMMIT has rolled back already
-                self._sql("ROLLBACK")
-            raise
+        self._sql(SETTLE)
+        ((rows,),) = self._sql(
+            "SELECT (SELECT count(*) FROM settled_calls) + (SELECT count(*) FROM settled_states)"
+            " + (SELECT count(*) FROM settled_letters)"
+        ).fetchall()
+        if rows < at_least:
+            return
+        replaced = self._write("calls", "settled_calls", "SELECT day FROM recalled_calls")
+        replaced += self._write("agent_states", "settled_states", RECALLED_STATE_DAYS)
+        replaced += self._write("dead_letters", "settled_letters")
+        replaced += self._write(EVENTS, "leaving")
+        self._sql("DELETE FROM settled_checks WHERE day IN (SELECT day FROM recalled_calls)")
+        self._sql("DELETE FROM settled_checks WHERE day IN (SELECT day FROM settled_calls)")
+        self._sql("DELETE FROM dead_letters")
+        self._sql("DELETE FROM recalled_calls")
+        self._sql("DELETE FROM recalled_states")
+        self._sql(
+            "INSERT INTO inferred_ends SELECT call_id, agent, answered_at, ended_at, day"
+            " FROM settled_calls WHERE inferred_end AND answered_at IS NOT NULL"
+        )
+        self._count_names("FROM settled_events", +1)
+        self._sql("DELETE FROM events WHERE rowid IN (SELECT place FROM settled_events)")
+        self._sql("DELETE FROM calls WHERE call_id IN (SELECT call_id FROM settled_calls)")
+        self._sql("DELETE FROM agent_marks WHERE agent IN (SELECT agent FROM new_marks)")
+        self._sql("INSERT INTO agent_marks SELECT agent, hot_from FROM new_marks")
+        self._sql("INSERT INTO archived_until VALUES (?)", [settled_before])
+        self._sql("DELETE FROM archived_until WHERE closed_before < (SELECT max(closed_before) FROM archived_until)")
         self._read_segments()
-        self._learn("settled_events")
+        self._learn("FROM settled_events")
         self._sql(NO_LONGER_JUDGED)
         self._replaced.extend((time.monotonic(), file) for file in replaced)
 
-    def _write(self, relation: str, fresh: str, outdated: str) -> list[Path]:
+    def _write(self, relation: str, fresh: str, outdated: str = "SELECT NULL::DATE LIMIT 0") -> list[Path]:
         """Write `fresh` rows to a new file for each of their days; return the files that were merged into them.
 
-        A day that `outdated` selects, or that has many files, gets all its rows written again.
+        A day that `outdated` selects gets all its rows written again.
         """
         days = self._sql(
-            f"SELECT day, (day IN ({outdated}) OR (SELECT count(*) FROM segments s"
-            f"  WHERE s.relation = '{relation}' AND s.day = d.day) >= {MERGE_AT_FILES}) AS is_merged"
-            f" FROM (SELECT day FROM {fresh} UNION {outdated}) d ORDER BY day"
+            f"SELECT day, count(fresh)::BIGINT, day IN ({outdated})"
+            f" FROM (SELECT day, true AS fresh FROM {fresh} UNION ALL SELECT *, NULL FROM ({outdated}))"
+            " GROUP BY day ORDER BY day"
         ).fetchall()
         replaced = []
-        for day, is_merged in days:
-            rows = f"SELECT * FROM {fresh} WHERE day = DATE '{day}'"
-            if is_merged and (older := self.rows(relation, day)):
-                rows += f" UNION ALL BY NAME {older}"
-                replaced += self._files(relation, day)
-                self._sql("DELETE FROM segments WHERE relation = ? AND day = ?", [relation, day])
-            file = f"{relation}/day={day}/{uuid.uuid4().hex}.parquet"
-            (self._directory / file).parent.mkdir(parents=True, exist_ok=True)
-            self._sql(f"COPY (SELECT * EXCLUDE (day) FROM ({rows})) TO {_quoted(self._directory / file)}")
-            self.bytes += (self._directory / file).stat().st_size
-            self._sql("INSERT INTO segments VALUES (?, ?, ?)", [relation, day, file])
+        for day, count, is_outdated in days:
+            older = [segment for segment in self._segments.get(relation, ()) if segment.day == day]
+            merged = older if is_outdated else _alike(older, count)
+            selected = f"SELECT * FROM {fresh} WHERE day = DATE '{day}'"
+            if merged:
+                unplaced = "EXCLUDE (filename, file_row_number)" if relation == EVENTS else ""
+                selected += f" UNION ALL BY NAME SELECT * {unplaced} FROM ({_read(relation, merged)})"
+                names = [segment.file.name for segment in merged]
+                self._sql("DELETE FROM segments WHERE parse_filename(file) IN (SELECT unnest(?))", [names])
+                self._sql("DELETE FROM recalled_events WHERE file IN (SELECT unnest(?))", [names])
+                replaced += [segment.file for segment in merged]
+            name = f"{relation}/day={day}/{uuid.uuid4().hex}.parquet"
+            file = self._root(relation) / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            copy = f"COPY (SELECT * EXCLUDE (day) FROM ({selected})) TO {_quoted(file)} {PACKED.get(relation, '')}"
+            ((rows,),) = self._sql(copy).fetchall()
+            self._sizes[file] = file.stat().st_size
+            self._sql("INSERT INTO segments VALUES (?, ?, ?, ?)", [relation, day, name, rows])
         return replaced
 
-    def _files(self, relation: str, day: dt.date | None = None) -> list[Path]:
-        return [self._directory / file for at, file in self._segments.get(relation, ()) if day in (None, at)]
-
     def _read_segments(self) -> None:
-        self._segments: dict[str, list[tuple[dt.date, str]]] = {}
-        for relation, day, file in self._sql("SELECT relation, day, file FROM segments ORDER BY ALL").fetchall():
-            self._segments.setdefault(relation, []).append((day, file))
+        self._segments: dict[str, list[Segment]] = {}
+        for relation, day, name, rows in self._sql("FROM segments ORDER BY ALL").fetchall():
+            self._segments.setdefault(relation, []).append(Segment(day, self._root(relation) / name, rows))
 
-    def rows(self, relation: str, day: dt.date | None = None) -> str | None:
-        """The SELECT of the settled rows that count, of one day or of all; None when there are none."""
-        files = self._files(relation, day)
-        if not files:
-            return None
-        listed = ", ".join(map(_quoted, files))
-        return (
-            f"SELECT * FROM read_parquet([{listed}], hive_partitioning = true, hive_types = {{day: DATE}})"
-            f" {OUTDATED[relation]}"
-        )
+    def _days(self, relation: str, since: dt.date) -> set[dt.date]:
+        return {segment.day for segment in self._segments.get(relation, ()) if segment.day >= since}
+
+    def rows(self, relation: str, days: Collection[dt.date] | None = None) -> str | None:
+        """The SELECT of the settled rows that count, of some days or of all; None when there are none."""
+        segments = self._segments.get(relation, [])
+        if days is not None:
+            segments = [segment for segment in segments if segment.day in days]
+        return _read(relation, segments) if segments else None
 
     def past(self) -> dict[str, str]:
         """For each relation that has settled rows, the SELECT of those that count; it reads the tables of RECALLED."""
@@ -356,10 +371,34 @@ class Archive:
         now = time.monotonic()
         for since, file in self._replaced:
             if now - since > KEEP_REPLACED_S:
-                self.bytes -= file.stat().st_size
+                del self._sizes[file]
                 file.unlink()
         self._replaced = [(since, file) for since, file in self._replaced if now - since <= KEEP_REPLACED_S]
 
 
 def _quoted(path: Path) -> str:
     return "'" + str(path).replace("'", "''") + "'"
+
+
+def _read(relation: str, segments: list[Segment]) -> str:
+    """The SELECT of the rows of `segments` that count; of events, with the file and the place in it."""
+    listed = ", ".join(_quoted(segment.file) for segment in segments)
+    placed = "filename = true, file_row_number = true, " if relation == EVENTS else ""
+    return (
+        f"SELECT * FROM read_parquet([{listed}], {placed}hive_partitioning = true, hive_types = {{day: DATE}})"
+        f" {OUTDATED[relation]}"
+    )
+
+
+def _alike(segments: list[Segment], rows: int) -> list[Segment]:
+    """Those to be merged with so many new rows: `MERGE_AT_FILES` files of a size become one of the next.
+
+    So a row is written again a logarithm of times, and the files of a day are about as many.
+    """
+    merged: list[Segment] = []
+    while True:
+        size = (rows + sum(segment.rows for segment in merged)).bit_length() // 2
+        alike = [segment for segment in segments if segment.rows.bit_length() // 2 <= size]
+        if len(alike) - len(merged) + 1 < MERGE_AT_FILES:
+            return merged
+        merged = alike

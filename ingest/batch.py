@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-import msgspec
 import numpy as np
 import pyarrow as pa
 
@@ -79,49 +78,50 @@ class DeadLetter:
 class Arrivals:
     """A batch sorted: its lines that keep the contract, numbered from 0 in the order they came, and the others.
 
-    It carries the offsets that are stored with it.
+    It carries the offsets that are stored with it. `reached` is the instant of the last event of each log.
     """
 
     def __init__(self, batch: Batch) -> None:
         self.records = len(batch)
+        self.reached: dict[Log, dt.datetime] = {}
         self.next_offsets = dict(batch.next_offsets)
         self.gaps = list(batch.gaps)
         self.dead: list[DeadLetter] = []
         self.rejected: set[int] = set()
-        self._texts: list[str] = []
+        self._lines: list[bytes] = []
         self._records: list[Record] = []
         self._line_numbers: dict[int, int] = {}
         self._starts: list[tuple[int, Log]] = []
         for log, records in batch.records.items():
-            self._starts.append((len(self._texts), log))
+            self._starts.append((len(self._lines), log))
             self._take(log, records)
         received_ms = pa.array([record.timestamp for record in self._records], pa.int64())
-        self._tables = [pa.table({"received_ms": received_ms, "raw": pa.array(self._texts, pa.string())})]
+        raw = pa.array(self._lines, pa.binary()).cast(pa.string())
+        self._tables = [pa.table({"received_ms": received_ms, "raw": raw})]
 
     def extend(self, later: "Arrivals") -> None:
         """Append what was read right after this."""
-        before = len(self._texts)
+        before = len(self._lines)
         self.records += later.records
         self.next_offsets.update(later.next_offsets)
+        self.reached.update(later.reached)
         self.gaps += later.gaps
         self.dead += later.dead
-        self._texts += later._texts
+        self._lines += later._lines
         self._records += later._records
         self._line_numbers |= {before + n: number for n, number in later._line_numbers.items()}
         self._starts += [(before + n, log) for n, log in later._starts]
         self._tables += later._tables
 
     def _take(self, log: Log, records: Sequence[Record]) -> None:
-        decode, add_text, add_record = contract.decode, self._texts.append, self._records.append
-        for record in records:
-            try:
-                text = record.value.decode()  # type: ignore[union-attr]  # a tombstone is told below
-                decode(text)
-            except (ValueError, msgspec.DecodeError, RecursionError, AttributeError):
+        values = [record.value for record in records]
+        if values and contract.are_events(values):
+            self.reached[log] = contract.decode(values[-1]).ts
+            self._lines += values
+            self._records += records
+        else:
+            for record in records:
                 self._take_lines(log, record)
-            else:
-                add_text(text)
-                add_record(record)
 
     def _take_lines(self, log: Log, record: Record) -> None:
         for number, text, fault in contract.faulty_lines(record.value):
@@ -129,8 +129,8 @@ class Arrivals:
                 self._bury(log, record, number, text, fault)
                 continue
             if number > 1:
-                self._line_numbers[len(self._texts)] = number
-            self._texts.append(text)
+                self._line_numbers[len(self._lines)] = number
+            self._lines.append(text.encode())
             self._records.append(record)
 
     def _bury(self, log: Log, record: Record, number: int, text: str, fault: str) -> None:
@@ -151,12 +151,12 @@ class Arrivals:
         if n in self.rejected:
             return
         _, log = self._starts[bisect_right(self._starts, n, key=lambda start: start[0]) - 1]
-        self._bury(log, self._records[n], self._line_numbers.get(n, 1), self._texts[n], reason)
+        self._bury(log, self._records[n], self._line_numbers.get(n, 1), self._lines[n].decode(), reason)
         self.rejected.add(n)
 
     def accepted(self) -> int:
         """How many lines are events."""
-        return len(self._texts) - len(self.rejected)
+        return len(self._lines) - len(self.rejected)
 
     def records_with_events(self) -> int:
         """How many records hold at least one event."""

@@ -6,7 +6,8 @@ Source: EVENTS.md.
 """
 
 import datetime as dt
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from typing import Annotated, Literal, TypeGuard
 
 import msgspec
 from msgspec import Meta, Struct
@@ -193,6 +194,17 @@ decode = msgspec.json.Decoder(
 ).decode
 
 _unreadable = msgspec.json.Decoder(Unreadable).decode
+
+
+def are_events(values: Sequence[bytes | None]) -> TypeGuard[Sequence[bytes]]:
+    """Whether each of the values is one event."""
+    try:
+        for value in values:
+            decode(value)  # type: ignore[arg-type]  # None, a tombstone, is a TypeError
+        b"\n".join(values).decode()  # type: ignore[arg-type]  # also where `decode` does not look
+    except (TypeError, ValueError, RecursionError):  # msgspec.DecodeError is a ValueError
+        return False
+    return True
 
 
 def faulty_lines(value: bytes | None) -> list[tuple[int, str, str | None]]:

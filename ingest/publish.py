@@ -44,7 +44,8 @@ class Place:
 class Moment:
     """What a snapshot believes of time: figures are judged at `as_of`; and how reading and publishing go.
 
-    `records_per_s` is read lately, `publish_s` the last publish took; None while nobody knows.
+    `records_per_s` is read lately, `publish_s` the last publish took; None while nobody knows. Of logs read side by
+    side one may be hours behind the others: what happened until `read_until` is read of all; None when everything is.
     """
 
     as_of: dt.datetime
@@ -52,6 +53,7 @@ class Moment:
     places: Mapping[Log, Place] = field(default_factory=dict)
     records_per_s: float | None = None
     publish_s: float | None = None
+    read_until: dt.datetime | None = None
 
 
 class Publisher:
@@ -122,16 +124,20 @@ class Publisher:
         except (duckdb.Error, OSError) as error:
             self._judging.forget()
             raise disk_trouble(str(self.path), error) from error
+        except StoreError:
+            self._judging.forget()
+            raise
 
     def _judge(self, moment: Moment) -> None:
         sql = self._store.connection.execute
+        snapshot_bytes = self.path.stat().st_size if self.path.exists() else 0
         for name, value in {
             "published_at": moment.published_at,
             "lag": sum(place.lag for place in moment.places.values()),
             "records_per_s": moment.records_per_s,
             "publish_s": moment.publish_s,
             "store_bytes": self._store.bytes(),
-            "published_bytes": self._store.archive.bytes + (self.path.stat().st_size if self.path.exists() else 0),
+            "published_bytes": snapshot_bytes + self._store.archive.bytes(*RELATIONS),
             "disk_free_bytes": shutil.disk_usage(self._directory).free,
             "version": VERSION,
             "max_state_s": self.configuration.defaults.max_state_s,
@@ -144,8 +150,10 @@ class Publisher:
         self._judging.begin(moment.as_of)
         self._settings.fill_offsets()
         self._judging.finish(moment.as_of)
-        settled_before = moment.as_of - dt.timedelta(seconds=self.configuration.defaults.lateness_s)
-        self._store.archive.settle(settled_before, self._settle_rows)
+        heard_until = min(moment.as_of, moment.read_until or moment.as_of)
+        settled_before = heard_until - dt.timedelta(seconds=self.configuration.defaults.lateness_s)
+        with self._store.transaction():
+            self._store.archive.settle(settled_before, self._settle_rows)
         self._conservation.count_settled()
         first_day, last_day = self._settings.fill_days(moment.as_of) or (None, None)
         sql("SET VARIABLE first_day = $day", {"day": first_day})

@@ -34,8 +34,8 @@ from metrics.zones import check_zones, zones_unknown_to_duckdb
 
 log = logging.getLogger(__name__)
 
-MAX_BATCH_RECORDS = 40_000
-MAX_WAITING_BATCHES = 8
+MAX_BATCH_RECORDS = 125_000
+MAX_WAITING_BATCHES = 16
 WAIT_S = 0.2
 PUBLISH_EVERY_S = 0.4  # at most, while events come
 PUBLISH_IDLE_S = 1.0  # so that as_of goes on: waiting calls wait longer
@@ -325,6 +325,7 @@ class Writer:
         self._configuration = configuration
         self._configuration_seen = _identity(configuration.path)
         self._as_of: dt.datetime | None = None
+        self._read_until: dt.datetime | None = None
         self._positions: dict[Log, int] = {}
         self._reader: Reader | None = None
         self._published_from = float("-inf")
@@ -370,7 +371,7 @@ class Writer:
         items: list[Opened | Arrived | Question | Exception] = []
         records = 0
         while records < MAX_BATCH_RECORDS:
-            wait_s = min(WAIT_S, self._publish_due() - time.monotonic())
+            wait_s = WAIT_S if self._is_behind() else min(WAIT_S, self._publish_due() - time.monotonic())
             try:
                 item = reader.queue.get(timeout=wait_s) if wait_s > 0 else reader.queue.get_nowait()
             except queue.Empty:
@@ -387,10 +388,16 @@ class Writer:
         return items
 
     def _apply(self, arrived: Arrived) -> None:
-        with self._observed.fold_s.time():
-            self._store.apply(arrived.arrivals)
-        self._rate.add(arrived.arrivals.records)
         self._positions.update(arrived.arrivals.next_offsets)
+        places = self._places()
+        lagging = [at for log, at in arrived.arrivals.reached.items() if log in places and places[log].lag]
+        self._read_until = min(lagging, default=None)
+        with self._store.transaction():
+            with self._observed.fold_s.time():
+                self._store.apply(arrived.arrivals)
+            if self._is_behind():  # what settles at once is written once, as settled
+                self._judge()
+        self._rate.add(arrived.arrivals.records)
         self._has_news = True
 
     def _has_reached(self, targets: dict[Log, int]) -> bool:
@@ -404,9 +411,12 @@ class Writer:
     def _lag(self) -> int:
         return sum(place.lag for place in self._places().values())
 
+    def _is_behind(self) -> bool:
+        return self._lag() > BEHIND_RECORDS
+
     def _publish_due(self) -> float:
         """When to publish next, on the monotonic clock."""
-        share = PUBLISH_SHARE_BEHIND if self._lag() > BEHIND_RECORDS else PUBLISH_SHARE
+        share = PUBLISH_SHARE_BEHIND if self._is_behind() else PUBLISH_SHARE
         least_s = PUBLISH_EVERY_S if self._has_news else PUBLISH_IDLE_S
         return self._published_from + max(least_s, (self._publishing_took_s or 0.0) / share)
 
@@ -415,20 +425,25 @@ class Writer:
             self._publish()
 
     def _publish(self) -> None:
+        self._published_from = time.monotonic()
         self._reread_configuration()
+        moment = self._judge()
+        judged_at = time.monotonic()
+        with self._observed.publish_s.time():
+            self._publisher.write(moment)
+        self._publishing_took_s = time.monotonic() - judged_at
+        self._observed.published(moment, self._store.totals(), self._store.bytes())
+        self._has_news = False
+
+    def _judge(self) -> Moment:
         places = self._places()
         now = self._clock()
         self._as_of = self._instant(now, sum(place.lag for place in places.values()))
         rate = self._rate.per_s(time.monotonic())
-        moment = Moment(self._as_of, now, places, rate, self._publishing_took_s)
+        moment = Moment(self._as_of, now, places, rate, self._publishing_took_s, self._read_until)
         with self._observed.judge_s.time():
             self._publisher.judge(moment)
-        self._published_from = time.monotonic()
-        with self._observed.publish_s.time():
-            self._publisher.write(moment)
-        self._publishing_took_s = time.monotonic() - self._published_from
-        self._observed.published(moment, self._store.totals(), self._store.bytes())
-        self._has_news = False
+        return moment
 
     def _reread_configuration(self) -> None:
         """Take over the configuration file when it has changed; keep the old one, and say so, when it is broken."""

@@ -107,14 +107,14 @@ ALTER TABLE calls ADD COLUMN IF NOT EXISTS missed_by VARCHAR[];  -- a store that
 COMMENT ON COLUMN calls.talk_end_at IS 'The earliest of call.ended and call.transferred.';
 COMMENT ON COLUMN calls.holds IS 'call.held (true) and call.resumed (false) in order.';
 
--- What is settled (see settle.sql) lies apart, so that a batch and a publish cost the same whatever the history:
--- the judged rows in Parquet, one folder a day, and here the events that they were made of, to be recalled when
--- another event touches them.
-CREATE TABLE IF NOT EXISTS archived_events AS SELECT *, NULL::DATE AS home FROM events LIMIT 0;
-COMMENT ON COLUMN archived_events.home IS 'The day of the rows made of it: of its call (local), or of its state (UTC).';
+-- What is settled (see settle.sql) lies apart, so that a batch and a publish cost the same whatever the history: in
+-- Parquet, one folder a day, the judged rows, and the events that they were made of, to be recalled when another event
+-- touches them.
+CREATE TABLE IF NOT EXISTS segments (relation VARCHAR NOT NULL, day DATE NOT NULL, file VARCHAR NOT NULL, rows BIGINT NOT NULL);
+COMMENT ON TABLE segments IS 'The Parquet files that count, by relation (calls, agent_states, dead_letters, events) and day. An event''s day is that of the rows made of it: of its call (local), or of its state (UTC).';
 
-CREATE TABLE IF NOT EXISTS segments (relation VARCHAR NOT NULL, day DATE NOT NULL, file VARCHAR NOT NULL);
-COMMENT ON TABLE segments IS 'The Parquet files that count, by relation (calls, agent_states) and day.';
+CREATE TABLE IF NOT EXISTS recalled_events (file VARCHAR NOT NULL, place BIGINT NOT NULL);
+COMMENT ON TABLE recalled_events IS 'The rows of events'' files, by number from 0, that no longer count: they are in `events` again.';
 
 CREATE TABLE IF NOT EXISTS agent_marks (agent VARCHAR NOT NULL, hot_from TIMESTAMPTZ NOT NULL);
 COMMENT ON TABLE agent_marks IS 'Before hot_from an agent''s states are in segments; an older event here only names the campaign.';

@@ -1,7 +1,7 @@
 -- What no event is expected to change any more: closed, and nothing heard of it since getvariable('settled_before').
 -- Made from judged_calls and timeline; taken over by archive.py.
 
-CREATE OR REPLACE TEMP TABLE closed_calls AS
+CREATE OR REPLACE TEMP VIEW closed_calls AS
 SELECT *
 FROM judged_calls
 WHERE day IS NOT NULL
@@ -13,7 +13,7 @@ WHERE day IS NOT NULL
 CREATE OR REPLACE TEMP TABLE pinned AS
 SELECT agent, min(answered_at) AS from_at
 FROM unended
-WHERE call_id NOT IN (SELECT call_id FROM closed_calls)
+ANTI JOIN closed_calls USING (call_id)
 GROUP BY agent;
 
 CREATE OR REPLACE TEMP TABLE settled_calls AS
@@ -37,6 +37,13 @@ FROM timeline t
 JOIN new_marks m ON m.agent = t.agent AND t.started_at < m.hot_from;
 
 -- The last event before a mark that names a campaign stays too: the states after it belong there.
+CREATE OR REPLACE TEMP TABLE naming AS
+SELECT agent, max_by(event_id, (ts, event_id)) AS event_id
+FROM events e
+JOIN new_marks m USING (agent)
+WHERE type = 'agent.state' AND campaign IS NOT NULL AND ts < hot_from
+GROUP BY agent;
+
 CREATE OR REPLACE TEMP TABLE settled_events AS
 SELECT e.rowid AS place, e.event_id, e.type, e.agent, e.campaign, e.call_id, c.day AS home
 FROM events e
@@ -45,9 +52,13 @@ UNION ALL
 SELECT e.rowid, e.event_id, e.type, e.agent, e.campaign, NULL, make_timestamp(epoch_us(e.ts))::DATE
 FROM events e
 JOIN new_marks m ON m.agent = e.agent AND e.ts < m.hot_from
-WHERE e.type = 'agent.state'
-QUALIFY e.campaign IS NULL
-    OR row_number() OVER (PARTITION BY e.agent, e.campaign IS NULL ORDER BY e.ts DESC, e.event_id DESC) > 1;
+ANTI JOIN naming n ON n.event_id = e.event_id
+WHERE e.type = 'agent.state';
+
+CREATE OR REPLACE TEMP VIEW leaving AS
+SELECT e.*, s.home AS day
+FROM events e
+JOIN settled_events s ON s.place = e.rowid;
 
 CREATE OR REPLACE TEMP TABLE settled_letters AS
 SELECT

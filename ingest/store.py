@@ -13,7 +13,7 @@ import pyarrow as pa
 from duckdb.func import FunctionNullHandling
 
 from ingest import contract
-from ingest.archive import EVENT_COLUMNS, RECALLED, Archive
+from ingest.archive import EVENT_COLUMNS, EVENTS, RECALLED, Archive
 from ingest.batch import Arrivals, DeadLetter, Log
 from ingest.errors import StoreError, disk_trouble, is_full
 
@@ -122,6 +122,7 @@ class Store:
 
     def __init__(self, path: Path | str) -> None:
         self._path = Path(path)
+        self._is_in_transaction = False
         try:
             self.connection = duckdb.connect()
             quoted = str(path).replace("'", "''")
@@ -130,10 +131,12 @@ class Store:
             self._sql("SET TimeZone = 'UTC'")
             self._sql("SET threads = 1")  # statements are small; the other core is the poll loop's
             self._sql("SET wal_autocheckpoint = '256MB'")
+            if self._sql("FROM duckdb_tables() WHERE table_name = 'archived_events'").fetchone():
+                raise StoreError(f"{path} was made by an older Vigie; move it away and read the topic again.")
             self._sql(SCHEMA + RECALLED + CHANGES)
             self._sql("INSERT INTO totals SELECT 0, 0, 0, 0, 0, NULL WHERE NOT EXISTS (FROM totals)")
             self._sql("INSERT INTO identity SELECT ? WHERE NOT EXISTS (FROM identity)", [uuid.uuid4().hex[:12]])
-            self.archive = Archive(self.connection, Path(path).parent / "published")
+            self.archive = Archive(self.connection, self._path.parent, self._path.parent / "published")
         except duckdb.Error as error:
             raise _open_failure(Path(path), error) from error
         self.connection.create_function(
@@ -151,9 +154,9 @@ class Store:
         self.connection.close()
 
     def bytes(self) -> int:
-        """How much of the disk the store takes, its log of what is not checkpointed yet included."""
+        """How much of the disk the store takes, with archived events and its log of what is not checkpointed yet."""
         files = (self._path, self._path.with_name(self._path.name + ".wal"))
-        return sum(file.stat().st_size for file in files if file.exists())
+        return sum(file.stat().st_size for file in files if file.exists()) + self.archive.bytes(EVENTS)
 
     def identity(self) -> str:
         """The name that this store has had since it was made."""
@@ -183,12 +186,12 @@ class Store:
 
         Raises StoreError when the disk does not take it; the batch can be applied again later.
         """
-        with self._transaction():
+        with self.transaction():
             self._write(arrivals)
 
     def rejudge(self, campaign: str, from_day: dt.date | None) -> None:
         """Take the settled calls of a campaign, of local day `from_day` and later (None: all), to be judged again."""
-        with self._transaction():
+        with self.transaction():
             self._sql("CREATE OR REPLACE TEMP TABLE touched (call_id VARCHAR)")
             self._sql("CREATE OR REPLACE TEMP TABLE changed_agents (agent VARCHAR, ts TIMESTAMPTZ)")
             self.archive.recall_of_campaign(campaign, from_day)
@@ -198,19 +201,31 @@ class Store:
 
     def rejudge_states(self, least_s: float) -> None:
         """Take the settled states of agents, from the first that lasted `least_s`, to be judged again."""
-        with self._transaction():
+        with self.transaction():
             self.archive.recall_long_states(least_s)
 
     @contextlib.contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def transaction(self) -> Iterator[None]:
+        """All that is done within, or nothing; within another transaction it is a part of that one.
+
+        Raises StoreError when the disk does not take it.
+        """
+        if self._is_in_transaction:
+            yield
+            return
+        self._is_in_transaction = True
         try:
             self._sql("BEGIN")
             yield
             self._sql("COMMIT")
-        except duckdb.Error as error:
+        except BaseException as error:
             with contextlib.suppress(duckdb.Error):  # a failed COMMIT has rolled back already
                 self.connection.rollback()
-            raise disk_trouble(str(self._path), error) from error
+            if isinstance(error, duckdb.Error | OSError):
+                raise disk_trouble(str(self._path), error) from error
+            raise
+        finally:
+            self._is_in_transaction = False
 
     def _write(self, arrivals: Arrivals) -> None:
         self.connection.register("arriving", arrivals.table())

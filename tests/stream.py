@@ -101,12 +101,14 @@ def folded(
     batches: Sequence[int] = (),
     restart: bool = False,
     published: Mapping[int, dt.datetime] | None = None,
+    behind: Mapping[int, dt.datetime] | None = None,
     settle_rows: int = SETTLE_ROWS,
 ) -> duckdb.DuckDBPyConnection:
     """Apply the values, cut into batches at `batches`, publish at `as_of` and open what was published.
 
     `restart` opens the store anew before each batch; `published` says after which batches (from 0) to publish too,
-    and as of when. `settle_rows` 1: whatever can settle does, at each publish.
+    and as of when; `behind` which batches are judged, and settled, in the transaction that stores them, as a consumer
+    does that is far behind. `settle_rows` 1: whatever can settle does, each time.
     """
     records = messages(values, as_of)
     edges = [0, *sorted(batches), len(records)]
@@ -118,7 +120,10 @@ def folded(
             store.close()
             store = Store(tmp_path / "store.duckdb")
             publisher = Publisher(store, tmp_path / "published", configuration, settle_rows)
-        store.apply(Arrivals(Batch({LOG: list(records[begin:end])}, {LOG: end})))
+        with store.transaction():
+            store.apply(Arrivals(Batch({LOG: list(records[begin:end])}, {LOG: end})))
+            if behind and number in behind:
+                publisher.judge(Moment(behind[number], behind[number]))
         if published and number in published:
             publisher.publish(Moment(published[number], published[number]))
     publisher.publish(Moment(as_of, as_of))

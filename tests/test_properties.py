@@ -65,9 +65,9 @@ def check_order_free(rng: random.Random, most_calls: int) -> None:
     rng.shuffle(shuffled)
     cuts = sorted(rng.randint(0, len(shuffled)) for _ in range(3))
     earlier = (dt.timedelta(), dt.timedelta(hours=1), dt.timedelta(hours=30))
-    between = {n: instant - rng.choice(earlier) for n in range(3) if rng.random() < 0.5}
+    between, behind = ({n: instant - rng.choice(earlier) for n in range(3) if rng.random() < 0.5} for _ in range(2))
     how = {"restart": rng.random() < 0.5, "settle_rows": rng.choice((1, 10_000))}
-    with published(shuffled, instant, batches=cuts, published=between, **how) as connection:
+    with published(shuffled, instant, batches=cuts, published=between, behind=behind, **how) as connection:
         found = everything(connection)
     for relation, there in expected.items():
         assert found[relation] == there, relation

@@ -188,6 +188,25 @@ def test_killed_at_any_instant_nothing_is_lost_or_doubled_and_no_published_file_
     assert (counted["lines"] - counted["duplicates"], counted["dead_letters"]) == (6_000, 60)
 
 
+def test_killed_while_it_is_far_behind_the_rows_are_the_same(
+    bank: Path, broker: Broker, topic: str, tmp_path: Path
+) -> None:
+    """What settles is then settled in the transaction that brings it: no event may be lost between the two."""
+    chance = random.Random(3)
+    with gzip.open(BANK) as file:
+        send(broker.bootstrap_servers, topic, file.read().splitlines())
+    for _ in range(KILLS):
+        with consumer(tmp_path, broker.bootstrap_servers, topic, "--campaigns", str(BANK_CAMPAIGNS)) as process:
+            wait_for(lambda: "topic opened" in words(tmp_path), "the topic is opened")
+            time.sleep(chance.uniform(0, 2))  # not a wait: the instant of the kill
+            process.kill()
+            process.wait()
+    catch_up(tmp_path, broker.bootstrap_servers, topic, BANK_CAMPAIGNS)
+    assert differences(bank, tmp_path, "FROM calls", "FROM agents", BANK_MONTH, "FROM kpi_daily") == {}
+    said = status(tmp_path)
+    assert (said["records"], said["events"], said["duplicates"], said["lag"]) == (89_350, 89_350, 0, 0)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
 def test_a_signal_finishes_the_batch_publishes_and_exits_with_0(
     broker: Broker, topic: str, tmp_path: Path, number: int
