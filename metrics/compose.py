@@ -71,6 +71,8 @@ STEP = "(minutes * 60000000::BIGINT)::BIGINT"  # the width of an interval, micro
 STARTS = f"{T0} + to_microseconds(k.step * {STEP})"
 ENDS = f"least({T1}, {T0} + to_microseconds((k.step + 1) * {STEP}))"
 DAY_US = 86_400_000_000
+# the end of an agent's work on a call, microseconds
+WORK_ENDS = "epoch_us(coalesce(greatest(ended_at, wrapped_at), w.as_of))"
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,9 @@ _AGENT = Grain(
     """SELECT DISTINCT agent FROM agent_states, clock AS w
     WHERE $states $which AND state <> 'offline' AND coalesce(epoch_us(ended_at), w.until_us) > w.t0_us
     UNION
-    SELECT agent FROM calls WHERE $cohort $which""",
+    SELECT agent FROM calls WHERE $cohort $which
+    UNION
+    SELECT agent FROM calls, clock AS w WHERE $at_work $which""",
     AGENT_COLUMNS,
     which="AND agent IS NOT NULL",
     shown="k.agent, z.name, z.team, z.site",
@@ -140,7 +144,9 @@ GRAINS = {
     "kpi_queue": replace(
         _CAMPAIGN,
         keys="campaign, queue",
-        every="SELECT DISTINCT campaign, queue FROM calls WHERE $cohort $which",
+        every="""SELECT campaign, queue FROM calls WHERE $cohort $which
+    UNION
+    SELECT campaign, queue FROM calls, clock AS w WHERE $at_work $which""",
         columns=QUEUE_COLUMNS,
         which="AND queue IS NOT NULL",
     ),
@@ -241,7 +247,7 @@ work_of AS (
                    PARTITION BY $union_by, who ORDER BY from_us
                    ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), from_us)) AS from_us
         FROM (SELECT campaign, queue, agent, coalesce(agent, call_id) AS who, epoch_us(answered_at) AS from_us,
-                     epoch_us(coalesce(greatest(ended_at, wrapped_at), w.as_of)) AS to_us, w.t0_us
+                     $work_ends AS to_us, w.t0_us
               FROM calls, clock AS w
               WHERE $worked $which)
         WHERE to_us > t0_us
@@ -317,6 +323,8 @@ def _fragments(grain: Grain) -> dict[str, str]:
         "cohort": grain.cohort,
         "states": grain.states,
         "worked": grain.worked,
+        "at_work": f"{grain.worked} AND {WORK_ENDS} > greatest(w.t0_us, epoch_us(answered_at))",
+        "work_ends": WORK_ENDS,
         "t0_us": grain.t0_us,
         "t1_us": grain.t1_us,
         "starts": grain.starts,

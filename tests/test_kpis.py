@@ -247,6 +247,25 @@ def test_workload_by_half_hours(tmp_path: Path, calls: list[Row], minutes: list[
         assert day(published, "09:00", "10:30")["workload_s"] == sum(minutes) * 60
 
 
+WHO_WORKED = {
+    ("09:00", "09:30"): 14,
+    ("09:30", "10:00"): 27,
+    ("10:00", "10:30"): 5,  # no call was queued, nobody's state is known: there was work all the same
+    ("10:05", "10:30"): None,  # a window begins where the work ended
+    ("09:32", "09:34"): None,
+}
+
+
+@pytest.mark.parametrize(("window", "minutes"), WHO_WORKED.items(), ids=str)
+def test_work_has_its_agent_and_its_queue_in_the_window_where_it_was_done(
+    tmp_path: Path, window: tuple[str, str], minutes: int | None
+) -> None:
+    with publish(tmp_path / "v.duckdb", TWO_CALLS) as published:
+        for relation in ("kpi_agent", "kpi_agent_campaign", "kpi_queue"):
+            found = rows(published, f"FROM {relation}($t0, $t1)", t0=at(window[0]), t1=at(window[1]))
+            assert [row["workload_s"] / 60 for row in found] == ([] if minutes is None else [minutes]), relation
+
+
 def test_cohort_and_accrual_do_not_mix(tmp_path: Path) -> None:
     """Queued at 09:28, answered at 09:31: the call is of the first half hour, the talk of the second."""
     told = [call(queued="09:28", wait=180, until="09:40")], [state("busy", "09:31", "09:40")]

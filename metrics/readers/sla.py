@@ -70,6 +70,7 @@ SELECT campaign, queue, {KPIS["aht_s"].sql}, {_COLUMNS}
 FROM (
     SELECT campaign, queue, {_HANDLED_TOO}
     FROM kpi_queue($t0::TIMESTAMPTZ, $t1::TIMESTAMPTZ)
+    WHERE offered + refused + handled > 0
     GROUP BY ALL
 )
 ORDER BY campaign, offered DESC, queue
