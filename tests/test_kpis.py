@@ -492,6 +492,46 @@ def test_explain_kpi_of_the_golden_day(tmp_path: Path) -> None:
         assert rows(published, ask.replace("'c'", "'nobody'"), t0=at("00:00"), t1=at("24 00:00"), kpi="asa_s") == []
 
 
+EVERY_OUTCOME = (  # offered: 19, of which 2 are open
+    [call(wait=20)] * 6
+    + [call(wait=21)] * 2
+    + [call("abandoned", wait=w) for w in (3, 12, 60, 60)]
+    + [call("callback", wait=10), call("callback", wait=40), call("voicemail", wait=25)]
+    + [call("overflowed", wait=30), call("dropped", wait=50)]
+    + [call("refused", wait=0)] * 2
+    + [call("open", wait=10, queued="11:59:50"), call("open", wait=3_600, queued="11:00")]
+)
+BY_HAND = {
+    "service_level": {
+        "Vigie": 6 / (19 - 1 - 1),  # without the short one and the one that waits inside T
+        "Amazon Connect": (6 + 2 + 1) / 17,  # gone from the queue in T: also by hanging up or for a call back
+        "Genesys Cloud": 6 / (8 + 4),
+        "Genesys Cloud, short abandons excluded": 6 / (8 + 3),
+        "Cisco, ignore abandons": 6 / (18 - 2),  # who waits past T counts already
+        "Cisco, abandons negative": 6 / 18,
+        "Cisco, abandons positive": (6 + 2) / 18,
+        "Talkdesk": 6 / (8 + 3 + 1 + 1),
+        "Wazo": 6 / 8,
+    },
+    "abandon_rate": {
+        "Vigie": 3 / (19 - 1),
+        "Amazon Connect": 4 / 17,
+        "Genesys Cloud": 4 / 19,
+        "Cisco": 3 / (19 - 1),
+    },
+    "asa_s": {"Vigie": (6 * 20 + 2 * 21) / 8, "Amazon Connect": (6 * 20 + 2 * 21) / 8},
+}
+
+
+@pytest.mark.parametrize("kpi", BY_HAND)
+def test_explain_kpi_of_a_day_with_every_outcome(tmp_path: Path, kpi: str) -> None:
+    with publish(tmp_path / "v.duckdb", EVERY_OUTCOME, as_of="12:00") as published:
+        assert day(published)["offered"] == 19 and day(published)["refused"] == 2
+        found = rows(published, "FROM explain_kpi('c', $t0, $t1, $kpi)", t0=at("00:00"), t1=at("24 00:00"), kpi=kpi)
+    printed = {row["name"]: row["value"] for row in found if row["step"] == "elsewhere" and row["value"] is not None}
+    assert {"Vigie": found[0]["value"], **printed} == pytest.approx(BY_HAND[kpi])
+
+
 def test_every_count_explains_itself(tmp_path: Path) -> None:
     assert all(f"('{name}', 0, 'figure'" in macros()["explain_kpi"] for name in MEASURES.keys() & set(COLUMNS))
     counts = ("offered", "refused", "talk_s", "available_s", "workload_s", "drops")
