@@ -31,7 +31,7 @@ first:
 ```sql
 ATTACH 'data/published/vigie.duckdb' AS vigie (READ_ONLY);
 USE vigie;  -- or: SET search_path = 'memory,vigie';
-FROM kpi_campaign('2026-11-23 00:00+01', '2026-11-24 00:00+01');
+FROM kpi_campaign('2026-11-23 00:00:00+01', '2026-11-24 00:00:00+01');
 ```
 
 Times without an offset are read in the session's time zone. Days outside the window are not read.

@@ -188,6 +188,16 @@ def test_strings_dates_and_instants_are_windows(tmp_path: Path, name: str) -> No
     assert by_text and grain.columns
 
 
+def test_what_the_glossary_says_of_another_database_works(tmp_path: Path) -> None:
+    query = glossary.ATTACHED.split("```sql\n")[1].split("```")[0]
+    published = "data/published/vigie.duckdb"
+    assert published in query
+    publish(tmp_path / "v.duckdb", [call()]).close()
+    with duckdb.connect() as analyst:
+        found = rows(analyst, query.replace(published, str(tmp_path / "v.duckdb")))
+    assert [row["offered"] for row in found] == [1]
+
+
 def test_a_local_hour_is_found_as_the_glossary_says(tmp_path: Path) -> None:
     """In Casablanca, of which DuckDB's own calendar does not know that it left UTC+1."""
     query = glossary.LOCAL.split("```sql\n")[1].split("```")[0]

@@ -454,6 +454,30 @@ def test_total_is_the_ratio_of_the_sums(tmp_path: Path) -> None:
         assert published.execute(ask.format("[]"), window).fetchall() == [(0, None)]
 
 
+def test_calls_of_two_campaigns_at_once_are_one_stretch_of_work_in_their_total(tmp_path: Path) -> None:
+    a, b = campaign("a"), campaign("b")
+    calls = [call(of=one, queued=q, wait=0, until=u) for one, q, u in ((a, "09:00", "09:20"), (b, "09:10", "09:30"))]
+    window = {"t0": at("09:05"), "t1": at("10:00")}
+    with publish(tmp_path / "v.duckdb", calls, campaigns=[a, b]) as published:
+        each = rows(published, "FROM kpi_campaign($t0, $t1) ORDER BY campaign", **window)
+        (total,) = rows(published, "FROM kpi_total($t0, $t1, NULL)", **window)
+        (agent,) = rows(published, "FROM kpi_agent($t0, $t1)", **window)
+    assert [row["workload_s"] / 60 for row in each] == [15, 20]
+    assert total["workload_s"] == agent["workload_s"] == 25 * 60
+
+
+def test_time_after_as_of_has_not_been_spent(tmp_path: Path) -> None:
+    """A switch whose clock is ahead tells of a state and a call that end after the snapshot."""
+    states = [state("busy", "11:50", "12:04")]
+    with publish(tmp_path / "v.duckdb", [call(queued="11:55", wait=0, until="12:04")], states, as_of="12:00") as file:
+        whole, after = day(file, "11:00", "13:00"), day(file, "12:00", "13:00")
+        halves = rows(file, "FROM kpi_interval($t0, $t1, 60)", t0=at("11:00"), t1=at("13:00"))
+        (daily,) = rows(file, "FROM kpi_daily")
+    assert (whole["busy_s"], whole["workload_s"], daily["busy_s"]) == (600, 300, 600)
+    assert [(row["busy_s"], row["workload_s"]) for row in halves] == [(600, 300), (0, 0)]
+    assert (after["busy_s"], after["workload_s"], after["occupancy"]) == (0, 0, None)
+
+
 def test_an_agent_who_works_two_campaigns(tmp_path: Path) -> None:
     a, b = campaign("a"), campaign("b")
     states = [state("busy", "09:00", "09:30", of="a"), state("busy", "09:30", "10:00", of="b")]
