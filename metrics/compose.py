@@ -71,8 +71,6 @@ STEP = "(minutes * 60000000::BIGINT)::BIGINT"  # the width of an interval, micro
 STARTS = f"{T0} + to_microseconds(k.step * {STEP})"
 ENDS = f"least({T1}, {T0} + to_microseconds((k.step + 1) * {STEP}))"
 DAY_US = 86_400_000_000
-# the end of an agent's work on a call, microseconds
-WORK_ENDS = "epoch_us(coalesce(greatest(ended_at, wrapped_at), w.as_of))"
 
 
 @dataclass(frozen=True)
@@ -110,7 +108,7 @@ _AGENT = Grain(
     UNION
     SELECT agent FROM calls WHERE $cohort $which
     UNION
-    SELECT agent FROM calls, clock AS w WHERE $at_work $which""",
+    SELECT agent FROM work_of WHERE agent IS NOT NULL""",
     AGENT_COLUMNS,
     which="AND agent IS NOT NULL",
     shown="k.agent, z.name, z.team, z.site",
@@ -146,7 +144,7 @@ GRAINS = {
         keys="campaign, queue",
         every="""SELECT campaign, queue FROM calls WHERE $cohort $which
     UNION
-    SELECT campaign, queue FROM calls, clock AS w WHERE $at_work $which""",
+    SELECT campaign, queue FROM work_of WHERE queue IS NOT NULL""",
         columns=QUEUE_COLUMNS,
         which="AND queue IS NOT NULL",
     ),
@@ -247,7 +245,7 @@ work_of AS (
                    PARTITION BY $union_by, who ORDER BY from_us
                    ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), from_us)) AS from_us
         FROM (SELECT campaign, queue, agent, coalesce(agent, call_id) AS who, epoch_us(answered_at) AS from_us,
-                     $work_ends AS to_us, w.t0_us
+                     epoch_us(coalesce(greatest(ended_at, wrapped_at), w.as_of)) AS to_us, w.t0_us
               FROM calls, clock AS w
               WHERE $worked $which)
         WHERE to_us > t0_us
@@ -284,7 +282,7 @@ def relation(name: str) -> str:
     needed = set(grain.columns) | {i for c in grain.columns if c in KPIS for i in KPIS[c].inputs} | {"open_any"}
     fragments = _fragments(grain)
     keys = Template(grain.every).substitute(fragments)
-    tables = [Template(CLOCK).substitute(fragments), f"keys AS (\n    {keys}\n)"]
+    tables = [Template(CLOCK).substitute(fragments)]
     joins = ["FROM keys AS k"]
     for alias, (template, own) in parts.items():
         used = [m for m in own if m.name in needed]
@@ -293,6 +291,8 @@ def relation(name: str) -> str:
         sums = _list((f"{m.sql} AS {m.name}" for m in used), 11)
         tables.append(Template(template).substitute(fragments, measures=sums))
         joins.append(f"    LEFT JOIN {alias} USING ({grain.keys})")
+    # who worked is among the keys; a day's work is cut by them
+    tables.insert(len(tables) if "work_of" in keys else 1, f"keys AS (\n    {keys}\n)")
     if "target" in grain.columns:
         tables.append(Template(TERMS).substitute(fragments))
     added = _list((_added(measures[m]) for m in measures if m in needed), 11)
@@ -323,8 +323,6 @@ def _fragments(grain: Grain) -> dict[str, str]:
         "cohort": grain.cohort,
         "states": grain.states,
         "worked": grain.worked,
-        "at_work": f"{grain.worked} AND {WORK_ENDS} > greatest(w.t0_us, epoch_us(answered_at))",
-        "work_ends": WORK_ENDS,
         "t0_us": grain.t0_us,
         "t1_us": grain.t1_us,
         "starts": grain.starts,
