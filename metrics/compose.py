@@ -106,7 +106,9 @@ _AGENT = Grain(
     """SELECT DISTINCT agent FROM agent_states, clock AS w
     WHERE $states $which AND state <> 'offline' AND coalesce(epoch_us(ended_at), w.until_us) > w.t0_us
     UNION
-    SELECT agent FROM calls WHERE $cohort $which""",
+    SELECT agent FROM calls WHERE $cohort $which
+    UNION
+    SELECT agent FROM work_of WHERE agent IS NOT NULL""",
     AGENT_COLUMNS,
     which="AND agent IS NOT NULL",
     shown="k.agent, z.name, z.team, z.site",
@@ -140,7 +142,9 @@ GRAINS = {
     "kpi_queue": replace(
         _CAMPAIGN,
         keys="campaign, queue",
-        every="SELECT DISTINCT campaign, queue FROM calls WHERE $cohort $which",
+        every="""SELECT campaign, queue FROM calls WHERE $cohort $which
+    UNION
+    SELECT campaign, queue FROM work_of WHERE queue IS NOT NULL""",
         columns=QUEUE_COLUMNS,
         which="AND queue IS NOT NULL",
     ),
@@ -278,7 +282,7 @@ def relation(name: str) -> str:
     needed = set(grain.columns) | {i for c in grain.columns if c in KPIS for i in KPIS[c].inputs} | {"open_any"}
     fragments = _fragments(grain)
     keys = Template(grain.every).substitute(fragments)
-    tables = [Template(CLOCK).substitute(fragments), f"keys AS (\n    {keys}\n)"]
+    tables = [Template(CLOCK).substitute(fragments)]
     joins = ["FROM keys AS k"]
     for alias, (template, own) in parts.items():
         used = [m for m in own if m.name in needed]
@@ -287,6 +291,8 @@ def relation(name: str) -> str:
         sums = _list((f"{m.sql} AS {m.name}" for m in used), 11)
         tables.append(Template(template).substitute(fragments, measures=sums))
         joins.append(f"    LEFT JOIN {alias} USING ({grain.keys})")
+    # who worked is among the keys; a day's work is cut by them
+    tables.insert(len(tables) if "work_of" in keys else 1, f"keys AS (\n    {keys}\n)")
     if "target" in grain.columns:
         tables.append(Template(TERMS).substitute(fragments))
     added = _list((_added(measures[m]) for m in measures if m in needed), 11)

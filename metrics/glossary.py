@@ -31,10 +31,26 @@ first:
 ```sql
 ATTACH 'data/published/vigie.duckdb' AS vigie (READ_ONLY);
 USE vigie;  -- or: SET search_path = 'memory,vigie';
-FROM kpi_campaign('2026-11-23 00:00+01', '2026-11-24 00:00+01');
+FROM kpi_campaign('2026-11-23 00:00:00+01', '2026-11-24 00:00:00+01');
 ```
 
 Times without an offset are read in the session's time zone. Days outside the window are not read.
+"""
+
+
+LOCAL = """\
+## Local days and hours
+
+Times are instants. `day` is the campaign's local date, and `local_days` says when each local day began, both by the
+pinned zone rules. `AT TIME ZONE`, `timezone()` and `SET TimeZone` ask DuckDB's own calendar instead, and that of 1.5.5
+has Africa/Casablanca at UTC+1 still; Morocco is at UTC since 2026-09-20. So count from the beginning of the day:
+
+```sql
+SELECT call_id, queued_at - from_at AS since_local_midnight
+FROM calls JOIN campaigns USING (campaign) JOIN local_days USING (timezone, day);
+```
+
+On the two days a year on which clocks turn, the hours after the turn are an hour further from midnight than they show.
 """
 
 
@@ -46,7 +62,7 @@ def text() -> str:
         call = statement.split(" AS TABLE", 1)[0].removeprefix("CREATE MACRO ")
         rows.append((f"`{call}`", ROWS[name]))
     rows.append(("`kpi_daily`", ROWS["kpi_daily"]))
-    sections += [_table(("relation", "rows"), rows), ATTACHED, "## KPIs\n"]
+    sections += [_table(("relation", "rows"), rows), ATTACHED, LOCAL, "## KPIs\n"]
     sections.append(
         _table(
             ("KPI", "formula", "unit", "when NULL", "source"),

@@ -20,9 +20,9 @@ from metrics.explain import explain
 
 ROWS = {
     "kpi_campaign": "one row per campaign, every one known",
-    "kpi_queue": "one row per campaign and queue that saw calls in the window",
+    "kpi_queue": "one row per campaign and queue that saw calls in the window, or whose calls were worked on in it",
     "kpi_term": "one row per campaign and term of its contract that touches the window, with the calls judged by it",
-    "kpi_agent": "one row per agent who was logged in or answered in the window",
+    "kpi_agent": "one row per agent who was logged in, answered or worked on a call in the window",
     "kpi_agent_campaign": "one row per agent and campaign",
     "kpi_interval": "one row per campaign and interval of so many minutes, counted from t0, empty ones too",
     "kpi_days": "one row per campaign and local day from day0 to day1 (not included)",

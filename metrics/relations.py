@@ -103,7 +103,7 @@ client                   VARCHAR     client id; NULL when not configured
 client_name              VARCHAR     client's name
 name                     VARCHAR     campaign's name
 language                 VARCHAR     fr, es or en
-timezone                 VARCHAR     IANA zone: days and contract terms are local to it
+timezone                 VARCHAR     IANA zone: days and contract terms are local to it, by the rules of local_days
 give_up_after_s          DOUBLE      an open call older than this counts as dropped [s]
 configured               BOOLEAN     false: seen in events only, judged by the defaults
 """,
@@ -120,7 +120,8 @@ until_at                 TIMESTAMPTZ valid_to as an instant
 """,
     ),
     "local_days": (
-        "one day of a zone that a campaign is in, by the zone rules of the pinned tzdata: 23, 24 or 25 hours",
+        "one day of a zone that a campaign is in, by the zone rules of the pinned tzdata: 23, 24 or 25 hours. Count "
+        "local hours from from_at; AT TIME ZONE of DuckDB 1.5 is an hour ahead for Morocco since 2026-09-20",
         """
 timezone                 VARCHAR     IANA zone
 day                      DATE        the zone's calendar day

@@ -14,6 +14,15 @@ text = _session.current_text()
 _ = text.gettext
 
 
+def clock() -> None:
+    """Say how local hours are found, for the calendar of the reader's own DuckDB may be wrong."""
+    words = _(
+        "For local days and hours take calls.day and local_days, as the example of weekdays and hours does: AT TIME "
+        "ZONE asks DuckDB's own calendar, and that of version 1.5 is an hour ahead for Morocco since 20 September 2026."
+    )
+    st.caption(words, width=760)
+
+
 def start() -> None:
     """Ask what is written; what was asked before in this session ends."""
     st.session_state["query"] = readers.query(readers.published(), viewer, st.session_state["sql"])
@@ -52,6 +61,7 @@ def write() -> None:
             words = _("Ctrl+Enter runs it. One statement that reads; up to {rows} rows, {seconds} seconds.")
             said = words.format(rows=text.number(readers.ROWS), seconds=text.number(readers.SECONDS))
             st.caption(said, width="content")
+    clock()
 
 
 @st.fragment(run_every=POLL_S)
@@ -152,6 +162,7 @@ def connect() -> None:
     st.caption(
         _("Times are in UTC. Phone numbers are masked. Agents are named: treat what you take out as personal data.")
     )
+    clock()
 
 
 def page() -> None:

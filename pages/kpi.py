@@ -47,6 +47,7 @@ def explained(where: _where.Where, kpi: str) -> None:
     if terms:
         st.subheader(_("The contract in force"), anchor=False)
         st.html(terms)
+        st.caption(f"{_('Contract, version')} {one.contract}")
     if one.elsewhere:
         st.subheader(_("What other systems would print"), anchor=False)
         st.html(_kpi.comparison(one, text))

@@ -327,6 +327,8 @@ def _kpis(
     row["occupancy"] = ratio(at_work, at_work + spent["available"])
     row["utilisation"] = ratio(at_work, at_work + spent["available"] + spent["paused"])
 
+    row["workload_s"] = _workload([c for c in calls.values() if c["campaign"] == name], t0, t1, as_of)
+
     people = [c for c in outbound if c["connected_at"] is not None and c["answered_by"] != "machine"]
     row["dialed"] = len(outbound)
     row["connected"] = sum(c["connected_at"] is not None for c in outbound)
@@ -339,6 +341,24 @@ def _kpis(
     late_until = t1 + dt.timedelta(seconds=configuration.defaults.lateness_s)
     row["settled"] = not any(c["outcome"] == "open" for c in cohort) and late_until <= as_of
     return row
+
+
+def _workload(calls: list[Row], t0: dt.datetime, t1: dt.datetime, as_of: dt.datetime) -> float:
+    """Seconds of `[t0, t1)` in which agents worked on calls: two calls of one agent at once count once."""
+    spans: dict[str, list[tuple[dt.datetime, dt.datetime]]] = defaultdict(list)
+    for call in calls:
+        if call["answered_at"] is not None:
+            told = [t for t in (call["ended_at"], call["wrapped_at"]) if t is not None]
+            begin, end = max(call["answered_at"], t0), min(max(told, default=as_of), as_of, t1)
+            if begin < end:
+                spans[call["agent"] or call["call_id"]].append((begin, end))
+    worked = 0.0
+    for own in spans.values():
+        reached = t0
+        for begin, end in sorted(own):
+            worked += max(0.0, seconds(end - max(begin, reached)))
+            reached = max(reached, end)
+    return worked
 
 
 def kpi_formulas(calls: dict[str, Row], name: str, t0: dt.datetime, t1: dt.datetime) -> dict[str, float | None]:

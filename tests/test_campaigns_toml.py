@@ -14,6 +14,8 @@ from metrics.campaigns import AgentLimits, Campaign, Configuration, Term
 from metrics.errors import ConfigurationError
 from metrics.people import Claims, Person
 
+from .processes import command, environment
+
 HERE = Path(__file__).parent.parent
 GOOD = """\
 [defaults]
@@ -258,19 +260,42 @@ except ConfigurationError as error:
 """
 
 
-def test_a_machine_with_old_zone_files_is_refused(tmp_path: Path) -> None:
+@pytest.fixture
+def old_zone_files(tmp_path: Path) -> Path:
     """The files of before 2026-09-20: Casablanca at UTC+1 for ever."""
     header = b"TZif2" + bytes(15) + bytes(4 * 3) + (0).to_bytes(4) + (1).to_bytes(4) + (4).to_bytes(4)
     block = (3600).to_bytes(4) + b"\0\0" + b"+01\0"
     (tmp_path / "Africa").mkdir()
     (tmp_path / "Africa" / "Casablanca").write_bytes((header + block) * 2 + b"\n<+01>-1\n")
-    program = OLD_RULES.format(directory=str(tmp_path))
+    return tmp_path
+
+
+def test_a_machine_with_old_zone_files_is_refused(old_zone_files: Path) -> None:
+    program = OLD_RULES.format(directory=str(old_zone_files))
     given = {**os.environ, "PYTHONPATH": str(HERE)}
     ran = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, env=given, cwd=HERE, check=True
     )
     assert ran.stdout.startswith("This machine's zone files put Africa/Casablanca at +1 h from UTC on 2019-"), ran
     assert 'PYTHONTZPATH=""' in ran.stdout
+
+
+def test_the_consumer_does_not_start_on_a_machine_with_old_zone_files(old_zone_files: Path, tmp_path: Path) -> None:
+    casablanca = tmp_path / "campaigns.toml"
+    casablanca.write_text(GOOD.replace("Europe/Paris", "Africa/Casablanca"))
+    ran = subprocess.run(
+        command("run", "--campaigns", str(casablanca), "--data-dir", str(tmp_path / "data")),
+        capture_output=True,
+        text=True,
+        env=environment(PYTHONTZPATH=str(old_zone_files)),
+        cwd=HERE,
+        check=False,
+    )
+    assert ran.returncode == 2
+    assert ran.stderr.startswith("vigie: This machine's zone files put Africa/Casablanca at +1 h from UTC on 2019-"), (
+        ran
+    )
+    assert not (tmp_path / "data").exists()
 
 
 def test_zones_that_duckdb_has_otherwise_are_told() -> None:

@@ -11,7 +11,7 @@ from metrics import glossary, install, relations, shell
 from metrics.compose import COLUMNS, DAY_COLUMNS, GRAINS
 from metrics.errors import NothingPublished
 from metrics.objects import ROWS
-from tests.published import at, call, day, publish, rows, state
+from tests.published import at, call, campaign, day, publish, rows, state
 
 DESIGN = """
 offered, answered, abandoned, short_abandoned, overflowed, callback, voicemail, refused, dropped, open,
@@ -186,6 +186,26 @@ def test_strings_dates_and_instants_are_windows(tmp_path: Path, name: str) -> No
         by_parameter = published.execute(ask.format("?", "?"), given).fetchall()
     assert by_text == by_date == by_parameter
     assert by_text and grain.columns
+
+
+def test_what_the_glossary_says_of_another_database_works(tmp_path: Path) -> None:
+    query = glossary.ATTACHED.split("```sql\n")[1].split("```")[0]
+    published = "data/published/vigie.duckdb"
+    assert published in query
+    publish(tmp_path / "v.duckdb", [call()]).close()
+    with duckdb.connect() as analyst:
+        found = rows(analyst, query.replace(published, str(tmp_path / "v.duckdb")))
+    assert [row["offered"] for row in found] == [1]
+
+
+def test_a_local_hour_is_found_as_the_glossary_says(tmp_path: Path) -> None:
+    """In Casablanca, of which DuckDB's own calendar does not know that it left UTC+1."""
+    query = glossary.LOCAL.split("```sql\n")[1].split("```")[0]
+    here = campaign("c", "Africa/Casablanca")
+    noons = ["2026-09-18 11:00", "2026-11-23 12:00"]
+    with publish(tmp_path / "v.duckdb", [call(of=here, queued=noon) for noon in noons], campaigns=[here]) as published:
+        found = rows(published, query)
+    assert [row["since_local_midnight"] for row in found] == [dt.timedelta(hours=12)] * 2
 
 
 def test_the_glossary_is_fresh() -> None:

@@ -247,6 +247,25 @@ def test_workload_by_half_hours(tmp_path: Path, calls: list[Row], minutes: list[
         assert day(published, "09:00", "10:30")["workload_s"] == sum(minutes) * 60
 
 
+WHO_WORKED = {
+    ("09:00", "09:30"): 14,
+    ("09:30", "10:00"): 27,
+    ("10:00", "10:30"): 5,  # no call was queued, nobody's state is known: there was work all the same
+    ("10:05", "10:30"): None,  # a window begins where the work ended
+    ("09:32", "09:34"): None,
+}
+
+
+@pytest.mark.parametrize(("window", "minutes"), WHO_WORKED.items(), ids=str)
+def test_work_has_its_agent_and_its_queue_in_the_window_where_it_was_done(
+    tmp_path: Path, window: tuple[str, str], minutes: int | None
+) -> None:
+    with publish(tmp_path / "v.duckdb", TWO_CALLS) as published:
+        for relation in ("kpi_agent", "kpi_agent_campaign", "kpi_queue"):
+            found = rows(published, f"FROM {relation}($t0, $t1)", t0=at(window[0]), t1=at(window[1]))
+            assert [row["workload_s"] / 60 for row in found] == ([] if minutes is None else [minutes]), relation
+
+
 def test_cohort_and_accrual_do_not_mix(tmp_path: Path) -> None:
     """Queued at 09:28, answered at 09:31: the call is of the first half hour, the talk of the second."""
     told = [call(queued="09:28", wait=180, until="09:40")], [state("busy", "09:31", "09:40")]
@@ -435,6 +454,30 @@ def test_total_is_the_ratio_of_the_sums(tmp_path: Path) -> None:
         assert published.execute(ask.format("[]"), window).fetchall() == [(0, None)]
 
 
+def test_calls_of_two_campaigns_at_once_are_one_stretch_of_work_in_their_total(tmp_path: Path) -> None:
+    a, b = campaign("a"), campaign("b")
+    calls = [call(of=one, queued=q, wait=0, until=u) for one, q, u in ((a, "09:00", "09:20"), (b, "09:10", "09:30"))]
+    window = {"t0": at("09:05"), "t1": at("10:00")}
+    with publish(tmp_path / "v.duckdb", calls, campaigns=[a, b]) as published:
+        each = rows(published, "FROM kpi_campaign($t0, $t1) ORDER BY campaign", **window)
+        (total,) = rows(published, "FROM kpi_total($t0, $t1, NULL)", **window)
+        (agent,) = rows(published, "FROM kpi_agent($t0, $t1)", **window)
+    assert [row["workload_s"] / 60 for row in each] == [15, 20]
+    assert total["workload_s"] == agent["workload_s"] == 25 * 60
+
+
+def test_time_after_as_of_has_not_been_spent(tmp_path: Path) -> None:
+    """A switch whose clock is ahead tells of a state and a call that end after the snapshot."""
+    states = [state("busy", "11:50", "12:04")]
+    with publish(tmp_path / "v.duckdb", [call(queued="11:55", wait=0, until="12:04")], states, as_of="12:00") as file:
+        whole, after = day(file, "11:00", "13:00"), day(file, "12:00", "13:00")
+        halves = rows(file, "FROM kpi_interval($t0, $t1, 60)", t0=at("11:00"), t1=at("13:00"))
+        (daily,) = rows(file, "FROM kpi_daily")
+    assert (whole["busy_s"], whole["workload_s"], daily["busy_s"]) == (600, 300, 600)
+    assert [(row["busy_s"], row["workload_s"]) for row in halves] == [(600, 300), (0, 0)]
+    assert (after["busy_s"], after["workload_s"], after["occupancy"]) == (0, 0, None)
+
+
 def test_an_agent_who_works_two_campaigns(tmp_path: Path) -> None:
     a, b = campaign("a"), campaign("b")
     states = [state("busy", "09:00", "09:30", of="a"), state("busy", "09:30", "10:00", of="b")]
@@ -471,6 +514,46 @@ def test_explain_kpi_of_the_golden_day(tmp_path: Path) -> None:
         assert steps["count"] == {"service_level_hits": 860, "service_level_base": 1050, "open_in_threshold": 0}
         assert {name: round(value * 100, 2) for name, value in steps["elsewhere"].items()} == EXPLAINED
         assert rows(published, ask.replace("'c'", "'nobody'"), t0=at("00:00"), t1=at("24 00:00"), kpi="asa_s") == []
+
+
+EVERY_OUTCOME = (  # offered: 19, of which 2 are open
+    [call(wait=20)] * 6
+    + [call(wait=21)] * 2
+    + [call("abandoned", wait=w) for w in (3, 12, 60, 60)]
+    + [call("callback", wait=10), call("callback", wait=40), call("voicemail", wait=25)]
+    + [call("overflowed", wait=30), call("dropped", wait=50)]
+    + [call("refused", wait=0)] * 2
+    + [call("open", wait=10, queued="11:59:50"), call("open", wait=3_600, queued="11:00")]
+)
+BY_HAND = {
+    "service_level": {
+        "Vigie": 6 / (19 - 1 - 1),  # without the short one and the one that waits inside T
+        "Amazon Connect": (6 + 2 + 1) / 17,  # gone from the queue in T: also by hanging up or for a call back
+        "Genesys Cloud": 6 / (8 + 4),
+        "Genesys Cloud, short abandons excluded": 6 / (8 + 3),
+        "Cisco, ignore abandons": 6 / (18 - 2),  # who waits past T counts already
+        "Cisco, abandons negative": 6 / 18,
+        "Cisco, abandons positive": (6 + 2) / 18,
+        "Talkdesk": 6 / (8 + 3 + 1 + 1),
+        "Wazo": 6 / 8,
+    },
+    "abandon_rate": {
+        "Vigie": 3 / (19 - 1),
+        "Amazon Connect": 4 / 17,
+        "Genesys Cloud": 4 / 19,
+        "Cisco": 3 / (19 - 1),
+    },
+    "asa_s": {"Vigie": (6 * 20 + 2 * 21) / 8, "Amazon Connect": (6 * 20 + 2 * 21) / 8},
+}
+
+
+@pytest.mark.parametrize("kpi", BY_HAND)
+def test_explain_kpi_of_a_day_with_every_outcome(tmp_path: Path, kpi: str) -> None:
+    with publish(tmp_path / "v.duckdb", EVERY_OUTCOME, as_of="12:00") as published:
+        assert day(published)["offered"] == 19 and day(published)["refused"] == 2
+        found = rows(published, "FROM explain_kpi('c', $t0, $t1, $kpi)", t0=at("00:00"), t1=at("24 00:00"), kpi=kpi)
+    printed = {row["name"]: row["value"] for row in found if row["step"] == "elsewhere" and row["value"] is not None}
+    assert {"Vigie": found[0]["value"], **printed} == pytest.approx(BY_HAND[kpi])
 
 
 def test_every_count_explains_itself(tmp_path: Path) -> None:

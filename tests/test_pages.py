@@ -262,6 +262,7 @@ def test_a_figure_shows_its_formula_with_its_numbers(path: Path) -> None:
     assert "Wazo answered ≤ T / answered answered ≤ T / answered 66.7% +33.3 pts" in systems
     for maker in ("Amazon Connect", "Genesys Cloud", "Cisco", "Talkdesk"):
         assert maker in systems
+    assert any(re.fullmatch("Contract, version [0-9a-f]{8}", one.value) for one in test.caption)
 
 
 @pytest.mark.parametrize("language", _i18n.LANGUAGES)

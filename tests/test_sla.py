@@ -1,6 +1,6 @@
 """A month against its contract: the reader behind the SLA page, its distance in calls, and whom it does not show."""
 
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -113,6 +113,20 @@ def test_so_many_more_calls_change_the_verdict_under_each_formula(tmp_path: Path
 
 
 # a month of two terms
+
+
+def test_the_version_of_a_contract_is_the_same_where_a_figure_is_explained(tmp_path: Path) -> None:
+    of = campaign(zone="Europe/Paris", terms=TWO_TERMS)
+    found = read(tmp_path, [call(of=of, queued="2026-11-02 10:00"), call(of=of, queued="2026-11-12 10:00")], of)
+    known = Published(tmp_path / "v.duckdb")
+    codes = []
+    for days in ((0, 30), (8, 10), (1, 2), (11, 12)):
+        t0, t1 = (datetime(2026, 10, 31, 23, tzinfo=UTC) + timedelta(days=day) for day in days)
+        one = readers.explain(known, MANAGER, of.id, "service_level", t0, t1)
+        assert one is not None
+        codes.append(one.contract)
+    both, about_the_turn, old, new = codes
+    assert both == about_the_turn == found.contract and len({both, old, new}) == 3
 
 
 def test_a_month_of_two_terms_is_asked_what_each_term_asks(tmp_path: Path) -> None:

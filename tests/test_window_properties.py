@@ -119,6 +119,9 @@ def test_a_settled_window_changes_only_by_an_event_for_it(rng: random.Random) ->
     events = floor(rng, 20)
     instant = START + dt.timedelta(hours=rng.choice((6, 12, 30, 41)))
     known = [event for event in events if dt.datetime.fromisoformat(event["ts"]) < instant]
+    waits_since = instant - dt.timedelta(minutes=rng.choice((16, 90, 150, 239)))  # of a window that is not settled
+    waits = {"type": "call.queued", "call_id": "waits", "campaign": rng.choice(CAMPAIGNS), "queue": "a"}
+    known.append(waits | {"event_id": "waits", "ts": waits_since.isoformat()})
     others = [  # of other calls and agents, later than every window that is settled
         event
         | {name: f"other-{event[name]}" for name in ("event_id", "call_id", "agent") if name in event}

@@ -1,7 +1,8 @@
 """A figure explained: what it was made of, by which contract, and what other systems would print."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import astuple, dataclass, replace
 from datetime import datetime
 from typing import Any, cast
 
@@ -35,6 +36,12 @@ class Term:
     short_abandon_s: float
 
 
+def version(terms: Iterable[Term]) -> str:
+    """Return what tells one version of a contract from another: the beginning of a hash of all that its terms say."""
+    said = repr([astuple(replace(term, calls=0)) for term in terms])
+    return hashlib.sha256(said.encode()).hexdigest()[:8]
+
+
 @dataclass(frozen=True, slots=True)
 class Elsewhere:
     """What another system would print from the same calls; `value` None where its formula is not public."""
@@ -56,6 +63,11 @@ class Explained:
     row: Mapping[str, Any]
     terms: tuple[Term, ...]
     elsewhere: tuple[Elsewhere, ...]
+
+    @property
+    def contract(self) -> str:
+        """Return the version of the terms that touch the window; of the same terms a statement names the same."""
+        return version(self.terms)
 
     @property
     def figure(self) -> float | None:

@@ -5,9 +5,8 @@ work is told of months only, under pseudonyms, and never of so few that it would
 what the others leave.
 """
 
-import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as clock
 from typing import Any
@@ -21,7 +20,7 @@ from metrics.outcomes import PARTS
 from metrics.pseudonyms import pseudonyms
 from metrics.readers import floor
 from metrics.readers.campaigns import STEPS, Campaign, campaigns_on
-from metrics.readers.explained import Term
+from metrics.readers.explained import Term, version
 from metrics.readers.snapshot import SLOW_S, Freshness, Published, Snapshot, fetch
 from metrics.suppression import SMALLEST, hidden, pooled
 from metrics.tallies import HANDLED
@@ -70,6 +69,7 @@ SELECT campaign, queue, {KPIS["aht_s"].sql}, {_COLUMNS}
 FROM (
     SELECT campaign, queue, {_HANDLED_TOO}
     FROM kpi_queue($t0::TIMESTAMPTZ, $t1::TIMESTAMPTZ)
+    WHERE offered + refused + handled > 0
     GROUP BY ALL
 )
 ORDER BY campaign, offered DESC, queue
@@ -242,9 +242,8 @@ class Sla:
 
     @property
     def contract(self) -> str:
-        """Return what tells one version of these terms from another: the beginning of a hash of all they say."""
-        said = repr([astuple(replace(one.term, calls=0)) for one in self.terms])
-        return hashlib.sha256(said.encode()).hexdigest()[:8]
+        """Return the version of these terms."""
+        return version(one.term for one in self.terms)
 
 
 def sla(
