@@ -45,7 +45,7 @@ def queues(found: tuple[tuple[str, Kpis], ...], viewer: Viewer, text: Text) -> s
     if not found:
         words = _("No calls yet on this day.")
         return f'<p class="vigie-quiet">{escape(words)}</p>'
-    names = (_("Queue"), _("Offered"), _("Answered"), _("Abandoned"), _("Service level"), _("Abandon rate"), _("ASA"))
+    names = (_("Queue"), _("Offered"), _("Abandoned"), _("Service level"), _("Abandon rate"), _("ASA"))
     head = (*names, _("AHT")) if viewer.sees_work else names
     cells = "".join(f'<th scope="col">{escape(word)}</th>' for word in head)
     rows = "".join(_queue(queue, kpis, viewer, text) for queue, kpis in found)
@@ -60,7 +60,7 @@ def _queue(queue: str, kpis: Kpis, viewer: Viewer, text: Text) -> str:
     level = escape(text.percent(kpis.service_level))
     if state != "none":
         level = f'<span class="state {state}" title="{escape(state_word(state, text))}"><i></i>{level}</span>'
-    cells = "".join(f"<td>{text.number(n)}</td>" for n in (kpis.offered, kpis.answered, kpis.abandoned))
+    cells = "".join(f"<td>{text.number(n)}</td>" for n in (kpis.offered, kpis.abandoned))
     rest = [text.percent(kpis.abandon_rate), text.duration(kpis.asa_s)]
     if viewer.sees_work:
         rest.append(text.duration(kpis.aht_s))

@@ -65,4 +65,5 @@ if not is_television:
         _session.account(viewer, text)
         _session.language_switch(text)
 page.run()
-st.html(f"<script>{FOCUS.read_text()}</script>", unsafe_allow_javascript=True)
+if not is_television:
+    st.html(f"<script>{FOCUS.read_text()}</script>", unsafe_allow_javascript=True)
