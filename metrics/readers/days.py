@@ -25,6 +25,7 @@ _OF_QUEUES = GRAINS["kpi_queue"].columns
 QUEUES = f"""
 SELECT k.campaign, k.queue, {", ".join(f"k.{name}" if name in _OF_QUEUES else "NULL" for name in NAMES)}
 FROM kpi_queue($t0::TIMESTAMPTZ, $t1::TIMESTAMPTZ) AS k
+WHERE k.offered + k.refused + k.handled > 0
 ORDER BY k.campaign, k.offered DESC, k.queue
 """
 FIRST_DAY = """
