@@ -30,6 +30,11 @@ class Viewer:
         """Whether rows of `campaign` may be read by this viewer."""
         return self.campaigns is None or campaign in self.campaigns
 
+    @property
+    def sees_work(self) -> bool:
+        """Whether this viewer may know how long people work, call by call and hour by hour: `metrics.suppression`."""
+        return self.role != "client"
+
     def names_agents_of(self, site: str | None) -> bool:
         """Whether this viewer may know who the agents of `site` are."""
         return self.role in ("manager", "analyst") and (self.sites is None or site in self.sites)

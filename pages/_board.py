@@ -11,6 +11,7 @@ from math import ceil
 
 from metrics.readers import AgentCounts, Board, CampaignNow, Interval
 from metrics.viewer import Viewer
+from pages import _names
 from pages._i18n import DASH, Text
 
 STALE_S = 15
@@ -19,6 +20,10 @@ NEAR = 0.05
 """A service level that misses its target by less than this is close, not below."""
 SHORTEST_S, LONGEST_S, USUAL_S = 0.2, 10.0, 0.5
 """The tick of a wall [s]: its limits, and what it is unless the environment says."""
+DAY = ("answered", "abandoned", "aht_s", "occupancy")
+TOLD = ("answered", "abandoned", "abandon_rate", "asa_s")
+"""What a tile says of the day, and what it says to a client, who is told of work by the month."""
+COUNTS = ("answered", "abandoned")
 AGE, STALE = "\ue000", "\ue001"
 """Where a tick puts the age of the data, and whether that is too old, into HTML drawn before."""
 
@@ -27,7 +32,7 @@ _drawn: dict[Hashable, tuple[object, str]] = {}
 
 def draw(board: Board, viewer: Viewer, text: Text, age_s: float) -> str:
     """Return the board's HTML. Only its age is new on every tick; the rest is drawn once a snapshot."""
-    page = once(board, (viewer.campaigns, text.language), lambda: _page(board, text))
+    page = once(board, (viewer.campaigns, viewer.sees_work, text.language), lambda: _page(board, text, viewer))
     return aged(page, text, age_s)
 
 
@@ -87,9 +92,9 @@ def target_words(target: float | None, threshold_s: float | None, text: Text) ->
     return _("target {target} in {seconds} s").format(target=text.percent(target, 0), seconds=text.number(threshold_s))
 
 
-def _page(board: Board, text: Text) -> str:
+def _page(board: Board, text: Text, viewer: Viewer) -> str:
     columns, rows = grid(len(board.campaigns))
-    tiles = "".join(tile(one, text) for one in board.campaigns)
+    tiles = "".join(tile(one, text, day=DAY if viewer.sees_work else TOLD) for one in board.campaigns)
     return (
         f'<div class="vigie-board {STALE}" style="--columns:{columns};--rows:{rows}">'
         f'{_floor(board, text)}<div class="vigie-grid">{tiles}</div></div>'
@@ -98,7 +103,8 @@ def _page(board: Board, text: Text) -> str:
 
 def _floor(board: Board, text: Text) -> str:
     agents = board.agents
-    rest = number(text.number(agents.logged_in), text.gettext("Agents"), "rule") + agents_row(agents, text)
+    logged_in = text.number(agents and agents.logged_in)
+    rest = number(logged_in, text.gettext("Agents"), "rule") + agents_row(agents, text)
     return header(queue_of(board, text) + rest, attention(board, text), text)
 
 
@@ -141,8 +147,8 @@ def header(numbers: str, attention: str, text: Text, more: str = "") -> str:
     )
 
 
-def tile(one: CampaignNow, text: Text, day: bool = True) -> str:
-    """Draw a campaign: its queue now, its level against target and, unless from afar, the figures of its `day`."""
+def tile(one: CampaignNow, text: Text, day: tuple[str, ...] = ()) -> str:
+    """Draw a campaign: its queue now, its level against target and the figures of its `day`: columns of Kpis."""
     _ = text.gettext
     state = state_of(one)
     today = one.today
@@ -164,18 +170,11 @@ def tile(one: CampaignNow, text: Text, day: bool = True) -> str:
     figure = _value(text.percent(level))
     waiting = number(text.number(one.waiting), _("Waiting"), "big")
     longest = number(text.duration(one.longest_wait_s), _("Longest wait"), f"big{late}", past)
-    facts = (
-        ""
-        if not day
-        else (
-            '<div class="facts">'
-            + number(text.number(called.answered if called else None), _("Answered"))
-            + number(text.number(called.abandoned if called else None), _("Abandoned"))
-            + number(text.duration(today.aht_s if today else None), _("AHT"))
-            + number(text.percent(today.occupancy if today else None, 0), _("Occupancy"))
-            + "</div>"
-        )
+    values = {name: getattr(called if name in COUNTS else today, name, None) for name in day}
+    drawn = "".join(
+        number(_names.shown(name, value, text, digits=0), _names.brief(name, text)) for name, value in values.items()
     )
+    facts = f'<div class="facts">{drawn}</div>' if day else ""
     return (
         f'<article class="tile {state}"><div class="in">'
         f'<div class="head"><div class="who"><h3>{escape(one.campaign.name)}</h3>'
@@ -213,17 +212,14 @@ def _bars(intervals: tuple[Interval, ...], target: float | None, text: Text) -> 
     )
 
 
-def agents_row(agents: AgentCounts, text: Text) -> str:
-    """Draw how many agents do what; nobody logged in is no data on a campaign, so dashes."""
+def agents_row(agents: AgentCounts | None, text: Text) -> str:
+    """Draw how many agents do what; nobody logged in is no data on a campaign, so dashes, as for what is not told."""
     _ = text.gettext
-    counts = [
-        (agents.available, _("Available"), "available"),
-        (agents.busy, _("Busy"), "busy"),
-        (agents.wrap_up, _("Wrap-up"), "wrap-up"),
-        (agents.paused, _("Paused"), "paused"),
-    ]
+    known = agents if agents and agents.logged_in else None
+    words = {"available": _("Available"), "busy": _("Busy"), "wrap_up": _("Wrap-up"), "paused": _("Paused")}
     return "".join(
-        number(text.number(n) if agents.logged_in else DASH, word, f"agent {kind}") for n, word, kind in counts
+        number(text.number(getattr(known, state, None)), word, f"agent {state.replace('_', '-')}")
+        for state, word in words.items()
     )
 
 

@@ -25,19 +25,20 @@ COLUMNS = (
     *("ended_at", "outcome", "in_time", "wait_s", "talk_s", "hold_s", "wrap_s", "agent", "agent_name", "caller"),
     *("disposition", "transferred", "inferred_end", "clock_skew"),
 )
+WORK = ("ended_at", "talk_s", "hold_s", "wrap_s", "agent", "agent_name")
+"""Columns that say who worked on a call and for how long."""
 
 
-def table(calls: Iterable[Call], zone: str, text: Text, *, judged: bool, named: bool, dated: bool) -> str:
-    """Draw the calls. `judged`: whether each was in time; `named`: who answered; `dated`: more than one day."""
+def table(calls: Iterable[Call], zone: str, text: Text, *, judged: bool, worked: bool, dated: bool) -> str:
+    """Draw the calls. `judged`: whether each was in time; `worked`: by whom, for how long; `dated`: many days."""
     _ = text.gettext
     head = [(_("Queued at"), ""), (_("Queue"), ""), (_("Wait"), "num"), (_("Outcome"), "")]
     if judged:
         head.append((_("By contract"), ""))
-    if named:
-        head.append((_("Agent"), ""))
-    head += [(_("Talk"), "num"), (_("Hold"), "num"), (_("Wrap-up"), "num"), (_("Result"), ""), (_("Caller"), "")]
-    head.append((_("Notes"), ""))
-    rows = "".join(_row(call, zone, text, judged, named, dated) for call in calls)
+    if worked:
+        head += [(_("Agent"), ""), (_("Talk"), "num"), (_("Hold"), "num"), (_("Wrap-up"), "num")]
+    head += [(_("Result"), ""), (_("Caller"), ""), (_("Notes"), "")]
+    rows = "".join(_row(call, zone, text, judged, worked, dated) for call in calls)
     cells = "".join(f'<th class="{kind}">{escape(word)}</th>' for word, kind in head)
     return (
         f'<div class="vigie-scroll"><table class="vigie-table calls"><thead><tr>{cells}</tr></thead>'
@@ -45,7 +46,7 @@ def table(calls: Iterable[Call], zone: str, text: Text, *, judged: bool, named: 
     )
 
 
-def _row(call: Call, zone: str, text: Text, judged: bool, named: bool, dated: bool) -> str:
+def _row(call: Call, zone: str, text: Text, judged: bool, worked: bool, dated: bool) -> str:
     _ = text.gettext
     at = text.clock(call.cohort_at, zone, seconds=True)
     if dated:
@@ -65,9 +66,9 @@ def _row(call: Call, zone: str, text: Text, judged: bool, named: bool, dated: bo
             None: ("none", _("not counted")),
         }[call.hit]
         cells.append(f'<td><span class="state {kind}"><i></i>{escape(said)}</span></td>')
-    if named:
+    if worked:
         cells.append(_cell(call.agent_name or DASH))
-    cells += [_cell(text.duration(seconds), "num") for seconds in (call.talk_s, call.hold_s, call.wrap_s)]
+        cells += [_cell(text.duration(seconds), "num") for seconds in (call.talk_s, call.hold_s, call.wrap_s)]
     notes = [
         words
         for true, words in (
@@ -87,12 +88,12 @@ def _cell(value: str, kind: str = "") -> str:
     return f'<td class="{kind}">{escape(value)}</td>' if kind else f"<td>{escape(value)}</td>"
 
 
-def sheet(calls: Iterable[Call], zone: str, *, named: bool) -> bytes:
+def sheet(calls: Iterable[Call], zone: str, *, worked: bool) -> bytes:
     """Return the calls as CSV with stable English column names and times in the campaign's zone.
 
     Text that a spreadsheet would take for a formula gets an apostrophe before it; a mark at the start says UTF-8.
     """
-    columns = [name for name in COLUMNS if named or name not in ("agent", "agent_name")]
+    columns = [name for name in COLUMNS if worked or name not in WORK]
     local = ZoneInfo(zone)
     out = io.StringIO()
     writer = csv.writer(out)
@@ -101,7 +102,7 @@ def sheet(calls: Iterable[Call], zone: str, *, named: bool) -> bytes:
         row = {name: getattr(call, name, None) for name in columns}
         row["day"] = call.cohort_at.astimezone(local).date().isoformat()
         row["in_time"] = call.hit
-        for name in ("queued_at", "answered_at", "ended_at"):
+        for name in {"queued_at", "answered_at", "ended_at"} & row.keys():
             at = row[name]
             row[name] = at.astimezone(local).isoformat() if at else None
         writer.writerow([cell(row[name]) for name in columns])

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import plotly.graph_objects as go
 import streamlit.elements.plotly_chart  # noqa: F401, its import registers the template that carries the theme
@@ -33,22 +34,30 @@ class Level:
 
 
 def calls_and_level(
-    stack: Stack, level: Level, ticks: Mapping[int, str], *, shortest: int, about: str, text: Text
+    stack: Stack,
+    level: Level,
+    ticks: Mapping[int, str],
+    *,
+    shortest: int,
+    about: str,
+    text: Text,
+    usual: tuple[str, Sequence[float | None]] | None = None,
 ) -> go.Figure:
     """Draw calls as stacked bars, and the service level against its target on an axis of 0–100 %.
 
     Each trace takes the next of the theme's colours for charts (.streamlit/config.toml). `ticks` are place → label; the
     axis has room for at least `shortest` places, so that the first few are not a wall of bars. A chart that is drawn
-    again `about` the same stays as its reader left it.
+    again `about` the same stays as its reader left it. `usual` is a name, and how many calls to mark beside the bars.
     """
     _ = text.gettext
     places = list(range(len(level.said)))
+    said: dict[str, Any] = {"customdata": level.said, "hovertemplate": "%{customdata}<extra></extra>"}
     chart = go.Figure()
     for (name, values), marker in (
         (stack.good, {}),
         (stack.bad, {"pattern": {"shape": "/", "size": 5, "solidity": 0.25}}),
     ):
-        chart.add_bar(x=places, y=values, name=name, marker=marker, hoverinfo="none")
+        chart.add_bar(x=places, y=values, name=name, marker=marker, **said)
     chart.add_scatter(
         x=places,
         y=level.reached,
@@ -57,11 +66,10 @@ def calls_and_level(
         mode="lines+markers",
         line={"width": 2},
         marker={"size": 5},
-        hovertemplate="%{customdata}<extra></extra>",
-        customdata=level.said,
+        **said,
     )
     name, values = stack.other
-    chart.add_bar(x=places, y=values, name=name, hoverinfo="none")
+    chart.add_bar(x=places, y=values, name=name, **said)
     chart.add_scatter(
         x=places,
         y=level.target,
@@ -71,13 +79,17 @@ def calls_and_level(
         line={"width": 1.5, "dash": "dash", "shape": "hvh"},
         hoverinfo="skip",
     )
+    if usual is not None:
+        name, values = usual
+        line = {"symbol": "line-ew-open", "size": 11, "line": {"width": 2.5}}
+        chart.add_scatter(x=places, y=values, name=name, mode="markers", marker=line, hoverinfo="skip")
     chart.update_layout(
         template="streamlit",
         barmode="stack",
         bargap=0.18,
         height=400,
         margin={"l": 44, "r": 52, "t": 12, "b": 32},
-        hovermode="x",
+        hovermode="closest",
         dragmode=False,
         uirevision=about,
         legend={

@@ -1,11 +1,13 @@
 """A campaign's day: headline, chart, the table of its intervals and the calls that wait, in the reader's language."""
 
+from collections.abc import Mapping
 from html import escape
 
 import plotly.graph_objects as go
 
-from metrics.readers import CampaignDay, CampaignNow, Interval, Kpis, WaitingCall
-from pages import _chart
+from metrics.readers import CampaignDay, CampaignNow, Comparison, Interval, Kpis, WaitingCall, told
+from metrics.viewer import Viewer
+from pages import _chart, _names, _usual
 from pages._board import level_state, state_word
 from pages._i18n import DASH, Text
 from pages._where import Where, href, instant
@@ -13,6 +15,9 @@ from pages._where import Where, href, instant
 SHOWN_WAITING = 10
 SHORTEST = 24
 """A chart shows at least so many intervals, so that the first hour of a day is not a wall of bars."""
+
+TICKS = 7
+"""So many hours are named at most: there is room for them on a phone."""
 
 LIVE = ("waiting", "longest_wait_s")
 HEADLINE = ("service_level", "offered", "answered", "abandoned", "abandon_rate", "asa_s", "aht_s", "occupancy")
@@ -26,28 +31,11 @@ EXPLAINED = {"waiting": "longest_wait_s", "answered": "offered", "abandoned": "a
 """Where who may see no calls is led instead."""
 
 
-def headline_names(today: bool) -> tuple[str, ...]:
-    return (*LIVE, *HEADLINE) if today else HEADLINE
+def headline_names(today: bool, viewer: Viewer) -> tuple[str, ...]:
+    return tuple(name for name in ((*LIVE, *HEADLINE) if today else HEADLINE) if told(viewer, name))
 
 
-def headline_label(name: str, text: Text) -> str:
-    _ = text.gettext
-    labels = {
-        "waiting": _("Waiting"),
-        "longest_wait_s": _("Longest wait"),
-        "service_level": _("Service level"),
-        "offered": _("Offered"),
-        "answered": _("Answered"),
-        "abandoned": _("Abandoned"),
-        "abandon_rate": _("Abandon rate"),
-        "asa_s": _("ASA"),
-        "aht_s": _("AHT"),
-        "occupancy": _("Occupancy"),
-    }
-    return labels[name]
-
-
-def headline(total: Kpis | None, text: Text, now: CampaignNow | None) -> str:
+def headline(total: Kpis | None, viewer: Viewer, text: Text, now: CampaignNow | None) -> str:
     """Draw the numbers of a day; `now` adds who waits at this moment."""
     _ = text.gettext
     called = total if total and total.offered else None
@@ -73,7 +61,7 @@ def headline(total: Kpis | None, text: Text, now: CampaignNow | None) -> str:
         if None not in (now.longest_wait_s, threshold_s) and now.longest_wait_s > threshold_s:
             late = _("past {seconds} s").format(seconds=text.number(threshold_s))
     cards = []
-    for name in headline_names(now is not None):
+    for name in headline_names(now is not None, viewer):
         value = values[name]
         nil = ' class="nil"' if value == DASH else ""
         about = ""
@@ -83,16 +71,16 @@ def headline(total: Kpis | None, text: Text, now: CampaignNow | None) -> str:
         if name == "longest_wait_s" and late:
             about = f'<span class="state near"><i></i>{escape(late)}</span>'
         cards.append(
-            f'<div class="card"><span>{escape(headline_label(name, text))}</span>'
-            f"<b{nil}>{escape(value)}</b>{about}</div>"
+            f'<div class="card"><span>{escape(_names.brief(name, text))}</span><b{nil}>{escape(value)}</b>{about}</div>'
         )
-    kind = "past" if now is None else "live"
+    kind = "live" if len(cards) > len(HEADLINE) else "past"
     return f'<div class="vigie-headline {kind}">{"".join(cards)}</div>'
 
 
-def behind(where: Where, one: Interval) -> dict[str, str]:
-    """Return the parameters of the page with the calls of an interval."""
-    return {"campaign": where.campaign.campaign, "from": instant(one.start), "to": instant(one.end)}
+def behind(where: Where, one: Interval, outcome: str | None = None) -> dict[str, str]:
+    """Return the parameters of the page with the calls of an interval, or those that ended in this way."""
+    asked = {"campaign": where.campaign.campaign, "from": instant(one.start), "to": instant(one.end)}
+    return asked | ({"outcome": outcome} if outcome else {})
 
 
 def other(kpis: Kpis) -> int:
@@ -106,8 +94,12 @@ def active(day: CampaignDay) -> tuple[Interval, ...]:
     return () if first is None else day.intervals[first:]
 
 
-def figure(day: CampaignDay, text: Text) -> go.Figure:
-    """Draw the day's calls and service level by intervals.
+TRACES = ("answered", "abandoned")
+"""Of which outcome the calls in a bar of the chart are, by its trace; the bars on top are of several."""
+
+
+def figure(day: CampaignDay, usual: Comparison | None, text: Text) -> go.Figure:
+    """Draw the day's calls and service level by intervals, with what is usual on this weekday.
 
     Positions are numbers of intervals, not times: an hour that a change of clocks repeats is drawn twice, not on top of
     itself.
@@ -117,7 +109,7 @@ def figure(day: CampaignDay, text: Text) -> go.Figure:
     zone = day.campaign.timezone
     known = [one.kpis for one in intervals]
     hours = [n for n, one in enumerate(intervals) if text.clock(one.start, zone).endswith(":00")]
-    hours = hours[:: max(1, -(-len(hours) // 12))]
+    hours = hours[:: max(1, -(-len(hours) // TICKS))]
     return _chart.calls_and_level(
         _chart.Stack(
             good=(_("Answered"), [k.answered if k else None for k in known]),
@@ -127,16 +119,37 @@ def figure(day: CampaignDay, text: Text) -> go.Figure:
         _chart.Level(
             reached=[k.service_level if k else None for k in known],
             target=[k.target if k else None for k in known],
-            said=[_hover(one, zone, text) for one in intervals],
+            said=[_hover(one, usual, zone, text) for one in intervals],
         ),
         ticks={n: text.clock(intervals[n].start, zone) for n in hours},
         shortest=SHORTEST,
         about=day.campaign.campaign,
         text=text,
+        usual=(_usual.name(usual, text), [usual_calls(usual, one) for one in intervals])
+        if usual and usual.days
+        else None,
     )
 
 
-def _hover(one: Interval, zone: str, text: Text) -> str:
+def alt(day: CampaignDay, text: Text) -> str:
+    """Say what the chart shows, for who cannot see it; the table below has its numbers."""
+    _ = text.gettext
+    said = _("Calls and service level by intervals on {day}: {offered} offered, service level {level}.")
+    total = day.total
+    return said.format(
+        day=text.day(day.campaign.day),
+        offered=text.number(total and total.offered),
+        level=text.percent(total and total.service_level),
+    )
+
+
+def usual_calls(usual: Comparison | None, one: Interval) -> float | None:
+    """Return how many calls are offered in such an interval on a usual day of this weekday."""
+    found = usual.usual_at(one.start) if usual else None
+    return found.mean("offered") if found else None
+
+
+def _hover(one: Interval, usual: Comparison | None, zone: str, text: Text) -> str:
     _ = text.gettext
     lines = [f"<b>{text.clock(one.start, zone)}–{text.clock(one.end, zone)}</b>"]
     if one.kpis:
@@ -147,62 +160,86 @@ def _hover(one: Interval, zone: str, text: Text) -> str:
             _("Abandoned") + " " + text.number(kpis.abandoned),
             _("Service level") + " " + text.percent(kpis.service_level),
         ]
+    known = usual.usual_at(one.start) if usual else None
+    if usual and known:
+        of_calls, of_level = text.number(known.mean("offered")), text.percent(known.kpis.service_level)
+        lines.append(f"{_usual.name(usual, text)}: {_('Offered')} {of_calls}, {_('Service level')} {of_level}")
     return "<br>".join(lines)
 
 
-def table(day: CampaignDay, text: Text, linked: Where | None) -> str:
-    """Draw the intervals as a table, the newest first; each leads to its calls when `linked` says where it is."""
+def table(day: CampaignDay, usual: Comparison | None, viewer: Viewer, text: Text, where: Where) -> str:
+    """Draw the intervals as a table, the newest first; each leads to its calls, and to those that were abandoned."""
     _ = text.gettext
     zone = day.campaign.timezone
     head = (
         _("Interval"),
         _("Offered"),
+        _("Usual"),
         _("Answered"),
         _("Abandoned"),
         _("Other"),
         _("Service level"),
         _("Abandon rate"),
         _("ASA"),
-        _("AHT"),
-        _("Occupancy"),
+        *((_("AHT"), _("Occupancy")) if viewer.sees_work else ()),
     )
     rows = [
         _row(
             f"{text.clock(one.start, zone)}–{text.clock(one.end, zone)}",
             one.kpis,
+            usual_calls(usual, one),
+            viewer,
             text,
-            href("calls", behind(linked, one)) if linked and one.kpis and one.kpis.offered else "",
+            _leads(where, one),
         )
         for one in reversed(active(day))
     ]
     if not rows:
         return _quiet(_("No calls yet on this day."))
-    total = _row(_("Day"), day.total, text)
+    whole = usual.usual_so_far if usual and usual.until == day.campaign.t1 else None
+    total = _row(_("Day"), day.total, whole and whole.kpis.offered / len(usual.days), viewer, text, {})
     return (
         f'<table class="vigie-table numbers"><thead><tr>{_cells(head, "th")}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody><tfoot>{total}</tfoot></table>"
     )
 
 
-def _row(name: str, kpis: Kpis | None, text: Text, address: str = "") -> str:
-    head = escape(name)
-    if address:
-        head = f'<a href="{escape(address)}" target="_self">{head}</a>'
+def _leads(where: Where, one: Interval) -> dict[str, str]:
+    """Return where the figures of an interval lead to, by column."""
+    counted = {name: getattr(one.kpis, name, 0) for name in ("offered", *TRACES)}
+    return {
+        name: href("calls", behind(where, one, None if name == "offered" else name)) for name, n in counted.items() if n
+    }
+
+
+def _row(
+    name: str, kpis: Kpis | None, usual: float | None, viewer: Viewer, text: Text, leads: Mapping[str, str]
+) -> str:
+    def link(column: str, words: str, about: str = "") -> str:
+        if column not in leads:
+            return words
+        label = f' aria-label="{about}"' if about else ""
+        return f'<a href="{escape(leads[column])}" target="_self"{label}>{words}</a>'
+
+    head = link("offered", escape(name))
     if kpis is None:
-        return f"<tr><th>{head}</th>{_cells([DASH] * 9)}</tr>"
+        return f"<tr><th>{head}</th>{_cells([DASH, text.number(usual), *[DASH] * (8 if viewer.sees_work else 6)])}</tr>"
     state = level_state(kpis.service_level, kpis.target)
     level = escape(text.percent(kpis.service_level))
     if state != "none":
         word = escape(state_word(state, text))
         level = f'<span class="state {state}" title="{word}"><i></i>{level}</span>'
-    counts = (kpis.offered, kpis.answered, kpis.abandoned, other(kpis))
-    rest = (
-        text.percent(kpis.abandon_rate),
-        text.duration(kpis.asa_s),
-        text.duration(kpis.aht_s),
-        text.percent(kpis.occupancy, 0),
+    rest = [text.percent(kpis.abandon_rate), text.duration(kpis.asa_s)]
+    if viewer.sees_work:
+        rest += [text.duration(kpis.aht_s), text.percent(kpis.occupancy, 0)]
+    counts = "".join(
+        f"<td>{link(column, text.number(n), escape(f'{name} {_names.brief(column, text)}: {text.number(n)}'))}</td>"
+        for column, n in (("answered", kpis.answered), ("abandoned", kpis.abandoned))
     )
-    return f"<tr><th>{head}</th>{_cells([text.number(n) for n in counts])}<td>{level}</td>{_cells(rest)}</tr>"
+    return (
+        f"<tr><th>{head}</th>{_cells([text.number(kpis.offered), text.number(usual)])}{counts}"
+        f"<td>{text.number(other(kpis))}</td><td>{level}</td>{_cells(rest)}</tr>"
+    )
 
 
 def waiting(calls: tuple[WaitingCall, ...], zone: str, threshold_s: float | None, text: Text) -> str:

@@ -10,7 +10,7 @@ After a change of texts, until the tests name nothing that is missing:
 import gettext
 import io
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cache, lru_cache
@@ -111,6 +111,14 @@ class Text:
 
     def day(self, day: date) -> str:
         return format_date(day, "full", locale=self.locale)
+
+    def weekday(self, number: int, short: bool = False) -> str:
+        """Name a weekday, Monday is 0: "vendredi", or in short "ven."."""
+        return str(self.locale.days["stand-alone"]["abbreviated" if short else "wide"][number])
+
+    def dates(self, days: Sequence[date]) -> str:
+        """List days of about a month: "6 Nov, 13 Nov"."""
+        return ", ".join(format_skeleton("MMMd", day, locale=self.locale) for day in days)
 
     def month(self, first: date) -> str:
         """Name a month with its year: "octobre 2026"."""

@@ -7,7 +7,7 @@ from html import escape
 from math import ceil, floor
 
 from metrics.outcomes import PARTS
-from metrics.readers import BEHIND, Explained, Term
+from metrics.readers import BEHIND, Explained, Figures, Kpis, Term
 from pages import _names
 from pages._board import level_state, state_word
 from pages._i18n import DASH, Text
@@ -165,6 +165,21 @@ def _link(one: Explained, where: Where, name: str, text: Text) -> str:
     address = href("calls", where.params(**asked))
     words = escape(_names.figure(name, text))
     return f'<a href="{escape(address)}" target="_self" aria-label="{value} {words}">{value}</a>'
+
+
+def identity(total: Kpis | Figures, text: Text) -> str:
+    """Say the identity with its numbers: every offered call has one outcome."""
+    parts = " + ".join(
+        f"{_names.figure(name, text)} {text.number(getattr(total, name))}"
+        for name in PARTS
+        if getattr(total, name) or name in ("answered", "abandoned")
+    )
+    words = f"{_names.figure('offered', text)} {text.number(total.offered)} = {parts}"
+    if total.refused:
+        n = total.refused
+        apart = text.ngettext("{n} refused call is counted apart", "{n} refused calls are counted apart", n)
+        words += f" ({apart.format(n=text.number(n))})"
+    return words if total.conserved else f"{words}. " + text.gettext("This does not add up: the figures are wrong.")
 
 
 LINKS: dict[str, dict[str, str]] = {

@@ -68,10 +68,28 @@ def figure(name: str, text: Text) -> str:
     return names[name]
 
 
-def shown(name: str, value: float | None, text: Text) -> str:
-    """Format the value of a figure by what it is: a ratio, a duration or a count."""
+def brief(name: str, text: Text) -> str:
+    """Name a figure where there is little room."""
+    _ = text.gettext
+    names = {
+        "waiting": _("Waiting"),
+        "longest_wait_s": _("Longest wait"),
+        "service_level": _("Service level"),
+        "offered": _("Offered"),
+        "answered": _("Answered"),
+        "abandoned": _("Abandoned"),
+        "abandon_rate": _("Abandon rate"),
+        "asa_s": _("ASA"),
+        "aht_s": _("AHT"),
+        "occupancy": _("Occupancy"),
+    }
+    return names[name]
+
+
+def shown(name: str, value: float | None, text: Text, digits: int = 1) -> str:
+    """Format the value of a figure by what it is: a ratio, with so many digits, a duration or a count."""
     if name in RATIOS:
-        return text.percent(value)
+        return text.percent(value, digits)
     return text.duration(value) if name in SECONDS else text.number(value)
 
 
@@ -194,6 +212,14 @@ def elsewhere(said: str, text: Text) -> str:
     )
     words = _(said) if said else ""
     return (words if words in known else said).replace("<=T", " ≤ T").replace(" - ", " − ")
+
+
+def privacy(text: Text) -> str:
+    """Say to a client why nothing is told of how long people work."""
+    return text.gettext(
+        "How long agents take, and how busy they are, is told of whole months, on the contract page: "
+        "here it would show one person’s work."
+    )
 
 
 def role(name: str, text: Text) -> str:

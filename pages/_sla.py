@@ -7,10 +7,9 @@ from html import escape
 
 import plotly.graph_objects as go
 
-from metrics.outcomes import PARTS
 from metrics.readers import Figures, Period, Sla, Work
 from metrics.suppression import SMALLEST
-from pages import _chart, _kpi, _names
+from pages import _chart, _kpi
 from pages._board import level_state, state_word
 from pages._i18n import DASH, Text
 from pages._where import href
@@ -368,19 +367,7 @@ def privacy(text: Text) -> str:
 
 
 def conservation(one: Sla, text: Text) -> str:
-    """Say the identity with its numbers: every offered call has one outcome."""
-    total = one.total
-    parts = " + ".join(
-        f"{_names.figure(name, text)} {text.number(getattr(total, name))}"
-        for name in PARTS
-        if getattr(total, name) or name in ("answered", "abandoned")
-    )
-    words = f"{_names.figure('offered', text)} {text.number(total.offered)} = {parts}"
-    if total.refused:
-        n = total.refused
-        apart = text.ngettext("{n} refused call is counted apart", "{n} refused calls are counted apart", n)
-        words += f" ({apart.format(n=text.number(n))})"
-    return words if total.conserved else f"{words}. " + text.gettext("This does not add up: the figures are wrong.")
+    return _kpi.identity(one.total, text)
 
 
 def as_of(one: Sla, text: Text) -> str:

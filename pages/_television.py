@@ -78,7 +78,7 @@ def draw(board: Board, viewer: Viewer, text: Text, asked: Asked, now_s: float, a
     """Return the HTML of the page that is due at `now_s` [s since 1970]; the first who asks draws it for all."""
     all = pages(board.campaigns, asked.by)
     due = int(now_s // asked.every_s) % len(all)
-    key = ("television", viewer.campaigns, text.language, asked.by, due)
+    key = ("television", viewer.campaigns, viewer.sees_work, text.language, asked.by, due)
     page = _board.once(board, key, lambda: _page(board, all, due, text))
     return _board.aged(page, text, age_s).replace(DRAWN, f"{now_s:.0f}").replace(AGE_S, f"{max(age_s, 0.0):.0f}")
 
@@ -108,7 +108,7 @@ def _page(board: Board, all: Sequence[Sequence[CampaignNow]], due: int, text: Te
     most = max(len(page) for page in all)  # a tile has one size on every page
     columns, rows = _board.grid(most)
     missed = [one.campaign for one in board.campaigns if _board.state_of(one) == "missed"]
-    tiles = "".join(_board.tile(one, text, day=False) for one in all[due])
+    tiles = "".join(_board.tile(one, text) for one in all[due])
     size = "small" if most > FIT else "large"
     heard = escape(json.dumps([one.campaign for one in missed]))
     names = _named([one.name for one in missed], text) if len(all) > 1 else ""

@@ -7,6 +7,7 @@ import streamlit as st
 from pages import _empty, _session, _television
 
 STYLE = Path(__file__).with_name("_style.css")
+FOCUS = Path(__file__).with_name("_focus.js")
 LOGO = Path(__file__).with_name("_logo.svg")
 
 viewer = _session.current_viewer()
@@ -64,3 +65,5 @@ if not is_television:
         _session.account(viewer, text)
         _session.language_switch(text)
 page.run()
+if not is_television:
+    st.html(f"<script>{FOCUS.read_text()}</script>", unsafe_allow_javascript=True)

@@ -18,7 +18,7 @@ def asked() -> Asked:
     outcome, kpi = st.query_params.get("outcome"), st.query_params.get("kpi")
     return Asked(
         outcome if outcome in readers.OUTCOMES else None,
-        kpi if kpi in readers.BEHIND else None,
+        kpi if kpi in readers.BEHIND and readers.told(viewer, kpi) else None,
         HITS.get(st.query_params.get("counts", "")),
     )
 
@@ -64,7 +64,7 @@ def choose_behind(which: Asked) -> None:
             return _("every call")
         return _names.figure(name, text) + (f" · {words[counts]}" if counts else "")
 
-    options = ["", *readers.BEHIND]
+    options = ["", *(kpi for kpi in readers.BEHIND if readers.told(viewer, kpi))]
     at = options.index("service_level") + 1
     options[at:at] = ["service_level:hit", "service_level:miss"]
     hit = "" if which.hit is None else ":hit" if which.hit else ":miss"
@@ -126,25 +126,26 @@ def page() -> None:
     if found is None:
         return
     zone = where.campaign.timezone
-    named = viewer.role in ("manager", "analyst")
     count = text.ngettext("{n} call", "{n} calls", found.total).format(n=text.number(found.total))
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.markdown(f"**{count}** · {_where.span_words(where, text)} · {plain(zone)}", width="content")
         if found.total:
             st.download_button(
                 _("Download as CSV"),
-                data=lambda: sheet(where, which, zone, named),
+                data=lambda: sheet(where, which, zone),
                 file_name=f"{where.campaign.campaign}-{where.campaign.day}.csv",
                 mime="text/csv",
                 icon=":material/download:",
                 on_click="ignore",
             )
+    if not viewer.sees_work:
+        st.caption(f":material/lock: {_names.privacy(text)}")
     if not found.total:
         st.caption(_("No call of this kind."))
         return
     judged = which.kpi == "service_level" or which.hit is not None
     dated = (where.t1 - where.t0).total_seconds() > 90_001
-    st.html(_calls.table(found.calls, zone, text, judged=judged, named=named, dated=dated))
+    st.html(_calls.table(found.calls, zone, text, judged=judged, worked=viewer.sees_work, dated=dated))
     pages = -(-found.total // readers.PER_PAGE)
     if pages > 1:
         turn(pages, number)
@@ -166,10 +167,10 @@ def turn(pages: int, number: int) -> None:
         st.pagination(pages, default=number, key=key, on_change=change)
 
 
-def sheet(where: _where.Where, which: Asked, zone: str, named: bool) -> bytes:
+def sheet(where: _where.Where, which: Asked, zone: str) -> bytes:
     """Return all calls of the list as CSV; asked only when somebody wants it."""
     everything = listed(where, which, None)
-    return _calls.sheet(everything.calls if everything else (), zone, named=named)
+    return _calls.sheet(everything.calls if everything else (), zone, worked=viewer.sees_work)
 
 
 page()

@@ -1,4 +1,4 @@
-"""One campaign: its numbers now, who waits, and its day, or a past one, by intervals against its target."""
+"""One campaign: its numbers now, who waits and works, its day, or a past one, beside its target and what is usual."""
 
 from dataclasses import asdict
 from datetime import UTC, date, datetime
@@ -7,12 +7,15 @@ import streamlit as st
 
 from metrics import readers
 from metrics.readers import CampaignNow
-from pages import _board, _day, _session, _where
+from pages import _agents, _board, _day, _makeup, _names, _session, _usual, _where
 from pages._i18n import plain
 
 NOW_S = 1
+AGENTS_S = 2
 DAY_S = 15
 """A quarter of an hour moves slowly enough for this."""
+WEEKS_S = 3600
+"""Weeks without today change when a day is over."""
 
 viewer = _session.current_viewer()
 text = _session.current_text()
@@ -34,7 +37,7 @@ def now(campaign: str) -> None:
     one, freshness = known_now(campaign)
     if one is None or freshness is None:
         return
-    st.html(_day.headline(one.today, text, one))
+    st.html(_day.headline(one.today, viewer, text, one))
     age_s = (datetime.now(UTC) - freshness.published_at).total_seconds()
     age = text.age(age_s)
     if age_s > _board.STALE_S:
@@ -43,26 +46,28 @@ def now(campaign: str) -> None:
         return
     target = (one.today.target, one.today.threshold_s) if one.today else (None, None)
     said = [_("Data {age} old").format(age=age), _board.target_words(*target, text)]
-    if one.agents.logged_in:
+    if one.agents and one.agents.logged_in:
         doing = _("{available} available, {busy} busy, {wrap_up} in wrap-up, {paused} paused")
         said.append(doing.format(**{state: text.number(n) for state, n in asdict(one.agents).items()}))
     st.caption(f":material/schedule: {' · '.join(said)}")
 
 
-def known_day(where: _where.Where, minutes: int) -> readers.CampaignDay | None:
+def known_day(where: _where.Where, minutes: int) -> tuple[readers.CampaignDay | None, readers.Comparison | None]:
     day: date | None = None if where.today else where.campaign.day
+    campaign = where.campaign.campaign
     try:
-        return readers.day(readers.published(), viewer, where.campaign.campaign, day=day, minutes=minutes)
+        known = readers.day(readers.published(), viewer, campaign, day=day, minutes=minutes)
+        return known, readers.compare(readers.published(), viewer, campaign, day=day, minutes=minutes)
     except readers.PublishedFileError:
-        return None
+        return None, None
 
 
 def then(where: _where.Where) -> None:
     """Draw the headline numbers of a past day."""
-    known = known_day(where, readers.MINUTES)
+    known, _usual_of_it = known_day(where, readers.MINUTES)
     if known is None:
         return
-    st.html(_day.headline(known.total, text, None))
+    st.html(_day.headline(known.total, viewer, text, None))
     total = known.total
     said = [_board.target_words(total.target, total.threshold_s, text)] if total else []
     said.append(_("as known now: late events are in it"))
@@ -70,31 +75,66 @@ def then(where: _where.Where) -> None:
 
 
 @st.fragment(run_every=DAY_S)
-def day(where: _where.Where, minutes: int) -> None:
-    """Draw the day: chart and table. A click on a bar leads to its calls."""
-    known = known_day(where, minutes)
+def chart(where: _where.Where, minutes: int) -> None:
+    """Draw the day. A click on a bar leads to the calls in it."""
+    known, usual = known_day(where, minutes)
     if known is None:
         return
     shown = _day.active(known)
     event = st.plotly_chart(
-        _day.figure(known, text),
+        _day.figure(known, usual, text),
         key=f"day {minutes}",
         theme="streamlit",
         config={"displayModeBar": False},
         on_select="rerun",
         selection_mode="points",
+        alt=_day.alt(known, text),
     )
-    points = event["selection"]["points"]
-    chosen = next((int(point["x"]) for point in points if 0 <= int(point["x"]) < len(shown)), None)
-    if chosen is not None:
-        one = shown[chosen]
-        st.switch_page("calls.py", query_params=_day.behind(where, one))
+    for point in event["selection"]["points"]:
+        place, trace = int(point["x"]), int(point["curve_number"])
+        if 0 <= place < len(shown):
+            outcome = _day.TRACES[trace] if trace < len(_day.TRACES) else None
+            st.switch_page("calls.py", query_params=_day.behind(where, shown[place], outcome))
     st.caption(
         _("Other: still waiting, a short abandon, or out of the queue another way.")
         + " "
         + _("A click on a bar shows its calls.")
     )
-    st.html(_day.table(known, text, where))
+
+
+@st.fragment(run_every=DAY_S)
+def intervals(where: _where.Where, minutes: int) -> None:
+    """Draw the chart's numbers, each leading to its calls."""
+    known, usual = known_day(where, minutes)
+    if known is not None:
+        st.html(_day.table(known, usual, viewer, text, where))
+
+
+@st.fragment(run_every=DAY_S)
+def compared(where: _where.Where, minutes: int) -> None:
+    """Draw the day beside the same weekday of the weeks before."""
+    _known, usual = known_day(where, minutes)
+    if usual is not None:
+        st.html(_usual.comparison(usual, viewer, text))
+
+
+@st.fragment(run_every=DAY_S)
+def outcomes(where: _where.Where, minutes: int) -> None:
+    """Draw what became of the day's calls."""
+    known, _usual_of_it = known_day(where, minutes)
+    if known is not None and known.total is not None:
+        st.html(_makeup.outcomes(known.total, where, text))
+
+
+@st.fragment(run_every=DAY_S)
+def queues(where: _where.Where) -> None:
+    """Draw the day's queues."""
+    day: date | None = None if where.today else where.campaign.day
+    try:
+        found = readers.queues(readers.published(), viewer, where.campaign.campaign, day)
+    except readers.PublishedFileError:
+        return
+    st.html(_makeup.queues(found, viewer, text))
 
 
 @st.fragment(run_every=NOW_S)
@@ -108,11 +148,72 @@ def waiting(campaign: str) -> None:
     st.html(_day.waiting(calls, one.campaign.timezone, threshold_s, text))
 
 
+@st.fragment(run_every=AGENTS_S)
+def agents(campaign: str) -> None:
+    """Draw who works for the campaign now; to who may know no names, how many do what."""
+    one, freshness = known_now(campaign)
+    if one is None or freshness is None:
+        return
+    try:
+        found = readers.agents(readers.published(), viewer, campaign)
+    except readers.PublishedFileError:
+        return
+    if found is None:
+        st.html(_makeup.agents(one.agents, text))
+        return
+    stale = (datetime.now(UTC) - freshness.published_at).total_seconds() > _board.STALE_S
+    st.html(_agents.draw(found, _agents.Chosen(campaign=campaign), viewer, text, stale=stale))
+
+
+@st.fragment(run_every=WEEKS_S)
+def weeks(campaign: str) -> None:
+    """Draw the weeks by weekday and hour, by the figure that is chosen."""
+    measures = [name for name in _usual.MEASURES if readers.told(viewer, name)]
+    st.subheader(_("By weekday and hour"), anchor=False)
+    with st.container(horizontal=True, horizontal_alignment="distribute"):
+        measure = chosen("measure", _("Figure"), {name: _names.brief(name, text) for name in measures})
+        span = {str(n): text.ngettext("{n} week", "{n} weeks", n).format(n=text.number(n)) for n in readers.WEEKS}
+        count = int(chosen("weeks", _("Weeks"), span))
+    try:
+        found = readers.weeks(readers.published(), viewer, campaign, count)
+    except readers.PublishedFileError:
+        return
+    if found is None:
+        return
+    one, _freshness = known_now(campaign)
+    target = one.today.target if one and one.today else None
+    st.html(_usual.heat(found, measure, target, text))
+    st.caption(_usual.heat_said(found, measure, target, text))
+
+
+def chosen(name: str, label: str, options: dict[str, str]) -> str:
+    """Draw a choice that the address keeps, and return it: the first of the options unless the address says another."""
+    usual = next(iter(options))
+    asked = st.query_params.get(name, usual)
+
+    def change() -> None:
+        choice = st.session_state[f"{name}_choice"] or usual
+        st.query_params.pop(name, None)
+        if choice != usual:
+            st.query_params[name] = choice
+
+    st.session_state[f"{name}_choice"] = asked if asked in options else usual
+    st.segmented_control(
+        label,
+        options=list(options),
+        format_func=options.__getitem__,
+        key=f"{name}_choice",
+        on_change=change,
+        label_visibility="collapsed",
+    )
+    return str(st.session_state[f"{name}_choice"] or usual)
+
+
 def links(where: _where.Where) -> None:
     """Lay a link over every number of the headline, drawn once, so that a tick takes nobody's focus."""
     with st.container(key="headlinks"):
-        for name in _day.headline_names(where.today):
-            label = _day.headline_label(name, text)
+        for name in _day.headline_names(where.today, viewer):
+            label = _names.brief(name, text)
             calls = _day.LISTED.get(name)
             if calls is not None:
                 words = _("The calls behind: {figure}").format(figure=label)
@@ -137,16 +238,34 @@ def page() -> None:
         else:
             then(where)
         links(where)
-    chart, queue = st.columns([7, 3], gap="medium") if where.today else (st.container(), None)
-    with chart:
+    if not viewer.sees_work:
+        st.caption(f":material/lock: {_names.privacy(text)}")
+    left, right = st.columns([7, 3], gap="medium")
+    with left:
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
             st.subheader(_("The day by intervals"), anchor=False, width="content")
             minutes = _where.choose_minutes(readers.MINUTES, text, label="collapsed")
-        day(where, minutes)
-    if queue is not None:
-        with queue:
+        chart(where, minutes)
+    with right:
+        if where.today:
             st.subheader(_("Waiting now"), anchor=False)
             waiting(campaign.campaign)
+        weekday = text.weekday(campaign.day.weekday())
+        st.subheader(_("Compared with the usual {weekday}").format(weekday=weekday), anchor=False)
+        compared(where, minutes)
+    left, right = st.columns([6, 4], gap="medium")
+    with left:
+        st.subheader(_("By interval"), anchor=False)
+        intervals(where, minutes)
+    with right:
+        st.subheader(_("What became of the calls"), anchor=False)
+        outcomes(where, minutes)
+        st.subheader(_("By queue"), anchor=False)
+        queues(where)
+        weeks(campaign.campaign)
+    if where.today:
+        st.subheader(_("Agents"), anchor=False)
+        agents(campaign.campaign)
 
 
 page()

@@ -16,7 +16,8 @@ _ = text.gettext
 def choose() -> str:
     """Draw the choice of a figure and return it."""
     asked = st.query_params.get("kpi", "")
-    kpi = asked if asked in readers.FIGURES else "service_level"
+    figures = [name for name in readers.FIGURES if readers.told(viewer, name) or name == asked]
+    kpi = asked if asked in figures else "service_level"
 
     def change() -> None:
         st.query_params["kpi"] = st.session_state["kpi_choice"]
@@ -24,7 +25,7 @@ def choose() -> str:
     st.session_state["kpi_choice"] = kpi
     st.selectbox(
         _("Figure"),
-        options=list(readers.FIGURES),
+        options=figures,
         format_func=lambda name: _names.figure(name, text),
         key="kpi_choice",
         on_change=change,
@@ -66,7 +67,8 @@ def page() -> None:
         return
     with bar:
         kpi = choose()
-        if _kpi.has_calls(kpi):
+        told = readers.told(viewer, kpi)
+        if told and _kpi.has_calls(kpi):
             st.page_link(
                 "calls.py",
                 label=_("The calls behind it"),
@@ -77,7 +79,12 @@ def page() -> None:
     if not (where.today and where.whole):
         said.append(_("as known now"))
     st.caption(" · ".join(said))
-    explained(where, kpi)
+    if told:
+        explained(where, kpi)
+        return
+    st.info(_names.privacy(text), icon=":material/lock:")
+    month = {"campaign": where.campaign.campaign, "month": f"{where.campaign.day:%Y-%m}"}
+    st.page_link("sla.py", label=_("The month against its contract"), icon=":material/handshake:", query_params=month)
 
 
 page()

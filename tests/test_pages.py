@@ -218,12 +218,11 @@ def test_the_day_of_a_campaign(path: Path) -> None:
     shown = headline(test)
     assert (shown["Ofrecidas"], shown["Atendidas"], shown["Abandonadas"]) == ("5", "3", "1")
     assert shown["Nivel de servicio"] == "60,0\xa0%"
-    waiting, day = sorted((html.proto.body for html in test.get("html") if "<table" in html.proto.body), key=len)
-    assert "0:42" in waiting and "q inglés 07••••••12" in words(waiting)
-    assert "Nivel de servicio" in words(day)
+    assert "0:42" in section(test, "<th>Espera</th>") and "q inglés 07••••••12" in section(test, "<th>Espera</th>")
+    assert "Nivel de servicio" in section(test, "vigie-table numbers")
     known = readers.day(Published(path), MANAGER, "north")
     assert known is not None
-    chart = _day.figure(known, _i18n.text("es"))
+    chart = _day.figure(known, None, _i18n.text("es"))
     assert [sum(n or 0 for n in bar.y) for bar in chart.data if bar.type == "bar"] == [3, 1, 1]
     assert known.total is not None and _day.other(known.total) == 1
 
@@ -335,12 +334,12 @@ def test_a_file_of_calls_opens_in_a_spreadsheet(path: Path) -> None:
     day = today(reader)
     listed = readers.calls(reader, MANAGER, "north", day.t0, day.t1, Asked(), page=None)
     assert listed is not None
-    sheet = _calls.sheet(listed.calls, "Europe/Madrid", named=True)
+    sheet = _calls.sheet(listed.calls, "Europe/Madrid", worked=True)
     assert sheet.startswith(b"\xef\xbb\xbf")
     head, row = sheet.decode("utf-8-sig").splitlines()
     assert head.split(",") == list(_calls.COLUMNS)
     assert "2026-11-23T12:50:00+01:00" in row and ",+33•••••••38," in row and ",'=cmd|" in row and "Åsa" in row
-    bare = _calls.sheet(listed.calls, "Europe/Madrid", named=False).decode("utf-8-sig")
+    bare = _calls.sheet(listed.calls, "Europe/Madrid", worked=False).decode("utf-8-sig")
     assert "Åsa" not in bare and "agent" not in bare.splitlines()[0]
     assert isinstance(listed.calls[0], Call)
 

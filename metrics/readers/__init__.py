@@ -11,15 +11,17 @@ campaign's own day at once. What moves slowly, which is everything but that and 
 from metrics.readers.agents import NEEDS, STATES, Agent, AgentDay, Agents, Need, Pauses, Strain, agents
 from metrics.readers.calls import BEHIND, LONGEST, OUTCOMES, PER_PAGE, Asked, Call, CallList, calls
 from metrics.readers.campaigns import MINUTES, STEPS, Campaign, Interval, Kpis
-from metrics.readers.days import CampaignDay, day, first_day
+from metrics.readers.days import CampaignDay, day, first_day, queues
 from metrics.readers.explained import FIGURES, Elsewhere, Explained, Term, explain
 from metrics.readers.feed import Check, DeadLetter, Feed, Gap, Partition, Source, feed
 from metrics.readers.floor import AgentCounts, Board, CampaignNow, WaitingCall, board, campaign, freshness, waiting
+from metrics.readers.history import WEEKS, Added, Comparison, Weeks, compare, weeks
 from metrics.readers.query import LONGEST as LONGEST_QUERY
 from metrics.readers.query import ROWS, SECONDS, SIZE, Answer, Query, Trouble, may_query, query
 from metrics.readers.schema import Column, Relation, schema
 from metrics.readers.sla import HOUR, Day, Figures, Period, Sla, Slot, Work, months, sla
 from metrics.readers.snapshot import SLOW_S, Counters, Freshness, Published, PublishedFileError, published
+from metrics.suppression import told
 
 __all__ = [
     "BEHIND",
@@ -37,6 +39,8 @@ __all__ = [
     "SLOW_S",
     "STATES",
     "STEPS",
+    "WEEKS",
+    "Added",
     "Agent",
     "AgentCounts",
     "AgentDay",
@@ -51,6 +55,7 @@ __all__ = [
     "CampaignNow",
     "Check",
     "Column",
+    "Comparison",
     "Counters",
     "Day",
     "DeadLetter",
@@ -77,11 +82,13 @@ __all__ = [
     "Term",
     "Trouble",
     "WaitingCall",
+    "Weeks",
     "Work",
     "agents",
     "board",
     "calls",
     "campaign",
+    "compare",
     "day",
     "explain",
     "feed",
@@ -91,7 +98,10 @@ __all__ = [
     "months",
     "published",
     "query",
+    "queues",
     "schema",
     "sla",
+    "told",
     "waiting",
+    "weeks",
 ]

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from metrics import service_level, tallies
 from metrics.outcomes import PARTS
@@ -53,7 +54,8 @@ OUTCOMES = (*PARTS, "refused", "not_connected")
 class Call:
     """A row of `calls`. `hit`: in time by its contract, or not; None: it does not count for the service level.
 
-    `agent` and `agent_name` are None for a viewer who may not know who works.
+    `agent` and `agent_name` are None for a viewer who may not know who works, and for a client `talk_s`, `hold_s`,
+    `wrap_s` and `ended_at` too.
     """
 
     call_id: str
@@ -125,7 +127,7 @@ def calls(
     """Return a page of PER_PAGE calls that entered their queue in `[t0, t1)`, the newest first.
 
     `page` None: all of them. None: the viewer has no such campaign, or is a television. A client sees the calls
-    and not who worked on them; who is limited to sites sees that of their agents only.
+    and neither who worked on them nor how long; who is limited to sites sees that of their agents only.
     """
     if not timedelta() < t1 - t0 <= LONGEST:
         raise ValueError(f"calls are listed for more than nothing and at most {LONGEST.days} days")
@@ -153,8 +155,9 @@ def _calls(
     window = {"campaign": campaign.campaign, "t0": t0, "t1": t1}
     rows = fetch(snapshot.connection, sql, most=most, skipped=skipped, **window)
     total = rows[0][-1] if rows else 0
+    untold: dict[str, Any] = {} if viewer.sees_work else dict.fromkeys(("talk_s", "hold_s", "wrap_s", "ended_at"))
     calls = tuple(
-        call if viewer.names_agents_of(site) else replace(call, agent=None, agent_name=None)
+        call if viewer.names_agents_of(site) else replace(call, agent=None, agent_name=None, **untold)
         for call, site in ((Call(*row[:-2]), row[-2]) for row in rows)
     )
     return CallList(snapshot.freshness, campaign, t0, t1, total, calls)

@@ -3,15 +3,18 @@
 A macro costs more to plan (about 70 ms of CPU) than to run, so one query serves every campaign.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as clock
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import duckdb
 
+from metrics.compose import KPIS, MEASURES
 from metrics.readers.snapshot import fetch
+from metrics.suppression import WORK
 
 MINUTES = 15
 STEPS = (15, 30, 60)
@@ -46,9 +49,16 @@ class Kpis:
     occupancy: float | None
     target: float | None
     threshold_s: float | None
+    conserved: bool
+
+    def without_work(self) -> "Kpis":
+        """Return the same for a viewer who does not see how people work."""
+        return replace(self, **_UNTOLD)
 
 
-KPI_COLUMNS = ", ".join(f'k."{field.name}"' for field in fields(Kpis))
+NAMES = tuple(field.name for field in fields(Kpis))
+_UNTOLD: dict[str, Any] = {name: None for name in NAMES if name in WORK}
+KPI_COLUMNS = ", ".join(f'k."{name}"' for name in NAMES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +68,9 @@ class Interval:
     start: datetime
     end: datetime
     kpis: Kpis | None
+
+    def without_work(self) -> "Interval":
+        return replace(self, kpis=self.kpis and self.kpis.without_work())
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +86,19 @@ class Campaign:
     t0: datetime
     t1: datetime
     configured: bool = True
+
+
+def needed(counts: Iterable[str], ratios: Iterable[str]) -> tuple[str, ...]:
+    """Return the measures that these counts and ratios are made of."""
+    return tuple(sorted({*counts, *(name for ratio in ratios for name in KPIS[ratio].inputs)}))
+
+
+def sums(measures: Iterable[str]) -> str:
+    """Return SQL that adds up measures, as themselves."""
+    return ", ".join(
+        f"sum({name}) AS {name}" if MEASURES[name].unit == "s" else f"sum({name})::BIGINT AS {name}"
+        for name in measures
+    )
 
 
 def on_day(campaign: Campaign, day: date) -> Campaign:

@@ -1,12 +1,14 @@
 """Campaigns' local days by intervals."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import cast
 
+from metrics.compose import GRAINS
 from metrics.readers import floor
 from metrics.readers.campaigns import (
     MINUTES,
+    NAMES,
     STEPS,
     Campaign,
     Interval,
@@ -19,6 +21,13 @@ from metrics.readers.campaigns import (
 from metrics.readers.snapshot import SLOW_S, Freshness, Published, Snapshot, fetch
 from metrics.viewer import Viewer
 
+_OF_QUEUES = GRAINS["kpi_queue"].columns
+QUEUES = f"""
+SELECT k.campaign, k.queue, {", ".join(f"k.{name}" if name in _OF_QUEUES else "NULL" for name in NAMES)}
+FROM kpi_queue($t0::TIMESTAMPTZ, $t1::TIMESTAMPTZ) AS k
+WHERE k.offered + k.refused + k.handled > 0
+ORDER BY k.campaign, k.offered DESC, k.queue
+"""
 FIRST_DAY = """
 SELECT min(day) FROM local_days
 """
@@ -37,13 +46,40 @@ class CampaignDay:
 def day(
     published: Published, viewer: Viewer, campaign: str, *, day: date | None = None, minutes: int = MINUTES
 ) -> CampaignDay | None:
-    """Return a local day of a campaign (default: the day of `as_of`); None: the viewer has no such."""
+    """Return a local day of a campaign (default: the day of `as_of`); None: the viewer has no such.
+
+    A client is not told how people worked.
+    """
     if minutes not in STEPS:
         raise ValueError(f"intervals of {minutes} minutes do not fill every day, allowed are {STEPS}")
     if floor.campaign(published, viewer, campaign) is None:
         return None
     days = published.ask(("day", day, minutes), lambda s: _days(s, day, minutes), SLOW_S)
-    return days.get(campaign) if days else None
+    known = days.get(campaign) if days else None
+    if known is None or viewer.sees_work:
+        return known
+    intervals = tuple(one.without_work() for one in known.intervals)
+    return replace(known, total=known.total and known.total.without_work(), intervals=intervals)
+
+
+def queues(
+    published: Published, viewer: Viewer, campaign: str, day: date | None = None
+) -> tuple[tuple[str, Kpis], ...]:
+    """Return a local day of a campaign (default: today) by queue, the busiest first; a queue has no occupancy."""
+    one = floor.campaign(published, viewer, campaign, day)
+    if one is None:
+        return ()
+    # campaigns whose days begin at the same instant share a query
+    found = published.ask(("queues", one.t0, one.t1), lambda s: _queues(s, one), SLOW_S) or {}
+    told = found.get(campaign, ())
+    return told if viewer.sees_work else tuple((queue, kpis.without_work()) for queue, kpis in told)
+
+
+def _queues(snapshot: Snapshot, day: Campaign) -> dict[str, tuple[tuple[str, Kpis], ...]]:
+    found: dict[str, tuple[tuple[str, Kpis], ...]] = {}
+    for campaign, queue, *kpis in fetch(snapshot.connection, QUEUES, t0=day.t0, t1=day.t1):
+        found[campaign] = (*found.get(campaign, ()), (queue, Kpis(*kpis)))
+    return found
 
 
 def first_day(published: Published, viewer: Viewer) -> date | None:

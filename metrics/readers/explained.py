@@ -11,6 +11,7 @@ from metrics.explain import TERM
 from metrics.readers import floor
 from metrics.readers.campaigns import Campaign
 from metrics.readers.snapshot import SLOW_S, Freshness, Published, Snapshot, fetch
+from metrics.suppression import told
 from metrics.viewer import Viewer
 
 EXPLAIN = f"""
@@ -77,13 +78,19 @@ class Explained:
 def explain(
     published: Published, viewer: Viewer, campaign: str, kpi: str, t0: datetime, t1: datetime
 ) -> Explained | None:
-    """Return what a figure of FIGURES was made of in `[t0, t1)`; None: the viewer has no such campaign."""
+    """Return what a figure of FIGURES was made of in `[t0, t1)`; None: the viewer has no such campaign, or figure.
+
+    In `row` what is not told to the viewer is None.
+    """
     if kpi not in FIGURES:
         raise ValueError(f"{kpi!r} is not one of the figures {FIGURES}")
     one = floor.campaign(published, viewer, campaign)
-    if one is None:
+    if one is None or not told(viewer, kpi):
         return None
-    return published.ask(("explain", campaign, kpi, t0, t1), lambda s: _explain(s, one, kpi, t0, t1), SLOW_S)
+    known = published.ask(("explain", campaign, kpi, t0, t1), lambda s: _explain(s, one, kpi, t0, t1), SLOW_S)
+    if known is None or viewer.sees_work:
+        return known
+    return replace(known, row={name: value if told(viewer, name) else None for name, value in known.row.items()})
 
 
 def _explain(snapshot: Snapshot, campaign: Campaign, kpi: str, t0: datetime, t1: datetime) -> Explained:

@@ -1,6 +1,6 @@
 """The floor as it is now: every campaign's tile, and who waits."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import cast
 
@@ -16,6 +16,7 @@ from metrics.readers.campaigns import (
     totals_of,
 )
 from metrics.readers.snapshot import SLOW_S, Counters, Freshness, Published, Snapshot, fetch
+from metrics.suppression import SMALLEST
 from metrics.viewer import Viewer
 
 RECENT = timedelta(hours=8)
@@ -63,14 +64,27 @@ class WaitingCall:
 
 @dataclass(frozen=True, slots=True)
 class CampaignNow:
-    """What a tile shows: the campaign's local day so far, its queue and agents now, its last hours."""
+    """What a tile shows: the campaign's local day so far, its queue and agents now, its last hours.
+
+    `agents` None: there are so few that a client is not told what they do.
+    """
 
     campaign: Campaign
     today: Kpis | None
     waiting: int
     longest_wait_s: float | None
-    agents: AgentCounts
+    agents: AgentCounts | None
     recent: tuple[Interval, ...]
+
+    def without_work(self) -> "CampaignNow":
+        """Return the same for a viewer who does not see how people work."""
+        told = self.agents is None or self.agents.logged_in not in range(1, SMALLEST)
+        return replace(
+            self,
+            today=self.today and self.today.without_work(),
+            agents=self.agents if told else None,
+            recent=tuple(one.without_work() for one in self.recent),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +103,12 @@ class Board:
         return max((one.longest_wait_s for one in self.campaigns if one.longest_wait_s is not None), default=None)
 
     @property
-    def agents(self) -> AgentCounts:
-        return AgentCounts(*(sum(getattr(one.agents, s.name) for one in self.campaigns) for s in fields(AgentCounts)))
+    def agents(self) -> AgentCounts | None:
+        """Return the agents of all campaigns; None when those of one are not told: they would be the difference."""
+        counts = [one.agents for one in self.campaigns if one.agents is not None]
+        if len(counts) < len(self.campaigns):
+            return None
+        return AgentCounts(*(sum(getattr(one, state.name) for one in counts) for state in fields(AgentCounts)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +122,13 @@ class Recent:
 
 @dataclass(frozen=True, slots=True)
 class Floor:
-    """Every campaign, before a viewer is known: other readers filter it to their viewer too."""
+    """Every campaign, before a viewer is known: other readers filter it to their viewer too.
+
+    `told` is the board for who does not see how people work.
+    """
 
     board: Board
+    told: Board
     counters: Counters
     waiting: tuple[WaitingCall, ...]
     recent: Recent
@@ -115,10 +137,12 @@ class Floor:
 def board(published: Published, viewer: Viewer) -> Board | None:
     """Return the viewer's campaigns as they are now, or None before anything is published."""
     known = whole(published)
-    if known is None or viewer.campaigns is None:
-        return None if known is None else known.board
-    seen = tuple(one for one in known.board.campaigns if viewer.sees(one.campaign.campaign))
-    return Board(known.board.freshness, seen)
+    if known is None:
+        return None
+    board = known.board if viewer.sees_work else known.told
+    if viewer.campaigns is None:
+        return board
+    return Board(board.freshness, tuple(one for one in board.campaigns if viewer.sees(one.campaign.campaign)))
 
 
 def freshness(published: Published, viewer: Viewer) -> Freshness | None:
@@ -186,4 +210,6 @@ def _floor(snapshot: Snapshot, recent: Recent) -> Floor:
         )
         for one in campaigns
     )
-    return Floor(Board(snapshot.freshness, tiles), snapshot.counters, waiting, recent)
+    told = tuple(one.without_work() for one in tiles)
+    boards = Board(snapshot.freshness, tiles), Board(snapshot.freshness, told)
+    return Floor(*boards, snapshot.counters, waiting, recent)

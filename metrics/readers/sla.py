@@ -14,12 +14,12 @@ from zoneinfo import ZoneInfo
 
 import duckdb
 
-from metrics.compose import KPIS, MEASURES
+from metrics.compose import KPIS
 from metrics.distance import Distance, Judged, distance, target
 from metrics.outcomes import PARTS
 from metrics.pseudonyms import pseudonyms
 from metrics.readers import floor
-from metrics.readers.campaigns import STEPS, Campaign, campaigns_on
+from metrics.readers.campaigns import STEPS, Campaign, campaigns_on, needed, sums
 from metrics.readers.explained import Term, version
 from metrics.readers.snapshot import SLOW_S, Freshness, Published, Snapshot, fetch
 from metrics.suppression import SMALLEST, hidden, pooled
@@ -35,26 +35,14 @@ _COUNTS = (*PARTS, "offered", "refused", "answered_in_threshold", "service_level
 _WORK = ("aht_s", "avg_talk_s", "avg_hold_s", "avg_wrap_s", "transfer_rate")
 
 
-def _needed(counts: Iterable[str], ratios: Iterable[str]) -> tuple[str, ...]:
-    """Return the measures that these counts and ratios are made of."""
-    return tuple(sorted({*counts, *(name for ratio in ratios for name in KPIS[ratio].inputs)}))
-
-
-def _sums(counts: Iterable[str], ratios: Iterable[str]) -> str:
-    return ", ".join(
-        f"sum({name}) AS {name}" if MEASURES[name].unit == "s" else f"sum({name})::BIGINT AS {name}"
-        for name in _needed(counts, ratios)
-    )
-
-
 def _columns(counts: Iterable[str], ratios: Iterable[str]) -> str:
     return ", ".join((*counts, *(f"{KPIS[name].sql} AS {name}" for name in ratios)))
 
 
 _WORK_COUNTS = ("answered", "handled")
-_WORK_NEEDED = _needed(_WORK_COUNTS, _WORK)
-_SUMS, _COLUMNS = _sums(_COUNTS, _RATIOS), _columns(_COUNTS, _RATIOS)
-_HANDLED_TOO = _sums(_COUNTS, (*_RATIOS, "aht_s"))
+_WORK_NEEDED = needed(_WORK_COUNTS, _WORK)
+_SUMS, _COLUMNS = sums(needed(_COUNTS, _RATIOS)), _columns(_COUNTS, _RATIOS)
+_HANDLED_TOO = sums(needed(_COUNTS, (*_RATIOS, "aht_s")))
 DAYS = f"""
 SELECT campaign, day, settled, target, {KPIS["aht_s"].sql}, {_COLUMNS}
 FROM (

@@ -70,6 +70,7 @@ class Counters:
 class _Kept:
     snapshot: SnapshotId
     as_of: datetime
+    slow_s: float
     answer: object
 
 
@@ -114,7 +115,7 @@ class Published:
             kept = self._kept.get(question)
             if kept is None or not self._holds(kept, newest, slow_s):
                 snapshot = self._newest(newest)
-                kept = _Kept(newest, snapshot.freshness.as_of, query(snapshot))
+                kept = _Kept(newest, snapshot.freshness.as_of, slow_s, query(snapshot))
                 if keep:
                     self._kept.pop(question, None)  # what was asked last stands last
                     self._kept[question] = kept
@@ -169,7 +170,9 @@ class Published:
             self._open = Snapshot(connection, freshness, Counters(*counts))
             # what nobody asked since is not kept; the last answers serve who comes while the next are made
             self._kept = {
-                q: kept for q, kept in self._kept.items() if 0 <= newest[1] - kept.snapshot[1] < 4 * SLOW_S * 1e9
+                q: kept
+                for q, kept in self._kept.items()
+                if 0 <= newest[1] - kept.snapshot[1] < max(4 * SLOW_S, kept.slow_s) * 1e9
             }
         return self._open
 
