@@ -479,6 +479,14 @@ def figure(one: Sla, text: Text) -> go.Figure:
     )
 
 
+def described(one: Sla, text: Text) -> str:
+    """Say what the chart shows, for those who cannot see it."""
+    _ = text.gettext
+    said = _("Chart, {period}: calls in time and late, and the service level against its target.")
+    level = f"{_('Service level')} {text.percent(one.total.service_level)}, {verdict(one, text)}."
+    return " ".join((said.format(period=title(one, text)), level, _("The table below has its numbers.")))
+
+
 def days_of(period: Period) -> int:
     return (period.until - period.first).days
 

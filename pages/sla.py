@@ -93,7 +93,13 @@ def against_contract(campaign: str, period: Period, minutes: int) -> None:
         return
     st.html(_sla.headline(one, text))
     st.subheader(_("Day by day") if period.is_month else _("The day by intervals"), anchor=False)
-    st.plotly_chart(_sla.figure(one, text), key="sla chart", theme="streamlit", config={"displayModeBar": False})
+    st.plotly_chart(
+        _sla.figure(one, text),
+        key="sla chart",
+        theme="streamlit",
+        config={"displayModeBar": False},
+        alt=_sla.described(one, text),
+    )
     st.subheader(_("The contract in force"), anchor=False)
     st.html(_sla.contract(one, text))
     left, right = st.columns(2, gap="medium")
