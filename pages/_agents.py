@@ -12,7 +12,7 @@ from metrics.campaigns import AgentLimits
 from metrics.readers import NEEDS, Agent, AgentDay, Agents, Need, Pauses, Share
 from metrics.viewer import Viewer
 from pages import _names
-from pages._i18n import DASH, Text
+from pages._i18n import DASH, Text, plain
 from pages._where import href
 
 SHOWN = 200
@@ -87,7 +87,7 @@ def _counted(kind: str, limits: AgentLimits, text: Text) -> str:
     _ = text.gettext
     words = {
         "hold": _("long on hold"),
-        "break_due": _("without a break of {break_}"),
+        "break_due": _("without their break") if limits.sites else _("without a break of {break_}"),
         "call": _("long on one call"),
         "too_busy": _("to relieve now"),
         "wrap_up": _("long in wrap-up"),
@@ -182,6 +182,7 @@ def table(agents: tuple[Agent, ...], limits: AgentLimits, text: Text, campaign: 
 
 
 def _row(one: Agent, columns: dict[str, str], limits: AgentLimits, text: Text) -> str:
+    limits = limits.at(one.site)
     where = " · ".join(filter(None, (one.team, one.site)))
     needs = "".join(
         f'<span class="state {_mark(need.kind)}"><i></i>{escape(need_words(need, limits, text))}</span>'
@@ -291,7 +292,10 @@ def legend(limits: AgentLimits, text: Text) -> str:
         _("**Since a break:** since the last break of at least {rest}; one is due after {rest_within}."),
         _("Training, coaching and meetings are no break; a pause without a reason is one."),
         _("**{break_} at a stretch within {break_within}:** the break that law or contract asks for."),
-        _("The law: 20 min within 6 h in France and the United Kingdom, 15 min in Spain."),
+        _(
+            "The law, as read in November 2026 and to be confirmed: 20 min within 6 h in France and the United "
+            "Kingdom, 15 min in Spain; none found for Morocco."
+        ),
         _("**May need help:** after {hold} on hold, {call} on one call, {wrap_up} in wrap-up."),
         _("{missed} offers missed in the last {lately} are worth a look at the headset."),
         _("Strain is of the whole person, whatever campaign they worked for."),
@@ -312,4 +316,12 @@ def legend(limits: AgentLimits, text: Text) -> str:
         "wrap_up": text.age(limits.wrap_up_long_s),
         "missed": text.number(limits.missed_offers),
     }
-    return " \n".join(f"- {line.format(**told)}" for line in lines)
+    said = [line.format(**told) for line in lines]
+    for site, _differs in limits.sites:
+        here = limits.at(site)
+        words = _("**{site}:** {break_} at a stretch within {break_within}, a break of {rest} every {rest_within}.")
+        spans = {
+            name: text.age(getattr(here, f"{name}_s")) for name in ("break", "break_within", "rest", "rest_within")
+        }
+        said.append(words.format(site=plain(site), break_=spans.pop("break"), **spans))
+    return " \n".join(f"- {line}" for line in said)

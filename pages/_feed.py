@@ -208,6 +208,6 @@ def received(one: DeadLetter, text: Text) -> str:
 def _table(kind: str, head: tuple[str, ...], rows: list[str], scroll: str = "") -> str:
     cells = "".join(f"<th>{escape(word)}</th>" for word in head)
     return (
-        f'<div class="vigie-scroll {scroll}"><table class="vigie-table {kind}"><thead><tr>{cells}</tr></thead>'
-        f"<tbody>{''.join(rows)}</tbody></table></div>"
+        f'<div class="vigie-scroll {scroll}" tabindex="0"><table class="vigie-table {kind}">'
+        f"<thead><tr>{cells}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
     )

@@ -1,21 +1,24 @@
-// A tick draws a piece of a page anew. What its reader was at in there stays: the link that has the focus, and how far
-// a table of its own is scrolled. Streamlit keeps its own widgets; it replaces all that is inside a piece of HTML.
+// A tick draws a piece of a page anew. What its reader was at in there stays: what has the focus, and how far a table
+// that scrolls by itself is scrolled. Streamlit keeps its own widgets; of a piece of HTML it replaces all that is inside.
 (() => {
   if (window.vigieKeep) return; // one a page, however often Streamlit draws this element
   window.vigieKeep = true;
 
   const SCROLLS = ".vigie-scroll";
-  let focused = null; // {piece, address, nth} of the link that has the focus
+  let focused = null; // {piece, address, nth} of what has the focus: a link by its address, or a scrolling part
   const scrolled = new WeakMap(); // piece → [left, top] of each of its scrolling parts
 
   const pieceOf = (node) => node instanceof Element && node.closest('[data-testid="stHtml"]');
-  const links = (piece, address) =>
-    [...piece.querySelectorAll("a[href]")].filter((link) => link.getAttribute("href") === address);
+  const alike = (piece, address) =>
+    [...piece.querySelectorAll(address === null ? SCROLLS : "a[href]")].filter(
+      (one) => one.getAttribute("href") === address,
+    );
 
   document.addEventListener("focusin", ({ target }) => {
     const piece = pieceOf(target);
-    const address = piece && target.getAttribute("href");
-    focused = address ? { piece, address, nth: links(piece, address).indexOf(target) } : null;
+    const address = target.getAttribute("href");
+    const nth = piece ? alike(piece, address).indexOf(target) : -1;
+    focused = nth < 0 ? null : { piece, address, nth };
   });
   document.addEventListener("pointerdown", () => (focused = null)); // who points elsewhere has left it
   document.addEventListener(
@@ -35,7 +38,7 @@
       const places = scrolled.get(piece) ?? [];
       [...piece.querySelectorAll(SCROLLS)].forEach((part, n) => places[n] && part.scrollTo(...places[n]));
       if (focused?.piece === piece && document.activeElement === document.body) {
-        links(piece, focused.address)[focused.nth]?.focus({ preventScroll: true });
+        alike(piece, focused.address)[focused.nth]?.focus({ preventScroll: true });
       }
     }
   }).observe(document.body, { childList: true, subtree: true });

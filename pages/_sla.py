@@ -225,7 +225,7 @@ def contract(one: Sla, text: Text) -> str:
     cells = "".join(f"<th>{escape(word)}</th>" for word in contract_head(text))
     rows = "".join(f"<tr><th>{escape(held)}</th>{_cells(row)}</tr>" for held, *row in contract_rows(one, text))
     table = f'<table class="vigie-table"><thead><tr>{cells}</tr></thead><tbody>{rows}</tbody></table>'
-    return f'<div class="vigie-scroll">{table}</div>'
+    return f'<div class="vigie-scroll" tabindex="0">{table}</div>'
 
 
 def contract_head(text: Text) -> tuple[str, ...]:
@@ -335,7 +335,7 @@ def table(first: str, rows: Iterable[Row], one: Sla, text: Text, *, handling: bo
     words = (first, *head(text), _("AHT")) if handling else (first, *head(text))
     cells = "".join(f"<th>{escape(word)}</th>" for word in words)
     return (
-        f'<div class="vigie-scroll"><table class="vigie-table sums"><thead><tr>{cells}</tr></thead>'
+        f'<div class="vigie-scroll" tabindex="0"><table class="vigie-table sums"><thead><tr>{cells}</tr></thead>'
         f"<tbody>{drawn}</tbody><tfoot>{whole}</tfoot></table></div>"
     )
 
@@ -403,8 +403,8 @@ def people(one: Sla, text: Text) -> str:
     cells = "".join(f"<th>{escape(word)}</th>" for word in people_head(text))
     drawn = "".join(f"<tr><th>{escape(name)}</th>{_cells(row)}</tr>" for name, *row in rows)
     return (
-        f'<div class="vigie-scroll"><table class="vigie-table sums"><thead><tr>{cells}</tr></thead><tbody>{drawn}'
-        f"</tbody><tfoot><tr><th>{escape(whole[0])}</th>{_cells(whole[1:])}</tr></tfoot></table></div>"
+        f'<div class="vigie-scroll" tabindex="0"><table class="vigie-table sums"><thead><tr>{cells}</tr></thead>'
+        f"<tbody>{drawn}</tbody><tfoot><tr><th>{escape(whole[0])}</th>{_cells(whole[1:])}</tr></tfoot></table></div>"
     )
 
 

@@ -9,6 +9,7 @@ tired them; while they work for another client they are "elsewhere", and nothing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from metrics.campaigns import AgentLimits
 from metrics.compose import KPIS
@@ -28,7 +29,11 @@ FROM agents
 WHERE state <> 'offline' OR since >= $day_ago::TIMESTAMPTZ
 ORDER BY lower(name), agent
 """
-LIMITS = "SELECT * EXCLUDE (breaks), map_entries(breaks) AS breaks FROM agent_limits"
+LIMITS = """
+SELECT * EXCLUDE (breaks, sites), map_entries(breaks) AS breaks,
+       list_transform(map_entries(sites), lambda s: {'key': s.key, 'value': map_entries(s.value)}) AS sites
+FROM agent_limits
+"""
 STRAIN = """
 SELECT agent, occupancy, streak_calls, streak_s, since_rest_s, since_break_s FROM agent_strain($as_of::TIMESTAMPTZ)
 """
@@ -260,7 +265,7 @@ def _here(
         pauses=lately.pauses[day].get(seen.agent, Pauses()) if day else None,
         strain=None if offline else lately.strain.get(seen.agent),
     )
-    needs = () if offline else _needs(one, now.limits)
+    needs = () if offline else _needs(one, now.limits.at(one.site))
     return replace(one, needs=needs) if needs else one
 
 
@@ -293,9 +298,15 @@ def _now(snapshot: Snapshot) -> _Now:
     result = snapshot.connection.execute(LIMITS)
     names = [column[0] for column in result.description or ()]
     limits = dict(zip(names, result.fetchone() or (), strict=True))
-    limits["breaks"] = tuple((entry["key"], entry["value"]) for entry in limits["breaks"])
+    limits["breaks"] = _pairs(limits["breaks"])
+    limits["sites"] = tuple((site, _pairs(differs)) for site, differs in _pairs(limits["sites"]))
     seen = fetch(snapshot.connection, NOW, day_ago=snapshot.freshness.as_of - timedelta(days=1))
     return _Now(snapshot.freshness, AgentLimits(**limits), tuple(_Seen(*row) for row in seen))
+
+
+def _pairs(entries: Sequence[Mapping[str, Any]] | None) -> tuple[tuple[str, Any], ...]:
+    """Return the entries of a map of DuckDB."""
+    return tuple((entry["key"], entry["value"]) for entry in entries or ())
 
 
 def _days(campaigns: Sequence[Campaign]) -> dict[tuple[datetime, datetime], list[str]]:
