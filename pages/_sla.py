@@ -335,7 +335,7 @@ def table(first: str, rows: Iterable[Row], one: Sla, text: Text, *, handling: bo
     words = (first, *head(text), _("AHT")) if handling else (first, *head(text))
     cells = "".join(f"<th>{escape(word)}</th>" for word in words)
     return (
-        f'<div class="vigie-scroll" tabindex="0"><table class="vigie-table sums"><thead><tr>{cells}</tr></thead>'
+        f'<div class="vigie-scroll" tabindex="0"><table class="vigie-table sums judged"><thead><tr>{cells}</tr></thead>'
         f"<tbody>{drawn}</tbody><tfoot>{whole}</tfoot></table></div>"
     )
 
