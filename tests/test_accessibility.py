@@ -32,9 +32,9 @@ EXCUSED: dict[tuple[str, str], str] = {}
 """(rule, selector) → why it is not ours to change."""
 
 
-def floor(path: Path, *, waiting: int = 1, state: str = "available", letters: int = 60) -> None:
-    """Publish a floor in which every page has something of everything to draw."""
-    now = datetime.now(UTC)
+def floor(path: Path, *, waiting: int = 1, state: str = "available", letters: int = 60, later_s: float = 0) -> None:
+    """Publish a floor in which every page has something of everything to draw, as of `later_s` from now."""
+    now = datetime.now(UTC) + timedelta(seconds=later_s)
     calls: list[dict[str, Any]] = [
         {"campaign": "north", "agent": f"a{n % 30:02}", "queued_at": now - timedelta(minutes=15 + 9 * n)}
         | ({"outcome": "abandoned", "wait_s": 40.0, "missed_by": ["a01"]} if n % 5 == 0 else {"wait_s": 3.0 * n})
@@ -254,6 +254,6 @@ def test_a_tick_leaves_a_table_where_its_reader_had_scrolled_it(site: Site) -> N
     letters = page.locator(".vigie-scroll.letters")
     letters.get_by_text("no such type 3").first.wait_for(state="attached")
     letters.evaluate("table => table.scrollTo(0, 300)")
-    floor(site.path, letters=61)
+    floor(site.path, letters=61, later_s=60)  # what moves slowly is asked again
     letters.get_by_text("no such type 60").wait_for(state="attached")
     assert letters.evaluate("table => table.scrollTop") == 300
