@@ -136,16 +136,22 @@ class Settings:
     def _fill_agent_limits(self) -> None:
         limits = asdict(self._configuration.agents)
         breaks = dict(limits.pop("breaks"))
+        sites = limits.pop("sites")
         columns = ", ".join(f"${name} AS {name}" for name in limits)
         # a table, for a list as a parameter loads half a second of libraries
         planned = {"reason": pa.array(breaks, pa.string()), "planned_s": pa.array(breaks.values(), pa.float64())}
+        own = pa.array([differ for _site, differ in sites], pa.map_(pa.string(), pa.float64()))
+        differing = {"site": pa.array([site for site, _differ in sites], pa.string()), "differs": own}
         self._connection.register("planned", pa.table(planned))
+        self._connection.register("differing", pa.table(differing))
         self._connection.execute(
             f"CREATE OR REPLACE TEMP TABLE agent_limits AS SELECT {columns},"
-            " (SELECT map(coalesce(list(reason), []), coalesce(list(planned_s), [])) FROM planned) AS breaks",
+            " (SELECT map(coalesce(list(reason), []), coalesce(list(planned_s), [])) FROM planned) AS breaks,"
+            " (SELECT map(coalesce(list(site), []), coalesce(list(differs), [])) FROM differing) AS sites",
             limits,
         )
         self._connection.unregister("planned")
+        self._connection.unregister("differing")
 
     def _campaign(self, c: Campaign) -> Row:
         clients = self._configuration.clients

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from metrics.people import Claims, Person, claims_of, people_of
 from metrics.service_level import FORMULAS
@@ -18,6 +19,8 @@ from metrics.toml_table import Table, read_toml, shown
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 LANGUAGES = ("en", "es", "fr")
 DAY_S = 86_400
+BREAK_LIMITS = ("rest_s", "rest_within_s", "break_s", "break_within_s")
+"""What law and agreements say of breaks, and a site may have its own of."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,8 @@ class AgentLimits:
 
     `breaks` are the pauses that are rest, by reason, with how long each is planned to last [s]; others are work away
     from the phone. A rest of `rest_s` is due within `rest_within_s`, a longer one of `break_s` within `break_within_s`.
-    `lately_s` is the stretch of time over which occupancy and missed offers are looked at.
+    `lately_s` is the stretch of time over which occupancy and missed offers are looked at. `sites` are those with
+    breaks of their own, under another law or agreement: site → which of BREAK_LIMITS differ there.
     """
 
     wrap_up_long_s: float = 180.0
@@ -69,6 +73,12 @@ class AgentLimits:
     rest_within_s: float = 7_200.0
     break_s: float = 1_200.0
     break_within_s: float = 21_600.0
+    sites: tuple[tuple[str, tuple[tuple[str, float], ...]], ...] = ()
+
+    def at(self, site: str | None) -> "AgentLimits":
+        """Return the limits of the agents of a site."""
+        own: dict[str, Any] = dict(dict(self.sites).get(site or "", ()))
+        return replace(self, **own) if own else self
 
 
 @dataclass(frozen=True)
@@ -181,6 +191,10 @@ def _agents(table: Table) -> AgentLimits:
     def seconds(key: str) -> float:
         return table.number(key, getattr(own, key), 0, DAY_S)
 
+    def due(of: Table, key: str) -> float:
+        return of.number(key, getattr(own, key), 1, DAY_S)
+
+    sites = table.tables("sites", BREAK_LIMITS)
     told = table.table("breaks")
     breaks = tuple((reason, told.number(reason, 0, 1, DAY_S)) for reason in told.values)
     limits = AgentLimits(
@@ -195,15 +209,17 @@ def _agents(table: Table) -> AgentLimits:
         breath_s=table.number("breath_s", own.breath_s, 1, 3_600),
         streak_calls=table.count("streak_calls", own.streak_calls, 2, 1_000),
         breaks=breaks if "breaks" in table.values else own.breaks,
-        rest_s=table.number("rest_s", own.rest_s, 1, DAY_S),
-        rest_within_s=table.number("rest_within_s", own.rest_within_s, 1, DAY_S),
-        break_s=table.number("break_s", own.break_s, 1, DAY_S),
-        break_within_s=table.number("break_within_s", own.break_within_s, 1, DAY_S),
+        rest_s=due(table, "rest_s"),
+        rest_within_s=due(table, "rest_within_s"),
+        break_s=due(table, "break_s"),
+        break_within_s=due(table, "break_within_s"),
+        sites=tuple((site.id, tuple((key, due(site, key)) for key in site.values)) for site in sites),
     )
-    for less, more in (("occupancy_high", "occupancy_too_high"), ("rest_s", "break_s")):
-        if getattr(limits, less) > getattr(limits, more):
-            what = f"`{less}` ({getattr(limits, less):g}) is more than `{more}` ({getattr(limits, more):g})"
-            table.refuse((less if less in table.values else more,), f"{what}, allowed is at most that")
+    for of, here in ((table, limits), *((site, limits.at(site.id)) for site in sites)):
+        for less, more in (("occupancy_high", "occupancy_too_high"), ("rest_s", "break_s")):
+            if getattr(here, less) > getattr(here, more):
+                what = f"`{less}` ({getattr(here, less):g}) is more than `{more}` ({getattr(here, more):g})"
+                of.refuse((less if less in of.values else more,), f"{what}, allowed is at most that")
     return limits
 
 

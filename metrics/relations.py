@@ -147,6 +147,7 @@ rest_s                   DOUBLE      a rest at least so long counts [s]
 rest_within_s            DOUBLE      it is due so long after the last one [s]
 break_s                  DOUBLE      a break at least so long counts: the law's, or the contract's [s]
 break_within_s           DOUBLE      it is due so long after the last one [s]
+sites                    MAP(VARCHAR,MAP(VARCHAR,DOUBLE)) site with its own breaks: which of these four differ there [s]
 """,
     ),
     "ingest_status": (

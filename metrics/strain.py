@@ -3,7 +3,7 @@
     occupancy     = (busy + wrap_up) / (busy + wrap_up + available), as agent_time has it, over the last `lately_s`
     streak_calls  = calls answered since the agent last had a breath: `breath_s` at a stretch without work
     since_rest_s  = time since the last rest of at least `rest_s` ended; 0 while one lasts
-    since_break_s = the same with `break_s`, which is the break that law or contract asks for
+    since_break_s = the same with `break_s`, which is the break that law or contract asks for; a site may have its own
 
 Work is `busy` and `wrap_up`; rest is a pause for a reason in `agent_limits.breaks`, or without any, and being offline.
 Training, coaching and meetings are neither: away from the phone, and no rest. Pauses that follow each other are one
@@ -13,8 +13,7 @@ Edge cases: only who is logged in has a row. Who has no rest behind them counts 
 than half of `lately_s` on the phone is NULL: somebody who logged in with a call would be at 100 %.
 
 References: FIELD section 4 "Fatigue" (keep occupancy below 85 %, above 90 % for nobody; wfmlabs, Call Centre Helper).
-Breaks: Code du travail L3121-16 (FR), Working Time Regulations 1998 reg. 12 (UK), Estatuto de los Trabajadores 34.4 and
-the Contact Center agreement art. 54 (ES): see `[agents]` in campaigns.toml.
+Breaks: docs/breaks.md, with sources; `[agents]` in campaigns.toml.
 """
 
 from metrics.agent_time import KPIS, STATE_MEASURES
@@ -76,12 +75,12 @@ present AS (
     HAVING arg_max(state, from_us) FILTER (to_us = now_us) <> 'offline'
 ),
 rested AS (
-    SELECT agent, max(to_us) FILTER (to_us - from_us >= rest_s * 1e6) AS rested_us,
-           max(to_us) FILTER (to_us - from_us >= break_s * 1e6) AS broke_us
+    SELECT agent, max(to_us) FILTER (to_us - from_us >= coalesce(sites[site]['rest_s'], rest_s) * 1e6) AS rested_us,
+           max(to_us) FILTER (to_us - from_us >= coalesce(sites[site]['break_s'], break_s) * 1e6) AS broke_us
     FROM (SELECT agent, min(from_us) AS from_us, max(to_us) AS to_us
           FROM (SELECT *, count(*) FILTER (NOT rests) OVER (PARTITION BY agent ORDER BY from_us) AS stretch FROM spans)
           WHERE rests
-          GROUP BY agent, stretch), clock
+          GROUP BY agent, stretch) LEFT JOIN (SELECT agent, site FROM agents) USING (agent), clock
     GROUP BY agent
 ),
 breathed AS (

@@ -5,14 +5,15 @@ The words are those of somebody who comes to help: who may need a hand, who is d
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 
 from metrics.campaigns import AgentLimits
-from metrics.readers import NEEDS, Agent, AgentDay, Agents, Need, Pauses
+from metrics.readers import NEEDS, Agent, AgentDay, Agents, Need, Pauses, Share
 from metrics.viewer import Viewer
 from pages import _names
-from pages._i18n import DASH, Text
+from pages._i18n import DASH, Text, plain
+from pages._where import href
 
 SHOWN = 200
 """Rows drawn at most: a longer list is for a filter, and would make every tick heavy."""
@@ -45,13 +46,24 @@ class Chosen:
                 yield one
 
 
+@dataclass(frozen=True)
+class Cell:
+    """A number of the table and its mark, where it leads and what is said of that; `below` are lines of HTML."""
+
+    value: str
+    mark: str = ""
+    address: str = ""
+    about: str = ""
+    below: tuple[str, ...] = ()
+
+
 def draw(found: Agents, chosen: Chosen, viewer: Viewer, text: Text, *, stale: bool) -> str:
     """Return the HTML of what needs somebody, and of the table."""
-    key = (viewer.campaigns, viewer.sites, chosen, text.language)
+    key = (viewer.campaigns, viewer.sites, chosen, text.language, href("calls", {}))
     snapshot, html = _drawn.get(key, (None, ""))
     if snapshot != found.freshness.snapshot:
         agents = tuple(chosen.among(found.agents))
-        html = attention(agents, found.limits, text) + table(agents, found.limits, text)
+        html = attention(agents, found.limits, text) + table(agents, found.limits, text, chosen.campaign)
         _drawn.pop(key, None)
         _drawn[key] = (found.freshness.snapshot, html)
         while len(_drawn) > KEPT:
@@ -75,7 +87,7 @@ def _counted(kind: str, limits: AgentLimits, text: Text) -> str:
     _ = text.gettext
     words = {
         "hold": _("long on hold"),
-        "break_due": _("without a break of {break_}"),
+        "break_due": _("without their break") if limits.sites else _("without a break of {break_}"),
         "call": _("long on one call"),
         "too_busy": _("to relieve now"),
         "wrap_up": _("long in wrap-up"),
@@ -128,8 +140,23 @@ def _columns(limits: AgentLimits, text: Text) -> dict[str, str]:
     }
 
 
-def table(agents: tuple[Agent, ...], limits: AgentLimits, text: Text) -> str:
-    """Draw the agents: what each does now, their day, and their strain."""
+EXPLAINED = {"aht": "aht_s", "occupancy": "occupancy", "utilisation": "utilisation"}
+"""Columns → figures that have a page."""
+
+
+def _head(name: str, word: str, campaign: str | None, text: Text) -> str:
+    """Draw the head of a column; that of a figure leads to where it comes from."""
+    _ = text.gettext
+    said = escape(word)
+    if name in EXPLAINED:
+        address = href("kpi", ({"campaign": campaign} if campaign else {}) | {"kpi": EXPLAINED[name]})
+        about = _("Where this figure comes from: {figure}").format(figure=word)
+        said = f'<a href="{escape(address)}" target="_self" title="{escape(about)}">{said}</a>'
+    return f'<th class="num" scope="col">{said}</th>'
+
+
+def table(agents: tuple[Agent, ...], limits: AgentLimits, text: Text, campaign: str | None = None) -> str:
+    """Draw the agents: what each does now, their day, and their strain; all work for `campaign`, if it is one."""
     _ = text.gettext
     if not agents:
         words = _("No agent of this kind now.")
@@ -138,7 +165,7 @@ def table(agents: tuple[Agent, ...], limits: AgentLimits, text: Text) -> str:
     groups = [("", 2), (_("Now"), 1), (_("Today"), 6), (_("Strain"), 3)]
     over = "".join(f'<th colspan="{n}" scope="colgroup">{escape(word)}</th>' for word, n in groups)
     cells = "".join(f'<th scope="col">{escape(word)}</th>' for word in (_("Agent"), _("Needs"), _("State")))
-    cells += "".join(f'<th class="num" scope="col">{escape(word)}</th>' for word in columns.values())
+    cells += "".join(_head(name, word, campaign, text) for name, word in columns.items())
     rows = "".join(_row(one, columns, limits, text) for one in agents[:SHOWN])
     more = ""
     if len(agents) > SHOWN:
@@ -155,6 +182,7 @@ def table(agents: tuple[Agent, ...], limits: AgentLimits, text: Text) -> str:
 
 
 def _row(one: Agent, columns: dict[str, str], limits: AgentLimits, text: Text) -> str:
+    limits = limits.at(one.site)
     where = " · ".join(filter(None, (one.team, one.site)))
     needs = "".join(
         f'<span class="state {_mark(need.kind)}"><i></i>{escape(need_words(need, limits, text))}</span>'
@@ -163,7 +191,7 @@ def _row(one: Agent, columns: dict[str, str], limits: AgentLimits, text: Text) -
     numbers = _day(one, text) | _strain(one, limits, text)
     return (
         f'<tr><th scope="row">{escape(one.name)}<small>{escape(where)}</small></th><td class="needs">{needs}</td>'
-        f'<td class="now">{_now(one, text)}</td>' + "".join(_cell(name, *numbers[name]) for name in columns) + "</tr>"
+        f'<td class="now">{_now(one, text)}</td>' + "".join(_cell(name, numbers[name]) for name in columns) + "</tr>"
     )
 
 
@@ -183,20 +211,41 @@ def _now(one: Agent, text: Text) -> str:
     )
 
 
-def _day(one: Agent, text: Text) -> dict[str, tuple[str, ...]]:
-    """Return the numbers of today, by column."""
+def _day(one: Agent, text: Text) -> dict[str, Cell]:
+    """Return the numbers of today, by column; those of calls lead to them."""
+    _ = text.gettext
     day = one.today or AgentDay(0, 0, None, None, None)
+    answered = text.number(day.answered if one.today else None)
+    missed = text.number(one.missed if one.today or one.missed else None)
+    words = _("The calls of {agent}").format(agent=one.name)
+    offers = _("The calls that {agent} did not pick up").format(agent=one.name)
+    aht = _behind(text.duration(day.aht_s), day.worked_for, words, text, agent=one.agent, kpi="aht_s")
     return {
-        "calls": (text.number(day.answered if one.today else None),),
-        "aht": (text.duration(day.aht_s),),
-        "occupancy": (text.percent(day.occupancy, 0),),
-        "utilisation": (text.percent(day.utilisation, 0),),
-        "offers": (text.number(one.missed if one.today or one.missed else None),),
+        "calls": _behind(answered, day.worked_for, words, text, agent=one.agent, outcome="answered"),
+        "aht": replace(aht, below=()),  # by campaign they stand under the number of calls
+        "occupancy": Cell(text.percent(day.occupancy, 0)),
+        "utilisation": Cell(text.percent(day.utilisation, 0)),
+        "offers": _behind(missed, one.missed_for, offers, text, missed_by=one.agent),
     }
 
 
-def _strain(one: Agent, limits: AgentLimits, text: Text) -> dict[str, tuple[str, ...]]:
-    """Return breaks and strain, by column: what is said, in which mark, with which lines below."""
+def _behind(value: str, shares: tuple[Share, ...], about: str, text: Text, **asked: str) -> Cell:
+    """Return a number that leads to its calls; those of several campaigns lead there each by itself, below."""
+    ways = [(one, href("calls", {"campaign": one.campaign} | asked)) for one in shares]
+    if len(ways) == 1:
+        return Cell(value, address=ways[0][1], about=about)
+    return Cell(
+        value,
+        below=tuple(
+            f'<small><a href="{escape(address)}" target="_self" title="{escape(about)}">'
+            f"{escape(one.name)} {text.number(one.calls)}</a></small>"
+            for one, address in ways
+        ),
+    )
+
+
+def _strain(one: Agent, limits: AgentLimits, text: Text) -> dict[str, Cell]:
+    """Return breaks and strain, by column."""
     _ = text.gettext
     pauses, strain = one.pauses or Pauses(), one.strain
     notes = []
@@ -208,27 +257,25 @@ def _strain(one: Agent, limits: AgentLimits, text: Text) -> dict[str, tuple[str,
         notes.append(_("other pauses {time}").format(time=text.age(pauses.other_s)))
     none = DASH if strain is None else text.number(0)  # known to have had none, or nothing known
     breaks = f"{text.number(pauses.rests)} · {text.age(pauses.rest_s)}" if pauses.rest_s else none
-    found: dict[str, tuple[str, ...]] = {"breaks": (breaks, "", *map(_small, notes))}
+    found = {"breaks": Cell(breaks, below=tuple(f"<small>{escape(note)}</small>" for note in notes))}
     if strain is None:
-        return found | dict.fromkeys(("load", "streak", "since"), (DASH,))
+        return found | dict.fromkeys(("load", "streak", "since"), Cell(DASH))
     load = strain.occupancy or 0.0
     mark = "missed" if load > limits.occupancy_too_high else "near" if load > limits.occupancy_high else ""
-    bar = f'<span class="bar"><i style="width:{load * 100:.0f}%"></i></span>' if strain.occupancy is not None else ""
+    bar = f'<span class="bar"><i style="width:{load * 100:.0f}%"></i></span>'
     return found | {
-        "load": (text.percent(strain.occupancy, 0), mark, bar),
-        "streak": (text.number(strain.streak_calls),),
-        "since": (text.age(strain.since_rest_s) if strain.since_rest_s else _("now"),),
+        "load": Cell(text.percent(strain.occupancy, 0), mark, below=() if strain.occupancy is None else (bar,)),
+        "streak": Cell(text.number(strain.streak_calls)),
+        "since": Cell(text.age(strain.since_rest_s) if strain.since_rest_s else _("now")),
     }
 
 
-def _small(words: str) -> str:
-    return f"<small>{escape(words)}</small>"
-
-
-def _cell(name: str, value: str, mark: str = "", *below: str) -> str:
-    """Draw a number; `below` is HTML."""
-    kind = " ".join(filter(None, ("num", name, mark, "nil" if value == DASH else "")))
-    return f'<td class="{kind}">{escape(value)}{"".join(below)}</td>'
+def _cell(name: str, cell: Cell) -> str:
+    kind = " ".join(filter(None, ("num", name, cell.mark, "nil" if cell.value == DASH else "")))
+    value = escape(cell.value)
+    if cell.address:
+        value = f'<a href="{escape(cell.address)}" target="_self" title="{escape(cell.about)}">{value}</a>'
+    return f'<td class="{kind}">{value}{"".join(cell.below)}</td>'
 
 
 def _mark(kind: str) -> str:
@@ -245,7 +292,10 @@ def legend(limits: AgentLimits, text: Text) -> str:
         _("**Since a break:** since the last break of at least {rest}; one is due after {rest_within}."),
         _("Training, coaching and meetings are no break; a pause without a reason is one."),
         _("**{break_} at a stretch within {break_within}:** the break that law or contract asks for."),
-        _("The law: 20 min within 6 h in France and the United Kingdom, 15 min in Spain."),
+        _(
+            "The law, as read in November 2026 and to be confirmed: 20 min within 6 h in France and the United "
+            "Kingdom, 15 min in Spain; none found for Morocco."
+        ),
         _("**May need help:** after {hold} on hold, {call} on one call, {wrap_up} in wrap-up."),
         _("{missed} offers missed in the last {lately} are worth a look at the headset."),
         _("Strain is of the whole person, whatever campaign they worked for."),
@@ -266,4 +316,12 @@ def legend(limits: AgentLimits, text: Text) -> str:
         "wrap_up": text.age(limits.wrap_up_long_s),
         "missed": text.number(limits.missed_offers),
     }
-    return " \n".join(f"- {line.format(**told)}" for line in lines)
+    said = [line.format(**told) for line in lines]
+    for site, _differs in limits.sites:
+        here = limits.at(site)
+        words = _("**{site}:** {break_} at a stretch within {break_within}, a break of {rest} every {rest_within}.")
+        spans = {
+            name: text.age(getattr(here, f"{name}_s")) for name in ("break", "break_within", "rest", "rest_within")
+        }
+        said.append(words.format(site=plain(site), break_=spans.pop("break"), **spans))
+    return " \n".join(f"- {line}" for line in said)

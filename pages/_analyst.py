@@ -117,7 +117,7 @@ def schema(relations: Iterable[Relation], text: Text) -> str:
         drawn.append(
             f"<details><summary><code>{escape(call)}</code> <small>{escape(kinds[one.kind])}</small>"
             f"<span>{escape(one.comment)}</span></summary>"
-            f'<div class="vigie-scroll">{table if rows else ""}</div></details>'
+            f'<div class="vigie-scroll" tabindex="0">{table if rows else ""}</div></details>'
         )
     return f'<div class="vigie-schema">{"".join(drawn)}</div>'
 
@@ -158,7 +158,7 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
         for row in rows
     )
     return (
-        f'<div class="vigie-scroll"><table class="vigie-table"><thead><tr>{heads}</tr></thead>'
+        f'<div class="vigie-scroll" tabindex="0"><table class="vigie-table"><thead><tr>{heads}</tr></thead>'
         f"<tbody>{lines}</tbody></table></div>"
     )
 

@@ -41,7 +41,7 @@ def table(calls: Iterable[Call], zone: str, text: Text, *, judged: bool, worked:
     rows = "".join(_row(call, zone, text, judged, worked, dated) for call in calls)
     cells = "".join(f'<th class="{kind}">{escape(word)}</th>' for word, kind in head)
     return (
-        f'<div class="vigie-scroll"><table class="vigie-table calls"><thead><tr>{cells}</tr></thead>'
+        f'<div class="vigie-scroll" tabindex="0"><table class="vigie-table calls"><thead><tr>{cells}</tr></thead>'
         f"<tbody>{rows}</tbody></table></div>"
     )
 

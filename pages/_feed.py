@@ -6,6 +6,7 @@ from html import escape
 from metrics.readers import Check, DeadLetter, Feed, Gap, Partition, Source
 from pages._board import STALE_S
 from pages._i18n import DASH, Text
+from pages._where import href
 
 SILENT_S = 300
 """A source that has said nothing for so long is told as silent."""
@@ -145,12 +146,25 @@ def conservation(feed: Feed, text: Text) -> str:
 def _identity(one: Check, text: Text) -> str:
     _ = text.gettext
     kind, word = ("met", _("yes")) if one.conserved else ("missed", _("no"))
-    counts = "".join(f"<td>{text.number(n)}</td>" for n in (one.offered, one.accounted, one.refused))
+    offered, refused = (
+        _behind(one, asked, n, text)
+        for asked, n in (({"kpi": "offered"}, one.offered), ({"outcome": "refused"}, one.refused))
+    )
+    counts = f"<td>{offered}</td><td>{text.number(one.accounted)}</td><td>{refused}</td>"
     day = "" if one.day == one.campaign.day else f"<small>{escape(_day(one, text))}</small>"
     return (
         f"<tr><th>{escape(one.campaign.name)}{day}</th>{counts}"
         f'<td><span class="state {kind}"><i></i>{escape(word)}</span></td></tr>'
     )
+
+
+def _behind(one: Check, asked: dict[str, str], n: int, text: Text) -> str:
+    """Draw a count that leads to its calls."""
+    if not n or one.day is None:
+        return text.number(n)
+    day = {} if one.day == one.campaign.day else {"day": one.day.isoformat()}
+    address = href("calls", {"campaign": one.campaign.campaign} | day | asked)
+    return f'<a href="{escape(address)}" target="_self">{text.number(n)}</a>'
 
 
 def _day(one: Check, text: Text) -> str:
@@ -208,6 +222,6 @@ def received(one: DeadLetter, text: Text) -> str:
 def _table(kind: str, head: tuple[str, ...], rows: list[str], scroll: str = "") -> str:
     cells = "".join(f"<th>{escape(word)}</th>" for word in head)
     return (
-        f'<div class="vigie-scroll {scroll}"><table class="vigie-table {kind}"><thead><tr>{cells}</tr></thead>'
-        f"<tbody>{''.join(rows)}</tbody></table></div>"
+        f'<div class="vigie-scroll {scroll}" tabindex="0"><table class="vigie-table {kind}">'
+        f"<thead><tr>{cells}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
     )

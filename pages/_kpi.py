@@ -207,7 +207,7 @@ def contract(one: Explained, text: Text) -> str:
     rows = "".join(_term(term, text) for term in one.terms)
     cells = "".join(f"<th>{escape(word)}</th>" for word in head)
     table = f'<table class="vigie-table"><thead><tr>{cells}</tr></thead><tbody>{rows}</tbody></table>'
-    return f'<div class="vigie-scroll">{table}</div>'
+    return f'<div class="vigie-scroll" tabindex="0">{table}</div>'
 
 
 def _term(term: Term, text: Text) -> str:

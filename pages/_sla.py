@@ -1,9 +1,10 @@
 """A period against its contract, in words, cards, tables and a chart, in the reader's language."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from html import escape
+from typing import NamedTuple
 
 import plotly.graph_objects as go
 
@@ -14,19 +15,30 @@ from pages._board import level_state, state_word
 from pages._i18n import DASH, Text
 from pages._where import href
 
+DAY_MIN = 24 * 60
 SHORTEST = 12
 """A chart shows at least so many intervals."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """A line of a table: `target` None draws no verdict; `day` has a page of its own to lead to."""
+    """A line of a table: `target` None draws no verdict; `page` and what it is asked are where its name leads."""
 
     name: str
     figures: Figures
     target: float | None = None
-    day: date | None = None
+    page: str = ""
+    asked: Mapping[str, str] = field(default_factory=dict)
     aht_s: float | None = None
+
+
+class Fact(NamedTuple):
+    """A figure beside the level, and where it leads: to its calls, or to how it is made."""
+
+    name: str
+    value: str
+    page: str
+    asked: Mapping[str, str]
 
 
 def period(one: Sla, text: Text) -> str:
@@ -136,13 +148,11 @@ def headline(one: Sla, text: Text) -> str:
     if len(one.terms) > 1:
         changed = _("The contract changed inside this window; each call is judged by the terms of its own time.")
         lines.append(f'<p class="changed"><i></i>{escape(changed)}</p>')
-    cards = "".join(
-        f'<div class="card"><span>{escape(name)}</span><b{nil_of(value)}>{escape(value)}</b></div>'
-        for name, value in facts(one, text)
-    )
+    cards = "".join(_card(fact, one, text) for fact in facts(one, text))
+    way = leads("kpi", one, {"kpi": "service_level"}, escape(level), _comes_from(_("Service level"), text))
     return (
         f'<div class="vigie-sla"><section class="vigie-figure {state}"><h2>{escape(_("Service level"))} · '
-        f"{escape(target)}</h2><b{nil}>{escape(level)}</b>{''.join(lines)}</section>"
+        f"{escape(target)}</h2><b{nil}>{way}</b>{''.join(lines)}</section>"
         f'<div class="facts">{cards}</div></div>'
     )
 
@@ -151,18 +161,51 @@ def nil_of(value: str) -> str:
     return ' class="nil"' if value == DASH else ""
 
 
-def facts(one: Sla, text: Text) -> tuple[tuple[str, str], ...]:
-    """Return what stands beside the level: names and values."""
+def _comes_from(name: str, text: Text) -> str:
+    return text.gettext("Where this figure comes from: {figure}").format(figure=name)
+
+
+def _card(fact: Fact, one: Sla, text: Text) -> str:
+    """Draw a figure; the whole card leads to what is behind it, unless that is nothing."""
+    value = escape(fact.value)
+    if fact.value not in (DASH, text.number(0)):
+        behind = text.gettext("The calls behind: {figure}").format(figure=fact.name)
+        about = behind if fact.page == "calls" else _comes_from(fact.name, text)
+        value = leads(fact.page, one, fact.asked, value, about)
+    return f'<div class="card"><span>{escape(fact.name)}</span><b{nil_of(fact.value)}>{value}</b></div>'
+
+
+def leads(page: str, one: Sla, asked: Mapping[str, str], value: str, about: str) -> str:
+    """Draw HTML as a link to a page that is about the same period; `about` says what is there."""
+    address = href(page, asked_of(one) | asked)
+    return f'<a href="{escape(address)}" target="_self" title="{escape(about)}">{value}</a>'
+
+
+def asked_of(one: Sla, start: int = 0, end: int = 0) -> dict[str, str]:
+    """Return the parameters of an address that is about the period, or the minutes `[start, end)` of its day."""
+    asked = {"campaign": one.campaign.campaign}
+    period = one.period
+    if period.is_month:
+        return asked | {"from": period.first.isoformat(), "to": period.until.isoformat()}
+    if not end:
+        return asked | {"day": period.first.isoformat()}
+    last = period.until if end == DAY_MIN else period.first
+    return asked | {"from": f"{period.first}T{_wall(start)}", "to": f"{last}T{_wall(end % DAY_MIN)}"}
+
+
+def facts(one: Sla, text: Text) -> tuple[Fact, ...]:
+    """Return what stands beside the level."""
     _ = text.gettext
     total = one.total
     known = total if total.offered else None
+    counted = {"kpi": "service_level"}
     return (
-        (_("Offered"), text.number(known and known.offered)),
-        (_("Answered"), text.number(known and known.answered)),
-        (_("In time"), text.number(known and known.service_level_hits)),
-        (_("Late"), text.number(known and late(known))),
-        (_("Abandon rate"), text.percent(total.abandon_rate)),
-        (_("ASA"), text.duration(total.asa_s)),
+        Fact(_("Offered"), text.number(known and known.offered), "calls", {"kpi": "offered"}),
+        Fact(_("Answered"), text.number(known and known.answered), "calls", {"outcome": "answered"}),
+        Fact(_("In time"), text.number(known and known.service_level_hits), "calls", counted | {"counts": "hit"}),
+        Fact(_("Late"), text.number(known and late(known)), "calls", counted | {"counts": "miss"}),
+        Fact(_("Abandon rate"), text.percent(total.abandon_rate), "kpi", {"kpi": "abandon_rate"}),
+        Fact(_("ASA"), text.duration(total.asa_s), "kpi", {"kpi": "asa_s"}),
     )
 
 
@@ -181,7 +224,7 @@ def contract(one: Sla, text: Text) -> str:
     cells = "".join(f"<th>{escape(word)}</th>" for word in contract_head(text))
     rows = "".join(f"<tr><th>{escape(held)}</th>{_cells(row)}</tr>" for held, *row in contract_rows(one, text))
     table = f'<table class="vigie-table"><thead><tr>{cells}</tr></thead><tbody>{rows}</tbody></table>'
-    return f'<div class="vigie-scroll">{table}</div>'
+    return f'<div class="vigie-scroll" tabindex="0">{table}</div>'
 
 
 def contract_head(text: Text) -> tuple[str, ...]:
@@ -234,19 +277,33 @@ def values(figures: Figures, text: Text) -> tuple[str, ...]:
 def days(one: Sla, text: Text) -> list[Row]:
     """Return the days that had calls, the latest first as on the other pages."""
     return [
-        Row(text.short_day(day.day), day.figures, day.target, day.day)
+        Row(text.short_day(day.day), day.figures, day.target, "sla", {"day": day.day.isoformat()})
         for day in reversed(one.days)
         if day.figures.offered
     ]
 
 
 def intervals(one: Sla, text: Text) -> list[Row]:
-    return [Row(f"{_wall(slot.start)}–{_wall(slot.end)}", slot.figures, _own_target(one)) for slot in one.slots]
+    """Return the intervals of the period; those of a day lead to their calls, those of a month are of many days."""
+    page = "" if one.period.is_month else "calls"
+    return [
+        Row(
+            f"{_wall(slot.start)}–{_wall(slot.end)}",
+            slot.figures,
+            _own_target(one),
+            page if slot.figures.offered else "",
+            asked_of(one, slot.start, slot.end),
+        )
+        for slot in one.slots
+    ]
 
 
 def queues(one: Sla, text: Text) -> list[Row]:
     told = handling_s(one)
-    return [Row(queue, figures, _own_target(one), aht_s=told.get(queue)) for queue, figures in one.queues]
+    return [
+        Row(queue, figures, _own_target(one), "calls", asked_of(one) | {"queue": queue}, aht_s=told.get(queue))
+        for queue, figures in one.queues
+    ]
 
 
 def handling_s(one: Sla) -> Mapping[str | None, float | None]:
@@ -277,15 +334,15 @@ def table(first: str, rows: Iterable[Row], one: Sla, text: Text, *, handling: bo
     words = (first, *head(text), _("AHT")) if handling else (first, *head(text))
     cells = "".join(f"<th>{escape(word)}</th>" for word in words)
     return (
-        f'<div class="vigie-scroll"><table class="vigie-table sums"><thead><tr>{cells}</tr></thead>'
+        f'<div class="vigie-scroll" tabindex="0"><table class="vigie-table sums judged"><thead><tr>{cells}</tr></thead>'
         f"<tbody>{drawn}</tbody><tfoot>{whole}</tfoot></table></div>"
     )
 
 
 def _row(row: Row, one: Sla, text: Text, handling: bool) -> str:
     name = escape(row.name)
-    if row.day:
-        address = href("sla", {"campaign": one.campaign.campaign, "day": row.day.isoformat()})
+    if row.page:
+        address = href(row.page, {"campaign": one.campaign.campaign} | row.asked)
         name = f'<a href="{escape(address)}" target="_self">{name}</a>'
     *counts, level, rate, asa = values(row.figures, text)
     rest = (rate, asa, text.duration(row.aht_s)) if handling else (rate, asa)
@@ -345,8 +402,8 @@ def people(one: Sla, text: Text) -> str:
     cells = "".join(f"<th>{escape(word)}</th>" for word in people_head(text))
     drawn = "".join(f"<tr><th>{escape(name)}</th>{_cells(row)}</tr>" for name, *row in rows)
     return (
-        f'<div class="vigie-scroll"><table class="vigie-table sums"><thead><tr>{cells}</tr></thead><tbody>{drawn}'
-        f"</tbody><tfoot><tr><th>{escape(whole[0])}</th>{_cells(whole[1:])}</tr></tfoot></table></div>"
+        f'<div class="vigie-scroll" tabindex="0"><table class="vigie-table sums"><thead><tr>{cells}</tr></thead>'
+        f"<tbody>{drawn}</tbody><tfoot><tr><th>{escape(whole[0])}</th>{_cells(whole[1:])}</tr></tfoot></table></div>"
     )
 
 
@@ -407,6 +464,14 @@ def figure(one: Sla, text: Text) -> go.Figure:
         about=f"{one.campaign.campaign} {one.period.first}",
         text=text,
     )
+
+
+def described(one: Sla, text: Text) -> str:
+    """Say what the chart shows, for those who cannot see it."""
+    _ = text.gettext
+    said = _("Chart, {period}: calls in time and late, and the service level against its target.")
+    level = f"{_('Service level')} {text.percent(one.total.service_level)}, {verdict(one, text)}."
+    return " ".join((said.format(period=title(one, text)), level, _("The table below has its numbers.")))
 
 
 def days_of(period: Period) -> int:

@@ -1,7 +1,7 @@
 """Which campaign, day and stretch of time a page is about: read from its address, chosen in one bar, linked to."""
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
@@ -199,5 +199,7 @@ def span_words(where: Where, text: Text) -> str:
     end = where.t1.astimezone(ZoneInfo(zone))
     start = where.t0.astimezone(ZoneInfo(zone))
     last = end if end - start > timedelta(days=1) else start
+    if {start.time(), end.time()} == {time()}:
+        return f"{text.day(start.date())} – {text.day(end.date() - timedelta(days=1))}"
     words = f"{text.day(start.date())}, {text.clock(where.t0, zone)}–"
     return words + (f"{text.day(last.date())}, " if last.date() != start.date() else "") + text.clock(where.t1, zone)

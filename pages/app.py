@@ -7,8 +7,8 @@ import streamlit as st
 from pages import _empty, _session, _television
 
 STYLE = Path(__file__).with_name("_style.css")
-FOCUS = Path(__file__).with_name("_focus.js")
 LOGO = Path(__file__).with_name("_logo.svg")
+KEEP = Path(__file__).with_name("_keep.js")
 
 viewer = _session.current_viewer()
 text = _session.current_text()
@@ -64,6 +64,6 @@ if not is_television:
     with st.container(key="frame", horizontal=True):
         _session.account(viewer, text)
         _session.language_switch(text)
+    with st.container(key="keep"):
+        st.html(f"<script>{KEEP.read_text()}</script>", unsafe_allow_javascript=True)
 page.run()
-if not is_television:
-    st.html(f"<script>{FOCUS.read_text()}</script>", unsafe_allow_javascript=True)

@@ -1,5 +1,7 @@
 """The calls behind a figure, a bar or a day: the newest first, by pages, and all of them as a file."""
 
+from collections.abc import Mapping
+
 import streamlit as st
 
 from metrics import readers
@@ -20,7 +22,53 @@ def asked() -> Asked:
         outcome if outcome in readers.OUTCOMES else None,
         kpi if kpi in readers.BEHIND and readers.told(viewer, kpi) else None,
         HITS.get(st.query_params.get("counts", "")),
+        st.query_params.get("queue"),
+        *(st.query_params.get(name) if is_named() else None for name in ("agent", "missed_by")),
     )
+
+
+def is_named() -> bool:
+    """Whether this viewer is told who worked on a call."""
+    return viewer.role in ("manager", "analyst")
+
+
+def hands(where: _where.Where) -> Mapping[str, str] | None:
+    try:
+        return readers.hands(readers.published(), viewer, where.campaign.campaign, where.t0, where.t1)
+    except readers.PublishedFileError:
+        return None  # the list says so
+
+
+def choose_agent(which: Asked, known: Mapping[str, str]) -> None:
+    """Draw the choice of who answered."""
+
+    def change() -> None:
+        agent = st.session_state["agent_choice"]
+        for name in ("page", "agent", "missed_by"):
+            st.query_params.pop(name, None)
+        if agent:
+            st.query_params["agent"] = agent
+
+    named = known | {which.agent: known.get(which.agent, which.agent)} if which.agent else known
+    st.session_state["agent_choice"] = which.agent or ""
+    st.selectbox(
+        _("Agent"),
+        options=["", *named],
+        format_func=lambda agent: named[agent] if agent else _("every agent"),
+        key="agent_choice",
+        on_change=change,
+        width=220,
+    )
+
+
+def leave_out(name: str, words: str) -> None:
+    """Draw the way back from calls that the address narrows by `name`, which no choice in the bar says."""
+
+    def change() -> None:
+        for one in ("page", name):
+            st.query_params.pop(one, None)
+
+    st.button(words, icon=":material/close:", on_click=change, key=f"without_{name}")
 
 
 def choose_outcome(which: Asked) -> None:
@@ -112,6 +160,14 @@ def page() -> None:
     with bar:
         choose_outcome(which)
         choose_behind(which)
+        known = hands(where)
+        if known is not None:
+            choose_agent(which, known)
+        if known is not None and which.missed_by:
+            name = plain(known.get(which.missed_by, which.missed_by))
+            leave_out("missed_by", _("Not picked up by {agent}").format(agent=name))
+        if which.queue:
+            leave_out("queue", _("Queue {queue}").format(queue=plain(which.queue)))
         if not where.whole:
             whole_day(where)
     number = page_asked()

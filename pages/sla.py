@@ -93,27 +93,31 @@ def against_contract(campaign: str, period: Period, minutes: int) -> None:
         return
     st.html(_sla.headline(one, text))
     st.subheader(_("Day by day") if period.is_month else _("The day by intervals"), anchor=False)
-    st.plotly_chart(_sla.figure(one, text), key="sla chart", theme="streamlit", config={"displayModeBar": False})
+    st.plotly_chart(
+        _sla.figure(one, text),
+        key="sla chart",
+        theme="streamlit",
+        config={"displayModeBar": False},
+        alt=_sla.described(one, text),
+    )
     st.subheader(_("The contract in force"), anchor=False)
     st.html(_sla.contract(one, text))
-    left, right = st.columns(2, gap="medium")
-    with left:
-        if period.is_month:
+    st.subheader(_("By queue"), anchor=False)
+    st.html(_sla.queues_table(one, text))
+    if period.is_month:
+        left, right = st.columns(2, gap="medium")
+        with left:
             st.subheader(_("By day"), anchor=False)
             st.html(_sla.table(_("Day"), _sla.days(one, text), one, text))
-        else:
-            st.subheader(_("By interval"), anchor=False)
-            st.html(_sla.table(_("Interval"), _sla.intervals(one, text), one, text))
-    with right:
-        st.subheader(_("By queue"), anchor=False)
-        st.html(_sla.queues_table(one, text))
-        if period.is_month:
+        with right:
             st.subheader(_("By time of day"), anchor=False)
             st.html(_sla.table(_("Interval"), _sla.intervals(one, text), one, text))
-    if period.is_month:
         st.subheader(_("Agents"), anchor=False)
         st.html(_sla.people(one, text))
         st.caption(_sla.privacy(text))
+    else:
+        st.subheader(_("By interval"), anchor=False)
+        st.html(_sla.table(_("Interval"), _sla.intervals(one, text), one, text))
     said = [_sla.conservation(one, text), _sla.as_of(one, text)]
     st.caption(":material/balance: " + " · ".join(plain(words) for words in said))
 

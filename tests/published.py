@@ -165,7 +165,8 @@ def _writer() -> duckdb.DuckDBPyConnection:
 def fill_agent_limits(writer: duckdb.DuckDBPyConnection, limits: AgentLimits = AgentLimits()) -> None:  # noqa: B008 - frozen
     """Fill the relation in the catalog `snapshot`, as the publisher does."""
     row = asdict(limits)
-    breaks = dict(row.pop("breaks"))
+    breaks, sites = dict(row.pop("breaks")), row.pop("sites")
+    assert not sites, "what differs at a site is published by the publisher only: test_strain"
     columns = ", ".join(f"${name} AS {name}" for name in row)
     writer.execute(
         "INSERT INTO snapshot.agent_limits BY NAME"

@@ -2,8 +2,10 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from html import unescape
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -315,6 +317,52 @@ def test_the_page_says_who_needs_somebody_and_why(path: Path) -> None:
     )
     assert "May need a hand: wrap-up 4:00 In wrap-up 4:00 Customer care – – – – – – – – –" in ana
     assert "In a pause: lunch 5:00 Oréa Sinistres 1 2:00 100% 92% 1 · 5 min" in cleo
+
+
+def ways(test: AppTest, *words: str) -> list[tuple[str, dict[str, str]]]:
+    """Return where the links lead whose title has these words: page and parameters."""
+    found = re.findall(r'<a href="([^"]*)" target="_self" title="([^"]*)">', drawn(test))
+    parts = [urlsplit(unescape(href)) for href, title in found if all(word in unescape(title) for word in words)]
+    return [(one.path, dict(parse_qsl(one.query))) for one in parts]
+
+
+def test_an_agents_numbers_lead_to_their_calls(path: Path) -> None:
+    missed = handled("Cleo", "north", 40, missed_by=["Bea"])
+    publish(path, campaigns=CAMPAIGNS, **PEOPLE | {"calls": PEOPLE["calls"] + missed})
+    test = open_page("agents.py", lang="en")
+    bea = {"campaign": "north", "agent": "Bea"}
+    assert ways(test, "The calls of Bea") == [
+        ("calls", bea | {"outcome": "answered", "lang": "en"}),
+        ("calls", bea | {"kpi": "aht_s", "lang": "en"}),
+    ]
+    assert ways(test, "Bea did not pick up") == [("calls", {"campaign": "north", "missed_by": "Bea", "lang": "en"})]
+    assert [(way["campaign"], way["outcome"]) for _, way in ways(test, "The calls of Cleo")] == [
+        ("north", "answered"),
+        ("sud", "answered"),
+    ]  # of two campaigns each by itself
+    assert re.search(r"Customer care 1\b.*Oréa Sinistres 1\b", words(drawn(test)))
+    assert not ways(test, "The calls of Ana")
+    assert ways(open_page("agents.py", campaign="sud"), "Where", "Occupancy") == [
+        ("kpi", {"campaign": "sud", "kpi": "occupancy"})
+    ]
+    page, asked = ways(test, "The calls of Bea")[0]
+    listed = open_page(f"{page}.py", **asked)
+    assert any(one.value.startswith("**2 calls**") for one in listed.markdown)
+    assert listed.selectbox(key="agent_choice").value == "Bea"
+    listed.selectbox(key="agent_choice").select("").run()
+    assert any(one.value.startswith("**3 calls**") for one in listed.markdown)
+    page, asked = ways(test, "did not pick up")[0]
+    listed = open_page(f"{page}.py", **asked)
+    assert any(one.value.startswith("**1 call**") for one in listed.markdown)
+    listed.button(key="without_missed_by").click().run()
+    assert any(one.value.startswith("**3 calls**") for one in listed.markdown)
+
+
+def test_a_client_cannot_ask_for_an_agents_calls(path: Path) -> None:
+    publish(path, campaigns=CAMPAIGNS, **PEOPLE)
+    test = open_page("calls.py", viewer=Viewer("client", frozenset({"north"})), campaign="north", agent="Bea")
+    assert not [box for box in test.selectbox if box.key == "agent_choice"]
+    assert "Bea" not in "".join(html.proto.body for html in test.get("html"))
 
 
 def test_no_data_is_a_dash(path: Path) -> None:

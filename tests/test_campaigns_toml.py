@@ -105,6 +105,18 @@ def test_limits_of_agents(tmp_path: Path) -> None:
     assert campaigns.load(HERE / "campaigns.toml").agents == AgentLimits()  # the file says what the defaults are
 
 
+def test_a_site_may_have_breaks_of_its_own(tmp_path: Path) -> None:
+    said = load(tmp_path, GOOD + "[agents.sites.Sevilla]\nbreak_s = 900\nrest_within_s = 3600").agents
+    assert said.sites == (("Sevilla", (("break_s", 900.0), ("rest_within_s", 3600.0))),)
+    there = said.at("Sevilla")
+    assert (there.break_s, there.break_within_s, there.rest_s, there.rest_within_s) == (900, 21_600, 300, 3600)
+    assert said.at("Rabat") is said.at(None) is said
+    with pytest.raises(ConfigurationError, match=r"hold_long_s"):
+        load(tmp_path, GOOD + "[agents.sites.Sevilla]\nhold_long_s = 60")
+    with pytest.raises(ConfigurationError, match=r"`rest_s` \(300\) is more than `break_s` \(60\)"):
+        load(tmp_path, GOOD + "[agents.sites.Sevilla]\nbreak_s = 60")
+
+
 AT = dt.datetime
 TERMS = {
     "none: the defaults, always": ("", [(None, None, 20)]),

@@ -180,7 +180,8 @@ def values(as_of: datetime) -> list[str]:
     others = [text("other", name) for name in ("agent", "agents-team", "calls-queue", "campaigns-client")]
     sql = ["FROM calls, agents, campaigns, dead_letters, ingest_status"]
     times = [f"{as_of - DAY:%Y-%m-%d}", f"{as_of - DAY:%Y-%m}", f"{as_of - 2 * DAY:%Y-%m-%dT%H:%M}Z"]
-    return [OTHER, *others, text("away", "site"), *sql, *times, "call-events/0/0/1", "answered", "60", "*"]
+    away = [text("away", name) for name in ("agent", "site")]
+    return [OTHER, *others, *away, *sql, *times, "call-events/0/0/1", "answered", "60", "*"]
 
 
 def addresses(as_of: datetime, *, all: bool) -> Iterator[tuple[str, dict[str, str]]]:
@@ -189,7 +190,20 @@ def addresses(as_of: datetime, *, all: bool) -> Iterator[tuple[str, dict[str, st
     One address tries one value for every parameter at once.
     """
     names = parameters()
-    assert {"day", "from", "to", "kpi", "outcome", "counts", "page", "letter", "lang", "minutes"} <= set(names)
+    assert {
+        "day",
+        "from",
+        "to",
+        "kpi",
+        "outcome",
+        "counts",
+        "page",
+        "letter",
+        "lang",
+        "minutes",
+        "agent",
+        "queue",
+    } <= set(names)
     times = {"from": f"{as_of - DAY:%Y-%m-%dT%H:%M}Z", "to": f"{as_of:%Y-%m-%dT%H:%M}Z"}
     for page in ["", *PAGES, "no-such-page"]:
         yield page, {}

@@ -355,6 +355,9 @@ def test_the_feed_is_for_managers_and_analysts(path: Path) -> None:
     assert said.count("<b>no</b> such type") == 3 and "call-events/0/2/1" in said
     assert [one.value for one in test.code] == ['{"type": "call.lost"}']
     assert "Customer care 8 8 1 yes" in section(test, "vigie-table sums")
+    html = "".join(html.proto.body for html in test.get("html"))
+    assert '<a href="calls?campaign=north&amp;kpi=offered" target="_self">8</a>' in html
+    assert '<a href="calls?campaign=north&amp;outcome=refused" target="_self">1</a>' in html
     assert not test.error
     for role in ("client", "television"):
         with pytest.raises(ValueError, match=r"feed\.py"):  # not one of their pages

@@ -371,10 +371,76 @@ def test_outcomes_and_intervals_choose_calls_the_newest_first(path: Path) -> Non
     assert [call.queued_at for call in every.calls] == sorted((c["queued_at"] for c in calls), reverse=True)
     hour = readers.calls(reader, MANAGER, "north", NOON - timedelta(minutes=60), NOON - timedelta(minutes=30), Asked())
     assert hour is not None and hour.total == 30  # the first instant is in it, the last is not
+    turned = (
+        datetime(2026, 10, 1, tzinfo=ZoneInfo("Europe/Paris")),
+        datetime(2026, 11, 1, tzinfo=ZoneInfo("Europe/Paris")),
+    )
+    october = readers.calls(reader, MANAGER, "north", *(at.astimezone(UTC) for at in turned), Asked())
+    assert october is not None and october.total == 0  # a month of 31 days and an hour
     with pytest.raises(ValueError, match="31 days"):
         readers.calls(reader, MANAGER, "north", NOON - timedelta(days=32), NOON, Asked())
     with pytest.raises(ValueError, match="known by"):
         Asked(outcome="x' OR true --").sql()
+
+
+WORKED: dict[str, Any] = {
+    "calls": [
+        {"campaign": "north", "agent": "ana", "queue": "q"},
+        {"campaign": "north", "agent": "ana", "missed_by": ["bea", "bea"]},
+        {"campaign": "north", "agent": "bea"},
+        {"campaign": "north", "outcome": "abandoned", "wait_s": 50.0, "missed_by": ["ana"]},
+        {"campaign": "sud", "agent": "ana"},
+    ],
+    "agents": {
+        "ana": {"campaign": "north", "state": "busy", "name": "Ana", "site": "Rabat"},
+        "bea": {"campaign": "north", "state": "busy", "name": "Béa", "site": "Fès"},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("asked", "total"),
+    [
+        pytest.param(Asked(agent="ana"), 2, id="who answered, in this campaign"),
+        pytest.param(Asked(agent="ana", outcome="abandoned"), 0, id="nobody answers what is abandoned"),
+        pytest.param(Asked(missed_by="bea"), 1, id="offered twice, one call"),
+        pytest.param(Asked(missed_by="ana"), 1, id="missed, then abandoned"),
+        pytest.param(Asked(agent="no-such"), 0, id="nobody"),
+        pytest.param(Asked(agent="' OR true --"), 0, id="a name is a value, never SQL"),
+        pytest.param(Asked(queue="q"), 4, id="a queue"),
+        pytest.param(Asked(queue="Q"), 0, id="no such queue"),
+    ],
+)
+def test_calls_of_an_agent_or_a_queue(path: Path, asked: Asked, total: int) -> None:
+    publish(path, campaigns=FLOOR, **WORKED)
+    reader = Published(path)
+    day = today(reader)
+    listed = readers.calls(reader, MANAGER, "north", day.t0, day.t1, asked)
+    assert listed is not None and listed.total == len(listed.calls) == total
+
+
+def test_only_who_may_name_an_agent_finds_their_calls(path: Path) -> None:
+    publish(path, campaigns=FLOOR, **WORKED)
+    reader = Published(path)
+    day = today(reader)
+
+    def found(viewer: Viewer, asked: Asked) -> int | None:
+        listed = readers.calls(reader, viewer, "north", day.t0, day.t1, asked)
+        return None if listed is None else listed.total
+
+    rabat = Viewer("manager", frozenset({"north"}), sites=frozenset({"Rabat"}))
+    for asked in (Asked(agent="bea"), Asked(missed_by="bea")):
+        assert found(MANAGER, asked) == 1 and found(Viewer("analyst", None), asked) == 1
+        assert found(rabat, asked) == 0  # as if there were no such agent
+        assert found(CLIENT, asked) is None and found(TELEVISION, asked) is None
+    assert found(rabat, Asked(agent="ana")) == 2
+
+    def named(viewer: Viewer, campaign: str = "north") -> dict[str, str] | None:
+        hands = readers.hands(reader, viewer, campaign, day.t0, day.t1)
+        return None if hands is None else dict(hands)
+
+    assert named(MANAGER) == {"ana": "Ana", "bea": "Béa"} and named(rabat) == {"ana": "Ana"}
+    assert named(CLIENT) is None and named(TELEVISION) is None and named(rabat, "sud") is None
 
 
 def test_nobody_reads_calls_figures_or_the_feed_that_are_not_theirs(path: Path) -> None:

@@ -1,9 +1,12 @@
 """A month against its contract: the reader behind the SLA page, its distance in calls, and whom it does not show."""
 
+import re
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
+from html import unescape
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from hypothesis import given
@@ -357,6 +360,45 @@ def test_a_day_is_chosen_and_nonsense_is_this_month(shown: Path) -> None:
         test = open_page("sla.py", campaign="c", **wrong)
         assert test.selectbox(key="month_choice").value == date(2026, 10, 1)
         assert "08:00–09:00" in drawn(test)
+
+
+def ways(test: AppTest) -> dict[str, tuple[str, dict[str, str]]]:
+    """Return where the links of the page lead, by their words: page and parameters."""
+    html = "".join(html.proto.body for html in test.get("html") if html.proto.body.startswith('<div class="vigie-s'))
+    found = re.findall(r'<a href="([^"]*)" target="_self"[^>]*>(.*?)</a>', html)
+    parts = {said: urlsplit(unescape(href)) for href, said in found}
+    return {said: (one.path, dict(parse_qsl(one.query))) for said, one in parts.items()}
+
+
+def counted(way: tuple[str, dict[str, str]]) -> str:
+    """Open the page of calls and return how many it says there are."""
+    page, asked = way
+    assert page == "calls"
+    (said,) = (one.value for one in open_page("calls.py", **asked).markdown if "call" in one.value)
+    return said.split("**")[1].split()[0]
+
+
+def test_the_figures_of_a_month_lead_to_their_calls(shown: Path) -> None:
+    october(shown, as_of="2026-11-06 20:00")
+    month = ways(open_page("sla.py", campaign="c", month="2026-10", lang="en"))
+    whole = {"campaign": "c", "from": "2026-10-01", "to": "2026-11-01", "lang": "en"}
+    assert month["84.8%"] == ("kpi", whole | {"kpi": "service_level"})
+    assert month["848"] == ("calls", whole | {"kpi": "service_level", "counts": "hit"})
+    assert [counted(month[said]) for said in ("848", "152", "a", "b")] == ["848", "152", "500", "500"]
+    figures = open_page("kpi.py", **month["84.8%"][1])
+    assert any("84.8%" in html.proto.body for html in figures.get("html"))
+    assert any("1 October 2026 – Saturday 31 October 2026" in one.value.replace(",", "") for one in figures.caption)
+    page, asked = month["Mon 5"]
+    assert (page, asked["day"]) == ("sla", "2026-10-05")
+
+
+def test_the_figures_of_a_day_lead_to_their_calls(shown: Path) -> None:
+    october(shown, as_of="2026-11-06 20:00")
+    test = open_page("sla.py", campaign="c", day="2026-10-05", lang="en")
+    day = ways(test)
+    assert counted(day["500"]) == "500"
+    (row,) = re.findall(r"08:00–09:00 (\d+)", drawn(test))
+    assert counted(day["08:00–09:00"]) == row
 
 
 def test_before_anything_is_published_the_page_says_so(shown: Path) -> None:

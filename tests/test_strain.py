@@ -7,7 +7,10 @@ from typing import Any
 import duckdb
 import pytest
 
+from metrics import readers
 from metrics.campaigns import AgentLimits
+from metrics.readers import Published
+from metrics.viewer import Viewer
 from tests.published import Row, at, call, publish, rows, state
 from tests.stream import at as on_the_day
 from tests.stream import campaign, configured, folded, told
@@ -216,5 +219,33 @@ def test_the_limits_of_the_configuration_are_published(tmp_path: Path) -> None:
     with folded(tmp_path, told(story), on_the_day("09:10:00"), configuration) as published:
         (row,) = rows(published, "FROM agent_limits")
         (strained,) = rows(published, "FROM agent_strain((SELECT as_of FROM ingest_status))")
-    assert AgentLimits(**row | {"breaks": tuple(row["breaks"].items())}) == limits
+    assert AgentLimits(**row | {"breaks": tuple(row["breaks"].items()), "sites": ()}) == limits and row["sites"] == {}
     assert (strained["agent"], strained["since_rest_s"], strained["since_break_s"]) == ("ana", 0, 4200)
+
+
+def test_a_site_with_breaks_of_its_own(tmp_path: Path) -> None:
+    """A pause of 15 minutes is the break in Sevilla, where law says so, and none of 20 minutes elsewhere."""
+    limits = AgentLimits(sites=(("Sevilla", (("break_s", 900.0), ("rest_within_s", 3600.0))),))
+    configuration = replace(configured(campaign("sav")), agents=limits)
+    story = """
+        08:00:00 profile agent=ana name=Ana site=Sevilla
+        08:00:00 profile agent=bea name=Bea site=Rabat
+        08:00:00 state agent=ana state=busy
+        08:00:00 state agent=bea state=busy
+        09:00:00 state agent=ana state=paused reason=break
+        09:00:00 state agent=bea state=paused reason=break
+        09:15:00 state agent=ana state=busy
+        09:15:00 state agent=bea state=busy
+        """
+    with folded(tmp_path, told(story), on_the_day("10:15:00"), configuration) as published:
+        (row,) = rows(published, "SELECT sites FROM agent_limits")
+        found = rows(published, "FROM agent_strain((SELECT as_of FROM ingest_status)) ORDER BY agent")
+    assert row["sites"] == {"Sevilla": {"break_s": 900.0, "rest_within_s": 3600.0}}
+    assert [(one["agent"], one["since_rest_s"], one["since_break_s"]) for one in found] == [
+        ("ana", 3600, 3600),
+        ("bea", 3600, 8100),
+    ]
+    found_needs = readers.agents(Published(tmp_path / "published" / "vigie.duckdb"), Viewer("manager", None))
+    assert found_needs is not None
+    needs = {one.agent: [need.kind for need in one.needs] for one in found_needs.agents}
+    assert "rest_due" in needs["ana"] and "rest_due" not in needs["bea"]

@@ -8,8 +8,8 @@ A macro costs more to plan (about 70 ms of CPU) than to run, so each snapshot as
 campaign's own day at once. What moves slowly, which is everything but that and who waits, is asked every SLOW_S.
 """
 
-from metrics.readers.agents import NEEDS, STATES, Agent, AgentDay, Agents, Need, Pauses, Strain, agents
-from metrics.readers.calls import BEHIND, LONGEST, OUTCOMES, PER_PAGE, Asked, Call, CallList, calls
+from metrics.readers.agents import NEEDS, STATES, Agent, AgentDay, Agents, Need, Pauses, Share, Strain, agents
+from metrics.readers.calls import BEHIND, LONGEST, OUTCOMES, PER_PAGE, Asked, Call, CallList, calls, hands
 from metrics.readers.campaigns import MINUTES, STEPS, Campaign, Interval, Kpis
 from metrics.readers.days import CampaignDay, day, first_day, queues
 from metrics.readers.explained import FIGURES, Elsewhere, Explained, Term, explain
@@ -75,6 +75,7 @@ __all__ = [
     "PublishedFileError",
     "Query",
     "Relation",
+    "Share",
     "Sla",
     "Slot",
     "Source",
@@ -94,6 +95,7 @@ __all__ = [
     "feed",
     "first_day",
     "freshness",
+    "hands",
     "may_query",
     "months",
     "published",

@@ -9,6 +9,7 @@ tired them; while they work for another client they are "elsewhere", and nothing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from metrics.campaigns import AgentLimits
 from metrics.compose import KPIS
@@ -28,7 +29,11 @@ FROM agents
 WHERE state <> 'offline' OR since >= $day_ago::TIMESTAMPTZ
 ORDER BY lower(name), agent
 """
-LIMITS = "SELECT * EXCLUDE (breaks), map_entries(breaks) AS breaks FROM agent_limits"
+LIMITS = """
+SELECT * EXCLUDE (breaks, sites), map_entries(breaks) AS breaks,
+       list_transform(map_entries(sites), lambda s: {'key': s.key, 'value': map_entries(s.value)}) AS sites
+FROM agent_limits
+"""
 STRAIN = """
 SELECT agent, occupancy, streak_calls, streak_s, since_rest_s, since_break_s FROM agent_strain($as_of::TIMESTAMPTZ)
 """
@@ -45,20 +50,38 @@ DAY = """
 SELECT * FROM kpi_agent_campaign($t0_{n}::TIMESTAMPTZ, $t1_{n}::TIMESTAMPTZ) WHERE list_contains($of_{n}, campaign)
 """
 TODAY = f"""
-SELECT agent, answered, handled, {", ".join(f"{KPIS[name].sql} AS {name}" for name in _RATIOS)}
-FROM (SELECT agent, {", ".join(f"sum({name}) AS {name}" for name in _SUMS)} FROM ({{days}}) GROUP BY agent)
+SELECT agent, answered, handled, {", ".join(f"{KPIS[name].sql} AS {name}" for name in _RATIOS)}, worked_for
+FROM (
+    SELECT agent, {", ".join(f"sum({name}) AS {name}" for name in _SUMS)},
+           list((campaign, answered) ORDER BY answered DESC, campaign) FILTER (answered + handled > 0) AS worked_for
+    FROM ({{days}})
+    GROUP BY agent
+)
 """
 
 
 @dataclass(frozen=True, slots=True)
+class Share:
+    """How many of an agent's calls, or of the offers that they missed, were one campaign's."""
+
+    campaign: str
+    name: str
+    calls: int
+
+
+@dataclass(frozen=True, slots=True)
 class AgentDay:
-    """An agent's day so far, in the campaigns that were asked for."""
+    """An agent's day so far, in the campaigns that were asked for.
+
+    `worked_for` are the campaigns of the answered calls, the most calls first.
+    """
 
     answered: int
     handled: int
     aht_s: float | None
     occupancy: float | None
     utilisation: float | None
+    worked_for: tuple[Share, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +117,7 @@ class Agent:
     """An agent as the viewer may see them; `state` is one of STATES.
 
     `campaign`, `reason`, times, `pauses` and `strain` are None while the agent is elsewhere, `strain` also offline.
+    `missed_for` are the offers of today that were missed, by campaign, the most first.
     """
 
     agent: str
@@ -108,11 +132,16 @@ class Agent:
     call_s: float | None = None
     hold_s: float | None = None
     today: AgentDay | None = None
-    missed: int = 0
+    missed_for: tuple[Share, ...] = ()
     missed_lately: int = 0
     pauses: Pauses | None = None
     strain: Strain | None = None
     needs: tuple[Need, ...] = ()
+
+    @property
+    def missed(self) -> int:
+        """Offers missed today."""
+        return sum(share.calls for share in self.missed_for)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,16 +200,16 @@ def agents(published: Published, viewer: Viewer, campaign: str | None = None) ->
     today = published.ask(("agents today", scope), lambda s: _today(s, scope), SLOW_S)
     if now is None or lately is None or today is None or campaign not in (None, *lately.campaigns):
         return None
-    missed, missed_lately = (_within(scope, counts) for counts in (lately.missed, lately.missed_lately))
+    missed = _shares(scope, lately.missed, lately.campaigns)
+    missed_lately = _shares(scope, lately.missed_lately, lately.campaigns)
     found = []
     for seen in now.seen:
         here = viewer.sees(seen.campaign)
         asked = seen.campaign == campaign if campaign else here or seen.agent in today
         if asked and viewer.names_agents_of(seen.site):
-            day = today.get(seen.agent), missed.get(seen.agent, 0)
-            found.append(
-                _here(seen, *day, missed_lately.get(seen.agent, 0), now, lately) if here else _away(seen, *day)
-            )
+            day = today.get(seen.agent), missed.get(seen.agent, ())
+            lately_missed = sum(one.calls for one in missed_lately.get(seen.agent, ()))
+            found.append(_here(seen, *day, lately_missed, now, lately) if here else _away(seen, *day))
     return Agents(now.freshness, now.limits, tuple(sorted(found, key=_urgency)))
 
 
@@ -190,21 +219,26 @@ def _urgency(agent: Agent) -> tuple[int, float]:
     return len(NEEDS) + (AWAY.index(agent.state) + 1 if agent.state in AWAY else 0), 0.0
 
 
-def _within(scope: frozenset[str] | None, counts: Mapping[tuple[str, str], int]) -> dict[str, int]:
-    """Add up what is counted by agent and campaign, for each agent, over the campaigns in scope."""
-    found: dict[str, int] = {}
-    for (agent, campaign), n in counts.items():
+def _shares(
+    scope: frozenset[str] | None, counts: Mapping[tuple[str, str], int], campaigns: Mapping[str, Campaign]
+) -> dict[str, tuple[Share, ...]]:
+    """Return what is counted by agent and campaign, for each agent, of the campaigns in scope."""
+    found: dict[str, tuple[Share, ...]] = {}
+    for (agent, campaign), n in sorted(counts.items(), key=lambda one: (-one[1], one[0])):
         if scope is None or campaign in scope:
-            found[agent] = found.get(agent, 0) + n
+            name = campaigns[campaign].name if campaign in campaigns else campaign
+            found[agent] = (*found.get(agent, ()), Share(campaign, name, n))
     return found
 
 
-def _away(seen: _Seen, today: AgentDay | None, missed: int) -> Agent:
+def _away(seen: _Seen, today: AgentDay | None, missed: tuple[Share, ...]) -> Agent:
     """Return an agent who works for a campaign that the viewer does not see."""
-    return Agent(seen.agent, seen.name, seen.team, seen.site, "elsewhere", today=today, missed=missed)
+    return Agent(seen.agent, seen.name, seen.team, seen.site, "elsewhere", today=today, missed_for=missed)
 
 
-def _here(seen: _Seen, today: AgentDay | None, missed: int, missed_lately: int, now: _Now, lately: _Lately) -> Agent:
+def _here(
+    seen: _Seen, today: AgentDay | None, missed: tuple[Share, ...], missed_lately: int, now: _Now, lately: _Lately
+) -> Agent:
     """Return an agent who works, or worked last, for a campaign of the viewer."""
 
     def so_far_s(since: datetime | None) -> float | None:
@@ -226,12 +260,12 @@ def _here(seen: _Seen, today: AgentDay | None, missed: int, missed_lately: int, 
         call_s=None if offline else so_far_s(seen.call_since),
         hold_s=None if offline else so_far_s(seen.held_since),
         today=today,
-        missed=missed,
+        missed_for=missed,
         missed_lately=missed_lately,
         pauses=lately.pauses[day].get(seen.agent, Pauses()) if day else None,
         strain=None if offline else lately.strain.get(seen.agent),
     )
-    needs = () if offline else _needs(one, now.limits)
+    needs = () if offline else _needs(one, now.limits.at(one.site))
     return replace(one, needs=needs) if needs else one
 
 
@@ -264,9 +298,15 @@ def _now(snapshot: Snapshot) -> _Now:
     result = snapshot.connection.execute(LIMITS)
     names = [column[0] for column in result.description or ()]
     limits = dict(zip(names, result.fetchone() or (), strict=True))
-    limits["breaks"] = tuple((entry["key"], entry["value"]) for entry in limits["breaks"])
+    limits["breaks"] = _pairs(limits["breaks"])
+    limits["sites"] = tuple((site, _pairs(differs)) for site, differs in _pairs(limits["sites"]))
     seen = fetch(snapshot.connection, NOW, day_ago=snapshot.freshness.as_of - timedelta(days=1))
     return _Now(snapshot.freshness, AgentLimits(**limits), tuple(_Seen(*row) for row in seen))
+
+
+def _pairs(entries: Sequence[Mapping[str, Any]] | None) -> tuple[tuple[str, Any], ...]:
+    """Return the entries of a map of DuckDB."""
+    return tuple((entry["key"], entry["value"]) for entry in entries or ())
 
 
 def _days(campaigns: Sequence[Campaign]) -> dict[tuple[datetime, datetime], list[str]]:
@@ -308,4 +348,9 @@ def _today(snapshot: Snapshot, scope: frozenset[str] | None) -> dict[str, AgentD
     for n, ((t0, t1), of) in enumerate(days.items()):
         parameters |= {f"t0_{n}": t0, f"t1_{n}": t1, f"of_{n}": of}
     sql = TODAY.format(days=" UNION ALL BY NAME ".join(DAY.format(n=n) for n in range(len(days))))
-    return {agent: AgentDay(*row) for agent, *row in fetch(snapshot.connection, sql, **parameters)}
+    names = {one.campaign: one.name for one in campaigns}
+    found = {}
+    for agent, *figures, worked_for in fetch(snapshot.connection, sql, **parameters):
+        shares = tuple(Share(campaign, names[campaign], n) for campaign, n in worked_for or ())
+        found[agent] = replace(AgentDay(*figures), worked_for=shares)
+    return found

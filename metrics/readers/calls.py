@@ -1,5 +1,6 @@
 """The calls of a campaign behind a figure, an outcome or an interval."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,8 +13,11 @@ from metrics.readers.snapshot import SLOW_S, Freshness, Published, Snapshot, fet
 from metrics.viewer import Viewer
 
 PER_PAGE = 50
-LONGEST = timedelta(days=31)
-"""Calls are listed for no longer than this."""
+LONGEST = timedelta(days=31, hours=1)
+"""Calls are listed for no longer than this: a month in which clocks are turned back."""
+_WINDOW = """campaign = $campaign AND cohort_at >= $t0::TIMESTAMPTZ AND cohort_at < $t1::TIMESTAMPTZ
+        AND day BETWEEN CAST(timezone('UTC', $t0::TIMESTAMPTZ) AS DATE) - 1
+            AND CAST(timezone('UTC', $t1::TIMESTAMPTZ) AS DATE) + 1"""
 _JUDGED = ", ".join(f"{sql} AS {name}" for name, sql in (tallies.FACTS | service_level.FACTS).items())
 CALLS = f"""
 SELECT call_id, c.campaign, queue, direction, channel, c.language, cohort_at, queued_at, answered_at, ended_at,
@@ -23,14 +27,20 @@ SELECT call_id, c.campaign, queue, direction, channel, c.language, cohort_at, qu
 FROM (
     SELECT *, {_JUDGED}
     FROM calls
-    WHERE campaign = $campaign AND cohort_at >= $t0::TIMESTAMPTZ AND cohort_at < $t1::TIMESTAMPTZ
-        AND day BETWEEN CAST(timezone('UTC', $t0::TIMESTAMPTZ) AS DATE) - 1
-            AND CAST(timezone('UTC', $t1::TIMESTAMPTZ) AS DATE) + 1
+    WHERE {_WINDOW}
 ) AS c LEFT JOIN (SELECT agent, name, site FROM agents) AS a USING (agent)
 WHERE {{behind}}
 ORDER BY cohort_at DESC, call_id DESC
 LIMIT $most OFFSET $skipped
 """
+HANDS = f"""
+SELECT DISTINCT agent, coalesce(name, agent), site
+FROM (SELECT unnest(list_append(coalesce(missed_by, []), agent)) AS agent FROM calls WHERE {_WINDOW})
+LEFT JOIN (SELECT agent, name, site FROM agents) USING (agent)
+WHERE agent IS NOT NULL
+ORDER BY lower(coalesce(name, agent)), agent
+"""
+SITE = "SELECT site FROM agents WHERE agent = $agent"
 _INBOUND = "inbound AND outcome IS DISTINCT FROM 'refused'"
 BEHIND = {
     "offered": _INBOUND,
@@ -97,11 +107,27 @@ class CallList:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Which calls of a window: with this outcome, in this KPI's denominator, in time for the contract or not."""
+    """Which calls of a window: with this outcome, in this KPI's denominator, in time for the contract or not.
+
+    `agent` answered them, `missed_by` was offered them and did not pick up; `queue` is the one that they entered.
+    """
 
     outcome: str | None = None
     kpi: str | None = None
     hit: bool | None = None
+    queue: str | None = None
+    agent: str | None = None
+    missed_by: str | None = None
+
+    @property
+    def people(self) -> tuple[str, ...]:
+        """The agents it names."""
+        return tuple(one for one in (self.agent, self.missed_by) if one is not None)
+
+    def values(self) -> dict[str, str]:
+        """Return the parameters of `sql()`."""
+        named = {"queue": self.queue, "agent": self.agent, "missed_by": self.missed_by}
+        return {name: value for name, value in named.items() if value is not None}
 
     def sql(self) -> str:
         if self.outcome not in (None, *OUTCOMES) or self.kpi not in (None, *BEHIND):
@@ -111,6 +137,9 @@ class Asked:
             said.append(f"outcome = '{self.outcome}'" + ("" if self.outcome == "not_connected" else " AND inbound"))
         if self.hit is not None:
             said.append(f"counted AND base AND coalesce(hit, false) = {self.hit}")
+        conditions = {"queue": "queue = $queue", "agent": "agent = $agent"}
+        conditions["missed_by"] = "list_contains(missed_by, $missed_by)"
+        said += [conditions[name] for name in self.values()]
         return " AND ".join(f"({one})" for one in said) or "true"
 
 
@@ -127,18 +156,36 @@ def calls(
     """Return a page of PER_PAGE calls that entered their queue in `[t0, t1)`, the newest first.
 
     `page` None: all of them. None: the viewer has no such campaign, or is a television. A client sees the calls
-    and neither who worked on them nor how long; who is limited to sites sees that of their agents only.
+    and neither who worked on them nor how long, and may not ask for an agent's; who is limited to sites sees that of
+    their agents only, and no call of another's.
     """
+    _refuse_longer(t0, t1)
+    one = floor.campaign(published, viewer, campaign)
+    if one is None or (asked.people and viewer.role not in ("manager", "analyst")):
+        return None
+    question = ("calls", campaign, t0, t1, asked, page, viewer.role, viewer.sites)
+    if page is not None:
+        return published.ask(question, lambda s: _calls(s, viewer, one, t0, t1, asked, page), SLOW_S)
+    return published.ask(question, lambda s: _calls(s, viewer, one, t0, t1, asked, None), keep=False)
+
+
+def hands(published: Published, viewer: Viewer, campaign: str, t0: datetime, t1: datetime) -> Mapping[str, str] | None:
+    """Return who answered calls of `[t0, t1)` or missed them, agent → name, by name: those whom the viewer may name.
+
+    None: the viewer has no such campaign, or may not know who works.
+    """
+    _refuse_longer(t0, t1)
+    one = floor.campaign(published, viewer, campaign)
+    if one is None or viewer.role not in ("manager", "analyst"):
+        return None
+    window = {"campaign": campaign, "t0": t0, "t1": t1}
+    rows = published.ask(("hands", campaign, t0, t1), lambda s: fetch(s.connection, HANDS, **window), SLOW_S)
+    return {agent: name for agent, name, site in rows or () if viewer.names_agents_of(site)}
+
+
+def _refuse_longer(t0: datetime, t1: datetime) -> None:
     if not timedelta() < t1 - t0 <= LONGEST:
         raise ValueError(f"calls are listed for more than nothing and at most {LONGEST.days} days")
-    one = floor.campaign(published, viewer, campaign)
-    if one is None:
-        return None
-    behind = asked.sql()
-    question = ("calls", campaign, t0, t1, behind, page, viewer.role, viewer.sites)
-    if page is not None:
-        return published.ask(question, lambda s: _calls(s, viewer, one, t0, t1, behind, page), SLOW_S)
-    return published.ask(question, lambda s: _calls(s, viewer, one, t0, t1, behind, None), keep=False)
 
 
 def _calls(
@@ -147,13 +194,17 @@ def _calls(
     campaign: Campaign,
     t0: datetime,
     t1: datetime,
-    behind: str,
+    asked: Asked,
     page: int | None,
 ) -> CallList:
-    sql = CALLS.format(behind=behind)
+    for agent in asked.people:
+        site = next((site for (site,) in fetch(snapshot.connection, SITE, agent=agent)), None)
+        if not viewer.names_agents_of(site):
+            return CallList(snapshot.freshness, campaign, t0, t1, 0, ())
+    sql = CALLS.format(behind=asked.sql())
     most, skipped = (PER_PAGE, (page - 1) * PER_PAGE) if page else (2**31, 0)
     window = {"campaign": campaign.campaign, "t0": t0, "t1": t1}
-    rows = fetch(snapshot.connection, sql, most=most, skipped=skipped, **window)
+    rows = fetch(snapshot.connection, sql, most=most, skipped=skipped, **window, **asked.values())
     total = rows[0][-1] if rows else 0
     untold: dict[str, Any] = {} if viewer.sees_work else dict.fromkeys(("talk_s", "hold_s", "wrap_s", "ended_at"))
     calls = tuple(

@@ -1,0 +1,259 @@
+"""Pages for everybody, and calm ones: contrast, keyboard, words for charts, ticks that take nothing from the reader.
+
+axe-core judges what a browser has drawn, on every page, light and dark. What it finds in Streamlit's own parts and we
+cannot change would be excused in EXCUSED, by rule and selector, each with its reason.
+"""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import axe_playwright_python
+import pytest
+
+from metrics.viewer import Viewer
+from tests.browsing import browser, dashboard, drawn, needs_chromium, open_tab
+from tests.people import session_of
+from tests.processes import wait_for
+from tests.test_readers import FLOOR, MANAGER, publish
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+pytestmark = needs_chromium
+
+AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()
+CLIENT = Viewer("client", frozenset({"north"}))
+EVERYBODYS = ("campaign?campaign=north", "sla?campaign=north", "kpi?campaign=north", "calls?campaign=north")
+PAGES = ("wallboard", "wallboard?tv=1", *EVERYBODYS, "agents", "analyst", "feed")
+GRAVE = ("serious", "critical")
+EXCUSED: dict[tuple[str, str], str] = {}
+"""(rule, selector) → why it is not ours to change."""
+
+
+def floor(path: Path, *, waiting: int = 1, state: str = "available", letters: int = 60, later_s: float = 0) -> None:
+    """Publish a floor in which every page has something of everything to draw, as of `later_s` from now."""
+    now = datetime.now(UTC) + timedelta(seconds=later_s)
+    calls: list[dict[str, Any]] = [
+        {"campaign": "north", "agent": f"a{n % 30:02}", "queued_at": now - timedelta(minutes=15 + 9 * n)}
+        | ({"outcome": "abandoned", "wait_s": 40.0, "missed_by": ["a01"]} if n % 5 == 0 else {"wait_s": 3.0 * n})
+        for n in range(60)
+    ]
+    calls += [{"campaign": "north", "outcome": "open", "wait_s": 42.0, "language": "en"}] * waiting
+    calls += [{"campaign": "sud", "wait_s": 1.0}] * 4 + [{"campaign": "este", "outcome": "abandoned"}]
+    since = {"since": now - timedelta(minutes=9)}
+    agents: dict[str, Any] = {f"a{n:02}": {"campaign": "north", "state": state, "team": f"T{n % 3}"} for n in range(30)}
+    agents |= {
+        "b": {"campaign": "sud", "state": "paused", "reason": "lunch"},
+        "c": {"campaign": "sud", "state": "busy"},
+    }
+    states = [
+        {"agent": agent, "campaign": row["campaign"], "state": "busy", "started_at": now - timedelta(minutes=200)}
+        for agent, row in agents.items()
+    ]
+    publish(
+        path,
+        campaigns=FLOOR,
+        calls=calls,
+        agents={agent: row | since for agent, row in agents.items()},
+        states=states,
+        as_of=now,
+        letters=[{"reason": f"no such type {n}", "payload": "{}"} for n in range(letters)],
+        sources={"switch-1": now, "switch-2": now - timedelta(days=1)},
+        lags=(0, 1200),
+    )
+
+
+class Site(NamedTuple):
+    address: str
+    path: Path
+    chromium: "Browser"
+
+    def tab(self, viewer: Viewer, **options: Any) -> "Page":
+        return open_tab(self.chromium, self.address, session_of(viewer), **options)
+
+    def visit(self, page: "Page", path: str) -> None:
+        page.goto(f"{self.address}/{path}{'&' if '?' in path else '?'}lang=en")
+        drawn(page)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """One dashboard and one browser for all of these; each test publishes what it needs."""
+    place = tmp_path_factory.mktemp("pages")
+    path = place / "published" / "vigie.duckdb"
+    floor(path)
+    with pytest.MonkeyPatch.context() as patch, dashboard(place) as running, browser() as chromium:
+        patch.setenv("VIGIE_DATA_DIR", str(place))
+        yield Site(running.address, path, chromium)
+
+
+# what axe-core finds
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("viewer", "pages"), [(MANAGER, PAGES), (CLIENT, EVERYBODYS)], ids=["manager", "client"])
+def test_nothing_serious_is_wrong_with_any_page(
+    site: Site, viewer: Viewer, pages: tuple[str, ...], scheme: str
+) -> None:
+    floor(site.path)
+    page = site.tab(viewer, color_scheme=scheme, bypass_csp=True)
+    found = []
+    for path in pages:
+        site.visit(page, path)
+        page.evaluate(AXE)
+        checked = page.evaluate("axe.run(document, {resultTypes: ['violations', 'passes']})")
+        contrast = [one for one in checked["passes"] if one["id"] == "color-contrast"]
+        assert contrast and len(contrast[0]["nodes"]) > 3, f"{path} was not there to be judged"
+        found += [
+            (path, violation["id"], node["target"][-1], node["failureSummary"])
+            for violation in checked["violations"]
+            if violation["impact"] in GRAVE
+            for node in violation["nodes"]
+            if (violation["id"], node["target"][-1]) not in EXCUSED
+        ]
+    assert not found
+
+
+def test_what_axe_is_asked_is_judged_by_it(site: Site) -> None:
+    """A page with a fault that we put there is found faulty."""
+    page = site.tab(MANAGER, bypass_csp=True)
+    site.visit(page, "agents")
+    page.evaluate("document.querySelector('.vigie-agents small').style.color = '#ddd'")
+    page.evaluate(AXE)
+    checked = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    assert [one["impact"] for one in checked["violations"] if one["id"] == "color-contrast"] == ["serious"]
+
+
+@pytest.mark.parametrize("path", ["sla?campaign=north", "campaign?campaign=north"])
+def test_a_chart_is_described_in_words(site: Site, path: str) -> None:
+    floor(site.path)
+    page = site.tab(CLIENT)
+    site.visit(page, path)
+    page.locator(".js-plotly-plot").first.wait_for()
+    charts = page.locator('[data-testid="stPlotlyChart"]')
+    assert charts.count() == page.locator(".js-plotly-plot").count() > 0
+    named = page.get_by_role("img", name="Chart, ").or_(page.get_by_role("figure", name="Chart, "))
+    assert named.locator(".js-plotly-plot").count() == charts.count()
+
+
+# the keyboard
+
+MARK = """() => {
+    const all = document.querySelectorAll(':is(a[href], button, input, textarea, select, summary, [tabindex="0"])');
+    const seen = [...all].filter((one) => one.checkVisibility({visibilityProperty: true}) && !one.disabled
+        && one.tabIndex >= 0 && one.getClientRects().length && !one.closest('.js-plotly-plot')
+        && !one.matches('[role=radio] ~ [role=radio]'));  // of a choice the first; arrows lead to the others
+    seen.forEach((one, n) => one.dataset.nth = n);
+    return seen.map((one) => one.outerHTML.slice(0, 160));
+}"""
+
+
+@pytest.mark.parametrize("path", [*EVERYBODYS, "wallboard", "agents", "feed"])
+def test_everything_is_reached_with_the_keyboard(site: Site, path: str) -> None:
+    floor(site.path)
+    page = site.tab(MANAGER)
+    site.visit(page, path)
+    marked = page.evaluate(MARK)
+    reached: set[int] = set()
+    for _ in range(len(marked) + 40):
+        page.keyboard.press("Tab")
+        nth = page.evaluate("document.activeElement?.dataset.nth ?? null")
+        if nth is not None:
+            reached.add(int(nth))
+    assert len(marked) > 5 and not [marked[n] for n in range(len(marked)) if n not in reached]
+
+
+# ticks
+
+WATCH = """() => {
+    window.shown = [];
+    const told = ['stSpinner', 'stSkeleton', 'stStatusWidget'].map((id) => `[data-testid="${id}"]`);
+    const seen = {opacityProperty: true, visibilityProperty: true};
+    const look = () => {
+        for (const one of document.querySelectorAll(told.map((all) => `${all} :not(:has(*))`))) {
+            const box = one.getBoundingClientRect();
+            if (one.checkVisibility(seen) && box.width * box.height > 0) window.shown.push(one.parentElement.outerHTML);
+        }
+        requestAnimationFrame(look);
+    };
+    look();
+}"""
+SCROLL = "document.querySelector('[data-testid=stMain]').scrollTop"
+
+
+def waits(n: int) -> Callable[["Page"], bool]:
+    return lambda page: page.locator(".vigie-floor .n.first b").first.inner_text() == str(n)
+
+
+def waits_for_campaign(n: int) -> Callable[["Page"], bool]:
+    return lambda page: bool(
+        page.locator(".vigie-headline .card", has_text="Waiting").locator("b").inner_text() == str(n)
+    )
+
+
+def does(words: str) -> Callable[["Page"], bool]:
+    return lambda page: page.locator(".vigie-agents").get_by_text(words).count() >= 30
+
+
+TICKS: dict[str, tuple[str, list[tuple[dict[str, Any], Callable[["Page"], bool]]]]] = {
+    # page → a link of it, and what is published one after the other, with how one sees that it is drawn
+    "wallboard": (".st-key-links a >> nth=2", [({"waiting": n}, waits(n)) for n in (5, 6, 7)]),
+    "campaign?campaign=north": (
+        ".st-key-headlinks a >> nth=3",
+        [({"waiting": n}, waits_for_campaign(n)) for n in (5, 6, 7)],
+    ),
+    "agents": (
+        ".vigie-agents td.calls a >> nth=9",  # inside what the tick draws anew
+        [
+            ({"state": "wrap_up"}, does("In wrap-up")),
+            ({"state": "available"}, does("Ready for a call")),
+            ({"state": "wrap_up"}, does("In wrap-up")),
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("path", TICKS)
+def test_three_ticks_take_neither_scroll_nor_focus_nor_an_open_menu(site: Site, path: str) -> None:
+    link, ticks = TICKS[path]
+
+    def tick() -> None:
+        for published, is_drawn in ticks:
+            floor(site.path, **published)
+            wait_for(lambda: is_drawn(page), f"the tick after {published}")  # noqa: B023 - asked at once
+
+    floor(site.path)
+    page = site.tab(MANAGER, viewport={"width": 390, "height": 844})
+    site.visit(page, path)
+    page.locator(link).wait_for(state="attached")
+    page.evaluate(WATCH)
+
+    page.locator(".st-key-frame").get_by_role("combobox").click()
+    page.get_by_role("option", name="Español").wait_for()
+    tick()
+    assert page.get_by_role("option", name="Español").is_visible()
+    page.keyboard.press("Escape")
+
+    page.locator(link).evaluate("link => link.focus({preventScroll: true})")
+    address = page.evaluate("document.activeElement.getAttribute('href')")
+    page.locator("[data-testid=stMain]").evaluate("main => main.scrollTo(0, 333)")
+    wait_for(lambda: page.evaluate(SCROLL) == 333, "the scroll")
+    floor(site.path)
+    tick()
+    assert page.evaluate(SCROLL) == 333
+    assert address and page.evaluate("document.activeElement.getAttribute('href')") == address
+    assert page.evaluate("shown") == []
+
+
+def test_a_tick_leaves_a_table_where_its_reader_had_scrolled_it(site: Site) -> None:
+    floor(site.path)
+    page = site.tab(MANAGER)
+    site.visit(page, "feed")
+    letters = page.locator(".vigie-scroll.letters")
+    letters.get_by_text("no such type 3").first.wait_for(state="attached")
+    letters.evaluate("table => table.scrollTo(0, 300)")
+    floor(site.path, letters=61, later_s=60)  # what moves slowly is asked again
+    letters.get_by_text("no such type 60").wait_for(state="attached")
+    assert letters.evaluate("table => table.scrollTop") == 300
