@@ -16,7 +16,8 @@ from ingest.servers import IN_THE_CLEAR, Security, connecting, unavailable
 log = logging.getLogger(__name__)
 
 GROUP = "vigie"
-MAX_POLL_RECORDS = 10_000
+MAX_POLL_RECORDS = 40_000
+MAX_FETCH_BYTES = 4 * 2**20  # of a partition; after each poll the broker is asked whether it is still the same
 RETRY_S = 0.2
 LOOK_AGAIN_S = 1.0
 POSITION_WITHIN_MS = 1_000
@@ -87,6 +88,7 @@ class Feed:
             isolation_level="read_committed",
             fetch_max_wait_ms=50,
             max_poll_records=MAX_POLL_RECORDS,
+            max_partition_fetch_bytes=MAX_FETCH_BYTES,
         )
         self._whole = describe(self._admin, self._topic)
         if not self._whole:
