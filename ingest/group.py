@@ -121,6 +121,8 @@ class Member:
         """Wait until the group has given out its partitions; return all logs of the topic."""
         self._shares = {}
         with _told():
+            # asked at least once: a claim may be refused before this consumer was told that its share is gone
+            self._consumer.poll(timeout_ms=200)
             while self._assigned is None and not is_stopping():
                 self._consumer.poll(timeout_ms=200)
             self._is_stale = False

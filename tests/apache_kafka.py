@@ -1,7 +1,7 @@
 """Apache Kafka as a real process: one node (KRaft) on 127.0.0.1 from its own jars, with every security protocol.
 
-It needs Java 17 and, the first time, Maven. Where they are missing its tests are not run, and the report ends with how to
-get them; with VIGIE_REQUIRE_APACHE_KAFKA=1, as in .ci/run, they fail.
+It needs Java 17 and, the first time, Maven. Where they are missing its tests do not run, and the report ends with how
+to get them; with VIGIE_REQUIRE_APACHE_KAFKA=1, as in .ci/run, they fail.
 """
 
 import base64
