@@ -17,11 +17,8 @@ from .processes import ROOT
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 UNITS = sorted((ROOT / "deploy").glob("*.service"))
 DEPLOYED = [ROOT / "compose.yaml", ROOT / "Dockerfile", *UNITS]
-CODE = "".join(
-    path.read_text()
-    for folder in ("ingest", "metrics", "pages", "bench")
-    for path in sorted((ROOT / folder).rglob("*.py"))
-)
+OURS = ("ingest", "metrics", "pages", "bench")
+CODE = "".join(path.read_text() for folder in OURS for path in sorted((ROOT / folder).rglob("*.py")))
 
 
 def parser_of(words: list[str]) -> argparse.ArgumentParser:
