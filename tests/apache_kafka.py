@@ -80,7 +80,7 @@ class ApacheKafka:
         properties = str(home / "server.properties")
         cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
         formatted = subprocess.run(
-            [*self._java("kafka.tools.StorageTool"), "format", "-t", cluster_id, "-c", properties, *scram],
+            [*self._java("kafka.tools.StorageTool"), "format", f"--cluster-id={cluster_id}", "-c", properties, *scram],
             capture_output=True,
             encoding="utf-8",
             check=False,
