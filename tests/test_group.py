@@ -17,7 +17,7 @@ from kafka.structs import OffsetAndMetadata
 
 from ingest.batch import Log
 from ingest.broker import Broker, ensure_topic
-from ingest.group import Member, Moved, Share, read_share
+from ingest.group import Lost, Member, Moved, Share, read_share
 from ingest.servers import Security
 
 from .apache_kafka import ApacheKafka
@@ -210,6 +210,18 @@ def test_a_member_that_the_group_has_dropped_joins_again(apache_kafka: ApacheKaf
         with pytest.raises(Moved):
             member.claim(dict.fromkeys(first, 1))
         assert share_of(member) == first
+
+
+def test_a_member_that_is_not_let_in_is_told(apache_kafka: ApacheKafka, topic: str) -> None:
+    """Held up by a member that is there and does not ask for its new share."""
+    servers, group = apache_kafka.bootstrap_servers, topic
+    with closing(Member(servers, topic, group, "casa", Security())) as silent:
+        share_of(silent)
+        with (
+            closing(Member(servers, topic, group, "madrid", Security())) as member,
+            pytest.raises(Lost, match="gave out no partitions within 30 s"),
+        ):
+            member.join(lambda: False)
 
 
 def share_of(member: Member) -> dict[Log, int]:
