@@ -27,6 +27,7 @@ from metrics.zones import check_zones
 SAMPLE = 50  # records a partition
 READS_WITHIN_S = 10.0
 LITTLE_DISK = 2 * 2**30
+NO_DISK = 64 * 2**20  # too little for the next checkpoint and snapshot
 OLD_S = 300.0
 GOOD, DOUBTFUL, BAD = "ok", "look", "BAD"
 
@@ -93,6 +94,9 @@ def _configuration(path: Path) -> Iterator[Finding]:
 
 def _directory(place: Path) -> Iterator[Finding]:
     there = next(one for one in (place, *place.resolve().parents) if one.exists())
+    if not there.is_dir():
+        yield Finding("data directory", BAD, f"{there} is a file, no folder", "give --data-dir another")
+        return
     if not os.access(there, os.W_OK | os.X_OK):
         yield Finding(
             "data directory", BAD, f"{place} cannot be written", "give it to this user, or --data-dir another"
@@ -100,7 +104,8 @@ def _directory(place: Path) -> Iterator[Finding]:
         return
     free = shutil.disk_usage(there).free
     to_do = "make room: a full disk stops the consumer, though it loses nothing" if free < LITTLE_DISK else ""
-    yield Finding("data directory", DOUBTFUL if to_do else GOOD, f"{place}: {free / 2**30:.1f} GiB free", to_do)
+    mark = BAD if free < NO_DISK else DOUBTFUL if to_do else GOOD
+    yield Finding("data directory", mark, f"{place}: {free / 2**30:.1f} GiB free", to_do)
 
 
 def _store(path: Path) -> Iterator[Finding]:

@@ -25,6 +25,7 @@ from ingest.servers import Security, connecting
 SESSION_MS = 10_000  # a member that is killed is missed after so long
 LOOK_EVERY_S = 0.5
 COMMIT_WITHIN_MS = 10_000
+JOIN_WITHIN_S = 30.0  # three times what a member that was killed can hold the others up
 
 
 @dataclass(frozen=True)
@@ -118,10 +119,18 @@ class Member:
             raise
 
     def join(self, is_stopping: Callable[[], bool]) -> dict[TopicPartition, Log]:
-        """Wait until the group has given out its partitions; return all logs of the topic."""
+        """Wait until the group has given out its partitions; return all logs of the topic.
+
+        Raises Lost when it takes too long: seldom, on a busy machine, kafka-python is let in and does not tell us.
+        """
         self._shares = {}
+        deadline = time.monotonic() + JOIN_WITHIN_S
         with _told():
+            # asked at least once: a claim may be refused before this consumer was told that its share is gone
+            self._consumer.poll(timeout_ms=200)
             while self._assigned is None and not is_stopping():
+                if time.monotonic() > deadline:
+                    raise Lost(f"it gave out no partitions within {JOIN_WITHIN_S:g} s")
                 self._consumer.poll(timeout_ms=200)
             self._is_stale = False
             return describe(self._admin, self._topic)

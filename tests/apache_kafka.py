@@ -1,6 +1,6 @@
 """Apache Kafka as a real process: one node (KRaft) on 127.0.0.1 from its own jars, with every security protocol.
 
-It needs Java 17 and, the first time, Maven. Where they are missing its tests are skipped with a sentence that says how
+It needs Java 17 and, the first time, Maven. Where they are missing its tests do not run, and the report ends with how
 to get them; with VIGIE_REQUIRE_APACHE_KAFKA=1, as in .ci/run, they fail.
 """
 
@@ -80,7 +80,7 @@ class ApacheKafka:
         properties = str(home / "server.properties")
         cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
         formatted = subprocess.run(
-            [*self._java("kafka.tools.StorageTool"), "format", "-t", cluster_id, "-c", properties, *scram],
+            [*self._java("kafka.tools.StorageTool"), "format", f"--cluster-id={cluster_id}", "-c", properties, *scram],
             capture_output=True,
             encoding="utf-8",
             check=False,

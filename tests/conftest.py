@@ -1,9 +1,11 @@
 """What every test starts from: the pinned zone rules, repeatable examples, and a real broker over TCP."""
 
 import os
+import re
 import uuid
 import warnings
 import zoneinfo
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
@@ -24,6 +26,14 @@ zoneinfo.ZoneInfo.clear_cache()
 settings.register_profile("here", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Whatever did not run is told at the end of every report, with the reason, which says what to install."""
+    reasons = Counter(report.longrepr[2] for report in terminalreporter.getreports("skipped"))
+    for reason, count in reasons.items():
+        said = re.sub("^Skipped: ", "", reason)
+        terminalreporter.write_line(f"NOT RUN: {count} test{'s' * (count > 1)}. {said}", yellow=True, bold=True)
 
 
 @pytest.fixture(scope="session")

@@ -44,6 +44,10 @@ def kafka(request: pytest.FixtureRequest) -> Kafka:
     return found
 
 
+# for what the embedded broker lacks
+apache_alone = pytest.mark.parametrize("kafka", ["Apache"], indirect=True)
+
+
 @pytest.fixture
 def topic(kafka: Kafka) -> str:
     name = f"call-events-{uuid.uuid4().hex[:12]}"
@@ -55,12 +59,6 @@ def topic(kafka: Kafka) -> str:
 def admin(kafka: Kafka) -> Iterator[Any]:
     with closing(KafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)) as client:
         yield client
-
-
-def only_apache(kafka: Kafka, why: str) -> ApacheKafka:
-    if not isinstance(kafka, ApacheKafka):
-        pytest.skip(f"The embedded broker {why}.")
-    return kafka
 
 
 def as_bytes(event: Event) -> bytes:
@@ -92,17 +90,17 @@ def test_consumers_that_are_killed_lose_and_double_nothing(kafka: Kafka, topic: 
     assert (counted["records"], counted["lines"] - counted["duplicates"], counted["dead_letters"]) == (3_520, 3_000, 20)
 
 
+@apache_alone  # the embedded one forgets all when it ends; tests/test_run.py says what holds then
 def test_a_broker_that_is_killed_and_comes_back_loses_and_doubles_nothing(
-    kafka: Kafka, topic: str, tmp_path: Path
+    kafka: ApacheKafka, topic: str, tmp_path: Path
 ) -> None:
-    apache = only_apache(kafka, "forgets all when it ends; tests/test_run.py says what holds then")
-    servers = apache.bootstrap_servers
+    servers = kafka.bootstrap_servers
     send(servers, topic, [queued(n) for n in range(500)])
     with consumer(tmp_path, servers, topic) as process:
         wait_for(lambda: count_calls(tmp_path) == 500, "what was sent before")
-        apache.kill()
+        kafka.kill()
         wait_for(lambda: "is away" in words(tmp_path), "a word that the broker is away")
-        apache.start()
+        kafka.start()
         send(servers, topic, [queued(n) for n in range(500, 800)])
         wait_for(lambda: count_calls(tmp_path) == 800, "what was sent after")
         stop(process, tmp_path)
@@ -114,8 +112,9 @@ def test_a_broker_that_is_killed_and_comes_back_loses_and_doubles_nothing(
 # The topic changes
 
 
+@apache_alone
 def test_a_partition_that_is_added_while_it_runs_is_read(kafka: Kafka, topic: str, admin: Any, tmp_path: Path) -> None:
-    servers = only_apache(kafka, "cannot add partitions").bootstrap_servers
+    servers = kafka.bootstrap_servers
     with consumer(tmp_path, servers, topic) as process:
         wait_for(lambda: "topic opened: 2 partitions" in words(tmp_path), "the topic is opened")
         send(servers, topic, [queued(n) for n in range(100)])
@@ -155,8 +154,7 @@ def create_when_it_is_gone(servers: str, topic: str, admin: Any) -> None:
 # Retention
 
 
-def delete_before(kafka: Kafka, admin: Any, topic: str, offsets: dict[int, int]) -> None:
-    only_apache(kafka, "deletes no records")
+def delete_before(admin: Any, topic: str, offsets: dict[int, int]) -> None:
     admin.delete_records({TopicPartition(topic, number): offset for number, offset in offsets.items()})
 
 
@@ -166,6 +164,7 @@ def fill(servers: str, topic: str, partition: int, numbers: range) -> None:
             producer.send(topic, as_bytes(queued(number)), partition=partition)
 
 
+@apache_alone
 def test_records_that_were_deleted_unread_are_a_gap_with_its_size(
     kafka: Kafka, topic: str, admin: Any, tmp_path: Path
 ) -> None:
@@ -174,7 +173,7 @@ def test_records_that_were_deleted_unread_are_a_gap_with_its_size(
     fill(servers, topic, 1, range(1_000, 1_010))
     catch_up(tmp_path, servers, topic)
     fill(servers, topic, 0, range(40, 100))
-    delete_before(kafka, admin, topic, {0: 75, 1: 5})  # of partition 1 only what was read
+    delete_before(admin, topic, {0: 75, 1: 5})  # of partition 1 only what was read
     for _ in range(2):  # told once
         catch_up(tmp_path, servers, topic)
         assert rows(tmp_path, GAPS) == [(0, 40, 75, 35)]
@@ -182,6 +181,7 @@ def test_records_that_were_deleted_unread_are_a_gap_with_its_size(
     assert status(tmp_path)["lag"] == 0
 
 
+@apache_alone
 def test_a_gap_before_which_nothing_is_left_is_told_though_no_record_comes(
     kafka: Kafka, topic: str, admin: Any, tmp_path: Path
 ) -> None:
@@ -189,7 +189,7 @@ def test_a_gap_before_which_nothing_is_left_is_told_though_no_record_comes(
     fill(servers, topic, 0, range(10))
     catch_up(tmp_path, servers, topic)
     fill(servers, topic, 0, range(10, 30))
-    delete_before(kafka, admin, topic, {0: 30})
+    delete_before(admin, topic, {0: 30})
     catch_up(tmp_path, servers, topic)
     assert rows(tmp_path, GAPS) == [(0, 10, 30, 20)]
     assert rows(tmp_path, 'SELECT "position" FROM feed_partitions WHERE "partition" = 0') == [(30,)]
@@ -198,11 +198,12 @@ def test_a_gap_before_which_nothing_is_left_is_told_though_no_record_comes(
     assert (count_calls(tmp_path), rows(tmp_path, GAPS)) == (15, [(0, 10, 30, 20)])
 
 
+@apache_alone
 def test_what_was_deleted_before_anything_was_read_is_no_gap(
     kafka: Kafka, topic: str, admin: Any, tmp_path: Path
 ) -> None:
     fill(kafka.bootstrap_servers, topic, 0, range(10))
-    delete_before(kafka, admin, topic, {0: 4})
+    delete_before(admin, topic, {0: 4})
     catch_up(tmp_path, kafka.bootstrap_servers, topic)
     assert (count_calls(tmp_path), rows(tmp_path, GAPS)) == (6, [])
 
@@ -236,8 +237,9 @@ def in_transaction(producer: Any, topic: str, numbers: range) -> None:
     producer.flush()
 
 
+@apache_alone
 def test_of_transactions_only_what_was_committed_counts(kafka: Kafka, topic: str, tmp_path: Path) -> None:
-    servers = only_apache(kafka, "has no transactions that read_committed could tell apart").bootstrap_servers
+    servers = kafka.bootstrap_servers
     with closing(transactional(servers)) as producer:
         in_transaction(producer, topic, range(50))
         producer.commit_transaction()

@@ -1,11 +1,29 @@
 """`python -m ingest doctor`: what a newcomer is told, before and after things work."""
 
 import json
+import shutil
+import subprocess
 from pathlib import Path
+
+import tzdata
 
 from ingest.broker import Broker
 
-from .processes import ROOT, catch_up, consumer, count_calls, floor, free_port, options, queued, run, send, wait_for
+from .processes import (
+    ROOT,
+    catch_up,
+    command,
+    consumer,
+    count_calls,
+    environment,
+    floor,
+    free_port,
+    options,
+    queued,
+    run,
+    send,
+    wait_for,
+)
 
 
 def told(place: Path, servers: str, topic: str, *more: str) -> tuple[int, dict[str, tuple[str, str]]]:
@@ -68,3 +86,38 @@ def test_a_topic_and_a_configuration_that_are_not_there(tmp_path: Path, broker: 
     assert code == 1
     assert found["campaigns"][0] == "BAD"
     assert "zone files" not in found
+
+
+def test_a_data_directory_that_is_a_file(tmp_path: Path) -> None:
+    place = tmp_path / "data"
+    place.touch()
+    code, found = told(place, f"127.0.0.1:{free_port()}", "call-events")
+    assert code == 1
+    assert found["data directory"] == ("BAD", f"{place} is a file, no folder")
+
+
+def test_a_topic_in_which_nothing_is_yet(tmp_path: Path, broker: Broker, topic: str) -> None:
+    code, found = told(tmp_path, broker.bootstrap_servers, topic)
+    assert code == 0
+    assert found["records"] == ("look", "the topic is empty")
+
+
+def test_a_topic_that_is_not_there(tmp_path: Path, broker: Broker) -> None:
+    code, found = told(tmp_path, broker.bootstrap_servers, "nowhere")
+    assert code == 1
+    assert found["topic"] == ("BAD", "there is no topic nowhere")
+
+
+def test_zone_files_of_the_machine_that_are_older_than_the_pinned_ones(tmp_path: Path) -> None:
+    """Madrid for good at UTC+1, as after a change that this machine does not know yet."""
+    zones = Path(tzdata.__file__).parent / "zoneinfo"
+    shutil.copytree(zones, tmp_path / "zones")
+    shutil.copyfile(zones / "Africa" / "Lagos", tmp_path / "zones" / "Europe" / "Madrid")
+    done = subprocess.run(
+        command("doctor", *options(tmp_path / "data", f"127.0.0.1:{free_port()}", "call-events")),
+        env=environment(PYTHONTZPATH=str(tmp_path / "zones")),
+        cwd=ROOT, capture_output=True, encoding="utf-8", timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    (said,) = (line for line in done.stdout.splitlines() if "zone files" in line)
+    assert said.startswith("BAD") and "Europe/Madrid" in said and "PYTHONTZPATH" in said

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from kafka import KafkaConsumer, TopicPartition
 
 from ingest.broker import Broker, running_broker
-from ingest.errors import UsageError
+from ingest.errors import UsageError, VigieError
 from ingest.sources.bookmark import Bookmark
 from ingest.sources.follow import Followed, Position
 
@@ -74,6 +74,12 @@ class Writer:
                 file.write(self._numbered(1).read_bytes())
             os.utime(packed, ns=(self._numbered(1).stat().st_mtime_ns,) * 2)
             self._numbered(1).unlink()
+
+    def begin_to_pack(self) -> None:
+        """As `pack`, but it is not done yet: half of it is there, as the youngest file, beside its like."""
+        if self._numbered(1).exists():
+            half = gzip.compress(self._numbered(1).read_bytes())
+            Path(f"{self._numbered(1)}.gz").write_bytes(half[: len(half) // 2])
 
     def write_to(self, path: Path, count: int) -> None:
         for _ in range(count):
@@ -134,7 +140,8 @@ class Reading:
 WRITES = st.builds(lambda n: ("write", n), st.integers(1, 60))
 STEPS = st.one_of(
     WRITES,
-    st.sampled_from([("rename", 0), ("rename", 3), ("copy_and_truncate", None), ("pack", None)]),
+    st.sampled_from([("rename", 0), ("rename", 3), ("copy_and_truncate", None)]),
+    st.sampled_from([("begin_to_pack", None), ("pack", None)]),
     st.sampled_from([("read", None), ("restart", None), ("read", None)]),
 )
 
@@ -214,6 +221,17 @@ def test_a_position_that_is_nowhere_any_more_is_told(tmp_path: Path, caplog: pyt
         reading.read()
         assert reading.lines == [b"1|a", b"2|b"]
     assert ["lines written in between are missing" in message for message in caplog.messages] == [True]
+
+
+def test_a_packed_log_that_is_torn_stops_with_one_sentence(tmp_path: Path) -> None:
+    log, packed = tmp_path / "queue_log", tmp_path / "queue_log.1.gz"
+    old = b"".join(b"17000%05d|1.%d|q|NONE|ABANDON|1|1|3\n" % (number, number) for number in range(1_000))
+    log.write_bytes(b"new\n")
+    packed.write_bytes(gzip.compress(old)[:-9])
+    position = Position.at(old.index(b"\n") + 1, old[:1024])
+    with closing(Followed(log, position)) as followed, pytest.raises(VigieError) as error:
+        followed.read()
+    assert str(error.value).startswith(f"{packed} cannot be read to its end")
 
 
 def test_no_log_is_one_sentence(tmp_path: Path) -> None:

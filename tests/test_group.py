@@ -1,22 +1,28 @@
 """Several consumers, a store each: every record is in one of them, whoever is killed, whenever."""
 
+import contextlib
 import shutil
 import time
 import uuid
 from collections import Counter
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kafka import KafkaAdminClient
+from kafka.admin import MemberToRemove
 from kafka.structs import OffsetAndMetadata
 
+from ingest.batch import Log
 from ingest.broker import Broker, ensure_topic
-from ingest.group import Share, read_share
+from ingest.group import Lost, Member, Moved, Share, read_share
+from ingest.servers import Security
 
 from .apache_kafka import ApacheKafka
 from .processes import (
+    WITHIN_S,
     consumer,
     count_calls,
     one_sentence,
@@ -189,6 +195,42 @@ def test_a_consumer_that_is_given_nothing_waits_and_takes_over(apache_kafka: Apa
         wait_for(lambda: count_calls(casa) + count_calls(madrid) == 80, "what came after")
         stop(*idle)
     assert call_ids(casa) + call_ids(madrid) == Counter(f"c{n}" for n in range(80))
+
+
+def test_a_member_that_the_group_has_dropped_joins_again(apache_kafka: ApacheKafka, topic: str) -> None:
+    """As after ten seconds of silence: its next claim is refused, before it was told that it is no member any more."""
+    servers, group = apache_kafka.bootstrap_servers, topic
+    with (
+        closing(Member(servers, topic, group, "casa", Security())) as member,
+        closing(KafkaAdminClient(bootstrap_servers=servers)) as admin,
+    ):
+        first = share_of(member)
+        (of_group,) = admin.describe_groups([group])[group]["members"]
+        admin.remove_group_members(group, [MemberToRemove(member_id=of_group["member_id"])])
+        with pytest.raises(Moved):
+            member.claim(dict.fromkeys(first, 1))
+        assert share_of(member) == first
+
+
+def test_a_member_that_is_not_let_in_is_told(apache_kafka: ApacheKafka, topic: str) -> None:
+    """Held up by a member that is there and does not ask for its new share."""
+    servers, group = apache_kafka.bootstrap_servers, topic
+    with closing(Member(servers, topic, group, "casa", Security())) as silent:
+        share_of(silent)
+        with (
+            closing(Member(servers, topic, group, "madrid", Security())) as member,
+            pytest.raises(Lost, match="gave out no partitions within 30 s"),
+        ):
+            member.join(lambda: False)
+
+
+def share_of(member: Member) -> dict[Log, int]:
+    """Where `member` is to read on in its share; like `run`, it asks again when the share moves meanwhile."""
+    deadline = time.monotonic() + WITHIN_S
+    while time.monotonic() < deadline:
+        with contextlib.suppress(Moved):
+            return member.take(member.join(lambda: time.monotonic() > deadline), lambda _: None)
+    raise AssertionError(f"not within {WITHIN_S:g} s: a share")
 
 
 def test_a_consumer_that_has_claimed_and_not_stored_reads_it_when_it_comes_back(

@@ -39,6 +39,7 @@ campaign = "gold"
 language = "es"
 direction = "callback"
 on_timeout = "voicemail"
+on_empty = "no_agents"
 on_key = { "1" = "callback" }
 wrap_up_s = 20
 
@@ -110,8 +111,8 @@ CALLS = {
     "ABANDON": ("09:00:30 1.1 q NONE ABANDON|1|1|30", [*ENTERED, "09:00:30 abandoned 1.1/q"]),
     "EXITWITHTIMEOUT": ("09:01:00 1.1 q NONE EXITWITHTIMEOUT|1|1|60", [*ENTERED, "09:01:00 left_queue 1.1/q timeout"]),
     "EXITWITHKEY": ("09:00:30 1.1 q NONE EXITWITHKEY|2|1|1|30", [*ENTERED, "09:00:30 left_queue 1.1/q overflow"]),
-    "EXITEMPTY": ("09:00:30 1.1 q NONE EXITEMPTY|1|1|30", [*ENTERED, "09:00:30 left_queue 1.1/q no_agents"]),
-    "LEAVEEMPTY": ("09:00:30 1.1 q NONE LEAVEEMPTY|", [*ENTERED, "09:00:30 left_queue 1.1/q no_agents"]),
+    "EXITEMPTY": ("09:00:30 1.1 q NONE EXITEMPTY|1|1|30", [*ENTERED, "09:00:30 left_queue 1.1/q system"]),
+    "LEAVEEMPTY": ("09:00:30 1.1 q NONE LEAVEEMPTY|", [*ENTERED, "09:00:30 left_queue 1.1/q system"]),
     "SYSCOMPAT": ("09:00:30 1.1 q SIP/9 SYSCOMPAT|", [*ENTERED, "09:00:30 left_queue 1.1/q system"]),
     "QUEUESTART": ("09:00:30 NONE NONE NONE QUEUESTART|", [*ENTERED, "09:00:30 left_queue 1.1/q system"]),
     "DID": ("09:00:30 1.1 q NONE DID|0123", ENTERED),
@@ -183,6 +184,9 @@ def test_what_the_map_says_of_a_queue(known: names.Names) -> None:
     ("queue", "exit", "reason"),
     [
         ("vip", "EXITWITHTIMEOUT|1|1|9", "voicemail"),
+        ("vip", "EXITEMPTY|1|1|9", "no_agents"),
+        ("vip", "LEAVEEMPTY|", "no_agents"),
+        ("back", "EXITEMPTY|1|1|9", "system"),
         ("vip", "EXITWITHKEY|1|1|1|9", "callback"),
         ("vip", "EXITWITHKEY|7|1|1|9", "overflow"),
         ("back", "EXITWITHKEY|7|1|1|9", "voicemail"),
@@ -213,10 +217,14 @@ def test_a_call_that_visits_two_queues_is_two_calls_with_one_linked_id() -> None
     assert {e["linked_id"] for e in events if e["type"] == "call.queued"} == {"pbx/1.1"}
 
 
-def test_a_time_out_that_leads_to_another_queue_is_an_overflow_after_all() -> None:
-    out = "09:00:30 1.1 q NONE EXITWITHTIMEOUT|1|1|30"
-    first, later = [e for e in made(f"{QUEUED}\n{out}\n09:00:31 1.1 r NONE ENTERQUEUE|||1") if "reason" in e]
-    assert (first["reason"], "revision" in first) == ("timeout", False)
+@pytest.mark.parametrize(
+    ("out", "reason"),
+    [("EXITWITHTIMEOUT|1|1|30", "timeout"), ("EXITEMPTY|1|1|30", "system"), ("LEAVEEMPTY|", "system")],
+)
+def test_a_queue_that_puts_a_caller_out_to_another_queue_overflowed_after_all(out: str, reason: str) -> None:
+    story = f"{QUEUED}\n09:00:30 1.1 q NONE {out}\n09:00:31 1.1 r NONE ENTERQUEUE|||1"
+    first, later = [e for e in made(story) if "reason" in e]
+    assert (first["reason"], "revision" in first) == (reason, False)
     assert later == {**first, "reason": "overflow", "revision": 1}
 
 
@@ -645,8 +653,8 @@ BY_HAND = {
         "dropped": 0, "open": 0, "transferred": 0, "service_level": 1 / 2, "asa_s": 9, "aht_s": 300,
     },
     "lucero-soporte": {
-        "offered": 2, "answered": 1, "abandoned": 0, "short_abandoned": 0, "overflowed": 0, "callback": 1, "refused": 1,
-        "dropped": 0, "open": 0, "transferred": 0, "service_level": 1 / 2, "asa_s": 8, "aht_s": 330,
+        "offered": 3, "answered": 1, "abandoned": 0, "short_abandoned": 0, "overflowed": 0, "callback": 1, "refused": 0,
+        "dropped": 1, "open": 0, "transferred": 0, "service_level": 1 / 3, "asa_s": 8, "aht_s": 330,
     },
 }  # fmt: skip
 AGENTS_BY_HAND = {  # of the hour from 08:00
@@ -728,7 +736,7 @@ def test_a_log_with_broken_lines_is_published_and_what_is_broken_is_kept(
     assert "sinistres" in payload
     assert "0612345678" not in payload
     found = processes.rows(tmp_path, f"SELECT campaign, offered, answered FROM kpi_campaign{HOUR} ORDER BY campaign")
-    assert [row for row in found if row[1]] == [("sinistres", 6, 4), ("soporte", 2, 1), ("ventes", 2, 1)]
+    assert [row for row in found if row[1]] == [("sinistres", 6, 4), ("soporte", 3, 1), ("ventes", 2, 1)]
 
 
 def test_what_is_printed_of_a_log_with_broken_lines(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import IO, Any, cast
 from ingest.errors import UsageError, VigieError
 
 CHUNK = 1 << 20
+TORN = (OSError, EOFError, zlib.error)  # what reading a file raises that is not whole
 
 
 def unpacked(path: Path) -> IO[bytes]:
@@ -32,7 +33,7 @@ def chunks(name: str, option: str) -> Iterator[bytes]:
         with file:
             while chunk := file.read1(CHUNK):
                 yield chunk
-    except (OSError, EOFError, zlib.error) as error:
+    except TORN as error:
         raise VigieError(
             f"{name} cannot be read to its end ({error}); what stands before that was handed on, and an event counts "
             "once: read it again when it is whole."

@@ -4,6 +4,7 @@ A file is known by its beginning, not by its name: rotated by renaming, by copyi
 packed (`.gz`) or all of them while nobody read, it is found again beside the log, at the place where reading stopped.
 """
 
+import contextlib
 import gzip
 import hashlib
 import logging
@@ -14,8 +15,8 @@ from typing import IO
 
 import msgspec
 
-from ingest.errors import UsageError
-from ingest.sources.files import CHUNK, unpacked
+from ingest.errors import UsageError, VigieError
+from ingest.sources.files import CHUNK, TORN, unpacked
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +39,7 @@ class Position(msgspec.Struct, frozen=True):
 class Followed:
     """The lines of a log as they come; `position` is the one after those that `read` gave last (None: an empty log).
 
-    Raises UsageError when there is no log to read.
+    Raises UsageError when there is no log to read, VigieError when a packed one is torn.
     """
 
     def __init__(self, path: Path, position: Position | None = None) -> None:
@@ -78,11 +79,17 @@ class Followed:
 
     def _chunk(self) -> tuple[bytes, bool]:
         """What follows, at least a line of it, and whether that is all there is."""
-        self._file.seek(self._offset)
-        chunk = more = self._file.read(CHUNK)
-        while b"\n" not in chunk and len(more) == CHUNK and len(chunk) < LONGEST_LINE:
-            more = self._file.read(CHUNK)
-            chunk += more
+        try:
+            self._file.seek(self._offset)
+            chunk = more = self._file.read(CHUNK)
+            while b"\n" not in chunk and len(more) == CHUNK and len(chunk) < LONGEST_LINE:
+                more = self._file.read(CHUNK)
+                chunk += more
+        except TORN as error:
+            raise VigieError(
+                f"{self._file.name} cannot be read to its end ({error}); put a whole copy in its place, or move it "
+                "away to go on without what it held."
+            ) from error
         return chunk, len(more) < CHUNK
 
     def _give(self, chunk: bytes) -> list[bytes]:
@@ -134,7 +141,8 @@ class Followed:
 
     def _find(self, position: Position) -> bool:
         """Open the file that holds `position`, and stand there."""
-        for path in (self._path, *(path for _, path in reversed(_rotated(self._path)))):
+        rotated = _rotated(self._path)
+        for path in (self._path, *(path for _, path in reversed(rotated))):
             try:
                 file = unpacked(path)
             except OSError:
@@ -145,7 +153,8 @@ class Followed:
                 self._file, self._offset, self._first = file, position.offset, first
                 return True
             file.close()
-        return False
+        # packed or renamed between the look and the opening: its new name was not among those
+        return rotated != _rotated(self._path) and self._find(position)
 
 
 def _first(file: IO[bytes], position: Position) -> bytes | None:
@@ -154,18 +163,21 @@ def _first(file: IO[bytes], position: Position) -> bytes | None:
         first = file.read(position.known)
         file.seek(max(0, position.offset - 1))
         return first if Position.at(position.offset, first) == position and file.read(1) else None
-    except (OSError, EOFError):  # not packed to its end
+    except TORN:
         return None
 
 
 def _rotated(path: Path) -> list[tuple[int, Path]]:
-    """The rotated files of a log by when they were last written [ns], oldest first, a packed one before its like."""
+    """The rotated files of a log by when they were last written [ns], oldest first.
+
+    A packed one whose like is still there is not counted: it is not whole yet.
+    """
     like = re.compile(re.escape(path.name) + r"[.-]\d[\d._:T-]*(\.gz)?")
+    names = {beside.name for beside in path.parent.iterdir()}
     found = []
-    for beside in path.parent.iterdir():
-        if like.fullmatch(beside.name):
-            try:
-                found.append((beside.stat().st_mtime_ns, beside))
-            except OSError:  # renamed at this moment
-                continue
-    return sorted(found, key=lambda one: (one[0], one[1].suffix != ".gz"))
+    for name in filter(like.fullmatch, names):
+        if name.endswith(".gz") and name.removesuffix(".gz") in names:
+            continue
+        with contextlib.suppress(OSError):  # renamed at this moment
+            found.append(((path.parent / name).stat().st_mtime_ns, path.parent / name))
+    return sorted(found)

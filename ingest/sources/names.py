@@ -24,6 +24,7 @@ class Queue(Struct, forbid_unknown_fields=True, frozen=True):
     language: Text | None = None
     direction: Literal["inbound", "outbound", "callback"] | None = None
     on_timeout: LeftReason = "timeout"
+    on_empty: LeftReason = "system"  # they were let in and waited: not refused
     on_key: LeftReason | dict[str, LeftReason] = "overflow"
     wrap_up_s: Annotated[float, Meta(ge=0, le=3600)] = 0.0
 

@@ -23,8 +23,8 @@ REFUSED = {
     "DIVERT_CA_RATIO": "overflow",
     "DIVERT_HOLDTIME": "overflow",
 }
-# of one who leaves the queue without an agent
-LEFT = {"EXITEMPTY": "no_agents", "LEAVEEMPTY": "no_agents", "SYSCOMPAT": "system"}
+# of one who waited and is put out of the queue because its last agent went
+EMPTY = ("EXITEMPTY", "LEAVEEMPTY")
 ENDED_BY = {"COMPLETEAGENT": "agent", "COMPLETECALLER": "customer"}
 TRANSFERS = ("TRANSFER", "BLINDTRANSFER", "ATTENDEDTRANSFER")
 # lines of which the contract has nothing to tell
@@ -44,8 +44,9 @@ class Floor:
             "ENTERQUEUE": self._enter,
             **dict.fromkeys(REFUSED, self._refuse),
             "ABANDON": self._abandon,
-            **dict.fromkeys(LEFT, self._leave),
-            "EXITWITHTIMEOUT": self._time_out,
+            "EXITWITHTIMEOUT": lambda e: self._put_out(e, "timeout", self._names.queue(e.queue).on_timeout),
+            **dict.fromkeys(EMPTY, lambda e: self._put_out(e, "system", self._names.queue(e.queue).on_empty)),
+            "SYSCOMPAT": lambda e: [self._left(self._visits.waiting(e), e.at, "system")],
             "EXITWITHKEY": self._press_key,
             "RINGNOANSWER": self._miss,
             "AGENTDUMP": self._miss,
@@ -131,8 +132,8 @@ class Floor:
             return []
         if left.state == "waiting":  # sent on from outside, which is not logged
             return [self._left(left, at, "overflow")]
-        timed_out_at, left.timed_out_at = left.timed_out_at, None
-        return [self._left(left, timed_out_at, "overflow", revision=1)] if timed_out_at else []
+        put_out_at, left.put_out_at = left.put_out_at, None
+        return [self._left(left, put_out_at, "overflow", revision=1)] if put_out_at else []
 
     def _left(self, visit: Visit, at: dt.datetime, reason: str, revision: int | None = None) -> Event:
         visit.state = "over"
@@ -158,13 +159,11 @@ class Floor:
         visit.state = "over"
         return [event("call.abandoned", entry.at, visit.call_id, "abandoned", call_id=visit.call_id)]
 
-    def _leave(self, entry: Entry) -> list[Event]:
-        return [self._left(self._visits.waiting(entry), entry.at, LEFT[entry.event])]
-
-    def _time_out(self, entry: Entry) -> list[Event]:
-        visit, reason = self._visits.waiting(entry), self._names.queue(entry.queue).on_timeout
-        visit.timed_out_at = entry.at if reason == "timeout" else None
-        return [self._left(visit, entry.at, reason)]
+    def _put_out(self, entry: Entry, reason: str, leads_to: str) -> list[Event]:
+        """The queue put its caller out; `leads_to` differs from `reason` when the map knows where to."""
+        visit = self._visits.waiting(entry)
+        visit.put_out_at = entry.at if leads_to == reason else None
+        return [self._left(visit, entry.at, leads_to)]
 
     def _press_key(self, entry: Entry) -> list[Event]:
         reason = self._names.queue(entry.queue).key_leads_to(entry.said(1))
@@ -259,13 +258,14 @@ OF_CALLS = {
         "ABANDON",
         "EXITWITHTIMEOUT",
         "EXITWITHKEY",
+        "SYSCOMPAT",
         "RINGNOANSWER",
         "RINGCANCELED",
         "AGENTDUMP",
         "CONNECT",
     ),
     *REFUSED,
-    *LEFT,
+    *EMPTY,
     *ENDED_BY,
     *TRANSFERS,
 }

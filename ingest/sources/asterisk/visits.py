@@ -19,7 +19,7 @@ LOOK_EVERY = 1_000  # new visits
 
 
 class Visit(msgspec.Struct):
-    """One visit of a queue; `timed_out_at`: it left so, and nobody knows yet where to."""
+    """One visit of a queue; `put_out_at`: the queue put it out then, and nobody knows yet where to."""
 
     call_id: str
     linked_id: str
@@ -28,7 +28,7 @@ class Visit(msgspec.Struct):
     last_at: dt.datetime
     state: str = "waiting"  # talking, over
     agent: str | None = None
-    timed_out_at: dt.datetime | None = None
+    put_out_at: dt.datetime | None = None
 
 
 class Visits:
