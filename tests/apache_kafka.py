@@ -17,13 +17,12 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
 from ingest.children import ends_with_us
 
-from .processes import free_port, wait_for
+from .processes import free_port, not_here, wait_for
 
 HERE = Path(__file__).parent
 POM = HERE / "apache" / "pom.xml"
@@ -205,10 +204,7 @@ def _jars() -> Path:
 
 
 def _missing(why: str) -> None:
-    said = f"Apache Kafka cannot be run here. {why}."
-    if os.environ.get("VIGIE_REQUIRE_APACHE_KAFKA", "0") not in ("", "0"):
-        pytest.fail(said)
-    pytest.skip(said)
+    not_here(f"Apache Kafka cannot be run here. {why}.", "VIGIE_REQUIRE_APACHE_KAFKA")
 
 
 def _make_keys(home: Path) -> Keys:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
-needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine; install `chromium`")
+needs_chromium = pytest.mark.usefixtures("chromium_here")
 
 
 @dataclass(frozen=True)

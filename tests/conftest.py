@@ -17,6 +17,8 @@ with warnings.catch_warnings():
     from ingest.broker import Broker, ensure_topic, running_broker
 
     from .apache_kafka import ApacheKafka, running_apache_kafka
+    from .browsing import CHROMIUM
+    from .processes import not_here
 
 # as PYTHONTZPATH="" does in the Makefile: the rules of tzdata, never the machine's
 zoneinfo.reset_tzpath(to=[])
@@ -48,6 +50,14 @@ def apache_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApacheKaf
     """Apache Kafka, one for all tests; a test that stops it starts it again."""
     with running_apache_kafka(tmp_path_factory.mktemp("apache-kafka")) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def chromium_here() -> None:
+    """What a test asks for that looks at pages in a browser."""
+    if CHROMIUM is None:
+        said = "Pages cannot be looked at here. Chromium is not installed: `apt-get install chromium`."
+        not_here(said, "VIGIE_REQUIRE_CHROMIUM")
 
 
 @pytest.fixture

@@ -310,27 +310,27 @@ def test_an_analysts_day(day: Day) -> None:
         page.get_by_role("link", name="Data", exact=True).first.click()
         page.get_by_role("combobox", name="Examples").click()
         page.get_by_role("option", name="What would the other formulas of service level say?").click()
-        answer = page.locator(".st-key-answer")
+        box, answer = page.get_by_role("textbox", name="SQL"), page.locator(".st-key-answer")
+        wait_for(lambda: "kpi_formulas" in box.input_value(), "the example")
         page.get_by_role("button", name="Run").click()
-        answer.get_by_role("gridcell", name="orea-sinistres").wait_for(state="attached")
+        answer.locator("td", has_text="orea-sinistres").first.wait_for(state="attached")
         own = "SELECT campaign, outcome, count(*) AS n FROM calls GROUP BY ALL ORDER BY ALL"
-        ask(page, own)
+        ask(box, own)
         answer.get_by_text("3 rows").wait_for()
-        drawn(page)
         rows = [("brightcart-orders", "answered", 1), ("orea-sinistres", "abandoned", 1)]
         rows += [("orea-sinistres", "answered", 3)]
-        cells = answer.get_by_role("gridcell").all_inner_texts()
-        assert cells == [str(value) for row in rows for value in row]
+        cells, values = answer.locator("td"), [str(value) for row in rows for value in row]
+        wait_for(lambda: cells.all_text_contents() == values, "the rows")
         for name, reads in (("CSV", "read_csv"), ("Parquet", "read_parquet")):
             file, data = taken(page, name)
             (day.place / file).write_bytes(data)
             assert duckdb.sql(f"FROM {reads}('{day.place / file}')").fetchall() == rows
         day.tell("00:02:10 queued call_id=e campaign=orea-sinistres", at)
         wait_for(lambda: count_calls(day.place) == 6, "the call that is published")
-        ask(page, own)
+        ask(box, own)
         answer.get_by_text("4 rows").wait_for()
 
-        ask(page, f"COPY calls TO '{day.place}/copy.csv'")
+        ask(box, f"COPY calls TO '{day.place}/copy.csv'")
         answer.get_by_text("Only a single statement that reads is run here").wait_for()
         assert not (day.place / "copy.csv").exists()
 
@@ -342,7 +342,10 @@ def test_an_analysts_day(day: Day) -> None:
         send(day.servers, day.topic, [bad])
         until(rejected, "1")
         page.locator(".vigie-scroll.letters tbody tr").get_by_text("campaign").wait_for()
-        page.get_by_role("combobox", name="Look at one").click()
+        look = page.get_by_role("combobox", name="Look at one")
+        look.scroll_into_view_if_needed()
+        page.evaluate("new Promise(requestAnimationFrame)")  # a list that opens while the page scrolls closes again
+        look.click()
         page.get_by_role("option").first.click()
         payload = page.get_by_test_id("stCode")
         payload.get_by_text("•••").wait_for()
@@ -355,9 +358,9 @@ def test_an_analysts_day(day: Day) -> None:
             assert page.evaluate("window.isFirst")
 
 
-def ask(page: "Page", sql: str) -> None:
-    page.get_by_role("textbox", name="SQL").fill(sql)
-    page.keyboard.press("Control+Enter")
+def ask(box: "Locator", sql: str) -> None:
+    box.fill(sql)
+    box.press("Control+Enter")
 
 
 # a television

@@ -8,16 +8,27 @@ import pytest
 
 from .processes import ROOT, environment
 
-TEST = "tests/test_brokers.py::test_a_record_of_a_megabyte_and_tombstones[Apache]"
+LACKING = {
+    "tests/test_brokers.py::test_a_record_of_a_megabyte_and_tombstones[Apache]": (
+        "VIGIE_REQUIRE_APACHE_KAFKA",
+        "Apache Kafka cannot be run here. Java is not installed: `apt-get install openjdk-17-jre-headless maven`",
+    ),
+    "tests/test_days.py::test_a_managers_day": (
+        "VIGIE_REQUIRE_CHROMIUM",
+        "Pages cannot be looked at here. Chromium is not installed: `apt-get install chromium`",
+    ),
+}
 
 
+@pytest.mark.parametrize("test", LACKING)
 @pytest.mark.parametrize(("required", "code", "says"), [("0", 0, "NOT RUN: 1 test. "), ("1", 1, "Failed: ")])
-def test_without_java_the_report_says_what_did_not_run_and_how_to_get_it(
-    tmp_path: Path, required: str, code: int, says: str
+def test_the_report_says_what_did_not_run_and_how_to_get_it(
+    tmp_path: Path, test: str, required: str, code: int, says: str
 ) -> None:
+    variable, why = LACKING[test]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", TEST],
-        env=environment() | {"PATH": str(tmp_path), "VIGIE_REQUIRE_APACHE_KAFKA": required},
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", test],
+        env=environment() | {"PATH": str(tmp_path), variable: required},
         cwd=ROOT,
         capture_output=True,
         encoding="utf-8",
@@ -25,5 +36,4 @@ def test_without_java_the_report_says_what_did_not_run_and_how_to_get_it(
         check=False,
     )
     assert done.returncode == code, done.stdout + done.stderr
-    why = "Apache Kafka cannot be run here. Java is not installed: `apt-get install openjdk-17-jre-headless maven`"
     assert says + why in done.stdout
