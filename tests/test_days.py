@@ -222,6 +222,9 @@ BEFORE = {"Offered": "4", "Answered": "3", "In time": "2", "Late": "2", "Abandon
 AFTER = BEFORE | {"Offered": "5", "Answered": "4", "In time": "3", "Abandon rate": "20.0%", "ASA": "0:17"}
 
 
+KINDS = ("csv", "xlsx", "pdf")
+
+
 def test_a_clients_day(day: Day) -> None:
     day.account("add", "cleo", "--role", "client", "--client", "orea")
     at = ago(150)
@@ -279,19 +282,19 @@ def compare_files(page: "Page", separator: str, decimal: str, title: str) -> Non
     ratio = float(plain(level).rstrip("% ").replace(",", ".")) / 100
     counts = dict([*shown.items()][:4])
 
-    _name, data = taken(page, "CSV")
-    whole = next(csv.DictReader(io.StringIO(data.decode("utf-8-sig")), delimiter=separator))
+    files = dict(taken(page, name) for name in ("CSV", "Excel", "PDF"))
+    assert [re.sub(r"-\d{4}-\d\d\.", " ", name) for name in files] == [f"orea-sinistres {kind}" for kind in KINDS]
+    sheet, book, statement = files.values()
+
+    whole = next(csv.DictReader(io.StringIO(sheet.decode("utf-8-sig")), delimiter=separator))
     assert {name: whole[name] for name in counts} == counts
     assert whole[name] == f"{ratio:g}".replace(".", decimal)
 
-    _name, data = taken(page, "Excel")
-    head, row = list(load_workbook(io.BytesIO(data)).worksheets[1].iter_rows(values_only=True))[:2]
+    head, row = list(load_workbook(io.BytesIO(book)).worksheets[1].iter_rows(values_only=True))[:2]
     cells = dict(zip(head, row, strict=True))
     assert {name: str(cells[name]) for name in counts} == counts and cells[name] == ratio
 
-    file, data = taken(page, "PDF")
-    assert re.fullmatch(r"orea-sinistres-\d{4}-\d\d\.pdf", file)
-    said = plain(read(data))
+    said = plain(read(statement))
     identity = page.get_by_test_id("stCaptionContainer").get_by_text(re.compile(r" = .+ \+ .+ · ")).inner_text()
     assert title in said and plain(level) in said
     assert plain(identity[identity.index(next(iter(counts))) :]).split(" · ")[0] in said

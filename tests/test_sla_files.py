@@ -15,8 +15,6 @@ from metrics.campaigns import Term
 from metrics.readers import Period, Published, Sla
 from metrics.viewer import Viewer
 from pages import _i18n, _sheets, _statement
-from tests.browsing import browser, dashboard, needs_chromium, open_tab
-from tests.people import session_of
 from tests.published import call, campaign, publish
 
 KEY = b"a key for tests, as long as it takes"
@@ -162,28 +160,3 @@ def test_an_empty_period_can_be_taken_home_too(tmp_path: Path, period: Period) -
     assert one is not None
     text = _i18n.text("fr")
     assert "–" in read(_statement.as_pdf(one, text)) and _sheets.as_csv(one, text) and _sheets.as_excel(one, text)
-
-
-@needs_chromium
-def test_files_are_made_for_who_asks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("VIGIE_DATA_DIR", str(tmp_path))
-    (tmp_path / "published").mkdir()
-    october(tmp_path / "published" / "vigie.duckdb")
-    client = session_of(Viewer("client", frozenset({"c"})))
-    with dashboard(tmp_path) as running, browser() as chromium:
-        page = open_tab(chromium, running.address, client, locale="fr-FR")
-        page.goto(f"{running.address}/sla?campaign=c&month=2026-10")
-        page.get_by_text("Octobre a atteint").wait_for()
-        taken = {}
-        for name in ("PDF", "Excel", "CSV"):
-            with page.expect_download() as download:
-                page.get_by_role("button", name=name, exact=True).click()
-            taken[download.value.suggested_filename] = Path(download.value.path()).read_bytes()
-        assert list(taken) == ["c-2026-10.pdf", "c-2026-10.xlsx", "c-2026-10.csv"]
-        assert "Relevé de niveau de service" in read(taken["c-2026-10.pdf"])
-        assert load_workbook(io.BytesIO(taken["c-2026-10.xlsx"])).sheetnames[0] == "Résumé"
-        assert taken["c-2026-10.csv"].decode("utf-8-sig").startswith("Tableau;Ligne;Présentés")
-        page.goto(f"{running.address}/sla?campaign=canary&month=2026-10")
-        page.get_by_text("Il n’y a pas de telle campagne ici").or_(page.get_by_text("campagne")).first.wait_for()
-        page.locator(".st-key-empty").wait_for()
-        assert page.locator("[data-testid=stDownloadButton]").count() == 0 and "Canary" not in page.content()

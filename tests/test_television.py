@@ -304,29 +304,6 @@ def test_figures_are_a_twentieth_of_the_screen_and_nothing_is_cut_off(path: Path
                 assert not menus.evaluate_all("found => found.map(one => one.outerHTML)")
 
 
-@needs_chromium
-def test_a_television_comes_back_when_its_server_was_killed_and_starts_again(path: Path, tmp_path: Path) -> None:
-    put(path, waiting=1)
-    port = free_port()
-    with browser() as chromium:
-        with dashboard(tmp_path, port=port) as served:
-            screen = open_tab(chromium, served.address, session_of(TELEVISION))
-            watch(screen, served.address)
-            screen.wait_for_function(f"{WAITING} === '1'")
-            served.process.kill()
-            screen.wait_for_function(LOST)
-        assert screen.locator(".banner.lost").is_visible()
-        ages = "[...document.querySelectorAll('.television .tile .ago')].map(one => one.textContent)"
-        before = screen.evaluate(ages)
-        screen.wait_for_function(f"before => {ages}.every((age, at) => age !== before[at])", arg=before)
-        assert screen.evaluate(WAITING) == "1"  # the last that was known, grey
-        with dashboard(tmp_path, port=port):
-            until(screen, f"{WAITING} === '5' && !{LOST}", path, waiting=5)
-            until(screen, f"{WAITING} === '6' && !{LOST}", path, waiting=6)
-            assert not screen.locator(".banner.lost").is_visible()
-            assert screen.locator("[role=dialog]:visible").count() == 0
-
-
 class Wire:
     """A network that can be cut: what is open stays open, and nothing comes through it ever again."""
 
