@@ -50,7 +50,7 @@ def main(arguments: list[str]) -> int:
 
 
 def run(path: Path, statement: str) -> bool:
-    """Run one statement on the newest file (it is replaced at each publish) and print what it gives; False: it failed."""
+    """Run one statement on the newest file, which each publish replaces, and print what it gives; False: it failed."""
     try:
         with duckdb.connect(path, read_only=True) as connection:
             connection.execute("SET TimeZone = 'UTC'")
