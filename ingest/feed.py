@@ -47,6 +47,7 @@ class Feed:
 
     `only` are the partitions to read, None for all. `position` tells, for a log, the offset to read on from, or None
     for a log never read; `gaps` are the offsets (first, one past the last) that were deleted before they were read.
+    `in_touch_at` [s, monotonic] is when the broker answered last.
     Raises BrokerUnavailable when no broker answers or it has no such topic.
     """
 
@@ -62,6 +63,7 @@ class Feed:
         self._topic = topic
         self._only = only
         self.gaps: dict[Log, tuple[int, int]] = {}
+        self.in_touch_at = time.monotonic()  # when the broker answered last
         self._is_away = False
         self._unverified: dict[TopicPartition, list[Any]] = {}
         self._came: set[TopicPartition] = set()
@@ -222,6 +224,7 @@ class Feed:
         if self._is_away:
             log.info("Kafka at %s is back", self._servers)
         self._is_away = False
+        self.in_touch_at = time.monotonic()
         if logs != self._whole:
             raise TopicChanged(f"topic {self._topic} is another one now")
         return True

@@ -40,6 +40,7 @@ WAIT_S = 0.2
 PUBLISH_EVERY_S = 0.4  # at most, while events come
 PUBLISH_IDLE_S = 1.0  # so that as_of goes on: waiting calls wait longer
 PUBLISH_SHARE = 0.2  # of the time, at most
+IN_TOUCH_S = 3.0  # Kafka that has not answered for longer is away
 BEHIND_RECORDS = 20_000
 PUBLISH_SHARE_BEHIND = 0.05
 COMMIT_EVERY_S = 5.0
@@ -180,6 +181,7 @@ class Reader(threading.Thread):
         super().__init__(name="reader", daemon=True)
         self.queue: queue.Queue[Opened | Arrived | Question | Exception] = queue.Queue(MAX_WAITING_BATCHES)
         self.stored: dict[Log, int] = {}
+        self.in_touch_at = time.monotonic()
         self.ends: dict[Log, int] = {}  # of the logs, as the last poll knows them: ahead of what is in the queue
         self._servers = bootstrap_servers
         self._topic = topic
@@ -269,6 +271,7 @@ class Reader(threading.Thread):
         positions = feed.positions()
         while not self._stopping.is_set():
             batch = feed.poll(timeout_s=0.2)
+            self.in_touch_at = feed.in_touch_at
             self.ends = feed.ends()
             if member:
                 member.look()
@@ -464,7 +467,15 @@ class Writer:
             self._publisher.configure(configuration)
 
     def _instant(self, now: dt.datetime, lag: int) -> dt.datetime:
-        """The instant a snapshot is judged at: the present once all is read, until then that of the last event."""
+        """The instant a snapshot is judged at: the present once all is read, until then that of the last event.
+
+        While Kafka is away nobody knows what happens, so the present is when it answered last: who waited then is not
+        said to wait longer and longer, and the data is as old as it is.
+        """
+        silent_s = time.monotonic() - self._reader.in_touch_at if self._reader else 0.0
+        if silent_s > IN_TOUCH_S:
+            heard_at = now - dt.timedelta(seconds=silent_s)
+            now = max(heard_at, self._as_of or heard_at)
         last_event_at = self._store.last_event_at()
         if lag == 0 or last_event_at is None:
             return now

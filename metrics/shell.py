@@ -18,7 +18,7 @@ Vigie's published file, read-only; a statement ends with `;`, Ctrl-D leaves. Tim
 
 
 def main(arguments: list[str]) -> int:
-    """Open the shell; return the exit code."""
+    """Open the shell; return the exit code: 1 when a statement failed that nobody saw typed."""
     parser = argparse.ArgumentParser(prog="python -m metrics.shell", description="A SQL shell on the published file.")
     default = os.environ.get("VIGIE_DATA_DIR") or "data"
     parser.add_argument("--data-dir", type=Path, default=Path(default), help=f"default {default}; also VIGIE_DATA_DIR")
@@ -31,7 +31,7 @@ def main(arguments: list[str]) -> int:
         import readline  # noqa: F401 - line editing for input()
 
         sys.stdout.write(WELCOME)
-    statement = ""
+    statement, failed = "", False
     while True:
         try:
             line = input(("vigie> " if not statement else "    -> ") if sys.stdin.isatty() else "")
@@ -43,14 +43,14 @@ def main(arguments: list[str]) -> int:
             continue
         statement += (line or "") + "\n"
         if statement.strip() and (line is None or line.rstrip().endswith(";")):
-            run(path, statement)
+            failed |= not run(path, statement)
             statement = ""
         if line is None:
-            return 0
+            return int(failed and not sys.stdin.isatty())
 
 
-def run(path: Path, statement: str) -> None:
-    """Run one statement on the file as it is now (it is replaced at each publish) and print what it gives."""
+def run(path: Path, statement: str) -> bool:
+    """Run one statement on the newest file, which each publish replaces, and print what it gives; False: it failed."""
     try:
         with duckdb.connect(path, read_only=True) as connection:
             connection.execute("SET TimeZone = 'UTC'")
@@ -59,6 +59,8 @@ def run(path: Path, statement: str) -> None:
                 result.show(max_width=shutil.get_terminal_size((160, 40)).columns)
     except duckdb.Error as error:
         sys.stdout.write(f"{error}\n")
+        return False
+    return True
 
 
 if __name__ == "__main__":

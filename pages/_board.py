@@ -16,6 +16,8 @@ from pages._i18n import DASH, Text
 
 STALE_S = 15
 """Older than this, data is shown grey: the floor may be another by now."""
+SILENT_S = 300
+"""When no event came for so long, somebody should look whether a switch has stopped talking, or the floor is quiet."""
 NEAR = 0.05
 """A service level that misses its target by less than this is close, not below."""
 SHORTEST_S, LONGEST_S, USUAL_S = 0.2, 10.0, 0.5
@@ -118,7 +120,7 @@ def queue_of(board: Board, text: Text) -> str:
 
 
 def attention(board: Board, text: Text) -> str:
-    """Draw how many campaigns are below or close to their target; when none is, that they are on it."""
+    """Draw how many campaigns are below or close to their target, and when nothing has been heard for long."""
     _ = text.gettext
     states = [state_of(one) for one in board.campaigns]
     missed, near = states.count("missed"), states.count("near")
@@ -129,6 +131,9 @@ def attention(board: Board, text: Text) -> str:
     shown = [(mark, words.format(n=text.number(n))) for mark, n, words in marks if n]
     if not shown and "met" in states:
         shown = [("met", _("All on target"))]
+    silent_s = board.freshness.silent_s
+    if silent_s is not None and silent_s > SILENT_S:
+        shown.append(("near", _("No event for {age}").format(age=text.age(silent_s))))
     return "".join(f'<span class="state {mark}"><i></i>{escape(words)}</span>' for mark, words in shown)
 
 

@@ -4,12 +4,10 @@ from datetime import datetime
 from html import escape
 
 from metrics.readers import Check, DeadLetter, Feed, Gap, Partition, Source
-from pages._board import STALE_S
+from pages._board import SILENT_S, STALE_S
 from pages._i18n import DASH, Text
 from pages._where import href
 
-SILENT_S = 300
-"""A source that has said nothing for so long is told as silent."""
 SCARCE_BYTES = 2 * 1024**3
 """A disk with less than this free is told: a day of a busy floor takes about as much."""
 SHOWN_REASON = 160
@@ -28,7 +26,7 @@ def counters(feed: Feed, now: datetime, text: Text) -> str:
 def _pace(feed: Feed, now: datetime, text: Text) -> tuple[Tile, ...]:
     _ = text.gettext
     fresh, counts = feed.freshness, feed.counters
-    age_s = (now - fresh.published_at).total_seconds()
+    age_s = fresh.age_s(now)
     event_s = None if fresh.last_event_at is None else (now - fresh.last_event_at).total_seconds()
     as_of = _("as of {time} UTC").format(time=text.clock(fresh.as_of, "UTC", seconds=True))
     last = DASH if event_s is None else text.age(event_s)
@@ -84,6 +82,10 @@ def alarms(feed: Feed, text: Text) -> list[str]:
     """Return what is wrong, a sentence each."""
     _ = text.gettext
     said = []
+    fresh = feed.freshness
+    if not feed.counters.lag and (fresh.published_at - fresh.as_of).total_seconds() > STALE_S:
+        words = _("Kafka has not answered since {time} UTC. What happened after that is not known here.")
+        said.append(words.format(time=text.clock(fresh.as_of, "UTC", seconds=True)))
     if feed.violated:
         words = text.ngettext(
             "Calls are not conserved on {n} day of a campaign: {names}. Its figures of that day cannot be trusted.",

@@ -63,7 +63,7 @@ def floor(which: _agents.Chosen) -> None:
     found = known(which.campaign)
     if found is None:
         return
-    age_s = (datetime.now(UTC) - found.freshness.published_at).total_seconds()
+    age_s = found.freshness.age_s(datetime.now(UTC))
     stale = age_s > _board.STALE_S
     if stale:
         words = _("No new data for {age}. This is how the floor was then.").format(age=text.age(age_s))

@@ -38,7 +38,7 @@ def now(campaign: str) -> None:
     if one is None or freshness is None:
         return
     st.html(_day.headline(one.today, viewer, text, one))
-    age_s = (datetime.now(UTC) - freshness.published_at).total_seconds()
+    age_s = freshness.age_s(datetime.now(UTC))
     age = text.age(age_s)
     if age_s > _board.STALE_S:
         words = _("No new data for {age}. This is how the campaign was then.").format(age=age)
@@ -161,7 +161,7 @@ def agents(campaign: str) -> None:
     if found is None:
         st.html(_makeup.agents(one.agents, text))
         return
-    stale = (datetime.now(UTC) - freshness.published_at).total_seconds() > _board.STALE_S
+    stale = freshness.age_s(datetime.now(UTC)) > _board.STALE_S
     st.html(_agents.draw(found, _agents.Chosen(campaign=campaign), viewer, text, stale=stale))
 
 

@@ -62,7 +62,7 @@ def is_to_draw(now: readers.Board | None) -> TypeGuard[readers.Board]:
 
 
 def age_s(now: readers.Board) -> float:
-    return (datetime.now(UTC) - now.freshness.published_at).total_seconds()
+    return now.freshness.age_s(datetime.now(UTC))
 
 
 def names(board: readers.Board | None) -> tuple[str, ...] | None:

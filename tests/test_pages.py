@@ -440,6 +440,22 @@ def test_how_old_the_last_event_is(path: Path) -> None:
     assert "Snapshot age 6 min as of 12:00:00 UTC" in fed(path)
 
 
+@pytest.mark.parametrize(
+    ("silent_s", "says"), [(299, False), (301, True)], ids=["299 s: nothing", "301 s: somebody should look"]
+)
+def test_a_wall_says_when_no_event_came_for_five_minutes(path: Path, silent_s: int, says: bool) -> None:
+    publish(path, campaigns=FLOOR, as_of=now(), status={"last_event_at": now() - timedelta(seconds=silent_s)})
+    assert ("No event for 5 min" in words(wall(open_page()))) is says
+
+
+def test_a_file_that_is_new_and_tells_of_old_data_is_old(path: Path) -> None:
+    then = now() - timedelta(minutes=2)
+    publish(path, campaigns=FLOOR, as_of=then, published_at=now())
+    assert 'class="vigie-board stale"' in wall(open_page())
+    (alarm,) = [one.value.replace("\\", "") for one in open_page("feed.py").error]
+    assert f"Kafka has not answered since {then:%H:%M:%S} UTC" in alarm
+
+
 def test_a_silent_source_comes_first_with_its_age(path: Path) -> None:
     heard = {"a": NOON + timedelta(minutes=5, seconds=50), "b": NOON - timedelta(days=4), "c": NOON}
     publish(path, campaigns=FLOOR, as_of=NOON, sources=heard)

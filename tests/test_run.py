@@ -280,6 +280,12 @@ def held(process: "subprocess.Popen[bytes]") -> Iterator[None]:
         process.send_signal(signal.SIGCONT)
 
 
+def age_s(place: Path) -> float:
+    """How old what is published was when it was published [s]."""
+    said = status(place)
+    return float((said["published_at"] - said["as_of"]).total_seconds())
+
+
 def test_a_broker_that_is_away_and_comes_back_empty_loses_and_doubles_nothing(place: Path, tmp_path: Path) -> None:
     events = floor(3_000)
     with running_broker() as before:
@@ -295,12 +301,14 @@ def test_a_broker_that_is_away_and_comes_back_empty_loses_and_doubles_nothing(pl
                 then = status(place)["published_at"]
                 wait_for(lambda: status(place)["published_at"] > then, "another publish")  # noqa: B023  used at once
             assert status(place)["events"] == 1_500
+            wait_for(lambda: age_s(place) > 4, "data as old as what Kafka said last")
             with running_broker(port) as after:
                 assert after.cluster_id != before.cluster_id
                 ensure_topic(servers, "call-events")
                 again = random.Random(3).sample(events, len(events))
                 send(servers, "call-events", again)
                 wait_for(lambda: status(place)["records"] == 4_500, "all that was sent again")
+                wait_for(lambda: age_s(place) < 1, "the present")
                 catch_up(tmp_path / "only after", servers, "call-events")
                 stop(process, place)
     assert differences(place, tmp_path / "only after", *EVERYTHING) == {}

@@ -49,6 +49,15 @@ class Freshness:
     published_at: datetime
     last_event_at: datetime | None
 
+    def age_s(self, now: datetime) -> float:
+        """How old what is shown is [s]: a file may be new and tell of how it was when Kafka answered last."""
+        return (now - self.as_of).total_seconds()
+
+    @property
+    def silent_s(self) -> float | None:
+        """How long nothing had happened, by the events' own clocks [s]; None: nothing ever did."""
+        return None if self.last_event_at is None else (self.as_of - self.last_event_at).total_seconds()
+
 
 @dataclass(frozen=True, slots=True)
 class Counters:
