@@ -184,6 +184,6 @@ def test_files_are_made_for_who_asks(tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert load_workbook(io.BytesIO(taken["c-2026-10.xlsx"])).sheetnames[0] == "Résumé"
         assert taken["c-2026-10.csv"].decode("utf-8-sig").startswith("Tableau;Ligne;Présentés")
         page.goto(f"{running.address}/sla?campaign=canary&month=2026-10")
-        page.get_by_text("Il n’y a pas de telle campagne ici").or_(page.get_by_text("campagne")).first.wait_for()
+        page.get_by_text("Cette campagne n’existe pas ici").or_(page.get_by_text("campagne")).first.wait_for()
         page.locator(".st-key-empty").wait_for()
         assert page.locator("[data-testid=stDownloadButton]").count() == 0 and "Canary" not in page.content()
