@@ -142,7 +142,7 @@ def _name(column: str, text: Text) -> str:
     try:
         return _names.figure(column, text)
     except KeyError:
-        return DASH
+        return ""
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:

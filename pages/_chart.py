@@ -92,6 +92,7 @@ def calls_and_level(
         hovermode="closest",
         dragmode=False,
         uirevision=about,
+        separators=text.separators(),
         legend={
             "orientation": "h",
             "x": 0,
@@ -109,7 +110,7 @@ def calls_and_level(
             "fixedrange": True,
             "title": None,
         },
-        yaxis={"title": None, "rangemode": "tozero", "fixedrange": True, "nticks": 6, "tickformat": "d"},
+        yaxis={"title": None, "rangemode": "tozero", "fixedrange": True, "nticks": 6, "tickformat": ",d"},
         yaxis2={
             "overlaying": "y",
             "side": "right",

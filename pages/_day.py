@@ -134,7 +134,7 @@ def figure(day: CampaignDay, usual: Comparison | None, text: Text) -> go.Figure:
 def alt(day: CampaignDay, text: Text) -> str:
     """Say what the chart shows, for who cannot see it; the table below has its numbers."""
     _ = text.gettext
-    said = _("Calls and service level by intervals on {day}: {offered} offered, service level {level}.")
+    said = _("Chart, {day}: calls and service level by intervals; {offered} offered, service level {level}.")
     total = day.total
     return said.format(
         day=text.day(day.campaign.day),

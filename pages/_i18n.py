@@ -32,6 +32,8 @@ COOKIE, YEAR_S = "vigie_lang", 365 * 86_400
 """Where a browser remembers the reader's language, and for how long."""
 DASH = "–"
 """What stands for an undefined number: never 0."""
+NBSP = "\N{NO-BREAK SPACE}"
+"""What stands between a number and its unit: no line ends there."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class Text:
 
     def seconds(self, value: float | None) -> str:
         """Format a short time: "0.25 s"."""
-        return DASH if value is None else f"{_number(value, '0.00', self.locale)} s"
+        return DASH if value is None else f"{_number(value, '0.00', self.locale)}{NBSP}s"
 
     def size(self, count: float | None) -> str:
         """Format a number of bytes: "1.2 GB", in French "1,2 Go"."""
@@ -85,6 +87,11 @@ class Text:
         """Format a difference of two ratios in percentage points, signed: 0.024 is "+2.4"."""
         return format_decimal(ratio * 100, "+0.0;−0.0", locale=self.locale)
 
+    def separators(self) -> str:
+        """Return what stands before decimals and what between thousands, as charts ask for them: ",." in Spanish."""
+        symbols = self.locale.number_symbols["latn"]
+        return f"{symbols['decimal']}{symbols['group']}"
+
     def duration(self, seconds: float | None) -> str:
         """Format seconds as minutes and seconds, "3:05", or hours, "1:02:05"."""
         if seconds is None:
@@ -97,20 +104,21 @@ class Text:
         """Format how long ago something was: "4 s", "12 min", "3 h 20 min", "6 h", "12 days"."""
         second = max(0, int(seconds))
         if second < 100:
-            return f"{second} s"
+            return f"{second}{NBSP}s"
         minute = second // 60
         if minute < 100:
-            return f"{minute} min"
+            return f"{minute}{NBSP}min"
         if minute >= 48 * 60:
             return format_unit(minute // (24 * 60), "duration-day", "short", locale=self.locale)
-        return f"{minute // 60} h {minute % 60:02} min" if minute % 60 else f"{minute // 60} h"
+        hours = f"{minute // 60}{NBSP}h"
+        return f"{hours}{NBSP}{minute % 60:02}{NBSP}min" if minute % 60 else hours
 
     def clock(self, at: datetime, zone: str, seconds: bool = False) -> str:
         """Format an instant as the time of day in `zone`."""
         return format_time(at.astimezone(ZoneInfo(zone)), "HH:mm:ss" if seconds else "HH:mm", locale=self.locale)
 
     def day(self, day: date) -> str:
-        return format_date(day, "full", locale=self.locale)
+        return self._first(day, format_date(day, "full", locale=self.locale))
 
     def weekday(self, number: int, short: bool = False) -> str:
         """Name a weekday, Monday is 0: "vendredi", or in short "ven."."""
@@ -118,7 +126,7 @@ class Text:
 
     def dates(self, days: Sequence[date]) -> str:
         """List days of about a month: "6 Nov, 13 Nov"."""
-        return ", ".join(format_skeleton("MMMd", day, locale=self.locale) for day in days)
+        return ", ".join(self._first(day, format_skeleton("MMMd", day, locale=self.locale)) for day in days)
 
     def month(self, first: date) -> str:
         """Name a month with its year: "octobre 2026"."""
@@ -141,8 +149,12 @@ class Text:
 
     def moment(self, at: datetime) -> str:
         """Format a local date, with its time of day when that is not midnight: "1 Jan 2026"."""
-        day = format_date(at, "medium", locale=self.locale)
+        day = self._first(at, format_date(at, "medium", locale=self.locale))
         return day if (at.hour, at.minute) == (0, 0) else f"{day} {format_time(at, 'HH:mm', locale=self.locale)}"
+
+    def _first(self, day: date, written: str) -> str:
+        """Write the first of a month as French does, "1er juin": Babel's pattern has "1 juin"."""
+        return re.sub(r"\b1\b", "1er", written, count=1) if self.language == "fr" and day.day == 1 else written
 
     def language_name(self, code: str | None) -> str:
         """Name a language in the reader's: "fr" is "français"; a code that Babel does not know stays as it is."""

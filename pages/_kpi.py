@@ -93,10 +93,10 @@ def figure(one: Explained, text: Text) -> str:
             points = _("{points} pts").format(points=text.points(one.figure - row["target"]))
             words = f"{state_word(state, text)}, {points}"
             lines.append(f'<p class="state {state}"><i></i>{escape(words)}</p>')
-        worst, best = row["service_level_worst"], row["service_level_best"]
+        worst, best = text.percent(row["service_level_worst"]), text.percent(row["service_level_best"])
         if not row["settled"] and row["open"] and worst != best:
             said = _("Between {worst} and {best}, by what becomes of the calls that still wait").format(
-                worst=text.percent(worst), best=text.percent(best)
+                worst=worst, best=best
             )
             lines.append(f"<p>{escape(said)}</p>")
     settled = (
@@ -206,7 +206,7 @@ def contract(one: Explained, text: Text) -> str:
     head = (_("In force"), _("Formula"), _("In time is"), _("Target"), _("Short abandon"), _("Calls judged"))
     rows = "".join(_term(term, text) for term in one.terms)
     cells = "".join(f"<th>{escape(word)}</th>" for word in head)
-    table = f'<table class="vigie-table"><thead><tr>{cells}</tr></thead><tbody>{rows}</tbody></table>'
+    table = f'<table class="vigie-table terms"><thead><tr>{cells}</tr></thead><tbody>{rows}</tbody></table>'
     return f'<div class="vigie-scroll" tabindex="0">{table}</div>'
 
 

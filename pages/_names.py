@@ -21,6 +21,9 @@ def figure(name: str, text: Text) -> str:
     _ = text.gettext
     names = {
         "service_level": _("Service level"),
+        "service_level_worst": _("Worst, while calls wait"),
+        "service_level_best": _("Best, while calls wait"),
+        "conserved": _("Conserved"),
         "abandon_rate": _("Abandon rate"),
         "asa_s": _("Average wait (ASA)"),
         "longest_wait_s": _("Longest wait"),

@@ -1,6 +1,6 @@
 """A period against its contract, in words, cards, tables and a chart, in the reader's language."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from html import escape
@@ -115,12 +115,12 @@ def certainty(one: Sla, text: Text) -> str:
 
 
 def bounds(one: Sla, text: Text) -> str:
-    """Say between what open calls leave the service level; nothing when none is open."""
-    worst, best = one.total.service_level_worst, one.total.service_level_best
+    """Say between what open calls leave the service level; nothing when they cannot move what is shown of it."""
+    worst, best = text.percent(one.total.service_level_worst), text.percent(one.total.service_level_best)
     if not one.total.open or worst == best:
         return ""
     said = text.gettext("Between {worst} and {best}, by what becomes of the calls that still wait")
-    return said.format(worst=text.percent(worst), best=text.percent(best))
+    return said.format(worst=worst, best=best)
 
 
 def verdict(one: Sla, text: Text) -> str:
@@ -223,7 +223,7 @@ def contract(one: Sla, text: Text) -> str:
     """Draw the terms that touch the period, each with the calls that it judged and what became of them."""
     cells = "".join(f"<th>{escape(word)}</th>" for word in contract_head(text))
     rows = "".join(f"<tr><th>{escape(held)}</th>{_cells(row)}</tr>" for held, *row in contract_rows(one, text))
-    table = f'<table class="vigie-table"><thead><tr>{cells}</tr></thead><tbody>{rows}</tbody></table>'
+    table = f'<table class="vigie-table terms"><thead><tr>{cells}</tr></thead><tbody>{rows}</tbody></table>'
     return f'<div class="vigie-scroll" tabindex="0">{table}</div>'
 
 
@@ -440,27 +440,35 @@ def as_of(one: Sla, text: Text) -> str:
 def figure(one: Sla, text: Text) -> go.Figure:
     """Draw the days of a month, or the intervals of a day."""
     _ = text.gettext
-    if one.period.is_month:
-        parts = [(text.short_day(day.day), day.figures, day.target) for day in one.days]
-        ticks = {n: str(day.day.day) for n, day in enumerate(one.days) if n % 2 == 0}  # there is room on a phone
+    parts: list[tuple[str, Figures | None, float | None]]
+    if one.period.is_month:  # all of it, so that a day stands where it does every month
+        known = {day.day: day for day in one.days}
+        month = [one.period.first + timedelta(days=n) for n in range(days_of(one.period))]
+        named = [(text.short_day(day), known.get(day)) for day in month]
+        parts = [(name, day and day.figures, day and day.target) for name, day in named]
+        ticks = {n: str(day.day) for n, day in enumerate(month) if n % 2 == 0}  # there is room on a phone
     else:
         parts = [(row.name, row.figures, row.target) for row in intervals(one, text)]
         every = max(1, -(-len(parts) // 12))
         ticks = {n: name.partition("–")[0] for n, (name, _figures, _target) in enumerate(parts) if n % every == 0}
     figures = [figures for _name, figures, _target in parts]
+
+    def counted(count: Callable[[Figures], int]) -> list[int | None]:
+        return [None if one is None else count(one) for one in figures]
+
     return _chart.calls_and_level(
         _chart.Stack(
-            good=(_("In time"), [one.service_level_hits for one in figures]),
-            bad=(_("Late"), [late(one) for one in figures]),
-            other=(_("Not counted"), [uncounted(one) for one in figures]),
+            good=(_("In time"), counted(lambda one: one.service_level_hits)),
+            bad=(_("Late"), counted(late)),
+            other=(_("Not counted"), counted(uncounted)),
         ),
         _chart.Level(
-            reached=[one.service_level for one in figures],
+            reached=[one and one.service_level for one in figures],
             target=[target for _name, _figures, target in parts],
             said=[_hover(name, figures, text) for name, figures, _target in parts],
         ),
         ticks=ticks,
-        shortest=days_of(one.period) if one.period.is_month else SHORTEST,
+        shortest=SHORTEST,
         about=f"{one.campaign.campaign} {one.period.first}",
         text=text,
     )
@@ -482,8 +490,8 @@ def last_day(period: Period) -> date:
     return period.until - timedelta(days=1)
 
 
-def _hover(name: str, figures: Figures, text: Text) -> str:
+def _hover(name: str, figures: Figures | None, text: Text) -> str:
     said = [f"<b>{escape(name)}</b>"]
-    if figures.offered:
+    if figures and figures.offered:
         said += [f"{word} {value}" for word, value in zip(head(text), values(figures, text), strict=True)]
     return "<br>".join(said)

@@ -51,9 +51,9 @@
 
   function ageWords(age) {
     const second = Math.max(0, Math.floor(age)), minute = Math.floor(second / 60), hour = Math.floor(minute / 60);
-    if (second < 100) return `${second} s`;
-    if (minute < 100) return `${minute} min`;
-    return minute % 60 ? `${hour} h ${String(minute % 60).padStart(2, "0")} min` : `${hour} h`;
+    if (second < 100) return `${second}\u00a0s`;
+    if (minute < 100) return `${minute}\u00a0min`;
+    return minute % 60 ? `${hour}\u00a0h\u00a0${String(minute % 60).padStart(2, "0")}\u00a0min` : `${hour}\u00a0h`;
   }
 
   // Back to a server that serves: asked for the page itself, because a proxy may answer for a server that is gone.

@@ -4,7 +4,7 @@ import ast
 import re
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -80,6 +80,23 @@ def now() -> datetime:
 
 
 # the wallboard
+
+
+def test_numbers_and_dates_are_written_as_the_reader_writes_them() -> None:
+    french, spanish, english = (_i18n.text(language) for language in ("fr", "es", "en"))
+    first = date(2026, 7, 1)
+    assert (
+        french.day(first) == "mercredi 1er juillet 2026" and french.day(date(2026, 7, 11)) == "samedi 11 juillet 2026"
+    )
+    assert french.dates([date(2026, 6, 1), date(2026, 6, 21)]) == "1er juin, 21 juin"
+    assert (
+        french.moment(datetime.fromisoformat("2026-06-01")) == "1er juin 2026"
+        and english.moment(datetime.fromisoformat("2026-06-01")) == "1 Jun 2026"
+    )
+    assert spanish.day(first) == "miércoles, 1 de julio de 2026"
+    assert [one.separators() for one in (french, spanish, english)] == [",\N{NARROW NO-BREAK SPACE}", ",.", ".,"]
+    for seconds in (4, 720, 7300, 7200, 3 * 86_400):  # no line ends between a number and its unit
+        assert " " not in french.age(seconds) and len(french.age(seconds).split()) >= 2
 
 
 def test_without_a_published_file_the_page_says_what_to_do(path: Path) -> None:

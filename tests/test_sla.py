@@ -21,6 +21,8 @@ from metrics.readers import Period, Published
 from metrics.service_level import FORMULAS
 from metrics.suppression import SMALLEST, hidden, pooled
 from metrics.viewer import Viewer
+from pages import _sla
+from pages._i18n import text
 from tests.published import Row, call, campaign, publish, rows
 from tests.test_pages import open_page, words
 
@@ -173,6 +175,23 @@ def test_the_parts_add_up_to_the_whole(tmp_path: Path) -> None:
     assert not found.settled and not found.is_over and found.total.conserved
     assert (found.slots[0].start, found.slots[-1].end) == (8 * 60, 23 * 60)
     assert found.total.service_level_worst == 12 / 20 and found.total.service_level_best == 13 / 20
+
+
+def test_the_chart_of_a_month_has_a_place_for_each_of_its_days(tmp_path: Path) -> None:
+    found = read(tmp_path, [call(queued=f"2026-11-{day} 10:00") for day in (20, 22)], campaign(), as_of="23 12:00")
+    in_time = _sla.figure(found, text("en")).data[0]
+    assert len(in_time.x) == 30 and {n + 1: count for n, count in enumerate(in_time.y) if count} == {20: 1, 22: 1}
+    assert in_time.y[29] is None  # the 30th is not yet
+
+
+def test_bounds_are_said_when_they_differ_as_they_are_shown(tmp_path: Path) -> None:
+    calls = [call(queued="2026-11-20 10:00"), call("open", queued="2026-11-23 11:59:55")]
+    few = read(tmp_path, calls, campaign(), as_of="23 12:00")
+    many = read(
+        tmp_path, [call(queued="2026-11-20 10:00") for _ in range(3000)] + calls[1:], campaign(), as_of="23 12:00"
+    )
+    assert "Between 50.0% and 100.0%" in _sla.bounds(few, text("en"))
+    assert many.total.service_level_worst != many.total.service_level_best and _sla.bounds(many, text("en")) == ""
 
 
 def test_a_month_that_is_over_is_settled_after_the_lateness_allowance(tmp_path: Path) -> None:
