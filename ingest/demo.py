@@ -279,10 +279,12 @@ class Child:
         self._log = log
 
     def must_run(self) -> None:
-        """Raise VigieError, with the command's last words, if it has ended."""
-        if self._process.poll() is not None:
+        """Raise VigieError, with the command's last words or the signal that ended it, if it has ended."""
+        status = self._process.poll()
+        if status is not None:
             words = self._log.read_text(errors="replace").strip().splitlines() or ["without a word"]
-            raise VigieError(f"The {self._name} ended ({words[-1].removeprefix('vigie: ')}); see {self._log}.")
+            why = f"signal {-status}" if status < 0 else words[-1].removeprefix("vigie: ").removesuffix(".")
+            raise VigieError(f"The {self._name} ended ({why}); see {self._log}, and start again.")
 
     def stop(self) -> None:
         """Ask the command to finish, and wait until it has."""

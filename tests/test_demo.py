@@ -17,6 +17,8 @@ from pathlib import Path
 import pytest
 
 from ingest.broker import Broker
+from ingest.demo import _child as part_of_the_demo
+from ingest.errors import VigieError
 from ingest.simulator import floor_day, floor_events
 
 from .processes import (
@@ -260,34 +262,39 @@ def test_a_broken_configuration_is_told_before_anything_is_started(tmp_path: Pat
     for part in ("ingest", "metrics"):
         shutil.copytree(ROOT / part, tmp_path / part)
     (tmp_path / "campaigns.toml").write_text("[campaigns.x]\nname = ")
-    done = subprocess.run(
-        command("demo", "--data-dir", "data", "--port", str(free_port()), "--broker-port", str(free_port())),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        encoding="utf-8",
-        timeout=WITHIN_S,
-        cwd=tmp_path,
-        env=environment(),
-        check=False,
-    )
+    ports = ("--port", str(free_port()), "--broker-port", str(free_port()))
+    done = run("demo", "--data-dir", "data", *ports, cwd=tmp_path)
     assert f"{tmp_path}/campaigns.toml" in one_sentence(done)
     assert done.stdout == ""
     assert not (tmp_path / "data").exists()
 
 
+@pytest.mark.parametrize(
+    ("does", "why"),
+    [
+        ("import sys; print('a word'); sys.exit('vigie: No more.')", "(No more)"),
+        ("import os, signal; print('a word', flush=True); os.kill(os.getpid(), signal.SIGKILL)", "(signal 9)"),
+        ("", "(without a word)"),
+    ],
+)
+def test_why_a_part_of_the_demo_ended(tmp_path: Path, does: str, why: str) -> None:
+    def has_ended() -> str:
+        try:
+            part.must_run()
+        except VigieError as error:
+            return str(error)
+        return ""
+
+    log = tmp_path / "part.log"
+    with part_of_the_demo("part", ("-c", does), log, environment()) as part:
+        said = wait_for(has_ended, "it has ended")
+    assert said == f"The part ended {why}; see {log}, and start again."
+
+
 @pytest.mark.parametrize("name", ["demo", "bank"])
 def test_campaigns_of_ones_own_are_told_to_be_ignored(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").touch()
-    done = subprocess.run(
-        command(name, "--data-dir", str(tmp_path / "file")),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        encoding="utf-8",
-        timeout=WITHIN_S,
-        cwd=ROOT,
-        env=environment(VIGIE_CAMPAIGNS="/etc/vigie/campaigns.toml"),
-        check=False,
-    )
+    done = run(name, "--data-dir", str(tmp_path / "file"), VIGIE_CAMPAIGNS="/etc/vigie/campaigns.toml")
     first, last = done.stderr.splitlines()[0], done.stderr.splitlines()[-1]
     assert first.startswith(
         "VIGIE_CAMPAIGNS=/etc/vigie/campaigns.toml is not used: these calls are of the campaigns of "
