@@ -13,10 +13,16 @@ help:  ## list the commands
 setup: .venv/.complete  ## create .venv from the pinned requirements
 
 .venv/.complete: requirements.txt constraints.txt
-	@echo "Setting up .venv (once, about a minute) …"
+	@echo "Setting up .venv (once, a minute or two) …"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Vigie needs Python 3.11 or newer")'
 	@$(PYTHON) -m venv .venv
-	@$(PY) -m pip install --quiet --disable-pip-version-check --require-virtualenv -r requirements.txt
+	@{ $(PY) -m pip install --progress-bar off --disable-pip-version-check --require-virtualenv -r requirements.txt; \
+	   echo "ended $$?"; } | \
+	 while read -r word name rest; do case $$word in \
+	   Collecting) printf '%s ' "$${name%%[=<>~!;[]*}" ;; \
+	   Installing) printf '\ninstalling them …\n' ;; \
+	   ended) exit $$name ;; \
+	 esac; done
 	@touch $@
 
 demo: setup  ## broker, simulated floor, consumer and dashboard; Ctrl-C stops them

@@ -9,12 +9,13 @@ from pathlib import Path
 import duckdb
 
 from ingest.broker import ensure_topic, running_broker
-from ingest.cli import Parser
+from ingest.cli import Parser, brings_its_own_campaigns
 from ingest.observed import Observed
 from ingest.run import consume
 from ingest.send import send_file
 
 SAMPLES = Path(__file__).parent.parent / "samples"
+CAMPAIGNS = SAMPLES / "bank.toml"
 TOPIC = "bank-1999-02"
 
 FIGURES = """
@@ -34,9 +35,11 @@ ORDER BY grouping(campaign), offered DESC
 
 def arguments(parser: Parser) -> None:
     parser.option("--data-dir", default=Path("data/bank"), type=Path, help="where the store and published file are")
+    parser.epilog = f"It brings its own campaigns, {CAMPAIGNS}: VIGIE_CAMPAIGNS is not used."
 
 
 def main(options: argparse.Namespace) -> int:
+    brings_its_own_campaigns(CAMPAIGNS)
     recording = SAMPLES / "bank_1999_02.ndjson.gz"
     with running_broker() as broker:
         ensure_topic(broker.bootstrap_servers, TOPIC)
@@ -45,7 +48,7 @@ def main(options: argparse.Namespace) -> int:
             bootstrap_servers=broker.bootstrap_servers,
             topic=TOPIC,
             data_dir=options.data_dir,
-            campaigns=SAMPLES / "bank.toml",
+            campaigns=CAMPAIGNS,
             until_caught_up=True,
             stop=threading.Event(),
             clock=lambda: dt.datetime.now(dt.UTC),
@@ -54,7 +57,7 @@ def main(options: argparse.Namespace) -> int:
     published = options.data_dir / "published" / "vigie.duckdb"
     with duckdb.connect(str(published), read_only=True) as connection:
         rows = connection.execute(FIGURES).fetchall()
-    sys.stdout.write(table(rows) + f"\n\n{published} holds all of it: duckdb -readonly {published}\n")
+    sys.stdout.write(table(rows) + f"\n\n{published} holds all of it: VIGIE_DATA_DIR={options.data_dir} make sql\n")
     return 0
 
 

@@ -27,7 +27,7 @@ from kafka.errors import KafkaError, RetriableError, TopicAlreadyExistsError
 from kafka.util import ensure_valid_topic_name
 
 from ingest.children import ends_with_us
-from ingest.cli import Parser
+from ingest.cli import Parser, between
 from ingest.errors import BrokerUnavailable, UsageError, VigieError
 
 log = logging.getLogger(__name__)
@@ -46,10 +46,20 @@ class Broker:
     cluster_id: str
     process: subprocess.Popen[bytes]
 
+    def must_run(self) -> None:
+        """Raise VigieError if it has ended."""
+        if self.process.poll() is not None:
+            raise VigieError(
+                f"The embedded broker at {self.bootstrap_servers} ended by itself "
+                f"(status {self.process.returncode}); start it again."
+            )
+
 
 def arguments(parser: Parser) -> None:
-    parser.option("--port", default=9092, type=_port, help="where to listen on 127.0.0.1; 0 takes a free one")
-    parser.option("--partitions", default=PARTITIONS, type=_count, help="partitions of the topic")
+    parser.option(
+        "--port", default=9092, type=between(0, 65535, "port"), help="where to listen on 127.0.0.1; 0 takes a free one"
+    )
+    parser.option("--partitions", default=PARTITIONS, type=between(1, 1000), help="partitions of the topic")
     parser.option("--topic", default="call-events", help="the topic to create")
 
 
@@ -66,11 +76,7 @@ def main(options: argparse.Namespace) -> int:
             broker.cluster_id,
         )
         while not stop.wait(0.2):
-            if broker.process.poll() is not None:
-                raise VigieError(
-                    f"The embedded broker at {broker.bootstrap_servers} ended by itself "
-                    f"(status {broker.process.returncode}); start it again."
-                )
+            broker.must_run()
     return 0
 
 
@@ -217,15 +223,3 @@ def _free_port(port: int) -> int:
         except OSError:
             raise _PortTaken(port) from None
         return int(probe.getsockname()[1])
-
-
-def _port(text: str) -> int:
-    if not text.isdecimal() or int(text) > 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a port from 0 to 65535")
-    return int(text)
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or not 0 < int(text) <= 1000:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to 1000")
-    return int(text)

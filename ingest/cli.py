@@ -2,7 +2,9 @@
 
 import argparse
 import os
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn
 
 from ingest.errors import UsageError
@@ -50,3 +52,20 @@ class Parser(argparse.ArgumentParser):
         self.option("--ssl-ca-file", default="", help="PEM file of the authority that signed the brokers' certificates")
         self.option("--ssl-cert-file", default="", help="PEM file of our own certificate, if the brokers ask for one")
         self.option("--ssl-key-file", default="", help="PEM file of its key, unencrypted")
+
+
+def between(least: int, most: int, what: str = "whole number") -> Callable[[str], int]:
+    """The `type` of an option that takes a number from `least` to `most`."""
+
+    def number(text: str) -> int:
+        if not text.isdecimal() or not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a {what} from {least} to {most}")
+        return int(text)
+
+    return number
+
+
+def brings_its_own_campaigns(campaigns: Path) -> None:
+    """Say that VIGIE_CAMPAIGNS, if it is set, does not count: the command's events are of these campaigns."""
+    if given := os.environ.get("VIGIE_CAMPAIGNS"):
+        sys.stderr.write(f"VIGIE_CAMPAIGNS={given} is not used: these calls are of the campaigns of {campaigns}.\n")

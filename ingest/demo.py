@@ -2,8 +2,11 @@
 
 import argparse
 import contextlib
+import fcntl
+import itertools
 import os
 import secrets
+import shlex
 import shutil
 import signal
 import socket
@@ -12,17 +15,31 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
+from typing import IO, Any, TextIO
 
 import duckdb
 
 from ingest.broker import ensure_topic, running_broker
 from ingest.children import ends_with_us
-from ingest.cli import Parser
-from ingest.errors import VigieError
+from ingest.cli import Parser, between, brings_its_own_campaigns
+from ingest.errors import StoreError, UsageError, VigieError, disk_trouble
+from ingest.simulator import floor, floor_options
+from metrics.campaigns import load
 
 ROOT = Path(__file__).parent.parent
+CAMPAIGNS = ROOT / "campaigns.toml"
+DEFAULTS = {
+    "port": 8501,
+    "broker_port": 9092,
+    "data_dir": Path("data"),
+    "agents": floor.DEFAULT_AGENTS,
+    "seed": floor.DEFAULT_SEED,
+}
+MADE_WITH = "demo-floor"
+"""In the data directory: the numbers of the floor that is stored there; locked while a demo runs."""
+STORE = "store.duckdb"
 STOPS_WITHIN_S = 20.0
 LIVE_WITHIN_RECORDS = 50
 PEOPLE = (
@@ -34,36 +51,46 @@ PEOPLE = (
 
 
 def arguments(parser: Parser) -> None:
-    parser.option("--data-dir", default=Path("data"), type=Path, help="where everything is kept between two starts")
-    parser.option("--port", default=8501, type=int, help="where the dashboard listens on 127.0.0.1")
-    parser.option("--broker-port", default=9092, type=int, help="where the broker listens on 127.0.0.1")
-    parser.option("--agents", default=160, type=int, help="agents on the floor at its busiest hour")
-    parser.option("--seed", default=1, type=int, help="another seed is another floor")
+    a_port = between(1024, 65535, "port")
+    parser.option(
+        "--data-dir", default=DEFAULTS["data_dir"], type=Path, help="where everything is kept between two starts"
+    )
+    parser.option("--port", default=DEFAULTS["port"], type=a_port, help="where the dashboard listens on 127.0.0.1")
+    parser.option(
+        "--broker-port", default=DEFAULTS["broker_port"], type=a_port, help="where the broker listens on 127.0.0.1"
+    )
+    floor_options(parser)
+    parser.epilog = (
+        f"It brings its own campaigns, {CAMPAIGNS}: VIGIE_CAMPAIGNS is not used."
+        " VIGIE_PORT is the dashboard's port here, the broker's in `broker`."
+    )
 
 
 def main(options: argparse.Namespace) -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    _refuse_taken(options.port, "--port")
-    _refuse_taken(options.broker_port, "--broker-port")
+    brings_its_own_campaigns(CAMPAIGNS)
+    load(CAMPAIGNS)
+    if options.port == options.broker_port:
+        raise UsageError(f"Dashboard and broker cannot both have port {options.port}; choose two ports.")
     started_at = time.time()
     data_dir: Path = options.data_dir.resolve()
-    (data_dir / "logs").mkdir(parents=True, exist_ok=True)
     environment = {
-        # not what leads to another Kafka than the demo's own
+        # not what leads to another Kafka, or another topic, than the demo's own
         **{
             name: value
             for name, value in os.environ.items()
-            if not name.startswith(("VIGIE_SECURITY_", "VIGIE_SASL_", "VIGIE_SSL_"))
+            if not name.startswith(("VIGIE_SECURITY_", "VIGIE_SASL_", "VIGIE_SSL_", "VIGIE_TOPIC", "VIGIE_GROUP"))
         },
         "VIGIE_DATA_DIR": str(data_dir),
         "VIGIE_ACCESS_DIR": str(data_dir / "demo-access"),
-        "VIGIE_CAMPAIGNS": str(ROOT / "campaigns.toml"),
+        "VIGIE_CAMPAIGNS": str(CAMPAIGNS),
         "PYTHONTZPATH": "",
     }
     url = f"http://127.0.0.1:{options.port}"
     with contextlib.ExitStack() as stack:
+        stack.enter_context(_alone(options, data_dir))
         broker = stack.enter_context(running_broker(options.broker_port))
         ensure_topic(broker.bootstrap_servers, "call-events")
         _say(f"broker     {broker.bootstrap_servers}, in memory")
@@ -83,12 +110,13 @@ def main(options: argparse.Namespace) -> int:
                 "--agents", str(options.agents), "--seed", str(options.seed),
             ),
         ]  # fmt: skip
-        _say(f"consumer   {data_dir}/store.duckdb → {data_dir}/published/vigie.duckdb")
+        _say(f"consumer   {data_dir}/{STORE} → {data_dir}/published/vigie.duckdb")
         _say(f"floor      {options.agents} agents, eight campaigns; sending yesterday and today so far")
 
         accounts = _make_accounts(url, environment)
 
         def going_on() -> bool:
+            broker.must_run()
             for child in children:
                 child.must_run()
             return not stop.wait(0.5)
@@ -106,6 +134,113 @@ def main(options: argparse.Namespace) -> int:
         _say("\nStopping …")
     _say("Stopped. What was stored is kept; the next start goes on from it.")
     return 0
+
+
+@contextlib.contextmanager
+def _alone(options: argparse.Namespace, data_dir: Path) -> Iterator[None]:
+    """Hold the data directory, ready for this floor; nothing in it is touched when it or a port is in use.
+
+    Raises VigieError that names all that is in use, or the other floor that is stored there.
+    """
+    try:
+        (data_dir / "logs").mkdir(parents=True, exist_ok=True)
+        made_with = (data_dir / MADE_WITH).open("a+")
+    except OSError as error:
+        raise _unusable(data_dir, error) from error
+    with made_with:
+        taken = [port for port in (options.port, options.broker_port) if not _is_free(port)]
+        told = [f"port {port} on 127.0.0.1" for port in taken]
+        is_held = not _locked(made_with) or _has_consumer(data_dir)
+        if is_held:
+            told.append(str(data_dir))
+        if told:
+            *others, last = told
+            what = f"{', '.join(others)} and {last} are" if others else f"{last} is"
+            raise VigieError(
+                f"{what[0].upper()}{what[1:]} in use; stop what runs there,"
+                f" or start beside it: `{_beside(options, taken, data_dir if is_held else None)}`."
+            )
+        _keep_to_one_floor(options, data_dir, made_with)
+        yield
+
+
+def _keep_to_one_floor(options: argparse.Namespace, data_dir: Path, made_with: TextIO) -> None:
+    """Note what the floor is made with, or raise VigieError when what is stored is of another one."""
+    this = f"VIGIE_AGENTS={options.agents} VIGIE_SEED={options.seed}"
+    made_with.seek(0)
+    stored = made_with.read().strip()
+    beside = _beside(options, (), data_dir)
+    if stored and stored != this:
+        raise VigieError(
+            f"{data_dir} holds the floor of {stored}, which does not go together with that of {this};"
+            f" start with those numbers, or elsewhere: `{beside}`."
+        )
+    if not stored and (data_dir / STORE).exists():
+        raise VigieError(
+            f"{data_dir} holds calls of which no demo has noted how they were made;"
+            f" move it away, or start elsewhere: `{beside}`."
+        )
+    if not stored:
+        try:
+            made_with.write(this + "\n")
+            made_with.flush()
+        except OSError as error:
+            raise disk_trouble(str(data_dir / MADE_WITH), error) from error
+
+
+def _beside(options: argparse.Namespace, taken: Collection[int], held: Path | None) -> str:
+    """The command for a demo like this one, with other ports for those `taken` and another directory than `held`."""
+    chosen = {name: getattr(options, name) for name in DEFAULTS}
+    for name in ("port", "broker_port"):
+        if chosen[name] in taken:
+            ours = {chosen["port"], chosen["broker_port"]}
+            later = itertools.chain(range(chosen[name] + 1, 65536), range(1024, 65536))
+            chosen[name] = next(port for port in later if port not in ours and _is_free(port))
+    if held:
+        names = (held.parent / f"{held.name}-{n}" for n in itertools.count(2))
+        chosen["data_dir"] = next(path for path in names if not path.exists())
+        if chosen["data_dir"].is_relative_to(Path.cwd()):
+            chosen["data_dir"] = chosen["data_dir"].relative_to(Path.cwd())
+    variables = [
+        f"VIGIE_{name.upper()}={shlex.quote(str(value))}" for name, value in chosen.items() if value != DEFAULTS[name]
+    ]
+    return " ".join([*variables, "make demo"])
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _locked(file: IO[Any]) -> bool:
+    """Whether no other process has locked the file, and this one has now, until the file is closed."""
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        return False
+    return True
+
+
+def _has_consumer(data_dir: Path) -> bool:
+    """Whether a process has the store open: DuckDB locks it as `_locked` does."""
+    try:
+        with (data_dir / STORE).open("r+b") as store:
+            return not _locked(store)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise _unusable(data_dir / STORE, error) from error
+
+
+def _unusable(path: Path, error: OSError) -> StoreError:
+    return StoreError(
+        f"{path} cannot be made or written ({error.strerror}); choose another --data-dir (VIGIE_DATA_DIR)."
+    )
 
 
 def _make_accounts(url: str, environment: dict[str, str]) -> list[str]:
@@ -144,10 +279,12 @@ class Child:
         self._log = log
 
     def must_run(self) -> None:
-        """Raise VigieError, with the command's last words, if it has ended."""
-        if self._process.poll() is not None:
+        """Raise VigieError, with the command's last words or the signal that ended it, if it has ended."""
+        status = self._process.poll()
+        if status is not None:
             words = self._log.read_text(errors="replace").strip().splitlines() or ["without a word"]
-            raise VigieError(f"The {self._name} ended ({words[-1].removeprefix('vigie: ')}); see {self._log}.")
+            why = f"signal {-status}" if status < 0 else words[-1].removeprefix("vigie: ").removesuffix(".")
+            raise VigieError(f"The {self._name} ended ({why}); see {self._log}, and start again.")
 
     def stop(self) -> None:
         """Ask the command to finish, and wait until it has."""
@@ -220,17 +357,6 @@ def _answers(url: str) -> bool:
             return bool(answer.status == 200)
     except OSError:
         return False
-
-
-def _refuse_taken(port: int, option: str) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise VigieError(
-                f"Port {port} on 127.0.0.1 is in use; stop what listens there, or choose another with {option}."
-            ) from error
 
 
 def _say(line: str) -> None:

@@ -20,7 +20,7 @@ from pathlib import Path
 import duckdb
 
 from ingest.batch import Arrivals, Batch, Gap, Log
-from ingest.cli import Parser
+from ingest.cli import Parser, between
 from ingest.errors import BrokerUnavailable, StoreError
 from ingest.feed import GROUP, Feed, TopicChanged
 from ingest.group import Lost, Member, Moved
@@ -51,7 +51,8 @@ def arguments(parser: Parser) -> None:
     parser.kafka_options()
     parser.option("--data-dir", default=Path("data"), type=Path, help="where the store and the published file are")
     parser.option("--campaigns", default=Path("campaigns.toml"), type=Path, help="campaigns, clients and contracts")
-    parser.option("--metrics-port", default=None, type=int, help="serve /metrics and /healthz on this port")
+    port = between(1, 65_535, "port")
+    parser.option("--metrics-port", default=None, type=port, help="serve /metrics and /healthz on this port")
     parser.option("--metrics-host", default="127.0.0.1", help="the address to serve them on")
     parser.option(
         "--group",

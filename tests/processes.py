@@ -49,7 +49,9 @@ def environment(**more: str) -> dict[str, str]:
     return {**kept, "PYTHONTZPATH": "", **more}
 
 
-def run(*arguments: str, within_s: float = WITHIN_S) -> "subprocess.CompletedProcess[str]":
+def run(
+    *arguments: str, within_s: float = WITHIN_S, cwd: Path = ROOT, **variables: str
+) -> "subprocess.CompletedProcess[str]":
     """Run a command to its end."""
     return subprocess.run(
         command(*arguments),
@@ -57,8 +59,8 @@ def run(*arguments: str, within_s: float = WITHIN_S) -> "subprocess.CompletedPro
         capture_output=True,
         encoding="utf-8",
         timeout=within_s,
-        cwd=ROOT,
-        env=environment(),
+        cwd=cwd,
+        env=environment(**variables),
         check=False,
     )
 

@@ -92,6 +92,28 @@ def test_an_unknown_option(arguments: tuple[str, ...], says: str) -> None:
     assert says in refused(*arguments)
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "says"),
+    [
+        ("--port", "99999", "'99999' is not a port from 1024 to 65535"),
+        ("--broker-port", "-1", "'-1' is not a port from 1024 to 65535"),
+        ("--agents", "0", "'0' is not a whole number from 8 to 5000"),
+        ("--agents", "-5", "'-5' is not a whole number from 8 to 5000"),
+        ("--seed", "one", "'one' is not a whole number from 0 to"),
+    ],
+)
+def test_a_number_that_no_demo_can_have(tmp_path: Path, option: str, value: str, says: str) -> None:
+    said = one_sentence(run("demo", "--data-dir", str(tmp_path / "data"), option, value))
+    assert f"argument {option}: {says}" in said
+    assert "`python -m ingest demo --help`" in said
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_demo_of_one_port_for_two(tmp_path: Path) -> None:
+    said = one_sentence(run("demo", "--data-dir", str(tmp_path / "data"), "--port", "9092"))
+    assert "cannot both have port 9092; choose two ports" in said
+
+
 def test_an_unknown_command() -> None:
     assert "choose from 'run', 'send'" in one_sentence(run("runn"))
 
@@ -144,6 +166,15 @@ def test_a_data_directory_that_is_a_file_or_cannot_be_made(broker: Broker, topic
         said = refused(*options(place, broker.bootstrap_servers, topic))
         assert f"{place} cannot be made (" in said
         assert "choose another --data-dir" in said
+        assert refused_demo(place).startswith(f"vigie: {place} cannot be made or written (")
+
+
+def refused_demo(place: Path) -> str:
+    """What a demo said that could not use its data directory."""
+    ports = ("--port", str(free_port()), "--broker-port", str(free_port()))
+    said = one_sentence(run("demo", "--data-dir", str(place), *ports))
+    assert "choose another --data-dir (VIGIE_DATA_DIR)" in said
+    return said
 
 
 def test_a_folder_for_the_published_file_that_cannot_be_made(broker: Broker, topic: str, tmp_path: Path) -> None:
@@ -247,6 +278,8 @@ def test_a_read_only_data_directory(kept: Kept, disk: Disk) -> None:
     assert "cannot be written; give its folder to this user, or choose another --data-dir" in said
     said = refused(*options(disk.place / "new", kept.servers, kept.topic))
     assert "cannot be made (Read-only file system); choose another --data-dir" in said
+    for place in (kept.place, disk.place / "new"):
+        assert f"{place} cannot be made or written (Read-only file system)" in refused_demo(place)
     assert count_calls(kept.place) == 300
     disk.resize("64m")
     kept.goes_on()

@@ -2,9 +2,12 @@
 
 import datetime as dt
 import os
+import re
+import shutil
 import signal
 import socket
 import subprocess
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -13,11 +16,16 @@ from pathlib import Path
 
 import pytest
 
+from ingest.broker import Broker
+from ingest.demo import _child as part_of_the_demo
+from ingest.errors import VigieError
 from ingest.simulator import floor_day, floor_events
 
 from .processes import (
     ROOT,
+    WITHIN_S,
     command,
+    consumer,
     environment,
     free_port,
     one_sentence,
@@ -25,6 +33,7 @@ from .processes import (
     rows,
     run,
     status,
+    stop,
     totals,
     wait_for,
 )
@@ -39,8 +48,9 @@ LAST_DAY = "SELECT campaign, offered FROM ingest_status, kpi_campaign(as_of - IN
 class Demo:
     """A demo at work; what it prints is in `said`."""
 
-    def __init__(self, place: Path, process: "subprocess.Popen[str]", said: Path, url: str) -> None:
-        self.place, self.process, self.url = place, process, url
+    def __init__(self, place: Path, process: "subprocess.Popen[str]", said: Path, port: int, broker_port: int) -> None:
+        self.place, self.process, self.port, self.broker_port = place, process, port, broker_port
+        self.url = f"http://127.0.0.1:{port}"
         self._said = said
 
     def said(self) -> str:
@@ -91,7 +101,7 @@ def demo(place: Path) -> Iterator[Demo]:
             start_new_session=True,
             text=True,
         )
-    running = Demo(place, process, said, f"http://127.0.0.1:{port}")
+    running = Demo(place, process, said, port, broker_port)
     try:
         yield running
     finally:
@@ -174,13 +184,138 @@ def test_the_demo_lives_stops_goes_on_and_leaves_nothing_behind(tmp_path: Path) 
     assert after["dead_letters"] == 0
 
 
-def test_a_taken_port_is_one_sentence_and_nothing_is_left_running(tmp_path: Path) -> None:
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
+def test_a_second_demo_leaves_a_living_one_alone_and_the_end_of_its_broker_is_told(tmp_path: Path) -> None:
+    place = tmp_path / "data"
+    with demo(place) as living:
+        wait_for(living.is_live, "the demo is live")
+
+        accounts = contents(place / "demo-access")
+        assert {"accounts.json", "secret"} <= accounts.keys()
+        logs = {name: len(text) for name, text in contents(place / "logs").items()}
+        said = refused_demo(place, free_port(), free_port())
+        assert f"vigie: {place} is in use; stop what runs there, or start beside it: `VIGIE_PORT=" in said
+        assert f" VIGIE_DATA_DIR={place}-2 VIGIE_AGENTS={AGENTS} VIGIE_SEED={SEED} make demo`." in said
+        (tmp_path / "data-2").mkdir()
+        said = refused_demo(place, living.port, living.broker_port)
+        assert (
+            f"Port {living.port} on 127.0.0.1, port {living.broker_port} on 127.0.0.1 and {place} are in use;" in said
+        )
+        (port, broker_port) = re.search(
+            r"`VIGIE_PORT=(\d+) VIGIE_BROKER_PORT=(\d+) VIGIE_DATA_DIR=\S+-3 ", said
+        ).groups()
+        assert len({int(port), int(broker_port), living.port, living.broker_port}) == 4
+        assert contents(place / "demo-access") == accounts
+        assert all(len(text) >= logs[name] for name, text in contents(place / "logs").items())
+        assert living.is_live()
+        assert health(living.url) == 200
+
+        started = living.processes()
+        (broker,) = [pid for pid in started if b"\0broker\0" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        os.kill(broker, signal.SIGKILL)
+        assert living.process.wait(60) == 1
+        assert f"vigie: The embedded broker at 127.0.0.1:{living.broker_port} ended by itself" in living.said()
+        assert "Traceback" not in living.said()
+        wait_for(lambda: not any(map(is_alive, started)), "what the demo started has ended", within_s=20)
+
+    before = totals(place)
+    said = refused_demo(place, free_port(), free_port(), "--seed", str(SEED + 1))
+    assert f"{place} holds the floor of VIGIE_AGENTS={AGENTS} VIGIE_SEED={SEED}, which does not go together" in said
+    assert f"VIGIE_DATA_DIR={place}-3 VIGIE_AGENTS={AGENTS} VIGIE_SEED={SEED + 1} make demo`." in said
+    (place / "demo-floor").unlink()
+    assert "holds calls of which no demo has noted" in refused_demo(place, free_port(), free_port())
+    assert totals(place) == before
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def refused_demo(place: Path, port: int, broker_port: int, *more: str) -> str:
+    """What a demo said that could not start."""
+    ports = ("--port", str(port), "--broker-port", str(broker_port))
+    return one_sentence(run("demo", "--data-dir", str(place), *NUMBERS, *ports, *more))
+
+
+def test_a_data_directory_with_a_consumer_is_left_alone(broker: Broker, topic: str, tmp_path: Path) -> None:
+    with consumer(tmp_path, broker.bootstrap_servers, topic) as process:
+        wait_for(lambda: published(tmp_path).exists(), "the consumer publishes")
+        assert f"{tmp_path} is in use; stop what runs there" in refused_demo(tmp_path, free_port(), free_port())
+        stop(process, tmp_path)
+    assert not (tmp_path / "demo-access").exists()
+
+
+def test_a_taken_port_is_one_sentence_and_nothing_is_started(tmp_path: Path) -> None:
+    place, free = tmp_path / "data", free_port()
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = str(taken.getsockname()[1])
-        arguments = ("demo", "--data-dir", str(tmp_path / "data"), *NUMBERS)
-        said = one_sentence(run(*arguments, "--port", port, "--broker-port", str(free_port())))
-        assert f"Port {port} on 127.0.0.1 is in use; stop what listens there, or choose another with --port" in said
-        said = one_sentence(run(*arguments, "--port", str(free_port()), "--broker-port", port))
+        port = taken.getsockname()[1]
+        said = refused_demo(place, port, free)
+        assert f"Port {port} on 127.0.0.1 is in use; stop what runs there, or start beside it: `VIGIE_PORT=" in said
+        assert f" VIGIE_BROKER_PORT={free} VIGIE_DATA_DIR={place} " in said
+        said = refused_demo(place, free, port)
         assert f"Port {port} on 127.0.0.1 is in use" in said
-        assert "--broker-port" in said
-    assert not published(tmp_path / "data").exists()
+        assert f"`VIGIE_PORT={free} VIGIE_BROKER_PORT=" in said
+    assert not published(place).exists()
+
+
+def test_a_broken_configuration_is_told_before_anything_is_started(tmp_path: Path) -> None:
+    for part in ("ingest", "metrics"):
+        shutil.copytree(ROOT / part, tmp_path / part)
+    (tmp_path / "campaigns.toml").write_text("[campaigns.x]\nname = ")
+    ports = ("--port", str(free_port()), "--broker-port", str(free_port()))
+    done = run("demo", "--data-dir", "data", *ports, cwd=tmp_path)
+    assert f"{tmp_path}/campaigns.toml" in one_sentence(done)
+    assert done.stdout == ""
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize(
+    ("does", "why"),
+    [
+        ("import sys; print('a word'); sys.exit('vigie: No more.')", "(No more)"),
+        ("import os, signal; print('a word', flush=True); os.kill(os.getpid(), signal.SIGKILL)", "(signal 9)"),
+        ("", "(without a word)"),
+    ],
+)
+def test_why_a_part_of_the_demo_ended(tmp_path: Path, does: str, why: str) -> None:
+    def has_ended() -> str:
+        try:
+            part.must_run()
+        except VigieError as error:
+            return str(error)
+        return ""
+
+    log = tmp_path / "part.log"
+    with part_of_the_demo("part", ("-c", does), log, environment()) as part:
+        said = wait_for(has_ended, "it has ended")
+    assert said == f"The part ended {why}; see {log}, and start again."
+
+
+@pytest.mark.parametrize("name", ["demo", "bank"])
+def test_campaigns_of_ones_own_are_told_to_be_ignored(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").touch()
+    done = run(name, "--data-dir", str(tmp_path / "file"), VIGIE_CAMPAIGNS="/etc/vigie/campaigns.toml")
+    first, last = done.stderr.splitlines()[0], done.stderr.splitlines()[-1]
+    assert first.startswith(
+        "VIGIE_CAMPAIGNS=/etc/vigie/campaigns.toml is not used: these calls are of the campaigns of "
+    )
+    assert "cannot be made" in last
+
+
+@pytest.mark.parametrize(("requirements", "works"), [("", True), ("-r missing.txt\n", False)])
+def test_the_setup_ends_as_pip_does(tmp_path: Path, requirements: str, works: bool) -> None:
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    (tmp_path / "requirements.txt").write_text(requirements)
+    (tmp_path / "constraints.txt").touch()
+    done = subprocess.run(
+        ["make", "setup", f"PYTHON={sys.executable}"],
+        capture_output=True,
+        encoding="utf-8",
+        timeout=WITHIN_S,
+        cwd=tmp_path,
+        check=False,
+    )
+    assert "a minute or two" in done.stdout
+    assert (done.returncode == 0) is works
+    assert (tmp_path / ".venv" / ".complete").exists() is works
+    assert ("missing.txt" in done.stderr) is not works

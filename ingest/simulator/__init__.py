@@ -5,20 +5,20 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from threading import Event as Flag
 
 import msgspec
 
-from ingest.cli import Parser
+from ingest.cli import Parser, between
 from ingest.producing import deliver, open_producer
 from ingest.servers import security
 from ingest.simulator import floor
 from ingest.simulator.day import Event
 from ingest.simulator.days import floor_day, floor_events
 
-__all__ = ["arguments", "floor_day", "floor_events", "main"]
+__all__ = ["arguments", "floor_day", "floor_events", "floor_options", "main"]
 
 log = logging.getLogger(__name__)
 
@@ -29,14 +29,19 @@ TICK_S = 0.1  # live events are at most this late
 
 def arguments(parser: Parser) -> None:
     parser.kafka_options()
-    parser.option(
-        "--agents", default=floor.DEFAULT_AGENTS, type=_between(8, 5000),
-        help="agents on the floor at its busiest hour; demand grows with them",
-    )  # fmt: skip
-    parser.option("--seed", default=1, type=_between(0, 2**31), help="another seed is another floor")
-    parser.option("--days", default=1, type=_between(0, 400), help="whole days before today to send first")
+    floor_options(parser)
+    parser.option("--days", default=1, type=between(0, 400), help="whole days before today to send first")
     parser.add_argument("--print", action="store_true", help="write NDJSON to standard output, not to Kafka")
     parser.add_argument("--until-now", action="store_true", help="stop once the present is reached")
+
+
+def floor_options(parser: Parser) -> None:
+    """Add what a floor is made with."""
+    parser.option(
+        "--agents", default=floor.DEFAULT_AGENTS, type=between(8, 5000),
+        help="agents on the floor at its busiest hour; demand grows with them",
+    )  # fmt: skip
+    parser.option("--seed", default=floor.DEFAULT_SEED, type=between(0, 2**31), help="another seed is another floor")
 
 
 def main(options: argparse.Namespace) -> int:
@@ -103,12 +108,3 @@ def _print(batches: Iterator[list[Event]]) -> int:
 
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-def _between(least: int, most: int) -> Callable[[str], int]:
-    def number(text: str) -> int:
-        if not text.isdecimal() or not least <= int(text) <= most:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} to {most}")
-        return int(text)
-
-    return number

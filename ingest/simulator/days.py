@@ -15,7 +15,7 @@ def floor_day(instant: datetime) -> date:
 
 
 def floor_events(
-    start: date, *, agents: int = floor.DEFAULT_AGENTS, seed: int = 1, staffing: float = 1.0
+    start: date, *, agents: int = floor.DEFAULT_AGENTS, seed: int = floor.DEFAULT_SEED, staffing: float = 1.0
 ) -> Iterator[Event]:
     """Yield the events (EVENTS.md) of the floor days `start`, `start` + 1 day, … in order of `ts`, without end.
 

@@ -7,6 +7,7 @@ are 0–1. The demand of a campaign is `night + (peak - night) × curve[local ho
 from dataclasses import dataclass
 
 DEFAULT_AGENTS = 160
+DEFAULT_SEED = 1
 FLOOR_DAY_STARTS = -2  # hours from midnight UTC: 22:00 UTC of the day before, when the night shift comes in
 HOURLY_COST_MAD = (32.0, 58.0)
 
