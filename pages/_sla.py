@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from itertools import pairwise
 from html import escape
+from itertools import pairwise
 from typing import NamedTuple
 
 import plotly.graph_objects as go
@@ -21,7 +21,7 @@ SHORTEST = 12
 """A chart shows at least so many intervals."""
 ROOMY = 4
 """So many days without data are wide enough to say it across."""
-UNKNOWN = "rgba(128, 128, 128, 0.16)"
+UNKNOWN = "rgba(128, 128, 128, 0.11)"
 
 
 @dataclass(frozen=True)

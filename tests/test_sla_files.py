@@ -72,9 +72,9 @@ def test_csv_is_read_by_the_readers_spreadsheet(
     assert whole[1] == month and whole[2:5] == ["1000", "848", "152"] and level in whole
     days = [line for line in lines if line[1].startswith("2026-10-")]
     assert len(days) == 27 and [line[1] for line in days if line[2] != "0"] == ["2026-10-05", "2026-10-06"]
-    known = dict(zip(head, whole, strict=True))
-    assert known[_i18n.text(language).gettext("Calls known since")] == "2026-10-05T08:10:00"
-    assert known[_i18n.text(language).gettext("Days without a call")].endswith("31")
+    told = dict(zip(head, whole, strict=True))
+    assert told[_i18n.text(language).gettext("Calls known since")] == "2026-10-05T08:10:00"
+    assert told[_i18n.text(language).gettext("Days without a call")].endswith("31")
     assert any(line[1] == "'" + HOSTILE for line in lines)
     assert not any(cell.startswith(("=", "@", "+", "-")) for line in lines for cell in line)
     assert "canary" not in raw.decode() and "agent 3" not in raw.decode()
@@ -135,7 +135,8 @@ def read(pdf: bytes) -> str:
             "Relevé de niveau de service|octobre 2026 (du 01/10/2026 au 31/10/2026, UTC)|84,8 %|Objectif tenu"
             "|Octobre a atteint 81,25 %, avec 35 appels de marge|répondus à temps|Définitif : seul un événement"
             "|Aucun appel n’est connu avant le 05/10/2026 08:10 : il manque 4 jours sur 31|Jours sans appel : mer. 7"
-            "|Aucune donnée|Présentés 1 000 = Répondus 1 000 + Abandonnés 0|Lu et approuvé|Pour le client, client|Page 1 sur ",
+            "|Aucune donnée|Présentés 1 000 = Répondus 1 000 + Abandonnés 0|Lu et approuvé|Pour le client, client"
+            "|Page 1 sur ",
         ),
         (
             "es",
