@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from html import escape
 from zoneinfo import ZoneInfo
 
-from metrics.readers import Call
+from metrics.readers import Call, CallList
 from metrics.spreadsheet import cell
 from pages import _names
 from pages._i18n import DASH, Text
@@ -29,16 +29,21 @@ WORK = ("ended_at", "talk_s", "hold_s", "wrap_s", "agent", "agent_name")
 """Columns that say who worked on a call and for how long."""
 
 
-def table(calls: Iterable[Call], zone: str, text: Text, *, judged: bool, worked: bool, dated: bool) -> str:
-    """Draw the calls. `judged`: whether each was in time; `worked`: by whom, for how long; `dated`: many days."""
+def table(found: CallList, zone: str, text: Text, *, judged: bool, worked: bool, dated: bool) -> str:
+    """Draw the calls. `judged`: whether each was in time; `worked`: by whom, for how long; `dated`: many days.
+
+    A column that no call of the list has anything for, on whichever page, is left out.
+    """
     _ = text.gettext
     head = [(_("Queued at"), ""), (_("Queue"), ""), (_("Wait"), "num"), (_("Outcome"), "")]
     if judged:
         head.append((_("By contract"), ""))
     if worked:
         head += [(_("Agent"), ""), (_("Talk"), "num"), (_("Hold"), "num"), (_("Wrap-up"), "num")]
-    head += [(_("Result"), ""), (_("Caller"), ""), (_("Notes"), "")]
-    rows = "".join(_row(call, zone, text, judged, worked, dated) for call in calls)
+    head += [(_("Result"), "")] if found.has_dispositions else []
+    head.append((_("Caller"), ""))
+    head += [(_("Notes"), "")] if found.noted else []
+    rows = "".join(_row(call, found, zone, text, judged, worked, dated) for call in found.calls)
     cells = "".join(f'<th class="{kind}">{escape(word)}</th>' for word, kind in head)
     return (
         f'<div class="vigie-scroll" tabindex="0"><table class="vigie-table calls"><thead><tr>{cells}</tr></thead>'
@@ -46,7 +51,7 @@ def table(calls: Iterable[Call], zone: str, text: Text, *, judged: bool, worked:
     )
 
 
-def _row(call: Call, zone: str, text: Text, judged: bool, worked: bool, dated: bool) -> str:
+def _row(call: Call, of: CallList, zone: str, text: Text, judged: bool, worked: bool, dated: bool) -> str:
     _ = text.gettext
     at = text.clock(call.cohort_at, zone, seconds=True)
     if dated:
@@ -80,7 +85,9 @@ def _row(call: Call, zone: str, text: Text, judged: bool, worked: bool, dated: b
         )
         if true
     ]
-    cells += [_cell(call.disposition or DASH), _cell(call.caller or DASH), _cell(", ".join(notes))]
+    cells += [_cell(call.disposition or DASH)] if of.has_dispositions else []
+    cells.append(_cell(call.caller or DASH))
+    cells += [_cell(", ".join(notes))] if of.noted else []
     return f"<tr>{''.join(cells)}</tr>"
 
 

@@ -27,7 +27,7 @@ from pages._i18n import Text
 Value = str | int | float | date | bool | None
 SEPARATORS = {"fr": (";", ","), "es": (";", ","), "en": (",", ".")}
 """Language → what its spreadsheets take between two values, and as the decimal mark."""
-COUNT, RATIO, SECONDS, DAY = "#,##0", "0.0%", "0.0", "yyyy-mm-dd"
+COUNT, RATIO, SECONDS, DAY, MOMENT = "#,##0", "0.0%", "0.0", "yyyy-mm-dd", "yyyy-mm-dd hh:mm:ss"
 INK, LINE = "14191F", "C9CFD6"
 
 
@@ -86,8 +86,9 @@ def _tables(one: Sla, text: Text) -> Iterator[Table]:
     _ = text.gettext
     head = _calls_head(text)
     formats = ("@", *(COUNT,) * 12, RATIO, RATIO, RATIO, SECONDS)
-    period = (_sla.title(one, text), *_calls(one.total, one.target))
-    yield Table(_("Period"), (_("Period"), *head), formats, (period,))
+    known = (_("Calls known since"), _("Days without a call"))
+    period = (_sla.title(one, text), *_calls(one.total, one.target), _known_from(one), _sla.without_calls(one, text))
+    yield Table(_("Period"), (_("Period"), *head, *known), (*formats, MOMENT, "@"), (period,))
     terms = tuple(
         (
             _sla.contract_rows(one, text)[n][0],
@@ -124,6 +125,15 @@ def _tables(one: Sla, text: Text) -> Iterator[Table]:
             ("@", COUNT, SECONDS, SECONDS, SECONDS, SECONDS, RATIO),
             tuple((name, *_work(work)) for name, work in zip(names, told, strict=True)),
         )
+
+
+def _known_from(one: Sla) -> datetime | None:
+    """Return the local time of the first known call, when that leaves a part of the period out."""
+    return one.known_from and _local(one.known_from, one)
+
+
+def _local(at: datetime, one: Sla) -> datetime:
+    return at.astimezone(ZoneInfo(one.campaign.timezone)).replace(tzinfo=None, microsecond=0)
 
 
 def _calls_head(text: Text) -> tuple[str, ...]:
@@ -164,11 +174,12 @@ def _summary(sheet: Worksheet, one: Sla, text: Text) -> None:
     _ = text.gettext
     sheet.title = _("Summary")
     sheet.sheet_view.showGridLines = False
-    at = one.freshness.as_of.astimezone(ZoneInfo(one.campaign.timezone)).replace(tzinfo=None, microsecond=0)
-    said: list[tuple[str, Value | datetime, str]] = [
+    said: list[tuple[str, Value, str]] = [
         (_("Client"), one.campaign.client, "@"),
         (_("Campaign"), one.campaign.name, "@"),
         (_("Period"), _sla.title(one, text), "@"),
+        (_("Calls known since"), _known_from(one), MOMENT),
+        (_("Days without a call"), _sla.without_calls(one, text), "@"),
         (_("Service level"), one.total.service_level, RATIO),
         (_("Target"), one.target, RATIO),
         ("", _sla.distance(one, text), "@"),
@@ -177,7 +188,7 @@ def _summary(sheet: Worksheet, one: Sla, text: Text) -> None:
         (_("Best, while calls wait"), one.total.service_level_best, RATIO),
         (_("Conservation"), _sla.conservation(one, text), "@"),
         (_("Contract, version"), one.contract, "@"),
-        (_("Data as of"), at, "yyyy-mm-dd hh:mm:ss"),
+        (_("Data as of"), _local(one.freshness.as_of, one), MOMENT),
         (_("Time zone"), one.campaign.timezone, "@"),
     ]
     for n, (name, value, kind) in enumerate(said, start=1):
@@ -209,7 +220,7 @@ def _widths(table: Table) -> Iterable[float]:
         yield min(max(longest, 12) + 2, 48)
 
 
-def _fill(cell: Cell, value: Value | datetime, kind: str) -> Cell:
+def _fill(cell: Cell, value: Value, kind: str) -> Cell:
     """Write a value; text stays text, whatever it begins with."""
     if isinstance(value, str):
         value = ILLEGAL_CHARACTERS_RE.sub("", value)

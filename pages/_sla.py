@@ -1,14 +1,15 @@
 """A period against its contract, in words, cards, tables and a chart, in the reader's language."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from html import escape
+from itertools import pairwise
 from typing import NamedTuple
 
 import plotly.graph_objects as go
 
-from metrics.readers import Figures, Period, Sla, Work
+from metrics.readers import Day, Figures, Period, Sla, Work
 from metrics.suppression import SMALLEST
 from pages import _chart, _kpi
 from pages._board import level_state, state_word
@@ -18,6 +19,9 @@ from pages._where import href
 DAY_MIN = 24 * 60
 SHORTEST = 12
 """A chart shows at least so many intervals."""
+ROOMY = 4
+"""So many days without data are wide enough to say it across."""
+UNKNOWN = "rgba(128, 128, 128, 0.11)"
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,15 @@ class Row:
     page: str = ""
     asked: Mapping[str, str] = field(default_factory=dict)
     aht_s: float | None = None
+
+
+class Part(NamedTuple):
+    """A place on the chart: its name, and in short on the axis; None where nothing is known."""
+
+    name: str
+    label: str
+    figures: Figures | None
+    target: float | None
 
 
 class Fact(NamedTuple):
@@ -115,12 +128,48 @@ def certainty(one: Sla, text: Text) -> str:
 
 
 def bounds(one: Sla, text: Text) -> str:
-    """Say between what open calls leave the service level; nothing when they cannot move what is shown of it."""
-    worst, best = text.percent(one.total.service_level_worst), text.percent(one.total.service_level_best)
-    if not one.total.open or worst == best:
+    """Say between what open calls leave the service level; nothing when none is open."""
+    total = one.total
+    worst, best = text.percent(total.service_level_worst), text.percent(total.service_level_best)
+    if not total.open or worst == best:
         return ""
     said = text.gettext("Between {worst} and {best}, by what becomes of the calls that still wait")
     return said.format(worst=worst, best=best)
+
+
+def known_from(one: Sla, text: Text) -> str:
+    """Say since when calls are known, and how much of a month that leaves out; nothing when all of it is known."""
+    if one.known_from is None:
+        return ""
+    zone = one.campaign.timezone
+    at = f"{text.date_of(one.known_from, zone)} {text.clock(one.known_from, zone)}"
+    missing = unknown(one)
+    if not missing:
+        return text.gettext("No call is known from before {at}").format(at=at)
+    said = text.ngettext(
+        "No call is known from before {at}: {n} of {of} days is missing",
+        "No call is known from before {at}: {n} of {of} days are missing",
+        missing,
+    )
+    return said.format(at=at, n=text.number(missing), of=text.number(days_of(one.period)))
+
+
+def without_calls(one: Sla, text: Text) -> str:
+    """Name the days without a call: "Sun 1, Sun 8 – Tue 10"; nothing when there are none."""
+    days = one.days_without_calls
+    if not days:
+        return ""
+    breaks = [n for n, (day, following) in enumerate(pairwise(days), start=1) if (following - day).days > 1]
+    runs = [days[start:end] for start, end in pairwise((0, *breaks, len(days)))]
+    return ", ".join(" – ".join(text.short_day(day) for day in dict.fromkeys((run[0], run[-1]))) for run in runs)
+
+
+def coverage(one: Sla, text: Text) -> list[str]:
+    """Say of what in the period no call is known, in sentences without their full stop."""
+    said = [known_from(one, text)]
+    if days := without_calls(one, text):
+        said.append(text.gettext("Days without a call: {days}").format(days=days))
+    return list(filter(None, said))
 
 
 def verdict(one: Sla, text: Text) -> str:
@@ -145,6 +194,7 @@ def headline(one: Sla, text: Text) -> str:
     lines += [f"<p class='distance'>{escape(distance(one, text))}</p>" if one.distance else ""]
     lines += [f"<p>{escape(bounds(one, text))}</p>" if bounds(one, text) else ""]
     lines += [f'<p class="{kind}"><i></i>{escape(certainty(one, text))}</p>']
+    lines += [f'<p class="changed"><i></i>{escape(words)}</p>' for words in coverage(one, text)]
     if len(one.terms) > 1:
         changed = _("The contract changed inside this window; each call is judged by the terms of its own time.")
         lines.append(f'<p class="changed"><i></i>{escape(changed)}</p>')
@@ -440,38 +490,55 @@ def as_of(one: Sla, text: Text) -> str:
 def figure(one: Sla, text: Text) -> go.Figure:
     """Draw the days of a month, or the intervals of a day."""
     _ = text.gettext
-    parts: list[tuple[str, Figures | None, float | None]]
-    if one.period.is_month:  # all of it, so that a day stands where it does every month
-        known = {day.day: day for day in one.days}
-        month = [one.period.first + timedelta(days=n) for n in range(days_of(one.period))]
-        named = [(text.short_day(day), known.get(day)) for day in month]
-        parts = [(name, day and day.figures, day and day.target) for name, day in named]
-        ticks = {n: str(day.day) for n, day in enumerate(month) if n % 2 == 0}  # there is room on a phone
-    else:
-        parts = [(row.name, row.figures, row.target) for row in intervals(one, text)]
-        every = max(1, -(-len(parts) // 12))
-        ticks = {n: name.partition("–")[0] for n, (name, _figures, _target) in enumerate(parts) if n % every == 0}
-    figures = [figures for _name, figures, _target in parts]
-
-    def counted(count: Callable[[Figures], int]) -> list[int | None]:
-        return [None if one is None else count(one) for one in figures]
-
-    return _chart.calls_and_level(
+    drawn = parts(one, text)
+    every = 2 if one.period.is_month else max(1, -(-len(drawn) // 12))  # there is room on a phone
+    figures = [part.figures for part in drawn]
+    chart = _chart.calls_and_level(
         _chart.Stack(
-            good=(_("In time"), counted(lambda one: one.service_level_hits)),
-            bad=(_("Late"), counted(late)),
-            other=(_("Not counted"), counted(uncounted)),
+            good=(_("In time"), [one and one.service_level_hits for one in figures]),
+            bad=(_("Late"), [one and late(one) for one in figures]),
+            other=(_("Not counted"), [one and uncounted(one) for one in figures]),
         ),
         _chart.Level(
             reached=[one and one.service_level for one in figures],
-            target=[target for _name, _figures, target in parts],
-            said=[_hover(name, figures, text) for name, figures, _target in parts],
+            target=[part.target for part in drawn],
+            said=[_hover(part, text) for part in drawn],
         ),
-        ticks=ticks,
+        ticks={n: part.label for n, part in enumerate(drawn) if n % every == 0},
         shortest=SHORTEST,
         about=f"{one.campaign.campaign} {one.period.first}",
         text=text,
     )
+    if missing := unknown(one):
+        words = {"annotation_text": no_data(text), "annotation_textangle": 0 if missing >= ROOMY else -90}
+        chart.add_vrect(-0.5, missing - 0.5, fillcolor=UNKNOWN, line_width=0, layer="below", **words)
+    return chart
+
+
+def parts(one: Sla, text: Text) -> list[Part]:
+    """Return what the chart has a place for: every day of a month, or the intervals of a day between its calls."""
+    if one.period.is_month:
+        return [
+            Part(text.short_day(day), str(day.day), known and known.figures, known and known.target)
+            for day, known in _calendar(one)
+        ]
+    return [Part(row.name, row.name.partition("–")[0], row.figures, row.target) for row in intervals(one, text)]
+
+
+def _calendar(one: Sla) -> list[tuple[date, Day | None]]:
+    """Return the days of the period; None: nothing is known of it, or not yet."""
+    known = {day.day: day for day in one.days}
+    days = (one.period.first + timedelta(days=n) for n in range(days_of(one.period)))
+    return [(day, known.get(day)) for day in days]
+
+
+def unknown(one: Sla) -> int:
+    """Return of how many days, the first ones of a month, nothing is known."""
+    return (one.days[0].day - one.period.first).days if one.days else 0
+
+
+def no_data(text: Text) -> str:
+    return text.gettext("No data")
 
 
 def described(one: Sla, text: Text) -> str:
@@ -479,7 +546,8 @@ def described(one: Sla, text: Text) -> str:
     _ = text.gettext
     said = _("Chart, {period}: calls in time and late, and the service level against its target.")
     level = f"{_('Service level')} {text.percent(one.total.service_level)}, {verdict(one, text)}."
-    return " ".join((said.format(period=title(one, text)), level, _("The table below has its numbers.")))
+    gaps = [f"{words}." for words in coverage(one, text)]
+    return " ".join((said.format(period=title(one, text)), level, *gaps, _("The table below has its numbers.")))
 
 
 def days_of(period: Period) -> int:
@@ -490,8 +558,8 @@ def last_day(period: Period) -> date:
     return period.until - timedelta(days=1)
 
 
-def _hover(name: str, figures: Figures | None, text: Text) -> str:
-    said = [f"<b>{escape(name)}</b>"]
-    if figures and figures.offered:
-        said += [f"{word} {value}" for word, value in zip(head(text), values(figures, text), strict=True)]
+def _hover(part: Part, text: Text) -> str:
+    said = [f"<b>{escape(part.name)}</b>"]
+    if part.figures and part.figures.offered:
+        said += [f"{word} {value}" for word, value in zip(head(text), values(part.figures, text), strict=True)]
     return "<br>".join(said)

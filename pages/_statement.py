@@ -21,7 +21,7 @@ from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import BaseDocTemplate, Flowable, Frame, KeepTogether, PageTemplate, Paragraph, Spacer, Table
 
-from metrics.readers import Figures, Sla
+from metrics.readers import Sla
 from metrics.service_level import FORMULAS
 from pages import _names, _sla
 from pages._board import level_state
@@ -159,6 +159,7 @@ def _opening(one: Sla, text: Text) -> list[Flowable]:
         (_("Client"), one.campaign.client or DASH),
         (_("Campaign"), one.campaign.name),
         (_("Period"), f"{_sla.title(one, text)} ({between}, {one.campaign.timezone})"),
+        *((_("Coverage"), f"{'. '.join(words)}.") for words in (_sla.coverage(one, text),) if words),
         (_("Contract, version"), one.contract),
         (_("State of the figures"), f"{_sla.certainty(one, text)}. {_sla.as_of(one, text)}."),
     ]
@@ -175,10 +176,10 @@ def _opening(one: Sla, text: Text) -> list[Flowable]:
         Spacer(1, 4 * mm),
         _result(one, text),
     ]
-    parts = _parts(one, text)
+    parts = _sla.parts(one, text)
     if parts:
         heading = _("Day by day") if whole.is_month else _("The day by intervals")
-        story.append(KeepTogether([_said(heading, HEADING), _chart(parts, text)]))
+        story.append(KeepTogether([_said(heading, HEADING), _chart(parts, _sla.unknown(one), text)]))
     terms = [_sla.contract_head(text), *_sla.contract_rows(one, text)]
     story.append(
         KeepTogether(
@@ -196,7 +197,7 @@ def _opening(one: Sla, text: Text) -> list[Flowable]:
 def _contract_rule(one: Sla, text: Text) -> str:
     _ = text.gettext
     said = _("Each call is judged by the terms in force when it entered its queue, in the campaign’s local time.")
-    if len(one.terms) > 1 and one.target is not None:
+    if len(one.terms) > 1 and one.total.service_level_base and one.target is not None:
         more = _("Over the whole period the terms together ask for {target}: each by the calls that it judges.")
         said += " " + more.format(target=text.target(one.target))
     return said
@@ -221,7 +222,7 @@ def _result(one: Sla, text: Text) -> Table:
         ),
     ]
     left += [_said(f"{words}.", distance) for words in (_sla.distance(one, text),) if words]
-    left += [_said(f"{words}.", SMALL) for words in (_sla.bounds(one, text),) if words]
+    left += [_said(f"{words}.", SMALL) for words in (_sla.bounds(one, text), _sla.known_from(one, text)) if words]
     value = ParagraphStyle("value", BODY, fontName=BOLD, fontSize=13, leading=17)
     cells = [[_said(fact.name, SMALL), _said(fact.value, value)] for fact in _sla.facts(one, text)]
     third = (WIDTH - 92 * mm) / 3
@@ -383,21 +384,15 @@ def _signatures(one: Sla, text: Text) -> list[Flowable]:
 # the chart
 
 
-def _parts(one: Sla, text: Text) -> list[tuple[str, Figures, float | None]]:
-    """Return what the chart has a bar for: label, figures, target."""
-    if one.period.is_month:
-        return [(str(day.day.day), day.figures, day.target) for day in one.days]
-    return [(row.name.partition("–")[0], row.figures, row.target) for row in _sla.intervals(one, text)]
-
-
-def _chart(parts: list[tuple[str, Figures, float | None]], text: Text) -> Drawing:
-    """Draw calls as stacked bars, late ones hatched, and the service level against its target."""
+def _chart(parts: list[_sla.Part], unknown: int, text: Text) -> Drawing:
+    """Draw calls as stacked bars, late ones hatched, and the level against its target; grey where all is unknown."""
     _ = text.gettext
     height, left, right, bottom, top = 62 * mm, 10 * mm, 11 * mm, 12 * mm, 3 * mm
     drawing = Drawing(WIDTH, height)
     plot_w, plot_h = WIDTH - left - right, height - bottom - top
-    step = _step(max(figures.offered for _label, figures, _target in parts))
-    most = step * max(1, -(-max(figures.offered for _label, figures, _target in parts) // step))
+    busiest = max(part.figures.offered if part.figures else 0 for part in parts)
+    step = _step(busiest)
+    most = step * max(1, -(-busiest // step))
 
     def label(x: float, y: float, words: str, anchor: str = "middle") -> None:
         said = words.replace("\u202f", "\u00a0")
@@ -410,23 +405,28 @@ def _chart(parts: list[tuple[str, Figures, float | None]], text: Text) -> Drawin
     for share in (0, 0.2, 0.4, 0.6, 0.8, 1):
         label(left + plot_w + 3, bottom + share * plot_h - 2, text.percent(share, 0), "start")
     width = plot_w / max(len(parts), _sla.SHORTEST)
+    if unknown:
+        drawing.add(Rect(left, bottom, unknown * width, plot_h, fillColor=PAPER, strokeColor=None))
+        if unknown >= _sla.ROOMY:
+            label(left + unknown * width / 2, bottom + plot_h / 2, _sla.no_data(text))
     every = max(1, -(-len(parts) // 31))
     dots: list[list[float]] = [[]]
-    for n, (name, figures, target) in enumerate(parts):
+    for n, (_name, short, figures, target) in enumerate(parts):
         x, bar = left + n * width + width * 0.12, width * 0.76
-        good = figures.service_level_hits / most * plot_h
-        bad = _sla.late(figures) / most * plot_h
-        other = _sla.uncounted(figures) / most * plot_h
-        drawing.add(Rect(x, bottom, bar, good, fillColor=GOOD, strokeColor=None))
-        _hatched(drawing, x, bottom + good, bar, bad)
-        drawing.add(Rect(x, bottom + good + bad, bar, other, fillColor=OTHER, strokeColor=None))
+        if figures is not None:
+            good = figures.service_level_hits / most * plot_h
+            bad = _sla.late(figures) / most * plot_h
+            other = _sla.uncounted(figures) / most * plot_h
+            drawing.add(Rect(x, bottom, bar, good, fillColor=GOOD, strokeColor=None))
+            _hatched(drawing, x, bottom + good, bar, bad)
+            drawing.add(Rect(x, bottom + good + bad, bar, other, fillColor=OTHER, strokeColor=None))
         if n % every == 0:
-            label(x + bar / 2, bottom - 8, name)
+            label(x + bar / 2, bottom - 8, short)
         if target is not None:
             y = bottom + target * plot_h
             edges = (left + n * width, y, left + (n + 1) * width, y)
             drawing.add(Line(*edges, strokeColor=SOFT, strokeWidth=0.9, strokeDashArray=(2.5, 2)))
-        if figures.service_level is None:
+        if figures is None or figures.service_level is None:
             dots.append([])  # no data is a gap
         else:
             dots[-1] += [x + bar / 2, bottom + figures.service_level * plot_h]

@@ -201,7 +201,7 @@ def page() -> None:
         return
     judged = which.kpi == "service_level" or which.hit is not None
     dated = (where.t1 - where.t0).total_seconds() > 90_001
-    st.html(_calls.table(found.calls, zone, text, judged=judged, worked=viewer.sees_work, dated=dated))
+    st.html(_calls.table(found, zone, text, judged=judged, worked=viewer.sees_work, dated=dated))
     pages = -(-found.total // readers.PER_PAGE)
     if pages > 1:
         turn(pages, number)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -342,6 +343,28 @@ def test_the_calls_behind_a_figure(path: Path) -> None:
     assert not section(foreign, "vigie-table calls") and "CANARY" not in str(foreign.main)
     own = section(open_page("calls.py", viewer=client, campaign="north"), "vigie-table calls")
     assert own and "Agent" not in own
+
+
+@pytest.mark.parametrize(
+    ("of_one", "last_columns"),
+    [
+        pytest.param({}, "Wrap-up Caller", id="nothing to say of any call"),
+        pytest.param({"disposition": "sold"}, "Wrap-up Result Caller", id="a result"),
+        pytest.param({"transferred": True}, "Wrap-up Caller Notes", id="a note"),
+        pytest.param({"direction": "outbound", "disposition": "sold"}, "Wrap-up Result Caller Notes", id="both"),
+    ],
+)
+def test_a_column_that_is_empty_in_the_whole_list_is_left_out(
+    path: Path, of_one: dict[str, Any], last_columns: str
+) -> None:
+    earliest = {"campaign": "north", "queued_at": NOON - timedelta(hours=2)} | of_one
+    publish(path, campaigns=FLOOR, calls=[{"campaign": "north"}] * readers.PER_PAGE + [earliest], as_of=NOON)
+    for number in ("1", "2"):  # the call that has more is on the last page
+        drawn = open_page("calls.py", campaign="north", page=number, lang="en")
+        (table,) = (html.proto.body for html in drawn.get("html") if "vigie-table calls" in html.proto.body)
+        head = words(table.partition("</thead>")[0])
+        assert head.endswith(last_columns), head
+        assert len({len(re.findall("<t[hd][ >]", row)) for row in table.split("<tr>")[1:]}) == 1
 
 
 def test_a_file_of_calls_opens_in_a_spreadsheet(path: Path) -> None:

@@ -21,7 +21,7 @@ from metrics.readers import Period, Published
 from metrics.service_level import FORMULAS
 from metrics.suppression import SMALLEST, hidden, pooled
 from metrics.viewer import Viewer
-from pages import _sla
+from pages import _i18n, _sla
 from pages._i18n import text
 from tests.published import Row, call, campaign, publish, rows
 from tests.test_pages import open_page, words
@@ -212,8 +212,35 @@ def test_the_hour_that_comes_twice_is_two_rows_of_its_day_and_one_of_its_month(t
 
 def test_an_empty_month_has_no_level_and_no_distance(tmp_path: Path) -> None:
     found = read(tmp_path, [], campaign())
-    assert (found.total.offered, found.total.service_level, found.target, found.distance) == (0, None, None, None)
+    assert (found.total.offered, found.total.service_level, found.distance) == (0, None, None)
+    assert found.target == 0.8 and found.known_from is None and found.days_without_calls == ()
     assert found.slots == () and found.queues == () and found.total.conserved
+
+
+def test_a_month_without_calls_has_the_target_of_the_term_in_force(tmp_path: Path) -> None:
+    early, late = (read(tmp_path, [], campaign(terms=TWO_TERMS), as_of=at).target for at in ("09 12:00", "10 12:00"))
+    assert (early, late) == (0.8, 0.9)
+
+
+PARIS = campaign(zone="Europe/Paris")
+FEW_DAYS = [call(of=PARIS, queued=f"2026-11-{at}") for at in ("18 22:00", "20 09:00", "21 09:00", "24 09:00")]
+
+
+def test_what_is_known_begins_with_the_first_call_of_a_store_that_begins_inside_the_period(tmp_path: Path) -> None:
+    found = read(tmp_path, FEW_DAYS, PARIS, as_of="25 12:00")
+    assert found.known_from == datetime(2026, 11, 18, 22, tzinfo=UTC)
+    assert [day.day.day for day in found.days] == [*range(18, 26)]
+    assert [day.day for day in found.days_without_calls] == [19, 22, 23]  # the 25th is not over
+    first = read(tmp_path, FEW_DAYS, PARIS, Period.day(date(2026, 11, 18)))
+    assert first.known_from == found.known_from and first.days_without_calls == ()
+    assert read(tmp_path, FEW_DAYS, PARIS, Period.day(date(2026, 11, 20))).known_from is None
+
+
+def test_what_is_known_since_before_the_period_is_known_for_all_of_it(tmp_path: Path) -> None:
+    for earlier in ("2026-11-01 09:00", "2026-10-31 09:00"):
+        found = read(tmp_path, [call(of=campaign("d"), queued=earlier), *FEW_DAYS], PARIS, as_of="20 12:00")
+        assert found.known_from is None and [day.day.day for day in found.days] == [*range(1, 21)]
+        assert [day.day for day in found.days_without_calls] == [*range(1, 18), 19]
 
 
 def test_months_of_which_anything_may_be_known(tmp_path: Path) -> None:
@@ -356,6 +383,53 @@ def test_the_page_says_how_far_the_month_is(shown: Path, language: str, as_of: s
     october(shown, as_of=as_of)
     test = open_page("sla.py", campaign="c", month="2026-10", lang=language)
     assert said.replace("\xa0", " ") in drawn(test).replace("\xa0", " ")
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        (
+            "en",
+            "No call is known from before 18/11/2026 23:00: 17 of 30 days are missing|call: Thu 19, Sun 22 – Mon 23",
+        ),
+        (
+            "fr",
+            "Aucun appel n’est connu avant le 18/11/2026 23:00 : il manque 17 jours sur 30|appel : jeu. 19, dim. 22",
+        ),
+        ("es", "No se conoce ninguna llamada anterior al 18/11/2026 23:00: faltan 17 días de 30|llamadas: jue 19, dom"),
+    ],
+)
+def test_the_page_says_what_is_not_known_and_its_chart_shows_it(shown: Path, language: str, said: str) -> None:
+    publish(shown, FEW_DAYS, campaigns=[PARIS], as_of="25 12:00").close()
+    test = open_page("sla.py", campaign="c", lang=language)
+    plain = drawn(test).replace("\xa0", " ")
+    for part in said.split("|"):
+        assert part in plain, plain
+    one = readers.sla(Published(shown), MANAGER, "c", NOVEMBER, KEY)
+    assert one is not None
+    text = _i18n.text(language)
+    chart = _sla.figure(one, text)
+    in_time = chart.data[0].y
+    assert len(in_time) == 30 and [n for n, calls in enumerate(in_time, start=1) if calls is not None] == [
+        *range(18, 26)
+    ]
+    assert in_time[17:25] == (1, 0, 1, 1, 0, 0, 1, 0)
+    (band,), (words_on_it,) = chart.layout.shapes, chart.layout.annotations
+    assert (band.x0, band.x1, words_on_it.text) == (-0.5, 16.5, text.gettext("No data"))
+
+
+def test_bounds_that_read_the_same_are_not_said(shown: Path) -> None:
+    many = [call()] * 3000 + [call("open", queued="11:59:50")]
+    publish(shown, many, as_of="23 12:00").close()
+    assert "Between" not in drawn(open_page("sla.py", campaign="c", lang="en"))  # 99.97 % and 100 %: both 100.0 %
+    publish(shown.with_name("few.duckdb"), many[-30:], as_of="23 12:00").close()
+    shown.with_name("few.duckdb").replace(shown)
+    assert "Between 96.7% and 100.0%" in drawn(open_page("sla.py", campaign="c", lang="en"))
+
+
+def test_a_month_without_calls_shows_its_target(shown: Path) -> None:
+    publish(shown, []).close()
+    assert "Service level · Target 80%" in drawn(open_page("sla.py", campaign="c", lang="en"))
 
 
 def test_a_client_sees_their_own_and_nothing_of_the_canary(shown: Path) -> None:

@@ -69,7 +69,10 @@ def test_csv_is_read_by_the_readers_spreadsheet(
     whole = lines[0]
     assert whole[1] == month and whole[2:5] == ["1000", "848", "152"] and level in whole
     days = [line for line in lines if line[1].startswith("2026-10-")]
-    assert len(days) == 31 and [line[1] for line in days if line[2] != "0"] == ["2026-10-05", "2026-10-06"]
+    assert len(days) == 27 and [line[1] for line in days if line[2] != "0"] == ["2026-10-05", "2026-10-06"]
+    told = dict(zip(head, whole, strict=True))
+    assert told[_i18n.text(language).gettext("Calls known since")] == "2026-10-05T08:10:00"
+    assert told[_i18n.text(language).gettext("Days without a call")].endswith("31")
     assert any(line[1] == "'" + HOSTILE for line in lines)
     assert not any(cell.startswith(("=", "@", "+", "-")) for line in lines for cell in line)
     assert "canary" not in raw.decode() and "agent 3" not in raw.decode()
@@ -84,6 +87,8 @@ def test_the_workbook_holds_numbers_dates_and_plain_text(known: Sla, language: s
     summary = {row[0]: row[1] for row in book[names[0]].iter_rows(values_only=True) if row[0]}
     assert summary[text.gettext("Service level")] == 0.848
     assert summary[text.gettext("Data as of")] == datetime.fromisoformat("2026-11-24 12:00")
+    assert summary[text.gettext("Calls known since")] == datetime.fromisoformat("2026-10-05 08:10")
+    assert str(summary[text.gettext("Days without a call")]).endswith("31")
     days = list(book[names[3]].iter_rows(min_row=2, values_only=True))
     assert [(row[0], row[1]) for row in days if row[1]] == [
         (datetime.fromisoformat("2026-10-05"), 500),
@@ -120,18 +125,22 @@ def read(pdf: bytes) -> str:
             "Service level statement|October 2026 (01/10/2026 to 31/10/2026, UTC)|84.8%|On target, +3.5 pts"
             "|October reached 81.25%, with 35 calls to spare|until 6 Oct 2026|wait ≤ 30 s|since 6 Oct 2026|82.5%"
             "|What the figures mean|Offered 1,000 = Answered 1,000 + Abandoned 0|Seen and agreed|Signature"
-            "|For the client, client|Page 1 of |Data as of 24/11/2026 12:00:00, UTC",
+            "|For the client, client|Page 1 of |No call is known from before 05/10/2026 08:10: 4 of 31 days are missing"
+            "|Days without a call: Wed 7 – Sat 31.|No data|Data as of 24/11/2026 12:00:00, UTC",
         ),
         (
             "fr",
             "Relevé de niveau de service|octobre 2026 (du 01/10/2026 au 31/10/2026, UTC)|84,8 %|Objectif tenu"
             "|Octobre a atteint 81,25 %, avec 35 appels de marge|répondus à temps|Définitif : seul un événement"
-            "|Présentés 1 000 = Répondus 1 000 + Abandonnés 0|Lu et approuvé|Pour le client, client|Page 1 sur ",
+            "|Aucun appel n’est connu avant le 05/10/2026 08:10 : il manque 4 jours sur 31|Jours sans appel : mer. 7"
+            "|Aucune donnée|Présentés 1 000 = Répondus 1 000 + Abandonnés 0|Lu et approuvé|Pour le client, client"
+            "|Page 1 sur ",
         ),
         (
             "es",
             "Informe de nivel de servicio|octubre de 2026 (del 01/10/2026 al 31/10/2026, UTC)|84,8 %"
-            "|Octubre alcanzó el 81,25 %, con 35 llamadas de margen|Leído y conforme|Página 1 de ",
+            "|No se conoce ninguna llamada anterior al 05/10/2026 08:10: faltan 4 días de 31|Días sin llamadas: mié 7"
+            "|Sin datos|Octubre alcanzó el 81,25 %, con 35 llamadas de margen|Leído y conforme|Página 1 de ",
         ),
     ],
 )

@@ -23,7 +23,9 @@ CALLS = f"""
 SELECT call_id, c.campaign, queue, direction, channel, c.language, cohort_at, queued_at, answered_at, ended_at,
        outcome, wait_s, talk_s, hold_s, wrap_s, agent, coalesce(a.name, agent), caller, disposition, transferred,
        coalesce(inferred_end, false), coalesce(clock_skew, false),
-       CASE WHEN counted AND base THEN coalesce(hit, false) END, a.site, count(*) OVER ()
+       CASE WHEN counted AND base THEN coalesce(hit, false) END, a.site,
+       count(*) OVER (), count(disposition) OVER () > 0,
+       bool_or(direction IN ('outbound', 'callback') OR transferred OR inferred_end OR clock_skew) OVER ()
 FROM (
     SELECT *, {_JUDGED}
     FROM calls
@@ -95,7 +97,11 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class CallList:
-    """`calls` of a window, the newest first; `total` is how many there are with the pages that are not here."""
+    """`calls` of a window, the newest first; `total` is how many there are with the pages that are not here.
+
+    Of all of them: whether any has a `disposition`, and whether any is out of the ordinary (`noted`): not inbound,
+    transferred, of an inferred end, or told by clocks that differ.
+    """
 
     freshness: Freshness
     campaign: Campaign
@@ -103,6 +109,8 @@ class CallList:
     t1: datetime
     total: int
     calls: tuple[Call, ...]
+    has_dispositions: bool = False
+    noted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,10 +213,10 @@ def _calls(
     most, skipped = (PER_PAGE, (page - 1) * PER_PAGE) if page else (2**31, 0)
     window = {"campaign": campaign.campaign, "t0": t0, "t1": t1}
     rows = fetch(snapshot.connection, sql, most=most, skipped=skipped, **window, **asked.values())
-    total = rows[0][-1] if rows else 0
+    total, has_dispositions, noted = rows[0][-3:] if rows else (0, False, False)
     untold: dict[str, Any] = {} if viewer.sees_work else dict.fromkeys(("talk_s", "hold_s", "wrap_s", "ended_at"))
     calls = tuple(
         call if viewer.names_agents_of(site) else replace(call, agent=None, agent_name=None, **untold)
-        for call, site in ((Call(*row[:-2]), row[-2]) for row in rows)
+        for call, site in ((Call(*row[:-4]), row[-4]) for row in rows)
     )
-    return CallList(snapshot.freshness, campaign, t0, t1, total, calls)
+    return CallList(snapshot.freshness, campaign, t0, t1, total, calls, has_dispositions, bool(noted))

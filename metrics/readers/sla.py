@@ -23,7 +23,7 @@ from metrics.readers.campaigns import STEPS, Campaign, campaigns_on, needed, sum
 from metrics.readers.explained import Term, version
 from metrics.readers.snapshot import SLOW_S, Freshness, Published, Snapshot, fetch
 from metrics.suppression import SMALLEST, hidden, pooled
-from metrics.tallies import HANDLED
+from metrics.tallies import FACTS, HANDLED
 from metrics.viewer import Viewer
 
 MONTH_S = 60.0
@@ -100,6 +100,12 @@ ORDER BY nth
 """
 CLIENTS = "SELECT campaign, coalesce(client, campaign) FROM campaigns"
 SPAN = "SELECT first_day, last_day FROM ingest_status"
+FIRST_CALLS = f"""
+SELECT campaign, min(cohort_at)
+FROM calls
+WHERE day >= $first::DATE AND day < $until::DATE AND {FACTS["inbound"]}
+GROUP BY ALL
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +163,10 @@ class Day:
     target: float | None
     figures: Figures
 
+    @property
+    def has_calls(self) -> bool:
+        return self.figures.offered + self.figures.refused > 0
+
 
 @dataclass(frozen=True, slots=True)
 class Slot:
@@ -209,8 +219,10 @@ class People:
 class Sla:
     """A campaign's period against its contract.
 
-    `target` is what the terms together ask for, `distance` how far that is, both by `metrics.distance`. `is_over`: the
-    period has ended; `settled`: and only a late event moves it. `people` None: the period is a day.
+    `target` is what the terms together ask for, and the term in force while no call counts; `distance` is how far that
+    is, both by `metrics.distance`. `is_over`: the period has ended; `settled`: and only a late event moves it.
+    `known_from` is the campaign's first call, when what is known of any begins inside the period; `days` are none
+    before it. `people` None: the period is a day.
     """
 
     freshness: Freshness
@@ -218,6 +230,7 @@ class Sla:
     period: Period
     is_over: bool
     settled: bool
+    known_from: datetime | None
     total: Figures
     target: float | None
     distance: Distance | None
@@ -232,6 +245,14 @@ class Sla:
     def contract(self) -> str:
         """Return the version of these terms."""
         return version(one.term for one in self.terms)
+
+    @property
+    def days_without_calls(self) -> tuple[date, ...]:
+        """Return the days of a month that are known and over, and had no call; none when the month had none."""
+        if not self.period.is_month or not any(day.has_calls for day in self.days):
+            return ()
+        today = self.freshness.as_of.astimezone(ZoneInfo(self.campaign.timezone)).date()
+        return tuple(day.day for day in self.days if day.day < today and not day.has_calls)
 
 
 def sla(
@@ -295,6 +316,7 @@ def _zone(snapshot: Snapshot, zone: str, period: Period, key: bytes, minutes: in
     work = by_campaign(AGENTS) if period.is_month else {}
     people = by_campaign(PEOPLE) if period.is_month else {}
     clients = dict(fetch(connection, CLIENTS))
+    first_calls = _first_calls(connection, period)
     today = as_of.astimezone(clock_of).date()
     found: dict[str, Sla] = {}
     for campaign in campaigns_on(connection, as_of, period.first):
@@ -309,18 +331,23 @@ def _zone(snapshot: Snapshot, zone: str, period: Period, key: bytes, minutes: in
             calls = []  # judged by a term that the contract no longer has: no target is told of
         local = min(as_of, t1).astimezone(clock_of).replace(tzinfo=None)
         in_force = [one.term for one in judged if one.term.valid_from is None or one.term.valid_from <= local]
+        known_from = first_calls.get(name)
+        known_day = known_from.astimezone(clock_of).date() if known_from else period.first
         found[name] = Sla(
             freshness=snapshot.freshness,
             campaign=replace(campaign, t1=t1),
             period=period,
             is_over=t1 <= as_of,
             settled=settled and t1 <= as_of,
+            known_from=known_from,
             total=total,
-            target=target(calls),
+            target=target(calls) if total.service_level_base or not in_force else in_force[-1].target,
             distance=distance(calls, in_force[-1].target) if in_force else None,
             terms=judged,
             days=tuple(
-                Day(day, is_settled, own, Figures(*row)) for day, is_settled, own, _, *row in of_days if day <= today
+                Day(day, is_settled, own, Figures(*row))
+                for day, is_settled, own, _, *row in of_days
+                if known_day <= day <= today
             ),
             queues=tuple((queue, Figures(*row)) for queue, _, *row in queues.get(name, ())),
             minutes=minutes,
@@ -340,6 +367,16 @@ def _zone(snapshot: Snapshot, zone: str, period: Period, key: bytes, minutes: in
             else None,
         )
     return found
+
+
+def _first_calls(connection: duckdb.DuckDBPyConnection, period: Period) -> dict[str, datetime]:
+    """Return the first call of each campaign, when what is known of any begins inside the period: else nothing."""
+    first_day, _last_day = fetch(connection, SPAN)[0]
+    if first_day is None or not period.first <= first_day < period.until:
+        return {}
+    if period.is_month and first_day == period.first:
+        return {}
+    return dict(fetch(connection, FIRST_CALLS, first=period.first, until=period.until))
 
 
 def _active(slots: Iterable[Slot]) -> tuple[Slot, ...]:
