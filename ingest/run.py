@@ -334,6 +334,8 @@ class Writer:
         self._reader: Reader | None = None
         self._published_from = float("-inf")
         self._publishing_took_s: float | None = None
+        self._taken_at = time.monotonic()
+        self._preparing_took_s = 0.0
         self._rate = Rate()
         self._has_news = True
 
@@ -342,7 +344,9 @@ class Writer:
         self._reader = reader
         targets: dict[Log, int] | None = None
         while not stop.is_set():
-            for item in self._take(reader):
+            items = self._take(reader)
+            self._taken_at = time.monotonic()
+            for item in items:
                 if isinstance(item, Exception):
                     raise item
                 if isinstance(item, Opened):
@@ -419,23 +423,25 @@ class Writer:
         return self._lag() > BEHIND_RECORDS
 
     def _publish_due(self) -> float:
-        """When to publish next, on the monotonic clock."""
-        share = PUBLISH_SHARE_BEHIND if self._is_behind() else PUBLISH_SHARE
-        least_s = PUBLISH_EVERY_S if self._has_news else PUBLISH_IDLE_S
-        return self._published_from + max(least_s, (self._publishing_took_s or 0.0) / share)
+        """When to take what has come and publish it, on the monotonic clock: to fold and to judge it is in the time."""
+        took_s = self._publishing_took_s or 0.0
+        if self._is_behind():
+            return self._published_from + max(PUBLISH_EVERY_S, took_s / PUBLISH_SHARE_BEHIND)
+        pause_s = max(PUBLISH_EVERY_S if self._has_news else PUBLISH_IDLE_S, took_s / PUBLISH_SHARE)
+        return self._published_from + pause_s - min(self._preparing_took_s, pause_s / 2)
 
     def _publish_if_due(self) -> None:
         if time.monotonic() >= self._publish_due():
             self._publish()
 
     def _publish(self) -> None:
-        self._published_from = time.monotonic()
         self._reread_configuration()
         moment = self._judge()
-        judged_at = time.monotonic()
+        self._published_from = time.monotonic()
+        self._preparing_took_s = self._published_from - self._taken_at
         with self._observed.publish_s.time():
             self._publisher.write(moment)
-        self._publishing_took_s = time.monotonic() - judged_at
+        self._publishing_took_s = time.monotonic() - self._published_from
         self._observed.published(moment, self._store.totals(), self._store.bytes())
         self._has_news = False
 
