@@ -253,7 +253,7 @@ def test_a_clients_day(day: Day) -> None:
         until(number(month, "Présentés"), "4")
         compare_files(page, ";", ",", "Relevé de niveau de service")
         page.goto(f"{day.address}/sla?campaign=brightcart-orders")
-        page.get_by_text("Il n’y a pas de telle campagne ici").wait_for()
+        page.get_by_text("Cette campagne n’existe pas ici").wait_for()
         assert page.get_by_test_id("stDownloadButton").count() == 0
         page.goto(f"{day.address}/sla?campaign=orea-sinistres")
         switch(page, "English")

@@ -174,7 +174,7 @@ def test_each_tile_has_its_state_as_a_shape_and_a_word_its_target_line_and_its_a
     tiles = wall(open_page(viewer=TELEVISION)).split("<article")[1:]
     for tile, state in zip(tiles, ("On target", "Below target", "On target"), strict=True):
         assert state in words(tile) and re.search(r'<span class="state (met|missed)"><i></i>', tile)
-        assert '<hr style="bottom:80.0%">' in tile and re.search(r'class="ago">\d+ s<', tile)
+        assert '<hr style="bottom:80.0%">' in tile and re.search(r'class="ago">\d+\ss<', tile)
         assert words(tile).index("Waiting") < words(tile).index("Service level")
 
 
