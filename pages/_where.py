@@ -1,5 +1,6 @@
 """Which campaign, day and stretch of time a page is about: read from its address, chosen in one bar, linked to."""
 
+import json
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from urllib.parse import urlencode
@@ -44,6 +45,11 @@ def href(page: str, params: dict[str, str]) -> str:
     if "lang" in st.query_params:
         params = params | {"lang": st.query_params["lang"]}
     return f"{page}?{urlencode(params)}"
+
+
+def go(address: str) -> None:
+    """Let the browser open an address: a tick that is under way cannot take its parameters away, as st.switch_page's."""
+    st.html(f"<script>location.assign({json.dumps(address)})</script>", unsafe_allow_javascript=True)
 
 
 def instant(at: datetime) -> str:

@@ -94,7 +94,7 @@ def chart(where: _where.Where, minutes: int) -> None:
         place, trace = int(point["x"]), int(point["curve_number"])
         if 0 <= place < len(shown):
             outcome = _day.TRACES[trace] if trace < len(_day.TRACES) else None
-            st.switch_page("calls.py", query_params=_day.behind(where, shown[place], outcome))
+            _where.go(_where.href("calls", _day.behind(where, shown[place], outcome)))
     st.caption(
         _("Other: still waiting, a short abandon, or out of the queue another way.")
         + " "

@@ -30,8 +30,21 @@ settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True
 settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 
+REAL = {"broker", "apache_kafka", "chromium_here"}
+"""Who asks for one of these waits for other processes; on a machine that stood still for a moment, in vain."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if isinstance(item, pytest.Function) and REAL & {*item.fixturenames}:
+            item.add_marker(pytest.mark.flaky(reruns=1))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Whatever did not run is told at the end of every report, with the reason, which says what to install."""
+    """Say at the end of every report what failed at first, and what did not run and what to install for it."""
+    for report in terminalreporter.getreports("rerun"):
+        terminalreporter.write_line(report.longreprtext)
+        terminalreporter.write_line(f"TRIED AGAIN: {report.nodeid} failed at first, see above.", yellow=True, bold=True)
     reasons = Counter(report.longrepr[2] for report in terminalreporter.getreports("skipped"))
     for reason, count in reasons.items():
         said = re.sub("^Skipped: ", "", reason)
