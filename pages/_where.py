@@ -48,7 +48,7 @@ def href(page: str, params: dict[str, str]) -> str:
 
 
 def go(address: str) -> None:
-    """Let the browser open an address: a tick that is under way cannot take its parameters away, as st.switch_page's."""
+    """Let the browser open an address: a tick under way would take the parameters of st.switch_page away."""
     st.html(f"<script>location.assign({json.dumps(address)})</script>", unsafe_allow_javascript=True)
 
 
