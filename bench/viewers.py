@@ -86,7 +86,8 @@ class Viewer:
         await socket.send(request.SerializeToString())
         fragments: list[str] = []
         while True:
-            data = await asyncio.wait_for(socket.recv(), TICK_WITHIN_S)
+            async with asyncio.timeout(TICK_WITHIN_S):  # of Python 3.11, wait_for now and then loses a cancellation
+                data = await socket.recv()
             message = ForwardMsg.FromString(data if isinstance(data, bytes) else data.encode())
             if self.is_counted():
                 self.messages += 1
