@@ -10,9 +10,11 @@ from datetime import UTC, datetime, timedelta
 from html import unescape
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
+from playwright.sync_api import Error as PlaywrightError
+from playwright.sync_api import Page
 from streamlit.testing.v1 import AppTest
 
 from metrics.readers import Published, board
@@ -23,9 +25,6 @@ from tests.people import session_of
 from tests.processes import free_port, wait_for
 from tests.test_pages import open_page, wall, words
 from tests.test_readers import MANAGER, publish
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Page
 
 TELEVISION = Viewer("television", None)
 ENGLISH = _i18n.text("en")
@@ -267,18 +266,22 @@ CUT_OFF = """() => [...document.querySelectorAll('.television .tile .in, .televi
 ).map(one => one.innerText)"""
 
 
-def watch(screen: "Page", address: str, asked: str = "") -> None:
+def watch(screen: Page, address: str, asked: str = "") -> None:
     screen.set_default_timeout(WITHIN_MS)
     screen.goto(f"{address}/wallboard?tv=1{asked}")
     screen.wait_for_selector(".vigie-board.television")
 
 
-def until(screen: "Page", condition: str, path: Path, many: int = 3, **said: Any) -> None:
+def until(screen: Page, condition: str, path: Path, many: int = 3, **said: Any) -> None:
     """Go on publishing this floor until the screen shows it so."""
 
     def holds() -> bool:
         put(path, many, **said)
-        return bool(screen.evaluate(condition))
+        try:
+            return bool(screen.evaluate(condition))
+        except PlaywrightError as error:
+            assert "Execution context was destroyed" in str(error), error  # it is just being loaded anew
+            return False
 
     wait_for(holds, condition, WITHIN_MS / 1000)
 
@@ -386,7 +389,7 @@ def test_it_rings_once_when_a_campaign_falls_below_target_and_never_on_old_data(
         AudioScheduledSourceNode.prototype.start = function (...at) { window.tones++; start.apply(this, at); };"""
     put(path, missed=("c00",))
 
-    def ticks(screen: "Page", seconds: int = 3, **said: Any) -> None:
+    def ticks(screen: Page, seconds: int = 3, **said: Any) -> None:
         """Let the screen see this floor for some seconds more."""
         drawn = screen.evaluate("Number(document.querySelector('.television').dataset.drawn)")
         until(screen, f"Number(document.querySelector('.television').dataset.drawn) >= {drawn + seconds}", path, **said)
