@@ -24,8 +24,12 @@ def write_to(stream: TextIO, of: str = "") -> None:
     log = logging.getLogger(of)
     if log.handlers:
         return
+    formatter = logging.Formatter(TEXT) if wanted == "text" else _json()
+    for other in [*logging.root.manager.loggerDict.values()]:  # a server that this runs in has handlers of its own
+        for handler in getattr(other, "handlers", ()):
+            handler.setFormatter(formatter)
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(logging.Formatter(TEXT) if wanted == "text" else _json())
+    handler.setFormatter(formatter)
     log.addHandler(handler)
     log.setLevel(logging.INFO)
 

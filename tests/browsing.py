@@ -39,7 +39,12 @@ class Dashboard:
 
 @contextmanager
 def dashboard(
-    place: Path, *options: str, port: int | None = None, script: str = "dashboard.py", **variables: str
+    place: Path,
+    *options: str,
+    port: int | None = None,
+    script: str = "dashboard.py",
+    answers_at: str = "/healthz",
+    **variables: str,
 ) -> Iterator[Dashboard]:
     """Serve the data directory `place` until the block ends."""
     port = port or free_port()
@@ -60,7 +65,7 @@ def dashboard(
     def answers() -> bool:
         assert process.poll() is None, running.said()
         try:
-            with urllib.request.urlopen(f"{running.address}/healthz", timeout=5) as answer:
+            with urllib.request.urlopen(running.address + answers_at, timeout=5) as answer:
                 return bool(answer.status == 200)
         except OSError:
             return False

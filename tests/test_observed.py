@@ -8,6 +8,9 @@ import urllib.request
 from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from websockets.sync.client import connect
+from websockets.typing import Subprotocol
 
 from ingest.broker import Broker
 
@@ -96,3 +99,25 @@ def test_another_log_format_is_refused() -> None:
         timeout=60,
     )
     assert done.stderr == "vigie: VIGIE_LOG_FORMAT='xml' is not one of text, json.\n"
+
+
+FAULTY = """
+import sys
+from metrics import logs
+logs.write_to(sys.stderr, "vigie")
+raise ValueError("a fault of a page")
+"""
+
+
+def test_what_the_server_itself_says_of_a_page_is_json_too(tmp_path: Path) -> None:
+    script = tmp_path / "faulty.py"
+    script.write_text(FAULTY)
+    told = {"VIGIE_LOG_FORMAT": "json", "PYTHONPATH": str(ROOT)}
+    with dashboard(tmp_path, script=str(script), answers_at="/_stcore/health", **told) as running:
+        address = running.address.replace("http", "ws") + "/_stcore/stream"
+        with connect(address, subprotocols=[Subprotocol("streamlit")], max_size=None) as page:
+            page.send(BackMsg(rerun_script={}).SerializeToString())
+            wait_for(lambda: "a fault" in running.said(), "what the server says of it")
+            (line,) = [json.loads(line) for line in running.said().splitlines() if "a fault" in line]
+    assert line["level"] == "ERROR"
+    assert "ValueError: a fault of a page" in line["exc_info"]
