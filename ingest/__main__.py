@@ -2,6 +2,7 @@
 
 import importlib
 import logging
+import os
 import sys
 
 from ingest.cli import Parser
@@ -37,6 +38,9 @@ def main(arguments: list[str]) -> int:
     except (VigieError, MetricsError) as error:
         sys.stderr.write(f"vigie: {error}\n")
         return error.exit_code
+    except BrokenPipeError:  # as in `… | head`: whoever read has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
 
 
 if __name__ == "__main__":

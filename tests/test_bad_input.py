@@ -321,3 +321,20 @@ def test_files_that_may_not_grow(kept: Kept, broker: Broker, topic: str) -> None
     assert count_calls(kept.place) >= 300
     catch_up(kept.place, broker.bootstrap_servers, topic)
     assert (totals(kept.place)["records"], status(kept.place)["events"]) == (10_300, 10_300)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("doctor",), ("simulate", "--print"), ("source", "asterisk", "--queue-log", "samples/queue_log", "--print")],
+    ids=lambda arguments: arguments[0],
+)
+def test_whoever_reads_the_output_may_have_had_enough(arguments: tuple[str, ...]) -> None:
+    with subprocess.Popen(
+        command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT, env=environment(), bufsize=0
+    ) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.read(1)
+        process.stdout.close()
+        said = process.stderr.read().decode()
+        assert process.wait(60) == 0
+    assert "Traceback" not in said and "Exception" not in said

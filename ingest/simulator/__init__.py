@@ -2,7 +2,6 @@
 
 import argparse
 import logging
-import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -97,12 +96,9 @@ def _records(events: list[Event], lines: int) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _print(batches: Iterator[list[Event]]) -> int:
-    try:
-        for batch in batches:
-            sys.stdout.buffer.write(msgspec.json.Encoder().encode_lines(batch))
-            sys.stdout.buffer.flush()
-    except BrokenPipeError:  # the reader has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    for batch in batches:
+        sys.stdout.buffer.write(msgspec.json.Encoder().encode_lines(batch))
+        sys.stdout.buffer.flush()
     return 0
 
 

@@ -2,7 +2,6 @@
 
 import argparse
 import logging
-import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -106,14 +105,10 @@ class Output:
         self.counts = Counts(source)
 
     def send(self, made: Iterable[Made]) -> bool:
-        try:
-            for _, value, reason in self.counts.encode(made):
-                out = sys.stdout if reason is None else sys.stderr
-                out.buffer.write(value + b"\n")
-            sys.stdout.buffer.flush()
-        except BrokenPipeError:  # the reader has seen enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return False
+        for _, value, reason in self.counts.encode(made):
+            out = sys.stdout if reason is None else sys.stderr
+            out.buffer.write(value + b"\n")
+        sys.stdout.buffer.flush()
         return True
 
     def close(self) -> None:
