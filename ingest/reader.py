@@ -1,0 +1,194 @@
+"""The reading half of `ingest run`: polls the feed, asks for stored positions, and hands on what came in a queue."""
+
+import contextlib
+import datetime as dt
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import closing
+from dataclasses import dataclass
+
+from ingest.batch import Arrivals, Batch, Gap, Log
+from ingest.errors import BrokerUnavailable
+from ingest.feed import Feed, TopicChanged
+from ingest.group import Lost, Member, Moved
+from ingest.servers import Security
+
+log = logging.getLogger(__name__)
+
+MAX_WAITING_BATCHES = 16
+COMMIT_EVERY_S = 5.0
+
+
+@dataclass
+class Opened:
+    """The feed was opened: where it will read on, and where its logs ended."""
+
+    positions: dict[Log, int]
+    ends: dict[Log, int]
+
+
+@dataclass
+class Arrived:
+    """What a poll brought, sorted while the writer is busy with what came before."""
+
+    arrivals: Arrivals
+
+
+@dataclass
+class Question:
+    """The reader wants a stored position; asked in line, so that all that it read before is stored by then."""
+
+    log: Log
+    answer: "Future[int | None]"
+
+
+Item = Opened | Arrived | Question | Exception
+
+
+class Reader(threading.Thread):
+    """Polls the feed into `queue`; what it dies of is the last thing in it."""
+
+    def __init__(
+        self,
+        bootstrap_servers: str,
+        topic: str,
+        stop: threading.Event,
+        clock: Callable[[], dt.datetime],
+        secured: Security,
+        group: str | None = None,
+        store_id: str = "",
+    ) -> None:
+        super().__init__(name="reader", daemon=True)
+        self.queue: queue.Queue[Item] = queue.Queue(MAX_WAITING_BATCHES)
+        self.stored: dict[Log, int] = {}
+        self.in_touch_at = time.monotonic()
+        self.ends: dict[Log, int] = {}  # of the logs, as the last poll knows them: ahead of what is in the queue
+        self._servers = bootstrap_servers
+        self._topic = topic
+        self._clock = clock
+        self._secured = secured
+        self.group = group
+        self._store_id = store_id
+        self._stopping = stop
+        self._nobody_takes = False
+
+    def run(self) -> None:
+        try:
+            if self.group:
+                self._share(self.group)
+            else:
+                self._read()
+        except Exception as error:
+            self._put(error)
+
+    def _read(self) -> None:
+        feed = Feed(self._servers, self._topic, self._position, self._secured)
+        while not self._stopping.is_set():
+            self.ends = feed.ends()
+            if feed.gaps:  # before it counts as opened: there may be nothing else to read
+                self._put(Arrived(Arrivals(self._gaps(feed))))
+            self._put(Opened(feed.positions(), self.ends))
+            try:
+                self._follow(feed)
+            except TopicChanged as change:
+                log.warning("%s; it is opened again", change)
+            feed.close()
+            while not self._stopping.is_set():
+                try:
+                    feed = Feed(self._servers, self._topic, self._position, self._secured)
+                    break
+                except (BrokerUnavailable, TopicChanged) as error:
+                    log.warning("%s Trying again.", error)
+                    self._stopping.wait(1.0)
+
+    def _gaps(self, feed: Feed) -> Batch:
+        gaps = [Gap(of, *offsets, self._clock()) for of, offsets in feed.gaps.items()]
+        return Batch(next_offsets=feed.positions(), gaps=gaps)
+
+    def _share(self, group: str) -> None:
+        """Read what the group gives to this consumer."""
+        has_joined = False
+        while not self._stopping.is_set():
+            try:
+                with closing(Member(self._servers, self._topic, group, self._store_id, self._secured)) as member:
+                    while not self._stopping.is_set():
+                        with contextlib.suppress(Moved):
+                            self._read_share(member)
+                            has_joined = True
+            except BrokerUnavailable as error:
+                if not has_joined:
+                    raise
+                log.warning("%s Trying again.", error)
+            except (Lost, TopicChanged) as change:
+                log.warning("The group is joined again: %s", change)
+            self._stopping.wait(1.0)
+
+    def _read_share(self, member: Member) -> None:
+        logs = member.join(self._stopping.is_set)
+        for of, owed in member.owed(logs, self._known_position).items():
+            log.info("partition %d: offsets %d to %d were claimed and not stored", of.partition, owed.start, owed[-1])
+            self._read_owed(of, owed)
+        begins = member.take(logs, self._known_position)
+        only = {of.partition for of in begins}
+        with closing(Feed(self._servers, self._topic, begins.get, self._secured, only)) as feed:
+            if feed.gaps:
+                gaps = self._gaps(feed)
+                member.claim(gaps.next_offsets)
+                self._put(Arrived(Arrivals(gaps)))
+            self.ends = feed.ends()
+            self._put(Opened(feed.positions(), self.ends))
+            self._follow(feed, member)
+
+    def _read_owed(self, of: Log, owed: range) -> None:
+        with closing(Feed(self._servers, self._topic, lambda _: owed.start, self._secured, {of.partition})) as feed:
+            self._put(Arrived(Arrivals(self._gaps(feed).before(owed.stop))))
+            while feed.positions()[of] < owed.stop and not self._stopping.is_set():
+                if batch := feed.poll(timeout_s=0.2):
+                    self._put(Arrived(Arrivals(batch.before(owed.stop))))
+
+    def _follow(self, feed: Feed, member: Member | None = None) -> None:
+        committed_at = time.monotonic()
+        positions = feed.positions()
+        while not self._stopping.is_set():
+            batch = feed.poll(timeout_s=0.2)
+            self.in_touch_at = feed.in_touch_at
+            self.ends = feed.ends()
+            if member:
+                member.look()
+            if batch and (batch.records or batch.next_offsets != positions):
+                positions = batch.next_offsets
+                if member:
+                    member.claim(positions)
+                self._put(Arrived(Arrivals(batch)))
+            if member is None and time.monotonic() - committed_at > COMMIT_EVERY_S:
+                feed.commit(self.stored)
+                committed_at = time.monotonic()
+
+    def give_up(self) -> None:
+        """End, once it has been told to stop: nobody takes from the queue any more."""
+        self._nobody_takes = True
+        self.join()
+
+    def _known_position(self, of: Log) -> int | None:
+        """As `_position`; raises Moved when the end comes first, since claims are made of it."""
+        position = self._position(of)
+        if self._stopping.is_set():
+            raise Moved
+        return position
+
+    def _position(self, of: Log) -> int | None:
+        question = Question(of, Future())
+        self._put(question)
+        while not self._stopping.is_set():
+            with contextlib.suppress(TimeoutError):
+                return question.answer.result(timeout=0.2)
+        return None
+
+    def _put(self, item: Item) -> None:
+        while not self._stopping.is_set() or (self.group and isinstance(item, Arrived) and not self._nobody_takes):
+            with contextlib.suppress(queue.Full):
+                return self.queue.put(item, timeout=0.2)
