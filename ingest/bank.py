@@ -1,6 +1,7 @@
 """`python -m ingest bank`: a month of real calls through the broker, and its KPIs by campaign."""
 
 import argparse
+import contextlib
 import datetime as dt
 import sys
 import threading
@@ -10,6 +11,7 @@ import duckdb
 
 from ingest.broker import ensure_topic, running_broker
 from ingest.cli import Parser, brings_its_own_campaigns
+from ingest.errors import UsageError
 from ingest.observed import Observed
 from ingest.run import consume
 from ingest.send import send_file
@@ -40,6 +42,7 @@ def arguments(parser: Parser) -> None:
 
 def main(options: argparse.Namespace) -> int:
     brings_its_own_campaigns(CAMPAIGNS)
+    refuse_other_calls(options.data_dir)
     recording = SAMPLES / "bank_1999_02.ndjson.gz"
     with running_broker() as broker:
         ensure_topic(broker.bootstrap_servers, TOPIC)
@@ -59,6 +62,17 @@ def main(options: argparse.Namespace) -> int:
         rows = connection.execute(FIGURES).fetchall()
     sys.stdout.write(table(rows) + f"\n\n{published} holds all of it: VIGIE_DATA_DIR={options.data_dir} make sql\n")
     return 0
+
+
+def refuse_other_calls(data_dir: Path) -> None:
+    """Raise UsageError when something else was read into `data_dir`: a month of 1999 is not to be mixed into it."""
+    store = data_dir / "store.duckdb"
+    if not store.exists():
+        return
+    with contextlib.suppress(duckdb.Error), duckdb.connect(str(store), read_only=True) as connection:
+        other = connection.execute("SELECT max(topic) FROM positions WHERE topic != $own", {"own": TOPIC}).fetchall()
+        if topic := other[0][0]:
+            raise UsageError(f"{data_dir} holds what was read from the topic {topic}; choose another --data-dir.")
 
 
 def table(rows: list[tuple[object, ...]]) -> str:

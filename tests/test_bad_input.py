@@ -338,3 +338,11 @@ def test_whoever_reads_the_output_may_have_had_enough(arguments: tuple[str, ...]
         said = process.stderr.read().decode()
         assert process.wait(60) == 0
     assert "Traceback" not in said and "Exception" not in said
+
+
+def test_a_month_of_1999_is_not_mixed_into_another_store(tmp_path: Path, broker: Broker, topic: str) -> None:
+    send(broker.bootstrap_servers, topic, [queued(1)])
+    catch_up(tmp_path, broker.bootstrap_servers, topic)
+    said = one_sentence(run("bank", VIGIE_DATA_DIR=str(tmp_path)))
+    assert f"{tmp_path} holds what was read from the topic {topic}" in said
+    assert count_calls(tmp_path) == 1
