@@ -24,6 +24,9 @@ from ingest.servers import Security, connecting
 
 SESSION_MS = 10_000  # a member that is killed is missed after so long
 LOOK_EVERY_S = 0.5
+# kafka-python throws away a share that comes while it is not being waited for, and asks for another: the whole group may
+# have to join again then, and the next share may be thrown away as well; so it is waited for long, and without a break
+WAIT_MS = 2_000
 COMMIT_WITHIN_MS = 10_000
 JOIN_WITHIN_S = 30.0  # three times what a member that was killed can hold the others up
 
@@ -124,16 +127,26 @@ class Member:
         Raises Lost when it takes too long: seldom, on a busy machine, kafka-python is let in and does not tell us.
         """
         self._shares = {}
-        deadline = time.monotonic() + JOIN_WITHIN_S
         with _told():
             # asked at least once: a claim may be refused before this consumer was told that its share is gone
-            self._consumer.poll(timeout_ms=200)
-            while self._assigned is None and not is_stopping():
-                if time.monotonic() > deadline:
-                    raise Lost(f"it gave out no partitions within {JOIN_WITHIN_S:g} s")
-                self._consumer.poll(timeout_ms=200)
+            self._take_part()
+            self._wait_until_given(is_stopping)
             self._is_stale = False
             return describe(self._admin, self._topic)
+
+    def _wait_until_given(self, is_stopping: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + JOIN_WITHIN_S
+        while self._assigned is None and not is_stopping():
+            if time.monotonic() > deadline:
+                raise Lost(f"it gave out no partitions within {JOIN_WITHIN_S:g} s")
+            self._take_part()
+
+    def _take_part(self) -> None:
+        """Do what the group asks for; at once when that is nothing, else within WAIT_MS.
+
+        Not `poll`, which would go on to fetch until its time is over, though the feed reads the partitions.
+        """
+        self._consumer._coordinator.poll(timeout_ms=WAIT_MS)
 
     def owed(self, logs: Mapping[TopicPartition, Log], position: Callable[[Log], int | None]) -> dict[Log, range]:
         """What this store has claimed and does not have, of each log. Ask after `join`: no older claim comes later."""
@@ -172,11 +185,12 @@ class Member:
             with _told():
                 self._commit()
 
-    def look(self) -> None:
-        """Tell the group that we are there. Raises Moved when it gives out partitions anew."""
+    def look(self, is_stopping: Callable[[], bool]) -> None:
+        """Tell the group that we are there. Raises Moved when it has given out partitions anew."""
         if time.monotonic() - self._looked_at > LOOK_EVERY_S:
             with _told():
-                self._consumer.poll(timeout_ms=20)
+                self._take_part()
+                self._wait_until_given(is_stopping)
             self._looked_at = time.monotonic()
             if self._is_stale:
                 raise Moved

@@ -5,6 +5,7 @@ import shutil
 import time
 import uuid
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from kafka.structs import OffsetAndMetadata
 
 from ingest.batch import Log
 from ingest.broker import Broker, ensure_topic
-from ingest.group import Lost, Member, Moved, Share, read_share
+from ingest.group import SESSION_MS, Lost, Member, Moved, Share, read_share
 from ingest.servers import Security
 
 from .apache_kafka import ApacheKafka
@@ -210,6 +211,44 @@ def test_a_member_that_the_group_has_dropped_joins_again(apache_kafka: ApacheKaf
         with pytest.raises(Moved):
             member.claim(dict.fromkeys(first, 1))
         assert share_of(member) == first
+
+
+def test_a_share_that_was_given_is_taken_and_moves_nobody_again(apache_kafka: ApacheKafka, topic: str) -> None:
+    """kafka-python throws away one that comes while nobody waits for it; then the whole group had to join again."""
+
+    def look_and_share(member: Member) -> dict[Log, int]:
+        time.sleep(2 * HEARTBEAT_S)  # not a wait: it is busy for so long, and the others wait for it
+        with pytest.raises(Moved):
+            look_for(member, WITHIN_S)
+        return share_of(member)
+
+    with ExitStack() as stack:
+        casa, madrid, lyon = (
+            stack.enter_context(closing(Member(apache_kafka.bootstrap_servers, topic, topic, store, Security())))
+            for store in ("casa", "madrid", "lyon")
+        )
+        thread = stack.enter_context(ThreadPoolExecutor(2))
+        assert len(share_of(casa)) == 4
+        of_madrid = thread.submit(share_of, madrid)
+        with pytest.raises(Moved):
+            look_for(casa, WITHIN_S)
+        share_of(casa)
+        of_madrid.result()
+        of_lyon, of_madrid = thread.submit(share_of, lyon), thread.submit(look_and_share, madrid)
+        with pytest.raises(Moved):
+            look_for(casa, WITHIN_S)
+        shares = [of_lyon.result(), of_madrid.result(), share_of(casa)]
+        assert sorted(of.partition for share in shares for of in share) == [0, 1, 2, 3]
+        look_for(madrid, 2 * HEARTBEAT_S)  # it would hear by then that it is to join again
+
+
+HEARTBEAT_S = SESSION_MS / 4_000
+
+
+def look_for(member: Member, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        member.look(lambda: False)
 
 
 def test_a_member_that_is_not_let_in_is_told(apache_kafka: ApacheKafka, topic: str) -> None:
