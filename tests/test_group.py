@@ -251,16 +251,29 @@ def look_for(member: Member, seconds: float) -> None:
         member.look(lambda: False)
 
 
-def test_a_member_that_is_not_let_in_is_told(apache_kafka: ApacheKafka, topic: str) -> None:
-    """Held up by a member that is there and does not ask for its new share."""
+def test_a_member_that_does_not_ask_for_its_new_share_holds_the_others_up_for_a_while_only(
+    apache_kafka: ApacheKafka, topic: str
+) -> None:
+    """It is there, and too busy: without it the others go on, and what it claims then is refused."""
     servers, group = apache_kafka.bootstrap_servers, topic
     with closing(Member(servers, topic, group, "casa", Security())) as silent:
-        share_of(silent)
-        with (
-            closing(Member(servers, topic, group, "madrid", Security())) as member,
-            pytest.raises(Lost, match="gave out no partitions within 30 s"),
-        ):
-            member.join(lambda: False)
+        first = share_of(silent)
+        with closing(Member(servers, topic, group, "madrid", Security())) as member:
+            assert share_of(member) == first
+            with pytest.raises(Moved):
+                silent.claim(dict.fromkeys(first, 1))
+
+
+def test_a_join_that_is_not_answered_is_told_and_the_group_joined_when_kafka_goes_on(
+    apache_kafka: ApacheKafka, topic: str
+) -> None:
+    """The first member's wish is still heard then: it is none that would hold up the next."""
+    servers, group = apache_kafka.bootstrap_servers, topic
+    hung = Member(servers, topic, group, "casa", Security())
+    with apache_kafka.paused(), closing(hung), pytest.raises(Lost, match="gave out no partitions within 30 s"):
+        hung.join(lambda: False)
+    with closing(Member(servers, topic, group, "casa", Security())) as member:
+        assert len(share_of(member)) == 4
 
 
 def share_of(member: Member) -> dict[Log, int]:
