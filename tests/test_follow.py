@@ -30,6 +30,7 @@ from ingest.sources.follow import Followed, Position
 
 from .processes import ROOT, command, environment, free_port, one_sentence, run, wait_for
 
+Steps = list[tuple[int, Callable[[], None]]]  # after how many lines of the reader's code, what
 TraceFunction = Callable[[FrameType, str, object], object]
 
 
@@ -261,30 +262,31 @@ def test_every_line_is_read_once_in_order_whatever_happens_between_two_steps_of_
         assert reading.lines == writer.lines
 
 
-def half_copied(writer: Writer, lines: int) -> list[tuple[int, Callable[[], None]]]:
+def half_copied(writer: Writer, lines: int) -> Steps:
     writer.write(40)
     writer.begin_to_copy()
     return [(lines, writer.finish_copy), (0, writer.truncate), (lines, partial(writer.write, 3))]
 
 
-def rotated_and_regrown(writer: Writer, lines: int) -> list[tuple[int, Callable[[], None]]]:
+def rotated_and_regrown(writer: Writer, lines: int) -> Steps:
     writer.write(40)
     return [(lines, writer.copy_and_truncate), (0, partial(writer.write, 50))]
 
 
-def two_to_read_and_rotated(writer: Writer, lines: int) -> list[tuple[int, Callable[[], None]]]:
+def two_to_read(writer: Writer) -> None:
     for _ in range(2):
         writer.write(4)
         writer.copy_and_truncate()
     writer.write(4)
+
+
+def two_to_read_and_rotated(writer: Writer, lines: int) -> Steps:
+    two_to_read(writer)
     return [(lines, writer.copy_and_truncate), (0, partial(writer.write, 4))]
 
 
-def two_to_read_and_the_older_packed(writer: Writer, lines: int) -> list[tuple[int, Callable[[], None]]]:
-    for _ in range(2):
-        writer.write(4)
-        writer.copy_and_truncate()
-    writer.write(4)
+def two_to_read_and_the_older_packed(writer: Writer, lines: int) -> Steps:
+    two_to_read(writer)
     return [(lines, partial(writer.pack, 2))]
 
 
@@ -292,7 +294,7 @@ def two_to_read_and_the_older_packed(writer: Writer, lines: int) -> list[tuple[i
     "happens", [half_copied, rotated_and_regrown, two_to_read_and_rotated, two_to_read_and_the_older_packed]
 )
 def test_a_rotation_may_come_after_any_line_of_our_code(
-    happens: Callable[[Writer, int], list[tuple[int, Callable[[], None]]]],
+    happens: Callable[[Writer, int], Steps],
 ) -> None:
     """The log at hand was copied and truncated, and is read to its end in its copy, when it is rotated again."""
     for lines in range(120):
