@@ -23,9 +23,13 @@ from ingest.feed import describe
 from ingest.servers import Security, connecting
 
 SESSION_MS = 10_000  # a member that is killed is missed after so long
+REBALANCE_MS = 20_000  # one that is there and too busy to ask for its new share is not waited for any longer
 LOOK_EVERY_S = 0.5
-COMMIT_WITHIN_MS = 10_000
-JOIN_WITHIN_S = 30.0  # three times what a member that was killed can hold the others up
+# kafka-python throws away a share that comes while nobody waits for it, and asks for another: the whole group may have
+# to join again then, and the next share may be thrown away as well; so it is waited for long, and without a break
+WAIT_MS = 2_000
+ANSWER_WITHIN_MS = 10_000
+JOIN_WITHIN_S = 30.0  # no member holds the others up for so long: Kafka itself does not answer
 
 
 @dataclass(frozen=True)
@@ -109,6 +113,7 @@ class Member:
                     metadata_max_age_ms=10_000,
                     session_timeout_ms=SESSION_MS,
                     heartbeat_interval_ms=SESSION_MS // 4,
+                    max_poll_interval_ms=REBALANCE_MS,
                     partition_assignment_strategy=(StickyPartitionAssignor,),
                 )
                 # else the first member, who gives out the partitions, may not know of any yet
@@ -121,26 +126,36 @@ class Member:
     def join(self, is_stopping: Callable[[], bool]) -> dict[TopicPartition, Log]:
         """Wait until the group has given out its partitions; return all logs of the topic.
 
-        Raises Lost when it takes too long: seldom, on a busy machine, kafka-python is let in and does not tell us.
+        Raises Lost when it takes too long.
         """
         self._shares = {}
-        deadline = time.monotonic() + JOIN_WITHIN_S
         with _told():
             # asked at least once: a claim may be refused before this consumer was told that its share is gone
-            self._consumer.poll(timeout_ms=200)
-            while self._assigned is None and not is_stopping():
-                if time.monotonic() > deadline:
-                    raise Lost(f"it gave out no partitions within {JOIN_WITHIN_S:g} s")
-                self._consumer.poll(timeout_ms=200)
+            self._take_part()
+            self._wait_until_given(is_stopping)
             self._is_stale = False
             return describe(self._admin, self._topic)
+
+    def _wait_until_given(self, is_stopping: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + JOIN_WITHIN_S
+        while self._assigned is None and not is_stopping():
+            if time.monotonic() > deadline:
+                raise Lost(f"it gave out no partitions within {JOIN_WITHIN_S:g} s")
+            self._take_part()
+
+    def _take_part(self) -> None:
+        """Do what the group asks for; at once when that is nothing, else within WAIT_MS.
+
+        Not `poll`, which would go on to fetch until its time is over, though the feed reads the partitions.
+        """
+        self._consumer._coordinator.poll(timeout_ms=WAIT_MS)
 
     def owed(self, logs: Mapping[TopicPartition, Log], position: Callable[[Log], int | None]) -> dict[Log, range]:
         """What this store has claimed and does not have, of each log. Ask after `join`: no older claim comes later."""
         found = {}
         with _told():
             for partition, of in logs.items():
-                share = read_share(self._consumer.committed(partition, metadata=True), of.topic_id)
+                share = self._share(partition, of)
                 if share and (owed := share.owed(self._store, position(of))):
                     found[of] = owed
         return found
@@ -155,14 +170,16 @@ class Member:
         return {of: share.end for of, share in self._shares.items()}
 
     def _take(self, partition: TopicPartition, of: Log, position: Callable[[Log], int | None]) -> Share:
-        committed = self._consumer.committed(partition, metadata=True)
-        share = read_share(committed, of.topic_id)
-        if share:
+        if share := self._share(partition, of):
             return share.taken_by(self._store)
         begin = position(of)  # the first member may have read alone before
         if begin is None:
             begin = self._consumer.beginning_offsets([partition])[partition]
         return Share(of.topic_id, self._store, begin, begin)
+
+    def _share(self, partition: TopicPartition, of: Log) -> Share | None:
+        committed = self._consumer.committed(partition, metadata=True, timeout_ms=ANSWER_WITHIN_MS)
+        return read_share(committed, of.topic_id)
 
     def claim(self, positions: Mapping[Log, int]) -> None:
         """Claim what lies before `positions`. Raises Moved or Lost when that is not ours: then drop it."""
@@ -172,11 +189,12 @@ class Member:
             with _told():
                 self._commit()
 
-    def look(self) -> None:
-        """Tell the group that we are there. Raises Moved when it gives out partitions anew."""
+    def look(self, is_stopping: Callable[[], bool]) -> None:
+        """Tell the group that we are there. Raises Moved when it has given out partitions anew."""
         if time.monotonic() - self._looked_at > LOOK_EVERY_S:
             with _told():
-                self._consumer.poll(timeout_ms=20)
+                self._take_part()
+                self._wait_until_given(is_stopping)
             self._looked_at = time.monotonic()
             if self._is_stale:
                 raise Moved
@@ -189,7 +207,7 @@ class Member:
                 TopicPartition(of.topic, of.partition): OffsetAndMetadata(share.end, share.metadata(), -1)
                 for of, share in self._shares.items()
             }
-            self._consumer.commit(offsets, timeout_ms=COMMIT_WITHIN_MS)
+            self._consumer.commit(offsets, timeout_ms=ANSWER_WITHIN_MS)
 
     def given(self, partitions: set[TopicPartition]) -> None:
         self._consumer.pause(*partitions)  # the feed reads them

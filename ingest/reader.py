@@ -158,7 +158,7 @@ class Reader(threading.Thread):
             self.in_touch_at = feed.in_touch_at
             self.ends = feed.ends()
             if member:
-                member.look()
+                member.look(self._stopping.is_set)
             if batch and (batch.records or batch.next_offsets != positions):
                 positions = batch.next_offsets
                 if member:

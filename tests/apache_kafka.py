@@ -111,6 +111,16 @@ class ApacheKafka:
         self._process.send_signal(signal.SIGKILL)
         self._process.wait()
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Let it stand still: it takes what is sent, and answers nothing until it goes on."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
+
     def _answers(self) -> bool:
         assert self._process is not None
         assert self._process.poll() is None, (self._home / "broker.log").read_text()[-4000:]

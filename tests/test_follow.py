@@ -6,25 +6,32 @@ import random
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from pathlib import Path
+from types import FrameType
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from kafka import KafkaConsumer, TopicPartition
 
 from ingest.broker import Broker, running_broker
 from ingest.errors import UsageError, VigieError
+from ingest.sources import follow
 from ingest.sources.bookmark import Bookmark
 from ingest.sources.follow import Followed, Position
 
 from .processes import ROOT, command, environment, free_port, one_sentence, run, wait_for
+
+Steps = list[tuple[int, Callable[[], None]]]  # after how many lines of the reader's code, what
+TraceFunction = Callable[[FrameType, str, object], object]
 
 
 class Writer:
@@ -61,19 +68,35 @@ class Writer:
         self._reopen()
 
     def copy_and_truncate(self) -> None:
+        self.begin_to_copy()
+        self.finish_copy()
+        self.truncate()
+
+    def begin_to_copy(self) -> None:
+        """As far as the middle of what is there."""
         self._shift()
+        with self.path.open("rb") as log:
+            self._numbered(1).write_bytes(log.read(self.path.stat().st_size // 2))
+        self._age(self._numbered(1))
+
+    def finish_copy(self) -> None:
+        """With what was written meanwhile; what is written from here to `truncate` nobody could save."""
         shutil.copyfile(self.path, self._numbered(1))
         self._age(self._numbered(1))
-        os.truncate(self.path, 0)
 
-    def pack(self) -> None:
-        """Pack the newest rotated file."""
-        if self._numbered(1).exists():
-            packed = Path(f"{self._numbered(1)}.gz")
+    def truncate(self) -> None:
+        os.truncate(self.path, 0)
+        self._age(self.path)
+
+    def pack(self, number: int = 1) -> None:
+        """Pack a rotated file, the newest by default."""
+        plain = self._numbered(number)
+        if plain.exists():
+            packed = Path(f"{plain}.gz")
             with gzip.open(packed, "wb") as file:
-                file.write(self._numbered(1).read_bytes())
-            os.utime(packed, ns=(self._numbered(1).stat().st_mtime_ns,) * 2)
-            self._numbered(1).unlink()
+                file.write(plain.read_bytes())
+            os.utime(packed, ns=(plain.stat().st_mtime_ns,) * 2)
+            plain.unlink()
 
     def begin_to_pack(self) -> None:
         """As `pack`, but it is not done yet: half of it is there, as the youngest file, beside its like."""
@@ -163,6 +186,186 @@ def test_every_line_is_read_once_in_order_through_any_rotation(steps: list[tuple
             assert reading.lines == writer.lines
 
 
+@contextmanager
+def between_its_steps(steps: Iterable[tuple[int, Callable[[], None]]]) -> Iterator[None]:
+    """Do each step when the reader has run so many more lines of its code; what is left, at the end."""
+    left = deque(steps)
+    to_run = left[0][0] if left else 0
+
+    def line(frame: FrameType, event: str, _: object) -> TraceFunction | None:
+        nonlocal to_run
+        if frame.f_code.co_filename != follow.__file__:
+            return None
+        if event == "line":
+            to_run -= 1
+            while left and to_run < 0:
+                left.popleft()[1]()
+                to_run = left[0][0] if left else 0
+        return line
+
+    before = sys.gettrace()
+    sys.settrace(line)
+    try:
+        yield
+    finally:
+        sys.settrace(before)
+    for _, step in left:
+        step()
+
+
+COPYING = ("begin_to_copy", "finish_copy", "truncate")
+
+
+class Rotation:
+    """What happens to a log while it is read, in any order in which it can: a step that cannot be is left out."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+        self._copied = 0  # steps of COPYING
+
+    def do(self, step: str) -> None:
+        is_filled = self._writer.path.stat().st_size > 0
+        if step == "copy" and (self._copied or is_filled):  # an empty log is not rotated (notifempty)
+            getattr(self._writer, COPYING[self._copied])()
+            self._copied = (self._copied + 1) % len(COPYING)
+        elif step == "write" and self._copied < 2:  # else it would be lost, whoever reads
+            self._writer.write(2)
+        elif not self._copied and (step == "pack" or (step == "rename" and is_filled)):
+            getattr(self._writer, step)()
+
+    def finish(self) -> None:
+        while self._copied:
+            self.do("copy")
+        self._writer.write(1)
+
+
+WHILE_READING = st.tuples(st.integers(0, 60), st.sampled_from(["write", "copy", "copy", "copy", "rename", "pack"]))
+
+
+@settings(max_examples=300)
+@given(st.integers(0, 2), st.lists(st.sampled_from(["write", "copy", "rename"]), max_size=8), st.lists(WHILE_READING))
+def test_every_line_is_read_once_in_order_whatever_happens_between_two_steps_of_the_reader(
+    lines: int, before: list[str], meanwhile: list[tuple[int, str]]
+) -> None:
+    with writing() as writer, closing(Reading(writer.path)) as reading:
+        rotation = Rotation(writer)
+        writer.write(lines)
+        for step in before:
+            rotation.do(step)
+        with between_its_steps((after, partial(rotation.do, step)) for after, step in meanwhile):
+            reading.read()
+            reading.restart()
+            reading.read()
+            reading.read()
+        rotation.finish()
+        reading.read()
+        assert reading.lines == writer.lines
+
+
+def half_copied(writer: Writer, lines: int) -> Steps:
+    writer.write(40)
+    writer.begin_to_copy()
+    return [(lines, writer.finish_copy), (0, writer.truncate), (lines, partial(writer.write, 3))]
+
+
+def rotated_and_regrown(writer: Writer, lines: int) -> Steps:
+    writer.write(40)
+    return [(lines, writer.copy_and_truncate), (0, partial(writer.write, 50))]
+
+
+def two_to_read(writer: Writer) -> None:
+    for _ in range(2):
+        writer.write(4)
+        writer.copy_and_truncate()
+    writer.write(4)
+
+
+def two_to_read_and_rotated(writer: Writer, lines: int) -> Steps:
+    two_to_read(writer)
+    return [(lines, writer.copy_and_truncate), (0, partial(writer.write, 4))]
+
+
+def two_to_read_and_the_older_packed(writer: Writer, lines: int) -> Steps:
+    two_to_read(writer)
+    return [(lines, partial(writer.pack, 2))]
+
+
+@pytest.mark.parametrize(
+    "happens", [half_copied, rotated_and_regrown, two_to_read_and_rotated, two_to_read_and_the_older_packed]
+)
+def test_a_rotation_may_come_after_any_line_of_our_code(
+    happens: Callable[[Writer, int], Steps],
+) -> None:
+    """The log at hand was copied and truncated, and is read to its end in its copy, when it is rotated again."""
+    for lines in range(120):
+        with writing() as writer, closing(Reading(writer.path)) as reading:
+            writer.write(5)
+            reading.read()
+            writer.copy_and_truncate()
+            reading.read()
+            with between_its_steps(happens(writer, lines)):
+                reading.read()
+                reading.read()
+            reading.read()
+            assert (lines, reading.lines) == (lines, writer.lines)
+
+
+def test_a_log_is_not_known_by_half_a_line() -> None:
+    with writing() as writer, closing(Reading(writer.path)) as reading:
+        writer.write(1)
+        reading.read()
+        writer.copy_and_truncate()
+        writer.write_slowly()
+        reading.read()
+        writer.finish_line()
+        writer.copy_and_truncate()
+        writer.write(50)
+        reading.read()
+        assert reading.lines == writer.lines
+
+
+def test_what_is_written_to_an_empty_log_and_copied_before_it_is_looked_at_is_read() -> None:
+    with writing() as writer, closing(Reading(writer.path)) as reading:
+        reading.read()
+        writer.write(3)
+        writer.copy_and_truncate()
+        writer.write(50)
+        reading.read()
+        assert reading.lines == writer.lines
+
+
+def test_a_reader_that_kept_no_position_yet_begins_with_the_oldest_rotated_file() -> None:
+    with writing() as writer:
+        for rotate in (writer.copy_and_truncate, writer.rename, writer.copy_and_truncate):
+            writer.write(3)
+            rotate()
+            writer.pack()
+        writer.write(2)
+        with closing(Reading(writer.path)) as reading:
+            reading.read()
+            assert reading.lines == writer.lines
+
+
+def test_what_is_still_kept_is_read_when_the_place_where_reading_stopped_was_removed(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with writing() as writer:
+        writer.write(3)
+        writer.copy_and_truncate()
+        writer.write(3)
+        with closing(Reading(writer.path)) as reading:
+            reading.read()
+            writer.write(2)
+            for _ in range(3):
+                writer.copy_and_truncate()
+                writer.write(4)
+            writer.path.with_name("queue_log.3").unlink()
+            reading.restart()
+            reading.read()
+            assert reading.lines == writer.lines[:6] + writer.lines[8:]
+    assert ["lines that were removed are missing" in message for message in caplog.messages] == [True]
+
+
 def test_half_a_line_is_not_a_line_yet() -> None:
     with writing() as writer:
         writer.write(2)
@@ -220,7 +423,7 @@ def test_a_position_that_is_nowhere_any_more_is_told(tmp_path: Path, caplog: pyt
         reading.restart()
         reading.read()
         assert reading.lines == [b"1|a", b"2|b"]
-    assert ["lines written in between are missing" in message for message in caplog.messages] == [True]
+    assert ["lines that were removed are missing" in message for message in caplog.messages] == [True]
 
 
 def test_a_packed_log_that_is_torn_stops_with_one_sentence(tmp_path: Path) -> None:
@@ -232,6 +435,14 @@ def test_a_packed_log_that_is_torn_stops_with_one_sentence(tmp_path: Path) -> No
     with closing(Followed(log, position)) as followed, pytest.raises(VigieError) as error:
         followed.read()
     assert str(error.value).startswith(f"{packed} cannot be read to its end")
+
+
+def test_a_packed_log_that_cannot_be_opened_stops_with_one_sentence(tmp_path: Path) -> None:
+    log, packed = tmp_path / "queue_log", tmp_path / "queue_log.1.gz"
+    log.write_bytes(b"new\n")
+    packed.write_bytes(b"not packed")
+    with closing(Followed(log)) as followed, pytest.raises(VigieError, match=r"1\.gz cannot be read to its end"):
+        followed.read()
 
 
 def test_no_log_is_one_sentence(tmp_path: Path) -> None:
@@ -362,6 +573,25 @@ def test_a_followed_log_is_sent_once_though_it_is_rotated_and_the_process_killed
     said = (tmp_path / "source.log").read_text()
     assert "Traceback" not in said
     assert "missing" not in said
+
+
+def test_a_first_run_that_ended_before_it_kept_a_place_has_lost_nothing(
+    broker: Broker, topic: str, tmp_path: Path
+) -> None:
+    log, written = tmp_path / "queue_log", [call(number) for number in range(3)]
+    log.write_bytes(b"".join(written[0]))
+    with following(log, f"127.0.0.1:{free_port()}", topic, tmp_path) as process:  # there is no Kafka
+        assert process.wait(60) != 0
+    assert not (tmp_path / "sources" / "pbx.json").exists()
+    for number in (1, 2):
+        shutil.copyfile(log, tmp_path / f"queue_log-2026031{number}")
+        log.write_bytes(b"".join(written[number]))
+    with following(log, broker.bootstrap_servers, topic, tmp_path) as process:
+        expected = events([line for lines in written for line in lines])
+        wait_for(lambda: set(in_topic(broker.bootstrap_servers, topic)) >= expected, "all events in the topic")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+    assert set(in_topic(broker.bootstrap_servers, topic)) == expected
 
 
 def test_a_restart_does_not_send_again_what_was_acknowledged(broker: Broker, topic: str, tmp_path: Path) -> None:

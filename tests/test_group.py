@@ -5,6 +5,7 @@ import shutil
 import time
 import uuid
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from kafka.structs import OffsetAndMetadata
 
 from ingest.batch import Log
 from ingest.broker import Broker, ensure_topic
-from ingest.group import Lost, Member, Moved, Share, read_share
+from ingest.group import SESSION_MS, Lost, Member, Moved, Share, read_share
 from ingest.servers import Security
 
 from .apache_kafka import ApacheKafka
@@ -212,16 +213,67 @@ def test_a_member_that_the_group_has_dropped_joins_again(apache_kafka: ApacheKaf
         assert share_of(member) == first
 
 
-def test_a_member_that_is_not_let_in_is_told(apache_kafka: ApacheKafka, topic: str) -> None:
-    """Held up by a member that is there and does not ask for its new share."""
+def test_a_share_that_was_given_is_taken_and_moves_nobody_again(apache_kafka: ApacheKafka, topic: str) -> None:
+    """kafka-python throws away one that comes while nobody waits for it; then the whole group had to join again."""
+
+    def look_and_share(member: Member) -> dict[Log, int]:
+        time.sleep(2 * HEARTBEAT_S)  # not a wait: it is busy for so long, and the others wait for it
+        with pytest.raises(Moved):
+            look_for(member, WITHIN_S)
+        return share_of(member)
+
+    with ExitStack() as stack:
+        casa, madrid, lyon = (
+            stack.enter_context(closing(Member(apache_kafka.bootstrap_servers, topic, topic, store, Security())))
+            for store in ("casa", "madrid", "lyon")
+        )
+        thread = stack.enter_context(ThreadPoolExecutor(2))
+        assert len(share_of(casa)) == 4
+        of_madrid = thread.submit(share_of, madrid)
+        with pytest.raises(Moved):
+            look_for(casa, WITHIN_S)
+        share_of(casa)
+        of_madrid.result()
+        of_lyon, of_madrid = thread.submit(share_of, lyon), thread.submit(look_and_share, madrid)
+        with pytest.raises(Moved):
+            look_for(casa, WITHIN_S)
+        shares = [of_lyon.result(), of_madrid.result(), share_of(casa)]
+        assert sorted(of.partition for share in shares for of in share) == [0, 1, 2, 3]
+        look_for(madrid, 2 * HEARTBEAT_S)  # it would hear by then that it is to join again
+
+
+HEARTBEAT_S = SESSION_MS / 4_000
+
+
+def look_for(member: Member, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        member.look(lambda: False)
+
+
+def test_a_member_that_does_not_ask_for_its_new_share_holds_the_others_up_for_a_while_only(
+    apache_kafka: ApacheKafka, topic: str
+) -> None:
+    """It is there, and too busy: without it the others go on, and what it claims then is refused."""
     servers, group = apache_kafka.bootstrap_servers, topic
     with closing(Member(servers, topic, group, "casa", Security())) as silent:
-        share_of(silent)
-        with (
-            closing(Member(servers, topic, group, "madrid", Security())) as member,
-            pytest.raises(Lost, match="gave out no partitions within 30 s"),
-        ):
-            member.join(lambda: False)
+        first = share_of(silent)
+        with closing(Member(servers, topic, group, "madrid", Security())) as member:
+            assert share_of(member) == first
+            with pytest.raises(Moved):
+                silent.claim(dict.fromkeys(first, 1))
+
+
+def test_a_join_that_is_not_answered_is_told_and_the_group_joined_when_kafka_goes_on(
+    apache_kafka: ApacheKafka, topic: str
+) -> None:
+    """The first member's wish is still heard then: it is none that would hold up the next."""
+    servers, group = apache_kafka.bootstrap_servers, topic
+    hung = Member(servers, topic, group, "casa", Security())
+    with apache_kafka.paused(), closing(hung), pytest.raises(Lost, match="gave out no partitions within 30 s"):
+        hung.join(lambda: False)
+    with closing(Member(servers, topic, group, "casa", Security())) as member:
+        assert len(share_of(member)) == 4
 
 
 def share_of(member: Member) -> dict[Log, int]:

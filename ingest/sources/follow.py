@@ -11,7 +11,7 @@ import logging
 import os
 import re
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 import msgspec
 
@@ -25,19 +25,28 @@ LONGEST_LINE = 1 << 24
 
 
 class Position(msgspec.Struct, frozen=True):
-    """Where reading stopped: after `offset` bytes of the file whose first `known` bytes have this digest."""
+    """Where reading stopped: after `offset` bytes of the file whose first `known` bytes have this digest.
+
+    `seen_ns` is when that file had last been written, before it was read last [ns since 1970].
+    """
 
     offset: int
     known: int
     head: str
+    seen_ns: int = 0
 
     @classmethod
-    def at(cls, offset: int, first: bytes) -> "Position":
-        return cls(offset, len(first), hashlib.sha256(first).hexdigest())
+    def at(cls, offset: int, first: bytes, seen_ns: int = 0) -> "Position":
+        return cls(offset, len(first), hashlib.sha256(first).hexdigest(), seen_ns)
+
+    def is_of(self, first: bytes) -> bool:
+        return self.head == hashlib.sha256(first).hexdigest()
 
 
 class Followed:
-    """The lines of a log as they come; `position` is the one after those that `read` gave last (None: an empty log).
+    """The lines of a log as they come; `position` is the one after those that `read` gave last (None: none was there).
+
+    Without a position, or when its place is gone, the oldest rotated file that may hold what was not read comes first.
 
     Raises UsageError when there is no log to read, VigieError when a packed one is torn.
     """
@@ -45,99 +54,129 @@ class Followed:
     def __init__(self, path: Path, position: Position | None = None) -> None:
         self._path = path
         try:
-            self._file = unpacked(path)
+            unpacked(path).close()
         except OSError as error:
             raise UsageError(f"{path} cannot be read ({error.strerror}); name a log with --queue-log.") from error
+        self._file: IO[bytes] | None = None  # the one at hand; none before anything was written
         self._offset = 0
-        self._first = self._file.read(HEAD)  # what the file at hand is known by, of what was seen of it
-        self.position = position or (Position.at(0, self._first) if self._first else None)
+        self._first = b""  # what the file at hand is known by, of what was seen of it
+        self.position = position
         if position and not self._find(position):
             log.warning(
                 "%s: the place where reading stopped is neither in it nor in a rotated file beside it; "
-                "reading it from its beginning, and lines written in between are missing",
+                "reading what was written since and is still there; lines that were removed are missing",
                 path,
             )
 
     def read(self) -> list[bytes]:
         """The whole lines that are there now, a chunk of them at most; none when all are read."""
-        while True:
-            is_finished = self._is_finished()  # asked before reading: what is written until then is read
-            chunk, is_all = self._chunk()
-            if self._is_rewritten():
+        while self._file or self._go_on():
+            file = cast(IO[bytes], self._file)
+            is_finished = self._is_finished(file)  # asked before reading: what is written until then is read
+            seen_ns = os.fstat(file.fileno()).st_mtime_ns
+            chunk, is_all = self._chunk(file)
+            if self._is_rewritten(file):
                 self._recover()
                 continue
             end = chunk.rfind(b"\n") + 1
             if (is_all and is_finished) or (not end and len(chunk) >= LONGEST_LINE):
                 end = len(chunk)
             if end:
-                return self._give(chunk[:end])
+                return self._give(chunk[:end], seen_ns)
             if not is_finished or not self._go_on():
-                return []
+                break
+        return []
 
     def close(self) -> None:
-        self._file.close()
+        if self._file:
+            self._file.close()
+            self._file = None
 
-    def _chunk(self) -> tuple[bytes, bool]:
+    def _chunk(self, file: IO[bytes]) -> tuple[bytes, bool]:
         """What follows, at least a line of it, and whether that is all there is."""
         try:
-            self._file.seek(self._offset)
-            chunk = more = self._file.read(CHUNK)
+            file.seek(self._offset)
+            chunk = more = file.read(CHUNK)
             while b"\n" not in chunk and len(more) == CHUNK and len(chunk) < LONGEST_LINE:
-                more = self._file.read(CHUNK)
+                more = file.read(CHUNK)
                 chunk += more
         except TORN as error:
-            raise VigieError(
-                f"{self._file.name} cannot be read to its end ({error}); put a whole copy in its place, or move it "
-                "away to go on without what it held."
-            ) from error
+            raise _torn(Path(file.name), error) from error
         return chunk, len(more) < CHUNK
 
-    def _give(self, chunk: bytes) -> list[bytes]:
+    def _give(self, chunk: bytes, seen_ns: int) -> list[bytes]:
         first = (self._first[: self._offset] + chunk)[:HEAD]
         self._first = max(self._first, first, key=len)
         self._offset += len(chunk)
-        self.position = Position.at(self._offset, self._first)
+        self.position = Position.at(self._offset, self._first, seen_ns)
         return chunk.removesuffix(b"\n").split(b"\n")
 
     # Rotation
 
-    def _is_finished(self) -> bool:
+    def _is_finished(self, file: IO[bytes]) -> bool:
         """Whether nobody writes to the file at hand any more, since something was written after it."""
         try:
             found = self._path.stat()
         except OSError:  # the log was renamed, and there is no new one yet
             return False
-        if os.path.samestat(found, os.fstat(self._file.fileno())):
+        if os.path.samestat(found, os.fstat(file.fileno())):
             return False
         return found.st_size > 0 or bool(self._later())
 
-    def _later(self) -> list[Path]:
-        """The rotated files that were written after the one at hand, the oldest first."""
-        own = os.fstat(self._file.fileno())
-        return [path for at, path in _rotated(self._path) if at > own.st_mtime_ns]
+    def _later(self) -> list[tuple[int, Path]]:
+        """The rotated files that were written after the one at hand (after what was read last), the oldest first.
+
+        A copy that is being made is not one of them: the log that it is made of is still there.
+        """
+        if self._file:
+            since = os.fstat(self._file.fileno()).st_mtime_ns
+        else:
+            since = self.position.seen_ns if self.position else 0
+        while True:
+            rotated = _rotated(self._path)
+            later = [(at, path) for at, path in rotated if at > since and not self._is_being_copied_to(path)]
+            if rotated == _rotated(self._path):  # else some were renamed between the look and their opening
+                return later
+
+    def _is_being_copied_to(self, path: Path) -> bool:
+        first = _beginning(path)
+        return _beginning(self._path).startswith(first)  # opened after: the log may grow, and a copy is behind it
 
     def _go_on(self) -> bool:
-        """Go on to the file that was written after the one at hand."""
+        """Go on to the file that was written after the one at hand; not when there is none, or it is rotated now."""
+        later = self._later()
+        at, path = later[0] if later else (0, self._path)
         try:
-            following = unpacked(next(iter(self._later()), self._path))
-        except OSError:  # rotated again at this moment: look again
+            following, first = _begun(path)
+        except FileNotFoundError:
             return False
-        self._file.close()
-        self._file, self._offset, self._first = following, 0, b""
+        seen_ns = os.fstat(following.fileno()).st_mtime_ns
+        # a whole line tells the log from others, and it is the next if nothing was rotated until its beginning was read
+        is_known = b"\n" in first or len(first) == HEAD
+        is_next = seen_ns == at if later else is_known and not self._later()
+        if not is_next:
+            following.close()
+            return False
+        self._stand(following, 0, first)
+        self.position = Position.at(0, first, seen_ns)
         return True
 
-    def _is_rewritten(self) -> bool:
+    def _stand(self, file: IO[bytes], offset: int, first: bytes) -> None:
+        self.close()
+        self._file, self._offset, self._first = file, offset, first
+
+    def _is_rewritten(self, file: IO[bytes]) -> bool:
         """Whether the file at hand is not the one any more of which we have read: truncated, and written anew."""
-        if isinstance(self._file, gzip.GzipFile):
+        if isinstance(file, gzip.GzipFile):
             return False
-        number = self._file.fileno()
+        number = file.fileno()
         return os.fstat(number).st_size < self._offset or os.pread(number, len(self._first), 0) != self._first
 
     def _recover(self) -> None:
         """Go on with the copy that was made before the log was truncated."""
-        if self.position and not self._find(self.position):
+        if not self.position or not self._find(self.position):
             log.warning("%s was truncated, and no copy beside it holds what may have stood there unread", self._path)
-            self._offset, self._first = 0, b""
+            self.close()
 
     def _find(self, position: Position) -> bool:
         """Open the file that holds `position`, and stand there."""
@@ -149,8 +188,7 @@ class Followed:
                 continue
             first = _first(file, position)
             if first is not None:
-                self._file.close()
-                self._file, self._offset, self._first = file, position.offset, first
+                self._stand(file, position.offset, first)
                 return True
             file.close()
         # packed or renamed between the look and the opening: its new name was not among those
@@ -162,9 +200,41 @@ def _first(file: IO[bytes], position: Position) -> bytes | None:
     try:
         first = file.read(position.known)
         file.seek(max(0, position.offset - 1))
-        return first if Position.at(position.offset, first) == position and file.read(1) else None
+        return first if position.is_of(first) and file.read(1) else None
     except TORN:
         return None
+
+
+def _torn(path: Path, error: Exception) -> VigieError:
+    return VigieError(
+        f"{path} cannot be read to its end ({error}); put a whole copy in its place, or move it away to go on without "
+        "what it held."
+    )
+
+
+def _begun(path: Path) -> tuple[IO[bytes], bytes]:
+    """Open a file; return its first bytes with it."""
+    with contextlib.ExitStack() as stack:
+        try:
+            file = stack.enter_context(unpacked(path))
+            first = file.read(HEAD)
+        except FileNotFoundError:
+            raise
+        except TORN as error:
+            raise _torn(path, error) from error
+        stack.pop_all()
+    return file, first
+
+
+def _beginning(path: Path) -> bytes:
+    """The first bytes of a file, none when it is not there; a torn one's are unlike any other's."""
+    try:
+        with unpacked(path) as file:
+            return file.read(HEAD)
+    except FileNotFoundError:
+        return b""
+    except TORN:
+        return bytes(HEAD)
 
 
 def _rotated(path: Path) -> list[tuple[int, Path]]:

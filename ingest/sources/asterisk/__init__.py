@@ -155,7 +155,6 @@ def _follow(
         if bookmark and followed.position:
             bookmark.write({"position": followed.position, **switch.remembered()})
 
-    keep()  # before the first line too: a log that is rotated now is found again
     kept, kept_at = followed.position, time.monotonic()
     while not stopped.is_set():
         lines = followed.read()
