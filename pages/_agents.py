@@ -4,7 +4,7 @@ The words are those of somebody who comes to help: who may need a hand, who is d
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from html import escape
 
@@ -144,12 +144,21 @@ EXPLAINED = {"aht": "aht_s", "occupancy": "occupancy", "utilisation": "utilisati
 """Columns → figures that have a page."""
 
 
-def _head(name: str, word: str, campaign: str | None, text: Text) -> str:
-    """Draw the head of a column; that of a figure leads to where it comes from."""
+def heads(columns: Mapping[str, str], of: dict[str, str], text: Text) -> str:
+    """Draw the heads of columns of numbers; that of a figure leads to where it comes from, `of` a campaign and day."""
+    return "".join(_head(name, word, of, text) for name, word in columns.items())
+
+
+def labels(columns: Mapping[str, str]) -> str:
+    """Return as CSS what the numbers are called where a row is a card; a straight quote would end the text."""
+    return escape(";".join(f"--of-{name}:'{word.replace(chr(39), chr(8217))}'" for name, word in columns.items()))
+
+
+def _head(name: str, word: str, of: dict[str, str], text: Text) -> str:
     _ = text.gettext
     said = escape(word)
     if name in EXPLAINED:
-        address = href("kpi", ({"campaign": campaign} if campaign else {}) | {"kpi": EXPLAINED[name]})
+        address = href("kpi", of | {"kpi": EXPLAINED[name]})
         about = _("Where this figure comes from: {figure}").format(figure=word)
         said = f'<a href="{escape(address)}" target="_self" title="{escape(about)}">{said}</a>'
     return f'<th class="num" scope="col">{said}</th>'
@@ -165,7 +174,7 @@ def table(agents: tuple[Agent, ...], limits: AgentLimits, text: Text, campaign: 
     groups = [("", 2), (_("Now"), 1), (_("Today"), 6), (_("Strain"), 3)]
     over = "".join(f'<th colspan="{n}" scope="colgroup">{escape(word)}</th>' for word, n in groups)
     cells = "".join(f'<th scope="col">{escape(word)}</th>' for word in (_("Agent"), _("Needs"), _("State")))
-    cells += "".join(_head(name, word, campaign, text) for name, word in columns.items())
+    cells += heads(columns, {"campaign": campaign} if campaign else {}, text)
     rows = "".join(_row(one, columns, limits, text) for one in agents[:SHOWN])
     more = ""
     if len(agents) > SHOWN:
@@ -175,10 +184,8 @@ def table(agents: tuple[Agent, ...], limits: AgentLimits, text: Text, campaign: 
             len(agents) - SHOWN,
         )
         more = f'<p class="vigie-quiet">{escape(words.format(n=text.number(len(agents) - SHOWN)))}</p>'
-    # where a row is a card its numbers have their labels from here; a straight quote would end the text
-    labels = ";".join(f"--of-{name}:'{word.replace(chr(39), chr(8217))}'" for name, word in columns.items())
     head = f'<thead><tr class="groups">{over}</tr><tr>{cells}</tr></thead>'
-    return f'<table class="vigie-table" style="{escape(labels)}">{head}<tbody>{rows}</tbody></table>{more}'
+    return f'<table class="vigie-table" style="{labels(columns)}">{head}<tbody>{rows}</tbody></table>{more}'
 
 
 def _row(one: Agent, columns: dict[str, str], limits: AgentLimits, text: Text) -> str:
@@ -191,7 +198,7 @@ def _row(one: Agent, columns: dict[str, str], limits: AgentLimits, text: Text) -
     numbers = _day(one, text) | _strain(one, limits, text)
     return (
         f'<tr><th scope="row">{escape(one.name)}<small>{escape(where)}</small></th><td class="needs">{needs}</td>'
-        f'<td class="now">{_now(one, text)}</td>' + "".join(_cell(name, numbers[name]) for name in columns) + "</tr>"
+        f'<td class="now">{_now(one, text)}</td>' + "".join(drawn(name, numbers[name]) for name in columns) + "</tr>"
     )
 
 
@@ -270,7 +277,8 @@ def _strain(one: Agent, limits: AgentLimits, text: Text) -> dict[str, Cell]:
     }
 
 
-def _cell(name: str, cell: Cell) -> str:
+def drawn(name: str, cell: Cell) -> str:
+    """Draw a number in its column."""
     kind = " ".join(filter(None, ("num", name, cell.mark, "nil" if cell.value == DASH else "")))
     value = escape(cell.value)
     if cell.address:

@@ -7,7 +7,7 @@ import streamlit as st
 
 from metrics import readers
 from metrics.readers import CampaignNow
-from pages import _agents, _board, _day, _makeup, _names, _session, _usual, _where
+from pages import _agents, _board, _day, _makeup, _names, _session, _shifts, _usual, _where
 from pages._i18n import plain
 
 NOW_S = 1
@@ -165,6 +165,17 @@ def agents(campaign: str) -> None:
     st.html(_agents.draw(found, _agents.Chosen(campaign=campaign), viewer, text, stale=stale))
 
 
+@st.fragment(run_every=DAY_S)
+def shifts(where: _where.Where) -> None:
+    """Draw who worked for the campaign on a past day; to who may know no names, how many."""
+    try:
+        found = readers.shifts(readers.published(), viewer, where.campaign.campaign, where.campaign.day)
+    except readers.PublishedFileError:
+        return
+    if found is not None:
+        st.html(_shifts.draw(found, where, text))
+
+
 @st.fragment(run_every=WEEKS_S)
 def weeks(campaign: str) -> None:
     """Draw the weeks by weekday and hour, by the figure that is chosen."""
@@ -263,9 +274,11 @@ def page() -> None:
         st.subheader(_("By queue"), anchor=False)
         queues(where)
         weeks(campaign.campaign)
+    st.subheader(_("Agents"), anchor=False)
     if where.today:
-        st.subheader(_("Agents"), anchor=False)
         agents(campaign.campaign)
+    else:
+        shifts(where)
 
 
 page()

@@ -19,6 +19,7 @@ from metrics.readers.history import WEEKS, Added, Comparison, Weeks, compare, we
 from metrics.readers.query import LONGEST as LONGEST_QUERY
 from metrics.readers.query import ROWS, SECONDS, SIZE, Answer, Query, Trouble, may_query, query
 from metrics.readers.schema import Column, Relation, schema
+from metrics.readers.shifts import Shift, Shifts, shifts
 from metrics.readers.sla import HOUR, Day, Figures, Period, Sla, Slot, Work, months, sla
 from metrics.readers.snapshot import SLOW_S, Counters, Freshness, Published, PublishedFileError, published
 from metrics.suppression import told
@@ -76,6 +77,8 @@ __all__ = [
     "Query",
     "Relation",
     "Share",
+    "Shift",
+    "Shifts",
     "Sla",
     "Slot",
     "Source",
@@ -102,6 +105,7 @@ __all__ = [
     "query",
     "queues",
     "schema",
+    "shifts",
     "sla",
     "told",
     "waiting",
