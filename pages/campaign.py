@@ -93,8 +93,7 @@ def chart(where: _where.Where, minutes: int) -> None:
     for point in event["selection"]["points"]:
         place, trace = int(point["x"]), int(point["curve_number"])
         if 0 <= place < len(shown):
-            outcome = _day.TRACES[trace] if trace < len(_day.TRACES) else None
-            _where.go(_where.href("calls", _day.behind(where, shown[place], outcome)))
+            _where.go(_where.href("calls", _day.behind(where, shown[place], _day.TRACES.get(trace))))
     st.caption(
         _("Other: still waiting, a short abandon, or out of the queue another way.")
         + " "

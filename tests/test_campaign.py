@@ -299,8 +299,11 @@ def test_no_page_shows_a_client_how_long_a_call_took(path: Path) -> None:  # noq
 # the page
 
 
-def busy_floor(path: Path, as_of: datetime) -> None:  # noqa: F811
-    """Publish a campaign with calls of today and of the same weekday before, two queues and agents."""
+OTHERS = ("voicemail", "overflowed", "callback")
+
+
+def busy_floor(path: Path, as_of: datetime, *more: Row) -> None:  # noqa: F811
+    """Publish a campaign with calls of today and of the same weekday before, two queues and agents, and `more` calls."""
     of = campaign("north")
     calls = [
         call("abandoned" if n % 4 == 3 else "answered", of=of, wait=10 + n, queued=as_of - ago, queue=queue)
@@ -309,7 +312,7 @@ def busy_floor(path: Path, as_of: datetime) -> None:  # noqa: F811
         for ago in (timedelta(minutes=30 + n), timedelta(days=7, minutes=30 + n), timedelta(days=1, hours=1))
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
-    publish_rows(path, calls, campaigns=[of], as_of=as_of).close()
+    publish_rows(path, [*calls, *more], campaigns=[of], as_of=as_of).close()
 
 
 def test_the_campaign_page_tells_what_a_day_is_made_of(path: Path) -> None:  # noqa: F811
@@ -326,7 +329,7 @@ def test_the_campaign_page_tells_what_a_day_is_made_of(path: Path) -> None:  # n
     (body,) = [html.proto.body for html in test.get("html") if "vigie-table sums shares" in html.proto.body]
     assert 'href="calls?campaign=north&amp;outcome=abandoned"' in body
     html = "".join(one.proto.body for one in test.get("html"))
-    assert "outcome=abandoned" in html and "outcome=answered" in html
+    assert "outcome=abandoned" in html and "outcome=answered" in html and "outcome=other" not in html
     (chart,) = test.get("plotly_chart")
     assert "16 offered, service level" in str(chart.proto)
 
@@ -447,20 +450,22 @@ def test_a_past_day_shows_its_agents_and_leads_to_their_calls(path: Path) -> Non
 @needs_chromium
 def test_a_bar_and_a_link_lead_to_their_calls_and_a_tick_takes_no_focus(path: Path) -> None:  # noqa: F811
     as_of = datetime.now(UTC).replace(hour=12, minute=5)
-    busy_floor(path, as_of)
+    left = [call(outcome, of=campaign("north"), queued=as_of - timedelta(minutes=32)) for outcome in OTHERS]
+    busy_floor(path, as_of, *left)
     with dashboard(path.parent.parent) as running, browser() as chromium:
         page = open_tab(chromium, running.address, session_of(MANAGER))
         address = f"{running.address}/campaign?campaign=north&minutes=60"
-        page.goto(address)
-        bars = page.locator(".js-plotly-plot .barlayer .trace").nth(1).locator(".point path")
-        bars.first.wait_for(state="attached")
-        boxes = [box for n in range(bars.count()) if (box := bars.nth(n).bounding_box()) and box["height"] > 4]
-        page.mouse.click(boxes[0]["x"] + boxes[0]["width"] / 2, boxes[0]["y"] + boxes[0]["height"] / 2)
-        page.wait_for_url("**/calls?**outcome=abandoned**")
-        page.locator("strong", has_text="4 calls").wait_for()
+        for trace, outcome, count in ((0, "answered", 12), (1, "abandoned", 4), (2, "other", len(OTHERS))):
+            page.goto(address)
+            bars = page.locator(".js-plotly-plot .barlayer .trace").nth(trace).locator(".point path")
+            bars.first.wait_for(state="attached")
+            boxes = [box for n in range(bars.count()) if (box := bars.nth(n).bounding_box()) and box["height"] > 4]
+            page.mouse.click(boxes[0]["x"] + boxes[0]["width"] / 2, boxes[0]["y"] + boxes[0]["height"] / 2)
+            page.wait_for_url(f"**/calls?**outcome={outcome}**")
+            page.locator("strong", has_text=f"{count} calls").wait_for()
 
         page.goto(address)
-        link = page.locator(".vigie-table.numbers tbody tr", has_text="16").locator("th a")
+        link = page.locator(".vigie-table.numbers tbody tr", has_text="19").locator("th a")
         link.focus()
         before = page.evaluate("document.activeElement.getAttribute('href')")
         assert before.startswith("calls?campaign=north&from=")

@@ -335,6 +335,11 @@ def test_the_calls_behind_a_figure(path: Path) -> None:
     assert said.count("not in time") == 4 and "voicemail" in said and "short abandon" not in said
     test = open_page("calls.py", campaign="north", outcome="refused")
     assert any(one.value.startswith("**1 call**") for one in test.markdown)
+    test = open_page("calls.py", campaign="north", outcome="other")
+    assert any(one.value.startswith("**4 calls**") for one in test.markdown)
+    assert test.selectbox(key="outcome_choice").value == "other"
+    test.selectbox(key="outcome_choice").select("").run()
+    assert any(one.value.startswith("**10 calls**") for one in test.markdown)
     for nonsense in ({"outcome": "' OR 1=1 --"}, {"kpi": "occupancy"}, {"page": "-3"}, {"from": "x", "to": "y"}):
         test = open_page("calls.py", campaign="north", **nonsense)
         assert any(one.value.startswith("**10 calls**") for one in test.markdown)

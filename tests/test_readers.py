@@ -359,6 +359,17 @@ def test_each_call_says_whether_it_was_in_time(path: Path) -> None:
     assert printed["Wazo"] == pytest.approx(2 / 3) and printed["Cisco, abandons negative"] == pytest.approx(2 / 7)
 
 
+def test_other_calls_are_the_offered_that_were_neither_answered_nor_abandoned(path: Path) -> None:
+    publish(path, campaigns=FLOOR, calls=MIXED)
+    reader = Published(path)
+    day = today(reader)
+    listed = readers.calls(reader, CLIENT, "north", day.t0, day.t1, Asked(outcome="other"))
+    assert listed is not None
+    assert sorted(call.outcome for call in listed.calls) == ["open", "open", "short_abandoned", "voicemail"]
+    total = readers.day(reader, CLIENT, "north")
+    assert total and total.total and total.total.offered - total.total.answered - total.total.abandoned == listed.total
+
+
 def test_outcomes_and_intervals_choose_calls_the_newest_first(path: Path) -> None:
     calls = [{"campaign": "north", "queued_at": NOON - timedelta(minutes=n)} for n in range(1, 121)]
     publish(path, campaigns=FLOOR, calls=calls)

@@ -59,7 +59,9 @@ BEHIND = {
         AND outcome IN ('abandoned', 'short_abandoned', 'dropped', 'refused'))""",
 }
 """KPI → which calls are in its denominator. Occupancy and utilisation are made of agents' time, not of calls."""
-OUTCOMES = (*PARTS, "refused", "not_connected")
+OTHER = "other"
+OUTCOMES = (*PARTS, OTHER, "refused", "not_connected")
+"""What may have become of a call; OTHER: it was offered, and neither answered nor abandoned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +143,9 @@ class Asked:
         if self.outcome not in (None, *OUTCOMES) or self.kpi not in (None, *BEHIND):
             raise ValueError(f"no calls are known by {self}")
         said = [BEHIND[self.kpi]] if self.kpi else []
-        if self.outcome:
+        if self.outcome == OTHER:
+            said.append(f"{_INBOUND} AND outcome NOT IN ('answered', 'abandoned')")
+        elif self.outcome:
             said.append(f"outcome = '{self.outcome}'" + ("" if self.outcome == "not_connected" else " AND inbound"))
         if self.hit is not None:
             said.append(f"counted AND base AND coalesce(hit, false) = {self.hit}")
