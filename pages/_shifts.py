@@ -17,9 +17,11 @@ def draw(found: Shifts, where: Where, text: Text) -> str:
     if not found.people:
         words = _("Nobody is known to have worked for this campaign on this day.")
         return f'<p class="vigie-quiet">{escape(words)}</p>'
-    many = text.ngettext("{n} agent", "{n} agents", found.people).format(n=text.number(found.people))
     if found.shifts is None:
-        return f'<p class="vigie-quiet">{escape(many)}</p>'
+        n = found.people
+        words = text.ngettext("{n} agent on this day", "{n} agents on this day", n).format(n=text.number(n))
+        return f'<p class="vigie-quiet">{escape(words)}</p>'
+    many = text.ngettext("{n} agent", "{n} agents", found.people).format(n=text.number(found.people))
     columns = _columns(text)
     head = f'<th scope="col">{escape(_("Agent"))}</th>{_agents.heads(columns, where.params(), text)}'
     rows = "".join(_row(shift, columns, where, text) for shift in found.shifts)

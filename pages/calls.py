@@ -24,6 +24,7 @@ def asked() -> Asked:
         HITS.get(st.query_params.get("counts", "")),
         st.query_params.get("queue"),
         *(st.query_params.get(name) if is_named() else None for name in ("agent", "missed_by")),
+        _where.time_of_day(st.query_params.get("time", "")),
     )
 
 
@@ -59,16 +60,6 @@ def choose_agent(which: Asked, known: Mapping[str, str]) -> None:
         on_change=change,
         width=220,
     )
-
-
-def leave_out(name: str, words: str) -> None:
-    """Draw the way back from calls that the address narrows by `name`, which no choice in the bar says."""
-
-    def change() -> None:
-        for one in ("page", name):
-            st.query_params.pop(one, None)
-
-    st.button(words, icon=":material/close:", on_click=change, key=f"without_{name}")
 
 
 def choose_outcome(which: Asked) -> None:
@@ -165,9 +156,12 @@ def page() -> None:
             choose_agent(which, known)
         if known is not None and which.missed_by:
             name = plain(known.get(which.missed_by, which.missed_by))
-            leave_out("missed_by", _("Not picked up by {agent}").format(agent=name))
+            _where.leave_out("missed_by", _("Not picked up by {agent}").format(agent=name))
         if which.queue:
-            leave_out("queue", _("Queue {queue}").format(queue=plain(which.queue)))
+            _where.leave_out("queue", _("Queue {queue}").format(queue=plain(which.queue)))
+        if which.time:
+            words = _("{time} of each day").format(time="–".join(map(_where.wall, which.time)))
+            _where.leave_out("time", words)
         if not where.whole:
             whole_day(where)
     number = page_asked()

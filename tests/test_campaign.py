@@ -303,7 +303,7 @@ OTHERS = ("voicemail", "overflowed", "callback")
 
 
 def busy_floor(path: Path, as_of: datetime, *more: Row) -> None:  # noqa: F811
-    """Publish a campaign with calls of today and of the same weekday before, two queues and agents, and `more` calls."""
+    """Publish a campaign with calls of today and of the same weekday before, two queues, and `more`."""
     of = campaign("north")
     calls = [
         call("abandoned" if n % 4 == 3 else "answered", of=of, wait=10 + n, queued=as_of - ago, queue=queue)

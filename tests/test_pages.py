@@ -340,7 +340,14 @@ def test_the_calls_behind_a_figure(path: Path) -> None:
     assert test.selectbox(key="outcome_choice").value == "other"
     test.selectbox(key="outcome_choice").select("").run()
     assert any(one.value.startswith("**10 calls**") for one in test.markdown)
-    for nonsense in ({"outcome": "' OR 1=1 --"}, {"kpi": "occupancy"}, {"page": "-3"}, {"from": "x", "to": "y"}):
+    times = [{"time": said} for said in ("10:00", "11:00-10:00", "10:07-11:00", "23:00-24:15", "10:00-11:00 --", "")]
+    for nonsense in (
+        {"outcome": "' OR 1=1 --"},
+        {"kpi": "occupancy"},
+        {"page": "-3"},
+        {"from": "x", "to": "y"},
+        *times,
+    ):
         test = open_page("calls.py", campaign="north", **nonsense)
         assert any(one.value.startswith("**10 calls**") for one in test.markdown)
     client = Viewer("client", frozenset({"north"}))

@@ -20,7 +20,7 @@ from metrics.readers.query import LONGEST as LONGEST_QUERY
 from metrics.readers.query import ROWS, SECONDS, SIZE, Answer, Query, Trouble, may_query, query
 from metrics.readers.schema import Column, Relation, schema
 from metrics.readers.shifts import Shift, Shifts, shifts
-from metrics.readers.sla import HOUR, Day, Figures, Period, Sla, Slot, Work, months, sla
+from metrics.readers.sla import HOUR, Day, Figures, JudgedTerm, Period, Sla, Slot, Work, months, sla
 from metrics.readers.snapshot import SLOW_S, Counters, Freshness, Published, PublishedFileError, published
 from metrics.suppression import told
 
@@ -67,6 +67,7 @@ __all__ = [
     "Freshness",
     "Gap",
     "Interval",
+    "JudgedTerm",
     "Kpis",
     "Need",
     "Partition",
