@@ -5,11 +5,11 @@ The words are those of somebody who comes to help: who may need a hand, who is d
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from html import escape
 
 from metrics.campaigns import AgentLimits
-from metrics.readers import NEEDS, Agent, AgentDay, Agents, Need, Pauses, Share
+from metrics.readers import NEEDS, Agent, AgentDay, Agents, Need, Pauses
 from metrics.viewer import Viewer
 from pages import _names
 from pages._i18n import DASH, Text, plain
@@ -219,34 +219,52 @@ def _now(one: Agent, text: Text) -> str:
 
 
 def _day(one: Agent, text: Text) -> dict[str, Cell]:
-    """Return the numbers of today, by column; those of calls lead to them."""
+    """Return the numbers of today, by column; counts lead to their calls, figures to how they are made."""
     _ = text.gettext
     day = one.today or AgentDay(0, 0, None, None, None)
-    answered = text.number(day.answered if one.today else None)
     missed = text.number(one.missed if one.today or one.missed else None)
     words = _("The calls of {agent}").format(agent=one.name)
     offers = _("The calls that {agent} did not pick up").format(agent=one.name)
-    aht = _behind(text.duration(day.aht_s), day.worked_for, words, text, agent=one.agent, kpi="aht_s")
+    answered = [(stint.campaign, stint.name, text.number(stint.answered)) for stint in day.worked_for if stint.answered]
+    of_missed = [(share.campaign, share.name, text.number(share.calls)) for share in one.missed_for]
+
+    def made(name: str) -> Cell:
+        """Return a figure that leads to how it is made."""
+
+        def said(value: float | None) -> str:
+            return _names.shown(name, value, text, digits=0)
+
+        values = [(stint.campaign, stint.name, getattr(stint, name)) for stint in day.worked_for]
+        ways = [(campaign, of, said(value)) for campaign, of, value in values if value is not None]
+        return _behind("kpi", said(getattr(day, name)), ways, made_of(name, one.name, text), agent=one.agent, kpi=name)
+
+    calls = text.number(day.answered if one.today else None)
     return {
-        "calls": _behind(answered, day.worked_for, words, text, agent=one.agent, outcome="answered"),
-        "aht": replace(aht, below=()),  # by campaign they stand under the number of calls
-        "occupancy": Cell(text.percent(day.occupancy, 0)),
-        "utilisation": Cell(text.percent(day.utilisation, 0)),
-        "offers": _behind(missed, one.missed_for, offers, text, missed_by=one.agent),
+        "calls": _behind("calls", calls, answered, words, agent=one.agent, outcome="answered"),
+        **{column: made(name) for column, name in EXPLAINED.items()},
+        "offers": _behind("calls", missed, of_missed, offers, missed_by=one.agent),
     }
 
 
-def _behind(value: str, shares: tuple[Share, ...], about: str, text: Text, **asked: str) -> Cell:
-    """Return a number that leads to its calls; those of several campaigns lead there each by itself, below."""
-    ways = [(one, href("calls", {"campaign": one.campaign} | asked)) for one in shares]
-    if len(ways) == 1:
-        return Cell(value, address=ways[0][1], about=about)
+def made_of(name: str, agent: str, text: Text) -> str:
+    """Say where a figure of an agent leads."""
+    words = text.gettext("Where this figure comes from: {figure}")
+    return words.format(figure=f"{_names.brief(name, text)}, {agent}")
+
+
+def _behind(page: str, value: str, ways: list[tuple[str, str, str]], about: str, **asked: str) -> Cell:
+    """Return a number that leads to what is behind it; what is of several campaigns leads there by each, below.
+
+    `ways` are campaigns, their names and the number's part in each.
+    """
+    links = [(href(page, {"campaign": campaign} | asked), f"{name} {part}") for campaign, name, part in ways]
+    if len(links) == 1:
+        return Cell(value, address=links[0][0], about=about)
     return Cell(
         value,
         below=tuple(
-            f'<small><a href="{escape(address)}" target="_self" title="{escape(about)}">'
-            f"{escape(one.name)} {text.number(one.calls)}</a></small>"
-            for one, address in ways
+            f'<small><a href="{escape(address)}" target="_self" title="{escape(about)}">{escape(said)}</a></small>'
+            for address, said in links
         ),
     )
 

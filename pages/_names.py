@@ -86,6 +86,7 @@ def brief(name: str, text: Text) -> str:
         "asa_s": _("ASA"),
         "aht_s": _("AHT"),
         "occupancy": _("Occupancy"),
+        "utilisation": _("Utilisation"),
     }
     return names[name]
 

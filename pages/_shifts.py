@@ -3,7 +3,7 @@
 from html import escape
 
 from metrics.readers import Shift, Shifts
-from pages import _agents, _sla
+from pages import _agents, _names, _sla
 from pages._agents import Cell
 from pages._i18n import Text
 from pages._where import Where, href
@@ -54,12 +54,16 @@ def _row(one: Shift, columns: dict[str, str], where: Where, text: Text) -> str:
     def calls(n: int | None, about: str, **asked: str) -> Cell:
         return Cell(text.number(n), address=href("calls", where.params(**asked)) if n else "", about=about)
 
+    def made(name: str) -> Cell:
+        value = getattr(one, name)
+        address = "" if value is None else href("kpi", where.params(agent=one.agent, kpi=name))
+        shown = _names.shown(name, value, text, digits=0)
+        return Cell(shown, address=address, about=_agents.made_of(name, one.name, text))
+
     numbers = {
         "logged": Cell(text.duration(one.logged_in_s or None)),
         "calls": calls(one.answered, words, agent=one.agent, outcome="answered"),
-        "aht": Cell(text.duration(one.aht_s)),
-        "occupancy": Cell(text.percent(one.occupancy, 0)),
-        "utilisation": Cell(text.percent(one.utilisation, 0)),
+        **{column: made(name) for column, name in _agents.EXPLAINED.items()},
         "paused": Cell(text.duration(one.paused_s if one.logged_in_s else None)),
         "offers": calls(one.missed, offers, missed_by=one.agent),
     }

@@ -23,14 +23,9 @@ def asked() -> Asked:
         kpi if kpi in readers.BEHIND and readers.told(viewer, kpi) else None,
         HITS.get(st.query_params.get("counts", "")),
         st.query_params.get("queue"),
-        *(st.query_params.get(name) if is_named() else None for name in ("agent", "missed_by")),
+        *(st.query_params.get(name) if viewer.names_agents else None for name in ("agent", "missed_by")),
         _where.time_of_day(st.query_params.get("time", "")),
     )
-
-
-def is_named() -> bool:
-    """Whether this viewer is told who worked on a call."""
-    return viewer.role in ("manager", "analyst")
 
 
 def hands(where: _where.Where) -> Mapping[str, str] | None:
@@ -79,7 +74,7 @@ def choose_outcome(which: Asked) -> None:
         format_func=lambda name: _names.outcome(name, text) if name else _("every outcome"),
         key="outcome_choice",
         on_change=change,
-        width=180,
+        width=240,
     )
 
 

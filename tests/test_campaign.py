@@ -439,6 +439,9 @@ def test_a_past_day_shows_its_agents_and_leads_to_their_calls(path: Path) -> Non
     html = "".join(one.proto.body for one in test.get("html"))
     assert f'href="calls?campaign=north&amp;day={day}&amp;agent=Ana&amp;outcome=answered"' in html
     assert f'href="calls?campaign=north&amp;day={day}&amp;missed_by=Bea"' in html
+    assert f'href="kpi?campaign=north&amp;day={day}&amp;agent=Ana&amp;kpi=utilisation"' in html
+    explained = open_page("kpi.py", campaign="north", day=day, agent="Ana", kpi="utilisation")
+    assert "Utilisation · Ana 50.0%" in section(explained, 'class="vigie-explained"')
     listed = open_page("calls.py", campaign="north", day=day, agent="Ana", outcome="answered")
     assert any(one.value.startswith("**2 calls**") for one in listed.markdown)
     client = open_page("campaign.py", viewer=CLIENT, campaign="north", day=day)

@@ -8,11 +8,11 @@ A macro costs more to plan (about 70 ms of CPU) than to run, so each snapshot as
 campaign's own day at once. What moves slowly, which is everything but that and who waits, is asked every SLOW_S.
 """
 
-from metrics.readers.agents import NEEDS, STATES, Agent, AgentDay, Agents, Need, Pauses, Share, Strain, agents
+from metrics.readers.agents import NEEDS, STATES, Agent, AgentDay, Agents, Need, Pauses, Share, Stint, Strain, agents
 from metrics.readers.calls import BEHIND, LONGEST, OUTCOMES, PER_PAGE, Asked, Call, CallList, calls, hands
 from metrics.readers.campaigns import MINUTES, STEPS, Campaign, Interval, Kpis
 from metrics.readers.days import CampaignDay, day, first_day, queues
-from metrics.readers.explained import FIGURES, Elsewhere, Explained, Term, explain
+from metrics.readers.explained import AGENT_FIGURES, FIGURES, Elsewhere, Explained, Term, explain
 from metrics.readers.feed import Check, DeadLetter, Feed, Gap, Partition, Source, feed
 from metrics.readers.floor import AgentCounts, Board, CampaignNow, WaitingCall, board, campaign, freshness, waiting
 from metrics.readers.history import WEEKS, Added, Comparison, Weeks, compare, weeks
@@ -25,6 +25,7 @@ from metrics.readers.snapshot import SLOW_S, Counters, Freshness, Published, Pub
 from metrics.suppression import told
 
 __all__ = [
+    "AGENT_FIGURES",
     "BEHIND",
     "FIGURES",
     "HOUR",
@@ -83,6 +84,7 @@ __all__ = [
     "Sla",
     "Slot",
     "Source",
+    "Stint",
     "Strain",
     "Term",
     "Trouble",

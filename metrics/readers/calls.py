@@ -180,7 +180,7 @@ def calls(
     """
     _refuse_longer(t0, t1)
     one = floor.campaign(published, viewer, campaign)
-    if one is None or (asked.people and viewer.role not in ("manager", "analyst")):
+    if one is None or (asked.people and not viewer.names_agents):
         return None
     question = ("calls", campaign, t0, t1, asked, page, viewer.role, viewer.sites)
     if page is not None:
@@ -195,7 +195,7 @@ def hands(published: Published, viewer: Viewer, campaign: str, t0: datetime, t1:
     """
     _refuse_longer(t0, t1)
     one = floor.campaign(published, viewer, campaign)
-    if one is None or viewer.role not in ("manager", "analyst"):
+    if one is None or not viewer.names_agents:
         return None
     window = {"campaign": campaign, "t0": t0, "t1": t1}
     rows = published.ask(("hands", campaign, t0, t1), lambda s: fetch(s.connection, HANDS, **window), SLOW_S)
