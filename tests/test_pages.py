@@ -140,6 +140,43 @@ def test_undefined_is_a_dash_and_never_zero(path: Path) -> None:
     assert shown["Waiting"] == "0"  # measured: nobody waits
 
 
+APART = """() => [...document.querySelectorAll('.vigie-grid .tile')].flatMap((tile, n) => {
+    const of = document.querySelectorAll('.st-key-links .tile')[n];
+    const figures = tile.querySelectorAll('.queue .n, .facts:not(.agents) .n'), links = of.querySelectorAll('a.n');
+    if (links.length !== figures.length) return [NaN];
+    return [...figures].flatMap((one, i) => {
+        const [figure, link] = [one, links[i]].map((it) => it.querySelector('span').getBoundingClientRect());
+        return [Math.abs(figure.left - link.left), Math.abs(figure.top - link.top)];
+    });
+})"""
+STOPS = "[...document.querySelectorAll('.st-key-links a')].filter((one) => one.tabIndex >= 0).length"
+
+
+@needs_chromium
+@pytest.mark.parametrize("width", [1366, 390])
+def test_each_figure_of_a_tile_leads_to_where_it_comes_from(path: Path, width: int) -> None:
+    calls = [{"campaign": "north", "wait_s": 90.0, "outcome": "open"}, *[{"campaign": "north"}] * 7]
+    publish(path, campaigns=FLOOR, calls=calls, as_of=now())
+    with dashboard(path.parent.parent) as running, browser() as chromium:
+        page = open_tab(chromium, running.address, session_of(MANAGER), viewport={"width": width, "height": 844})
+        for label, kpi in (("Waiting", "longest_wait_s"), ("Answered", "offered"), ("AHT", "aht_s")):
+            page.goto(running.address)
+            tile = page.locator(".vigie-grid .tile", has_text="Customer care")
+            tile.wait_for()
+            wait_for(lambda: max(page.evaluate(APART), default=9) < 1, "links over the figures")
+            assert page.evaluate(STOPS) == 2 * len(FLOOR)  # the keyboard is not led through every figure
+            tile.scroll_into_view_if_needed()
+            box = tile.locator(".n", has_text=label).locator("span").bounding_box()
+            assert box is not None
+            page.mouse.click(
+                box["x"] + 8, box["y"] + box["height"] / 2
+            )  # the words; their box is as wide as its column
+            page.wait_for_url(f"**/kpi?campaign=north&kpi={kpi}")
+        page.goto(running.address)
+        page.get_by_role("link", name="Open Customer care").click()
+        page.wait_for_url("**/campaign?campaign=north")
+
+
 @pytest.mark.parametrize(
     ("age_s", "stale"),
     [pytest.param(3, False, id="3 s: fresh"), pytest.param(60, True, id="60 s: grey, and words say so")],
