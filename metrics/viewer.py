@@ -35,6 +35,11 @@ class Viewer:
         """Whether this viewer may know how long people work, call by call and hour by hour: `metrics.suppression`."""
         return self.role != "client"
 
+    @property
+    def names_agents(self) -> bool:
+        """Whether this viewer may know who works: the agents of their sites, if they are limited to some."""
+        return self.role in ("manager", "analyst")
+
     def names_agents_of(self, site: str | None) -> bool:
         """Whether this viewer may know who the agents of `site` are."""
-        return self.role in ("manager", "analyst") and (self.sites is None or site in self.sites)
+        return self.names_agents and (self.sites is None or site in self.sites)

@@ -4,12 +4,12 @@ The words are those of somebody who comes to help: who may need a hand, who is d
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from html import escape
 
 from metrics.campaigns import AgentLimits
-from metrics.readers import NEEDS, Agent, AgentDay, Agents, Need, Pauses, Share
+from metrics.readers import NEEDS, Agent, AgentDay, Agents, Need, Pauses
 from metrics.viewer import Viewer
 from pages import _names
 from pages._i18n import DASH, Text, plain
@@ -144,12 +144,21 @@ EXPLAINED = {"aht": "aht_s", "occupancy": "occupancy", "utilisation": "utilisati
 """Columns → figures that have a page."""
 
 
-def _head(name: str, word: str, campaign: str | None, text: Text) -> str:
-    """Draw the head of a column; that of a figure leads to where it comes from."""
+def heads(columns: Mapping[str, str], of: dict[str, str], text: Text) -> str:
+    """Draw the heads of columns of numbers; that of a figure leads to where it comes from, `of` a campaign and day."""
+    return "".join(_head(name, word, of, text) for name, word in columns.items())
+
+
+def labels(columns: Mapping[str, str]) -> str:
+    """Return as CSS what the numbers are called where a row is a card; a straight quote would end the text."""
+    return escape(";".join(f"--of-{name}:'{word.replace(chr(39), chr(8217))}'" for name, word in columns.items()))
+
+
+def _head(name: str, word: str, of: dict[str, str], text: Text) -> str:
     _ = text.gettext
     said = escape(word)
     if name in EXPLAINED:
-        address = href("kpi", ({"campaign": campaign} if campaign else {}) | {"kpi": EXPLAINED[name]})
+        address = href("kpi", of | {"kpi": EXPLAINED[name]})
         about = _("Where this figure comes from: {figure}").format(figure=word)
         said = f'<a href="{escape(address)}" target="_self" title="{escape(about)}">{said}</a>'
     return f'<th class="num" scope="col">{said}</th>'
@@ -165,7 +174,7 @@ def table(agents: tuple[Agent, ...], limits: AgentLimits, text: Text, campaign: 
     groups = [("", 2), (_("Now"), 1), (_("Today"), 6), (_("Strain"), 3)]
     over = "".join(f'<th colspan="{n}" scope="colgroup">{escape(word)}</th>' for word, n in groups)
     cells = "".join(f'<th scope="col">{escape(word)}</th>' for word in (_("Agent"), _("Needs"), _("State")))
-    cells += "".join(_head(name, word, campaign, text) for name, word in columns.items())
+    cells += heads(columns, {"campaign": campaign} if campaign else {}, text)
     rows = "".join(_row(one, columns, limits, text) for one in agents[:SHOWN])
     more = ""
     if len(agents) > SHOWN:
@@ -175,10 +184,8 @@ def table(agents: tuple[Agent, ...], limits: AgentLimits, text: Text, campaign: 
             len(agents) - SHOWN,
         )
         more = f'<p class="vigie-quiet">{escape(words.format(n=text.number(len(agents) - SHOWN)))}</p>'
-    # where a row is a card its numbers have their labels from here; a straight quote would end the text
-    labels = ";".join(f"--of-{name}:'{word.replace(chr(39), chr(8217))}'" for name, word in columns.items())
     head = f'<thead><tr class="groups">{over}</tr><tr>{cells}</tr></thead>'
-    return f'<table class="vigie-table" style="{escape(labels)}">{head}<tbody>{rows}</tbody></table>{more}'
+    return f'<table class="vigie-table" style="{labels(columns)}">{head}<tbody>{rows}</tbody></table>{more}'
 
 
 def _row(one: Agent, columns: dict[str, str], limits: AgentLimits, text: Text) -> str:
@@ -191,7 +198,7 @@ def _row(one: Agent, columns: dict[str, str], limits: AgentLimits, text: Text) -
     numbers = _day(one, text) | _strain(one, limits, text)
     return (
         f'<tr><th scope="row">{escape(one.name)}<small>{escape(where)}</small></th><td class="needs">{needs}</td>'
-        f'<td class="now">{_now(one, text)}</td>' + "".join(_cell(name, numbers[name]) for name in columns) + "</tr>"
+        f'<td class="now">{_now(one, text)}</td>' + "".join(drawn(name, numbers[name]) for name in columns) + "</tr>"
     )
 
 
@@ -212,34 +219,52 @@ def _now(one: Agent, text: Text) -> str:
 
 
 def _day(one: Agent, text: Text) -> dict[str, Cell]:
-    """Return the numbers of today, by column; those of calls lead to them."""
+    """Return the numbers of today, by column; counts lead to their calls, figures to how they are made."""
     _ = text.gettext
     day = one.today or AgentDay(0, 0, None, None, None)
-    answered = text.number(day.answered if one.today else None)
     missed = text.number(one.missed if one.today or one.missed else None)
     words = _("The calls of {agent}").format(agent=one.name)
     offers = _("The calls that {agent} did not pick up").format(agent=one.name)
-    aht = _behind(text.duration(day.aht_s), day.worked_for, words, text, agent=one.agent, kpi="aht_s")
+    answered = [(stint.campaign, stint.name, text.number(stint.answered)) for stint in day.worked_for if stint.answered]
+    of_missed = [(share.campaign, share.name, text.number(share.calls)) for share in one.missed_for]
+
+    def made(name: str) -> Cell:
+        """Return a figure that leads to how it is made."""
+
+        def said(value: float | None) -> str:
+            return _names.shown(name, value, text, digits=0)
+
+        values = [(stint.campaign, stint.name, getattr(stint, name)) for stint in day.worked_for]
+        ways = [(campaign, of, said(value)) for campaign, of, value in values if value is not None]
+        return _behind("kpi", said(getattr(day, name)), ways, made_of(name, one.name, text), agent=one.agent, kpi=name)
+
+    calls = text.number(day.answered if one.today else None)
     return {
-        "calls": _behind(answered, day.worked_for, words, text, agent=one.agent, outcome="answered"),
-        "aht": replace(aht, below=()),  # by campaign they stand under the number of calls
-        "occupancy": Cell(text.percent(day.occupancy, 0)),
-        "utilisation": Cell(text.percent(day.utilisation, 0)),
-        "offers": _behind(missed, one.missed_for, offers, text, missed_by=one.agent),
+        "calls": _behind("calls", calls, answered, words, agent=one.agent, outcome="answered"),
+        **{column: made(name) for column, name in EXPLAINED.items()},
+        "offers": _behind("calls", missed, of_missed, offers, missed_by=one.agent),
     }
 
 
-def _behind(value: str, shares: tuple[Share, ...], about: str, text: Text, **asked: str) -> Cell:
-    """Return a number that leads to its calls; those of several campaigns lead there each by itself, below."""
-    ways = [(one, href("calls", {"campaign": one.campaign} | asked)) for one in shares]
-    if len(ways) == 1:
-        return Cell(value, address=ways[0][1], about=about)
+def made_of(name: str, agent: str, text: Text) -> str:
+    """Say where a figure of an agent leads."""
+    words = text.gettext("Where this figure comes from: {figure}")
+    return words.format(figure=f"{_names.brief(name, text)}, {agent}")
+
+
+def _behind(page: str, value: str, ways: list[tuple[str, str, str]], about: str, **asked: str) -> Cell:
+    """Return a number that leads to what is behind it; what is of several campaigns leads there by each, below.
+
+    `ways` are campaigns, their names and the number's part in each.
+    """
+    links = [(href(page, {"campaign": campaign} | asked), f"{name} {part}") for campaign, name, part in ways]
+    if len(links) == 1:
+        return Cell(value, address=links[0][0], about=about)
     return Cell(
         value,
         below=tuple(
-            f'<small><a href="{escape(address)}" target="_self" title="{escape(about)}">'
-            f"{escape(one.name)} {text.number(one.calls)}</a></small>"
-            for one, address in ways
+            f'<small><a href="{escape(address)}" target="_self" title="{escape(about)}">{escape(said)}</a></small>'
+            for address, said in links
         ),
     )
 
@@ -270,7 +295,8 @@ def _strain(one: Agent, limits: AgentLimits, text: Text) -> dict[str, Cell]:
     }
 
 
-def _cell(name: str, cell: Cell) -> str:
+def drawn(name: str, cell: Cell) -> str:
+    """Draw a number in its column."""
     kind = " ".join(filter(None, ("num", name, cell.mark, "nil" if cell.value == DASH else "")))
     value = escape(cell.value)
     if cell.address:

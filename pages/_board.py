@@ -5,7 +5,7 @@ that shuffles makes them search at the very moment something is wrong. Trouble s
 is, and by count in the header.
 """
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from html import escape
 from math import ceil
 
@@ -26,6 +26,7 @@ DAY = ("answered", "abandoned", "aht_s", "occupancy")
 TOLD = ("answered", "abandoned", "abandon_rate", "asa_s")
 """What a tile says of the day, and what it says to a client, who is told of work by the month."""
 COUNTS = ("answered", "abandoned")
+NOWHERE: Mapping[str, str] = {}
 AGE, STALE = "\ue000", "\ue001"
 """Where a tick puts the age of the data, and whether that is too old, into HTML drawn before."""
 
@@ -94,9 +95,14 @@ def target_words(target: float | None, threshold_s: float | None, text: Text) ->
     return _("target {target} in {seconds} s").format(target=text.percent(target, 0), seconds=text.number(threshold_s))
 
 
+def figures(viewer: Viewer) -> tuple[str, ...]:
+    """Return what a tile says of the day: columns of Kpis."""
+    return DAY if viewer.sees_work else TOLD
+
+
 def _page(board: Board, text: Text, viewer: Viewer) -> str:
     columns, rows = grid(len(board.campaigns))
-    tiles = "".join(tile(one, text, day=DAY if viewer.sees_work else TOLD) for one in board.campaigns)
+    tiles = "".join(tile(one, text, day=figures(viewer)) for one in board.campaigns)
     return (
         f'<div class="vigie-board {STALE}" style="--columns:{columns};--rows:{rows}">'
         f'{_floor(board, text)}<div class="vigie-grid">{tiles}</div></div>'
@@ -152,8 +158,11 @@ def header(numbers: str, attention: str, text: Text, more: str = "") -> str:
     )
 
 
-def tile(one: CampaignNow, text: Text, day: tuple[str, ...] = ()) -> str:
-    """Draw a campaign: its queue now, its level against target and the figures of its `day`: columns of Kpis."""
+def tile(one: CampaignNow, text: Text, day: tuple[str, ...] = (), leads: Mapping[str, str] = NOWHERE) -> str:
+    """Draw a campaign: its queue now, its level against target and the figures of its `day`: columns of Kpis.
+
+    `leads` are addresses of where a figure comes from, by its name.
+    """
     _ = text.gettext
     state = state_of(one)
     today = one.today
@@ -173,11 +182,13 @@ def tile(one: CampaignNow, text: Text, day: tuple[str, ...] = ()) -> str:
     word = state_word(state, text) if called or state != "none" else _("No calls yet")
     service_level = _("Service level")
     figure = _value(text.percent(level))
-    waiting = number(text.number(one.waiting), _("Waiting"), "big")
-    longest = number(text.duration(one.longest_wait_s), _("Longest wait"), f"big{late}", past)
+    waiting = number(text.number(one.waiting), _("Waiting"), "big", way=way("waiting", leads, text))
+    longest_wait = way("longest_wait_s", leads, text)
+    longest = number(text.duration(one.longest_wait_s), _("Longest wait"), f"big{late}", past, longest_wait)
     values = {name: getattr(called if name in COUNTS else today, name, None) for name in day}
     drawn = "".join(
-        number(_names.shown(name, value, text, digits=0), _names.brief(name, text)) for name, value in values.items()
+        number(_names.shown(name, value, text, digits=0), _names.brief(name, text), way=way(name, leads, text))
+        for name, value in values.items()
     )
     facts = f'<div class="facts">{drawn}</div>' if day else ""
     return (
@@ -228,9 +239,22 @@ def agents_row(agents: AgentCounts | None, text: Text) -> str:
     )
 
 
-def number(value: str, label: str, kind: str = "", mark: str = "") -> str:
-    """Draw a value above its label; `mark` is HTML that follows the label."""
-    return f'<div class="n {kind}">{_value(value)}<span>{escape(label)}{mark}</span></div>'
+def way(name: str, leads: Mapping[str, str], text: Text) -> str:
+    """Return the attributes of a link to where a figure comes from, if it leads there.
+
+    It takes no stop of the keyboard, of which a wall would have a hundred: the page that the level's link opens has a
+    choice of every figure.
+    """
+    if name not in leads:
+        return ""
+    words = escape(text.gettext("Where this figure comes from: {figure}").format(figure=_names.brief(name, text)))
+    return f'href="{escape(leads[name])}" target="_self" tabindex="-1" title="{words}" aria-label="{words}"'
+
+
+def number(value: str, label: str, kind: str = "", mark: str = "", way: str = "") -> str:
+    """Draw a value above its label; `mark` is HTML that follows the label, `way` makes it a link."""
+    inside = f"{_value(value)}<span>{escape(label)}{mark}</span>"
+    return f'<a class="n {kind}" {way}>{inside}</a>' if way else f'<div class="n {kind}">{inside}</div>'
 
 
 def _value(value: str) -> str:

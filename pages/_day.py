@@ -94,8 +94,8 @@ def active(day: CampaignDay) -> tuple[Interval, ...]:
     return () if first is None else day.intervals[first:]
 
 
-TRACES = ("answered", "abandoned")
-"""Of which outcome the calls in a bar of the chart are, by its trace; the bars on top are of several."""
+TRACES = {0: "answered", 1: "abandoned", 3: "other"}
+"""Of which outcome the calls in a bar of the chart are, by the number of its trace in `_chart.calls_and_level`."""
 
 
 def figure(day: CampaignDay, usual: Comparison | None, text: Text) -> go.Figure:
@@ -168,7 +168,7 @@ def _hover(one: Interval, usual: Comparison | None, zone: str, text: Text) -> st
 
 
 def table(day: CampaignDay, usual: Comparison | None, viewer: Viewer, text: Text, where: Where) -> str:
-    """Draw the intervals as a table, the newest first; each leads to its calls, and to those that were abandoned."""
+    """Draw the intervals as a table, the newest first; each leads to its calls, and to those of each outcome."""
     _ = text.gettext
     zone = day.campaign.timezone
     head = (
@@ -206,10 +206,14 @@ def table(day: CampaignDay, usual: Comparison | None, viewer: Viewer, text: Text
 
 def _leads(where: Where, one: Interval) -> dict[str, str]:
     """Return where the figures of an interval lead to, by column."""
-    counted = {name: getattr(one.kpis, name, 0) for name in ("offered", *TRACES)}
-    return {
-        name: href("calls", behind(where, one, None if name == "offered" else name)) for name, n in counted.items() if n
-    }
+    counted = _counts(one.kpis) if one.kpis else {}
+    found = {name: href("calls", behind(where, one, name)) for name, n in counted.items() if n}
+    return found | ({"offered": href("calls", behind(where, one))} if one.kpis and one.kpis.offered else {})
+
+
+def _counts(kpis: Kpis) -> dict[str, int]:
+    """Return the parts of the offered calls that the chart stacks."""
+    return {"answered": kpis.answered, "abandoned": kpis.abandoned, "other": other(kpis)}
 
 
 def _row(
@@ -234,11 +238,11 @@ def _row(
         rest += [text.duration(kpis.aht_s), text.percent(kpis.occupancy, 0)]
     counts = "".join(
         f"<td>{link(column, text.number(n), escape(f'{name} {_names.brief(column, text)}: {text.number(n)}'))}</td>"
-        for column, n in (("answered", kpis.answered), ("abandoned", kpis.abandoned))
+        for column, n in _counts(kpis).items()
     )
     return (
         f"<tr><th>{head}</th>{_cells([text.number(kpis.offered), text.number(usual)])}{counts}"
-        f"<td>{text.number(other(kpis))}</td><td>{level}</td>{_cells(rest)}</tr>"
+        f"<td>{level}</td>{_cells(rest)}</tr>"
     )
 
 

@@ -109,7 +109,7 @@ def figure(one: Explained, text: Text) -> str:
     if row["terms_changed"]:
         changed = _("The contract changed inside this window; each call is judged by the terms of its own time.")
         lines.append(f'<p class="changed"><i></i>{escape(changed)}</p>')
-    name = _names.figure(one.kpi, text)
+    name = " · ".join(filter(None, (_names.figure(one.kpi, text), one.agent and (one.agent_name or one.agent))))
     nil = ' class="nil"' if value == DASH else ""
     return (
         f'<section class="vigie-figure {state}"><h2>{escape(name)}</h2><b{nil}>{escape(value)}</b>'
@@ -162,7 +162,7 @@ def _link(one: Explained, where: Where, name: str, text: Text) -> str:
     asked = LINKS.get(name)
     if asked is None or not one.row.get(name):
         return f"<span>{value}</span>"
-    address = href("calls", where.params(**asked))
+    address = href("calls", where.params(**asked, agent=one.agent))
     words = escape(_names.figure(name, text))
     return f'<a href="{escape(address)}" target="_self" aria-label="{value} {words}">{value}</a>'
 

@@ -81,10 +81,12 @@ def brief(name: str, text: Text) -> str:
         "offered": _("Offered"),
         "answered": _("Answered"),
         "abandoned": _("Abandoned"),
+        "other": _("Other"),
         "abandon_rate": _("Abandon rate"),
         "asa_s": _("ASA"),
         "aht_s": _("AHT"),
         "occupancy": _("Occupancy"),
+        "utilisation": _("Utilisation"),
     }
     return names[name]
 
@@ -108,6 +110,7 @@ def outcome(name: str, text: Text) -> str:
         "voicemail": _("voicemail"),
         "dropped": _("dropped"),
         "open": _("waiting"),
+        "other": _("neither answered nor abandoned"),
         "refused": _("refused"),
         "not_connected": _("not connected"),
     }

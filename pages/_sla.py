@@ -2,21 +2,20 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
 from html import escape
 from itertools import pairwise
 from typing import NamedTuple
 
 import plotly.graph_objects as go
 
-from metrics.readers import Day, Figures, Period, Sla, Work
+from metrics.readers import Day, Figures, JudgedTerm, Period, Sla, Slot, Work
 from metrics.suppression import SMALLEST
 from pages import _chart, _kpi
 from pages._board import level_state, state_word
 from pages._i18n import DASH, Text
-from pages._where import href
+from pages._where import DAY_MIN, href, wall
 
-DAY_MIN = 24 * 60
 SHORTEST = 12
 """A chart shows at least so many intervals."""
 ROOMY = 4
@@ -26,13 +25,18 @@ UNKNOWN = "rgba(128, 128, 128, 0.11)"
 
 @dataclass(frozen=True)
 class Row:
-    """A line of a table: `target` None draws no verdict; `page` and what it is asked are where its name leads."""
+    """A line of a table: `target` None draws no verdict.
+
+    `asked` are the parameters of an address that is about the same calls, nothing when there is nowhere to lead; the
+    name leads to `page`. `is_explained`: a figure can be explained of these calls; of others there is their list.
+    """
 
     name: str
     figures: Figures
     target: float | None = None
-    page: str = ""
     asked: Mapping[str, str] = field(default_factory=dict)
+    page: str = "calls"
+    is_explained: bool = True
     aht_s: float | None = None
 
 
@@ -225,10 +229,13 @@ def _card(fact: Fact, one: Sla, text: Text) -> str:
     return f'<div class="card"><span>{escape(fact.name)}</span><b{nil_of(fact.value)}>{value}</b></div>'
 
 
-def leads(page: str, one: Sla, asked: Mapping[str, str], value: str, about: str) -> str:
-    """Draw HTML as a link to a page that is about the same period; `about` says what is there."""
-    address = href(page, asked_of(one) | asked)
-    return f'<a href="{escape(address)}" target="_self" title="{escape(about)}">{value}</a>'
+def leads(
+    page: str, one: Sla, asked: Mapping[str, str], value: str, about: str, of: Mapping[str, str] | None = None
+) -> str:
+    """Draw HTML as a link to a page about the same period, or what else it is `of`; `about` says what is there."""
+    address = href(page, {**(of or asked_of(one)), **asked})
+    title = f' title="{escape(about)}"' if about else ""
+    return f'<a href="{escape(address)}" target="_self"{title}>{value}</a>'
 
 
 def asked_of(one: Sla, start: int = 0, end: int = 0) -> dict[str, str]:
@@ -240,7 +247,7 @@ def asked_of(one: Sla, start: int = 0, end: int = 0) -> dict[str, str]:
     if not end:
         return asked | {"day": period.first.isoformat()}
     last = period.until if end == DAY_MIN else period.first
-    return asked | {"from": f"{period.first}T{_wall(start)}", "to": f"{last}T{_wall(end % DAY_MIN)}"}
+    return asked | {"from": f"{period.first}T{wall(start)}", "to": f"{last}T{wall(end % DAY_MIN)}"}
 
 
 def facts(one: Sla, text: Text) -> tuple[Fact, ...]:
@@ -272,9 +279,35 @@ def uncounted(figures: Figures) -> int:
 def contract(one: Sla, text: Text) -> str:
     """Draw the terms that touch the period, each with the calls that it judged and what became of them."""
     cells = "".join(f"<th>{escape(word)}</th>" for word in contract_head(text))
-    rows = "".join(f"<tr><th>{escape(held)}</th>{_cells(row)}</tr>" for held, *row in contract_rows(one, text))
+    rows = "".join(
+        _term(judged, row, one, text) for judged, row in zip(one.terms, contract_rows(one, text), strict=True)
+    )
     table = f'<table class="vigie-table terms"><thead><tr>{cells}</tr></thead><tbody>{rows}</tbody></table>'
     return f'<div class="vigie-scroll" tabindex="0">{table}</div>'
+
+
+def _term(judged: JudgedTerm, row: tuple[str, ...], one: Sla, text: Text) -> str:
+    """Draw a term; its counts lead to the calls that it judged, its level to how that was made of them."""
+    held, *terms, calls, hits, level = row
+    counted = {"kpi": "service_level"}
+    if judged.term.calls:
+        span = _span_of(judged, one)
+        behind = text.gettext("The calls behind: {figure}")
+        *_terms, of_calls, of_hits, of_level = contract_head(text)
+        calls = leads("calls", one, counted, escape(calls), behind.format(figure=of_calls), span)
+        hits = leads("calls", one, counted | {"counts": "hit"}, escape(hits), behind.format(figure=of_hits), span)
+        level = leads("kpi", one, counted, escape(level), _comes_from(of_level, text), span)
+    drawn = "".join(f"<td>{cell}</td>" for cell in (calls, hits, level))
+    return f"<tr><th>{escape(held)}</th>{_cells(terms)}{drawn}</tr>"
+
+
+def _span_of(judged: JudgedTerm, one: Sla) -> dict[str, str]:
+    """Return the parameters of an address that is about the part of the period in which a term was in force."""
+    first, until = (datetime.combine(day, time()) for day in (one.period.first, one.period.until))
+    start, end = max(judged.term.valid_from or first, first), min(judged.term.valid_to or until, until)
+    if (start, end) == (first, until):
+        return asked_of(one)
+    return {"campaign": one.campaign.campaign, "from": start.isoformat(), "to": end.isoformat()}
 
 
 def contract_head(text: Text) -> tuple[str, ...]:
@@ -326,32 +359,45 @@ def values(figures: Figures, text: Text) -> tuple[str, ...]:
 
 def days(one: Sla, text: Text) -> list[Row]:
     """Return the days that had calls, the latest first as on the other pages."""
+    asked = {"campaign": one.campaign.campaign}
     return [
-        Row(text.short_day(day.day), day.figures, day.target, "sla", {"day": day.day.isoformat()})
+        Row(text.short_day(day.day), day.figures, day.target, asked | {"day": day.day.isoformat()}, "sla")
         for day in reversed(one.days)
         if day.figures.offered
     ]
 
 
 def intervals(one: Sla, text: Text) -> list[Row]:
-    """Return the intervals of the period; those of a day lead to their calls, those of a month are of many days."""
-    page = "" if one.period.is_month else "calls"
+    """Return the intervals of the period; those of a month are a time of day of all its days."""
     return [
         Row(
-            f"{_wall(slot.start)}–{_wall(slot.end)}",
+            f"{wall(slot.start)}–{wall(slot.end)}",
             slot.figures,
             _own_target(one),
-            page if slot.figures.offered else "",
-            asked_of(one, slot.start, slot.end),
+            _asked_at(one, slot) if slot.figures.offered else {},
+            is_explained=not one.period.is_month,
         )
         for slot in one.slots
     ]
 
 
+def _asked_at(one: Sla, slot: Slot) -> dict[str, str]:
+    if one.period.is_month:
+        return asked_of(one) | {"time": f"{wall(slot.start)}-{wall(slot.end)}"}
+    return asked_of(one, slot.start, slot.end)
+
+
 def queues(one: Sla, text: Text) -> list[Row]:
     told = handling_s(one)
     return [
-        Row(queue, figures, _own_target(one), "calls", asked_of(one) | {"queue": queue}, aht_s=told.get(queue))
+        Row(
+            queue,
+            figures,
+            _own_target(one),
+            asked_of(one) | {"queue": queue},
+            is_explained=False,
+            aht_s=told.get(queue),
+        )
         for queue, figures in one.queues
     ]
 
@@ -370,10 +416,6 @@ def _own_target(one: Sla) -> float | None:
     return one.target if len(one.terms) == 1 else None
 
 
-def _wall(minute: int) -> str:
-    return f"{minute // 60:02}:{minute % 60:02}"
-
-
 def table(first: str, rows: Iterable[Row], one: Sla, text: Text, *, handling: bool = False) -> str:
     """Draw a table of calls with its total; `handling`: with how long they were handled, where that may be told."""
     _ = text.gettext
@@ -390,17 +432,31 @@ def table(first: str, rows: Iterable[Row], one: Sla, text: Text, *, handling: bo
 
 
 def _row(row: Row, one: Sla, text: Text, handling: bool) -> str:
-    name = escape(row.name)
-    if row.page:
-        address = href(row.page, {"campaign": one.campaign.campaign} | row.asked)
-        name = f'<a href="{escape(address)}" target="_self">{name}</a>'
-    *counts, level, rate, asa = values(row.figures, text)
+    """Draw a line; its name, its late calls and its level lead to what is behind them."""
+    _ = text.gettext
+
+    def lead(page: str, words: str, about: str = "", **asked: str) -> str:
+        return leads(page, one, asked, words, about, row.asked) if row.asked else words
+
+    *counts, missed, abandoned, level, rate, asa = values(row.figures, text)
     rest = (rate, asa, text.duration(row.aht_s)) if handling else (rate, asa)
-    state = level_state(row.figures.service_level, row.target)
+    behind = _("The calls behind: {figure}")
+    too_late = escape(missed)
+    if late(row.figures):
+        about = behind.format(figure=f"{row.name}, {_('Late')}")
+        too_late = lead("calls", too_late, about, kpi="service_level", counts="miss")
     drawn = escape(level)
+    state = level_state(row.figures.service_level, row.target)
     if state != "none":
         drawn = f'<span class="state {state}" title="{escape(state_word(state, text))}"><i></i>{drawn}</span>'
-    return f"<tr><th>{name}</th>{_cells(counts)}<td>{drawn}</td>{_cells(rest)}</tr>"
+    if level != DASH:
+        name = f"{row.name}, {_('Service level')}"
+        page, about = ("kpi", _comes_from(name, text)) if row.is_explained else ("calls", behind.format(figure=name))
+        drawn = lead(page, drawn, about, kpi="service_level")
+    return (
+        f"<tr><th>{lead(row.page, escape(row.name))}</th>{_cells(counts)}<td>{too_late}</td>"
+        f"<td>{escape(abandoned)}</td><td>{drawn}</td>{_cells(rest)}</tr>"
+    )
 
 
 def _cells(words: Iterable[str]) -> str:

@@ -1,6 +1,7 @@
 """Which campaign, day and stretch of time a page is about: read from its address, chosen in one bar, linked to."""
 
 import json
+import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from urllib.parse import urlencode
@@ -17,6 +18,7 @@ from pages import _empty
 from pages._i18n import Text
 
 EARLIEST = date(2000, 1, 1)
+DAY_MIN = 24 * 60
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,16 @@ def choose_campaign(viewer: Viewer, text: Text, bar: DeltaGenerator) -> tuple[Bo
         _empty.unknown_campaign(text)
         return None
     return board, found, first
+
+
+def leave_out(name: str, words: str) -> None:
+    """Draw the way back from what the address narrows by `name`, and no choice in the bar says."""
+
+    def change() -> None:
+        for one in ("page", name):
+            st.query_params.pop(one, None)
+
+    st.button(words, icon=":material/close:", on_click=change, key=f"without_{name}")
 
 
 def choose_minutes(usual: int, text: Text, *, label: LabelVisibility = "visible") -> int:
@@ -195,6 +207,21 @@ def _span(zone: ZoneInfo) -> tuple[datetime, datetime] | None:
 def _instant(said: str, zone: ZoneInfo) -> datetime:
     at = datetime.fromisoformat(said)
     return (at if at.tzinfo else at.replace(tzinfo=zone)).astimezone(UTC)
+
+
+def time_of_day(said: str) -> tuple[int, int] | None:
+    """Read a time of any day, "10:00-11:00", as minutes; None when it is none, or not of whole quarters of an hour."""
+    found = re.fullmatch(r"(\d\d):([0-5]\d)-(\d\d):([0-5]\d)", said)
+    if found is None:
+        return None
+    hour, minute, to_hour, to_minute = map(int, found.groups())
+    start, end = hour * 60 + minute, to_hour * 60 + to_minute
+    return (start, end) if start < end <= DAY_MIN and start % 15 == end % 15 == 0 else None
+
+
+def wall(minute: int) -> str:
+    """Write a minute of the day as the clock on the wall does: "10:00", and "24:00" at its end."""
+    return f"{minute // 60:02}:{minute % 60:02}"
 
 
 def span_words(where: Where, text: Text) -> str:

@@ -23,13 +23,9 @@ def asked() -> Asked:
         kpi if kpi in readers.BEHIND and readers.told(viewer, kpi) else None,
         HITS.get(st.query_params.get("counts", "")),
         st.query_params.get("queue"),
-        *(st.query_params.get(name) if is_named() else None for name in ("agent", "missed_by")),
+        *(st.query_params.get(name) if viewer.names_agents else None for name in ("agent", "missed_by")),
+        _where.time_of_day(st.query_params.get("time", "")),
     )
-
-
-def is_named() -> bool:
-    """Whether this viewer is told who worked on a call."""
-    return viewer.role in ("manager", "analyst")
 
 
 def hands(where: _where.Where) -> Mapping[str, str] | None:
@@ -61,16 +57,6 @@ def choose_agent(which: Asked, known: Mapping[str, str]) -> None:
     )
 
 
-def leave_out(name: str, words: str) -> None:
-    """Draw the way back from calls that the address narrows by `name`, which no choice in the bar says."""
-
-    def change() -> None:
-        for one in ("page", name):
-            st.query_params.pop(one, None)
-
-    st.button(words, icon=":material/close:", on_click=change, key=f"without_{name}")
-
-
 def choose_outcome(which: Asked) -> None:
     """Draw the choice of an outcome."""
 
@@ -88,7 +74,7 @@ def choose_outcome(which: Asked) -> None:
         format_func=lambda name: _names.outcome(name, text) if name else _("every outcome"),
         key="outcome_choice",
         on_change=change,
-        width=180,
+        width=240,
     )
 
 
@@ -165,9 +151,12 @@ def page() -> None:
             choose_agent(which, known)
         if known is not None and which.missed_by:
             name = plain(known.get(which.missed_by, which.missed_by))
-            leave_out("missed_by", _("Not picked up by {agent}").format(agent=name))
+            _where.leave_out("missed_by", _("Not picked up by {agent}").format(agent=name))
         if which.queue:
-            leave_out("queue", _("Queue {queue}").format(queue=plain(which.queue)))
+            _where.leave_out("queue", _("Queue {queue}").format(queue=plain(which.queue)))
+        if which.time:
+            words = _("{time} of each day").format(time="–".join(map(_where.wall, which.time)))
+            _where.leave_out("time", words)
         if not where.whole:
             whole_day(where)
     number = page_asked()

@@ -7,7 +7,7 @@ import streamlit as st
 
 from metrics import readers
 from metrics.readers import CampaignNow
-from pages import _agents, _board, _day, _makeup, _names, _session, _usual, _where
+from pages import _agents, _board, _day, _makeup, _names, _session, _shifts, _usual, _where
 from pages._i18n import plain
 
 NOW_S = 1
@@ -93,8 +93,7 @@ def chart(where: _where.Where, minutes: int) -> None:
     for point in event["selection"]["points"]:
         place, trace = int(point["x"]), int(point["curve_number"])
         if 0 <= place < len(shown):
-            outcome = _day.TRACES[trace] if trace < len(_day.TRACES) else None
-            _where.go(_where.href("calls", _day.behind(where, shown[place], outcome)))
+            _where.go(_where.href("calls", _day.behind(where, shown[place], _day.TRACES.get(trace))))
     st.caption(
         _("Other: still waiting, a short abandon, or out of the queue another way.")
         + " "
@@ -163,6 +162,17 @@ def agents(campaign: str) -> None:
         return
     stale = freshness.age_s(datetime.now(UTC)) > _board.STALE_S
     st.html(_agents.draw(found, _agents.Chosen(campaign=campaign), viewer, text, stale=stale))
+
+
+@st.fragment(run_every=DAY_S)
+def shifts(where: _where.Where) -> None:
+    """Draw who worked for the campaign on a past day; to who may know no names, how many."""
+    try:
+        found = readers.shifts(readers.published(), viewer, where.campaign.campaign, where.campaign.day)
+    except readers.PublishedFileError:
+        return
+    if found is not None:
+        st.html(_shifts.draw(found, where, text))
 
 
 @st.fragment(run_every=WEEKS_S)
@@ -263,9 +273,11 @@ def page() -> None:
         st.subheader(_("By queue"), anchor=False)
         queues(where)
         weeks(campaign.campaign)
+    st.subheader(_("Agents"), anchor=False)
     if where.today:
-        st.subheader(_("Agents"), anchor=False)
         agents(campaign.campaign)
+    else:
+        shifts(where)
 
 
 page()

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from metrics import readers
+from metrics.readers import Explained
 from pages import _kpi, _names, _session, _where
 from pages._i18n import plain
 
@@ -13,11 +14,12 @@ text = _session.current_text()
 _ = text.gettext
 
 
-def choose() -> str:
-    """Draw the choice of a figure and return it."""
+def choose(agent: str | None) -> str:
+    """Draw the choice of a figure, of those that are known of an agent when it is about one, and return it."""
     asked = st.query_params.get("kpi", "")
-    figures = [name for name in readers.FIGURES if readers.told(viewer, name) or name == asked]
-    kpi = asked if asked in figures else "service_level"
+    known, usual = (readers.AGENT_FIGURES, "occupancy") if agent else (readers.FIGURES, "service_level")
+    figures = [name for name in known if readers.told(viewer, name) or name == asked]
+    kpi = asked if asked in figures else usual
 
     def change() -> None:
         st.query_params["kpi"] = st.session_state["kpi_choice"]
@@ -34,13 +36,17 @@ def choose() -> str:
     return kpi
 
 
-@st.fragment(run_every=TICK_S)
-def explained(where: _where.Where, kpi: str) -> None:
-    """Draw the figure and everything about it, from one snapshot."""
+def known(where: _where.Where, kpi: str, agent: str | None) -> Explained | None:
     try:
-        one = readers.explain(readers.published(), viewer, where.campaign.campaign, kpi, where.t0, where.t1)
+        return readers.explain(readers.published(), viewer, where.campaign.campaign, kpi, where.t0, where.t1, agent)
     except readers.PublishedFileError:
-        return  # the page said so, or the next tick will find it
+        return None  # the page said so, or the next tick will find it
+
+
+@st.fragment(run_every=TICK_S)
+def explained(where: _where.Where, kpi: str, agent: str | None) -> None:
+    """Draw the figure and everything about it, from one snapshot."""
+    one = known(where, kpi, agent)
     if one is None:
         return
     st.html(f'<div class="vigie-explained">{_kpi.figure(one, text)}{_kpi.formula(one, where, text)}</div>')
@@ -65,22 +71,27 @@ def page() -> None:
     where = _where.choose(viewer, text, bar)
     if where is None:
         return
+    agent = st.query_params.get("agent") if viewer.names_agents else None
     with bar:
-        kpi = choose()
+        kpi = choose(agent)
         told = readers.told(viewer, kpi)
         if told and _kpi.has_calls(kpi):
             st.page_link(
                 "calls.py",
                 label=_("The calls behind it"),
                 icon=":material/list:",
-                query_params=where.params(kpi=kpi),
+                query_params=where.params(kpi=kpi, agent=agent),
             )
+        if agent:
+            one = known(where, kpi, agent)
+            name = (one and one.agent_name) or agent
+            _where.leave_out("agent", _("Only {agent}").format(agent=plain(name)))
     said = [_where.span_words(where, text), plain(where.campaign.timezone)]
     if not (where.today and where.whole):
         said.append(_("as known now"))
     st.caption(" · ".join(said))
     if told:
-        explained(where, kpi)
+        explained(where, kpi, agent)
         return
     st.info(_names.privacy(text), icon=":material/lock:")
     month = {"campaign": where.campaign.campaign, "month": f"{where.campaign.day:%Y-%m}"}

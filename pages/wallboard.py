@@ -15,7 +15,7 @@ from typing import TypeGuard
 import streamlit as st
 
 from metrics import readers
-from pages import _board, _empty, _session, _television
+from pages import _board, _day, _empty, _session, _television, _where
 from pages._i18n import plain
 
 viewer = _session.current_viewer()
@@ -69,6 +69,15 @@ def names(board: readers.Board | None) -> tuple[str, ...] | None:
     return None if board is None else tuple(one.campaign.campaign for one in board.campaigns)
 
 
+def over(one: readers.CampaignNow) -> str:
+    """Draw a tile of which only the links of its figures count: laid over the tile they lie where its figures are."""
+    shown = _board.figures(viewer)
+    asked = {name: _day.EXPLAINED.get(name, name) for name in (*_day.LIVE, *shown)}
+    of = {"campaign": one.campaign.campaign}
+    leads = {name: _where.href("kpi", of | {"kpi": kpi}) for name, kpi in asked.items()}
+    return _board.tile(one, text, shown, leads).replace(_board.AGE, "")
+
+
 def board_with_links() -> None:
     try:
         first = readers.board(readers.published(), viewer)
@@ -84,6 +93,7 @@ def board_with_links() -> None:
             asked = {"campaign": one.campaign.campaign}
             name = plain(one.campaign.name)
             with st.container(key=f"tile_{n}"):
+                st.html(over(one))
                 st.page_link("campaign.py", label=_("Open {campaign}").format(campaign=name), query_params=asked)
                 words = _("How the service level of {campaign} is made").format(campaign=name)
                 st.page_link("kpi.py", label=words, query_params=asked | {"kpi": "service_level"})

@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from metrics import readers
 from metrics.readers import Agent, Agents, Published
+from metrics.suppression import WORK
 from metrics.viewer import Viewer
 from pages import _agents
 from tests.browsing import browser, dashboard, needs_chromium, open_tab
@@ -331,10 +332,7 @@ def test_an_agents_numbers_lead_to_their_calls(path: Path) -> None:
     publish(path, campaigns=CAMPAIGNS, **PEOPLE | {"calls": PEOPLE["calls"] + missed})
     test = open_page("agents.py", lang="en")
     bea = {"campaign": "north", "agent": "Bea"}
-    assert ways(test, "The calls of Bea") == [
-        ("calls", bea | {"outcome": "answered", "lang": "en"}),
-        ("calls", bea | {"kpi": "aht_s", "lang": "en"}),
-    ]
+    assert ways(test, "The calls of Bea") == [("calls", bea | {"outcome": "answered", "lang": "en"})]
     assert ways(test, "Bea did not pick up") == [("calls", {"campaign": "north", "missed_by": "Bea", "lang": "en"})]
     assert [(way["campaign"], way["outcome"]) for _, way in ways(test, "The calls of Cleo")] == [
         ("north", "answered"),
@@ -342,9 +340,9 @@ def test_an_agents_numbers_lead_to_their_calls(path: Path) -> None:
     ]  # of two campaigns each by itself
     assert re.search(r"Customer care 1\b.*Oréa Sinistres 1\b", words(drawn(test)))
     assert not ways(test, "The calls of Ana")
-    assert ways(open_page("agents.py", campaign="sud"), "Where", "Occupancy") == [
-        ("kpi", {"campaign": "sud", "kpi": "occupancy"})
-    ]
+    head, cleo = ways(open_page("agents.py", campaign="sud"), "Where", "Occupancy")
+    assert head == ("kpi", {"campaign": "sud", "kpi": "occupancy"})
+    assert cleo == ("kpi", {"campaign": "sud", "kpi": "occupancy", "agent": "Cleo"})
     page, asked = ways(test, "The calls of Bea")[0]
     listed = open_page(f"{page}.py", **asked)
     assert any(one.value.startswith("**2 calls**") for one in listed.markdown)
@@ -356,6 +354,68 @@ def test_an_agents_numbers_lead_to_their_calls(path: Path) -> None:
     assert any(one.value.startswith("**1 call**") for one in listed.markdown)
     listed.button(key="without_missed_by").click().run()
     assert any(one.value.startswith("**3 calls**") for one in listed.markdown)
+
+
+def test_an_agents_figures_lead_to_how_they_are_made(path: Path) -> None:
+    publish(path, campaigns=CAMPAIGNS, **TWO_CLIENTS)
+    test = open_page("agents.py")
+    assert not ways(test, "Where", "Occupancy, mine")  # nothing is known of their day
+    was_mine = ways(test, "Where", "Occupancy, was mine")
+    assert [(way["campaign"], way["kpi"]) for _page, way in was_mine] == [("sud", "occupancy"), ("north", "occupancy")]
+    assert "Oréa Sinistres 100% Customer care 50%" in words(drawn(test))  # of two campaigns each by itself
+    leader = open_page("agents.py", viewer=LEADER)
+    ((page, asked),) = ways(leader, "Where", "Occupancy, was mine")
+    assert (page, asked) == ("kpi", {"campaign": "north", "agent": "was mine", "kpi": "occupancy"})
+    explained = open_page("kpi.py", viewer=LEADER, **asked)
+    said = words("".join(html.proto.body for html in explained.get("html")))
+    assert "Occupancy · was mine 50%" in said.replace("50.0%", "50%")
+    assert "Busy + Wrap-up" in said and "30:00 + 0:00 30:00 + 0:00 + 30:00" in said  # half an hour busy, half available
+    assert "What other systems would print" not in str(explained.main)
+    options = explained.selectbox(key="kpi_choice").options
+    assert "Utilisation" in options and "Service level" not in options
+    explained.button(key="without_agent").click().run()
+    assert "agent" not in explained.query_params and "Service level" in explained.selectbox(key="kpi_choice").options
+    handling = open_page("kpi.py", viewer=LEADER, **asked | {"kpi": "aht_s"})
+    html = "".join(html.proto.body for html in handling.get("html"))
+    assert 'href="calls?campaign=north&amp;kpi=aht_s&amp;agent=was+mine"' in html and "3:20 + 0:00 + 0:40" in words(
+        html
+    )
+
+
+def test_a_figure_of_an_agent_is_for_who_may_know_them(path: Path) -> None:
+    publish(path, campaigns=CAMPAIGNS, **PEOPLE)
+    reader = Published(path)
+    day = readers.campaign(reader, MANAGER, "north")
+    assert day is not None
+
+    def told(viewer: Viewer, agent: str, kpi: str = "utilisation") -> readers.Explained | None:
+        return readers.explain(reader, viewer, "north", kpi, day.t0, day.t1, agent)
+
+    bea = told(MANAGER, "Bea")
+    assert bea is not None and (bea.agent_name, bea.figure, bea.row["busy_s"]) == ("Bea", 1.0, 400 * 60)
+    assert bea.terms == () and bea.elsewhere == ()
+    for viewer in (Viewer("client", frozenset({"north"})), Viewer("television", None), Viewer("manager", frozenset())):
+        assert all(told(viewer, "Bea", kpi) is None for kpi in readers.AGENT_FIGURES)
+    fes = Viewer("manager", None, sites=frozenset({"Fès"}))
+    foreign, nobody = told(fes, "Bea"), told(fes, "no-such")
+    assert foreign is not None and nobody is not None
+    assert foreign.row == nobody.row and (foreign.figure, foreign.agent_name) == (None, None)
+    with pytest.raises(ValueError, match="not known of an agent"):
+        told(MANAGER, "Bea", "service_level")
+    whole = readers.explain(reader, MANAGER, "north", "utilisation", day.t0, day.t1)
+    assert whole is not None and (whole.agent, whole.elsewhere != ()) == (None, True)
+
+
+def test_a_client_cannot_ask_for_an_agents_figures(path: Path) -> None:
+    publish(path, campaigns=CAMPAIGNS, **PEOPLE)
+    for kpi in readers.AGENT_FIGURES:
+        test = open_page(
+            "kpi.py", viewer=Viewer("client", frozenset({"north"})), campaign="north", agent="Bea", kpi=kpi
+        )
+        shown = [html.proto.body for html in test.get("html")] + [one.value for one in (*test.markdown, *test.caption)]
+        shown += [button.label for button in test.button]
+        assert "Bea" not in "".join(shown) and "400:00" not in "".join(shown)
+        assert ('<section class="vigie-formula">' in "".join(shown)) is (kpi not in WORK)  # the campaign's own
 
 
 def test_a_client_cannot_ask_for_an_agents_calls(path: Path) -> None:

@@ -194,7 +194,7 @@ def everything(reader: Published, viewer: Viewer) -> list[object]:
     answers: list[object] = [readers.board(reader, viewer), readers.weeks(reader, viewer, "c")]
     spans = ((day.t0, day.t1), (at("09:00"), at("09:15")), (at("08:00"), at("09:00:01")))
     for on in (None, date(2026, 11, 16)):
-        answers += [readers.queues(reader, viewer, "c", on)]
+        answers += [readers.queues(reader, viewer, "c", on), readers.shifts(reader, viewer, "c", on or day.day)]
         answers += [readers.day(reader, viewer, "c", day=on, minutes=minutes) for minutes in readers.STEPS]
         answers += [readers.compare(reader, viewer, "c", day=on, minutes=minutes) for minutes in readers.STEPS]
     for t0, t1 in spans:
@@ -299,8 +299,11 @@ def test_no_page_shows_a_client_how_long_a_call_took(path: Path) -> None:  # noq
 # the page
 
 
-def busy_floor(path: Path, as_of: datetime) -> None:  # noqa: F811
-    """Publish a campaign with calls of today and of the same weekday before, two queues and agents."""
+OTHERS = ("voicemail", "overflowed", "callback")
+
+
+def busy_floor(path: Path, as_of: datetime, *more: Row) -> None:  # noqa: F811
+    """Publish a campaign with calls of today and of the same weekday before, two queues, and `more`."""
     of = campaign("north")
     calls = [
         call("abandoned" if n % 4 == 3 else "answered", of=of, wait=10 + n, queued=as_of - ago, queue=queue)
@@ -309,7 +312,7 @@ def busy_floor(path: Path, as_of: datetime) -> None:  # noqa: F811
         for ago in (timedelta(minutes=30 + n), timedelta(days=7, minutes=30 + n), timedelta(days=1, hours=1))
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
-    publish_rows(path, calls, campaigns=[of], as_of=as_of).close()
+    publish_rows(path, [*calls, *more], campaigns=[of], as_of=as_of).close()
 
 
 def test_the_campaign_page_tells_what_a_day_is_made_of(path: Path) -> None:  # noqa: F811
@@ -326,7 +329,7 @@ def test_the_campaign_page_tells_what_a_day_is_made_of(path: Path) -> None:  # n
     (body,) = [html.proto.body for html in test.get("html") if "vigie-table sums shares" in html.proto.body]
     assert 'href="calls?campaign=north&amp;outcome=abandoned"' in body
     html = "".join(one.proto.body for one in test.get("html"))
-    assert "outcome=abandoned" in html and "outcome=answered" in html
+    assert "outcome=abandoned" in html and "outcome=answered" in html and "outcome=other" not in html
     (chart,) = test.get("plotly_chart")
     assert "16 offered, service level" in str(chart.proto)
 
@@ -358,23 +361,114 @@ def test_who_works_for_a_campaign_is_named_to_who_may_know(path: Path) -> None: 
     assert "agent 3" not in section(elsewhere, 'class="vigie-agents')
 
 
+# who worked on a past day
+
+YESTERDAY = NOON - timedelta(days=1)
+
+
+def worked(agent: str, of: str, *states: tuple[int, str], site: str = "Rabat") -> dict[str, Any]:
+    """Return an agent's row and states of yesterday, by hour of the day: each lasts until the next."""
+    hours = [YESTERDAY.replace(hour=hour) for hour, _state in states]
+    spans = [
+        {"agent": agent, "campaign": of, "state": state, "started_at": start, "ended_at": end}
+        for (_hour, state), start, end in zip(states, hours, hours[1:], strict=False)
+    ]
+    return {"agents": {agent: {"campaign": of, "state": "offline", "site": site}}, "states": spans}
+
+
+def past_floor() -> dict[str, Any]:
+    """Yesterday: Ana worked 8 h for north, 2 of them in a pause; Zoe 2 h for north and 3 for sud; Bea missed a call."""
+    zoe = [
+        worked("Zoe", "north", (8, "busy"), (9, "available"), (10, "offline"), site="Fès"),
+        worked("Zoe", "sud", (10, "busy"), (13, "offline"), site="Fès"),
+    ]
+    ana = worked("Ana", "north", (8, "available"), (10, "busy"), (13, "paused"), (15, "wrap_up"), (16, "offline"))
+    said = [{"agent": "Ana", "queued_at": YESTERDAY.replace(hour=10, minute=n)} for n in (0, 30)]
+    said += [{"agent": "Zoe", "queued_at": YESTERDAY.replace(hour=8), "missed_by": ["Bea", "Ana"]}]
+    said += [{"agent": "Ana", "queued_at": NOON - timedelta(hours=1)}]  # today's
+    return {
+        "agents": {"Bea": {"campaign": "north", "state": "busy", "site": "Rabat"}} | ana["agents"] | zoe[0]["agents"],
+        "states": ana["states"] + zoe[0]["states"] + zoe[1]["states"],
+        "calls": [{"campaign": "north"} | call for call in said],
+    }
+
+
+def test_who_worked_for_a_campaign_on_a_past_day(path: Path) -> None:  # noqa: F811
+    publish(path, campaigns=FLOOR, **past_floor())
+    reader = Published(path)
+    found = readers.shifts(reader, MANAGER, "north", YESTERDAY.date())
+    assert found is not None and found.shifts is not None and found.people == 3
+    ana, bea, zoe = found.shifts
+    assert (ana.agent, ana.answered, ana.aht_s, ana.missed, ana.site) == ("Ana", 2, 120, 1, "Rabat")
+    assert (ana.logged_in_s, ana.paused_s) == (8 * 3600, 2 * 3600)
+    assert (ana.occupancy, ana.utilisation) == (4 / 6, 4 / 8)  # 3 h busy and 1 in wrap-up, 2 h available, 2 paused
+    assert (zoe.agent, zoe.answered, zoe.logged_in_s, zoe.occupancy) == ("Zoe", 1, 2 * 3600, 0.5)  # sud's are not here
+    assert (bea.agent, bea.missed, bea.answered, bea.occupancy) == ("Bea", 1, None, None)
+    sud = readers.shifts(reader, MANAGER, "sud", YESTERDAY.date())
+    assert sud is not None and sud.shifts is not None
+    assert [(one.agent, one.answered, one.logged_in_s) for one in sud.shifts] == [("Zoe", 0, 3 * 3600)]
+    before = readers.shifts(reader, MANAGER, "north", date(2026, 11, 21))
+    assert before is not None and (before.people, before.shifts) == (0, ())
+
+
+def test_only_who_may_know_is_told_who_worked(path: Path) -> None:  # noqa: F811
+    floor = past_floor()
+    few = [{"campaign": "sud", "agent": f"a{n}", "queued_at": YESTERDAY} for n in range(SMALLEST)]
+    publish(path, campaigns=FLOOR, **floor | {"calls": floor["calls"] + few})
+    reader = Published(path)
+    assert readers.shifts(reader, MANAGER, "north", YESTERDAY.date())  # kept, and still not given away
+    rabat = readers.shifts(reader, Viewer("manager", None, sites=frozenset({"Rabat"})), "north", YESTERDAY.date())
+    assert rabat is not None and rabat.shifts is not None
+    assert [one.agent for one in rabat.shifts] == ["Ana", "Bea"] and rabat.people == 2
+    few_people, enough = (
+        readers.shifts(reader, Viewer("client", frozenset({of})), of, YESTERDAY.date()) for of in ("north", "sud")
+    )
+    assert few_people is not None and (few_people.people, few_people.shifts) == (None, None)
+    assert enough is not None and (enough.people, enough.shifts) == (SMALLEST + 1, None)
+    for viewer in (Viewer("client", frozenset({"sud"})), Viewer("television", None)):
+        assert readers.shifts(reader, viewer, "north", YESTERDAY.date()) is None
+
+
+def test_a_past_day_shows_its_agents_and_leads_to_their_calls(path: Path) -> None:  # noqa: F811
+    publish(path, campaigns=FLOOR, **past_floor())
+    day = f"{YESTERDAY:%Y-%m-%d}"
+    test = open_page("campaign.py", campaign="north", day=day)
+    said = section(test, 'class="vigie-agents')
+    assert "3 agents Agent Time logged in Calls AHT Occupancy Utilisation Time in pauses Missed offers" in said
+    assert "Ana Rabat 8:00:00 2 2:00 67% 50% 2:00:00 1 Bea Rabat – – – – – – 1 Zoe Fès 2:00:00 1 2:00 50% 50%" in said
+    html = "".join(one.proto.body for one in test.get("html"))
+    assert f'href="calls?campaign=north&amp;day={day}&amp;agent=Ana&amp;outcome=answered"' in html
+    assert f'href="calls?campaign=north&amp;day={day}&amp;missed_by=Bea"' in html
+    assert f'href="kpi?campaign=north&amp;day={day}&amp;agent=Ana&amp;kpi=utilisation"' in html
+    explained = open_page("kpi.py", campaign="north", day=day, agent="Ana", kpi="utilisation")
+    assert "Utilisation · Ana 50.0%" in section(explained, 'class="vigie-explained"')
+    listed = open_page("calls.py", campaign="north", day=day, agent="Ana", outcome="answered")
+    assert any(one.value.startswith("**2 calls**") for one in listed.markdown)
+    client = open_page("campaign.py", viewer=CLIENT, campaign="north", day=day)
+    html = "".join(one.proto.body for one in client.get("html"))
+    assert "Not shown: it would tell of fewer than 5 people." in html
+    assert not any(secret in html for secret in ("Ana", "Zoe", "Rabat", "Time logged in", "67%"))
+
+
 @needs_chromium
 def test_a_bar_and_a_link_lead_to_their_calls_and_a_tick_takes_no_focus(path: Path) -> None:  # noqa: F811
     as_of = datetime.now(UTC).replace(hour=12, minute=5)
-    busy_floor(path, as_of)
+    left = [call(outcome, of=campaign("north"), queued=as_of - timedelta(minutes=32)) for outcome in OTHERS]
+    busy_floor(path, as_of, *left)
     with dashboard(path.parent.parent) as running, browser() as chromium:
         page = open_tab(chromium, running.address, session_of(MANAGER))
         address = f"{running.address}/campaign?campaign=north&minutes=60"
-        page.goto(address)
-        bars = page.locator(".js-plotly-plot .barlayer .trace").nth(1).locator(".point path")
-        bars.first.wait_for(state="attached")
-        boxes = [box for n in range(bars.count()) if (box := bars.nth(n).bounding_box()) and box["height"] > 4]
-        page.mouse.click(boxes[0]["x"] + boxes[0]["width"] / 2, boxes[0]["y"] + boxes[0]["height"] / 2)
-        page.wait_for_url("**/calls?**outcome=abandoned**")
-        page.locator("strong", has_text="4 calls").wait_for()
+        for trace, outcome, count in ((0, "answered", 12), (1, "abandoned", 4), (2, "other", len(OTHERS))):
+            page.goto(address)
+            bars = page.locator(".js-plotly-plot .barlayer .trace").nth(trace).locator(".point path")
+            bars.first.wait_for(state="attached")
+            boxes = [box for n in range(bars.count()) if (box := bars.nth(n).bounding_box()) and box["height"] > 4]
+            page.mouse.click(boxes[0]["x"] + boxes[0]["width"] / 2, boxes[0]["y"] + boxes[0]["height"] / 2)
+            page.wait_for_url(f"**/calls?**outcome={outcome}**")
+            page.locator("strong", has_text=f"{count} calls").wait_for()
 
         page.goto(address)
-        link = page.locator(".vigie-table.numbers tbody tr", has_text="16").locator("th a")
+        link = page.locator(".vigie-table.numbers tbody tr", has_text="19").locator("th a")
         link.focus()
         before = page.evaluate("document.activeElement.getAttribute('href')")
         assert before.startswith("calls?campaign=north&from=")

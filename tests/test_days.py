@@ -140,7 +140,7 @@ def test_a_managers_day(day: Day) -> None:
     with day.served() as first, browser() as chromium:
         page = open_tab(chromium, day.address, None)
         sign_in(page, day, "mona")
-        tile = page.locator("article.tile", has_text="Oréa Sinistres")
+        tile = page.locator(".vigie-grid .tile", has_text="Oréa Sinistres")
         until(number(tile, "Waiting"), "0")
         call = "call_id=a campaign=orea-sinistres"
         day.tell(f"00:00:05 queued {call} queue=urgent caller=+33612345678", at)

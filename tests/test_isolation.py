@@ -215,6 +215,8 @@ def addresses(as_of: datetime, *, all: bool) -> Iterator[tuple[str, dict[str, st
             yield page, {"campaign": OWN} | dict.fromkeys(names, value)
         for figure in FIGURES if all and page == "kpi" else ():
             yield page, {"campaign": OTHER, "kpi": figure}
+            for whose in ("agent", "away"):
+                yield page, {"campaign": OWN, "kpi": figure, "agent": text(whose, "agent")}
 
 
 def found_in(data: bytes) -> set[str]:

@@ -140,6 +140,37 @@ def test_undefined_is_a_dash_and_never_zero(path: Path) -> None:
     assert shown["Waiting"] == "0"  # measured: nobody waits
 
 
+APART = """() => [...document.querySelectorAll('.vigie-grid .tile')].flatMap((tile, n) => {
+    const of = document.querySelectorAll('.st-key-links .tile')[n];
+    const figures = tile.querySelectorAll('.queue .n, .facts:not(.agents) .n'), links = of.querySelectorAll('a.n');
+    if (links.length !== figures.length) return [NaN];
+    return [...figures].flatMap((one, i) => {
+        const [figure, link] = [one, links[i]].map((it) => it.querySelector('span').getBoundingClientRect());
+        return [Math.abs(figure.left - link.left), Math.abs(figure.top - link.top)];
+    });
+})"""
+STOPS = "[...document.querySelectorAll('.st-key-links a')].filter((one) => one.tabIndex >= 0).length"
+
+
+@needs_chromium
+@pytest.mark.parametrize("width", [1366, 390])
+def test_each_figure_of_a_tile_leads_to_where_it_comes_from(path: Path, width: int) -> None:
+    calls = [{"campaign": "north", "wait_s": 90.0, "outcome": "open"}, *[{"campaign": "north"}] * 7]
+    publish(path, campaigns=FLOOR, calls=calls, as_of=now())
+    with dashboard(path.parent.parent) as running, browser() as chromium:
+        page = open_tab(chromium, running.address, session_of(MANAGER), viewport={"width": width, "height": 844})
+        for label, kpi in (("Waiting", "longest_wait_s"), ("Answered", "offered"), ("AHT", "aht_s")):
+            page.goto(running.address)
+            wait_for(lambda: page.evaluate(STOPS) == 2 * len(FLOOR), "two links a tile for the keyboard, and no more")
+            wait_for(lambda: max(page.evaluate(APART), default=9) < 1, "links over the figures")
+            over = page.locator(".st-key-links .tile", has_text="Customer care")
+            over.locator("a.n", has_text=label).click()  # fails when anything lies over it
+            page.wait_for_url(f"**/kpi?campaign=north&kpi={kpi}")
+        page.goto(running.address)
+        page.get_by_role("link", name="Open Customer care").click()
+        page.wait_for_url("**/campaign?campaign=north")
+
+
 @pytest.mark.parametrize(
     ("age_s", "stale"),
     [pytest.param(3, False, id="3 s: fresh"), pytest.param(60, True, id="60 s: grey, and words say so")],
@@ -335,7 +366,19 @@ def test_the_calls_behind_a_figure(path: Path) -> None:
     assert said.count("not in time") == 4 and "voicemail" in said and "short abandon" not in said
     test = open_page("calls.py", campaign="north", outcome="refused")
     assert any(one.value.startswith("**1 call**") for one in test.markdown)
-    for nonsense in ({"outcome": "' OR 1=1 --"}, {"kpi": "occupancy"}, {"page": "-3"}, {"from": "x", "to": "y"}):
+    test = open_page("calls.py", campaign="north", outcome="other")
+    assert any(one.value.startswith("**4 calls**") for one in test.markdown)
+    assert test.selectbox(key="outcome_choice").value == "other"
+    test.selectbox(key="outcome_choice").select("").run()
+    assert any(one.value.startswith("**10 calls**") for one in test.markdown)
+    times = [{"time": said} for said in ("10:00", "11:00-10:00", "10:07-11:00", "23:00-24:15", "10:00-11:00 --", "")]
+    for nonsense in (
+        {"outcome": "' OR 1=1 --"},
+        {"kpi": "occupancy"},
+        {"page": "-3"},
+        {"from": "x", "to": "y"},
+        *times,
+    ):
         test = open_page("calls.py", campaign="north", **nonsense)
         assert any(one.value.startswith("**10 calls**") for one in test.markdown)
     client = Viewer("client", frozenset({"north"}))

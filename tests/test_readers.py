@@ -359,6 +359,17 @@ def test_each_call_says_whether_it_was_in_time(path: Path) -> None:
     assert printed["Wazo"] == pytest.approx(2 / 3) and printed["Cisco, abandons negative"] == pytest.approx(2 / 7)
 
 
+def test_other_calls_are_the_offered_that_were_neither_answered_nor_abandoned(path: Path) -> None:
+    publish(path, campaigns=FLOOR, calls=MIXED)
+    reader = Published(path)
+    day = today(reader)
+    listed = readers.calls(reader, CLIENT, "north", day.t0, day.t1, Asked(outcome="other"))
+    assert listed is not None
+    assert sorted(call.outcome for call in listed.calls) == ["open", "open", "short_abandoned", "voicemail"]
+    total = readers.day(reader, CLIENT, "north")
+    assert total and total.total and total.total.offered - total.total.answered - total.total.abandoned == listed.total
+
+
 def test_outcomes_and_intervals_choose_calls_the_newest_first(path: Path) -> None:
     calls = [{"campaign": "north", "queued_at": NOON - timedelta(minutes=n)} for n in range(1, 121)]
     publish(path, campaigns=FLOOR, calls=calls)
@@ -381,6 +392,34 @@ def test_outcomes_and_intervals_choose_calls_the_newest_first(path: Path) -> Non
         readers.calls(reader, MANAGER, "north", NOON - timedelta(days=32), NOON, Asked())
     with pytest.raises(ValueError, match="known by"):
         Asked(outcome="x' OR true --").sql()
+
+
+TURNED = {  # London turns its clocks back on 25 October 2026 at 1:00 UTC: 1:30 is there twice
+    "2026-10-24T00:30:00": "1:30 in summer time",
+    "2026-10-25T00:30:00": "1:30",
+    "2026-10-25T01:30:00": "1:30 again",
+    "2026-10-26T01:30:00": "1:30 in winter time",
+    "2026-10-26T00:45:00": "0:45",
+    "2026-10-26T02:00:00": "2:00",
+}
+
+
+@pytest.mark.parametrize(
+    ("time", "expected"),
+    [
+        pytest.param((60, 120), 4, id="an hour of each day, by the clock on the wall"),
+        pytest.param((90, 105), 4, id="a quarter"),
+        pytest.param((0, 60), 1, id="the hour before it"),
+        pytest.param((120, 1440), 1, id="from its end on"),
+        pytest.param((0, 1440), 6, id="the whole day"),
+    ],
+)
+def test_calls_of_a_time_of_day(path: Path, time: tuple[int, int], expected: int) -> None:
+    calls = [{"campaign": "north", "queued_at": datetime.fromisoformat(at).replace(tzinfo=UTC)} for at in TURNED]
+    publish(path, campaigns=FLOOR, calls=calls)
+    t0, t1 = (datetime(2026, month, 1, tzinfo=ZoneInfo("Europe/London")).astimezone(UTC) for month in (10, 11))
+    listed = readers.calls(Published(path), CLIENT, "north", t0, t1, Asked(time=time))
+    assert listed is not None and listed.total == len(listed.calls) == expected
 
 
 WORKED: dict[str, Any] = {

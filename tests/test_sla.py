@@ -463,6 +463,12 @@ def ways(test: AppTest) -> dict[str, tuple[str, dict[str, str]]]:
     return {said: (one.path, dict(parse_qsl(one.query))) for said, one in parts.items()}
 
 
+def links(row: str) -> list[tuple[str, dict[str, str]]]:
+    """Return where the links of a row lead: page and parameters."""
+    parts = [urlsplit(unescape(href)) for href in re.findall(r'<a href="([^"]*)"', row)]
+    return [(one.path, dict(parse_qsl(one.query))) for one in parts]
+
+
 def counted(way: tuple[str, dict[str, str]]) -> str:
     """Open the page of calls and return how many it says there are."""
     page, asked = way
@@ -492,6 +498,51 @@ def test_the_figures_of_a_day_lead_to_their_calls(shown: Path) -> None:
     assert counted(day["500"]) == "500"
     (row,) = re.findall(r"08:00–09:00 (\d+)", drawn(test))
     assert counted(day["08:00–09:00"]) == row
+
+
+def test_every_line_leads_to_its_calls_or_to_how_it_is_made(shown: Path) -> None:
+    zone = {"of": campaign(zone="Europe/Paris"), "zone": "Europe/Paris"}
+    calls = [call(wait=5, queued=f"2026-10-{day:02} 10:15", queue="a", **zone) for day in range(1, 31)]
+    calls += [call(wait=99, queued=f"2026-10-{day:02} 10:59:59", queue="b", **zone) for day in (3, 29)]
+    calls += [call(wait=99, queued=f"2026-10-{day:02} 11:00", **zone) for day in (3, 5, 29)]
+    publish(shown, calls, campaigns=[zone["of"]], as_of="2026-11-06 20:00").close()  # type: ignore[list-item]
+    month = open_page("sla.py", campaign="c", month="2026-10", lang="en")
+    html = "".join(one.proto.body for one in month.get("html"))
+    lines = {name: links(row) for name, row in re.findall(r"<tr><th><a [^>]*>([^<]*)</a></th>(.*?)</tr>", html)}
+    whole = {"campaign": "c", "from": "2026-10-01", "to": "2026-11-01", "lang": "en"}
+    for name, late, all in (
+        ("10:00–11:00", "2", "32"),
+        ("11:00–12:00", "3", "3"),
+        ("b", "2", "2"),
+        ("Sat 3", "2", "3"),
+    ):
+        (too_late, level) = lines[name]
+        assert counted(too_late) == late and too_late[1]["counts"] == "miss"
+        assert counted(("calls", {**level[1], "kpi": "service_level"})) == all
+    at_ten = whole | {"kpi": "service_level", "time": "10:00-11:00"}
+    assert lines["10:00–11:00"] == [("calls", at_ten | {"counts": "miss"}), ("calls", at_ten)]
+    assert lines["Sat 3"][1] == ("kpi", {"campaign": "c", "day": "2026-10-03", "kpi": "service_level", "lang": "en"})
+    (way,) = re.findall(r'<th><a href="([^"]*)" target="_self">10:00–11:00', html)
+    listed = open_page("calls.py", **dict(parse_qsl(urlsplit(unescape(way)).query)))
+    assert any(one.value.startswith("**32 calls**") for one in listed.markdown)
+    listed.button(key="without_time").click().run()
+    assert any(one.value.startswith("**35 calls**") for one in listed.markdown)
+
+
+def test_each_term_of_the_contract_leads_to_the_calls_that_it_judged(shown: Path) -> None:
+    of = campaign(zone="Europe/Paris", terms=TWO_TERMS)
+    calls = [call(of=of, wait=25, queued="2026-11-09 22:59:59")] * 3  # the old 30 s, in time
+    calls += [call(of=of, wait=25, queued="2026-11-09 23:00")] * 2 + [call(of=of, wait=5, queued="2026-11-30 22:59")]
+    publish(shown, calls, campaigns=[of], as_of="2026-12-02 12:00").close()
+    html = "".join(one.proto.body for one in open_page("sla.py", campaign="c", month="2026-11").get("html"))
+    (table,) = re.findall(r'<table class="vigie-table terms">(.*?)</table>', html)
+    old, new = (links(row) for row in re.findall(r"<tr>(.*?)</tr>", table)[1:])
+    assert [way[0] for way in old] == ["calls", "calls", "kpi"]
+    assert [counted(way) for way in (*old[:2], *new[:2])] == ["3", "3", "3", "1"]
+    for (_page, asked), level in ((old[2], "100.0%"), (new[2], "33.3%")):
+        explained = "".join(one.proto.body for one in open_page("kpi.py", **asked).get("html"))
+        assert level in words(explained) and "Calls judged" in explained
+        assert "The contract changed inside this window" not in explained
 
 
 def test_before_anything_is_published_the_page_says_so(shown: Path) -> None:

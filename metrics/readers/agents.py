@@ -53,7 +53,8 @@ TODAY = f"""
 SELECT agent, answered, handled, {", ".join(f"{KPIS[name].sql} AS {name}" for name in _RATIOS)}, worked_for
 FROM (
     SELECT agent, {", ".join(f"sum({name}) AS {name}" for name in _SUMS)},
-           list((campaign, answered) ORDER BY answered DESC, campaign) FILTER (answered + handled > 0) AS worked_for
+           list((campaign, answered, {", ".join(_RATIOS)}) ORDER BY answered DESC, campaign)
+               FILTER (answered + handled + logged_in_s > 0) AS worked_for
     FROM ({{days}})
     GROUP BY agent
 )
@@ -62,7 +63,7 @@ FROM (
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """How many of an agent's calls, or of the offers that they missed, were one campaign's."""
+    """How many of the offers that an agent missed were one campaign's."""
 
     campaign: str
     name: str
@@ -70,10 +71,22 @@ class Share:
 
 
 @dataclass(frozen=True, slots=True)
+class Stint:
+    """An agent's day so far for one campaign: answered calls, AHT [s] and ratios 0–1."""
+
+    campaign: str
+    name: str
+    answered: int
+    aht_s: float | None
+    occupancy: float | None
+    utilisation: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class AgentDay:
     """An agent's day so far, in the campaigns that were asked for.
 
-    `worked_for` are the campaigns of the answered calls, the most calls first.
+    `worked_for` are those of their calls and of the time that they were logged in, the most answered calls first.
     """
 
     answered: int
@@ -81,7 +94,7 @@ class AgentDay:
     aht_s: float | None
     occupancy: float | None
     utilisation: float | None
-    worked_for: tuple[Share, ...] = ()
+    worked_for: tuple[Stint, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +205,7 @@ def agents(published: Published, viewer: Viewer, campaign: str | None = None) ->
 
     None: nothing is published, the viewer is no manager or analyst, or has no such campaign.
     """
-    if viewer.role not in ("manager", "analyst") or (campaign is not None and not viewer.sees(campaign)):
+    if not viewer.names_agents or (campaign is not None and not viewer.sees(campaign)):
         return None
     scope = viewer.campaigns if campaign is None else frozenset((campaign,))
     now = published.ask("agents now", _now)
@@ -351,6 +364,6 @@ def _today(snapshot: Snapshot, scope: frozenset[str] | None) -> dict[str, AgentD
     names = {one.campaign: one.name for one in campaigns}
     found = {}
     for agent, *figures, worked_for in fetch(snapshot.connection, sql, **parameters):
-        shares = tuple(Share(campaign, names[campaign], n) for campaign, n in worked_for or ())
-        found[agent] = replace(AgentDay(*figures), worked_for=shares)
+        stints = tuple(Stint(campaign, names[campaign], *told) for campaign, *told in worked_for or ())
+        found[agent] = replace(AgentDay(*figures), worked_for=stints)
     return found

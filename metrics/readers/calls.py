@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from metrics import service_level, tallies
 from metrics.outcomes import PARTS
@@ -59,7 +60,11 @@ BEHIND = {
         AND outcome IN ('abandoned', 'short_abandoned', 'dropped', 'refused'))""",
 }
 """KPI → which calls are in its denominator. Occupancy and utilisation are made of agents' time, not of calls."""
-OUTCOMES = (*PARTS, "refused", "not_connected")
+QUARTER_MIN = 15
+"""So finely times of day are told apart: quarters of an hour are the same in every zone and in UTC."""
+OTHER = "other"
+OUTCOMES = (*PARTS, OTHER, "refused", "not_connected")
+"""What may have become of a call; OTHER: it was offered, and neither answered nor abandoned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +123,7 @@ class Asked:
     """Which calls of a window: with this outcome, in this KPI's denominator, in time for the contract or not.
 
     `agent` answered them, `missed_by` was offered them and did not pick up; `queue` is the one that they entered.
+    `time`: at this time of any day, `[start, end)` in minutes by the campaign's clock on the wall, whole quarters.
     """
 
     outcome: str | None = None
@@ -126,6 +132,7 @@ class Asked:
     queue: str | None = None
     agent: str | None = None
     missed_by: str | None = None
+    time: tuple[int, int] | None = None
 
     @property
     def people(self) -> tuple[str, ...]:
@@ -141,13 +148,17 @@ class Asked:
         if self.outcome not in (None, *OUTCOMES) or self.kpi not in (None, *BEHIND):
             raise ValueError(f"no calls are known by {self}")
         said = [BEHIND[self.kpi]] if self.kpi else []
-        if self.outcome:
+        if self.outcome == OTHER:
+            said.append(f"{_INBOUND} AND outcome NOT IN ('answered', 'abandoned')")
+        elif self.outcome:
             said.append(f"outcome = '{self.outcome}'" + ("" if self.outcome == "not_connected" else " AND inbound"))
         if self.hit is not None:
             said.append(f"counted AND base AND coalesce(hit, false) = {self.hit}")
         conditions = {"queue": "queue = $queue", "agent": "agent = $agent"}
         conditions["missed_by"] = "list_contains(missed_by, $missed_by)"
         said += [conditions[name] for name in self.values()]
+        if self.time is not None:
+            said.append(f"epoch_us(cohort_at) // {QUARTER_MIN * 60_000_000} IN (SELECT unnest($quarters::BIGINT[]))")
         return " AND ".join(f"({one})" for one in said) or "true"
 
 
@@ -169,7 +180,7 @@ def calls(
     """
     _refuse_longer(t0, t1)
     one = floor.campaign(published, viewer, campaign)
-    if one is None or (asked.people and viewer.role not in ("manager", "analyst")):
+    if one is None or (asked.people and not viewer.names_agents):
         return None
     question = ("calls", campaign, t0, t1, asked, page, viewer.role, viewer.sites)
     if page is not None:
@@ -184,7 +195,7 @@ def hands(published: Published, viewer: Viewer, campaign: str, t0: datetime, t1:
     """
     _refuse_longer(t0, t1)
     one = floor.campaign(published, viewer, campaign)
-    if one is None or viewer.role not in ("manager", "analyst"):
+    if one is None or not viewer.names_agents:
         return None
     window = {"campaign": campaign, "t0": t0, "t1": t1}
     rows = published.ask(("hands", campaign, t0, t1), lambda s: fetch(s.connection, HANDS, **window), SLOW_S)
@@ -211,7 +222,9 @@ def _calls(
             return CallList(snapshot.freshness, campaign, t0, t1, 0, ())
     sql = CALLS.format(behind=asked.sql())
     most, skipped = (PER_PAGE, (page - 1) * PER_PAGE) if page else (2**31, 0)
-    window = {"campaign": campaign.campaign, "t0": t0, "t1": t1}
+    window: dict[str, Any] = {"campaign": campaign.campaign, "t0": t0, "t1": t1}
+    if asked.time is not None:
+        window["quarters"] = _quarters(campaign.timezone, t0, t1, *asked.time)
     rows = fetch(snapshot.connection, sql, most=most, skipped=skipped, **window, **asked.values())
     total, has_dispositions, noted = rows[0][-3:] if rows else (0, False, False)
     untold: dict[str, Any] = {} if viewer.sees_work else dict.fromkeys(("talk_s", "hold_s", "wrap_s", "ended_at"))
@@ -220,3 +233,14 @@ def _calls(
         for call, site in ((Call(*row[:-4]), row[-4]) for row in rows)
     )
     return CallList(snapshot.freshness, campaign, t0, t1, total, calls, has_dispositions, bool(noted))
+
+
+def _quarters(zone: str, t0: datetime, t1: datetime, start: int, end: int) -> list[int]:
+    """Return the quarters of an hour of `[t0, t1)` that begin in `[start, end)` of a local day, counted from 1970.
+
+    By Python's zone rules: an hour that a change of clocks repeats is there twice, one that it skips is not.
+    """
+    local, length_s = ZoneInfo(zone), QUARTER_MIN * 60
+    numbers = range(int(t0.timestamp() // length_s), int(-(-t1.timestamp() // length_s)))
+    walls = ((n, datetime.fromtimestamp(n * length_s, local)) for n in numbers)
+    return [n for n, at in walls if start <= at.hour * 60 + at.minute < end]

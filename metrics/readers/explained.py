@@ -6,7 +6,7 @@ from dataclasses import astuple, dataclass, replace
 from datetime import datetime
 from typing import Any, cast
 
-from metrics.compose import KPIS
+from metrics.compose import GRAINS, KPIS
 from metrics.explain import TERM
 from metrics.readers import floor
 from metrics.readers.campaigns import Campaign
@@ -21,6 +21,14 @@ FROM explain_kpi($campaign, $t0::TIMESTAMPTZ, $t1::TIMESTAMPTZ, $kpi)
 _BESIDE = ("service_level_worst", "service_level_best", "conserved")
 FIGURES = ("offered", *(name for name in KPIS if name not in _BESIDE))
 """What a page can explain; worst and best stand beside the service level."""
+OF_AGENT = GRAINS["kpi_agent_campaign"].columns
+AGENT_FIGURES = tuple(name for name in FIGURES if name in KPIS and set(KPIS[name].inputs) <= set(OF_AGENT))
+"""What can be explained of one agent: figures of which all that goes in is known by agent."""
+AGENT = f"""
+SELECT coalesce(name, agent), site, {", ".join(OF_AGENT)}
+FROM kpi_agent_campaign($t0::TIMESTAMPTZ, $t1::TIMESTAMPTZ)
+WHERE campaign = $campaign AND agent = $agent
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +62,11 @@ class Elsewhere:
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """A figure of one campaign and window: `row` is its row of `kpi_campaign`, all columns."""
+    """A figure of one campaign and window: `row` is its row of `kpi_campaign`, all columns.
+
+    Of one `agent` it is the row of `kpi_agent_campaign`, all None when they did not work then, and there is no contract
+    and no other system beside it.
+    """
 
     freshness: Freshness
     campaign: Campaign
@@ -64,6 +76,8 @@ class Explained:
     row: Mapping[str, Any]
     terms: tuple[Term, ...]
     elsewhere: tuple[Elsewhere, ...]
+    agent: str | None = None
+    agent_name: str | None = None
 
     @property
     def contract(self) -> str:
@@ -76,21 +90,46 @@ class Explained:
 
 
 def explain(
-    published: Published, viewer: Viewer, campaign: str, kpi: str, t0: datetime, t1: datetime
+    published: Published,
+    viewer: Viewer,
+    campaign: str,
+    kpi: str,
+    t0: datetime,
+    t1: datetime,
+    agent: str | None = None,
 ) -> Explained | None:
     """Return what a figure of FIGURES was made of in `[t0, t1)`; None: the viewer has no such campaign, or figure.
 
-    In `row` what is not told to the viewer is None.
+    In `row` what is not told to the viewer is None. Of an `agent` it is a figure of AGENT_FIGURES, and None for who may
+    not know who works; to who is limited to other sites than theirs they are an agent who did not work.
     """
-    if kpi not in FIGURES:
-        raise ValueError(f"{kpi!r} is not one of the figures {FIGURES}")
+    if kpi not in (FIGURES if agent is None else AGENT_FIGURES):
+        raise ValueError(f"{kpi!r} is not one of the figures {FIGURES}, or not known of an agent: {AGENT_FIGURES}")
     one = floor.campaign(published, viewer, campaign)
     if one is None or not told(viewer, kpi):
         return None
     known = published.ask(("explain", campaign, kpi, t0, t1), lambda s: _explain(s, one, kpi, t0, t1), SLOW_S)
-    if known is None or viewer.sees_work:
+    if known is None:
+        return None
+    if agent is not None:
+        return _of_agent(published, viewer, known, agent) if viewer.names_agents else None
+    if viewer.sees_work:
         return known
     return replace(known, row={name: value if told(viewer, name) else None for name, value in known.row.items()})
+
+
+def _of_agent(published: Published, viewer: Viewer, whole: Explained, agent: str) -> Explained | None:
+    """Return the same figure of one agent."""
+    window = {"campaign": whole.campaign.campaign, "agent": agent, "t0": whole.t0, "t1": whole.t1}
+    question = ("explain agent", *window.values())
+    rows = published.ask(question, lambda s: fetch(s.connection, AGENT, **window), SLOW_S)
+    if rows is None:
+        return None
+    name, site, *values = rows[0] if rows else (None, None, *(None for _ in OF_AGENT))
+    if not viewer.names_agents_of(site):
+        name, values = None, [None for _ in OF_AGENT]
+    row = dict(zip(OF_AGENT, values, strict=True)) | {"settled": whole.row["settled"], "terms_changed": False}
+    return replace(whole, row=row, terms=(), elsewhere=(), agent=agent, agent_name=name)
 
 
 def _explain(snapshot: Snapshot, campaign: Campaign, kpi: str, t0: datetime, t1: datetime) -> Explained:
