@@ -39,8 +39,8 @@ def _outcome(part: str, total: Kpis, where: Where, text: Text) -> str:
     )
 
 
-def queues(found: tuple[tuple[str, Kpis], ...], viewer: Viewer, text: Text) -> str:
-    """Draw the queues of a day, the busiest first."""
+def queues(found: tuple[tuple[str, Kpis], ...], viewer: Viewer, where: Where, text: Text) -> str:
+    """Draw the queues of a day, the busiest first, each leading to its calls."""
     _ = text.gettext
     if not found:
         words = _("No calls yet on this day.")
@@ -48,14 +48,14 @@ def queues(found: tuple[tuple[str, Kpis], ...], viewer: Viewer, text: Text) -> s
     names = (_("Queue"), _("Offered"), _("Abandoned"), _("Service level"), _("Abandon rate"), _("ASA"))
     head = (*names, _("AHT")) if viewer.sees_work else names
     cells = "".join(f'<th scope="col">{escape(word)}</th>' for word in head)
-    rows = "".join(_queue(queue, kpis, viewer, text) for queue, kpis in found)
+    rows = "".join(_queue(queue, kpis, viewer, where, text) for queue, kpis in found)
     return (
         f'<div class="vigie-scroll"><table class="vigie-table sums queues"><thead><tr>{cells}</tr></thead>'
         f"<tbody>{rows}</tbody></table></div>"
     )
 
 
-def _queue(queue: str, kpis: Kpis, viewer: Viewer, text: Text) -> str:
+def _queue(queue: str, kpis: Kpis, viewer: Viewer, where: Where, text: Text) -> str:
     state = level_state(kpis.service_level, kpis.target)
     level = escape(text.percent(kpis.service_level))
     if state != "none":
@@ -65,7 +65,9 @@ def _queue(queue: str, kpis: Kpis, viewer: Viewer, text: Text) -> str:
     if viewer.sees_work:
         rest.append(text.duration(kpis.aht_s))
     drawn = "".join(f"<td>{escape(word)}</td>" for word in rest)
-    return f'<tr><th scope="row">{escape(queue)}</th>{cells}<td>{level}</td>{drawn}</tr>'
+    address = href("calls", where.params(queue=queue))
+    name = f'<a href="{escape(address)}" target="_self">{escape(queue)}</a>'
+    return f'<tr><th scope="row">{name}</th>{cells}<td>{level}</td>{drawn}</tr>'
 
 
 def agents(counts: AgentCounts | None, text: Text) -> str:

@@ -1,6 +1,7 @@
 """The calls behind a figure, a bar or a day: the newest first, by pages, and all of them as a file."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 
 import streamlit as st
 
@@ -12,6 +13,7 @@ from pages._i18n import plain
 viewer = _session.current_viewer()
 text = _session.current_text()
 _ = text.gettext
+LONGEST_DAY = timedelta(hours=25)
 HITS = {"hit": True, "miss": False}
 
 
@@ -115,7 +117,7 @@ def choose_behind(which: Asked) -> None:
 
 
 def whole_day(where: _where.Where) -> None:
-    """Draw the way back from a part of a day to all of it."""
+    """Draw the way from a part of a day to all of it, from several days to the first of them."""
 
     def change() -> None:
         for name in ("from", "to", "page", "day"):
@@ -123,7 +125,9 @@ def whole_day(where: _where.Where) -> None:
         if not where.today:
             st.query_params["day"] = where.campaign.day.isoformat()
 
-    st.button(_("The whole day"), icon=":material/close:", on_click=change)
+    is_of_one = where.t1 - where.t0 <= LONGEST_DAY
+    words = _("The whole day") if is_of_one else _("Only {day}").format(day=text.day(where.campaign.day))
+    st.button(words, icon=":material/close:", on_click=change)
 
 
 def page_asked() -> int:

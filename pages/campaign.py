@@ -133,7 +133,7 @@ def queues(where: _where.Where) -> None:
         found = readers.queues(readers.published(), viewer, where.campaign.campaign, day)
     except readers.PublishedFileError:
         return
-    st.html(_makeup.queues(found, viewer, text))
+    st.html(_makeup.queues(found, viewer, where, text))
 
 
 @st.fragment(run_every=NOW_S)

@@ -329,6 +329,7 @@ def test_the_campaign_page_tells_what_a_day_is_made_of(path: Path) -> None:  # n
     (body,) = [html.proto.body for html in test.get("html") if "vigie-table sums shares" in html.proto.body]
     assert 'href="calls?campaign=north&amp;outcome=abandoned"' in body
     html = "".join(one.proto.body for one in test.get("html"))
+    assert 'href="calls?campaign=north&amp;queue=care"' in html
     assert "outcome=abandoned" in html and "outcome=answered" in html and "outcome=other" not in html
     (chart,) = test.get("plotly_chart")
     assert "16 offered, service level" in str(chart.proto)

@@ -381,6 +381,11 @@ def test_the_calls_behind_a_figure(path: Path) -> None:
     ):
         test = open_page("calls.py", campaign="north", **nonsense)
         assert any(one.value.startswith("**10 calls**") for one in test.markdown)
+    today = now().date()
+    for days, way in ((0, "The whole day"), (2, f"Only {today - timedelta(days=2):%A}")):
+        span = {"from": f"{today - timedelta(days=days)}T00:00Z", "to": f"{today}T13:00Z"}
+        (button,) = open_page("calls.py", campaign="north", **span).button
+        assert button.label.startswith(way)
     client = Viewer("client", frozenset({"north"}))
     foreign = open_page("calls.py", viewer=client, campaign="sud")
     assert not section(foreign, "vigie-table calls") and "CANARY" not in str(foreign.main)
