@@ -16,6 +16,7 @@ from .apache_kafka import MECHANISMS, PASSWORD, USER, ApacheKafka
 from .processes import ROOT, command, count_calls, environment, one_sentence, queued, send, status
 
 Said = dict[str, str]
+SAMPLES = ROOT / "samples"
 
 
 def name_and(password: str = PASSWORD, mechanism: str = "SCRAM-SHA-512") -> Said:
@@ -80,6 +81,18 @@ def test_every_command_that_talks_to_kafka_proves_who_it_is(
     assert source.returncode == 0, source.stderr
     floor = run("simulate", "--until-now", "--days", "0", "--agents", "8", **variables)
     assert floor.returncode == 0, floor.stderr
+    doctor = run("doctor", "--data-dir", str(tmp_path), **variables)
+    assert doctor.returncode == 0, doctor.stdout + doctor.stderr
+
+
+def test_a_source_that_reads_a_topic_proves_who_it_is(apache_kafka: ApacheKafka, topic: str, tmp_path: Path) -> None:
+    contacts = f"{topic}-contacts"
+    ensure_topic(apache_kafka.bootstrap_servers, contacts, 1)
+    send(apache_kafka.bootstrap_servers, contacts, [(SAMPLES / "connect_records.json").read_bytes()])
+    variables = secured(apache_kafka, "SASL_SSL") | name_and() | {"VIGIE_TOPIC": topic, "VIGIE_DATA_DIR": str(tmp_path)}
+    done = run("source", "connect", "--from-topic", contacts, "--until-caught-up", **variables)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("40 events; ")
 
 
 def test_a_password_in_a_file(apache_kafka: ApacheKafka, topic: str, tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ import copy
 import datetime as dt
 import itertools
 import json
+import threading
+import types
 from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
@@ -15,9 +17,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest import contract
+from ingest.batch import Batch, Log
 from ingest.broker import Broker, ensure_topic
+from ingest.feed import TopicChanged
 from ingest.producing import deliver, open_producer
+from ingest.servers import Security
 from ingest.sources import names
+from ingest.sources import topic as topic_of_records
 from ingest.sources.connect import Instance
 from ingest.sources.documents import Documents
 from ingest.sources.events import Rejected, encoded
@@ -428,6 +434,35 @@ def test_records_from_a_topic_are_read_on_from_where_the_last_run_got_to(
     assert totals(tmp_path)["lines"] == 30
     found = processes.rows(tmp_path, "SELECT outcome FROM calls ORDER BY queued_at")
     assert found == [("answered",)] * 4
+
+
+def test_a_topic_that_changes_again_while_it_is_opened_is_opened_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one that is made again: its leader may change before the position is known."""
+    record = types.SimpleNamespace(value=b"a record")
+    log = Log("contacts", 0, "cluster", "topic")
+    opened: list[Any] = []
+
+    class Changing:
+        def __init__(self, *_: object) -> None:
+            opened.append(self)
+            if len(opened) == 2:
+                raise TopicChanged("contacts-0 has no position")
+
+        def poll(self, _: float) -> Batch:
+            if len(opened) == 1:
+                raise TopicChanged("topic contacts is another one now")
+            return Batch({log: [record]}, {log: 1})
+
+        def ends(self) -> dict[Log, int]:
+            return {log: 1}
+
+        def close(self) -> None: ...
+
+    monkeypatch.setattr(topic_of_records, "Feed", Changing)
+    monkeypatch.setattr(topic_of_records, "AGAIN_AFTER_S", 0.0)
+    topic = topic_of_records.Topic("localhost:9092", "contacts", None, Security())
+    assert list(topic.values(threading.Event(), until_caught_up=True)) == [[b"a record"]]
+    assert len(opened) == 3
 
 
 def test_a_file_of_records_is_printed() -> None:

@@ -10,6 +10,7 @@ import msgspec
 from ingest.batch import Batch, Log
 from ingest.errors import BrokerUnavailable
 from ingest.feed import Feed, TopicChanged
+from ingest.servers import Security
 from ingest.sources.bookmark import Bookmark
 
 log = logging.getLogger(__name__)
@@ -21,13 +22,14 @@ AGAIN_AFTER_S = 1.0
 class Topic:
     """The values of a topic's records; `keep` moves the place from which the next process reads on."""
 
-    def __init__(self, bootstrap_servers: str, name: str, bookmark: Bookmark | None) -> None:
+    def __init__(self, bootstrap_servers: str, name: str, bookmark: Bookmark | None, secured: Security) -> None:
         self._servers = bootstrap_servers
         self._name = name
+        self._secured = secured
         self._bookmark = bookmark
         self._positions = _positions(bookmark)
         self._read: dict[Log, int] = {}
-        self._feed = Feed(bootstrap_servers, name, self._positions.get)
+        self._feed = self._open()
 
     def values(self, stopped: Flag, until_caught_up: bool) -> Iterator[list[bytes]]:
         """Yield what each poll brings, until `stopped` or, if asked, the ends seen at the start are reached."""
@@ -51,6 +53,9 @@ class Topic:
     def close(self) -> None:
         self._feed.close()
 
+    def _open(self) -> Feed:
+        return Feed(self._servers, self._name, self._positions.get, self._secured)
+
     def _poll(self, stopped: Flag) -> Batch | None:
         try:
             return self._feed.poll(POLL_S)
@@ -59,9 +64,9 @@ class Topic:
         self._feed.close()
         while not stopped.is_set():
             try:
-                self._feed = Feed(self._servers, self._name, self._positions.get)
+                self._feed = self._open()
                 return None
-            except BrokerUnavailable as error:
+            except (BrokerUnavailable, TopicChanged) as error:
                 log.warning("%s Trying again.", error)
                 stopped.wait(AGAIN_AFTER_S)
         return None

@@ -12,6 +12,7 @@ import msgspec
 
 from ingest.cli import Parser
 from ingest.errors import UsageError
+from ingest.servers import security
 from ingest.sources import delivery, names
 from ingest.sources.bookmark import Bookmark
 from ingest.sources.connect import agents, records
@@ -102,14 +103,14 @@ def _read_file(name: str, instance: Instance, destination: Destination) -> None:
 
 
 def _read_topic(options: argparse.Namespace, instance: Instance) -> int:
-    stopped = Flag()
+    stopped, secured = Flag(), security(options)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
     with ExitStack() as stack:
         bookmark = None
         if not options.print:
             bookmark = stack.enter_context(closing(Bookmark(options.data_dir, options.source)))
-        topic = stack.enter_context(closing(Topic(options.bootstrap_servers, options.from_topic, bookmark)))
+        topic = stack.enter_context(closing(Topic(options.bootstrap_servers, options.from_topic, bookmark, secured)))
         destination = stack.enter_context(closing(delivery.opened(options, stopped.is_set)))
         for values in topic.values(stopped, options.until_caught_up):
             if not destination.send(made for value in values for made in instance.take(_documents(value))):
