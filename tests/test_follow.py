@@ -495,16 +495,21 @@ def following(log: Path, servers: str, topic: str, home: Path) -> Iterator["subp
 
 def in_topic(servers: str, topic: str, partitions: int = 4) -> list[bytes]:
     """Every line of every record."""
+    return [line for _, value in records_in(servers, topic, partitions) for line in value.split(b"\n")]
+
+
+def records_in(servers: str, topic: str, partitions: int = 4) -> list[tuple[bytes, bytes]]:
+    """The key and the value of every record."""
     with closing(KafkaConsumer(bootstrap_servers=servers, fetch_max_wait_ms=50)) as consumer:
         logs = [TopicPartition(topic, number) for number in range(partitions)]
         consumer.assign(logs)
         consumer.seek_to_beginning(*logs)
-        found: list[bytes] = []
+        found: list[tuple[bytes, bytes]] = []
         quiet = 0
         while quiet < 3:
             records = consumer.poll(timeout_ms=200)
             quiet = 0 if records else quiet + 1
-            found += [one for batch in records.values() for r in batch for one in r.value.split(b"\n")]
+            found += [(one.key, one.value) for batch in records.values() for one in batch]
         return found
 
 
@@ -605,6 +610,17 @@ def test_a_restart_does_not_send_again_what_was_acknowledged(broker: Broker, top
         assert len(queued(in_topic(servers, topic))) == count
         with log.open("ab") as file:
             file.writelines(call(2_000))
+
+
+def test_a_record_of_many_events_is_of_one_call_or_agent(broker: Broker, topic: str, tmp_path: Path) -> None:
+    """Its key is theirs, so all events of a call are in one partition: the consumers of a group share those out."""
+    log = tmp_path / "queue_log"
+    log.write_bytes(b"".join(line for number in range(500) for line in call(number)))
+    to = ("--bootstrap-servers", broker.bootstrap_servers, "--topic", topic)
+    assert run("source", "asterisk", "--queue-log", str(log), *to).returncode == 0
+    records = [(key.decode(), [*map(msgspec.json.decode, v.split(b"\n"))]) for key, v in records_in(to[1], topic)]
+    assert max(len(events) for _, events in records) > 1
+    assert [key for key, events in records for e in events if key != (e.get("call_id") or e["agent"])] == []
 
 
 def queued(lines: list[bytes]) -> list[bytes]:

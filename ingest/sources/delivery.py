@@ -17,7 +17,7 @@ from ingest.sources.events import Event, Rejected, encoded
 
 log = logging.getLogger(__name__)
 
-TOGETHER = 20  # events in one record while there are many: sending is what takes the time
+TOGETHER = 20  # events of one key, at most, in one record while there are many: sending is what takes the time
 MANY = 1_000
 
 Made = tuple[Event | Rejected, str]  # and the input that it was made of
@@ -126,19 +126,18 @@ Destination = Kafka | Output
 
 
 def _records(encoded: list[tuple[bytes, bytes, str | None]]) -> Iterator[Record]:
-    """One record an event, or of several when there are many; what was not understood has its own."""
-    together: list[Record] = []
+    """One record an event, or of several of one call or agent when there are many: a call's share a partition.
+
+    What was not understood has its own.
+    """
+    together: dict[bytes, list[bytes]] = {}
     for key, value, reason in encoded:
         if reason is not None or len(encoded) < MANY:
             yield key, value
             continue
-        together.append((key, value))
-        if len(together) == TOGETHER:
-            yield _joined(together)
-            together = []
-    if together:
-        yield _joined(together)
-
-
-def _joined(records: list[Record]) -> Record:
-    return records[0][0], b"\n".join(value for _, value in records)
+        values = together.setdefault(key, [])
+        values.append(value)
+        if len(values) == TOGETHER:
+            yield key, b"\n".join(together.pop(key))
+    for key, values in together.items():
+        yield key, b"\n".join(values)
