@@ -4,6 +4,8 @@ import argparse
 import importlib
 import re
 import shlex
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,6 +51,39 @@ def test_every_command_that_is_named_is_there_with_its_options() -> None:
             known = parser_of(words)._option_string_actions
             wrong += [(path.name, words[0], word) for word in words if word.startswith("--") and word not in known]
     assert wrong == []
+
+
+def scripts() -> Iterator[tuple[str, str]]:
+    """What is given to a shell, with where it stands."""
+    for path in DOCUMENTS:
+        yield from ((path.name, block) for block in re.findall(r"^```sh\n(.*?)^```", path.read_text(), re.M | re.S))
+    dockerfile = (ROOT / "Dockerfile").read_text().replace("\\\n", " ")
+    yield from (("Dockerfile", line) for line in re.findall(r"^RUN (.+)$", dockerfile, re.M))
+    yield from ((unit.name, line) for unit in UNITS for line in re.findall(r"^ExecStart=(.+)$", unit.read_text(), re.M))
+    yield ".ci/run", (ROOT / ".ci" / "run").read_text()
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="no bash")
+def test_a_shell_reads_every_command() -> None:
+    found = list(scripts())
+    assert {name for name, _ in found} >= {"README.md", "operate.md", "Dockerfile", ".ci/run"}
+    for name, script in found:
+        read = subprocess.run(["bash", "-n"], input=script, capture_output=True, encoding="utf-8", check=False)
+        assert (read.returncode, read.stderr) == (0, ""), name
+
+
+def test_the_health_checks_are_python() -> None:
+    checks = re.findall(r'"python", "-c", "([^"]+)"', (ROOT / "compose.yaml").read_text())
+    assert len(checks) == 2
+    for check in checks:
+        compile(check, "compose.yaml", "exec")
+
+
+def test_the_files_that_the_settings_of_a_plain_server_name_are_put_there() -> None:
+    text = (ROOT / "docs" / "operate.md").read_text()
+    named = re.findall(r"^VIGIE_\w+=/etc/vigie/(\S+)$", text, re.M)
+    assert named
+    assert [name for name in named if not re.search(rf"^sudo install .* {name} /etc/vigie/", text, re.M)] == []
 
 
 def variables() -> set[str]:
