@@ -13,7 +13,7 @@ from typing import Any
 
 import duckdb
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, TopicAuthorizationFailedError
 
 from ingest import contract, masking
 from ingest.cli import Parser
@@ -152,6 +152,9 @@ def _kafka(servers: str, topic: str, settings: dict[str, Any]) -> Iterator[Findi
         (found,) = admin.describe_topics([topic])
     finally:
         admin.close()
+    if found["error_code"] == TopicAuthorizationFailedError.errno:
+        yield Finding("topic", BAD, f"this user may not see {topic}", "give it the rights that docs/kafka.md lists")
+        return
     if found["error_code"] or not found["partitions"]:
         yield Finding("topic", BAD, f"there is no topic {topic}", "create it, or name another with --topic")
         return

@@ -6,7 +6,7 @@ from collections.abc import Callable, Set
 from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
-from kafka.errors import KafkaError, LogTruncationError, OffsetOutOfRangeError
+from kafka.errors import KafkaError, LogTruncationError, OffsetOutOfRangeError, TopicAuthorizationFailedError
 from kafka.structs import OffsetAndMetadata
 
 from ingest.batch import Batch, Log
@@ -25,9 +25,14 @@ OPENS_WITHIN_S = 10.0
 
 
 def describe(admin: Any, topic: str) -> dict[TopicPartition, Log]:
-    """The logs of a topic as they are now; none when there is no such topic."""
+    """The logs of a topic as they are now; none when there is no such topic.
+
+    Raises TopicAuthorizationFailedError when Kafka does not tell us of it.
+    """
     cluster_id = str(admin.describe_cluster()["cluster_id"])
     (answer,) = admin.describe_topics([topic])
+    if answer["error_code"] == TopicAuthorizationFailedError.errno:
+        raise TopicAuthorizationFailedError(topic)
     if answer["error_code"]:
         return {}
     return {

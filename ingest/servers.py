@@ -177,6 +177,11 @@ def _refusal(servers: str, secured: Security, reasons: list[str]) -> BrokerUnava
     said = " ".join(reasons)
     if not any(_listens(server.strip()) for server in servers.split(",")):
         return unavailable(servers)
+    if "AuthorizationFailed" in said:
+        return BrokerUnavailable(
+            f"Kafka at {servers} does not allow this to {secured.username or 'us'} ({reasons[-1]}); give it the rights"
+            " that docs/kafka.md lists."
+        )
     if "CERTIFICATE_VERIFY_FAILED" in said:
         why = said.partition("certificate verify failed: ")[2].partition(" (_ssl")[0]
         return BrokerUnavailable(

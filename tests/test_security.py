@@ -5,10 +5,13 @@ import re
 import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from kafka import KafkaAdminClient
+from kafka.admin import ACL, ACLOperation, ACLPermissionType, ResourcePattern, ResourceType
 
 from ingest.broker import ensure_topic
 
@@ -93,6 +96,32 @@ def test_a_source_that_reads_a_topic_proves_who_it_is(apache_kafka: ApacheKafka,
     done = run("source", "connect", "--from-topic", contacts, "--until-caught-up", **variables)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("40 events; ")
+
+
+def allow(kafka: ApacheKafka, topic: str, who: str, *operations: ACLOperation) -> None:
+    """From here on nobody else may do anything with this topic."""
+    resource = ResourcePattern(ResourceType.TOPIC, topic)
+    with closing(KafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)) as admin:
+        admin.create_acls([ACL(f"User:{who}", "*", one, ACLPermissionType.ALLOW, resource) for one in operations])
+
+
+@pytest.mark.parametrize(
+    "operations, what, finding",
+    [((), "topic", "this user may not see"), ((ACLOperation.DESCRIBE,), "records", "cannot be read")],
+)
+def test_a_topic_that_a_user_may_not_read_is_told(
+    apache_kafka: ApacheKafka, topic: str, tmp_path: Path, operations: tuple[ACLOperation, ...], what: str, finding: str
+) -> None:
+    send(apache_kafka.bootstrap_servers, topic, [queued(1)])
+    allow(apache_kafka, topic, "another", ACLOperation.READ)
+    allow(apache_kafka, topic, USER, *operations)
+    variables = secured(apache_kafka, "SASL_SSL") | name_and() | {"VIGIE_TOPIC": topic, "VIGIE_DATA_DIR": str(tmp_path)}
+    said = one_sentence(run("run", "--until-caught-up", **variables))
+    assert f"does not allow this to {USER}" in said
+    assert "give it the rights that docs/kafka.md lists" in said
+    doctor = run("doctor", **variables)
+    assert doctor.returncode == 1
+    assert re.search(rf"^BAD   {what} +.*{finding}", doctor.stdout, re.M), doctor.stdout
 
 
 def test_a_password_in_a_file(apache_kafka: ApacheKafka, topic: str, tmp_path: Path) -> None:
