@@ -15,6 +15,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kafka import KafkaAdminClient
 
 from ingest import contract
 from ingest.batch import Batch, Log
@@ -24,6 +25,7 @@ from ingest.producing import deliver, open_producer
 from ingest.servers import Security
 from ingest.sources import names
 from ingest.sources import topic as topic_of_records
+from ingest.sources.bookmark import Bookmark
 from ingest.sources.connect import Instance
 from ingest.sources.documents import Documents
 from ingest.sources.events import Rejected, encoded
@@ -434,6 +436,37 @@ def test_records_from_a_topic_are_read_on_from_where_the_last_run_got_to(
     assert totals(tmp_path)["lines"] == 30
     found = processes.rows(tmp_path, "SELECT outcome FROM calls ORDER BY queued_at")
     assert found == [("answered",)] * 4
+
+
+def test_a_topic_of_records_that_is_made_again_is_read_to_its_end(broker: Broker, topic: str, tmp_path: Path) -> None:
+    servers, contacts = broker.bootstrap_servers, f"{topic}-contacts"
+
+    def send(*values: bytes) -> None:
+        with closing(open_producer(servers)) as producer:
+            deliver(producer, contacts, [(b"key", value) for value in values])
+
+    ensure_topic(servers, contacts)
+    send(b"1", b"2")
+    stopped = threading.Event()
+    limit = threading.Timer(processes.WITHIN_S, stopped.set)
+    limit.start()
+    with closing(Bookmark(tmp_path, "aws")) as bookmark:
+        read = topic_of_records.Topic(servers, contacts, bookmark, Security())
+        assert [*itertools.chain(*read.values(stopped, until_caught_up=True))] == [b"1", b"2"]
+        read.keep()
+        with closing(KafkaAdminClient(bootstrap_servers=servers)) as admin:
+            admin.delete_topics([contacts])
+            processes.wait_for(lambda: admin.describe_topics([contacts])[0]["error_code"], "the topic is gone")
+        ensure_topic(servers, contacts)
+        send(b"3", b"4", b"5")
+        assert [*itertools.chain(*read.values(stopped, until_caught_up=True))] == [b"3", b"4", b"5"]
+        assert not stopped.is_set()
+        limit.cancel()
+        read.keep()
+        written = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.json")}
+        read.keep()
+        assert written and written == {file: file.stat().st_mtime_ns for file in written}
+        read.close()
 
 
 def test_a_topic_that_changes_again_while_it_is_opened_is_opened_once_more(monkeypatch: pytest.MonkeyPatch) -> None:

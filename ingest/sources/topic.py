@@ -29,23 +29,22 @@ class Topic:
         self._bookmark = bookmark
         self._positions = _positions(bookmark)
         self._read: dict[Log, int] = {}
-        self._feed = self._open()
+        self._open()
 
     def values(self, stopped: Flag, until_caught_up: bool) -> Iterator[list[bytes]]:
-        """Yield what each poll brings, until `stopped` or, if asked, the ends seen at the start are reached."""
-        ends = self._feed.ends()
+        """Yield what each poll brings, until `stopped` or, if asked, the ends seen when it was opened are reached."""
         while not stopped.is_set():
             batch = self._poll(stopped)
             if batch is None:
                 continue
             self._read = batch.next_offsets
             yield [record.value for records in batch.records.values() for record in records if record.value]
-            if until_caught_up and all(self._read.get(of, 0) >= end for of, end in ends.items()):
+            if until_caught_up and all(self._read.get(of, 0) >= end for of, end in self._ends.items()):
                 return
 
     def keep(self) -> None:
         """What was read so far was handed on."""
-        if self._read != self._positions:
+        if not self._read.items() <= self._positions.items():  # which has logs of a topic that is no more, too
             self._positions.update(self._read)
             if self._bookmark:
                 self._bookmark.write({"logs": [[*astuple(of), offset] for of, offset in self._positions.items()]})
@@ -53,8 +52,9 @@ class Topic:
     def close(self) -> None:
         self._feed.close()
 
-    def _open(self) -> Feed:
-        return Feed(self._servers, self._name, self._positions.get, self._secured)
+    def _open(self) -> None:
+        self._feed = Feed(self._servers, self._name, self._positions.get, self._secured)
+        self._ends = self._feed.ends()
 
     def _poll(self, stopped: Flag) -> Batch | None:
         try:
@@ -64,7 +64,7 @@ class Topic:
         self._feed.close()
         while not stopped.is_set():
             try:
-                self._feed = self._open()
+                self._open()
                 return None
             except (BrokerUnavailable, TopicChanged) as error:
                 log.warning("%s Trying again.", error)
