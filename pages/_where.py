@@ -216,7 +216,8 @@ def time_of_day(said: str) -> tuple[int, int] | None:
         return None
     hour, minute, to_hour, to_minute = map(int, found.groups())
     start, end = hour * 60 + minute, to_hour * 60 + to_minute
-    return (start, end) if start < end <= DAY_MIN and start % 15 == end % 15 == 0 else None
+    are_quarters = start % readers.QUARTER_MIN == end % readers.QUARTER_MIN == 0
+    return (start, end) if start < end <= DAY_MIN and are_quarters else None
 
 
 def wall(minute: int) -> str:

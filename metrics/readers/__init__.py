@@ -9,7 +9,7 @@ campaign's own day at once. What moves slowly, which is everything but that and 
 """
 
 from metrics.readers.agents import NEEDS, STATES, Agent, AgentDay, Agents, Need, Pauses, Share, Stint, Strain, agents
-from metrics.readers.calls import BEHIND, LONGEST, OUTCOMES, PER_PAGE, Asked, Call, CallList, calls, hands
+from metrics.readers.calls import BEHIND, LONGEST, OUTCOMES, PER_PAGE, QUARTER_MIN, Asked, Call, CallList, calls, hands
 from metrics.readers.campaigns import MINUTES, STEPS, Campaign, Interval, Kpis
 from metrics.readers.days import CampaignDay, day, first_day, queues
 from metrics.readers.explained import AGENT_FIGURES, FIGURES, Elsewhere, Explained, Term, explain
@@ -35,6 +35,7 @@ __all__ = [
     "NEEDS",
     "OUTCOMES",
     "PER_PAGE",
+    "QUARTER_MIN",
     "ROWS",
     "SECONDS",
     "SIZE",
