@@ -5,16 +5,14 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from ingest.errors import UsageError
+from metrics import command_line
 
 
-class Parser(argparse.ArgumentParser):
-    """An ArgumentParser that answers a wrong command line in one sentence, and whose options read `VIGIE_…`."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message}; see `{self.prog} --help`.")
+class Parser(command_line.Parser):
+    """A Parser whose options read `VIGIE_…`."""
 
     def option(self, name: str, *, default: Any, help: str, type: Callable[[str], Any] = str) -> None:
         """Add `--name VALUE`, whose default is the variable `VIGIE_NAME` or else `default`."""

@@ -1,6 +1,5 @@
 """`make sql`: a SQL shell on the published file, read-only. Uses the `duckdb` program when there is one."""
 
-import argparse
 import os
 import shutil
 import sys
@@ -8,6 +7,7 @@ from pathlib import Path
 
 import duckdb
 
+from metrics.command_line import Parser
 from metrics.errors import MetricsError, NothingPublished
 
 WELCOME = """\
@@ -19,7 +19,7 @@ Vigie's published file, read-only; a statement ends with `;`, Ctrl-D leaves. Tim
 
 def main(arguments: list[str]) -> int:
     """Open the shell; return the exit code: 1 when a statement failed that nobody saw typed."""
-    parser = argparse.ArgumentParser(prog="python -m metrics.shell", description="A SQL shell on the published file.")
+    parser = Parser(prog="python -m metrics.shell", description="A SQL shell on the published file.")
     default = os.environ.get("VIGIE_DATA_DIR") or "data"
     parser.add_argument("--data-dir", type=Path, default=Path(default), help=f"default {default}; also VIGIE_DATA_DIR")
     path = parser.parse_args(arguments).data_dir / "published" / "vigie.duckdb"

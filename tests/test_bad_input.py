@@ -82,14 +82,18 @@ def kept(made: Kept, tmp_path: Path) -> Kept:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        pytest.param(
-            ("--partitions", "3"), "unrecognized arguments: --partitions 3; see `python -m ingest", id="option"
-        ),
+        pytest.param(("--partitions", "3"), "there is no option --partitions; see `python -m ingest", id="option"),
+        pytest.param(("extra",), "a word too many, or an option before it is missing; see `python", id="word"),
         pytest.param(("--topic",), "--topic: expected one argument; see `python -m ingest", id="no value"),
     ],
 )
 def test_an_unknown_option(arguments: tuple[str, ...], says: str) -> None:
     assert says in refused(*arguments)
+
+
+@pytest.mark.parametrize("line", ["--sasl-password hush", "--sasl-password=hush", "hush", "--sasl-password -hush"])
+def test_a_password_on_the_command_line_is_not_repeated(line: str) -> None:
+    assert "hush" not in refused(*line.split())
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,11 @@ import argparse
 import getpass
 import sys
 from collections.abc import Iterable
-from typing import NoReturn
 
 import msgspec
 
 from metrics import campaigns
+from metrics.command_line import Parser
 from metrics.errors import MetricsError
 from metrics.viewer import ROLES, Role
 from pages.accounts import passwords
@@ -21,11 +21,6 @@ from pages.accounts.errors import AccountsError
 from pages.accounts.store import NAME, Account, Accounts
 
 PEOPLE = tuple(role for role in ROLES if role != "television")
-
-
-class Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise AccountsError(f"{message}; see `{self.prog} --help`.")
 
 
 def parser() -> Parser:
