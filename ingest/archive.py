@@ -16,6 +16,7 @@ import numpy as np
 
 from ingest import contract
 from ingest.keys import KeyDays
+from metrics.relations import FOLDER
 
 HERE = Path(__file__).parent
 SETTLE = (HERE / "settle.sql").read_text()
@@ -332,7 +333,7 @@ class Archive:
             selected = f"SELECT * FROM {fresh} WHERE day = DATE '{day}'"
             if merged:
                 unplaced = "EXCLUDE (filename, file_row_number)" if relation == EVENTS else ""
-                selected += f" UNION ALL BY NAME SELECT * {unplaced} FROM ({_read(relation, merged)})"
+                selected += f" UNION ALL BY NAME SELECT * {unplaced} FROM ({self._read(relation, merged)})"
                 names = [segment.file.name for segment in merged]
                 self._sql("DELETE FROM segments WHERE parse_filename(file) IN (SELECT unnest(?))", [names])
                 self._sql("DELETE FROM recalled_events WHERE file IN (SELECT unnest(?))", [names])
@@ -351,6 +352,21 @@ class Archive:
         for relation, day, name, rows in self._sql("FROM segments ORDER BY ALL").fetchall():
             self._segments.setdefault(relation, []).append(Segment(day, self._root(relation) / name, rows))
 
+    def _read(self, relation: str, segments: list[Segment]) -> str:
+        """The SELECT of the rows of `segments` that count; of events, with the file and the place in it.
+
+        DuckDB takes a relative path from where a process stands, so files have whole ones; who has the published folder
+        elsewhere says where in the variable FOLDER.
+        """
+        root = self._root(relation)
+        names = ", ".join(_quoted(segment.file.relative_to(root)) for segment in segments)
+        placed = "filename = true, file_row_number = true, " if relation == EVENTS else ""
+        folder = _quoted(root) if relation == EVENTS else f"coalesce(getvariable('{FOLDER}'), {_quoted(root)})"
+        return (
+            f"SELECT * FROM read_parquet(list_transform([{names}], lambda name: {folder} || '/' || name),"
+            f" {placed}hive_partitioning = true, hive_types = {{day: DATE}}) {OUTDATED[relation]}"
+        )
+
     def _days(self, relation: str, since: dt.date) -> set[dt.date]:
         return {segment.day for segment in self._segments.get(relation, ()) if segment.day >= since}
 
@@ -359,7 +375,7 @@ class Archive:
         segments = self._segments.get(relation, [])
         if days is not None:
             segments = [segment for segment in segments if segment.day in days]
-        return _read(relation, segments) if segments else None
+        return self._read(relation, segments) if segments else None
 
     def past(self) -> dict[str, str]:
         """For each relation that has settled rows, the SELECT of those that count; it reads the tables of RECALLED."""
@@ -378,16 +394,6 @@ class Archive:
 
 def _quoted(path: Path) -> str:
     return "'" + str(path).replace("'", "''") + "'"
-
-
-def _read(relation: str, segments: list[Segment]) -> str:
-    """The SELECT of the rows of `segments` that count; of events, with the file and the place in it."""
-    listed = ", ".join(_quoted(segment.file) for segment in segments)
-    placed = "filename = true, file_row_number = true, " if relation == EVENTS else ""
-    return (
-        f"SELECT * FROM read_parquet([{listed}], {placed}hive_partitioning = true, hive_types = {{day: DATE}})"
-        f" {OUTDATED[relation]}"
-    )
 
 
 def _alike(segments: list[Segment], rows: int) -> list[Segment]:

@@ -4,6 +4,9 @@ Stable names for analysts: columns may be added, not renamed. Times are TIMESTAM
 seconds ending in `_s`, ratios 0–1.
 """
 
+FOLDER = "vigie_folder"
+"""A session's variable: where the published folder is, for who has it elsewhere than where it was written."""
+
 CONTRACT = """
 formula                  VARCHAR    service-level formula of the contract: see kpi_formulas
 threshold_s              DOUBLE     T: a wait up to it is in time [s]

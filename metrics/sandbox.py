@@ -112,6 +112,7 @@ def opened(path: Path) -> duckdb.DuckDBPyConnection:
     # its history by name, not the directory: DuckDB may also write where it may read
     history = ", ".join("'" + str(file).replace("'", "''") + "'" for file in path.parent.glob("*/day=*/*.parquet"))
     connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET VARIABLE vigie_folder = $folder", {"folder": str(path.parent)})
     connection.execute(f"SET allowed_paths = [{history}]")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")

@@ -9,6 +9,7 @@ import duckdb
 
 from metrics.command_line import Parser
 from metrics.errors import MetricsError, NothingPublished
+from metrics.relations import FOLDER
 
 WELCOME = """\
 Vigie's published file, read-only; a statement ends with `;`, Ctrl-D leaves. Times are shown in UTC. Try:
@@ -26,7 +27,7 @@ def main(arguments: list[str]) -> int:
     if not path.exists():
         raise NothingPublished(f"{path} does not exist: start `make demo` or `python -m ingest run` first.")
     if (program := shutil.which("duckdb")) and sys.stdin.isatty():
-        os.execv(program, [program, "-readonly", str(path)])
+        os.execv(program, [program, "-readonly", "-cmd", f"SET VARIABLE {FOLDER} = {_folder(path)}", str(path)])
     if sys.stdin.isatty():
         import readline  # noqa: F401 - line editing for input()
 
@@ -54,6 +55,7 @@ def run(path: Path, statement: str) -> bool:
     try:
         with duckdb.connect(path, read_only=True) as connection:
             connection.execute("SET TimeZone = 'UTC'")
+            connection.execute(f"SET VARIABLE {FOLDER} = {_folder(path)}")
             result = connection.sql(statement)
             if result is not None:
                 result.show(max_width=shutil.get_terminal_size((160, 40)).columns)
@@ -61,6 +63,11 @@ def run(path: Path, statement: str) -> bool:
         sys.stdout.write(f"{error}\n")
         return False
     return True
+
+
+def _folder(path: Path) -> str:
+    """The folder of the published file, as SQL."""
+    return "'" + str(path.parent.resolve()).replace("'", "''") + "'"
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import streamlit.elements.plotly_chart  # noqa: F401, its import registers the t
 
 from metrics.compose import KPIS, MEASURES
 from metrics.readers import SECONDS, Answer, Relation, Trouble
+from metrics.relations import FOLDER
 from metrics.service_level import FORMULAS
 from pages import _names
 from pages._i18n import DASH, Text
@@ -96,6 +97,11 @@ dbDisconnect(vigie, shutdown = TRUE)"""
             _("DBeaver: a DuckDB connection by URL, and a driver property"),
             "text",
             f"jdbc:duckdb:{path}\nduckdb.read_only=true",
+        ),
+        (
+            _("Where you see Vigie's folder elsewhere: first of all"),
+            "sql",
+            f"SET VARIABLE {FOLDER} = '/mnt/published';",
         ),
     ]
 

@@ -153,7 +153,7 @@ def connect() -> None:
     words = _(
         "The file can be opened by any number of tools, from DuckDB 1.5 on, while Vigie goes on writing new ones: what "
         "you hold open stays as it was, and opening the path again shows what is new. It is on the machine that runs "
-        "Vigie; where it is elsewhere than you, ask for its folder to be shared read-only under the same path."
+        "Vigie; where it is elsewhere than you, ask for its folder to be shared read-only."
     )
     st.markdown(words, width=760)
     for title, language, code in _analyst.connections(readers.published().path, text):

@@ -18,6 +18,7 @@ from typing import Any, TypeVar, cast
 import duckdb
 
 from metrics.errors import MetricsError
+from metrics.relations import FOLDER
 
 Answer = TypeVar("Answer")
 SnapshotId = tuple[int, int]
@@ -169,6 +170,7 @@ class Published:
             self._forget()
             # the questions are many and small: one thread answers them with a quarter less work than two
             connection = duckdb.connect(str(self.path), read_only=True, config={"threads": 1})
+            connection.execute(f"SET VARIABLE {FOLDER} = $folder", {"folder": str(self.path.parent.resolve())})
             connection.execute("SET TimeZone = 'UTC'")
             status = fetch(connection, STATUS)
             if len(status) != 1:
