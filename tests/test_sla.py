@@ -21,7 +21,7 @@ from metrics.readers import Period, Published
 from metrics.service_level import FORMULAS
 from metrics.suppression import SMALLEST, hidden, pooled
 from metrics.viewer import Viewer
-from pages import _i18n, _sla
+from pages import _i18n, _sla, _sla_chart
 from pages._i18n import text
 from tests.published import Row, call, campaign, publish, rows
 from tests.test_pages import open_page, words
@@ -179,7 +179,7 @@ def test_the_parts_add_up_to_the_whole(tmp_path: Path) -> None:
 
 def test_the_chart_of_a_month_has_a_place_for_each_of_its_days(tmp_path: Path) -> None:
     found = read(tmp_path, [call(queued=f"2026-11-{day} 10:00") for day in (20, 22)], campaign(), as_of="23 12:00")
-    in_time = _sla.figure(found, text("en")).data[0]
+    in_time = _sla_chart.figure(found, text("en")).data[0]
     assert len(in_time.x) == 30 and {n + 1: count for n, count in enumerate(in_time.y) if count} == {20: 1, 22: 1}
     assert in_time.y[29] is None  # the 30th is not yet
 
@@ -408,7 +408,7 @@ def test_the_page_says_what_is_not_known_and_its_chart_shows_it(shown: Path, lan
     one = readers.sla(Published(shown), MANAGER, "c", NOVEMBER, KEY)
     assert one is not None
     text = _i18n.text(language)
-    chart = _sla.figure(one, text)
+    chart = _sla_chart.figure(one, text)
     in_time = chart.data[0].y
     assert len(in_time) == 30 and [n for n, calls in enumerate(in_time, start=1) if calls is not None] == [
         *range(18, 26)
