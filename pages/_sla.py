@@ -1,6 +1,5 @@
 """A period against its contract: its level, its distance to the target, and what stands beside, in words and cards."""
 
-from collections.abc import Mapping
 from datetime import date, timedelta
 from html import escape
 from itertools import pairwise
@@ -11,16 +10,17 @@ from metrics.suppression import SMALLEST
 from pages import _kpi
 from pages._board import level_state, state_word
 from pages._i18n import DASH, Text
-from pages._where import DAY_MIN, href, wall
+from pages._leads import lead
+from pages._where import DAY_MIN, wall
 
 
 class Fact(NamedTuple):
-    """A figure beside the level, and where it leads: to its calls, or to how it is made."""
+    """What stands beside the level: its name, what is shown, which figure it is, and its value."""
 
     name: str
-    value: str
-    page: str
-    asked: Mapping[str, str]
+    shown: str
+    figure: str
+    value: float | None
 
 
 def period(one: Sla, text: Text) -> str:
@@ -168,7 +168,8 @@ def headline(one: Sla, text: Text) -> str:
         changed = _("The contract changed inside this window; each call is judged by the terms of its own time.")
         lines.append(f'<p class="changed"><i></i>{escape(changed)}</p>')
     cards = "".join(_card(fact, one, text) for fact in facts(one, text))
-    way = leads("kpi", one, {"kpi": "service_level"}, escape(level), comes_from(_("Service level"), text))
+    reached, words = one.total.service_level, _("Service level")
+    way = lead("service_level", reached, escape(level), asked_of(one), words, text)
     return (
         f'<div class="vigie-sla"><section class="vigie-figure {state}"><h2>{escape(_("Service level"))} · '
         f"{escape(target)}</h2><b{nil}>{way}</b>{''.join(lines)}</section>"
@@ -180,27 +181,10 @@ def nil_of(value: str) -> str:
     return ' class="nil"' if value == DASH else ""
 
 
-def comes_from(name: str, text: Text) -> str:
-    return text.gettext("Where this figure comes from: {figure}").format(figure=name)
-
-
 def _card(fact: Fact, one: Sla, text: Text) -> str:
-    """Draw a figure; the whole card leads to what is behind it, unless that is nothing."""
-    value = escape(fact.value)
-    if fact.value not in (DASH, text.number(0)):
-        behind = text.gettext("The calls behind: {figure}").format(figure=fact.name)
-        about = behind if fact.page == "calls" else comes_from(fact.name, text)
-        value = leads(fact.page, one, fact.asked, value, about)
-    return f'<div class="card"><span>{escape(fact.name)}</span><b{nil_of(fact.value)}>{value}</b></div>'
-
-
-def leads(
-    page: str, one: Sla, asked: Mapping[str, str], value: str, about: str, of: Mapping[str, str] | None = None
-) -> str:
-    """Draw HTML as a link to a page about the same period, or what else it is `of`; `about` says what is there."""
-    address = href(page, {**(of or asked_of(one)), **asked})
-    title = f' title="{escape(about)}"' if about else ""
-    return f'<a href="{escape(address)}" target="_self"{title}>{value}</a>'
+    """Draw a figure, which leads to what is behind it, unless that is nothing."""
+    value = lead(fact.figure, fact.value, escape(fact.shown), asked_of(one), fact.name, text)
+    return f'<div class="card"><span>{escape(fact.name)}</span><b{nil_of(fact.shown)}>{value}</b></div>'
 
 
 def asked_of(one: Sla, start: int = 0, end: int = 0) -> dict[str, str]:
@@ -220,14 +204,16 @@ def facts(one: Sla, text: Text) -> tuple[Fact, ...]:
     _ = text.gettext
     total = one.total
     known = total if total.offered else None
-    counted = {"kpi": "service_level"}
+    counts = (
+        (_("Offered"), "offered", known and known.offered),
+        (_("Answered"), "answered", known and known.answered),
+        (_("In time"), "service_level_hits", known and known.service_level_hits),
+        (_("Late"), "late", known and late(known)),
+    )
     return (
-        Fact(_("Offered"), text.number(known and known.offered), "calls", {"kpi": "offered"}),
-        Fact(_("Answered"), text.number(known and known.answered), "calls", {"outcome": "answered"}),
-        Fact(_("In time"), text.number(known and known.service_level_hits), "calls", counted | {"counts": "hit"}),
-        Fact(_("Late"), text.number(known and late(known)), "calls", counted | {"counts": "miss"}),
-        Fact(_("Abandon rate"), text.percent(total.abandon_rate), "kpi", {"kpi": "abandon_rate"}),
-        Fact(_("ASA"), text.duration(total.asa_s), "kpi", {"kpi": "asa_s"}),
+        *(Fact(name, text.number(n), figure, n) for name, figure, n in counts),
+        Fact(_("Abandon rate"), text.percent(total.abandon_rate), "abandon_rate", total.abandon_rate),
+        Fact(_("ASA"), text.duration(total.asa_s), "asa_s", total.asa_s),
     )
 
 

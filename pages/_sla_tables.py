@@ -9,8 +9,9 @@ from metrics.readers import Figures, JudgedTerm, Sla, Slot, Work
 from metrics.suppression import SMALLEST
 from pages import _kpi
 from pages._board import level_state, state_word
-from pages._i18n import DASH, Text
-from pages._sla import asked_of, comes_from, late, leads, quiet, too_few
+from pages._i18n import Text
+from pages._leads import comes_from, in_force, lead, link
+from pages._sla import asked_of, late, quiet, too_few
 from pages._where import wall
 
 
@@ -43,23 +44,24 @@ def contract(one: Sla, text: Text) -> str:
 
 def _term(judged: JudgedTerm, row: tuple[str, ...], one: Sla, text: Text) -> str:
     """Draw a term; its counts lead to the calls that it judged, its level to how that was made of them."""
-    held, *terms, calls, hits, level = row
-    counted = {"kpi": "service_level"}
-    if judged.term.calls:
-        span = _span_of(judged, one)
-        behind = text.gettext("The calls behind: {figure}")
-        *_terms, of_calls, of_hits, of_level = contract_head(text)
-        calls = leads("calls", one, counted, escape(calls), behind.format(figure=of_calls), span)
-        hits = leads("calls", one, counted | {"counts": "hit"}, escape(hits), behind.format(figure=of_hits), span)
-        level = leads("kpi", one, counted, escape(level), comes_from(of_level, text), span)
-    drawn = "".join(f"<td>{cell}</td>" for cell in (calls, hits, level))
+    held, *terms = row[:-3]
+    figures = {
+        "service_level_base": judged.term.calls,
+        "service_level_hits": judged.hits,
+        "service_level": judged.service_level,
+    }
+    span = _span_of(judged, one)
+    drawn = "".join(
+        f"<td>{lead(name, value, escape(shown), span, label, text)}</td>"
+        for (name, value), shown, label in zip(figures.items(), row[-3:], contract_head(text)[-3:], strict=True)
+    )
     return f"<tr><th>{escape(held)}</th>{_cells(terms)}{drawn}</tr>"
 
 
 def _span_of(judged: JudgedTerm, one: Sla) -> dict[str, str]:
     """Return the parameters of an address that is about the part of the period in which a term was in force."""
     first, until = (datetime.combine(day, time()) for day in (one.period.first, one.period.until))
-    start, end = max(judged.term.valid_from or first, first), min(judged.term.valid_to or until, until)
+    start, end = in_force(judged.term, first, until)
     if (start, end) == (first, until):
         return asked_of(one)
     return {"campaign": one.campaign.campaign, "from": start.isoformat(), "to": end.isoformat()}
@@ -84,6 +86,11 @@ def contract_rows(one: Sla, text: Text) -> list[tuple[str, ...]]:
 
 
 # tables of calls
+
+COLUMNS = (
+    *("offered", "answered", "service_level_hits", "late", "abandoned"),
+    *("service_level", "abandon_rate", "asa_s"),
+)
 
 
 def head(text: Text) -> tuple[str, ...]:
@@ -174,44 +181,41 @@ def _own_target(one: Sla) -> float | None:
 def table(first: str, rows: Iterable[Row], one: Sla, text: Text, *, handling: bool = False) -> str:
     """Draw a table of calls with its total; `handling`: with how long they were handled, where that may be told."""
     _ = text.gettext
-    drawn = "".join(_row(row, one, text, handling) for row in rows)
+    drawn = "".join(_row(row, text, handling) for row in rows)
     if not drawn:
         return quiet(_("No calls in this period."))
-    whole = _row(Row(_("Total"), one.total, one.target, aht_s=handling_s(one).get(None)), one, text, handling)
-    words = (first, *head(text), _("AHT")) if handling else (first, *head(text))
-    cells = "".join(f"<th>{escape(word)}</th>" for word in words)
+    asked = asked_of(one) if one.total.offered else {}
+    whole = _row(Row(_("Total"), one.total, one.target, asked, aht_s=handling_s(one).get(None)), text, handling)
+    cells = "".join(f"<th>{escape(word)}</th>" for word in (first, *head(text)))
+    if handling:
+        cells += _head("aht_s", _("AHT"), one, text)
     return (
         f'<div class="vigie-scroll" tabindex="0"><table class="vigie-table sums judged"><thead><tr>{cells}</tr></thead>'
         f"<tbody>{drawn}</tbody><tfoot>{whole}</tfoot></table></div>"
     )
 
 
-def _row(row: Row, one: Sla, text: Text, handling: bool) -> str:
-    """Draw a line; its name, its late calls and its level lead to what is behind them."""
-    _ = text.gettext
+def _head(kpi: str, word: str, one: Sla, text: Text) -> str:
+    """Draw the head of a column whose figures are told of the period only: it leads to how they are made."""
+    return f"<th>{link('kpi', asked_of(one) | {'kpi': kpi}, escape(word), comes_from(word, text))}</th>"
 
-    def lead(page: str, words: str, about: str = "", **asked: str) -> str:
-        return leads(page, one, asked, words, about, row.asked) if row.asked else words
 
-    *counts, missed, abandoned, level, rate, asa = values(row.figures, text)
-    rest = (rate, asa, text.duration(row.aht_s)) if handling else (rate, asa)
-    behind = _("The calls behind: {figure}")
-    too_late = escape(missed)
-    if late(row.figures):
-        about = behind.format(figure=f"{row.name}, {_('Late')}")
-        too_late = lead("calls", too_late, about, kpi="service_level", counts="miss")
-    drawn = escape(level)
-    state = level_state(row.figures.service_level, row.target)
-    if state != "none":
-        drawn = f'<span class="state {state}" title="{escape(state_word(state, text))}"><i></i>{drawn}</span>'
-    if level != DASH:
-        name = f"{row.name}, {_('Service level')}"
-        page, about = ("kpi", comes_from(name, text)) if row.is_explained else ("calls", behind.format(figure=name))
-        drawn = lead(page, drawn, about, kpi="service_level")
-    return (
-        f"<tr><th>{lead(row.page, escape(row.name))}</th>{_cells(counts)}<td>{too_late}</td>"
-        f"<td>{escape(abandoned)}</td><td>{drawn}</td>{_cells(rest)}</tr>"
-    )
+def _row(row: Row, text: Text, handling: bool) -> str:
+    """Draw a line; its name and its figures lead to what is behind them."""
+    figures = row.figures
+    drawn = ""
+    for name, label, shown in zip(COLUMNS, head(text), values(figures, text), strict=True):
+        inside = escape(shown)
+        state = level_state(figures.service_level, row.target) if name == "service_level" else "none"
+        if state != "none":
+            inside = f'<span class="state {state}" title="{escape(state_word(state, text))}"><i></i>{inside}</span>'
+        value = late(figures) if name == "late" else getattr(figures, name)
+        said = f"{row.name}, {label}"
+        drawn += f"<td>{lead(name, value, inside, row.asked, said, text, is_explained=row.is_explained)}</td>"
+    if handling:
+        drawn += f"<td>{escape(text.duration(row.aht_s))}</td>"
+    name = link(row.page, row.asked, escape(row.name)) if row.asked else escape(row.name)
+    return f"<tr><th>{name}</th>{drawn}</tr>"
 
 
 def _cells(words: Iterable[str]) -> str:
@@ -219,6 +223,10 @@ def _cells(words: Iterable[str]) -> str:
 
 
 # people
+
+
+PEOPLE = ("aht_s", "aht_s", "avg_talk_s", "avg_hold_s", "avg_wrap_s", "transfer_rate")
+"""What explains each column: how many were handled is what AHT is divided by."""
 
 
 def people_head(text: Text) -> tuple[str, ...]:
@@ -253,10 +261,13 @@ def _work(name: str, work: Work, text: Text) -> tuple[str, ...]:
 
 
 def people(one: Sla, text: Text) -> str:
+    """Draw the people; a column's head leads to how its figures are made: who has a pseudonym has no list of calls."""
     *rows, whole = people_rows(one, text) or [()]
     if not whole:
         return quiet(too_few(text))
-    cells = "".join(f"<th>{escape(word)}</th>" for word in people_head(text))
+    first, *words = people_head(text)
+    cells = f"<th>{escape(first)}</th>"
+    cells += "".join(_head(kpi, word, one, text) for kpi, word in zip(PEOPLE, words, strict=True))
     drawn = "".join(f"<tr><th>{escape(name)}</th>{_cells(row)}</tr>" for name, *row in rows)
     return (
         f'<div class="vigie-scroll" tabindex="0"><table class="vigie-table sums"><thead><tr>{cells}</tr></thead>'

@@ -224,7 +224,7 @@ def _result(one: Sla, text: Text) -> Table:
     left += [_said(f"{words}.", distance) for words in (_sla.distance(one, text),) if words]
     left += [_said(f"{words}.", SMALL) for words in (_sla.bounds(one, text), _sla.known_from(one, text)) if words]
     value = ParagraphStyle("value", BODY, fontName=BOLD, fontSize=13, leading=17)
-    cells = [[_said(fact.name, SMALL), _said(fact.value, value)] for fact in _sla.facts(one, text)]
+    cells = [[_said(fact.name, SMALL), _said(fact.shown, value)] for fact in _sla.facts(one, text)]
     third = (WIDTH - 92 * mm) / 3
     right = Table(
         [cells[:3], cells[3:]], colWidths=(third,) * 3, style=[FACE, ("VALIGN", (0, 0), (-1, -1), "TOP"), *_tight(3)]
