@@ -122,7 +122,7 @@ def figure(one: Explained, text: Text) -> str:
 def formula(one: Explained, where: Where, behind: str, text: Text) -> str:
     """Draw the formula twice: in words, and with the numbers of this window in it.
 
-    What has no calls of its own in it leads to `behind`, the address of all that the figure is made of, if there is one.
+    What has no calls of its own in it leads to `behind`, the address of what all of it is made of, if there is one.
     """
     _ = text.gettext
     parts = fraction(one)
@@ -168,8 +168,10 @@ def _terms(parts: tuple[Part, ...], draw: Callable[[str], str]) -> str:
 def _link(one: Explained, where: Where, name: str, behind: str, text: Text) -> str:
     """Draw a value; a count of calls leads to them, another value to what is behind the whole figure."""
     address = href("calls", where.params(**LINKS[name], agent=one.agent)) if name in LINKS else behind
-    value = escape(_names.shown(name, one.row.get(name), text))
-    return _led(value, _names.figure(name, text), address if one.row.get(name) else "")
+    value = one.row.get(name)
+    leads_on = value is not None and (value or name not in LINKS)  # not to a list of no calls
+    shown = escape(_names.shown(name, value, text))
+    return _led(shown, _names.figure(name, text), address if leads_on else "")
 
 
 def _led(value: str, name: str, address: str) -> str:
