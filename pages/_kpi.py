@@ -183,7 +183,7 @@ def _led(value: str, name: str, address: str) -> str:
 def rule(kpi: str, text: Text) -> str:
     """Draw the formula in words only, where its numbers are not told."""
     name = escape(_names.figure(kpi, text))
-    return f'<section class="vigie-formula"><p><b>{name}</b> {escape(_names.rule(kpi, text))}</p></section>'
+    return f'<section class="vigie-formula rule"><p><b>{name}</b> {escape(_names.rule(kpi, text))}</p></section>'
 
 
 def identity(total: Kpis | Figures, text: Text) -> str:

@@ -131,3 +131,87 @@ def test_a_figure_without_a_link_is_found(site: Site) -> None:
     taken = "document.querySelector('.vigie-table.judged td a').removeAttribute('href')"
     page.evaluate(taken)
     assert len(figures(page)[1]) == 1
+
+
+# where some of them lead
+
+
+def listed(page: "Page") -> str:
+    """How many calls the page of calls says there are."""
+    return page.locator("text=/^\\d+ calls?$/").first.inner_text().split()[0]
+
+
+def explained(page: "Page") -> str:
+    return page.locator(".vigie-figure > b").inner_text()
+
+
+def agents(page: "Page") -> str:
+    """How many agents the agents' page says these are."""
+    return page.locator("p.needs > span").first.inner_text().split()[0]
+
+
+READ = {"calls": listed, "kpi": explained, "agents": agents}
+ROW = "table.judged:has(th:text-is('{first}')) {part} tr:first-child td:nth-child({column}) a"
+WAYS = {
+    "campaign, a queue's offered": ("campaign?campaign=north", ".queues td:nth-child(2) a", "calls"),
+    "campaign, an interval's level": ("campaign?campaign=north", ".numbers tbody td:nth-child(7) a >> nth=2", "kpi"),
+    "campaign, the day's ASA": ("campaign?campaign=north", ".numbers tfoot td:nth-child(9) a", "kpi"),
+    "campaign, so far beside the usual": ("campaign?campaign=north", ".compared tbody tr:nth-child(4) td a", "kpi"),
+    "campaign, an outcome": ("campaign?campaign=north", ".shares tbody tr:nth-child(2) td a", "calls"),
+    "contract, answered at a time of day": (
+        "sla?campaign=north&month={month}",
+        ROW.format(first="Interval", part="tbody", column=3),
+        "calls",
+    ),
+    "contract, abandoned in all": (
+        "sla?campaign=north&month={month}",
+        ROW.format(first="Queue", part="tfoot", column=6),
+        "calls",
+    ),
+    "contract, a day's abandon rate": (
+        "sla?campaign=north&month={month}",
+        ROW.format(first="Day", part="tbody", column=8),
+        "kpi",
+    ),
+    "contract, an interval's ASA": (
+        "sla?campaign=north&day={today}",
+        "table.judged >> nth=1 >> tbody tr:last-child td:nth-child(9) a",
+        "kpi",
+    ),
+}
+
+
+@pytest.mark.parametrize("viewer", [MANAGER, CLIENT], ids=["manager", "client"])
+def test_where_a_figure_leads_the_same_figure_stands(site: Site, viewer: Viewer) -> None:
+    floor(site.path, weeks=4)
+    page = site.tab(viewer)
+    for name, (path, selector, to) in WAYS.items():
+        site.visit(page, path.format(month=month(), today=today()))
+        figure = page.locator(selector).first
+        said = figure.inner_text()
+        figure.click()
+        page.wait_for_url(f"**/{to}?campaign=north**")
+        wait_for(lambda said=said, to=to: READ[to](page) == said, f"{name}: {said}")  # type: ignore[misc]
+
+
+def test_a_cell_of_the_weeks_leads_to_the_calls_that_it_is_the_mean_of(site: Site) -> None:
+    floor(site.path, weeks=4)
+    page = site.tab(MANAGER)
+    for weeks in ("4", "12"):
+        site.visit(page, f"campaign?campaign=north&weeks={weeks}")
+        cell = page.locator(".vigie-heat td a").first
+        of = (cell.get_attribute("title") or "").rpartition(", ")[2].split()[0]
+        assert float(cell.inner_text()) == int(of) / 4
+        cell.click()
+        page.wait_for_url("**/calls?campaign=north**")
+        wait_for(lambda of=of: listed(page) == of, f"{of} calls")  # type: ignore[misc]
+
+
+def test_the_agents_of_a_tile_lead_to_who_they_are(site: Site) -> None:
+    floor(site.path)
+    page = site.tab(MANAGER)
+    site.visit(page, "wallboard")
+    over = page.locator(".st-key-links .tile", has_text="Customer care").locator("a.n", has_text="Available")
+    over.click()
+    page.wait_for_url("**/agents?campaign=north&state=available**")
+    wait_for(lambda: agents(page) == "30", "the thirty who are available")
