@@ -37,9 +37,10 @@ def floor(
 ) -> None:
     """Publish a floor in which every page has something of everything to draw, as of `later_s` from now.
 
-    `weeks`: with calls at this time of day in so many weeks before.
+    `weeks`: with calls of that morning in so many weeks before, always the same ones: past days are kept for an hour.
     """
     now = datetime.now(UTC) + timedelta(seconds=later_s)
+    morning = now.replace(hour=10, minute=50, second=0, microsecond=0)
     calls: list[dict[str, Any]] = [
         {"campaign": "north", "agent": f"a{n % 30:02}", "queued_at": now - timedelta(minutes=15 + 9 * n)}
         | ({"outcome": "abandoned", "wait_s": 40.0, "missed_by": ["a01"]} if n % 5 == 0 else {"wait_s": 3.0 * n})
@@ -47,7 +48,7 @@ def floor(
     ]
     calls += [{"campaign": "north", "outcome": "open", "wait_s": 42.0, "language": "en"}] * waiting
     calls += [
-        {"campaign": "north", "agent": "a01", "queued_at": now - timedelta(weeks=week, minutes=20 * n), "wait_s": 9.0}
+        {"campaign": "north", "agent": "a01", "queued_at": morning - timedelta(weeks=week, minutes=20 * n)}
         for week in range(1, weeks + 1)
         for n in range(6)
     ]
