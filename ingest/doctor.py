@@ -87,9 +87,9 @@ def _configuration(path: Path) -> Iterator[Finding]:
     try:
         check_zones(configuration.zones)
     except MetricsError as error:
-        yield Finding("zone files", BAD, str(error))
+        yield Finding("zone rules", BAD, str(error))
     else:
-        yield Finding("zone files", GOOD, f"{len(configuration.zones)} zones by the pinned rules")
+        yield Finding("zone rules", GOOD, f"{len(configuration.zones)} zones, the same in Python and DuckDB")
 
 
 def _directory(place: Path) -> Iterator[Finding]:

@@ -3,7 +3,6 @@
 import argparse
 import datetime as dt
 import gc
-import logging
 import signal
 import sys
 import threading
@@ -22,9 +21,7 @@ from ingest.servers import IN_THE_CLEAR, Security, security
 from ingest.store import Store
 from ingest.writer import Writer
 from metrics.campaigns import load
-from metrics.zones import check_zones, zones_unknown_to_duckdb
-
-log = logging.getLogger(__name__)
+from metrics.zones import check_zones
 
 
 def arguments(parser: Parser) -> None:
@@ -104,8 +101,6 @@ def consume(
         raise StoreError(f"{data_dir} cannot be made ({error.strerror}); choose another --data-dir.") from error
     store = Store(data_dir / "store.duckdb")
     try:
-        for zone in zones_unknown_to_duckdb(store.connection, configuration.zones):
-            log.warning("DuckDB's own calendar of %s is out of date: figures do not use it, nor should queries", zone)
         publisher = Publisher(store, data_dir / "published", configuration)
         reader = Reader(bootstrap_servers, topic, stop, clock, secured, group, store.identity())
         reader.start()

@@ -14,7 +14,6 @@ import pyarrow as pa
 from metrics import zones
 from metrics.campaigns import Campaign, Configuration
 
-QUARTER_S = 900  # zones change their distance from UTC at quarters of an hour only
 CAMPAIGNS = """
 CREATE OR REPLACE TEMP TABLE known_campaigns (
     campaign VARCHAR, client VARCHAR, client_name VARCHAR, name VARCHAR, language VARCHAR, timezone VARCHAR,
@@ -42,7 +41,7 @@ SELECT
 FROM (SELECT day FROM steady_calls UNION ALL SELECT day FROM just_judged UNION ALL SELECT day FROM settled_checks)
 """
 QUARTERS = f"""
-SELECT DISTINCT timezone, epoch_us(coalesce(queued_at, dialed_at)) // {QUARTER_S * 1_000_000} AS quarter
+SELECT DISTINCT timezone, epoch_us(coalesce(queued_at, dialed_at)) // {zones.QUARTER_S * 1_000_000} AS quarter
 FROM calls
 SEMI JOIN to_judge USING (call_id)
 JOIN known_campaigns USING (campaign)
@@ -210,6 +209,6 @@ def _terms(c: Campaign) -> list[Row]:
 @functools.cache
 def _offset_s(zone: str, quarter: int) -> int:
     """A zone's distance from UTC [s] in a quarter of an hour, counted since 1970."""
-    offset = dt.datetime.fromtimestamp(quarter * QUARTER_S, ZoneInfo(zone)).utcoffset()
+    offset = dt.datetime.fromtimestamp(quarter * zones.QUARTER_S, ZoneInfo(zone)).utcoffset()
     assert offset is not None
     return round(offset.total_seconds())

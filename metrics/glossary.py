@@ -42,8 +42,7 @@ LOCAL = """\
 ## Local days and hours
 
 Times are instants. `day` is the campaign's local date, and `local_days` says when each local day began, both by the
-pinned zone rules. `AT TIME ZONE`, `timezone()` and `SET TimeZone` ask DuckDB's own calendar instead, and that of 1.5.5
-has Africa/Casablanca at UTC+1 still; Morocco is at UTC since 2026-09-20. So count from the beginning of the day:
+pinned zone rules; count from the beginning of the day:
 
 ```sql
 SELECT call_id, queued_at - from_at AS since_local_midnight
@@ -51,6 +50,11 @@ FROM calls JOIN campaigns USING (campaign) JOIN local_days USING (timezone, day)
 ```
 
 On the two days a year on which clocks turn, the hours after the turn are an hour further from midnight than they show.
+
+`AT TIME ZONE`, `timezone()` and `SET TimeZone` ask DuckDB's calendar. In `make sql` and on the data page it has these
+rules. A DuckDB 1.5 of your own has Africa/Casablanca at UTC+1 still, though Morocco is at UTC since 2026-09-20: put
+`metrics/icu/zoneinfo64.res` into a folder of yours, and set the environment variable `ICU_TIMEZONE_FILES_DIR` to that
+folder before DuckDB starts.
 """
 
 

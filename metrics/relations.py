@@ -124,7 +124,8 @@ until_at                 TIMESTAMPTZ valid_to as an instant
     ),
     "local_days": (
         "one day of a zone that a campaign is in, by the zone rules of the pinned tzdata: 23, 24 or 25 hours. Count "
-        "local hours from from_at; AT TIME ZONE of DuckDB 1.5 is an hour ahead for Morocco since 2026-09-20",
+        "local hours from from_at; AT TIME ZONE of a DuckDB 1.5 without ICU_TIMEZONE_FILES_DIR is an hour ahead for "
+        "Morocco since 2026-09-20",
         """
 timezone                 VARCHAR     IANA zone
 day                      DATE        the zone's calendar day

@@ -2,7 +2,8 @@
 
 The question comes on standard input as JSON (a Question as an object), the answer goes to standard output: a line of
 JSON (a Header as an object), and the rows as an Arrow stream when there are any. It imports nothing of Vigie and is run
-isolated, `python -I sandbox.py`, with an empty environment: nothing that it could tell is in it.
+isolated, `python -I sandbox.py`, with nothing in its environment but where
+DuckDB finds its calendar: nothing that it could tell is in it.
 
 What holds it, from the inside out: DuckDB opens one file read-only, reads besides only the Parquet files of that
 snapshot, and takes no settings; one statement, and only one that reads; the system ends the process at the time limit,

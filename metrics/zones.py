@@ -1,24 +1,29 @@
-"""The clock of every zone, by one set of rules: those of the pinned tzdata.
+"""The clock of every zone, by one set of rules: those of the pinned tzdata, which DuckDB's calendar must share.
 
 Campaign days and contract terms are local. Python takes its rules from the machine's zone files where there are any,
 and those of 2025 do not know that Morocco left UTC+1 for good on 2026-09-20; nor does the calendar inside DuckDB
-1.5.5. So no figure asks DuckDB for a zone: what is local is computed here and published (`local_days`, and the
-instants in `sla_terms`), and a start on a machine whose Python has other rules than the pinned ones is refused.
+1.5.5, instead of which it is given `metrics/icu`. What is local is computed here and published (`local_days`, and the
+instants in `sla_terms`); analysts may ask DuckDB for it. A start where the two would answer otherwise is refused.
 """
 
 import importlib.resources
+import os
 from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
+from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import duckdb
 
+from metrics import CALENDAR, CALENDAR_FOLDER
 from metrics.errors import ConfigurationError
 
 FIRST = int(datetime(2019, 1, 1, tzinfo=UTC).timestamp())
-END = int(datetime(2031, 1, 1, tzinfo=UTC).timestamp())
+END = int(datetime(2038, 1, 1, tzinfo=UTC).timestamp())
 DAY_S = 86_400
+QUARTER_S = 900
+"""Zones change their distance from UTC at quarters of an hour only."""
 
 
 def instant(local: datetime | None, zone: str) -> datetime | None:
@@ -39,32 +44,68 @@ def _midnight(zone: str, day: date) -> datetime:
 
 
 def check_zones(zones: Iterable[str]) -> None:
-    """Raise ConfigurationError naming the first zone, and the first day, on which Python is not by the pinned rules."""
-    for zone in sorted(set(zones)):
-        try:
-            here, pinned = ZoneInfo(zone), _pinned(zone)
-        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-            raise ConfigurationError(f"There is no zone {zone!r} here: install the pinned tzdata.") from error
-        for instant_s in range(FIRST, END + 1, DAY_S):
-            if _offset_s(here, instant_s) != _offset_s(pinned, instant_s):
-                raise ConfigurationError(
-                    f"This machine's zone files put {zone} at {_offset_s(here, instant_s) / 3600:+g} h from UTC on "
-                    f"{datetime.fromtimestamp(instant_s, UTC):%Y-%m-%d}, the pinned tzdata at "
-                    f'{_offset_s(pinned, instant_s) / 3600:+g} h: start Python with PYTHONTZPATH="".'
-                )
+    """Raise ConfigurationError when Python or DuckDB is not by the pinned rules in one of `zones`, from 2019 to 2037.
+
+    It names the first zone, the first day on which they differ, and what to do.
+    """
+    with duckdb.connect() as connection:
+        for zone in sorted(set(zones)):
+            _check_python(zone)
+            _check_duckdb(connection, zone)
 
 
-def zones_unknown_to_duckdb(connection: duckdb.DuckDBPyConnection, zones: Iterable[str]) -> list[str]:
-    """Return those of `zones` in which DuckDB's own calendar differs: figures are right, `timezone()` in SQL is not."""
-    days = range(FIRST, END + 1, DAY_S)
-    query = "SELECT (epoch(timezone($zone, to_timestamp(s))) - s)::BIGINT FROM range($first, $end, $step) r(s)"
-    differing = []
-    for zone in sorted(set(zones)):
-        given = {"zone": zone, "first": FIRST, "end": END + 1, "step": DAY_S}
-        theirs = [offset for (offset,) in connection.execute(query, given).fetchall()]
-        if theirs != [_offset_s(ZoneInfo(zone), s) for s in days]:
-            differing.append(zone)
-    return differing
+def _check_python(zone: str) -> None:
+    try:
+        here, rules = ZoneInfo(zone), _rules(zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ConfigurationError(f"There is no zone {zone!r} here: install the pinned tzdata.") from error
+    for instant_s, pinned_s in rules.items():
+        if (offset_s := _offset_s(here, instant_s)) != pinned_s:
+            raise ConfigurationError(
+                f"This machine's zone files put {zone} at {_differing(offset_s, pinned_s, instant_s)}: start Python "
+                'with PYTHONTZPATH="".'
+            )
+
+
+def _check_duckdb(connection: duckdb.DuckDBPyConnection, zone: str) -> None:
+    query = "SELECT (epoch(timezone($zone, to_timestamp(s))) - s)::BIGINT FROM unnest($instants) r(s)"
+    rules = _rules(zone)
+    try:
+        theirs = connection.execute(query, {"zone": zone, "instants": [*rules]}).fetchall()
+    except duckdb.Error as error:
+        said = str(error).splitlines()[0].rstrip("!.")
+        raise ConfigurationError(f"DuckDB's calendar cannot be asked for {zone} ({said}): {_to_do()}.") from error
+    for (instant_s, pinned_s), (offset_s,) in zip(rules.items(), theirs, strict=True):
+        if offset_s != pinned_s:
+            said = _differing(offset_s, pinned_s, instant_s)
+            raise ConfigurationError(f"DuckDB's calendar puts {zone} at {said}: {_to_do()}.")
+
+
+def _differing(offset_s: int, pinned_s: int, instant_s: int) -> str:
+    day = datetime.fromtimestamp(instant_s, UTC).date()
+    return f"{offset_s / 3600:+g} h from UTC on {day}, the pinned tzdata at {pinned_s / 3600:+g} h"
+
+
+def _to_do() -> str:
+    """What gives DuckDB the calendar that it should have."""
+    chosen = os.environ.get(CALENDAR_FOLDER, "")
+    if Path(chosen) != CALENDAR.parent:
+        return f"start without {CALENDAR_FOLDER}, which is {chosen!r}, or put a newer zoneinfo64.res there"
+    return f"install the tzdata of requirements.txt, or renew {CALENDAR} as the README.md beside it says"
+
+
+@cache
+def _rules(zone: str) -> dict[int, int]:
+    """The pinned distance from UTC [s] at the instants [s] that are compared.
+
+    They are each midnight of UTC, and each quarter of an hour of a day on which the distance changes.
+    """
+    pinned = _pinned(zone)
+    rules = {instant_s: _offset_s(pinned, instant_s) for instant_s in range(FIRST, END + 1, DAY_S)}
+    changes = [day_s for day_s in [*rules][:-1] if rules[day_s] != rules[day_s + DAY_S]]
+    for day_s in changes:
+        rules |= {quarter_s: _offset_s(pinned, quarter_s) for quarter_s in range(day_s, day_s + DAY_S, QUARTER_S)}
+    return dict(sorted(rules.items()))
 
 
 def _pinned(zone: str) -> ZoneInfo:

@@ -13,6 +13,7 @@ from metrics.readers import AgentCounts, Board, CampaignNow, Interval
 from metrics.viewer import Viewer
 from pages import _names
 from pages._i18n import DASH, Text
+from pages._leads import comes_from
 
 STALE_S = 15
 """Older than this, data is shown grey: the floor may be another by now."""
@@ -164,6 +165,10 @@ def tile(one: CampaignNow, text: Text, day: tuple[str, ...] = (), leads: Mapping
     `leads` are addresses of where a figure comes from, by its name.
     """
     _ = text.gettext
+
+    def made(name: str) -> str:
+        return way(name, leads, comes_from(_names.brief(name, text), text))
+
     state = state_of(one)
     today = one.today
     level = today.service_level if today else None
@@ -182,12 +187,12 @@ def tile(one: CampaignNow, text: Text, day: tuple[str, ...] = (), leads: Mapping
     word = state_word(state, text) if called or state != "none" else _("No calls yet")
     service_level = _("Service level")
     figure = _value(text.percent(level))
-    waiting = number(text.number(one.waiting), _("Waiting"), "big", way=way("waiting", leads, text))
-    longest_wait = way("longest_wait_s", leads, text)
+    waiting = number(text.number(one.waiting), _("Waiting"), "big", way=made("waiting"))
+    longest_wait = made("longest_wait_s")
     longest = number(text.duration(one.longest_wait_s), _("Longest wait"), f"big{late}", past, longest_wait)
     values = {name: getattr(called if name in COUNTS else today, name, None) for name in day}
     drawn = "".join(
-        number(_names.shown(name, value, text, digits=0), _names.brief(name, text), way=way(name, leads, text))
+        number(_names.shown(name, value, text, digits=0), _names.brief(name, text), way=made(name))
         for name, value in values.items()
     )
     facts = f'<div class="facts">{drawn}</div>' if day else ""
@@ -201,7 +206,7 @@ def tile(one: CampaignNow, text: Text, day: tuple[str, ...] = (), leads: Mapping
         f'<div class="level">{figure}<div><span>{escape(service_level)} {gap}</span>'
         f"<span>{escape(target_words(target, threshold_s, text))}</span></div></div>"
         f"{_bars(one.recent, target, text)}"
-        f'{facts}<div class="facts agents">{agents_row(one.agents, text)}</div>'
+        f'{facts}<div class="facts agents">{agents_row(one.agents, text, leads)}</div>'
         "</div></article>"
     )
 
@@ -228,26 +233,34 @@ def _bars(intervals: tuple[Interval, ...], target: float | None, text: Text) -> 
     )
 
 
-def agents_row(agents: AgentCounts | None, text: Text) -> str:
-    """Draw how many agents do what; nobody logged in is no data on a campaign, so dashes, as for what is not told."""
+def agents_row(agents: AgentCounts | None, text: Text, leads: Mapping[str, str] = NOWHERE) -> str:
+    """Draw how many agents do what; nobody logged in is no data on a campaign, so dashes, as for what is not told.
+
+    `leads` are addresses of who they are, by state.
+    """
     _ = text.gettext
     known = agents if agents and agents.logged_in else None
     words = {"available": _("Available"), "busy": _("Busy"), "wrap_up": _("Wrap-up"), "paused": _("Paused")}
     return "".join(
-        number(text.number(getattr(known, state, None)), word, f"agent {state.replace('_', '-')}")
+        number(
+            text.number(getattr(known, state, None)),
+            word,
+            f"agent {state.replace('_', '-')}",
+            way=way(state, leads, _("Who they are: {state}").format(state=word)),
+        )
         for state, word in words.items()
     )
 
 
-def way(name: str, leads: Mapping[str, str], text: Text) -> str:
-    """Return the attributes of a link to where a figure comes from, if it leads there.
+def way(name: str, leads: Mapping[str, str], about: str) -> str:
+    """Return the attributes of a link to what is behind a figure, if it leads there; `about` says what is.
 
     It takes no stop of the keyboard, of which a wall would have a hundred: the page that the level's link opens has a
     choice of every figure.
     """
     if name not in leads:
         return ""
-    words = escape(text.gettext("Where this figure comes from: {figure}").format(figure=_names.brief(name, text)))
+    words = escape(about)
     return f'href="{escape(leads[name])}" target="_self" tabindex="-1" title="{words}" aria-label="{words}"'
 
 

@@ -10,7 +10,8 @@ from metrics.viewer import Viewer
 from pages import _chart, _names, _usual
 from pages._board import level_state, state_word
 from pages._i18n import DASH, Text
-from pages._where import Where, href, instant
+from pages._leads import lead, link
+from pages._where import Where, instant
 
 SHOWN_WAITING = 10
 SHORTEST = 24
@@ -93,6 +94,10 @@ def active(day: CampaignDay) -> tuple[Interval, ...]:
     first = next((n for n, one in enumerate(day.intervals) if one.kpis and one.kpis.offered), None)
     return () if first is None else day.intervals[first:]
 
+
+COUNTED = ("answered", "abandoned", "other")
+"""The parts of the offered calls that the chart stacks, and what stands beside them in the table."""
+RATED = ("service_level", "abandon_rate", "asa_s")
 
 TRACES = {0: "answered", 1: "abandoned", 3: "other"}
 """Of which outcome the calls in a bar of the chart are, by the number of its trace in `_chart.calls_and_level`."""
@@ -190,60 +195,39 @@ def table(day: CampaignDay, usual: Comparison | None, viewer: Viewer, text: Text
             usual_calls(usual, one),
             viewer,
             text,
-            _leads(where, one),
+            behind(where, one),
         )
         for one in reversed(active(day))
     ]
     if not rows:
         return _quiet(_("No calls yet on this day."))
     whole = usual.usual_so_far if usual and usual.until == day.campaign.t1 else None
-    total = _row(_("Day"), day.total, whole and whole.kpis.offered / len(usual.days), viewer, text, {})
+    total = _row(_("Day"), day.total, whole and whole.kpis.offered / len(usual.days), viewer, text, where.params())
     return (
         f'<table class="vigie-table numbers"><thead><tr>{_cells(head, "th")}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody><tfoot>{total}</tfoot></table>"
     )
 
 
-def _leads(where: Where, one: Interval) -> dict[str, str]:
-    """Return where the figures of an interval lead to, by column."""
-    counted = _counts(one.kpis) if one.kpis else {}
-    found = {name: href("calls", behind(where, one, name)) for name, n in counted.items() if n}
-    return found | ({"offered": href("calls", behind(where, one))} if one.kpis and one.kpis.offered else {})
-
-
-def _counts(kpis: Kpis) -> dict[str, int]:
-    """Return the parts of the offered calls that the chart stacks."""
-    return {"answered": kpis.answered, "abandoned": kpis.abandoned, "other": other(kpis)}
-
-
 def _row(
-    name: str, kpis: Kpis | None, usual: float | None, viewer: Viewer, text: Text, leads: Mapping[str, str]
+    name: str, kpis: Kpis | None, usual: float | None, viewer: Viewer, text: Text, asked: Mapping[str, str]
 ) -> str:
-    def link(column: str, words: str, about: str = "") -> str:
-        if column not in leads:
-            return words
-        label = f' aria-label="{about}"' if about else ""
-        return f'<a href="{escape(leads[column])}" target="_self"{label}>{words}</a>'
-
-    head = link("offered", escape(name))
+    """Draw an interval, or the day: its name leads to its calls, each figure to what is behind it."""
+    head = link("calls", asked, escape(name)) if kpis and kpis.offered else escape(name)
+    of_usual = f'<td class="usual">{escape(text.number(usual))}</td>'
     if kpis is None:
-        return f"<tr><th>{head}</th>{_cells([DASH, text.number(usual), *[DASH] * (8 if viewer.sees_work else 6)])}</tr>"
+        return f"<tr><th>{head}</th><td>{DASH}</td>{of_usual}{_cells([DASH] * (8 if viewer.sees_work else 6))}</tr>"
     state = level_state(kpis.service_level, kpis.target)
-    level = escape(text.percent(kpis.service_level))
-    if state != "none":
-        word = escape(state_word(state, text))
-        level = f'<span class="state {state}" title="{word}"><i></i>{level}</span>'
-    rest = [text.percent(kpis.abandon_rate), text.duration(kpis.asa_s)]
-    if viewer.sees_work:
-        rest += [text.duration(kpis.aht_s), text.percent(kpis.occupancy, 0)]
-    counts = "".join(
-        f"<td>{link(column, text.number(n), escape(f'{name} {_names.brief(column, text)}: {text.number(n)}'))}</td>"
-        for column, n in _counts(kpis).items()
-    )
-    return (
-        f"<tr><th>{head}</th>{_cells([text.number(kpis.offered), text.number(usual)])}{counts}"
-        f"<td>{level}</td>{_cells(rest)}</tr>"
-    )
+
+    def cell(figure: str) -> str:
+        value = other(kpis) if figure == "other" else getattr(kpis, figure)
+        shown = escape(_names.shown(figure, value, text, digits=0 if figure == "occupancy" else 1))
+        if figure == "service_level" and state != "none":
+            shown = f'<span class="state {state}" title="{escape(state_word(state, text))}"><i></i>{shown}</span>'
+        return f"<td>{lead(figure, value, shown, asked, f'{name}, {_names.brief(figure, text)}', text)}</td>"
+
+    rest = (*COUNTED, *RATED, *(("aht_s", "occupancy") if viewer.sees_work else ()))
+    return f"<tr><th>{head}</th>{cell('offered')}{of_usual}{''.join(map(cell, rest))}</tr>"
 
 
 def waiting(calls: tuple[WaitingCall, ...], zone: str, threshold_s: float | None, text: Text) -> str:
@@ -266,7 +250,7 @@ def waiting(calls: tuple[WaitingCall, ...], zone: str, threshold_s: float | None
     if more > 0:
         rest = _quiet(text.ngettext("and {n} more", "and {n} more", more).format(n=text.number(more)))
     return (
-        f'<table class="vigie-table"><thead><tr>{_cells(head, "th")}</tr></thead>'
+        f'<table class="vigie-table waiting"><thead><tr>{_cells(head, "th")}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table>{rest}"
     )
 

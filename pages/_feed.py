@@ -152,7 +152,8 @@ def _identity(one: Check, text: Text) -> str:
         _behind(one, asked, n, text)
         for asked, n in (({"kpi": "offered"}, one.offered), ({"outcome": "refused"}, one.refused))
     )
-    counts = f"<td>{offered}</td><td>{text.number(one.accounted)}</td><td>{refused}</td>"
+    accounted = _behind(one, {"kpi": "offered"}, one.accounted, text)
+    counts = f"<td>{offered}</td><td>{accounted}</td><td>{refused}</td>"
     day = "" if one.day == one.campaign.day else f"<small>{escape(_day(one, text))}</small>"
     return (
         f"<tr><th>{escape(one.campaign.name)}{day}</th>{counts}"

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from html import escape
 from math import ceil, floor
+from zoneinfo import ZoneInfo
 
 from metrics.outcomes import PARTS
 from metrics.readers import BEHIND, Explained, Figures, Kpis, Term
 from pages import _names
 from pages._board import level_state, state_word
 from pages._i18n import DASH, Text
+from pages._leads import LINKS, in_force, lead
 from pages._where import Where, href
 
 Part = tuple[str, str]
@@ -117,8 +119,11 @@ def figure(one: Explained, text: Text) -> str:
     )
 
 
-def formula(one: Explained, where: Where, text: Text) -> str:
-    """Draw the formula twice: in words, and with the numbers of this window in it."""
+def formula(one: Explained, where: Where, behind: str, text: Text) -> str:
+    """Draw the formula twice: in words, and with the numbers of this window in it.
+
+    What has no calls of its own in it leads to `behind`, the address of what all of it is made of, if there is one.
+    """
     _ = text.gettext
     parts = fraction(one)
     rule = f"<p>{escape(_names.rule(one.kpi, text))}</p>"
@@ -131,16 +136,20 @@ def formula(one: Explained, where: Where, text: Text) -> str:
         _terms(parts.below, lambda name: f"<span>{escape(_names.figure(name, text))}</span>"),
     )
     numbers = _fraction(
-        _terms(parts.above, lambda name: _link(one, where, name, text)),
-        _terms(parts.below, lambda name: _link(one, where, name, text)),
+        _terms(parts.above, lambda name: _link(one, where, name, behind, text)),
+        _terms(parts.below, lambda name: _link(one, where, name, behind, text)),
     )
     steps = [words, numbers]
     if len(parts.above) > 1 or len(parts.below) > 1:
         kinds = [next((name for sign, name in side), "") for side in (parts.above, parts.below)]
-        shown = [escape(_names.shown(kind, value, text)) for kind, value in zip(kinds, (above, below), strict=True)]
+        whole = _names.figure(one.kpi, text)
+        shown = [
+            _led(escape(_names.shown(kind, value, text)), whole, behind if value else "")
+            for kind, value in zip(kinds, (above, below), strict=True)
+        ]
         if one.kpi == "service_level":
-            shown = [_link(one, where, name, text) for name in ("service_level_hits", "service_level_base")]
-        steps += [_fraction(f"<span>{shown[0]}</span>", f"<span>{shown[1]}</span>")] if parts.below else []
+            shown = [_link(one, where, name, behind, text) for name in ("service_level_hits", "service_level_base")]
+        steps += [_fraction(*shown)] if parts.below else []
     body = "".join(f'<span class="step"><span class="is">=</span>{step}</span>' for step in (*steps, result))
     name = f"<span class='of'>{escape(_names.figure(one.kpi, text))}</span>"
     return f'<section class="vigie-formula">{rule}<div class="line">{name}{body}</div></section>'
@@ -156,15 +165,25 @@ def _terms(parts: tuple[Part, ...], draw: Callable[[str], str]) -> str:
     return " ".join((f"<i>{sign}</i> " if sign else "") + draw(name) for sign, name in parts)
 
 
-def _link(one: Explained, where: Where, name: str, text: Text) -> str:
-    """Draw a value; a count of calls leads to them."""
-    value = escape(_names.shown(name, one.row.get(name), text))
-    asked = LINKS.get(name)
-    if asked is None or not one.row.get(name):
+def _link(one: Explained, where: Where, name: str, behind: str, text: Text) -> str:
+    """Draw a value; a count of calls leads to them, another value to what is behind the whole figure."""
+    address = href("calls", where.params(**LINKS[name], agent=one.agent)) if name in LINKS else behind
+    value = one.row.get(name)
+    leads_on = value is not None and (value or name not in LINKS)  # not to a list of no calls
+    shown = escape(_names.shown(name, value, text))
+    return _led(shown, _names.figure(name, text), address if leads_on else "")
+
+
+def _led(value: str, name: str, address: str) -> str:
+    if not address:
         return f"<span>{value}</span>"
-    address = href("calls", where.params(**asked, agent=one.agent))
-    words = escape(_names.figure(name, text))
-    return f'<a href="{escape(address)}" target="_self" aria-label="{value} {words}">{value}</a>'
+    return f'<a href="{escape(address)}" target="_self" aria-label="{value} {escape(name)}">{value}</a>'
+
+
+def rule(kpi: str, text: Text) -> str:
+    """Draw the formula in words only, where its numbers are not told."""
+    name = escape(_names.figure(kpi, text))
+    return f'<section class="vigie-formula rule"><p><b>{name}</b> {escape(_names.rule(kpi, text))}</p></section>'
 
 
 def identity(total: Kpis | Figures, text: Text) -> str:
@@ -182,38 +201,38 @@ def identity(total: Kpis | Figures, text: Text) -> str:
     return words if total.conserved else f"{words}. " + text.gettext("This does not add up: the figures are wrong.")
 
 
-LINKS: dict[str, dict[str, str]] = {
-    **{part: {"outcome": part} for part in PARTS},
-    "offered": {"kpi": "offered"},
-    "answered_in_threshold": {"outcome": "answered", "counts": "hit"},
-    "service_level_hits": {"kpi": "service_level", "counts": "hit"},
-    "service_level_base": {"kpi": "service_level"},
-    "handled": {"kpi": "aht_s"},
-    "dialed": {"kpi": "contact_rate"},
-}
-"""Count → which calls it counts, as parameters of the page of calls."""
-
-
 def has_calls(kpi: str) -> bool:
     return kpi in BEHIND
 
 
-def contract(one: Explained, text: Text) -> str:
-    """Draw the terms that judged calls of the window, with how many each."""
+def contract(one: Explained, where: Where, text: Text) -> str:
+    """Draw the terms that judged calls of the window, with how many each, which lead to them."""
     _ = text.gettext
     if not one.terms:
         return ""
     head = (_("In force"), _("Formula"), _("In time is"), _("Target"), _("Short abandon"), _("Calls judged"))
-    rows = "".join(_term(term, text) for term in one.terms)
+    rows = "".join(_term(term, where, text) for term in one.terms)
     cells = "".join(f"<th>{escape(word)}</th>" for word in head)
     table = f'<table class="vigie-table terms"><thead><tr>{cells}</tr></thead><tbody>{rows}</tbody></table>'
     return f'<div class="vigie-scroll" tabindex="0">{table}</div>'
 
 
-def _term(term: Term, text: Text) -> str:
-    held, *cells = terms_in_words(term, text)
-    cells.append(text.number(term.calls))
-    return f"<tr><th>{escape(held)}</th>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>"
+def _term(term: Term, where: Where, text: Text) -> str:
+    held, *cells = (escape(words) for words in terms_in_words(term, text))
+    label = text.gettext("Calls judged")
+    cells.append(lead("service_level_base", term.calls, text.number(term.calls), _span(term, where), label, text))
+    return f"<tr><th>{held}</th>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+
+
+def _span(term: Term, where: Where) -> dict[str, str]:
+    """Return the parameters of an address that is about the part of the window in which a term was in force."""
+    first, until = (
+        at.astimezone(ZoneInfo(where.campaign.timezone)).replace(tzinfo=None) for at in (where.t0, where.t1)
+    )
+    start, end = in_force(term, first, until)
+    if (start, end) == (first, until):
+        return where.params()
+    return {"campaign": where.campaign.campaign, "from": start.isoformat(), "to": end.isoformat()}
 
 
 def terms_in_words(term: Term, text: Text) -> tuple[str, str, str, str, str]:

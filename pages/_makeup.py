@@ -8,7 +8,8 @@ from metrics.viewer import Viewer
 from pages import _kpi, _names, _sla
 from pages._board import level_state, state_word
 from pages._i18n import DASH, Text
-from pages._where import Where, href
+from pages._leads import lead, link
+from pages._where import Where
 
 
 def outcomes(total: Kpis, where: Where, text: Text) -> str:
@@ -16,7 +17,8 @@ def outcomes(total: Kpis, where: Where, text: Text) -> str:
     _ = text.gettext
     head = "".join(f'<th scope="col">{escape(word)}</th>' for word in (_("Outcome"), _("Calls"), _("Share"), ""))
     rows = "".join(_outcome(part, total, where, text) for part in PARTS if part == "answered" or getattr(total, part))
-    whole = text.number(total.offered)
+    offered = text.number(total.offered)
+    whole = lead("offered", total.offered, offered, where.params(), _("Offered"), text)
     foot = f'<tr><th scope="row">{escape(_("Offered"))}</th><td>{whole}</td><td></td><td class="track"></td></tr>'
     identity = escape(_kpi.identity(total, text))
     return (
@@ -28,15 +30,17 @@ def outcomes(total: Kpis, where: Where, text: Text) -> str:
 def _outcome(part: str, total: Kpis, where: Where, text: Text) -> str:
     n = getattr(total, part)
     share = n / total.offered if total.offered else None
-    name = escape(_names.figure(part, text))
-    if n:
-        address = href("calls", where.params(outcome=part))
-        name = f'<a href="{escape(address)}" target="_self">{name}</a>'
+    name = _names.figure(part, text)
+    count = lead(part, n, text.number(n), where.params(), name, text)
+    head = link("calls", where.params(outcome=part), escape(name)) if n else escape(name)
     width = (share or 0) * 100
     return (
-        f'<tr><th scope="row">{name}</th><td>{text.number(n)}</td><td>{escape(text.percent(share))}</td>'
+        f'<tr><th scope="row">{head}</th><td>{count}</td><td class="share">{escape(text.percent(share))}</td>'
         f'<td class="track {part}"><div><i style="width:{width:.1f}%"></i></div></td></tr>'
     )
+
+
+QUEUED = ("offered", "abandoned", "service_level", "abandon_rate", "asa_s")
 
 
 def queues(found: tuple[tuple[str, Kpis], ...], viewer: Viewer, where: Where, text: Text) -> str:
@@ -56,18 +60,18 @@ def queues(found: tuple[tuple[str, Kpis], ...], viewer: Viewer, where: Where, te
 
 
 def _queue(queue: str, kpis: Kpis, viewer: Viewer, where: Where, text: Text) -> str:
+    """Draw a queue; its figures lead to the calls that they are made of, for only a campaign's can be explained."""
     state = level_state(kpis.service_level, kpis.target)
-    level = escape(text.percent(kpis.service_level))
-    if state != "none":
-        level = f'<span class="state {state}" title="{escape(state_word(state, text))}"><i></i>{level}</span>'
-    cells = "".join(f"<td>{text.number(n)}</td>" for n in (kpis.offered, kpis.abandoned))
-    rest = [text.percent(kpis.abandon_rate), text.duration(kpis.asa_s)]
-    if viewer.sees_work:
-        rest.append(text.duration(kpis.aht_s))
-    drawn = "".join(f"<td>{escape(word)}</td>" for word in rest)
-    address = href("calls", where.params(queue=queue))
-    name = f'<a href="{escape(address)}" target="_self">{escape(queue)}</a>'
-    return f'<tr><th scope="row">{name}</th>{cells}<td>{level}</td>{drawn}</tr>'
+    asked = where.params(queue=queue)
+    cells = ""
+    for figure in (*QUEUED, *(("aht_s",) if viewer.sees_work else ())):
+        value = getattr(kpis, figure)
+        shown = escape(_names.shown(figure, value, text))
+        if figure == "service_level" and state != "none":
+            shown = f'<span class="state {state}" title="{escape(state_word(state, text))}"><i></i>{shown}</span>'
+        label = f"{queue}, {_names.brief(figure, text)}"
+        cells += f"<td>{lead(figure, value, shown, asked, label, text, is_explained=False)}</td>"
+    return f'<tr><th scope="row">{link("calls", asked, escape(queue))}</th>{cells}</tr>'
 
 
 def agents(counts: AgentCounts | None, text: Text) -> str:

@@ -21,7 +21,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 from metrics import spreadsheet
 from metrics.outcomes import PARTS
 from metrics.readers import Figures, Sla, Work
-from pages import _names, _sla
+from pages import _names, _sla, _sla_tables
 from pages._i18n import Text
 
 Value = str | int | float | date | bool | None
@@ -91,7 +91,7 @@ def _tables(one: Sla, text: Text) -> Iterator[Table]:
     yield Table(_("Period"), (_("Period"), *head, *known), (*formats, MOMENT, "@"), (period,))
     terms = tuple(
         (
-            _sla.contract_rows(one, text)[n][0],
+            _sla_tables.contract_rows(one, text)[n][0],
             judged.term.calls,
             judged.hits,
             judged.service_level,
@@ -111,13 +111,13 @@ def _tables(one: Sla, text: Text) -> Iterator[Table]:
         days = tuple((day.day, *_calls(day.figures, day.target)) for day in one.days)
         yield Table(_("By day"), (_("Day"), *head), (DAY, *formats[1:]), days)
     for name, first, rows in (
-        (_("By queue"), _("Queue"), _sla.queues(one, text)),
-        (_("By time of day"), _("Interval"), _sla.intervals(one, text)),
+        (_("By queue"), _("Queue"), _sla_tables.queues(one, text)),
+        (_("By time of day"), _("Interval"), _sla_tables.intervals(one, text)),
     ):
         yield Table(name, (first, *head), formats, tuple((row.name, *_calls(row.figures, row.target)) for row in rows))
     people = one.people
     if people and people.whole:
-        names = [row[0] for row in _sla.people_rows(one, text)]
+        names = [row[0] for row in _sla_tables.people_rows(one, text)]
         told = [*people.agents, *((people.others,) if people.others else ()), people.whole]
         yield Table(
             _("Agents"),

@@ -23,7 +23,7 @@ from reportlab.platypus import BaseDocTemplate, Flowable, Frame, KeepTogether, P
 
 from metrics.readers import Sla
 from metrics.service_level import FORMULAS
-from pages import _names, _sla
+from pages import _names, _sla, _sla_chart, _sla_tables
 from pages._board import level_state
 from pages._i18n import DASH, Text
 
@@ -176,11 +176,11 @@ def _opening(one: Sla, text: Text) -> list[Flowable]:
         Spacer(1, 4 * mm),
         _result(one, text),
     ]
-    parts = _sla.parts(one, text)
+    parts = _sla_chart.parts(one, text)
     if parts:
         heading = _("Day by day") if whole.is_month else _("The day by intervals")
         story.append(KeepTogether([_said(heading, HEADING), _chart(parts, _sla.unknown(one), text)]))
-    terms = [_sla.contract_head(text), *_sla.contract_rows(one, text)]
+    terms = [_sla_tables.contract_head(text), *_sla_tables.contract_rows(one, text)]
     story.append(
         KeepTogether(
             [
@@ -224,7 +224,7 @@ def _result(one: Sla, text: Text) -> Table:
     left += [_said(f"{words}.", distance) for words in (_sla.distance(one, text),) if words]
     left += [_said(f"{words}.", SMALL) for words in (_sla.bounds(one, text), _sla.known_from(one, text)) if words]
     value = ParagraphStyle("value", BODY, fontName=BOLD, fontSize=13, leading=17)
-    cells = [[_said(fact.name, SMALL), _said(fact.value, value)] for fact in _sla.facts(one, text)]
+    cells = [[_said(fact.name, SMALL), _said(fact.shown, value)] for fact in _sla.facts(one, text)]
     third = (WIDTH - 92 * mm) / 3
     right = Table(
         [cells[:3], cells[3:]], colWidths=(third,) * 3, style=[FACE, ("VALIGN", (0, 0), (-1, -1), "TOP"), *_tight(3)]
@@ -291,17 +291,20 @@ def _table(
 
 def _tables(one: Sla, text: Text) -> list[Flowable]:
     _ = text.gettext
-    wanted = [(_("By queue"), _("Queue"), _sla.queues(one, text))]
+    wanted = [(_("By queue"), _("Queue"), _sla_tables.queues(one, text))]
     if one.period.is_month:
-        wanted.append((_("By day"), _("Day"), list(reversed(_sla.days(one, text)))))
-        wanted.append((_("By time of day"), _("Interval"), _sla.intervals(one, text)))
+        wanted.append((_("By day"), _("Day"), list(reversed(_sla_tables.days(one, text)))))
+        wanted.append((_("By time of day"), _("Interval"), _sla_tables.intervals(one, text)))
     else:
-        wanted.append((_("By interval"), _("Interval"), _sla.intervals(one, text)))
+        wanted.append((_("By interval"), _("Interval"), _sla_tables.intervals(one, text)))
     story: list[Flowable] = []
     for heading, first, rows in wanted:
         if rows:
-            lines = [(first, *_sla.head(text)), *((row.name, *_sla.values(row.figures, text)) for row in rows)]
-            lines.append((_("Total"), *_sla.values(one.total, text)))
+            lines = [
+                (first, *_sla_tables.head(text)),
+                *((row.name, *_sla_tables.values(row.figures, text)) for row in rows),
+            ]
+            lines.append((_("Total"), *_sla_tables.values(one.total, text)))
             table = _table(lines, (30, 18, 18, 16, 18, 20, 20, 18, 14))
             story += (
                 [_said(heading, HEADING), table] if len(rows) > 20 else [KeepTogether([_said(heading, HEADING), table])]
@@ -313,11 +316,11 @@ def _people(one: Sla, text: Text) -> list[Flowable]:
     _ = text.gettext
     if one.people is None:
         return []
-    heading, rows = _said(_("Agents"), HEADING), _sla.people_rows(one, text)
+    heading, rows = _said(_("Agents"), HEADING), _sla_tables.people_rows(one, text)
     if not rows:
         return [heading, _said(_sla.too_few(text), SMALL)]
-    table = _table([_sla.people_head(text), *rows], (48, 18, 20, 22, 18, 20, 22))
-    return [heading, table, Spacer(1, 1.5 * mm), _said(_sla.privacy(text), SMALL)]
+    table = _table([_sla_tables.people_head(text), *rows], (48, 18, 20, 22, 18, 20, 22))
+    return [heading, table, Spacer(1, 1.5 * mm), _said(_sla_tables.privacy(text), SMALL)]
 
 
 # what it rests on
@@ -384,7 +387,7 @@ def _signatures(one: Sla, text: Text) -> list[Flowable]:
 # the chart
 
 
-def _chart(parts: list[_sla.Part], unknown: int, text: Text) -> Drawing:
+def _chart(parts: list[_sla_chart.Part], unknown: int, text: Text) -> Drawing:
     """Draw calls as stacked bars, late ones hatched, and the level against its target; grey where all is unknown."""
     _ = text.gettext
     height, left, right, bottom, top = 62 * mm, 10 * mm, 11 * mm, 12 * mm, 3 * mm
@@ -404,11 +407,11 @@ def _chart(parts: list[_sla.Part], unknown: int, text: Text) -> Drawing:
         label(left - 3, y - 2, text.number(count), "end")
     for share in (0, 0.2, 0.4, 0.6, 0.8, 1):
         label(left + plot_w + 3, bottom + share * plot_h - 2, text.percent(share, 0), "start")
-    width = plot_w / max(len(parts), _sla.SHORTEST)
+    width = plot_w / max(len(parts), _sla_chart.SHORTEST)
     if unknown:
         drawing.add(Rect(left, bottom, unknown * width, plot_h, fillColor=PAPER, strokeColor=None))
-        if unknown >= _sla.ROOMY:
-            label(left + unknown * width / 2, bottom + plot_h / 2, _sla.no_data(text))
+        if unknown >= _sla_chart.ROOMY:
+            label(left + unknown * width / 2, bottom + plot_h / 2, _sla_chart.no_data(text))
     every = max(1, -(-len(parts) // 31))
     dots: list[list[float]] = [[]]
     for n, (_name, short, figures, target) in enumerate(parts):

@@ -1,5 +1,6 @@
 """What is usual for a campaign: a day beside the same weekday of the weeks before, and weeks by weekday and hour."""
 
+from collections.abc import Mapping
 from html import escape
 
 from metrics.readers import Added, Comparison, Kpis, Weeks
@@ -7,6 +8,8 @@ from metrics.viewer import Viewer
 from pages import _names
 from pages._board import level_state, state_word
 from pages._i18n import DASH, Text
+from pages._leads import lead, link
+from pages._where import Where, instant, wall
 
 COMPARED = ("offered", "answered", "abandoned", "service_level", "abandon_rate", "asa_s", "aht_s")
 MEASURES = ("offered", "service_level", "abandon_rate", "aht_s")
@@ -23,42 +26,51 @@ def name(one: Comparison, text: Text) -> str:
 
 
 def made_of(one: Comparison, text: Text) -> str:
-    """Say which days the mean is made of: how many there really are."""
+    """Say in HTML which days the mean is made of, how many there really are; each leads to its page."""
     if not one.days:
         words = text.gettext("No {weekday} with calls is known of the {n} weeks before.")
-        return words.format(weekday=text.weekday(one.campaign.day.weekday()), n=text.number(4))
+        return escape(words.format(weekday=text.weekday(one.campaign.day.weekday()), n=text.number(4)))
     n = len(one.days)
     words = text.ngettext("Usual: what {n} day was ({dates}).", "Usual: the mean of {n} days ({dates}).", n)
-    return words.format(n=text.number(n), dates=text.dates(one.days))
+    of = {"campaign": one.campaign.campaign}
+    days = [link("campaign", of | {"day": day.isoformat()}, escape(text.dates((day,)))) for day in one.days]
+    return escape(words).format(n=text.number(n), dates=", ".join(days))
 
 
-def comparison(one: Comparison, viewer: Viewer, text: Text) -> str:
-    """Draw the day so far beside the same weekday up to the same time of day."""
+def comparison(one: Comparison, viewer: Viewer, where: Where, text: Text) -> str:
+    """Draw the day so far beside the same weekday up to the same time of day; its figures lead to what is behind."""
     _ = text.gettext
     if not one.days or one.until is None or one.own is None or one.usual_so_far is None:
-        return f'<p class="vigie-quiet">{escape(made_of(one, text))}</p>'
+        return f'<p class="vigie-quiet">{made_of(one, text)}</p>'
     own = _("Until {time}").format(time=text.clock(one.until, one.campaign.timezone))
     if one.until == one.campaign.t1:
         own = _("Day")
+    of_day = where.params()
+    if one.until != one.campaign.t1:
+        of_day |= {"from": instant(one.campaign.t0), "to": instant(one.until)}
     head = "".join(f'<th scope="col">{escape(word)}</th>' for word in ("", own, name(one, text), _("Difference")))
     rows = "".join(
-        _compared(figure, one.own, one.usual_so_far, len(one.days), text)
+        _compared(figure, one.own, one.usual_so_far, len(one.days), of_day, text)
         for figure in COMPARED
         if viewer.sees_work or figure != "aht_s"
     )
     return (
         f'<table class="vigie-table sums compared"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
-        f'<p class="vigie-quiet">{escape(made_of(one, text))}</p>'
+        f'<p class="vigie-quiet">{made_of(one, text)}</p>'
     )
 
 
-def _compared(figure: str, own: Kpis, usual: Added, days: int, text: Text) -> str:
+def _compared(figure: str, own: Kpis, usual: Added, days: int, asked: Mapping[str, str], text: Text) -> str:
     values: list[float | None] = [getattr(own, figure), getattr(usual.kpis, figure)]
     if isinstance(values[1], int):
         values[1] /= days
-    drawn = "".join(f"<td>{escape(_names.shown(figure, value, text))}</td>" for value in values)
+    reached, mean = (escape(_names.shown(figure, value, text)) for value in values)
+    drawn = f"<td>{lead(figure, values[0], reached, asked, _names.brief(figure, text), text)}</td>"
+    drawn += f'<td class="usual">{mean}</td>'
     gap = DASH if None in values else _difference(figure, (values[0] or 0) - (values[1] or 0), text)
-    return f'<tr><th scope="row">{escape(_names.brief(figure, text))}</th>{drawn}<td>{escape(gap)}</td></tr>'
+    return (
+        f'<tr><th scope="row">{escape(_names.brief(figure, text))}</th>{drawn}<td class="gap">{escape(gap)}</td></tr>'
+    )
 
 
 def _difference(figure: str, gap: float, text: Text) -> str:
@@ -68,13 +80,17 @@ def _difference(figure: str, gap: float, text: Text) -> str:
     return f"{'+' if gap > 0 else '−'}{shown}" if round(abs(gap)) else "="
 
 
-def heat(weeks: Weeks, measure: str, target: float | None, text: Text) -> str:
-    """Draw the weeks by weekday and hour: a table of figures, on more ink the more there is; no call, no figure."""
+def heat(weeks: Weeks, campaign: str, measure: str, target: float | None, text: Text) -> str:
+    """Draw the weeks by weekday and hour: a table of figures, on more ink the more there is; no call, no figure.
+
+    Each leads to the calls that it is made of.
+    """
     _ = text.gettext
     called = {at: cell for at, cell in weeks.cells.items() if cell.kpis.offered}
     if not called:
         words = _("No calls in these weeks.")
         return f'<p class="vigie-quiet">{escape(words)}</p>'
+    of_weeks = {"campaign": campaign, "from": weeks.first.isoformat(), "to": weeks.until.isoformat()}
     hours = [hour for _weekday, hour in called]
     values = {
         at: cell.mean("offered") if measure == "offered" else getattr(cell.kpis, measure) for at, cell in called.items()
@@ -90,6 +106,7 @@ def heat(weeks: Weeks, measure: str, target: float | None, text: Text) -> str:
             if value is None or cell is None:
                 cells += f'<td class="nil">{DASH}</td>'
                 continue
+            asked = of_weeks | {"weekday": str(weekday), "time": f"{wall(hour * 60)}-{wall(hour * 60 + 60)}"}
             n = cell.kpis.offered
             said = text.ngettext("{n} call", "{n} calls", n).format(n=text.number(n))
             small = measure == "offered" and value < 10  # where a decimal tells something
@@ -98,11 +115,13 @@ def heat(weeks: Weeks, measure: str, target: float | None, text: Text) -> str:
             if state != "none":
                 said += f" · {state_word(state, text)}"
                 shown = f'<span class="state {state}"><i></i>{shown}</span>'
+            label = f"{text.weekday(weekday)} {hour:02}–{hour + 1:02} h, {said}"
+            shown = lead(measure, value, shown, asked, label, text, is_explained=False)
             depth = (value - low) / (high - low) if high > low else 0.5
             if state != "none" and target is not None:  # the further from the target
                 depth = min(1.0, max(0.0, target - value) / FURTHEST)
             ink = PALEST + (DEEPEST - PALEST) * depth
-            cells += f'<td class="{state}" style="--ink-of:{ink:.0f}%" title="{escape(said)}">{shown}</td>'
+            cells += f'<td class="{state}" style="--ink-of:{ink:.0f}%">{shown}</td>'
         rows += f'<tr><th scope="row">{hour:02}–{hour + 1:02} h</th>{cells}</tr>'
     caption = escape(heat_name(measure, text))
     return (

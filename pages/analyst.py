@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from metrics import readers
+from metrics import CALENDAR, readers
 from metrics.examples import EXAMPLES
 from pages import _analyst, _empty, _session
 from pages._i18n import plain
@@ -14,13 +14,16 @@ text = _session.current_text()
 _ = text.gettext
 
 
-def clock() -> None:
-    """Say how local hours are found, for the calendar of the reader's own DuckDB may be wrong."""
+def calendar() -> None:
+    """Give the zone rules that this DuckDB has to the reader's own."""
     words = _(
-        "For local days and hours take calls.day and local_days, as the example of weekdays and hours does: AT TIME "
-        "ZONE asks DuckDB's own calendar, and that of version 1.5 is an hour ahead for Morocco since 20 September 2026."
+        "For AT TIME ZONE to be right for Morocco, at UTC since 20 September 2026, a DuckDB 1.5 of your own needs "
+        "newer zone rules than it has: put this file into a folder, and set the environment variable "
+        "ICU_TIMEZONE_FILES_DIR to that folder before DuckDB starts. calls.day and local_days are right without it."
     )
     st.caption(words, width=760)
+    name, mime = CALENDAR.name, "application/octet-stream"
+    st.download_button(name, CALENDAR.read_bytes, name, mime, icon=":material/download:", on_click="ignore")
 
 
 def start() -> None:
@@ -61,7 +64,6 @@ def write() -> None:
             words = _("Ctrl+Enter runs it. One statement that reads; up to {rows} rows, {seconds} seconds.")
             said = words.format(rows=text.number(readers.ROWS), seconds=text.number(readers.SECONDS))
             st.caption(said, width="content")
-    clock()
 
 
 @st.fragment(run_every=POLL_S)
@@ -162,7 +164,7 @@ def connect() -> None:
     st.caption(
         _("Times are in UTC. Phone numbers are masked. Agents are named: treat what you take out as personal data.")
     )
-    clock()
+    calendar()
 
 
 def page() -> None:

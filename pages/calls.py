@@ -15,6 +15,7 @@ text = _session.current_text()
 _ = text.gettext
 LONGEST_DAY = timedelta(hours=25)
 HITS = {"hit": True, "miss": False}
+WEEKDAYS = {str(n): n for n in range(7)}
 
 
 def asked() -> Asked:
@@ -27,6 +28,7 @@ def asked() -> Asked:
         st.query_params.get("queue"),
         *(st.query_params.get(name) if viewer.names_agents else None for name in ("agent", "missed_by")),
         _where.time_of_day(st.query_params.get("time", "")),
+        WEEKDAYS.get(st.query_params.get("weekday", "")),
     )
 
 
@@ -161,6 +163,8 @@ def page() -> None:
         if which.time:
             words = _("{time} of each day").format(time="–".join(map(_where.wall, which.time)))
             _where.leave_out("time", words)
+        if which.weekday is not None:
+            _where.leave_out("weekday", _("Only {day}").format(day=text.weekday(which.weekday)))
         if not where.whole:
             whole_day(where)
     number = page_asked()

@@ -114,7 +114,7 @@ def compared(where: _where.Where, minutes: int) -> None:
     """Draw the day beside the same weekday of the weeks before."""
     _known, usual = known_day(where, minutes)
     if usual is not None:
-        st.html(_usual.comparison(usual, viewer, text))
+        st.html(_usual.comparison(usual, viewer, where, text))
 
 
 @st.fragment(run_every=DAY_S)
@@ -192,7 +192,7 @@ def weeks(campaign: str) -> None:
         return
     one, _freshness = known_now(campaign)
     target = one.today.target if one and one.today else None
-    st.html(_usual.heat(found, measure, target, text))
+    st.html(_usual.heat(found, campaign, measure, target, text))
     st.caption(_usual.heat_said(found, measure, target, text))
 
 

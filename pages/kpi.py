@@ -44,13 +44,13 @@ def known(where: _where.Where, kpi: str, agent: str | None) -> Explained | None:
 
 
 @st.fragment(run_every=TICK_S)
-def explained(where: _where.Where, kpi: str, agent: str | None) -> None:
+def explained(where: _where.Where, kpi: str, agent: str | None, behind: str) -> None:
     """Draw the figure and everything about it, from one snapshot."""
     one = known(where, kpi, agent)
     if one is None:
         return
-    st.html(f'<div class="vigie-explained">{_kpi.figure(one, text)}{_kpi.formula(one, where, text)}</div>')
-    terms = _kpi.contract(one, text)
+    st.html(f'<div class="vigie-explained">{_kpi.figure(one, text)}{_kpi.formula(one, where, behind, text)}</div>')
+    terms = _kpi.contract(one, where, text)
     if terms:
         st.subheader(_("The contract in force"), anchor=False)
         st.html(terms)
@@ -66,6 +66,18 @@ def explained(where: _where.Where, kpi: str, agent: str | None) -> None:
         )
 
 
+def behind(where: _where.Where, kpi: str, agent: str | None) -> tuple[str, dict[str, str]] | None:
+    """Return page and parameters of what the figure is made of: calls, or agents' time, for who may name them."""
+    if _kpi.has_calls(kpi):
+        return "calls", where.params(kpi=kpi, agent=agent)
+    if not viewer.names_agents:
+        return None
+    of = {"campaign": where.campaign.campaign}
+    if where.today and where.whole:
+        return "agents", of
+    return "campaign", of | {"day": where.campaign.day.isoformat()}
+
+
 def page() -> None:
     bar = st.container(horizontal=True, vertical_alignment="bottom", key="bar")
     where = _where.choose(viewer, text, bar)
@@ -75,13 +87,15 @@ def page() -> None:
     with bar:
         kpi = choose(agent)
         told = readers.told(viewer, kpi)
-        if told and _kpi.has_calls(kpi):
-            st.page_link(
-                "calls.py",
-                label=_("The calls behind it"),
-                icon=":material/list:",
-                query_params=where.params(kpi=kpi, agent=agent),
+        way = behind(where, kpi, agent) if told else None
+        if way is not None:
+            name, asked = way
+            label, icon = (
+                (_("The calls behind it"), ":material/list:")
+                if name == "calls"
+                else (_("The agents behind it"), ":material/support_agent:")
             )
+            st.page_link(f"{name}.py", label=label, icon=icon, query_params=asked)
         if agent:
             one = known(where, kpi, agent)
             name = (one and one.agent_name) or agent
@@ -91,8 +105,9 @@ def page() -> None:
         said.append(_("as known now"))
     st.caption(" · ".join(said))
     if told:
-        explained(where, kpi, agent)
+        explained(where, kpi, agent, _where.href(*way) if way else "")
         return
+    st.html(_kpi.rule(kpi, text))
     st.info(_names.privacy(text), icon=":material/lock:")
     month = {"campaign": where.campaign.campaign, "month": f"{where.campaign.day:%Y-%m}"}
     st.page_link("sla.py", label=_("The month against its contract"), icon=":material/handshake:", query_params=month)

@@ -7,7 +7,7 @@ import streamlit as st
 
 from metrics import readers
 from metrics.readers import Campaign, Period, Sla
-from pages import _empty, _session, _sheets, _sla, _statement, _where
+from pages import _empty, _session, _sheets, _sla, _sla_chart, _sla_tables, _statement, _where
 from pages._i18n import Text, plain
 from pages.accounts.access import pseudonym_key
 
@@ -94,30 +94,30 @@ def against_contract(campaign: str, period: Period, minutes: int) -> None:
     st.html(_sla.headline(one, text))
     st.subheader(_("Day by day") if period.is_month else _("The day by intervals"), anchor=False)
     st.plotly_chart(
-        _sla.figure(one, text),
+        _sla_chart.figure(one, text),
         key="sla chart",
         theme="streamlit",
         config={"displayModeBar": False},
-        alt=_sla.described(one, text),
+        alt=_sla_chart.described(one, text),
     )
     st.subheader(_("The contract in force"), anchor=False)
-    st.html(_sla.contract(one, text))
+    st.html(_sla_tables.contract(one, text))
     st.subheader(_("By queue"), anchor=False)
-    st.html(_sla.queues_table(one, text))
+    st.html(_sla_tables.queues_table(one, text))
     if period.is_month:
         left, right = st.columns(2, gap="medium")
         with left:
             st.subheader(_("By day"), anchor=False)
-            st.html(_sla.table(_("Day"), _sla.days(one, text), one, text))
+            st.html(_sla_tables.table(_("Day"), _sla_tables.days(one, text), one, text))
         with right:
             st.subheader(_("By time of day"), anchor=False)
-            st.html(_sla.table(_("Interval"), _sla.intervals(one, text), one, text))
+            st.html(_sla_tables.table(_("Interval"), _sla_tables.intervals(one, text), one, text))
         st.subheader(_("Agents"), anchor=False)
-        st.html(_sla.people(one, text))
-        st.caption(_sla.privacy(text))
+        st.html(_sla_tables.people(one, text))
+        st.caption(_sla_tables.privacy(text))
     else:
         st.subheader(_("By interval"), anchor=False)
-        st.html(_sla.table(_("Interval"), _sla.intervals(one, text), one, text))
+        st.html(_sla_tables.table(_("Interval"), _sla_tables.intervals(one, text), one, text))
     said = [_sla.conservation(one, text), _sla.as_of(one, text)]
     st.caption(":material/balance: " + " · ".join(plain(words) for words in said))
 

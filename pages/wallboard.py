@@ -75,6 +75,10 @@ def over(one: readers.CampaignNow) -> str:
     asked = {name: _day.EXPLAINED.get(name, name) for name in (*_day.LIVE, *shown)}
     of = {"campaign": one.campaign.campaign}
     leads = {name: _where.href("kpi", of | {"kpi": kpi}) for name, kpi in asked.items()}
+    if viewer.names_agents:
+        leads |= {
+            state: _where.href("agents", of | {"state": state}) for state in ("available", "busy", "wrap_up", "paused")
+        }
     return _board.tile(one, text, shown, leads).replace(_board.AGE, "")
 
 

@@ -1,0 +1,3 @@
+"""Tests; see conftest.py."""
+
+import metrics  # noqa: F401 - before anything here loads DuckDB: it says where the calendar is

@@ -32,15 +32,26 @@ EXCUSED: dict[tuple[str, str], str] = {}
 """(rule, selector) → why it is not ours to change."""
 
 
-def floor(path: Path, *, waiting: int = 1, state: str = "available", letters: int = 60, later_s: float = 0) -> None:
-    """Publish a floor in which every page has something of everything to draw, as of `later_s` from now."""
+def floor(
+    path: Path, *, waiting: int = 1, state: str = "available", letters: int = 60, later_s: float = 0, weeks: int = 0
+) -> None:
+    """Publish a floor in which every page has something of everything to draw, as of `later_s` from now.
+
+    `weeks`: with calls of that morning in so many weeks before, always the same ones: past days are kept for an hour.
+    """
     now = datetime.now(UTC) + timedelta(seconds=later_s)
+    morning = now.replace(hour=10, minute=50, second=0, microsecond=0)
     calls: list[dict[str, Any]] = [
         {"campaign": "north", "agent": f"a{n % 30:02}", "queued_at": now - timedelta(minutes=15 + 9 * n)}
         | ({"outcome": "abandoned", "wait_s": 40.0, "missed_by": ["a01"]} if n % 5 == 0 else {"wait_s": 3.0 * n})
         for n in range(60)
     ]
     calls += [{"campaign": "north", "outcome": "open", "wait_s": 42.0, "language": "en"}] * waiting
+    calls += [
+        {"campaign": "north", "agent": "a01", "queued_at": morning - timedelta(weeks=week, minutes=20 * n)}
+        for week in range(1, weeks + 1)
+        for n in range(6)
+    ]
     calls += [{"campaign": "sud", "wait_s": 1.0}] * 4 + [{"campaign": "este", "outcome": "abandoned"}]
     since = {"since": now - timedelta(minutes=9)}
     agents: dict[str, Any] = {f"a{n:02}": {"campaign": "north", "state": state, "team": f"T{n % 3}"} for n in range(30)}

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from metrics import readers, sandbox
+from metrics import CALENDAR, readers, sandbox
 from metrics.examples import EXAMPLES
 from metrics.readers import Answer, Published, Trouble
 from metrics.readers.query import AT_ONCE, ROWS, Reason
@@ -76,6 +76,11 @@ def answered(path: Path, sql: str) -> Answer:
     outcome = ask(path, sql)
     assert isinstance(outcome, Answer), outcome
     return outcome
+
+
+def test_a_query_has_the_zone_rules_of_the_pages(path: Path) -> None:
+    sql = "SELECT hour(TIMESTAMPTZ '2026-12-01 12:00:00Z' AT TIME ZONE 'Africa/Casablanca') AS noon"
+    assert answered(path, sql).table.to_pylist() == [{"noon": 12}]
 
 
 def refused(path: Path, sql: str, seconds: int = 60) -> Trouble:
@@ -375,7 +380,7 @@ def test_the_page_answers_and_offers_files(here: Path) -> None:
     assert not test.exception
     assert next(iter(test.dataframe[0].value["outcome"])) == "answered"
     assert any(re.match(r"\*\*4 rows\*\* · 23/11/2026, as of 12:00:00 UTC · \d", one.value) for one in test.markdown)
-    assert [one.label for one in test.get("download_button")] == ["CSV", "Parquet", "The query"]
+    assert [one.label for one in test.get("download_button")] == [*("CSV", "Parquet", "The query", CALENDAR.name)]
     assert "sql" not in test.query_params  # what is asked may hold personal data
     test.switch_page("campaign.py").run()
     test.switch_page("analyst.py").run()

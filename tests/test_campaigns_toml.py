@@ -1,20 +1,14 @@
-"""The configuration: what is read, what is refused and how it is said, and whether the zones can be trusted."""
+"""The configuration: what is read, what is refused and how it is said."""
 
 import datetime as dt
-import os
-import subprocess
-import sys
 from pathlib import Path
 
-import duckdb
 import pytest
 
-from metrics import campaigns, zones
+from metrics import campaigns
 from metrics.campaigns import AgentLimits, Campaign, Configuration, Term
 from metrics.errors import ConfigurationError
 from metrics.people import Claims, Person
-
-from .processes import command, environment
 
 HERE = Path(__file__).parent.parent
 GOOD = """\
@@ -254,90 +248,6 @@ def test_refused_with_line_and_what_is_allowed(tmp_path: Path, old: str, new: st
 def test_no_file_says_what_to_set(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="VIGIE_CAMPAIGNS"):
         campaigns.load(tmp_path / "none.toml")
-
-
-def test_zones_of_every_campaign_agree() -> None:
-    zones.check_zones({z for f in ("campaigns.toml", "samples/bank.toml") for z in campaigns.load(HERE / f).zones})
-
-
-OLD_RULES = """
-import zoneinfo
-from metrics.errors import ConfigurationError
-from metrics.zones import check_zones
-zoneinfo.reset_tzpath(to=[{directory!r}])
-try:
-    check_zones(["Africa/Casablanca", "Europe/London"])
-except ConfigurationError as error:
-    print(error)
-"""
-
-
-@pytest.fixture
-def old_zone_files(tmp_path: Path) -> Path:
-    """The files of before 2026-09-20: Casablanca at UTC+1 for ever."""
-    header = b"TZif2" + bytes(15) + bytes(4 * 3) + (0).to_bytes(4) + (1).to_bytes(4) + (4).to_bytes(4)
-    block = (3600).to_bytes(4) + b"\0\0" + b"+01\0"
-    (tmp_path / "Africa").mkdir()
-    (tmp_path / "Africa" / "Casablanca").write_bytes((header + block) * 2 + b"\n<+01>-1\n")
-    return tmp_path
-
-
-def test_a_machine_with_old_zone_files_is_refused(old_zone_files: Path) -> None:
-    program = OLD_RULES.format(directory=str(old_zone_files))
-    given = {**os.environ, "PYTHONPATH": str(HERE)}
-    ran = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, env=given, cwd=HERE, check=True
-    )
-    assert ran.stdout.startswith("This machine's zone files put Africa/Casablanca at +1 h from UTC on 2019-"), ran
-    assert 'PYTHONTZPATH=""' in ran.stdout
-
-
-def test_the_consumer_does_not_start_on_a_machine_with_old_zone_files(old_zone_files: Path, tmp_path: Path) -> None:
-    casablanca = tmp_path / "campaigns.toml"
-    casablanca.write_text(GOOD.replace("Europe/Paris", "Africa/Casablanca"))
-    ran = subprocess.run(
-        command("run", "--campaigns", str(casablanca), "--data-dir", str(tmp_path / "data")),
-        capture_output=True,
-        text=True,
-        env=environment(PYTHONTZPATH=str(old_zone_files)),
-        cwd=HERE,
-        check=False,
-    )
-    assert ran.returncode == 2
-    assert ran.stderr.startswith("vigie: This machine's zone files put Africa/Casablanca at +1 h from UTC on 2019-"), (
-        ran
-    )
-    assert not (tmp_path / "data").exists()
-
-
-def test_zones_that_duckdb_has_otherwise_are_told() -> None:
-    with duckdb.connect() as connection:
-        noon = "TIMESTAMPTZ '2026-11-23 12:00:00Z'"
-        ((found,),) = connection.execute(
-            f"SELECT epoch(timezone('Africa/Casablanca', {noon})) - epoch({noon})"
-        ).fetchall()
-        told = zones.zones_unknown_to_duckdb(connection, ["Africa/Casablanca", "Europe/Paris"])
-        assert told == ([] if found == 0 else ["Africa/Casablanca"])
-
-
-CASABLANCA = {  # UTC instants of its midnights, before, at and after leaving UTC+1 on 2026-09-20 at 02:00 (01:00 UTC)
-    "2026-09-19": ("2026-09-18T23:00:00", 24),
-    "2026-09-20": ("2026-09-19T23:00:00", 25),
-    "2026-09-21": ("2026-09-21T00:00:00", 24),
-}
-
-
-@pytest.mark.parametrize("day", CASABLANCA)
-def test_days_of_casablanca(day: str) -> None:
-    date = dt.date.fromisoformat(day)
-    ((_, start, end),) = zones.local_days("Africa/Casablanca", date, date)
-    began, hours = CASABLANCA[day]
-    assert (start.replace(tzinfo=None).isoformat(), end - start) == (began, dt.timedelta(hours=hours))
-
-
-def test_unknown_zone_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match="no zone 'Mars/Base'"):
-        zones.check_zones(["Mars/Base"])
 
 
 # who sees what

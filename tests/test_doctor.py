@@ -40,7 +40,7 @@ def test_nothing_is_there_yet(tmp_path: Path) -> None:
     assert code == 1
     marks = {what: mark for what, (mark, _) in found.items()}
     assert marks == {
-        **{"campaigns": "ok", "zone files": "ok", "data directory": "ok", "store": "ok"},
+        **{"campaigns": "ok", "zone rules": "ok", "data directory": "ok", "store": "ok"},
         **{"published file": "look", "broker": "BAD"},
     }
     assert found["broker"][1].startswith(f"Kafka at {servers} does not answer")
@@ -85,7 +85,7 @@ def test_a_topic_and_a_configuration_that_are_not_there(tmp_path: Path, broker: 
     code, found = told(tmp_path, broker.bootstrap_servers, topic, "--campaigns", str(wrong))
     assert code == 1
     assert found["campaigns"][0] == "BAD"
-    assert "zone files" not in found
+    assert "zone rules" not in found
 
 
 def test_a_data_directory_that_is_a_file(tmp_path: Path) -> None:
@@ -108,6 +108,18 @@ def test_a_topic_that_is_not_there(tmp_path: Path, broker: Broker) -> None:
     assert found["topic"] == ("BAD", "there is no topic nowhere")
 
 
+def test_a_calendar_of_duckdb_that_is_older_than_the_pinned_zones(tmp_path: Path) -> None:
+    configuration = tmp_path / "campaigns.toml"
+    configuration.write_text('[defaults]\ntimezone = "Africa/Casablanca"\n')
+    done = run(
+        "doctor", *options(tmp_path / "data", f"127.0.0.1:{free_port()}", "call-events", configuration),
+        ICU_TIMEZONE_FILES_DIR=str(tmp_path),
+    )  # fmt: skip
+    assert done.returncode == 1
+    (said,) = (line for line in done.stdout.splitlines() if "zone rules" in line)
+    assert said.startswith("BAD") and "Africa/Casablanca" in said and "without ICU_TIMEZONE_FILES_DIR" in said
+
+
 def test_zone_files_of_the_machine_that_are_older_than_the_pinned_ones(tmp_path: Path) -> None:
     """Madrid for good at UTC+1, as after a change that this machine does not know yet."""
     zones = Path(tzdata.__file__).parent / "zoneinfo"
@@ -119,5 +131,5 @@ def test_zone_files_of_the_machine_that_are_older_than_the_pinned_ones(tmp_path:
         cwd=ROOT, capture_output=True, encoding="utf-8", timeout=60, check=False,
     )  # fmt: skip
     assert done.returncode == 1
-    (said,) = (line for line in done.stdout.splitlines() if "zone files" in line)
+    (said,) = (line for line in done.stdout.splitlines() if "zone rules" in line)
     assert said.startswith("BAD") and "Europe/Madrid" in said and "PYTHONTZPATH" in said

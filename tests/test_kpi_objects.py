@@ -1,16 +1,20 @@
 """The SQL objects as analysts meet them: comments, other names, Parquet days, the glossary, the shell."""
 
 import datetime as dt
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
 
-from metrics import glossary, install, relations, shell
+from metrics import CALENDAR_FOLDER, glossary, install, relations, shell
 from metrics.compose import COLUMNS, DAY_COLUMNS, GRAINS
 from metrics.errors import NothingPublished
 from metrics.objects import ROWS
+from tests.processes import ROOT
 from tests.published import at, call, campaign, day, publish, rows, state
 
 DESIGN = """
@@ -199,7 +203,7 @@ def test_what_the_glossary_says_of_another_database_works(tmp_path: Path) -> Non
 
 
 def test_a_local_hour_is_found_as_the_glossary_says(tmp_path: Path) -> None:
-    """In Casablanca, of which DuckDB's own calendar does not know that it left UTC+1."""
+    """In Casablanca, before and after it left UTC+1."""
     query = glossary.LOCAL.split("```sql\n")[1].split("```")[0]
     here = campaign("c", "Africa/Casablanca")
     noons = ["2026-09-18 11:00", "2026-11-23 12:00"]
@@ -219,6 +223,18 @@ def test_the_shell_shows_what_was_published_last(tmp_path: Path, capsys: pytest.
     assert "offered" in capsys.readouterr().out
     shell.run(path, "DROP TABLE calls")
     assert "read-only" in capsys.readouterr().out
+
+
+def test_the_shell_has_the_zone_rules_of_the_pages(tmp_path: Path) -> None:
+    (tmp_path / "published").mkdir()
+    publish(tmp_path / "published" / "vigie.duckdb", [call()]).close()
+    without = {name: value for name, value in os.environ.items() if name != CALENDAR_FOLDER}
+    done = subprocess.run(
+        [sys.executable, "-m", "metrics.shell", "--data-dir", str(tmp_path)],
+        input="SELECT TIMESTAMPTZ '2026-12-01 12:00:00Z' AT TIME ZONE 'Africa/Casablanca' AS noon;",
+        capture_output=True, encoding="utf-8", cwd=ROOT, env=without, check=True,
+    )  # fmt: skip
+    assert "2026-12-01 12:00:00" in done.stdout
 
 
 def test_the_shell_without_a_published_file_says_what_to_start(tmp_path: Path) -> None:

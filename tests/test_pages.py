@@ -142,7 +142,7 @@ def test_undefined_is_a_dash_and_never_zero(path: Path) -> None:
 
 APART = """() => [...document.querySelectorAll('.vigie-grid .tile')].flatMap((tile, n) => {
     const of = document.querySelectorAll('.st-key-links .tile')[n];
-    const figures = tile.querySelectorAll('.queue .n, .facts:not(.agents) .n'), links = of.querySelectorAll('a.n');
+    const figures = tile.querySelectorAll('.queue .n, .facts .n'), links = of.querySelectorAll('a.n');
     if (links.length !== figures.length) return [NaN];
     return [...figures].flatMap((one, i) => {
         const [figure, link] = [one, links[i]].map((it) => it.querySelector('span').getBoundingClientRect());

@@ -389,7 +389,7 @@ def test_outcomes_and_intervals_choose_calls_the_newest_first(path: Path) -> Non
     october = readers.calls(reader, MANAGER, "north", *(at.astimezone(UTC) for at in turned), Asked())
     assert october is not None and october.total == 0  # a month of 31 days and an hour
     with pytest.raises(ValueError, match="31 days"):
-        readers.calls(reader, MANAGER, "north", NOON - timedelta(days=32), NOON, Asked())
+        readers.calls(reader, MANAGER, "north", NOON - timedelta(weeks=13), NOON, Asked())
     with pytest.raises(ValueError, match="known by"):
         Asked(outcome="x' OR true --").sql()
 
@@ -415,11 +415,31 @@ TURNED = {  # London turns its clocks back on 25 October 2026 at 1:00 UTC: 1:30 
     ],
 )
 def test_calls_of_a_time_of_day(path: Path, time: tuple[int, int], expected: int) -> None:
+    assert turned(path, Asked(time=time)) == expected
+
+
+@pytest.mark.parametrize(
+    ("weekday", "time", "expected"),
+    [
+        pytest.param(5, None, 1, id="Saturdays"),
+        pytest.param(6, None, 2, id="Sundays, on one of which clocks turn"),
+        pytest.param(0, None, 3, id="Mondays"),
+        pytest.param(0, (60, 120), 1, id="an hour of Mondays"),
+        pytest.param(2, None, 0, id="Wednesdays without a call"),
+    ],
+)
+def test_calls_of_a_weekday(path: Path, weekday: int, time: tuple[int, int] | None, expected: int) -> None:
+    assert turned(path, Asked(time=time, weekday=weekday)) == expected
+
+
+def turned(path: Path, asked: Asked) -> int:
+    """How many calls of TURNED are listed."""
     calls = [{"campaign": "north", "queued_at": datetime.fromisoformat(at).replace(tzinfo=UTC)} for at in TURNED]
     publish(path, campaigns=FLOOR, calls=calls)
     t0, t1 = (datetime(2026, month, 1, tzinfo=ZoneInfo("Europe/London")).astimezone(UTC) for month in (10, 11))
-    listed = readers.calls(Published(path), CLIENT, "north", t0, t1, Asked(time=time))
-    assert listed is not None and listed.total == len(listed.calls) == expected
+    listed = readers.calls(Published(path), CLIENT, "north", t0, t1, asked)
+    assert listed is not None and listed.total == len(listed.calls)
+    return listed.total
 
 
 WORKED: dict[str, Any] = {

@@ -21,7 +21,7 @@ from metrics.readers import Period, Published
 from metrics.service_level import FORMULAS
 from metrics.suppression import SMALLEST, hidden, pooled
 from metrics.viewer import Viewer
-from pages import _i18n, _sla
+from pages import _i18n, _sla, _sla_chart
 from pages._i18n import text
 from tests.published import Row, call, campaign, publish, rows
 from tests.test_pages import open_page, words
@@ -179,7 +179,7 @@ def test_the_parts_add_up_to_the_whole(tmp_path: Path) -> None:
 
 def test_the_chart_of_a_month_has_a_place_for_each_of_its_days(tmp_path: Path) -> None:
     found = read(tmp_path, [call(queued=f"2026-11-{day} 10:00") for day in (20, 22)], campaign(), as_of="23 12:00")
-    in_time = _sla.figure(found, text("en")).data[0]
+    in_time = _sla_chart.figure(found, text("en")).data[0]
     assert len(in_time.x) == 30 and {n + 1: count for n, count in enumerate(in_time.y) if count} == {20: 1, 22: 1}
     assert in_time.y[29] is None  # the 30th is not yet
 
@@ -408,7 +408,7 @@ def test_the_page_says_what_is_not_known_and_its_chart_shows_it(shown: Path, lan
     one = readers.sla(Published(shown), MANAGER, "c", NOVEMBER, KEY)
     assert one is not None
     text = _i18n.text(language)
-    chart = _sla.figure(one, text)
+    chart = _sla_chart.figure(one, text)
     in_time = chart.data[0].y
     assert len(in_time) == 30 and [n for n, calls in enumerate(in_time, start=1) if calls is not None] == [
         *range(18, 26)
@@ -510,18 +510,23 @@ def test_every_line_leads_to_its_calls_or_to_how_it_is_made(shown: Path) -> None
     html = "".join(one.proto.body for one in month.get("html"))
     lines = {name: links(row) for name, row in re.findall(r"<tr><th><a [^>]*>([^<]*)</a></th>(.*?)</tr>", html)}
     whole = {"campaign": "c", "from": "2026-10-01", "to": "2026-11-01", "lang": "en"}
-    for name, late, all in (
+    for name, late, total in (
         ("10:00–11:00", "2", "32"),
         ("11:00–12:00", "3", "3"),
         ("b", "2", "2"),
         ("Sat 3", "2", "3"),
     ):
-        (too_late, level) = lines[name]
-        assert counted(too_late) == late and too_late[1]["counts"] == "miss"
-        assert counted(("calls", {**level[1], "kpi": "service_level"})) == all
+        (too_late,) = (way for way in lines[name] if way[1].get("counts") == "miss")
+        assert counted(too_late) == late
+        listed_too = [way for way in lines[name] if way[0] == "calls" and way != too_late]
+        of_all = [way for way in listed_too if way[1].get("counts") is None]
+        assert {counted(way) for way in of_all} == {total}
+        level = dict(lines[name][-3][1])
+        assert level.pop("kpi") == "service_level" and counted(("calls", level)) == total
     at_ten = whole | {"kpi": "service_level", "time": "10:00-11:00"}
-    assert lines["10:00–11:00"] == [("calls", at_ten | {"counts": "miss"}), ("calls", at_ten)]
-    assert lines["Sat 3"][1] == ("kpi", {"campaign": "c", "day": "2026-10-03", "kpi": "service_level", "lang": "en"})
+    assert all(way in lines["10:00–11:00"] for way in (("calls", at_ten | {"counts": "miss"}), ("calls", at_ten)))
+    of_day = {"campaign": "c", "day": "2026-10-03", "lang": "en"}
+    assert lines["Sat 3"][-3:] == [("kpi", of_day | {"kpi": kpi}) for kpi in ("service_level", "abandon_rate", "asa_s")]
     (way,) = re.findall(r'<th><a href="([^"]*)" target="_self">10:00–11:00', html)
     listed = open_page("calls.py", **dict(parse_qsl(urlsplit(unescape(way)).query)))
     assert any(one.value.startswith("**32 calls**") for one in listed.markdown)

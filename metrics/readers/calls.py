@@ -14,8 +14,8 @@ from metrics.readers.snapshot import SLOW_S, Freshness, Published, Snapshot, fet
 from metrics.viewer import Viewer
 
 PER_PAGE = 50
-LONGEST = timedelta(days=31, hours=1)
-"""Calls are listed for no longer than this: a month in which clocks are turned back."""
+LONGEST = timedelta(weeks=12, hours=1)
+"""Calls are listed for no longer than this: the longest weeks that are told of, in which clocks are turned back."""
 _WINDOW = """campaign = $campaign AND cohort_at >= $t0::TIMESTAMPTZ AND cohort_at < $t1::TIMESTAMPTZ
         AND day BETWEEN CAST(timezone('UTC', $t0::TIMESTAMPTZ) AS DATE) - 1
             AND CAST(timezone('UTC', $t1::TIMESTAMPTZ) AS DATE) + 1"""
@@ -60,7 +60,7 @@ BEHIND = {
         AND outcome IN ('abandoned', 'short_abandoned', 'dropped', 'refused'))""",
 }
 """KPI → which calls are in its denominator. Occupancy and utilisation are made of agents' time, not of calls."""
-QUARTER_MIN = 15
+QUARTER_MIN, DAY_MIN = 15, 24 * 60
 """So finely times of day are told apart: quarters of an hour are the same in every zone and in UTC."""
 OTHER = "other"
 OUTCOMES = (*PARTS, OTHER, "refused", "not_connected")
@@ -124,6 +124,7 @@ class Asked:
 
     `agent` answered them, `missed_by` was offered them and did not pick up; `queue` is the one that they entered.
     `time`: at this time of any day, `[start, end)` in minutes by the campaign's clock on the wall, whole quarters.
+    `weekday`: on such days of the campaign, 0 is Monday.
     """
 
     outcome: str | None = None
@@ -133,11 +134,30 @@ class Asked:
     agent: str | None = None
     missed_by: str | None = None
     time: tuple[int, int] | None = None
+    weekday: int | None = None
 
     @property
     def people(self) -> tuple[str, ...]:
         """The agents it names."""
         return tuple(one for one in (self.agent, self.missed_by) if one is not None)
+
+    @property
+    def has_quarters(self) -> bool:
+        """Whether it asks for some quarters of an hour only."""
+        return self.time is not None or self.weekday is not None
+
+    def quarters(self, zone: str, t0: datetime, t1: datetime) -> list[int]:
+        """Return the quarters of an hour of `[t0, t1)` that it asks for, counted from 1970.
+
+        By Python's zone rules: an hour that a change of clocks repeats is there twice, one that it skips is not.
+        """
+        start, end = self.time or (0, DAY_MIN)
+        local, length_s = ZoneInfo(zone), QUARTER_MIN * 60
+        numbers = range(int(t0.timestamp() // length_s), int(-(-t1.timestamp() // length_s)))
+        walls = ((n, datetime.fromtimestamp(n * length_s, local)) for n in numbers)
+        return [
+            n for n, at in walls if start <= at.hour * 60 + at.minute < end and self.weekday in (None, at.weekday())
+        ]
 
     def values(self) -> dict[str, str]:
         """Return the parameters of `sql()`."""
@@ -157,7 +177,7 @@ class Asked:
         conditions = {"queue": "queue = $queue", "agent": "agent = $agent"}
         conditions["missed_by"] = "list_contains(missed_by, $missed_by)"
         said += [conditions[name] for name in self.values()]
-        if self.time is not None:
+        if self.has_quarters:
             said.append(f"epoch_us(cohort_at) // {QUARTER_MIN * 60_000_000} IN (SELECT unnest($quarters::BIGINT[]))")
         return " AND ".join(f"({one})" for one in said) or "true"
 
@@ -223,8 +243,8 @@ def _calls(
     sql = CALLS.format(behind=asked.sql())
     most, skipped = (PER_PAGE, (page - 1) * PER_PAGE) if page else (2**31, 0)
     window: dict[str, Any] = {"campaign": campaign.campaign, "t0": t0, "t1": t1}
-    if asked.time is not None:
-        window["quarters"] = _quarters(campaign.timezone, t0, t1, *asked.time)
+    if asked.has_quarters:
+        window["quarters"] = asked.quarters(campaign.timezone, t0, t1)
     rows = fetch(snapshot.connection, sql, most=most, skipped=skipped, **window, **asked.values())
     total, has_dispositions, noted = rows[0][-3:] if rows else (0, False, False)
     untold: dict[str, Any] = {} if viewer.sees_work else dict.fromkeys(("talk_s", "hold_s", "wrap_s", "ended_at"))
@@ -233,14 +253,3 @@ def _calls(
         for call, site in ((Call(*row[:-4]), row[-4]) for row in rows)
     )
     return CallList(snapshot.freshness, campaign, t0, t1, total, calls, has_dispositions, bool(noted))
-
-
-def _quarters(zone: str, t0: datetime, t1: datetime, start: int, end: int) -> list[int]:
-    """Return the quarters of an hour of `[t0, t1)` that begin in `[start, end)` of a local day, counted from 1970.
-
-    By Python's zone rules: an hour that a change of clocks repeats is there twice, one that it skips is not.
-    """
-    local, length_s = ZoneInfo(zone), QUARTER_MIN * 60
-    numbers = range(int(t0.timestamp() // length_s), int(-(-t1.timestamp() // length_s)))
-    walls = ((n, datetime.fromtimestamp(n * length_s, local)) for n in numbers)
-    return [n for n, at in walls if start <= at.hour * 60 + at.minute < end]

@@ -7,6 +7,7 @@ instance of the file, its threads and its memory with every wallboard.
 import csv
 import io
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -22,6 +23,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 import metrics.sandbox
+from metrics import CALENDAR_FOLDER
 from metrics.readers.snapshot import Published
 from metrics.sandbox import Question
 from metrics.spreadsheet import cell
@@ -102,7 +104,8 @@ class Query:
         command = [sys.executable, "-I", metrics.sandbox.__file__]
         asked: Question = {"path": str(path), "sql": self.sql, "seconds": seconds, "rows": ROWS, "size": SIZE}
         pipe, null = subprocess.PIPE, subprocess.DEVNULL
-        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=null, env={}, cwd=path.anchor)
+        calendar = {CALENDAR_FOLDER: os.environ[CALENDAR_FOLDER]}
+        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=null, env=calendar, cwd=path.anchor)
         self._reader = Thread(target=self._read, args=(self._process, json.dumps(asked).encode()), daemon=True)
         self._reader.start()
 

@@ -1,0 +1,283 @@
+"""A period against its contract as tables: the terms, the calls by day, time of day and queue, and the people."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, time
+from html import escape
+
+from metrics.readers import Figures, JudgedTerm, Sla, Slot, Work
+from metrics.suppression import SMALLEST
+from pages import _kpi
+from pages._board import level_state, state_word
+from pages._i18n import Text
+from pages._leads import comes_from, in_force, lead, link
+from pages._sla import asked_of, late, quiet, too_few
+from pages._where import wall
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of a table: `target` None draws no verdict.
+
+    `asked` are the parameters of an address that is about the same calls, nothing when there is nowhere to lead; the
+    name leads to `page`. `is_explained`: a figure can be explained of these calls; of others there is their list.
+    """
+
+    name: str
+    figures: Figures
+    target: float | None = None
+    asked: Mapping[str, str] = field(default_factory=dict)
+    page: str = "calls"
+    is_explained: bool = True
+    aht_s: float | None = None
+
+
+def contract(one: Sla, text: Text) -> str:
+    """Draw the terms that touch the period, each with the calls that it judged and what became of them."""
+    cells = "".join(f"<th>{escape(word)}</th>" for word in contract_head(text))
+    rows = "".join(
+        _term(judged, row, one, text) for judged, row in zip(one.terms, contract_rows(one, text), strict=True)
+    )
+    table = f'<table class="vigie-table terms"><thead><tr>{cells}</tr></thead><tbody>{rows}</tbody></table>'
+    return f'<div class="vigie-scroll" tabindex="0">{table}</div>'
+
+
+def _term(judged: JudgedTerm, row: tuple[str, ...], one: Sla, text: Text) -> str:
+    """Draw a term; its counts lead to the calls that it judged, its level to how that was made of them."""
+    held, *terms = row[:-3]
+    figures = {
+        "service_level_base": judged.term.calls,
+        "service_level_hits": judged.hits,
+        "service_level": judged.service_level,
+    }
+    span = _span_of(judged, one)
+    drawn = "".join(
+        f"<td>{lead(name, value, escape(shown), span, label, text)}</td>"
+        for (name, value), shown, label in zip(figures.items(), row[-3:], contract_head(text)[-3:], strict=True)
+    )
+    return f"<tr><th>{escape(held)}</th>{_cells(terms)}{drawn}</tr>"
+
+
+def _span_of(judged: JudgedTerm, one: Sla) -> dict[str, str]:
+    """Return the parameters of an address that is about the part of the period in which a term was in force."""
+    first, until = (datetime.combine(day, time()) for day in (one.period.first, one.period.until))
+    start, end = in_force(judged.term, first, until)
+    if (start, end) == (first, until):
+        return asked_of(one)
+    return {"campaign": one.campaign.campaign, "from": start.isoformat(), "to": end.isoformat()}
+
+
+def contract_head(text: Text) -> tuple[str, ...]:
+    _ = text.gettext
+    terms = (_("In force"), _("Formula"), _("In time is"), _("Target"), _("Short abandon"))
+    return (*terms, _("Calls judged"), _("In time"), _("Service level"))
+
+
+def contract_rows(one: Sla, text: Text) -> list[tuple[str, ...]]:
+    return [
+        (
+            *_kpi.terms_in_words(judged.term, text),
+            text.number(judged.term.calls),
+            text.number(judged.hits),
+            text.percent(judged.service_level),
+        )
+        for judged in one.terms
+    ]
+
+
+# tables of calls
+
+COLUMNS = (
+    *("offered", "answered", "service_level_hits", "late", "abandoned"),
+    *("service_level", "abandon_rate", "asa_s"),
+)
+
+
+def head(text: Text) -> tuple[str, ...]:
+    """Name the columns of a table of calls, after the first."""
+    _ = text.gettext
+    return (
+        _("Offered"),
+        _("Answered"),
+        _("In time"),
+        _("Late"),
+        _("Abandoned"),
+        _("Service level"),
+        _("Abandon rate"),
+        _("ASA"),
+    )
+
+
+def values(figures: Figures, text: Text) -> tuple[str, ...]:
+    """Format a line of a table of calls, after its name."""
+    counts = (figures.offered, figures.answered, figures.service_level_hits, late(figures), figures.abandoned)
+    return (
+        *(text.number(count) for count in counts),
+        text.percent(figures.service_level),
+        text.percent(figures.abandon_rate),
+        text.duration(figures.asa_s),
+    )
+
+
+def days(one: Sla, text: Text) -> list[Row]:
+    """Return the days that had calls, the latest first as on the other pages."""
+    asked = {"campaign": one.campaign.campaign}
+    return [
+        Row(text.short_day(day.day), day.figures, day.target, asked | {"day": day.day.isoformat()}, "sla")
+        for day in reversed(one.days)
+        if day.figures.offered
+    ]
+
+
+def intervals(one: Sla, text: Text) -> list[Row]:
+    """Return the intervals of the period; those of a month are a time of day of all its days."""
+    return [
+        Row(
+            f"{wall(slot.start)}–{wall(slot.end)}",
+            slot.figures,
+            _own_target(one),
+            _asked_at(one, slot) if slot.figures.offered else {},
+            is_explained=not one.period.is_month,
+        )
+        for slot in one.slots
+    ]
+
+
+def _asked_at(one: Sla, slot: Slot) -> dict[str, str]:
+    if one.period.is_month:
+        return asked_of(one) | {"time": f"{wall(slot.start)}-{wall(slot.end)}"}
+    return asked_of(one, slot.start, slot.end)
+
+
+def queues(one: Sla, text: Text) -> list[Row]:
+    told = handling_s(one)
+    return [
+        Row(
+            queue,
+            figures,
+            _own_target(one),
+            asked_of(one) | {"queue": queue},
+            is_explained=False,
+            aht_s=told.get(queue),
+        )
+        for queue, figures in one.queues
+    ]
+
+
+def handling_s(one: Sla) -> Mapping[str | None, float | None]:
+    """Return AHT by queue, and of all under None; of those that may be told."""
+    return one.people.aht_s if one.people else {}
+
+
+def queues_table(one: Sla, text: Text) -> str:
+    return table(text.gettext("Queue"), queues(one, text), one, text, handling=one.people is not None)
+
+
+def _own_target(one: Sla) -> float | None:
+    """Return the target that parts of the period have too: none when the terms changed within it."""
+    return one.target if len(one.terms) == 1 else None
+
+
+def table(first: str, rows: Iterable[Row], one: Sla, text: Text, *, handling: bool = False) -> str:
+    """Draw a table of calls with its total; `handling`: with how long they were handled, where that may be told."""
+    _ = text.gettext
+    drawn = "".join(_row(row, text, handling) for row in rows)
+    if not drawn:
+        return quiet(_("No calls in this period."))
+    asked = asked_of(one) if one.total.offered else {}
+    whole = _row(Row(_("Total"), one.total, one.target, asked, aht_s=handling_s(one).get(None)), text, handling)
+    cells = "".join(f"<th>{escape(word)}</th>" for word in (first, *head(text)))
+    if handling:
+        cells += _head("aht_s", _("AHT"), one, text)
+    return (
+        f'<div class="vigie-scroll" tabindex="0"><table class="vigie-table sums judged"><thead><tr>{cells}</tr></thead>'
+        f"<tbody>{drawn}</tbody><tfoot>{whole}</tfoot></table></div>"
+    )
+
+
+def _head(kpi: str, word: str, one: Sla, text: Text) -> str:
+    """Draw the head of a column whose figures are told of the period only: it leads to how they are made."""
+    return f"<th>{link('kpi', asked_of(one) | {'kpi': kpi}, escape(word), comes_from(word, text))}</th>"
+
+
+def _row(row: Row, text: Text, handling: bool) -> str:
+    """Draw a line; its name and its figures lead to what is behind them."""
+    figures = row.figures
+    drawn = ""
+    for name, label, shown in zip(COLUMNS, head(text), values(figures, text), strict=True):
+        inside = escape(shown)
+        state = level_state(figures.service_level, row.target) if name == "service_level" else "none"
+        if state != "none":
+            inside = f'<span class="state {state}" title="{escape(state_word(state, text))}"><i></i>{inside}</span>'
+        value = late(figures) if name == "late" else getattr(figures, name)
+        said = f"{row.name}, {label}"
+        drawn += f"<td>{lead(name, value, inside, row.asked, said, text, is_explained=row.is_explained)}</td>"
+    if handling:
+        drawn += f"<td>{escape(text.duration(row.aht_s))}</td>"
+    name = link(row.page, row.asked, escape(row.name)) if row.asked else escape(row.name)
+    return f"<tr><th>{name}</th>{drawn}</tr>"
+
+
+def _cells(words: Iterable[str]) -> str:
+    return "".join(f"<td>{escape(word)}</td>" for word in words)
+
+
+# people
+
+
+PEOPLE = ("aht_s", "aht_s", "avg_talk_s", "avg_hold_s", "avg_wrap_s", "transfer_rate")
+"""What explains each column: how many were handled is what AHT is divided by."""
+
+
+def people_head(text: Text) -> tuple[str, ...]:
+    _ = text.gettext
+    return (_("Agent"), _("Handled"), _("AHT"), _("Talk"), _("Hold"), _("Wrap-up"), _("Transfer rate"))
+
+
+def people_rows(one: Sla, text: Text) -> list[tuple[str, ...]]:
+    """Return a line an agent, the others together, and everybody; nothing when they are too few."""
+    _ = text.gettext
+    people = one.people
+    if people is None or people.whole is None:
+        return []
+    rows = [_work(agent_name(agent, text), agent, text) for agent in people.agents]
+    if people.others:
+        n = people.others.agents
+        words = text.ngettext("{n} other agent together", "{n} other agents together", n)
+        rows.append(_work(words.format(n=text.number(n)), people.others, text))
+    n = people.whole.agents
+    words = text.ngettext("Together, {n} agent", "Together, {n} agents", n).format(n=text.number(n))
+    return [*rows, _work(words, people.whole, text)]
+
+
+def agent_name(agent: Work, text: Text) -> str:
+    return text.gettext("Agent {code}").format(code=agent.name)
+
+
+def _work(name: str, work: Work, text: Text) -> tuple[str, ...]:
+    times = (work.aht_s, work.avg_talk_s, work.avg_hold_s, work.avg_wrap_s)
+    handled = text.number(work.handled)
+    return (name, handled, *(text.duration(seconds) for seconds in times), text.percent(work.transfer_rate))
+
+
+def people(one: Sla, text: Text) -> str:
+    """Draw the people; a column's head leads to how its figures are made: who has a pseudonym has no list of calls."""
+    *rows, whole = people_rows(one, text) or [()]
+    if not whole:
+        return quiet(too_few(text))
+    first, *words = people_head(text)
+    cells = f"<th>{escape(first)}</th>"
+    cells += "".join(_head(kpi, word, one, text) for kpi, word in zip(PEOPLE, words, strict=True))
+    drawn = "".join(f"<tr><th>{escape(name)}</th>{_cells(row)}</tr>" for name, *row in rows)
+    return (
+        f'<div class="vigie-scroll" tabindex="0"><table class="vigie-table sums"><thead><tr>{cells}</tr></thead>'
+        f"<tbody>{drawn}</tbody><tfoot><tr><th>{escape(whole[0])}</th>{_cells(whole[1:])}</tr></tfoot></table></div>"
+    )
+
+
+def privacy(text: Text) -> str:
+    said = text.gettext(
+        "Agents have pseudonyms that stay the same for this client. Who handled fewer than {n} calls is counted "
+        "together with at least {more} others."
+    )
+    return said.format(n=text.number(SMALLEST), more=text.number(SMALLEST - 1))
