@@ -6,7 +6,7 @@ from metrics.readers import Added, Comparison, Kpis, Weeks
 from metrics.viewer import Viewer
 from pages import _names
 from pages._board import level_state, state_word
-from pages._i18n import DASH, Text
+from pages._i18n import DASH, NBSP, Text
 
 COMPARED = ("offered", "answered", "abandoned", "service_level", "abandon_rate", "asa_s", "aht_s")
 MEASURES = ("offered", "service_level", "abandon_rate", "aht_s")
@@ -103,7 +103,7 @@ def heat(weeks: Weeks, measure: str, target: float | None, text: Text) -> str:
                 depth = min(1.0, max(0.0, target - value) / FURTHEST)
             ink = PALEST + (DEEPEST - PALEST) * depth
             cells += f'<td class="{state}" style="--ink-of:{ink:.0f}%" title="{escape(said)}">{shown}</td>'
-        rows += f'<tr><th scope="row">{hour:02}–{hour + 1:02} h</th>{cells}</tr>'
+        rows += f'<tr><th scope="row">{hour:02}–{hour + 1:02}{NBSP}h</th>{cells}</tr>'
     caption = escape(heat_name(measure, text))
     return (
         f'<table class="vigie-heat"><caption>{caption}</caption><thead><tr><th></th>{head}</tr></thead>'

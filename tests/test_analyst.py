@@ -450,7 +450,7 @@ def test_a_chart_is_chosen_by_what_the_columns_are(
     rows = ran(inside, sql)
     axes = _analyst.axes(rows)
     assert axes is not None and (axes.x, axes.y, axes.by, axes.kind(axes.x)) == drawn
-    figure = _analyst.figure(rows, axes.x, axes.y, axes.by, drawn[3])
+    figure = _analyst.figure(rows, axes.x, axes.y, axes.by, drawn[3], _i18n.text("en"))
     assert sum(len(series.x) for series in figure.data) == rows.num_rows
 
 
