@@ -142,7 +142,7 @@ class Text:
 
     def short_day(self, day: date) -> str:
         """Format a day of a known month, with its weekday: "Mon 23"."""
-        return format_skeleton("Ed", day, locale=self.locale).replace(" ", NBSP)
+        return format_skeleton("Ed", day, locale=self.locale)
 
     def date(self, day: date) -> str:
         """Format a date in short, with its year: "22/11/2026"."""
