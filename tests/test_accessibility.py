@@ -205,7 +205,7 @@ def test_nothing_is_cut_off_or_lies_over_another_on_any_screen(
     page.on("pageerror", lambda error: said.append(str(error)))
     page.on("console", lambda one: said.append(one.text) if is_ours(one) else None)
     found = []
-    for path in pages:
+    for path in (*pages, f"sla?campaign=north&day={datetime.now(UTC):%Y-%m-%d}"):
         site.visit(page, path, language)
         for width, height in (SCREEN, LAPTOP, PHONE, DOUBLED):
             page.set_viewport_size({"width": width, "height": height})
