@@ -157,6 +157,11 @@ CUT_OFF = """() => {
     for (const one of document.querySelectorAll('.xtick text')) {  // turned labels run into what is below them
         if (/rotate\\((?!0)/.test(one.getAttribute('transform'))) found.push(`turned: ${one.textContent}`);
     }
+    const cards = document.querySelectorAll('.vigie-headline .card');
+    document.querySelectorAll('.st-key-headlinks a').forEach((link, n) => {
+        const [at, over] = [cards[n], link].map((one) => one.getBoundingClientRect());
+        if (Math.abs(at.top - over.top) > 1 || Math.abs(at.left - over.left) > 1) found.push(`a link beside card ${n}`);
+    });
     const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
     while (texts.nextNode()) {
         const text = texts.currentNode, within = text.parentElement, words = text.textContent.trim();
