@@ -94,8 +94,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 LAPTOP, SCREEN, PHONE = (1366, 768), (1920, 1080), (390, 844)
-DOUBLED = (683, 384)
-"""A laptop whose page is shown at 200 %."""
+DOUBLED = ((683, 384), (960, 540))
+"""A laptop and a large screen whose page is shown at 200 %."""
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ def test_nothing_is_cut_off_or_lies_over_another_on_any_screen(
     found = []
     for path in (*pages, f"sla?campaign=north&day={datetime.now(UTC):%Y-%m-%d}"):
         site.visit(page, path, language)
-        for width, height in (SCREEN, LAPTOP, PHONE, DOUBLED):
+        for width, height in (SCREEN, LAPTOP, PHONE, *DOUBLED):
             page.set_viewport_size({"width": width, "height": height})
             page.wait_for_function(CHARTS_FIT)
             found += [(path, width, one) for one in page.evaluate(CUT_OFF)]
