@@ -7,17 +7,23 @@ from pathlib import Path
 
 import plotly.graph_objects as go
 import pyarrow as pa
-import streamlit.elements.plotly_chart  # noqa: F401, its import registers the template that carries the theme
 
 from metrics.compose import KPIS, MEASURES
 from metrics.readers import SECONDS, Answer, Relation, Trouble
 from metrics.relations import FOLDER
 from metrics.service_level import FORMULAS
-from pages import _names
+from pages import _chart, _names
 from pages._i18n import DASH, Text
 
 DRAWN = 30
 """A chart is split into so many series at most."""
+DAY_MS = 86_400_000
+DATES = [
+    {"dtickrange": [None, DAY_MS - 1], "value": "%H:%M\n%d/%m/%Y"},
+    {"dtickrange": [DAY_MS, "M1"], "value": "%d/%m\n%Y"},
+    {"dtickrange": ["M1", None], "value": "%m/%Y"},
+]
+"""How an axis writes times, by how far its ticks are apart: in numbers, since the browser knows English months only."""
 
 
 def titles(text: Text) -> dict[str, str]:
@@ -188,7 +194,7 @@ class Axes:
 
 
 def axes(table: pa.Table) -> Axes | None:
-    """Look at the types: time across if there is any, else names; the last number upright; names apart."""
+    """Look at the types: time across if there is any, else names; the last number known upright; names apart."""
     timely = [f.name for f in table.schema if pa.types.is_temporal(f.type)]
     numbers = [f.name for f in table.schema if _is_number(f.type)]
     named = [f.name for f in table.schema if f.name not in timely and f.name not in numbers]
@@ -196,10 +202,11 @@ def axes(table: pa.Table) -> Axes | None:
         return None
     x = next(iter((*timely, *named, *numbers)))
     upright = [name for name in numbers if name != x]
+    known = [name for name in upright if table[name].null_count < table.num_rows]
     split = [name for name in named if table[name].combine_chunks().unique().__len__() <= DRAWN]
     by = next((name for name in split if name != x), None)
     names = list(table.column_names)
-    return Axes(names, numbers, split, x, upright[-1], by, frozenset(timely), frozenset(named))
+    return Axes(names, numbers, split, x, (known or upright)[-1], by, frozenset(timely), frozenset(named))
 
 
 def _is_number(kind: pa.DataType) -> bool:
@@ -211,11 +218,16 @@ def kinds(text: Text) -> dict[str, str]:
     return {"line": _("Line"), "bar": _("Bars"), "points": _("Points")}
 
 
-def figure(table: pa.Table, x: str, y: str, by: str | None, kind: str) -> go.Figure:
-    """Draw `y` over `x`, a series for each value of `by`; what is not known is not drawn."""
+def figure(table: pa.Table, x: str, y: str, by: str | None, kind: str, text: Text) -> go.Figure:
+    """Draw `y` over `x`, a series for each value of `by`; what is not known is not drawn. A line goes along `x`."""
+    type_ = table.schema.field(x).type
+    if kind == "line" and (pa.types.is_temporal(type_) or _is_number(type_)):
+        table = table.sort_by(x)
     across, upright = table[x].to_pylist(), [None if v is None else float(v) for v in table[y].to_pylist()]
     apart = table[by].to_pylist() if by else [None] * table.num_rows
     drawn = go.Figure(layout={"xaxis_title": x, "yaxis_title": y, "height": 460, "legend_title": by})
+    if pa.types.is_date(type_) or pa.types.is_timestamp(type_):
+        drawn.update_xaxes(tickformatstops=DATES, hoverformat="%d/%m/%Y %H:%M")
     for series in dict.fromkeys(apart):
         places = [place for place, one in enumerate(apart) if one == series]
         points = {"x": [across[place] for place in places], "y": [upright[place] for place in places]}
@@ -224,5 +236,11 @@ def figure(table: pa.Table, x: str, y: str, by: str | None, kind: str) -> go.Fig
             drawn.add_trace(go.Bar(**points, name=name))
         else:
             drawn.add_trace(go.Scatter(**points, name=name, mode="lines" if kind == "line" else "markers"))
-    drawn.update_layout(showlegend=by is not None, margin={"t": 16, "r": 8})
+    drawn.update_layout(
+        colorway=_chart.apart(),
+        separators=text.separators(),
+        showlegend=by is not None,
+        legend={"orientation": "h", "x": 0, "y": -0.2, "yanchor": "top"},
+        margin={"t": 16, "r": 8},
+    )
     return drawn

@@ -12,7 +12,7 @@ from math import ceil
 from metrics.readers import AgentCounts, Board, CampaignNow, Interval
 from metrics.viewer import Viewer
 from pages import _names
-from pages._i18n import DASH, Text
+from pages._i18n import DASH, NBSP, Text
 from pages._leads import comes_from
 
 STALE_S = 15
@@ -229,7 +229,7 @@ def _bars(intervals: tuple[Interval, ...], target: float | None, text: Text) -> 
     )
     return (
         f'<div class="bars" role="img" aria-label="{escape(said)}"><div class="plot">{bars}{line}</div>'
-        f'<div class="axis"><span>−8 h</span><span>{escape(end)}</span></div></div>'
+        f'<div class="axis"><span>−8{NBSP}h</span><span>{escape(end)}</span></div></div>'
     )
 
 

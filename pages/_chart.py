@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import plotly.graph_objects as go
+import plotly.io as pio
 import streamlit.elements.plotly_chart  # noqa: F401, its import registers the template that carries the theme
 
 from pages._i18n import Text
 
+APART = (5, 2, 6, 7, 8, 4, 1, 9, 0)
+"""Of the theme's colours for charts those that a line shows, the farthest from each other first."""
 SHARES = (0, 0.2, 0.4, 0.6, 0.8, 1)
 
 
@@ -123,3 +126,9 @@ def calls_and_level(
         },
     )
     return chart
+
+
+def apart() -> list[str]:
+    """Return the theme's colours for series that have no meaning of their own, which lines must show too."""
+    colours = pio.templates["streamlit"].layout.colorway
+    return [colours[place] for place in APART]

@@ -74,8 +74,7 @@ def headline(total: Kpis | None, viewer: Viewer, text: Text, now: CampaignNow | 
         cards.append(
             f'<div class="card"><span>{escape(_names.brief(name, text))}</span><b{nil}>{escape(value)}</b>{about}</div>'
         )
-    kind = "live" if len(cards) > len(HEADLINE) else "past"
-    return f'<div class="vigie-headline {kind}">{"".join(cards)}</div>'
+    return f'<div class="vigie-headline of-{len(cards)}">{"".join(cards)}</div>'
 
 
 def behind(where: Where, one: Interval, outcome: str | None = None) -> dict[str, str]:

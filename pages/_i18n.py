@@ -34,6 +34,11 @@ DASH = "–"
 """What stands for an undefined number: never 0."""
 NBSP = "\N{NO-BREAK SPACE}"
 """What stands between a number and its unit: no line ends there."""
+THIN = "\N{NARROW NO-BREAK SPACE}"
+_TIED = re.compile(r"(?<=[\d}]) (?=(?:s|min|h|pts|pp)\b)|(?<=<) (?=\{)|(?<=\{sign\}) (?=\{)")
+"""Between a number and its unit, a sign and its number."""
+_FRENCH = ((re.compile(r" (?=[:»](?!\w))|(?<=«) "), NBSP), (re.compile(r" (?=[;!?%])"), THIN))
+"""French sets these marks apart."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +50,10 @@ class Text:
     catalogue: gettext.NullTranslations = field(repr=False)
 
     def gettext(self, message: str) -> str:
-        return self.catalogue.gettext(message)
+        return _typeset(self.catalogue.gettext(message), self.language)
 
     def ngettext(self, singular: str, plural: str, n: int) -> str:
-        return self.catalogue.ngettext(singular, plural, n)
+        return _typeset(self.catalogue.ngettext(singular, plural, n), self.language)
 
     def number(self, value: float | None) -> str:
         return DASH if value is None else _number(value, "#,##0", self.locale)
@@ -159,6 +164,14 @@ class Text:
     def language_name(self, code: str | None) -> str:
         """Name a language in the reader's: "fr" is "français"; a code that Babel does not know stays as it is."""
         return DASH if code is None else self.locale.languages.get(code.partition("-")[0].lower(), code)
+
+
+@cache  # there are as many as the catalogues have
+def _typeset(words: str, language: str) -> str:
+    """Put spaces at which no line ends where a catalogue, which people type, has ordinary ones."""
+    for ordinary, space in ((_TIED, NBSP), *(_FRENCH if language == "fr" else ())):
+        words = ordinary.sub(space, words)
+    return words
 
 
 @lru_cache(10_000)  # the same few numbers come back with every tick, and Babel takes 40 µs for each

@@ -32,7 +32,7 @@ def figure(one: Sla, text: Text) -> go.Figure:
     """Draw the days of a month, or the intervals of a day."""
     _ = text.gettext
     drawn = parts(one, text)
-    every = 2 if one.period.is_month else max(1, -(-len(drawn) // 12))  # there is room on a phone
+    every = 2 if one.period.is_month else max(1, -(-len(drawn) // 6))  # there is room on a phone
     figures = [part.figures for part in drawn]
     chart = _chart.calls_and_level(
         _chart.Stack(

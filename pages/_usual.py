@@ -7,7 +7,7 @@ from metrics.readers import Added, Comparison, Kpis, Weeks
 from metrics.viewer import Viewer
 from pages import _names
 from pages._board import level_state, state_word
-from pages._i18n import DASH, Text
+from pages._i18n import DASH, NBSP, Text
 from pages._leads import lead, link
 from pages._where import Where, instant, wall
 
@@ -115,14 +115,14 @@ def heat(weeks: Weeks, campaign: str, measure: str, target: float | None, text: 
             if state != "none":
                 said += f" · {state_word(state, text)}"
                 shown = f'<span class="state {state}"><i></i>{shown}</span>'
-            label = f"{text.weekday(weekday)} {hour:02}–{hour + 1:02} h, {said}"
+            label = f"{text.weekday(weekday)} {hour:02}–{hour + 1:02}{NBSP}h, {said}"
             shown = lead(measure, value, shown, asked, label, text, is_explained=False)
             depth = (value - low) / (high - low) if high > low else 0.5
             if state != "none" and target is not None:  # the further from the target
                 depth = min(1.0, max(0.0, target - value) / FURTHEST)
             ink = PALEST + (DEEPEST - PALEST) * depth
             cells += f'<td class="{state}" style="--ink-of:{ink:.0f}%">{shown}</td>'
-        rows += f'<tr><th scope="row">{hour:02}–{hour + 1:02} h</th>{cells}</tr>'
+        rows += f'<tr><th scope="row">{hour:02}–{hour + 1:02}{NBSP}h</th>{cells}</tr>'
     caption = escape(heat_name(measure, text))
     return (
         f'<table class="vigie-heat"><caption>{caption}</caption><thead><tr><th></th>{head}</tr></thead>'

@@ -15,7 +15,7 @@ from metrics import readers
 from metrics.readers import LONGEST, Board, Campaign
 from metrics.viewer import Viewer
 from pages import _empty
-from pages._i18n import Text
+from pages._i18n import NBSP, Text
 
 EARLIEST = date(2000, 1, 1)
 DAY_MIN = 24 * 60
@@ -133,7 +133,7 @@ def choose_minutes(usual: int, text: Text, *, label: LabelVisibility = "visible"
     st.segmented_control(
         text.gettext("Interval"),
         options=list(readers.STEPS),
-        format_func=lambda minutes: f"{minutes} min",
+        format_func=lambda minutes: f"{minutes}{NBSP}min",
         key="minutes_choice",
         on_change=change,
         label_visibility=label,

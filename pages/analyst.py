@@ -89,7 +89,7 @@ def outcome(query: readers.Query, answer: readers.Answer) -> None:
             st.download_button(label, made, name, mime, icon=":material/download:", on_click="ignore", key=name)
     table, chart = st.tabs([_("Table"), _("Chart")], key="result_tabs", on_change="rerun")
     with table:
-        st.dataframe(answer.table, hide_index=True, alt=_("The rows of the answer"))
+        st.dataframe(answer.table, hide_index=True, placeholder="NULL", alt=_("The rows of the answer"))
     if chart.open:
         with chart:
             draw(answer)
@@ -130,7 +130,7 @@ def draw(answer: readers.Answer) -> None:
     if y is None:
         return
     words = _("{y} by {x}").format(y=y, x=x)
-    figure = _analyst.figure(answer.table, x, y, said, kind)
+    figure = _analyst.figure(answer.table, x, y, said, kind, text)
     st.plotly_chart(figure, theme="streamlit", config={"displayModeBar": False}, alt=words)
 
 
@@ -187,10 +187,12 @@ def page() -> None:
     else:
         words = _("SQL cannot be limited to some campaigns or sites, so only who sees all of them may ask in it.")
         st.info(words, icon=":material/lock:")
+    said = _("As the published file says it itself, in English: the same words are the comments in your tool.")
     with tabs[-2]:
-        st.caption(_("As the published file says it itself, in English: the same words are the comments in your tool."))
+        st.caption(said)
         st.html(_analyst.schema(relations, text))
     with tabs[-1]:
+        st.caption(said)
         st.html(_analyst.glossary(text))
 
 

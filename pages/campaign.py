@@ -252,7 +252,7 @@ def page() -> None:
         st.caption(f":material/lock: {_names.privacy(text)}")
     left, right = st.columns([7, 3], gap="medium")
     with left:
-        with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
             st.subheader(_("The day by intervals"), anchor=False, width="content")
             minutes = _where.choose_minutes(readers.MINUTES, text, label="collapsed")
         chart(where, minutes)

@@ -13,13 +13,14 @@ import axe_playwright_python
 import pytest
 
 from metrics.viewer import Viewer
+from pages import _i18n
 from tests.browsing import browser, dashboard, drawn, needs_chromium, open_tab
 from tests.people import session_of
 from tests.processes import wait_for
 from tests.test_readers import FLOOR, MANAGER, publish
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, ConsoleMessage, Page
 
 pytestmark = needs_chromium
 
@@ -84,8 +85,8 @@ class Site(NamedTuple):
     def tab(self, viewer: Viewer, **options: Any) -> "Page":
         return open_tab(self.chromium, self.address, session_of(viewer), **options)
 
-    def visit(self, page: "Page", path: str) -> None:
-        page.goto(f"{self.address}/{path}{'&' if '?' in path else '?'}lang=en")
+    def visit(self, page: "Page", path: str, language: str = "en") -> None:
+        page.goto(f"{self.address}/{path}{'&' if '?' in path else '?'}lang={language}")
         drawn(page)
 
 
@@ -104,6 +105,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 LAPTOP, SCREEN, PHONE = (1366, 768), (1920, 1080), (390, 844)
+DOUBLED = ((683, 384), (960, 540))
+"""A laptop and a large screen whose page is shown at 200 %."""
 
 
 @pytest.mark.parametrize(
@@ -145,6 +148,104 @@ def test_what_axe_is_asked_is_judged_by_it(site: Site) -> None:
     page.evaluate(AXE)
     checked = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
     assert [one["impact"] for one in checked["violations"] if one["id"] == "color-contrast"] == ["serious"]
+
+
+# every page, in every language, on every screen
+
+CHARTS_FIT = """() => [...document.querySelectorAll('[data-testid="stPlotlyChart"]')].every((chart) => {
+    const drawn = chart.querySelector('.main-svg');
+    return drawn && Math.abs(drawn.getBoundingClientRect().width - chart.getBoundingClientRect().width) < 2;
+})"""
+CUT_OFF = """() => {
+    const found = [], places = [], seen = {opacityProperty: true, visibilityProperty: true};
+    const wide = document.documentElement.clientWidth, main = document.querySelector('[data-testid="stMain"]');
+    for (const one of [document.documentElement, main]) {
+        if (one && one.scrollWidth > one.clientWidth + 1) found.push(`scrolls sideways: ${one.localName}`);
+    }
+    for (const one of document.querySelectorAll('input')) {
+        if (one.checkVisibility(seen) && one.scrollWidth > one.clientWidth + 1) found.push(`cut: ${one.value}`);
+    }
+    for (const one of document.querySelectorAll('.xtick text')) {  // turned labels run into what is below them
+        if (/rotate\\((?!0)/.test(one.getAttribute('transform'))) found.push(`turned: ${one.textContent}`);
+    }
+    const cards = document.querySelectorAll('.vigie-headline .card');
+    document.querySelectorAll('.st-key-headlinks a').forEach((link, n) => {
+        const [at, over] = [cards[n], link].map((one) => one.getBoundingClientRect());
+        if (Math.abs(at.top - over.top) > 1 || Math.abs(at.left - over.left) > 1) found.push(`a link beside card ${n}`);
+    });
+    const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    while (texts.nextNode()) {
+        const text = texts.currentNode, within = text.parentElement, words = text.textContent.trim();
+        if (!words || within.matches('script, style, noscript, [data-testid=stIconMaterial]')) continue;
+        if (!within.checkVisibility(seen) || parseFloat(getComputedStyle(within).fontSize) < 1) continue;
+        if (within.closest('[data-testid=stSkipToContent], [data-testid=stSidebar], .vigie-sound')) continue;
+        const range = document.createRange();
+        range.selectNodeContents(text);
+        const boxes = [...range.getClientRects()].filter((box) => box.width > 1 && box.height > 1);
+        let isHidden = false, scrolls = false, cut = 0;
+        for (let around = within; around && around !== document.body; around = around.parentElement) {
+            const style = getComputedStyle(around), edge = around.getBoundingClientRect();
+            if (style.clipPath !== 'none' && edge.width < 3) isHidden = true;  // said to screen readers only
+            if (style.display === 'inline' || around instanceof SVGElement && around.localName !== 'svg') continue;
+            scrolls ||= ['auto', 'scroll'].includes(style.overflowX) && around.scrollWidth > around.clientWidth;
+            if (style.overflowX === 'visible' || scrolls) continue;
+            for (const box of boxes) cut = Math.max(cut, edge.left - box.left, box.right - edge.right);
+        }
+        if (isHidden) continue;
+        if (!scrolls) for (const box of boxes) cut = Math.max(cut, -box.left, box.right - wide);
+        if (cut > 1.5) found.push(`cut by ${Math.round(cut)} px: ${words.slice(0, 60)}`);
+        if (!scrolls) for (const {left, right, top, bottom, height} of boxes) {
+            places.push({words, within, left, right, top: top + height / 5, bottom: bottom - height / 5});
+        }
+    }
+    places.sort((one, other) => one.top - other.top);
+    places.forEach((one, n) => {
+        for (let m = n + 1; m < places.length && places[m].top < one.bottom; m++) {
+            const other = places[m], across = Math.min(one.right, other.right) - Math.max(one.left, other.left);
+            const down = Math.min(one.bottom, other.bottom) - other.top;
+            if (one.within !== other.within && across > 2 && down > 2) found.push(`${one.words} over ${other.words}`);
+        }
+    });
+    return found;
+}"""
+
+
+@pytest.mark.parametrize("language", _i18n.LANGUAGES)
+@pytest.mark.parametrize(("viewer", "pages"), [(MANAGER, PAGES), (CLIENT, EVERYBODYS)], ids=["manager", "client"])
+def test_nothing_is_cut_off_or_lies_over_another_on_any_screen(
+    site: Site, viewer: Viewer, pages: tuple[str, ...], language: str
+) -> None:
+    floor(site.path)
+    page = site.tab(viewer)
+    said: list[str] = []
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("console", lambda one: said.append(one.text) if is_ours(one) else None)
+    found = []
+    for path in (*pages, f"sla?campaign=north&day={datetime.now(UTC):%Y-%m-%d}"):
+        site.visit(page, path, language)
+        for width, height in (SCREEN, LAPTOP, PHONE, *DOUBLED):
+            page.set_viewport_size({"width": width, "height": height})
+            page.wait_for_function(CHARTS_FIT)
+            found += [(path, width, one) for one in page.evaluate(CUT_OFF)]
+    page.context.close()  # its ticks would slow down the tests that follow
+    assert not found and not said
+
+
+def is_ours(one: "ConsoleMessage") -> bool:
+    """Whether an error is of this page; Streamlit asks beside a page for what is at the root, and is told 404."""
+    return one.type == "error" and "/_stcore/" not in one.location["url"]
+
+
+def test_what_is_cut_off_is_found(site: Site) -> None:
+    """A page with faults that we put there is found faulty."""
+    page = site.tab(MANAGER)
+    site.visit(page, "feed")
+    page.wait_for_function(CHARTS_FIT)
+    assert page.evaluate(CUT_OFF) == []
+    page.evaluate("document.querySelector('.card b').style = 'width: 1px; overflow: hidden'")
+    page.evaluate("document.querySelectorAll('.card > span')[1].style = 'position: relative; top: 25px'")
+    found = " ".join(page.evaluate(CUT_OFF))
+    assert "cut by" in found and " over " in found
 
 
 @pytest.mark.parametrize("path", ["sla?campaign=north", "campaign?campaign=north"])

@@ -447,6 +447,9 @@ def test_every_trouble_is_said(path: Path) -> None:
         pytest.param("SELECT day, campaign, 1 AS n FROM calls", ("day", "n", "campaign", "line"), id="days: a line"),
         pytest.param("SELECT outcome, count(*) AS n FROM calls GROUP BY 1", ("outcome", "n", None, "bar"), id="names"),
         pytest.param("SELECT wait_s, talk_s FROM calls", ("wait_s", "talk_s", None, "points"), id="numbers: points"),
+        pytest.param(
+            "SELECT day, 1 AS n, NULL::DOUBLE AS unknown FROM calls", ("day", "n", None, "line"), id="no empty column"
+        ),
     ],
 )
 def test_a_chart_is_chosen_by_what_the_columns_are(
@@ -455,8 +458,15 @@ def test_a_chart_is_chosen_by_what_the_columns_are(
     rows = ran(inside, sql)
     axes = _analyst.axes(rows)
     assert axes is not None and (axes.x, axes.y, axes.by, axes.kind(axes.x)) == drawn
-    figure = _analyst.figure(rows, axes.x, axes.y, axes.by, drawn[3])
+    figure = _analyst.figure(rows, axes.x, axes.y, axes.by, drawn[3], _i18n.text("en"))
     assert sum(len(series.x) for series in figure.data) == rows.num_rows
+
+
+def test_a_line_goes_along_the_time_whatever_the_order_of_the_rows(inside: duckdb.DuckDBPyConnection) -> None:
+    rows = ran(inside, "SELECT DATE '2026-11-01' + n AS day, n FROM (VALUES (2), (0), (1)) AS v(n)")
+    drawn = _analyst.figure(rows, "day", "n", None, "line", _i18n.text("fr"))
+    assert list(drawn.data[0].y) == [0, 1, 2] and drawn.layout.separators[0] == ","
+    assert list(_analyst.figure(rows, "day", "n", None, "bar", _i18n.text("fr")).data[0].y) == [2, 0, 1]
 
 
 def test_a_chart_needs_a_number(inside: duckdb.DuckDBPyConnection) -> None:

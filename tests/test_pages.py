@@ -100,6 +100,24 @@ def test_numbers_and_dates_are_written_as_the_reader_writes_them() -> None:
         assert " " not in french.age(seconds) and len(french.age(seconds).split()) >= 2
 
 
+@pytest.mark.parametrize("language", _i18n.LANGUAGES)
+def test_no_line_ends_before_a_unit_nor_before_a_mark_that_french_sets_apart(language: str) -> None:
+    text = _i18n.text(language)
+    with (PAGES / "locale" / language / "LC_MESSAGES" / "vigie.po").open("rb") as source:
+        ids = [one.id for one in read_po(source, locale=language) if one.id]
+    said = [text.gettext(one) if isinstance(one, str) else text.ngettext(*one, 2) for one in ids]
+    apart = r"|« | [:;!?»%](?!\w)" if language == "fr" else ""
+    assert len(said) > 500 and not [words for words in said if re.search(rf"[\d}}] (s|min|h|pts|pp)\b{apart}", words)]
+
+
+def test_french_marks_stand_behind_spaces_of_their_own() -> None:
+    french, english = _i18n.text("fr"), _i18n.text("en")
+    assert french.gettext("past {seconds} s") == "au-delà de {seconds}\N{NO-BREAK SPACE}s"
+    where = "Where this figure comes from: {figure}"
+    assert french.gettext(where) == "D’où vient cet indicateur\N{NO-BREAK SPACE}: {figure}"
+    assert english.gettext(where) == where
+
+
 def test_without_a_published_file_the_page_says_what_to_do(path: Path) -> None:
     for page in (None, "campaign.py"):
         test = open_page(page)

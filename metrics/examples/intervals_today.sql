@@ -1,5 +1,5 @@
 -- Half hours of the last 24 hours in which a campaign was below its contract, the worst first.
-SELECT interval_start, campaign, offered, abandoned, service_level, target, longest_wait_s
+SELECT interval_start, campaign, offered, abandoned, asa_s, target, service_level
 FROM kpi_interval(
     (SELECT date_trunc('hour', as_of) FROM ingest_status) - INTERVAL 24 HOURS,
     (SELECT date_trunc('hour', as_of) FROM ingest_status) + INTERVAL 1 HOUR,
