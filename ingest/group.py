@@ -15,12 +15,12 @@ from typing import Any
 
 from kafka import ConsumerRebalanceListener, KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
-from kafka.errors import CommitFailedError, KafkaError, RebalanceInProgressError
+from kafka.errors import AuthorizationError, CommitFailedError, KafkaError, RebalanceInProgressError
 from kafka.structs import OffsetAndMetadata
 
 from ingest.batch import Log
 from ingest.feed import describe
-from ingest.servers import Security, connecting
+from ingest.servers import Security, connecting, not_allowed
 
 SESSION_MS = 10_000  # a member that is killed is missed after so long
 REBALANCE_MS = 20_000  # one that is there and too busy to ask for its new share is not waited for any longer
@@ -92,8 +92,10 @@ class Member:
     """
 
     def __init__(self, bootstrap_servers: str, topic: str, group: str, store: str, secured: Security) -> None:
+        self._servers = bootstrap_servers
         self._topic = topic
         self._store = store
+        self._secured = secured
         self._shares: dict[Log, Share] = {}
         self._assigned: set[TopicPartition] | None = None
         self._is_stale = False
@@ -129,7 +131,7 @@ class Member:
         Raises Lost when it takes too long.
         """
         self._shares = {}
-        with _told():
+        with self._told():
             # asked at least once: a claim may be refused before this consumer was told that its share is gone
             self._take_part()
             self._wait_until_given(is_stopping)
@@ -153,7 +155,7 @@ class Member:
     def owed(self, logs: Mapping[TopicPartition, Log], position: Callable[[Log], int | None]) -> dict[Log, range]:
         """What this store has claimed and does not have, of each log. Ask after `join`: no older claim comes later."""
         found = {}
-        with _told():
+        with self._told():
             for partition, of in logs.items():
                 share = self._share(partition, of)
                 if share and (owed := share.owed(self._store, position(of))):
@@ -162,7 +164,7 @@ class Member:
 
     def take(self, logs: Mapping[TopicPartition, Log], position: Callable[[Log], int | None]) -> dict[Log, int]:
         """Become the owner of the logs that were given to us; return where to read on in each."""
-        with _told():
+        with self._told():
             for partition in self._assigned or ():
                 if partition in logs:
                     self._shares[logs[partition]] = self._take(partition, logs[partition], position)
@@ -186,13 +188,13 @@ class Member:
         news = {of: end for of, end in positions.items() if end != self._shares[of].end}
         if news:
             self._shares |= {of: self._shares[of].claimed(end) for of, end in news.items()}
-            with _told():
+            with self._told():
                 self._commit()
 
     def look(self, is_stopping: Callable[[], bool]) -> None:
         """Tell the group that we are there. Raises Moved when it has given out partitions anew."""
         if time.monotonic() - self._looked_at > LOOK_EVERY_S:
-            with _told():
+            with self._told():
                 self._take_part()
                 self._wait_until_given(is_stopping)
             self._looked_at = time.monotonic()
@@ -217,21 +219,22 @@ class Member:
         self._assigned = None
         self._is_stale = True
 
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except (CommitFailedError, RebalanceInProgressError) as error:
+            raise Moved from error
+        except AuthorizationError as error:
+            raise not_allowed(self._servers, self._secured, str(error)) from error
+        except KafkaError as error:
+            raise Lost(f"{type(error).__name__}: {error}") from error
+
     def close(self) -> None:
         if self._consumer is not None:
             self._consumer.close(autocommit=False, timeout_ms=2_000)
         if self._admin is not None:
             self._admin.close()
-
-
-@contextlib.contextmanager
-def _told() -> Iterator[None]:
-    try:
-        yield
-    except (CommitFailedError, RebalanceInProgressError) as error:
-        raise Moved from error
-    except KafkaError as error:
-        raise Lost(f"{type(error).__name__}: {error}") from error
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka has no types

@@ -75,6 +75,7 @@ class Reader(threading.Thread):
         self._store_id = store_id
         self._stopping = stop
         self._nobody_takes = False
+        self._has_opened = False
 
     def run(self) -> None:
         try:
@@ -111,16 +112,14 @@ class Reader(threading.Thread):
 
     def _share(self, group: str) -> None:
         """Read what the group gives to this consumer."""
-        has_joined = False
         while not self._stopping.is_set():
             try:
                 with closing(Member(self._servers, self._topic, group, self._store_id, self._secured)) as member:
                     while not self._stopping.is_set():
                         with contextlib.suppress(Moved):
                             self._read_share(member)
-                            has_joined = True
             except BrokerUnavailable as error:
-                if not has_joined:
+                if not self._has_opened:
                     raise
                 log.warning("%s Trying again.", error)
             except (Lost, TopicChanged) as change:
@@ -141,6 +140,7 @@ class Reader(threading.Thread):
                 self._put(Arrived(Arrivals(gaps)))
             self.ends = feed.ends()
             self._put(Opened(feed.positions(), self.ends))
+            self._has_opened = True
             self._follow(feed, member)
 
     def _read_owed(self, of: Log, owed: range) -> None:

@@ -140,6 +140,14 @@ def unavailable(bootstrap_servers: str) -> BrokerUnavailable:
     )
 
 
+def not_allowed(servers: str, secured: Security, said: str) -> BrokerUnavailable:
+    """What to raise when Kafka knows us and refuses a right."""
+    return BrokerUnavailable(
+        f"Kafka at {servers} does not allow this to {secured.username or 'us'} ({said}); give it the rights that"
+        " docs/kafka.md lists."
+    )
+
+
 def _listens(server: str) -> bool:
     host, _, port = server.rpartition(":")
     if not host or not port.isdecimal():
@@ -178,10 +186,7 @@ def _refusal(servers: str, secured: Security, reasons: list[str]) -> BrokerUnava
     if not any(_listens(server.strip()) for server in servers.split(",")):
         return unavailable(servers)
     if "AuthorizationFailed" in said:
-        return BrokerUnavailable(
-            f"Kafka at {servers} does not allow this to {secured.username or 'us'} ({reasons[-1]}); give it the rights"
-            " that docs/kafka.md lists."
-        )
+        return not_allowed(servers, secured, reasons[-1])
     if "CERTIFICATE_VERIFY_FAILED" in said:
         why = said.partition("certificate verify failed: ")[2].partition(" (_ssl")[0]
         return BrokerUnavailable(

@@ -126,6 +126,17 @@ def test_images_are_pinned() -> None:
     assert [image for image in others if not re.search(r":\d+\.\d+", image)] == []
 
 
+def test_containers_write_to_their_volumes_alone_and_the_dashboard_not_to_the_data() -> None:
+    services = re.split(r"^  (?=\w+:)", (ROOT / "compose.yaml").read_text(), flags=re.M)
+    ours = {name: text for name, _, text in (service.partition(":") for service in services) if "build: ." in text}
+    assert ours.keys() == {"ingest", "dashboard"}
+    for text in ours.values():
+        assert re.search(r"^    read_only: true$", text, re.M)
+        assert re.search(r"^    cap_drop: \[ALL\]$", text, re.M)
+    assert re.search(r"- data:/var/lib/vigie$", ours["ingest"], re.M)
+    assert re.search(r"- data:/var/lib/vigie:ro\b", ours["dashboard"])
+
+
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
 def test_a_unit_runs_as_somebody_without_rights_and_by_the_pinned_zones(unit: Path) -> None:
     text = unit.read_text()

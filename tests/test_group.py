@@ -24,6 +24,7 @@ from ingest.servers import Security
 from .apache_kafka import ApacheKafka
 from .processes import (
     WITHIN_S,
+    catch_up,
     consumer,
     count_calls,
     one_sentence,
@@ -307,6 +308,49 @@ def test_a_consumer_that_has_claimed_and_not_stored_reads_it_when_it_comes_back(
     assert "were claimed and not stored" in read(500)
     assert "were claimed and not stored" not in read(500)
     assert (status(place)["records"], status(place)["duplicates"]) == (500, 0)
+
+
+def test_what_a_lost_store_had_claimed_is_in_no_other_and_a_consumer_alone_reads_it_from_the_topic(
+    apache_kafka: ApacheKafka, topic: str, tmp_path: Path
+) -> None:
+    """As docs/two-sites.md has it: the group goes on without those records, and doubles none of what it has."""
+    servers, group = apache_kafka.bootstrap_servers, ("--group", topic, "--until-caught-up")
+    send(servers, topic, [queued(n) for n in range(100)])
+    with closing(Member(servers, topic, topic, "lost", Security())) as lost:
+        lost.claim({of: begin + 5 for of, begin in share_of(lost).items()})
+    madrid, fresh, whole = tmp_path / "madrid", tmp_path / "fresh", tmp_path / "whole"
+    for place in (madrid, fresh):
+        done = run("run", *options(place, servers, topic), *group)
+        assert done.returncode == 0, done.stderr
+    assert (count_calls(madrid), count_calls(fresh)) == (100 - 4 * 5, 0)
+    catch_up(whole, servers, topic)
+    assert call_ids(whole) == Counter(f"c{n}" for n in range(100))
+    send(servers, topic, [queued(n) for n in range(100, 150)])
+    done = run("run", *options(fresh, servers, topic), *group)
+    assert done.returncode == 0, done.stderr
+    catch_up(whole, servers, topic)
+    assert not call_ids(madrid) & call_ids(fresh)
+    assert call_ids(fresh) == Counter(f"c{n}" for n in range(100, 150))
+    assert call_ids(whole) == Counter(f"c{n}" for n in range(150))
+
+
+def test_a_topic_that_is_made_again_is_waited_for_and_shared_again(
+    apache_kafka: ApacheKafka, topic: str, tmp_path: Path
+) -> None:
+    servers = apache_kafka.bootstrap_servers
+    send(servers, topic, [queued(n) for n in range(20)])
+    with (
+        consumer(tmp_path, servers, topic, "--group", topic) as process,
+        closing(KafkaAdminClient(bootstrap_servers=servers)) as admin,
+    ):
+        wait_for(lambda: count_calls(tmp_path) == 20, "what was sent before")
+        admin.delete_topics([topic])
+        wait_for(lambda: f"has no topic {topic}" in words(tmp_path), "a word that the topic is gone")
+        ensure_topic(servers, topic, 4)
+        send(servers, topic, [queued(n) for n in range(20, 50)])
+        wait_for(lambda: count_calls(tmp_path) == 50, "what the new topic holds")
+        stop(process, tmp_path)
+    assert (status(tmp_path)["records"], status(tmp_path)["duplicates"]) == (50, 0)
 
 
 def test_a_second_consumer_of_one_store_is_told_to_take_another(broker: Broker, tmp_path: Path) -> None:

@@ -98,9 +98,11 @@ def test_a_source_that_reads_a_topic_proves_who_it_is(apache_kafka: ApacheKafka,
     assert done.stdout.startswith("40 events; ")
 
 
-def allow(kafka: ApacheKafka, topic: str, who: str, *operations: ACLOperation) -> None:
-    """From here on nobody else may do anything with this topic."""
-    resource = ResourcePattern(ResourceType.TOPIC, topic)
+def allow(
+    kafka: ApacheKafka, name: str, who: str, *operations: ACLOperation, kind: ResourceType = ResourceType.TOPIC
+) -> None:
+    """From here on nobody else may do anything with this topic, or what `kind` says."""
+    resource = ResourcePattern(kind, name)
     with closing(KafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)) as admin:
         admin.create_acls([ACL(f"User:{who}", "*", one, ACLPermissionType.ALLOW, resource) for one in operations])
 
@@ -122,6 +124,23 @@ def test_a_topic_that_a_user_may_not_read_is_told(
     doctor = run("doctor", **variables)
     assert doctor.returncode == 1
     assert re.search(rf"^BAD   {what} +.*{finding}", doctor.stdout, re.M), doctor.stdout
+
+
+@pytest.mark.parametrize("operations", [(), (ACLOperation.DESCRIBE,)], ids=["nothing", "only to describe"])
+def test_a_group_that_a_user_may_not_join_is_told(
+    apache_kafka: ApacheKafka, topic: str, tmp_path: Path, operations: tuple[ACLOperation, ...]
+) -> None:
+    group = f"{topic}-group"
+    allow(apache_kafka, group, "another", ACLOperation.READ, kind=ResourceType.GROUP)
+    allow(apache_kafka, group, USER, *operations, kind=ResourceType.GROUP)
+    variables = secured(apache_kafka, "SASL_SSL") | name_and() | {"VIGIE_TOPIC": topic, "VIGIE_DATA_DIR": str(tmp_path)}
+    said = one_sentence(run("run", "--group", group, **variables))
+    assert f"does not allow this to {USER} " in said
+    assert f"GroupAuthorizationFailedError: {group}" in said
+    assert "give it the rights that docs/kafka.md lists" in said
+    allow(apache_kafka, group, USER, ACLOperation.READ, kind=ResourceType.GROUP)
+    allowed = run("run", "--group", group, "--until-caught-up", **variables)
+    assert allowed.returncode == 0, allowed.stderr
 
 
 def test_a_password_in_a_file(apache_kafka: ApacheKafka, topic: str, tmp_path: Path) -> None:

@@ -9,13 +9,14 @@ import types
 from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
+from uuid import uuid4
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kafka import KafkaAdminClient
+from kafka import KafkaAdminClient, TopicPartition
 
 from ingest import contract
 from ingest.batch import Batch, Log
@@ -32,6 +33,7 @@ from ingest.sources.events import Rejected, encoded
 from metrics.campaigns import load
 
 from . import processes
+from .apache_kafka import ApacheKafka
 from .processes import ROOT, catch_up, one_sentence, run, totals
 from .stream import folded, rows
 
@@ -438,6 +440,42 @@ def test_records_from_a_topic_are_read_on_from_where_the_last_run_got_to(
     assert found == [("answered",)] * 4
 
 
+def test_records_that_were_deleted_unread_are_a_dead_letter_with_their_number(
+    apache_kafka: ApacheKafka, tmp_path: Path
+) -> None:
+    servers, topic, contacts = apache_kafka.bootstrap_servers, f"calls-{uuid4().hex}", f"contacts-{uuid4().hex}"
+    for name in (topic, contacts):
+        ensure_topic(servers, name, 1)
+    arguments = ("--from-topic", contacts, "--until-caught-up", "--data-dir", str(tmp_path), "--topic", topic)
+
+    def fill(*documents: Document) -> None:
+        with closing(open_producer(servers)) as producer:
+            deliver(producer, contacts, [(b"key", msgspec.json.encode(one)) for one in documents])
+
+    def read() -> str:
+        done = run("source", "connect", *arguments, "--bootstrap-servers", servers)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    fill(*RECORDS[:2])
+    assert "not understood" not in read()
+    fill(*RECORDS[2:7])
+    with closing(KafkaAdminClient(bootstrap_servers=servers)) as admin:
+        admin.delete_records({TopicPartition(contacts, 0): 6})
+    gap = "At most 4 records (offsets 2 to 5) were deleted before they were read."
+    assert f"1 not understood, the last: {gap.rstrip('.')}" in read()
+    assert "not understood" not in read()  # told once
+    with closing(KafkaAdminClient(bootstrap_servers=servers)) as admin:
+        fill(RECORDS[7])
+        admin.delete_records({TopicPartition(contacts, 0): 8})
+    assert "0 events; 1 not understood" in read()  # also when no record is left behind it
+    assert "not understood" not in read()
+    catch_up(tmp_path, servers, topic, ROOT / "campaigns.toml")
+    found = processes.rows(tmp_path, 'SELECT reason FROM dead_letters ORDER BY "offset"')
+    assert len(found) == 2
+    assert found[0][0].endswith(gap)
+
+
 def test_a_topic_of_records_that_is_made_again_is_read_to_its_end(broker: Broker, topic: str, tmp_path: Path) -> None:
     servers, contacts = broker.bootstrap_servers, f"{topic}-contacts"
 
@@ -476,6 +514,8 @@ def test_a_topic_that_changes_again_while_it_is_opened_is_opened_once_more(monke
     opened: list[Any] = []
 
     class Changing:
+        gaps: ClassVar[dict[Log, tuple[int, int]]] = {}
+
         def __init__(self, *_: object) -> None:
             opened.append(self)
             if len(opened) == 2:

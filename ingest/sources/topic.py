@@ -12,6 +12,7 @@ from ingest.errors import BrokerUnavailable
 from ingest.feed import Feed, TopicChanged
 from ingest.servers import Security
 from ingest.sources.bookmark import Bookmark
+from ingest.sources.events import Rejected
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +21,10 @@ AGAIN_AFTER_S = 1.0
 
 
 class Topic:
-    """The values of a topic's records; `keep` moves the place from which the next process reads on."""
+    """The values of a topic's records; `keep` moves the place from which the next process reads on.
+
+    Records that were deleted before they were read are a `Rejected` for each partition, which says how many they were.
+    """
 
     def __init__(self, bootstrap_servers: str, name: str, bookmark: Bookmark | None, secured: Security) -> None:
         self._servers = bootstrap_servers
@@ -31,9 +35,13 @@ class Topic:
         self._read: dict[Log, int] = {}
         self._open()
 
-    def values(self, stopped: Flag, until_caught_up: bool) -> Iterator[list[bytes]]:
+    def values(self, stopped: Flag, until_caught_up: bool) -> Iterator[list[bytes | Rejected]]:
         """Yield what each poll brings, until `stopped` or, if asked, the ends seen when it was opened are reached."""
         while not stopped.is_set():
+            if self._feed.gaps:
+                self._read = self._read | {of: end for of, (_, end) in self._feed.gaps.items()}
+                yield [_gap(of, *offsets) for of, offsets in self._feed.gaps.items()]
+                self._feed.gaps.clear()
             batch = self._poll(stopped)
             if batch is None:
                 continue
@@ -70,6 +78,11 @@ class Topic:
                 log.warning("%s Trying again.", error)
                 stopped.wait(AGAIN_AFTER_S)
         return None
+
+
+def _gap(of: Log, begin: int, end: int) -> Rejected:
+    reason = f"At most {end - begin} records (offsets {begin} to {end - 1}) were deleted before they were read."
+    return Rejected(f"{of.topic}, partition {of.partition}", reason)
 
 
 def _positions(bookmark: Bookmark | None) -> dict[Log, int]:

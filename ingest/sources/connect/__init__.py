@@ -119,6 +119,8 @@ def _read_topic(options: argparse.Namespace, instance: Instance) -> int:
         return destination.finish(instance.passed_over())
 
 
-def _documents(value: bytes) -> list[tuple[dict[str, Any] | Rejected, str]]:
+def _documents(value: bytes | Rejected) -> list[tuple[dict[str, Any] | Rejected, str]]:
+    if isinstance(value, Rejected):
+        return [(value, value.line)]
     found = Documents()
     return [*found.feed(value), *found.finish()]
