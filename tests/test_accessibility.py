@@ -281,7 +281,8 @@ def test_everything_is_reached_with_the_keyboard(site: Site, path: str) -> None:
     page = site.tab(MANAGER)
     site.visit(page, path)
     page.evaluate(KEY)
-    wait_for(lambda: not unreached(page), "everything that is there is reached", within_s=60)
+    # a round of a campaign's several hundred links takes a minute on a busy machine, and a tick may spoil it
+    wait_for(lambda: not unreached(page), "everything that is there is reached", within_s=180)
 
 
 def unreached(page: "Page") -> set[str]:
