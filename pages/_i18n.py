@@ -75,7 +75,8 @@ class Text:
         place = min(max(int(log10(max(count, 1)) // 3), 1), len(units))
         value = count / 1000**place
         shown = "#,##0.0" if value < 10 else "#,##0"
-        return format_unit(value, f"digital-{units[place - 1]}", "short", format=shown, locale=self.locale)
+        written = format_unit(value, f"digital-{units[place - 1]}", "short", format=shown, locale=self.locale)
+        return written.replace(" ", NBSP)
 
     def percent(self, ratio: float | None, digits: int = 1) -> str:
         """Format a ratio 0–1: 0.8239 is "82.4%" in English, "82,4 %" in French."""
@@ -114,7 +115,7 @@ class Text:
         if minute < 100:
             return f"{minute}{NBSP}min"
         if minute >= 48 * 60:
-            return format_unit(minute // (24 * 60), "duration-day", "short", locale=self.locale)
+            return format_unit(minute // (24 * 60), "duration-day", "short", locale=self.locale).replace(" ", NBSP)
         hours = f"{minute // 60}{NBSP}h"
         return f"{hours}{NBSP}{minute % 60:02}{NBSP}min" if minute % 60 else hours
 
