@@ -376,6 +376,25 @@ def test_a_television_comes_back_from_a_network_that_was_lost(path: Path, tmp_pa
 
 
 @needs_chromium
+def test_a_television_comes_back_from_a_server_that_was_killed(path: Path, tmp_path: Path) -> None:
+    """Without a touch, without its token, and on the same page of the same wall."""
+    put(path, waiting=1)
+    port = free_port()
+    with browser() as chromium:
+        with dashboard(tmp_path, port=port) as served:
+            screen = open_tab(chromium, served.address, session_of(TELEVISION))
+            watch(screen, served.address, "&by=client&every=5&lang=fr")
+            screen.wait_for_function(f"{WAITING} === '1'")
+            asked = screen.url
+            served.process.kill()
+            screen.wait_for_function(LOST)
+            assert screen.evaluate(f"{WAITING}") == "1"  # grey, and not blank
+        with dashboard(tmp_path, port=port):
+            until(screen, f"{WAITING} === '4' && !{LOST}", path, waiting=4)
+            assert screen.url == asked
+
+
+@needs_chromium
 def test_it_rings_once_when_a_campaign_falls_below_target_and_never_on_old_data(path: Path, tmp_path: Path) -> None:
     rung = "window.tones / 3"
     heard = "JSON.parse(document.querySelector('.television').dataset.missed).join()"
