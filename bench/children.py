@@ -76,10 +76,10 @@ def must_run(process: "subprocess.Popen[bytes]", log: Path) -> None:
         raise ChildFailed(f"{log.stem} ended with {process.returncode}: {_last_line(log.read_text(errors='replace'))}")
 
 
-def cpu_s(process: "subprocess.Popen[bytes]") -> float | None:
+def cpu_s(pid: int) -> float | None:
     """The processor time [s] that a running process has taken; None where the system does not tell."""
     try:
-        fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return None
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

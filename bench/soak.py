@@ -31,7 +31,7 @@ from statistics import median
 
 from playwright.sync_api import Browser, CDPSession, Page, sync_playwright
 
-from bench.children import ROOT, open_files, resident_mb, threads
+from bench.children import ROOT, cpu_s, open_files, resident_mb, threads
 from bench.figures import Measured, Row
 from bench.viewers import Live, add_account, live_dashboard
 
@@ -100,9 +100,7 @@ def told(found: list[Sample], speed: int, tick_s: float) -> Measured:
     """What the samples say of growth. Those of the browser are compared within one load of its page."""
     counted = found[len(found) // 3 :]
     first, last = found[0], found[-1]
-    loads, ticks, drawn, seconds, snapshots = (
-        last[what] - first[what] for what in ("loads", "asked", "drawn", "seconds", "snapshots")
-    )
+    gone = {what: last[what] - first[what] for what in last}
     if len({one["seconds"] for one in counted}) < len(counted) / 2:
         raise RuntimeError("the television stood still; nothing was measured")
     grown = ", ".join(
@@ -111,9 +109,11 @@ def told(found: list[Sample], speed: int, tick_s: float) -> Measured:
     remarks = [
         f"soak: {last['at_s'] / 60:.0f} minutes, {len(counted)} samples of the last two thirds: A median of their first"
         " half, B of their second; the slope is the median of all pairs'.",
-        f"soak: a clock {speed} times as fast, a tick of {tick_s:g} s on it: the page asked for {ticks:,.0f} ticks, was"
-        f" drawn {drawn:,.0f} times, telling {seconds:,.0f} different seconds, from {snapshots:,.0f} snapshots; loaded"
-        f" anew {loads:.0f} times.",
+        f"soak: a clock {speed} times as fast, a tick of {tick_s:g} s on it: the page asked for {gone['asked']:,.0f}"
+        f" ticks, was drawn {gone['drawn']:,.0f} times, telling {gone['seconds']:,.0f} different seconds, from"
+        f" {gone['snapshots']:,.0f} snapshots; loaded anew {gone['loads']:.0f} times. To draw it once cost"
+        f" {gone['renderer_cpu_s'] / gone['drawn'] * 1e3:.0f} ms of processor time in the page's process and"
+        f" {gone['server_cpu_s'] / gone['drawn'] * 1e3:.0f} in the server.",
         f"soak: at that slope 72 hours, drawn once a second, make: {grown}.",
     ]
     return Measured([_row(counted, *one) for one in KEPT], remarks, {"samples": found})
@@ -186,6 +186,8 @@ def _servers(live: Live, renderer: int) -> Sample:
         "server_mb": resident_mb(server),
         "files": open_files(server),
         "threads": threads(server),
+        "renderer_cpu_s": cpu_s(renderer) or 0.0,
+        "server_cpu_s": cpu_s(server) or 0.0,
     }
 
 

@@ -198,7 +198,7 @@ def measure(rounds: int = ROUNDS, many: int = MANY) -> Measured:
         asyncio.run(_watch(url, cookie, 1, lambda: None))  # the first visit loads modules
         for _ in range(rounds):
             for viewers in found:
-                found[viewers].append(asyncio.run(_watch(url, cookie, viewers, lambda: cpu_s(live.dashboard))))
+                found[viewers].append(asyncio.run(_watch(url, cookie, viewers, lambda: cpu_s(live.dashboard.pid))))
     return _told(found, many)
 
 

@@ -439,6 +439,19 @@ def test_it_rings_once_when_a_campaign_falls_below_target_and_never_on_old_data(
 
 
 @needs_chromium
+def test_what_streamlit_notes_of_every_tick_does_not_pile_up(path: Path, tmp_path: Path) -> None:
+    noted = """window.noted = 0; const mark = performance.mark;
+        performance.mark = function (...said) { window.noted++; return mark.apply(this, said); };"""
+    put(path)
+    with dashboard(tmp_path) as served, browser() as chromium:
+        screen = open_tab(chromium, served.address, session_of(TELEVISION))
+        screen.add_init_script(noted)
+        watch(screen, served.address)
+        screen.wait_for_function("window.noted > 40 && performance.getEntriesByType('mark').length === 0")
+        screen.wait_for_function("performance.getEntriesByType('measure').length === 0")
+
+
+@needs_chromium
 def test_after_hours_it_is_loaded_anew_at_a_quiet_moment(path: Path, tmp_path: Path) -> None:
     drawn = "Number(document.querySelector('.television').dataset.drawn)"
     put(path, waiting=1, age_s=AHEAD_S)
