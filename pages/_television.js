@@ -25,7 +25,6 @@
   let askedAt = -Infinity, answersSince = null, isAsking = false;
 
   function look() {
-    forgetTimings();
     const board = document.querySelector(".vigie-board.television");
     if (board && board.dataset.drawn !== drawn) {
       drawn = board.dataset.drawn;
@@ -44,12 +43,6 @@
       if (!board.classList.contains("stale")) listen(JSON.parse(board.dataset.missed));
       refresh(board);
     }
-  }
-
-  // Streamlit notes each run in the browser's own list of timings, which nothing ever empties: a million in three days.
-  function forgetTimings() {
-    performance.clearMarks();
-    performance.clearMeasures();
   }
 
   function count(board, age) {
