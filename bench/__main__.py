@@ -14,7 +14,7 @@ MEASURES = {
     "backlog": "half a million events to the published file, beside a bare poll loop and one INSERT an event",
     "delay": "event sent to event published, at 1,500 events a second",
     "viewers": "50 wallboard viewers at a 2-second refresh, beside one",
-    "soak": "a television for 3 minutes, or VIGIE_SOAK_MINUTES: whether its browser or the server grow",
+    "soak": "a television for 3 minutes, or as bench/soak.py says: whether its browser or the server grow",
 }
 
 

@@ -76,19 +76,32 @@ def must_run(process: "subprocess.Popen[bytes]", log: Path) -> None:
         raise ChildFailed(f"{log.stem} ended with {process.returncode}: {_last_line(log.read_text(errors='replace'))}")
 
 
-def cpu_s(process: "subprocess.Popen[bytes]") -> float | None:
+def cpu_s(pid: int) -> float | None:
     """The processor time [s] that a running process has taken; None where the system does not tell."""
     try:
-        fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return None
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def resident_mb(process: "subprocess.Popen[bytes]") -> float:
+def resident_mb(pid: int) -> float:
     """The memory of a running process that is not swapped out [MB]; only Linux tells."""
-    (kilobytes,) = re.findall(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{process.pid}/status").read_text())
-    return int(kilobytes) * 1024 / 1e6
+    return _status(pid, "VmRSS") * 1024 / 1e6
+
+
+def threads(pid: int) -> int:
+    return _status(pid, "Threads")
+
+
+def open_files(pid: int) -> int:
+    """How many files, sockets and pipes a running process has open; only Linux tells."""
+    return sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
+
+
+def _status(pid: int, what: str) -> int:
+    (value,) = re.findall(rf"^{what}:\s+(\d+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    return int(value)
 
 
 def _environment() -> dict[str, str]:

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -42,6 +42,7 @@ CONNECTS_WITHIN_S = 120.0
 TICK_WITHIN_S = 30.0
 FRESH_S = 300.0
 """How old the last event may be: at night minutes pass without one."""
+NO_CLOCK: Mapping[str, str] = {}
 FRAGMENT_DONE = ForwardMsg.FINISHED_FRAGMENT_RUN_SUCCESSFULLY
 
 
@@ -145,24 +146,35 @@ async def _watch(url: str, cookie: str, viewers: int, server_cpu_s: Callable[[],
     }
 
 
+@dataclass(frozen=True)
+class Live:
+    """A dashboard that follows a live floor: its process and address, its data directory, its consumer's metrics."""
+
+    dashboard: "subprocess.Popen[bytes]"
+    address: str
+    directory: str
+    metrics: str
+
+
 @contextlib.contextmanager
-def live_dashboard(topic: str, tick_s: float) -> Iterator[tuple["subprocess.Popen[bytes]", str, str]]:
-    """Run a dashboard that follows a live floor; yield its process, its address and the cookie of a manager."""
+def live_dashboard(topic: str, tick_s: float, clock: Mapping[str, str] = NO_CLOCK) -> Iterator[Live]:
+    """Run a dashboard that follows a live floor, both by the `clock` that these environment variables give them."""
     with contextlib.ExitStack() as stack:
         directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="vigie-bench-"))
         broker = stack.enter_context(running_broker())
         ensure_topic(broker.bootstrap_servers, topic)
         kafka = ("--bootstrap-servers", broker.bootstrap_servers, "--topic", topic)
-        port = _free_port()
+        port, metrics_port = _free_port(), _free_port()
+        told = ("--metrics-port", str(metrics_port))
         commands = {
-            "consumer": ("-m", "ingest", "run", *kafka, "--data-dir", directory),
+            "consumer": ("-m", "ingest", "run", *kafka, "--data-dir", directory, *told),
             "floor": ("-m", "ingest", "simulate", *kafka, "--days", "1"),
             "dashboard": ("-m", "streamlit", "run", str(ROOT / "dashboard.py"), "--server.port", str(port)),
         }
         children = {}
         for name, command in commands.items():
             log = Path(directory, f"{name}.log")
-            variables = {"VIGIE_DATA_DIR": directory, "VIGIE_ACCESS_DIR": directory + "/access"}
+            variables = {"VIGIE_DATA_DIR": directory, "VIGIE_ACCESS_DIR": access_dir(directory), **clock}
             variables["VIGIE_TICK_S"] = f"{tick_s:g}"
             children[name] = stack.enter_context(beside(*command, log=log, **variables)), log
         deadline = time.monotonic() + READY_WITHIN_S
@@ -175,18 +187,18 @@ def live_dashboard(topic: str, tick_s: float) -> Iterator[tuple["subprocess.Pope
                 raise TimeoutError(f"the dashboard did not follow a live floor within {READY_WITHIN_S:g} s")
             time.sleep(0.5)
         dashboard, _ = children["dashboard"]
-        yield dashboard, address, _sign_in(address, directory)
+        yield Live(dashboard, address, directory, f"http://127.0.0.1:{metrics_port}/metrics")
 
 
 def measure(rounds: int = ROUNDS, many: int = MANY) -> Measured:
     """One viewer and `many`, in turns, before a dashboard that follows a live floor."""
     found: dict[int, list[dict[str, Any]]] = {1: [], many: []}
-    with live_dashboard(TOPIC, REFRESH_S) as (dashboard, address, cookie):
-        url = address.replace("http", "ws") + "/_stcore/stream"
+    with live_dashboard(TOPIC, REFRESH_S) as live:
+        url, cookie = live.address.replace("http", "ws") + "/_stcore/stream", _sign_in(live.address, live.directory)
         asyncio.run(_watch(url, cookie, 1, lambda: None))  # the first visit loads modules
         for _ in range(rounds):
             for viewers in found:
-                found[viewers].append(asyncio.run(_watch(url, cookie, viewers, lambda: cpu_s(dashboard))))
+                found[viewers].append(asyncio.run(_watch(url, cookie, viewers, lambda: cpu_s(live.dashboard.pid))))
     return _told(found, many)
 
 
@@ -238,15 +250,7 @@ def _is_live(published: Path) -> bool:
 def _sign_in(url: str, directory: str) -> str:
     """Add a manager's account and return the cookie of a session of it."""
     password = secrets.token_urlsafe()
-    subprocess.run(
-        [sys.executable, "-m", "pages.accounts", "add", "bench", "--role", "manager"],
-        input=f"{password}\n",
-        encoding="utf-8",
-        stdout=subprocess.DEVNULL,
-        cwd=ROOT,
-        env={**os.environ, "VIGIE_ACCESS_DIR": directory + "/access"},
-        check=True,
-    )
+    add_account(directory, "add", "bench", "--role", "manager", said=password)
     form = urlencode({"name": "bench", "password": password}).encode()
     connection = http.client.HTTPConnection(urlsplit(url).netloc)
     connection.request("POST", "/sign-in", form, {"Content-Type": "application/x-www-form-urlencoded"})
@@ -255,6 +259,24 @@ def _sign_in(url: str, directory: str) -> str:
     if answer.status != 303:
         raise RuntimeError(f"the dashboard did not let the account in that was just added ({answer.status})")
     return str(answer.headers["Set-Cookie"]).partition(";")[0]
+
+
+def access_dir(directory: str) -> str:
+    return directory + "/access"
+
+
+def add_account(directory: str, *command: str, said: str = "") -> str:
+    """Run `pages.accounts COMMAND…`, which is told `said`; return the last line of its answer."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pages.accounts", *command],
+        input=f"{said}\n",
+        encoding="utf-8",
+        stdout=subprocess.PIPE,
+        cwd=ROOT,
+        env={**os.environ, "VIGIE_ACCESS_DIR": access_dir(directory)},
+        check=True,
+    )
+    return done.stdout.splitlines()[-1]
 
 
 def _answers(url: str) -> bool:

@@ -9,6 +9,7 @@ from pages import _empty, _session, _television
 STYLE = Path(__file__).with_name("_style.css")
 LOGO = Path(__file__).with_name("_logo.svg")
 KEEP = Path(__file__).with_name("_keep.js")
+TIMINGS = Path(__file__).with_name("_timings.js")
 
 viewer = _session.current_viewer()
 text = _session.current_text()
@@ -64,6 +65,7 @@ if not is_television:
     with st.container(key="frame", horizontal=True):
         _session.account(viewer, text)
         _session.language_switch(text)
-    with st.container(key="keep"):
-        st.html(f"<script>{KEEP.read_text()}</script>", unsafe_allow_javascript=True)
+with st.container(key="scripts"):
+    for script in (TIMINGS,) if is_television else (TIMINGS, KEEP):
+        st.html(f"<script>{script.read_text()}</script>", unsafe_allow_javascript=True)
 page.run()

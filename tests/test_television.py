@@ -376,6 +376,25 @@ def test_a_television_comes_back_from_a_network_that_was_lost(path: Path, tmp_pa
 
 
 @needs_chromium
+def test_a_television_comes_back_from_a_server_that_was_killed(path: Path, tmp_path: Path) -> None:
+    """Without a touch, without its token, and on the same page of the same wall."""
+    put(path, waiting=1)
+    port = free_port()
+    with browser() as chromium:
+        with dashboard(tmp_path, port=port) as served:
+            screen = open_tab(chromium, served.address, session_of(TELEVISION))
+            watch(screen, served.address, "&by=client&every=5&lang=fr")
+            screen.wait_for_function(f"{WAITING} === '1'")
+            asked = screen.url
+            served.process.kill()
+            screen.wait_for_function(LOST)
+            assert screen.evaluate(f"{WAITING}") == "1"  # grey, and not blank
+        with dashboard(tmp_path, port=port):
+            until(screen, f"{WAITING} === '4' && !{LOST}", path, waiting=4)
+            assert screen.url == asked
+
+
+@needs_chromium
 def test_it_rings_once_when_a_campaign_falls_below_target_and_never_on_old_data(path: Path, tmp_path: Path) -> None:
     rung = "window.tones / 3"
     heard = "JSON.parse(document.querySelector('.television').dataset.missed).join()"
@@ -417,6 +436,26 @@ def test_it_rings_once_when_a_campaign_falls_below_target_and_never_on_old_data(
         screen.mouse.move(400, 300)
         screen.locator(".vigie-sound").click()
         screen.wait_for_selector('.vigie-sound[data-state="off"]')
+
+
+@needs_chromium
+@pytest.mark.parametrize(
+    ("viewer", "asked"),
+    [pytest.param(TELEVISION, "?tv=1", id="on a television"), pytest.param(MANAGER, "", id="on anybody's screen")],
+)
+def test_what_streamlit_notes_of_every_tick_does_not_pile_up(
+    path: Path, tmp_path: Path, viewer: Viewer, asked: str
+) -> None:
+    noted = """window.noted = 0; const mark = performance.mark;
+        performance.mark = function (...said) { window.noted++; return mark.apply(this, said); };"""
+    put(path)
+    with dashboard(tmp_path) as served, browser() as chromium:
+        screen = open_tab(chromium, served.address, session_of(viewer))
+        screen.add_init_script(noted)
+        screen.set_default_timeout(WITHIN_MS)
+        screen.goto(f"{served.address}/wallboard{asked}")
+        screen.wait_for_function("window.noted > 40 && performance.getEntriesByType('mark').length === 0")
+        screen.wait_for_function("performance.getEntriesByType('measure').length === 0")
 
 
 @needs_chromium
