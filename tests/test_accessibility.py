@@ -240,7 +240,7 @@ def test_what_is_cut_off_is_found(site: Site) -> None:
     """A page with faults that we put there is found faulty."""
     page = site.tab(MANAGER)
     site.visit(page, "feed")
-    page.wait_for_function(CHARTS_FIT)
+    page.locator(".card b").first.wait_for()
     assert page.evaluate(CUT_OFF) == []
     page.evaluate("document.querySelector('.card b').style = 'width: 1px; overflow: hidden'")
     page.evaluate("document.querySelectorAll('.card > span')[1].style = 'position: relative; top: 25px'")
