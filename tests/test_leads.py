@@ -169,8 +169,8 @@ WAYS = {
         "kpi",
     ),
     "campaign, the day's ASA": (DAY, ".numbers tfoot td:nth-child(9) a", "kpi"),
-    "campaign, so far beside the usual": (
-        DAY,
+    "campaign, a day beside the usual": (
+        "campaign?campaign=north&day={week}",
         ".compared tbody tr:nth-child(4) td a",
         "kpi",
     ),
@@ -202,7 +202,7 @@ def test_where_a_figure_leads_the_same_figure_stands(site: Site) -> None:
     floor(site.path, weeks=4)
     page = site.tab(MANAGER)
     for name, (path, selector, to) in WAYS.items():
-        site.visit(page, path.format(month=month(), today=today()))
+        site.visit(page, path.format(month=month(), today=today(), week=a_week_ago()))
         figure = page.locator(selector).first
         said = figure.inner_text()
         figure.click()
