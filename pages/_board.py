@@ -89,6 +89,13 @@ def state_word(state: str, text: Text) -> str:
     return words[state]
 
 
+def marked(shown: str, state: str, text: Text) -> str:
+    """Draw the HTML of a service level with the mark of its state, in shape and word; without a state as it is."""
+    if state == "none":
+        return shown
+    return f'<span class="state {state}" title="{escape(state_word(state, text))}"><i></i>{shown}</span>'
+
+
 def target_words(target: float | None, threshold_s: float | None, text: Text) -> str:
     _ = text.gettext
     if target is None or threshold_s is None:

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from metrics.readers import CampaignDay, CampaignNow, Comparison, Interval, Kpis, WaitingCall, told
 from metrics.viewer import Viewer
 from pages import _chart, _names, _usual
-from pages._board import level_state, state_word
+from pages._board import level_state, marked
 from pages._i18n import DASH, Text
 from pages._leads import lead, link
 from pages._where import Where, instant
@@ -67,8 +67,7 @@ def headline(total: Kpis | None, viewer: Viewer, text: Text, now: CampaignNow | 
         nil = ' class="nil"' if value == DASH else ""
         about = ""
         if name == "service_level" and state != "none":
-            word = escape(state_word(state, text))
-            about = f'<span class="state {state}" title="{word}"><i></i>{escape(gap)}</span>'
+            about = marked(escape(gap), state, text)
         if name == "longest_wait_s" and late:
             about = f'<span class="state near"><i></i>{escape(late)}</span>'
         cards.append(
@@ -221,8 +220,8 @@ def _row(
     def cell(figure: str) -> str:
         value = other(kpis) if figure == "other" else getattr(kpis, figure)
         shown = escape(_names.shown(figure, value, text, digits=0 if figure == "occupancy" else 1))
-        if figure == "service_level" and state != "none":
-            shown = f'<span class="state {state}" title="{escape(state_word(state, text))}"><i></i>{shown}</span>'
+        if figure == "service_level":
+            shown = marked(shown, state, text)
         return f"<td>{lead(figure, value, shown, asked, f'{name}, {_names.brief(figure, text)}', text)}</td>"
 
     rest = (*COUNTED, *RATED, *(("aht_s", "occupancy") if viewer.sees_work else ()))

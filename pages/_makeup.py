@@ -6,7 +6,7 @@ from metrics.outcomes import PARTS
 from metrics.readers import AgentCounts, Kpis
 from metrics.viewer import Viewer
 from pages import _kpi, _names, _sla
-from pages._board import level_state, state_word
+from pages._board import level_state, marked
 from pages._i18n import DASH, Text
 from pages._leads import lead, link
 from pages._where import Where
@@ -67,8 +67,8 @@ def _queue(queue: str, kpis: Kpis, viewer: Viewer, where: Where, text: Text) -> 
     for figure in (*QUEUED, *(("aht_s",) if viewer.sees_work else ())):
         value = getattr(kpis, figure)
         shown = escape(_names.shown(figure, value, text))
-        if figure == "service_level" and state != "none":
-            shown = f'<span class="state {state}" title="{escape(state_word(state, text))}"><i></i>{shown}</span>'
+        if figure == "service_level":
+            shown = marked(shown, state, text)
         label = f"{queue}, {_names.brief(figure, text)}"
         cells += f"<td>{lead(figure, value, shown, asked, label, text, is_explained=False)}</td>"
     return f'<tr><th scope="row">{link("calls", asked, escape(queue))}</th>{cells}</tr>'

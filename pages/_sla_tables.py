@@ -8,7 +8,7 @@ from html import escape
 from metrics.readers import Figures, JudgedTerm, Sla, Slot, Work
 from metrics.suppression import SMALLEST
 from pages import _kpi
-from pages._board import level_state, state_word
+from pages._board import level_state, marked
 from pages._i18n import Text
 from pages._leads import comes_from, in_force, lead, link
 from pages._sla import asked_of, late, quiet, too_few
@@ -205,10 +205,8 @@ def _row(row: Row, text: Text, handling: bool) -> str:
     figures = row.figures
     drawn = ""
     for name, label, shown in zip(COLUMNS, head(text), values(figures, text), strict=True):
-        inside = escape(shown)
         state = level_state(figures.service_level, row.target) if name == "service_level" else "none"
-        if state != "none":
-            inside = f'<span class="state {state}" title="{escape(state_word(state, text))}"><i></i>{inside}</span>'
+        inside = marked(escape(shown), state, text)
         value = late(figures) if name == "late" else getattr(figures, name)
         said = f"{row.name}, {label}"
         drawn += f"<td>{lead(name, value, inside, row.asked, said, text, is_explained=row.is_explained)}</td>"
