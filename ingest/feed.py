@@ -11,13 +11,14 @@ from kafka.structs import OffsetAndMetadata
 
 from ingest.batch import Batch, Log
 from ingest.errors import BrokerUnavailable
+from ingest.records import Records
 from ingest.servers import IN_THE_CLEAR, Security, connecting, unavailable
 
 log = logging.getLogger(__name__)
 
 GROUP = "vigie"
-MAX_POLL_RECORDS = 40_000
-MAX_FETCH_BYTES = 4 * 2**20  # of a partition; after each poll the broker is asked whether it is still the same
+MAX_POLL_RECORDS = 60_000
+MAX_FETCH_BYTES = 8 * 2**20  # of a partition; after each poll the broker is asked whether it is still the same
 RETRY_S = 0.2
 LOOK_AGAIN_S = 1.0
 POSITION_WITHIN_MS = 1_000
@@ -97,6 +98,7 @@ class Feed:
             max_poll_records=MAX_POLL_RECORDS,
             max_partition_fetch_bytes=MAX_FETCH_BYTES,
         )
+        self._consumer._fetcher.PartitionRecords = Records
         self._whole = describe(self._admin, self._topic)
         if not self._whole:
             raise BrokerUnavailable(
