@@ -1,15 +1,10 @@
-"""What one poll brought, sorted into lines that keep the contract and dead letters."""
+"""What one poll brought, and what it is sorted into: events and dead letters (sorting.py)."""
 
 import datetime as dt
-from bisect import bisect_right
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-import numpy as np
 import pyarrow as pa
-
-from ingest import contract, masking
 
 
 @dataclass(frozen=True)
@@ -75,92 +70,32 @@ class DeadLetter:
     payload: str
 
 
+@dataclass
 class Arrivals:
-    """A batch sorted: its lines that keep the contract, numbered from 0 in the order they came, and the others.
+    """A batch sorted: its events, as tables of what a line says (sorting.py has their columns), and its dead letters.
 
-    It carries the offsets that are stored with it. `reached` is the instant of the last event of each log.
+    It carries the offsets that are stored with it. `records_with_events` counts those that hold an event at least;
+    `reached` is the instant of the last event of each log.
     """
 
-    def __init__(self, batch: Batch) -> None:
-        self.records = len(batch)
-        self.reached: dict[Log, dt.datetime] = {}
-        self.next_offsets = dict(batch.next_offsets)
-        self.gaps = list(batch.gaps)
-        self.dead: list[DeadLetter] = []
-        self.rejected: set[int] = set()
-        self._lines: list[bytes] = []
-        self._records: list[Record] = []
-        self._line_numbers: dict[int, int] = {}
-        self._starts: list[tuple[int, Log]] = []
-        for log, records in batch.records.items():
-            self._starts.append((len(self._lines), log))
-            self._take(log, records)
-        received_ms = pa.array([record.timestamp for record in self._records], pa.int64())
-        raw = pa.array(self._lines, pa.binary()).cast(pa.string())
-        self._tables = [pa.table({"received_ms": received_ms, "raw": raw})]
+    records: int
+    records_with_events: int
+    events: list[pa.Table]
+    dead: list[DeadLetter]
+    gaps: list[Gap]
+    next_offsets: dict[Log, int]
+    reached: dict[Log, dt.datetime]
 
     def extend(self, later: "Arrivals") -> None:
         """Append what was read right after this."""
-        before = len(self._lines)
         self.records += later.records
+        self.records_with_events += later.records_with_events
+        self.events += later.events
+        self.dead += later.dead
+        self.gaps += later.gaps
         self.next_offsets.update(later.next_offsets)
         self.reached.update(later.reached)
-        self.gaps += later.gaps
-        self.dead += later.dead
-        self._lines += later._lines
-        self._records += later._records
-        self._line_numbers |= {before + n: number for n, number in later._line_numbers.items()}
-        self._starts += [(before + n, log) for n, log in later._starts]
-        self._tables += later._tables
 
-    def _take(self, log: Log, records: Sequence[Record]) -> None:
-        values = [record.value for record in records]
-        if values and contract.are_events(values):
-            self.reached[log] = contract.decode(values[-1]).ts
-            self._lines += values
-            self._records += records
-        else:
-            for record in records:
-                self._take_lines(log, record)
-
-    def _take_lines(self, log: Log, record: Record) -> None:
-        for number, text, fault in contract.faulty_lines(record.value):
-            if fault is not None:
-                self._bury(log, record, number, text, fault)
-                continue
-            if number > 1:
-                self._line_numbers[len(self._lines)] = number
-            self._lines.append(text.encode())
-            self._records.append(record)
-
-    def _bury(self, log: Log, record: Record, number: int, text: str, fault: str) -> None:
-        payload = masking.mask_payload(text.encode()[: contract.PAYLOAD_LIMIT].decode(errors="ignore"))
-        reason = masking.mask_reason(fault)
-        received_ms = max(record.timestamp, 0)
-        self.dead.append(
-            DeadLetter(log.topic, log.topic_id, log.partition, record.offset, number, received_ms, reason, payload)
-        )
-
-    def table(self) -> pa.Table:
-        """The lines as (received_ms, raw, n)."""
-        lines = pa.concat_tables(self._tables)
-        return lines.append_column("n", pa.array(np.arange(len(lines), dtype=np.int32)))
-
-    def reject(self, n: int, reason: str) -> None:
-        """Make line `n` a dead letter after all."""
-        if n in self.rejected:
-            return
-        _, log = self._starts[bisect_right(self._starts, n, key=lambda start: start[0]) - 1]
-        self._bury(log, self._records[n], self._line_numbers.get(n, 1), self._lines[n].decode(), reason)
-        self.rejected.add(n)
-
-    def accepted(self) -> int:
+    def lines(self) -> int:
         """How many lines are events."""
-        return len(self._lines) - len(self.rejected)
-
-    def records_with_events(self) -> int:
-        """How many records hold at least one event."""
-        if not self.rejected and not self._line_numbers:
-            return len(self._records)
-        kept = [id(r) for n, r in enumerate(self._records) if n not in self.rejected]
-        return len(set(kept))
+        return sum(map(len, self.events))

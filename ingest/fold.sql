@@ -1,12 +1,17 @@
 -- The rows of `calls` for the call_ids in `touched`, each from all the events of its call. Of several events
 -- of a kind the earliest counts (ties: the smaller event_id), of wrap-ups and ratings the latest: KPIS.md.
 INSERT INTO calls BY NAME
-WITH theirs AS (  -- arg_min passes over NULLs, arg_min_null does not: an earliest answer without an agent has none
-    SELECT *, row_number() OVER (ORDER BY ts, event_id) AS place
+WITH placed AS (  -- few columns are sorted, the others are joined after that
+    SELECT rowid AS event, row_number() OVER (ORDER BY ts, event_id) AS place
     FROM events
     WHERE call_id IN (FROM touched)
 ),
-pivoted AS (
+theirs AS (
+    SELECT events.*, place
+    FROM events
+    JOIN placed ON placed.event = events.rowid
+),
+pivoted AS (  -- arg_min passes over NULLs, arg_min_null does not: an earliest answer without an agent has none
     SELECT
         call_id,
         arg_min(raw, place)            FILTER (type = 'call.queued')        AS queued_raw,
@@ -29,9 +34,14 @@ pivoted AS (
         min(ts)                        FILTER (type = 'call.wrapped')       AS wrapped_at,
         arg_max(raw, place)            FILTER (type = 'call.wrapped')       AS wrapped_raw,
         arg_max(raw, place)            FILTER (type = 'call.rated')         AS rated_raw,
-        count(*)                       FILTER (type = 'call.missed')        AS missed_offers,
-        list(agent ORDER BY place)     FILTER (type = 'call.missed')        AS missed_by
+        count(*)                       FILTER (type = 'call.missed')        AS missed_offers
     FROM theirs
+    GROUP BY call_id
+),
+missed AS (  -- apart, as held is: a list in order costs each call, and few have one
+    SELECT call_id, list(agent ORDER BY place) AS missed_by
+    FROM theirs
+    WHERE type = 'call.missed'
     GROUP BY call_id
 ),
 held AS (
@@ -52,6 +62,7 @@ detailed AS (
             "currency": "VARCHAR"}') AS wrapped_as
     FROM pivoted
     LEFT JOIN held USING (call_id)
+    LEFT JOIN missed USING (call_id)
 )
 SELECT
     call_id,

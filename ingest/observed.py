@@ -35,6 +35,7 @@ class Observed(Collector):
         self.fold_s = measured("vigie_fold_seconds", "One batch folded into the store.")
         self.judge_s = measured("vigie_judge_seconds", "Calls and agents judged for one publish.")
         self.publish_s = measured("vigie_publish_seconds", "One snapshot written.")
+        self.settle_s = measured("vigie_settle_seconds", "What was settled, if enough was, moved to the archive.")
         self._started_at = time.monotonic()
         self._published: tuple[float, Moment, Totals, int] | None = None
 

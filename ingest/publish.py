@@ -87,13 +87,8 @@ class Publisher:
         """The published file."""
         return self._directory / "vigie.duckdb"
 
-    def publish(self, moment: Moment) -> None:
-        """Replace the published file by one made of all that the store holds: `judge`, then `write`."""
-        self.judge(moment)
-        self.write(moment)
-
     def judge(self, moment: Moment) -> None:
-        """Judge what changed, at `moment`, move what is settled out of the tables, check that calls are conserved.
+        """Judge what changed, at `moment`, and check that calls are conserved.
 
         Raises StoreError when the disk does not take it.
         """
@@ -101,8 +96,18 @@ class Publisher:
             self._judge(moment)
             self._conservation.check()
 
+    def settle(self, moment: Moment) -> None:
+        """Move what is settled, of what `judge` left of the same moment, out of the tables; judge again before `write`.
+
+        Raises StoreError when the disk does not take it.
+        """
+        heard_until = min(moment.as_of, moment.read_until or moment.as_of)
+        settled_before = heard_until - dt.timedelta(seconds=self.configuration.defaults.lateness_s)
+        with self._or_trouble(), self._store.transaction():
+            self._store.archive.settle(settled_before, self._settle_rows)
+
     def write(self, moment: Moment) -> None:
-        """Replace the published file by what `judge` left of the same moment.
+        """Replace the published file by what the store holds, as `judge` left it at the same moment.
 
         Raises StoreError when the disk does not take it; what was published before stays.
         """
@@ -150,10 +155,6 @@ class Publisher:
         self._judging.begin(moment.as_of)
         self._settings.fill_offsets()
         self._judging.finish(moment.as_of)
-        heard_until = min(moment.as_of, moment.read_until or moment.as_of)
-        settled_before = heard_until - dt.timedelta(seconds=self.configuration.defaults.lateness_s)
-        with self._store.transaction():
-            self._store.archive.settle(settled_before, self._settle_rows)
         self._conservation.count_settled()
         first_day, last_day = self._settings.fill_days(moment.as_of) or (None, None)
         sql("SET VARIABLE first_day = $day", {"day": first_day})

@@ -16,10 +16,11 @@ from ingest.errors import BrokerUnavailable
 from ingest.feed import Feed, TopicChanged
 from ingest.group import Lost, Member, Moved
 from ingest.servers import Security
+from ingest.sorting import Sorter
 
 log = logging.getLogger(__name__)
 
-MAX_WAITING_BATCHES = 16
+MAX_WAITING_BATCHES = 12
 COMMIT_EVERY_S = 5.0
 
 
@@ -76,6 +77,7 @@ class Reader(threading.Thread):
         self._stopping = stop
         self._nobody_takes = False
         self._has_opened = False
+        self._sorter = Sorter()
 
     def run(self) -> None:
         try:
@@ -91,7 +93,7 @@ class Reader(threading.Thread):
         while not self._stopping.is_set():
             self.ends = feed.ends()
             if feed.gaps:  # before it counts as opened: there may be nothing else to read
-                self._put(Arrived(Arrivals(self._gaps(feed))))
+                self._put(Arrived(self._sorter.sort(self._gaps(feed))))
             self._put(Opened(feed.positions(), self.ends))
             try:
                 self._follow(feed)
@@ -137,7 +139,7 @@ class Reader(threading.Thread):
             if feed.gaps:
                 gaps = self._gaps(feed)
                 member.claim(gaps.next_offsets)
-                self._put(Arrived(Arrivals(gaps)))
+                self._put(Arrived(self._sorter.sort(gaps)))
             self.ends = feed.ends()
             self._put(Opened(feed.positions(), self.ends))
             self._has_opened = True
@@ -145,10 +147,10 @@ class Reader(threading.Thread):
 
     def _read_owed(self, of: Log, owed: range) -> None:
         with closing(Feed(self._servers, self._topic, lambda _: owed.start, self._secured, {of.partition})) as feed:
-            self._put(Arrived(Arrivals(self._gaps(feed).before(owed.stop))))
+            self._put(Arrived(self._sorter.sort(self._gaps(feed).before(owed.stop))))
             while feed.positions()[of] < owed.stop and not self._stopping.is_set():
                 if batch := feed.poll(timeout_s=0.2):
-                    self._put(Arrived(Arrivals(batch.before(owed.stop))))
+                    self._put(Arrived(self._sorter.sort(batch.before(owed.stop))))
 
     def _follow(self, feed: Feed, member: Member | None = None) -> None:
         committed_at = time.monotonic()
@@ -163,7 +165,7 @@ class Reader(threading.Thread):
                 positions = batch.next_offsets
                 if member:
                     member.claim(positions)
-                self._put(Arrived(Arrivals(batch)))
+                self._put(Arrived(self._sorter.sort(batch)))
             if member is None and time.monotonic() - committed_at > COMMIT_EVERY_S:
                 feed.commit(self.stored)
                 committed_at = time.monotonic()

@@ -72,7 +72,7 @@ def _group(text: str) -> str:
 def suit_the_interpreter() -> None:
     """Set what a process of two busy threads, one polling and one in SQL, runs better with."""
     gc.set_threshold(100_000, 50, 100)  # records are many and short-lived: +6 % records a second
-    sys.setswitchinterval(0.0005)  # the writer's many short statements wait for the polling thread after each
+    sys.setswitchinterval(0.0001)  # the writer's many short statements wait for the polling thread after each
 
 
 def consume(

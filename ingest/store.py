@@ -21,55 +21,10 @@ HERE = Path(__file__).parent
 FOLD = (HERE / "fold.sql").read_text()
 SCHEMA = (HERE / "schema.sql").read_text().replace("{event_types}", str(contract.EVENT_TYPES)[1:-1])
 
-#: `arriving` holds the lines that kept the contract as (n, received_ms, raw); what DuckDB cannot read is NULL.
-#: A field of another type's is an extra one there, and not looked at.
-READ_LINES = f"""
+#: `arriving` are the events of a batch, as sorting.py reads them.
+TAKE_EVENTS = """
 CREATE OR REPLACE TEMP TABLE incoming AS
-SELECT
-    n,
-    received_ms,
-    event_id,
-    coalesce(revision, 0) AS revision,
-    type::event_type AS type,
-    try_cast(upper(ts) AS TIMESTAMPTZ) AS ts,
-    CASE WHEN type LIKE 'call.%' THEN call_id END AS call_id,
-    CASE WHEN type IN {contract.types_with("agent")} THEN agent END AS agent,
-    campaign,
-    coalesce(source, 'default') AS source,
-    CASE WHEN type IN {contract.types_with("state")} THEN state END AS state,
-    CASE WHEN type IN {contract.types_with("reason")} THEN reason END AS reason,
-    raw
-FROM (
-    SELECT n, received_ms, raw, unnest(TRY(from_json(raw, '{{
-        "event_id": "VARCHAR", "revision": "BIGINT", "type": "VARCHAR", "ts": "VARCHAR",
-        "call_id": "VARCHAR", "agent": "VARCHAR", "campaign": "VARCHAR", "source": "VARCHAR",
-        "state": "VARCHAR", "reason": "VARCHAR"
-    }}')))
-    FROM arriving
-)
-"""
-
-#: Of a field given twice one reader takes the first value, another the last: no two would agree on the event.
-#: Lines come in few shapes, so to look at each shape once costs a quarter of looking at each line.
-ANY_FIELD_TWICE = """
-SELECT coalesce(max(len(keys) - list_unique(keys)), 0) > 0
-FROM (SELECT DISTINCT json_keys(raw) AS keys FROM incoming WHERE event_id IS NOT NULL)
-"""
-REJECT_LINES = """
-SELECT n, CASE
-    WHEN event_id IS NULL
-        THEN 'Not JSON: text that not every reader takes.'
-    WHEN $any_field_twice AND len(json_keys(raw)) != list_unique(json_keys(raw))
-        THEN 'JSON that names a field twice.'
-    WHEN ts IS NULL
-        THEN 'ts is not a time that exists.'
-    WHEN received_ms >= 0 AND ts > make_timestamptz(received_ms * 1000) + $allowance
-        THEN format('ts lies {:.0f} s after the record''s Kafka timestamp.', epoch(ts) - received_ms / 1000)
-    WHEN ts < $earliest
-        THEN 'ts lies before 1990.'
-    END AS fault
-FROM incoming
-WHERE fault IS NOT NULL
+SELECT row_number() OVER () AS n, * REPLACE (type::event_type AS type) FROM arriving
 """
 
 #: What changed since all was judged last (judging.py); noted in the transaction that wrote the events.
@@ -131,6 +86,8 @@ class Store:
             self._sql("SET TimeZone = 'UTC'")
             self._sql("SET threads = 1")  # statements are small; the other core is the poll loop's
             self._sql("SET wal_autocheckpoint = '256MB'")
+            self._sql("SET block_allocator_memory = '256MB'")  # what a batch needs is kept for the next: a twentieth
+            self._sql("SET allocator_flush_threshold = '1GB'")
             if self._sql("FROM duckdb_tables() WHERE table_name = 'archived_events'").fetchone():
                 raise StoreError(f"{path} was made by an older Vigie; move it away and read the topic again.")
             self._sql(SCHEMA + RECALLED + CHANGES)
@@ -228,18 +185,9 @@ class Store:
             self._is_in_transaction = False
 
     def _write(self, arrivals: Arrivals) -> None:
-        self.connection.register("arriving", arrivals.table())
-        self._sql(READ_LINES)
+        self.connection.register("arriving", pa.concat_tables(arrivals.events))
+        self._sql(TAKE_EVENTS)
         self.connection.unregister("arriving")
-        judged_by = {
-            "any_field_twice": bool(self._one(ANY_FIELD_TWICE)[0]),
-            "allowance": contract.FUTURE_ALLOWANCE,
-            "earliest": contract.EARLIEST,
-        }
-        for n, reason in self._sql(REJECT_LINES, judged_by).fetchall():
-            arrivals.reject(n, reason)
-        if arrivals.rejected:
-            self._sql("DELETE FROM incoming WHERE n IN (SELECT unnest(?))", [list(arrivals.rejected)])
         (newest,) = self._sql("SELECT max(ts) FROM incoming").fetchall()[0]
         self._sql("CREATE OR REPLACE TEMP TABLE touched (call_id VARCHAR)")
         duplicates = self.archive.recall_for_incoming()
@@ -256,8 +204,8 @@ class Store:
             " last_event_at = greatest(last_event_at, ?)",
             [
                 arrivals.records,
-                arrivals.records_with_events(),
-                arrivals.accepted(),
+                arrivals.records_with_events,
+                arrivals.lines(),
                 duplicates,
                 len(arrivals.dead),
                 newest,

@@ -21,14 +21,15 @@ from metrics.zones import check_zones
 
 log = logging.getLogger(__name__)
 
-MAX_BATCH_RECORDS = 125_000
+MAX_BATCH_RECORDS = 250_000
+ENOUGH_RECORDS = 80_000  # while more is to come: to wait for a bigger batch costs more than it saves
 WAIT_S = 0.2
 PUBLISH_EVERY_S = 0.4  # at most, while events come
 PUBLISH_IDLE_S = 1.0  # so that as_of goes on: waiting calls wait longer
 PUBLISH_SHARE = 0.2  # of the time, at most
 IN_TOUCH_S = 3.0  # Kafka that has not answered for longer is away
 BEHIND_RECORDS = 20_000
-PUBLISH_SHARE_BEHIND = 0.05
+PUBLISH_SHARE_BEHIND = 0.02
 RATE_OVER_S = 10.0
 
 
@@ -53,7 +54,7 @@ class Writer:
         self._read_until: dt.datetime | None = None
         self._positions: dict[Log, int] = {}
         self._reader: Reader | None = None
-        self._published_from = float("-inf")
+        self._published_from = time.monotonic()
         self._publishing_took_s: float | None = None
         self._taken_at = time.monotonic()
         self._preparing_took_s = 0.0
@@ -74,6 +75,8 @@ class Writer:
                     self._positions = dict(item.positions)
                     log.info("topic opened: %d partitions, %d records to read", len(item.ends), self._lag())
                     targets = item.ends
+                    if self._publishing_took_s is None:
+                        self._published_from = float("-inf")  # while the first records are on their way
                 elif isinstance(item, Question):
                     item.answer.set_result(self._store.position(item.log))
                 else:
@@ -100,7 +103,9 @@ class Writer:
         items: list[Item] = []
         records = 0
         while records < MAX_BATCH_RECORDS:
-            wait_s = WAIT_S if self._is_behind() else min(WAIT_S, self._publish_due() - time.monotonic())
+            wait_s = min(WAIT_S, self._publish_due(records) - time.monotonic())
+            if self._is_behind(records):
+                wait_s = WAIT_S if records < ENOUGH_RECORDS else 0.0
             try:
                 item = reader.queue.get(timeout=wait_s) if wait_s > 0 else reader.queue.get_nowait()
             except queue.Empty:
@@ -125,7 +130,7 @@ class Writer:
             with self._observed.fold_s.time():
                 self._store.apply(arrived.arrivals)
             if self._is_behind():  # what settles at once is written once, as settled
-                self._judge()
+                self._settle(self._judge())
         self._rate.add(arrived.arrivals.records)
         self._has_news = True
 
@@ -140,13 +145,14 @@ class Writer:
     def _lag(self) -> int:
         return sum(place.lag for place in self._places().values())
 
-    def _is_behind(self) -> bool:
-        return self._lag() > BEHIND_RECORDS
+    def _is_behind(self, taken: int = 0) -> bool:
+        """Whether, once the records `taken` are stored, much is left to read."""
+        return self._lag() - taken > BEHIND_RECORDS
 
-    def _publish_due(self) -> float:
+    def _publish_due(self, taken: int = 0) -> float:
         """When to take what has come and publish it, on the monotonic clock: to fold and to judge it is in the time."""
         took_s = self._publishing_took_s or 0.0
-        if self._is_behind():
+        if self._is_behind(taken):
             return self._published_from + max(PUBLISH_EVERY_S, took_s / PUBLISH_SHARE_BEHIND)
         pause_s = max(PUBLISH_EVERY_S if self._has_news else PUBLISH_IDLE_S, took_s / PUBLISH_SHARE)
         return self._published_from + pause_s - min(self._preparing_took_s, pause_s / 2)
@@ -163,6 +169,7 @@ class Writer:
         with self._observed.publish_s.time():
             self._publisher.write(moment)
         self._publishing_took_s = time.monotonic() - self._published_from
+        self._settle(moment)  # nobody waits for it
         self._observed.published(moment, self._store.totals(), self._store.bytes())
         self._has_news = False
 
@@ -175,6 +182,10 @@ class Writer:
         with self._observed.judge_s.time():
             self._publisher.judge(moment)
         return moment
+
+    def _settle(self, moment: Moment) -> None:
+        with self._observed.settle_s.time():
+            self._publisher.settle(moment)
 
     def _reread_configuration(self) -> None:
         """Take over the configuration file when it has changed; keep the old one, and say so, when it is broken."""

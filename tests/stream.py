@@ -10,8 +10,9 @@ from typing import Any
 
 import duckdb
 
-from ingest.batch import Arrivals, Batch, Log
+from ingest.batch import Batch, Log
 from ingest.publish import SETTLE_ROWS, Moment, Publisher
+from ingest.sorting import Sorter
 from ingest.store import Store, Totals
 from metrics.campaigns import Campaign, Configuration, Defaults, Term
 
@@ -19,6 +20,7 @@ Event = dict[str, Any]
 
 LOG = Log("call-events", 0, "cluster-1", "topic-1")
 DAY = dt.datetime(2026, 3, 10, tzinfo=dt.UTC)
+sort = Sorter().sort
 DEFAULTS = Configuration(Path("campaigns.toml"), "", Defaults(), {}, {})
 
 
@@ -121,14 +123,27 @@ def folded(
             store = Store(tmp_path / "store.duckdb")
             publisher = Publisher(store, tmp_path / "published", configuration, settle_rows)
         with store.transaction():
-            store.apply(Arrivals(Batch({LOG: list(records[begin:end])}, {LOG: end})))
+            store.apply(sort(Batch({LOG: list(records[begin:end])}, {LOG: end})))
             if behind and number in behind:
-                publisher.judge(Moment(behind[number], behind[number]))
+                moment = Moment(behind[number], behind[number])
+                publisher.judge(moment)
+                publisher.settle(moment)
         if published and number in published:
-            publisher.publish(Moment(published[number], published[number]))
-    publisher.publish(Moment(as_of, as_of))
+            moment = Moment(published[number], published[number])
+            publisher.judge(moment)
+            publisher.write(moment)
+            publisher.settle(moment)
+    publish(publisher, Moment(as_of, as_of))
     store.close()
     return duckdb.connect(str(publisher.path), read_only=True)
+
+
+def publish(publisher: Publisher, moment: Moment) -> None:
+    """Let settle what can, then publish, so that a reader meets both kinds of rows."""
+    publisher.judge(moment)
+    publisher.settle(moment)
+    publisher.judge(moment)
+    publisher.write(moment)
 
 
 class Desk:
@@ -142,10 +157,10 @@ class Desk:
 
     def apply(self, events: Sequence[Event], arrived: dt.datetime) -> None:
         self._offset += len(events)
-        self.store.apply(Arrivals(Batch({LOG: messages(events, arrived)}, {LOG: self._offset})))
+        self.store.apply(sort(Batch({LOG: messages(events, arrived)}, {LOG: self._offset})))
 
     def publish(self, as_of: dt.datetime) -> None:
-        self.publisher.publish(Moment(as_of, as_of))
+        publish(self.publisher, Moment(as_of, as_of))
 
     def rows(self, query: str, parameters: object = None) -> list[Event]:
         """The rows of a query to what was published last."""
@@ -161,7 +176,7 @@ def applied(
     store = Store(tmp_path / "store.duckdb")
     said = []
     for begin, end in itertools.pairwise([0, *sorted(batches), len(records)]):
-        store.apply(Arrivals(Batch({LOG: list(records[begin:end])}, {LOG: end})))
+        store.apply(sort(Batch({LOG: list(records[begin:end])}, {LOG: end})))
         said.append(store.totals())
     store.close()
     return said

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from ingest.archive import RELATIONS
-from ingest.batch import Arrivals, Batch, Gap, Log
+from ingest.batch import Batch, Gap, Log
 from ingest.publish import Moment, Place, Publisher
 from metrics.campaigns import Term
-from tests.stream import DEFAULTS, LOG, Desk, at, campaign, configured, folded, rows, told
+from tests.stream import DEFAULTS, LOG, Desk, at, campaign, configured, folded, publish, rows, sort, told
 
 TWO_DAYS = """
 09:00:00 queued
@@ -192,7 +192,7 @@ def test_partitions_tell_how_far_they_are_read(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     other = Log("call-events", 1, "cluster-1", "topic-1")
     places = {LOG: Place(7, 10), other: Place(4, 4)}
-    desk.publisher.publish(Moment(LATER, LATER, places, records_per_s=2.5, publish_s=0.25))
+    publish(desk.publisher, Moment(LATER, LATER, places, records_per_s=2.5, publish_s=0.25))
     assert [tuple(row.values()) for row in desk.rows("FROM feed_partitions ORDER BY partition")] == [
         ("call-events", 0, 7, 10, 3),
         ("call-events", 1, 4, 4, 0),
@@ -204,7 +204,7 @@ def test_partitions_tell_how_far_they_are_read(tmp_path: Path) -> None:
 def test_a_gap_is_kept_with_the_position_behind_it_and_published(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     for begin, end, told_at in ((7, 10, LATER), (12, 13, LATER + dt.timedelta(hours=1))):
-        desk.store.apply(Arrivals(Batch(next_offsets={LOG: end}, gaps=[Gap(LOG, begin, end, told_at)])))
+        desk.store.apply(sort(Batch(next_offsets={LOG: end}, gaps=[Gap(LOG, begin, end, told_at)])))
         assert desk.store.position(LOG) == end
     desk.publish(LATER)
     assert [tuple(row.values()) for row in desk.rows("FROM feed_gaps ORDER BY from_offset")] == [

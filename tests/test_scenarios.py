@@ -14,11 +14,11 @@ from typing import Any
 import duckdb
 import pytest
 
-from ingest.batch import Arrivals, Batch
+from ingest.batch import Batch
 from ingest.publish import Moment, Publisher
 from ingest.store import Store
 from tests.scenario import Row, Scenario, ScenarioError
-from tests.stream import LOG, Event, configured, messages, rows
+from tests.stream import LOG, Event, configured, messages, publish, rows, sort
 
 SCENARIOS = [Scenario(path) for path in sorted((Path(__file__).parent / "scenarios").glob("*.txt"))]
 WAYS = ("as written", "shuffled")
@@ -58,8 +58,8 @@ def floors(tmp_path_factory: pytest.TempPathFactory) -> Any:
             batches, instants = [events[n::3] for n in range(3)], (instants[-1],) * 3
         published = []
         for offset, (events, as_of) in enumerate(zip(batches, instants, strict=True)):
-            store.apply(Arrivals(Batch({LOG: messages(events, as_of)}, {LOG: offset})))
-            publisher.publish(Moment(as_of, as_of))
+            store.apply(sort(Batch({LOG: messages(events, as_of)}, {LOG: offset})))
+            publish(publisher, Moment(as_of, as_of))
             published.append(duckdb.connect(str(publisher.path.rename(home / f"{offset}.duckdb")), read_only=True))
         store.close()
         return published
