@@ -17,8 +17,9 @@ GOAL_OF_INSERTS = 40.0
 
 
 def measure(rounds: int = ROUNDS, events: int = EVENTS) -> Measured:
-    """`rounds` times, one after the other: whole way, bare loop, inserts; each in a fresh process."""
-    ways: dict[str, list[dict[str, Any]]] = {"whole": [], "bare": [], "inserts": []}
+    """`rounds` times, one after the other: whole way, bare loop, the loop with compiled records, inserts; each in a
+    fresh process."""
+    ways: dict[str, list[dict[str, Any]]] = {"whole": [], "bare": [], "compiled": [], "inserts": []}
     starts: list[float] = []
     with running_broker() as broker:
         filled = ask("bench.floor", broker.bootstrap_servers, TOPIC, events)
@@ -27,6 +28,7 @@ def measure(rounds: int = ROUNDS, events: int = EVENTS) -> Measured:
             ways["whole"].append(ask("bench.ways", "whole", broker.bootstrap_servers, TOPIC))
             starts.append(time.perf_counter() - started - ways["whole"][-1]["took_s"])
             ways["bare"].append(ask("bench.ways", "bare", broker.bootstrap_servers, TOPIC))
+            ways["compiled"].append(ask("bench.ways", "compiled", broker.bootstrap_servers, TOPIC))
             ways["inserts"].append(ask("bench.ways", "inserts", INSERTS))
     rates = {way: [one["events"] / one["took_s"] for one in found] for way, found in ways.items()}
     whole, bare, inserts = rates["whole"], rates["bare"], rates["inserts"]
@@ -52,11 +54,13 @@ def measure(rounds: int = ROUNDS, events: int = EVENTS) -> Measured:
     last = ways["whole"][-1]
     remarks = [
         f"backlog: {rounds} rounds, A and B in turns, each in a fresh process on a fresh data directory; timed without"
-        f" the process's start and imports (A: {figures.spread(starts, '.1f', ' s')}).",
+        f" the process's start, imports and end (A: {figures.spread(starts, '.1f', ' s')}).",
         f"backlog: every A published {last['events']:,} events as {last['calls']:,} calls"
         f" ({last['dead_letters']} dead letters, lag {last['lag']}); processor time"
         f" A {figures.spread([one['cpu_s'] for one in ways['whole']], '.1f', ' s')},"
         f" B {figures.spread([one['cpu_s'] for one in ways['bare']], '.1f', ' s')}.",
+        "backlog: B is kafka-python as it comes. A reads records by compiled code (ingest/records.py): its loop alone"
+        f" {figures.spread(rates['compiled'], unit='/s')}, {figures.ratio(rates['compiled'], bare):.1f} times B.",
         f"inserts: {INSERTS:,} events in each round, validated as A does and committed one by one; no Kafka in it.",
     ]
     whole_ones = {(one["events"], one["calls"], one["lag"]) for one in ways["whole"]}
