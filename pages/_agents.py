@@ -63,7 +63,9 @@ def draw(found: Agents, chosen: Chosen, viewer: Viewer, text: Text, *, stale: bo
     snapshot, html = _drawn.get(key, (None, ""))
     if snapshot != found.freshness.snapshot:
         agents = tuple(chosen.among(found.agents))
-        html = attention(agents, found.limits, text) + table(agents, found.limits, text, chosen.campaign)
+        html = table(agents, found.limits, text, chosen.campaign)
+        if agents or chosen.state == NEEDS_SOMEBODY:  # that nobody needs help is no news of nobody
+            html = attention(agents, found.limits, text) + html
         _drawn.pop(key, None)
         _drawn[key] = (found.freshness.snapshot, html)
         while len(_drawn) > KEPT:

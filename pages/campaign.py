@@ -215,6 +215,7 @@ def chosen(name: str, label: str, options: dict[str, str]) -> str:
         key=f"{name}_choice",
         on_change=change,
         label_visibility="collapsed",
+        wrap=True,
     )
     return str(st.session_state[f"{name}_choice"] or usual)
 
