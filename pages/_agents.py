@@ -120,7 +120,7 @@ def need_words(need: Need, limits: AgentLimits, text: Text) -> str:
     return words[need.kind].format(
         time=text.duration(need.value),
         span=text.age(need.value),
-        percent=text.percent(need.value, 0),
+        percent=text.percent(need.value),  # with a decimal: 90.2 % is above a limit of 90 %, and 89.6 % is not
         n=text.number(need.value),
         break_=text.age(limits.break_s),
     )
@@ -291,7 +291,7 @@ def _strain(one: Agent, limits: AgentLimits, text: Text) -> dict[str, Cell]:
     mark = "missed" if load > limits.occupancy_too_high else "near" if load > limits.occupancy_high else ""
     bar = f'<span class="bar"><i style="width:{load * 100:.0f}%"></i></span>'
     return found | {
-        "load": Cell(text.percent(strain.occupancy, 0), mark, below=() if strain.occupancy is None else (bar,)),
+        "load": Cell(text.percent(strain.occupancy), mark, below=() if strain.occupancy is None else (bar,)),
         "streak": Cell(text.number(strain.streak_calls)),
         "since": Cell(text.age(strain.since_rest_s) if strain.since_rest_s else _("now")),
     }
