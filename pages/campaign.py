@@ -47,7 +47,11 @@ def now(campaign: str) -> None:
     target = (one.today.target, one.today.threshold_s) if one.today else (None, None)
     said = [_("Data {age} old").format(age=age), _board.target_words(*target, text)]
     if one.agents and one.agents.logged_in:
-        doing = _("{available} available, {busy} busy, {wrap_up} in wrap-up, {paused} paused")
+        doing = text.ngettext(
+            "{available} available, {busy} busy, {wrap_up} in wrap-up, {paused} paused",
+            "{available} available, {busy} busy, {wrap_up} in wrap-up, {paused} paused",
+            one.agents.available,
+        )
         said.append(doing.format(**{state: text.number(n) for state, n in asdict(one.agents).items()}))
     st.caption(f":material/schedule: {' · '.join(said)}")
 
