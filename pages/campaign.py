@@ -87,7 +87,7 @@ def chart(where: _where.Where, minutes: int) -> None:
     shown = _day.active(known)
     event = st.plotly_chart(
         _day.figure(known, usual, text),
-        key=f"day {minutes}",
+        key=f"day {minutes} {st.context.theme.type}",  # drawn anew, its colours with it, when the theme changes
         theme="streamlit",
         config={"displayModeBar": False},
         on_select="rerun",

@@ -96,7 +96,7 @@ def against_contract(campaign: str, period: Period, minutes: int) -> None:
     st.subheader(_("Day by day") if period.is_month else _("The day by intervals"), anchor=False)
     st.plotly_chart(
         _sla_chart.figure(one, text),
-        key="sla chart",
+        key=f"sla chart {st.context.theme.type}",  # drawn anew, its colours with it, when the theme changes
         theme="streamlit",
         config={"displayModeBar": False},
         alt=_sla_chart.described(one, text),
