@@ -75,7 +75,8 @@ def then(where: _where.Where) -> None:
     total = known.total
     said = [_board.target_words(total.target, total.threshold_s, text)] if total else []
     said.append(_("as known now: late events are in it"))
-    st.caption(f":material/history: {' · '.join(said)}")
+    words = " · ".join(said)
+    st.caption(f":material/history: {words[0].upper()}{words[1:]}")
 
 
 @st.fragment(run_every=DAY_S)
