@@ -370,7 +370,7 @@ def test_an_agents_figures_lead_to_how_they_are_made(path: Path) -> None:
     said = words("".join(html.proto.body for html in explained.get("html")))
     assert "Occupancy · was mine 50%" in said.replace("50.0%", "50%")
     assert "Busy + Wrap-up" in said and "30:00 + 0:00 30:00 + 0:00 + 30:00" in said  # half an hour busy, half available
-    assert "What other systems would print" not in str(explained.main)
+    assert "What other systems would show" not in str(explained.main)
     options = explained.selectbox(key="kpi_choice").options
     assert "Utilisation" in options and "Service level" not in options
     explained.button(key="without_agent").click().run()
