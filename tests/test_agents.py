@@ -11,10 +11,11 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from metrics import readers
-from metrics.readers import Agent, Agents, Published
+from metrics.campaigns import AgentLimits
+from metrics.readers import Agent, Agents, Need, Published
 from metrics.suppression import WORK
 from metrics.viewer import Viewer
-from pages import _agents
+from pages import _agents, _i18n
 from tests.browsing import browser, dashboard, needs_chromium, open_tab
 from tests.people import session_of
 from tests.processes import wait_for
@@ -312,12 +313,27 @@ def test_the_page_says_who_needs_somebody_and_why(path: Path) -> None:
     bea, ana, cleo = (words(row) for row in drawn(test).split('<th scope="row">')[1:])
     assert re.search(
         r"Bea Day · Rabat May need help: on hold 5:00 20 min break overdue: 6 h 40 min without "
-        r"May need help: on one call 30:00 Relieve now: 100.0% busy "
-        r"On a call 30:00 Customer care · on hold 5:00 2 2:00 100% 100% 0 20 min overdue 0 100.0% 2 6 h 40 min",
+        r"May need help: on one call 30:00 Relieve now: 100% busy "
+        r"On a call 30:00 Customer care · on hold 5:00 2 2:00 100% 100% 0 20 min overdue 0 100% 2 6 h 40 min",
         bea,
     )
     assert "May need a hand: wrap-up 4:00 In wrap-up 4:00 Customer care – – – – – – – – –" in ana
     assert "In a pause: lunch 5:00 Oréa Sinistres 1 2:00 100% 92% 1 · 5 min" in cleo
+
+
+@pytest.mark.parametrize(
+    ("kind", "occupancy", "said"),
+    [
+        ("busy", 0.852, "Relieve soon: > 85% busy"),
+        ("busy", 0.896, "Relieve soon: 90% busy"),
+        ("busy", 0.9, "Relieve soon: 90% busy"),
+        ("too_busy", 0.902, "Relieve now: > 90% busy"),
+        ("too_busy", 0.906, "Relieve now: 91% busy"),
+    ],
+)
+def test_who_is_above_a_limit_is_not_said_to_be_at_it(kind: str, occupancy: float, said: str) -> None:
+    limits = AgentLimits(occupancy_high=0.85, occupancy_too_high=0.90)
+    assert words(_agents.need_words(Need(kind, occupancy), limits, _i18n.text("en"))) == said
 
 
 def ways(test: AppTest, *words: str) -> list[tuple[str, dict[str, str]]]:
