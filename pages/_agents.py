@@ -12,7 +12,7 @@ from metrics.campaigns import AgentLimits
 from metrics.readers import NEEDS, Agent, AgentDay, Agents, Need, Pauses
 from metrics.viewer import Viewer
 from pages import _names
-from pages._i18n import DASH, Text, plain
+from pages._i18n import DASH, NBSP, Text, plain
 from pages._where import href
 
 SHOWN = 200
@@ -63,7 +63,9 @@ def draw(found: Agents, chosen: Chosen, viewer: Viewer, text: Text, *, stale: bo
     snapshot, html = _drawn.get(key, (None, ""))
     if snapshot != found.freshness.snapshot:
         agents = tuple(chosen.among(found.agents))
-        html = attention(agents, found.limits, text) + table(agents, found.limits, text, chosen.campaign)
+        html = table(agents, found.limits, text, chosen.campaign)
+        if agents or chosen.state == NEEDS_SOMEBODY:  # that nobody needs help is no news of nobody
+            html = attention(agents, found.limits, text) + html
         _drawn.pop(key, None)
         _drawn[key] = (found.freshness.snapshot, html)
         while len(_drawn) > KEPT:
@@ -100,6 +102,14 @@ def _counted(kind: str, limits: AgentLimits, text: Text) -> str:
     return words[kind].format(break_=text.age(limits.break_s))
 
 
+def _load(occupancy: float | None, limits: AgentLimits, text: Text) -> str:
+    """Say an occupancy [ratio 0–1] in whole percents, as they are sorted; above a limit is not said to be at it."""
+    for limit in (limits.occupancy_high, limits.occupancy_too_high):
+        if occupancy is not None and round(occupancy, 2) <= limit < occupancy:
+            return f">{NBSP}{text.percent(limit, 0)}"
+    return text.percent(occupancy, 0)
+
+
 def need_words(need: Need, limits: AgentLimits, text: Text) -> str:
     """Say what an agent needs somebody for, and how much of it there is."""
     _ = text.gettext
@@ -118,7 +128,7 @@ def need_words(need: Need, limits: AgentLimits, text: Text) -> str:
     return words[need.kind].format(
         time=text.duration(need.value),
         span=text.age(need.value),
-        percent=text.percent(need.value, 0),
+        percent=_load(need.value, limits, text),
         n=text.number(need.value),
         break_=text.age(limits.break_s),
     )
@@ -289,7 +299,7 @@ def _strain(one: Agent, limits: AgentLimits, text: Text) -> dict[str, Cell]:
     mark = "missed" if load > limits.occupancy_too_high else "near" if load > limits.occupancy_high else ""
     bar = f'<span class="bar"><i style="width:{load * 100:.0f}%"></i></span>'
     return found | {
-        "load": Cell(text.percent(strain.occupancy, 0), mark, below=() if strain.occupancy is None else (bar,)),
+        "load": Cell(_load(strain.occupancy, limits, text), mark, below=() if strain.occupancy is None else (bar,)),
         "streak": Cell(text.number(strain.streak_calls)),
         "since": Cell(text.age(strain.since_rest_s) if strain.since_rest_s else _("now")),
     }

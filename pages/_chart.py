@@ -12,6 +12,8 @@ from pages._i18n import Text
 
 APART = (5, 2, 6, 7, 8, 4, 1, 9, 0)
 """Of the theme's colours for charts those that a line shows, the farthest from each other first."""
+MARKED = 48
+"""So many places have a mark on the line; of more, a narrow screen would show nothing but marks."""
 SHARES = (0, 0.2, 0.4, 0.6, 0.8, 1)
 
 
@@ -66,7 +68,7 @@ def calls_and_level(
         y=level.reached,
         name=_("Service level"),
         yaxis="y2",
-        mode="lines+markers",
+        mode="lines+markers" if len(places) <= MARKED else "lines",
         line={"width": 2},
         marker={"size": 5},
         **said,

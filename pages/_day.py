@@ -152,9 +152,15 @@ def usual_calls(usual: Comparison | None, one: Interval) -> float | None:
     return found.mean("offered") if found else None
 
 
+def _hours(one: Interval, zone: str, text: Text) -> str:
+    """Say when an interval begins and ends; the day's last ends at 24:00."""
+    end = text.clock(one.end, zone)
+    return f"{text.clock(one.start, zone)}–{'24:00' if end == '00:00' else end}"
+
+
 def _hover(one: Interval, usual: Comparison | None, zone: str, text: Text) -> str:
     _ = text.gettext
-    lines = [f"<b>{text.clock(one.start, zone)}–{text.clock(one.end, zone)}</b>"]
+    lines = [f"<b>{_hours(one, zone, text)}</b>"]
     if one.kpis:
         kpis = one.kpis
         lines += [
@@ -188,7 +194,7 @@ def table(day: CampaignDay, usual: Comparison | None, viewer: Viewer, text: Text
     )
     rows = [
         _row(
-            f"{text.clock(one.start, zone)}–{text.clock(one.end, zone)}",
+            _hours(one, zone, text),
             one.kpis,
             usual_calls(usual, one),
             viewer,

@@ -47,6 +47,16 @@ def unknown_campaign(text: Text) -> None:
     )
 
 
+def nothing_known(text: Text) -> None:
+    """Say so of a period that what is known does not reach, or in which the campaign was not yet there."""
+    _ = text.gettext
+    _say(
+        ":material/event_busy:",
+        _("No call of this period is known"),
+        _("Choose another month or day above."),
+    )
+
+
 def not_for_you(text: Text) -> None:
     _ = text.gettext
     _say(

@@ -10,6 +10,8 @@ from pages._where import href
 
 SCARCE_BYTES = 2 * 1024**3
 """A disk with less than this free is told: a day of a busy floor takes about as much."""
+LAG_SHOWN = 1_000
+"""A partition's bar is full at the greatest lag, but at no less than this [records]: what one batch reads is no lag."""
 SHOWN_REASON = 160
 PAYLOAD = 20_000
 
@@ -195,11 +197,11 @@ def sources(found: tuple[Source, ...], now: datetime, text: Text) -> str:
 def partitions(found: tuple[Partition, ...], text: Text) -> str:
     """Draw how far each partition is read, and what is left of it."""
     _ = text.gettext
-    most = max((one.lag for one in found), default=0)
+    most = max([LAG_SHOWN, *(one.lag for one in found)])
     rows = []
     for one in found:
         numbers = "".join(f"<td>{text.number(n)}</td>" for n in (one.position, one.end, one.lag))
-        width = 100 * one.lag / most if most else 0
+        width = 100 * one.lag / most
         bar = f'<td class="track"><div><i style="width:{width:.1f}%"></i></div></td>'
         rows.append(f"<tr><th>{escape(one.topic)} / {one.partition}</th>{numbers}{bar}</tr>")
     return _table("sums lags", (_("Partition"), _("Read to"), _("Ends at"), _("Lag"), ""), rows)

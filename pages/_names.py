@@ -59,7 +59,7 @@ def figure(name: str, text: Text) -> str:
         "handled": _("Handled"),
         "busy_s": _("Busy"),
         "wrap_up_s": _("Wrap-up"),
-        "available_s": _("Available"),
+        "available_s": _("Available time"),
         "logged_in_s": _("Logged in"),
         "transferred": _("Transferred"),
         "sales": _("Sales"),

@@ -161,7 +161,8 @@ def page() -> None:
         if which.queue:
             _where.leave_out("queue", _("Queue {queue}").format(queue=plain(which.queue)))
         if which.time:
-            words = _("{time} of each day").format(time="–".join(map(_where.wall, which.time)))
+            time = "–".join(map(_where.wall, which.time))
+            words = time if where.t1 - where.t0 <= LONGEST_DAY else _("{time} of each day").format(time=time)
             _where.leave_out("time", words)
         if which.weekday is not None:
             _where.leave_out("weekday", _("Only {day}").format(day=text.weekday(which.weekday)))

@@ -47,7 +47,11 @@ def now(campaign: str) -> None:
     target = (one.today.target, one.today.threshold_s) if one.today else (None, None)
     said = [_("Data {age} old").format(age=age), _board.target_words(*target, text)]
     if one.agents and one.agents.logged_in:
-        doing = _("{available} available, {busy} busy, {wrap_up} in wrap-up, {paused} paused")
+        doing = text.ngettext(
+            "{available} available, {busy} busy, {wrap_up} in wrap-up, {paused} paused",
+            "{available} available, {busy} busy, {wrap_up} in wrap-up, {paused} paused",
+            one.agents.available,
+        )
         said.append(doing.format(**{state: text.number(n) for state, n in asdict(one.agents).items()}))
     st.caption(f":material/schedule: {' · '.join(said)}")
 
@@ -71,7 +75,8 @@ def then(where: _where.Where) -> None:
     total = known.total
     said = [_board.target_words(total.target, total.threshold_s, text)] if total else []
     said.append(_("as known now: late events are in it"))
-    st.caption(f":material/history: {' · '.join(said)}")
+    words = " · ".join(said)
+    st.caption(f":material/history: {words[0].upper()}{words[1:]}")
 
 
 @st.fragment(run_every=DAY_S)
@@ -83,7 +88,7 @@ def chart(where: _where.Where, minutes: int) -> None:
     shown = _day.active(known)
     event = st.plotly_chart(
         _day.figure(known, usual, text),
-        key=f"day {minutes}",
+        key=f"day {minutes} {st.context.theme.type}",  # drawn anew, its colours with it, when the theme changes
         theme="streamlit",
         config={"displayModeBar": False},
         on_select="rerun",
@@ -215,6 +220,7 @@ def chosen(name: str, label: str, options: dict[str, str]) -> str:
         key=f"{name}_choice",
         on_change=change,
         label_visibility="collapsed",
+        wrap=True,
     )
     return str(st.session_state[f"{name}_choice"] or usual)
 

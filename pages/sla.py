@@ -90,12 +90,13 @@ def against_contract(campaign: str, period: Period, minutes: int) -> None:
         _empty.unreadable(error, text)
         return
     if one is None:
+        _empty.nothing_known(text)
         return
     st.html(_sla.headline(one, text))
     st.subheader(_("Day by day") if period.is_month else _("The day by intervals"), anchor=False)
     st.plotly_chart(
         _sla_chart.figure(one, text),
-        key="sla chart",
+        key=f"sla chart {st.context.theme.type}",  # drawn anew, its colours with it, when the theme changes
         theme="streamlit",
         config={"displayModeBar": False},
         alt=_sla_chart.described(one, text),
@@ -123,7 +124,12 @@ def against_contract(campaign: str, period: Period, minutes: int) -> None:
 
 
 def downloads(campaign: str, period: Period, minutes: int) -> None:
-    """Draw the files; each is made when somebody wants it, of what this viewer may see then."""
+    """Draw the files, if there is anything to put in; each is made when wanted, of what this viewer may see then."""
+    try:
+        if known(campaign, period, minutes) is None:
+            return
+    except readers.PublishedFileError:
+        return  # the page says so
 
     def made(write: Callable[[Sla, Text], bytes]) -> Callable[[], bytes]:
         def make() -> bytes:

@@ -11,10 +11,11 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from metrics import readers
-from metrics.readers import Agent, Agents, Published
+from metrics.campaigns import AgentLimits
+from metrics.readers import Agent, Agents, Need, Published
 from metrics.suppression import WORK
 from metrics.viewer import Viewer
-from pages import _agents
+from pages import _agents, _i18n
 from tests.browsing import browser, dashboard, needs_chromium, open_tab
 from tests.people import session_of
 from tests.processes import wait_for
@@ -320,6 +321,21 @@ def test_the_page_says_who_needs_somebody_and_why(path: Path) -> None:
     assert "In a pause: lunch 5:00 Oréa Sinistres 1 2:00 100% 92% 1 · 5 min" in cleo
 
 
+@pytest.mark.parametrize(
+    ("kind", "occupancy", "said"),
+    [
+        ("busy", 0.852, "Relieve soon: > 85% busy"),
+        ("busy", 0.896, "Relieve soon: 90% busy"),
+        ("busy", 0.9, "Relieve soon: 90% busy"),
+        ("too_busy", 0.902, "Relieve now: > 90% busy"),
+        ("too_busy", 0.906, "Relieve now: 91% busy"),
+    ],
+)
+def test_who_is_above_a_limit_is_not_said_to_be_at_it(kind: str, occupancy: float, said: str) -> None:
+    limits = AgentLimits(occupancy_high=0.85, occupancy_too_high=0.90)
+    assert words(_agents.need_words(Need(kind, occupancy), limits, _i18n.text("en"))) == said
+
+
 def ways(test: AppTest, *words: str) -> list[tuple[str, dict[str, str]]]:
     """Return where the links lead whose title has these words: page and parameters."""
     found = re.findall(r'<a href="([^"]*)" target="_self" title="([^"]*)">', drawn(test))
@@ -370,7 +386,7 @@ def test_an_agents_figures_lead_to_how_they_are_made(path: Path) -> None:
     said = words("".join(html.proto.body for html in explained.get("html")))
     assert "Occupancy · was mine 50%" in said.replace("50.0%", "50%")
     assert "Busy + Wrap-up" in said and "30:00 + 0:00 30:00 + 0:00 + 30:00" in said  # half an hour busy, half available
-    assert "What other systems would print" not in str(explained.main)
+    assert "What other systems would show" not in str(explained.main)
     options = explained.selectbox(key="kpi_choice").options
     assert "Utilisation" in options and "Service level" not in options
     explained.button(key="without_agent").click().run()
@@ -451,7 +467,7 @@ def test_the_address_says_which_agents(path: Path, asked: dict[str, str], expect
     for name, value in asked.items():
         assert test.selectbox(key=f"{name}_choice").value == (value if value != "no-such" else "")
     if not expected:
-        assert "No agent of this kind now." in words(drawn(test))
+        assert words(drawn(test)) == "No agent of this kind now."  # and not that nobody needs help
 
 
 def test_a_choice_is_in_the_address_and_can_be_taken_back(path: Path) -> None:

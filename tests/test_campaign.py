@@ -284,7 +284,7 @@ def test_no_page_shows_a_client_how_long_a_call_took(path: Path) -> None:  # noq
             shown[viewer.role] += "".join([html.proto.body for html in test.get("html")] + [one.value for one in texts])
     for canary in ("1:10:42", "1:11:28", "zqcanaryqz"):  # talk, handling, who
         assert canary in shown["manager"] and canary not in shown["client"]
-    privacy = "is told of whole months, on the contract page"
+    privacy = "is shown for whole months only, on the contract page"
     assert privacy in shown["client"] and privacy not in shown["manager"]
     reader = Published(path)
     span = as_of - timedelta(days=1), as_of

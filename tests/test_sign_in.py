@@ -273,8 +273,8 @@ def test_a_page_that_is_open_is_cut_off_when_its_session_ends(served: Dashboard)
 @pytest.mark.parametrize(
     ("locale", "signs_in", "wrong", "signs_out", "options"),
     [
-        ("fr-FR", "Se connecter", "Le nom ou le mot de passe est incorrect.", "Se déconnecter", {}),
-        ("es-ES", "Iniciar sesión", "El nombre o la contraseña no es correcto.", "Cerrar sesión", PHONE),
+        ("fr-FR", "Se connecter", "L’identifiant ou le mot de passe est incorrect.", "Se déconnecter", {}),
+        ("es-ES", "Iniciar sesión", "El usuario o la contraseña no es correcto.", "Cerrar sesión", PHONE),
         ("en-GB", "Sign in", "The name or the password is wrong.", "Sign out", {}),
     ],
     ids=["fr", "es, phone, dark", "en"],

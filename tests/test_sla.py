@@ -432,6 +432,14 @@ def test_a_month_without_calls_shows_its_target(shown: Path) -> None:
     assert "Service level · Target 80%" in drawn(open_page("sla.py", campaign="c", lang="en"))
 
 
+def test_a_period_of_which_nothing_is_known_says_so_and_has_no_files(shown: Path) -> None:
+    october(shown)
+    known, unknown = (open_page("sla.py", campaign="c", month=month) for month in ("2026-10", "2020-10"))
+    assert drawn(known) and known.get("download_button")
+    assert not drawn(unknown) and not unknown.get("download_button")
+    assert any("No calls are known for this period" in one.value for one in unknown.markdown)
+
+
 def test_a_client_sees_their_own_and_nothing_of_the_canary(shown: Path) -> None:
     october(shown)
     client = Viewer("client", frozenset({"c"}))

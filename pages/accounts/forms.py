@@ -86,7 +86,7 @@ def sign_in(frame: Frame, *, name: str = "", wrong: str = "") -> str:
         ways.append(f'<a class="button" href="{address}">{escape(label)}</a>')
     if frame.by_password:
         fields = (
-            _field("name", _("Name"), "text", "username", name, focus=not name)
+            _field("name", _("User name"), "text", "username", name, focus=not name)
             + _field("password", _("Password"), "password", "current-password", "", focus=bool(name))
             + f'<input type="hidden" name="next" value="{escape(frame.next)}">'
         )
