@@ -11,7 +11,7 @@ import pyarrow as pa
 from ingest import contract, masking
 from ingest.batch import Arrivals, Batch, DeadLetter, Log, Record
 
-#: `arriving` holds the lines that kept the contract as (n, received_ms, raw), and this tells of each, in the same order,
+#: `arriving` holds the lines that kept the contract as (n, received_ms, raw); this tells of each, in the same order,
 #: what becomes of it: an event's columns, NULL where DuckDB cannot read it, and what is at fault, NULL for an event.
 #: A field of another type's is an extra one there, and not looked at.
 READ_LINES = f"""
