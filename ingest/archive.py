@@ -378,9 +378,11 @@ class Archive:
         return self._read(relation, segments) if segments else None
 
     def past(self) -> dict[str, str]:
-        """For each relation that has settled rows, the SELECT of those that count; it reads the tables of RECALLED."""
-        found = {relation: self.rows(relation) for relation in RELATIONS}
-        return {relation: rows for relation, rows in found.items() if rows}
+        """For each relation the SELECT of its settled rows that count; it reads the tables of RECALLED.
+
+        Also where there are none yet: what is made for the published file stays the same when the first settle.
+        """
+        return {relation: self.rows(relation) or f"FROM recent_{relation} WHERE false" for relation in RELATIONS}
 
     def sweep(self) -> None:
         """Delete the files that were replaced long enough ago."""

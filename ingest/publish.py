@@ -179,7 +179,7 @@ class Publisher:
         try:
             past = self._store.archive.past()
             metrics.install(self._store.connection, "snapshot", past, RECALLED)
-            tables = {name: f"recent_{name}" if name in past else name for name in RELATIONS}
+            tables = {name: f"recent_{name}" for name in past}
             self._store.connection.register("places", _table(places))
             sql(FILL.format(**tables))
         finally:
