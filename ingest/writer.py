@@ -73,10 +73,10 @@ class Writer:
                     raise item
                 if isinstance(item, Opened):
                     self._positions = dict(item.positions)
-                    log.info("topic opened: %d partitions, %d records to read", len(item.ends), self._lag())
                     targets = item.ends
-                    if self._publishing_took_s is None:
-                        self._published_from = float("-inf")  # while the first records are on their way
+                    if self._publishing_took_s is None:  # while the first records are on their way
+                        self._publish()
+                    log.info("topic opened: %d partitions, %d records to read", len(item.ends), self._lag())
                 elif isinstance(item, Question):
                     item.answer.set_result(self._store.position(item.log))
                 else:
