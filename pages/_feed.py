@@ -185,7 +185,7 @@ def sources(found: tuple[Source, ...], now: datetime, text: Text) -> str:
     silent = [one for one in found if silent_s[one] > SILENT_S]
     rows = []
     for one in (*sorted(silent, key=lambda one: one.last_event_at), *(one for one in found if one not in silent)):
-        kind, word = ("near", _("silent")) if one in silent else ("met", _("speaking"))
+        kind, word = ("near", _("silent")) if one in silent else ("met", _("sending"))
         age = escape(text.age(silent_s[one]))
         rows.append(
             f'<tr class="{kind}"><th>{escape(one.source)}</th><td>{text.number(one.events)}</td><td>{age}</td>'

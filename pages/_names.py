@@ -1,6 +1,6 @@
 """What figures, counts, outcomes and formulas are called, in the reader's language."""
 
-from pages._i18n import DASH, Text
+from pages._i18n import DASH, NBSP, Text
 
 SECONDS = frozenset(
     [
@@ -217,7 +217,7 @@ def elsewhere(said: str, text: Text) -> str:
         _("no public formula found"),
     )
     words = _(said) if said else ""
-    return (words if words in known else said).replace("<=T", " ≤ T").replace(" - ", " − ")
+    return (words if words in known else said).replace("<=T", f"{NBSP}≤{NBSP}T").replace(" - ", " − ")
 
 
 def privacy(text: Text) -> str:

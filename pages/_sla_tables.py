@@ -268,7 +268,7 @@ def people(one: Sla, text: Text) -> str:
     cells += "".join(_head(kpi, word, one, text) for kpi, word in zip(PEOPLE, words, strict=True))
     drawn = "".join(f"<tr><th>{escape(name)}</th>{_cells(row)}</tr>" for name, *row in rows)
     return (
-        f'<div class="vigie-scroll" tabindex="0"><table class="vigie-table sums"><thead><tr>{cells}</tr></thead>'
+        f'<div class="vigie-scroll" tabindex="0"><table class="vigie-table sums people"><thead><tr>{cells}</tr></thead>'
         f"<tbody>{drawn}</tbody><tfoot><tr><th>{escape(whole[0])}</th>{_cells(whole[1:])}</tr></tfoot></table></div>"
     )
 

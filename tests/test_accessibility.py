@@ -342,7 +342,7 @@ TICKS: dict[str, tuple[str, list[tuple[dict[str, Any], Callable[["Page"], bool]]
         ".vigie-agents td.calls a >> nth=9",  # inside what the tick draws anew
         [
             ({"state": "wrap_up"}, does("In wrap-up")),
-            ({"state": "available"}, does("Ready for a call")),
+            ({"state": "available"}, does("Available")),
             ({"state": "wrap_up"}, does("In wrap-up")),
         ],
     ),

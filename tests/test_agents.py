@@ -318,7 +318,7 @@ def test_the_page_says_who_needs_somebody_and_why(path: Path) -> None:
         bea,
     )
     assert "May need a hand: wrap-up 4:00 In wrap-up 4:00 Customer care – – – – – – – – –" in ana
-    assert "In a pause: lunch 5:00 Oréa Sinistres 1 2:00 100% 92% 1 · 5 min" in cleo
+    assert "Paused: lunch 5:00 Oréa Sinistres 1 2:00 100% 92% 1 · 5 min" in cleo
 
 
 @pytest.mark.parametrize(
@@ -443,7 +443,7 @@ def test_a_client_cannot_ask_for_an_agents_calls(path: Path) -> None:
 
 def test_no_data_is_a_dash(path: Path) -> None:
     publish(path, campaigns=CAMPAIGNS, agents={"Ana": now("north", "available", 1)})
-    assert "Ready for a call 1:00 Customer care – – – – – – – – –" in words(drawn(open_page("agents.py")))
+    assert "Available 1:00 Customer care – – – – – – – – –" in words(drawn(open_page("agents.py")))
 
 
 @pytest.mark.parametrize(
@@ -549,7 +549,7 @@ def test_a_tick_loses_neither_scroll_nor_focus_nor_an_open_filter(path: Path) ->
         page = open_tab(chromium, running.address, session_of(MANAGER))
         page.goto(f"{running.address}/agents?lang=en")
         table = page.locator(".vigie-agents")
-        table.get_by_text("Ready for a call").first.wait_for()
+        table.get_by_text("Available").first.wait_for()
         team = page.get_by_role("combobox", name="Team")
         team.click()
         page.get_by_role("option", name="T1").wait_for()
@@ -564,7 +564,7 @@ def test_a_tick_loses_neither_scroll_nor_focus_nor_an_open_filter(path: Path) ->
         team.evaluate("box => box.focus({preventScroll: true})")
         before = page.evaluate(place)
         crowd("available")
-        wait_for(lambda: table.get_by_text("Ready for a call").count() == 60, "the tick")
+        wait_for(lambda: table.get_by_text("Available").count() == 60, "the tick")
         assert page.evaluate(place) == before
         assert team.evaluate("box => box === document.activeElement")
         assert page.locator('[data-testid="stSpinner"]').count() == 0

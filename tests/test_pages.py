@@ -568,7 +568,7 @@ def test_a_file_that_is_new_and_tells_of_old_data_is_old(path: Path) -> None:
 def test_a_silent_source_comes_first_with_its_age(path: Path) -> None:
     heard = {"a": NOON + timedelta(minutes=5, seconds=50), "b": NOON - timedelta(days=4), "c": NOON}
     publish(path, campaigns=FLOOR, as_of=NOON, sources=heard)
-    assert "b 7 4 days silent c 7 6 min silent a 7 10 s speaking" in fed(path)
+    assert "b 7 4 days silent c 7 6 min silent a 7 10 s sending" in fed(path)
     assert "b 7 4 j muette c 7 6 min muette a 7 10 s active" in fed(path, "fr").replace("\u202f", " ")
 
 

@@ -396,7 +396,7 @@ def test_the_page_says_how_far_the_month_is(shown: Path, language: str, as_of: s
             "fr",
             "Aucun appel n’est connu avant le 18/11/2026 23:00 : il manque 17 jours sur 30|appel : jeu. 19, dim. 22",
         ),
-        ("es", "No se conoce ninguna llamada anterior al 18/11/2026 23:00: faltan 17 días de 30|llamadas: jue 19, dom"),
+        ("es", "No constan llamadas anteriores al 18/11/2026 23:00: faltan 17 días de 30|llamadas: jue 19, dom"),
     ],
 )
 def test_the_page_says_what_is_not_known_and_its_chart_shows_it(shown: Path, language: str, said: str) -> None:

@@ -139,7 +139,7 @@ def read(pdf: bytes) -> str:
         (
             "es",
             "Informe de nivel de servicio|octubre de 2026 (del 01/10/2026 al 31/10/2026, UTC)|84,8 %"
-            "|No se conoce ninguna llamada anterior al 05/10/2026 08:10: faltan 4 días de 31|Días sin llamadas: mié 7"
+            "|No constan llamadas anteriores al 05/10/2026 08:10: faltan 4 días de 31|Días sin llamadas: mié 7"
             "|Sin datos|Octubre alcanzó el 81,25 %, con 35 llamadas de margen|Leído y conforme|Página 1 de ",
         ),
     ],
