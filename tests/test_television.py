@@ -436,6 +436,11 @@ def test_it_rings_once_when_a_campaign_falls_below_target_and_never_on_old_data(
         screen.mouse.move(400, 300)
         screen.locator(".vigie-sound").click()
         screen.wait_for_selector('.vigie-sound[data-state="off"]')
+        edges = "['.vigie-sound', 'bottom'], ['.vigie-grid', 'top']"
+        said, tiles = screen.evaluate(
+            f"[{edges}].map(([of, edge]) => document.querySelector(of).getBoundingClientRect()[edge])"
+        )
+        assert said < tiles  # in the header, over no tile
 
 
 @needs_chromium
