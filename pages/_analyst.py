@@ -240,7 +240,7 @@ def figure(table: pa.Table, x: str, y: str, by: str | None, kind: str, text: Tex
         colorway=_chart.apart(),
         separators=text.separators(),
         showlegend=by is not None,
-        legend={"orientation": "h", "x": 0, "y": -0.2, "yanchor": "top"},
+        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},  # never on the axis, whose labels vary
         margin={"t": 16, "r": 8},
     )
     return drawn
