@@ -105,7 +105,7 @@ dbDisconnect(vigie, shutdown = TRUE)"""
             f"jdbc:duckdb:{path}\nduckdb.read_only=true",
         ),
         (
-            _("Where you see Vigie's folder elsewhere: first of all"),
+            _("If Vigie's folder is mounted elsewhere: run this first"),
             "sql",
             f"SET VARIABLE {FOLDER} = '/mnt/published';",
         ),
@@ -143,7 +143,7 @@ def glossary(text: Text) -> str:
     column, unit = _("Column"), _("Unit")
     parts = (
         (_("Figures"), (_("Figure"), column, _("Formula"), unit, _("Undefined when")), figures),
-        (_("The five formulas of service level"), ("", _("Formula"), _("Is"), "", _("Printed so by")), formulas),
+        (_("The five formulas of service level"), ("", _("Name"), _("Formula"), "", _("Printed so by")), formulas),
         (_("Counts and seconds"), (_("Figure"), column, _("Meaning"), unit), counts),
     )
     return '<div class="vigie-schema">' + "".join(f"<h3>{escape(t)}</h3>{_table(h, r)}" for t, h, r in parts) + "</div>"
@@ -240,7 +240,7 @@ def figure(table: pa.Table, x: str, y: str, by: str | None, kind: str, text: Tex
         colorway=_chart.apart(),
         separators=text.separators(),
         showlegend=by is not None,
-        legend={"orientation": "h", "x": 0, "y": -0.2, "yanchor": "top"},
+        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},  # never on the axis, whose labels vary
         margin={"t": 16, "r": 8},
     )
     return drawn

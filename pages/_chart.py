@@ -10,8 +10,8 @@ import streamlit.elements.plotly_chart  # noqa: F401, its import registers the t
 
 from pages._i18n import Text
 
-APART = (5, 2, 6, 7, 8, 4, 1, 9, 0)
-"""Of the theme's colours for charts those that a line shows, the farthest from each other first."""
+APART = (5, 2, 6, 7, 8, 1, 9, 4, 0)
+"""Of the theme's colours for charts those that a line shows, the farthest from each other first, two greys last."""
 MARKED = 48
 """So many places have a mark on the line; of more, a narrow screen would show nothing but marks."""
 SHARES = (0, 0.2, 0.4, 0.6, 0.8, 1)

@@ -53,7 +53,7 @@ def nothing_known(text: Text) -> None:
     _say(
         ":material/event_busy:",
         _("No call of this period is known"),
-        _("Choose another month or day above."),
+        _("Choose another period above."),
     )
 
 

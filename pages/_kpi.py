@@ -7,6 +7,7 @@ from html import escape
 from math import ceil, floor
 from zoneinfo import ZoneInfo
 
+from metrics.explain import ELSEWHERE
 from metrics.outcomes import PARTS
 from metrics.readers import BEHIND, Explained, Figures, Kpis, Term
 from pages import _names
@@ -256,6 +257,11 @@ def _held(since: datetime | None, until: datetime | None, text: Text) -> str:
     if since:
         return _("since {since}").format(since=text.moment(since))
     return _("until {until}").format(until=text.moment(until)) if until else _("always")
+
+
+def is_compared(one: Explained) -> bool:
+    """Say whether any other system has a public formula for the figure."""
+    return bool(one.elsewhere) and one.kpi in ELSEWHERE
 
 
 def comparison(one: Explained, text: Text) -> str:

@@ -114,10 +114,10 @@ def known_from(one: Sla, text: Text) -> str:
     at = f"{text.date_of(one.known_from, zone)} {text.clock(one.known_from, zone)}"
     missing = unknown(one)
     if not missing:
-        return text.gettext("No call is known from before {at}").format(at=at)
+        return text.gettext("No calls are known before {at}").format(at=at)
     said = text.ngettext(
-        "No call is known from before {at}: {n} of {of} days is missing",
-        "No call is known from before {at}: {n} of {of} days are missing",
+        "No calls are known before {at}: {n} of {of} days is missing",
+        "No calls are known before {at}: {n} of {of} days are missing",
         missing,
     )
     return said.format(at=at, n=text.number(missing), of=text.number(days_of(one.period)))

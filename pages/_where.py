@@ -68,14 +68,20 @@ def choose(viewer: Viewer, text: Text, bar: DeltaGenerator, *, stretch: bool = T
         return None
     board, found, first = known
     span = _span(ZoneInfo(found.timezone))
-    day = span[0].astimezone(ZoneInfo(found.timezone)).date() if span else _day(found.day, first)
+    day = span[0].astimezone(ZoneInfo(found.timezone)).date() if span else _day(found.day)
+    if span is None and day != found.day and not max(EARLIEST, first or EARLIEST) <= day <= found.day:
+        with bar:
+            _choose_day(None, first, found.day, text)
+            st.caption(text.day(day), width="content")
+        _empty.nothing_known(text)
+        return None
     if not stretch:  # whoever comes back from the calls of an interval is on its day again
         span = None
     chosen = readers.campaign(readers.published(), viewer, found.campaign, day)
     if chosen is None:
         return None
     with bar:
-        _choose_day(chosen.day, first, found.day, text)
+        _choose_day(min(chosen.day, found.day), first, found.day, text)
     t0, t1 = span or (chosen.t0, chosen.t1)
     return Where(chosen, day == found.day, t0, t1, span is None, board)
 
@@ -141,7 +147,8 @@ def choose_minutes(usual: int, text: Text, *, label: LabelVisibility = "visible"
     return minutes
 
 
-def _choose_day(day: date, first: date | None, today: date, text: Text) -> None:
+def _choose_day(day: date | None, first: date | None, today: date, text: Text) -> None:
+    """Draw the choice of a day; without one when the address asks for a day of which nothing is known."""
     _ = text.gettext
 
     def change() -> None:
@@ -153,11 +160,10 @@ def _choose_day(day: date, first: date | None, today: date, text: Text) -> None:
         elif day is not None:
             st.query_params["day"] = day.isoformat()
 
-    day = min(day, today)
     st.session_state["day_choice"] = day
     st.date_input(
         _("Day"),
-        min_value=min(day, first or EARLIEST),
+        min_value=min(day or today, first or EARLIEST),
         max_value=today,
         key="day_choice",
         on_change=change,
@@ -185,13 +191,12 @@ def _draw_campaigns(known: dict[str, Campaign], found: Campaign | None, text: Te
     )
 
 
-def _day(today: date, first: date | None) -> date:
-    """Return the day that the address asks for, else, and when there can be no such, today."""
+def _day(today: date) -> date:
+    """Return the day that the address asks for, else, and when what it says is no day, today."""
     try:
-        day = date.fromisoformat(st.query_params.get("day", ""))
+        return date.fromisoformat(st.query_params.get("day", ""))
     except ValueError:
         return today
-    return day if max(EARLIEST, first or EARLIEST) <= day <= today else today
 
 
 def _span(zone: ZoneInfo) -> tuple[datetime, datetime] | None:

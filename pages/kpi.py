@@ -55,7 +55,7 @@ def explained(where: _where.Where, kpi: str, agent: str | None, behind: str) -> 
         st.subheader(_("The contract in force"), anchor=False)
         st.html(terms)
         st.caption(f"{_('Contract, version')} {one.contract}")
-    if one.elsewhere:
+    if _kpi.is_compared(one):
         st.subheader(_("What other systems would print"), anchor=False)
         st.html(_kpi.comparison(one, text))
         st.caption(

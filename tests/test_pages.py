@@ -307,8 +307,24 @@ def test_a_past_day_is_shown_as_known_now(path: Path) -> None:
     shown = headline(test)
     assert shown["Offered"] == "4" and "Waiting" not in shown
     assert any("as known now" in one.value for one in test.caption)
-    for wrong in ("2999-01-01", "0001-01-01", "yesterday", ""):
+    for wrong in ("yesterday", ""):
         assert headline(open_page("campaign.py", campaign="north", day=wrong))["Waiting"] == "1"
+
+
+@pytest.mark.parametrize("page", ["campaign.py", "kpi.py", "calls.py"])
+def test_a_day_of_which_nothing_is_known_says_so_and_shows_no_other(path: Path, page: str) -> None:
+    at = now()
+    publish(path, campaigns=FLOOR, calls=[{"campaign": "north", "queued_at": at - timedelta(days=2)}, *MIXED], as_of=at)
+    known = open_page(page, campaign="north", day=(at - timedelta(days=2)).date().isoformat())
+    assert not any("No calls are known" in one.value for one in known.markdown)
+    for day in ((at + timedelta(days=2)).date().isoformat(), "2020-01-31", "0001-01-01"):
+        test = open_page(page, campaign="north", day=day)
+        assert any("No calls are known for this period" in one.value for one in test.markdown)
+        assert not headline(test) and not test.get("plotly_chart")
+        assert not section(test, "<section class=") and not section(test, "<table class=")
+        assert test.date_input(key="day_choice").value is None
+    test.date_input(key="day_choice").set_value(at.date()).run()
+    assert not test.exception and not any("No calls are known" in one.value for one in test.markdown)
 
 
 # figures explained
@@ -344,7 +360,7 @@ def test_every_figure_is_explained_in_every_language(path: Path, language: str) 
     for kpi in FIGURES:
         one = readers.explain(reader, MANAGER, "north", kpi, day.t0, day.t1)
         assert one is not None
-        assert words(_kpi.figure(one, text)) and (not one.elsewhere or words(_kpi.comparison(one, text)))
+        assert words(_kpi.figure(one, text)) and (not _kpi.is_compared(one) or words(_kpi.comparison(one, text)))
         above, below = _kpi.fraction(one).sums(one)
         if kpi == "longest_wait_s":
             assert above is None
@@ -352,6 +368,16 @@ def test_every_figure_is_explained_in_every_language(path: Path, language: str) 
             assert one.figure is None
         else:
             assert above == pytest.approx((one.figure or 0) * (below or 1))  # a sum has no denominator
+
+
+def test_a_figure_that_no_other_system_has_a_formula_for_is_compared_with_none(path: Path) -> None:
+    publish(path, campaigns=FLOOR, calls=MIXED)
+    compared = "What other systems would show"
+    for kpi, is_compared in (("abandon_rate", True), ("contact_rate", False), ("drop_rate", False)):
+        test = open_page("kpi.py", campaign="north", kpi=kpi)
+        assert test.selectbox(key="kpi_choice").value == kpi
+        assert (compared in [one.value for one in test.subheader]) is is_compared
+        assert bool(section(test, 'class="vigie-systems"')) is is_compared
 
 
 def test_every_text_about_another_system_has_its_translations() -> None:

@@ -164,7 +164,7 @@ def test_a_wrong_name_and_a_wrong_password_are_told_alike(served: Dashboard) -> 
         return status, said.replace(name, "NAME")
 
     first = wrong("mona", "not the password")
-    assert first[0] == 403 and "The name or the password is wrong." in first[1]
+    assert first[0] == 403 and "The user name or password is wrong." in first[1]
     assert wrong("nobody-of-here", "not the password") == first
     assert wrong("mona", "") == first
     status, _headers, said = try_in(served, "<script>alert(1)</script>", PASSWORD, "10.1.0.1")
@@ -275,7 +275,7 @@ def test_a_page_that_is_open_is_cut_off_when_its_session_ends(served: Dashboard)
     [
         ("fr-FR", "Se connecter", "L’identifiant ou le mot de passe est incorrect.", "Se déconnecter", {}),
         ("es-ES", "Iniciar sesión", "El usuario o la contraseña no es correcto.", "Cerrar sesión", PHONE),
-        ("en-GB", "Sign in", "The name or the password is wrong.", "Sign out", {}),
+        ("en-GB", "Sign in", "The user name or password is wrong.", "Sign out", {}),
     ],
     ids=["fr", "es, phone, dark", "en"],
 )

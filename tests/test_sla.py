@@ -390,7 +390,7 @@ def test_the_page_says_how_far_the_month_is(shown: Path, language: str, as_of: s
     [
         (
             "en",
-            "No call is known from before 18/11/2026 23:00: 17 of 30 days are missing|call: Thu 19, Sun 22 – Mon 23",
+            "No calls are known before 18/11/2026 23:00: 17 of 30 days are missing|call: Thu 19, Sun 22 – Mon 23",
         ),
         (
             "fr",

@@ -91,7 +91,7 @@ class SignIn:
         account = self._person(name)
         if not await self._is_right(account, password):
             log.warning("sign-in of %s from %s: wrong", self._known(name), address)
-            wrong = _("The name or the password is wrong.")
+            wrong = _("The user name or password is wrong.")
             return self._answer(frame, forms.sign_in(frame, name=name, wrong=wrong), 403)
         assert account is not None
         self._by_account.forgive(name, all=True)
