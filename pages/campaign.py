@@ -37,7 +37,7 @@ def now(campaign: str) -> None:
     one, freshness = known_now(campaign)
     if one is None or freshness is None:
         return
-    st.html(_day.headline(one.today, viewer, text, one))
+    st.html(_as_old_as_it_is(_day.headline(one.today, viewer, text, one), freshness))
     age_s = freshness.age_s(datetime.now(UTC))
     age = text.age(age_s)
     if age_s > _board.STALE_S:
@@ -64,6 +64,12 @@ def known_day(where: _where.Where, minutes: int) -> tuple[readers.CampaignDay | 
         return known, readers.compare(readers.published(), viewer, campaign, day=day, minutes=minutes)
     except readers.PublishedFileError:
         return None, None
+
+
+def _as_old_as_it_is(html: str, freshness: readers.Freshness) -> str:
+    """Return what is true now, grey when it is no longer."""
+    stale = freshness.age_s(datetime.now(UTC)) > _board.STALE_S
+    return f'<div class="vigie-stale">{html}</div>' if stale else html
 
 
 def then(where: _where.Where) -> None:
@@ -144,12 +150,12 @@ def queues(where: _where.Where) -> None:
 @st.fragment(run_every=NOW_S)
 def waiting(campaign: str) -> None:
     """Draw the calls that wait."""
-    one, _freshness = known_now(campaign)
-    if one is None:
+    one, freshness = known_now(campaign)
+    if one is None or freshness is None:
         return
     threshold_s = one.today.threshold_s if one.today else None
     calls = readers.waiting(readers.published(), viewer, campaign)
-    st.html(_day.waiting(calls, one.campaign.timezone, threshold_s, text))
+    st.html(_as_old_as_it_is(_day.waiting(calls, one.campaign.timezone, threshold_s, text), freshness))
 
 
 @st.fragment(run_every=AGENTS_S)
