@@ -13,7 +13,6 @@ import axe_playwright_python
 import pytest
 
 from metrics.viewer import Viewer
-from pages import _i18n
 from tests.browsing import browser, dashboard, drawn, needs_chromium, open_tab
 from tests.people import session_of
 from tests.processes import wait_for
@@ -212,8 +211,9 @@ CUT_OFF = """() => {
 
 @pytest.mark.parametrize(
     ("viewer", "pages", "language"),
-    [*((MANAGER, PAGES, language) for language in _i18n.LANGUAGES), (CLIENT, EVERYBODYS, "fr")],
-    ids=[*(f"manager-{language}" for language in _i18n.LANGUAGES), "client"],
+    # French and Spanish are the long ones: what fits in them fits in English
+    [(MANAGER, PAGES, "fr"), (MANAGER, PAGES, "es"), (CLIENT, EVERYBODYS, "fr")],
+    ids=["manager-fr", "manager-es", "client"],
 )
 def test_nothing_is_cut_off_or_lies_over_another_on_any_screen(
     site: Site, viewer: Viewer, pages: tuple[str, ...], language: str
