@@ -278,7 +278,7 @@ class Archive:
         """
         self._sql("SET VARIABLE settled_before = $at", {"at": settled_before})
         ((at_most,),) = self._sql(  # cheap, and mostly enough
-            "SELECT (SELECT count(*) FROM steady_calls WHERE cohort_at < $at)"
+            "SELECT (SELECT count(*) FROM judged_calls WHERE cohort_at < $at)"
             " + (SELECT count(*) FROM timeline WHERE started_at < $at) + (SELECT count(*) FROM dead_letters)",
             {"at": settled_before},
         ).fetchall()

@@ -3,6 +3,9 @@
 -- configuration is in known_campaigns, terms and zone_offsets (a zone's distance from UTC in each quarter of an hour
 -- since 1970).
 
+DELETE FROM steady_calls WHERE call_id IN (FROM to_judge);
+INSERT INTO steady_calls BY NAME SELECT * EXCLUDE (moves) FROM just_judged ANTI JOIN to_judge USING (call_id);
+
 CREATE OR REPLACE TEMP TABLE unended AS
 SELECT call_id, agent, answered_at
 FROM calls
@@ -129,9 +132,6 @@ JOIN measured m USING (call_id)
 LEFT JOIN terms t
     ON t.campaign = c.campaign
     AND cohort_local >= coalesce(t.valid_from, '-infinity') AND cohort_local < coalesce(t.valid_to, 'infinity');
-
-DELETE FROM steady_calls WHERE call_id IN (FROM to_judge);
-INSERT INTO steady_calls BY NAME SELECT * EXCLUDE (moves) FROM just_judged WHERE NOT moves;
 
 -- A timeline is made anew from the last interval that an event began before the change: its beginning stays.
 CREATE OR REPLACE TEMP TABLE changed_timelines AS

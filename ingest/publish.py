@@ -88,13 +88,12 @@ class Publisher:
         return self._directory / "vigie.duckdb"
 
     def judge(self, moment: Moment) -> None:
-        """Judge what changed, at `moment`, and check that calls are conserved.
+        """Judge what changed, at `moment`.
 
         Raises StoreError when the disk does not take it.
         """
         with self._or_trouble():
             self._judge(moment)
-            self._conservation.check()
 
     def settle(self, moment: Moment) -> None:
         """Move what is settled, of what `judge` left of the same moment, out of the tables; judge again before `write`.
@@ -113,6 +112,7 @@ class Publisher:
         """
         fresh = self._directory / f".vigie-{os.getpid()}.duckdb"
         with self._or_trouble():
+            self._conservation.check()
             try:
                 self._write(fresh, moment.places)
                 os.replace(fresh, self.path)
@@ -173,9 +173,8 @@ class Publisher:
         sql = self._store.connection.execute
         fresh.unlink(missing_ok=True)
         quoted = str(fresh).replace("'", "''")
-        # a third of the work: a file that is thrown away unless it is whole needs no log, small columns no compression
+        # a file that is thrown away unless it is whole needs no log: a quarter of the work
         sql(f"ATTACH '{quoted}' AS snapshot (BLOCK_SIZE 16384, RECOVERY_MODE no_wal_writes)")
-        sql("SET force_compression = 'uncompressed'")
         try:
             past = self._store.archive.past()
             metrics.install(self._store.connection, "snapshot", past, RECALLED)
@@ -185,7 +184,6 @@ class Publisher:
         finally:
             self._store.connection.unregister("places")
             sql("DETACH snapshot")
-            sql("RESET force_compression")
 
 
 def _table(places: Mapping[Log, Place]) -> pa.Table:

@@ -1,7 +1,6 @@
 -- The rows of the published file, from what judge.sql left; its tables, views and macros are made by then.
 
-INSERT INTO snapshot.{calls} BY NAME FROM steady_calls;
-INSERT INTO snapshot.{calls} BY NAME SELECT * EXCLUDE (moves) FROM just_judged WHERE moves;
+INSERT INTO snapshot.{calls} BY NAME FROM judged_calls;
 INSERT INTO snapshot.{agent_states} BY NAME
 SELECT
     * EXCLUDE (limit_at, by_event),

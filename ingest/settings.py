@@ -38,7 +38,7 @@ SELECT
                 - INTERVAL 1 MICROSECOND
         FROM timeline
     )
-FROM (SELECT day FROM steady_calls UNION ALL SELECT day FROM just_judged UNION ALL SELECT day FROM settled_checks)
+FROM (SELECT day FROM judged_calls UNION ALL SELECT day FROM settled_checks)
 """
 QUARTERS = f"""
 SELECT DISTINCT timezone, epoch_us(coalesce(queued_at, dialed_at)) // {zones.QUARTER_S * 1_000_000} AS quarter
