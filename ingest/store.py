@@ -85,7 +85,7 @@ class Store:
             self._sql("USE store")
             self._sql("SET TimeZone = 'UTC'")
             self._sql("SET threads = 1")  # statements are small; the other core is the poll loop's
-            self._sql("SET force_compression = 'uncompressed'")  # what is soon elsewhere: a fifteenth
+            self._sql("SET force_compression = 'uncompressed'")  # what is soon elsewhere: a sixth
             self._sql("SET wal_autocheckpoint = '256MB'")
             self._sql("SET block_allocator_memory = '256MB'")  # what a batch needs is kept for the next: a twentieth
             self._sql("SET allocator_flush_threshold = '1GB'")
