@@ -477,11 +477,11 @@ def links(row: str) -> list[tuple[str, dict[str, str]]]:
     return [(one.path, dict(parse_qsl(one.query))) for one in parts]
 
 
-def counted(way: tuple[str, dict[str, str]]) -> str:
+def counted(way: tuple[str, dict[str, str]], viewer: Viewer = MANAGER) -> str:
     """Open the page of calls and return how many it says there are."""
     page, asked = way
     assert page == "calls"
-    (said,) = (one.value for one in open_page("calls.py", **asked).markdown if "call" in one.value)
+    (said,) = (one.value for one in open_page("calls.py", viewer=viewer, **asked).markdown if "call" in one.value)
     return said.split("**")[1].split()[0]
 
 
@@ -560,3 +560,19 @@ def test_each_term_of_the_contract_leads_to_the_calls_that_it_judged(shown: Path
 
 def test_before_anything_is_published_the_page_says_so(shown: Path) -> None:
     assert any("Waiting for the first data" in one.value for one in open_page("sla.py").markdown)
+@pytest.mark.parametrize("viewer", [MANAGER, Viewer("client", frozenset({"c"}))], ids=["manager", "client"])
+def test_the_calls_judged_by_a_term_are_those_of_the_list_that_they_lead_to(shown: Path, viewer: Viewer) -> None:
+    of = campaign(zone="Europe/Paris", terms=TWO_TERMS)
+    calls = [call(of=of, queued="2026-11-09 22:30")] * 3 + [call("abandoned", of=of, wait=3, queued="2026-11-09 22:40")]
+    calls += [call(of=of, queued="2026-11-09 23:30")] * 2 + [call("refused", of=of, queued="2026-11-09 23:40")] * 4
+    calls += [call("open", of=of, queued="2026-11-09 23:59:55")]
+    publish(shown, calls, campaigns=[of], as_of="2026-11-10 00:00").close()
+    span = {"from": "2026-11-09T22:15Z", "to": "2026-11-10T00:00Z"}
+    test = open_page("kpi.py", viewer=viewer, campaign="c", kpi="service_level", lang="en", **span)
+    html = "".join(one.proto.body for one in test.get("html"))
+    (table,) = re.findall(r'<table class="vigie-table terms">(.*?)</table>', html)
+    rows = re.findall(r"<tr>(.*?)</tr>", table)[1:]
+    judged = [re.findall(r">([^<]+)</a></td>", row)[0] for row in rows]
+    assert judged == ["3", "2"] == [counted(*links(row), viewer) for row in rows]
+
+
