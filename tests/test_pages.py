@@ -355,8 +355,6 @@ def test_every_figure_is_explained_in_every_language(path: Path, language: str) 
     publish(path, campaigns=FLOOR, calls=MIXED, agents={"a": ("north", "busy")})
     reader, text = Published(path), _i18n.text(language)
     day = today(reader)
-    test = open_page("kpi.py", campaign="north", kpi="nonsense", lang=language)
-    assert test.selectbox(key="kpi_choice").value == "service_level"
     for kpi in FIGURES:
         one = readers.explain(reader, MANAGER, "north", kpi, day.t0, day.t1)
         assert one is not None
@@ -381,6 +379,27 @@ def test_a_figure_that_no_other_system_has_a_formula_for_is_compared_with_none(p
 
 
 def test_every_text_about_another_system_has_its_translations() -> None:
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        ("en", "There is no such figure here"),
+        ("fr", "Cet indicateur n’existe pas ici"),
+        ("es", "Este indicador no existe aquí"),
+    ],
+)
+def test_a_figure_that_does_not_exist_is_said_and_no_other_is_shown(path: Path, language: str, said: str) -> None:
+    publish(path, campaigns=FLOOR, calls=MIXED, agents={"a": ("north", "busy")})
+    unknown = ({"kpi": "nonsense"}, {"kpi": "service_level_worst"}, {"kpi": "service_level", "agent": "a"})
+    for asked in unknown:  # the last is known, but not of an agent
+        test = open_page("kpi.py", campaign="north", lang=language, **asked)
+        assert any(said in one.value for one in test.markdown)
+        assert test.selectbox(key="kpi_choice").value is None and not section(test, "<section class=")
+    test.selectbox(key="kpi_choice").select("aht_s").run()
+    assert not test.exception and section(test, "vigie-formula") and not any(said in one.value for one in test.markdown)
+    for asked in ({}, {"kpi": ""}):
+        assert open_page("kpi.py", campaign="north", **asked).selectbox(key="kpi_choice").value == "service_level"
+
+
     said = {text for systems in ELSEWHERE.values() for _, _, text in systems} | {"no public formula found"}
     assert said <= texts_in_code()
     switches = {system.partition(", ")[2] for systems in ELSEWHERE.values() for system, _, _ in systems} - {""}
