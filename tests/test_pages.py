@@ -147,6 +147,17 @@ def test_a_tile_a_campaign_with_its_state_in_words(path: Path) -> None:
     assert re.search(r"Oréa Sinistres Mutuelle Oréa Below target \d+ s 1 Waiting 0:42 Longest wait > 20 s 50\.0%", said)
     assert re.search(r"Almena Siniestros Almena On target \d+ s 0 Waiting – Longest wait 100\.0%", said)
     assert "1 below target" in said
+    late = '<em class="state missed" title="past 20\xa0s"><i></i>&gt; 20 s</em>'
+    assert html.count(late) == 1 and 'Longest wait <em class="state missed" title="not in time"><i></i></em>' in html
+
+
+def test_a_wait_past_the_threshold_has_one_mark_wherever_it_is_shown(path: Path) -> None:
+    calls = [{"campaign": "north", "outcome": "open", "wait_s": wait} for wait in (42.0, 21.0, 20.0, 3.0)]
+    publish(path, campaigns={"north": FLOOR["north"]}, calls=calls, as_of=now())
+    shown = "".join(html.proto.body for html in open_page("campaign.py", campaign="north").get("html"))
+    shown += wall(open_page())
+    marks = re.findall(r'<em class="state (\w+)" title="(?:past 20\xa0s|not in time)"><i></i>([^<]*)</em>', shown)
+    assert marks == [("missed", said) for said in ("past 20\xa0s", "0:42", "0:21", "", "&gt; 20 s")]
 
 
 def test_undefined_is_a_dash_and_never_zero(path: Path) -> None:
@@ -368,17 +379,6 @@ def test_every_figure_is_explained_in_every_language(path: Path, language: str) 
             assert above == pytest.approx((one.figure or 0) * (below or 1))  # a sum has no denominator
 
 
-def test_a_figure_that_no_other_system_has_a_formula_for_is_compared_with_none(path: Path) -> None:
-    publish(path, campaigns=FLOOR, calls=MIXED)
-    compared = "What other systems would show"
-    for kpi, is_compared in (("abandon_rate", True), ("contact_rate", False), ("drop_rate", False)):
-        test = open_page("kpi.py", campaign="north", kpi=kpi)
-        assert test.selectbox(key="kpi_choice").value == kpi
-        assert (compared in [one.value for one in test.subheader]) is is_compared
-        assert bool(section(test, 'class="vigie-systems"')) is is_compared
-
-
-def test_every_text_about_another_system_has_its_translations() -> None:
 @pytest.mark.parametrize(
     ("language", "said"),
     [
@@ -400,6 +400,17 @@ def test_a_figure_that_does_not_exist_is_said_and_no_other_is_shown(path: Path, 
         assert open_page("kpi.py", campaign="north", **asked).selectbox(key="kpi_choice").value == "service_level"
 
 
+def test_a_figure_that_no_other_system_has_a_formula_for_is_compared_with_none(path: Path) -> None:
+    publish(path, campaigns=FLOOR, calls=MIXED)
+    compared = "What other systems would show"
+    for kpi, is_compared in (("abandon_rate", True), ("contact_rate", False), ("drop_rate", False)):
+        test = open_page("kpi.py", campaign="north", kpi=kpi)
+        assert test.selectbox(key="kpi_choice").value == kpi
+        assert (compared in [one.value for one in test.subheader]) is is_compared
+        assert bool(section(test, 'class="vigie-systems"')) is is_compared
+
+
+def test_every_text_about_another_system_has_its_translations() -> None:
     said = {text for systems in ELSEWHERE.values() for _, _, text in systems} | {"no public formula found"}
     assert said <= texts_in_code()
     switches = {system.partition(", ")[2] for systems in ELSEWHERE.values() for system, _, _ in systems} - {""}
