@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import re
 from collections.abc import Iterator
 from datetime import date
@@ -404,6 +405,16 @@ def test_an_example_is_taken_into_the_box(here: Path) -> None:
     test = open_page("analyst.py", ANALYST)
     assert test.text_area(key="sql").value == EXAMPLES["intervals_today"]
     test.selectbox(key="example_choice").select("patience").run()
+def test_numbers_with_decimals_are_written_as_the_browser_does(here: Path) -> None:
+    sql = "SELECT 2026 AS year, 1.5::DOUBLE AS wait_s, 2.25::DECIMAL(9, 2) AS amount, 0.0001::DOUBLE AS tiny"
+    test = run(open_page("analyst.py", ANALYST), sql)
+    columns = json.loads(test.dataframe[0].proto.columns)
+    assert {name: one["type_config"]["format"] for name, one in columns.items() if "type_config" in one} == {
+        "wait_s": "localized",
+        "amount": "localized",
+    }
+
+
     assert test.text_area(key="sql").value == EXAMPLES["patience"]
 
 
@@ -423,6 +434,7 @@ def test_who_sees_some_campaigns_is_told_why_there_is_no_sql(here: Path) -> None
     assert tabs(some) == ["Schema", "Glossary"]
     assert "SQL cannot be limited to some campaigns" in some.info[0].value
     assert not some.text_area and not some.code
+    assert {one.language for one in everything.code} == {"plaintext"}  # ink: a language's colours are too faint
 
 
 @pytest.mark.parametrize("role", ["client", "television"])
