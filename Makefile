@@ -35,7 +35,7 @@ sql: setup  ## a SQL shell on the published file
 	@$(PY) -m metrics.shell
 
 test: setup  ## every test
-	@$(PY) -m pytest -n auto --dist loadfile
+	@$(PY) -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 lint: setup  ## style and types
 	@$(PY) -m ruff check .

@@ -76,7 +76,7 @@ for _bound in ("service_level_worst", "service_level_best"):
     ELSEWHERE[_bound] = ELSEWHERE["service_level"]
 
 BY_CONTRACT = ("service_level", "service_level_worst", "service_level_best", "abandon_rate")
-# columns of sla_terms that the contract's rows carry, beside the same said as text
+# columns of kpi_term that the contract's rows carry, beside the same said as text
 TERM = ("valid_from", "valid_to", "formula", "threshold_s", "target", "wait_at_threshold_counts", "short_abandon_s")
 _TERM_SAID = """format('contract {}: {}, wait {} {:g} s, target {:g} %, short below {:g} s',
                coalesce('from ' || strftime(s.valid_from, '%Y-%m-%d %H:%M'), 'without beginning'), s.formula,
@@ -128,18 +128,10 @@ WITH asked AS (  -- named apart: inside the macro that is called, `campaign` wou
     VALUES
         {rows}
 ), contract AS (
-    SELECT 10 AS position, 'contract' AS step, 'calls judged by it' AS name,
-           (SELECT count(*) FROM calls AS c
-            WHERE c.campaign = s.campaign AND c.term_from IS NOT DISTINCT FROM s.valid_from
-              AND c.day BETWEEN (t0::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE - 1
-                        AND (t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE + 1
-              AND c.cohort_at >= t0::TIMESTAMPTZ AND c.cohort_at < t1::TIMESTAMPTZ
-              AND c.direction IS DISTINCT FROM 'outbound') AS value,
+    SELECT 10 AS position, 'contract' AS step, 'calls judged by it' AS name, s.service_level_base AS value,
            {_TERM_SAID} AS text, {", ".join(f"s.{column}" for column in TERM)}
-    FROM asked, sla_terms AS s
+    FROM asked, kpi_term(t0, t1) AS s
     WHERE s.campaign = chosen AND figure_asked IN ({", ".join(map(_text, BY_CONTRACT))})
-      AND (s.from_at IS NULL OR s.from_at < t1::TIMESTAMPTZ)
-      AND (s.until_at IS NULL OR s.until_at > t0::TIMESTAMPTZ)
 )
 SELECT step, name, value, text, {term}
 FROM (

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import plotly.graph_objects as go
 import pyarrow as pa
+import pyarrow.compute as pc
+import streamlit as st
+from streamlit.elements.lib.column_types import ColumnConfig
 
 from metrics.compose import KPIS, MEASURES
 from metrics.readers import SECONDS, Answer, Relation, Trouble
@@ -17,6 +20,8 @@ from pages._i18n import DASH, Text
 
 DRAWN = 30
 """A chart is split into so many series at most."""
+LEAST = 0.0005
+"""What is less is 0 in three decimals."""
 DAY_MS = 86_400_000
 DATES = [
     {"dtickrange": [None, DAY_MS - 1], "value": "%H:%M\n%d/%m/%Y"},
@@ -78,8 +83,23 @@ def summary(answer: Answer, text: Text) -> str:
     return f"**{count}** · {text.date(answer.as_of)}, {as_of} · {text.seconds(answer.took_s)}"
 
 
-def connections(path: Path, text: Text) -> list[tuple[str, str, str]]:
-    """Return title, language and code of each way to open the published file."""
+def decimals(table: pa.Table) -> dict[str, ColumnConfig]:
+    """Let the browser write numbers with decimals as its language does, by the names of their columns.
+
+    It writes no more than three decimals: a column with a number that would be 0 stays as it is, and so do whole
+    numbers, which may be years.
+    """
+    found = {}
+    for field, column in zip(table.schema, table.columns, strict=True):
+        if pa.types.is_floating(field.type) or pa.types.is_decimal(field.type):
+            size = pc.abs(pc.cast(column, pa.float64()))
+            if not pc.any(pc.and_(pc.greater(size, 0), pc.less(size, LEAST))).as_py():
+                found[field.name] = st.column_config.NumberColumn(format="localized")
+    return found
+
+
+def connections(path: Path, text: Text) -> list[tuple[str, str]]:
+    """Return title and code of each way to open the published file."""
     _ = text.gettext
     shell = "'" + str(path).replace("'", "'\\''") + "'"
     quoted = '"' + str(path).replace("\\", "\\\\").replace('"', '\\"') + '"'
@@ -96,17 +116,15 @@ vigie <- dbConnect(duckdb(), dbdir = {quoted}, read_only = TRUE)
 calls <- dbGetQuery(vigie, "{query}")
 dbDisconnect(vigie, shutdown = TRUE)"""
     return [
-        (_("DuckDB's command line"), "bash", f'duckdb -readonly {shell} "{query}"'),
-        ("Python", "python", python),
-        ("R", "r", r),
+        (_("DuckDB's command line"), f'duckdb -readonly {shell} "{query}"'),
+        ("Python", python),
+        ("R", r),
         (
             _("DBeaver: a DuckDB connection by URL, and a driver property"),
-            "text",
             f"jdbc:duckdb:{path}\nduckdb.read_only=true",
         ),
         (
             _("If Vigie's folder is mounted elsewhere: run this first"),
-            "sql",
             f"SET VARIABLE {FOLDER} = '/mnt/published';",
         ),
     ]

@@ -96,6 +96,18 @@ def marked(shown: str, state: str, text: Text) -> str:
     return f'<span class="state {state}" title="{escape(state_word(state, text))}"><i></i>{shown}</span>'
 
 
+def late_mark(shown: str, words: str) -> str:
+    """Draw the HTML of the mark of a wait past the contract's threshold, and what is `shown` beside it; `words` say it.
+
+    It is the mark of what is missed: whoever answers, the call is late, and counts so at once.
+    """
+    return f'<em class="state missed" title="{escape(words)}"><i></i>{escape(shown)}</em>'
+
+
+def past_words(threshold_s: float | None, text: Text) -> str:
+    return text.gettext("past {seconds} s").format(seconds=text.number(threshold_s))
+
+
 def target_words(target: float | None, threshold_s: float | None, text: Text) -> str:
     _ = text.gettext
     if target is None or threshold_s is None:
@@ -127,9 +139,11 @@ def _floor(board: Board, text: Text) -> str:
 def queue_of(board: Board, text: Text) -> str:
     """Draw how many wait on the whole floor, and how long the first of them has."""
     _ = text.gettext
-    late = " late" if any(is_late(one) for one in board.campaigns) else ""
+    late, mark = "", ""
+    if any(is_late(one) for one in board.campaigns):
+        late, mark = " late", " " + late_mark("", _("not in time"))
     return number(text.number(board.waiting), _("Waiting"), "first") + number(
-        text.duration(board.longest_wait_s), _("Longest wait"), f"first{late}"
+        text.duration(board.longest_wait_s), _("Longest wait"), f"first{late}", mark
     )
 
 
@@ -184,8 +198,7 @@ def tile(one: CampaignNow, text: Text, day: tuple[str, ...] = (), leads: Mapping
     late = " late" if is_late(one) else ""
     past = ""
     if late:
-        words = _("past {seconds} s").format(seconds=text.number(threshold_s))
-        past = f' <em title="{escape(words)}"><i></i>&gt; {text.number(threshold_s)} s</em>'
+        past = " " + late_mark(f"> {text.number(threshold_s)} s", past_words(threshold_s, text))
     gap = ""
     if level is not None and target is not None:
         points = _("{points} pts").format(points=text.points(level - target))

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from metrics.readers import CampaignDay, CampaignNow, Comparison, Interval, Kpis, WaitingCall, told
 from metrics.viewer import Viewer
 from pages import _chart, _names, _usual
-from pages._board import level_state, marked
+from pages._board import is_late, late_mark, level_state, marked, past_words
 from pages._i18n import DASH, Text
 from pages._leads import lead, link
 from pages._where import Where, instant
@@ -55,12 +55,8 @@ def headline(total: Kpis | None, viewer: Viewer, text: Text, now: CampaignNow | 
         "aht_s": text.duration(total.aht_s if total else None),
         "occupancy": text.percent(total.occupancy if total else None, 0),
     }
-    late = ""
     if now is not None:
         values |= {"waiting": text.number(now.waiting), "longest_wait_s": text.duration(now.longest_wait_s)}
-        threshold_s = total.threshold_s if total else None
-        if None not in (now.longest_wait_s, threshold_s) and now.longest_wait_s > threshold_s:
-            late = _("past {seconds} s").format(seconds=text.number(threshold_s))
     cards = []
     for name in headline_names(now is not None, viewer):
         value = values[name]
@@ -68,8 +64,9 @@ def headline(total: Kpis | None, viewer: Viewer, text: Text, now: CampaignNow | 
         about = ""
         if name == "service_level" and state != "none":
             about = marked(escape(gap), state, text)
-        if name == "longest_wait_s" and late:
-            about = f'<span class="state near"><i></i>{escape(late)}</span>'
+        if name == "longest_wait_s" and now is not None and is_late(now):
+            words = past_words(total.threshold_s if total else None, text)
+            about = late_mark(words, words)
         cards.append(
             f'<div class="card"><span>{escape(_names.brief(name, text))}</span><b{nil}>{escape(value)}</b>{about}</div>'
         )
@@ -244,8 +241,7 @@ def waiting(calls: tuple[WaitingCall, ...], zone: str, threshold_s: float | None
     for call in calls[:SHOWN_WAITING]:
         wait = text.duration(call.wait_s)
         if threshold_s is not None and call.wait_s > threshold_s:
-            word = escape(_("past {seconds} s").format(seconds=text.number(threshold_s)))
-            wait = f'<span class="state missed" title="{word}"><i></i>{wait}</span>'
+            wait = late_mark(wait, past_words(threshold_s, text))
         since = text.clock(call.queued_at, zone, seconds=True)
         cells = [call.queue or DASH, text.language_name(call.language), call.caller or DASH]
         rows.append(f"<tr><th>{wait}</th><td>{since}</td>{_cells(cells)}</tr>")

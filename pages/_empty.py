@@ -47,6 +47,16 @@ def unknown_campaign(text: Text) -> None:
     )
 
 
+def unknown_figure(text: Text) -> None:
+    """Say so of a figure that does not exist, or of one that is not known of an agent."""
+    _ = text.gettext
+    _say(
+        ":material/search_off:",
+        _("There is no such figure here"),
+        _("Choose one of the list above."),
+    )
+
+
 def nothing_known(text: Text) -> None:
     """Say so of a period that what is known does not reach, or in which the campaign was not yet there."""
     _ = text.gettext

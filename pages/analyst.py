@@ -89,7 +89,9 @@ def outcome(query: readers.Query, answer: readers.Answer) -> None:
             st.download_button(label, made, name, mime, icon=":material/download:", on_click="ignore", key=name)
     table, chart = st.tabs([_("Table"), _("Chart")], key="result_tabs", on_change="rerun")
     with table:
-        st.dataframe(answer.table, hide_index=True, placeholder="NULL", alt=_("The rows of the answer"))
+        rows = _("The rows of the answer")
+        decimals = _analyst.decimals(answer.table)
+        st.dataframe(answer.table, hide_index=True, column_config=decimals, placeholder="NULL", alt=rows)
     if chart.open:
         with chart:
             draw(answer)
@@ -158,9 +160,9 @@ def connect() -> None:
         "Vigie; where it is elsewhere than you, ask for its folder to be shared read-only."
     )
     st.markdown(words, width=760)
-    for title, language, code in _analyst.connections(readers.published().path, text):
+    for title, code in _analyst.connections(readers.published().path, text):
         st.subheader(title, anchor=False)
-        st.code(code, language=language, wrap_lines=True)
+        st.code(code, language=None, wrap_lines=True)  # Streamlit's colours of a language are too faint on white
     st.caption(
         _("Times are in UTC. Phone numbers are masked. Agents are named: treat what you take out as personal data.")
     )

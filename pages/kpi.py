@@ -4,7 +4,7 @@ import streamlit as st
 
 from metrics import readers
 from metrics.readers import Explained
-from pages import _kpi, _names, _session, _where
+from pages import _empty, _kpi, _names, _session, _where
 from pages._i18n import plain
 
 TICK_S = 15
@@ -14,12 +14,15 @@ text = _session.current_text()
 _ = text.gettext
 
 
-def choose(agent: str | None) -> str:
-    """Draw the choice of a figure, of those that are known of an agent when it is about one, and return it."""
-    asked = st.query_params.get("kpi", "")
+def choose(agent: str | None) -> str | None:
+    """Draw the choice of a figure, of those that are known of an agent when it is about one, and return it.
+
+    None: the address asks for another.
+    """
     known, usual = (readers.AGENT_FIGURES, "occupancy") if agent else (readers.FIGURES, "service_level")
+    asked = st.query_params.get("kpi") or usual
     figures = [name for name in known if readers.told(viewer, name) or name == asked]
-    kpi = asked if asked in figures else usual
+    kpi = asked if asked in figures else None
 
     def change() -> None:
         st.query_params["kpi"] = st.session_state["kpi_choice"]
@@ -29,6 +32,7 @@ def choose(agent: str | None) -> str:
         _("Figure"),
         options=figures,
         format_func=lambda name: _names.figure(name, text),
+        placeholder=_("Choose a figure"),
         key="kpi_choice",
         on_change=change,
         width=320,
@@ -68,6 +72,8 @@ def explained(where: _where.Where, kpi: str, agent: str | None, behind: str) -> 
 
 def behind(where: _where.Where, kpi: str, agent: str | None) -> tuple[str, dict[str, str]] | None:
     """Return page and parameters of what the figure is made of: calls, or agents' time, for who may name them."""
+    if not readers.told(viewer, kpi):
+        return None
     if _kpi.has_calls(kpi):
         return "calls", where.params(kpi=kpi, agent=agent)
     if not viewer.names_agents:
@@ -86,8 +92,7 @@ def page() -> None:
     agent = st.query_params.get("agent") if viewer.names_agents else None
     with bar:
         kpi = choose(agent)
-        told = readers.told(viewer, kpi)
-        way = behind(where, kpi, agent) if told else None
+        way = behind(where, kpi, agent) if kpi else None
         if way is not None:
             name, asked = way
             label, icon = (
@@ -97,14 +102,17 @@ def page() -> None:
             )
             st.page_link(f"{name}.py", label=label, icon=icon, query_params=asked)
         if agent:
-            one = known(where, kpi, agent)
+            one = known(where, kpi, agent) if kpi else None
             name = (one and one.agent_name) or agent
             _where.leave_out("agent", _("Only {agent}").format(agent=plain(name)))
+    if kpi is None:
+        _empty.unknown_figure(text)
+        return
     said = [_where.span_words(where, text), plain(where.campaign.timezone)]
     if not (where.today and where.whole):
         said.append(_("as known now"))
     st.caption(" · ".join(said))
-    if told:
+    if readers.told(viewer, kpi):
         explained(where, kpi, agent, _where.href(*way) if way else "")
         return
     st.html(_kpi.rule(kpi, text))

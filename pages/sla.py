@@ -19,15 +19,15 @@ text = _session.current_text()
 _ = text.gettext
 
 
-def choose(campaign: Campaign) -> Period:
-    """Draw the choice of a month, and of a day of it, and return what is chosen: this month unless the address says."""
+def choose(campaign: Campaign) -> Period | None:
+    """Draw the choice of a month, and of a day of it, and return what is chosen: this month unless the address says.
+
+    None: what the address asks for is still to come, or lies before there was any call.
+    """
     months = readers.months(readers.published(), viewer, campaign.campaign)
-    asked = _date(st.query_params.get("day", ""))
+    day = _date(st.query_params.get("day", ""))
     month = _date(f"{st.query_params.get('month', '')}-01")
-    day = asked if asked is not None and asked <= campaign.day else None
     first = (day or month or campaign.day).replace(day=1)
-    if first > campaign.day:
-        first = campaign.day.replace(day=1)
     this = campaign.day.replace(day=1)
 
     def change_month() -> None:
@@ -53,10 +53,12 @@ def choose(campaign: Campaign) -> Period:
         on_change=change_month,
         width=200,
     )
-    whole = Period.month(first)
-    length = (min(whole.until, campaign.day + timedelta(days=1)) - first).days
-    days = {"": _("the whole month")}
-    days |= {(first + timedelta(days=n)).isoformat(): text.short_day(first + timedelta(days=n)) for n in range(length)}
+    may_be_known = _where.EARLIEST.year - 10 <= first.year and (day or first) <= campaign.day
+    of_month = [day] if day else []
+    if may_be_known:
+        until = min(Period.month(first).until, campaign.day + timedelta(days=1))
+        of_month = [first + timedelta(days=n) for n in range((until - first).days)]
+    days = {"": _("the whole month")} | {one.isoformat(): text.short_day(one) for one in of_month}
     st.session_state["month_day_choice"] = day.isoformat() if day else ""
     st.selectbox(
         _("Day"),
@@ -66,15 +68,16 @@ def choose(campaign: Campaign) -> Period:
         on_change=change_day,
         width=180,
     )
-    return Period.day(day) if day else whole
+    if not may_be_known:
+        return None
+    return Period.day(day) if day else Period.month(first)
 
 
 def _date(said: str) -> date | None:
     try:
-        day = date.fromisoformat(said)
+        return date.fromisoformat(said)
     except ValueError:
         return None
-    return day if _where.EARLIEST.year - 10 <= day.year else None
 
 
 def known(campaign: str, period: Period, minutes: int) -> Sla | None:
@@ -165,8 +168,12 @@ def page() -> None:
     with bar:
         period = choose(campaign)
         minutes = _where.choose_minutes(readers.HOUR, text)
-        downloads(campaign.campaign, period, minutes)
-    against_contract(campaign.campaign, period, minutes)
+        if period is not None:
+            downloads(campaign.campaign, period, minutes)
+    if period is None:
+        _empty.nothing_known(text)
+    else:
+        against_contract(campaign.campaign, period, minutes)
 
 
 page()

@@ -34,7 +34,13 @@ REAL = {"broker", "apache_kafka", "chromium_here"}
 """Who asks for one of these waits for other processes; on a machine that stood still for a moment, in vain."""
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: a test that waits for other processes needs none meanwhile."""
+    return (os.cpu_count() or 1) + 1
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not REAL & {*getattr(item, "fixturenames", ())})  # the longest first, whole files
     for item in items:
         if isinstance(item, pytest.Function) and REAL & {*item.fixturenames}:
             item.add_marker(pytest.mark.flaky(reruns=1))

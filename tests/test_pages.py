@@ -147,6 +147,17 @@ def test_a_tile_a_campaign_with_its_state_in_words(path: Path) -> None:
     assert re.search(r"Oréa Sinistres Mutuelle Oréa Below target \d+ s 1 Waiting 0:42 Longest wait > 20 s 50\.0%", said)
     assert re.search(r"Almena Siniestros Almena On target \d+ s 0 Waiting – Longest wait 100\.0%", said)
     assert "1 below target" in said
+    late = '<em class="state missed" title="past 20\xa0s"><i></i>&gt; 20 s</em>'
+    assert html.count(late) == 1 and 'Longest wait <em class="state missed" title="not in time"><i></i></em>' in html
+
+
+def test_a_wait_past_the_threshold_has_one_mark_wherever_it_is_shown(path: Path) -> None:
+    calls = [{"campaign": "north", "outcome": "open", "wait_s": wait} for wait in (42.0, 21.0, 20.0, 3.0)]
+    publish(path, campaigns={"north": FLOOR["north"]}, calls=calls, as_of=now())
+    shown = "".join(html.proto.body for html in open_page("campaign.py", campaign="north").get("html"))
+    shown += wall(open_page())
+    marks = re.findall(r'<em class="state (\w+)" title="(?:past 20\xa0s|not in time)"><i></i>([^<]*)</em>', shown)
+    assert marks == [("missed", said) for said in ("past 20\xa0s", "0:42", "0:21", "", "&gt; 20 s")]
 
 
 def test_undefined_is_a_dash_and_never_zero(path: Path) -> None:
@@ -340,7 +351,7 @@ def test_a_figure_shows_its_formula_with_its_numbers(path: Path) -> None:
     said = section(test, "vigie-formula")
     assert "= Answered in time Offered − Short abandons − Waiting, still in time = 2 8 − 1 − 1 = 2 6 = 33.3%" in said
     assert "33.3% Below target, −46.7 pts Between 28.6% and 42.9%" in said and "Provisional" in said
-    assert "always answered in time / (offered − short abandons) wait ≤ 20 s 80% wait < 5 s 9" in section(
+    assert "always answered in time / (offered − short abandons) wait ≤ 20 s 80% wait < 5 s 6" in section(
         test, "<th>always"
     )
     systems = section(test, "vigie-systems")
@@ -355,8 +366,6 @@ def test_every_figure_is_explained_in_every_language(path: Path, language: str) 
     publish(path, campaigns=FLOOR, calls=MIXED, agents={"a": ("north", "busy")})
     reader, text = Published(path), _i18n.text(language)
     day = today(reader)
-    test = open_page("kpi.py", campaign="north", kpi="nonsense", lang=language)
-    assert test.selectbox(key="kpi_choice").value == "service_level"
     for kpi in FIGURES:
         one = readers.explain(reader, MANAGER, "north", kpi, day.t0, day.t1)
         assert one is not None
@@ -368,6 +377,27 @@ def test_every_figure_is_explained_in_every_language(path: Path, language: str) 
             assert one.figure is None
         else:
             assert above == pytest.approx((one.figure or 0) * (below or 1))  # a sum has no denominator
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        ("en", "There is no such figure here"),
+        ("fr", "Cet indicateur n’existe pas ici"),
+        ("es", "Este indicador no existe aquí"),
+    ],
+)
+def test_a_figure_that_does_not_exist_is_said_and_no_other_is_shown(path: Path, language: str, said: str) -> None:
+    publish(path, campaigns=FLOOR, calls=MIXED, agents={"a": ("north", "busy")})
+    unknown = ({"kpi": "nonsense"}, {"kpi": "service_level_worst"}, {"kpi": "service_level", "agent": "a"})
+    for asked in unknown:  # the last is known, but not of an agent
+        test = open_page("kpi.py", campaign="north", lang=language, **asked)
+        assert any(said in one.value for one in test.markdown)
+        assert test.selectbox(key="kpi_choice").value is None and not section(test, "<section class=")
+    test.selectbox(key="kpi_choice").select("aht_s").run()
+    assert not test.exception and section(test, "vigie-formula") and not any(said in one.value for one in test.markdown)
+    for asked in ({}, {"kpi": ""}):
+        assert open_page("kpi.py", campaign="north", **asked).selectbox(key="kpi_choice").value == "service_level"
 
 
 def test_a_figure_that_no_other_system_has_a_formula_for_is_compared_with_none(path: Path) -> None:

@@ -354,7 +354,7 @@ def test_each_call_says_whether_it_was_in_time(path: Path) -> None:
         assert listed is not None and sorted(call.wait_s or 0 for call in listed.calls) == waits
     assert (one.row["service_level_hits"], one.row["service_level_base"]) == (2, 6)
     ((term),) = one.terms
-    assert (term.formula, term.threshold_s, term.valid_from, term.calls) == ("exclude_short", 20.0, None, 9)
+    assert (term.formula, term.threshold_s, term.valid_from, term.calls) == ("exclude_short", 20.0, None, 6)
     printed = {other.system: other.value for other in one.elsewhere}
     assert printed["Wazo"] == pytest.approx(2 / 3) and printed["Cisco, abandons negative"] == pytest.approx(2 / 7)
 

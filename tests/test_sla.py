@@ -433,11 +433,20 @@ def test_a_month_without_calls_shows_its_target(shown: Path) -> None:
 
 
 def test_a_period_of_which_nothing_is_known_says_so_and_has_no_files(shown: Path) -> None:
-    october(shown)
-    known, unknown = (open_page("sla.py", campaign="c", month=month) for month in ("2026-10", "2020-10"))
+    october(shown, as_of="2026-10-06 20:00")
+    known = open_page("sla.py", campaign="c", month="2026-10")
     assert drawn(known) and known.get("download_button")
-    assert not drawn(unknown) and not unknown.get("download_button")
-    assert any("No calls are known for this period" in one.value for one in unknown.markdown)
+    months = [{"month": month} for month in ("2020-10", "2026-11", "9999-12", "0001-01")]
+    days = [{"day": day} for day in ("2020-10-05", "2026-10-07", "2027-01-01", "9999-12-31", "0001-01-01")]
+    for asked in (*months, *days):
+        unknown = open_page("sla.py", campaign="c", **asked)
+        assert not drawn(unknown) and not unknown.get("download_button") and not unknown.get("plotly_chart")
+        assert any("No calls are known for this period" in one.value for one in unknown.markdown)
+        chosen = [unknown.selectbox(key=key).value for key in ("month_choice", "month_day_choice")]
+        asked_for = next(iter(asked.values()))
+        assert chosen[0].isoformat()[:7] == asked_for[:7] and chosen[1] == asked.get("day", "")
+    unknown.selectbox(key="month_choice").set_value(date(2026, 10, 1)).run()
+    assert not unknown.exception and drawn(unknown) == drawn(known)
 
 
 def test_a_client_sees_their_own_and_nothing_of_the_canary(shown: Path) -> None:
@@ -457,7 +466,7 @@ def test_a_day_is_chosen_and_nonsense_is_this_month(shown: Path) -> None:
     october(shown, as_of="2026-10-06 20:00")
     day = drawn(open_page("sla.py", campaign="c", day="2026-10-05", minutes="30"))
     assert "This day" in day and "08:00–08:30" in day and "Agent " not in day
-    for wrong in ({"month": "2999-01"}, {"month": "x"}, {"day": "2026-10-99"}, {"day": "2027-01-01"}, {"minutes": "7"}):
+    for wrong in ({"month": "x"}, {"day": "2026-10-99"}, {"day": ""}, {"minutes": "7"}):
         test = open_page("sla.py", campaign="c", **wrong)
         assert test.selectbox(key="month_choice").value == date(2026, 10, 1)
         assert "08:00–09:00" in drawn(test)
@@ -477,11 +486,11 @@ def links(row: str) -> list[tuple[str, dict[str, str]]]:
     return [(one.path, dict(parse_qsl(one.query))) for one in parts]
 
 
-def counted(way: tuple[str, dict[str, str]]) -> str:
+def counted(way: tuple[str, dict[str, str]], viewer: Viewer = MANAGER) -> str:
     """Open the page of calls and return how many it says there are."""
     page, asked = way
     assert page == "calls"
-    (said,) = (one.value for one in open_page("calls.py", **asked).markdown if "call" in one.value)
+    (said,) = (one.value for one in open_page("calls.py", viewer=viewer, **asked).markdown if "call" in one.value)
     return said.split("**")[1].split()[0]
 
 
@@ -556,6 +565,22 @@ def test_each_term_of_the_contract_leads_to_the_calls_that_it_judged(shown: Path
         explained = "".join(one.proto.body for one in open_page("kpi.py", **asked).get("html"))
         assert level in words(explained) and "Calls judged" in explained
         assert "The contract changed inside this window" not in explained
+
+
+@pytest.mark.parametrize("viewer", [MANAGER, Viewer("client", frozenset({"c"}))], ids=["manager", "client"])
+def test_the_calls_judged_by_a_term_are_those_of_the_list_that_they_lead_to(shown: Path, viewer: Viewer) -> None:
+    of = campaign(zone="Europe/Paris", terms=TWO_TERMS)
+    calls = [call(of=of, queued="2026-11-09 22:30")] * 3 + [call("abandoned", of=of, wait=3, queued="2026-11-09 22:40")]
+    calls += [call(of=of, queued="2026-11-09 23:30")] * 2 + [call("refused", of=of, queued="2026-11-09 23:40")] * 4
+    calls += [call("open", of=of, queued="2026-11-09 23:59:55")]
+    publish(shown, calls, campaigns=[of], as_of="2026-11-10 00:00").close()
+    span = {"from": "2026-11-09T22:15Z", "to": "2026-11-10T00:00Z"}
+    test = open_page("kpi.py", viewer=viewer, campaign="c", kpi="service_level", lang="en", **span)
+    html = "".join(one.proto.body for one in test.get("html"))
+    (table,) = re.findall(r'<table class="vigie-table terms">(.*?)</table>', html)
+    rows = re.findall(r"<tr>(.*?)</tr>", table)[1:]
+    judged = [re.findall(r">([^<]+)</a></td>", row)[0] for row in rows]
+    assert judged == ["3", "2"] == [counted(*links(row), viewer) for row in rows]
 
 
 def test_before_anything_is_published_the_page_says_so(shown: Path) -> None:
