@@ -127,10 +127,11 @@ class Archive:
         ).fetchall()
         self._sql("DELETE FROM met WHERE event_id NOT IN (SELECT event_id FROM incoming)")
         self._recall_calls("SELECT call_id FROM incoming UNION SELECT call_id FROM met")
+        # from just before: at one instant the last of several counts, and may be as the settled state that it follows
         self._recall_states("""
-            SELECT agent, ts FROM incoming WHERE type IN ('agent.state', 'agent.profile')
-            UNION ALL
-            SELECT agent, ts - INTERVAL 1 MICROSECOND FROM met WHERE type IN ('agent.state', 'agent.profile')
+            SELECT agent, ts - INTERVAL 1 MICROSECOND AS ts
+            FROM (SELECT agent, ts, type FROM incoming UNION ALL SELECT agent, ts, type FROM met)
+            WHERE type IN ('agent.state', 'agent.profile')
         """)
         return len(same)
 

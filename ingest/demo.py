@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import datetime as dt
 import fcntl
 import itertools
 import os
@@ -25,7 +26,7 @@ from ingest.broker import ensure_topic, running_broker
 from ingest.children import ends_with_us
 from ingest.cli import Parser, between, brings_its_own_campaigns
 from ingest.errors import StoreError, UsageError, VigieError, disk_trouble
-from ingest.simulator import floor, floor_options
+from ingest.simulator import floor, floor_day, floor_options
 from metrics.campaigns import load
 
 ROOT = Path(__file__).parent.parent
@@ -42,6 +43,8 @@ MADE_WITH = "demo-floor"
 STORE = "store.duckdb"
 STOPS_WITHIN_S = 20.0
 LIVE_WITHIN_RECORDS = 50
+MOST_DAYS = 31
+"""After a longer pause the days between are left out: the broker holds what is sent in memory."""
 PEOPLE = (
     ("manager", "every campaign", ("--role", "manager")),
     ("client", "the campaigns of Mutuelle Oréa", ("--role", "client", "--client", "orea")),
@@ -91,6 +94,7 @@ def main(options: argparse.Namespace) -> int:
     url = f"http://127.0.0.1:{options.port}"
     with contextlib.ExitStack() as stack:
         stack.enter_context(_alone(options, data_dir))
+        days = _days_to_send(data_dir / "published" / "vigie.duckdb", dt.datetime.now(dt.UTC))
         broker = stack.enter_context(running_broker(options.broker_port))
         ensure_topic(broker.bootstrap_servers, "call-events")
         _say(f"broker     {broker.bootstrap_servers}, in memory")
@@ -108,10 +112,12 @@ def main(options: argparse.Namespace) -> int:
             start(
                 "floor", "-m", "ingest", "simulate", *kafka,
                 "--agents", str(options.agents), "--seed", str(options.seed),
+                *(("--days", str(days)) if days > 1 else ()),
             ),
         ]  # fmt: skip
         _say(f"consumer   {data_dir}/{STORE} → {data_dir}/published/vigie.duckdb")
-        _say(f"floor      {options.agents} agents, eight campaigns; sending yesterday and today so far")
+        before = "yesterday" if days == 1 else f"the {days} days before today"
+        _say(f"floor      {options.agents} agents, eight campaigns; sending {before} and today so far")
 
         accounts = _make_accounts(url, environment)
 
@@ -313,6 +319,21 @@ def _child(name: str, command: tuple[str, ...], log: Path, environment: dict[str
         yield child
     finally:
         child.stop()
+
+
+def _days_to_send(published: Path, now: dt.datetime) -> int:
+    """How many days before today the floor is to send: yesterday, or all since the last stored event.
+
+    The floor worked on while nobody ran it: without those days calls of then would stay open, and a weekend be a hole.
+    """
+    try:
+        with duckdb.connect(str(published), read_only=True) as connection:
+            row = connection.execute("SELECT last_event_at FROM ingest_status").fetchone()
+    except duckdb.Error:
+        return 1  # not published yet, or to be published anew
+    if row is None or row[0] is None:
+        return 1
+    return min(max((floor_day(now) - floor_day(row[0])).days, 1), MOST_DAYS)
 
 
 def _wait_until_live(published: Path, floor_log: Path, started_at: float, going_on: Callable[[], bool]) -> None:

@@ -34,9 +34,21 @@ def is_full(error: Exception) -> bool:
     return "No space left" in str(error) or "File too large" in str(error)
 
 
+def is_damaged(error: Exception) -> bool:
+    """Whether what was stored before could not be read: a block of the store, or a file of a settled day."""
+    text = str(error)
+    refused = "Permission denied" in text or "Read-only" in text
+    return "Corrupt database file" in text or (".parquet" in text and not refused)
+
+
 def disk_trouble(what: str, error: Exception) -> StoreError:
     """What to raise when the disk did not take `what`: nothing that was committed is lost."""
     text = str(error).splitlines()[0]
     if is_full(error):
         return StoreError(f"{what} could not be written, the disk is full; free some space and start again.")
+    if is_damaged(error):
+        return StoreError(
+            f"{what} could not be written, for what is stored is damaged ({text});"
+            " restore the data directory from a backup, or move it away and read the topic again."
+        )
     return StoreError(f"{what} could not be written ({text}); see that the disk is sound and start again.")

@@ -51,14 +51,15 @@ def main(arguments: list[str]) -> int:
 
 
 def run(path: Path, statement: str) -> bool:
-    """Run one statement on the newest file, which each publish replaces, and print what it gives; False: it failed."""
+    """Run statements on the newest file, which each publish replaces, and print what each gives; False: one failed."""
     try:
         with duckdb.connect(path, read_only=True) as connection:
             connection.execute("SET TimeZone = 'UTC'")
             connection.execute(f"SET VARIABLE {FOLDER} = {_folder(path)}")
-            result = connection.sql(statement)
-            if result is not None:
-                result.show(max_width=shutil.get_terminal_size((160, 40)).columns)
+            for one in connection.extract_statements(statement):
+                result = connection.sql(one)
+                if result is not None:
+                    result.show(max_width=shutil.get_terminal_size((160, 40)).columns)
     except duckdb.Error as error:
         sys.stdout.write(f"{error}\n")
         return False

@@ -10,10 +10,12 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import duckdb
 import pytest
 from kafka import KafkaAdminClient
 
 from ingest.broker import Broker, ensure_topic
+from ingest.errors import StoreError
 
 from .processes import (
     ROOT,
@@ -36,6 +38,7 @@ from .processes import (
     wait_for,
     words,
 )
+from .stream import Desk, at, told
 
 
 def refused(*arguments: str) -> str:
@@ -240,6 +243,33 @@ def test_a_corrupt_store_is_told_and_left_as_it_is_until_it_is_restored_or_moved
     else:
         store.rename(tmp_path / "moved away")
     kept.goes_on()
+
+
+def test_damage_that_is_met_only_when_rows_are_read_is_told_as_damage(kept: Kept) -> None:
+    """Opening a store reads the list of its tables and little else."""
+    store = kept.place / "store.duckdb"
+    with duckdb.connect(str(store), read_only=True) as connection:
+        blocks = connection.execute(
+            "SELECT DISTINCT block_id FROM pragma_storage_info('events') WHERE column_name = 'raw' AND block_id >= 0"
+        ).fetchall()
+    assert blocks
+    with store.open("r+b") as file:
+        for (block,) in blocks:
+            file.seek(12_288 + block * 262_144 + 1_000)
+            file.write(os.urandom(64))
+    assert "; restore" in (said := kept.refused())
+    assert "from a backup, or move it away and read the topic again." in said
+
+
+def test_a_torn_file_of_a_settled_day_is_told_as_damage(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    call = told("08:00:00 queued\n08:00:30 answered agent=amina\n08:10:00 ended\n08:10:30 wrapped")
+    desk.apply(call[:3], at("12:00:00"))
+    desk.publish(at("12:00:00"))
+    (events,) = (tmp_path / "events").rglob("*.parquet")
+    os.truncate(events, 100)
+    with pytest.raises(StoreError, match=r"damaged \(.*parquet.*\); restore the data directory from a backup, or move"):
+        desk.apply(call[3:], at("12:00:00"))
 
 
 # The disk

@@ -18,6 +18,7 @@ import pytest
 
 from ingest.broker import Broker
 from ingest.demo import _child as part_of_the_demo
+from ingest.demo import _days_to_send
 from ingest.errors import VigieError
 from ingest.simulator import floor_day, floor_events
 
@@ -30,6 +31,7 @@ from .processes import (
     free_port,
     one_sentence,
     published,
+    queued,
     rows,
     run,
     status,
@@ -37,6 +39,7 @@ from .processes import (
     totals,
     wait_for,
 )
+from .stream import Desk, at
 
 AGENTS, SEED = 20, 3
 NUMBERS = ("--agents", str(AGENTS), "--seed", str(SEED))
@@ -225,6 +228,33 @@ def test_a_second_demo_leaves_a_living_one_alone_and_the_end_of_its_broker_is_to
     (place / "demo-floor").unlink()
     assert "holds calls of which no demo has noted" in refused_demo(place, free_port(), free_port())
     assert totals(place) == before
+
+
+@pytest.mark.parametrize(
+    ("last_event", "days"),
+    [
+        ("2026-10-12T08:00:00Z", 1),  # this morning: yesterday, as at a first start
+        ("2026-10-11T08:00:00Z", 1),
+        ("2026-10-09T15:00:00Z", 3),  # Friday afternoon: Friday, and the weekend
+        ("2026-10-08T22:30:00Z", 3),  # the night shift of Friday had come in
+        ("2025-10-12T08:00:00Z", 31),
+        (None, 1),
+    ],
+)
+def test_a_demo_sends_the_days_since_it_was_stopped(tmp_path: Path, last_event: str | None, days: int) -> None:
+    desk = Desk(tmp_path)
+    now = at("10:00:00", dt.datetime(2026, 10, 12, tzinfo=dt.UTC))  # a Monday
+    if last_event:
+        desk.apply([queued(1, dt.datetime.fromisoformat(last_event))], now)
+    desk.publish(now)
+    desk.store.close()
+    assert _days_to_send(desk.publisher.path, now) == days
+
+
+def test_a_demo_that_never_ran_sends_yesterday(tmp_path: Path) -> None:
+    assert _days_to_send(tmp_path / "vigie.duckdb", dt.datetime.now(dt.UTC)) == 1
+    (tmp_path / "vigie.duckdb").write_bytes(b"torn")
+    assert _days_to_send(tmp_path / "vigie.duckdb", dt.datetime.now(dt.UTC)) == 1
 
 
 def contents(folder: Path) -> dict[str, bytes]:

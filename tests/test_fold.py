@@ -762,6 +762,24 @@ def test_a_late_event_corrects_what_was_published_long_ago(tmp_path: Path, late:
     assert {column: row[column] for column in expected} == expected
 
 
+def test_the_last_state_of_an_instant_comes_when_what_it_goes_on_with_has_settled(tmp_path: Path) -> None:
+    story = """
+    09:00:00 state agent=amina state=paused reason=lunch
+    09:30:00 state agent=amina state=available event_id=x1
+    09:30:00 state agent=amina state=paused reason=lunch event_id=x2
+    11:00:00 state agent=amina state=offline
+    """
+    noon = at("12:00:00")
+    with folded(
+        tmp_path, told(story), AS_OF, CONFIGURATION, batches=[2], published={0: noon}, settle_rows=1
+    ) as published:
+        found = rows(published, "SELECT state, started_at, ended_at FROM agent_states ORDER BY started_at")
+    assert [tuple(row.values()) for row in found] == [
+        ("paused", at("09:00:00"), at("11:00:00")),
+        ("offline", at("11:00:00"), None),
+    ]
+
+
 def test_the_call_that_an_agent_is_on(tmp_path: Path) -> None:
     story = """
     19:00:00 queued call_id=a

@@ -221,6 +221,9 @@ def test_the_shell_shows_what_was_published_last(tmp_path: Path, capsys: pytest.
     publish(path, [call()]).close()
     shell.run(path, "SELECT offered FROM kpi_campaign('2026-11-23', '2026-11-24');")
     assert "offered" in capsys.readouterr().out
+    shell.run(path, "SELECT 41 AS first; SELECT 42 AS second;\n")
+    both = capsys.readouterr().out
+    assert both.index("41") < both.index("42")
     shell.run(path, "DROP TABLE calls")
     assert "read-only" in capsys.readouterr().out
 

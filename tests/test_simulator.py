@@ -151,6 +151,7 @@ def test_a_sale_has_an_amount_and_a_currency(monday):
     sales = [event for event in monday if event.get("sale")]
     assert {event["currency"] for event in sales} == {"EUR", "GBP"}
     assert all(event["amount"] > 0 for event in sales)
+    assert not {event["disposition"] for event in sales} & {"complaint", "reclamacion", "resiliation", "return"}
 
 
 def test_an_agent_is_in_one_state_and_on_one_call_at_a_time(two_days):

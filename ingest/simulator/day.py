@@ -250,7 +250,7 @@ class Day:
         lane, rng, campaign = call.lane, self.rng, call.lane.campaign
         sold: Event = {"disposition": rng.choices(lane.dispositions, cum_weights=lane.weights)[0]}
         if campaign.sale_share:
-            sold["sale"] = rng.random() < campaign.sale_share
+            sold["sale"] = rng.random() < campaign.sale_share and sold["disposition"] not in floor.NOTHING_SOLD
         if sold.get("sale"):
             sold["amount"] = round(campaign.sale_amount * rng.lognormvariate(-0.08, 0.4), 2)
             sold["currency"] = campaign.currency

@@ -20,6 +20,7 @@ HOLD_S = 38.0
 SHIFT_H, SHORTEST_SHIFT_H = 8, 4
 PAUSED_SHARE = 0.15  # of a shift, for planning
 BREAK_WINDOWS, LUNCH_WINDOW = ((0.05, 0.23), (0.77, 0.95)), (0.24, 0.74)  # shares of the shift
+NOTHING_SOLD = {"complaint", "panne", "reclamacion", "remboursement", "resiliation", "retour", "return"}  # dispositions
 MOST_PAUSED = 0.2  # of a team at a time
 BREAK_S, LUNCH_S, LUNCH_FROM_SHIFT_H = (600.0, 900.0), (1800.0, 2700.0), 6
 MEETINGS = (("training", 0.10, 1800.0), ("coaching", 0.14, 1200.0), ("meeting", 0.20, 900.0))
