@@ -88,12 +88,13 @@ class Publisher:
         return self._directory / "vigie.duckdb"
 
     def judge(self, moment: Moment) -> None:
-        """Judge what changed, at `moment`.
+        """Judge what changed, at `moment`, and check that calls are conserved.
 
         Raises StoreError when the disk does not take it.
         """
         with self._or_trouble():
             self._judge(moment)
+            self._conservation.check()
 
     def settle(self, moment: Moment) -> None:
         """Move what is settled, of what `judge` left of the same moment, out of the tables; judge again before `write`.
@@ -112,7 +113,6 @@ class Publisher:
         """
         fresh = self._directory / f".vigie-{os.getpid()}.duckdb"
         with self._or_trouble():
-            self._conservation.check()
             try:
                 self._write(fresh, moment.places)
                 os.replace(fresh, self.path)
