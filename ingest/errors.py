@@ -37,8 +37,8 @@ def is_full(error: Exception) -> bool:
 def is_damaged(error: Exception) -> bool:
     """Whether what was stored before could not be read: a block of the store, or a file of a settled day."""
     text = str(error)
-    refused = "Permission denied" in text or "Read-only" in text
-    return "Corrupt database file" in text or (".parquet" in text and not refused)
+    is_refused = any(reason in text for reason in ("Permission denied", "Read-only", "Too many open files"))
+    return "Corrupt database file" in text or (".parquet" in text and not is_refused)
 
 
 def disk_trouble(what: str, error: Exception) -> StoreError:

@@ -8,8 +8,8 @@ CREATE OR REPLACE TEMP MACRO mask_number(number) AS
     CASE WHEN length(number) > 6 THEN number[:3] || repeat('•', length(number)::INTEGER - 5) || number[-2:]
          ELSE repeat('•', length(number)::INTEGER) END;
 
--- Calls that move are judged each time, so all of them are among just_judged. What was judged last is added to the
--- others only when all is judged again: most of it has settled by then.
+-- Calls that move are judged each time, so all of them are among just_judged. What was judged last joins the
+-- others only when the next calls are judged: most of it has settled by then.
 CREATE OR REPLACE TEMP VIEW judged_calls AS
 FROM steady_calls UNION ALL BY NAME SELECT * EXCLUDE (moves) FROM just_judged;
 

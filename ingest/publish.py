@@ -173,7 +173,7 @@ class Publisher:
         sql = self._store.connection.execute
         fresh.unlink(missing_ok=True)
         quoted = str(fresh).replace("'", "''")
-        # a file that is thrown away unless it is whole needs no log: a quarter of the work
+        # a file that is thrown away unless it is whole needs no log
         sql(f"ATTACH '{quoted}' AS snapshot (BLOCK_SIZE 16384, RECOVERY_MODE no_wal_writes)")
         try:
             past = self._store.archive.past()

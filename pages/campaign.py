@@ -38,9 +38,8 @@ def now(campaign: str) -> None:
     if one is None or freshness is None:
         return
     st.html(_as_old_as_it_is(_day.headline(one.today, viewer, text, one), freshness))
-    age_s = freshness.age_s(datetime.now(UTC))
-    age = text.age(age_s)
-    if age_s > _board.STALE_S:
+    age = text.age(freshness.age_s(datetime.now(UTC)))
+    if _is_stale(freshness):
         words = _("No new data for {age}. This is how the campaign was then.").format(age=age)
         st.caption(f":material/warning: **{words}**")
         return
@@ -66,10 +65,13 @@ def known_day(where: _where.Where, minutes: int) -> tuple[readers.CampaignDay | 
         return None, None
 
 
+def _is_stale(freshness: readers.Freshness) -> bool:
+    return freshness.age_s(datetime.now(UTC)) > _board.STALE_S
+
+
 def _as_old_as_it_is(html: str, freshness: readers.Freshness) -> str:
     """Return what is true now, grey when it is no longer."""
-    stale = freshness.age_s(datetime.now(UTC)) > _board.STALE_S
-    return f'<div class="vigie-stale">{html}</div>' if stale else html
+    return f'<div class="vigie-stale">{html}</div>' if _is_stale(freshness) else html
 
 
 def then(where: _where.Where) -> None:
@@ -171,8 +173,8 @@ def agents(campaign: str) -> None:
     if found is None:
         st.html(_makeup.agents(one.agents, text))
         return
-    stale = freshness.age_s(datetime.now(UTC)) > _board.STALE_S
-    st.html(_agents.draw(found, _agents.Chosen(campaign=campaign), viewer, text, stale=stale))
+    chosen = _agents.Chosen(campaign=campaign)
+    st.html(_agents.draw(found, chosen, viewer, text, stale=_is_stale(freshness)))
 
 
 @st.fragment(run_every=DAY_S)

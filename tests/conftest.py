@@ -40,10 +40,10 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: not REAL & {*getattr(item, "fixturenames", ())})  # the longest first, whole files
-    for item in items:
-        if isinstance(item, pytest.Function) and REAL & {*item.fixturenames}:
-            item.add_marker(pytest.mark.flaky(reruns=1))
+    real = [item for item in items if REAL & {*getattr(item, "fixturenames", ())}]
+    for item in real:
+        item.add_marker(pytest.mark.flaky(reruns=1))
+    items.sort(key=lambda item: item not in real)  # they take longest; a file that is begun is run whole
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -237,7 +237,7 @@ def test_a_second_demo_leaves_a_living_one_alone_and_the_end_of_its_broker_is_to
         ("2026-10-11T08:00:00Z", 1),
         ("2026-10-09T15:00:00Z", 3),  # Friday afternoon: Friday, and the weekend
         ("2026-10-08T22:30:00Z", 3),  # the night shift of Friday had come in
-        ("2025-10-12T08:00:00Z", 31),
+        ("2025-10-12T08:00:00Z", 7),
         (None, 1),
     ],
 )

@@ -33,7 +33,7 @@ WHERE campaign = $campaign AND agent = $agent
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """A term of a contract, in the campaign's local time; so many `calls` of the window are in its denominator."""
+    """A term of a contract, in the campaign's local time; `calls` are in the service level's denominator by it."""
 
     calls: int
     valid_from: datetime | None
