@@ -143,7 +143,8 @@ def test_what_axe_is_asked_is_judged_by_it(site: Site) -> None:
     """A page with a fault that we put there is found faulty."""
     page = site.tab(MANAGER, bypass_csp=True)
     site.visit(page, "agents")
-    page.evaluate("document.querySelector('.vigie-agents small').style.color = '#ddd'")
+    fault = '<p style="position: fixed; top: 50%; left: 40%; z-index: 9; color: #ddd; background: #fff">a fault</p>'
+    page.evaluate("fault => document.body.insertAdjacentHTML('beforeend', fault)", fault)
     page.evaluate(AXE)
     checked = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
     assert [one["impact"] for one in checked["violations"] if one["id"] == "color-contrast"] == ["serious"]
