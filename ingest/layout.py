@@ -33,15 +33,21 @@ JOIN ({answered}) c ON c.agent = u.agent AND c.answered_at = u.ended_at AND c.ch
 ANSWERED = "SELECT call_id, agent, answered_at, channel FROM calls WHERE answered_at IS NOT NULL"
 
 
+def tables(connection: duckdb.DuckDBPyConnection) -> set[str]:
+    """The names of the tables in the store that is the connection's default catalog."""
+    named = "SELECT table_name FROM duckdb_tables() WHERE database_name = current_database()"
+    return {name for (name,) in connection.execute(named).fetchall()}
+
+
 def version(connection: duckdb.DuckDBPyConnection) -> int | None:
     """The layout of the store that is the connection's default catalog; None for one that is empty."""
-    tables = {name for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
-    if "archived_events" in tables:
+    names = tables(connection)
+    if "archived_events" in names:
         return 0
-    if "layout" in tables:
+    if "layout" in names:
         ((found,),) = connection.execute("SELECT max(version) FROM layout").fetchall()
         return int(found) if found is not None else 1
-    return 1 if "identity" in tables or "positions" in tables else None
+    return 1 if "positions" in names else None
 
 
 def upgrade(connection: duckdb.DuckDBPyConnection, data_dir: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import duckdb
 
+from ingest import rebuild
 from ingest.cli import Parser, between
 from ingest.errors import RESTORE_OR_REBUILD, StoreError
 from ingest.feed import GROUP
@@ -99,6 +100,7 @@ def consume(
         data_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(f"{data_dir} cannot be made ({error.strerror}); choose another --data-dir.") from error
+    rebuild.prepare(data_dir, configuration)
     store = Store(data_dir / "store.duckdb")
     try:
         publisher = Publisher(store, data_dir / "published", configuration)

@@ -169,6 +169,13 @@ class Segments:
         self._sql("INSERT INTO replaced_files SELECT ?, unnest(?)", [relation, files])
         self._replaced.extend((time.monotonic(), segment.file) for segment in merged)
 
+    def own_replaced(self, data_dir: Path) -> None:
+        """Note that the files now beneath `data_dir` are replaced by these, which will be put in their place."""
+        for file in sorted(archived_files(data_dir)):
+            relation = file.parent.parent.name
+            name = str(file.relative_to(folder_of(data_dir, relation)))
+            self._sql("INSERT INTO replaced_files VALUES (?, ?)", [relation, name])
+
     def _note_unfinished(self, names: list[str]) -> None:
         """Note on disk the files that a transaction is about to write: should it not commit, they are nobody's."""
         if not names:

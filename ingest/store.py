@@ -4,7 +4,7 @@ import contextlib
 import datetime as dt
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from duckdb.func import FunctionNullHandling
 from ingest import contract, layout
 from ingest.archive import EVENT_COLUMNS, Archive
 from ingest.batch import Arrivals, DeadLetter, Log
-from ingest.errors import RESTORE_OR_REBUILD, StoreError, disk_trouble, is_full
+from ingest.errors import RESTORE_OR_REBUILD, StoreError, disk_trouble, open_failure
 from ingest.segments import EVENTS, RECALLED, Segments, archived_files, refuse_unknown
 
 HERE = Path(__file__).parent
@@ -41,6 +41,14 @@ CREATE OR REPLACE TEMP TABLE changed_states (agent VARCHAR, ts TIMESTAMPTZ);
 CREATE OR REPLACE TEMP TABLE replaced_events (event_id VARCHAR);
 """
 
+#: A letter may be archived already: read again after a rebuild of a store that was lost.
+LETTERS = """
+SELECT
+    topic, topic_id, "partition", "offset", line, make_timestamptz(received_ms * 1000) AS received_at, reason, payload,
+    make_timestamp(received_ms * 1000)::DATE AS day
+FROM dead
+"""
+
 #: What a batch tells of each source; a revision may take an event from one source to another.
 TALLY_SOURCES = """
 CREATE OR REPLACE TEMP TABLE heard AS
@@ -57,6 +65,16 @@ WHEN MATCHED THEN UPDATE SET
     events = sources.events + news.events,
     last_event_at = greatest(sources.last_event_at, news.last_event_at)
 WHEN NOT MATCHED THEN INSERT
+"""
+#: `lines` and `duplicates` of here are of reading the events again, each once.
+TAKE_OVER_TOTALS = """
+UPDATE totals SET
+    records = kept.records,
+    records_with_events = kept.records_with_events,
+    lines = greatest(kept.lines, totals.lines - totals.duplicates),
+    duplicates = greatest(kept.lines - (totals.lines - totals.duplicates), 0),
+    dead_letters = kept.dead_letters
+FROM kept
 """
 
 
@@ -99,7 +117,7 @@ class Store:
             self.segments = Segments(self.connection, self._path.parent)
             self.archive = Archive(self.connection, self.segments)
         except duckdb.Error as error:
-            raise _open_failure(Path(path), error) from error
+            raise open_failure(Path(path), error) from error
         self.connection.create_function(
             "canonical_json",
             _canonical_json,
@@ -122,6 +140,25 @@ class Store:
         self._sql("INSERT INTO layout SELECT ? WHERE NOT EXISTS (FROM layout)", [version or layout.LAYOUT])
         if version is not None and version < layout.LAYOUT:
             layout.upgrade(self.connection, self._path.parent.resolve())
+
+    def take_over(self, tables: Mapping[str, pa.Table], settled_letters: pa.Table | None) -> None:
+        """Take over what is not made of events from the store that this one replaces, by the names of its tables.
+
+        Call it in a transaction, last: the events that are here count as read.
+        """
+        for name, table in tables.items():
+            self.connection.register("kept", table)
+            if name == "totals":
+                self._sql(TAKE_OVER_TOTALS)
+            else:
+                self._sql(f"DELETE FROM {name}")
+                self._sql(f"INSERT INTO {name} BY NAME FROM kept")
+            self.connection.unregister("kept")
+        if settled_letters is not None:
+            self.connection.register("kept", settled_letters)
+            self._sql("CREATE OR REPLACE TEMP TABLE kept_letters AS FROM kept")
+            self.connection.unregister("kept")
+            self.segments.write("dead_letters", "kept_letters")
 
     def close(self) -> None:
         self.connection.close()
@@ -319,10 +356,13 @@ class Store:
     def _bury(self, dead: list[DeadLetter]) -> None:
         if dead:
             self.connection.register("dead", pa.Table.from_pylist([asdict(letter) for letter in dead]))
-            self._sql(
-                'INSERT INTO dead_letters SELECT topic, topic_id, "partition", "offset", line,'
-                " make_timestamptz(received_ms * 1000), reason, payload FROM dead"
+            self._sql(f"CREATE OR REPLACE TEMP TABLE letters AS {LETTERS}")
+            days = [day for (day,) in self._sql("SELECT DISTINCT day FROM letters").fetchall()]
+            archived = self.segments.rows("dead_letters", days)
+            known = (
+                f'ANTI JOIN ({archived}) USING (topic, "partition", "offset", line, received_at)' if archived else ""
             )
+            self._sql(f"INSERT INTO dead_letters SELECT * EXCLUDE (day) FROM letters {known}")
             self.connection.unregister("dead")
 
     def _move(self, log: Log, next_offset: int) -> None:
@@ -345,15 +385,3 @@ def _canonical_json(raw: str | None) -> str | None:
         return json.dumps(json.loads(raw), sort_keys=True)
     except (ValueError, RecursionError):  # a number of thousands of digits, or very deep nesting, in an extra field
         return raw
-
-
-def _open_failure(path: Path, error: duckdb.Error) -> StoreError:
-    text = str(error)
-    if is_full(error):
-        return disk_trouble(str(path), error)
-    if "Conflicting lock" in text or "Could not set lock" in text:
-        return StoreError(f"{path} is in use by another consumer; stop that one, or give this one another --data-dir.")
-    if "Permission denied" in text or "read-only" in text.lower():
-        return StoreError(f"{path} cannot be written; give its folder to this user, or choose another --data-dir.")
-    what = "it is not a DuckDB file" if "not a valid DuckDB database" in text else text.splitlines()[0]
-    return StoreError(f"{path} cannot be opened ({what}); {RESTORE_OR_REBUILD}")
