@@ -152,6 +152,8 @@ class Publisher:
             sql(f"SET VARIABLE {name} = $value", {"value": value})
         self._settings.fill()
         self._rejudge()
+        if self._judging.starts_over(moment.as_of):
+            self._store.rejudge_given_up(moment.as_of)
         self._judging.begin(moment.as_of)
         self._settings.fill_offsets()
         self._judging.finish(moment.as_of)
