@@ -29,6 +29,8 @@ COMMENT ON TABLE recalled_calls IS 'Calls with a row in a Parquet file that no l
 CREATE TABLE IF NOT EXISTS recalled_states (agent VARCHAR NOT NULL, from_at TIMESTAMPTZ NOT NULL);
 COMMENT ON TABLE recalled_states IS 'An agent''s rows in Parquet files, started at from_at or later, no longer count.';
 """
+#: What no two rows of a relation that count may have in common.
+IDENTITY = {"calls": "call_id", "agent_states": "(agent, started_at)", EVENTS: "event_id"}
 OUTDATED = {
     "calls": "ANTI JOIN recalled_calls USING (call_id)",
     "agent_states": "r WHERE NOT EXISTS (FROM recalled_states x WHERE x.agent = r.agent AND r.started_at >= x.from_at)",
@@ -313,6 +315,8 @@ class Archive:
         self._sql("INSERT INTO archived_until VALUES (?)", [settled_before])
         self._sql("DELETE FROM archived_until WHERE closed_before < (SELECT max(closed_before) FROM archived_until)")
         self._read_segments()
+        for relation in IDENTITY:
+            self.count_rows(relation, {_day_of(file) for file in replaced if file.parent.parent.name == relation})
         self._learn("FROM settled_events")
         self._sql(NO_LONGER_JUDGED)
         self._replaced.extend((time.monotonic(), file) for file in replaced)
@@ -378,6 +382,16 @@ class Archive:
             segments = [segment for segment in segments if segment.day in days]
         return self._read(relation, segments) if segments else None
 
+    def count_rows(self, relation: str, days: Collection[dt.date]) -> None:
+        """Note in archived_counts how many rows of each of `days` count, and how many differ in their identity."""
+        if rows := self.rows(relation, days):
+            named = ", ".join(f"DATE '{day}'" for day in days)
+            self._sql(f"DELETE FROM archived_counts WHERE relation = '{relation}' AND day IN ({named})")
+            self._sql(
+                f"INSERT INTO archived_counts SELECT '{relation}', day, count(*), count(DISTINCT {IDENTITY[relation]})"
+                f" FROM ({rows}) GROUP BY day"
+            )
+
     def past(self) -> dict[str, str]:
         """For each relation the SELECT of its settled rows that count; it reads the tables of RECALLED.
 
@@ -393,6 +407,10 @@ class Archive:
                 del self._sizes[file]
                 file.unlink()
         self._replaced = [(since, file) for since, file in self._replaced if now - since <= KEEP_REPLACED_S]
+
+
+def _day_of(file: Path) -> dt.date:
+    return dt.date.fromisoformat(file.parent.name.removeprefix("day="))
 
 
 def _quoted(path: Path) -> str:
