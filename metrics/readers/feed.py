@@ -20,7 +20,7 @@ ORDER BY conserved, day DESC NULLS FIRST, campaign
 ALARMS = """
 SELECT campaign, kind, measure, day, source, counted, expected, since
 FROM alarms
-ORDER BY since, kind, measure, campaign, day, source
+ORDER BY day DESC NULLS FIRST, campaign NULLS FIRST, kind, measure, source NULLS FIRST
 """
 PARTITIONS = """
 SELECT topic, "partition", "position", end_offset, lag FROM feed_partitions ORDER BY topic, "partition"
