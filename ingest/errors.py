@@ -8,6 +8,12 @@ VigieError              said to the user in one sentence that says what to do; e
 A bad record is none of these: it becomes a row in `dead_letters` and the feed goes on.
 """
 
+#: What to do about a store that cannot be used. Its file and those beside it belong together.
+RESTORE_OR_REBUILD = (
+    "restore the whole data directory from a backup, or run `python -m ingest rebuild`,"
+    " which makes it again from the events that are archived in it."
+)
+
 
 class VigieError(Exception):
     """A command cannot go on; the message is one sentence that names what was wrong, where, and what to do."""
@@ -47,8 +53,5 @@ def disk_trouble(what: str, error: Exception) -> StoreError:
     if is_full(error):
         return StoreError(f"{what} could not be written, the disk is full; free some space and start again.")
     if is_damaged(error):
-        return StoreError(
-            f"{what} could not be written, for what is stored is damaged ({text});"
-            " restore the data directory from a backup, or move it away and read the topic again."
-        )
+        return StoreError(f"{what} could not be written: what is stored is damaged ({text}); {RESTORE_OR_REBUILD}")
     return StoreError(f"{what} could not be written ({text}); see that the disk is sound and start again.")

@@ -12,7 +12,7 @@ from pathlib import Path
 import duckdb
 
 from ingest.cli import Parser, between
-from ingest.errors import StoreError
+from ingest.errors import RESTORE_OR_REBUILD, StoreError
 from ingest.feed import GROUP
 from ingest.observed import Observed
 from ingest.publish import Publisher
@@ -108,8 +108,7 @@ def consume(
             Writer(store, publisher, clock, configuration, observed).run(reader, stop, until_caught_up)
         except duckdb.Error as error:
             raise StoreError(
-                f"The store in {data_dir} cannot be read ({str(error).splitlines()[0]});"
-                " restore it from a backup, or move it away and read the topic again."
+                f"The store in {data_dir} cannot be read ({str(error).splitlines()[0]}); {RESTORE_OR_REBUILD}"
             ) from error
         finally:
             stop.set()

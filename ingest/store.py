@@ -12,10 +12,11 @@ import duckdb
 import pyarrow as pa
 from duckdb.func import FunctionNullHandling
 
-from ingest import contract
-from ingest.archive import EVENT_COLUMNS, EVENTS, RECALLED, Archive
+from ingest import contract, layout
+from ingest.archive import EVENT_COLUMNS, Archive
 from ingest.batch import Arrivals, DeadLetter, Log
-from ingest.errors import StoreError, disk_trouble, is_full
+from ingest.errors import RESTORE_OR_REBUILD, StoreError, disk_trouble, is_full
+from ingest.segments import EVENTS, RECALLED, Segments, archived_files, refuse_unknown
 
 HERE = Path(__file__).parent
 FOLD = (HERE / "fold.sql").read_text()
@@ -33,10 +34,11 @@ CREATE TEMP TABLE dirty_calls (call_id VARCHAR);
 CREATE TEMP TABLE dirty_agents (agent VARCHAR, ts TIMESTAMPTZ, has_profile BOOLEAN);
 """
 TELL_OF_AGENTS = ("agent.state", "agent.profile")
-NOTE_ANSWERS = """
-INSERT INTO changed_agents
-SELECT agent, answered_at FROM calls SEMI JOIN touched USING (call_id)
-WHERE agent IS NOT NULL AND answered_at IS NOT NULL
+#: What the calls that a batch did not touch, and that are settled, may have been closed by (reopened.sql).
+NO_STEPS = """
+CREATE OR REPLACE TEMP TABLE touched (call_id VARCHAR);
+CREATE OR REPLACE TEMP TABLE changed_states (agent VARCHAR, ts TIMESTAMPTZ);
+CREATE OR REPLACE TEMP TABLE replaced_events (event_id VARCHAR);
 """
 
 #: What a batch tells of each source; a revision may take an event from one source to another.
@@ -79,6 +81,8 @@ class Store:
         self._path = Path(path)
         self._is_in_transaction = False
         try:
+            if not self._path.exists():  # a file would be left that hides that the store is lost
+                refuse_unknown(self._path.parent, archived_files(self._path.parent))
             self.connection = duckdb.connect()
             quoted = str(path).replace("'", "''")
             self._sql(f"ATTACH '{quoted}' AS store")
@@ -89,12 +93,11 @@ class Store:
             self._sql("SET wal_autocheckpoint = '256MB'")
             self._sql("SET block_allocator_memory = '256MB'")  # what a batch needs is kept for the next: a twentieth
             self._sql("SET allocator_flush_threshold = '1GB'")
-            if self._sql("FROM duckdb_tables() WHERE table_name = 'archived_events'").fetchone():
-                raise StoreError(f"{path} was made by an older Vigie; move it away and read the topic again.")
-            self._sql(SCHEMA + RECALLED + CHANGES)
-            self._sql("INSERT INTO totals SELECT 0, 0, 0, 0, 0, NULL WHERE NOT EXISTS (FROM totals)")
-            self._sql("INSERT INTO identity SELECT ? WHERE NOT EXISTS (FROM identity)", [uuid.uuid4().hex[:12]])
-            self.archive = Archive(self.connection, self._path.parent, self._path.parent / "published")
+            self._sql("BEGIN")
+            self._make_tables()
+            self._sql("COMMIT")
+            self.segments = Segments(self.connection, self._path.parent)
+            self.archive = Archive(self.connection, self.segments)
         except duckdb.Error as error:
             raise _open_failure(Path(path), error) from error
         self.connection.create_function(
@@ -108,13 +111,25 @@ class Store:
     def _sql(self, query: str, parameters: object = None) -> duckdb.DuckDBPyConnection:
         return self.connection.execute(query, parameters)
 
+    def _make_tables(self) -> None:
+        """Make the tables that are not there yet, and bring those of an older layout up to date."""
+        version = layout.version(self.connection)
+        if version is not None and version < 1:
+            raise StoreError(f"{self._path} was written by an older Vigie; {RESTORE_OR_REBUILD}")
+        self._sql(SCHEMA + RECALLED + CHANGES)
+        self._sql("INSERT INTO totals SELECT 0, 0, 0, 0, 0, NULL WHERE NOT EXISTS (FROM totals)")
+        self._sql("INSERT INTO identity SELECT ? WHERE NOT EXISTS (FROM identity)", [uuid.uuid4().hex[:12]])
+        self._sql("INSERT INTO layout SELECT ? WHERE NOT EXISTS (FROM layout)", [version or layout.LAYOUT])
+        if version is not None and version < layout.LAYOUT:
+            layout.upgrade(self.connection, self._path.parent.resolve())
+
     def close(self) -> None:
         self.connection.close()
 
     def bytes(self) -> int:
         """How much of the disk the store takes, with archived events and its log of what is not checkpointed yet."""
         files = (self._path, self._path.with_name(self._path.name + ".wal"))
-        return sum(file.stat().st_size for file in files if file.exists()) + self.archive.bytes(EVENTS)
+        return sum(file.stat().st_size for file in files if file.exists()) + self.segments.bytes(EVENTS)
 
     def identity(self) -> str:
         """The name that this store has had since it was made."""
@@ -150,8 +165,7 @@ class Store:
     def rejudge(self, campaign: str, from_day: dt.date | None) -> None:
         """Take the settled calls of a campaign, of local day `from_day` and later (None: all), to be judged again."""
         with self.transaction():
-            self._sql("CREATE OR REPLACE TEMP TABLE touched (call_id VARCHAR)")
-            self._sql("CREATE OR REPLACE TEMP TABLE changed_agents (agent VARCHAR, ts TIMESTAMPTZ)")
+            self._sql(NO_STEPS)
             self.archive.recall_of_campaign(campaign, from_day)
             self._fold()
             while self.archive.recall_for_folded():
@@ -176,6 +190,7 @@ class Store:
             self._sql("BEGIN")
             yield
             self._sql("COMMIT")
+            self.segments.committed()
         except BaseException as error:
             with contextlib.suppress(duckdb.Error):  # a failed COMMIT has rolled back already
                 self.connection.rollback()
@@ -190,7 +205,7 @@ class Store:
         self._sql(TAKE_EVENTS)
         self.connection.unregister("arriving")
         (newest,) = self._sql("SELECT max(ts) FROM incoming").fetchall()[0]
-        self._sql("CREATE OR REPLACE TEMP TABLE touched (call_id VARCHAR)")
+        self._sql(NO_STEPS)
         duplicates = self.archive.recall_for_incoming()
         duplicates += self._merge_events()
         self._sql(ADD_TO_SOURCES)
@@ -221,12 +236,10 @@ class Store:
             self._move(log, offset)
 
     def _fold(self) -> None:
-        """Make the calls in `touched` anew; note in `changed_agents` when their agents answered, before and now."""
+        """Make the calls in `touched` anew."""
         self._sql("INSERT INTO dirty_calls FROM touched")
-        self._sql(NOTE_ANSWERS)
         self._sql("DELETE FROM calls WHERE call_id IN (FROM touched)")
         self._sql(FOLD)
-        self._sql(NOTE_ANSWERS)
 
     def _merge_events(self) -> int:
         """Add `incoming` to `events`, list the calls that changed in `touched`; return how many were known."""
@@ -240,7 +253,7 @@ class Store:
             " WHERE call_id IS NOT NULL AND event_id NOT IN (FROM contested) AND call_id NOT IN (FROM touched)"
         )
         self._sql(
-            "CREATE OR REPLACE TEMP TABLE changed_agents AS SELECT agent, ts FROM incoming WHERE type = 'agent.state'"
+            "INSERT INTO changed_states SELECT agent, ts FROM incoming WHERE type = 'agent.state' AND state != 'busy'"
         )
         self._sql(TALLY_SOURCES)
         self._sql(
@@ -289,10 +302,7 @@ class Store:
             " UNION SELECT call_id FROM events"
             " WHERE event_id IN (SELECT event_id FROM winners) AND call_id IS NOT NULL"
         )
-        self._sql(
-            "INSERT INTO changed_agents SELECT agent, ts FROM events"
-            " WHERE event_id IN (SELECT event_id FROM winners) AND type = 'agent.state'"
-        )
+        self._sql("INSERT INTO replaced_events SELECT event_id FROM winners")
         self._sql(
             "INSERT INTO heard SELECT source, -1, ts FROM events WHERE event_id IN (SELECT event_id FROM winners)"
             " UNION ALL SELECT source, 1, ts FROM winners"
@@ -346,6 +356,4 @@ def _open_failure(path: Path, error: duckdb.Error) -> StoreError:
     if "Permission denied" in text or "read-only" in text.lower():
         return StoreError(f"{path} cannot be written; give its folder to this user, or choose another --data-dir.")
     what = "it is not a DuckDB file" if "not a valid DuckDB database" in text else text.splitlines()[0]
-    return StoreError(
-        f"{path} cannot be opened ({what}); restore it from a backup, or move it away and read the topic again."
-    )
+    return StoreError(f"{path} cannot be opened ({what}); {RESTORE_OR_REBUILD}")
