@@ -31,19 +31,8 @@ FROM totals
 """
 SOURCES = "SELECT source, events FROM sources WHERE events < 0"
 DOUBLED = "SELECT relation, day, rows, distinct_rows FROM archived_counts WHERE rows != distinct_rows"
-#: The time of an event is looked up once a call: it is in the events, which are many.
-UNPLACED = """
-DELETE FROM unplaced_calls
-WHERE call_id NOT IN (SELECT call_id FROM calls WHERE queued_at IS NULL AND dialed_at IS NULL);
-INSERT INTO unplaced_calls
-SELECT call_id, min(ts)
-FROM events
-WHERE call_id IN (
-    SELECT call_id FROM calls
-    WHERE queued_at IS NULL AND dialed_at IS NULL AND call_id NOT IN (SELECT call_id FROM unplaced_calls)
-)
-GROUP BY call_id;
-"""
+UNPLACED = "SELECT call_id FROM calls WHERE queued_at IS NULL AND dialed_at IS NULL"
+FIRST_AT = f"SELECT call_id, min(ts) FROM events WHERE call_id IN ({UNPLACED}) GROUP BY call_id"
 
 
 @dataclass(frozen=True)
@@ -95,9 +84,7 @@ class Alarms:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._store.connection.execute(
-            "CREATE OR REPLACE TEMP TABLE unplaced_calls (call_id VARCHAR, first_at TIMESTAMPTZ)"
-        )
+        self._first_at: dict[str, dt.datetime] = {}  # of each call that is in no campaign: its first event
         self.ringing: Counter[str] = Counter()
 
     def check(self, noticed_at: dt.datetime, settled_before: dt.datetime) -> None:
@@ -150,7 +137,7 @@ class Alarms:
             yield Alarm("impossible_count", "events", None, None, source, n, 0)
         for relation, day, rows, distinct_rows in sql(DOUBLED).fetchall():
             yield Alarm("rows_doubled", relation, None, day, None, rows, distinct_rows)
-        sql(UNPLACED)
-        ((calls,),) = sql("SELECT count(*) FROM unplaced_calls WHERE first_at < $at", {"at": settled_before}).fetchall()
-        if calls:
+        if {call_id for (call_id,) in sql(UNPLACED).fetchall()} != self._first_at.keys():  # few, and rarely others
+            self._first_at = dict(sql(FIRST_AT).fetchall())
+        if calls := sum(first_at < settled_before for first_at in self._first_at.values()):
             yield Alarm("calls_in_no_campaign", "calls", None, None, None, calls, 0)
