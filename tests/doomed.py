@@ -18,7 +18,7 @@ from typing import Any
 import duckdb
 import pandas  # noqa: F401 - DuckDB imports it where it finds it: once here, and not in every child
 
-from ingest import archive
+from ingest import segments
 from ingest.batch import Batch, Log
 from ingest.publish import Moment, Publisher
 from ingest.sorting import Sorter
@@ -122,7 +122,7 @@ class Consumer:
         return answer
 
 
-class _Doomed:
+class _Counted:
     """A connection that counts its statements, and does not live to see the one at which it is to die."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
@@ -150,10 +150,10 @@ class _Doomed:
 def _serve(connection: Connection, home: Path, configuration: Configuration, settle_rows: int) -> None:
     zoneinfo.reset_tzpath(to=[])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's
-    archive.KEEP_REPLACED_S = 0.0  # what may be swept is swept at once
+    segments.KEEP_REPLACED_S = 0.0  # what may be swept is swept at once
     sorter = Sorter()
     connect = duckdb.connect
-    duckdb.connect = lambda *given, **named: _Doomed(connect(*given, **named))
+    duckdb.connect = lambda *given, **named: _Counted(connect(*given, **named))
     try:
         store = Store(home / "store.duckdb")
         desk = _Desk(store, Publisher(store, home / "published", configuration, settle_rows), sorter)
@@ -203,7 +203,7 @@ class _Desk:
             case Positions(logs):
                 return {log: self._store.position(log) for log in logs}
             case Kept():
-                settled = self._store.archive.rows("events")
+                settled = self._store.segments.rows("events")
                 query = "SELECT event_id, raw FROM events"
                 query += f" UNION ALL SELECT event_id, raw FROM ({settled})" if settled else ""
                 return self._store.connection.execute(query).fetchall()

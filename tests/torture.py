@@ -282,7 +282,9 @@ class Torture(RuleBasedStateMachine):
             found = self._records[log][begin : begin + at_most]
             if found and partition not in self._away:
                 offsets = range(begin, begin + len(found))
-                batch.records[log] = [_message(offset, value) for offset, value in zip(offsets, found, strict=True)]
+                batch.records[log] = [
+                    _message(log, offset, value) for offset, value in zip(offsets, found, strict=True)
+                ]
                 batch.next_offsets[log] = offsets.stop
                 taken += [(log, offset, value) for offset, value in zip(offsets, found, strict=True)]
         if taken:
@@ -356,7 +358,7 @@ class Torture(RuleBasedStateMachine):
     def _make_topic_anew(self) -> None:
         """The topic is deleted and made anew, and its sources send everything again."""
         again = {log.partition: records for log, records in self._records.items()}
-        number = int(self._logs[0].topic_id.rpartition("-")[2]) + 1
+        number = _number(self._logs[0]) + 1
         self._logs = {n: Log("call-events", n, "cluster-1", f"topic-{number}") for n in self._logs}
         self._records = {log: list(again[n]) for n, log in self._logs.items()}
         self._positions = {}
@@ -454,7 +456,7 @@ class Torture(RuleBasedStateMachine):
             self._configuration,
             self._as_of,
         )
-        values = [_message(number, value) for number, (_, _, value) in enumerate(self._stored)]
+        values = [_message(log, number, value) for number, (log, _, value) in enumerate(self._stored)]
         with tempfile.TemporaryDirectory() as home, self._published() as found:
             check_kpis(found, floor)
             in_one = folded(Path(home), values, self._as_of, self._configuration, settle_rows=1_000_000)
@@ -466,8 +468,13 @@ class Torture(RuleBasedStateMachine):
         return duckdb.connect(str(self._place / "published" / "vigie.duckdb"), read_only=True, config={"threads": 1})
 
 
-def _message(offset: int, value: bytes) -> Message:
-    return Message(offset, round(ARRIVED.timestamp() * 1000), value)
+def _message(log: Log, offset: int, value: bytes) -> Message:
+    """A record; what is sent again to a topic that was made anew has its own time of arrival there."""
+    return Message(offset, round(ARRIVED.timestamp() + _number(log)) * 1000, value)
+
+
+def _number(log: Log) -> int:
+    return int(log.topic_id.rpartition("-")[2])
 
 
 def _is_event(value: bytes) -> bool:
