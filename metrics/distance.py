@@ -11,7 +11,7 @@ judges another's calls, and with one term it is H / N >= p as ever. With S = sum
 
 A call to come counts, in time or late, in the denominator of all five formulas: an answered one.
 
-References: KPIS.md, "The contract of a campaign". All is counted in fractions: 0.8 is four fifths.
+References: docs/kpis.md, The contract of a campaign. All is counted in fractions: 0.8 is four fifths.
 """
 
 from collections.abc import Sequence
