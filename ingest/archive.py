@@ -14,7 +14,7 @@ from pathlib import Path
 import duckdb
 import numpy as np
 
-from ingest import contract
+from ingest import contract, extent
 from ingest.keys import KeyDays
 from metrics.relations import FOLDER
 
@@ -71,6 +71,7 @@ class Archive:
     published beneath `published`."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, private: Path, published: Path) -> None:
+        self._connection = connection
         self._sql = connection.execute
         self._private = private.resolve()
         self._published = published.resolve()
@@ -79,6 +80,7 @@ class Archive:
         self._replaced: list[tuple[float, Path]] = []
         self._sizes: dict[Path, int] = {}
         self._read_segments()
+        extent.make(connection, self.rows("calls"), self.rows("agent_states"))
         self._learn(f"SELECT event_id, call_id, day AS home FROM ({self._archived()})")
         for relation in (EVENTS, *RELATIONS):
             counted = {segment.file for segment in self._segments.get(relation, ())}
@@ -204,6 +206,10 @@ class Archive:
             "INSERT INTO recalled_states SELECT agent, coalesce(mark, $earliest) FROM found_marks",
             {"earliest": contract.EARLIEST},
         )
+        if (began := extent.take_recalled(self._connection)) is not None and (
+            settled := self.rows("agent_states", self._days("agent_states", began))
+        ):
+            extent.note_begun_anew(self._connection, settled)
         self._sql("INSERT INTO dirty_agents SELECT agent, '-infinity', false FROM found_marks")
 
     def _find_marks(self, since: dt.date) -> None:
@@ -305,6 +311,7 @@ class Archive:
             "INSERT INTO inferred_ends SELECT call_id, agent, answered_at, ended_at, day"
             " FROM settled_calls WHERE inferred_end AND answered_at IS NOT NULL"
         )
+        extent.add_settled(self._connection)
         self._count_names("FROM settled_events", +1)
         self._sql("DELETE FROM events WHERE rowid IN (SELECT place FROM settled_events)")
         self._sql("DELETE FROM calls WHERE call_id IN (SELECT call_id FROM settled_calls)")

@@ -327,7 +327,8 @@ def _kpis(
     row["occupancy"] = ratio(at_work, at_work + spent["available"])
     row["utilisation"] = ratio(at_work, at_work + spent["available"] + spent["paused"])
 
-    row["workload_s"] = _workload([c for c in calls.values() if c["campaign"] == name], t0, t1, as_of)
+    own_calls = [c for c in calls.values() if c["campaign"] == name]
+    row["workload_s"] = _workload(own_calls, configuration.defaults.max_state_s, t0, t1, as_of)
 
     people = [c for c in outbound if c["connected_at"] is not None and c["answered_by"] != "machine"]
     row["dialed"] = len(outbound)
@@ -343,13 +344,17 @@ def _kpis(
     return row
 
 
-def _workload(calls: list[Row], t0: dt.datetime, t1: dt.datetime, as_of: dt.datetime) -> float:
-    """Seconds of `[t0, t1)` in which agents worked on calls: two calls of one agent at once count once."""
+def _workload(calls: list[Row], longest_s: float, t0: dt.datetime, t1: dt.datetime, as_of: dt.datetime) -> float:
+    """Seconds of `[t0, t1)` in which agents worked on calls: two calls of one agent at once count once.
+
+    Work on a call counts for `longest_s` from its answer at most.
+    """
     spans: dict[str, list[tuple[dt.datetime, dt.datetime]]] = defaultdict(list)
     for call in calls:
         if call["answered_at"] is not None:
             told = [t for t in (call["ended_at"], call["wrapped_at"]) if t is not None]
-            begin, end = max(call["answered_at"], t0), min(max(told, default=as_of), as_of, t1)
+            limit = call["answered_at"] + dt.timedelta(seconds=longest_s)
+            begin, end = max(call["answered_at"], t0), min(max(told, default=as_of), limit, as_of, t1)
             if begin < end:
                 spans[call["agent"] or call["call_id"]].append((begin, end))
     worked = 0.0

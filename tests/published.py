@@ -142,11 +142,14 @@ def publish(
         ],
     )
     days = [row["day"] for row in (*calls, *states) if row.get("day")]
+    called = [row["day"] for row in calls if row.get("day")]
     status = {
         "as_of": at(as_of),
         "published_at": at(as_of),
         "lateness_s": 900.0,
+        "max_state_s": 43_200.0,
         "first_day": first_day or min(days, default=None),
+        "first_call_day": first_day or min(called, default=None),
     }
     _fill(writer, "ingest_status", [status | {"last_day": max(days, default=None)}])
     fill_agent_limits(writer)
