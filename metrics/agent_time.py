@@ -44,15 +44,16 @@ WORK_MEASURES = (
 def answered_between(first: str, last: str) -> str:
     """Return a relation of the calls answered on the UTC dates `first` to `last` (SQL), and of some others.
 
-    Calls lie in files by the local day of their cohort, mostly a day from the answer at most. Of what was answered
-    earlier or later the days are in late_answers; no file of another day is opened.
+    Calls lie in files by the local day of their cohort, mostly a day from their answer at most; where it is more,
+    late_answers has that day. DuckDB knows these days before it opens a file, and opens none of another day.
     """
-    near = f"BETWEEN {first} - 1 AND {last} + 1"
     return f"""(
-        SELECT * FROM calls WHERE day {near}
-        UNION ALL
         SELECT * FROM calls SEMI JOIN (
-            SELECT day FROM late_answers WHERE answered_on BETWEEN {first} AND {last} AND day NOT {near}
+            SELECT unnest(CASE WHEN first_day <= last_day THEN range(
+                greatest({first} - 1, first_day), least({last} + 1, last_day) + 1, INTERVAL 1 DAY) END)::DATE AS day
+            FROM ingest_status
+            UNION ALL
+            SELECT day FROM late_answers WHERE answered_on BETWEEN {first} AND {last}
         ) USING (day)
     )"""
 

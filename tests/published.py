@@ -101,6 +101,7 @@ def publish(
     as_of: str = "24 12:00",
     past: dict[str, str] | None = None,
     first_day: date | None = None,
+    late_answers: Iterable[Row] = (),
 ) -> duckdb.DuckDBPyConnection:
     """Write a published file and open it read-only, as an analyst does; `first_day` when it is in `past`."""
     campaigns = list(campaigns)
@@ -152,6 +153,7 @@ def publish(
         "first_call_day": first_day or min(called, default=None),
     }
     _fill(writer, "ingest_status", [status | {"last_day": max(days, default=None)}])
+    _fill(writer, "late_answers", late_answers)
     fill_agent_limits(writer)
     writer.execute("DETACH snapshot")
     reader = duckdb.connect(path, read_only=True)

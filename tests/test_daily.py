@@ -35,7 +35,9 @@ class TestDays:
             "ventas": dict.fromkeys((10, 11, 12, 13), (0, 0, None)),
         }
 
-    def test_on_which_agents_waited_before_the_first_call_and_after_the_last(self, tmp_path: Path, settle_rows: int) -> None:
+    def test_on_which_agents_waited_before_the_first_call_and_after_the_last(
+        self, tmp_path: Path, settle_rows: int
+    ) -> None:
         shifts = told("""
             -15:00:00 state agent=amina state=available campaign=sav
             -14:00:00 state agent=amina state=offline
