@@ -49,9 +49,10 @@ def answered_between(first: str, last: str) -> str:
     """
     return f"""(
         SELECT * FROM calls SEMI JOIN (
-            SELECT unnest(CASE WHEN first_day <= last_day THEN range(
-                greatest({first} - 1, first_day), least({last} + 1, last_day) + 1, INTERVAL 1 DAY) END)::DATE AS day
-            FROM ingest_status
+            SELECT unnest(CASE WHEN isfinite(begin) AND isfinite(until) THEN range(begin, until, INTERVAL 1 DAY) END)::DATE
+                AS day
+            FROM (SELECT greatest({first} - 1, first_day) AS begin, least({last} + 1, last_day) + 1 AS until
+                  FROM ingest_status)
             UNION ALL
             SELECT day FROM late_answers WHERE answered_on BETWEEN {first} AND {last}
         ) USING (day)
