@@ -49,8 +49,8 @@ def answered_between(first: str, last: str) -> str:
     """
     return f"""(
         SELECT * FROM calls SEMI JOIN (
-            SELECT unnest(CASE WHEN isfinite(begin) AND isfinite(until) THEN range(begin, until, INTERVAL 1 DAY) END)::DATE
-                AS day
+            SELECT unnest(
+                CASE WHEN isfinite(begin) AND isfinite(until) THEN range(begin, until, INTERVAL 1 DAY) END)::DATE AS day
             FROM (SELECT greatest({first} - 1, first_day) AS begin, least({last} + 1, last_day) + 1 AS until
                   FROM ingest_status)
             UNION ALL
