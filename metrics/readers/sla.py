@@ -99,7 +99,7 @@ FROM (SELECT unnest(range(len($handled))) AS nth, {", ".join(f"unnest(${name}) A
 ORDER BY nth
 """
 CLIENTS = "SELECT campaign, coalesce(client, campaign) FROM campaigns"
-SPAN = "SELECT first_day, last_day FROM ingest_status"
+SPAN = "SELECT first_call_day, last_day FROM ingest_status"
 FIRST_CALLS = f"""
 SELECT campaign, min(cohort_at)
 FROM calls
@@ -221,8 +221,8 @@ class Sla:
 
     `target` is what the terms together ask for, and the term in force while no call counts; `distance` is how far that
     is, both by `metrics.distance`. `is_over`: the period has ended; `settled`: and only a late event moves it.
-    `known_from` is the campaign's first call, when what is known of any begins inside the period; `days` are none
-    before it. `people` None: the period is a day.
+    `known_from` is the campaign's first call, when the first of all lies inside the period; `days` are none before
+    it. `people` None: the period is a day.
     """
 
     freshness: Freshness
@@ -274,7 +274,7 @@ def sla(
 
 
 def months(published: Published, viewer: Viewer, campaign: str) -> tuple[date, ...]:
-    """Return the first days of the months of which anything may be known, the latest, which is this month, first."""
+    """Return the first days of the months with calls, and those between: the latest, which is this month, first."""
     one = floor.campaign(published, viewer, campaign)
     span = published.ask("span", lambda s: fetch(s.connection, SPAN)[0], SLOW_S)
     if one is None or span is None:
@@ -370,11 +370,11 @@ def _zone(snapshot: Snapshot, zone: str, period: Period, key: bytes, minutes: in
 
 
 def _first_calls(connection: duckdb.DuckDBPyConnection, period: Period) -> dict[str, datetime]:
-    """Return the first call of each campaign, when what is known of any begins inside the period: else nothing."""
-    first_day, _last_day = fetch(connection, SPAN)[0]
-    if first_day is None or not period.first <= first_day < period.until:
+    """Return the first call of each campaign, when the first of all lies inside the period: else nothing."""
+    first, _last = fetch(connection, SPAN)[0]
+    if first is None or not period.first <= first < period.until:
         return {}
-    if period.is_month and first_day == period.first:
+    if period.is_month and first == period.first:
         return {}
     return dict(fetch(connection, FIRST_CALLS, first=period.first, until=period.until))
 
