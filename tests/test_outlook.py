@@ -154,6 +154,41 @@ def test_over_a_change_of_terms_the_level_is_the_one_after_those_calls(
     assert short.distance is not None and not short.distance.is_met
 
 
+@pytest.mark.parametrize(
+    ("hits", "words"),
+    [
+        (
+            27,  # of 20 and 10 calls 25 are asked for, of 2 more 26.8, of 3 more 27.7
+            {
+                "en": "3 more late calls under the terms now in force (target 90%) and October is off "
+                "target, at 81.82%",
+                "fr": "Encore 3 appels hors délai selon les termes en vigueur (objectif 90 %) et octobre ne tient plus "
+                "l’objectif, à 81,82 %",
+                "es": "3 llamadas más fuera de plazo con los términos vigentes (objetivo 90 %) y octubre deja de estar "
+                "en objetivo, con un 81,82 %",
+            },
+        ),
+        (
+            25,
+            {
+                "en": "1 more late call under the terms now in force (target 90%) and October is off target, at 80.65%",
+                "fr": "Encore 1 appel hors délai selon les termes en vigueur (objectif 90 %) et octobre ne tient plus "
+                "l’objectif, à 80,65 %",
+                "es": "1 llamada más fuera de plazo con los términos vigentes (objetivo 90 %) y octubre deja de estar "
+                "en objetivo, con un 80,65 %",
+            },
+        ),
+    ],
+)
+def test_over_a_change_of_terms_late_calls_are_judged_by_the_new_one(
+    tmp_path: Path, hits: int, words: dict[str, str]
+) -> None:
+    of = campaign(terms=CHANGE)
+    before = calls_of(hits - 9, 29 - hits, of, "2026-10-28 10:00") + calls_of(9, 1, of, "2026-10-29 10:00")
+    one = read(tmp_path / "v.duckdb", before, of, "2026-10-30 12:00", OCTOBER)
+    assert {language: said(one, language) for language in words} == words
+
+
 # as many calls as usual
 
 
