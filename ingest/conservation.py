@@ -35,7 +35,7 @@ class Conservation:
         ).fetchall():
             sql(
                 f"INSERT INTO settled_checks BY NAME SELECT {COUNTED}, getvariable('published_at') AS checked_at"
-                f" FROM ({self._store.archive.rows('calls', [day])}) GROUP BY campaign, day"
+                f" FROM ({self._store.segments.rows('calls', [day])}) GROUP BY campaign, day"
             )
 
     def check(self) -> None:

@@ -18,7 +18,7 @@ from kafka.errors import KafkaError, TopicAuthorizationFailedError
 
 from ingest import contract, masking
 from ingest.cli import Parser
-from ingest.errors import BrokerUnavailable, UsageError
+from ingest.errors import RESTORE_OR_REBUILD, BrokerUnavailable, UsageError
 from ingest.servers import connecting, security
 from metrics import campaigns
 from metrics.campaigns import Campaign, Configuration
@@ -152,7 +152,7 @@ def _store(path: Path) -> Iterator[Finding]:
         if "lock" in said.lower():
             yield Finding("store", GOOD, f"{path} is held by a consumer that runs")
         else:
-            yield Finding("store", BAD, said, "restore it, or move it away and read the topic again")
+            yield Finding("store", BAD, said, RESTORE_OR_REBUILD)
     else:
         yield Finding("store", DOUBTFUL, f"{path}: {events:,} events, and no consumer runs on it", "start `ingest run`")
 

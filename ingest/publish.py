@@ -12,11 +12,11 @@ import duckdb
 import pyarrow as pa
 
 import metrics
-from ingest.archive import RECALLED, RELATIONS
 from ingest.batch import Log
 from ingest.conservation import Conservation
 from ingest.errors import StoreError, disk_trouble
 from ingest.judging import Judging
+from ingest.segments import RECALLED, RELATIONS
 from ingest.settings import Settings
 from ingest.store import Store
 from metrics.campaigns import Configuration
@@ -120,7 +120,7 @@ class Publisher:
                 with contextlib.suppress(OSError):
                     fresh.unlink(missing_ok=True)
                 raise
-            self._store.archive.sweep()
+            self._store.segments.sweep()
 
     @contextlib.contextmanager
     def _or_trouble(self) -> Iterator[None]:
@@ -142,7 +142,7 @@ class Publisher:
             "records_per_s": moment.records_per_s,
             "publish_s": moment.publish_s,
             "store_bytes": self._store.bytes(),
-            "published_bytes": snapshot_bytes + self._store.archive.bytes(*RELATIONS),
+            "published_bytes": snapshot_bytes + self._store.segments.bytes(*RELATIONS),
             "disk_free_bytes": shutil.disk_usage(self._directory).free,
             "version": VERSION,
             "max_state_s": self.configuration.defaults.max_state_s,
@@ -152,6 +152,8 @@ class Publisher:
             sql(f"SET VARIABLE {name} = $value", {"value": value})
         self._settings.fill()
         self._rejudge()
+        if self._judging.starts_over(moment.as_of):
+            self._store.rejudge_given_up(moment.as_of)
         self._judging.begin(moment.as_of)
         self._settings.fill_offsets()
         self._judging.finish(moment.as_of)
@@ -176,7 +178,7 @@ class Publisher:
         # a file that is thrown away unless it is whole needs no log
         sql(f"ATTACH '{quoted}' AS snapshot (BLOCK_SIZE 16384, RECOVERY_MODE no_wal_writes)")
         try:
-            past = self._store.archive.past()
+            past = self._store.segments.past()
             metrics.install(self._store.connection, "snapshot", past, RECALLED)
             tables = {name: f"recent_{name}" for name in past}
             self._store.connection.register("places", _table(places))
