@@ -48,7 +48,8 @@ TIME = ("available_s", "busy_s", "wrap_up_s", "paused_s")
 DIALER = ("dialed", "connected", "contacts", "drops", "contact_rate", "drop_rate")
 CONTRACT = ("target", "threshold_s", "terms_changed")
 EXTRAS = (
-    *("open_in_threshold", "callback_in_threshold", "service_level_hits", "service_level_base", "service_level_late"),
+    *("open_in_threshold", "callback_in_threshold", "service_level_hits", "service_level_base", "service_level_asked"),
+    "service_level_late",
     *("transfer_rate", "answered_wait_s", "talk_s", "hold_s", "wrap_s", "logged_in_s", "workload_s"),
     *("outbound_answered", "conserved"),
 )
@@ -351,7 +352,7 @@ def _column(name: str, grain: Grain) -> str:
 
 def _added(measure: Measure) -> str:
     whole = f"coalesce({measure.name}, 0)" if measure.zero else measure.name
-    return f"{whole} / 1e6 AS {measure.name}" if measure.unit == "s" else f"{whole}::BIGINT AS {measure.name}"
+    return f"{whole}::BIGINT AS {measure.name}" if measure.is_count else f"{whole} / 1e6 AS {measure.name}"
 
 
 def _list(items: Iterable[str], indent: int) -> str:
