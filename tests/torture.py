@@ -125,7 +125,8 @@ class Words:
 
         @st.composite
         def profile(draw: st.DrawFn) -> Event:
-            said = st.fixed_dictionaries({}, optional={"name": st.sampled_from(("Ana", "Bob")), "team": st.just("red")})
+            of = {"name": st.sampled_from(("Ana", "Bob")), "team": st.just("red"), "campaign": campaigns}
+            said = st.fixed_dictionaries({}, optional=of)
             return {"type": "agent.profile", "agent": draw(agents), "ts": draw(instants).isoformat()} | draw(said)
 
         @st.composite
@@ -302,12 +303,19 @@ class Torture(RuleBasedStateMachine):
         if isinstance(then, int):
             self._publish(then, None, None)
 
-    @rule(hours=st.sampled_from(CLOCK_H), changed=st.one_of(st.none(), st.none(), configurations), die_at=deaths)
-    def publish(self, hours: int, changed: int | None, die_at: int | None) -> None:
+    @rule(
+        hours=st.sampled_from(CLOCK_H),
+        goes_back=st.integers(0, 5).map(lambda n: n == 5),
+        changed=st.one_of(st.none(), st.none(), configurations),
+        die_at=deaths,
+    )
+    def publish(self, hours: int, goes_back: bool, changed: int | None, die_at: int | None) -> None:
+        if goes_back:
+            self._as_of = min(self._as_of, START + dt.timedelta(hours=hours))
         self._publish(hours, changed, die_at)
 
     def _publish(self, hours: int, changed: int | None, die_at: int | None) -> None:
-        """Publish, the clock gone on; what can settle does after that."""
+        """Publish, the clock gone on or set back; what can settle does after that."""
         with self._step():
             self._as_of = max(self._as_of, START + dt.timedelta(hours=hours))
             new = None if changed is None else configuration_of(changed)
@@ -319,15 +327,26 @@ class Torture(RuleBasedStateMachine):
             else:
                 self._check_rows()
 
-    @rule(kindly=st.booleans(), settle_rows=sizes)
-    def restart(self, kindly: bool, settle_rows: int) -> None:
+    @rule(
+        is_killed=st.booleans(),
+        settle_rows=sizes,
+        changed=st.one_of(st.none(), st.none(), st.none(), configurations),
+        die_at=deaths,
+    )
+    def restart(self, is_killed: bool, settle_rows: int, changed: int | None, die_at: int | None) -> None:
+        """Stop or kill the consumer and start it again, by another configuration if that changed meanwhile."""
         with self._step():
             self._settle_rows = settle_rows
-            if kindly:
-                self._alive().close()
-            else:
+            if changed is not None:
+                self._configuration = configuration_of(changed)
+            if is_killed:
                 self._alive().kill()
-            self._open()
+            else:
+                self._alive().close()
+            try:
+                self._open(die_at)
+            except Died:
+                self._open()
 
     @rule(what=st.sampled_from(("garbage", "repeat", "hand on", "make anew")), which=st.integers(0, 99))
     def disturb(self, what: str, which: int) -> None:
@@ -393,8 +412,8 @@ class Torture(RuleBasedStateMachine):
         assert self._consumer is not None
         return self._consumer
 
-    def _open(self) -> None:
-        self._consumer = Consumer(self._place, self._configuration, self._settle_rows)
+    def _open(self, die_at: int | None = None) -> None:
+        self._consumer = Consumer(self._place, self._configuration, self._settle_rows, die_at)
         here = [log for partition, log in self._logs.items() if partition not in self._away]
         self._positions = {log: offset or 0 for log, offset in self._consumer.positions(here).items()}
 
@@ -627,14 +646,18 @@ def main() -> None:
                 run(number, given.examples, **how)
             except Exception:
                 traceback.print_exc()
-                options = f"--examples {given.examples} --steps {given.steps}"
-                options += f" --words '{given.words}'" if given.words else ""
-                report(f"FAILED: python -m tests --seed {number} {options}")
+                report(again(number, given.examples, given.steps, given.words))
                 sys.exit(1)
             count += given.examples
             if given.seed is not None:
                 break
     report(f"{count} examples, none failed")
+
+
+def again(number: int, examples: int = EXAMPLES, steps: int = STEPS, of: str = "") -> str:
+    """How the examples of a seed are run again, and made as small as can be."""
+    words = f" WORDS='{of}'" if of else ""
+    return f"Seed {number} fails. Again: make torture SEED={number} EXAMPLES={examples} STEPS={steps}{words}"
 
 
 def report(line: str) -> None:
