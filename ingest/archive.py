@@ -13,7 +13,7 @@ import numpy as np
 
 from ingest import contract
 from ingest.keys import KeyDays
-from ingest.segments import EVENTS, Segments
+from ingest.segments import EVENTS, IDENTITY, Segments
 
 HERE = Path(__file__).parent
 SETTLE = (HERE / "settle.sql").read_text()
@@ -264,10 +264,12 @@ class Archive:
         ).fetchall()
         if rows < at_least:
             return
-        self._segments.write("calls", "settled_calls", "SELECT day FROM recalled_calls")
-        self._segments.write("agent_states", "settled_states", RECALLED_STATE_DAYS)
-        self._segments.write("dead_letters", "settled_letters")
-        self._segments.write(EVENTS, "leaving")
+        merged = {
+            "calls": self._segments.write("calls", "settled_calls", "SELECT day FROM recalled_calls"),
+            "agent_states": self._segments.write("agent_states", "settled_states", RECALLED_STATE_DAYS),
+            "dead_letters": self._segments.write("dead_letters", "settled_letters"),
+            EVENTS: self._segments.write(EVENTS, "leaving"),
+        }
         self._sql("DELETE FROM settled_checks WHERE day IN (SELECT day FROM recalled_calls)")
         self._sql("DELETE FROM settled_checks WHERE day IN (SELECT day FROM settled_calls)")
         self._sql("DELETE FROM dead_letters")
@@ -282,5 +284,7 @@ class Archive:
         self._sql("INSERT INTO archived_until VALUES (?)", [settled_before])
         self._sql("DELETE FROM archived_until WHERE closed_before < (SELECT max(closed_before) FROM archived_until)")
         self._segments.reload()
+        for relation in IDENTITY:
+            self._segments.count_rows(relation, merged[relation])
         self._learn("FROM settled_events")
         self._sql(NO_LONGER_JUDGED)
