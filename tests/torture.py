@@ -469,12 +469,7 @@ class Torture(RuleBasedStateMachine):
     def _check_relations(self) -> None:
         """Every KPI relation against the oracle, and every relation against a store that never settled anything."""
         events = self._events()
-        floor = oracle.Floor(
-            list(oracle.calls(events, self._configuration, self._as_of).values()),
-            oracle.agent_states(events, self._configuration, self._as_of),
-            self._configuration,
-            self._as_of,
-        )
+        floor = oracle.floor(events, self._configuration, self._as_of)
         values = [_message(log, number, value) for number, (log, _, value) in enumerate(self._stored)]
         with tempfile.TemporaryDirectory() as home, self._published() as found:
             check_kpis(found, floor)
