@@ -115,6 +115,12 @@ MEASURES = (
         "calls in the denominator of service_level, each by its own contract",
     ),
     Measure(
+        "service_level_asked",
+        tally("asked", "counted AND base"),
+        "calls, not whole",
+        "calls in time that the contract asks for: of each call in service_level_base the target of its own term",
+    ),
+    Measure(
         "service_level_late",
         tally("calls", "counted AND outcome = 'open' AND formula = 'answered_only'"),
         "calls",

@@ -339,7 +339,7 @@ def kpis(floor: Floor, t0: dt.datetime, t1: dt.datetime, cohort: list[Row] | Non
     cohort = floor.queued(t0, t1) if cohort is None else cohort
     row = _of_calls(cohort) | _of_outbound([c for c in cohort if c["direction"] == "outbound"])
     row |= _of_states(floor.states, t0, t1, floor.as_of)
-    row["workload_s"] = _workload(floor.calls, t0, t1, floor.as_of)
+    row["workload_s"] = _workload(floor.calls, floor.configuration.defaults.max_state_s, t0, t1, floor.as_of)
     late_until = t1 + dt.timedelta(seconds=floor.configuration.defaults.lateness_s)
     row["settled"] = not any(c["outcome"] == "open" for c in cohort) and late_until <= floor.as_of
     return row
@@ -414,13 +414,17 @@ def _of_states(states: list[Row], t0: dt.datetime, t1: dt.datetime, as_of: dt.da
     return row
 
 
-def _workload(calls: list[Row], t0: dt.datetime, t1: dt.datetime, as_of: dt.datetime) -> float:
-    """Seconds of `[t0, t1)` in which agents worked on calls: two calls of one agent at once count once."""
+def _workload(calls: list[Row], longest_s: float, t0: dt.datetime, t1: dt.datetime, as_of: dt.datetime) -> float:
+    """Seconds of `[t0, t1)` in which agents worked on calls: two calls of one agent at once count once.
+
+    Work on a call counts for `longest_s` from its answer at most.
+    """
     spans: dict[str, list[tuple[dt.datetime, dt.datetime]]] = defaultdict(list)
     for call in calls:
         if call["answered_at"] is not None:
             told = [t for t in (call["ended_at"], call["wrapped_at"]) if t is not None]
-            begin, end = max(call["answered_at"], t0), min(max(told, default=as_of), as_of, t1)
+            limit = call["answered_at"] + dt.timedelta(seconds=longest_s)
+            begin, end = max(call["answered_at"], t0), min(max(told, default=as_of), limit, as_of, t1)
             if begin < end:
                 spans[call["agent"] or call["call_id"]].append((begin, end))
     worked = 0.0
@@ -468,7 +472,7 @@ def _of_agents(floor: Floor, t0: dt.datetime, t1: dt.datetime) -> list[Row]:
 
 def worked(floor: Floor, t0: dt.datetime, t1: dt.datetime) -> list[Row]:
     """The calls that somebody worked on in a window."""
-    return [c for c in floor.calls if _workload([c], t0, t1, floor.as_of) > 0]
+    return [c for c in floor.calls if _workload([c], floor.configuration.defaults.max_state_s, t0, t1, floor.as_of) > 0]
 
 
 def kpi_interval(floor: Floor, t0: dt.datetime, t1: dt.datetime, minutes: int) -> dict[tuple[Any, ...], Row]:

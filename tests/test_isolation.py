@@ -90,7 +90,8 @@ def publish(path: Path, as_of: datetime) -> None:
 
     moment = {"as_of": as_of, "published_at": as_of, "last_event_at": as_of, "lateness_s": 900.0, "version": "1"}
     counts = dict.fromkeys(("records", "events", "duplicates", "dead_letters", "lag"), 7)
-    add("ingest_status", row("ingest_status", "feed", moment | counts | {"first_day": (as_of - DAY).date()}))
+    days = dict.fromkeys(("first_day", "first_call_day"), (as_of - DAY).date())
+    add("ingest_status", row("ingest_status", "feed", moment | counts | days))
     terms = {"formula": "exclude_short", "threshold_s": 20.0, "target": 0.8, "wait_at_threshold_counts": True}
     terms |= {"short_abandon_s": 5.0}
     for of, campaign in (("own", OWN), ("other", OTHER)):
