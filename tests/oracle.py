@@ -365,6 +365,7 @@ def _of_calls(cohort: list[Row]) -> Row:
     late = sum(c["formula"] == "answered_only" for c in decided if c["outcome"] == "open")
     waiting = len(may_still_be_in_time)
     row |= {"service_level_hits": hits, "service_level_base": base, "service_level_late": late}
+    row["service_level_asked"] = sum(c["target"] for c in decided if hit_and_base(c, c["formula"])[1])
     row["open_in_threshold"] = waiting
     row["service_level"] = ratio(hits, base)
     row["service_level_worst"] = ratio(hits, base + waiting + late)

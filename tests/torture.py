@@ -548,7 +548,7 @@ def everything(as_of: dt.datetime) -> dict[str, str]:
 
 
 #: Figures that are there although the events alone would not give them: names of agents, and the terms' limits.
-NAMES = {"name", "team", "site", "interval_end", "workload_s"}
+NAMES = {"name", "team", "site", "interval_end"}
 
 
 def check_kpis(connection: duckdb.DuckDBPyConnection, floor: oracle.Floor) -> None:
