@@ -11,6 +11,14 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
+from metrics import clock
+from metrics.clock import VARIABLE
+
+# Before anything asks for the present: a Wednesday afternoon, so that yesterday, an hour ago and in an hour are where
+# a test expects them, at whatever hour it runs. All workers of a run, and what they start, share this clock.
+os.environ.setdefault(VARIABLE, "2026-11-25T14:00Z")
+clock.now()
+
 with warnings.catch_warnings():
     # kafka-python reads its schemas in a way that Python 3.11 and 3.12 (no other) call deprecated
     warnings.filterwarnings("ignore", "(read|open)_text is deprecated", DeprecationWarning)

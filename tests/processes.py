@@ -22,6 +22,7 @@ import pytest
 
 from ingest.producing import deliver, open_producer
 from ingest.simulator import floor_events
+from metrics.clock import VARIABLE
 
 ROOT = Path(__file__).parent.parent
 WITHIN_S = 90.0  # far more than anything takes on a machine that does nothing else
@@ -44,8 +45,8 @@ def command(*arguments: str) -> list[str]:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """This process's environment without its VIGIE_…, and the pinned zone rules."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("VIGIE_")}
+    """This process's environment without its VIGIE_… but the clock, and the pinned zone rules."""
+    kept = {name: value for name, value in os.environ.items() if name == VARIABLE or not name.startswith("VIGIE_")}
     return {**kept, "PYTHONTZPATH": "", **more}
 
 

@@ -23,6 +23,7 @@ from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from ingest import send
 from ingest.broker import Broker, ensure_topic, running_broker
 from ingest.errors import UsageError, VigieError
+from metrics import clock
 
 from .processes import ROOT, command, environment, free_port
 
@@ -312,10 +313,10 @@ def test_shifted_the_newest_is_now_and_the_rest_is_unchanged(
     old = event(0.123456, "a", amount=1.5, extra={"b": [1, None]})
     new = event(60.5, "b", asked_for_human_at="2026-09-22T13:00:30+01:00")
     file.write_bytes(ndjson(new, old) + b"no json\n" + ndjson({"call_id": "c", "ts": "yesterday"}))
-    before = dt.datetime.now(dt.UTC)
+    before = clock.now()
     arguments = ("--shift-to-now", "--bootstrap-servers", broker.bootstrap_servers, "--topic", topic)
     assert run("send", str(file), *arguments).returncode == 0
-    after = dt.datetime.now(dt.UTC)
+    after = clock.now()
     got = {key: value for key, value, _ in sent(4)}
     moved_old, moved_new = json.loads(got[b"a"]), json.loads(got[b"b"])
     newest = dt.datetime.fromisoformat(moved_new["ts"])

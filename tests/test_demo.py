@@ -21,6 +21,7 @@ from ingest.demo import _child as part_of_the_demo
 from ingest.demo import _days_to_send
 from ingest.errors import VigieError
 from ingest.simulator import floor_day, floor_events
+from metrics import clock
 
 from .processes import (
     ROOT,
@@ -124,7 +125,7 @@ def health(url: str) -> int:
 
 def campaigns_of_last_day() -> set[str]:
     """The campaigns that this floor has calls of in the last 24 hours, an hour's margin at both ends."""
-    now = dt.datetime.now(dt.UTC)
+    now = clock.now()
     begin, end = ((now - dt.timedelta(hours=h)).isoformat() for h in (23, 1))
     found = set()
     for event in floor_events(floor_day(now) - dt.timedelta(days=1), agents=AGENTS, seed=SEED):
@@ -252,9 +253,9 @@ def test_a_demo_sends_the_days_since_it_was_stopped(tmp_path: Path, last_event: 
 
 
 def test_a_demo_that_never_ran_sends_yesterday(tmp_path: Path) -> None:
-    assert _days_to_send(tmp_path / "vigie.duckdb", dt.datetime.now(dt.UTC)) == 1
+    assert _days_to_send(tmp_path / "vigie.duckdb", clock.now()) == 1
     (tmp_path / "vigie.duckdb").write_bytes(b"torn")
-    assert _days_to_send(tmp_path / "vigie.duckdb", dt.datetime.now(dt.UTC)) == 1
+    assert _days_to_send(tmp_path / "vigie.duckdb", clock.now()) == 1
 
 
 def contents(folder: Path) -> dict[str, bytes]:

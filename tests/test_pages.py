@@ -4,7 +4,7 @@ import ast
 import re
 import sys
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from streamlit.testing.v1 import AppTest
 
 from ingest.publish import Moment, Publisher
 from metrics import readers
+from metrics.clock import now
 from metrics.errors import ConfigurationError
 from metrics.explain import ELSEWHERE
 from metrics.readers import FIGURES, Asked, Call, Published
@@ -74,10 +75,6 @@ def words(html: str) -> str:
     parser.handle_data = said.append  # type: ignore[method-assign]
     parser.feed(html)
     return " ".join(" ".join(said).split())
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
 
 
 # the wallboard

@@ -25,6 +25,7 @@ from kafka import KafkaAdminClient
 from ingest.bank import FIGURES
 from ingest.broker import Broker, ensure_topic, running_broker
 from ingest.producing import deliver, open_producer
+from metrics.clock import now
 
 from .auditor import Visit, counted, visits, workload
 from .processes import (
@@ -58,10 +59,6 @@ FLOOR_DAYS = "FROM kpi_campaign(TIMESTAMPTZ '2024-03-03 00:00:00Z', TIMESTAMPTZ 
 STATES = "SELECT * REPLACE (CASE WHEN ended_at IS NOT NULL THEN seconds END AS seconds) FROM agent_states"  # no clock
 EVERYTHING = ("FROM calls", STATES, "FROM agents", FLOOR_DAYS)
 KILLS = int(os.environ.get("KILLS", "5"))  # more for a soak
-
-
-def now() -> dt.datetime:
-    return dt.datetime.now(dt.UTC)
 
 
 def another_topic(servers: str) -> str:

@@ -6,7 +6,7 @@ import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from html import unescape
 from itertools import product
 from pathlib import Path
@@ -17,6 +17,7 @@ from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import Page
 from streamlit.testing.v1 import AppTest
 
+from metrics import clock
 from metrics.readers import Published, board
 from metrics.viewer import Viewer
 from pages import _board, _i18n, _television
@@ -48,7 +49,7 @@ def put(path: Path, many: int = 3, *, missed: tuple[str, ...] = (), waiting: int
     calls = [{"campaign": one, "wait_s": 60.0 if one in missed else 5.0} for one in floor(many) for _ in range(4)]
     calls += [{"campaign": "c00", "outcome": "open", "wait_s": 42.0}] * waiting
     agents = {"Nadia Benali": ("c00", "busy"), "Tom Okafor": ("c00", "paused")}
-    at = datetime.now(UTC) - timedelta(seconds=age_s)
+    at = clock.now() - timedelta(seconds=age_s)
     publish(path, campaigns=floor(many), calls=calls, agents=agents, as_of=at)
 
 
