@@ -24,6 +24,8 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
 needs_chromium = pytest.mark.usefixtures("chromium_here")
 
+_running: "list[Browser]" = []
+
 
 @dataclass(frozen=True)
 class Dashboard:
@@ -84,10 +86,19 @@ def browser(*flags: str) -> "Iterator[Browser]":
 
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *flags])
+        _running.append(chromium)
         try:
             yield chromium
         finally:
+            _running.remove(chromium)
             chromium.close()
+
+
+def close_tabs() -> None:
+    """Close what a test has opened in a browser that goes on: each page is a process, and asks its server for ticks."""
+    for chromium in _running:
+        for context in chromium.contexts:
+            context.close()
 
 
 def drawn(page: "Page") -> None:

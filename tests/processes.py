@@ -30,6 +30,9 @@ WITHIN_S = 90.0  # far more than anything takes on a machine that does nothing e
 MONDAY = dt.date(2024, 3, 4)
 NOON = dt.datetime(2024, 3, 4, 12, tzinfo=dt.UTC)
 
+RUN = "VIGIE_TESTS_RUN"
+"""The environment variable by which what a run of the tests starts is found again."""
+
 Row = tuple[Any, ...]
 Event = dict[str, Any]
 
@@ -45,8 +48,10 @@ def command(*arguments: str) -> list[str]:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """This process's environment without its VIGIE_… but the clock, and the pinned zone rules."""
-    kept = {name: value for name, value in os.environ.items() if name == VARIABLE or not name.startswith("VIGIE_")}
+    """This process's environment without its VIGIE_… but the clock and the mark of the run; the pinned zone rules."""
+    kept = {
+        name: value for name, value in os.environ.items() if name in (VARIABLE, RUN) or not name.startswith("VIGIE_")
+    }
     return {**kept, "PYTHONTZPATH": "", **more}
 
 
@@ -90,6 +95,38 @@ def not_here(said: str, required: str) -> NoReturn:
     if os.environ.get(required, "0") not in ("", "0"):
         pytest.fail(said)
     pytest.skip(said)
+
+
+def left_running(run: str, within_s: float = 10.0) -> list[str]:
+    """Return the processes that the run of the tests with this mark started and that do not end in time.
+
+    A process is found by the environment that it was started with, or by a parent that is found: the embedded broker is
+    given an environment of its own. Without /proc, none is.
+    """
+    deadline = time.monotonic() + within_s
+    while (left := _processes_of(run)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return [f"{pid} {command}" for pid, command in sorted(left.items())]
+
+
+def _processes_of(run: str) -> dict[int, str]:
+    mark = f"{RUN}={run}".encode()
+    parents, ours, commands = {}, {os.getpid()}, {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has ended just now, or is another user's
+            state, parent = (entry / "stat").read_text().rpartition(")")[2].split()[:2]
+            if state in "ZX":
+                continue
+            pid = int(entry.name)
+            parents[pid] = int(parent)
+            commands[pid] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+            if mark in (entry / "environ").read_bytes().split(b"\0"):
+                ours.add(pid)
+    found = 0
+    while len(ours) > found:
+        found = len(ours)
+        ours |= {pid for pid, parent in parents.items() if parent in ours}
+    return {pid: commands[pid] for pid in ours if pid != os.getpid()}
 
 
 def free_port() -> int:
