@@ -15,7 +15,7 @@ import pytest
 
 from pages.accounts.sessions import COOKIE
 
-from .processes import ROOT, environment, free_port, wait_for
+from .processes import ROOT, WITHIN_S, environment, free_port, wait_for
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -77,7 +77,7 @@ def dashboard(
         yield running
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(WITHIN_S)
 
 
 @contextmanager
@@ -110,7 +110,7 @@ def drawn(page: "Page") -> None:
 def open_tab(chromium: "Browser", address: str, session: str | None, **options: Any) -> "Page":
     """Return a tab of a browser of its own, which holds this session's cookie."""
     context = chromium.new_context(**{"viewport": {"width": 1366, "height": 768}, "locale": "en-GB", **options})
-    context.set_default_timeout(60_000)
+    context.set_default_timeout(WITHIN_S * 1000)
     if session is not None:
         context.add_cookies([{"name": COOKIE, "value": session, "url": address, "httpOnly": True, "sameSite": "Lax"}])
     return context.new_page()

@@ -25,7 +25,7 @@ from ingest.simulator import floor_events
 from metrics.clock import VARIABLE
 
 ROOT = Path(__file__).parent.parent
-WITHIN_S = 90.0  # far more than anything takes on a machine that does nothing else
+WITHIN_S = 180.0  # far more than anything takes beside others that work
 
 MONDAY = dt.date(2024, 3, 4)
 NOON = dt.datetime(2024, 3, 4, 12, tzinfo=dt.UTC)
@@ -188,7 +188,7 @@ def _log(place: Path) -> Path:
 def stop(process: "subprocess.Popen[bytes]", place: Path, number: int = signal.SIGTERM) -> None:
     """Ask the consumer to finish; it must, with 0 and without an error."""
     process.send_signal(number)
-    assert process.wait(30) == 0, words(place)
+    assert process.wait(WITHIN_S) == 0, words(place)
     assert "Traceback" not in words(place)
 
 

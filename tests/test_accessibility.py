@@ -287,7 +287,7 @@ def test_everything_is_reached_with_the_keyboard(site: Site, path: str) -> None:
     page = site.tab(MANAGER)
     site.visit(page, path)
     page.evaluate(KEY)
-    wait_for(lambda: not unreached(page), "everything that is there is reached", within_s=120)  # a tick may spoil it
+    wait_for(lambda: not unreached(page), "everything that is there is reached")  # a tick may spoil it
 
 
 def unreached(page: "Page") -> set[str]:

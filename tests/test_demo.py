@@ -163,7 +163,7 @@ def test_the_demo_lives_stops_goes_on_and_leaves_nothing_behind(tmp_path: Path) 
         started = first.processes()
         assert len(started) >= 5  # itself, broker, consumer, dashboard, floor
         first.process.send_signal(signal.SIGINT)
-        assert first.process.wait(60) == 0, first.said()
+        assert first.process.wait(WITHIN_S) == 0, first.said()
         assert "Stopped. What was stored is kept" in first.said()
         assert [pid for pid in started if is_alive(pid)] == []
     before, calls_before = totals(place), counts(place)[0]
@@ -181,7 +181,7 @@ def test_the_demo_lives_stops_goes_on_and_leaves_nothing_behind(tmp_path: Path) 
         started = second.processes()
         second.process.kill()
         second.process.wait()
-        wait_for(lambda: not any(map(is_alive, started)), "what the killed demo started has ended", within_s=20)
+        wait_for(lambda: not any(map(is_alive, started)), "what the killed demo started has ended")
     after = totals(place)
     assert after["lines"] - after["duplicates"] >= known
     assert after["duplicates"] > before["duplicates"]  # what came again counts once
@@ -217,10 +217,10 @@ def test_a_second_demo_leaves_a_living_one_alone_and_the_end_of_its_broker_is_to
         started = living.processes()
         (broker,) = [pid for pid in started if b"\0broker\0" in Path(f"/proc/{pid}/cmdline").read_bytes()]
         os.kill(broker, signal.SIGKILL)
-        assert living.process.wait(60) == 1
+        assert living.process.wait(WITHIN_S) == 1
         assert f"vigie: The embedded broker at 127.0.0.1:{living.broker_port} ended by itself" in living.said()
         assert "Traceback" not in living.said()
-        wait_for(lambda: not any(map(is_alive, started)), "what the demo started has ended", within_s=20)
+        wait_for(lambda: not any(map(is_alive, started)), "what the demo started has ended")
 
     before = totals(place)
     said = refused_demo(place, free_port(), free_port(), "--seed", str(SEED + 1))

@@ -33,7 +33,7 @@ from pages._i18n import plain
 from pages.accounts.sessions import COOKIE
 from tests.browsing import Dashboard, browser, dashboard, drawn, needs_chromium, open_tab
 from tests.people import session_of
-from tests.processes import ROOT
+from tests.processes import ROOT, WITHIN_S
 from tests.published import fill_agent_limits
 from tests.streaming import Stream, stream
 
@@ -305,7 +305,7 @@ class Visit:
         return [answer.deferred_file.url]
 
     def fetch(self, url: str) -> tuple[int, bytes]:
-        connection = http.client.HTTPConnection(urlsplit(self.running.address).netloc, timeout=60)
+        connection = http.client.HTTPConnection(urlsplit(self.running.address).netloc, timeout=WITHIN_S)
         connection.request("GET", url, headers={"Cookie": f"{COOKIE}={self.session}"})
         answer = connection.getresponse()
         data = answer.read()

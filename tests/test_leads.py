@@ -126,7 +126,7 @@ def test_every_figure_of_every_page_leads_to_what_is_behind_it(
     page = site.tab(viewer)
     for path, least in pages.items():
         site.visit(page, path.format(month=month(), today=today(), week=a_week_ago()))
-        wait_for(lambda least=least: figures(page)[0] >= least, f"{least} figures on {path}", within_s=60)  # type: ignore[misc]
+        wait_for(lambda least=least: figures(page)[0] >= least, f"{least} figures on {path}")  # type: ignore[misc]
         bare = figures(page)[1]  # a link may come a moment after its figure
         wait_for(lambda: not figures(page)[1], f"a link on {path} for each of {bare}")
 

@@ -26,7 +26,7 @@ from pages import _board, _calls, _day, _feed, _i18n, _kpi
 from pages.accounts import start
 from tests.browsing import browser, dashboard, needs_chromium, open_tab
 from tests.people import session_of, user_of
-from tests.processes import wait_for
+from tests.processes import WITHIN_S, wait_for
 from tests.stream import DEFAULTS, Desk, at, told
 from tests.test_readers import FLOOR, MANAGER, MIXED, NOON, publish, today
 
@@ -44,7 +44,7 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def open_page(page: str | None = None, /, viewer: Viewer = MANAGER, **asked: str) -> AppTest:
     """Run the frame and then, for another page than the first, that page."""
-    test = AppTest.from_file(str(PAGES / "app.py"), default_timeout=60)
+    test = AppTest.from_file(str(PAGES / "app.py"), default_timeout=WITHIN_S)
     test.user = user_of(viewer)
     for name, value in asked.items():
         test.query_params[name] = value

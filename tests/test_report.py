@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from .browsing import browser, close_tabs, needs_chromium, open_tab
-from .processes import ROOT, environment
+from .processes import ROOT, WITHIN_S, environment
 
 TRIED_AGAIN = """
 import pytest
@@ -50,7 +50,7 @@ def report(tmp_path: Path, tests: str, *options: str) -> "subprocess.CompletedPr
         stdin=subprocess.DEVNULL,
         capture_output=True,
         encoding="utf-8",
-        timeout=120,
+        timeout=WITHIN_S,
         check=False,
     )
 

@@ -23,7 +23,7 @@ from metrics.viewer import Viewer
 from pages import _board, _i18n, _television
 from tests.browsing import browser, dashboard, drawn, needs_chromium, open_tab
 from tests.people import session_of
-from tests.processes import free_port, wait_for
+from tests.processes import WITHIN_S, free_port, wait_for
 from tests.test_pages import open_page, wall, words
 from tests.test_readers import MANAGER, publish
 
@@ -251,7 +251,7 @@ def test_every_colour_of_the_wall_is_read_on_its_ground(colour: str, ground: str
 # in a browser, before a real server
 
 
-WITHIN_MS = 180_000  # far more than anything takes on a machine that does nothing else
+WITHIN_MS = WITHIN_S * 1000
 WAITING = "document.querySelector('.television .vigie-floor b')?.textContent"
 LOST = "document.documentElement.classList.contains('vigie-lost')"
 DIGITS = """() => [...document.querySelectorAll('.television .big b:not(.nil)')].map(figure => {
@@ -284,7 +284,7 @@ def until(screen: Page, condition: str, path: Path, many: int = 3, **said: Any) 
             assert "Execution context was destroyed" in str(error), error  # it is just being loaded anew
             return False
 
-    wait_for(holds, condition, WITHIN_MS / 1000)
+    wait_for(holds, condition)
 
 
 @needs_chromium
