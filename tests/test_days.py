@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from openpyxl import load_workbook
 from ingest.broker import Broker
 from metrics import clock
 from tests.browsing import Dashboard, browser, dashboard, drawn, needs_chromium, open_tab
-from tests.processes import consumer, count_calls, free_port, send, wait_for
+from tests.processes import ROOT, consumer, count_calls, free_port, send, wait_for
 from tests.stream import told
 from tests.test_accounts import PASSWORD, accounts
 from tests.test_isolation import as_bytes
@@ -62,7 +63,8 @@ class Day:
 
 @pytest.fixture
 def day(tmp_path: Path, broker: Broker, topic: str) -> Iterator[Day]:
-    with consumer(tmp_path, broker.bootstrap_servers, topic):
+    campaigns = shutil.copy(ROOT / "campaigns.toml", tmp_path)
+    with consumer(tmp_path, broker.bootstrap_servers, topic, "--campaigns", campaigns):
         yield Day(tmp_path, broker.bootstrap_servers, topic, free_port())
 
 
