@@ -6,14 +6,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from kafka import KafkaConsumer, TopicPartition
 
+from ingest.broker import PARTITIONS, Broker
 from metrics import clock
 from metrics.errors import ConfigurationError
 
-from .processes import ROOT, environment, one_sentence, run
+from .processes import ROOT, WITHIN_S, environment, one_sentence, queued, run, send, wait_for
+from .test_start import refused
 
 ASKED = {"datetime": ("now", "today", "utcnow"), "date": ("today",), "time": ("time", "time_ns")}
 """What asks the machine's clock, by the last name before the dot."""
@@ -105,6 +109,21 @@ def test_what_is_no_instant_is_refused(given: str) -> None:
 def test_a_command_refuses_it_in_one_sentence() -> None:
     said = one_sentence(run("simulate", "--print", "--until-now", VIGIE_CLOCK="yesterday"))
     assert said.startswith("vigie: VIGIE_CLOCK='yesterday' is no instant")
+
+
+def test_a_dashboard_refuses_it_in_one_sentence(tmp_path: Path) -> None:
+    assert "VIGIE_CLOCK='2026-11-25' is no instant" in refused(tmp_path, VIGIE_CLOCK="2026-11-25")
+
+
+def test_records_are_stamped_by_it(broker: Broker, topic: str) -> None:
+    send(broker.bootstrap_servers, topic, [queued(1)])
+    reader = KafkaConsumer(
+        bootstrap_servers=broker.bootstrap_servers, auto_offset_reset="earliest", enable_auto_commit=False
+    )
+    with closing(reader):
+        reader.assign([TopicPartition(topic, n) for n in range(PARTITIONS)])
+        ((record,),) = wait_for(lambda: reader.poll(timeout_ms=200).values(), "the record")
+    assert record.timestamp / 1000 == pytest.approx(clock.now_s(), abs=WITHIN_S)
 
 
 def test_a_command_goes_by_it() -> None:
