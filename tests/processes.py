@@ -118,15 +118,17 @@ def _processes_of(run: str) -> dict[int, str]:
             if state in "ZX":
                 continue
             pid = int(entry.name)
-            parents[pid] = int(parent)
-            commands[pid] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+            words = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            parents[pid], commands[pid] = int(parent), words.strip()
             if mark in (entry / "environ").read_bytes().split(b"\0"):
                 ours.add(pid)
     found = 0
     while len(ours) > found:
         found = len(ours)
         ours |= {pid for pid, parent in parents.items() if parent in ours}
-    return {pid: commands[pid] for pid in ours if pid != os.getpid()}
+    # multiprocessing's own servers end with the process that started them
+    ends_with_us = {pid for pid in ours if parents.get(pid) == os.getpid() and "from multiprocessing." in commands[pid]}
+    return {pid: commands[pid] for pid in ours - ends_with_us if pid != os.getpid()}
 
 
 def free_port() -> int:
