@@ -14,6 +14,7 @@ COMMANDS = {
     "run": ("ingest.run", "consume call events, fold them into the store and publish"),
     "send": ("ingest.send", "send a file of NDJSON events to Kafka"),
     "source": ("ingest.sources", "turn what a switch writes into events"),
+    "rebuild": ("ingest.rebuild", "make the store and the published files again from the archived events"),
     "doctor": ("ingest.doctor", "try what a start needs, and say of each what to do"),
     "broker": ("ingest.broker", "run the embedded broker (memory only: demo and tests)"),
     "simulate": ("ingest.simulator", "a floor at work: today's shift so far, then live"),

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,10 @@ from kafka.errors import KafkaError, TopicAuthorizationFailedError
 
 from ingest import contract, masking
 from ingest.cli import Parser
-from ingest.errors import BrokerUnavailable, UsageError
+from ingest.errors import RESTORE_OR_REBUILD, BrokerUnavailable, UsageError
 from ingest.servers import connecting, security
 from metrics import campaigns, clock
-from metrics.campaigns import Configuration
+from metrics.campaigns import Campaign, Configuration
 from metrics.errors import MetricsError
 from metrics.zones import check_zones
 
@@ -29,6 +30,14 @@ LITTLE_DISK = 2 * 2**30
 NO_DISK = 64 * 2**20  # too little for the next checkpoint and snapshot
 OLD_S = 300.0
 GOOD, DOUBTFUL, BAD = "ok", "look", "BAD"
+TERMS = {
+    "formula": ("formula", ""),
+    "threshold_s": ("threshold", " s"),
+    "target": ("target", ""),
+    "wait_at_threshold_counts": ("a wait at the threshold is in time", ""),
+    "short_abandon_s": ("short abandon below", " s"),
+}
+"""What a term says → what it is called here, and its unit."""
 
 
 @dataclass(frozen=True)
@@ -83,12 +92,35 @@ def _configuration(path: Path) -> Iterator[Finding]:
         yield Finding("campaigns", GOOD, f"{path}: {len(known)} campaigns of {len(configuration.clients)} clients")
     else:
         yield Finding("campaigns", DOUBTFUL, f"{path} names no campaign", "add them; until then the defaults judge")
+    for campaign in known.values():
+        yield from _terms(campaign)
     try:
         check_zones(configuration.zones)
     except MetricsError as error:
         yield Finding("zone rules", BAD, str(error))
     else:
         yield Finding("zone rules", GOOD, f"{len(configuration.zones)} zones, the same in Python and DuckDB")
+
+
+def _terms(campaign: Campaign) -> Iterator[Finding]:
+    """Say what each later term of a contract changes against the one before it."""
+    for before, term in pairwise(campaign.terms):
+        changes = [
+            f"{name} {_shown(getattr(before, key))} → {_shown(getattr(term, key))}{unit}"
+            for key, (name, unit) in TERMS.items()
+            if getattr(before, key) != getattr(term, key)
+        ]
+        says = f"{campaign.id}, from {term.valid_from:%Y-%m-%d %H:%M}: "
+        if changes:
+            yield Finding("terms", GOOD, says + ", ".join(changes))
+        else:
+            yield Finding("terms", DOUBTFUL, says + "nothing changes", "see that the term says what was agreed")
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _directory(place: Path) -> Iterator[Finding]:
@@ -119,7 +151,7 @@ def _store(path: Path) -> Iterator[Finding]:
         if "lock" in said.lower():
             yield Finding("store", GOOD, f"{path} is held by a consumer that runs")
         else:
-            yield Finding("store", BAD, said, "restore it, or move it away and read the topic again")
+            yield Finding("store", BAD, said, RESTORE_OR_REBUILD)
     else:
         yield Finding("store", DOUBTFUL, f"{path}: {events:,} events, and no consumer runs on it", "start `ingest run`")
 

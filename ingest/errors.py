@@ -8,6 +8,14 @@ VigieError              said to the user in one sentence that says what to do; e
 A bad record is none of these: it becomes a row in `dead_letters` and the feed goes on.
 """
 
+from pathlib import Path
+
+#: What to do about a store that cannot be used. Its file and those beside it belong together.
+RESTORE_OR_REBUILD = (
+    "restore the whole data directory from a backup, or run `python -m ingest rebuild`,"
+    " which makes it again from the events that are archived in it."
+)
+
 
 class VigieError(Exception):
     """A command cannot go on; the message is one sentence that names what was wrong, where, and what to do."""
@@ -41,14 +49,38 @@ def is_damaged(error: Exception) -> bool:
     return "Corrupt database file" in text or (".parquet" in text and not is_refused)
 
 
+def is_locked(error: Exception) -> bool:
+    """Whether another process has the file open."""
+    return "Conflicting lock" in str(error) or "Could not set lock" in str(error)
+
+
+def is_forbidden(error: Exception) -> bool:
+    """Whether this user may not write there."""
+    return "Permission denied" in str(error) or "read-only" in str(error).lower()
+
+
+def is_unreadable(error: Exception) -> bool:
+    """Whether a file that DuckDB refused to open is damaged, or none of DuckDB's."""
+    return not (is_full(error) or is_locked(error) or is_forbidden(error))
+
+
+def open_failure(path: Path, error: Exception) -> StoreError:
+    """What to raise when DuckDB could not open the store at `path`."""
+    if is_full(error):
+        return disk_trouble(str(path), error)
+    if is_locked(error):
+        return StoreError(f"{path} is in use by another consumer; stop that one, or give this one another --data-dir.")
+    if is_forbidden(error):
+        return StoreError(f"{path} cannot be written; give its folder to this user, or choose another --data-dir.")
+    what = "it is not a DuckDB file" if "not a valid DuckDB" in str(error) else str(error).splitlines()[0]
+    return StoreError(f"{path} cannot be opened ({what}); {RESTORE_OR_REBUILD}")
+
+
 def disk_trouble(what: str, error: Exception) -> StoreError:
     """What to raise when the disk did not take `what`: nothing that was committed is lost."""
     text = str(error).splitlines()[0]
     if is_full(error):
         return StoreError(f"{what} could not be written, the disk is full; free some space and start again.")
     if is_damaged(error):
-        return StoreError(
-            f"{what} could not be written, for what is stored is damaged ({text});"
-            " restore the data directory from a backup, or move it away and read the topic again."
-        )
+        return StoreError(f"{what} could not be written: what is stored is damaged ({text}); {RESTORE_OR_REBUILD}")
     return StoreError(f"{what} could not be written ({text}); see that the disk is sound and start again.")

@@ -5,18 +5,20 @@ import datetime as dt
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 
 import metrics
-from ingest.archive import RECALLED, RELATIONS
+from ingest.alarms import Alarms
 from ingest.batch import Log
 from ingest.conservation import Conservation
 from ingest.errors import StoreError, disk_trouble
+from ingest.extent import LATE_ANSWERS
 from ingest.judging import Judging
+from ingest.segments import RECALLED, RELATIONS
 from ingest.settings import Settings
 from ingest.store import Store
 from metrics.campaigns import Configuration
@@ -66,6 +68,7 @@ class Publisher:
         self._directory = directory
         self._settle_rows = settle_rows
         self._conservation = Conservation(store)
+        self._alarms = Alarms(store)
         self._judging = Judging(store.connection)
         self.configure(configuration)
         try:
@@ -87,24 +90,33 @@ class Publisher:
         """The published file."""
         return self._directory / "vigie.duckdb"
 
+    @property
+    def alarms(self) -> Mapping[str, int]:
+        """How many alarms ring, by kind, since the last `judge`; a kind that is silent may be missing."""
+        return self._alarms.ringing
+
     def judge(self, moment: Moment) -> None:
-        """Judge what changed, at `moment`, and check that calls are conserved.
+        """Judge what changed, at `moment`, check that calls are conserved, and see what rings.
 
         Raises StoreError when the disk does not take it.
         """
         with self._or_trouble():
             self._judge(moment)
             self._conservation.check()
+            self._alarms.check(moment.published_at, self._settled_before(moment))
 
     def settle(self, moment: Moment) -> None:
         """Move what is settled, of what `judge` left of the same moment, out of the tables; judge again before `write`.
 
         Raises StoreError when the disk does not take it.
         """
-        heard_until = min(moment.as_of, moment.read_until or moment.as_of)
-        settled_before = heard_until - dt.timedelta(seconds=self.configuration.defaults.lateness_s)
         with self._or_trouble(), self._store.transaction():
-            self._store.archive.settle(settled_before, self._settle_rows)
+            self._store.archive.settle(self._settled_before(moment), self._settle_rows)
+
+    def _settled_before(self, moment: Moment) -> dt.datetime:
+        """The instant before which no event is expected any more."""
+        heard_until = min(moment.as_of, moment.read_until or moment.as_of)
+        return heard_until - dt.timedelta(seconds=self.configuration.defaults.lateness_s)
 
     def write(self, moment: Moment) -> None:
         """Replace the published file by what the store holds, as `judge` left it at the same moment.
@@ -120,7 +132,7 @@ class Publisher:
                 with contextlib.suppress(OSError):
                     fresh.unlink(missing_ok=True)
                 raise
-            self._store.archive.sweep()
+            self._store.segments.sweep()
 
     @contextlib.contextmanager
     def _or_trouble(self) -> Iterator[None]:
@@ -142,7 +154,7 @@ class Publisher:
             "records_per_s": moment.records_per_s,
             "publish_s": moment.publish_s,
             "store_bytes": self._store.bytes(),
-            "published_bytes": snapshot_bytes + self._store.archive.bytes(*RELATIONS),
+            "published_bytes": snapshot_bytes + self._store.segments.bytes(*RELATIONS),
             "disk_free_bytes": shutil.disk_usage(self._directory).free,
             "version": VERSION,
             "max_state_s": self.configuration.defaults.max_state_s,
@@ -152,13 +164,14 @@ class Publisher:
             sql(f"SET VARIABLE {name} = $value", {"value": value})
         self._settings.fill()
         self._rejudge()
+        if self._judging.starts_over(moment.as_of):
+            self._store.rejudge_given_up(moment.as_of)
         self._judging.begin(moment.as_of)
         self._settings.fill_offsets()
         self._judging.finish(moment.as_of)
         self._conservation.count_settled()
-        first_day, last_day = self._settings.fill_days(moment.as_of) or (None, None)
-        sql("SET VARIABLE first_day = $day", {"day": first_day})
-        sql("SET VARIABLE last_day = $day", {"day": last_day})
+        for name, day in asdict(self._settings.fill_days(moment.as_of)).items():
+            sql(f"SET VARIABLE {name} = $day", {"day": day})
 
     def _rejudge(self) -> None:
         """Take what is settled, and was judged by other rules than these, to be judged again."""
@@ -176,11 +189,11 @@ class Publisher:
         # a file that is thrown away unless it is whole needs no log
         sql(f"ATTACH '{quoted}' AS snapshot (BLOCK_SIZE 16384, RECOVERY_MODE no_wal_writes)")
         try:
-            past = self._store.archive.past()
+            past = self._store.segments.past()
             metrics.install(self._store.connection, "snapshot", past, RECALLED)
             tables = {name: f"recent_{name}" for name in past}
             self._store.connection.register("places", _table(places))
-            sql(FILL.format(**tables))
+            sql(FILL.format(**tables, late_answers=LATE_ANSWERS.format(calls="FROM judged_calls")))
         finally:
             self._store.connection.unregister("places")
             sql("DETACH snapshot")

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import duckdb
 
+from ingest import rebuild
 from ingest.cli import Parser, between
-from ingest.errors import StoreError
+from ingest.errors import RESTORE_OR_REBUILD, StoreError
 from ingest.feed import GROUP
 from ingest.observed import Observed
 from ingest.publish import Publisher
@@ -100,6 +101,7 @@ def consume(
         data_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(f"{data_dir} cannot be made ({error.strerror}); choose another --data-dir.") from error
+    rebuild.prepare(data_dir, configuration)
     store = Store(data_dir / "store.duckdb")
     try:
         publisher = Publisher(store, data_dir / "published", configuration)
@@ -109,8 +111,7 @@ def consume(
             Writer(store, publisher, clock, configuration, observed).run(reader, stop, until_caught_up)
         except duckdb.Error as error:
             raise StoreError(
-                f"The store in {data_dir} cannot be read ({str(error).splitlines()[0]});"
-                " restore it from a backup, or move it away and read the topic again."
+                f"The store in {data_dir} cannot be read ({str(error).splitlines()[0]}); {RESTORE_OR_REBUILD}"
             ) from error
         finally:
             stop.set()

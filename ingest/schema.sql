@@ -119,8 +119,19 @@ COMMENT ON TABLE recalled_events IS 'The rows of events'' files, by number from 
 CREATE TABLE IF NOT EXISTS agent_marks (agent VARCHAR NOT NULL, hot_from TIMESTAMPTZ NOT NULL);
 COMMENT ON TABLE agent_marks IS 'Before hot_from an agent''s states are in segments; an older event here only names the campaign.';
 
-CREATE TABLE IF NOT EXISTS inferred_ends (call_id VARCHAR, agent VARCHAR, answered_at TIMESTAMPTZ, ended_at TIMESTAMPTZ, day DATE);
-COMMENT ON TABLE inferred_ends IS 'Settled calls that were closed by what their agent did next: an event in between changes them.';
+CREATE TABLE IF NOT EXISTS replaced_files (relation VARCHAR NOT NULL, file VARCHAR NOT NULL);
+COMMENT ON TABLE replaced_files IS 'Parquet files whose rows are in others now; they stay for a while for readers of an older snapshot.';
+
+CREATE TABLE IF NOT EXISTS inferred_ends (
+    call_id         VARCHAR     NOT NULL,
+    agent           VARCHAR     NOT NULL,
+    answered_at     TIMESTAMPTZ NOT NULL,
+    ended_at        TIMESTAMPTZ NOT NULL,
+    day             DATE        NOT NULL,
+    closed_by_event VARCHAR,
+    closed_by_call  VARCHAR
+);
+COMMENT ON TABLE inferred_ends IS 'Settled calls that were closed by what their agent did next, and by what: an agent.state, or another call''s answer. One row for each step at that instant.';
 
 CREATE TABLE IF NOT EXISTS archived_names (kind VARCHAR NOT NULL, name VARCHAR NOT NULL, events BIGINT NOT NULL);
 COMMENT ON TABLE archived_names IS 'How many archived events name an agent or a campaign.';
@@ -142,4 +153,28 @@ CREATE TABLE IF NOT EXISTS settled_checks (
     refused    BIGINT      NOT NULL,
     checked_at TIMESTAMPTZ NOT NULL
 );
+-- a store that was made before counts its settled days again
+ALTER TABLE settled_checks ADD COLUMN IF NOT EXISTS answered BIGINT;
+ALTER TABLE settled_checks ADD COLUMN IF NOT EXISTS answered_in_threshold BIGINT;
+ALTER TABLE settled_checks ADD COLUMN IF NOT EXISTS handled BIGINT;
+ALTER TABLE settled_checks ADD COLUMN IF NOT EXISTS negative_times BIGINT;
+DELETE FROM settled_checks WHERE answered IS NULL;
 COMMENT ON TABLE settled_checks IS 'Conservation of the settled calls; a day whose segments or recalled calls changed has no rows until it is counted again.';
+
+CREATE TABLE IF NOT EXISTS archived_counts (relation VARCHAR NOT NULL, day DATE NOT NULL, rows BIGINT NOT NULL, distinct_rows BIGINT NOT NULL);
+COMMENT ON TABLE archived_counts IS 'How many rows of a day counted when files of it were merged last, and how many of them differ in what identifies them: no row may be there twice.';
+
+CREATE TABLE IF NOT EXISTS alarms (
+    kind     VARCHAR     NOT NULL,
+    measure  VARCHAR     NOT NULL,
+    campaign VARCHAR,
+    day      DATE,
+    source   VARCHAR,
+    counted  BIGINT      NOT NULL,
+    expected BIGINT      NOT NULL,
+    since    TIMESTAMPTZ NOT NULL
+);
+COMMENT ON TABLE alarms IS 'What rang at the last publish (alarms.py), and since which publish.';
+
+CREATE TABLE IF NOT EXISTS layout (version INTEGER NOT NULL);
+COMMENT ON TABLE layout IS 'One row: by which version of these tables the store was written. 1: before 2026-12; what was corrected may be in its files twice.';

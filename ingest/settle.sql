@@ -21,6 +21,22 @@ SELECT *
 FROM closed_calls c
 WHERE NOT EXISTS (FROM pinned p WHERE p.agent = c.agent AND c.answered_at > p.from_at);
 
+-- What closed a call that no event ended: the steps of its agent at that instant. All of them are here still, and
+-- should one change when it has settled too, the call comes back (reopened.sql).
+CREATE OR REPLACE TEMP TABLE settled_ends AS
+WITH inferred AS (
+    SELECT call_id, agent, answered_at, ended_at, day
+    FROM settled_calls
+    WHERE inferred_end AND answered_at IS NOT NULL
+)
+SELECT i.*, e.event_id AS closed_by_event, NULL AS closed_by_call
+FROM inferred i
+JOIN events e ON e.agent = i.agent AND e.ts = i.ended_at AND e.type = 'agent.state' AND e.state != 'busy'
+UNION ALL
+SELECT i.*, NULL, c.call_id
+FROM inferred i
+JOIN calls c ON c.agent = i.agent AND c.answered_at = i.ended_at AND c.channel = 'voice';
+
 -- An agent's states up to the one in force at settled_before; the mark is that state's first event, which stays.
 CREATE OR REPLACE TEMP TABLE new_marks AS
 SELECT agent, max(started_at) AS hot_from

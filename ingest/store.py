@@ -4,7 +4,7 @@ import contextlib
 import datetime as dt
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -12,10 +12,11 @@ import duckdb
 import pyarrow as pa
 from duckdb.func import FunctionNullHandling
 
-from ingest import contract
-from ingest.archive import EVENT_COLUMNS, EVENTS, RECALLED, Archive
+from ingest import contract, layout
+from ingest.archive import EVENT_COLUMNS, Archive
 from ingest.batch import Arrivals, DeadLetter, Log
-from ingest.errors import StoreError, disk_trouble, is_full
+from ingest.errors import RESTORE_OR_REBUILD, StoreError, disk_trouble, open_failure
+from ingest.segments import EVENTS, RECALLED, Segments, archived_files, refuse_unknown
 
 HERE = Path(__file__).parent
 FOLD = (HERE / "fold.sql").read_text()
@@ -33,10 +34,19 @@ CREATE TEMP TABLE dirty_calls (call_id VARCHAR);
 CREATE TEMP TABLE dirty_agents (agent VARCHAR, ts TIMESTAMPTZ, has_profile BOOLEAN);
 """
 TELL_OF_AGENTS = ("agent.state", "agent.profile")
-NOTE_ANSWERS = """
-INSERT INTO changed_agents
-SELECT agent, answered_at FROM calls SEMI JOIN touched USING (call_id)
-WHERE agent IS NOT NULL AND answered_at IS NOT NULL
+#: What the calls that a batch did not touch, and that are settled, may have been closed by (reopened.sql).
+NO_STEPS = """
+CREATE OR REPLACE TEMP TABLE touched (call_id VARCHAR);
+CREATE OR REPLACE TEMP TABLE changed_states (agent VARCHAR, ts TIMESTAMPTZ);
+CREATE OR REPLACE TEMP TABLE replaced_events (event_id VARCHAR);
+"""
+
+#: A letter may be archived already: read again after a rebuild of a store that was lost.
+LETTERS = """
+SELECT
+    topic, topic_id, "partition", "offset", line, make_timestamptz(received_ms * 1000) AS received_at, reason, payload,
+    make_timestamp(received_ms * 1000)::DATE AS day
+FROM dead
 """
 
 #: What a batch tells of each source; a revision may take an event from one source to another.
@@ -55,6 +65,16 @@ WHEN MATCHED THEN UPDATE SET
     events = sources.events + news.events,
     last_event_at = greatest(sources.last_event_at, news.last_event_at)
 WHEN NOT MATCHED THEN INSERT
+"""
+#: `lines` and `duplicates` of here are of reading the events again, each once.
+TAKE_OVER_TOTALS = """
+UPDATE totals SET
+    records = kept.records,
+    records_with_events = kept.records_with_events,
+    lines = greatest(kept.lines, totals.lines - totals.duplicates),
+    duplicates = greatest(kept.lines - (totals.lines - totals.duplicates), 0),
+    dead_letters = kept.dead_letters
+FROM kept
 """
 
 
@@ -79,6 +99,8 @@ class Store:
         self._path = Path(path)
         self._is_in_transaction = False
         try:
+            if not self._path.exists():  # a file would be left that hides that the store is lost
+                refuse_unknown(self._path.parent, archived_files(self._path.parent))
             self.connection = duckdb.connect()
             quoted = str(path).replace("'", "''")
             self._sql(f"ATTACH '{quoted}' AS store")
@@ -89,14 +111,13 @@ class Store:
             self._sql("SET wal_autocheckpoint = '256MB'")
             self._sql("SET block_allocator_memory = '256MB'")  # what a batch needs is kept for the next: a twentieth
             self._sql("SET allocator_flush_threshold = '1GB'")
-            if self._sql("FROM duckdb_tables() WHERE table_name = 'archived_events'").fetchone():
-                raise StoreError(f"{path} was made by an older Vigie; move it away and read the topic again.")
-            self._sql(SCHEMA + RECALLED + CHANGES)
-            self._sql("INSERT INTO totals SELECT 0, 0, 0, 0, 0, NULL WHERE NOT EXISTS (FROM totals)")
-            self._sql("INSERT INTO identity SELECT ? WHERE NOT EXISTS (FROM identity)", [uuid.uuid4().hex[:12]])
-            self.archive = Archive(self.connection, self._path.parent, self._path.parent / "published")
+            self._sql("BEGIN")
+            self._make_tables()
+            self._sql("COMMIT")
+            self.segments = Segments(self.connection, self._path.parent)
+            self.archive = Archive(self.connection, self.segments)
         except duckdb.Error as error:
-            raise _open_failure(Path(path), error) from error
+            raise open_failure(Path(path), error) from error
         self.connection.create_function(
             "canonical_json",
             _canonical_json,
@@ -108,13 +129,44 @@ class Store:
     def _sql(self, query: str, parameters: object = None) -> duckdb.DuckDBPyConnection:
         return self.connection.execute(query, parameters)
 
+    def _make_tables(self) -> None:
+        """Make the tables that are not there yet, and bring those of an older layout up to date."""
+        version = layout.version(self.connection)
+        if version is not None and version < 1:
+            raise StoreError(f"{self._path} was written by an older Vigie; {RESTORE_OR_REBUILD}")
+        self._sql(SCHEMA + RECALLED + CHANGES)
+        self._sql("INSERT INTO totals SELECT 0, 0, 0, 0, 0, NULL WHERE NOT EXISTS (FROM totals)")
+        self._sql("INSERT INTO identity SELECT ? WHERE NOT EXISTS (FROM identity)", [uuid.uuid4().hex[:12]])
+        self._sql("INSERT INTO layout SELECT ? WHERE NOT EXISTS (FROM layout)", [version or layout.LAYOUT])
+        if version is not None and version < layout.LAYOUT:
+            layout.upgrade(self.connection, self._path.parent.resolve())
+
+    def take_over(self, tables: Mapping[str, pa.Table], settled_letters: pa.Table | None) -> None:
+        """Take over what is not made of events from the store that this one replaces, by the names of its tables.
+
+        Call it in a transaction, last: the events that are here count as read.
+        """
+        for name, table in tables.items():
+            self.connection.register("kept", table)
+            if name == "totals":
+                self._sql(TAKE_OVER_TOTALS)
+            else:
+                self._sql(f"DELETE FROM {name}")
+                self._sql(f"INSERT INTO {name} BY NAME FROM kept")
+            self.connection.unregister("kept")
+        if settled_letters is not None:
+            self.connection.register("kept", settled_letters)
+            self._sql("CREATE OR REPLACE TEMP TABLE kept_letters AS FROM kept")
+            self.connection.unregister("kept")
+            self.segments.write("dead_letters", "kept_letters")
+
     def close(self) -> None:
         self.connection.close()
 
     def bytes(self) -> int:
         """How much of the disk the store takes, with archived events and its log of what is not checkpointed yet."""
         files = (self._path, self._path.with_name(self._path.name + ".wal"))
-        return sum(file.stat().st_size for file in files if file.exists()) + self.archive.bytes(EVENTS)
+        return sum(file.stat().st_size for file in files if file.exists()) + self.segments.bytes(EVENTS)
 
     def identity(self) -> str:
         """The name that this store has had since it was made."""
@@ -149,10 +201,20 @@ class Store:
 
     def rejudge(self, campaign: str, from_day: dt.date | None) -> None:
         """Take the settled calls of a campaign, of local day `from_day` and later (None: all), to be judged again."""
-        with self.transaction():
-            self._sql("CREATE OR REPLACE TEMP TABLE touched (call_id VARCHAR)")
-            self._sql("CREATE OR REPLACE TEMP TABLE changed_agents (agent VARCHAR, ts TIMESTAMPTZ)")
+        with self._recalling():
             self.archive.recall_of_campaign(campaign, from_day)
+
+    def rejudge_given_up(self, as_of: dt.datetime) -> None:
+        """Take the settled calls that were given up on to be judged again, if at `as_of` they are not yet."""
+        with self._recalling():
+            self.archive.recall_given_up(as_of)
+
+    @contextlib.contextmanager
+    def _recalling(self) -> Iterator[None]:
+        """Fold the calls that are recalled within, and all that comes back for them."""
+        with self.transaction():
+            self._sql(NO_STEPS)
+            yield
             self._fold()
             while self.archive.recall_for_folded():
                 self._fold()
@@ -176,6 +238,7 @@ class Store:
             self._sql("BEGIN")
             yield
             self._sql("COMMIT")
+            self.segments.committed()
         except BaseException as error:
             with contextlib.suppress(duckdb.Error):  # a failed COMMIT has rolled back already
                 self.connection.rollback()
@@ -190,7 +253,7 @@ class Store:
         self._sql(TAKE_EVENTS)
         self.connection.unregister("arriving")
         (newest,) = self._sql("SELECT max(ts) FROM incoming").fetchall()[0]
-        self._sql("CREATE OR REPLACE TEMP TABLE touched (call_id VARCHAR)")
+        self._sql(NO_STEPS)
         duplicates = self.archive.recall_for_incoming()
         duplicates += self._merge_events()
         self._sql(ADD_TO_SOURCES)
@@ -221,12 +284,10 @@ class Store:
             self._move(log, offset)
 
     def _fold(self) -> None:
-        """Make the calls in `touched` anew; note in `changed_agents` when their agents answered, before and now."""
+        """Make the calls in `touched` anew."""
         self._sql("INSERT INTO dirty_calls FROM touched")
-        self._sql(NOTE_ANSWERS)
         self._sql("DELETE FROM calls WHERE call_id IN (FROM touched)")
         self._sql(FOLD)
-        self._sql(NOTE_ANSWERS)
 
     def _merge_events(self) -> int:
         """Add `incoming` to `events`, list the calls that changed in `touched`; return how many were known."""
@@ -240,7 +301,7 @@ class Store:
             " WHERE call_id IS NOT NULL AND event_id NOT IN (FROM contested) AND call_id NOT IN (FROM touched)"
         )
         self._sql(
-            "CREATE OR REPLACE TEMP TABLE changed_agents AS SELECT agent, ts FROM incoming WHERE type = 'agent.state'"
+            "INSERT INTO changed_states SELECT agent, ts FROM incoming WHERE type = 'agent.state' AND state != 'busy'"
         )
         self._sql(TALLY_SOURCES)
         self._sql(
@@ -289,10 +350,7 @@ class Store:
             " UNION SELECT call_id FROM events"
             " WHERE event_id IN (SELECT event_id FROM winners) AND call_id IS NOT NULL"
         )
-        self._sql(
-            "INSERT INTO changed_agents SELECT agent, ts FROM events"
-            " WHERE event_id IN (SELECT event_id FROM winners) AND type = 'agent.state'"
-        )
+        self._sql("INSERT INTO replaced_events SELECT event_id FROM winners")
         self._sql(
             "INSERT INTO heard SELECT source, -1, ts FROM events WHERE event_id IN (SELECT event_id FROM winners)"
             " UNION ALL SELECT source, 1, ts FROM winners"
@@ -309,10 +367,13 @@ class Store:
     def _bury(self, dead: list[DeadLetter]) -> None:
         if dead:
             self.connection.register("dead", pa.Table.from_pylist([asdict(letter) for letter in dead]))
-            self._sql(
-                'INSERT INTO dead_letters SELECT topic, topic_id, "partition", "offset", line,'
-                " make_timestamptz(received_ms * 1000), reason, payload FROM dead"
+            self._sql(f"CREATE OR REPLACE TEMP TABLE letters AS {LETTERS}")
+            days = [day for (day,) in self._sql("SELECT DISTINCT day FROM letters").fetchall()]
+            archived = self.segments.rows("dead_letters", days)
+            known = (
+                f'ANTI JOIN ({archived}) USING (topic, "partition", "offset", line, received_at)' if archived else ""
             )
+            self._sql(f"INSERT INTO dead_letters SELECT * EXCLUDE (day) FROM letters {known}")
             self.connection.unregister("dead")
 
     def _move(self, log: Log, next_offset: int) -> None:
@@ -335,17 +396,3 @@ def _canonical_json(raw: str | None) -> str | None:
         return json.dumps(json.loads(raw), sort_keys=True)
     except (ValueError, RecursionError):  # a number of thousands of digits, or very deep nesting, in an extra field
         return raw
-
-
-def _open_failure(path: Path, error: duckdb.Error) -> StoreError:
-    text = str(error)
-    if is_full(error):
-        return disk_trouble(str(path), error)
-    if "Conflicting lock" in text or "Could not set lock" in text:
-        return StoreError(f"{path} is in use by another consumer; stop that one, or give this one another --data-dir.")
-    if "Permission denied" in text or "read-only" in text.lower():
-        return StoreError(f"{path} cannot be written; give its folder to this user, or choose another --data-dir.")
-    what = "it is not a DuckDB file" if "not a valid DuckDB database" in text else text.splitlines()[0]
-    return StoreError(
-        f"{path} cannot be opened ({what}); restore it from a backup, or move it away and read the topic again."
-    )

@@ -4,6 +4,8 @@ Stable names for analysts: columns may be added, not renamed. Times are TIMESTAM
 seconds ending in `_s`, ratios 0–1.
 """
 
+from metrics.alarms import KINDS
+
 FOLDER = "vigie_folder"
 """A session's variable: where the published folder is, for who has it elsewhere than where it was written."""
 
@@ -93,7 +95,7 @@ state                    VARCHAR     state now
 reason                   VARCHAR     reason of the pause now
 since                    TIMESTAMPTZ in this state since
 campaign                 VARCHAR     campaign of the state
-call_id                  VARCHAR     call that the agent is on: of several, the one answered last
+call_id                  VARCHAR     call that the agent is on: of several, the one answered last; max_state_s at most
 call_since               TIMESTAMPTZ when that call was answered
 held_since               TIMESTAMPTZ that call is on hold since; NULL unless it is
 """,
@@ -133,6 +135,14 @@ from_at                  TIMESTAMPTZ the day began
 until_at                 TIMESTAMPTZ the next day began
 """,
     ),
+    "late_answers": (
+        "one local day, and a UTC date more than a day from it on which a call of that day was answered (or had been, "
+        "before it was corrected): where work is looked for besides the days around it",
+        """
+day                      DATE        local day of the calls
+answered_on              DATE        UTC date of an answer
+""",
+    ),
     "agent_limits": (
         "one row: when an agent needs a person, or a break, as the configuration says",
         """
@@ -160,7 +170,8 @@ sites                    MAP(VARCHAR,MAP(VARCHAR,DOUBLE)) site with its own brea
 as_of                    TIMESTAMPTZ the instant at which everything here is judged
 published_at             TIMESTAMPTZ the file was written
 last_event_at            TIMESTAMPTZ latest event time read
-first_day                DATE        first local day of a call
+first_day                DATE        first local day of a call, or of an agent's time
+first_call_day           DATE        first local day of a call
 last_day                 DATE        last local day of a call, or of an agent's time
 records                  BIGINT      Kafka records read
 events                   BIGINT      events accepted, duplicates left out
@@ -173,6 +184,7 @@ store_bytes              BIGINT      size of the consumer's private store
 published_bytes          BIGINT      size of the published file before this one, and of the settled days' Parquet files
 disk_free_bytes          BIGINT      free on the disk that they are on
 lateness_s               DOUBLE      a window is settled when its calls are closed and it is this old [s]
+max_state_s              DOUBLE      an agent's state, and the work on a call, lasts no longer, a day at most [s]
 notice                   VARCHAR     what is wrong with the configuration file, while an older one is in force
 version                  VARCHAR     version of these relations
 """,
@@ -207,7 +219,7 @@ last_event_at            TIMESTAMPTZ latest event time read from it
 """,
     ),
     "conservation_checks": (
-        "one campaign and local day: today, days with unsettled calls, settled ones of 35 days, and all violated ones",
+        "one campaign and local day: today, days with unsettled calls, settled ones of 35 days, and all with an alarm",
         """
 campaign                 VARCHAR     campaign id
 day                      DATE        the campaign's local day; NULL: calls that are in no day, or judged twice
@@ -216,6 +228,19 @@ accounted                BIGINT      those of them that stand under one of the o
 refused                  BIGINT      calls refused, counted apart
 conserved                BOOLEAN     offered = accounted; false is an alarm
 checked_at               TIMESTAMPTZ when it was checked: at this publish, or when the day's calls were settled
+""",
+    ),
+    "alarms": (
+        "one alarm that rings: something that can only be when Vigie, a source or a disk is at fault",
+        f"""
+kind                     VARCHAR     {"; ".join(f"{kind}: {what}" for kind, what in KINDS.items())}
+measure                  VARCHAR     what was counted, as columns and relations are named; stored, by_source: events
+campaign                 VARCHAR     campaign id; NULL: the alarm is not about one
+day                      DATE        local day of the campaign, or of archived rows; NULL: not about one, or in no day
+source                   VARCHAR     source whose events were counted; NULL: not about one
+counted                  BIGINT      how many there are
+expected                 BIGINT      how many there should be, or may be at most
+since                    TIMESTAMPTZ the publish that noticed it
 """,
     ),
     "dead_letters": (

@@ -7,6 +7,7 @@ import warnings
 import zoneinfo
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -26,6 +27,7 @@ with warnings.catch_warnings():
 
     from .apache_kafka import ApacheKafka, running_apache_kafka
     from .browsing import CHROMIUM, close_tabs
+    from .disks import Disk, small_disk
     from .processes import RUN, left_running, not_here
 
 # as PYTHONTZPATH="" does in the Makefile: the rules of tzdata, never the machine's
@@ -118,6 +120,13 @@ def chromium_here() -> None:
     if CHROMIUM is None:
         said = "Pages cannot be looked at here. Chromium is not installed: `apt-get install chromium`."
         not_here(said, "VIGIE_REQUIRE_CHROMIUM")
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Disk]:
+    """A disk of a few MiB."""
+    with small_disk(tmp_path / "disk") as mounted:
+        yield mounted
 
 
 @pytest.fixture

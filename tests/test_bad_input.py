@@ -1,11 +1,10 @@
 """What a consumer cannot work with is told in one sentence; what was committed stays, and goes on afterwards."""
 
-import ctypes
 import os
 import shutil
 import subprocess
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from kafka import KafkaAdminClient
 from ingest.broker import Broker, ensure_topic
 from ingest.errors import StoreError
 
+from .disks import Disk
 from .processes import (
     ROOT,
     WITHIN_S,
@@ -223,10 +223,8 @@ def damaged(store: Path) -> None:
             file.write(os.urandom(8_192))
 
 
-@pytest.mark.parametrize(
-    ("damage", "remedy"), [(garbage, "move it away"), (truncated, "restore it"), (damaged, "restore it")]
-)
-def test_a_corrupt_store_is_told_and_left_as_it_is_until_it_is_restored_or_moved_away(
+@pytest.mark.parametrize(("damage", "remedy"), [(garbage, "rebuild"), (truncated, "restore it"), (damaged, "rebuild")])
+def test_a_corrupt_store_is_told_and_left_as_it_is_until_it_is_restored_or_rebuilt(
     kept: Kept, tmp_path: Path, damage: Callable[[Path], None], remedy: str
 ) -> None:
     store, backup = kept.place / "store.duckdb", tmp_path / "backup.duckdb"
@@ -235,13 +233,14 @@ def test_a_corrupt_store_is_told_and_left_as_it_is_until_it_is_restored_or_moved
     corrupt = store.read_bytes()
     said = kept.refused()
     assert f"{store} cannot be opened" in said
-    assert "restore it from a backup, or move it away and read the topic again" in said
+    assert "restore the whole data directory from a backup, or run `python -m ingest rebuild`" in said
     assert store.read_bytes() == corrupt
     assert count_calls(kept.place) == 300  # what was published can be read all the time
     if remedy == "restore it":
         shutil.copy(backup, store)
     else:
-        store.rename(tmp_path / "moved away")
+        done = run("rebuild", "--data-dir", str(kept.place))
+        assert done.returncode == 0, done.stderr
     kept.goes_on()
 
 
@@ -258,7 +257,7 @@ def test_damage_that_is_met_only_when_rows_are_read_is_told_as_damage(kept: Kept
             file.seek(12_288 + block * 262_144 + 1_000)
             file.write(os.urandom(64))
     assert "; restore" in (said := kept.refused())
-    assert "from a backup, or move it away and read the topic again." in said
+    assert "the whole data directory from a backup, or run `python -m ingest rebuild`" in said
 
 
 def test_a_torn_file_of_a_settled_day_is_told_as_damage(tmp_path: Path) -> None:
@@ -268,41 +267,11 @@ def test_a_torn_file_of_a_settled_day_is_told_as_damage(tmp_path: Path) -> None:
     desk.publish(at("12:00:00"))
     (events,) = (tmp_path / "events").rglob("*.parquet")
     os.truncate(events, 100)
-    with pytest.raises(StoreError, match=r"damaged \(.*parquet.*\); restore the data directory from a backup, or move"):
+    with pytest.raises(StoreError, match=r"damaged \(.*parquet.*\); restore the whole data directory from a backup"):
         desk.apply(call[3:], at("12:00:00"))
 
 
 # The disk
-
-
-class Disk:
-    """A file system in memory, mounted for a test."""
-
-    MS_RDONLY, MS_REMOUNT, MNT_DETACH = 1, 32, 2
-
-    def __init__(self, place: Path) -> None:
-        self.place = place
-        self._libc = ctypes.CDLL(None, use_errno=True)
-
-    def mount(self, size: str, flags: int = 0) -> bool:
-        return self._libc.mount(b"tmpfs", str(self.place).encode(), b"tmpfs", flags, f"size={size}".encode()) == 0
-
-    def resize(self, size: str, flags: int = 0) -> None:
-        assert self.mount(size, flags | self.MS_REMOUNT)
-
-    def unmount(self) -> None:
-        self._libc.umount2(str(self.place).encode(), self.MNT_DETACH)
-
-
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Disk]:
-    place = tmp_path / "disk"
-    place.mkdir()
-    disk = Disk(place)
-    if not hasattr(disk._libc, "mount") or not disk.mount("64m"):
-        pytest.skip("file systems cannot be mounted here")
-    yield disk
-    disk.unmount()
 
 
 def test_a_read_only_data_directory(kept: Kept, disk: Disk) -> None:
@@ -323,7 +292,7 @@ def test_a_read_only_data_directory(kept: Kept, disk: Disk) -> None:
 def test_a_full_disk(kept: Kept, disk: Disk, left_kib: int, broker: Broker, topic: str) -> None:
     place = shutil.copytree(kept.place, disk.place / "data")
     send(broker.bootstrap_servers, topic, floor(5_000))
-    disk.resize(f"{used_kib(place) + left_kib}k")
+    disk.resize(f"{disk.used_kib() + left_kib}k")
     said = refused(*options(place, broker.bootstrap_servers, topic))
     assert str(disk.place) in said
     assert "free" in said  # what to do
@@ -331,11 +300,6 @@ def test_a_full_disk(kept: Kept, disk: Disk, left_kib: int, broker: Broker, topi
     disk.resize("64m")
     catch_up(place, broker.bootstrap_servers, topic)
     assert (totals(place)["records"], status(place)["events"]) == (5_300, 5_300)
-
-
-def used_kib(place: Path) -> int:
-    """The room that the files below take on a tmpfs, in its pages of 4 KiB."""
-    return sum(4 * -(-file.stat().st_size // 4096) for file in place.rglob("*") if file.is_file())
 
 
 def test_files_that_may_not_grow(kept: Kept, broker: Broker, topic: str) -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from ingest.archive import RELATIONS
 from ingest.batch import Batch, Gap, Log
 from ingest.publish import Moment, Place, Publisher
+from ingest.segments import RELATIONS
 from metrics.campaigns import Term
 from tests.stream import DEFAULTS, LOG, Desk, at, campaign, configured, folded, publish, rows, sort, told
 
@@ -230,4 +230,4 @@ def test_disk_use_is_that_of_the_files(tmp_path: Path) -> None:
     store = sum(file.stat().st_size for file in tmp_path.glob("store.duckdb*"))
     assert events > 0 and events < status["store_bytes"] <= store + events
     desk.store.close()
-    assert Desk(tmp_path).store.archive.bytes(*RELATIONS) == parquet
+    assert Desk(tmp_path).store.segments.bytes(*RELATIONS) == parquet

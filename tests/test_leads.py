@@ -27,7 +27,7 @@ EXCUSED = {
     ".usual": "a mean of other days, which are links beside it",
     ".gap, .share, .diff": "made of the figures beside it",
     ".vigie-agents td:is(.breaks, .load, .streak, .since), .vigie-agents td:is(.now, .needs), p.needs": (
-        "what an agent does now, and their strain: no figure of KPIS.md; the page says beside how to read it"
+        "what an agent does now, and their strain: no figure of docs/kpis.md; the page says beside how to read it"
     ),
     ".vigie-agents td:is(.logged, .paused)": "a shift of the agents page, whose seconds are in their utilisation",
     "[data-testid='stCaptionContainer'], [data-testid='stMarkdown']": "words, with the same figures linked elsewhere",

@@ -1,0 +1,398 @@
+"""`rebuild`: the same rows again from the archived events, whatever was lost, doubled or interrupted."""
+
+import random
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from ingest.broker import Broker
+from ingest.errors import StoreError
+from ingest.rebuild import prepare, rebuild
+from ingest.segments import quoted
+from ingest.store import Store
+from metrics.campaigns import load
+from tests.disks import Disk
+from tests.floors import CONFIGURATION, as_of, delivered, floor
+from tests.processes import (
+    ROOT,
+    catch_up,
+    command,
+    count_calls,
+    environment,
+    run,
+    send,
+    status,
+    totals,
+)
+from tests.processes import (
+    floor as busy_floor,
+)
+from tests.stream import DEFAULTS, Desk, Event, at, told
+
+CALL = """
+09:00:00 queued
+09:00:10 answered agent=ana
+09:05:00 ended
+09:06:00 wrapped sale=true
+"""
+STATES = """
+08:00:00 state agent=ana state=available campaign=sav
+09:00:10 state agent=ana state=busy
+09:05:00 state agent=ana state=available
+17:00:00 state agent=ana state=offline
+"""
+LATER = at("30:00:00")
+
+
+def silent(*_: int) -> None:
+    """Show nothing."""
+
+
+def rows(home: Path) -> dict[str, list[tuple[object, ...]]]:
+    """What is published, but for when it was, and by which pieces."""
+    asked = {
+        "calls": "FROM calls ORDER BY ALL",
+        "agent_states": "SELECT * EXCLUDE (seconds) FROM agent_states ORDER BY ALL",
+        "dead_letters": "FROM dead_letters ORDER BY ALL",
+        "sources": "FROM feed_sources ORDER BY ALL",
+        "status": "SELECT events, records, duplicates, dead_letters, last_event_at FROM ingest_status",
+        "daily": "SELECT campaign, day, offered, answered, aht_s, service_level FROM kpi_daily ORDER BY ALL",
+    }
+    with duckdb.connect(str(home / "published" / "vigie.duckdb"), read_only=True) as snapshot:
+        return {name: snapshot.execute(query).fetchall() for name, query in asked.items()}
+
+
+def settled(home: Path, *loads: list[Event]) -> Desk:
+    """A store to which `loads` came one after the other, published and settled each time."""
+    desk = Desk(home)
+    for load_ in loads:
+        desk.apply(load_, LATER)
+        desk.publish(LATER)
+        desk.publish(LATER)
+    return desk
+
+
+def published_again(home: Path) -> dict[str, list[tuple[object, ...]]]:
+    """What the store publishes at LATER, opened by whoever comes next."""
+    desk = Desk(home)
+    desk.publish(LATER)
+    desk.store.close()
+    return rows(home)
+
+
+EVENTS = [
+    event | {"event_id": f"e{n}"}
+    for n, event in enumerate(told(CALL) + told(STATES) + told("29:59:00 queued call_id=c2"))
+]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A directory with a settled call and states, a dead letter, and a call that is open."""
+    settled(tmp_path / "data", [*EVENTS, {"bad": 1}]).store.close()
+    return tmp_path / "data"
+
+
+def test_the_rows_are_the_same(home: Path) -> None:
+    before = rows(home)
+    assert len(before["calls"]) == 2 and len(before["dead_letters"]) == 1
+    done = rebuild(home, DEFAULTS, silent)
+    assert (done.rows, done.events) == (9, 9)
+    assert published_again(home) == before
+    assert not (home / ".rebuild").exists()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_floor_with_corrections_is_the_same(tmp_path: Path, seed: int) -> None:
+    rng = random.Random(seed)
+    events = delivered(rng, floor(rng, 12))
+    instant = as_of(rng)
+    desk = Desk(tmp_path, CONFIGURATION, settle_rows=rng.choice((1, 10)))
+    rng.shuffle(events)
+    for begin in range(0, len(events), 7):
+        desk.apply(events[begin : begin + 7], instant)
+        desk.publish(instant)
+    desk.store.close()
+    before = rows(tmp_path)
+    rebuild(tmp_path, CONFIGURATION, silent)
+    desk = Desk(tmp_path, CONFIGURATION)
+    desk.publish(instant)
+    desk.store.close()
+    assert rows(tmp_path) == before
+
+
+def test_it_goes_on_where_it_was(home: Path) -> None:
+    rebuild(home, DEFAULTS, silent)
+    desk = Desk(home)
+    desk.apply(told("09:10:00 rated score=5"), LATER)
+    desk.publish(LATER)
+    assert desk.rows("SELECT score FROM calls WHERE call_id = 'c1'") == [{"score": 5.0}]
+    assert desk.store.totals().records == 11
+
+
+def test_a_published_folder_that_was_deleted_is_made_again(home: Path) -> None:
+    before = rows(home)
+    shutil.rmtree(home / "published")
+    with pytest.raises(StoreError, match=r"are not there.*restore the whole data directory.*ingest rebuild"):
+        Desk(home)
+    rebuild(home, DEFAULTS, silent)
+    after = published_again(home)
+    assert {**after, "dead_letters": []} == {**before, "dead_letters": []}
+
+
+@pytest.mark.parametrize("empty", [False, True], ids=["lost", "empty"])
+def test_a_lost_store_is_refused_and_made_again(home: Path, empty: bool) -> None:
+    """Nothing that the store does not know is touched: neither now nor ten minutes later."""
+    before = rows(home)
+    (home / "store.duckdb").unlink()
+    if empty:
+        duckdb.connect(str(home / "store.duckdb")).close()
+    files = set(home.rglob("*.parquet"))
+    for _ in range(2):
+        with pytest.raises(StoreError, match=r"not known to its store.duckdb, which is empty or older.*whole data"):
+            Desk(home)
+    assert set(home.rglob("*.parquet")) == files
+    rebuild(home, DEFAULTS, silent)
+    settled(home, [*EVENTS, {"bad": 1}]).store.close()  # the topic is read from its beginning
+    after = rows(home)
+    for relation in ("calls", "agent_states", "dead_letters", "sources", "daily"):
+        assert after[relation] == before[relation], relation
+
+
+def test_an_older_store_beside_newer_files_is_refused(home: Path, tmp_path: Path) -> None:
+    older = shutil.copy(home / "store.duckdb", tmp_path / "older.duckdb")
+    desk = Desk(home)
+    desk.apply([e | {"call_id": "c3", "event_id": f"c3-{n}"} for n, e in enumerate(told(CALL))], LATER)
+    desk.publish(LATER)
+    desk.publish(LATER)
+    before = rows(home)
+    desk.store.close()
+    shutil.copy(older, home / "store.duckdb")
+    with pytest.raises(StoreError, match="empty or older than they are"):
+        Desk(home)
+    rebuild(home, DEFAULTS, silent)
+    assert published_again(home)["calls"] == before["calls"]
+
+
+def test_a_store_that_cannot_be_opened_is_kept_aside(home: Path) -> None:
+    (home / "store.duckdb").write_bytes(b"no store" * 4096)
+    with pytest.raises(StoreError, match="ingest rebuild"):
+        Desk(home)
+    rebuild(home, DEFAULTS, silent)
+    assert (home / "store.duckdb.unreadable").read_bytes() == b"no store" * 4096
+    assert [call[0] for call in published_again(home)["calls"]] == ["c1"]
+
+
+def test_a_damaged_archive_is_told_and_nothing_changes(home: Path) -> None:
+    events = next((home / "events").rglob("*.parquet"))
+    events.write_bytes(events.read_bytes()[:100])
+    store = (home / "store.duckdb").read_bytes()
+    with pytest.raises(StoreError, match=r"archived file cannot be read.*put it back from a backup, or move it away"):
+        rebuild(home, DEFAULTS, silent)
+    assert (home / "store.duckdb").read_bytes() == store and not (home / ".rebuild").exists()
+
+
+def test_a_store_in_use_is_refused(home: Path) -> None:
+    holding = f"import duckdb; c = duckdb.connect({str(home / 'store.duckdb')!r}); print('held', flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", holding], stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8"
+    ) as holder:
+        assert holder.stdout is not None and holder.stdout.readline() == "held\n"
+        with pytest.raises(StoreError, match="in use by another consumer"):
+            rebuild(home, DEFAULTS, silent)
+        holder.communicate("\n")
+
+
+def test_nothing_to_rebuild_from(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="nothing to rebuild from"):
+        rebuild(tmp_path, DEFAULTS, silent)
+
+
+# A store that an older Vigie wrote
+
+
+def as_layout_1(home: Path) -> None:
+    """Make of the store in `home` what the layout before had left of it: its events twice, ends that do not say why."""
+    with duckdb.connect(str(home / "store.duckdb")) as store:
+        store.execute("DROP TABLE layout")
+        store.execute("DROP TABLE replaced_files")
+        store.execute("ALTER TABLE inferred_ends DROP COLUMN closed_by_event")
+        store.execute("ALTER TABLE inferred_ends DROP COLUMN closed_by_call")
+        for (file,) in store.execute("SELECT file FROM segments WHERE relation = 'events'").fetchall():
+            path = quoted(home / file)
+            store.execute(f"CREATE OR REPLACE TABLE twice AS FROM read_parquet({path})")
+            store.execute(f"COPY (FROM twice UNION ALL FROM twice) TO {path}")
+            store.execute("DROP TABLE twice")
+            store.execute("UPDATE segments SET rows = 2 * rows WHERE file = ?", [file])
+
+
+def test_a_small_one_is_rebuilt_at_the_start(home: Path, caplog: pytest.LogCaptureFixture) -> None:
+    before = rows(home)
+    as_layout_1(home)
+    prepare(home, DEFAULTS)
+    assert "made again from 9 events" in caplog.text and "6 rows repeated one" in caplog.text
+    assert published_again(home) == before
+    caplog.clear()
+    prepare(home, DEFAULTS)
+    assert not caplog.text
+
+
+def test_of_a_large_one_the_log_says_what_it_counts_twice(home: Path, caplog: pytest.LogCaptureFixture) -> None:
+    as_layout_1(home)
+    prepare(home, DEFAULTS, at_most=5)
+    assert "6 archived events in" in caplog.text and "run `python -m ingest rebuild`" in caplog.text
+    rebuild(home, DEFAULTS, silent)
+    caplog.clear()
+    prepare(home, DEFAULTS, at_most=5)
+    assert not caplog.text
+
+
+def test_what_closed_a_call_is_found_in_one_that_goes_on(tmp_path: Path) -> None:
+    """Two calls of one agent, the first without an end: whose end it is must be known after the upgrade too."""
+    story = told("""
+        09:00:00 queued
+        09:00:10 answered agent=ana
+        09:09:00 queued call_id=c2
+        09:10:00 answered call_id=c2 agent=ana
+        09:20:00 ended call_id=c2
+    """)
+    settled(tmp_path, story).store.close()
+    with duckdb.connect(str(tmp_path / "store.duckdb")) as store:
+        assert store.execute("SELECT closed_by_call FROM inferred_ends").fetchall() == [("c2",)]
+        store.execute("UPDATE layout SET version = 1")
+        store.execute("UPDATE inferred_ends SET closed_by_call = NULL")
+    desk = Desk(tmp_path)
+    desk.apply([story[3] | {"revision": 1, "ts": at("09:12:00").isoformat()}], LATER)
+    desk.publish(LATER)
+    assert desk.rows("SELECT ended_at FROM calls WHERE call_id = 'c1'") == [{"ended_at": at("09:12:00")}]
+
+
+def test_files_that_layout_1_had_replaced_do_not_keep_it_from_starting(home: Path) -> None:
+    """It kept no list of them; nothing is in them that the store does not know."""
+    for file in list(home.rglob("*.parquet")):
+        shutil.copy(file, file.with_name("replaced.parquet"))
+    with duckdb.connect(str(home / "store.duckdb")) as store:
+        store.execute("UPDATE layout SET version = 1")
+    before = rows(home)
+    assert published_again(home) == before
+
+
+# Killed
+
+SETTLED = "FROM calls WHERE outcome != 'open' ORDER BY ALL"
+KILLED_AT = """
+import os, pathlib, shutil, sys
+sys.path.insert(0, {root!r})
+from ingest import rebuild
+left = {after}
+def count_down(before):
+    def doing(*given, **more):
+        global left
+        left -= 1
+        if left < 0:
+            os._exit(9)
+        return before(*given, **more)
+    return doing
+pathlib.Path.replace = count_down(pathlib.Path.replace)
+pathlib.Path.unlink = count_down(pathlib.Path.unlink)
+shutil.rmtree = count_down(shutil.rmtree)
+rebuild._mark_complete = count_down(rebuild._mark_complete)
+rebuild.Store.apply = count_down(rebuild.Store.apply)
+from tests.stream import DEFAULTS
+rebuild.rebuild(pathlib.Path({home!r}), DEFAULTS, lambda *_: None)
+"""
+
+
+def test_an_end_at_any_step_leaves_the_old_store_or_the_new_one(home: Path, tmp_path: Path) -> None:
+    before, settled_calls = rows(home), settled_elsewhere(home)
+    ended = 0
+    for after in range(100):
+        place = shutil.copytree(home, tmp_path / f"killed-{after}")
+        code = KILLED_AT.format(root=str(ROOT), after=after, home=str(place))
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=environment(), capture_output=True, encoding="utf-8", check=False
+        )
+        assert done.returncode in (0, 9), done.stderr
+        assert settled_elsewhere(place) == settled_calls  # readers never see a half of it
+        prepare(place, DEFAULTS)
+        assert published_again(place) == before
+        assert not (place / ".rebuild").exists()
+        if done.returncode == 0:
+            break
+        ended += 1
+    assert ended > 10
+
+
+def settled_elsewhere(place: Path) -> list[tuple[object, ...]]:
+    """What the published file in `place` says, its Parquet files looked for beside it."""
+    with duckdb.connect(str(place / "published" / "vigie.duckdb"), read_only=True) as snapshot:
+        snapshot.execute("SET VARIABLE vigie_folder = $here", {"here": str((place / "published").resolve())})
+        return snapshot.execute(SETTLED).fetchall()
+
+
+def test_a_rebuild_that_is_killed_is_forgotten(tmp_path: Path, broker: Broker, topic: str) -> None:
+    """By the real signal, at a moment of its own; then the consumer goes on."""
+    events = busy_floor(20_000)
+    send(broker.bootstrap_servers, topic, events)
+    catch_up(tmp_path, broker.bootstrap_servers, topic)
+    before = count_calls(tmp_path)
+    with subprocess.Popen(
+        command("rebuild", "--data-dir", str(tmp_path)), cwd=ROOT, env=environment(), stderr=subprocess.DEVNULL
+    ) as process:
+        while not (tmp_path / ".rebuild" / "store.duckdb").exists():
+            assert process.poll() is None
+        process.kill()
+    catch_up(tmp_path, broker.bootstrap_servers, topic)
+    assert count_calls(tmp_path) == before
+    assert status(tmp_path)["events"] == len(events)
+    assert not (tmp_path / ".rebuild").exists()
+
+
+# The command
+
+
+def test_the_command_and_then_the_topic_is_read_on(tmp_path: Path, broker: Broker, topic: str) -> None:
+    events = busy_floor(4_000)
+    send(broker.bootstrap_servers, topic, events[:3_000])
+    catch_up(tmp_path, broker.bootstrap_servers, topic)
+    done = run("rebuild", "--data-dir", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert "3,000 events in" in done.stdout and "reads on" in done.stdout
+    send(broker.bootstrap_servers, topic, events[3_000:])
+    catch_up(tmp_path, broker.bootstrap_servers, topic)
+    assert (totals(tmp_path)["records"], status(tmp_path)["events"]) == (4_000, 4_000)
+    whole = tmp_path / "whole"
+    catch_up(whole, broker.bootstrap_servers, topic)
+    assert published_calls(tmp_path) == published_calls(whole)
+
+
+def published_calls(place: Path) -> list[tuple[object, ...]]:
+    with duckdb.connect(str(place / "published" / "vigie.duckdb"), read_only=True) as snapshot:
+        return snapshot.execute("SELECT * EXCLUDE (wait_s) FROM calls ORDER BY call_id").fetchall()
+
+
+def test_a_disk_without_room_is_refused_before_anything_is_written(home: Path, disk: Disk) -> None:
+    place = shutil.copytree(home, disk.place / "data")
+    disk.resize(f"{disk.used_kib() + 4}k")
+    files = {file: file.stat().st_size for file in place.rglob("*")}
+    with pytest.raises(StoreError, match=r"MiB free, and to rebuild it takes .* Free some space"):
+        rebuild(place, load(ROOT / "campaigns.toml"), silent)
+    assert {file: file.stat().st_size for file in place.rglob("*")} == files
+
+
+def test_an_unfinished_settling_leaves_no_files(home: Path) -> None:
+    """Files of a transaction that did not commit are deleted at the next start, and no others."""
+    files = set(home.rglob("*.parquet"))
+    store = Store(home / "store.duckdb")
+    store.connection.execute("CREATE TEMP TABLE half AS SELECT DATE '2026-03-10' AS day, 1 AS n")
+    with pytest.raises(KeyboardInterrupt), store.transaction():
+        store.segments.write("calls", "half")
+        raise KeyboardInterrupt
+    store.close()
+    assert len(set(home.rglob("*.parquet")) - files) == 1
+    Store(home / "store.duckdb").close()
+    assert set(home.rglob("*.parquet")) == files
