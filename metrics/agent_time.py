@@ -10,8 +10,8 @@ Two logins of one agent are one timeline and two calls at once are one stretch o
 60 minutes an hour and occupancy never passes 1. A call whose agent is unknown counts for itself. NULL when nobody was
 logged in. These ratios never use a call count: cohort and accrual do not mix.
 
-References: KPIS.md "Two bases, never mixed"; FIELD 2.3: calls 09:16–09:32 and 09:35–10:05 are 14, 27 and 5 minutes
-of the half hours from 09:00, where Amazon Connect and Genesys Cloud print 0, 16 and 30 (reproduced there).
+References: docs/kpis.md, Cohort and accrual: calls 09:16–09:32 and 09:35–10:05 are 14, 27 and 5 minutes
+of the half hours from 09:00, where Amazon Connect and Genesys Cloud print 0, 16 and 30.
 """
 
 from metrics.kpi import Kpi, Measure, ratio
@@ -66,7 +66,7 @@ KPIS = (
         "ratio 0–1",
         "(busy + wrap_up) / (busy + wrap_up + available)",
         "no agent busy, in wrap-up or available",
-        "KPIS.md; FIELD 2.4",
+        "docs/kpis.md, Occupancy",
         ("busy_s", "wrap_up_s", "available_s"),
     ),
     Kpi(
@@ -75,7 +75,7 @@ KPIS = (
         "ratio 0–1",
         "(busy + wrap_up) / logged in",
         "no agent logged in",
-        "KPIS.md; FIELD 2.4",
+        "docs/kpis.md, Utilisation",
         ("busy_s", "wrap_up_s", "logged_in_s"),
     ),
 )

@@ -35,7 +35,7 @@ KPIS: dict[str, Kpi] = {
     for kpi in module.KPIS
 }
 
-# the columns after the keys: those of DESIGN.md in its order, then the extras
+# the columns after the keys: docs/architecture.md, Published relations, in its order; then the extras
 COUNTS = (
     *("offered", "answered", "abandoned", "short_abandoned", "overflowed", "callback", "voicemail", "refused"),
     *("dropped", "open", "answered_in_threshold", "abandoned_in_threshold", "handled", "transferred", "sales"),

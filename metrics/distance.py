@@ -17,7 +17,7 @@ term. When M calls are usual for the rest of the window, M_i of them under the i
 and below 0 it is out of reach. A call to come counts, in time or late, in the denominator of all five formulas: an
 answered one.
 
-References: KPIS.md, "The contract of a campaign". All is counted in fractions: 0.8 is four fifths.
+References: docs/kpis.md, Distance to the target. All is counted in fractions: 0.8 is four fifths.
 """
 
 from collections.abc import Sequence

@@ -12,7 +12,7 @@ stretch. All of it looks back a day, over every campaign: it is the person who i
 Edge cases: only who is logged in has a row. Who has no rest behind them counts from their login. The occupancy of less
 than half of `lately_s` on the phone is NULL: somebody who logged in with a call would be at 100 %.
 
-References: FIELD section 4 "Fatigue" (keep occupancy below 85 %, above 90 % for nobody; wfmlabs, Call Centre Helper).
+References: docs/kpis.md, Strain (keep occupancy below 85 %, above 90 % for nobody).
 Breaks: docs/breaks.md, with sources; `[agents]` in campaigns.toml.
 """
 

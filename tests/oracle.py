@@ -1,4 +1,4 @@
-"""KPIS.md and EVENTS.md a second time: plain Python over lists of events, slow and obvious.
+"""docs/kpis.md and docs/events.md a second time: plain Python over lists of events, slow and obvious.
 
 Written from the documents, not from the SQL, and with nothing of `ingest`: two readings that agree on generated
 floors are two witnesses. A configuration is read for its values only.

@@ -1,7 +1,7 @@
 """Builds a published file from few words, so that a test of a KPI says only what it is about.
 
-`call` fills in what is not said by the rules of KPIS.md; `publish` installs the SQL objects and fills the tables as
-the publisher does, and gives a read-only connection to the finished file.
+`call` fills in what is not said by the rules of docs/kpis.md; `publish` installs the SQL objects and fills the tables
+as the publisher does, and gives a read-only connection to the finished file.
 """
 
 from collections.abc import Iterable

@@ -5,7 +5,7 @@ clock that goes on, corrections, repetitions, delays, partitions that move and t
 steps were, what is published must be what the oracle makes of the events, and what a store makes of them that got all
 in one batch and never settled anything. There are few agents, few calls and few instants, so that things meet.
 
-`make torture` runs it with new seeds for as long as one likes: see docs/testing.md.
+`python -m tests` runs it with new seeds for as long as one likes.
 """
 
 import argparse
