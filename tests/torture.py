@@ -203,7 +203,7 @@ def configuration_of(number: int) -> Configuration:
 
 CONFIGURATIONS = 4 * 2 * 4 * 2 * 2 * 4 * 3 * 3 * 2 * 2
 configurations = st.integers(0, CONFIGURATIONS - 1)
-sizes = st.sampled_from((1, 1, 1, 2, 4, 8, 1_000))
+sizes = st.sampled_from((1, 1, 1, 1, 2, 8, 1_000))
 News = list[Event] | tuple[int, str, Event, int]
 beginnings = (
     st.runner()
@@ -234,6 +234,7 @@ class Torture(RuleBasedStateMachine):
         self._away: set[int] = set()
         self._stored: list[tuple[Log, int, bytes]] = []  # every record that was read, as often as it was
         self._contents: dict[str, Event] = {}  # of each event_id what was sent last
+        self._ends: set[dt.datetime] = set()  # that agents' next steps give to calls, as published last
         self._at_most = 100  # records of a partition in a batch
         self._as_of = START
         self._consumer: Consumer | None = None
@@ -293,12 +294,14 @@ class Torture(RuleBasedStateMachine):
 
     def _correct(self, which: int, kind: str, change: Event, step: int) -> None:
         alike = [event_id for event_id, event in self._contents.items() if kind in event["type"]]
+        closing = [event_id for event_id in alike if oracle.instant(self._contents[event_id]["ts"]) in self._ends]
+        alike = (closing if which % 2 else None) or alike
         if alike:
             before = self._contents[alike[which % len(alike)]]
             if "type" in change:
                 before = {name: before[name] for name in ("event_id", "source", "revision") if name in before}
             revision = max(0, before.get("revision", 0) + step)
-            self._send(before | change | {"revision": revision}, which % 2)
+            self._send(before | change | {"revision": revision}, which // 2 % 2)
 
     def _read(self, then: Then, die_at: int | None) -> None:
         """Store a batch: of each partition that is here, what comes next; then publish, if the clock goes on."""
@@ -462,6 +465,7 @@ class Torture(RuleBasedStateMachine):
         self._check_kept(events)
         expected = oracle.calls(events, self._configuration, self._as_of)
         timelines = oracle.agent_states(events, self._configuration, self._as_of)
+        self._ends = {row["ended_at"] for row in expected.values() if row["inferred_end"] and row["ended_at"]}
         with self._published() as connection:
             found = rows(connection, "FROM calls ORDER BY call_id")
             assert_same("calls", found, [expected[call_id] for call_id in sorted(expected)], ("call_id",))
