@@ -12,8 +12,9 @@ import duckdb
 import numpy as np
 
 from ingest import contract, extent
+from ingest.inventory import EVENTS
 from ingest.keys import KeyDays
-from ingest.segments import EVENTS, IDENTITY, Segments
+from ingest.segments import IDENTITY, Segments
 
 HERE = Path(__file__).parent
 SETTLE = (HERE / "settle.sql").read_text()

@@ -39,14 +39,15 @@ class StoreError(VigieError):
 
 def is_full(error: Exception) -> bool:
     """Whether the system refused to write for want of space."""
-    return "No space left" in str(error) or "File too large" in str(error)
+    return any(reason in str(error) for reason in ("No space left", "File too large", "Disk quota exceeded"))
 
 
 def is_damaged(error: Exception) -> bool:
     """Whether what was stored before could not be read: a block of the store, or a file of a settled day."""
     text = str(error)
     is_refused = any(reason in text for reason in ("Permission denied", "Read-only", "Too many open files"))
-    return "Corrupt database file" in text or (".parquet" in text and not is_refused)
+    damage = ("Corrupt database file", "not a valid DuckDB database", "Could not read enough bytes")
+    return any(reason in text for reason in damage) or (".parquet" in text and not is_refused and not is_full(error))
 
 
 def is_locked(error: Exception) -> bool:
@@ -57,11 +58,6 @@ def is_locked(error: Exception) -> bool:
 def is_forbidden(error: Exception) -> bool:
     """Whether this user may not write there."""
     return "Permission denied" in str(error) or "read-only" in str(error).lower()
-
-
-def is_unreadable(error: Exception) -> bool:
-    """Whether a file that DuckDB refused to open is damaged, or none of DuckDB's."""
-    return not (is_full(error) or is_locked(error) or is_forbidden(error))
 
 
 def open_failure(path: Path, error: Exception) -> StoreError:

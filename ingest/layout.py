@@ -7,30 +7,36 @@
 """
 
 import logging
-from collections.abc import Set
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import duckdb
 
-from ingest.segments import EVENTS, archived_files, folder_of, quoted
+from ingest import inventory
+from ingest.inventory import EVENTS, RELATIONS, Inventory, read_files, relation_of
 
 log = logging.getLogger(__name__)
 
 LAYOUT = 2
+ALL = (EVENTS, *RELATIONS)
+IDENTITY = {EVENTS: "event_id, revision, raw", "dead_letters": 'topic, "partition", "offset", line'}
 
-#: What closed a settled call is found where the same step is settled; it is no harm to know of too many steps.
+#: What closed a settled call is found where the same step is settled. Naming too many steps does no harm.
 NAME_WHAT_CLOSED = """
+CREATE OR REPLACE TEMP TABLE unnamed_ends AS
+SELECT DISTINCT call_id, agent, answered_at, ended_at, day FROM inferred_ends;
 CREATE OR REPLACE TEMP TABLE named_ends AS
-WITH unnamed AS (SELECT DISTINCT call_id, agent, answered_at, ended_at, day FROM inferred_ends)
 SELECT u.*, e.event_id AS closed_by_event, NULL::VARCHAR AS closed_by_call
-FROM unnamed u
+FROM unnamed_ends u
 JOIN ({events}) e ON e.agent = u.agent AND e.ts = u.ended_at AND e.type = 'agent.state' AND e.state != 'busy'
 UNION ALL
 SELECT u.*, NULL, c.call_id
-FROM unnamed u
-JOIN ({answered}) c ON c.agent = u.agent AND c.answered_at = u.ended_at AND c.channel = 'voice'
+FROM unnamed_ends u
+JOIN ({answered}) c ON c.agent = u.agent AND c.answered_at = u.ended_at AND c.channel = 'voice';
+INSERT INTO named_ends SELECT *, NULL, NULL FROM unnamed_ends ANTI JOIN named_ends USING (call_id);
 """
-ANSWERED = "SELECT call_id, agent, answered_at, channel FROM calls WHERE answered_at IS NOT NULL"
+EVENTS_HERE = "SELECT event_id, agent, ts, type, state FROM events"
+ANSWERED_HERE = "SELECT call_id, agent, answered_at, channel FROM calls WHERE answered_at IS NOT NULL"
 
 
 def tables(connection: duckdb.DuckDBPyConnection) -> set[str]:
@@ -55,34 +61,43 @@ def upgrade(connection: duckdb.DuckDBPyConnection, data_dir: Path) -> None:
     sql = connection.execute
     for column in ("closed_by_event", "closed_by_call"):
         sql(f"ALTER TABLE inferred_ends ADD COLUMN IF NOT EXISTS {column} VARCHAR")
-    segments = sql("SELECT relation, file FROM segments").fetchall()
-    counted = {folder_of(data_dir, relation) / name for relation, name in segments}
-    events, answered = "SELECT event_id, agent, ts, type, state FROM events", ANSWERED
-    if files := [file for file in counted if file.parent.parent.name == EVENTS]:
-        events += f" UNION ALL SELECT event_id, agent, ts, type, state FROM {_read(files)}"
-    if files := [file for file in counted if file.parent.parent.name == "calls"]:
-        answered += f" UNION ALL SELECT call_id, agent, answered_at, channel FROM {_read(files)}"
+    files = inventory.take(connection, data_dir)
+    counted = {relation: [f for f in files.counted & files.there if relation_of(f) == relation] for relation in ALL}
     if sql("FROM inferred_ends LIMIT 1").fetchone():
+        events, answered = EVENTS_HERE, ANSWERED_HERE
+        if counted[EVENTS]:
+            events += f" UNION ALL SELECT event_id, agent, ts, type, state FROM {read_files(counted[EVENTS])}"
+        if counted["calls"]:
+            answered += f" UNION ALL SELECT call_id, agent, answered_at, channel FROM {read_files(counted['calls'])}"
         sql(NAME_WHAT_CLOSED.format(events=events, answered=answered))
         sql("DELETE FROM inferred_ends")
         sql("INSERT INTO inferred_ends BY NAME FROM named_ends")
-    _adopt(connection, data_dir, archived_files(data_dir) - counted, events)
+    if files.unknown and _holds_nothing_new(connection, files, counted):
+        for file in sorted(files.unknown):
+            sql("INSERT INTO replaced_files VALUES (?, ?)", [relation_of(file), inventory.name_of(data_dir, file)])
     sql("UPDATE layout SET version = ?", [LAYOUT])
 
 
-def _adopt(connection: duckdb.DuckDBPyConnection, data_dir: Path, unknown: Set[Path], known: str) -> None:
-    """Take for replaced the files that layout 1 did not name, if no event is in them that the store does not know."""
-    if files := [file for file in unknown if file.parent.parent.name == EVENTS]:
-        news = f"SELECT event_id FROM {_read(files)} ANTI JOIN ({known}) USING (event_id) LIMIT 1"
-        if connection.execute(news).fetchone():
-            return  # they belong to another store, or a later one: it is refused for them
-    elif not connection.execute("FROM segments LIMIT 1").fetchone():
-        return
-    for file in unknown:
-        relation = file.parent.parent.name
-        name = str(file.relative_to(folder_of(data_dir, relation)))
-        connection.execute("INSERT INTO replaced_files VALUES (?, ?)", [relation, name])
+def _holds_nothing_new(
+    connection: duckdb.DuckDBPyConnection, files: Inventory, counted: Mapping[str, Sequence[Path]]
+) -> bool:
+    """Whether the store knows all that is in the files that layout 1 did not name: then it had replaced them.
 
-
-def _read(files: list[Path]) -> str:
-    return f"read_parquet([{', '.join(map(quoted, sorted(files)))}])"
+    Calls and states are made of events; events and dead letters are compared row by row. A file that cannot be read was
+    never finished.
+    """
+    if not any(counted.values()):
+        return False
+    for relation, columns in IDENTITY.items():
+        known = f"SELECT {columns} FROM {relation}"
+        if counted[relation]:
+            known += f" UNION ALL SELECT {columns} FROM {read_files(counted[relation])}"
+        for file in files.unknown:
+            if relation_of(file) == relation:
+                news = f"FROM {read_files([file])} ANTI JOIN ({known}) USING ({columns}) LIMIT 1"
+                try:
+                    if connection.execute(news).fetchone():
+                        return False
+                except duckdb.InvalidInputException:
+                    log.warning("%s is no whole Parquet file: it was never finished", file)
+    return True

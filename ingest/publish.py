@@ -17,8 +17,9 @@ from ingest.batch import Log
 from ingest.conservation import Conservation
 from ingest.errors import StoreError, disk_trouble
 from ingest.extent import LATE_ANSWERS
+from ingest.inventory import RELATIONS
 from ingest.judging import Judging
-from ingest.segments import RECALLED, RELATIONS
+from ingest.segments import RECALLED
 from ingest.settings import Settings
 from ingest.store import Store
 from metrics.campaigns import Configuration

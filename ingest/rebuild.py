@@ -2,32 +2,37 @@
 
 Everything is a function of the events, so the events are enough: those of the Parquet files in `events/` and, when the
 store can be read, those that had not settled. Positions, totals and dead letters are taken over from it. The new store
-is made in a folder of its own; its files move into place when it is complete, the file of the store last, so that an
-end at any instant leaves the old store or the new one. Files of the old one stay for readers of the old snapshot, and
-are deleted as all that are replaced.
+is made in a folder of its own; its files move into place when it is complete, the file of the store last. What is
+interrupted there is finished at the next start. Files of the old store stay for readers of the old snapshot, and are
+deleted as all that are replaced.
 """
 
 import argparse
+import contextlib
 import datetime as dt
+import errno
+import hashlib
+import itertools
 import logging
 import os
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 from tqdm import tqdm
 
-from ingest import layout
+from ingest import inventory, layout
 from ingest.batch import Arrivals
 from ingest.cli import Parser
-from ingest.errors import StoreError, disk_trouble
-from ingest.kept import Kept, keep, refuse_in_use
+from ingest.errors import StoreError, disk_trouble, is_locked, open_failure
+from ingest.holding import hold
+from ingest.inventory import quoted
 from ingest.publish import Moment, Publisher
-from ingest.segments import archived_files
+from ingest.salvage import Salvage, open_salvage
 from ingest.store import Store
 from metrics import clock
 from metrics.campaigns import Configuration, load
@@ -39,15 +44,15 @@ SCRATCH = ".rebuild"
 COMPLETE = "complete"
 ROOM = 1.2  # of what is there: the new files beside the old ones
 ROOM_AN_EVENT = 1_000  # bytes in the store, of one that has not settled
-UNASKED_EVENTS = 1_500_000  # rebuilt at a start without being asked: less than a minute's work
+AUTOMATIC_REBUILD_ROWS = 1_500_000  # rebuilt at a start without being asked: less than a minute's work
 
 #: Tables of the store that are not made of events.
-TAKEN_OVER = ("identity", "positions", "gaps", "dead_letters", "totals")
+TAKEN_OVER = ("identity", "positions", "gaps", "dead_letters", "letters_kept", "alarms", "totals")
 
 
 @dataclass(frozen=True)
 class Rebuilt:
-    """Of so many `rows` read these were distinct `events`; `seconds` it took."""
+    """`rows` read, `events` distinct among them, in `seconds`."""
 
     rows: int
     events: int
@@ -72,7 +77,8 @@ def main(options: argparse.Namespace) -> int:
             bar.total = of
             bar.update(read - bar.n)
 
-        done = rebuild(options.data_dir, configuration, show)
+        with hold(options.data_dir) if options.data_dir.is_dir() else contextlib.nullcontext():
+            done = rebuild(options.data_dir, configuration, show)
     repeated = done.rows - done.events
     sys.stdout.write(
         f"{done.events:,} events in {done.seconds:.1f} s ({done.events / max(done.seconds, 0.001):,.0f} a second)"
@@ -85,84 +91,119 @@ def main(options: argparse.Namespace) -> int:
 def rebuild(data_dir: Path, configuration: Configuration, show: Callable[[int, int], None]) -> Rebuilt:
     """Make the store of `data_dir` and what is published anew; `show` is told the rows read so far, and of all.
 
-    Raises StoreError when the store is in use, a file of events cannot be read, there is nothing to rebuild from or not
-    the room on the disk; nothing has changed then.
+    Raises StoreError when the store is in use, events are missing or cannot be read, there is nothing to rebuild from,
+    or not the room on the disk; nothing has changed then.
     """
     began = time.monotonic()
-    finish(data_dir)
+    finish_interrupted(data_dir)
     scratch = data_dir / SCRATCH
-    try:
-        with keep(data_dir) as kept:
-            rows = kept.rows
-            _refuse_without_room(data_dir, kept)
-            if not kept.has_store:
+    with _or_trouble(scratch):
+        with open_salvage(data_dir) as salvage:
+            salvage.refuse_without_events()
+            rows = salvage.rows
+            _refuse_without_room(data_dir, salvage)
+            if not salvage.has_store:
                 log.warning("%s has no store that can be read: what had not settled is read from the topic", data_dir)
             scratch.mkdir()
             try:
-                events = _make(scratch, kept, data_dir, configuration, show)
+                events = _make(scratch, salvage, data_dir, configuration, show)
+                _mark_complete(scratch, _fingerprint(data_dir, salvage))
             except BaseException:
                 shutil.rmtree(scratch, ignore_errors=True)
                 raise
-            _mark_complete(scratch)
-            _put_in_place(data_dir, kept.has_store)
-    except (duckdb.Error, OSError) as error:
-        raise disk_trouble(str(scratch), error) from error
-    _publish(data_dir, configuration)
+            _put_in_place(data_dir, salvage.has_store)
+        _publish(data_dir, configuration)
     return Rebuilt(rows, events, time.monotonic() - began)
 
 
-def prepare(data_dir: Path, configuration: Configuration, at_most: int = UNASKED_EVENTS) -> None:
+def bring_up_to_date(data_dir: Path, configuration: Configuration, at_most: int = AUTOMATIC_REBUILD_ROWS) -> None:
     """See to what an interrupted rebuild or an older Vigie left, before a consumer opens the store.
 
-    A store of an older layout is rebuilt if it has `at_most` so many events; of a larger one the log says when some of
-    them count twice.
+    A store of an older layout is rebuilt if it has `at_most` so many rows of events; of a larger one the log says when
+    some of them count twice. Raises StoreError.
     """
-    finish(data_dir)
+    finish_interrupted(data_dir)
     if not (data_dir / "store.duckdb").exists():
         return
-    with keep(data_dir) as kept:
-        if not kept.has_store or kept.layout is None or kept.layout >= layout.LAYOUT:
+    with _or_trouble(data_dir), open_salvage(data_dir) as salvage:
+        if not salvage.has_store or salvage.layout is None or salvage.layout >= layout.LAYOUT:
             return
-        is_small, doubled = kept.rows <= at_most, kept.doubled()
+        is_small, doubled = salvage.rows <= at_most, salvage.doubled()
     if is_small:
         log.warning("the store in %s was written by an older Vigie: it is made again from its events", data_dir)
         done = rebuild(data_dir, configuration, lambda *_: None)
-        log.warning("made again from %d events in %.0f s; %d rows repeated one", done.events, done.seconds, doubled)
+        log.warning("made again from %d events in %.0f s; %d rows counted twice", done.events, done.seconds, doubled)
     elif doubled:
         log.error(
-            "%d archived events in %s repeat others, as an older Vigie left them, and count more than once:"
+            "%d archived events in %s count more than once, as an older Vigie left them:"
             " stop, run `python -m ingest rebuild`, start again",
             *(doubled, data_dir),
         )
 
 
-def finish(data_dir: Path) -> None:
+def finish_interrupted(data_dir: Path) -> None:
     """Put a rebuilt store in place whose rebuild was interrupted there; delete one that was not complete.
 
-    Raises StoreError when a rebuild or a consumer is at work.
+    Raises StoreError when a rebuild or a consumer is at work, or the disk does not take it.
     """
     scratch = data_dir / SCRATCH
-    if (scratch / COMPLETE).exists():
-        with keep(data_dir) as kept:
-            _put_in_place(data_dir, kept.has_store)
-    elif scratch.exists():
-        refuse_in_use(scratch / "store.duckdb")
+    if not scratch.exists():
+        return
+    with _or_trouble(scratch):
+        if not (scratch / COMPLETE).exists():
+            refuse_while_rebuilding(scratch / "store.duckdb")
+        elif (scratch / "store.duckdb").exists():
+            with open_salvage(data_dir) as salvage:
+                if (scratch / COMPLETE).read_text() == _fingerprint(data_dir, salvage):
+                    _put_in_place(data_dir, salvage.has_store)
+                    return
+            log.warning("a rebuild in %s is of an older state of the store, and is forgotten", data_dir)
         shutil.rmtree(scratch)
 
 
-def _refuse_without_room(data_dir: Path, kept: Kept) -> None:
-    files = sum(file.stat().st_size for file in archived_files(data_dir))
-    needed = ROOM * files + ROOM_AN_EVENT * kept.unsettled()
-    free = shutil.disk_usage(data_dir).free
-    if free < needed:
-        raise StoreError(
-            f"{data_dir} has {free / 2**20:,.0f} MiB free, and to rebuild it takes {needed / 2**20:,.0f}: the old files"
-            " stay until the new ones are complete. Free some space and start again."
-        )
+def refuse_while_rebuilding(store: Path) -> None:
+    """Raise StoreError when another process makes this store."""
+    if not store.exists():
+        return
+    with duckdb.connect() as connection:
+        try:
+            connection.execute(f"ATTACH {quoted(store)} AS rebuilt")
+        except duckdb.Error as error:
+            if is_locked(error):
+                raise open_failure(store, error) from error
+
+
+@contextlib.contextmanager
+def _or_trouble(what: Path) -> Iterator[None]:
+    try:
+        yield
+    except (duckdb.Error, OSError) as error:
+        raise disk_trouble(str(what), error) from error
+
+
+def _fingerprint(data_dir: Path, salvage: Salvage) -> str:
+    """What changes whenever the store does: which files it has and how far it has read."""
+    files = inventory.state_of(salvage.files)
+    tables = [salvage.table(name) for name in ("identity", "positions", "totals")]
+    return hashlib.sha256(repr([files, *(table and table.to_pylist() for table in tables)]).encode()).hexdigest()
+
+
+def _refuse_without_room(data_dir: Path, salvage: Salvage) -> None:
+    needed: dict[Path, float] = {data_dir: ROOM_AN_EVENT * salvage.unsettled()}
+    for file in salvage.files:
+        folder = inventory.folder_of(data_dir, inventory.relation_of(file))
+        needed[folder] = needed.get(folder, 0.0) + ROOM * file.stat().st_size
+    whole = sum(needed.values())  # all of it is made in the data directory, and may then move to another disk
+    for folder in needed:
+        if folder.exists() and (free := shutil.disk_usage(folder).free) < whole:
+            raise StoreError(
+                f"Rebuilding needs {whole / 2**20:,.1f} MiB and {folder} has {free / 2**20:,.1f} free: the old files"
+                " stay until the new ones are complete. Free some space and start again."
+            )
 
 
 def _make(
-    scratch: Path, kept: Kept, data_dir: Path, configuration: Configuration, show: Callable[[int, int], None]
+    scratch: Path, salvage: Salvage, data_dir: Path, configuration: Configuration, show: Callable[[int, int], None]
 ) -> int:
     """Make the new store in `scratch`; return how many events are in it."""
     store = Store(scratch / "store.duckdb")
@@ -170,7 +211,7 @@ def _make(
         publisher = Publisher(store, scratch / "published", configuration)
         read = 0
         as_of = dt.datetime.min.replace(tzinfo=dt.UTC)
-        for rows, events in kept.batches():
+        for rows, events in salvage.batches():
             with store.transaction():
                 store.apply(Arrivals(0, 0, [events], [], [], {}, {}))
                 as_of = max(as_of, store.last_event_at() or as_of)
@@ -178,39 +219,68 @@ def _make(
                 publisher.judge(moment)
                 publisher.settle(moment)
             read += rows
-            show(read, kept.rows)
+            show(read, salvage.rows)
         totals = store.totals()
         with store.transaction():
-            tables = {name: table for name in TAKEN_OVER if (table := kept.table(name)) is not None}
-            store.take_over(tables, kept.settled_letters())
-            store.segments.own_replaced(data_dir)
+            tables = {name: table for name in TAKEN_OVER if (table := salvage.table(name)) is not None}
+            store.take_over(tables, salvage.settled_letters())
+            store.segments.mark_replaced(data_dir, inventory.archived_files(data_dir))
+        store.checkpoint()  # at its close a full disk would go unnoticed
     finally:
         store.close()
     return totals.lines - totals.duplicates
 
 
-def _mark_complete(scratch: Path) -> None:
-    with (scratch / COMPLETE).open("w") as mark:
-        os.fsync(mark.fileno())
+def _mark_complete(scratch: Path, replaces: str) -> None:
+    """Note that the store in `scratch` is complete, and the fingerprint of the one that it replaces."""
+    mark = scratch / "mark"
+    with mark.open("w") as text:
+        text.write(replaces)
+        text.flush()
+        os.fsync(text.fileno())
+    mark.replace(scratch / COMPLETE)
+    inventory.sync(scratch)
 
 
 def _put_in_place(data_dir: Path, has_store: bool) -> None:
     """Move the files of a complete rebuild to where they belong, the store last, so that it can end at any instant.
 
-    A store that could not be read is kept under another name.
+    A store that could not be read is kept under another name, with its log.
     """
     scratch = data_dir / SCRATCH
-    for file in archived_files(scratch):
-        place = data_dir / file.relative_to(scratch)
+    for file in sorted(inventory.archived_files(scratch)):
+        place = data_dir / file.relative_to(scratch.resolve())
         place.parent.mkdir(parents=True, exist_ok=True)
-        file.replace(place)
-    fresh, store = scratch / "store.duckdb", data_dir / "store.duckdb"
-    if fresh.exists():
-        if store.exists() and not has_store:
-            store.replace(store.with_name("store.duckdb.unreadable"))
-        store.with_name("store.duckdb.wal").unlink(missing_ok=True)  # empty, or of a store that cannot be read
-        fresh.replace(store)
+        _move(file, place)
+        inventory.sync(place.parent)
+    store = data_dir / "store.duckdb"
+    old = [file for file in (store, store.with_name("store.duckdb.wal")) if file.exists()]
+    if not has_store:
+        aside = next(name for n in itertools.count(1) if not (name := data_dir / f"unreadable-{n}").exists())
+        if old:
+            aside.mkdir()
+        for file in reversed(old):
+            file.replace(aside / file.name)
+    else:
+        for file in old[1:]:
+            file.unlink()  # of the old store, and written into it when it was opened
+    (scratch / store.name).replace(store)
+    inventory.sync(data_dir)
     shutil.rmtree(scratch)
+
+
+def _move(file: Path, place: Path) -> None:
+    """Move a file, whole or not at all, also to another file system."""
+    try:
+        file.replace(place)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        half = place.with_name(f".{place.name}")
+        shutil.copyfile(file, half)
+        inventory.sync(half)
+        half.replace(place)
+        file.unlink()
 
 
 def _publish(data_dir: Path, configuration: Configuration) -> None:

@@ -15,6 +15,7 @@ from ingest import rebuild
 from ingest.cli import Parser, between
 from ingest.errors import RESTORE_OR_REBUILD, StoreError
 from ingest.feed import GROUP
+from ingest.holding import hold
 from ingest.observed import Observed
 from ingest.publish import Publisher
 from ingest.reader import Reader
@@ -101,20 +102,21 @@ def consume(
         data_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(f"{data_dir} cannot be made ({error.strerror}); choose another --data-dir.") from error
-    rebuild.prepare(data_dir, configuration)
-    store = Store(data_dir / "store.duckdb")
-    try:
-        publisher = Publisher(store, data_dir / "published", configuration)
-        reader = Reader(bootstrap_servers, topic, stop, clock, secured, group, store.identity())
-        reader.start()
+    with hold(data_dir):
+        rebuild.bring_up_to_date(data_dir, configuration)
+        store = Store(data_dir / "store.duckdb")
         try:
-            Writer(store, publisher, clock, configuration, observed).run(reader, stop, until_caught_up)
-        except duckdb.Error as error:
-            raise StoreError(
-                f"The store in {data_dir} cannot be read ({str(error).splitlines()[0]}); {RESTORE_OR_REBUILD}"
-            ) from error
+            publisher = Publisher(store, data_dir / "published", configuration)
+            reader = Reader(bootstrap_servers, topic, stop, clock, secured, group, store.identity())
+            reader.start()
+            try:
+                Writer(store, publisher, clock, configuration, observed).run(reader, stop, until_caught_up)
+            except duckdb.Error as error:
+                raise StoreError(
+                    f"The store in {data_dir} cannot be read ({str(error).splitlines()[0]}); {RESTORE_OR_REBUILD}"
+                ) from error
+            finally:
+                stop.set()
+                reader.give_up()
         finally:
-            stop.set()
-            reader.give_up()
-    finally:
-        store.close()
+            store.close()

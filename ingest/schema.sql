@@ -45,6 +45,8 @@ CREATE TABLE IF NOT EXISTS dead_letters (
     reason       VARCHAR     NOT NULL,
     payload      VARCHAR     NOT NULL
 );
+CREATE TABLE IF NOT EXISTS letters_kept (topic VARCHAR NOT NULL, "partition" INTEGER NOT NULL, last_offset BIGINT NOT NULL);
+COMMENT ON TABLE letters_kept IS 'After a rebuild without the old store: letters up to last_offset may be archived when they are read again.';
 COMMENT ON COLUMN dead_letters.received_at IS 'The record''s Kafka timestamp.';
 
 CREATE TYPE IF NOT EXISTS event_type AS ENUM ({event_types});

@@ -1,26 +1,23 @@
-"""The Parquet files of what is settled: one folder a day, written once, merged, replaced, and at last deleted.
+"""The Parquet files of what is settled: one folder a day, written once, merged, and deleted ten minutes after that.
 
-A file exists for one of three reasons, and the store names it for each: it counts (`segments`), it was replaced and
-stays for readers of an older snapshot (`replaced_files`), or its transaction has not committed (UNFINISHED, a text file
-beside the store). Nothing else is ever deleted: a file that the store does not name belongs to another store, or to
-a later state of this one.
+Which files there may be, and which may be deleted, says inventory.py.
 """
 
 import datetime as dt
 import os
 import time
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 
+from ingest import inventory
 from ingest.errors import RESTORE_OR_REBUILD, StoreError
+from ingest.inventory import EVENTS, RELATIONS, folder_of, quoted, sync
 from metrics.relations import FOLDER
 
-RELATIONS = ("calls", "agent_states", "dead_letters")
-EVENTS = "events"  # archived beside them, and private
 RECALLED = """
 CREATE TABLE IF NOT EXISTS recalled_calls (call_id VARCHAR NOT NULL, day DATE NOT NULL);
 COMMENT ON TABLE recalled_calls IS 'Calls with a row in a Parquet file that no longer counts.';
@@ -39,7 +36,6 @@ IDENTITY = {"calls": "call_id", "agent_states": "(agent, started_at)", EVENTS: "
 PACKED = {EVENTS: "(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, DICTIONARY_SIZE_LIMIT 4096)"}
 MERGE_AT_FILES = 4  # so many of a day's files of one size are merged into one of the next
 KEEP_REPLACED_S = 600.0  # a file that was replaced stays for those who hold an older snapshot open
-UNFINISHED = "unfinished-files"
 
 
 @dataclass(frozen=True)
@@ -60,22 +56,18 @@ class Segments:
     def __init__(self, connection: duckdb.DuckDBPyConnection, data_dir: Path) -> None:
         self._sql = connection.execute
         self._data_dir = data_dir.resolve()
-        self._unfinished = self._data_dir / UNFINISHED
+        self._unfinished = self._data_dir / inventory.UNFINISHED
         self.reload()
-        counted = {segment.file for segments in self._segments.values() for segment in segments}
-        replaced = {
-            self._root(relation) / name for relation, name in self._sql("FROM replaced_files ORDER BY ALL").fetchall()
-        }
-        self._discard_unfinished(counted | replaced)
-        there = archived_files(self._data_dir)
-        if missing := counted - there:
+        files = inventory.take(connection, data_dir)
+        if files.missing:
             raise StoreError(
-                f"{len(missing)} Parquet files that the store.duckdb in {data_dir} names are not there, {min(missing)}"
-                f" for one; {RESTORE_OR_REBUILD}"
+                f"The store.duckdb in {data_dir} names {len(files.missing)} Parquet files that are not there,"
+                f" {min(files.missing)} among them; {RESTORE_OR_REBUILD}"
             )
-        refuse_unknown(data_dir, there - counted - replaced)
-        self._sizes = {file: file.stat().st_size for file in there}
-        self._replaced = [(time.monotonic(), file) for file in sorted(replaced)]
+        inventory.refuse_unknown(data_dir, files.unknown)
+        self._discard(files.unfinished)
+        self._sizes = {file: file.stat().st_size for file in files.there - files.unfinished}
+        self._replaced = [(time.monotonic(), file) for file in sorted(files.replaced)]
 
     def _root(self, relation: str) -> Path:
         return folder_of(self._data_dir, relation)
@@ -166,8 +158,8 @@ class Segments:
         file.parent.mkdir(parents=True, exist_ok=True)
         copy = f"COPY (SELECT * EXCLUDE (day) FROM ({selected})) TO {quoted(file)} {PACKED.get(relation, '')}"
         ((rows,),) = self._sql(copy).fetchall()
-        _sync(file)  # the store, which is synced when it commits, keeps these rows no longer
-        _sync(file.parent)
+        for path in (file, file.parent, file.parent.parent):  # the store, synced when it commits, forgets these rows
+            sync(path)
         self._sizes[file] = file.stat().st_size
         return int(rows)
 
@@ -185,37 +177,36 @@ class Segments:
         self._sql("INSERT INTO replaced_files SELECT ?, unnest(?)", [relation, files])
         self._replaced.extend((time.monotonic(), segment.file) for segment in merged)
 
-    def own_replaced(self, data_dir: Path) -> None:
-        """Note that the files now beneath `data_dir` are replaced by these, which will be put in their place."""
-        for file in sorted(archived_files(data_dir)):
-            relation = file.parent.parent.name
-            name = str(file.relative_to(folder_of(data_dir, relation)))
-            self._sql("INSERT INTO replaced_files VALUES (?, ?)", [relation, name])
+    def mark_replaced(self, data_dir: Path, files: Iterable[Path]) -> None:
+        """Note that `files`, beneath `data_dir`, are replaced by these, which will be put beside them."""
+        for file in sorted(files):
+            named = [inventory.relation_of(file), inventory.name_of(data_dir, file)]
+            self._sql("INSERT INTO replaced_files VALUES (?, ?)", named)
 
     def _note_unfinished(self, names: list[str]) -> None:
         """Note on disk the files that a transaction is about to write: should it not commit, they are nobody's."""
         if not names:
             return
+        is_new = not self._unfinished.exists()
         with self._unfinished.open("a") as notes:
+            if is_new:
+                begun_from = inventory.state_of(one.file for own in self._segments.values() for one in own)
+                notes.write(f"{begun_from}\n")
             notes.writelines(f"{name}\n" for name in names)
             notes.flush()
             os.fsync(notes.fileno())
-        _sync(self._data_dir)
+        sync(self._data_dir)
 
-    def committed(self) -> None:
-        """The store names the files that were written since it last committed."""
+    def forget_unfinished(self) -> None:
+        """The store has committed: it names the files that were written since it did so last."""
         self._unfinished.unlink(missing_ok=True)
 
-    def _discard_unfinished(self, named: set[Path]) -> None:
+    def _discard(self, unfinished: Collection[Path]) -> None:
         """Delete the files of a transaction that did not commit, and what DuckDB had not finished of them."""
-        if not self._unfinished.exists():
-            return
-        for name in self._unfinished.read_text().splitlines():
-            file = self._root(name.split("/")[0]) / name
-            if file not in named:
-                file.unlink(missing_ok=True)
-                file.with_name(f"tmp_{file.name}").unlink(missing_ok=True)
-        self._unfinished.unlink()
+        for file in unfinished:
+            file.unlink(missing_ok=True)
+            file.with_name(f"tmp_{file.name}").unlink(missing_ok=True)
+        self._unfinished.unlink(missing_ok=True)
 
     def sweep(self) -> None:
         """Delete the files that were replaced long enough ago."""
@@ -231,43 +222,6 @@ class Segments:
             [[file.name for file in leaving]],
         )
         self._replaced = [(since, file) for since, file in self._replaced if now - since <= KEEP_REPLACED_S]
-
-
-def refuse_unknown(data_dir: Path, unknown: Collection[Path]) -> None:
-    """Raise StoreError if there are files, beside the store of `data_dir`, that it does not name."""
-    if unknown:
-        raise StoreError(
-            f"{len(unknown)} Parquet files in {data_dir}, {min(unknown)} for one, are not known to its store.duckdb,"
-            f" which is empty or older than they are; nothing was changed: {RESTORE_OR_REBUILD}"
-        )
-
-
-def folder_of(data_dir: Path, relation: str) -> Path:
-    """The folder beneath a data directory to which the names of a relation's files are relative."""
-    return data_dir if relation == EVENTS else data_dir / "published"
-
-
-def archived_files(data_dir: Path) -> set[Path]:
-    """Every Parquet file beneath a data directory that holds, or held, settled rows or events."""
-    return {
-        file
-        for relation in (EVENTS, *RELATIONS)
-        for file in (folder_of(data_dir, relation) / relation).glob("day=*/*.parquet")
-    }
-
-
-def quoted(path: Path) -> str:
-    """A path as SQL writes a string."""
-    return "'" + str(path).replace("'", "''") + "'"
-
-
-def _sync(path: Path) -> None:
-    """Wait until the disk has a file, or the entries of a folder."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _alike(segments: list[Segment], rows: int) -> list[Segment]:

@@ -12,11 +12,12 @@ import duckdb
 import pyarrow as pa
 from duckdb.func import FunctionNullHandling
 
-from ingest import contract, layout
+from ingest import contract, inventory, layout
 from ingest.archive import EVENT_COLUMNS, Archive
 from ingest.batch import Arrivals, DeadLetter, Log
 from ingest.errors import RESTORE_OR_REBUILD, StoreError, disk_trouble, open_failure
-from ingest.segments import EVENTS, RECALLED, Segments, archived_files, refuse_unknown
+from ingest.inventory import EVENTS, refuse_unknown
+from ingest.segments import RECALLED, Segments
 
 HERE = Path(__file__).parent
 FOLD = (HERE / "fold.sql").read_text()
@@ -41,12 +42,23 @@ CREATE OR REPLACE TEMP TABLE changed_states (agent VARCHAR, ts TIMESTAMPTZ);
 CREATE OR REPLACE TEMP TABLE replaced_events (event_id VARCHAR);
 """
 
-#: A letter may be archived already: read again after a rebuild of a store that was lost.
 LETTERS = """
 SELECT
     topic, topic_id, "partition", "offset", line, make_timestamptz(received_ms * 1000) AS received_at, reason, payload,
     make_timestamp(received_ms * 1000)::DATE AS day
 FROM dead
+"""
+#: After a rebuild of a store that was lost the topic is read again, and with it letters that are archived.
+DAYS_READ_AGAIN = """
+SELECT DISTINCT day
+FROM letters
+JOIN letters_kept USING (topic, "partition")
+WHERE "offset" <= last_offset
+"""
+LEAVE_OUT_KNOWN_LETTERS = """
+CREATE OR REPLACE TEMP TABLE letters AS
+FROM letters
+ANTI JOIN ({archived}) USING (topic, "partition", "offset", line, received_at)
 """
 
 #: What a batch tells of each source; a revision may take an event from one source to another.
@@ -65,6 +77,10 @@ WHEN MATCHED THEN UPDATE SET
     events = sources.events + news.events,
     last_event_at = greatest(sources.last_event_at, news.last_event_at)
 WHEN NOT MATCHED THEN INSERT
+"""
+KEEP_LETTERS = """
+INSERT INTO letters_kept
+SELECT topic, "partition", max("offset") FROM kept_letters GROUP BY topic, "partition"
 """
 #: `lines` and `duplicates` of here are of reading the events again, each once.
 TAKE_OVER_TOTALS = """
@@ -100,7 +116,7 @@ class Store:
         self._is_in_transaction = False
         try:
             if not self._path.exists():  # a file would be left that hides that the store is lost
-                refuse_unknown(self._path.parent, archived_files(self._path.parent))
+                refuse_unknown(self._path.parent, inventory.take(None, self._path.parent).unknown)
             self.connection = duckdb.connect()
             quoted = str(path).replace("'", "''")
             self._sql(f"ATTACH '{quoted}' AS store")
@@ -132,6 +148,8 @@ class Store:
     def _make_tables(self) -> None:
         """Make the tables that are not there yet, and bring those of an older layout up to date."""
         version = layout.version(self.connection)
+        if version is not None and version > layout.LAYOUT:
+            raise StoreError(f"{self._path} was written by a newer Vigie; start that one, or {RESTORE_OR_REBUILD}")
         if version is not None and version < 1:
             raise StoreError(f"{self._path} was written by an older Vigie; {RESTORE_OR_REBUILD}")
         self._sql(SCHEMA + RECALLED + CHANGES)
@@ -159,6 +177,15 @@ class Store:
             self._sql("CREATE OR REPLACE TEMP TABLE kept_letters AS FROM kept")
             self.connection.unregister("kept")
             self.segments.write("dead_letters", "kept_letters")
+            if "positions" not in tables:
+                self._sql(KEEP_LETTERS)
+
+    def checkpoint(self) -> None:
+        """Write the store's log into its file. Raises StoreError when the disk does not take it."""
+        try:
+            self._sql("CHECKPOINT store")
+        except duckdb.Error as error:
+            raise disk_trouble(str(self._path), error) from error
 
     def close(self) -> None:
         self.connection.close()
@@ -238,7 +265,7 @@ class Store:
             self._sql("BEGIN")
             yield
             self._sql("COMMIT")
-            self.segments.committed()
+            self.segments.forget_unfinished()
         except BaseException as error:
             with contextlib.suppress(duckdb.Error):  # a failed COMMIT has rolled back already
                 self.connection.rollback()
@@ -368,12 +395,10 @@ class Store:
         if dead:
             self.connection.register("dead", pa.Table.from_pylist([asdict(letter) for letter in dead]))
             self._sql(f"CREATE OR REPLACE TEMP TABLE letters AS {LETTERS}")
-            days = [day for (day,) in self._sql("SELECT DISTINCT day FROM letters").fetchall()]
-            archived = self.segments.rows("dead_letters", days)
-            known = (
-                f'ANTI JOIN ({archived}) USING (topic, "partition", "offset", line, received_at)' if archived else ""
-            )
-            self._sql(f"INSERT INTO dead_letters SELECT * EXCLUDE (day) FROM letters {known}")
+            days = [day for (day,) in self._sql(DAYS_READ_AGAIN).fetchall()]
+            if days and (archived := self.segments.rows("dead_letters", days)):
+                self._sql(LEAVE_OUT_KNOWN_LETTERS.format(archived=archived))
+            self._sql("INSERT INTO dead_letters SELECT * EXCLUDE (day) FROM letters")
             self.connection.unregister("dead")
 
     def _move(self, log: Log, next_offset: int) -> None:

@@ -6,8 +6,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from ingest.inventory import EVENTS
 from ingest.publish import Moment, Publisher
-from ingest.segments import EVENTS, MERGE_AT_FILES
+from ingest.segments import MERGE_AT_FILES
 from tests.stream import DEFAULTS, Desk, Event, at, told
 
 LATER = at("57:10:00")

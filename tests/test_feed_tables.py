@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from ingest.batch import Batch, Gap, Log
+from ingest.inventory import RELATIONS
 from ingest.publish import Moment, Place, Publisher
-from ingest.segments import RELATIONS
 from metrics.campaigns import Term
 from tests.stream import DEFAULTS, LOG, Desk, at, campaign, configured, folded, publish, rows, sort, told
 

@@ -1,5 +1,6 @@
 """`rebuild`: the same rows again from the archived events, whatever was lost, doubled or interrupted."""
 
+import contextlib
 import random
 import shutil
 import subprocess
@@ -11,8 +12,8 @@ import pytest
 
 from ingest.broker import Broker
 from ingest.errors import StoreError
-from ingest.rebuild import prepare, rebuild
-from ingest.segments import quoted
+from ingest.inventory import quoted
+from ingest.rebuild import bring_up_to_date, rebuild
 from ingest.store import Store
 from metrics.campaigns import load
 from tests.disks import Disk
@@ -153,7 +154,7 @@ def test_a_lost_store_is_refused_and_made_again(home: Path, empty: bool) -> None
         duckdb.connect(str(home / "store.duckdb")).close()
     files = set(home.rglob("*.parquet"))
     for _ in range(2):
-        with pytest.raises(StoreError, match=r"not known to its store.duckdb, which is empty or older.*whole data"):
+        with pytest.raises(StoreError, match=r"not known to its store.duckdb, which is missing, empty or older.*whole"):
             Desk(home)
     assert set(home.rglob("*.parquet")) == files
     rebuild(home, DEFAULTS, silent)
@@ -172,7 +173,7 @@ def test_an_older_store_beside_newer_files_is_refused(home: Path, tmp_path: Path
     before = rows(home)
     desk.store.close()
     shutil.copy(older, home / "store.duckdb")
-    with pytest.raises(StoreError, match="empty or older than they are"):
+    with pytest.raises(StoreError, match="missing, empty or older than they are"):
         Desk(home)
     rebuild(home, DEFAULTS, silent)
     assert published_again(home)["calls"] == before["calls"]
@@ -180,10 +181,12 @@ def test_an_older_store_beside_newer_files_is_refused(home: Path, tmp_path: Path
 
 def test_a_store_that_cannot_be_opened_is_kept_aside(home: Path) -> None:
     (home / "store.duckdb").write_bytes(b"no store" * 4096)
+    (home / "store.duckdb.wal").write_bytes(b"its log")
     with pytest.raises(StoreError, match="ingest rebuild"):
         Desk(home)
     rebuild(home, DEFAULTS, silent)
-    assert (home / "store.duckdb.unreadable").read_bytes() == b"no store" * 4096
+    assert (home / "unreadable-1" / "store.duckdb").read_bytes() == b"no store" * 4096
+    assert (home / "unreadable-1" / "store.duckdb.wal").read_bytes() == b"its log"
     assert [call[0] for call in published_again(home)["calls"]] == ["c1"]
 
 
@@ -205,6 +208,96 @@ def test_a_store_in_use_is_refused(home: Path) -> None:
         with pytest.raises(StoreError, match="in use by another consumer"):
             rebuild(home, DEFAULTS, silent)
         holder.communicate("\n")
+
+
+def test_events_that_are_missing_are_not_rebuilt_without(home: Path) -> None:
+    """What is made of the rest would not be the same, and the old rows would be swept."""
+    published = set((home / "published").rglob("*.parquet"))
+    shutil.move(home / "events", home.parent / "events")
+    with pytest.raises(StoreError, match=r"files of archived events are not there.*put them back from a backup"):
+        rebuild(home, DEFAULTS, silent)
+    (home / "store.duckdb").unlink()
+    with pytest.raises(StoreError, match=r"published/ has 1 days whose archived events are not there, 2026-03-10"):
+        rebuild(home, DEFAULTS, silent)
+    assert set((home / "published").rglob("*.parquet")) == published
+
+
+def test_a_newer_store_is_refused(home: Path) -> None:
+    with duckdb.connect(str(home / "store.duckdb")) as store:
+        store.execute("UPDATE layout SET version = 1000")
+    for open_it in (lambda: Desk(home), lambda: rebuild(home, DEFAULTS, silent)):
+        with pytest.raises(StoreError, match="written by a newer Vigie"):
+            open_it()
+
+
+def test_files_on_another_disk_move_there(home: Path, disk: Disk) -> None:
+    before = rows(home)
+    shutil.move(home / "published", disk.place / "published")
+    (home / "published").symlink_to(disk.place / "published")
+    rebuild(home, DEFAULTS, silent)
+    assert published_again(home) == before
+    assert list((disk.place / "published").rglob("*.parquet"))
+
+
+def test_what_was_never_finished_does_not_count(home: Path) -> None:
+    leave_unfinished(home, "events")
+    before = rows(home)
+    rebuild(home, DEFAULTS, silent)
+    assert published_again(home) == before
+
+
+def test_a_correction_is_no_event_that_counts_twice(home: Path, caplog: pytest.LogCaptureFixture) -> None:
+    settled(home, [EVENTS[1] | {"revision": 1}]).store.close()
+    with duckdb.connect(str(home / "store.duckdb")) as store:
+        store.execute("UPDATE layout SET version = 1")
+    caplog.clear()
+    bring_up_to_date(home, DEFAULTS, at_most=1)
+    assert not caplog.text
+
+
+def test_a_complete_rebuild_of_an_older_state_is_forgotten(home: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Somebody restored a backup over it, or let an older version go on."""
+    place = shutil.copytree(home, home.parent / "killed")
+    for after in range(20):
+        code = KILLED_AT.format(root=str(ROOT), after=after, home=str(place))
+        subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, check=False)
+        if (place / ".rebuild" / "complete").exists():
+            break
+    shutil.copytree(place / ".rebuild", home / ".rebuild")
+    settled(home, [e | {"call_id": "c3", "event_id": f"c3-{n}"} for n, e in enumerate(told(CALL))]).store.close()
+    before = rows(home)
+    bring_up_to_date(home, DEFAULTS)
+    assert "older state of the store, and is forgotten" in caplog.text
+    assert published_again(home) == before
+
+
+@pytest.mark.parametrize("left_kib", [400, 800, 1_200, 1_600])
+def test_a_disk_that_fills_up_on_the_way_costs_nothing(tmp_path: Path, disk: Disk, left_kib: int) -> None:
+    """The room is estimated; whatever is made of it, the old store or the new one is there at the end."""
+    home = disk.place / "data"
+    events = [
+        event | {"call_id": f"c{n}", "event_id": f"c{n}-{event['event_id']}"}
+        for n in range(800)
+        for event in told(CALL)
+    ]
+    settled(home, events).store.close()
+    before = rows(home)
+    disk.resize(f"{disk.used_kib() + left_kib}k")
+    with contextlib.suppress(StoreError):
+        rebuild(home, DEFAULTS, silent)
+    disk.resize("64m")
+    bring_up_to_date(home, DEFAULTS)
+    assert published_again(home) == before
+
+
+def leave_unfinished(home: Path, relation: str) -> None:
+    """Leave a file of `relation` whose transaction did not commit."""
+    store = Store(home / "store.duckdb")
+    store.connection.execute("CREATE TEMP TABLE half AS SELECT DATE '2026-03-10' AS day, 1 AS n")
+    with pytest.raises(KeyboardInterrupt), store.transaction():
+        store.segments.write(relation, "half")
+        raise KeyboardInterrupt
+    store.close()
 
 
 def test_nothing_to_rebuild_from(tmp_path: Path) -> None:
@@ -233,21 +326,21 @@ def as_layout_1(home: Path) -> None:
 def test_a_small_one_is_rebuilt_at_the_start(home: Path, caplog: pytest.LogCaptureFixture) -> None:
     before = rows(home)
     as_layout_1(home)
-    prepare(home, DEFAULTS)
-    assert "made again from 9 events" in caplog.text and "6 rows repeated one" in caplog.text
+    bring_up_to_date(home, DEFAULTS)
+    assert "made again from 9 events" in caplog.text and "6 rows counted twice" in caplog.text
     assert published_again(home) == before
     caplog.clear()
-    prepare(home, DEFAULTS)
+    bring_up_to_date(home, DEFAULTS)
     assert not caplog.text
 
 
 def test_of_a_large_one_the_log_says_what_it_counts_twice(home: Path, caplog: pytest.LogCaptureFixture) -> None:
     as_layout_1(home)
-    prepare(home, DEFAULTS, at_most=5)
+    bring_up_to_date(home, DEFAULTS, at_most=5)
     assert "6 archived events in" in caplog.text and "run `python -m ingest rebuild`" in caplog.text
     rebuild(home, DEFAULTS, silent)
     caplog.clear()
-    prepare(home, DEFAULTS, at_most=5)
+    bring_up_to_date(home, DEFAULTS, at_most=5)
     assert not caplog.text
 
 
@@ -299,9 +392,10 @@ def count_down(before):
     return doing
 pathlib.Path.replace = count_down(pathlib.Path.replace)
 pathlib.Path.unlink = count_down(pathlib.Path.unlink)
-shutil.rmtree = count_down(shutil.rmtree)
 rebuild._mark_complete = count_down(rebuild._mark_complete)
 rebuild.Store.apply = count_down(rebuild.Store.apply)
+rebuild.Store.__init__ = count_down(rebuild.Store.__init__)
+os.unlink = count_down(os.unlink)
 from tests.stream import DEFAULTS
 rebuild.rebuild(pathlib.Path({home!r}), DEFAULTS, lambda *_: None)
 """
@@ -318,7 +412,7 @@ def test_an_end_at_any_step_leaves_the_old_store_or_the_new_one(home: Path, tmp_
         )
         assert done.returncode in (0, 9), done.stderr
         assert settled_elsewhere(place) == settled_calls  # readers never see a half of it
-        prepare(place, DEFAULTS)
+        bring_up_to_date(place, DEFAULTS)
         assert published_again(place) == before
         assert not (place / ".rebuild").exists()
         if done.returncode == 0:
@@ -379,7 +473,7 @@ def test_a_disk_without_room_is_refused_before_anything_is_written(home: Path, d
     place = shutil.copytree(home, disk.place / "data")
     disk.resize(f"{disk.used_kib() + 4}k")
     files = {file: file.stat().st_size for file in place.rglob("*")}
-    with pytest.raises(StoreError, match=r"MiB free, and to rebuild it takes .* Free some space"):
+    with pytest.raises(StoreError, match=r"Rebuilding needs .* MiB and .* free.*Free some space"):
         rebuild(place, load(ROOT / "campaigns.toml"), silent)
     assert {file: file.stat().st_size for file in place.rglob("*")} == files
 
@@ -387,12 +481,7 @@ def test_a_disk_without_room_is_refused_before_anything_is_written(home: Path, d
 def test_an_unfinished_settling_leaves_no_files(home: Path) -> None:
     """Files of a transaction that did not commit are deleted at the next start, and no others."""
     files = set(home.rglob("*.parquet"))
-    store = Store(home / "store.duckdb")
-    store.connection.execute("CREATE TEMP TABLE half AS SELECT DATE '2026-03-10' AS day, 1 AS n")
-    with pytest.raises(KeyboardInterrupt), store.transaction():
-        store.segments.write("calls", "half")
-        raise KeyboardInterrupt
-    store.close()
+    leave_unfinished(home, "calls")
     assert len(set(home.rglob("*.parquet")) - files) == 1
     Store(home / "store.duckdb").close()
     assert set(home.rglob("*.parquet")) == files

@@ -1,0 +1,30 @@
+"""One process at a time works on a data directory: DuckDB's own lock is on the store's file, which may be missing."""
+
+import contextlib
+import fcntl
+from collections.abc import Iterator
+from pathlib import Path
+
+from ingest.errors import StoreError
+
+LOCK = ".lock"
+
+
+@contextlib.contextmanager
+def hold(data_dir: Path) -> Iterator[None]:
+    """Hold a data directory. Raises StoreError when another process does, or it cannot be written to."""
+    store = data_dir / "store.duckdb"
+    try:
+        lock = (data_dir / LOCK).open("w")
+    except OSError as error:
+        raise StoreError(
+            f"{store} cannot be written; give its folder to this user, or choose another --data-dir."
+        ) from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise StoreError(
+                f"{store} is in use by another consumer; stop that one, or give this one another --data-dir."
+            ) from error
+        yield

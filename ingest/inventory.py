@@ -1,0 +1,128 @@
+"""Which Parquet files a data directory has, and why: the one place that answers what may be read, and what deleted.
+
+A file counts (the store's table `segments` names it), was replaced (`replaced_files`), or belongs to a transaction that
+did not commit (it is listed in the text file UNFINISHED). Any other is unknown: it belongs to another store, or to a
+later state of this one, and nobody may delete it.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from ingest.errors import RESTORE_OR_REBUILD, StoreError
+
+RELATIONS = ("calls", "agent_states", "dead_letters")
+EVENTS = "events"  # archived beside them, and private
+UNFINISHED = "unfinished-files"
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """The files of a data directory: those that are `there`, and those that the store or UNFINISHED name."""
+
+    there: frozenset[Path]
+    counted: frozenset[Path]
+    replaced: frozenset[Path]
+    unfinished: frozenset[Path]
+
+    @property
+    def missing(self) -> frozenset[Path]:
+        """Files that count and are not there."""
+        return self.counted - self.there
+
+    @property
+    def unknown(self) -> frozenset[Path]:
+        """Files that nobody names."""
+        return self.there - self.counted - self.replaced - self.unfinished
+
+    @property
+    def kept(self) -> frozenset[Path]:
+        """Files whose rows are the store's, or may be another's: all but what was replaced or never finished."""
+        return self.there & self.counted | self.unknown
+
+
+def take(connection: duckdb.DuckDBPyConnection | None, data_dir: Path) -> Inventory:
+    """Take the inventory of a data directory by its store, the connection's default catalog; None: there is none."""
+    data_dir = data_dir.resolve()
+    counted = _named(connection, "segments", data_dir)
+    replaced = _named(connection, "replaced_files", data_dir) - counted
+    unfinished: set[Path] = set()
+    notes = data_dir / UNFINISHED
+    if notes.exists():
+        begun_from, *names = notes.read_text().splitlines() or [""]
+        if begun_from == state_of(counted):  # else it committed, or the notes are those of another store
+            unfinished = {folder_of(data_dir, name.split("/")[0]) / name for name in names if name.endswith(".parquet")}
+    return Inventory(archived_files(data_dir), frozenset(counted), frozenset(replaced), frozenset(unfinished))
+
+
+def state_of(counted: Iterable[Path]) -> str:
+    """A name for the state of a store in which these files count."""
+    return hashlib.sha256("\n".join(sorted(file.name for file in counted)).encode()).hexdigest()
+
+
+def refuse_unknown(data_dir: Path, unknown: frozenset[Path]) -> None:
+    """Raise StoreError if there are files, beside the store of `data_dir`, that nobody names."""
+    if unknown:
+        raise StoreError(
+            f"{len(unknown)} Parquet files in {data_dir}, {min(unknown)} for one, are not known to its store.duckdb,"
+            f" which is missing, empty or older than they are; nothing was changed: {RESTORE_OR_REBUILD}"
+        )
+
+
+def folder_of(data_dir: Path, relation: str) -> Path:
+    """The folder beneath a data directory to which the names of a relation's files are relative."""
+    return data_dir if relation == EVENTS else data_dir / "published"
+
+
+def relation_of(file: Path) -> str:
+    """The relation whose rows are in a file."""
+    return file.parent.parent.name
+
+
+def name_of(data_dir: Path, file: Path) -> str:
+    """The name of a file as the store has it."""
+    return str(file.relative_to(folder_of(data_dir.resolve(), relation_of(file))))
+
+
+def archived_files(data_dir: Path) -> frozenset[Path]:
+    """Every Parquet file beneath a data directory that holds, or held, settled rows or events."""
+    return frozenset(
+        file
+        for relation in (EVENTS, *RELATIONS)
+        for file in (folder_of(data_dir.resolve(), relation) / relation).glob("day=*/*.parquet")
+    )
+
+
+def quoted(path: Path) -> str:
+    """A path as SQL writes a string."""
+    return "'" + str(path).replace("'", "''") + "'"
+
+
+def read_files(files: Iterable[Path], more: str = "") -> str:
+    """The table function that reads these files."""
+    return f"read_parquet([{', '.join(map(quoted, sorted(files)))}], union_by_name = true{more})"
+
+
+def sync(path: Path) -> None:
+    """Wait until the disk has a file, or the entries of a folder."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _named(connection: duckdb.DuckDBPyConnection | None, table: str, data_dir: Path) -> set[Path]:
+    if (
+        connection is None
+        or not connection.execute(
+            "FROM duckdb_tables() WHERE database_name = current_database() AND table_name = ?", [table]
+        ).fetchone()
+    ):
+        return set()
+    named = connection.execute(f"SELECT relation, file FROM {table}").fetchall()
+    return {folder_of(data_dir, relation) / name for relation, name in named}
