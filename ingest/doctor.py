@@ -1,7 +1,6 @@
 """`python -m ingest doctor`: tries each thing that a start needs, and says of each what to do. It changes nothing."""
 
 import argparse
-import datetime as dt
 import os
 import shutil
 import sys
@@ -20,7 +19,7 @@ from ingest import contract, masking
 from ingest.cli import Parser
 from ingest.errors import RESTORE_OR_REBUILD, BrokerUnavailable, UsageError
 from ingest.servers import connecting, security
-from metrics import campaigns
+from metrics import campaigns, clock
 from metrics.campaigns import Campaign, Configuration
 from metrics.errors import MetricsError
 from metrics.zones import check_zones
@@ -168,7 +167,7 @@ def _published(path: Path) -> Iterator[Finding]:
         yield Finding("published file", BAD, str(error).splitlines()[0], "publish again with this version")
         return
     published_at, lag, letters = row
-    age_s = (dt.datetime.now(dt.UTC) - published_at).total_seconds()
+    age_s = (clock.now() - published_at).total_seconds()
     says = f"{_age(age_s)} old, {lag:,} records to read, {letters:,} dead letters"
     to_do = "the consumer does not publish: see that it runs" if age_s > OLD_S else ""
     if letters and not to_do:
@@ -226,7 +225,7 @@ def _records(found: list[Any]) -> Iterator[Finding]:
     if not found:
         yield Finding("records", DOUBTFUL, "the topic is empty", "start a source, or try `ingest simulate`")
         return
-    age_s = time.time() - max(record.timestamp for record in found) / 1000
+    age_s = clock.now_s() - max(record.timestamp for record in found) / 1000
     to_do = "see that the source runs" if age_s > OLD_S else ""
     yield Finding("last record", DOUBTFUL if to_do else GOOD, f"{_age(age_s)} old", to_do)
     faults = [fault for record in found for _, _, fault in contract.faulty_lines(record.value) if fault]

@@ -1,10 +1,10 @@
 """Who is looking and in which language: asked anew on every run, so nothing of it is a page's own."""
 
-import time
 from html import escape
 
 import streamlit as st
 
+from metrics import clock
 from metrics.viewer import Viewer
 from pages import _empty, _i18n, _names
 from pages.accounts.access import access
@@ -17,7 +17,7 @@ def current_viewer() -> Viewer:
     The session is looked at again here: who was removed since the gate did sees nothing.
     """
     cookie = st.user.get(COOKIE)
-    viewer = access().viewer(cookie if isinstance(cookie, str) else None, time.time())
+    viewer = access().viewer(cookie if isinstance(cookie, str) else None, clock.now_s())
     if viewer is None:
         _empty.signed_out(current_text())
         st.stop()

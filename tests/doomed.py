@@ -75,11 +75,12 @@ Step = Apply | Publish | Positions | Kept | Close
 
 
 class Consumer:
-    """The child and the way to it. Every answer is waited for."""
+    """The child and the way to it; every answer is waited for. Raises Died when it was killed as it started."""
 
-    def __init__(self, home: Path, configuration: Configuration, settle_rows: int) -> None:
+    def __init__(self, home: Path, configuration: Configuration, settle_rows: int, die_at: int | None = None) -> None:
         self._connection, theirs = PROCESSES.Pipe()
-        self._process = PROCESSES.Process(target=_serve, args=(theirs, home, configuration, settle_rows), daemon=True)
+        given = (theirs, home, configuration, settle_rows, die_at)
+        self._process = PROCESSES.Process(target=_serve, args=given, daemon=True)
         self._process.start()
         theirs.close()
         self._answer()
@@ -125,9 +126,9 @@ class Consumer:
 class _Counted:
     """A connection that counts its statements, and does not live to see the one at which it is to die."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, left: int | None) -> None:
         self._connection = connection
-        self.left: int | None = None
+        self.left = left
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._connection, name)
@@ -147,19 +148,22 @@ class _Counted:
                 os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _serve(connection: Connection, home: Path, configuration: Configuration, settle_rows: int) -> None:
+def _serve(
+    connection: Connection, home: Path, configuration: Configuration, settle_rows: int, die_at: int | None
+) -> None:
     zoneinfo.reset_tzpath(to=[])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's
     segments.KEEP_REPLACED_S = 0.0  # what may be swept is swept at once
     sorter = Sorter()
     connect = duckdb.connect
-    duckdb.connect = lambda *given, **named: _Counted(connect(*given, **named))
+    duckdb.connect = lambda *given, **named: _Counted(connect(*given, **named), die_at)
     try:
         store = Store(home / "store.duckdb")
         desk = _Desk(store, Publisher(store, home / "published", configuration, settle_rows), sorter)
     except BaseException:
         connection.send((traceback.format_exc(), None))
         return
+    store.connection.left = None
     connection.send((None, None))
     while True:
         try:

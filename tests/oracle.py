@@ -290,12 +290,13 @@ class Floor:
     states: list[Row]
     configuration: Any
     as_of: dt.datetime
+    named: frozenset[str] = frozenset()  # campaigns that events name, also where no row is of them
 
     @property
     def campaigns(self) -> set[str]:
         """Every campaign: of the configuration, or that an event names."""
-        named = {row["campaign"] for row in (*self.calls, *self.states)}
-        return set(self.configuration.campaigns) | named - {None}
+        of_rows = {row["campaign"] for row in (*self.calls, *self.states)}
+        return set(self.configuration.campaigns) | self.named | of_rows - {None}
 
     def among(self, **keys: Any) -> "Floor":
         """The calls and states that have these values in these columns; states have no queue."""
@@ -313,6 +314,13 @@ class Floor:
     def queued(self, t0: dt.datetime, t1: dt.datetime) -> list[Row]:
         """The calls of a window: those that were queued, or dialed, in it."""
         return [c for c in self.calls if c["cohort_at"] and t0 <= c["cohort_at"] < t1]
+
+
+def floor(events: list[Event], configuration: Any, as_of: dt.datetime) -> Floor:
+    """Return all that the KPIs are made of, from the events as they were delivered."""
+    named = frozenset(event["campaign"] for event in settled_events(events) if event.get("campaign") is not None)
+    rows = list(calls(events, configuration, as_of).values()), agent_states(events, configuration, as_of)
+    return Floor(*rows, configuration, as_of, named)
 
 
 def kpi_campaign(
@@ -357,6 +365,7 @@ def _of_calls(cohort: list[Row]) -> Row:
     late = sum(c["formula"] == "answered_only" for c in decided if c["outcome"] == "open")
     waiting = len(may_still_be_in_time)
     row |= {"service_level_hits": hits, "service_level_base": base, "service_level_late": late}
+    row["service_level_asked"] = sum(c["target"] for c in decided if hit_and_base(c, c["formula"])[1])
     row["open_in_threshold"] = waiting
     row["service_level"] = ratio(hits, base)
     row["service_level_worst"] = ratio(hits, base + waiting + late)

@@ -11,6 +11,7 @@ from ingest.broker import Broker
 
 from .processes import (
     ROOT,
+    WITHIN_S,
     catch_up,
     command,
     consumer,
@@ -171,7 +172,7 @@ def test_zone_files_of_the_machine_that_are_older_than_the_pinned_ones(tmp_path:
     done = subprocess.run(
         command("doctor", *options(tmp_path / "data", f"127.0.0.1:{free_port()}", "call-events")),
         env=environment(PYTHONTZPATH=str(tmp_path / "zones")),
-        cwd=ROOT, capture_output=True, encoding="utf-8", timeout=60, check=False,
+        cwd=ROOT, capture_output=True, encoding="utf-8", timeout=WITHIN_S, check=False,
     )  # fmt: skip
     assert done.returncode == 1
     (said,) = (line for line in done.stdout.splitlines() if "zone rules" in line)

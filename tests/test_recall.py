@@ -120,3 +120,13 @@ def test_each_of_two_late_calls_is_closed_by_its_own_settled_next(tmp_path: Path
     """Both are of one agent and come in one batch: the answer after the first closes that one only."""
     found = as_never_settled(tmp_path, told(TWO_SETTLED), told(TWO_LATE))
     assert ends(found) == {"c1": "09:10:10", "c2": "09:30:10", "c3": "09:11:00", "c4": "09:31:00"}
+
+
+def test_a_late_call_is_closed_by_a_settled_state_where_no_call_has_settled(tmp_path: Path) -> None:
+    states = """
+        09:00:00 state agent=ana state=busy event_id=s1
+        09:00:10 state agent=ana state=available event_id=s2
+        09:30:00 state agent=ana state=busy event_id=s3
+    """
+    late = "08:59:30 queued event_id=l1 \n 08:59:40 answered event_id=l2 agent=ana"
+    assert ends(as_never_settled(tmp_path, told(states), told(late))) == {"c1": "09:00:10"}
