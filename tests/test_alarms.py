@@ -10,6 +10,8 @@ from ingest.publish import Moment, Publisher
 from ingest.segments import EVENTS, MERGE_AT_FILES
 from tests.stream import DEFAULTS, Desk, Event, at, told
 
+pytestmark = pytest.mark.slow
+
 LATER = at("57:10:00")
 TEN = dt.date(2026, 3, 10)
 CALLS = """
