@@ -38,7 +38,7 @@ sql: setup  ## a SQL shell on the published file
 	@$(PY) -m metrics.shell
 
 check: lint  ## style, types and the fast tests, within three minutes on two cores: before every commit
-	@echo "The fast tests, without broker, browser and torture: two minutes on two cores …"
+	@echo "The fast tests, without brokers and browsers; make test runs all …"
 	@$(PYTEST) -m "not slow"
 
 test: setup  ## every test
