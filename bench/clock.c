@@ -1,8 +1,12 @@
 /* Preloaded by bench/clock.py: another clock on the wall, which may run faster than it is.
 
    PRELOADED_CLOCK="SPEED REAL FAKE": at REAL [s since 1970] it shows FAKE, and from then on runs SPEED times as fast.
-   What waits goes by the monotonic clock, which stays as it is. */
+   What waits goes by the monotonic clock, which stays as it is; what waits until an instant on the wall gets the instant
+   at which the kernel's clock will be there, else it would not wait at all: Chromium's crash handler and Java spin then. */
 #define _GNU_SOURCE
+#include <dlfcn.h>
+#include <pthread.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
@@ -25,6 +29,30 @@ int clock_gettime(clockid_t which, struct timespec *at) {
         at->tv_nsec = passed_ns % 1000000000LL;
     }
     return failed;
+}
+
+/* An instant that the kernel's clock shows; one of the monotonic clock, which began with the machine, is left alone. */
+static struct timespec on_the_kernels_clock(const struct timespec *until) {
+    if (until->tv_sec < 1000000000LL) return *until;
+    long long left_ns = (((long long)until->tv_sec - fake_s) * 1000000000LL + until->tv_nsec) / speed;
+    long long at_ns = real_s * 1000000000LL + left_ns;
+    return (struct timespec){at_ns / 1000000000LL, at_ns % 1000000000LL};
+}
+
+int pthread_cond_timedwait(pthread_cond_t *restrict condition, pthread_mutex_t *restrict mutex,
+                           const struct timespec *restrict until) {
+    static int (*wait)(pthread_cond_t *, pthread_mutex_t *, const struct timespec *);
+    if (wait == NULL) wait = dlvsym(RTLD_NEXT, "pthread_cond_timedwait", "GLIBC_2.3.2");
+    if (wait == NULL) wait = dlsym(RTLD_NEXT, "pthread_cond_timedwait");
+    struct timespec at = on_the_kernels_clock(until);
+    return wait(condition, mutex, &at);
+}
+
+int sem_timedwait(sem_t *restrict semaphore, const struct timespec *restrict until) {
+    static int (*wait)(sem_t *, const struct timespec *);
+    if (wait == NULL) wait = dlsym(RTLD_NEXT, "sem_timedwait");
+    struct timespec at = on_the_kernels_clock(until);
+    return wait(semaphore, &at);
 }
 
 int gettimeofday(struct timeval *restrict at, void *restrict zone) {
