@@ -7,7 +7,7 @@ PY := .venv/bin/python
 PYTEST := $(PY) -m pytest -n auto --dist loadfile --no-loadscope-reorder
 INSTANT ?= 2026-12-31T23:59Z
 
-.PHONY: help setup demo bank sql test test-at torture lint screenshots bench clean
+.PHONY: help setup demo bank sql check test test-at torture lint screenshots bench clean
 .DEFAULT_GOAL := help
 
 help:  ## list the commands
@@ -36,6 +36,10 @@ bank: setup  ## a month of real calls through the broker, and its KPIs
 
 sql: setup  ## a SQL shell on the published file
 	@$(PY) -m metrics.shell
+
+check: lint  ## style, types and the fast tests, within three minutes on two cores: before every commit
+	@echo "The fast tests, without brokers and browsers; make test runs all …"
+	@$(PYTEST) -m "not slow"
 
 test: setup  ## every test
 	@echo "Every test, on real brokers and in a browser: some 20 minutes on two cores …"

@@ -79,14 +79,14 @@ def measure(rate: int = RATE, seconds: int = SECONDS) -> Measured:
                 time.sleep(LOOK_EVERY_S)
             watch.seen.clear()
             load = pool.submit(ask, "bench.load", servers, TOPIC, rate, seconds)
-            deadline = None
+            given_up_at: float | None = None
             while True:
                 must_run(consumer, words)
                 watch.look()
                 if load.done():
                     sent = load.result()
-                    deadline = deadline or time.monotonic() + SEEN_WITHIN_S
-                    if watch.events >= HISTORY + sent["sent"] or time.monotonic() > deadline:
+                    given_up_at = given_up_at or time.monotonic() + SEEN_WITHIN_S
+                    if watch.events >= HISTORY + sent["sent"] or time.monotonic() > given_up_at:
                         break
                 time.sleep(LOOK_EVERY_S)
     delays = watch.delays(sent["marks"])

@@ -52,7 +52,7 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 def table(rows: Sequence[Row]) -> str:
     met = {True: "yes", False: "NO", None: ""}
-    lines = [("what", "A", "B", "ratio", "goal", "met")]
+    lines: list[tuple[str, ...]] = [("what", "A", "B", "ratio", "goal", "met")]
     lines += [(r.what, r.a, r.b, r.ratio, r.goal, met[r.met]) for r in rows]
     widths = [max(len(line[n]) for line in lines) for n in range(len(lines[0]))]
     lines.insert(1, tuple("-" * width for width in widths))

@@ -22,7 +22,10 @@ TS = re.compile(rb'"ts":"[^"]*"')
 
 def main(servers: str, topic: str, rate: int, seconds: int) -> None:
     """Tell what was sent, and when each marker was: [partition, instant in microseconds]."""
-    events = [(crc32(key), *TS.split(value, maxsplit=1)) for key, value in records(rate * seconds, seed=SEED)]
+    events = []
+    for key, value in records(rate * seconds, seed=SEED):
+        head, tail = TS.split(value, maxsplit=1)
+        events.append((crc32(key), head, tail))
     ensure_topic(servers, topic)
     producer = open_producer(servers)
     partitions = sorted(producer.partitions_for(topic))

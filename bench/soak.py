@@ -10,7 +10,8 @@ hours' ticks. VIGIE_SOAK_FROM is the instant at which that clock begins (default
 among them; VIGIE_SOAK_TICK_S is the tick [s of that clock]. What waits in the servers waits as long as ever: at that
 speed a snapshot every 0.4 s is one every 6, and what the page counts on its own clock, as the hours until it is loaded
 anew, does not come sooner. Where the machine is too slow to draw so much, VIGIE_SOAK_SCREEN=960x540 is a smaller screen
-and VIGIE_SOAK_AGENTS=40 a smaller floor. The README's 75 hours are those two, 75 minutes, a speed of 60, a tick of 5.
+and VIGIE_SOAK_AGENTS=40 a smaller floor. The 75 hours of docs/measured.md are those two, 75 minutes, a speed of 60 and
+a tick of 5.
 """
 
 import json
@@ -150,7 +151,7 @@ def _clock(speed: int) -> Iterator[Mapping[str, str]]:
         yield agents
         return
     with another_clock(os.environ.get("VIGIE_SOAK_FROM"), speed) as clock:
-        yield agents | clock
+        yield {**agents, **clock}
 
 
 def _renderer(chromium: Browser) -> int:

@@ -24,6 +24,7 @@ from urllib.parse import urlencode, urlsplit
 
 import duckdb
 from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ClientState_pb2 import ClientState
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.asyncio.client import ClientConnection, connect
 
@@ -68,7 +69,7 @@ class Viewer:
             max_size=None,
             compression=None,
         ) as socket:
-            fragments = await self._run(socket, BackMsg(rerun_script={}))
+            fragments = await self._run(socket, BackMsg(rerun_script=ClientState()))
             if not fragments:
                 raise RuntimeError("the wallboard asked for no refresh: nothing is published, or the page failed")
             opened.set()
@@ -77,7 +78,7 @@ class Viewer:
                 await asyncio.sleep(max(0.0, begin_at - time.perf_counter()))
                 counted, started = self.is_counted(), time.perf_counter()
                 for fragment in fragments:
-                    await self._run(socket, BackMsg(rerun_script={"fragment_id": fragment}))
+                    await self._run(socket, BackMsg(rerun_script=ClientState(fragment_id=fragment)))
                 if counted:
                     self.ticks.append(time.perf_counter() - started)
                 begin_at = max(begin_at + REFRESH_S, time.perf_counter())
@@ -114,7 +115,7 @@ async def _watch(url: str, cookie: str, viewers: int, server_cpu_s: Callable[[],
         for n, (viewer, event) in enumerate(zip(sessions, opened, strict=True))
     ]
     try:
-        all_open = asyncio.gather(*(event.wait() for event in opened))
+        all_open: asyncio.Future[Any] = asyncio.gather(*(event.wait() for event in opened))
         done, _ = await asyncio.wait([all_open, *tasks], timeout=CONNECTS_WITHIN_S, return_when=asyncio.FIRST_COMPLETED)
         for task in done - {all_open}:
             task.result()  # raises what the viewer died of

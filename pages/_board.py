@@ -131,7 +131,7 @@ def _page(board: Board, text: Text, viewer: Viewer) -> str:
 
 def _floor(board: Board, text: Text) -> str:
     agents = board.agents
-    logged_in = text.number(agents and agents.logged_in)
+    logged_in = text.number(agents.logged_in if agents else None)
     rest = number(logged_in, text.gettext("Agents"), "rule") + agents_row(agents, text)
     return header(queue_of(board, text) + rest, attention(board, text), text)
 
@@ -301,4 +301,4 @@ def state_of(one: CampaignNow) -> str:
 def is_late(one: CampaignNow) -> bool:
     """Whether somebody waits longer than the contract's threshold."""
     threshold_s = one.today.threshold_s if one.today else None
-    return None not in (one.longest_wait_s, threshold_s) and one.longest_wait_s > threshold_s
+    return one.longest_wait_s is not None and threshold_s is not None and one.longest_wait_s > threshold_s

@@ -85,9 +85,9 @@ def calls_and_level(
         hoverinfo="skip",
     )
     if usual is not None:
-        name, values = usual
+        usual_name, usual_calls = usual
         line = {"symbol": "line-ew-open", "size": 11, "line": {"width": 2.5}}
-        chart.add_scatter(x=places, y=values, name=name, mode="markers", marker=line, hoverinfo="skip")
+        chart.add_scatter(x=places, y=usual_calls, name=usual_name, mode="markers", marker=line, hoverinfo="skip")
     chart.update_layout(
         template="streamlit",
         barmode="stack",

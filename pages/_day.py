@@ -138,8 +138,8 @@ def alt(day: CampaignDay, text: Text) -> str:
     total = day.total
     return said.format(
         day=text.day(day.campaign.day),
-        offered=text.number(total and total.offered),
-        level=text.percent(total and total.service_level),
+        offered=text.number(total.offered if total else None),
+        level=text.percent(total.service_level if total else None),
     )
 
 
@@ -203,7 +203,8 @@ def table(day: CampaignDay, usual: Comparison | None, viewer: Viewer, text: Text
     if not rows:
         return _quiet(_("No calls yet on this day."))
     whole = usual.usual_so_far if usual and usual.until == day.campaign.t1 else None
-    total = _row(_("Day"), day.total, whole and whole.kpis.offered / len(usual.days), viewer, text, where.params())
+    of_usual = whole.kpis.offered / len(usual.days) if usual and whole else None
+    total = _row(_("Day"), day.total, of_usual, viewer, text, where.params())
     return (
         f'<table class="vigie-table numbers"><thead><tr>{_cells(head, "th")}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody><tfoot>{total}</tfoot></table>"

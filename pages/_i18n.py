@@ -124,7 +124,7 @@ class Text:
         return format_time(at.astimezone(ZoneInfo(zone)), "HH:mm:ss" if seconds else "HH:mm", locale=self.locale)
 
     def day(self, day: date) -> str:
-        return self._first(day, format_date(day, "full", locale=self.locale))
+        return self._first(day.day, format_date(day, "full", locale=self.locale))
 
     def weekday(self, number: int, short: bool = False) -> str:
         """Name a weekday, Monday is 0: "vendredi", or in short "ven."."""
@@ -132,7 +132,7 @@ class Text:
 
     def dates(self, days: Sequence[date]) -> str:
         """List days of about a month: "6 Nov, 13 Nov"."""
-        return ", ".join(self._first(day, format_skeleton("MMMd", day, locale=self.locale)) for day in days)
+        return ", ".join(self._first(day.day, format_skeleton("MMMd", day, locale=self.locale)) for day in days)
 
     def month(self, first: date) -> str:
         """Name a month with its year: "octobre 2026"."""
@@ -155,15 +155,15 @@ class Text:
 
     def moment(self, at: datetime) -> str:
         """Format a local date, with its time of day when that is not midnight: "1 Jan 2026", "18:00 on 1 Jan 2026"."""
-        day = self._first(at, format_date(at, "medium", locale=self.locale))
+        day = self._first(at.day, format_date(at, "medium", locale=self.locale))
         if at.time() == time():
             return day
         clock = format_time(at, "HH:mm:ss" if at.second else "HH:mm", locale=self.locale)
         return self.gettext("{time} on {day}").format(time=clock, day=day)
 
-    def _first(self, day: date, written: str) -> str:
+    def _first(self, day_of_month: int, written: str) -> str:
         """Write the first of a month as French does, "1er juin": Babel's pattern has "1 juin"."""
-        return re.sub(r"\b1\b", "1er", written, count=1) if self.language == "fr" and day.day == 1 else written
+        return re.sub(r"\b1\b", "1er", written, count=1) if self.language == "fr" and day_of_month == 1 else written
 
     def language_name(self, code: str | None) -> str:
         """Name a language in the reader's: "fr" is "français"; a code that Babel does not know stays as it is."""

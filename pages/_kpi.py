@@ -77,7 +77,7 @@ def fraction(one: Explained) -> Fraction:
 
 
 def _sum(parts: tuple[Part, ...], one: Explained) -> float | None:
-    values = [(sign, one.row.get(name)) for sign, name in parts]
+    values: list[tuple[str, float | None]] = [(sign, one.row.get(name)) for sign, name in parts]
     if not parts or any(value is None for _, value in values):
         return None
     return sum((-value if sign == "−" else value for sign, value in values if value is not None), start=0)

@@ -16,7 +16,8 @@ def current_viewer() -> Viewer:
 
     The session is looked at again here: who was removed since the gate did sees nothing.
     """
-    viewer = access().viewer(st.user.get(COOKIE), clock.now_s())
+    cookie = st.user.get(COOKIE)
+    viewer = access().viewer(cookie if isinstance(cookie, str) else None, clock.now_s())
     if viewer is None:
         _empty.signed_out(current_text())
         st.stop()

@@ -102,8 +102,10 @@ def _tables(one: Sla, text: Text) -> Iterator[Table]:
         )
         for n, judged in enumerate(one.terms)
     )
-    wanted = (_("Calls judged"), _("In time"), _("Service level"), _("Target"), _("In time within (s)"))
-    wanted += (_("Short abandon below (s)"), _("Formula"))
+    wanted = (
+        *(_("Calls judged"), _("In time"), _("Service level"), _("Target"), _("In time within (s)")),
+        *(_("Short abandon below (s)"), _("Formula")),
+    )
     yield Table(
         _("Contract"), (_("In force"), *wanted), ("@", COUNT, COUNT, RATIO, RATIO, SECONDS, SECONDS, "@"), terms
     )

@@ -308,10 +308,10 @@ def facts(one: Sla, text: Text) -> tuple[Fact, ...]:
     total = one.total
     known = total if total.offered else None
     counts = (
-        (_("Offered"), "offered", known and known.offered),
-        (_("Answered"), "answered", known and known.answered),
-        (_("In time"), "service_level_hits", known and known.service_level_hits),
-        (_("Late"), "late", known and late(known)),
+        (_("Offered"), "offered", known.offered if known else None),
+        (_("Answered"), "answered", known.answered if known else None),
+        (_("In time"), "service_level_hits", known.service_level_hits if known else None),
+        (_("Late"), "late", late(known) if known else None),
     )
     return (
         *(Fact(name, text.number(n), figure, n) for name, figure, n in counts),

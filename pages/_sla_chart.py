@@ -36,12 +36,12 @@ def figure(one: Sla, text: Text) -> go.Figure:
     figures = [part.figures for part in drawn]
     chart = _chart.calls_and_level(
         _chart.Stack(
-            good=(_("In time"), [one and one.service_level_hits for one in figures]),
-            bad=(_("Late"), [one and late(one) for one in figures]),
-            other=(_("Not counted"), [one and uncounted(one) for one in figures]),
+            good=(_("In time"), [one.service_level_hits if one else None for one in figures]),
+            bad=(_("Late"), [late(one) if one else None for one in figures]),
+            other=(_("Not counted"), [uncounted(one) if one else None for one in figures]),
         ),
         _chart.Level(
-            reached=[one and one.service_level for one in figures],
+            reached=[one.service_level if one else None for one in figures],
             target=[part.target for part in drawn],
             said=[_hover(part, text) for part in drawn],
         ),
@@ -60,7 +60,7 @@ def parts(one: Sla, text: Text) -> list[Part]:
     """Return what the chart has a place for: every day of a month, or the intervals of a day between its calls."""
     if one.period.is_month:
         return [
-            Part(text.short_day(day), str(day.day), known and known.figures, known and known.target)
+            Part(text.short_day(day), str(day.day), known.figures if known else None, known.target if known else None)
             for day, known in _calendar(one)
         ]
     return [Part(row.name, row.name.partition("–")[0], row.figures, row.target) for row in intervals(one, text)]

@@ -101,7 +101,7 @@ def _said(words: str, style: ParagraphStyle = BODY) -> Paragraph:
 # the frame of every page
 
 
-class _Numbered(Canvas):
+class _Numbered(Canvas):  # type: ignore[misc]  # reportlab ships no types
     """A canvas that knows how many pages there are when it writes "page x of y"."""
 
     def __init__(self, *given: Any, frame_words: Callable[[int, int], tuple[str, str, str]], **named: Any) -> None:
@@ -143,7 +143,8 @@ def _frame_words(one: Sla, text: Text) -> Callable[[int, int], tuple[str, str, s
 
     def words(page: int, pages: int) -> tuple[str, str, str]:
         number = _("Page {page} of {pages}").format(page=text.number(page), pages=text.number(pages))
-        return tuple(said.replace("\u202f", "\u00a0") for said in (above, below, number))
+        top, bottom, page_number = (words.replace("\u202f", "\u00a0") for words in (above, below, number))
+        return top, bottom, page_number
 
     return words
 

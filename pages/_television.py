@@ -17,7 +17,7 @@ from html import escape
 from itertools import groupby
 from math import ceil
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 from metrics.readers import Board, CampaignNow
 from metrics.viewer import Viewer
@@ -58,7 +58,7 @@ def asked(said: Mapping[str, str]) -> Asked:
     digits = said.get("every", "")
     every_s = int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 9 else USUAL_S
     return Asked(
-        by=by if by in get_args(By) else "campaign",
+        by=cast(By, by) if by in get_args(By) else "campaign",
         every_s=min(max(every_s, SHORTEST_S), LONGEST_S),
         sound=said.get("sound") == "1",
     )

@@ -26,7 +26,8 @@ def asked() -> Asked:
         kpi if kpi in readers.BEHIND and readers.told(viewer, kpi) else None,
         HITS.get(st.query_params.get("counts", "")),
         st.query_params.get("queue"),
-        *(st.query_params.get(name) if viewer.names_agents else None for name in ("agent", "missed_by")),
+        st.query_params.get("agent") if viewer.names_agents else None,
+        st.query_params.get("missed_by") if viewer.names_agents else None,
         _where.time_of_day(st.query_params.get("time", "")),
         WEEKDAYS.get(st.query_params.get("weekday", "")),
     )
@@ -49,7 +50,7 @@ def choose_agent(which: Asked, known: Mapping[str, str]) -> None:
         if agent:
             st.query_params["agent"] = agent
 
-    named = known | {which.agent: known.get(which.agent, which.agent)} if which.agent else known
+    named = {**known, which.agent: known.get(which.agent, which.agent)} if which.agent else known
     st.session_state["agent_choice"] = which.agent or ""
     st.selectbox(
         _("Agent"),

@@ -60,6 +60,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     real = [item for item in items if REAL & {*getattr(item, "fixturenames", ())}]
     for item in real:
         item.add_marker(pytest.mark.flaky(reruns=1))
+        item.add_marker(pytest.mark.slow)
     items.sort(key=lambda item: item not in real)  # they take longest; a file that is begun is run whole
 
 

@@ -22,6 +22,8 @@ from tests.processes import wait_for
 from tests.test_pages import HOSTILE, open_page, words
 from tests.test_readers import FLOOR, MANAGER, NOON, publish
 
+pytestmark = pytest.mark.slow
+
 CAMPAIGNS = {name: FLOOR[name] for name in ("north", "sud")}  # London and Casablanca: the same hours, two clients
 LEADER = Viewer("manager", frozenset({"north"}))
 

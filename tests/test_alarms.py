@@ -11,6 +11,8 @@ from ingest.publish import Moment, Publisher
 from ingest.segments import MERGE_AT_FILES
 from tests.stream import DEFAULTS, Desk, Event, at, told
 
+pytestmark = pytest.mark.slow
+
 LATER = at("57:10:00")
 TEN = dt.date(2026, 3, 10)
 CALLS = """

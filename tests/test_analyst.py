@@ -26,6 +26,8 @@ from tests.published import at, call, state
 from tests.published import publish as write
 from tests.test_pages import open_page
 
+pytestmark = pytest.mark.slow
+
 ANALYST = Viewer("analyst", None, "ana")
 LIMITED = Viewer("analyst", frozenset({"c"}), "ben")
 ENDLESS = "SELECT count(*) FROM range(1_000_000_000_000_000) r (n) WHERE n % 7 = 3"  # takes time, and no memory

@@ -40,6 +40,8 @@ from .processes import (
 )
 from .stream import Desk, at, told
 
+pytestmark = pytest.mark.slow
+
 
 def refused(*arguments: str) -> str:
     """What `run` said when it could not go on."""

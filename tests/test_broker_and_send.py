@@ -27,6 +27,8 @@ from metrics import clock
 
 from .processes import ROOT, WITHIN_S, command, environment, free_port
 
+pytestmark = pytest.mark.slow
+
 BANK = ROOT / "samples" / "bank_1999_02.ndjson.gz"
 NOON = dt.datetime(2026, 9, 22, 12, tzinfo=dt.UTC)
 

@@ -33,6 +33,8 @@ from .processes import (
     words,
 )
 
+pytestmark = pytest.mark.slow
+
 Kafka = Broker | ApacheKafka
 STATES = "SELECT * REPLACE (CASE WHEN ended_at IS NOT NULL THEN seconds END AS seconds) FROM agent_states"  # no clock
 GAPS = 'SELECT "partition", from_offset, to_offset, records FROM feed_gaps ORDER BY ALL'

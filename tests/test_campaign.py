@@ -22,6 +22,8 @@ from tests.published import publish as publish_rows
 from tests.test_pages import headline, now, open_page, path, section, words  # noqa: F401, path is a fixture
 from tests.test_readers import FLOOR, MANAGER, MIXED, NOON, publish
 
+pytestmark = pytest.mark.slow
+
 CLIENT = Viewer("client", frozenset({"c", "north"}))
 
 

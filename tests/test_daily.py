@@ -6,6 +6,8 @@ import pytest
 
 from tests.stream import Desk, Event, at, campaign, configured, told
 
+pytestmark = pytest.mark.slow
+
 CALLS = "09:00:00 queued\n09:00:10 answered agent=amina\n09:01:00 ended"
 LATER = at("150:00:00")  # Monday the 16th, 6:00
 DAILY = "SELECT campaign, day, offered, available_s, service_level, conserved FROM kpi_daily ORDER BY campaign, day"

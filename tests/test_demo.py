@@ -42,6 +42,8 @@ from .processes import (
 )
 from .stream import Desk, at
 
+pytestmark = pytest.mark.slow
+
 AGENTS, SEED = 20, 3
 NUMBERS = ("--agents", str(AGENTS), "--seed", str(SEED))
 

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import pytest
 import tzdata
 
 from ingest.broker import Broker
@@ -25,6 +26,8 @@ from .processes import (
     send,
     wait_for,
 )
+
+pytestmark = pytest.mark.slow
 
 
 def told(place: Path, servers: str, topic: str, *more: str) -> tuple[int, dict[str, tuple[str, str]]]:

@@ -30,6 +30,8 @@ from ingest.sources.follow import Followed, Position
 
 from .processes import ROOT, WITHIN_S, command, environment, free_port, one_sentence, run, wait_for
 
+pytestmark = pytest.mark.slow
+
 Steps = list[tuple[int, Callable[[], None]]]  # after how many lines of the reader's code, what
 TraceFunction = Callable[[FrameType, str, object], object]
 

@@ -39,6 +39,8 @@ from .processes import (
     words,
 )
 
+pytestmark = pytest.mark.slow
+
 # The book-keeping alone: one log, and stores that claim, store, die and come back in any order
 
 

@@ -37,6 +37,8 @@ from tests.processes import ROOT, WITHIN_S
 from tests.published import fill_agent_limits
 from tests.streaming import Stream, stream
 
+pytestmark = pytest.mark.slow
+
 PAGES = sorted(
     file.stem for file in (ROOT / "pages").glob("*.py") if not file.stem.startswith("_") and file.stem != "app"
 )

@@ -8,6 +8,8 @@ import pytest
 from metrics.campaigns import Configuration, Defaults, Term
 from tests.stream import DEFAULTS, Desk, Event, at, campaign, configured, local, told
 
+pytestmark = pytest.mark.slow
+
 SHIFTS = """
 08:00:00 state agent=amina state=available
 08:00:00 state agent=driss state=busy

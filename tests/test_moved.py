@@ -13,6 +13,8 @@ from metrics.readers.snapshot import Published
 from metrics.viewer import Viewer
 from tests.stream import DAY, Desk, at, told
 
+pytestmark = pytest.mark.slow
+
 STORY = """
     09:00:00 queued
     09:00:10 answered agent=ana

@@ -8,6 +8,8 @@ import pytest
 
 from .processes import ROOT, WITHIN_S, environment
 
+pytestmark = pytest.mark.slow
+
 LACKING = {
     "tests/test_brokers.py::test_a_record_of_a_megabyte_and_tombstones[Apache]": (
         "VIGIE_REQUIRE_APACHE_KAFKA",

@@ -7,6 +7,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from websockets.sync.client import connect
@@ -29,6 +30,8 @@ from .processes import (
     send,
     wait_for,
 )
+
+pytestmark = pytest.mark.slow
 
 
 def ask(address: str) -> tuple[int, str]:

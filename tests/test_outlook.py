@@ -307,6 +307,7 @@ terms_of_a_month = st.lists(
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.slow
 @given(
     made=terms_of_a_month,
     late=st.integers(0, 4),
@@ -489,6 +490,7 @@ def test_it_is_said_to_which_term_a_day_belongs(
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.slow
 @given(
     first=targets,
     second=targets | st.none(),

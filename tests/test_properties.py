@@ -13,6 +13,8 @@ from tests import oracle
 from tests.floors import CONFIGURATION, START, as_of, delivered, few, floor, floors, published, some
 from tests.stream import Event, rows
 
+pytestmark = pytest.mark.slow
+
 WINDOWS = [  # hours from START: all, one half of it, an hour, and one with nothing in it
     (-1, 60),
     (0, 5),

@@ -21,6 +21,8 @@ from tests.processes import free_port
 from tests.test_readers import FLOOR, publish
 from tests.test_start import refused
 
+pytestmark = pytest.mark.slow
+
 CAMPAIGNS = """
 [clients]
 brightcart = { name = "Brightcart" }

@@ -34,6 +34,8 @@ from tests.processes import (
 )
 from tests.stream import DEFAULTS, Desk, Event, at, told
 
+pytestmark = pytest.mark.slow
+
 CALL = """
 09:00:00 queued
 09:00:10 answered agent=ana

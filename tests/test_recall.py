@@ -8,6 +8,8 @@ import pytest
 
 from tests.stream import Desk, Event, at, told
 
+pytestmark = pytest.mark.slow
+
 LATER = at("20:00:00")
 NEVER = 1_000_000  # rows: so many are never there to settle
 CALLS = "SELECT call_id, agent, answered_at, ended_at, inferred_end, handle_s FROM calls ORDER BY call_id"

@@ -12,6 +12,8 @@ import pytest
 from .browsing import browser, close_tabs, needs_chromium, open_tab
 from .processes import ROOT, WITHIN_S, environment
 
+pytestmark = pytest.mark.slow
+
 TRIED_AGAIN = """
 import pytest
 

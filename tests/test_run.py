@@ -52,6 +52,8 @@ from .processes import (
     words,
 )
 
+pytestmark = pytest.mark.slow
+
 BANK = ROOT / "samples" / "bank_1999_02.ndjson.gz"
 BANK_CAMPAIGNS = ROOT / "samples" / "bank.toml"
 BANK_MONTH = "FROM kpi_campaign(TIMESTAMPTZ '1999-01-31 22:00:00Z', TIMESTAMPTZ '1999-02-28 22:00:00Z')"

@@ -18,6 +18,8 @@ from ingest.broker import ensure_topic
 from .apache_kafka import MECHANISMS, PASSWORD, USER, ApacheKafka
 from .processes import ROOT, WITHIN_S, command, count_calls, environment, one_sentence, queued, send, status
 
+pytestmark = pytest.mark.slow
+
 Said = dict[str, str]
 SAMPLES = ROOT / "samples"
 

@@ -26,6 +26,8 @@ from pages._i18n import text
 from tests.published import Row, call, campaign, publish, rows, state
 from tests.test_pages import open_page, words
 
+pytestmark = pytest.mark.slow
+
 MANAGER = Viewer("manager", None)
 KEY = b"a key for tests, as long as it takes"
 NOVEMBER = Period.month(date(2026, 11, 23))

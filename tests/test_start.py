@@ -17,6 +17,8 @@ from tests.processes import ROOT, WITHIN_S, environment, free_port
 from tests.streaming import stream
 from tests.test_readers import FLOOR, MANAGER, publish
 
+pytestmark = pytest.mark.slow
+
 REFUSED = "and nothing says who may sign in; add an account with `python -m pages.accounts add NAME --role manager`"
 
 

@@ -27,6 +27,8 @@ from tests.processes import WITHIN_S, free_port, wait_for
 from tests.test_pages import open_page, wall, words
 from tests.test_readers import MANAGER, publish
 
+pytestmark = pytest.mark.slow
+
 TELEVISION = Viewer("television", None)
 ENGLISH = _i18n.text("en")
 PAGES = Path(__file__).parent.parent / "pages"

@@ -6,6 +6,8 @@ import pytest
 
 from tests import torture
 
+pytestmark = pytest.mark.slow
+
 ALWAYS = 20_261_129
 EXAMPLES = 10
 

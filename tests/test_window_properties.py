@@ -30,6 +30,8 @@ from tests.floors import (
 from tests.stream import Desk, Event, campaign, configured, rows
 from tests.test_properties import KPIS, SUMS, window
 
+pytestmark = pytest.mark.slow
+
 RATIOS_AND_MEANS = (
     *("service_level", "service_level_worst", "service_level_best", "abandon_rate", "asa_s", "longest_wait_s", "aht_s"),
     *("avg_talk_s", "avg_hold_s", "avg_wrap_s", "occupancy", "utilisation", "transfer_rate", "conversion"),

@@ -12,6 +12,8 @@ from tests.published import call, publish, state
 from tests.published import rows as asked
 from tests.stream import DAY, Desk, Event, at, campaign, configured, told
 
+pytestmark = pytest.mark.slow
+
 UNENDED = "09:00:00 queued\n09:00:10 answered agent=ana"  # and nothing more is heard of ana
 DAYS = tuple((DAY + dt.timedelta(days=n), DAY + dt.timedelta(days=n + 1)) for n in range(10))
 TEN_DAYS_LATER = DAYS[-1][1]
