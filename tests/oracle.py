@@ -6,7 +6,8 @@ floors are two witnesses. A configuration is read for its values only.
 
 import datetime as dt
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
+from dataclasses import dataclass, replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -25,6 +26,8 @@ VISITS = {
 }
 ABANDONED = ("abandoned", "short_abandoned")
 PARTS = ("answered", *ABANDONED, "overflowed", "callback", "voicemail", "dropped", "open")
+LOGGED_IN = ("available", "busy", "wrap_up", "paused")
+TERM = ("valid_to", "formula", "threshold_s", "target", "wait_at_threshold_counts", "short_abandon_s")
 
 
 def seconds(span: dt.timedelta) -> float:
@@ -48,6 +51,17 @@ def settled_events(events: list[Event]) -> list[Event]:
         max(each, key=lambda e: (e.get("revision") or 0, json.dumps(e, sort_keys=True))) for each in contents.values()
     ]
     return sorted(chosen, key=lambda e: (instant(e["ts"]), e["event_id"]))
+
+
+def feed_sources(events: list[Event]) -> list[Row]:
+    """Return the rows of feed_sources: what counts stands for the source that it names, and all that was heard of it."""
+    heard: dict[str, list[dt.datetime]] = defaultdict(list)
+    for event in events:
+        heard[event.get("source", "default")].append(instant(event["ts"]))
+    counted = Counter(event.get("source", "default") for event in settled_events(events))
+    return [
+        {"source": source, "events": counted[source], "last_event_at": max(heard[source])} for source in sorted(heard)
+    ]
 
 
 # Calls --------------------------------------------------------------------------------------------------------------
@@ -138,6 +152,7 @@ def _judge(row: Row, configuration: Any, as_of: dt.datetime) -> None:
     """Add day, contract, outcome and wait."""
     row["cohort_at"] = first_known(row["queued_at"], row["dialed_at"])
     row |= {"day": None, "formula": None, "threshold_s": None, "target": None, "short_abandon_s": None}
+    row |= {"term_from": None, "wait_at_threshold_counts": None}
     given_up = False
     campaign = term = None
     if row["cohort_at"] is not None:
@@ -149,7 +164,8 @@ def _judge(row: Row, configuration: Any, as_of: dt.datetime) -> None:
             if (t.valid_from is None or t.valid_from <= local) and (t.valid_to is None or local < t.valid_to)
         )
         row |= {"day": local.date(), "formula": term.formula, "threshold_s": term.threshold_s}
-        row |= {"target": term.target, "short_abandon_s": term.short_abandon_s}
+        row |= {"target": term.target, "short_abandon_s": term.short_abandon_s, "term_from": term.valid_from}
+        row |= {"wait_at_threshold_counts": term.wait_at_threshold_counts}
         given_up = seconds(as_of - row["cohort_at"]) > campaign.give_up_after_s
 
     # of an orphan that did not connect, what is missing is its call.dialed
@@ -266,34 +282,72 @@ def hit_and_base(call: Row, formula: str) -> tuple[bool, bool]:
     }[formula]
 
 
+@dataclass(frozen=True)
+class Floor:
+    """All that the KPIs are made of: rows of `calls` and `agent_states`, judged at `as_of` by `configuration`."""
+
+    calls: list[Row]
+    states: list[Row]
+    configuration: Any
+    as_of: dt.datetime
+
+    @property
+    def campaigns(self) -> set[str]:
+        """Every campaign: of the configuration, or that an event names."""
+        named = {row["campaign"] for row in (*self.calls, *self.states)}
+        return set(self.configuration.campaigns) | named - {None}
+
+    def among(self, **keys: Any) -> "Floor":
+        """The calls and states that have these values in these columns; states have no queue."""
+
+        def chosen(row: Row) -> bool:
+            return all(row.get(column) == value for column, value in keys.items())
+
+        return replace(self, calls=[c for c in self.calls if chosen(c)], states=[s for s in self.states if chosen(s)])
+
+    def of_campaigns(self, names: list[str]) -> "Floor":
+        """The calls and states of these campaigns."""
+        calls, states = ([row for row in each if row["campaign"] in names] for each in (self.calls, self.states))
+        return replace(self, calls=calls, states=states)
+
+    def queued(self, t0: dt.datetime, t1: dt.datetime) -> list[Row]:
+        """The calls of a window: those that were queued, or dialed, in it."""
+        return [c for c in self.calls if c["cohort_at"] and t0 <= c["cohort_at"] < t1]
+
+
 def kpi_campaign(
     calls: dict[str, Row], states: list[Row], configuration: Any, t0: dt.datetime, t1: dt.datetime, as_of: dt.datetime
 ) -> dict[str, Row]:
     """Return the rows of kpi_campaign(t0, t1), without those of the contract, by campaign."""
-    known = set(configuration.campaigns)
-    known |= {row["campaign"] for row in (*calls.values(), *states) if row["campaign"] is not None}
-    return {name: _kpis(name, calls, states, configuration, t0, t1, as_of) for name in known}
+    floor = Floor(list(calls.values()), states, configuration, as_of)
+    return {name: kpis(floor.among(campaign=name), t0, t1) for name in floor.campaigns}
 
 
-def _kpis(
-    name: str,
-    calls: dict[str, Row],
-    states: list[Row],
-    configuration: Any,
-    t0: dt.datetime,
-    t1: dt.datetime,
-    as_of: dt.datetime,
-) -> Row:
-    cohort = [c for c in calls.values() if c["campaign"] == name and c["cohort_at"] and t0 <= c["cohort_at"] < t1]
+def kpis(floor: Floor, t0: dt.datetime, t1: dt.datetime, cohort: list[Row] | None = None) -> Row:
+    """Return every figure of a window, of all calls and states of `floor` together; those of the contract are apart.
+
+    `cohort` are the window's calls where that is another question than when they were queued: a local day's.
+    """
+    cohort = floor.queued(t0, t1) if cohort is None else cohort
+    row = _of_calls(cohort) | _of_outbound([c for c in cohort if c["direction"] == "outbound"])
+    row |= _of_states(floor.states, t0, t1, floor.as_of)
+    row["workload_s"] = _workload(floor.calls, t0, t1, floor.as_of)
+    late_until = t1 + dt.timedelta(seconds=floor.configuration.defaults.lateness_s)
+    row["settled"] = not any(c["outcome"] == "open" for c in cohort) and late_until <= floor.as_of
+    return row
+
+
+def _of_calls(cohort: list[Row]) -> Row:
     inbound = [c for c in cohort if c["direction"] != "outbound"]
-    outbound = [c for c in cohort if c["direction"] == "outbound"]
     of = {outcome: [c for c in inbound if c["outcome"] == outcome] for outcome in (*PARTS, "refused")}
     offered = [c for c in inbound if c["outcome"] != "refused"]
     handled = [c for c in cohort if c["handle_s"] is not None]
     row: Row = {outcome: len(of[outcome]) for outcome in (*PARTS, "refused")}
     row["offered"] = len(offered)
+    row["conserved"] = row["offered"] == sum(row[part] for part in PARTS)
     row["answered_in_threshold"] = sum(bool(c["in_threshold"]) for c in of["answered"])
     row["abandoned_in_threshold"] = sum(bool(c["in_threshold"]) for o in ABANDONED for c in of[o])
+    row["callback_in_threshold"] = sum(bool(c["in_threshold"]) for c in of["callback"])
 
     may_still_be_in_time = [c for c in of["open"] if c["in_threshold"]]
     decided = [c for c in offered if not (c["outcome"] == "open" and c["in_threshold"])]
@@ -302,44 +356,53 @@ def _kpis(
     # answered_only has no place for open calls; at worst each of them is answered too late
     late = sum(c["formula"] == "answered_only" for c in decided if c["outcome"] == "open")
     waiting = len(may_still_be_in_time)
+    row |= {"service_level_hits": hits, "service_level_base": base, "service_level_late": late}
+    row["open_in_threshold"] = waiting
     row["service_level"] = ratio(hits, base)
     row["service_level_worst"] = ratio(hits, base + waiting + late)
     row["service_level_best"] = ratio(hits + waiting, base + waiting)
     row["abandon_rate"] = ratio(row["abandoned"], row["offered"] - row["short_abandoned"])
-    row["asa_s"] = ratio(sum(c["wait_s"] for c in of["answered"]), row["answered"])
-    row["longest_wait_s"] = max((c["wait_s"] for c in of["open"]), default=None)
+    row["answered_wait_s"] = sum(c["wait_s"] or 0.0 for c in of["answered"])
+    row["asa_s"] = ratio(row["answered_wait_s"], row["answered"])
+    row["longest_wait_s"] = max((c["wait_s"] for c in of["open"] if c["wait_s"] is not None), default=None)
 
     row["handled"] = len(handled)
     row["transferred"] = sum(c["transferred"] for c in handled)
+    row["transfer_rate"] = ratio(row["transferred"], len(handled))
     row["sales"] = sum(bool(c["sale"]) for c in handled)
-    for part in ("talk", "hold", "wrap"):
-        row[f"avg_{part}_s"] = ratio(sum(c[f"{part}_s"] for c in handled), len(handled))
-    row["aht_s"] = ratio(sum(c["handle_s"] for c in handled), len(handled))
     row["conversion"] = ratio(row["sales"], len(handled))
+    for part in ("talk", "hold", "wrap"):
+        row[f"{part}_s"] = sum(c[f"{part}_s"] for c in handled)
+        row[f"avg_{part}_s"] = ratio(row[f"{part}_s"], len(handled))
+    row["aht_s"] = ratio(sum(c["handle_s"] for c in handled), len(handled))
+    return row
 
+
+def _of_outbound(outbound: list[Row]) -> Row:
+    people = [c for c in outbound if c["connected_at"] is not None and c["answered_by"] != "machine"]
+    reached = sum(c["outcome"] == "answered" for c in outbound)
+    drops = sum(c["outcome"] in (*ABANDONED, "dropped", "refused") for c in people)
+    return {
+        "dialed": len(outbound),
+        "connected": sum(c["connected_at"] is not None for c in outbound),
+        "contacts": len(people),
+        "outbound_answered": reached,
+        "drops": drops,
+        "contact_rate": ratio(len(people), len(outbound)),
+        "drop_rate": ratio(drops, reached + drops),
+    }
+
+
+def _of_states(states: list[Row], t0: dt.datetime, t1: dt.datetime, as_of: dt.datetime) -> Row:
     spent: dict[str, float] = defaultdict(float)
     for s in states:
-        if s["campaign"] == name:
-            begin, end = max(s["started_at"], t0), min(s["ended_at"] or as_of, as_of, t1)
-            spent[s["state"]] += max(0.0, seconds(end - begin))
-    row |= {f"{state}_s": spent[state] for state in ("available", "busy", "wrap_up", "paused")}
+        begin, end = max(s["started_at"], t0), min(s["ended_at"] or as_of, as_of, t1)
+        spent[s["state"]] += max(0.0, seconds(end - begin))
+    row = {f"{state}_s": spent[state] for state in LOGGED_IN}
+    row["logged_in_s"] = sum(row.values())
     at_work = spent["busy"] + spent["wrap_up"]
     row["occupancy"] = ratio(at_work, at_work + spent["available"])
-    row["utilisation"] = ratio(at_work, at_work + spent["available"] + spent["paused"])
-
-    row["workload_s"] = _workload([c for c in calls.values() if c["campaign"] == name], t0, t1, as_of)
-
-    people = [c for c in outbound if c["connected_at"] is not None and c["answered_by"] != "machine"]
-    row["dialed"] = len(outbound)
-    row["connected"] = sum(c["connected_at"] is not None for c in outbound)
-    row["contacts"] = len(people)
-    row["drops"] = sum(c["outcome"] in (*ABANDONED, "dropped", "refused") for c in people)
-    row["contact_rate"] = ratio(len(people), len(outbound))
-    reached = sum(c["outcome"] == "answered" for c in outbound)
-    row["drop_rate"] = ratio(row["drops"], reached + row["drops"])
-
-    late_until = t1 + dt.timedelta(seconds=configuration.defaults.lateness_s)
-    row["settled"] = not any(c["outcome"] == "open" for c in cohort) and late_until <= as_of
+    row["utilisation"] = ratio(at_work, row["logged_in_s"])
     return row
 
 
@@ -359,6 +422,109 @@ def _workload(calls: list[Row], t0: dt.datetime, t1: dt.datetime, as_of: dt.date
             worked += max(0.0, seconds(end - max(begin, reached)))
             reached = max(reached, end)
     return worked
+
+
+# The other relations: the same figures by other keys ----------------------------------------------------------------
+
+
+def kpi_queue(floor: Floor, t0: dt.datetime, t1: dt.datetime) -> dict[tuple[Any, ...], Row]:
+    """Return the rows of kpi_queue(t0, t1) by campaign and queue: those of calls queued or worked on in the window."""
+    keys = {(c["campaign"], c["queue"]) for c in (*floor.queued(t0, t1), *worked(floor, t0, t1)) if c["queue"]}
+    return {
+        (name, queue): kpis(floor.among(campaign=name, queue=queue), t0, t1) | contract(floor, name, t0, t1)
+        for name, queue in keys
+    }
+
+
+def kpi_agent(floor: Floor, t0: dt.datetime, t1: dt.datetime) -> dict[tuple[Any, ...], Row]:
+    """Return the rows of kpi_agent(t0, t1): of who was logged in, had calls queued, or worked on one, in the window."""
+    agents = {row["agent"] for row in _of_agents(floor, t0, t1)}
+    return {(agent,): kpis(floor.among(agent=agent), t0, t1) for agent in agents}
+
+
+def kpi_agent_campaign(floor: Floor, t0: dt.datetime, t1: dt.datetime) -> dict[tuple[Any, ...], Row]:
+    """Return the rows of kpi_agent_campaign(t0, t1)."""
+    keys = {(row["agent"], row["campaign"]) for row in _of_agents(floor, t0, t1) if row["campaign"] is not None}
+    return {(agent, name): kpis(floor.among(agent=agent, campaign=name), t0, t1) for agent, name in keys}
+
+
+def _of_agents(floor: Floor, t0: dt.datetime, t1: dt.datetime) -> list[Row]:
+    logged_in = [
+        s
+        for s in floor.states
+        if s["state"] != "offline" and s["started_at"] < t1 and (s["ended_at"] or min(t1, floor.as_of)) > t0
+    ]
+    answered = [c for c in (*floor.queued(t0, t1), *worked(floor, t0, t1)) if c["agent"] is not None]
+    return logged_in + answered
+
+
+def worked(floor: Floor, t0: dt.datetime, t1: dt.datetime) -> list[Row]:
+    """The calls that somebody worked on in a window."""
+    return [c for c in floor.calls if _workload([c], t0, t1, floor.as_of) > 0]
+
+
+def kpi_interval(floor: Floor, t0: dt.datetime, t1: dt.datetime, minutes: int) -> dict[tuple[Any, ...], Row]:
+    """Return the rows of kpi_interval(t0, t1, minutes) by campaign and the interval's beginning."""
+    step = dt.timedelta(minutes=minutes)
+    starts = [t0 + number * step for number in range(-(-(t1 - t0) // step))]
+    return {
+        (name, start): kpis(own, start, min(t1, start + step)) | contract(floor, name, start, min(t1, start + step))
+        for name in floor.campaigns
+        for own in [floor.among(campaign=name)]
+        for start in starts
+    }
+
+
+def kpi_days(floor: Floor, day0: dt.date, day1: dt.date) -> dict[tuple[Any, ...], Row]:
+    """Return the rows of kpi_days(day0, day1) by campaign and local day."""
+    rows: dict[tuple[Any, ...], Row] = {}
+    for name in floor.campaigns:
+        zone, own = ZoneInfo(floor.configuration.campaign(name).timezone), floor.among(campaign=name)
+        for ordinal in range(day0.toordinal(), day1.toordinal()):
+            day = dt.date.fromordinal(ordinal)
+            t0, t1 = midnight(day, zone), midnight(day + dt.timedelta(days=1), zone)
+            cohort = [c for c in own.calls if c["day"] == day]
+            rows[name, day] = kpis(own, t0, t1, cohort) | contract(floor, name, t0, t1, t1)
+    return rows
+
+
+def midnight(day: dt.date, zone: ZoneInfo) -> dt.datetime:
+    return dt.datetime.combine(day, dt.time(), zone).astimezone(dt.UTC)
+
+
+def kpi_term(floor: Floor, t0: dt.datetime, t1: dt.datetime) -> dict[tuple[Any, ...], Row]:
+    """Return the rows of kpi_term(t0, t1) by campaign and the local time from which the term holds."""
+    rows: dict[tuple[Any, ...], Row] = {}
+    for name in floor.campaigns:
+        campaign = floor.configuration.campaign(name)
+        for term in campaign.terms:
+            begin, end = (_instant_of(local, campaign) for local in (term.valid_from, term.valid_to))
+            if (begin is None or begin < t1) and (end is None or end > t0):
+                said = {column: getattr(term, column) for column in TERM}
+                rows[name, term.valid_from] = kpis(floor.among(campaign=name, term_from=term.valid_from), t0, t1) | said
+    return rows
+
+
+def contract(
+    floor: Floor, name: str, t0: dt.datetime, t1: dt.datetime, reached: dt.datetime | None = None
+) -> dict[str, Any]:
+    """The term in force at the end of a window, as far as it has come, and whether there was another one in it."""
+    campaign = floor.configuration.campaign(name)
+    reached = reached or max(t0, min(t1, floor.as_of))
+    touching = []
+    for term in campaign.terms:
+        begin, end = (_instant_of(local, campaign) for local in (term.valid_from, term.valid_to))
+        if (begin is None or begin < reached or begin == t0) and (end is None or end > t0):
+            touching.append(term)
+    return {
+        "target": touching[-1].target,
+        "threshold_s": touching[-1].threshold_s,
+        "terms_changed": len(touching) > 1,
+    }
+
+
+def _instant_of(local: dt.datetime | None, campaign: Any) -> dt.datetime | None:
+    return None if local is None else local.replace(tzinfo=ZoneInfo(campaign.timezone)).astimezone(dt.UTC)
 
 
 def kpi_formulas(calls: dict[str, Row], name: str, t0: dt.datetime, t1: dt.datetime) -> dict[str, float | None]:

@@ -1,0 +1,122 @@
+"""What is settled is brought back by every event that changes it, and its earlier content stays away for good."""
+
+import datetime as dt
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.stream import Desk, Event, at, told
+
+LATER = at("20:00:00")
+NEVER = 1_000_000  # rows: so many are never there to settle
+CALLS = "SELECT call_id, agent, answered_at, ended_at, inferred_end, handle_s FROM calls ORDER BY call_id"
+FIGURES = "SELECT campaign, day, handled, aht_s, service_level FROM kpi_daily"
+
+
+def rows_after(home: Path, deliveries: list[list[Event]], settle_rows: int) -> list[list[Event]]:
+    """The calls and figures after `deliveries`, each of them published, and settled, before the next."""
+    desk = Desk(home, settle_rows=settle_rows)
+    for number, events in enumerate(deliveries):
+        desk.apply(events, LATER)
+        desk.publish(LATER + dt.timedelta(minutes=number))
+    found = [desk.rows(CALLS), desk.rows(FIGURES)]
+    desk.store.close()
+    return found
+
+
+def as_never_settled(tmp_path: Path, *deliveries: list[Event]) -> list[Event]:
+    """Return the calls after `deliveries`; they and the figures are those of a store that never settled anything."""
+    found = rows_after(tmp_path / "settled", [*deliveries], 1)
+    assert found == rows_after(tmp_path / "fresh", [[event for each in deliveries for event in each]], NEVER)
+    return found[0]
+
+
+def ends(calls: list[Event]) -> dict[str, str | None]:
+    return {call["call_id"]: call["ended_at"] and f"{call['ended_at']:%H:%M:%S}" for call in calls}
+
+
+# Corrected, then merged -----------------------------------------------------------------------------------------
+
+
+def call(number: int, wait_s: int = 10) -> list[Event]:
+    story = f"""
+        09:00:00 queued event_id=q{number}
+        09:00:01 missed event_id=m{number} agent=bob
+        09:00:{wait_s} answered event_id=a{number}
+        09:02:00 ended event_id=e{number}
+    """
+    return [event | {"call_id": f"k{number}"} for event in told(story)]
+
+
+def test_what_was_corrected_stays_so_when_files_of_its_day_are_merged(tmp_path: Path) -> None:
+    """Case 30: the marks of what no longer counts are there until the files that they mark are written again."""
+    corrected = next(event for event in call(0, wait_s=30) if event["event_id"] == "a0") | {"revision": 1}
+    desk = Desk(tmp_path)
+    for load in (call(0), [corrected, *call(1)], call(2), call(3), call(4), call(5)):
+        desk.apply(load, LATER)
+        desk.publish(LATER)
+    kept = Counter(
+        event_id
+        for (event_id,) in desk.store.connection.execute(
+            f"SELECT event_id FROM ({desk.store.archive.rows('events')}) UNION ALL SELECT event_id FROM events"
+        ).fetchall()
+    )
+    assert set(kept.values()) == {1}
+
+    for score in (3, 5):  # each takes the call back, and lets it settle again
+        rated = {"event_id": f"r{score}", "type": "call.rated", "call_id": "k0", "score": score}
+        desk.apply([rated | {"ts": at(f"09:0{score}:00").isoformat()}], LATER)
+        desk.publish(LATER)
+    (first, *others) = desk.rows("SELECT call_id, wait_s, missed_offers, score FROM calls ORDER BY call_id")
+    assert first == {"call_id": "k0", "wait_s": 30, "missed_offers": 1, "score": 5}
+    assert [(row["wait_s"], row["missed_offers"]) for row in others] == [(10, 1)] * 5
+    assert desk.rows("SELECT events, duplicates FROM ingest_status") == [{"events": 6 * 4 + 2, "duplicates": 1}]
+    desk.store.close()
+
+
+# Ends that somebody else's call gives --------------------------------------------------------------------------
+
+CLOSED_BY_THE_NEXT = """
+    09:00:00 queued call_id=c1
+    09:00:10 answered call_id=c1 agent=ana
+    09:09:00 queued call_id=c2
+    09:10:00 answered call_id=c2 agent=ana event_id=a2
+    09:20:00 ended call_id=c2
+"""
+
+
+@pytest.mark.parametrize(
+    ("late", "end"),
+    [
+        pytest.param("09:12:00 answered call_id=c2 agent=ana event_id=a2 revision=1", "09:12:00", id="moved"),
+        pytest.param("09:10:00 answered call_id=c2 agent=bob event_id=a2 revision=1", None, id="another agent's"),
+        pytest.param("09:09:30 answered call_id=c2 agent=bob event_id=a3", None, id="an earlier answer by another"),
+    ],
+)
+def test_a_settled_end_goes_where_the_next_answer_goes(tmp_path: Path, late: str, end: str | None) -> None:
+    """Case 31: what gave a settled call its end is changed, and no longer gives it."""
+    found = as_never_settled(tmp_path, told(CLOSED_BY_THE_NEXT), told(late))
+    assert ends(found) == {"c1": end, "c2": "09:20:00"}
+
+
+TWO_SETTLED = """
+    09:10:00 queued call_id=c3
+    09:10:10 answered call_id=c3 agent=ana
+    09:11:00 ended call_id=c3
+    09:30:00 queued call_id=c4
+    09:30:10 answered call_id=c4 agent=ana
+    09:31:00 ended call_id=c4
+"""
+TWO_LATE = """
+    09:00:00 queued call_id=c1 event_id=l1
+    09:00:10 answered call_id=c1 agent=ana event_id=l2
+    09:20:00 queued call_id=c2 event_id=l3
+    09:20:10 answered call_id=c2 agent=ana event_id=l4
+"""
+
+
+def test_each_of_two_late_calls_is_closed_by_its_own_settled_next(tmp_path: Path) -> None:
+    """Both are of one agent and come in one batch: the answer after the first closes that one only."""
+    found = as_never_settled(tmp_path, told(TWO_SETTLED), told(TWO_LATE))
+    assert ends(found) == {"c1": "09:10:10", "c2": "09:30:10", "c3": "09:11:00", "c4": "09:31:00"}
