@@ -1,0 +1,152 @@
+"""Quick checks: two floors on which all meets, corrected and settled again and again, against oracle and counts.
+
+What a check costs is statements, hardly rows: so few floors, and much on each. What they leave is for the tests proper.
+"""
+
+import datetime as dt
+import math
+import random
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+from tests import oracle
+from tests.floors import CAMPAIGNS, CONFIGURATION, LATEST, SOURCES, START, delivered, floor
+from tests.stream import LOG, Desk, Event, Moment, publish, rows
+
+SEEDS = (1, 2)
+CLOSERS = ("zoe", "max")
+KINDS = ("moved", "moved", "other agent", "other campaign", "busy", "text", "between", "state", "again")
+
+
+def floors() -> None:
+    """Raise AssertionError when what is judged, or counted, is not what the events say."""
+    for seed in SEEDS:
+        with tempfile.TemporaryDirectory() as home:
+            check_floor(random.Random(seed), Path(home))
+
+
+def check_floor(rng: random.Random, home: Path) -> None:
+    """Deliver a floor in five parts; after each let settle what can, and compare all rows and counts."""
+    events = delivered(rng, floor(rng, 50)) + _unended(rng)
+    cut = len(events) // 2
+    rng.shuffle(events)
+    parts = [events[:cut], events[cut:], *([_corrected(rng, event) for event in rng.sample(events, 12)] for _ in range(3))]
+    known: list[Event] = []
+    desk = Desk(home / "desk", CONFIGURATION)
+    as_of = LATEST + dt.timedelta(hours=1)
+    for number, part in enumerate(parts):
+        known += part
+        desk.apply(part, LATEST)
+        as_of += dt.timedelta(hours=rng.choice((0, 1, 30)))
+        moment = Moment(as_of, as_of)
+        desk.publisher.judge(moment)
+        if not number:
+            _compare(desk, known, as_of)
+        desk.publisher.settle(moment)
+        desk.publisher.judge(moment)
+        _compare(desk, known, as_of)
+        if number == 2:
+            position = desk.store.position(LOG)
+            desk.store.close()
+            desk = Desk(home / "desk", CONFIGURATION)
+            assert desk.store.position(LOG) == position == len(known)
+            desk._offset = len(known)
+    publish(desk.publisher, moment)
+    assert desk.rows("SELECT count(*) AS n FROM calls") == [{"n": len(oracle.calls(known, CONFIGURATION, as_of))}]
+    desk.store.close()
+
+
+def _unended(rng: random.Random) -> list[Event]:
+    """Calls of two agents, most of them closed only by what their agent does next."""
+    events: list[Event] = []
+    for agent in CLOSERS:
+        moment = START
+        for number in range(14):
+            call = {"call_id": f"{agent}{number}", "source": rng.choice(SOURCES)}
+            queued = {"type": "call.queued", "campaign": rng.choice(CAMPAIGNS), "queue": "u"}
+            events.append(call | queued | {"ts": moment} | rng.choice(({}, {}, {"channel": "chat"})))
+            moment += dt.timedelta(minutes=rng.choice((0, 1)))
+            events.append(call | {"type": "call.answered", "agent": agent, "ts": moment})
+            if rng.random() < 0.3:
+                events.append(call | {"type": "call.ended", "ts": moment + dt.timedelta(minutes=rng.choice((1, 30)))})
+            moment += dt.timedelta(minutes=rng.choice((0, 5, 10, 300)))
+            if rng.random() < 0.5:
+                state = {"type": "agent.state", "agent": agent, "state": rng.choice(("busy", "busy", "available", "paused"))}
+                events.append(state | {"ts": moment, "source": rng.choice(SOURCES)})
+                moment += dt.timedelta(minutes=rng.choice((0, 2)))
+    for number, event in enumerate(events):
+        event |= {"event_id": f"u{rng.randint(0, 9)}-{number}", "ts": min(event["ts"], LATEST).isoformat()}
+    return events
+
+
+def _corrected(rng: random.Random, event: Event) -> Event:
+    """Another event like `event`, or another content of it."""
+    revised = event | {"revision": rng.choice((1, 2, 3, 20))}
+    later = oracle.instant(event["ts"]) + dt.timedelta(minutes=rng.choice((-4, -1, 0, 0.5, 3, 9)))
+    fresh = event | {"event_id": f"f{rng.randint(0, 10**9)}", "ts": min(later, LATEST).isoformat()}
+    match rng.choice(KINDS):
+        case "moved":
+            return revised | {"ts": fresh["ts"]}
+        case "other agent" if "agent" in event:
+            return revised | {"agent": rng.choice(CLOSERS)}
+        case "other campaign" if "campaign" in event:
+            return revised | {"campaign": rng.choice(CAMPAIGNS)}
+        case "busy" if event["type"] == "agent.state":
+            return revised | {"state": rng.choice(("busy", "offline"))}
+        case "text":
+            return event | {"source": rng.choice(SOURCES)}
+        case "between":
+            return fresh
+        case "state":
+            state = {"type": "agent.state", "agent": rng.choice(CLOSERS), "state": rng.choice(("available", "busy"))}
+            return state | {"event_id": fresh["event_id"], "ts": fresh["ts"]}
+    return event
+
+
+def _compare(desk: Desk, known: list[Event], as_of: dt.datetime) -> None:
+    sql = desk.store.connection
+    settled = desk.store.segments.rows("calls")
+    query = "SELECT * FROM judged_calls" + (f" UNION ALL BY NAME SELECT * FROM ({settled})" if settled else "")
+    calls = oracle.calls(known, CONFIGURATION, as_of)
+    _same(rows(sql, f"FROM ({query}) ORDER BY call_id"), list(calls.values()), "call_id")
+    settled = desk.store.segments.rows("agent_states")
+    query = "SELECT * FROM timeline" + (f" UNION ALL BY NAME SELECT * EXCLUDE (seconds) FROM ({settled})" if settled else "")
+    states = oracle.agent_states(known, CONFIGURATION, as_of)
+    expected = [{name: value for name, value in row.items() if name != "seconds"} for row in states]
+    _same(rows(sql, f"FROM ({query}) ORDER BY agent, started_at"), expected, "agent")
+    _counted(desk, known)
+    assert sql.execute("SELECT count(*) FROM conservation_checks WHERE NOT conserved").fetchall() == [(0,)]
+
+
+def _same(found: list[Event], expected: list[Event], key: str) -> None:
+    expected = sorted(expected, key=lambda row: (row[key], str(row.get("started_at"))))
+    assert [row[key] for row in found] == [row[key] for row in expected], key
+    for row, should in zip(found, expected, strict=True):
+        for column, value in should.items():
+            if not column.startswith("_"):
+                there = row[column]
+                is_near = isinstance(value, float) and isinstance(there, float) and math.isclose(there, value, abs_tol=1e-6)
+                assert is_near or there == value, f"{row[key]}: {column} is {there}, the oracle says {value}"
+
+
+def _counted(desk: Desk, known: list[Event]) -> None:
+    """Each event is there once, and what is counted of them is so."""
+    sql = desk.store.connection
+    archived = desk.store.segments.rows("events")
+    columns = "event_id, type::VARCHAR AS type, agent, campaign, raw"
+    places = [f"SELECT {columns}, false AS is_archived FROM events"]
+    if archived:
+        places.append(f"SELECT {columns}, true FROM ({archived})")
+    kept = rows(sql, " UNION ALL ".join(places))
+    assert sorted(row["event_id"] for row in kept) == sorted({event["event_id"] for event in known})
+    said = desk.store.totals()
+    assert (said.lines, said.lines - said.duplicates) == (len(known), len(kept))
+    assert rows(sql, "SELECT source, events, last_event_at FROM sources ORDER BY source") == oracle.feed_sources(known)
+    names: Counter[tuple[str, str]] = Counter()
+    for row in kept:
+        if row["is_archived"]:
+            names["campaign", row["campaign"]] += 1
+            names["agent", row["agent"]] += row["type"] != "call.dialed"
+    there = {(row["kind"], row["name"]): row["events"] for row in rows(sql, "FROM archived_names")}
+    assert there == {(kind, name): count for (kind, name), count in names.items() if name is not None and count}
