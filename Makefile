@@ -4,7 +4,7 @@ export PYTHONTZPATH =
 export STREAMLIT_BROWSER_GATHER_USAGE_STATS = false
 PY := .venv/bin/python
 
-.PHONY: help setup demo bank sql test lint screenshots bench clean
+.PHONY: help setup demo bank sql test torture lint screenshots bench clean
 .DEFAULT_GOAL := help
 
 help:  ## list the commands
@@ -36,6 +36,10 @@ sql: setup  ## a SQL shell on the published file
 
 test: setup  ## every test
 	@$(PY) -m pytest -n auto --dist loadfile --no-loadscope-reorder
+
+torture: setup  ## every kind of trouble at once, with new seeds, until one fails: MINUTES=30, SEED=n
+	@$(PY) -m tests $(foreach o,MINUTES SEED EXAMPLES STEPS,$(if $($(o)),--$(shell echo $(o) | tr A-Z a-z) $($(o)))) \
+	  $(if $(WORDS),--words "$(WORDS)")
 
 lint: setup  ## style and types
 	@$(PY) -m ruff check .

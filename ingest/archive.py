@@ -13,7 +13,7 @@ import numpy as np
 
 from ingest import contract
 from ingest.keys import KeyDays
-from ingest.segments import EVENTS, Segments
+from ingest.segments import EVENTS, IDENTITY, Segments
 
 HERE = Path(__file__).parent
 SETTLE = (HERE / "settle.sql").read_text()
@@ -111,6 +111,18 @@ class Archive:
             self._recall_calls(
                 f"SELECT call_id FROM ({settled})"
                 " WHERE campaign = getvariable('campaign') AND day >= getvariable('from_day')"
+            )
+
+    def recall_given_up(self, as_of: dt.datetime) -> None:
+        """Bring back the settled calls that were given up on, and at `as_of` are not yet: the clock was ahead."""
+        ((longest_s,),) = self._sql("SELECT max(give_up_after_s) FROM known_campaigns").fetchall()
+        since = (as_of - dt.timedelta(seconds=longest_s or 0)).date() - dt.timedelta(days=1)  # days are local
+        if settled := self._segments.rows("calls", self._segments.days("calls", since)):
+            self._sql("SET VARIABLE as_of = $as_of", {"as_of": as_of})
+            self._recall_calls(
+                f"SELECT call_id FROM ({settled}) JOIN known_campaigns USING (campaign)"
+                " WHERE outcome = 'dropped' AND inferred_end"
+                " AND epoch_us(getvariable('as_of')) - epoch_us(cohort_at) <= give_up_after_s * 1e6"
             )
 
     def recall_long_states(self, least_s: float) -> None:
@@ -252,10 +264,12 @@ class Archive:
         ).fetchall()
         if rows < at_least:
             return
-        self._segments.write("calls", "settled_calls", "SELECT day FROM recalled_calls")
-        self._segments.write("agent_states", "settled_states", RECALLED_STATE_DAYS)
-        self._segments.write("dead_letters", "settled_letters")
-        self._segments.write(EVENTS, "leaving")
+        merged = {
+            "calls": self._segments.write("calls", "settled_calls", "SELECT day FROM recalled_calls"),
+            "agent_states": self._segments.write("agent_states", "settled_states", RECALLED_STATE_DAYS),
+            "dead_letters": self._segments.write("dead_letters", "settled_letters"),
+            EVENTS: self._segments.write(EVENTS, "leaving"),
+        }
         self._sql("DELETE FROM settled_checks WHERE day IN (SELECT day FROM recalled_calls)")
         self._sql("DELETE FROM settled_checks WHERE day IN (SELECT day FROM settled_calls)")
         self._sql("DELETE FROM dead_letters")
@@ -270,5 +284,7 @@ class Archive:
         self._sql("INSERT INTO archived_until VALUES (?)", [settled_before])
         self._sql("DELETE FROM archived_until WHERE closed_before < (SELECT max(closed_before) FROM archived_until)")
         self._segments.reload()
+        for relation in IDENTITY:
+            self._segments.count_rows(relation, merged[relation])
         self._learn("FROM settled_events")
         self._sql(NO_LONGER_JUDGED)

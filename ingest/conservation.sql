@@ -1,6 +1,6 @@
 -- Whether every call is accounted for, by campaign and local day: KPIS.md's identity, and what was folded against what
 -- was judged. Days with unsettled calls are counted here; settled_checks has the settled calls, counted when they were
--- settled. Old days are not repeated for ever, but for those that are violated.
+-- settled. Old days are not repeated for ever, but for those with which something is wrong.
 CREATE OR REPLACE TEMP TABLE conservation_checks AS
 WITH hot AS MATERIALIZED (
     SELECT {counted}, getvariable('published_at') AS checked_at, count(*) AS judged
@@ -26,6 +26,7 @@ counted AS (
     UNION ALL BY NAME
     FROM settled_checks
     WHERE day >= make_timestamp(epoch_us(getvariable('as_of')))::DATE - {shown_days} OR offered != accounted
+        OR {impossible}
     UNION ALL BY NAME
     SELECT
         campaign, NULL::DATE AS day, greatest(missing, 0) AS offered, greatest(-missing, 0) AS accounted, 0 AS refused,
@@ -38,8 +39,9 @@ counted AS (
     WHERE getvariable('as_of') >= from_at AND getvariable('as_of') < until_at
 )
 SELECT
-    campaign, day, sum(offered)::BIGINT AS offered, sum(accounted)::BIGINT AS accounted, sum(refused)::BIGINT AS refused,
-    sum(offered) = sum(accounted) AS conserved, max(checked_at) AS checked_at
+    campaign, day,
+    {added_up},
+    sum(counted.offered) = sum(counted.accounted) AS conserved, max(checked_at) AS checked_at
 FROM counted
 GROUP BY campaign, day
 ORDER BY campaign, day;

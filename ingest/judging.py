@@ -82,10 +82,14 @@ class Judging:
         """Judge everything next time: it is judged by other rules, or nobody knows what was left half done."""
         self._judged_at = None
 
+    def starts_over(self, as_of: dt.datetime) -> bool:
+        """Whether judging at `as_of` judges everything: at the start, after `forget`, and when the clock went back."""
+        return self._judged_at is None or as_of < self._judged_at
+
     def begin(self, as_of: dt.datetime) -> None:
         """List in to_judge the calls that are to be judged at `as_of`."""
         self._sql("SET VARIABLE as_of = $as_of", {"as_of": as_of})
-        if self._judged_at is None or as_of < self._judged_at:
+        if self.starts_over(as_of):
             self._sql(EVERYTHING_CHANGED)
         self._judged_at = None
         self._sql(TO_JUDGE)

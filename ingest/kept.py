@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime as dt
+import functools
 import itertools
 import math
 from collections.abc import Iterator
@@ -42,7 +43,11 @@ class Kept:
         for file in sorted(archived_files(data_dir)):
             if file.name not in replaced:
                 self._days.setdefault(file.parent.parent.name, {}).setdefault(file.parent.name, []).append(file)
-        self.rows = sum(rows for _, rows in self._places())
+
+    @functools.cached_property
+    def rows(self) -> int:
+        """How many rows of events there are, repetitions and older contents too."""
+        return sum(rows for _, rows in self._places())
 
     def _rows(self, query: str) -> list[tuple[Any, ...]]:
         return self._connection.execute(query).fetchall()

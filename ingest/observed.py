@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from socketserver import ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 from ingest.errors import UsageError
 from ingest.publish import Moment
 from ingest.store import Totals
+from metrics.alarms import KINDS
 
 ILL_AFTER_S = 60.0  # without a publish: even a consumer with nothing to read publishes every second
 SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -37,11 +38,11 @@ class Observed(Collector):
         self.publish_s = measured("vigie_publish_seconds", "One snapshot written.")
         self.settle_s = measured("vigie_settle_seconds", "What was settled, if enough was, moved to the archive.")
         self._started_at = time.monotonic()
-        self._published: tuple[float, Moment, Totals, int] | None = None
+        self._published: tuple[float, Moment, Totals, int, Mapping[str, int]] | None = None
 
-    def published(self, moment: Moment, totals: Totals, store_bytes: int) -> None:
-        """Note what was just published."""
-        self._published = (time.monotonic(), moment, totals, store_bytes)
+    def published(self, moment: Moment, totals: Totals, store_bytes: int, alarms: Mapping[str, int]) -> None:
+        """Note what was just published; `alarms` is how many ring, by kind."""
+        self._published = (time.monotonic(), moment, totals, store_bytes, alarms)
 
     def silent_s(self) -> float:
         """Time since the last publish [s], or since the start while there is none."""
@@ -50,7 +51,7 @@ class Observed(Collector):
     def collect(self) -> Iterator[Metric]:
         if self._published is None:
             return
-        _, moment, totals, store_bytes = self._published
+        _, moment, totals, store_bytes, alarms = self._published
         yield GaugeMetricFamily("vigie_snapshot_age_seconds", "Time since a snapshot was written.", self.silent_s())
         yield GaugeMetricFamily("vigie_store_bytes", "The store on disk.", store_bytes)
         as_of = moment.as_of.timestamp()
@@ -59,6 +60,10 @@ class Observed(Collector):
         for log, place in moment.places.items():
             lag.add_metric((log.topic, str(log.partition)), place.lag)
         yield lag
+        ringing = GaugeMetricFamily("vigie_alarms", "Alarms that ring: the relation `alarms`.", labels=("kind",))
+        for kind in KINDS:  # a silent kind is 0
+            ringing.add_metric((kind,), alarms.get(kind, 0))
+        yield ringing
         yield CounterMetricFamily("vigie_records", "Kafka records read.", totals.records)
         yield CounterMetricFamily("vigie_events", "Events accepted.", totals.lines - totals.duplicates)
         yield CounterMetricFamily("vigie_duplicates", "Events delivered again.", totals.duplicates)

@@ -12,6 +12,7 @@ import duckdb
 import pyarrow as pa
 
 import metrics
+from ingest.alarms import Alarms
 from ingest.batch import Log
 from ingest.conservation import Conservation
 from ingest.errors import StoreError, disk_trouble
@@ -66,6 +67,7 @@ class Publisher:
         self._directory = directory
         self._settle_rows = settle_rows
         self._conservation = Conservation(store)
+        self._alarms = Alarms(store)
         self._judging = Judging(store.connection)
         self.configure(configuration)
         try:
@@ -87,24 +89,33 @@ class Publisher:
         """The published file."""
         return self._directory / "vigie.duckdb"
 
+    @property
+    def alarms(self) -> Mapping[str, int]:
+        """How many alarms ring, by kind, since the last `judge`; a kind that is silent may be missing."""
+        return self._alarms.ringing
+
     def judge(self, moment: Moment) -> None:
-        """Judge what changed, at `moment`, and check that calls are conserved.
+        """Judge what changed, at `moment`, check that calls are conserved, and see what rings.
 
         Raises StoreError when the disk does not take it.
         """
         with self._or_trouble():
             self._judge(moment)
             self._conservation.check()
+            self._alarms.check(moment.published_at, self._settled_before(moment))
 
     def settle(self, moment: Moment) -> None:
         """Move what is settled, of what `judge` left of the same moment, out of the tables; judge again before `write`.
 
         Raises StoreError when the disk does not take it.
         """
-        heard_until = min(moment.as_of, moment.read_until or moment.as_of)
-        settled_before = heard_until - dt.timedelta(seconds=self.configuration.defaults.lateness_s)
         with self._or_trouble(), self._store.transaction():
-            self._store.archive.settle(settled_before, self._settle_rows)
+            self._store.archive.settle(self._settled_before(moment), self._settle_rows)
+
+    def _settled_before(self, moment: Moment) -> dt.datetime:
+        """The instant before which no event is expected any more."""
+        heard_until = min(moment.as_of, moment.read_until or moment.as_of)
+        return heard_until - dt.timedelta(seconds=self.configuration.defaults.lateness_s)
 
     def write(self, moment: Moment) -> None:
         """Replace the published file by what the store holds, as `judge` left it at the same moment.
@@ -152,6 +163,8 @@ class Publisher:
             sql(f"SET VARIABLE {name} = $value", {"value": value})
         self._settings.fill()
         self._rejudge()
+        if self._judging.starts_over(moment.as_of):
+            self._store.rejudge_given_up(moment.as_of)
         self._judging.begin(moment.as_of)
         self._settings.fill_offsets()
         self._judging.finish(moment.as_of)

@@ -37,7 +37,9 @@ INSERT INTO snapshot.local_days BY NAME FROM local_days;
 INSERT INTO snapshot.agent_limits BY NAME FROM agent_limits;
 INSERT INTO snapshot.{dead_letters} BY NAME
 SELECT topic, "partition", "offset", line, received_at, reason, payload FROM dead_letters;
-INSERT INTO snapshot.conservation_checks BY NAME FROM conservation_checks;
+INSERT INTO snapshot.conservation_checks BY NAME
+SELECT campaign, day, offered, accounted, refused, conserved, checked_at FROM conservation_checks;
+INSERT INTO snapshot.alarms BY NAME FROM alarms;
 INSERT INTO snapshot.feed_partitions BY NAME FROM places;
 INSERT INTO snapshot.feed_sources BY NAME FROM sources;
 INSERT INTO snapshot.feed_gaps BY NAME

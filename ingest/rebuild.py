@@ -92,20 +92,22 @@ def rebuild(data_dir: Path, configuration: Configuration, show: Callable[[int, i
     scratch = data_dir / SCRATCH
     try:
         with keep(data_dir) as kept:
+            rows = kept.rows
             _refuse_without_room(data_dir, kept)
             if not kept.has_store:
                 log.warning("%s has no store that can be read: what had not settled is read from the topic", data_dir)
-            events = _make(scratch, kept, data_dir, configuration, show)
+            scratch.mkdir()
+            try:
+                events = _make(scratch, kept, data_dir, configuration, show)
+            except BaseException:
+                shutil.rmtree(scratch, ignore_errors=True)
+                raise
             _mark_complete(scratch)
             _put_in_place(data_dir, kept.has_store)
-    except BaseException as error:
-        if not (scratch / COMPLETE).exists():
-            shutil.rmtree(scratch, ignore_errors=True)
-        if isinstance(error, duckdb.Error | OSError):
-            raise disk_trouble(str(scratch), error) from error
-        raise
+    except (duckdb.Error, OSError) as error:
+        raise disk_trouble(str(scratch), error) from error
     _publish(data_dir, configuration)
-    return Rebuilt(kept.rows, events, time.monotonic() - began)
+    return Rebuilt(rows, events, time.monotonic() - began)
 
 
 def prepare(data_dir: Path, configuration: Configuration, at_most: int = UNASKED_EVENTS) -> None:
@@ -162,7 +164,6 @@ def _make(
     scratch: Path, kept: Kept, data_dir: Path, configuration: Configuration, show: Callable[[int, int], None]
 ) -> int:
     """Make the new store in `scratch`; return how many events are in it."""
-    scratch.mkdir()
     store = Store(scratch / "store.duckdb")
     try:
         publisher = Publisher(store, scratch / "published", configuration)

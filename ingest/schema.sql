@@ -153,7 +153,28 @@ CREATE TABLE IF NOT EXISTS settled_checks (
     refused    BIGINT      NOT NULL,
     checked_at TIMESTAMPTZ NOT NULL
 );
+-- a store that was made before counts its settled days again
+ALTER TABLE settled_checks ADD COLUMN IF NOT EXISTS answered BIGINT;
+ALTER TABLE settled_checks ADD COLUMN IF NOT EXISTS answered_in_threshold BIGINT;
+ALTER TABLE settled_checks ADD COLUMN IF NOT EXISTS handled BIGINT;
+ALTER TABLE settled_checks ADD COLUMN IF NOT EXISTS negative_times BIGINT;
+DELETE FROM settled_checks WHERE answered IS NULL;
 COMMENT ON TABLE settled_checks IS 'Conservation of the settled calls; a day whose segments or recalled calls changed has no rows until it is counted again.';
+
+CREATE TABLE IF NOT EXISTS archived_counts (relation VARCHAR NOT NULL, day DATE NOT NULL, rows BIGINT NOT NULL, distinct_rows BIGINT NOT NULL);
+COMMENT ON TABLE archived_counts IS 'How many rows of a day counted when files of it were merged last, and how many of them differ in what identifies them: no row may be there twice.';
+
+CREATE TABLE IF NOT EXISTS alarms (
+    kind     VARCHAR     NOT NULL,
+    measure  VARCHAR     NOT NULL,
+    campaign VARCHAR,
+    day      DATE,
+    source   VARCHAR,
+    counted  BIGINT      NOT NULL,
+    expected BIGINT      NOT NULL,
+    since    TIMESTAMPTZ NOT NULL
+);
+COMMENT ON TABLE alarms IS 'What rang at the last publish (alarms.py), and since which publish.';
 
 CREATE TABLE IF NOT EXISTS layout (version INTEGER NOT NULL);
 COMMENT ON TABLE layout IS 'One row: by which version of these tables the store was written. 1: before 2026-12; what was corrected may be in its files twice.';

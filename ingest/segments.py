@@ -33,6 +33,8 @@ OUTDATED = {
     "dead_letters": "",
     EVENTS: "ANTI JOIN recalled_events x ON x.file = parse_filename(filename) AND x.place = file_row_number",
 }
+#: What no two rows of a relation that count may have in common.
+IDENTITY = {"calls": "call_id", "agent_states": "(agent, started_at)", EVENTS: "event_id"}
 #: Texts that hardly repeat, read rarely: no dictionary is tried, and they are packed well.
 PACKED = {EVENTS: "(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, DICTIONARY_SIZE_LIMIT 4096)"}
 MERGE_AT_FILES = 4  # so many of a day's files of one size are merged into one of the next
@@ -100,6 +102,16 @@ class Segments:
             segments = [segment for segment in segments if segment.day in days]
         return self._read(relation, segments) if segments else None
 
+    def count_rows(self, relation: str, days: Collection[dt.date]) -> None:
+        """Note in archived_counts how many rows of each of `days` count, and how many differ in their IDENTITY."""
+        if rows := self.rows(relation, days):
+            named = ", ".join(f"DATE '{day}'" for day in days)
+            self._sql(f"DELETE FROM archived_counts WHERE relation = '{relation}' AND day IN ({named})")
+            self._sql(
+                f"INSERT INTO archived_counts SELECT '{relation}', day, count(*), count(DISTINCT {IDENTITY[relation]})"
+                f" FROM ({rows}) GROUP BY day"
+            )
+
     def past(self) -> dict[str, str]:
         """For each relation the SELECT of its settled rows that count; it reads the tables of RECALLED.
 
@@ -122,8 +134,8 @@ class Segments:
             f" {placed}hive_partitioning = true, hive_types = {{day: DATE}}) {OUTDATED[relation]}"
         )
 
-    def write(self, relation: str, fresh: str, outdated: str = "SELECT NULL::DATE LIMIT 0") -> None:
-        """Write `fresh` rows to a new file for each of their days, merged with older files of the day.
+    def write(self, relation: str, fresh: str, outdated: str = "SELECT NULL::DATE LIMIT 0") -> set[dt.date]:
+        """Write `fresh` rows to a new file for each of their days; return the days of which older files were merged.
 
         A day that `outdated` selects gets all its rows written again. Call it in a transaction, then `committed`.
         """
@@ -133,6 +145,7 @@ class Segments:
             " GROUP BY day ORDER BY day"
         ).fetchall()
         names = [f"{relation}/day={day}/{uuid.uuid4().hex}.parquet" for day, _, _ in days]
+        merged_days = set()
         self._note_unfinished(names)
         for name, (day, count, is_outdated) in zip(names, days, strict=True):
             older = [segment for segment in self._segments.get(relation, ()) if segment.day == day]
@@ -140,6 +153,9 @@ class Segments:
             rows = self._write_file(relation, name, f"SELECT * FROM {fresh} WHERE day = DATE '{day}'", merged)
             self._sql("INSERT INTO segments VALUES (?, ?, ?, ?)", [relation, day, name, rows])
             self._replace(relation, merged)
+            if merged:
+                merged_days.add(day)
+        return merged_days
 
     def _write_file(self, relation: str, name: str, selected: str, merged: list[Segment]) -> int:
         """Write the rows of `selected`, and those of `merged` that count, to the file `name`; return how many."""

@@ -201,9 +201,20 @@ class Store:
 
     def rejudge(self, campaign: str, from_day: dt.date | None) -> None:
         """Take the settled calls of a campaign, of local day `from_day` and later (None: all), to be judged again."""
+        with self._recalling():
+            self.archive.recall_of_campaign(campaign, from_day)
+
+    def rejudge_given_up(self, as_of: dt.datetime) -> None:
+        """Take the settled calls that were given up on to be judged again, if at `as_of` they are not yet."""
+        with self._recalling():
+            self.archive.recall_given_up(as_of)
+
+    @contextlib.contextmanager
+    def _recalling(self) -> Iterator[None]:
+        """Fold the calls that are recalled within, and all that comes back for them."""
         with self.transaction():
             self._sql(NO_STEPS)
-            self.archive.recall_of_campaign(campaign, from_day)
+            yield
             self._fold()
             while self.archive.recall_for_folded():
                 self._fold()

@@ -170,7 +170,7 @@ class Writer:
             self._publisher.write(moment)
         self._publishing_took_s = time.monotonic() - self._published_from
         self._settle(moment)  # nobody waits for it
-        self._observed.published(moment, self._store.totals(), self._store.bytes())
+        self._observed.published(moment, self._store.totals(), self._store.bytes(), self._publisher.alarms)
         self._has_news = False
 
     def _judge(self) -> Moment:

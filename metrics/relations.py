@@ -4,6 +4,8 @@ Stable names for analysts: columns may be added, not renamed. Times are TIMESTAM
 seconds ending in `_s`, ratios 0–1.
 """
 
+from metrics.alarms import KINDS
+
 FOLDER = "vigie_folder"
 """A session's variable: where the published folder is, for who has it elsewhere than where it was written."""
 
@@ -207,7 +209,7 @@ last_event_at            TIMESTAMPTZ latest event time read from it
 """,
     ),
     "conservation_checks": (
-        "one campaign and local day: today, days with unsettled calls, settled ones of 35 days, and all violated ones",
+        "one campaign and local day: today, days with unsettled calls, settled ones of 35 days, and all with an alarm",
         """
 campaign                 VARCHAR     campaign id
 day                      DATE        the campaign's local day; NULL: calls that are in no day, or judged twice
@@ -216,6 +218,19 @@ accounted                BIGINT      those of them that stand under one of the o
 refused                  BIGINT      calls refused, counted apart
 conserved                BOOLEAN     offered = accounted; false is an alarm
 checked_at               TIMESTAMPTZ when it was checked: at this publish, or when the day's calls were settled
+""",
+    ),
+    "alarms": (
+        "one alarm that rings: something that can only be when Vigie, a source or a disk is at fault",
+        f"""
+kind                     VARCHAR     {"; ".join(f"{kind}: {what}" for kind, what in KINDS.items())}
+measure                  VARCHAR     what was counted, as columns and relations are named; stored, by_source: events
+campaign                 VARCHAR     campaign id; NULL: the alarm is not about one
+day                      DATE        local day of the campaign, or of archived rows; NULL: not about one, or in no day
+source                   VARCHAR     source whose events were counted; NULL: not about one
+counted                  BIGINT      how many there are
+expected                 BIGINT      how many there should be, or may be at most
+since                    TIMESTAMPTZ the publish that noticed it
 """,
     ),
     "dead_letters": (

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from metrics import readers
+from metrics.alarms import KINDS
 from metrics.viewer import Viewer
 
 MACHINE = Viewer(role="manager", campaigns=frozenset(), name="prometheus")
@@ -47,6 +48,10 @@ class Shown(Collector):
         ):
             if value is not None:
                 yield GaugeMetricFamily(name, says, value)
+        ringing = GaugeMetricFamily("vigie_alarms", "Alarms that ring: the relation `alarms`.", labels=("kind",))
+        for kind in KINDS:  # a silent kind is 0
+            ringing.add_metric((kind,), feed.ringing.get(kind, 0))
+        yield ringing
         for name, says, total in (
             ("vigie_records", "Kafka records read.", counts.records),
             ("vigie_events", "Events accepted, duplicates left out.", counts.events),

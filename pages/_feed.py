@@ -4,6 +4,8 @@ from datetime import datetime
 from html import escape
 
 from metrics.readers import Check, DeadLetter, Feed, Gap, Partition, Source
+from pages import _alarms
+from pages._alarms import day_of
 from pages._board import SILENT_S, STALE_S
 from pages._i18n import DASH, Text
 from pages._where import href
@@ -88,14 +90,7 @@ def alarms(feed: Feed, text: Text) -> list[str]:
     if not feed.counters.lag and (fresh.published_at - fresh.as_of).total_seconds() > STALE_S:
         words = _("Kafka has not answered since {time} UTC. What happened after that is not known here.")
         said.append(words.format(time=text.clock(fresh.as_of, "UTC", seconds=True)))
-    if feed.violated:
-        words = text.ngettext(
-            "Calls are not conserved on {n} day of a campaign: {names}. Its figures of that day cannot be trusted.",
-            "Calls are not conserved on {n} days of campaigns: {names}. Their figures of those days cannot be trusted.",
-            len(feed.violated),
-        )
-        names = ", ".join(f"{one.campaign.name} ({_day(one, text)})" for one in feed.violated)
-        said.append(words.format(n=text.number(len(feed.violated)), names=names))
+    said += _alarms.sentences(feed.alarms, text)
     if feed.gaps:
         said.append(_gaps(feed.gaps, text))
     if feed.notice:
@@ -129,13 +124,15 @@ def notices(feed: Feed, text: Text) -> list[str]:
             len(feed.unconfigured),
         )
         said.append(words.format(n=text.number(len(feed.unconfigured)), names=names))
-    if feed.unplaced:
+    # those that have waited for longer are an alarm
+    waiting = (feed.unplaced or 0) - sum(one.counted for one in feed.alarms if one.kind == "calls_in_no_campaign")
+    if waiting > 0:
         words = text.ngettext(
             "{n} call waits for the event that says when it entered a queue; it counts in no campaign until then.",
             "{n} calls wait for the event that says when they entered a queue; they count in no campaign until then.",
-            feed.unplaced,
+            waiting,
         )
-        said.append(words.format(n=text.number(feed.unplaced)))
+        said.append(words.format(n=text.number(waiting)))
     return said
 
 
@@ -156,7 +153,7 @@ def _identity(one: Check, text: Text) -> str:
     )
     accounted = _behind(one, {"kpi": "offered"}, one.accounted, text)
     counts = f"<td>{offered}</td><td>{accounted}</td><td>{refused}</td>"
-    day = "" if one.day == one.campaign.day else f"<small>{escape(_day(one, text))}</small>"
+    day = "" if one.day == one.campaign.day else f"<small>{escape(day_of(one.campaign, one.day, text))}</small>"
     return (
         f"<tr><th>{escape(one.campaign.name)}{day}</th>{counts}"
         f'<td><span class="state {kind}"><i></i>{escape(word)}</span></td></tr>'
@@ -170,12 +167,6 @@ def _behind(one: Check, asked: dict[str, str], n: int, text: Text) -> str:
     day = {} if one.day == one.campaign.day else {"day": one.day.isoformat()}
     address = href("calls", {"campaign": one.campaign.campaign} | day | asked)
     return f'<a href="{escape(address)}" target="_self">{text.number(n)}</a>'
-
-
-def _day(one: Check, text: Text) -> str:
-    if one.day is None:
-        return text.gettext("in no day")
-    return text.gettext("today") if one.day == one.campaign.day else text.date(one.day)
 
 
 def sources(found: tuple[Source, ...], now: datetime, text: Text) -> str:

@@ -30,7 +30,7 @@ def counters() -> None:
     if feed is None:
         return
     for words in _feed.alarms(feed, text):
-        st.error(plain(words), icon=":material/error:")
+        st.error(plain(words), icon=":material/error:", title=_("Alarm"))
     st.html(_feed.counters(feed, datetime.now(UTC), text))
     for words in _feed.notices(feed, text):
         st.warning(plain(words), icon=":material/help:")

@@ -54,7 +54,7 @@ def settled_events(events: list[Event]) -> list[Event]:
 
 
 def feed_sources(events: list[Event]) -> list[Row]:
-    """Return the rows of feed_sources: what counts stands for the source that it names, and all that was heard of it."""
+    """Return the rows of feed_sources: the events that count, and the latest of all that were heard."""
     heard: dict[str, list[dt.datetime]] = defaultdict(list)
     for event in events:
         heard[event.get("source", "default")].append(instant(event["ts"]))

@@ -16,7 +16,7 @@ from metrics.viewer import Viewer
 from tests.browsing import browser, dashboard, drawn, needs_chromium, open_tab
 from tests.people import session_of
 from tests.processes import wait_for
-from tests.test_readers import FLOOR, MANAGER, publish
+from tests.test_readers import ALARMS, FLOOR, MANAGER, publish
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, ConsoleMessage, Page
@@ -73,6 +73,7 @@ def floor(
         letters=[{"reason": f"no such type {n}", "payload": "{}"} for n in range(letters)],
         sources={"switch-1": now, "switch-2": now - timedelta(days=1)},
         lags=(0, 1200),
+        alarms=ALARMS,
     )
 
 

@@ -52,7 +52,7 @@ MARKERS = {
     "own": "zqownqz",  # what is one's own
 }
 WORDS = {"direction", "channel", "language", "outcome", "answered_by", "consent", "currency", "ended_by", "state"}
-WORDS |= {"formula", "timezone", "version"}
+WORDS |= {"formula", "timezone", "version", "kind", "measure"}
 """Columns whose values are words of Vigie's own; every other text is somebody's."""
 WHO = {"agent", "name", "team", "missed_by"}
 """Columns that say who works."""
@@ -121,6 +121,10 @@ def publish(path: Path, as_of: datetime) -> None:
             add("agent_states", row("agent_states", of, {"campaign": campaign, "state": "busy"} | span, agent=who))
         check = {"campaign": campaign, "day": as_of.date(), "offered": 6, "accounted": 5, "refused": 0}
         add("conservation_checks", check | {"conserved": False, "checked_at": as_of})
+        rings = {"kind": "calls_not_conserved", "measure": "accounted", "campaign": campaign, "day": as_of.date()}
+        add("alarms", rings | {"counted": 5, "expected": 6, "since": as_of})
+    rings = {"kind": "impossible_count", "measure": "events", "counted": -7, "expected": 0, "since": as_of}
+    add("alarms", row("alarms", "feed", rings | {"campaign": None}))
     for n in range(3):
         letter = {"partition": 0, "offset": n, "line": 1, "received_at": as_of, "topic": "call-events"}
         add("dead_letters", row("dead_letters", "feed", letter))

@@ -126,3 +126,17 @@ def test_defaults_judge_campaigns_that_nobody_configured(tmp_path: Path) -> None
     desk.publisher.configure(configured(defaults=Defaults(term=Term(threshold_s=40))))
     desk.publish(LATER + dt.timedelta(seconds=1))
     assert in_time(desk) == [("monday", True, 40), ("tuesday", True, 40)]
+
+
+def test_a_call_given_up_by_a_clock_that_was_ahead_is_open_again(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, DEFAULTS)
+    desk.apply(told("09:00:00 queued"), at("09:00:10"))
+    desk.publish(at("60:00:00"))
+    desk.publish(at("60:00:00"))
+    outcome = "SELECT outcome, wait_s FROM calls"
+    assert desk.rows(outcome) == [{"outcome": "dropped", "wait_s": 14_400.0}]
+    assert desk.rows("FROM recent_calls") == []  # it has settled
+    desk.publish(at("09:05:00"))
+    assert desk.rows(outcome) == [{"outcome": "open", "wait_s": 300.0}]
+    desk.publish(at("13:00:01"))
+    assert desk.rows(outcome) == [{"outcome": "dropped", "wait_s": 14_400.0}]

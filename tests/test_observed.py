@@ -13,6 +13,7 @@ from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
 from ingest.broker import Broker
+from metrics.alarms import KINDS
 
 from .browsing import dashboard
 from .processes import ROOT, command, environment, floor, free_port, one_sentence, options, run, send, wait_for
@@ -38,8 +39,16 @@ def samples(address: str) -> dict[str, float]:
     }
 
 
+LOST = {"event_id": "lost-1", "type": "call.ended", "ts": "2020-03-10T09:00:00Z", "call_id": "lost"}
+RINGING = {f"vigie_alarms,kind={kind}": float(kind == "calls_in_no_campaign") for kind in KINDS}
+
+
+def alarms(told: dict[str, float]) -> dict[str, float]:
+    return {name: value for name, value in told.items() if name.startswith("vigie_alarms")}
+
+
 def test_a_consumer_and_a_dashboard_tell_how_they_get_on(tmp_path: Path, broker: Broker, topic: str) -> None:
-    events = floor(400)
+    events = [*floor(400), LOST]
     port = free_port()
     consumer = f"http://127.0.0.1:{port}"
     arguments = options(tmp_path, broker.bootstrap_servers, topic)
@@ -52,7 +61,7 @@ def test_a_consumer_and_a_dashboard_tell_how_they_get_on(tmp_path: Path, broker:
         )
         try:
             send(broker.bootstrap_servers, topic, [*events, b"no event"])
-            wait_for(lambda: samples(consumer).get("vigie_records_total") == 401, "all records in the metrics")
+            wait_for(lambda: samples(consumer).get("vigie_records_total") == 402, "all records in the metrics")
             told = wait_for(
                 lambda: (now := samples(consumer)).get("vigie_events_total") == len(events) and now, "all events"
             )
@@ -60,6 +69,7 @@ def test_a_consumer_and_a_dashboard_tell_how_they_get_on(tmp_path: Path, broker:
             assert told["vigie_duplicates_total"] == 0
             lags = [value for name, value in told.items() if name.startswith("vigie_lag_records,")]
             assert lags == [0, 0, 0, 0]
+            assert alarms(told) == RINGING
             assert told["vigie_store_bytes"] > 0
             assert 0 <= told["vigie_snapshot_age_seconds"] < 60
             assert told["vigie_fold_seconds_count"] >= 1
@@ -73,6 +83,7 @@ def test_a_consumer_and_a_dashboard_tell_how_they_get_on(tmp_path: Path, broker:
                 assert told["vigie_published"] == 1
                 assert told["vigie_events_total"] == len(events)
                 assert told["vigie_lag_records"] == 0
+                assert alarms(told) == RINGING
                 campaigns = {event["campaign"] for event in events if "campaign" in event}
                 assert not [name for name in campaigns if name in ask(f"{shown.address}/metrics")[1]]
         finally:
@@ -81,6 +92,8 @@ def test_a_consumer_and_a_dashboard_tell_how_they_get_on(tmp_path: Path, broker:
     lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
     assert {"time", "level", "logger", "message"} <= lines[0].keys()
     assert any(line["message"].startswith("topic opened: 4 partitions") for line in lines)
+    (alarm,) = [line for line in lines if line["logger"] == "ingest.alarms"]
+    assert (alarm["level"], alarm["message"].split(",")[0]) == ("ERROR", "calls are in no campaign")
 
 
 def test_a_dashboard_without_data_says_so(tmp_path: Path) -> None:

@@ -17,17 +17,19 @@ from streamlit.testing.v1 import AppTest
 
 from ingest.publish import Moment, Publisher
 from metrics import readers
+from metrics.alarms import KINDS
 from metrics.errors import ConfigurationError
 from metrics.explain import ELSEWHERE
 from metrics.readers import FIGURES, Asked, Call, Published
 from metrics.viewer import Viewer
 from pages import _board, _calls, _day, _feed, _i18n, _kpi
+from pages._alarms import SPEAK
 from pages.accounts import start
 from tests.browsing import browser, dashboard, needs_chromium, open_tab
 from tests.people import session_of, user_of
 from tests.processes import wait_for
 from tests.stream import DEFAULTS, Desk, at, told
-from tests.test_readers import FLOOR, MANAGER, MIXED, NOON, publish, today
+from tests.test_readers import ALARMS, FLOOR, MANAGER, MIXED, NOON, alarm, publish, today
 
 ROOT = Path(__file__).parent.parent
 PAGES = ROOT / "pages"
@@ -531,13 +533,15 @@ def test_the_feed_is_for_managers_and_analysts(path: Path) -> None:
 
 def test_what_does_not_add_up_is_an_alarm(path: Path) -> None:
     lost = [{"campaign": "este", "outcome": "lost", "queued_at": now() - timedelta(days=n)} for n in (0, 3)]
-    publish(path, campaigns=FLOOR, calls=[*MIXED, *lost], as_of=now())
+    since = now()
+    publish(path, campaigns=FLOOR, calls=[*MIXED, *lost], as_of=since)
     test = open_page("feed.py")
     day = (now() - timedelta(days=3)).astimezone(ZoneInfo("Europe/Madrid")).strftime("%d/%m/%Y")
+    assert [(one.proto.title, one.icon) for one in test.error] == [("Alarm", ":material/error:")]
     (alarm,) = [one.value.replace("\\", "") for one in test.error]
     assert alarm == (
         f"Calls are not conserved on 2 days of campaigns: Almena Siniestros (today), Almena Siniestros ({day})."
-        " Their figures of those days cannot be trusted."
+        f" Their figures of those days cannot be trusted. Since {since:%d/%m/%Y, %H:%M} UTC."
     )
     said = section(test, "vigie-table sums")
     assert said.index(f"Almena Siniestros {day} 1 0 0 no") < said.index("Customer care 8 8 1 yes")
@@ -588,6 +592,86 @@ def test_records_that_were_deleted_unread_are_an_alarm(path: Path, gaps: list[tu
         (alarm,) = [one.value.replace("\\", "") for one in open_page("feed.py", viewer=viewer).error]
         assert alarm.startswith(said)
         assert alarm.endswith(f"UTC: call-events / 3 / {gaps[0][0]:,}–{gaps[0][1] - 1:,}.")
+
+
+RINGS = {
+    "en": [
+        "Some counts are impossible: Events -491, switch-1: Events -3, Customer care (today): 12 answered of 10"
+        " offered, Oréa Sinistres (14/10/2026): 9 handled of 8 answered. Figures cannot be trusted.",
+        "The archive has rows more than once (21/11/2026: 1,775 events too many, 20/11/2026: 1 agent state too many)."
+        " Figures of those days cannot be trusted.",
+        "20 events were accepted, and the sources have 17 in all."
+        " -491 events were accepted and 1,795 are stored. Figures cannot be trusted.",
+        "3 calls are in no campaign: no event says when they entered a queue or were dialed. They are in no figure.",
+    ],
+    "fr": [
+        "Des comptes sont impossibles : Événements -491, switch-1 : Événements -3, Customer care (aujourd’hui) : 12"
+        " répondus sur 10 présentés, Oréa Sinistres (14/10/2026) : 9 traités sur 8 répondus. Les chiffres ne sont pas"
+        " fiables.",
+        "L’archive contient des lignes en double (21/11/2026 : 1 775 événements en trop, 20/11/2026 : 1 état d’agent en"
+        " trop). Les chiffres de ces jours ne sont pas fiables.",
+        "20 événements ont été acceptés et les sources en totalisent 17."
+        " -491 événements ont été acceptés et 1 795 sont enregistrés. Les chiffres ne sont pas fiables.",
+        "3 appels ne sont dans aucune campagne : aucun événement n’indique leur entrée en file ni leur numérotation."
+        " Aucun chiffre ne les compte.",
+    ],
+    "es": [
+        "Hay recuentos imposibles: Eventos -491, switch-1: Eventos -3, Customer care (hoy): 12 atendidas de 10"
+        " ofrecidas, Oréa Sinistres (14/10/2026): 9 gestionadas de 8 atendidas. Las cifras no son fiables.",
+        "El archivo contiene filas duplicadas (21/11/2026: 1.775 eventos de más, 20/11/2026: 1 estado de agente de"
+        " más). Las cifras de esos días no son fiables.",
+        "Se aceptaron 20 eventos y las fuentes suman 17."
+        " Se aceptaron -491 eventos y hay 1.795 guardados. Las cifras no son fiables.",
+        "3 llamadas no están en ninguna campaña: ningún evento indica cuándo entraron en cola o se marcaron."
+        " Ninguna cifra las cuenta.",
+    ],
+}
+SINCE = {
+    "en": " Since 23/11/2026, 12:00 UTC.",
+    "fr": " Depuis le 23/11/2026 à 12:00 UTC.",
+    "es": " Desde el 23/11/2026 a las 12:00 UTC.",
+}
+
+
+@pytest.mark.parametrize("language", _i18n.LANGUAGES)
+def test_what_cannot_be_is_an_alarm_in_the_readers_language(path: Path, language: str) -> None:
+    publish(path, campaigns=FLOOR, calls=MIXED, alarms=ALARMS)
+    feed = readers.feed(Published(path), MANAGER)
+    assert feed is not None
+    said = [
+        re.sub("[\N{NARROW NO-BREAK SPACE}\N{NO-BREAK SPACE}]", " ", one)
+        for one in _feed.alarms(feed, _i18n.text(language))
+    ]
+    assert said == [words + SINCE[language] for words in RINGS[language]]
+
+
+def test_every_kind_of_alarm_has_its_words(path: Path) -> None:
+    assert SPEAK.keys() == KINDS.keys()
+
+
+def test_of_many_days_that_ring_the_first_are_named(path: Path) -> None:
+    days = [NOON.date() - timedelta(days=n) for n in range(400)]
+    publish(path, campaigns=FLOOR, alarms=[alarm("rows_doubled", "calls", 3, 2, day=day) for day in days])
+    feed = readers.feed(Published(path), MANAGER)
+    assert feed is not None
+    (said,) = _feed.alarms(feed, _i18n.text("en"))
+    assert said.count("1 call too many") == 6 and "18/11/2026: 1 call too many, +394)." in said
+
+
+def test_calls_that_wait_for_their_beginning_are_a_notice_until_they_ring(path: Path) -> None:
+    desk = Desk(path.parent.parent)
+    desk.apply(told("\n".join(f"09:0{n}:00 ended call_id=c{n}" for n in range(3))), at("09:05:00"))
+    text = _i18n.text("en")
+    for clock, notices, alarms in (
+        ("09:05:00", ["3 calls wait for the event"], []),
+        ("09:16:30", ["1 call waits for the event"], ["2 calls are in no campaign"]),
+        ("10:00:00", [], ["3 calls are in no campaign"]),
+    ):
+        desk.publish(at(clock))
+        feed = readers.feed(Published(desk.publisher.path), MANAGER)
+        assert feed is not None
+        assert [one[:26] for one in _feed.notices(feed, text)] == notices
+        assert [one[:26] for one in _feed.alarms(feed, text)] == alarms
 
 
 def fed(path: Path, language: str = "en") -> str:

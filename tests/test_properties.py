@@ -27,6 +27,7 @@ def window(hours: tuple[float, float]) -> dict[str, dt.datetime]:
 
 
 KPIS = "FROM kpi_campaign($t0, $t1) ORDER BY campaign"
+FAULTS = "FROM alarms WHERE kind != 'calls_in_no_campaign'"  # floors lose events, too
 
 
 def everything(connection: duckdb.DuckDBPyConnection) -> dict[str, list[Event]]:
@@ -68,6 +69,7 @@ def check_order_free(rng: random.Random, most_calls: int) -> None:
     between, behind = ({n: instant - rng.choice(earlier) for n in range(3) if rng.random() < 0.5} for _ in range(2))
     how = {"restart": rng.random() < 0.5, "settle_rows": rng.choice((1, 10_000))}
     with published(shuffled, instant, batches=cuts, published=between, behind=behind, **how) as connection:
+        assert rows(connection, FAULTS) == []
         found = everything(connection)
     for relation, there in expected.items():
         assert found[relation] == there, relation
@@ -96,6 +98,7 @@ def check_against_the_oracle(rng: random.Random, most_calls: int, at_least: int 
     states = oracle.agent_states(events, CONFIGURATION, instant)
     with published(events, instant, batches=[len(events) // 2], published={0: instant}) as connection:
         assert rows(connection, "FROM dead_letters") == []
+        assert rows(connection, FAULTS) == []
         found = rows(connection, "FROM calls ORDER BY call_id")
         assert [c["call_id"] for c in found] == sorted(calls)
         for row in found:

@@ -28,11 +28,17 @@ SELECT campaign, day, sum(offered) AS offered, sum(accounted) AS accounted, sum(
        sum(offered) = sum(accounted) AS conserved, any_value(as_of) AS checked_at
 FROM (
     SELECT {COUNTED} FROM snapshot.calls GROUP BY campaign, day
-    UNION ALL
-    SELECT campaign, day, 0, 0, 0 FROM snapshot.campaigns JOIN snapshot.local_days USING (timezone),
-        snapshot.ingest_status WHERE as_of >= from_at AND as_of < until_at
+    UNION ALL BY NAME
+    SELECT campaign, day, 0 AS offered, 0 AS accounted, 0 AS refused
+    FROM snapshot.campaigns JOIN snapshot.local_days USING (timezone), snapshot.ingest_status
+    WHERE as_of >= from_at AND as_of < until_at
 ), snapshot.ingest_status
-GROUP BY campaign, day
+GROUP BY campaign, day;
+INSERT INTO snapshot.alarms BY NAME
+SELECT 'calls_not_conserved' AS kind, 'accounted' AS measure, campaign, day, accounted AS counted, offered AS expected,
+       checked_at AS since
+FROM snapshot.conservation_checks
+WHERE NOT conserved
 """
 
 
@@ -50,6 +56,7 @@ def publish(
     sources: dict[str, datetime] | None = None,
     lags: Sequence[int] = (),
     gaps: list[dict[str, Any]] | None = None,
+    alarms: list[dict[str, Any]] | None = None,
 ) -> None:
     """Publish a file as the consumer does, by rename.
 
@@ -100,6 +107,8 @@ def publish(
             add("feed_partitions", row)
         for row in gaps or ():
             add("feed_gaps", {"topic": "call-events", "noticed_at": as_of} | row)
+        for row in alarms or ():
+            add("alarms", {"since": as_of} | row)
     finally:
         writer.execute("DETACH snapshot")
     os.replace(fresh, path)
@@ -111,6 +120,11 @@ def _writer() -> duckdb.DuckDBPyConnection:
     writer = duckdb.connect()
     writer.execute("SET TimeZone = 'UTC'")
     return writer
+
+
+def alarm(kind: str, measure: str, counted: int, expected: int, **about: Any) -> dict[str, Any]:
+    """Return a row of `alarms`."""
+    return {"kind": kind, "measure": measure, "counted": counted, "expected": expected} | about
 
 
 def _call(call_id: str, as_of: datetime, said: dict[str, Any], zone: str) -> dict[str, Any]:
@@ -544,7 +558,41 @@ def test_the_feed_tells_of_today_and_of_every_day_that_is_violated(path: Path) -
     ]
     assert feed.sources is not None and {one.source: one.last_event_at for one in feed.sources} == heard
     limited = readers.feed(reader, Viewer("manager", frozenset({"north"})))
-    assert limited is not None and limited.violated == ()
+    assert limited is not None and limited.violated == () and limited.alarms == ()
+
+
+ALARMS = [
+    alarm("impossible_count", "answered", 12, 10, campaign="north", day=NOON.date()),
+    alarm("impossible_count", "handled", 9, 8, campaign="sud", day=NOON.date() - timedelta(days=40)),
+    alarm("rows_doubled", "events", 1_795, 20, day=NOON.date() - timedelta(days=2)),
+    alarm("rows_doubled", "agent_states", 8, 7, day=NOON.date() - timedelta(days=3)),
+    alarm("impossible_count", "events", -491, 0),
+    alarm("impossible_count", "events", -3, 0, source="switch-1"),
+    alarm("events_not_conserved", "stored", 1_795, -491),
+    alarm("events_not_conserved", "by_source", 17, 20),
+    alarm("calls_in_no_campaign", "calls", 3, 0),
+]
+
+
+def test_who_may_know_which_alarm(path: Path) -> None:
+    """Those about one's own campaigns, and about all events: sources and calls without campaign belong to nobody."""
+    publish(path, campaigns=FLOOR, calls=MIXED, alarms=ALARMS)
+    reader = Published(path)
+
+    def ringing(viewer: Viewer) -> list[tuple[str, str, str | None]]:
+        feed = readers.feed(reader, viewer)
+        assert feed is not None and sum(feed.ringing.values()) == len(ALARMS)
+        return sorted((one.kind, one.measure, one.campaign.campaign if one.campaign else "") for one in feed.alarms)
+
+    everything = sorted((one["kind"], one["measure"], one.get("campaign", "")) for one in ALARMS)
+    assert ringing(MANAGER) == everything
+    of_all = [("events_not_conserved", "by_source", ""), ("events_not_conserved", "stored", "")]
+    of_all += [("impossible_count", "events", ""), ("rows_doubled", "agent_states", ""), ("rows_doubled", "events", "")]
+    assert ringing(Viewer("manager", frozenset())) == of_all
+    assert ringing(Viewer("analyst", frozenset({"north"}))) == sorted(
+        [*of_all, ("impossible_count", "answered", "north")]
+    )
+    assert readers.feed(reader, CLIENT) is None and readers.feed(reader, TELEVISION) is None
 
 
 def test_what_moves_slowly_is_asked_again_only_after_a_while(path: Path) -> None:

@@ -59,7 +59,7 @@ def test_what_was_corrected_stays_so_when_files_of_its_day_are_merged(tmp_path: 
     kept = Counter(
         event_id
         for (event_id,) in desk.store.connection.execute(
-            f"SELECT event_id FROM ({desk.store.archive.rows('events')}) UNION ALL SELECT event_id FROM events"
+            f"SELECT event_id FROM ({desk.store.segments.rows('events')}) UNION ALL SELECT event_id FROM events"
         ).fetchall()
     )
     assert set(kept.values()) == {1}

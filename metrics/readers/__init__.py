@@ -13,7 +13,7 @@ from metrics.readers.calls import BEHIND, LONGEST, OUTCOMES, PER_PAGE, QUARTER_M
 from metrics.readers.campaigns import MINUTES, STEPS, Campaign, Interval, Kpis
 from metrics.readers.days import CampaignDay, day, first_day, queues
 from metrics.readers.explained import AGENT_FIGURES, FIGURES, Elsewhere, Explained, Term, explain
-from metrics.readers.feed import Check, DeadLetter, Feed, Gap, Partition, Source, feed
+from metrics.readers.feed import Alarm, Check, DeadLetter, Feed, Gap, Partition, Source, feed
 from metrics.readers.floor import AgentCounts, Board, CampaignNow, WaitingCall, board, campaign, freshness, waiting
 from metrics.readers.history import WEEKS, Added, Comparison, Weeks, compare, weeks
 from metrics.readers.query import LONGEST as LONGEST_QUERY
@@ -48,6 +48,7 @@ __all__ = [
     "AgentCounts",
     "AgentDay",
     "Agents",
+    "Alarm",
     "Answer",
     "Asked",
     "Board",

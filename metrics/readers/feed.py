@@ -1,5 +1,7 @@
 """How the data comes in: counters, partitions, sources, whether calls are conserved, what was rejected."""
 
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -14,6 +16,11 @@ CHECKS = """
 SELECT campaign, day, offered, accounted, refused, conserved, checked_at
 FROM conservation_checks
 ORDER BY conserved, day DESC NULLS FIRST, campaign
+"""
+ALARMS = """
+SELECT campaign, kind, measure, day, source, counted, expected, since
+FROM alarms
+ORDER BY day DESC NULLS FIRST, campaign NULLS FIRST, kind, measure, source NULLS FIRST
 """
 PARTITIONS = """
 SELECT topic, "partition", "position", end_offset, lag FROM feed_partitions ORDER BY topic, "partition"
@@ -54,6 +61,23 @@ class Check:
     refused: int
     conserved: bool
     checked_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """Something that cannot be right: `counted` of `measure` where `expected` should be, or may be at most.
+
+    `kind` is one of metrics.alarms.KINDS; `campaign`, `day`, `source` None: it is not about one.
+    """
+
+    campaign: Campaign | None
+    kind: str
+    measure: str
+    day: date | None
+    source: str | None
+    counted: int
+    expected: int
+    since: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +135,14 @@ class Feed:
 
     `today` are the checks of each campaign's own day, `violated` those that failed, of any day, `checked` how many
     there are in all. What belongs to no campaign is None for who sees only some: sources, the notice about the
-    configuration, calls without a campaign, dead letters.
+    configuration, calls without a campaign, dead letters. `alarms` are those about the viewer's campaigns, or about
+    all events; `ringing` counts all that ring, by kind, as `counters` counts all that was read.
     """
 
     freshness: Freshness
     counters: Counters
+    ringing: Mapping[str, int]
+    alarms: tuple[Alarm, ...]
     today: tuple[Check, ...]
     violated: tuple[Check, ...]
     checked: int
@@ -133,6 +160,7 @@ class _Tables:
     """What the publisher tells of its own making: small tables, read from each snapshot."""
 
     checks: tuple[tuple[Any, ...], ...]
+    alarms: tuple[tuple[Any, ...], ...]
     partitions: tuple[Partition, ...]
     gaps: tuple[Gap, ...]
     sources: tuple[Source, ...]
@@ -154,6 +182,8 @@ def feed(published: Published, viewer: Viewer) -> Feed | None:
     return Feed(
         freshness=now.board.freshness,
         counters=now.counters,
+        ringing=Counter(kind for _, kind, *_ in tables.alarms),
+        alarms=tuple(_alarms(tables, theirs, whole)),
         today=tuple(checks[name, one.day] for name, one in theirs.items() if (name, one.day) in checks),
         violated=tuple(check for check in checks.values() if not check.conserved),
         checked=len(checks),
@@ -167,11 +197,20 @@ def feed(published: Published, viewer: Viewer) -> Feed | None:
     )
 
 
+def _alarms(tables: _Tables, theirs: Mapping[str, Campaign], whole: bool) -> Iterator[Alarm]:
+    """Yield the alarms about the campaigns `theirs`; those about none, unless a source or a call is meant, to all."""
+    for name, *about in tables.alarms:
+        alarm = Alarm(theirs.get(name), *about)
+        if alarm.campaign or (name is None and (whole or not (alarm.source or alarm.kind == "calls_in_no_campaign"))):
+            yield alarm
+
+
 def _tables(snapshot: Snapshot) -> _Tables:
     connection = snapshot.connection
     ((notice,),) = fetch(connection, NOTICE)
     return _Tables(
         checks=tuple(fetch(connection, CHECKS)),
+        alarms=tuple(fetch(connection, ALARMS)),
         partitions=tuple(Partition(*row) for row in fetch(connection, PARTITIONS)),
         gaps=tuple(Gap(*row) for row in fetch(connection, GAPS)),
         sources=tuple(Source(*row) for row in fetch(connection, SOURCES)),

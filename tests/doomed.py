@@ -1,0 +1,216 @@
+"""A consumer in a process of its own that can be killed at any SQL statement, and what is asked of it from outside.
+
+The child has the store open and does what the Writer does, one step at a time. `die_at` says at which statement of the
+step it kills itself, as `kill -9` or the machine's end would: whatever is not on the disk by then is lost.
+"""
+
+import multiprocessing
+import os
+import signal
+import traceback
+import zoneinfo
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pandas  # noqa: F401 - DuckDB imports it where it finds it: once here, and not in every child
+
+from ingest import segments
+from ingest.batch import Batch, Log
+from ingest.publish import Moment, Publisher
+from ingest.sorting import Sorter
+from ingest.store import Store
+from metrics.campaigns import Configuration
+
+#: A child begins as a copy of a server that has imported everything: a new one costs what a fork costs.
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(["tests.doomed"])
+
+
+class Died(Exception):
+    """The consumer was killed during the step, as it was to be."""
+
+
+class Failed(AssertionError):
+    """The consumer raised an error in the step; the text is its traceback."""
+
+
+@dataclass(frozen=True)
+class Apply:
+    """Store a batch; with `moment` judge and settle in the same transaction, as a consumer does that is far behind."""
+
+    batch: Batch
+    moment: Moment | None = None
+
+
+@dataclass(frozen=True)
+class Publish:
+    """Judge, write and settle, as the Writer does in this order; `configuration` where the file has changed."""
+
+    moment: Moment
+    configuration: Configuration | None = None
+
+
+@dataclass(frozen=True)
+class Positions:
+    """Answer with the stored position of each log; None for one that was never read."""
+
+    logs: tuple[Log, ...]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Answer with every (event_id, raw) that is stored and counts, archived or not."""
+
+
+@dataclass(frozen=True)
+class Close:
+    """Close the store and end."""
+
+
+Step = Apply | Publish | Positions | Kept | Close
+
+
+class Consumer:
+    """The child and the way to it; every answer is waited for. Raises Died when it was killed as it started."""
+
+    def __init__(self, home: Path, configuration: Configuration, settle_rows: int, die_at: int | None = None) -> None:
+        self._connection, theirs = PROCESSES.Pipe()
+        given = (theirs, home, configuration, settle_rows, die_at)
+        self._process = PROCESSES.Process(target=_serve, args=given, daemon=True)
+        self._process.start()
+        theirs.close()
+        self._answer()
+
+    def do(self, step: Step, die_at: int | None = None) -> Any:
+        """Do one step; raises Died when the consumer was killed at its statement `die_at`, Failed when it failed."""
+        self._connection.send((step, die_at))
+        return self._answer()
+
+    def positions(self, logs: Sequence[Log]) -> Mapping[Log, int | None]:
+        answer: Mapping[Log, int | None] = self.do(Positions(tuple(logs)))
+        return answer
+
+    def kept(self) -> Sequence[tuple[str, str]]:
+        answer: Sequence[tuple[str, str]] = self.do(Kept())
+        return answer
+
+    def close(self) -> None:
+        """Close the store as a consumer does that is stopped."""
+        self.do(Close())
+        self._process.join()
+        self._connection.close()
+
+    def kill(self) -> None:
+        """End the process, if it is still there, as `kill -9` does."""
+        self._process.kill()
+        self._process.join()
+        self._connection.close()
+
+    def _answer(self) -> Any:
+        try:
+            error, answer = self._connection.recv()
+        except (EOFError, ConnectionResetError):
+            self._process.join()
+            self._connection.close()
+            raise Died from None
+        if error:
+            self.kill()
+            raise Failed(error)
+        return answer
+
+
+class _Counted:
+    """A connection that counts its statements, and does not live to see the one at which it is to die."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, left: int | None) -> None:
+        self._connection = connection
+        self.left = left
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    def execute(self, query: str, parameters: object = None) -> duckdb.DuckDBPyConnection:
+        self._count()
+        return self._connection.execute(query, parameters)
+
+    def executemany(self, query: str, parameters: object = None) -> duckdb.DuckDBPyConnection:
+        self._count()
+        return self._connection.executemany(query, parameters)
+
+    def _count(self) -> None:
+        if self.left is not None:
+            self.left -= 1
+            if self.left < 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _serve(
+    connection: Connection, home: Path, configuration: Configuration, settle_rows: int, die_at: int | None
+) -> None:
+    zoneinfo.reset_tzpath(to=[])
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's
+    segments.KEEP_REPLACED_S = 0.0  # what may be swept is swept at once
+    sorter = Sorter()
+    connect = duckdb.connect
+    duckdb.connect = lambda *given, **named: _Counted(connect(*given, **named), die_at)
+    try:
+        store = Store(home / "store.duckdb")
+        desk = _Desk(store, Publisher(store, home / "published", configuration, settle_rows), sorter)
+    except BaseException:
+        connection.send((traceback.format_exc(), None))
+        return
+    store.connection.left = None
+    connection.send((None, None))
+    while True:
+        try:
+            step, die_at = connection.recv()
+        except EOFError:
+            return
+        store.connection.left = die_at
+        try:
+            answer = desk.do(step)
+        except BaseException:
+            connection.send((traceback.format_exc(), None))
+            return
+        store.connection.left = None
+        connection.send((None, answer))
+        if isinstance(step, Close):
+            return
+
+
+class _Desk:
+    """What the child does, in the order of ingest/writer.py."""
+
+    def __init__(self, store: Store, publisher: Publisher, sorter: Sorter) -> None:
+        self._store = store
+        self._publisher = publisher
+        self._sorter = sorter
+
+    def do(self, step: Step) -> Any:
+        match step:
+            case Apply(batch, moment):
+                with self._store.transaction():
+                    self._store.apply(self._sorter.sort(batch))
+                    if moment is not None:
+                        self._publisher.judge(moment)
+                        self._publisher.settle(moment)
+            case Publish(moment, configuration):
+                if configuration is not None:
+                    self._publisher.configure(configuration)
+                self._publisher.judge(moment)
+                self._publisher.write(moment)
+                self._publisher.settle(moment)
+            case Positions(logs):
+                return {log: self._store.position(log) for log in logs}
+            case Kept():
+                settled = self._store.segments.rows("events")
+                query = "SELECT event_id, raw FROM events"
+                query += f" UNION ALL SELECT event_id, raw FROM ({settled})" if settled else ""
+                return self._store.connection.execute(query).fetchall()
+            case Close():
+                self._store.close()
+        return None
