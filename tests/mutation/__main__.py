@@ -6,7 +6,6 @@ checks from quick to slow until one fails.
 
 import argparse
 import collections
-import contextlib
 import importlib
 import importlib.util
 import json
@@ -20,6 +19,7 @@ import tempfile
 import time
 import tomllib
 import warnings
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import duckdb
@@ -43,8 +43,15 @@ TESTS = (
 #: They start other processes, which have no fault in them.
 APART = "not killed and not command and not disk and not kafka"
 REJECTED = (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException, SyntaxError, NameError, TypeError)
+END = object()
+Verdict = tuple[str, str, float]
 SURVIVED, BY_FLOORS, BY_TESTS, BY_ITSELF = 0, 11, 12, 13
 VERDICTS = {SURVIVED: "survived", BY_FLOORS: "killed", BY_TESTS: "killed", BY_ITSELF: "rejected"}
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
 
 
 def mutants_of(file: str) -> list[Mutant]:
@@ -101,10 +108,10 @@ def check(changed: Mutant | None, home: Path, tests: bool) -> int:
     try:
         importlib.import_module("tests.mutation.checks").floors()
     except REJECTED as error:
-        print(f"{type(error).__name__}: {error}")
+        _say(f"FAULT {type(error).__name__}: {error}")
         return BY_ITSELF
     except BaseException as error:
-        print(f"{type(error).__name__}: {error}")
+        _say(f"FAULT {type(error).__name__}: {error}")
         return BY_FLOORS
     if not tests:
         return SURVIVED
@@ -112,48 +119,59 @@ def check(changed: Mutant | None, home: Path, tests: bool) -> int:
     return BY_TESTS if pytest.main([*options, *(str(ROOT / "tests" / test) for test in TESTS)]) else SURVIVED
 
 
-def verdict(changed: Mutant | None, limit_s: int, tests: bool) -> tuple[str, str, float]:
-    """Judge a mutant in a child: how it ended, the last that the checks said, and the processor time it took [s]."""
-    place = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-    home = Path(tempfile.mkdtemp(prefix="mutant-", dir=place))
-    said = home / "said"
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    child = os.fork()
-    if not child:
-        with contextlib.suppress(BaseException):
-            os.setsid()
-            resource.setrlimit(resource.RLIMIT_CPU, (limit_s, limit_s))
-            handle = os.open(said, os.O_CREAT | os.O_WRONLY)
-            os.dup2(handle, 1)
-            os.dup2(handle, 2)
+class Trial:
+    """A mutant, or no fault, before the checks in a child."""
+
+    def __init__(self, changed: Mutant | None, limit_s: int, tests: bool) -> None:
+        self.changed = changed
+        place = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+        self._home = Path(tempfile.mkdtemp(prefix="mutant-", dir=place))
+        self._said = self._home / "said"
+        self._until = (
+            time.monotonic() + 15 * limit_s
+        )  # for one that waits for something; the processor's time is limited
+        self._child = os.fork()
+        if not self._child:
             code = BY_TESTS
             try:
-                code = check(changed, home, tests)
-            finally:
+                os.setsid()
+                resource.setrlimit(resource.RLIMIT_CPU, (limit_s, limit_s))
+                handle = os.open(self._said, os.O_CREAT | os.O_WRONLY)
+                os.dup2(handle, 1)
+                os.dup2(handle, 2)
+                code = check(changed, self._home, tests)
                 sys.stdout.flush()
+            finally:
                 os._exit(code)
-        os._exit(BY_TESTS)
-    _, status = _wait(child, limit_s)
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    spent = used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime
-    lines = [line for line in said.read_text(errors="replace").splitlines() if line.strip()] if said.exists() else []
-    told = next((line for line in reversed(lines) if line.startswith("FAILED")), lines[0] if lines else "")
-    shutil.rmtree(home, ignore_errors=True)
-    if os.WIFSIGNALED(status):
-        return "killed", f"ended by signal {os.WTERMSIG(status)}", spent
-    return VERDICTS.get(os.WEXITSTATUS(status), "killed"), told[:300], spent
+
+    def verdict(self) -> tuple[str, str, float] | None:
+        """How it ended, the last that the checks said, and the processor time it took [s]; None while they run."""
+        if time.monotonic() > self._until:
+            os.killpg(self._child, signal.SIGKILL)
+        done, status, used = os.wait4(self._child, os.WNOHANG)
+        if not done:
+            return None
+        lines = [line for line in self._said.read_text(errors="replace").splitlines() if line.strip()]
+        told = next((line for line in reversed(lines) if line.startswith(("FAILED", "FAULT"))), "")
+        shutil.rmtree(self._home, ignore_errors=True)
+        if os.WIFSIGNALED(status):
+            return "killed", f"ended by signal {os.WTERMSIG(status)}", used.ru_utime + used.ru_stime
+        return VERDICTS.get(os.WEXITSTATUS(status), "killed"), told[:300], used.ru_utime + used.ru_stime
 
 
-def _wait(child: int, limit_s: int) -> tuple[int, int]:
-    """Wait for the child; one that waits for something itself is ended after ten times its processor time."""
-    until = time.monotonic() + 10 * limit_s
-    while time.monotonic() < until:
-        done, status = os.waitpid(child, os.WNOHANG)
-        if done:
-            return done, status
-        time.sleep(0.02)
-    os.killpg(child, signal.SIGKILL)
-    return os.waitpid(child, 0)
+def trials(mutants: Iterable[Mutant | None], jobs: int, limit_s: int, tests: bool) -> Iterator[tuple[Trial, Verdict]]:
+    """Try mutants, `jobs` at once; give each with its verdict."""
+    waiting, running = iter(mutants), []
+    while True:
+        while len(running) < jobs and (following := next(waiting, END)) is not END:
+            running.append(Trial(following, limit_s, tests))
+        if not running:
+            return
+        for trial in list(running):
+            if (verdict := trial.verdict()) is not None:
+                running.remove(trial)
+                yield trial, verdict
+        time.sleep(0.01)
 
 
 def main() -> int:
@@ -164,34 +182,34 @@ def main() -> int:
     parser.add_argument("--only", nargs="*", default=[], metavar="NAME", help="mutants by name")
     parser.add_argument("--again", action="store_true", help="also judge again what was killed by an earlier run")
     parser.add_argument("--floors-only", action="store_true", help="without the tests: quick, and more survive")
+    parser.add_argument("--jobs", type=int, default=1, help="so many at once")
     parser.add_argument("--list", action="store_true", help="show the mutants and judge none")
     given = parser.parse_args()
     mutants = [m for file in given.files or FILES for m in _chosen(file, given)]
     if given.list:
         for each in mutants:
-            print(f"{each.name} {each.file}:{each.line} {each.what}")
+            _say(f"{each.name} {each.file}:{each.line} {each.what}")
         return 0
     reasons = tomllib.loads(EQUIVALENT.read_text())
     RESULTS.parent.mkdir(exist_ok=True)
     known = {} if given.again or not RESULTS.exists() else _earlier()
     warm_up()
-    ended, told, baseline_s = verdict(None, 3600, not given.floors_only)
+    ((_, (ended, told, baseline_s)),) = trials([None], 1, 3600, not given.floors_only)
     if ended != "survived":
-        print(f"The checks fail without any fault: {told}")
+        _say(f"The checks fail without any fault: {told}")
         return 2
-    print(f"The checks take {baseline_s:.0f} s of processor time; {len(mutants)} mutants.", flush=True)
+    _say(f"The checks take {baseline_s:.0f} s of processor time; {len(mutants)} mutants.")
     begun = time.monotonic()
-    for number, each in enumerate(mutants, 1):
-        if each.name in reasons or known.get(each.name) in ("killed", "rejected"):
-            continue
-        ended, told, spent = verdict(each, 20 + int(4 * baseline_s), not given.floors_only)
+    left = [m for m in mutants if m.name not in reasons and known.get(m.name) not in ("killed", "rejected")]
+    for trial, (ended, told, spent) in trials(left, given.jobs, 20 + int(4 * baseline_s), not given.floors_only):
+        each = trial.changed
         known[each.name] = ended
         with RESULTS.open("a") as results:
             row = {"name": each.name, "file": each.file, "line": each.line, "what": each.what}
             results.write(json.dumps(row | {"ended": ended, "told": told, "cpu_s": round(spent, 1)}) + "\n")
         if ended == "survived":
-            print(f"{number}/{len(mutants)} {each.name} {each.file}:{each.line} survived: {each.what}", flush=True)
-    print(f"{time.monotonic() - begun:.0f} s\n")
+            _say(f"{each.name} {each.file}:{each.line} survived: {each.what}")
+    _say(f"{time.monotonic() - begun:.0f} s\n")
     return _report(mutants, known, reasons)
 
 
@@ -210,8 +228,8 @@ def _earlier() -> dict[str, str]:
 
 def _report(mutants: list[Mutant], known: dict[str, str], reasons: dict[str, object]) -> int:
     """Print the score by file; return 1 when a mutant survived that equivalent.toml does not explain."""
-    print("| file | mutants | rejected | killed | equivalent | survived |")
-    print("| --- | --- | --- | --- | --- | --- |")
+    _say("| file | mutants | rejected | killed | equivalent | survived |")
+    _say("| --- | --- | --- | --- | --- | --- |")
     survived = 0
     for file in FILES:
         own = [m for m in mutants if m.file == file]
@@ -219,7 +237,7 @@ def _report(mutants: list[Mutant], known: dict[str, str], reasons: dict[str, obj
         survived += counts["survived"]
         if own:
             figures = (len(own), *(counts[kind] for kind in ("rejected", "killed", "equivalent", "survived")))
-            print(f"| {file} | " + " | ".join(map(str, figures)) + " |")
+            _say(f"| {file} | " + " | ".join(map(str, figures)) + " |")
     return int(survived > 0)
 
 

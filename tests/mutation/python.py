@@ -1,4 +1,4 @@
-"""Faults for Python: a statement is left out or changes places with the next, a condition is another; and SQL in strings."""
+"""Faults for Python: a statement is left out or comes after the next, a condition is another; and SQL in strings."""
 
 import ast
 import re

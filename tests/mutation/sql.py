@@ -4,6 +4,7 @@ A text is a list of tokens with their places in a file: one .sql file, or the st
 literal in Python.
 """
 
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -198,7 +199,7 @@ def _split(of: list[Token], begin: int, end: int) -> list[tuple[int, int]]:
     depth = of[begin].depth
     commas = [n for n in range(begin, end) if of[n].text == "," and of[n].depth == depth]
     edges = [begin - 1, *commas, end]
-    return [(first + 1, last) for first, last in zip(edges, edges[1:], strict=False)]
+    return [(first + 1, last) for first, last in itertools.pairwise(edges)]
 
 
 def _listed(of: list[Token], place: int, token: Token) -> Iterator[Fault]:
