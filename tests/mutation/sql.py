@@ -24,11 +24,13 @@ TOKEN = re.compile(
 )
 EXCHANGED = {
     **{"<": "<=", "<=": "<", ">": ">=", ">=": ">", "=": "!=", "!=": "=", "+": "-", "-": "+", "/": "*"},
-    **{"AND": "OR", "OR": "AND", "MIN": "max", "MAX": "min", "ANTI": "SEMI", "SEMI": "ANTI"},
+    **{"MIN": "max", "MAX": "min", "ANTI": "SEMI", "SEMI": "ANTI"},
     **{"ARG_MIN": "arg_max", "ARG_MAX": "arg_min", "ARG_MIN_NULL": "arg_min", "ARG_MAX_NULL": "arg_max"},
     **{"LEAST": "greatest", "GREATEST": "least", "LEAD": "lag", "LAG": "lead", "LAST_VALUE": "first_value"},
     **{"TRUE": "false", "FALSE": "true", "MAX_BY": "min_by", "BOOL_OR": "bool_and"},
 }
+#: Not tried where the condition is left out too: what sees the one sees the other.
+NEGATED = {"=", "!=", "IS", "IN", "EXISTS", "NOT"}
 OPTIONAL = {"LEFT", "DESC", "DISTINCT"}
 OPEN, CLOSE = {"(", "[", "{"}, {")", "]", "}"}
 CLAUSES = {
@@ -75,6 +77,8 @@ def tokens(text: str, pieces: Sequence[tuple[int, int]]) -> list[Token]:
 def faults(of: list[Token]) -> Iterator[Fault]:
     """Each fault: what it does, and its edits."""
     for place, token in enumerate(of):
+        if token.word in NEGATED and _is_left_out(of, place):
+            continue
         for make in (_exchanged, _left_out, _nullness, _branches, _listed, _unions, _clauses):
             yield from make(of, place, token)
     yield from _statements(of)
@@ -273,9 +277,12 @@ def _unions(of: list[Token], place: int, token: Token) -> Iterator[Fault]:
 
 def _clauses(of: list[Token], place: int, token: Token) -> Iterator[Fault]:
     """A conjunct, or a whole condition, is left out."""
-    if token.word in ("WHERE", "HAVING", "QUALIFY", "WINDOW") and token.word != "WINDOW":
+    if token.word in ("WHERE", "HAVING", "QUALIFY"):
         end = _end_of_condition(of, place + 1, token.depth)
-        yield f"without {_told(of[place:end])}", _without(of[place:end])
+        if _word(of, end) not in ("AND", "OR") and not any(
+            t.depth == token.depth and t.word in ("AND", "OR") for t in of[place:end]
+        ):
+            yield f"without {_told(of[place:end])}", _without(of[place:end])
     if token.word in ("AND", "OR") and _word(of, place + 1) != "REPLACE":
         end = _end_of_condition(of, place + 1, token.depth, {"AND", "OR"})
         yield f"without {_told(of[place:end])}", _without(of[place:end])
@@ -310,6 +317,16 @@ def _end_of_condition(of: list[Token], begin: int, depth: int, also: set[str] = 
             elif not nested and (token.word == "END" or _ends_condition(of, place, also)):
                 return place
     return len(of)
+
+
+def _is_left_out(of: list[Token], place: int) -> bool:
+    """Is the condition that has this token one that is left out, alone or with the clause?"""
+    depth, first = of[place].depth, place
+    while first and of[first - 1].depth >= depth and not _ends_condition(of, first - 1, {"AND", "OR"}):
+        first -= 1
+    end = _end_of_condition(of, place, depth, {"AND", "OR"})
+    ends = {_word(of, first - 1), _word(of, end)}
+    return bool(ends & {"AND", "OR", "WHERE", "HAVING", "QUALIFY", "WHEN"})
 
 
 def _statements(of: list[Token]) -> Iterator[Fault]:
