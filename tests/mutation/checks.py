@@ -39,7 +39,7 @@ def check_floor(rng: random.Random, home: Path) -> None:
     ]
     known: list[Event] = []
     desk = Desk(home / "desk", CONFIGURATION)
-    as_of = LATEST + dt.timedelta(hours=1)
+    as_of = LATEST
     for number, part in enumerate(parts):
         again = [] if part else rng.sample(oracle.settled_events(known), 40)
         known += part + again
@@ -52,6 +52,7 @@ def check_floor(rng: random.Random, home: Path) -> None:
         if not number:
             _compare(desk, known, as_of)
         desk.publisher.settle(moment)
+        _all_settled(desk, known, as_of)
         desk.publisher.judge(moment)
         _compare(desk, known, as_of)
         if number == 2:
@@ -63,6 +64,42 @@ def check_floor(rng: random.Random, home: Path) -> None:
     publish(desk.publisher, moment)
     assert desk.rows("SELECT count(*) AS n FROM calls") == [{"n": len(oracle.calls(known, CONFIGURATION, as_of))}]
     desk.store.close()
+
+
+def _all_settled(desk: Desk, known: list[Event], as_of: dt.datetime) -> None:
+    """What no event is expected to change has left the tables, and nothing else."""
+    before = as_of - dt.timedelta(seconds=CONFIGURATION.defaults.lateness_s)
+    calls = oracle.calls(known, CONFIGURATION, as_of).values()
+    steps = ("cohort_at", "answered_at", "abandoned_at", "left_at", "ended_at", "wrapped_at")
+    closed = {
+        call["call_id"]
+        for call in calls
+        if call["day"] and call["outcome"] != "open" and (call["ended_at"] or not call["answered_at"])
+        if max(call[step] for step in steps if call[step]) < before
+    }
+    pins: dict[str, dt.datetime] = {}
+    for call in calls:
+        is_unended = call["answered_at"] and call["agent"] and (call["inferred_end"] or not call["ended_at"])
+        if is_unended and call["call_id"] not in closed:
+            pins[call["agent"]] = min(pins.get(call["agent"], as_of), call["answered_at"])
+    stay = {
+        call["call_id"]
+        for call in calls
+        if call["call_id"] not in closed
+        or (call["agent"] in pins and call["answered_at"] and call["answered_at"] > pins[call["agent"]])
+    }
+    found = desk.store.connection.execute("SELECT call_id FROM calls ORDER BY ALL").fetchall()
+    assert [call_id for (call_id,) in found] == sorted(stay), "calls that stay"
+
+    told = {(e["agent"], oracle.instant(e["ts"])) for e in oracle.settled_events(known) if e["type"] == "agent.state"}
+    marks: dict[str, dt.datetime] = {}
+    for state in oracle.agent_states(known, CONFIGURATION, as_of):
+        agent, start = state["agent"], state["started_at"]
+        marks.setdefault(agent, start)
+        if (agent, start) in told and start < before and start <= pins.get(agent, start):
+            marks[agent] = start
+    earliest = "SELECT agent, min(started_at) AS at FROM timeline GROUP BY agent"
+    assert {row["agent"]: row["at"] for row in rows(desk.store.connection, earliest)} == marks, "states that stay"
 
 
 def _unsettled(desk: Desk) -> list[tuple[str]]:
@@ -91,6 +128,15 @@ def _unended(rng: random.Random) -> list[Event]:
                 }
                 events.append(state | {"ts": moment, "source": rng.choice(SOURCES)})
                 moment += dt.timedelta(minutes=rng.choice((0, 2)))
+    for number in range(12):  # what is going on when all is judged first
+        moment = LATEST - dt.timedelta(minutes=rng.choice((5, 14, 15, 16, 59, 239, 241)))
+        queued = {"type": "call.queued", "campaign": rng.choice(CAMPAIGNS), "queue": "u", "ts": moment}
+        call = {"call_id": f"last{number}", "source": rng.choice(SOURCES)}
+        events.append(call | queued)
+        if rng.random() < 0.4:
+            agent = rng.choice((*CLOSERS, "yves", None))
+            answered = {"type": "call.answered", "ts": moment + dt.timedelta(minutes=rng.choice((0, 1, 4)))}
+            events.append(call | answered | ({"agent": agent} if agent else {}))
     for number, event in enumerate(events):
         event |= {"event_id": f"u{rng.randint(0, 9)}-{number}", "ts": min(event["ts"], LATEST).isoformat()}
     return events
