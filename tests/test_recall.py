@@ -100,6 +100,80 @@ def test_a_settled_end_goes_where_the_next_answer_goes(tmp_path: Path, late: str
     assert ends(found) == {"c1": end, "c2": "09:20:00"}
 
 
+BETWEEN = {
+    "a call": (
+        "09:05:00 queued call_id=c5 event_id=l1 \n 09:05:10 answered call_id=c5 agent=ana event_id=l2",
+        "09:05:10",
+    ),
+    "a state": ("09:05:00 state agent=ana state=paused event_id=l1", "09:05:00"),
+    "a state of the second before": ("09:09:59 state agent=ana state=wrap_up event_id=l1", "09:09:59"),
+    "a microsecond after the answer": ("09:00:10.000001 state agent=ana state=paused event_id=l1", "09:00:10"),
+}
+
+
+@pytest.mark.parametrize(("late", "end"), BETWEEN.values(), ids=BETWEEN)
+def test_a_settled_end_goes_back_to_a_late_step_in_between(tmp_path: Path, late: str, end: str) -> None:
+    found = as_never_settled(tmp_path, told(CLOSED_BY_THE_NEXT), told(late))
+    assert ends(found)["c1"] == end
+
+
+ELSEWHERE = {
+    "another agent's state": "09:05:00 state agent=bob state=paused event_id=l1",
+    "another agent's call": """
+        09:05:00 queued call_id=c5 event_id=l1
+        09:05:10 answered call_id=c5 agent=bob event_id=l2
+    """,
+    "a call of nobody": "09:05:00 queued call_id=c5 event_id=l1 \n 09:05:10 answered call_id=c5 event_id=l2",
+    "a call not answered": "09:05:00 queued call_id=c5 event_id=l1 \n 09:05:10 abandoned call_id=c5 event_id=l2",
+    "a chat": """
+        09:05:00 queued call_id=c5 event_id=l1 channel=chat
+        09:05:10 answered call_id=c5 agent=ana event_id=l2
+    """,
+    "busy": "09:05:00 state agent=ana state=busy event_id=l1",
+    "a profile": "09:05:00 profile agent=ana name=Ana event_id=l1",
+    "before the answer": "08:59:00 state agent=ana state=paused event_id=l1",
+    "at the answer": "09:00:10 state agent=ana state=paused event_id=l1",
+    "at the end": "09:10:00 state agent=ana state=paused event_id=l1",
+    "after the end": "09:15:00 state agent=ana state=paused event_id=l1",
+    "the next call is wrapped up": "09:20:30 wrapped call_id=c2 event_id=l1",
+    "the next call was queued earlier": "09:08:00 queued call_id=c2 event_id=l1",
+    "the next answer has another name": "09:10:00 answered call_id=c2 agent=ana event_id=a1",
+}
+
+
+@pytest.mark.parametrize("late", ELSEWHERE.values(), ids=ELSEWHERE)
+def test_what_does_not_give_another_end_leaves_a_call_settled(tmp_path: Path, late: str) -> None:
+    desk = Desk(tmp_path)
+    desk.apply(told(CLOSED_BY_THE_NEXT), LATER)
+    desk.publish(LATER)
+    desk.apply(told(late), LATER)
+    unsettled = desk.store.connection.execute("SELECT call_id FROM calls").fetchall()
+    desk.publish(LATER)
+    assert ends(desk.rows(CALLS))["c1"] == "09:10:00"
+    assert ("c1",) not in unsettled
+    desk.store.close()
+
+
+CLOSED_BY_A_STATE = """
+    09:00:00 queued call_id=c1
+    09:00:10 answered call_id=c1 agent=ana
+    09:10:00 state agent=ana state=wrap_up event_id=s1
+"""
+
+
+@pytest.mark.parametrize(
+    ("late", "end"),
+    [
+        pytest.param("09:12:00 state agent=ana state=wrap_up event_id=s1 revision=1", "09:12:00", id="later"),
+        pytest.param("09:10:00 state agent=ana state=busy event_id=s1 revision=1", None, id="busy"),
+        pytest.param("09:10:00 state agent=bob state=wrap_up event_id=s1 revision=1", None, id="another agent's"),
+        pytest.param("09:10:00 state agent=ana state=paused event_id=s1 revision=1", "09:10:00", id="another kind"),
+    ],
+)
+def test_a_settled_end_goes_where_the_state_goes_that_gave_it(tmp_path: Path, late: str, end: str | None) -> None:
+    assert ends(as_never_settled(tmp_path, told(CLOSED_BY_A_STATE), told(late)))["c1"] == end
+
+
 TWO_SETTLED = """
     09:10:00 queued call_id=c3
     09:10:10 answered call_id=c3 agent=ana
