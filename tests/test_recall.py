@@ -174,6 +174,56 @@ def test_a_settled_end_goes_where_the_state_goes_that_gave_it(tmp_path: Path, la
     assert ends(as_never_settled(tmp_path, told(CLOSED_BY_A_STATE), told(late)))["c1"] == end
 
 
+AT_ONE_INSTANT = """
+    09:00:00 queued call_id=c1
+    09:00:10 answered call_id=c1 agent=ana
+    09:01:00 queued call_id=c2
+    09:01:00 queued call_id=c3 channel=chat
+    09:01:00 queued call_id=c4
+    09:01:00 queued call_id=c6
+    09:10:00 answered call_id=c2 agent=ana event_id=a2
+    09:10:00 answered call_id=c3 agent=ana event_id=a3
+    09:10:00 answered call_id=c4 agent=bob event_id=a4
+    09:10:00 state agent=bob state=paused event_id=s1
+    09:10:00 state agent=ana state=busy event_id=s2
+    09:20:00 ended call_id=c2
+    09:20:00 ended call_id=c3
+    09:20:00 ended call_id=c4
+    09:30:00 state agent=ana state=paused event_id=s3
+    09:40:00 answered call_id=c6 agent=ana event_id=a6
+    09:50:00 ended call_id=c6
+    09:50:00 state agent=ana state=wrap_up event_id=s6
+"""
+NOT_THE_STEP = {
+    "a chat's answer": ("09:11:00 answered call_id=c3 agent=ana event_id=a3 revision=1", "c1"),
+    "another agent's answer": ("09:11:00 answered call_id=c4 agent=bob event_id=a4 revision=1", "c1"),
+    "another agent's state": ("09:11:00 state agent=bob state=paused event_id=s1 revision=1", "c1"),
+    "busy": ("09:11:00 state agent=ana state=busy event_id=s2 revision=1", "c1"),
+    "the agent's next state but one": ("09:31:00 state agent=ana state=paused event_id=s3 revision=1", "c1"),
+    "the agent's next call but one": ("09:41:00 answered call_id=c6 agent=ana event_id=a6 revision=1", "c1"),
+    "a state as the talk ended": ("09:51:00 state agent=ana state=wrap_up event_id=s6 revision=1", "c6"),
+}
+
+
+@pytest.mark.parametrize(("late", "settled"), NOT_THE_STEP.values(), ids=NOT_THE_STEP)
+def test_a_call_stays_settled_when_what_did_not_end_it_is_corrected(tmp_path: Path, late: str, settled: str) -> None:
+    desk = Desk(tmp_path)
+    desk.apply(told(AT_ONE_INSTANT), LATER)
+    desk.publish(LATER)
+    desk.apply(told(late), LATER)
+    unsettled = desk.store.connection.execute("SELECT call_id FROM calls").fetchall()
+    desk.publish(LATER)
+    assert ends(desk.rows(CALLS)) == {
+        "c1": "09:10:00",
+        "c2": "09:20:00",
+        "c3": "09:20:00",
+        "c4": "09:20:00",
+        "c6": "09:50:00",
+    }
+    assert (settled,) not in unsettled
+    desk.store.close()
+
+
 TWO_SETTLED = """
     09:10:00 queued call_id=c3
     09:10:10 answered call_id=c3 agent=ana

@@ -128,6 +128,20 @@ def _unended(rng: random.Random) -> list[Event]:
                 }
                 events.append(state | {"ts": moment, "source": rng.choice(SOURCES)})
                 moment += dt.timedelta(minutes=rng.choice((0, 2)))
+    for number in range(24):  # the last that is heard of a call is about as old as what settles first
+        moment = LATEST - dt.timedelta(minutes=59)
+        call = {"call_id": f"edge{number}", "source": rng.choice(SOURCES)}
+        agent = {"agent": f"edgar{number}"}
+        story = ("abandoned", "left_queue", "answered ended", "answered ended wrapped", "answered wrapped ended")[
+            number % 5
+        ]
+        queued = {"type": "call.queued", "campaign": rng.choice(CAMPAIGNS), "queue": "u", "ts": moment}
+        events.append(call | queued)
+        for kind, before in zip(story.split(), (16, 15.5, 15) if number < 12 else (14, 13, 12), strict=False):
+            is_last = kind == story.split()[-1]
+            moment = LATEST - dt.timedelta(minutes=before if is_last else before + 20)
+            step = {"type": f"call.{kind}", "ts": moment}
+            events.append(call | step | agent | ({"reason": "overflow"} if kind == "left_queue" else {}))
     for number in range(12):  # what is going on when all is judged first
         moment = LATEST - dt.timedelta(minutes=rng.choice((5, 14, 15, 16, 59, 239, 241)))
         queued = {"type": "call.queued", "campaign": rng.choice(CAMPAIGNS), "queue": "u", "ts": moment}
