@@ -142,6 +142,16 @@ def _unended(rng: random.Random) -> list[Event]:
             moment = LATEST - dt.timedelta(minutes=before if is_last else before + 20)
             step = {"type": f"call.{kind}", "ts": moment}
             events.append(call | step | agent | ({"reason": "overflow"} if kind == "left_queue" else {}))
+        for before in rng.sample((300, 200, 200, 199, 60), 4):
+            state = {
+                "type": "agent.state",
+                "state": rng.choice(("available", "paused")),
+                "campaign": rng.choice(CAMPAIGNS),
+            }
+            events.append(agent | state | {"ts": LATEST - dt.timedelta(minutes=before), "source": "switch-1"})
+        for before in rng.sample((40, 16, 15, 14, 5), 2):
+            state = {"type": "agent.state", "state": rng.choice(("available", "paused", "busy"))}
+            events.append(agent | state | {"ts": LATEST - dt.timedelta(minutes=before), "source": "switch-1"})
     for number in range(12):  # what is going on when all is judged first
         moment = LATEST - dt.timedelta(minutes=rng.choice((5, 14, 15, 16, 59, 239, 241)))
         queued = {"type": "call.queued", "campaign": rng.choice(CAMPAIGNS), "queue": "u", "ts": moment}
