@@ -4,7 +4,7 @@ export PYTHONTZPATH =
 export STREAMLIT_BROWSER_GATHER_USAGE_STATS = false
 PY := .venv/bin/python
 
-.PHONY: help setup demo bank sql test torture lint screenshots bench clean
+.PHONY: help setup demo bank sql test torture mutants lint screenshots bench clean
 .DEFAULT_GOAL := help
 
 help:  ## list the commands
@@ -40,6 +40,9 @@ test: setup  ## every test
 torture: setup  ## every kind of trouble at once, with new seeds, until one fails: MINUTES=30, SEED=n
 	@$(PY) -m tests $(foreach o,MINUTES SEED EXAMPLES STEPS,$(if $($(o)),--$(shell echo $(o) | tr A-Z a-z) $($(o)))) \
 	  $(if $(WORDS),--words "$(WORDS)")
+
+mutants: setup  ## faults put into the store, the fold and the judging; which of them no check sees
+	@$(PY) -m tests.mutation --jobs $(or $(JOBS),1) $(FILES)
 
 lint: setup  ## style and types
 	@$(PY) -m ruff check .

@@ -106,13 +106,11 @@ def check(changed: Mutant | None, home: Path, tests: bool) -> int:
         except REJECTED:
             return BY_ITSELF
     try:
-        importlib.import_module("tests.mutation.checks").floors()
-    except REJECTED as error:
-        _say(f"FAULT {type(error).__name__}: {error}")
-        return BY_ITSELF
+        checks = importlib.import_module("tests.mutation.checks")
+        checks.floors(checks.SEEDS if tests else checks.SEEDS[:1])
     except BaseException as error:
         _say(f"FAULT {type(error).__name__}: {error}")
-        return BY_FLOORS
+        return BY_ITSELF if isinstance(error, REJECTED) or isinstance(error.__cause__, REJECTED) else BY_FLOORS
     if not tests:
         return SURVIVED
     options = ["-x", "-q", "--tb=line", "-n0", "-p", "no:cacheprovider", f"--basetemp={home / 'tests'}", "-k", APART]
@@ -181,27 +179,27 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", nargs="*", default=[], metavar="NAME", help="mutants by name")
     parser.add_argument("--again", action="store_true", help="also judge again what was killed by an earlier run")
-    parser.add_argument("--floors-only", action="store_true", help="without the tests: quick, and more survive")
+    parser.add_argument("--quick", action="store_true", help="one floor and no tests: more survive")
     parser.add_argument("--jobs", type=int, default=1, help="so many at once")
     parser.add_argument("--list", action="store_true", help="show the mutants and judge none")
     given = parser.parse_args()
     mutants = [m for file in given.files or FILES for m in _chosen(file, given)]
+    reasons = tomllib.loads(EQUIVALENT.read_text())
     if given.list:
         for each in mutants:
             _say(f"{each.name} {each.file}:{each.line} {each.what}")
         return 0
-    reasons = tomllib.loads(EQUIVALENT.read_text())
     RESULTS.parent.mkdir(exist_ok=True)
     known = {} if given.again or not RESULTS.exists() else _earlier()
     warm_up()
-    ((_, (ended, told, baseline_s)),) = trials([None], 1, 3600, not given.floors_only)
+    ((_, (ended, told, baseline_s)),) = trials([None], 1, 3600, not given.quick)
     if ended != "survived":
         _say(f"The checks fail without any fault: {told}")
         return 2
     _say(f"The checks take {baseline_s:.0f} s of processor time; {len(mutants)} mutants.")
     begun = time.monotonic()
     left = [m for m in mutants if m.name not in reasons and known.get(m.name) not in ("killed", "rejected")]
-    for trial, (ended, told, spent) in trials(left, given.jobs, 20 + int(4 * baseline_s), not given.floors_only):
+    for trial, (ended, told, spent) in trials(left, given.jobs, 20 + int(4 * baseline_s), not given.quick):
         each = trial.changed
         known[each.name] = ended
         with RESULTS.open("a") as results:
@@ -210,6 +208,8 @@ def main() -> int:
         if ended == "survived":
             _say(f"{each.name} {each.file}:{each.line} survived: {each.what}")
     _say(f"{time.monotonic() - begun:.0f} s\n")
+    if gone := set(reasons) - {m.name for file in FILES for m in mutants_of(file)}:
+        _say(f"In {EQUIVALENT.name}, and no mutant any more: {', '.join(sorted(gone))}\n")
     return _report(mutants, known, reasons)
 
 
