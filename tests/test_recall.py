@@ -244,3 +244,56 @@ def test_each_of_two_late_calls_is_closed_by_its_own_settled_next(tmp_path: Path
     """Both are of one agent and come in one batch: the answer after the first closes that one only."""
     found = as_never_settled(tmp_path, told(TWO_SETTLED), told(TWO_LATE))
     assert ends(found) == {"c1": "09:10:10", "c2": "09:30:10", "c3": "09:11:00", "c4": "09:31:00"}
+
+
+NOT_THE_NEXT = {
+    "a chat": """
+        09:05:00 queued call_id=c9 channel=chat
+        09:05:10 answered call_id=c9 agent=ana
+        09:06:00 ended call_id=c9
+    """,
+    "another agent's": """
+        09:05:00 queued call_id=c9
+        09:05:10 answered call_id=c9 agent=bob
+        09:06:00 ended call_id=c9
+    """,
+    "answered at the same instant": """
+        09:00:00 queued call_id=c9
+        09:00:10 answered call_id=c9 agent=ana
+        09:06:00 ended call_id=c9
+    """,
+}
+
+
+@pytest.mark.parametrize("settled", NOT_THE_NEXT.values(), ids=NOT_THE_NEXT)
+def test_a_late_call_is_closed_by_the_first_settled_step_that_counts(tmp_path: Path, settled: str) -> None:
+    first = [e | {"event_id": f"n{e['event_id']}"} for e in told(settled)] + told(TWO_SETTLED)
+    found = as_never_settled(tmp_path, first, told(TWO_LATE))
+    assert (ends(found)["c1"], ends(found)["c2"]) == ("09:10:10", "09:30:10")
+
+
+UNCONCERNED = {
+    "ended": "09:00:00 queued call_id=c1 event_id=l1 \n 09:00:10 answered call_id=c1 agent=ana event_id=l2"
+    " \n 09:01:00 ended call_id=c1 event_id=l3",
+    "by nobody": "09:00:00 queued call_id=c1 event_id=l1 \n 09:00:10 answered call_id=c1 event_id=l2",
+    "of another agent": "09:00:00 queued call_id=c1 event_id=l1 \n 09:00:10 answered call_id=c1 agent=bob event_id=l2",
+    "not answered": "09:00:00 queued call_id=c1 event_id=l1",
+    "after all of them": "09:50:00 queued call_id=c1 event_id=l1 \n 09:50:10 answered call_id=c1 agent=ana event_id=l2",
+}
+
+
+@pytest.mark.parametrize("late", UNCONCERNED.values(), ids=UNCONCERNED)
+def test_a_late_call_brings_nothing_back_that_cannot_close_it(tmp_path: Path, late: str) -> None:
+    desk = Desk(tmp_path)
+    states = "09:15:00 state agent=ana state=available event_id=s1 \n 09:40:00 state agent=ana state=paused event_id=s2"
+    desk.apply(told(TWO_SETTLED) + told(states), LATER)
+    desk.publish(LATER)
+    before = unsettled(desk)
+    desk.apply(told(late), LATER)
+    assert [event_id for event_id in unsettled(desk) if not event_id.startswith("l")] == before
+    desk.store.close()
+
+
+def unsettled(desk: Desk) -> list[str]:
+    found = desk.store.connection.execute("SELECT event_id FROM events ORDER BY event_id").fetchall()
+    return [event_id for (event_id,) in found]
