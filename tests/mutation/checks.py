@@ -92,15 +92,29 @@ def _all_settled(desk: Desk, known: list[Event], as_of: dt.datetime) -> None:
     found = desk.store.connection.execute("SELECT call_id FROM calls ORDER BY ALL").fetchall()
     assert [call_id for (call_id,) in found] == sorted(stay), "calls that stay"
 
-    told = {(e["agent"], oracle.instant(e["ts"])) for e in oracle.settled_events(known) if e["type"] == "agent.state"}
+    events = oracle.settled_events(known)
+    told = {(e["agent"], oracle.instant(e["ts"])) for e in events if e["type"] == "agent.state"}
+    earliest: dict[str, dt.datetime] = {}
     marks: dict[str, dt.datetime] = {}
     for state in oracle.agent_states(known, CONFIGURATION, as_of):
         agent, start = state["agent"], state["started_at"]
-        marks.setdefault(agent, start)
+        earliest.setdefault(agent, start)
         if (agent, start) in told and start < before and start <= pins.get(agent, start):
             marks[agent] = start
-    earliest = "SELECT agent, min(started_at) AS at FROM timeline GROUP BY agent"
-    assert {row["agent"]: row["at"] for row in rows(desk.store.connection, earliest)} == marks, "states that stay"
+    query = "SELECT agent, min(started_at) AS at FROM timeline GROUP BY agent"
+    found_at = {row["agent"]: row["at"] for row in rows(desk.store.connection, query)}
+    assert found_at == earliest | marks, "states that stay"
+
+    stays = {event["event_id"] for event in events if event["type"] == "agent.profile" or event.get("call_id") in stay}
+    naming = {}  # the last before an agent's mark that names a campaign
+    for event in events:
+        if event["type"] == "agent.state":
+            if oracle.instant(event["ts"]) >= marks.get(event["agent"], START - dt.timedelta(days=1)):
+                stays.add(event["event_id"])
+            elif event.get("campaign") is not None:
+                naming[event["agent"]] = event["event_id"]
+    stays |= set(naming.values())
+    assert [event_id for (event_id,) in _unsettled(desk)] == sorted(stays), "events that stay"
 
 
 def _unsettled(desk: Desk) -> list[tuple[str]]:
