@@ -4,7 +4,10 @@ export PYTHONTZPATH =
 export STREAMLIT_BROWSER_GATHER_USAGE_STATS = false
 PY := .venv/bin/python
 
-.PHONY: help setup demo bank sql test torture mutants lint screenshots bench clean
+PYTEST := $(PY) -m pytest -n auto --dist loadfile --no-loadscope-reorder
+INSTANT ?= 2026-12-31T23:59Z
+
+.PHONY: help setup demo bank sql test test-at torture mutants lint screenshots bench clean
 .DEFAULT_GOAL := help
 
 help:  ## list the commands
@@ -35,7 +38,12 @@ sql: setup  ## a SQL shell on the published file
 	@$(PY) -m metrics.shell
 
 test: setup  ## every test
-	@$(PY) -m pytest -n auto --dist loadfile --no-loadscope-reorder
+	@echo "Every test, on real brokers and in a browser: some 20 minutes on two cores …"
+	@$(PYTEST)
+
+test-at: setup  ## every test, by a machine's clock that begins at INSTANT; .ci/instants has some
+	@echo "Every test, by a clock that shows $(INSTANT) now: some 20 minutes on two cores …"
+	@$(PY) -m bench.clock $(INSTANT) $(PYTEST)
 
 torture: setup  ## every kind of trouble at once, with new seeds, until one fails: MINUTES=30, SEED=n
 	@$(PY) -m tests $(foreach o,MINUTES SEED EXAMPLES STEPS,$(if $($(o)),--$(shell echo $(o) | tr A-Z a-z) $($(o)))) \

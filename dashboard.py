@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from metrics import logs
+from metrics import clock, logs
 from metrics.errors import MetricsError
 from pages import _exposition
 from pages.accounts import start
@@ -35,6 +35,7 @@ def checked_base_path() -> str:
     """Return the path that everything is served under, or end the process with the reason in one sentence."""
     try:
         logs.write_to(sys.stderr, "vigie")
+        clock.now()  # refuses a VIGIE_CLOCK that is no instant
         start.refuse_other_zones(configuration_path())
         start.refuse_open_doors(access())
     except MetricsError as error:

@@ -1,6 +1,6 @@
-/* Preloaded by bench/soak.py into what it starts: a clock on the wall that runs faster than it is.
+/* Preloaded by bench/clock.py: another clock on the wall, which may run faster than it is.
 
-   VIGIE_SOAK_CLOCK="SPEED REAL FAKE": at REAL [s since 1970] it shows FAKE, and from then on runs SPEED times as fast.
+   PRELOADED_CLOCK="SPEED REAL FAKE": at REAL [s since 1970] it shows FAKE, and from then on runs SPEED times as fast.
    What waits goes by the monotonic clock, which stays as it is. */
 #define _GNU_SOURCE
 #include <stdio.h>
@@ -13,7 +13,7 @@
 static long long speed = 1, real_s, fake_s;
 
 __attribute__((constructor)) static void wind(void) {
-    const char *said = getenv("VIGIE_SOAK_CLOCK");
+    const char *said = getenv("PRELOADED_CLOCK");
     if (said == NULL || sscanf(said, "%lld %lld %lld", &speed, &real_s, &fake_s) != 3) abort();
 }
 

@@ -17,21 +17,18 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from itertools import combinations
-from pathlib import Path
 from statistics import median
 
 from playwright.sync_api import Browser, CDPSession, Page, sync_playwright
 
-from bench.children import ROOT, cpu_s, open_files, resident_mb, threads
+from bench.children import cpu_s, open_files, resident_mb, threads
+from bench.clock import another_clock
 from bench.figures import Measured, Row
 from bench.viewers import Live, add_account, live_dashboard
 
@@ -54,7 +51,6 @@ KEPT = (
     ("files", "", "files and sockets that the server has open"),
     ("threads", "", "threads of the server"),
 )
-CLOCK = Path(__file__).with_name("clock.c")
 COUNT = """(() => {
     const { setInterval } = window, { send } = WebSocket.prototype;
     window.setInterval = (run, ms = 0, ...said) => setInterval(run, ms / SPEED, ...said);
@@ -148,18 +144,13 @@ def _asked(name: str, otherwise: float) -> float:
 
 @contextmanager
 def _clock(speed: int) -> Iterator[Mapping[str, str]]:
-    """Compile the clock; yield the environment that lets a process go by it."""
+    """Yield the environment of what goes by the clock."""
     agents = {"VIGIE_AGENTS": os.environ.get("VIGIE_SOAK_AGENTS") or USUAL_AGENTS}
     if speed == 1:
         yield agents
         return
-    with tempfile.TemporaryDirectory(prefix="vigie-bench-") as directory:
-        library = Path(directory, "clock.so")
-        subprocess.run(["cc", "-shared", "-fPIC", "-O2", "-o", library, CLOCK], cwd=ROOT, check=True)
-        real_s = int(time.time())
-        begin = os.environ.get("VIGIE_SOAK_FROM")
-        fake_s = int(datetime.fromisoformat(begin).astimezone(UTC).timestamp()) if begin else real_s
-        yield agents | {"LD_PRELOAD": str(library), "VIGIE_SOAK_CLOCK": f"{speed} {real_s} {fake_s}"}
+    with another_clock(os.environ.get("VIGIE_SOAK_FROM"), speed) as clock:
+        yield agents | clock
 
 
 def _renderer(chromium: Browser) -> int:

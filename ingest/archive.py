@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 import numpy as np
 
-from ingest import contract
+from ingest import contract, extent
 from ingest.keys import KeyDays
 from ingest.segments import EVENTS, IDENTITY, Segments
 
@@ -57,10 +57,12 @@ class Archive:
     """What is settled of the store that `connection` has open: it lies in the files of `segments`."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, segments: Segments) -> None:
+        self._connection = connection
         self._sql = connection.execute
         self._segments = segments
         self._events = KeyDays()
         self._calls = KeyDays()
+        extent.make(connection, segments.rows("calls"), segments.rows("agent_states"))
         self._learn(f"SELECT event_id, call_id, day AS home FROM ({self._archived()})")
 
     def _archived(self, homes: Collection[dt.date] | None = None) -> str:
@@ -184,6 +186,10 @@ class Archive:
             "INSERT INTO recalled_states SELECT agent, coalesce(mark, $earliest) FROM found_marks",
             {"earliest": contract.EARLIEST},
         )
+        if (began := extent.take_recalled(self._connection)) is not None and (
+            settled := self._segments.rows("agent_states", self._segments.days("agent_states", began))
+        ):
+            extent.note_begun_anew(self._connection, settled)
         self._sql("INSERT INTO dirty_agents SELECT agent, '-infinity', false FROM found_marks")
 
     def _find_marks(self, since: dt.date) -> None:
@@ -276,6 +282,7 @@ class Archive:
         self._sql("DELETE FROM recalled_calls")
         self._sql("DELETE FROM recalled_states")
         self._sql("INSERT INTO inferred_ends BY NAME FROM settled_ends")
+        extent.add_settled(self._connection)
         self._count_names("FROM settled_events", +1)
         self._sql("DELETE FROM events WHERE rowid IN (SELECT place FROM settled_events)")
         self._sql("DELETE FROM calls WHERE call_id IN (SELECT call_id FROM settled_calls)")

@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import datetime as dt
 import sys
 import threading
 from pathlib import Path
@@ -15,6 +14,7 @@ from ingest.errors import UsageError
 from ingest.observed import Observed
 from ingest.run import consume
 from ingest.send import send_file
+from metrics import clock
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 CAMPAIGNS = SAMPLES / "bank.toml"
@@ -54,7 +54,7 @@ def main(options: argparse.Namespace) -> int:
             campaigns=CAMPAIGNS,
             until_caught_up=True,
             stop=threading.Event(),
-            clock=lambda: dt.datetime.now(dt.UTC),
+            clock=clock.now,
             observed=Observed(),
         )
     published = options.data_dir / "published" / "vigie.duckdb"

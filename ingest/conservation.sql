@@ -1,5 +1,6 @@
--- Whether every call is accounted for, by campaign and local day: KPIS.md's identity, and what was folded against what
--- was judged. Days with unsettled calls are counted here; settled_checks has the settled calls, counted when they were
+-- Whether every call is accounted for, by campaign and local day: docs/kpis.md, Conservation, and what was folded
+-- against what was judged.
+-- Days with unsettled calls are counted here; settled_checks has the settled calls, counted when they were
 -- settled. Old days are not repeated for ever, but for those with which something is wrong.
 CREATE OR REPLACE TEMP TABLE conservation_checks AS
 WITH hot AS MATERIALIZED (

@@ -2,7 +2,7 @@
 
 The classes below are the contract: one a type, its fields with their ranges. Everything else that needs to
 know of a field takes it from the line itself, by SQL (store.py, fold.sql).
-Source: EVENTS.md.
+Source: docs/events.md.
 """
 
 import datetime as dt

@@ -14,7 +14,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 import urllib.request
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
@@ -27,6 +26,7 @@ from ingest.children import ends_with_us
 from ingest.cli import Parser, between, brings_its_own_campaigns
 from ingest.errors import StoreError, UsageError, VigieError, disk_trouble
 from ingest.simulator import floor, floor_day, floor_options
+from metrics import clock
 from metrics.campaigns import load
 
 ROOT = Path(__file__).parent.parent
@@ -77,7 +77,7 @@ def main(options: argparse.Namespace) -> int:
     load(CAMPAIGNS)
     if options.port == options.broker_port:
         raise UsageError(f"Dashboard and broker cannot both have port {options.port}; choose two ports.")
-    started_at = time.time()
+    started_at = clock.now_s()
     data_dir: Path = options.data_dir.resolve()
     environment = {
         # not what leads to another Kafka, or another topic, than the demo's own
@@ -94,7 +94,7 @@ def main(options: argparse.Namespace) -> int:
     url = f"http://127.0.0.1:{options.port}"
     with contextlib.ExitStack() as stack:
         stack.enter_context(_alone(options, data_dir))
-        days = _days_to_send(data_dir / "published" / "vigie.duckdb", dt.datetime.now(dt.UTC))
+        days = _days_to_send(data_dir / "published" / "vigie.duckdb", clock.now())
         broker = stack.enter_context(running_broker(options.broker_port))
         ensure_topic(broker.bootstrap_servers, "call-events")
         _say(f"broker     {broker.bootstrap_servers}, in memory")
@@ -345,7 +345,7 @@ def _wait_until_live(published: Path, floor_log: Path, started_at: float, going_
     shown, all_sent = "", False
     while going_on():
         if not all_sent and "going on live" in floor_log.read_text(errors="replace"):
-            all_sent, started_at = True, time.time()  # a file from before this may lack the last of it
+            all_sent, started_at = True, clock.now_s()  # a file from before this may lack the last of it
         progress = _progress(published, started_at)
         if progress is None:
             continue

@@ -1,13 +1,13 @@
 """`python -m ingest doctor`: tries each thing that a start needs, and says of each what to do. It changes nothing."""
 
 import argparse
-import datetime as dt
 import os
 import shutil
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,8 @@ from ingest import contract, masking
 from ingest.cli import Parser
 from ingest.errors import RESTORE_OR_REBUILD, BrokerUnavailable, UsageError
 from ingest.servers import connecting, security
-from metrics import campaigns
-from metrics.campaigns import Configuration
+from metrics import campaigns, clock
+from metrics.campaigns import Campaign, Configuration
 from metrics.errors import MetricsError
 from metrics.zones import check_zones
 
@@ -30,6 +30,14 @@ LITTLE_DISK = 2 * 2**30
 NO_DISK = 64 * 2**20  # too little for the next checkpoint and snapshot
 OLD_S = 300.0
 GOOD, DOUBTFUL, BAD = "ok", "look", "BAD"
+TERMS = {
+    "formula": ("formula", ""),
+    "threshold_s": ("threshold", " s"),
+    "target": ("target", ""),
+    "wait_at_threshold_counts": ("a wait at the threshold is in time", ""),
+    "short_abandon_s": ("short abandon below", " s"),
+}
+"""What a term says → what it is called here, and its unit."""
 
 
 @dataclass(frozen=True)
@@ -84,12 +92,35 @@ def _configuration(path: Path) -> Iterator[Finding]:
         yield Finding("campaigns", GOOD, f"{path}: {len(known)} campaigns of {len(configuration.clients)} clients")
     else:
         yield Finding("campaigns", DOUBTFUL, f"{path} names no campaign", "add them; until then the defaults judge")
+    for campaign in known.values():
+        yield from _terms(campaign)
     try:
         check_zones(configuration.zones)
     except MetricsError as error:
         yield Finding("zone rules", BAD, str(error))
     else:
         yield Finding("zone rules", GOOD, f"{len(configuration.zones)} zones, the same in Python and DuckDB")
+
+
+def _terms(campaign: Campaign) -> Iterator[Finding]:
+    """Say what each later term of a contract changes against the one before it."""
+    for before, term in pairwise(campaign.terms):
+        changes = [
+            f"{name} {_shown(getattr(before, key))} → {_shown(getattr(term, key))}{unit}"
+            for key, (name, unit) in TERMS.items()
+            if getattr(before, key) != getattr(term, key)
+        ]
+        says = f"{campaign.id}, from {term.valid_from:%Y-%m-%d %H:%M}: "
+        if changes:
+            yield Finding("terms", GOOD, says + ", ".join(changes))
+        else:
+            yield Finding("terms", DOUBTFUL, says + "nothing changes", "see that the term says what was agreed")
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _directory(place: Path) -> Iterator[Finding]:
@@ -136,7 +167,7 @@ def _published(path: Path) -> Iterator[Finding]:
         yield Finding("published file", BAD, str(error).splitlines()[0], "publish again with this version")
         return
     published_at, lag, letters = row
-    age_s = (dt.datetime.now(dt.UTC) - published_at).total_seconds()
+    age_s = (clock.now() - published_at).total_seconds()
     says = f"{_age(age_s)} old, {lag:,} records to read, {letters:,} dead letters"
     to_do = "the consumer does not publish: see that it runs" if age_s > OLD_S else ""
     if letters and not to_do:
@@ -194,7 +225,7 @@ def _records(found: list[Any]) -> Iterator[Finding]:
     if not found:
         yield Finding("records", DOUBTFUL, "the topic is empty", "start a source, or try `ingest simulate`")
         return
-    age_s = time.time() - max(record.timestamp for record in found) / 1000
+    age_s = clock.now_s() - max(record.timestamp for record in found) / 1000
     to_do = "see that the source runs" if age_s > OLD_S else ""
     yield Finding("last record", DOUBTFUL if to_do else GOOD, f"{_age(age_s)} old", to_do)
     faults = [fault for record in found for _, _, fault in contract.faulty_lines(record.value) if fault]

@@ -1,5 +1,6 @@
 -- The rows of `calls` for the call_ids in `touched`, each from all the events of its call. Of several events
--- of a kind the earliest counts (ties: the smaller event_id), of wrap-ups and ratings the latest: KPIS.md.
+-- of a kind the earliest counts (ties: the smaller event_id), of wrap-ups and ratings the latest:
+-- docs/kpis.md, From events to a call.
 INSERT INTO calls BY NAME
 WITH placed AS (  -- few columns are sorted, the others are joined after that
     SELECT rowid AS event, row_number() OVER (ORDER BY ts, event_id) AS place

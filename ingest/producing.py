@@ -23,6 +23,7 @@ from kafka.errors import (
 
 from ingest.errors import VigieError
 from ingest.servers import IN_THE_CLEAR, Security, connecting
+from metrics import clock
 
 log = logging.getLogger(__name__)
 
@@ -101,7 +102,8 @@ def _attempt(producer: Any, topic: str, records: list[Record]) -> list[Record]:
         partitions = sorted(producer.partitions_for(topic))
         for key, value in records:
             partition = partitions[crc32(key) % len(partitions)]
-            futures.append(producer.send(topic, key=key, value=value, partition=partition))
+            at_ms = int(clock.now_s() * 1000)
+            futures.append(producer.send(topic, key=key, value=value, partition=partition, timestamp_ms=at_ms))
     except FOR_GOOD as error:
         raise _refused(topic, error) from error
     except KafkaError:  # the topic's metadata, or room in the buffer, did not come in time

@@ -5,7 +5,7 @@ import datetime as dt
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import duckdb
@@ -16,6 +16,7 @@ from ingest.alarms import Alarms
 from ingest.batch import Log
 from ingest.conservation import Conservation
 from ingest.errors import StoreError, disk_trouble
+from ingest.extent import LATE_ANSWERS
 from ingest.judging import Judging
 from ingest.segments import RECALLED, RELATIONS
 from ingest.settings import Settings
@@ -169,9 +170,8 @@ class Publisher:
         self._settings.fill_offsets()
         self._judging.finish(moment.as_of)
         self._conservation.count_settled()
-        first_day, last_day = self._settings.fill_days(moment.as_of) or (None, None)
-        sql("SET VARIABLE first_day = $day", {"day": first_day})
-        sql("SET VARIABLE last_day = $day", {"day": last_day})
+        for name, day in asdict(self._settings.fill_days(moment.as_of)).items():
+            sql(f"SET VARIABLE {name} = $day", {"day": day})
 
     def _rejudge(self) -> None:
         """Take what is settled, and was judged by other rules than these, to be judged again."""
@@ -193,7 +193,7 @@ class Publisher:
             metrics.install(self._store.connection, "snapshot", past, RECALLED)
             tables = {name: f"recent_{name}" for name in past}
             self._store.connection.register("places", _table(places))
-            sql(FILL.format(**tables))
+            sql(FILL.format(**tables, late_answers=LATE_ANSWERS.format(calls="FROM judged_calls")))
         finally:
             self._store.connection.unregister("places")
             sql("DETACH snapshot")

@@ -25,7 +25,7 @@ LEFT JOIN (
         agent, max(answered_at) AS call_since,
         arg_max(call_id, answered_at) AS call_id, arg_max_null(held_since, answered_at) AS held_since
     FROM just_judged
-    WHERE moves AND answered_at IS NOT NULL AND ended_at IS NULL
+    WHERE moves AND ended_at IS NULL AND later(answered_at, getvariable('max_state_s')) > getvariable('as_of')
     GROUP BY agent
 ) c USING (agent)
 ORDER BY agent;
@@ -34,6 +34,7 @@ SELECT campaign, client, client_name, name, language, timezone, give_up_after_s,
 INSERT INTO snapshot.sla_terms BY NAME
 FROM terms;
 INSERT INTO snapshot.local_days BY NAME FROM local_days;
+INSERT INTO snapshot.late_answers BY NAME FROM late_answers UNION ({late_answers});
 INSERT INTO snapshot.agent_limits BY NAME FROM agent_limits;
 INSERT INTO snapshot.{dead_letters} BY NAME
 SELECT topic, "partition", "offset", line, received_at, reason, payload FROM dead_letters;
@@ -50,6 +51,7 @@ SELECT
     getvariable('published_at') AS published_at,
     last_event_at,
     getvariable('first_day')::DATE AS first_day,
+    getvariable('first_call_day')::DATE AS first_call_day,
     getvariable('last_day')::DATE AS last_day,
     records,
     lines - duplicates AS events,
@@ -62,6 +64,7 @@ SELECT
     getvariable('published_bytes') AS published_bytes,
     getvariable('disk_free_bytes') AS disk_free_bytes,
     getvariable('lateness_s') AS lateness_s,
+    getvariable('max_state_s') AS max_state_s,
     getvariable('notice') AS notice,
     getvariable('version') AS version
 FROM totals;

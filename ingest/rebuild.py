@@ -29,6 +29,7 @@ from ingest.kept import Kept, keep, refuse_in_use
 from ingest.publish import Moment, Publisher
 from ingest.segments import archived_files
 from ingest.store import Store
+from metrics import clock
 from metrics.campaigns import Configuration, load
 from metrics.zones import check_zones
 
@@ -173,7 +174,7 @@ def _make(
             with store.transaction():
                 store.apply(Arrivals(0, 0, [events], [], [], {}, {}))
                 as_of = max(as_of, store.last_event_at() or as_of)
-                moment = Moment(as_of, dt.datetime.now(dt.UTC))
+                moment = Moment(as_of, clock.now())
                 publisher.judge(moment)
                 publisher.settle(moment)
             read += rows
@@ -216,7 +217,7 @@ def _publish(data_dir: Path, configuration: Configuration) -> None:
     store = Store(data_dir / "store.duckdb")
     try:
         publisher = Publisher(store, data_dir / "published", configuration)
-        now = dt.datetime.now(dt.UTC)
+        now = clock.now()
         moment = Moment(min(store.last_event_at() or now, now), now)
         publisher.judge(moment)
         publisher.write(moment)

@@ -21,6 +21,7 @@ from ingest.reader import Reader
 from ingest.servers import IN_THE_CLEAR, Security, security
 from ingest.store import Store
 from ingest.writer import Writer
+from metrics import clock
 from metrics.campaigns import load
 from metrics.zones import check_zones
 
@@ -56,7 +57,7 @@ def main(options: argparse.Namespace) -> int:
         campaigns=options.campaigns,
         until_caught_up=options.until_caught_up,
         stop=stop,
-        clock=lambda: dt.datetime.now(dt.UTC),
+        clock=clock.now,
         observed=observed,
         secured=security(options),
         group=options.group,

@@ -20,6 +20,7 @@ from ingest.cli import Parser
 from ingest.errors import UsageError, VigieError
 from ingest.producing import Record, deliver, open_producer
 from ingest.servers import IN_THE_CLEAR, Security, security
+from metrics import clock
 
 GZIP = b"\x1f\x8b"  # how a gzip file starts
 CHUNK = 1 << 18  # bytes read at once
@@ -157,7 +158,7 @@ def _batches(
     source: IO[bytes], span: tuple[dt.datetime, dt.datetime] | None, speed: float, shift: bool
 ) -> Iterator[list[Record]]:
     """Yield the records that are due, sleeping until the next one is."""
-    started, now = time.monotonic(), dt.datetime.now(dt.UTC)
+    started, now = time.monotonic(), clock.now()
     by = _shift(*span, now, speed) if shift and span else None
     due: list[Record] = []
     for lines in _lines(source):

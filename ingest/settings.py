@@ -4,7 +4,7 @@ import datetime as dt
 import functools
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -40,6 +40,18 @@ SELECT
     )
 FROM (SELECT day FROM judged_calls UNION ALL SELECT day FROM settled_checks)
 """
+#: Agents' time of a campaign begins on a local day of its own.
+FIRST_STATES = """
+SELECT timezone, min(started_at)
+FROM (
+    SELECT campaign, started_at FROM timeline WHERE state != 'offline'
+    UNION ALL
+    SELECT campaign, started_at FROM first_states
+)
+JOIN known_campaigns USING (campaign)
+WHERE started_at < $as_of
+GROUP BY timezone
+"""
 QUARTERS = f"""
 SELECT DISTINCT timezone, epoch_us(coalesce(queued_at, dialed_at)) // {zones.QUARTER_S * 1_000_000} AS quarter
 FROM calls
@@ -52,6 +64,15 @@ CREATE OR REPLACE TEMP TABLE local_days (timezone VARCHAR, day DATE, from_at TIM
 """
 
 Row = tuple[object, ...]
+
+
+@dataclass(frozen=True)
+class Span:
+    """Local days, of the campaigns together; None while nothing is known: the columns of ingest_status."""
+
+    first_day: dt.date | None = None
+    first_call_day: dt.date | None = None
+    last_day: dt.date | None = None
 
 
 class Settings:
@@ -115,18 +136,20 @@ class Settings:
     def _said(self) -> dict[str, str]:
         return {c.id: _said(c) for c in self._known}
 
-    def fill_days(self, as_of: dt.datetime) -> tuple[dt.date, dt.date] | None:
-        """Fill local_days from the first day of a call to the day after `as_of`.
-
-        Returns the first local day of a call and the last of a call or of an agent's time; None while there is none.
-        """
+    def fill_days(self, as_of: dt.datetime) -> Span:
+        """Fill local_days from the first day of a call, or of an agent's time, to the day after `as_of`."""
         in_use = sorted({c.timezone for c in self._known})
         ((first, last, last_at),) = self._connection.execute(SPAN, {"as_of": as_of}).fetchall()
+        starts = [first] if first else []
+        starts += [
+            first_at.astimezone(ZoneInfo(zone)).date()
+            for zone, first_at in self._connection.execute(FIRST_STATES, {"as_of": as_of}).fetchall()
+        ]
         ends = [last] if last else []
         ends += [last_at.astimezone(ZoneInfo(zone)).date() for zone in in_use if last_at]
-        span = (first or max(ends), max(ends)) if ends else None
+        span = Span(min([*starts, max(ends)]), first, max(ends)) if ends else Span()
         yesterday, tomorrow = as_of.date() - dt.timedelta(days=1), as_of.date() + dt.timedelta(days=1)  # in UTC
-        begin, end = min([yesterday, *(span or ())]), max([tomorrow, *(span or ())])
+        begin, end = min([yesterday, *starts, *ends]), max([tomorrow, *ends])
         if (in_use, begin, end) != self._days:
             self._days = (in_use, begin, end)
             self._table(DAYS, [(zone, *day) for zone in in_use for day in zones.local_days(zone, begin, end)])

@@ -5,7 +5,7 @@
 Edge cases: open calls are in `offered`, so the rate of a living window is low at first and grows; NULL when every
 offered call was a short abandon, or none was offered. Calls that left for a call back or voicemail did not abandon.
 
-References: KPIS.md "Formulas"; FIELD 2.4. Amazon Connect and Genesys Cloud leave short ones in (FIELD 2.1).
+References: docs/kpis.md, Abandon rate. Amazon Connect and Genesys Cloud leave short ones in.
 """
 
 from metrics.kpi import Kpi, ratio
@@ -17,7 +17,7 @@ KPIS = (
         "ratio 0–1",
         "abandoned / (offered - short_abandoned)",
         "no call offered, or only short abandons",
-        "KPIS.md; FIELD 2.4",
+        "docs/kpis.md, Abandon rate",
         ("abandoned", "offered", "short_abandoned"),
     ),
 )

@@ -4,12 +4,14 @@
     utilisation = (busy_s + wrap_up_s) / logged_in_s                             all states but offline
     workload_s  = wall-clock union, per agent, of [answered_at, end of wrap-up)  from the calls themselves
 
-Edge cases: two logins of one agent are one timeline and two calls at once are one stretch of work, so that no agent
-has more than 60 minutes an hour and occupancy never passes 1. A call whose agent is unknown counts for itself. NULL
-when nobody was logged in. These ratios never use a call count: cohort and accrual do not mix.
+Edge cases: work on a call counts up to `max_state_s` from its answer, as an agent's state does: a talk that nothing
+ends, or a wrap-up reported days later, is no work without end. The call keeps the end that it has, or none.
+Two logins of one agent are one timeline and two calls at once are one stretch of work, so that no agent has more than
+60 minutes an hour and occupancy never passes 1. A call whose agent is unknown counts for itself. NULL when nobody was
+logged in. These ratios never use a call count: cohort and accrual do not mix.
 
-References: KPIS.md "Two bases, never mixed"; FIELD 2.3: calls 09:16–09:32 and 09:35–10:05 are 14, 27 and 5 minutes
-of the half hours from 09:00, where Amazon Connect and Genesys Cloud print 0, 16 and 30 (reproduced there).
+References: docs/kpis.md, Cohort and accrual: calls 09:16–09:32 and 09:35–10:05 are 14, 27 and 5 minutes
+of the half hours from 09:00, where Amazon Connect and Genesys Cloud print 0, 16 and 30.
 """
 
 from metrics.kpi import Kpi, Measure, ratio
@@ -29,7 +31,33 @@ STATE_MEASURES = (
     ),
     Measure("logged_in_s", "sum(us) FILTER (WHERE state <> 'offline')", "s", "agents' time in all states but offline"),
 )
-WORK_MEASURES = (Measure("workload_s", "sum(us)", "s", "wall-clock union per agent of [answered_at, end of wrap-up)"),)
+WORK_MEASURES = (
+    Measure(
+        "workload_s",
+        "sum(us)",
+        "s",
+        "wall-clock union per agent of [answered_at, end of wrap-up), of each call at most max_state_s",
+    ),
+)
+
+
+def answered_between(first: str, last: str) -> str:
+    """Return a relation of the calls answered on the UTC dates `first` to `last` (SQL), and of some others.
+
+    Calls lie in files by the local day of their cohort, mostly a day from their answer at most; where it is more,
+    late_answers has that day. DuckDB knows these days before it opens a file, and opens none of another day.
+    """
+    return f"""(
+        SELECT * FROM calls SEMI JOIN (
+            SELECT unnest(
+                CASE WHEN isfinite(begin) AND isfinite(until) THEN range(begin, until, INTERVAL 1 DAY) END)::DATE AS day
+            FROM (SELECT greatest({first} - 1, first_day) AS begin, least({last} + 1, last_day) + 1 AS until
+                  FROM ingest_status)
+            UNION ALL
+            SELECT day FROM late_answers WHERE answered_on BETWEEN {first} AND {last}
+        ) USING (day)
+    )"""
+
 
 KPIS = (
     Kpi(
@@ -38,7 +66,7 @@ KPIS = (
         "ratio 0–1",
         "(busy + wrap_up) / (busy + wrap_up + available)",
         "no agent busy, in wrap-up or available",
-        "KPIS.md; FIELD 2.4",
+        "docs/kpis.md, Occupancy",
         ("busy_s", "wrap_up_s", "available_s"),
     ),
     Kpi(
@@ -47,7 +75,7 @@ KPIS = (
         "ratio 0–1",
         "(busy + wrap_up) / logged in",
         "no agent logged in",
-        "KPIS.md; FIELD 2.4",
+        "docs/kpis.md, Utilisation",
         ("busy_s", "wrap_up_s", "logged_in_s"),
     ),
 )

@@ -1,7 +1,8 @@
 """The configuration: clients, campaigns, opening hours, the contracts that calls are judged by, and who sees what.
 
 `campaigns.toml` is read as a whole or refused as a whole, in one sentence that names file, line and what is
-allowed. What it does not say, its `[defaults]` say; a campaign that only events know gets those defaults.
+allowed. What it does not say, its `[defaults]` say; a campaign that only events know gets those defaults. What a later
+term of a contract does not say, the term before it says.
 """
 
 import re
@@ -158,6 +159,7 @@ _TERM_KEYS = ("formula", "threshold_s", "target", "wait_at_threshold_counts", "s
 
 
 def _term(table: Table, default: Term) -> Term:
+    """Read a term; what it leaves out is as in `default`."""
     return replace(
         default,
         valid_from=table.local("valid_from"),
@@ -238,11 +240,14 @@ def _campaign(table: Table, clients: dict[str, Client], defaults: Defaults) -> C
 
 
 def _terms(table: Table, defaults: Defaults) -> tuple[Term, ...]:
-    """Return the terms in order with every end filled in; gaps are filled with the defaults."""
-    written = []
+    """Return the terms in order with every end filled in; gaps are filled with the defaults.
+
+    What a term leaves out is as in the one written before it: who changes the target does not mean the rest.
+    """
+    written: list[tuple[Table, Term]] = []
     for entry in table.array("sla"):
         entry.allow("valid_from", "valid_to", *_TERM_KEYS)
-        written.append((entry, _term(entry, defaults.term)))
+        written.append((entry, _term(entry, written[-1][1] if written else defaults.term)))
     for (_, before), (entry, term) in pairwise(written):
         if term.valid_from is None:
             entry.refuse((), "`valid_from` is missing, allowed is to leave it out in the first term only")

@@ -8,7 +8,8 @@ keys of the relation; the sums meet on those keys; ratios are taken last.
     calls ── stretches of work ── cut ── WORK_… ───┘
 
 Days are limited by constants, so that Parquet files of other days are not opened: a call's local day is at most one
-day from the UTC date of its cohort, and a state lasts at most a day (`max_state_s`).
+day from the UTC date of its cohort, and a state, or the work on a call, lasts at most a day (`max_state_s`). Calls that
+were answered long after their cohort are looked up (`late_answers`).
 """
 
 from collections.abc import Iterable
@@ -34,7 +35,7 @@ KPIS: dict[str, Kpi] = {
     for kpi in module.KPIS
 }
 
-# the columns after the keys: those of DESIGN.md in its order, then the extras
+# the columns after the keys: docs/architecture.md, Published relations, in its order; then the extras
 COUNTS = (
     *("offered", "answered", "abandoned", "short_abandoned", "overflowed", "callback", "voicemail", "refused"),
     *("dropped", "open", "answered_in_threshold", "abandoned_in_threshold", "handled", "transferred", "sales"),
@@ -47,7 +48,8 @@ TIME = ("available_s", "busy_s", "wrap_up_s", "paused_s")
 DIALER = ("dialed", "connected", "contacts", "drops", "contact_rate", "drop_rate")
 CONTRACT = ("target", "threshold_s", "terms_changed")
 EXTRAS = (
-    *("open_in_threshold", "callback_in_threshold", "service_level_hits", "service_level_base", "service_level_late"),
+    *("open_in_threshold", "callback_in_threshold", "service_level_hits", "service_level_base", "service_level_asked"),
+    "service_level_late",
     *("transfer_rate", "answered_wait_s", "talk_s", "hold_s", "wrap_s", "logged_in_s", "workload_s"),
     *("outbound_answered", "conserved"),
 )
@@ -86,7 +88,8 @@ class Grain:
     which: str = ""  # further conditions on calls and states
     cohort: str = f"day BETWEEN {UTC0} - 1 AND {UTC1} + 1 AND cohort_at >= {T0} AND cohort_at < {T1}"
     states: str = f"day BETWEEN {UTC0} - 1 AND {UTC1} AND started_at < {T1}"
-    worked: str = f"day BETWEEN {UTC0} - 2 AND {UTC1} + 1 AND answered_at < {T1}"
+    answered: str = agent_time.answered_between(f"{UTC0} - 1", UTC1)
+    worked: str = f"answered_at >= make_timestamptz(epoch_us({T0}) - {DAY_US}) AND answered_at < {T1}"
     t0_us: str = f"epoch_us({T0})"  # the window of agents' time
     t1_us: str = f"epoch_us({T1})"
     cut: str = """SELECT $keys, state, least(to_us, w.until_us) - greatest(from_us, w.t0_us) AS us
@@ -204,7 +207,7 @@ GRAINS = {
 
 CLOCK = """\
 clock AS (
-    SELECT as_of, lateness_s, $t0_us AS t0_us, least($t1_us, epoch_us(as_of)) AS until_us
+    SELECT as_of, lateness_s, max_state_s, $t0_us AS t0_us, least($t1_us, epoch_us(as_of)) AS until_us
     FROM ingest_status
 )"""
 
@@ -237,7 +240,7 @@ states_of AS (
     GROUP BY ALL
 )"""
 
-# of two calls of one agent at once, the later adds what the earlier ones leave
+# of two calls of one agent at once, the later adds what the earlier ones leave; no call counts beyond max_state_s
 WORK = """\
 work_of AS (
     WITH spans AS (
@@ -245,8 +248,9 @@ work_of AS (
                    PARTITION BY $union_by, who ORDER BY from_us
                    ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), from_us)) AS from_us
         FROM (SELECT campaign, queue, agent, coalesce(agent, call_id) AS who, epoch_us(answered_at) AS from_us,
-                     epoch_us(coalesce(greatest(ended_at, wrapped_at), w.as_of)) AS to_us, w.t0_us
-              FROM calls, clock AS w
+                     least(epoch_us(coalesce(greatest(ended_at, wrapped_at), w.as_of)),
+                           epoch_us(answered_at) + (w.max_state_s * 1e6)::BIGINT) AS to_us, w.t0_us
+              FROM $answered, clock AS w
               WHERE $worked $which)
         WHERE to_us > t0_us
     )
@@ -322,6 +326,7 @@ def _fragments(grain: Grain) -> dict[str, str]:
         "which": grain.which,
         "cohort": grain.cohort,
         "states": grain.states,
+        "answered": grain.answered,
         "worked": grain.worked,
         "t0_us": grain.t0_us,
         "t1_us": grain.t1_us,
@@ -347,7 +352,7 @@ def _column(name: str, grain: Grain) -> str:
 
 def _added(measure: Measure) -> str:
     whole = f"coalesce({measure.name}, 0)" if measure.zero else measure.name
-    return f"{whole} / 1e6 AS {measure.name}" if measure.unit == "s" else f"{whole}::BIGINT AS {measure.name}"
+    return f"{whole}::BIGINT AS {measure.name}" if measure.is_count else f"{whole} / 1e6 AS {measure.name}"
 
 
 def _list(items: Iterable[str], indent: int) -> str:

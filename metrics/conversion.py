@@ -5,7 +5,7 @@
 Edge cases: the latest `call.wrapped` decides whether a call sold; a sale on a call that still talks counts once its
 talk has ended, so the ratio never passes 1. NULL when nothing was handled.
 
-References: KPIS.md "Formulas"; FIELD 2.4.
+References: docs/kpis.md, Conversion.
 """
 
 from metrics.kpi import Kpi, Measure, ratio, tally
@@ -19,7 +19,7 @@ KPIS = (
         "ratio 0–1",
         "sales / handled",
         "no call handled",
-        "KPIS.md; FIELD 2.4",
+        "docs/kpis.md, Conversion",
         ("sales", "handled"),
     ),
 )

@@ -9,9 +9,15 @@ judges another's calls, and with one term it is H / N >= p as ever. With S = sum
     below:      calls in time to come until it holds   ceil(-S / (1 - p))
                 late calls that were one too many      ceil(-S)
 
-A call to come counts, in time or late, in the denominator of all five formulas: an answered one.
+What is asked for moves as calls come, unless all terms have the same target: a call to come is asked for p of its own
+term. When M calls are usual for the rest of the window, M_i of them under the i-th term,
 
-References: KPIS.md, "The contract of a campaign". All is counted in fractions: 0.8 is four fifths.
+    of them may be late, and the window ends on target    floor(S + sum((1 - p_i) M_i))
+
+and below 0 it is out of reach. A call to come counts, in time or late, in the denominator of all five formulas: an
+answered one.
+
+References: docs/kpis.md, Distance to the target. All is counted in fractions: 0.8 is four fifths.
 """
 
 from collections.abc import Sequence
@@ -37,6 +43,7 @@ class Distance:
     `could_be_late`: so many of the calls in time could have been late.
     `until_reached`: so many more calls in time and it holds; None also when no number of them does (a target of 100 %).
     `too_late`: had so many of the late calls been in time, it had held.
+    `level_then`: the level [ratio 0–1] of the window after `until_missed` or `until_reached` calls.
     """
 
     is_met: bool
@@ -44,6 +51,35 @@ class Distance:
     could_be_late: int | None = None
     until_reached: int | None = None
     too_late: int | None = None
+    level_then: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToCome:
+    """Calls that are usual for the rest of a window and will be judged by one term, of `target` [ratio 0–1].
+
+    `hits` of the `calls` are usually in time; a mean, so not whole.
+    """
+
+    calls: int
+    hits: float
+    target: float
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """How a window ends when as many calls come as usual: `calls` of them.
+
+    `may_be_late`: at most so many of them, all of them when even that is enough; None: it is out of reach, though none
+    of them be late. Levels [ratio 0–1] at its end: `best` with all of them in time, `expected` with as many as usual;
+    `target` is what all its terms then ask for together.
+    """
+
+    calls: int
+    may_be_late: int | None
+    best: float
+    expected: float
+    target: float
 
 
 def target(terms: Sequence[Judged]) -> float | None:
@@ -59,11 +95,33 @@ def distance(terms: Sequence[Judged], next_target: float) -> Distance | None:
     """
     if not any(term.base for term in terms):
         return None
-    spare = sum(term.hits for term in terms) - _asked(terms)
+    hits, base = sum(term.hits for term in terms), sum(term.base for term in terms)
+    spare = hits - _asked(terms)
     p = _exact(next_target)
     if spare >= 0:
-        return Distance(True, until_missed=floor(spare / p) + 1 if p else None, could_be_late=floor(spare))
-    return Distance(False, until_reached=ceil(-spare / (1 - p)) if p < 1 else None, too_late=ceil(-spare))
+        late = floor(spare / p) + 1 if p else None
+        then = None if late is None else hits / (base + late)
+        return Distance(True, until_missed=late, could_be_late=floor(spare), level_then=then)
+    in_time = ceil(-spare / (1 - p)) if p < 1 else None
+    then = None if in_time is None else (hits + in_time) / (base + in_time)
+    return Distance(False, until_reached=in_time, too_late=ceil(-spare), level_then=then)
+
+
+def outlook(terms: Sequence[Judged], to_come: Sequence[ToCome]) -> Outlook | None:
+    """Return how a window ends whose calls so far these are, when those `to_come` come; None when there is none."""
+    hits, base = sum(term.hits for term in terms), sum(term.base for term in terms)
+    calls = sum(term.calls for term in to_come)
+    if not base + calls:
+        return None
+    asked = _asked(terms) + _asked([Judged(0, term.calls, term.target) for term in to_come])
+    late = floor(hits + calls - asked)
+    return Outlook(
+        calls=calls,
+        may_be_late=None if late < 0 else min(late, calls),
+        best=(hits + calls) / (base + calls),
+        expected=(hits + sum(term.hits for term in to_come)) / (base + calls),
+        target=float(asked / (base + calls)),
+    )
 
 
 def _asked(terms: Sequence[Judged]) -> Fraction:

@@ -1,6 +1,6 @@
 """explain_kpi: what a figure was made of, and what five other systems would print from the same calls.
 
-The other systems' formulas are those of FIELD 2.1 and 2.2; where none was found in public text, the value is NULL and
+The other systems' formulas are in docs/kpis.md, Sources; where none was found in public text, the value is NULL and
 the text says so. All count the calls queued in the window, so that only the formula differs: Amazon Connect and
 Genesys Cloud would also move calls to the interval in which they end.
 """

@@ -34,7 +34,8 @@ USE vigie;  -- or: SET search_path = 'memory,vigie';
 FROM kpi_campaign('2026-11-23 00:00:00+01', '2026-11-24 00:00:00+01');
 ```
 
-Times without an offset are read in the session's time zone. Days outside the window are not read.
+Times without an offset are read in the session's time zone. Days outside the window are not read, but for those whose
+calls were answered in it.
 """
 
 

@@ -6,8 +6,8 @@
 Edge cases: a call still talking is answered but not handled; no wrap-up reported counts as 0 s; NULL when nothing
 was handled. `transfer_rate` counts a call of which this agent's part ended by a transfer.
 
-References: KPIS.md "Formulas". Genesys Cloud divides each part by another count, so that its parts do not add up
-to its AHT (FIELD 2.1 [9-14]).
+References: docs/kpis.md, Average handling time. Genesys Cloud divides each part by another count, so that its parts
+do not add up to its AHT.
 """
 
 from metrics.kpi import Kpi, Measure, ratio, tally
@@ -29,7 +29,7 @@ MEASURES = (
 def _mean(name: str, parts: str, formula: str) -> Kpi:
     inputs = (*parts.split(" + "), "handled")
     return Kpi(
-        name, ratio(parts, "handled"), "s", formula, "no call handled", "KPIS.md; FIELD 2.4 (one denominator)", inputs
+        name, ratio(parts, "handled"), "s", formula, "no call handled", "docs/kpis.md, Average handling time", inputs
     )
 
 
@@ -44,7 +44,7 @@ KPIS = (
         "ratio 0–1",
         "transferred / handled",
         "no call handled",
-        "KPIS.md; FIELD 2.4",
+        "docs/kpis.md, Transfer rate",
         ("transferred", "handled"),
     ),
 )

@@ -8,14 +8,18 @@ class Measure:
     """A count, or a number of seconds, that may be added over calls, agents, campaigns and windows.
 
     `sql` is an aggregate over tallies of calls (`metrics.tallies`) or pieces of agents' time (`metrics.agent_time`).
-    Seconds are added as whole microseconds, so that a sum does not depend on the order of its parts.
+    What is no count, such as seconds, is added as whole millionths: the sum does not depend on the order of its parts.
     """
 
     name: str
     sql: str
-    unit: str  # "calls", "agents", "s"
+    unit: str  # "calls", "agents", "s", "calls, not whole"
     meaning: str
     zero: bool = True  # nothing to add is 0; else NULL, for what is not a sum
+
+    @property
+    def is_count(self) -> bool:
+        return self.unit in ("calls", "agents")
 
 
 @dataclass(frozen=True)

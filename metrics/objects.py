@@ -35,8 +35,8 @@ ROWS = {
     "explain_kpi": "what a figure of a campaign was made of: formula, counts, what other systems print, and a row for "
     "each term of the contract: how many calls are in the service level's denominator by it, and the term in columns "
     "named as in sla_terms",
-    "kpi_daily": "one row per campaign and local day, empty ones too, from the first day of a call to the last "
-    "of a call or of an agent's time; a view",
+    "kpi_daily": "one row per campaign and local day, empty ones too, from the first day of a call or of an agent's "
+    "time to the last; a view",
 }
 WINDOW = "window [t0, t1), TIMESTAMPTZ"
 

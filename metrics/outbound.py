@@ -7,7 +7,8 @@ Edge cases: a pick-up of which the source does not say who answered counts as hu
 detection); a drop is such a pick-up that ended before an agent, whether the person hung up or was cut off. A contact
 that waits for an agent is neither. NULL when nothing was dialed, or nobody reached an agent or was dropped.
 
-References: KPIS.md "Formulas"; FIELD 2.4 and section 4 (Ofcom's 3 % is a contract habit, no longer a legal limit).
+References: docs/kpis.md, Contact rate; docs/kpis.md, Drop rate (Ofcom's 3 % is a contract habit, no longer a legal
+limit).
 """
 
 from metrics.kpi import Kpi, Measure, ratio, tally
@@ -42,7 +43,7 @@ KPIS = (
         "ratio 0–1",
         "contacts / dialed",
         "nothing dialed",
-        "KPIS.md; FIELD 2.4",
+        "docs/kpis.md, Contact rate",
         ("contacts", "dialed"),
     ),
     Kpi(
@@ -51,7 +52,7 @@ KPIS = (
         "ratio 0–1",
         "drops / (outbound answered + drops)",
         "no outbound call answered or dropped",
-        "KPIS.md; FIELD 2.4 (VICIdial)",
+        "docs/kpis.md, Drop rate",
         ("drops", "outbound_answered"),
     ),
 )

@@ -4,7 +4,7 @@
 
 `refused` (closed, full, no agents) is counted apart; outbound calls are in none of these columns.
 
-References: KPIS.md, "The unit is the call"; the identity of FIELD 2.4, which the systems read there do not print.
+References: docs/kpis.md, Outcomes; docs/kpis.md, Conservation: the systems that were read do not print it.
 """
 
 from metrics.kpi import Kpi, Measure, tally
@@ -52,7 +52,7 @@ KPIS = (
         "true or false",
         f"offered = {' + '.join(PARTS)}",
         "never",
-        "KPIS.md, the identity; FIELD 2.4",
+        "docs/kpis.md, Conservation",
         ("offered", *PARTS),
     ),
 )

@@ -95,7 +95,7 @@ state                    VARCHAR     state now
 reason                   VARCHAR     reason of the pause now
 since                    TIMESTAMPTZ in this state since
 campaign                 VARCHAR     campaign of the state
-call_id                  VARCHAR     call that the agent is on: of several, the one answered last
+call_id                  VARCHAR     call that the agent is on: of several, the one answered last; max_state_s at most
 call_since               TIMESTAMPTZ when that call was answered
 held_since               TIMESTAMPTZ that call is on hold since; NULL unless it is
 """,
@@ -135,6 +135,14 @@ from_at                  TIMESTAMPTZ the day began
 until_at                 TIMESTAMPTZ the next day began
 """,
     ),
+    "late_answers": (
+        "one local day, and a UTC date more than a day from it on which a call of that day was answered (or had been, "
+        "before it was corrected): where work is looked for besides the days around it",
+        """
+day                      DATE        local day of the calls
+answered_on              DATE        UTC date of an answer
+""",
+    ),
     "agent_limits": (
         "one row: when an agent needs a person, or a break, as the configuration says",
         """
@@ -162,7 +170,8 @@ sites                    MAP(VARCHAR,MAP(VARCHAR,DOUBLE)) site with its own brea
 as_of                    TIMESTAMPTZ the instant at which everything here is judged
 published_at             TIMESTAMPTZ the file was written
 last_event_at            TIMESTAMPTZ latest event time read
-first_day                DATE        first local day of a call
+first_day                DATE        first local day of a call, or of an agent's time
+first_call_day           DATE        first local day of a call
 last_day                 DATE        last local day of a call, or of an agent's time
 records                  BIGINT      Kafka records read
 events                   BIGINT      events accepted, duplicates left out
@@ -175,6 +184,7 @@ store_bytes              BIGINT      size of the consumer's private store
 published_bytes          BIGINT      size of the published file before this one, and of the settled days' Parquet files
 disk_free_bytes          BIGINT      free on the disk that they are on
 lateness_s               DOUBLE      a window is settled when its calls are closed and it is this old [s]
+max_state_s              DOUBLE      an agent's state, and the work on a call, lasts no longer, a day at most [s]
 notice                   VARCHAR     what is wrong with the configuration file, while an older one is in force
 version                  VARCHAR     version of these relations
 """,

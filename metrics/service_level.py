@@ -13,8 +13,8 @@ Edge cases: `offered` leaves out open calls still inside T; an open call past T 
 includes the short ones. NULL, never 0 or 100 %, when the denominator is 0. `answered_only` has no place for open
 calls, so they move only its worst and best: there `worst` takes every open call as answered too late.
 
-References: KPIS.md "The contract of a campaign"; Call Centre Helper's example [57b] of FIELD 2.2, which is the
-golden day of the tests (81.90, 81.13, 82.69, 83.02 and 86.00 %); Cisco ICM's service-level event for open calls.
+References: docs/kpis.md, The five formulas; Call Centre Helper's example there, which is the golden day of the tests
+(81.90, 81.13, 82.69, 83.02 and 86.00 %); Cisco ICM's service-level event for open calls.
 """
 
 from dataclasses import dataclass
@@ -115,6 +115,12 @@ MEASURES = (
         "calls in the denominator of service_level, each by its own contract",
     ),
     Measure(
+        "service_level_asked",
+        tally("asked", "counted AND base"),
+        "calls, not whole",
+        "calls in time that the contract asks for: of each call in service_level_base the target of its own term",
+    ),
+    Measure(
         "service_level_late",
         tally("calls", "counted AND outcome = 'open' AND formula = 'answered_only'"),
         "calls",
@@ -122,7 +128,8 @@ MEASURES = (
     ),
 )
 
-_SOURCE = "KPIS.md; FIELD 2.2 [57b]; contracts differ: see kpi_formulas"
+_SOURCE = "docs/kpis.md, Service level; contracts differ: see kpi_formulas"
+_BOUNDS_SOURCE = "docs/kpis.md, Service level, worst and best"
 _UNDEFINED = "no call counts in the denominator"
 KPIS = (
     Kpi(
@@ -140,7 +147,7 @@ KPIS = (
         "ratio 0–1",
         "service_level if every open call inside T misses it",
         "no call counts and none is open",
-        _SOURCE,
+        _BOUNDS_SOURCE,
         ("service_level_hits", "service_level_base", "open_in_threshold", "service_level_late"),
     ),
     Kpi(
@@ -149,7 +156,7 @@ KPIS = (
         "ratio 0–1",
         "service_level if every open call inside T is answered in time",
         "no call counts and none is open inside T",
-        _SOURCE,
+        _BOUNDS_SOURCE,
         ("service_level_hits", "service_level_base", "open_in_threshold"),
     ),
 )
@@ -163,7 +170,7 @@ EACH = tuple(
             "ratio 0–1",
             f"{formula.text}, as printed by {formula.printed_by}",
             _UNDEFINED,
-            "KPIS.md; FIELD 2.2",
+            "docs/kpis.md, The five formulas",
             (f"{name}_hits", f"{name}_base"),
         ),
         Measure(f"{name}_hits", tally("calls", f"counted AND {formula.hit}"), "calls", "numerator"),

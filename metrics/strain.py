@@ -12,11 +12,11 @@ stretch. All of it looks back a day, over every campaign: it is the person who i
 Edge cases: only who is logged in has a row. Who has no rest behind them counts from their login. The occupancy of less
 than half of `lately_s` on the phone is NULL: somebody who logged in with a call would be at 100 %.
 
-References: FIELD section 4 "Fatigue" (keep occupancy below 85 %, above 90 % for nobody; wfmlabs, Call Centre Helper).
+References: docs/kpis.md, Strain (keep occupancy below 85 %, above 90 % for nobody).
 Breaks: docs/breaks.md, with sources; `[agents]` in campaigns.toml.
 """
 
-from metrics.agent_time import KPIS, STATE_MEASURES
+from metrics.agent_time import KPIS, STATE_MEASURES, answered_between
 
 _DAY_US = 86_400_000_000
 _OCCUPANCY = next(kpi for kpi in KPIS if kpi.name == "occupancy")
@@ -106,8 +106,8 @@ since AS (
 ),
 answers AS (
     SELECT agent, count(*) FILTER (epoch_us(answered_at) >= streak_us AND epoch_us(answered_at) < now_us) AS calls
-    FROM calls JOIN since USING (agent)
-    WHERE day BETWEEN {_UTC} - 2 AND {_UTC} + 1 AND answered_at >= {_MOMENT} - INTERVAL 24 HOUR
+    FROM {answered_between(f"{_UTC} - 1", _UTC)} JOIN since USING (agent)
+    WHERE answered_at >= {_MOMENT} - INTERVAL 24 HOUR
     GROUP BY agent
 )
 SELECT agent, CASE WHEN phone_us >= lately_s * 5e5 THEN occupancy END AS occupancy,

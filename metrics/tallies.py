@@ -10,21 +10,22 @@ HANDLED = "handle_s IS NOT NULL"  # answered, and talk has ended
 CONNECTED = "connected_at IS NOT NULL"
 
 
-def _us(column: str, of: str = "sum") -> str:
+def _millionths(column: str, of: str = "sum") -> str:
     return f"{of}(CAST(round({column} * 1e6) AS BIGINT))"
 
 
-# name: aggregate over rows of `calls`; times are whole microseconds
+# name: aggregate over rows of `calls`; times are whole microseconds, and targets whole millionths
 TALLIES = {
     "calls": "count(*)",
-    "waited": _us("wait_s"),
-    "longest": _us("wait_s", "max"),
+    "asked": _millionths("target"),
+    "waited": _millionths("wait_s"),
+    "longest": _millionths("wait_s", "max"),
     "handled_calls": "count(handle_s)",
     "transfers": f"count(*) FILTER (WHERE {HANDLED} AND transferred)",
     "sold": f"count(*) FILTER (WHERE {HANDLED} AND sale)",
-    "talked": f"{_us('talk_s')} FILTER (WHERE {HANDLED})",
-    "held": f"{_us('hold_s')} FILTER (WHERE {HANDLED})",
-    "wrapped": f"{_us('wrap_s')} FILTER (WHERE {HANDLED})",
+    "talked": f"{_millionths('talk_s')} FILTER (WHERE {HANDLED})",
+    "held": f"{_millionths('hold_s')} FILTER (WHERE {HANDLED})",
+    "wrapped": f"{_millionths('wrap_s')} FILTER (WHERE {HANDLED})",
     "picked_up": f"count(*) FILTER (WHERE {CONNECTED})",
     "people": f"count(*) FILTER (WHERE {CONNECTED} AND answered_by IS DISTINCT FROM 'machine')",
 }

@@ -5,7 +5,8 @@
 
 Edge cases: abandoned waits are in neither; NULL, not 0, when nobody was answered or nobody waits.
 
-References: KPIS.md "Formulas"; Amazon Connect's ASA also includes agent whisper (FIELD 2.1), which no event carries.
+References: docs/kpis.md, Average speed of answer: Amazon Connect's also includes agent whisper, which no event
+carries; docs/kpis.md, Longest wait.
 """
 
 from metrics.kpi import Kpi, Measure, ratio, tally
@@ -33,7 +34,7 @@ KPIS = (
         "s",
         "mean wait of answered calls",
         "no call answered",
-        "KPIS.md; FIELD 2.4",
+        "docs/kpis.md, Average speed of answer",
         ("answered_wait_s", "answered"),
     ),
     Kpi(
@@ -42,7 +43,7 @@ KPIS = (
         "s",
         "longest wait among open calls at as_of",
         "no call open",
-        "KPIS.md; FIELD 2.4",
+        "docs/kpis.md, Longest wait",
         ("open_wait_s",),
     ),
 )

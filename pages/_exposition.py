@@ -4,7 +4,7 @@ Nothing in it is of a campaign, a client or a person, so whoever may reach the p
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from metrics import readers
+from metrics import clock, readers
 from metrics.alarms import KINDS
 from metrics.viewer import Viewer
 
@@ -34,7 +34,7 @@ class Shown(Collector):
         )
         if feed is None:
             return
-        age_s = (datetime.now(UTC) - feed.freshness.published_at).total_seconds()
+        age_s = (clock.now() - feed.freshness.published_at).total_seconds()
         counts = feed.counters
         for name, says, value in (
             ("vigie_snapshot_age_seconds", "Time since the snapshot was written.", age_s),

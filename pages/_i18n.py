@@ -12,7 +12,7 @@ import io
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, time
 from functools import cache, lru_cache
 from math import log10
 from pathlib import Path
@@ -154,9 +154,12 @@ class Text:
         return self.date(at.astimezone(ZoneInfo(zone)).date())
 
     def moment(self, at: datetime) -> str:
-        """Format a local date, with its time of day when that is not midnight: "1 Jan 2026"."""
+        """Format a local date, with its time of day when that is not midnight: "1 Jan 2026", "18:00 on 1 Jan 2026"."""
         day = self._first(at, format_date(at, "medium", locale=self.locale))
-        return day if (at.hour, at.minute) == (0, 0) else f"{day} {format_time(at, 'HH:mm', locale=self.locale)}"
+        if at.time() == time():
+            return day
+        clock = format_time(at, "HH:mm:ss" if at.second else "HH:mm", locale=self.locale)
+        return self.gettext("{time} on {day}").format(time=clock, day=day)
 
     def _first(self, day: date, written: str) -> str:
         """Write the first of a month as French does, "1er juin": Babel's pattern has "1 juin"."""

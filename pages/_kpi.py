@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, time, timedelta
 from html import escape
 from math import ceil, floor
 from zoneinfo import ZoneInfo
@@ -251,12 +251,23 @@ def terms_in_words(term: Term, text: Text) -> tuple[str, str, str, str, str]:
 
 
 def _held(since: datetime | None, until: datetime | None, text: Text) -> str:
+    """Say when a term holds, `[since, until)`, so that it is seen to which term a day, or an instant, belongs."""
     _ = text.gettext
-    if since and until:
-        return _("{since} – {until}").format(since=text.moment(since), until=text.moment(until))
-    if since:
-        return _("since {since}").format(since=text.moment(since))
-    return _("until {until}").format(until=text.moment(until)) if until else _("always")
+    if until is None:
+        if since is None:
+            return _("always")
+        said = _("from {since} on") if _is_midnight(since) else _("from {since}")
+        return said.format(since=text.moment(since))
+    if _is_midnight(until):
+        until -= timedelta(days=1)
+        said = _("from {since} up to and including {until}") if since else _("up to and including {until}")
+    else:
+        said = _("from {since} until just before {until}") if since else _("until just before {until}")
+    return said.format(since=since and text.moment(since), until=text.moment(until))
+
+
+def _is_midnight(at: datetime) -> bool:
+    return at.time() == time()
 
 
 def is_compared(one: Explained) -> bool:

@@ -1,10 +1,10 @@
 """Who is looking and in which language: asked anew on every run, so nothing of it is a page's own."""
 
-import time
 from html import escape
 
 import streamlit as st
 
+from metrics import clock
 from metrics.viewer import Viewer
 from pages import _empty, _i18n, _names
 from pages.accounts.access import access
@@ -16,7 +16,7 @@ def current_viewer() -> Viewer:
 
     The session is looked at again here: who was removed since the gate did sees nothing.
     """
-    viewer = access().viewer(st.user.get(COOKIE), time.time())
+    viewer = access().viewer(st.user.get(COOKIE), clock.now_s())
     if viewer is None:
         _empty.signed_out(current_text())
         st.stop()

@@ -183,6 +183,7 @@ def _summary(sheet: Worksheet, one: Sla, text: Text) -> None:
         (_("Service level"), one.total.service_level, RATIO),
         (_("Target"), one.target, RATIO),
         ("", _sla.distance(one, text), "@"),
+        *(("", words, "@") for words in _sla.outlook(one, text)),
         ("", _sla.certainty(one, text), "@"),
         (_("Worst, while calls wait"), one.total.service_level_worst, RATIO),
         (_("Best, while calls wait"), one.total.service_level_best, RATIO),

@@ -28,7 +28,7 @@ def period(one: Sla, text: Text) -> str:
     _ = text.gettext
     if not one.period.is_month:
         return _("this day")
-    is_this_year = one.period.first.year == one.freshness.as_of.year
+    is_this_year = one.period.first.year == one.today.year
     return text.month_name(one.period.first) if is_this_year else text.month(one.period.first)
 
 
@@ -37,34 +37,133 @@ def title(one: Sla, text: Text) -> str:
 
 
 def distance(one: Sla, text: Text) -> str:
-    """Say how far the period is from its target in calls; nothing when that is not known."""
-    away = one.distance
-    if away is None or one.target is None:
-        return ""
-    said = _past(one, text) if one.is_over else _to_come(one, text)
-    counts = (away.could_be_late, away.too_late) if one.is_over else (away.until_missed, away.until_reached)
-    n = next((count for count in counts if count is not None), 0)
-    words = said.format(n=text.number(n), period=period(one, text), target=text.target(one.target))
+    """Say how far the period is from its target in calls; nothing when that is not known.
+
+    While it lasts, and it is known how many calls are usual for the rest of it, say how many of those may be late; else
+    what the next calls would do.
+    """
+    if one.is_over:
+        words = _past(one, text)
+    else:
+        words = _by_the_end(one, text) if one.outlook else _by_the_next_calls(one, text)
     return words[:1].upper() + words[1:]
 
 
-def _to_come(one: Sla, text: Text) -> str:
+def _by_the_end(one: Sla, text: Text) -> str:
+    """Say what becomes of the period when as many calls come as usual."""
+    ahead = one.outlook
+    if ahead is None:
+        return ""
+    _ = text.gettext
+    late, calls = ahead.may_be_late, ahead.calls
+    best = text.percent(ahead.best) if late is not None else short_of(ahead.best, ahead.target, text)
+    if not calls and late is None:
+        said = _("{period} ends at {best} and misses {target}: usually no more calls come")
+    elif not calls:
+        said = _("{period} ends at {best} and reaches {target}: usually no more calls come")
+    elif late is None:
+        said = text.ngettext(
+            "{period} can no longer reach {target}: with the {calls} call still to come in time, it ends at {best}",
+            "{period} can no longer reach {target}: with all of about {calls} calls still to come in time, it ends at "
+            "{best}",
+            calls,
+        )
+    elif late >= calls:
+        said = text.ngettext(
+            "{period} reaches {target} even if the {calls} call still to come is late",
+            "{period} reaches {target} even if all of about {calls} calls still to come are late",
+            calls,
+        )
+    elif not late:
+        said = text.ngettext(
+            "{period} reaches {target} only if the {calls} call still to come is in time",
+            "{period} reaches {target} only if all of about {calls} calls still to come are in time",
+            calls,
+        )
+    else:
+        said = text.ngettext(
+            "{period} reaches {target} if at most {late} of about {calls} calls still to come is late",
+            "{period} reaches {target} if at most {late} of about {calls} calls still to come are late",
+            late,
+        )
+    return said.format(
+        period=period(one, text),
+        target=text.target(ahead.target),
+        calls=text.number(calls),
+        late=text.number(late),
+        best=best,
+    )
+
+
+def _by_the_next_calls(one: Sla, text: Text) -> str:
+    """Say what so many calls would do that come next: all late, or all in time, under the terms now in force."""
     away = one.distance
     if away is None:
         return ""
-    if away.until_missed is not None:
-        return text.ngettext(
+    if away.until_missed is not None and one.target_moves:
+        said = text.ngettext(
+            "{n} more late call under the terms now in force (target {own}) and {period} is off target, at {level}",
+            "{n} more late calls under the terms now in force (target {own}) and {period} is off target, at {level}",
+            away.until_missed,
+        )
+    elif away.until_missed is not None:
+        said = text.ngettext(
             "{n} more late call and {period} misses {target}",
             "{n} more late calls and {period} misses {target}",
             away.until_missed,
         )
-    if away.until_reached is not None:
-        return text.ngettext(
-            "{n} more call in time and {period} reaches {target}",
-            "{n} more calls in time and {period} reaches {target}",
+    elif away.until_reached is not None and one.target_moves:
+        said = text.ngettext(
+            "It would take {n} more call in time under the terms now in force (target {own}) for {period} to be on "
+            "target, at {level}",
+            "It would take {n} more calls in time under the terms now in force (target {own}) for {period} to be on "
+            "target, at {level}",
             away.until_reached,
         )
-    return "" if away.is_met else text.gettext("{period} can no longer reach {target}")
+    elif away.until_reached is not None:
+        said = text.ngettext(
+            "It would take {n} more call in time for {period} to reach {target}",
+            "It would take {n} more calls in time for {period} to reach {target}",
+            away.until_reached,
+        )
+    else:  # later terms may ask for less
+        said = "" if away.is_met or one.target_moves else text.gettext("{period} can no longer reach {target}")
+    return said.format(
+        n=text.number(away.until_missed or away.until_reached),
+        period=period(one, text),
+        target=text.target(one.target),
+        own=text.target(one.next_target),
+        level=text.target(away.level_then),
+    )
+
+
+def short_of(level: float, target: float, text: Text) -> str:
+    """Format a level that is below its target, so that it is seen to be: 84.96 % is not 85.0 %."""
+    digits = next((digits for digits in (1, 2, 3) if round(level, digits + 2) < round(target, digits + 2)), 4)
+    return text.percent(level, digits)
+
+
+def outlook(one: Sla, text: Text) -> list[str]:
+    """Say what the outlook rests on and where the period ends, in sentences without their full stop."""
+    ahead = one.outlook
+    if ahead is None:
+        return []
+    _ = text.gettext
+    said = [_("Calls still to come: as many as on the same weekdays of the last four weeks")]
+    if ahead.calls:
+        words = _("If they go as on those days, {period} ends at about {level}")
+        said.append(words.format(period=period(one, text), level=text.percent(ahead.expected)))
+    if one.target_moves:
+        words = _("The target moves with the calls that each term judges: {now} so far, {end} at the end")
+        said.append(words.format(now=text.target(one.target), end=text.target(ahead.target)))
+    return said
+
+
+def aim(one: Sla, text: Text) -> str:
+    """Say what is asked for; it is that of the calls so far while the period lasts and its terms differ."""
+    if one.target_moves and not one.is_over:
+        return text.gettext("Target so far {target}").format(target=text.target(one.target))
+    return text.gettext("Target {target}").format(target=text.target(one.target))
 
 
 def _past(one: Sla, text: Text) -> str:
@@ -72,18 +171,21 @@ def _past(one: Sla, text: Text) -> str:
     if away is None:
         return ""
     if away.too_late is not None:
-        return text.ngettext(
+        said = text.ngettext(
             "{period} missed {target} by {n} late call",
             "{period} missed {target} by {n} late calls",
             away.too_late,
         )
-    if not away.could_be_late:
-        return text.gettext("{period} reached {target}, with no call to spare")
-    return text.ngettext(
-        "{period} reached {target}, with {n} call to spare",
-        "{period} reached {target}, with {n} calls to spare",
-        away.could_be_late,
-    )
+    elif not away.could_be_late:
+        said = text.gettext("{period} reached {target}, with no call to spare")
+    else:
+        said = text.ngettext(
+            "{period} reached {target}, with {n} call to spare",
+            "{period} reached {target}, with {n} calls to spare",
+            away.could_be_late,
+        )
+    n = text.number(away.too_late or away.could_be_late)
+    return said.format(n=n, period=period(one, text), target=text.target(one.target))
 
 
 def certainty(one: Sla, text: Text) -> str:
@@ -158,9 +260,10 @@ def headline(one: Sla, text: Text) -> str:
     level = text.percent(one.total.service_level)
     nil = ' class="nil"' if level == DASH else ""
     kind = "settled" if one.settled else "provisional"
-    target = _("Target {target}").format(target=text.target(one.target))
+    far = distance(one, text)
     lines = [f'<p class="state {state}"><i></i>{escape(verdict(one, text))}</p>' if state != "none" else ""]
-    lines += [f"<p class='distance'>{escape(distance(one, text))}</p>" if one.distance else ""]
+    lines += [f"<p class='distance'>{escape(far)}</p>" if far else ""]
+    lines += [f"<p>{escape(words)}</p>" for words in outlook(one, text)]
     lines += [f"<p>{escape(bounds(one, text))}</p>" if bounds(one, text) else ""]
     lines += [f'<p class="{kind}"><i></i>{escape(certainty(one, text))}</p>']
     lines += [f'<p class="changed"><i></i>{escape(words)}</p>' for words in coverage(one, text)]
@@ -172,7 +275,7 @@ def headline(one: Sla, text: Text) -> str:
     way = lead("service_level", reached, escape(level), asked_of(one), words, text)
     return (
         f'<div class="vigie-sla"><section class="vigie-figure {state}"><h2>{escape(_("Service level"))} · '
-        f"{escape(target)}</h2><b{nil}>{way}</b>{''.join(lines)}</section>"
+        f"{escape(aim(one, text))}</h2><b{nil}>{way}</b>{''.join(lines)}</section>"
         f'<div class="facts">{cards}</div></div>'
     )
 

@@ -198,7 +198,10 @@ def _contract_rule(one: Sla, text: Text) -> str:
     _ = text.gettext
     said = _("Each call is judged by the terms in force when it entered its queue, in the campaign’s local time.")
     if len(one.terms) > 1 and one.total.service_level_base and one.target is not None:
-        more = _("Over the whole period the terms together ask for {target}: each by the calls that it judges.")
+        if one.is_over:
+            more = _("Over the whole period the terms together ask for {target}: each by the calls that it judges.")
+        else:
+            more = _("So far the terms together ask for {target}: each by the calls that it judges.")
         said += " " + more.format(target=text.target(one.target))
     return said
 
@@ -210,9 +213,8 @@ def _result(one: Sla, text: Text) -> Table:
     big = ParagraphStyle("big", BODY, fontName=BOLD, fontSize=34, leading=41)
     verdict = ParagraphStyle("verdict", BODY, fontName=BOLD, fontSize=10.5, leading=14, textColor=STATES[state])
     distance = ParagraphStyle("distance", BODY, fontName=BOLD, fontSize=10.5, leading=14)
-    target = _("Target {target}").format(target=text.target(one.target))
     left: list[Flowable] = [
-        _said(f"{_('Service level')} · {target}", SMALL),
+        _said(f"{_('Service level')} · {_sla.aim(one, text)}", SMALL),
         _said(text.percent(one.total.service_level), big),
         Table(
             [[_mark(state), _said(_sla.verdict(one, text), verdict)]],
@@ -222,7 +224,8 @@ def _result(one: Sla, text: Text) -> Table:
         ),
     ]
     left += [_said(f"{words}.", distance) for words in (_sla.distance(one, text),) if words]
-    left += [_said(f"{words}.", SMALL) for words in (_sla.bounds(one, text), _sla.known_from(one, text)) if words]
+    beside = (*_sla.outlook(one, text), _sla.bounds(one, text), _sla.known_from(one, text))
+    left += [_said(f"{words}.", SMALL) for words in beside if words]
     value = ParagraphStyle("value", BODY, fontName=BOLD, fontSize=13, leading=17)
     cells = [[_said(fact.name, SMALL), _said(fact.shown, value)] for fact in _sla.facts(one, text)]
     third = (WIDTH - 92 * mm) / 3

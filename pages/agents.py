@@ -1,11 +1,10 @@
 """The agents: who needs somebody first, what each does, their day, and whom to relieve before they are worn out."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 import streamlit as st
 
-from metrics import readers
+from metrics import clock, readers
 from pages import _agents, _board, _empty, _names, _session
 
 TICK_S = 2
@@ -63,7 +62,7 @@ def floor(which: _agents.Chosen) -> None:
     found = known(which.campaign)
     if found is None:
         return
-    age_s = found.freshness.age_s(datetime.now(UTC))
+    age_s = found.freshness.age_s(clock.now())
     stale = age_s > _board.STALE_S
     if stale:
         words = _("No new data for {age}. This is how the floor was then.").format(age=text.age(age_s))

@@ -1,11 +1,11 @@
 """One campaign: its numbers now, who waits and works, its day, or a past one, beside its target and what is usual."""
 
 from dataclasses import asdict
-from datetime import UTC, date, datetime
+from datetime import date
 
 import streamlit as st
 
-from metrics import readers
+from metrics import clock, readers
 from metrics.readers import CampaignNow
 from pages import _agents, _board, _day, _makeup, _names, _session, _shifts, _usual, _where
 from pages._i18n import plain
@@ -38,7 +38,7 @@ def now(campaign: str) -> None:
     if one is None or freshness is None:
         return
     st.html(_as_old_as_it_is(_day.headline(one.today, viewer, text, one), freshness))
-    age = text.age(freshness.age_s(datetime.now(UTC)))
+    age = text.age(freshness.age_s(clock.now()))
     if _is_stale(freshness):
         words = _("No new data for {age}. This is how the campaign was then.").format(age=age)
         st.caption(f":material/warning: **{words}**")
@@ -66,7 +66,7 @@ def known_day(where: _where.Where, minutes: int) -> tuple[readers.CampaignDay | 
 
 
 def _is_stale(freshness: readers.Freshness) -> bool:
-    return freshness.age_s(datetime.now(UTC)) > _board.STALE_S
+    return freshness.age_s(clock.now()) > _board.STALE_S
 
 
 def _as_old_as_it_is(html: str, freshness: readers.Freshness) -> str:

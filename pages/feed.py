@@ -1,10 +1,8 @@
 """How the data comes in, for those who answer for it: what was read, what was rejected, whether calls add up."""
 
-from datetime import UTC, datetime
-
 import streamlit as st
 
-from metrics import readers
+from metrics import clock, readers
 from pages import _empty, _feed, _session
 from pages._i18n import plain
 
@@ -31,7 +29,7 @@ def counters() -> None:
         return
     for words in _feed.alarms(feed, text):
         st.error(plain(words), icon=":material/error:", title=_("Alarm"))
-    st.html(_feed.counters(feed, datetime.now(UTC), text))
+    st.html(_feed.counters(feed, clock.now(), text))
     for words in _feed.notices(feed, text):
         st.warning(plain(words), icon=":material/help:")
 
@@ -46,7 +44,7 @@ def sources() -> None:
     elif not feed.sources:
         st.caption(_("No event was read yet."))
     else:
-        st.html(_feed.sources(feed.sources, datetime.now(UTC), text))
+        st.html(_feed.sources(feed.sources, clock.now(), text))
 
 
 @st.fragment(run_every=TICK_S)

@@ -8,13 +8,11 @@ many of them a longer one saves processor time, and the age of the data on every
 """
 
 import os
-import time
-from datetime import UTC, datetime
 from typing import TypeGuard
 
 import streamlit as st
 
-from metrics import readers
+from metrics import clock, readers
 from pages import _board, _day, _empty, _session, _television, _where
 from pages._i18n import plain
 
@@ -49,7 +47,7 @@ def television(asked: _television.Asked) -> None:
         _empty.unreadable(error, text)
         return
     if is_to_draw(now):
-        st.html(_television.draw(now, viewer, text, asked, time.time(), age_s(now)))
+        st.html(_television.draw(now, viewer, text, asked, clock.now_s(), age_s(now)))
 
 
 def is_to_draw(now: readers.Board | None) -> TypeGuard[readers.Board]:
@@ -62,7 +60,7 @@ def is_to_draw(now: readers.Board | None) -> TypeGuard[readers.Board]:
 
 
 def age_s(now: readers.Board) -> float:
-    return now.freshness.age_s(datetime.now(UTC))
+    return now.freshness.age_s(clock.now())
 
 
 def names(board: readers.Board | None) -> tuple[str, ...] | None:

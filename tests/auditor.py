@@ -1,4 +1,4 @@
-"""A client's auditor: recounts a recording in plain Python, knowing KPIS.md and nothing of Vigie."""
+"""A client's auditor: recounts a recording in plain Python, knowing docs/kpis.md and nothing of Vigie."""
 
 import gzip
 import json

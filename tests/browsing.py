@@ -15,7 +15,7 @@ import pytest
 
 from pages.accounts.sessions import COOKIE
 
-from .processes import ROOT, environment, free_port, wait_for
+from .processes import ROOT, WITHIN_S, environment, free_port, wait_for
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
 needs_chromium = pytest.mark.usefixtures("chromium_here")
+
+_running: "list[Browser]" = []
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ def dashboard(
         yield running
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(WITHIN_S)
 
 
 @contextmanager
@@ -84,10 +86,19 @@ def browser(*flags: str) -> "Iterator[Browser]":
 
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *flags])
+        _running.append(chromium)
         try:
             yield chromium
         finally:
+            _running.remove(chromium)
             chromium.close()
+
+
+def close_tabs() -> None:
+    """Close what a test has opened in a browser that goes on: each page is a process, and asks its server for ticks."""
+    for chromium in _running:
+        for context in chromium.contexts:
+            context.close()
 
 
 def drawn(page: "Page") -> None:
@@ -99,7 +110,7 @@ def drawn(page: "Page") -> None:
 def open_tab(chromium: "Browser", address: str, session: str | None, **options: Any) -> "Page":
     """Return a tab of a browser of its own, which holds this session's cookie."""
     context = chromium.new_context(**{"viewport": {"width": 1366, "height": 768}, "locale": "en-GB", **options})
-    context.set_default_timeout(60_000)
+    context.set_default_timeout(WITHIN_S * 1000)
     if session is not None:
         context.add_cookies([{"name": COOKIE, "value": session, "url": address, "httpOnly": True, "sameSite": "Lax"}])
     return context.new_page()

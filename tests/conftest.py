@@ -12,15 +12,23 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from metrics import clock
+from metrics.clock import VARIABLE
+
+# Before anything asks for the present: a Wednesday afternoon, so that yesterday, an hour ago and in an hour are where
+# a test expects them, at whatever hour it runs. All workers of a run, and what they start, share this clock.
+os.environ.setdefault(VARIABLE, "2026-11-25T14:00Z")
+clock.now()
+
 with warnings.catch_warnings():
     # kafka-python reads its schemas in a way that Python 3.11 and 3.12 (no other) call deprecated
     warnings.filterwarnings("ignore", "(read|open)_text is deprecated", DeprecationWarning)
     from ingest.broker import Broker, ensure_topic, running_broker
 
     from .apache_kafka import ApacheKafka, running_apache_kafka
-    from .browsing import CHROMIUM
+    from .browsing import CHROMIUM, close_tabs
     from .disks import Disk, small_disk
-    from .processes import not_here
+    from .processes import RUN, left_running, not_here
 
 # as PYTHONTZPATH="" does in the Makefile: the rules of tzdata, never the machine's
 zoneinfo.reset_tzpath(to=[])
@@ -34,11 +42,18 @@ settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 REAL = {"broker", "apache_kafka", "chromium_here"}
 """Who asks for one of these waits for other processes; on a machine that stood still for a moment, in vain."""
+LEFT = pytest.StashKey[list[str]]()
 
 
 def pytest_xdist_auto_num_workers() -> int:
     """One more than there are cores: a test that waits for other processes needs none meanwhile."""
     return (os.cpu_count() or 1) + 1
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Mark what this run starts, its workers and their children."""
+    if not hasattr(config, "workerinput"):
+        os.environ[RUN] = uuid.uuid4().hex
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -57,6 +72,32 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for reason, count in reasons.items():
         said = re.sub("^Skipped: ", "", reason)
         terminalreporter.write_line(f"NOT RUN: {count} test{'s' * (count > 1)}. {said}", yellow=True, bold=True)
+    for process in terminalreporter.config.stash.get(LEFT, ()):
+        terminalreporter.write_line(f"LEFT RUNNING: {process}", red=True, bold=True)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail the run when a process that it started is left; by now the workers and all fixtures have ended."""
+    if not hasattr(session.config, "workerinput"):
+        session.config.stash[LEFT] = left = left_running(os.environ[RUN])
+        if left and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Say in the last line how many tests passed or failed only when they were tried again."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter and not hasattr(config, "workerinput") and not config.option.collectonly:
+        again = {report.nodeid for report in reporter.getreports("rerun")}
+        reporter.write_line(f"{len(again)} tried again")
+
+
+@pytest.fixture(autouse=True)
+def tabs() -> Iterator[None]:
+    """Leave no page open to the next test."""
+    yield
+    close_tabs()
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""KPIS.md and EVENTS.md a second time: plain Python over lists of events, slow and obvious.
+"""docs/kpis.md and docs/events.md a second time: plain Python over lists of events, slow and obvious.
 
 Written from the documents, not from the SQL, and with nothing of `ingest`: two readings that agree on generated
 floors are two witnesses. A configuration is read for its values only.
@@ -290,12 +290,13 @@ class Floor:
     states: list[Row]
     configuration: Any
     as_of: dt.datetime
+    named: frozenset[str] = frozenset()  # campaigns that events name, also where no row is of them
 
     @property
     def campaigns(self) -> set[str]:
         """Every campaign: of the configuration, or that an event names."""
-        named = {row["campaign"] for row in (*self.calls, *self.states)}
-        return set(self.configuration.campaigns) | named - {None}
+        of_rows = {row["campaign"] for row in (*self.calls, *self.states)}
+        return set(self.configuration.campaigns) | self.named | of_rows - {None}
 
     def among(self, **keys: Any) -> "Floor":
         """The calls and states that have these values in these columns; states have no queue."""
@@ -315,6 +316,13 @@ class Floor:
         return [c for c in self.calls if c["cohort_at"] and t0 <= c["cohort_at"] < t1]
 
 
+def floor(events: list[Event], configuration: Any, as_of: dt.datetime) -> Floor:
+    """Return all that the KPIs are made of, from the events as they were delivered."""
+    named = frozenset(event["campaign"] for event in settled_events(events) if event.get("campaign") is not None)
+    rows = list(calls(events, configuration, as_of).values()), agent_states(events, configuration, as_of)
+    return Floor(*rows, configuration, as_of, named)
+
+
 def kpi_campaign(
     calls: dict[str, Row], states: list[Row], configuration: Any, t0: dt.datetime, t1: dt.datetime, as_of: dt.datetime
 ) -> dict[str, Row]:
@@ -331,7 +339,7 @@ def kpis(floor: Floor, t0: dt.datetime, t1: dt.datetime, cohort: list[Row] | Non
     cohort = floor.queued(t0, t1) if cohort is None else cohort
     row = _of_calls(cohort) | _of_outbound([c for c in cohort if c["direction"] == "outbound"])
     row |= _of_states(floor.states, t0, t1, floor.as_of)
-    row["workload_s"] = _workload(floor.calls, t0, t1, floor.as_of)
+    row["workload_s"] = _workload(floor.calls, floor.configuration.defaults.max_state_s, t0, t1, floor.as_of)
     late_until = t1 + dt.timedelta(seconds=floor.configuration.defaults.lateness_s)
     row["settled"] = not any(c["outcome"] == "open" for c in cohort) and late_until <= floor.as_of
     return row
@@ -357,6 +365,7 @@ def _of_calls(cohort: list[Row]) -> Row:
     late = sum(c["formula"] == "answered_only" for c in decided if c["outcome"] == "open")
     waiting = len(may_still_be_in_time)
     row |= {"service_level_hits": hits, "service_level_base": base, "service_level_late": late}
+    row["service_level_asked"] = sum(c["target"] for c in decided if hit_and_base(c, c["formula"])[1])
     row["open_in_threshold"] = waiting
     row["service_level"] = ratio(hits, base)
     row["service_level_worst"] = ratio(hits, base + waiting + late)
@@ -406,13 +415,17 @@ def _of_states(states: list[Row], t0: dt.datetime, t1: dt.datetime, as_of: dt.da
     return row
 
 
-def _workload(calls: list[Row], t0: dt.datetime, t1: dt.datetime, as_of: dt.datetime) -> float:
-    """Seconds of `[t0, t1)` in which agents worked on calls: two calls of one agent at once count once."""
+def _workload(calls: list[Row], longest_s: float, t0: dt.datetime, t1: dt.datetime, as_of: dt.datetime) -> float:
+    """Seconds of `[t0, t1)` in which agents worked on calls: two calls of one agent at once count once.
+
+    Work on a call counts for `longest_s` from its answer at most.
+    """
     spans: dict[str, list[tuple[dt.datetime, dt.datetime]]] = defaultdict(list)
     for call in calls:
         if call["answered_at"] is not None:
             told = [t for t in (call["ended_at"], call["wrapped_at"]) if t is not None]
-            begin, end = max(call["answered_at"], t0), min(max(told, default=as_of), as_of, t1)
+            limit = call["answered_at"] + dt.timedelta(seconds=longest_s)
+            begin, end = max(call["answered_at"], t0), min(max(told, default=as_of), limit, as_of, t1)
             if begin < end:
                 spans[call["agent"] or call["call_id"]].append((begin, end))
     worked = 0.0
@@ -460,7 +473,7 @@ def _of_agents(floor: Floor, t0: dt.datetime, t1: dt.datetime) -> list[Row]:
 
 def worked(floor: Floor, t0: dt.datetime, t1: dt.datetime) -> list[Row]:
     """The calls that somebody worked on in a window."""
-    return [c for c in floor.calls if _workload([c], t0, t1, floor.as_of) > 0]
+    return [c for c in floor.calls if _workload([c], floor.configuration.defaults.max_state_s, t0, t1, floor.as_of) > 0]
 
 
 def kpi_interval(floor: Floor, t0: dt.datetime, t1: dt.datetime, minutes: int) -> dict[tuple[Any, ...], Row]:

@@ -1,8 +1,8 @@
 """Accounts for tests: whoever may see what a Viewer says, signed in as the gate and Streamlit tell it of a browser."""
 
-import time
 from itertools import count
 
+from metrics import clock
 from metrics.viewer import Viewer
 from pages.accounts.access import access
 from pages.accounts.sessions import COOKIE
@@ -17,7 +17,7 @@ def session_of(viewer: Viewer) -> str:
     account = Account(f"{viewer.role}-{next(_numbers)}", viewer.role, "no password fits", (), *limits)
     here = access()
     here.accounts.change(lambda all: all.update({account.name: account}))
-    return here.sessions.cookie(here.sessions.begin(account, time.time()))
+    return here.sessions.cookie(here.sessions.begin(account, clock.now_s()))
 
 
 def user_of(viewer: Viewer) -> dict[str, str]:

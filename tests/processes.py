@@ -22,12 +22,16 @@ import pytest
 
 from ingest.producing import deliver, open_producer
 from ingest.simulator import floor_events
+from metrics.clock import VARIABLE
 
 ROOT = Path(__file__).parent.parent
-WITHIN_S = 90.0  # far more than anything takes on a machine that does nothing else
+WITHIN_S = 180.0  # far more than anything takes beside others that work
 
 MONDAY = dt.date(2024, 3, 4)
 NOON = dt.datetime(2024, 3, 4, 12, tzinfo=dt.UTC)
+
+RUN = "VIGIE_TESTS_RUN"
+"""The environment variable by which what a run of the tests starts is found again."""
 
 Row = tuple[Any, ...]
 Event = dict[str, Any]
@@ -44,8 +48,10 @@ def command(*arguments: str) -> list[str]:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """This process's environment without its VIGIE_…, and the pinned zone rules."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("VIGIE_")}
+    """This process's environment without its VIGIE_… but the clock and the mark of the run; the pinned zone rules."""
+    kept = {
+        name: value for name, value in os.environ.items() if name in (VARIABLE, RUN) or not name.startswith("VIGIE_")
+    }
     return {**kept, "PYTHONTZPATH": "", **more}
 
 
@@ -89,6 +95,40 @@ def not_here(said: str, required: str) -> NoReturn:
     if os.environ.get(required, "0") not in ("", "0"):
         pytest.fail(said)
     pytest.skip(said)
+
+
+def left_running(run: str, within_s: float = 10.0) -> list[str]:
+    """Return the processes that the run of the tests with this mark started and that do not end in time.
+
+    A process is found by the environment that it was started with, or by a parent that is found: the embedded broker is
+    given an environment of its own. Without /proc, none is.
+    """
+    deadline = time.monotonic() + within_s
+    while (left := _processes_of(run)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return [f"{pid} {command}" for pid, command in sorted(left.items())]
+
+
+def _processes_of(run: str) -> dict[int, str]:
+    mark = f"{RUN}={run}".encode()
+    parents, ours, commands = {}, {os.getpid()}, {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has ended just now, or is another user's
+            state, parent = (entry / "stat").read_text().rpartition(")")[2].split()[:2]
+            if state in "ZX":
+                continue
+            pid = int(entry.name)
+            words = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            parents[pid], commands[pid] = int(parent), words.strip()
+            if mark in (entry / "environ").read_bytes().split(b"\0"):
+                ours.add(pid)
+    found = 0
+    while len(ours) > found:
+        found = len(ours)
+        ours |= {pid for pid, parent in parents.items() if parent in ours}
+    # multiprocessing's own servers end with the process that started them
+    ends_with_us = {pid for pid in ours if parents.get(pid) == os.getpid() and "from multiprocessing." in commands[pid]}
+    return {pid: commands[pid] for pid in ours - ends_with_us if pid != os.getpid()}
 
 
 def free_port() -> int:
@@ -150,7 +190,7 @@ def _log(place: Path) -> Path:
 def stop(process: "subprocess.Popen[bytes]", place: Path, number: int = signal.SIGTERM) -> None:
     """Ask the consumer to finish; it must, with 0 and without an error."""
     process.send_signal(number)
-    assert process.wait(30) == 0, words(place)
+    assert process.wait(WITHIN_S) == 0, words(place)
     assert "Traceback" not in words(place)
 
 

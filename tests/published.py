@@ -1,7 +1,7 @@
 """Builds a published file from few words, so that a test of a KPI says only what it is about.
 
-`call` fills in what is not said by the rules of KPIS.md; `publish` installs the SQL objects and fills the tables as
-the publisher does, and gives a read-only connection to the finished file.
+`call` fills in what is not said by the rules of docs/kpis.md; `publish` installs the SQL objects and fills the tables
+as the publisher does, and gives a read-only connection to the finished file.
 """
 
 from collections.abc import Iterable
@@ -101,6 +101,7 @@ def publish(
     as_of: str = "24 12:00",
     past: dict[str, str] | None = None,
     first_day: date | None = None,
+    late_answers: Iterable[Row] = (),
 ) -> duckdb.DuckDBPyConnection:
     """Write a published file and open it read-only, as an analyst does; `first_day` when it is in `past`."""
     campaigns = list(campaigns)
@@ -142,13 +143,17 @@ def publish(
         ],
     )
     days = [row["day"] for row in (*calls, *states) if row.get("day")]
+    called = [row["day"] for row in calls if row.get("day")]
     status = {
         "as_of": at(as_of),
         "published_at": at(as_of),
         "lateness_s": 900.0,
+        "max_state_s": 43_200.0,
         "first_day": first_day or min(days, default=None),
+        "first_call_day": first_day or min(called, default=None),
     }
     _fill(writer, "ingest_status", [status | {"last_day": max(days, default=None)}])
+    _fill(writer, "late_answers", late_answers)
     fill_agent_limits(writer)
     writer.execute("DETACH snapshot")
     reader = duckdb.connect(path, read_only=True)

@@ -11,8 +11,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from pages.accounts.sessions import COOKIE
-
-WITHIN_S = 60.0
+from tests.processes import WITHIN_S
 
 
 @dataclass

@@ -5,13 +5,14 @@ cannot change would be excused in EXCUSED, by rule and selector, each with its r
 """
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import axe_playwright_python
 import pytest
 
+from metrics import clock
 from metrics.viewer import Viewer
 from tests.browsing import browser, dashboard, drawn, needs_chromium, open_tab
 from tests.people import session_of
@@ -39,7 +40,7 @@ def floor(
 
     `weeks`: with calls of that morning in so many weeks before, always the same ones: past days are kept for an hour.
     """
-    now = datetime.now(UTC) + timedelta(seconds=later_s)
+    now = clock.now() + timedelta(seconds=later_s)
     morning = now.replace(hour=10, minute=50, second=0, microsecond=0)
     calls: list[dict[str, Any]] = [
         {"campaign": "north", "agent": f"a{n % 30:02}", "queued_at": now - timedelta(minutes=15 + 9 * n)}
@@ -226,7 +227,7 @@ def test_nothing_is_cut_off_or_lies_over_another_on_any_screen(
     page.on("pageerror", lambda error: said.append(str(error)))
     page.on("console", lambda one: said.append(one.text) if is_ours(one) else None)
     found = []
-    for path in (*pages, f"sla?campaign=north&day={datetime.now(UTC):%Y-%m-%d}"):
+    for path in (*pages, f"sla?campaign=north&day={clock.now():%Y-%m-%d}"):
         site.visit(page, path, language)
         for width, height in (SCREEN, LAPTOP, PHONE, *DOUBLED):
             page.set_viewport_size({"width": width, "height": height})
@@ -287,7 +288,7 @@ def test_everything_is_reached_with_the_keyboard(site: Site, path: str) -> None:
     page = site.tab(MANAGER)
     site.visit(page, path)
     page.evaluate(KEY)
-    wait_for(lambda: not unreached(page), "everything that is there is reached", within_s=120)  # a tick may spoil it
+    wait_for(lambda: not unreached(page), "everything that is there is reached")  # a tick may spoil it
 
 
 def unreached(page: "Page") -> set[str]:

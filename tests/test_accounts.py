@@ -17,7 +17,7 @@ from pages.accounts.attempts import Attempts
 from pages.accounts.errors import AccountsError
 from pages.accounts.sessions import PERSON_S, SECRET_VARIABLE, TELEVISION_S, Sessions
 from pages.accounts.store import Account, Accounts
-from tests.processes import ROOT, environment
+from tests.processes import ROOT, WITHIN_S, environment
 
 PASSWORD = "correct-horse-battery"
 NOW = 1_790_000_000.0
@@ -54,7 +54,7 @@ def accounts(place: Path, *arguments: str, typed: str = "") -> "subprocess.Compl
         encoding="utf-8",
         cwd=ROOT,
         env=environment(**variables),
-        timeout=60,
+        timeout=WITHIN_S,
         check=False,
     )
 

@@ -1,7 +1,7 @@
 """The agents' page and its reader: a small floor of two clients, told as a team leader sees it."""
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from metrics import readers
+from metrics import clock, readers
 from metrics.campaigns import AgentLimits
 from metrics.readers import Agent, Agents, Need, Published
 from metrics.suppression import WORK
@@ -542,7 +542,7 @@ def test_what_the_marks_mean_names_the_limits_in_force(path: Path) -> None:
 def test_a_tick_loses_neither_scroll_nor_focus_nor_an_open_filter(path: Path) -> None:
     def crowd(state: str) -> None:
         floor: Any = {f"a{n:02}": now("north", state, 1, team=f"T{n % 3}") for n in range(60)}
-        publish(path, campaigns=CAMPAIGNS, agents=floor, published_at=datetime.now(UTC))
+        publish(path, campaigns=CAMPAIGNS, agents=floor, published_at=clock.now())
 
     crowd("available")
     with dashboard(path.parent.parent) as running, browser() as chromium:

@@ -334,7 +334,7 @@ def test_whoever_reads_the_output_may_have_had_enough(arguments: tuple[str, ...]
         process.stdout.read(1)
         process.stdout.close()
         said = process.stderr.read().decode()
-        assert process.wait(60) == 0
+        assert process.wait(WITHIN_S) == 0
     assert "Traceback" not in said and "Exception" not in said
 
 

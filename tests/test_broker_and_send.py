@@ -23,8 +23,9 @@ from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from ingest import send
 from ingest.broker import Broker, ensure_topic, running_broker
 from ingest.errors import UsageError, VigieError
+from metrics import clock
 
-from .processes import ROOT, command, environment, free_port
+from .processes import ROOT, WITHIN_S, command, environment, free_port
 
 BANK = ROOT / "samples" / "bank_1999_02.ndjson.gz"
 NOON = dt.datetime(2026, 9, 22, 12, tzinfo=dt.UTC)
@@ -32,7 +33,13 @@ NOON = dt.datetime(2026, 9, 22, 12, tzinfo=dt.UTC)
 
 def run(*arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
-        command(*arguments), input=stdin, capture_output=True, timeout=60, cwd=ROOT, env=environment(), check=False
+        command(*arguments),
+        input=stdin,
+        capture_output=True,
+        timeout=WITHIN_S,
+        cwd=ROOT,
+        env=environment(),
+        check=False,
     )
 
 
@@ -118,7 +125,7 @@ def test_the_broker_says_one_line_when_it_is_ready_and_stops_with_0(stop: signal
         with closing(KafkaAdminClient(bootstrap_servers=f"127.0.0.1:{port}")) as admin:
             assert len(admin.describe_topics(["call-events"])[0]["partitions"]) == 3
         process.send_signal(stop)
-        assert process.wait(10) == 0
+        assert process.wait(WITHIN_S) == 0
         assert process.stderr.read() == b""
     assert not listens(port)
 
@@ -142,7 +149,7 @@ def test_a_broker_that_dies_is_told() -> None:
         if not children.exists():
             pytest.skip("children are found in Linux's /proc")
         os.kill(int(children.read_text()), signal.SIGKILL)
-        assert process.wait(10) == 1
+        assert process.wait(WITHIN_S) == 1
         assert "ended by itself" in process.stderr.read().decode()
 
 
@@ -312,10 +319,10 @@ def test_shifted_the_newest_is_now_and_the_rest_is_unchanged(
     old = event(0.123456, "a", amount=1.5, extra={"b": [1, None]})
     new = event(60.5, "b", asked_for_human_at="2026-09-22T13:00:30+01:00")
     file.write_bytes(ndjson(new, old) + b"no json\n" + ndjson({"call_id": "c", "ts": "yesterday"}))
-    before = dt.datetime.now(dt.UTC)
+    before = clock.now()
     arguments = ("--shift-to-now", "--bootstrap-servers", broker.bootstrap_servers, "--topic", topic)
     assert run("send", str(file), *arguments).returncode == 0
-    after = dt.datetime.now(dt.UTC)
+    after = clock.now()
     got = {key: value for key, value, _ in sent(4)}
     moved_old, moved_new = json.loads(got[b"a"]), json.loads(got[b"b"])
     newest = dt.datetime.fromisoformat(moved_new["ts"])
@@ -385,7 +392,7 @@ def test_a_paced_replay_is_stopped_by_sigterm_in_one_sentence(
     )
     assert sent(1)[0][0] == b"first"
     process.terminate()
-    stdout, stderr = process.communicate(timeout=15)
+    stdout, stderr = process.communicate(timeout=WITHIN_S)
     assert (process.returncode, stdout) == (1, b"")
     # 0 when it is stopped between the record's arrival and its acknowledgement
     assert re.match(r"vigie: Stopped after [01] lines were acknowledged;[^\n]*\n$", stderr.decode())

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator, Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -453,7 +453,7 @@ def test_a_past_day_shows_its_agents_and_leads_to_their_calls(path: Path) -> Non
 
 @needs_chromium
 def test_a_bar_and_a_link_lead_to_their_calls_and_a_tick_takes_no_focus(path: Path) -> None:  # noqa: F811
-    as_of = datetime.now(UTC).replace(hour=12, minute=5)
+    as_of = now().replace(hour=12, minute=5)
     left = [call(outcome, of=campaign("north"), queued=as_of - timedelta(minutes=32)) for outcome in OTHERS]
     busy_floor(path, as_of, *left)
     with dashboard(path.parent.parent) as running, browser() as chromium:

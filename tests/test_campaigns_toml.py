@@ -1,6 +1,7 @@
 """The configuration: what is read, what is refused and how it is said."""
 
 import datetime as dt
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -78,7 +79,10 @@ def test_what_is_said_and_what_the_defaults_say(tmp_path: Path) -> None:
         timezone="Europe/Paris",
         give_up_after_s=14_400,
         opening=(working_day,) * 5 + ((), ()),
-        terms=(Term(valid_to=change, threshold_s=30), Term(valid_from=change, formula="all_offered")),
+        terms=(
+            Term(valid_to=change, threshold_s=30),
+            Term(valid_from=change, formula="all_offered", threshold_s=30),
+        ),
     )
 
 
@@ -134,6 +138,37 @@ TERMS = {
 @pytest.mark.parametrize(("sla", "expected"), TERMS.values(), ids=TERMS)
 def test_terms_cover_all_time(tmp_path: Path, sla: str, expected: object) -> None:
     assert [(t.valid_from, t.valid_to, t.threshold_s) for t in terms(tmp_path, sla)] == expected
+
+
+SAID = (
+    'formula = "all_offered"\nthreshold_s = 30\ntarget = 0.85\nwait_at_threshold_counts = false\nshort_abandon_s = 10\n'
+)
+
+
+@pytest.mark.parametrize("changed", ["formula", "threshold_s", "target", "wait_at_threshold_counts", "short_abandon_s"])
+def test_what_a_later_term_leaves_out_is_as_in_the_term_before_it(tmp_path: Path, changed: str) -> None:
+    values = {
+        "formula": "answered_only",
+        "threshold_s": 20.0,
+        "target": 0.9,
+        "wait_at_threshold_counts": True,
+        "short_abandon_s": 5.0,
+    }
+    head, shown = "[[campaigns.orea-ventes.sla]]\n", str(values[changed]).lower()
+    shown = f'"{shown}"' if changed == "formula" else shown
+    later = f"{head}valid_from = 2026-11-29\n{changed} = {shown}\n{head}valid_from = 2027-01-01\ntarget = 0.5\n"
+    first, second, third = terms(tmp_path, head + SAID + later)
+    assert first == Term(None, AT(2026, 11, 29), "all_offered", 30.0, 0.85, False, 10.0)
+    assert second == replace(first, valid_from=AT(2026, 11, 29), valid_to=AT(2027, 1, 1), **{changed: values[changed]})
+    assert third == replace(second, valid_from=AT(2027, 1, 1), valid_to=None, target=0.5)
+
+
+def test_a_term_after_a_gap_is_as_the_term_before_the_gap(tmp_path: Path) -> None:
+    head = "[[campaigns.orea-ventes.sla]]\n"
+    later = f"{head}valid_from = 2026-02-01\ntarget = 0.9\n"
+    first, gap, second = terms(tmp_path, head + SAID + "valid_to = 2026-01-01\n" + later)
+    assert gap == Term(AT(2026, 1, 1), AT(2026, 2, 1))
+    assert second == replace(first, valid_from=AT(2026, 2, 1), valid_to=None, target=0.9)
 
 
 # what to replace in GOOD, by what, and what is then said after file and line

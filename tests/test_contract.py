@@ -1,4 +1,4 @@
-"""EVENTS.md as a table: which records become events, and what the others leave behind."""
+"""docs/events.md as a table: which records become events, and what the others leave behind."""
 
 import datetime as dt
 import itertools

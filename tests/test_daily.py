@@ -1,4 +1,4 @@
-"""kpi_daily has a row for every campaign and day, from the first day of a call to the last of anything known."""
+"""kpi_daily has a row for every campaign and day, from the first day of a call or of agents' time to the last."""
 
 from pathlib import Path
 
@@ -35,7 +35,9 @@ class TestDays:
             "ventas": dict.fromkeys((10, 11, 12, 13), (0, 0, None)),
         }
 
-    def test_on_which_agents_waited_after_the_last_call(self, tmp_path: Path, settle_rows: int) -> None:
+    def test_on_which_agents_waited_before_the_first_call_and_after_the_last(
+        self, tmp_path: Path, settle_rows: int
+    ) -> None:
         shifts = told("""
             -15:00:00 state agent=amina state=available campaign=sav
             -14:00:00 state agent=amina state=offline
@@ -44,10 +46,45 @@ class TestDays:
         """)
         events = told(CALLS) + [event | {"event_id": f"s{n}"} for n, event in enumerate(shifts)]
         assert daily(tmp_path, events, settle_rows, "UTC", "UTC")["sav"] == {
+            9: (0, 1, None),
             10: (1, 0, 1.0),
             11: (0, 1, None),
             12: (0, 1, None),
         }
+
+    @pytest.mark.parametrize(
+        ("zone", "other", "days"),
+        [
+            pytest.param("America/Lima", "UTC", (8, 9, 10), id="Sunday evening there, Monday in UTC"),
+            pytest.param("UTC", "America/Lima", (9, 10), id="Sunday evening where nobody worked"),
+            pytest.param("Pacific/Auckland", "UTC", (9, 10), id="Monday afternoon"),
+        ],
+    )
+    def test_begin_in_the_campaigns_own_zone(
+        self, tmp_path: Path, settle_rows: int, zone: str, other: str, days: tuple[int, ...]
+    ) -> None:
+        shift = told("-22:00:00 state agent=amina state=available\n-21:00:00 state agent=amina state=offline")
+        shift = [event | {"event_id": f"s{n}", "campaign": "sav"} for n, event in enumerate(shift)]
+        found = daily(tmp_path, told(CALLS) + shift, settle_rows, zone, other)
+        first, *between = days[:-1]
+        assert found["sav"] == {first: (0, 1, None), 10: (1, 0, 1.0)} | dict.fromkeys(between, (0, 0, None))
+
+    def test_begin_with_work_and_not_with_who_is_away(self, tmp_path: Path, settle_rows: int) -> None:
+        shift = told("""
+            -39:00:00 state agent=amina state=offline campaign=sav
+            -15:00:00 state agent=driss state=paused
+            -14:00:00 state agent=driss state=offline
+        """)
+        events = told(CALLS) + [event | {"event_id": f"s{n}"} for n, event in enumerate(shift)]
+        assert list(daily(tmp_path, events, settle_rows, "UTC", "UTC")["sav"]) == [10]  # driss works for no campaign
+
+    def test_without_a_call_are_those_of_agents(self, tmp_path: Path, settle_rows: int) -> None:
+        shift = told("""
+            18:00:00 state agent=amina state=paused campaign=sav
+            23:00:00 state agent=amina state=available
+            25:00:00 state agent=amina state=offline
+        """)
+        assert daily(tmp_path, shift, settle_rows, "UTC", "UTC")["sav"] == {10: (0, 1, None), 11: (0, 1, None)}
 
     def test_are_the_same_for_campaigns_of_all_zones(self, tmp_path: Path, settle_rows: int) -> None:
         shift = told("22:30:00 state agent=amina state=available\n23:30:00 state agent=amina state=offline")
@@ -68,3 +105,49 @@ def test_a_state_that_lasts_reaches_today(tmp_path: Path) -> None:
     shift = told("143:00:00 state agent=amina state=available campaign=sav")  # Sunday, 23:00
     found = daily(tmp_path, [*told(CALLS), shift[0] | {"event_id": "s"}], 1, "UTC", "UTC")
     assert found["sav"][15] == (0, 1, None) and found["sav"][16] == (0, 6, None)
+
+
+FIRST_SHIFT = told("""
+    -40:00:00 state agent=driss state=available campaign=sav
+    -39:00:00 state agent=driss state=offline
+    -16:00:00 state agent=amina state=available campaign=sav
+    -15:00:00 state agent=amina state=offline
+""")
+
+
+def shifts(events: list[Event], **said: object) -> list[Event]:
+    return [event | said | {"event_id": f"s{n}"} for n, event in enumerate(events)]
+
+
+@pytest.mark.parametrize(
+    ("corrected", "days"),
+    [
+        pytest.param({"ts": "2026-03-09T10:00:00Z"}, [9, 10], id="it was a day later"),
+        pytest.param({"ts": "2026-03-07T22:00:00Z"}, [7, 8, 9, 10], id="it was a day earlier"),
+        pytest.param({"state": "offline"}, [9, 10], id="nobody was there"),
+        pytest.param({"campaign": "ventas"}, [8, 9, 10], id="it was for another campaign"),
+    ],
+)
+def test_the_first_shift_is_corrected_when_it_has_settled(
+    tmp_path: Path, corrected: dict[str, object], days: list[int]
+) -> None:
+    told_first = shifts(FIRST_SHIFT)
+    desk = Desk(tmp_path, configured(campaign("sav"), campaign("ventas")))
+    desk.apply(told(CALLS) + told_first, LATER)
+    desk.publish(LATER)
+    assert [row["day"].day for row in desk.rows("SELECT DISTINCT day FROM kpi_daily ORDER BY day")] == [8, 9, 10]
+    desk.apply([told_first[0] | corrected | {"revision": 1}], LATER)
+    for _ in range(2):  # recalled, then settled again
+        desk.publish(LATER)
+        assert [row["day"].day for row in desk.rows("SELECT DISTINCT day FROM kpi_daily ORDER BY day")] == days
+
+
+def test_the_first_shift_of_a_store_that_was_made_before(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, configured(campaign("sav")))
+    desk.apply(told(CALLS) + shifts(FIRST_SHIFT), LATER)
+    desk.publish(LATER)
+    desk.store.connection.execute("DROP TABLE first_states")  # a version before this had none
+    desk.store.close()
+    again = Desk(tmp_path, configured(campaign("sav")))
+    again.publish(LATER)
+    assert [row["day"].day for row in again.rows("SELECT day FROM kpi_daily ORDER BY day")] == [8, 9, 10]

@@ -21,6 +21,7 @@ from ingest.demo import _child as part_of_the_demo
 from ingest.demo import _days_to_send
 from ingest.errors import VigieError
 from ingest.simulator import floor_day, floor_events
+from metrics import clock
 
 from .processes import (
     ROOT,
@@ -124,7 +125,7 @@ def health(url: str) -> int:
 
 def campaigns_of_last_day() -> set[str]:
     """The campaigns that this floor has calls of in the last 24 hours, an hour's margin at both ends."""
-    now = dt.datetime.now(dt.UTC)
+    now = clock.now()
     begin, end = ((now - dt.timedelta(hours=h)).isoformat() for h in (23, 1))
     found = set()
     for event in floor_events(floor_day(now) - dt.timedelta(days=1), agents=AGENTS, seed=SEED):
@@ -162,7 +163,7 @@ def test_the_demo_lives_stops_goes_on_and_leaves_nothing_behind(tmp_path: Path) 
         started = first.processes()
         assert len(started) >= 5  # itself, broker, consumer, dashboard, floor
         first.process.send_signal(signal.SIGINT)
-        assert first.process.wait(60) == 0, first.said()
+        assert first.process.wait(WITHIN_S) == 0, first.said()
         assert "Stopped. What was stored is kept" in first.said()
         assert [pid for pid in started if is_alive(pid)] == []
     before, calls_before = totals(place), counts(place)[0]
@@ -180,7 +181,7 @@ def test_the_demo_lives_stops_goes_on_and_leaves_nothing_behind(tmp_path: Path) 
         started = second.processes()
         second.process.kill()
         second.process.wait()
-        wait_for(lambda: not any(map(is_alive, started)), "what the killed demo started has ended", within_s=20)
+        wait_for(lambda: not any(map(is_alive, started)), "what the killed demo started has ended")
     after = totals(place)
     assert after["lines"] - after["duplicates"] >= known
     assert after["duplicates"] > before["duplicates"]  # what came again counts once
@@ -216,10 +217,10 @@ def test_a_second_demo_leaves_a_living_one_alone_and_the_end_of_its_broker_is_to
         started = living.processes()
         (broker,) = [pid for pid in started if b"\0broker\0" in Path(f"/proc/{pid}/cmdline").read_bytes()]
         os.kill(broker, signal.SIGKILL)
-        assert living.process.wait(60) == 1
+        assert living.process.wait(WITHIN_S) == 1
         assert f"vigie: The embedded broker at 127.0.0.1:{living.broker_port} ended by itself" in living.said()
         assert "Traceback" not in living.said()
-        wait_for(lambda: not any(map(is_alive, started)), "what the demo started has ended", within_s=20)
+        wait_for(lambda: not any(map(is_alive, started)), "what the demo started has ended")
 
     before = totals(place)
     said = refused_demo(place, free_port(), free_port(), "--seed", str(SEED + 1))
@@ -252,9 +253,9 @@ def test_a_demo_sends_the_days_since_it_was_stopped(tmp_path: Path, last_event: 
 
 
 def test_a_demo_that_never_ran_sends_yesterday(tmp_path: Path) -> None:
-    assert _days_to_send(tmp_path / "vigie.duckdb", dt.datetime.now(dt.UTC)) == 1
+    assert _days_to_send(tmp_path / "vigie.duckdb", clock.now()) == 1
     (tmp_path / "vigie.duckdb").write_bytes(b"torn")
-    assert _days_to_send(tmp_path / "vigie.duckdb", dt.datetime.now(dt.UTC)) == 1
+    assert _days_to_send(tmp_path / "vigie.duckdb", clock.now()) == 1
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -11,6 +11,7 @@ from ingest.broker import Broker
 
 from .processes import (
     ROOT,
+    WITHIN_S,
     catch_up,
     command,
     consumer,
@@ -40,7 +41,7 @@ def test_nothing_is_there_yet(tmp_path: Path) -> None:
     assert code == 1
     marks = {what: mark for what, (mark, _) in found.items()}
     assert marks == {
-        **{"campaigns": "ok", "zone rules": "ok", "data directory": "ok", "store": "ok"},
+        **{"campaigns": "ok", "terms": "ok", "zone rules": "ok", "data directory": "ok", "store": "ok"},
         **{"published file": "look", "broker": "BAD"},
     }
     assert found["broker"][1].startswith(f"Kafka at {servers} does not answer")
@@ -88,6 +89,49 @@ def test_a_topic_and_a_configuration_that_are_not_there(tmp_path: Path, broker: 
     assert "zone rules" not in found
 
 
+CONTRACTS = """
+[clients]
+c = {}
+[campaigns.one]
+client = "c"
+[[campaigns.one.sla]]
+threshold_s = 30
+target = 0.85
+short_abandon_s = 10
+[[campaigns.one.sla]]
+valid_from = 2026-11-29
+target = 0.9
+[[campaigns.one.sla]]
+valid_from = 2026-12-24T18:00:00
+formula = "all_offered"
+threshold_s = 12.5
+wait_at_threshold_counts = false
+short_abandon_s = 5
+[campaigns.same]
+client = "c"
+[[campaigns.same.sla]]
+target = 0.9
+[[campaigns.same.sla]]
+valid_from = 2027-01-01
+"""
+
+
+def test_what_each_later_term_of_a_contract_changes(tmp_path: Path) -> None:
+    configuration = tmp_path / "campaigns.toml"
+    configuration.write_text(CONTRACTS)
+    done = run("doctor", *options(tmp_path / "data", f"127.0.0.1:{free_port()}", "call-events", configuration))
+    told = [line for line in done.stdout.splitlines() if line[6:21].strip() == "terms"]
+    assert [(line[:5].strip(), line[22:]) for line in told] == [
+        ("ok", "one, from 2026-11-29 00:00: target 0.85 → 0.9"),
+        (
+            "ok",
+            "one, from 2026-12-24 18:00: formula exclude_short → all_offered, threshold 30 → 12.5 s, "
+            "a wait at the threshold is in time yes → no, short abandon below 10 → 5 s",
+        ),
+        ("look", "same, from 2027-01-01 00:00: nothing changes"),
+    ]
+
+
 def test_a_data_directory_that_is_a_file(tmp_path: Path) -> None:
     place = tmp_path / "data"
     place.touch()
@@ -128,7 +172,7 @@ def test_zone_files_of_the_machine_that_are_older_than_the_pinned_ones(tmp_path:
     done = subprocess.run(
         command("doctor", *options(tmp_path / "data", f"127.0.0.1:{free_port()}", "call-events")),
         env=environment(PYTHONTZPATH=str(tmp_path / "zones")),
-        cwd=ROOT, capture_output=True, encoding="utf-8", timeout=60, check=False,
+        cwd=ROOT, capture_output=True, encoding="utf-8", timeout=WITHIN_S, check=False,
     )  # fmt: skip
     assert done.returncode == 1
     (said,) = (line for line in done.stdout.splitlines() if "zone rules" in line)

@@ -1,4 +1,4 @@
-"""From events to a call, KPIS.md rule by rule: stories that a floor manager could have written.
+"""From events to a call, docs/kpis.md rule by rule: stories that a floor manager could have written.
 
 Each story is folded in a world of its own name (its calls, agents and events), all of them in one store, and read
 from the published file. Unsaid: the call is c1, of campaign `sav` (T 20 s, short below 5 s); as of 20:00:00.

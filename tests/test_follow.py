@@ -28,7 +28,7 @@ from ingest.sources import follow
 from ingest.sources.bookmark import Bookmark
 from ingest.sources.follow import Followed, Position
 
-from .processes import ROOT, command, environment, free_port, one_sentence, run, wait_for
+from .processes import ROOT, WITHIN_S, command, environment, free_port, one_sentence, run, wait_for
 
 Steps = list[tuple[int, Callable[[], None]]]  # after how many lines of the reader's code, what
 TraceFunction = Callable[[FrameType, str, object], object]
@@ -573,7 +573,7 @@ def test_a_followed_log_is_sent_once_though_it_is_rotated_and_the_process_killed
         expected = events(written)
         wait_for(lambda: set(in_topic(servers, topic)) >= expected, "all events in the topic")
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
+        assert process.wait(WITHIN_S) == 0
     assert set(in_topic(servers, topic)) == expected
     said = (tmp_path / "source.log").read_text()
     assert "Traceback" not in said
@@ -586,7 +586,7 @@ def test_a_first_run_that_ended_before_it_kept_a_place_has_lost_nothing(
     log, written = tmp_path / "queue_log", [call(number) for number in range(3)]
     log.write_bytes(b"".join(written[0]))
     with following(log, f"127.0.0.1:{free_port()}", topic, tmp_path) as process:  # there is no Kafka
-        assert process.wait(60) != 0
+        assert process.wait(WITHIN_S) != 0
     assert not (tmp_path / "sources" / "pbx.json").exists()
     for number in (1, 2):
         shutil.copyfile(log, tmp_path / f"queue_log-2026031{number}")
@@ -595,7 +595,7 @@ def test_a_first_run_that_ended_before_it_kept_a_place_has_lost_nothing(
         expected = events([line for lines in written for line in lines])
         wait_for(lambda: set(in_topic(broker.bootstrap_servers, topic)) >= expected, "all events in the topic")
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
+        assert process.wait(WITHIN_S) == 0
     assert set(in_topic(broker.bootstrap_servers, topic)) == expected
 
 
@@ -606,7 +606,7 @@ def test_a_restart_does_not_send_again_what_was_acknowledged(broker: Broker, top
         with following(log, servers, topic, tmp_path) as process:
             wait_for(partial(has_calls, servers, topic, count), f"{count} calls in the topic")
             process.send_signal(signal.SIGTERM)
-            assert process.wait(30) == 0
+            assert process.wait(WITHIN_S) == 0
         assert len(queued(in_topic(servers, topic))) == count
         with log.open("ab") as file:
             file.writelines(call(2_000))
@@ -645,7 +645,7 @@ def test_a_broker_that_is_away_is_waited_for_and_nothing_is_lost(tmp_path: Path)
         with running_broker(port):  # another one, which knows nothing of the first call
             wait_for(partial(has_calls, servers, topic, 1), "what was written meanwhile")
             process.send_signal(signal.SIGTERM)
-            assert process.wait(30) == 0
+            assert process.wait(WITHIN_S) == 0
 
 
 def test_a_followed_log_is_printed_as_it_is_written(tmp_path: Path) -> None:
@@ -668,4 +668,4 @@ def test_a_followed_log_is_printed_as_it_is_written(tmp_path: Path) -> None:
             with log.open("ab") as file:
                 file.writelines(call(number + 1))
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
+        assert process.wait(WITHIN_S) == 0

@@ -14,7 +14,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
@@ -24,7 +24,7 @@ from google.protobuf.message import Message
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.util import calc_hash
 
-from metrics import install
+from metrics import clock, install
 from metrics.readers import FIGURES
 from metrics.relations import COLUMNS
 from metrics.viewer import Viewer
@@ -33,7 +33,7 @@ from pages._i18n import plain
 from pages.accounts.sessions import COOKIE
 from tests.browsing import Dashboard, browser, dashboard, drawn, needs_chromium, open_tab
 from tests.people import session_of
-from tests.processes import ROOT
+from tests.processes import ROOT, WITHIN_S
 from tests.published import fill_agent_limits
 from tests.streaming import Stream, stream
 
@@ -90,7 +90,8 @@ def publish(path: Path, as_of: datetime) -> None:
 
     moment = {"as_of": as_of, "published_at": as_of, "last_event_at": as_of, "lateness_s": 900.0, "version": "1"}
     counts = dict.fromkeys(("records", "events", "duplicates", "dead_letters", "lag"), 7)
-    add("ingest_status", row("ingest_status", "feed", moment | counts | {"first_day": (as_of - DAY).date()}))
+    days = dict.fromkeys(("first_day", "first_call_day"), (as_of - DAY).date())
+    add("ingest_status", row("ingest_status", "feed", moment | counts | days))
     terms = {"formula": "exclude_short", "threshold_s": 20.0, "target": 0.8, "wait_at_threshold_counts": True}
     terms |= {"short_abandon_s": 5.0}
     for of, campaign in (("own", OWN), ("other", OTHER)):
@@ -309,7 +310,7 @@ class Visit:
         return [answer.deferred_file.url]
 
     def fetch(self, url: str) -> tuple[int, bytes]:
-        connection = http.client.HTTPConnection(urlsplit(self.running.address).netloc, timeout=60)
+        connection = http.client.HTTPConnection(urlsplit(self.running.address).netloc, timeout=WITHIN_S)
         connection.request("GET", url, headers={"Cookie": f"{COOKIE}={self.session}"})
         answer = connection.getresponse()
         data = answer.read()
@@ -321,7 +322,7 @@ class Visit:
 def as_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> datetime:
     """The floor's now; the data directory is this test's."""
     monkeypatch.setenv("VIGIE_DATA_DIR", str(tmp_path))
-    moment = datetime.now(UTC).replace(microsecond=0)
+    moment = clock.now().replace(microsecond=0)
     publish(tmp_path / "published" / "vigie.duckdb", moment)
     return moment
 

@@ -17,7 +17,7 @@ from metrics.objects import ROWS
 from tests.processes import ROOT
 from tests.published import at, call, campaign, day, publish, rows, state
 
-DESIGN = """
+PROMISED = """
 offered, answered, abandoned, short_abandoned, overflowed, callback, voicemail, refused, dropped, open,
 answered_in_threshold, abandoned_in_threshold, handled, transferred, sales, service_level, service_level_worst,
 service_level_best, abandon_rate, asa_s, longest_wait_s, aht_s, avg_talk_s, avg_hold_s, avg_wrap_s, occupancy,
@@ -26,7 +26,7 @@ conversion, settled
 """
 
 
-RELATIONS = {  # as written in DESIGN.md; more columns may stand between and after them
+RELATIONS = {  # docs/architecture.md, Published relations; more columns may stand between and after them
     "calls": "call_id, linked_id, campaign, queue, direction, channel, language, priority, agent, caller, queued_at,"
     " answered_at, ended_at, wrapped_at, left_at, outcome, wait_s, talk_s, hold_s, wrap_s, handle_s, missed_offers,"
     " transferred, disposition, sale, amount, currency, score, ended_by, inferred_end, clock_skew, day",
@@ -37,11 +37,11 @@ RELATIONS = {  # as written in DESIGN.md; more columns may stand between and aft
     " short_abandon_s",
     "ingest_status": "as_of, published_at, last_event_at, events, duplicates, dead_letters, lag, version",
     "dead_letters": "topic, partition, offset, received_at, reason, payload",
-    "kpi_daily": f"campaign, day, {DESIGN}",
+    "kpi_daily": f"campaign, day, {PROMISED}",
 }
 MACROS = {
-    "kpi_campaign($t0, $t1)": f"campaign, {DESIGN}",
-    "kpi_interval($t0, $t1, 30)": f"campaign, interval_start, {DESIGN}",
+    "kpi_campaign($t0, $t1)": f"campaign, {PROMISED}",
+    "kpi_interval($t0, $t1, 30)": f"campaign, interval_start, {PROMISED}",
     "kpi_formulas($t0, $t1)": "campaign, exclude_short, all_offered, ignore_abandons_in_threshold,"
     " abandon_counts_as_success, answered_only",
     # the same columns where they apply
@@ -85,7 +85,7 @@ def test_a_macro_has_the_columns_that_it_promises(tmp_path: Path, name: str) -> 
 
 
 def test_columns_are_those_of_the_contract_in_its_order(tmp_path: Path) -> None:
-    promised = listed(DESIGN)
+    promised = listed(PROMISED)
     with publish(tmp_path / "v.duckdb", [call()]) as published:
         assert list(day(published))[: len(promised) + 1] == ["campaign", *promised]
         (first,) = rows(published, "FROM kpi_daily LIMIT 1")

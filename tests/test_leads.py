@@ -4,17 +4,17 @@ What counts as a figure is what reads as one: a number, a duration, a ratio. Wha
 """
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
 import pytest
 
+from metrics import clock
 from metrics.viewer import Viewer
 from tests.browsing import browser, dashboard, needs_chromium
 from tests.processes import wait_for
 from tests.test_accessibility import CLIENT, Site, floor
-from tests.test_readers import FLOOR, MANAGER
+from tests.test_readers import MANAGER
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -27,7 +27,7 @@ EXCUSED = {
     ".usual": "a mean of other days, which are links beside it",
     ".gap, .share, .diff": "made of the figures beside it",
     ".vigie-agents td:is(.breaks, .load, .streak, .since), .vigie-agents td:is(.now, .needs), p.needs": (
-        "what an agent does now, and their strain: no figure of KPIS.md; the page says beside how to read it"
+        "what an agent does now, and their strain: no figure of docs/kpis.md; the page says beside how to read it"
     ),
     ".vigie-agents td:is(.logged, .paused)": "a shift of the agents page, whose seconds are in their utilisation",
     "[data-testid='stCaptionContainer'], [data-testid='stMarkdown']": "words, with the same figures linked elsewhere",
@@ -83,13 +83,13 @@ def figures(page: "Page") -> tuple[int, list[list[str]]]:
 
 
 def today() -> date:
-    """The day in which the floor's last calls lie: after midnight it is the one before for some hours."""
-    return (datetime.now(ZoneInfo(FLOOR["north"][2])) - timedelta(hours=4)).date()
+    """The day in which the floor's last calls lie."""
+    return clock.now().date()
 
 
 def a_week_ago() -> date:
     """A day whose morning the floor has calls of."""
-    return datetime.now(UTC).date() - timedelta(weeks=1)
+    return today() - timedelta(weeks=1)
 
 
 def month() -> str:
@@ -126,7 +126,7 @@ def test_every_figure_of_every_page_leads_to_what_is_behind_it(
     page = site.tab(viewer)
     for path, least in pages.items():
         site.visit(page, path.format(month=month(), today=today(), week=a_week_ago()))
-        wait_for(lambda least=least: figures(page)[0] >= least, f"{least} figures on {path}", within_s=60)  # type: ignore[misc]
+        wait_for(lambda least=least: figures(page)[0] >= least, f"{least} figures on {path}")  # type: ignore[misc]
         bare = figures(page)[1]  # a link may come a moment after its figure
         wait_for(lambda: not figures(page)[1], f"a link on {path} for each of {bare}")
 

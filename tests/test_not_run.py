@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from .processes import ROOT, environment
+from .processes import ROOT, WITHIN_S, environment
 
 LACKING = {
     "tests/test_brokers.py::test_a_record_of_a_megabyte_and_tombstones[Apache]": (
@@ -32,7 +32,7 @@ def test_the_report_says_what_did_not_run_and_how_to_get_it(
         cwd=ROOT,
         capture_output=True,
         encoding="utf-8",
-        timeout=120,
+        timeout=WITHIN_S,
         check=False,
     )
     assert done.returncode == code, done.stdout + done.stderr

@@ -16,7 +16,19 @@ from ingest.broker import Broker
 from metrics.alarms import KINDS
 
 from .browsing import dashboard
-from .processes import ROOT, command, environment, floor, free_port, one_sentence, options, run, send, wait_for
+from .processes import (
+    ROOT,
+    WITHIN_S,
+    command,
+    environment,
+    floor,
+    free_port,
+    one_sentence,
+    options,
+    run,
+    send,
+    wait_for,
+)
 
 
 def ask(address: str) -> tuple[int, str]:
@@ -88,7 +100,7 @@ def test_a_consumer_and_a_dashboard_tell_how_they_get_on(tmp_path: Path, broker:
                 assert not [name for name in campaigns if name in ask(f"{shown.address}/metrics")[1]]
         finally:
             process.terminate()
-            process.wait(60)
+            process.wait(WITHIN_S)
     lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
     assert {"time", "level", "logger", "message"} <= lines[0].keys()
     assert any(line["message"].startswith("topic opened: 4 partitions") for line in lines)
@@ -109,7 +121,7 @@ def test_another_log_format_is_refused() -> None:
         cwd=ROOT,
         env=environment(VIGIE_LOG_FORMAT="xml"),
         check=False,
-        timeout=60,
+        timeout=WITHIN_S,
     )
     assert done.stderr == "vigie: VIGIE_LOG_FORMAT='xml' is not one of text, json.\n"
 

@@ -4,7 +4,7 @@ import ast
 import re
 import sys
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from streamlit.testing.v1 import AppTest
 from ingest.publish import Moment, Publisher
 from metrics import readers
 from metrics.alarms import KINDS
+from metrics.clock import now
 from metrics.errors import ConfigurationError
 from metrics.explain import ELSEWHERE
 from metrics.readers import FIGURES, Asked, Call, Published
@@ -27,7 +28,7 @@ from pages._alarms import SPEAK
 from pages.accounts import start
 from tests.browsing import browser, dashboard, needs_chromium, open_tab
 from tests.people import session_of, user_of
-from tests.processes import wait_for
+from tests.processes import WITHIN_S, wait_for
 from tests.stream import DEFAULTS, Desk, at, told
 from tests.test_readers import ALARMS, FLOOR, MANAGER, MIXED, NOON, alarm, publish, today
 
@@ -45,7 +46,7 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def open_page(page: str | None = None, /, viewer: Viewer = MANAGER, **asked: str) -> AppTest:
     """Run the frame and then, for another page than the first, that page."""
-    test = AppTest.from_file(str(PAGES / "app.py"), default_timeout=60)
+    test = AppTest.from_file(str(PAGES / "app.py"), default_timeout=WITHIN_S)
     test.user = user_of(viewer)
     for name, value in asked.items():
         test.query_params[name] = value
@@ -76,10 +77,6 @@ def words(html: str) -> str:
     parser.handle_data = said.append  # type: ignore[method-assign]
     parser.feed(html)
     return " ".join(" ".join(said).split())
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
 
 
 # the wallboard

@@ -1,4 +1,4 @@
-"""What must always hold, on floors that hypothesis makes up: invariants 2 and 4, and KPIS.md against its oracle."""
+"""What must always hold, on floors that hypothesis makes up: invariants 2, 4, and docs/kpis.md against its oracle."""
 
 import datetime as dt
 import json

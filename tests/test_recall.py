@@ -297,3 +297,13 @@ def test_a_late_call_brings_nothing_back_that_cannot_close_it(tmp_path: Path, la
 def unsettled(desk: Desk) -> list[str]:
     found = desk.store.connection.execute("SELECT event_id FROM events ORDER BY event_id").fetchall()
     return [event_id for (event_id,) in found]
+
+
+def test_a_late_call_is_closed_by_a_settled_state_where_no_call_has_settled(tmp_path: Path) -> None:
+    states = """
+        09:00:00 state agent=ana state=busy event_id=s1
+        09:00:10 state agent=ana state=available event_id=s2
+        09:30:00 state agent=ana state=busy event_id=s3
+    """
+    late = "08:59:30 queued event_id=l1 \n 08:59:40 answered event_id=l2 agent=ana"
+    assert ends(as_never_settled(tmp_path, told(states), told(late))) == {"c1": "09:00:10"}

@@ -25,11 +25,13 @@ from kafka import KafkaAdminClient
 from ingest.bank import FIGURES
 from ingest.broker import Broker, ensure_topic, running_broker
 from ingest.producing import deliver, open_producer
+from metrics.clock import now
 
 from .auditor import Visit, counted, visits, workload
 from .processes import (
     NOON,
     ROOT,
+    WITHIN_S,
     Event,
     catch_up,
     consumer,
@@ -58,10 +60,6 @@ FLOOR_DAYS = "FROM kpi_campaign(TIMESTAMPTZ '2024-03-03 00:00:00Z', TIMESTAMPTZ 
 STATES = "SELECT * REPLACE (CASE WHEN ended_at IS NOT NULL THEN seconds END AS seconds) FROM agent_states"  # no clock
 EVERYTHING = ("FROM calls", STATES, "FROM agents", FLOOR_DAYS)
 KILLS = int(os.environ.get("KILLS", "5"))  # more for a soak
-
-
-def now() -> dt.datetime:
-    return dt.datetime.now(dt.UTC)
 
 
 def another_topic(servers: str) -> str:
@@ -229,7 +227,7 @@ def test_a_quiet_topics_single_event_is_published_as_fast_as_a_busy_ones(
     def seconds_until_published(producer: Any, number: int) -> float:
         started = time.monotonic()
         deliver(producer, topic, [(b"", json.dumps(queued(number, now())).encode())])
-        wait_for(lambda: rows(tmp_path, "FROM calls WHERE call_id = ?", [f"c{number}"]), "the call", within_s=30)
+        wait_for(lambda: rows(tmp_path, "FROM calls WHERE call_id = ?", [f"c{number}"]), "the call")
         return time.monotonic() - started
 
     done = threading.Event()
@@ -400,7 +398,7 @@ def test_a_broker_that_goes_while_the_topic_is_opened_does_not_hold_up_the_end(p
             gone.process.kill()
             gone.process.wait()
             process.terminate()
-            assert process.wait(30) in (0, 1), words(place)  # 1 when it has just said that Kafka does not answer
+            assert process.wait(WITHIN_S) in (0, 1), words(place)  # 1 when it has just said that Kafka does not answer
     assert "Traceback" not in words(place)
 
 
@@ -410,7 +408,7 @@ def test_a_broker_that_stops_answering_while_the_topic_is_opened_does_not_hold_t
         frozen.process.send_signal(signal.SIGSTOP)  # connections are taken, and never answered
         try:
             with consumer(place, frozen.bootstrap_servers, "call-events") as process:
-                assert process.wait(60) == 1
+                assert process.wait(WITHIN_S) == 1
         finally:
             frozen.process.send_signal(signal.SIGCONT)
     (said,) = (line for line in words(place).splitlines() if not line[:1].isdigit())
@@ -521,9 +519,9 @@ def test_readers_that_open_again_and_again_or_hold_on_never_fail_and_never_delay
                 day = NOON + dt.timedelta(days=n) if n % 2 else now() - dt.timedelta(hours=1)
                 send_calls(6_000 + n * 1_000, 7_000 + n * 1_000, day)
                 wait_for(lambda: count_calls(tmp_path) >= 7_000 + n * 1_000, "what was sent")  # noqa: B023  used at once
-            said, errors = reader.communicate(timeout=60)
+            said, errors = reader.communicate(timeout=WITHIN_S)
             assert (reader.returncode, errors) == (0, "")
-            _, errors = holder.communicate("\n", timeout=60)
+            _, errors = holder.communicate("\n", timeout=WITHIN_S)
             assert (holder.returncode, errors) == (0, "")
         opened, moments = map(int, said.split())
         assert opened >= moments > 3, said

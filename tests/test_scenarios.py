@@ -1,4 +1,4 @@
-"""Hard input, KPIS.md's rules at work: each scenario of tests/scenarios/ through store, publisher and published file.
+"""Hard input, docs/kpis.md at work: each scenario of tests/scenarios/ through store, publisher and published file.
 
 Scenarios that are published at the same instants share a floor, each in a world of its own name. A floor is played
 as it is written, and shuffled, with repetitions, in other batches and with publishes between them; at every publish

@@ -16,7 +16,7 @@ from kafka.admin import ACL, ACLOperation, ACLPermissionType, ResourcePattern, R
 from ingest.broker import ensure_topic
 
 from .apache_kafka import MECHANISMS, PASSWORD, USER, ApacheKafka
-from .processes import ROOT, command, count_calls, environment, one_sentence, queued, send, status
+from .processes import ROOT, WITHIN_S, command, count_calls, environment, one_sentence, queued, send, status
 
 Said = dict[str, str]
 SAMPLES = ROOT / "samples"
@@ -32,7 +32,7 @@ def run(*arguments: str, given: str = "", **variables: str) -> "subprocess.Compl
         input=given,
         capture_output=True,
         encoding="utf-8",
-        timeout=90,
+        timeout=WITHIN_S,
         cwd=ROOT,
         env=environment(**variables),
         check=False,

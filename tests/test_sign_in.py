@@ -17,7 +17,7 @@ from pages.accounts.sessions import COOKIE, PERSON_S
 from pages.accounts.store import Account, Accounts
 from tests.browsing import Dashboard, browser, dashboard, needs_chromium, open_tab
 from tests.people import session_of
-from tests.processes import free_port, wait_for
+from tests.processes import WITHIN_S, free_port, wait_for
 from tests.streaming import stream
 from tests.test_readers import FLOOR, MANAGER, publish
 
@@ -48,7 +48,7 @@ def ask(
     running: Dashboard, method: str, path: str, form: dict[str, str] | None = None, **headers: str
 ) -> tuple[int, dict[str, str], str]:
     """Send one request; return status, headers and body. `_` in a header's name stands for `-`."""
-    connection = http.client.HTTPConnection(urlsplit(running.address).netloc, timeout=60)
+    connection = http.client.HTTPConnection(urlsplit(running.address).netloc, timeout=WITHIN_S)
     given = {name.replace("_", "-"): value for name, value in headers.items()}
     body = None
     if form is not None:

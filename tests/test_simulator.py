@@ -16,7 +16,7 @@ MONDAY = date(2026, 11, 23)
 TS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 SMALL = {"agents": 40, "seed": 7}
 
-FIELDS = {  # required, optional: EVENTS.md
+FIELDS = {  # required, optional: docs/events.md
     "call.queued": (
         {"call_id", "campaign", "queue"},
         {"linked_id", "direction", "caller", "language", "priority", "asked_for_human_at"},

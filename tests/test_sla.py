@@ -23,7 +23,7 @@ from metrics.suppression import SMALLEST, hidden, pooled
 from metrics.viewer import Viewer
 from pages import _i18n, _sla, _sla_chart
 from pages._i18n import text
-from tests.published import Row, call, campaign, publish, rows
+from tests.published import Row, call, campaign, publish, rows, state
 from tests.test_pages import open_page, words
 
 MANAGER = Viewer("manager", None)
@@ -241,6 +241,15 @@ def test_what_is_known_since_before_the_period_is_known_for_all_of_it(tmp_path: 
         found = read(tmp_path, [call(of=campaign("d"), queued=earlier), *FEW_DAYS], PARIS, as_of="20 12:00")
         assert found.known_from is None and [day.day.day for day in found.days] == [*range(1, 21)]
         assert [day.day for day in found.days_without_calls] == [*range(1, 18), 19]
+
+
+def test_what_is_known_of_calls_does_not_begin_with_who_was_logged_in_before(tmp_path: Path) -> None:
+    path = tmp_path / "v.duckdb"
+    shift = state("available", "2026-09-30 09:00", "2026-09-30 10:00")
+    publish(path, FEW_DAYS, [shift], campaigns=[PARIS], as_of="25 12:00").close()
+    found = readers.sla(Published(path), MANAGER, "c", Period.month(date(2026, 11, 1)), KEY)
+    assert found is not None and found.known_from == datetime(2026, 11, 18, 22, tzinfo=UTC)
+    assert readers.months(Published(path), MANAGER, "c") == (date(2026, 11, 1),)
 
 
 def test_months_of_which_anything_may_be_known(tmp_path: Path) -> None:

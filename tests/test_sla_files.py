@@ -123,7 +123,8 @@ def read(pdf: bytes) -> str:
         (
             "en",
             "Service level statement|October 2026 (01/10/2026 to 31/10/2026, UTC)|84.8%|On target, +3.5 pts"
-            "|October reached 81.25%, with 35 calls to spare|until 6 Oct 2026|wait ≤ 30 s|since 6 Oct 2026|82.5%"
+            "|October reached 81.25%, with 35 calls to spare|up to and including 5 Oct 2026|wait ≤ 30 s"
+            "|from 6 Oct 2026 on|82.5%"
             "|What the figures mean|Offered 1,000 = Answered 1,000 + Abandoned 0|Seen and agreed|Signature"
             "|For the client, client|Page 1 of |No calls are known before 05/10/2026 08:10: 4 of 31 days are missing"
             "|Days without a call: Wed 7 – Sat 31.|No data|Data as of 24/11/2026 12:00:00, UTC",

@@ -27,7 +27,7 @@ from ingest.sources.events import Rejected, encoded
 from metrics.campaigns import load
 
 from . import processes
-from .processes import ROOT, catch_up, command, environment, one_sentence, run, status, totals
+from .processes import ROOT, WITHIN_S, catch_up, command, environment, one_sentence, run, status, totals
 from .stream import folded, rows
 
 Event = dict[str, Any]
@@ -758,7 +758,7 @@ def test_a_packed_log_and_a_pipe_say_the_same(tmp_path: Path) -> None:
     assert printed[1] == printed[0]
     piped = subprocess.run(
         command("source", "asterisk", "--queue-log", "-", "--print"),
-        input=SAMPLE.read_bytes(), capture_output=True, cwd=ROOT, env=environment(), timeout=60, check=True,
+        input=SAMPLE.read_bytes(), capture_output=True, cwd=ROOT, env=environment(), timeout=WITHIN_S, check=True,
     )  # fmt: skip
     assert piped.stdout.decode() == printed[0]
 

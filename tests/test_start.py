@@ -13,7 +13,7 @@ from pages.accounts.sessions import SECRET_VARIABLE
 from pages.accounts.store import Account, Accounts
 from tests.browsing import dashboard
 from tests.people import session_of
-from tests.processes import ROOT, environment, free_port
+from tests.processes import ROOT, WITHIN_S, environment, free_port
 from tests.streaming import stream
 from tests.test_readers import FLOOR, MANAGER, publish
 
@@ -37,7 +37,7 @@ def refused(place: Path, *options: str, root: Path = ROOT, **variables: str) -> 
         stdin=subprocess.DEVNULL,
         capture_output=True,
         encoding="utf-8",
-        timeout=90,
+        timeout=WITHIN_S,
         cwd=root,
         env=environment(VIGIE_DATA_DIR=str(place), **variables),
         check=False,

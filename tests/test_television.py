@@ -6,7 +6,7 @@ import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from html import unescape
 from itertools import product
 from pathlib import Path
@@ -17,12 +17,13 @@ from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import Page
 from streamlit.testing.v1 import AppTest
 
+from metrics import clock
 from metrics.readers import Published, board
 from metrics.viewer import Viewer
 from pages import _board, _i18n, _television
 from tests.browsing import browser, dashboard, drawn, needs_chromium, open_tab
 from tests.people import session_of
-from tests.processes import free_port, wait_for
+from tests.processes import WITHIN_S, free_port, wait_for
 from tests.test_pages import open_page, wall, words
 from tests.test_readers import MANAGER, publish
 
@@ -48,7 +49,7 @@ def put(path: Path, many: int = 3, *, missed: tuple[str, ...] = (), waiting: int
     calls = [{"campaign": one, "wait_s": 60.0 if one in missed else 5.0} for one in floor(many) for _ in range(4)]
     calls += [{"campaign": "c00", "outcome": "open", "wait_s": 42.0}] * waiting
     agents = {"Nadia Benali": ("c00", "busy"), "Tom Okafor": ("c00", "paused")}
-    at = datetime.now(UTC) - timedelta(seconds=age_s)
+    at = clock.now() - timedelta(seconds=age_s)
     publish(path, campaigns=floor(many), calls=calls, agents=agents, as_of=at)
 
 
@@ -250,7 +251,7 @@ def test_every_colour_of_the_wall_is_read_on_its_ground(colour: str, ground: str
 # in a browser, before a real server
 
 
-WITHIN_MS = 180_000  # far more than anything takes on a machine that does nothing else
+WITHIN_MS = WITHIN_S * 1000
 WAITING = "document.querySelector('.television .vigie-floor b')?.textContent"
 LOST = "document.documentElement.classList.contains('vigie-lost')"
 DIGITS = """() => [...document.querySelectorAll('.television .big b:not(.nil)')].map(figure => {
@@ -283,7 +284,7 @@ def until(screen: Page, condition: str, path: Path, many: int = 3, **said: Any) 
             assert "Execution context was destroyed" in str(error), error  # it is just being loaded anew
             return False
 
-    wait_for(holds, condition, WITHIN_MS / 1000)
+    wait_for(holds, condition)
 
 
 @needs_chromium

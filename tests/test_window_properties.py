@@ -13,8 +13,21 @@ from hypothesis import given
 
 from metrics.campaigns import Campaign, Configuration, Term
 from metrics.compose import DAY_COLUMNS
-from tests.floors import CAMPAIGNS, CONFIGURATION, LATEST, START, as_of, delivered, floor, floors, published, rare
-from tests.stream import Desk, Event, configured, rows
+from tests import oracle
+from tests.floors import (
+    AGENTS,
+    CAMPAIGNS,
+    CONFIGURATION,
+    LATEST,
+    START,
+    as_of,
+    delivered,
+    floor,
+    floors,
+    published,
+    rare,
+)
+from tests.stream import Desk, Event, campaign, configured, rows
 from tests.test_properties import KPIS, SUMS, window
 
 RATIOS_AND_MEANS = (
@@ -101,6 +114,60 @@ def between(whole: Event, parts: list[Event] | tuple[Event, ...]) -> None:
             assert whole[name] == max(known)
         else:
             assert min(known) - 1e-9 <= whole[name] <= max(known) + 1e-9, name
+
+
+MAIL = configured(campaign("paris", "Europe/Paris"), campaign("lima", "America/Lima"))
+ANSWERED_AFTER_H = (0, 0.1, 20, 30, 49, 100, 300)
+TALKS_H = (None, None, 0.1, 11.99, 12, 12.01, 30, 120)
+WRAPPED_AFTER_H = (None, None, 0.1, 12, 40, 200)
+
+
+def long_work(rng: random.Random) -> list[Event]:
+    """Make up calls that are answered late, talk for days or without end, and are wrapped up days later."""
+    events: list[Event] = []
+    for number in range(rng.randint(3, 12)):
+        moment = START + dt.timedelta(hours=rng.choice((0, 2, 3.5, 9, 30, 70)), seconds=rng.randint(0, 7200))
+        steps: list[tuple[str, float | None]] = [("queued", 0), ("answered", rng.choice(ANSWERED_AFTER_H))]
+        steps += [("ended", rng.choice(TALKS_H)), ("wrapped", rng.choice(WRAPPED_AFTER_H))]
+        for kind, after_h in steps:
+            if after_h is None:
+                continue
+            moment += dt.timedelta(hours=after_h)
+            event = {"event_id": f"{number}-{kind}", "type": f"call.{kind}", "call_id": f"c{number}"}
+            if kind == "queued":
+                event |= {"campaign": rng.choice(("paris", "lima")), "queue": rng.choice("ab")}
+                event |= {"channel": rng.choice(("voice", "email"))}
+            if kind == "answered":
+                event |= {"agent": rng.choice(AGENTS[:3])}
+            events.append(event | {"ts": moment.isoformat()})
+    rng.shuffle(events)
+    return events
+
+
+@rare
+@given(rng=floors)
+def test_windows_add_up_to_their_union_whatever_is_open_late_or_long(rng: random.Random) -> None:
+    """Published and settled between, so that work lies in the files of days long before it."""
+    events = long_work(rng)
+    instants = [START + dt.timedelta(hours=hours) for hours in sorted(rng.sample((10, 40, 110, 400, 700), 2))]
+    edges = sorted({-24.0, *(rng.choice((0, 3, 12, 26, 50, 51.5, 100, 104, 301, 330)) for _ in range(4)), 720.0})
+    with tempfile.TemporaryDirectory() as home:
+        desk = Desk(Path(home), MAIL, settle_rows=rng.choice((1, 1, 10_000)))
+        for begin, instant in itertools.pairwise((START, *instants)):
+            desk.apply([e for e in events if begin <= dt.datetime.fromisoformat(e["ts"]) < instant], instant)
+            desk.publish(instant)
+        calls = oracle.calls([e for e in events if dt.datetime.fromisoformat(e["ts"]) < instant], MAIL, instant)
+        for relation in ("kpi_campaign", "kpi_queue", "kpi_agent"):
+            ask = f"SELECT coalesce(sum(workload_s), 0) AS s FROM {relation}($t0, $t1)"
+            parts = [desk.rows(ask, window(hours))[0]["s"] for hours in itertools.pairwise(edges)]
+            whole = desk.rows(ask, window((edges[0], edges[-1])))[0]["s"]
+            assert sum(parts) == pytest.approx(whole, abs=1e-6), (relation, edges, events)
+        for hours in itertools.pairwise(edges):
+            span = window(hours)
+            expected = oracle.kpi_campaign(calls, [], MAIL, span["t0"], span["t1"], instant)
+            found = {row["campaign"]: row["workload_s"] for row in desk.rows(KPIS, span)}
+            assert found == pytest.approx({name: row["workload_s"] for name, row in expected.items()}), (hours, events)
+        desk.store.close()
 
 
 HOURS = tuple(itertools.pairwise(range(-1, 42, 2)))

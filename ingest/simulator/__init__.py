@@ -5,7 +5,7 @@ import logging
 import signal
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from threading import Event as Flag
 
 import msgspec
@@ -16,6 +16,7 @@ from ingest.servers import security
 from ingest.simulator import floor
 from ingest.simulator.day import Event
 from ingest.simulator.days import floor_day, floor_events
+from metrics import clock
 
 __all__ = ["arguments", "floor_day", "floor_events", "floor_options", "main"]
 
@@ -48,7 +49,7 @@ def main(options: argparse.Namespace) -> int:
     stopped = Flag()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
-    today = floor_day(_now())
+    today = floor_day(clock.now())
     events = floor_events(today - timedelta(days=options.days), agents=options.agents, seed=options.seed)
     if producer is None:
         return _print(_due(events, stopped, options.until_now))
@@ -73,7 +74,7 @@ def _due(events: Iterator[Event], stopped: Flag, until_now: bool) -> Iterator[li
     """Yield batches of events as their instants come: those of the past at once, then what each tick brings."""
     event = next(events)
     while not stopped.is_set():
-        now = _now().isoformat(timespec="milliseconds")
+        now = clock.now().isoformat(timespec="milliseconds")
         batch: list[Event] = []
         while event["ts"] <= now and len(batch) < BATCH:
             batch.append(event)
@@ -100,7 +101,3 @@ def _print(batches: Iterator[list[Event]]) -> int:
         sys.stdout.buffer.write(msgspec.json.Encoder().encode_lines(batch))
         sys.stdout.buffer.flush()
     return 0
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

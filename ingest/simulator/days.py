@@ -17,7 +17,7 @@ def floor_day(instant: datetime) -> date:
 def floor_events(
     start: date, *, agents: int = floor.DEFAULT_AGENTS, seed: int = floor.DEFAULT_SEED, staffing: float = 1.0
 ) -> Iterator[Event]:
-    """Yield the events (EVENTS.md) of the floor days `start`, `start` + 1 day, … in order of `ts`, without end.
+    """Yield the events (docs/events.md) of the floor days `start`, `start` + 1 day, … in order of `ts`, without end.
 
     `agents` is the number of agents on the floor at its busiest hour; demand grows with it. `staffing` is the
     share of the planned seats that is manned. Each day depends on (day, agents, seed, staffing) only, event ids

@@ -96,8 +96,7 @@ def needed(counts: Iterable[str], ratios: Iterable[str]) -> tuple[str, ...]:
 def sums(measures: Iterable[str]) -> str:
     """Return SQL that adds up measures, as themselves."""
     return ", ".join(
-        f"sum({name}) AS {name}" if MEASURES[name].unit == "s" else f"sum({name})::BIGINT AS {name}"
-        for name in measures
+        f"sum({name})::BIGINT AS {name}" if MEASURES[name].is_count else f"sum({name}) AS {name}" for name in measures
     )
 
 

@@ -15,13 +15,14 @@ from zoneinfo import ZoneInfo
 import duckdb
 
 from metrics.compose import KPIS
-from metrics.distance import Distance, Judged, distance, target
+from metrics.distance import Distance, Judged, Outlook, distance, outlook, target
 from metrics.outcomes import PARTS
 from metrics.pseudonyms import pseudonyms
 from metrics.readers import floor
 from metrics.readers.campaigns import STEPS, Campaign, campaigns_on, needed, sums
 from metrics.readers.explained import Term, version
 from metrics.readers.snapshot import SLOW_S, Freshness, Published, Snapshot, fetch
+from metrics.readers.to_come import to_come
 from metrics.suppression import SMALLEST, hidden, pooled
 from metrics.tallies import FACTS, HANDLED
 from metrics.viewer import Viewer
@@ -75,7 +76,7 @@ ORDER BY campaign, slot
 """
 TERMS = """
 SELECT campaign, valid_from, valid_to, formula, threshold_s, target, wait_at_threshold_counts, short_abandon_s,
-       service_level_hits, service_level_base, service_level
+       open_in_threshold, service_level_hits, service_level_base, service_level
 FROM kpi_term($t0::TIMESTAMPTZ, $t1::TIMESTAMPTZ)
 ORDER BY campaign, valid_from NULLS FIRST
 """
@@ -99,7 +100,7 @@ FROM (SELECT unnest(range(len($handled))) AS nth, {", ".join(f"unnest(${name}) A
 ORDER BY nth
 """
 CLIENTS = "SELECT campaign, coalesce(client, campaign) FROM campaigns"
-SPAN = "SELECT first_day, last_day FROM ingest_status"
+SPAN = "SELECT first_call_day, last_day FROM ingest_status"
 FIRST_CALLS = f"""
 SELECT campaign, min(cohort_at)
 FROM calls
@@ -179,9 +180,10 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class JudgedTerm:
-    """A term of the contract and the calls of the period that it judged."""
+    """A term of the contract and the calls of the period that it judged; `waiting` are those it does not count yet."""
 
     term: Term
+    waiting: int
     hits: int
     service_level: float | None
 
@@ -219,9 +221,11 @@ class People:
 class Sla:
     """A campaign's period against its contract.
 
-    `target` is what the terms together ask for, and the term in force while no call counts; `distance` is how far that
-    is, both by `metrics.distance`. `is_over`: the period has ended; `settled`: and only a late event moves it.
-    `known_from` is the campaign's first call, when what is known of any begins inside the period; `days` are none
+    `target` is what the terms together ask for so far, and the term in force while no call counts; `distance` is how
+    far that is, and `next_target` judges the calls that come now. `outlook` is how it ends when as many calls come as
+    usual, None when that is not known or it `is_over`: has ended. All of them are by `metrics.distance`. `settled`:
+    only a late event moves it.
+    `known_from` is the campaign's first call, when the first of all lies inside the period; `days` are none
     before it. `people` None: the period is a day.
     """
 
@@ -233,7 +237,9 @@ class Sla:
     known_from: datetime | None
     total: Figures
     target: float | None
+    next_target: float | None
     distance: Distance | None
+    outlook: Outlook | None
     terms: tuple[JudgedTerm, ...]
     days: tuple[Day, ...]
     queues: tuple[tuple[str, Figures], ...]
@@ -247,12 +253,21 @@ class Sla:
         return version(one.term for one in self.terms)
 
     @property
+    def target_moves(self) -> bool:
+        """Whether terms of the period have other targets than others: what is asked for then moves as calls come."""
+        return len({one.term.target for one in self.terms}) > 1
+
+    @property
+    def today(self) -> date:
+        """Return the campaign's local day of the snapshot."""
+        return self.freshness.as_of.astimezone(ZoneInfo(self.campaign.timezone)).date()
+
+    @property
     def days_without_calls(self) -> tuple[date, ...]:
         """Return the days of a month that are known and over, and had no call; none when the month had none."""
         if not self.period.is_month or not any(day.has_calls for day in self.days):
             return ()
-        today = self.freshness.as_of.astimezone(ZoneInfo(self.campaign.timezone)).date()
-        return tuple(day.day for day in self.days if day.day < today and not day.has_calls)
+        return tuple(day.day for day in self.days if day.day < self.today and not day.has_calls)
 
 
 def sla(
@@ -270,11 +285,22 @@ def sla(
     question = ("sla", one.timezone, period, minutes, key)
     slow_s = MONTH_S if period.is_month else SLOW_S
     known = published.ask(question, lambda s: _zone(s, one.timezone, period, key, minutes), slow_s)
-    return known.get(campaign) if known else None
+    found = known.get(campaign) if known else None
+    return found and replace(found, outlook=_outlook(published, found))
+
+
+def _outlook(published: Published, one: Sla) -> Outlook | None:
+    """Return how a period that lasts ends when as many calls come as usual."""
+    calls = [Judged(judged.hits, judged.term.calls, judged.term.target) for judged in one.terms]
+    if one.is_over or sum(judged.base for judged in calls) != one.total.service_level_base:
+        return None
+    waiting = [(judged.term, judged.waiting) for judged in one.terms]
+    coming = to_come(published, one.campaign, one.freshness.as_of, one.period.first, one.period.until, waiting)
+    return None if coming is None else outlook(calls, coming)
 
 
 def months(published: Published, viewer: Viewer, campaign: str) -> tuple[date, ...]:
-    """Return the first days of the months of which anything may be known, the latest, which is this month, first."""
+    """Return the first days of the months with calls, and those between: the latest, which is this month, first."""
     one = floor.campaign(published, viewer, campaign)
     span = published.ask("span", lambda s: fetch(s.connection, SPAN)[0], SLOW_S)
     if one is None or span is None:
@@ -325,7 +351,10 @@ def _zone(snapshot: Snapshot, zone: str, period: Period, key: bytes, minutes: in
             continue
         (_, settled, _, aht_s, *sums), *of_days = days[name]
         total = Figures(*sums)
-        judged = tuple(JudgedTerm(Term(base, *term), hits, level) for *term, hits, base, level in terms.get(name, ()))
+        judged = tuple(
+            JudgedTerm(Term(base, *term), waiting, hits, level)
+            for *term, waiting, hits, base, level in terms.get(name, ())
+        )
         calls = [Judged(one.hits, one.term.calls, one.term.target) for one in judged]
         if sum(one.base for one in calls) != total.service_level_base:
             calls = []  # judged by a term that the contract no longer has: no target is told of
@@ -342,7 +371,9 @@ def _zone(snapshot: Snapshot, zone: str, period: Period, key: bytes, minutes: in
             known_from=known_from,
             total=total,
             target=target(calls) if total.service_level_base or not in_force else in_force[-1].target,
+            next_target=in_force[-1].target if in_force else None,
             distance=distance(calls, in_force[-1].target) if in_force else None,
+            outlook=None,  # asked apart: what is usual is kept for longer
             terms=judged,
             days=tuple(
                 Day(day, is_settled, own, Figures(*row))
@@ -370,11 +401,11 @@ def _zone(snapshot: Snapshot, zone: str, period: Period, key: bytes, minutes: in
 
 
 def _first_calls(connection: duckdb.DuckDBPyConnection, period: Period) -> dict[str, datetime]:
-    """Return the first call of each campaign, when what is known of any begins inside the period: else nothing."""
-    first_day, _last_day = fetch(connection, SPAN)[0]
-    if first_day is None or not period.first <= first_day < period.until:
+    """Return the first call of each campaign, when the first of all lies inside the period: else nothing."""
+    first, _last = fetch(connection, SPAN)[0]
+    if first is None or not period.first <= first < period.until:
         return {}
-    if period.is_month and first_day == period.first:
+    if period.is_month and first == period.first:
         return {}
     return dict(fetch(connection, FIRST_CALLS, first=period.first, until=period.until))
 

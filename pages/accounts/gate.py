@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
+from metrics import clock
 from metrics.viewer import Viewer
 from pages.accounts.access import Access
 from pages.accounts.sessions import COOKIE
@@ -128,7 +129,7 @@ class Gate:
             del self._told[next(iter(self._told))]
 
     def _viewer(self, cookie: str | None) -> Viewer | None:
-        return self._access.viewer(cookie, time.time())
+        return self._access.viewer(cookie, clock.now_s())
 
 
 class _Browser:

@@ -16,6 +16,7 @@ from streamlit.user_info import generate_login_redirect_url
 from streamlit.web.server.starlette.starlette_app_utils import decode_signed_value
 from streamlit.web.server.starlette.starlette_server_config import USER_COOKIE_NAME
 
+from metrics import clock
 from metrics.campaigns import Configuration
 from metrics.viewer import ROLES
 from pages.accounts.errors import AccountsError
@@ -68,7 +69,7 @@ def session_of(cookies: Mapping[str, str], configuration: Configuration, now: fl
     if claims.get("origin") != auth_util.get_origin_from_redirect_uri() or claims.get("provider") != PROVIDER:
         return None
     issued_at = claims.get("iat")
-    if not isinstance(issued_at, int | float) or not abs(now - issued_at) <= FRESH_S:
+    if not isinstance(issued_at, int | float) or not abs(now - clock.shown_at(issued_at)) <= FRESH_S:
         return None
     names = configuration.claims
     told = Told(

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from metrics import clock
 from pages import _i18n
 from pages.accounts import forms, passwords, provider
 from pages.accounts.access import Access
@@ -51,7 +52,7 @@ class SignIn:
 
     async def show(self, request: Request) -> Response:
         """Draw the ways in; take who comes back from the provider in."""
-        now = time.time()
+        now = clock.now_s()
         frame = self._frame(request, SIGN_IN, request.query_params.get("next", ""))
         session = self._access.sessions.read(request.cookies.get(COOKIE), now)
         if session is not None and self._access.viewer_in(session) is not None:
@@ -104,9 +105,9 @@ class SignIn:
         frame = self._frame(request, SIGN_IN)
         if not is_own(request):
             return self._refuse_foreign(frame)
-        session = self._access.sessions.read(request.cookies.get(COOKIE), time.time())
+        session = self._access.sessions.read(request.cookies.get(COOKIE), clock.now_s())
         if session is not None:
-            self._access.sessions.end(session, time.time())
+            self._access.sessions.end(session, clock.now_s())
             log.info("sign-out of %s from %s", session.name, address_of(request))
         if session is not None and session.told is not None:
             # Streamlit forgets the provider's word there, and leads on to the provider. By a page, not by a redirect:
@@ -182,12 +183,12 @@ class SignIn:
         return await to_thread.run_sync(passwords.is_right, proof, password, limiter=self._hashing)
 
     def _begun(self, account: Account) -> Session:
-        return self._access.sessions.begin(account, time.time())
+        return self._access.sessions.begin(account, clock.now_s())
 
     def _begin(self, request: Request, session: Session, to: str) -> Response:
         answer = self._redirect(to)
         self._set_cookie(
-            request, answer, COOKIE, self._access.sessions.cookie(session), session.until - int(time.time())
+            request, answer, COOKIE, self._access.sessions.cookie(session), session.until - int(clock.now_s())
         )
         return answer
 

@@ -24,6 +24,7 @@ from ingest.sources.delivery import Destination, Made, Output
 from ingest.sources.events import Rejected, Unreadable
 from ingest.sources.files import chunks
 from ingest.sources.follow import LONGEST_LINE, Followed, Position
+from metrics import clock
 
 log = logging.getLogger(__name__)
 
@@ -169,4 +170,4 @@ def _follow(
 
 
 def _lately() -> dt.datetime:
-    return dt.datetime.now(dt.UTC) - UNWRITTEN
+    return clock.now() - UNWRITTEN

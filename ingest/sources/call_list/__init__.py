@@ -1,7 +1,6 @@
 """`python -m ingest source map`: any list of calls, as CSV or JSON, by a mapping of its columns."""
 
 import argparse
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from itertools import islice
@@ -16,6 +15,7 @@ from ingest.sources.call_list.rows import Found, rows
 from ingest.sources.delivery import Made
 from ingest.sources.events import Rejected, Unreadable
 from ingest.sources.files import chunks
+from metrics import clock
 
 TOGETHER = 5_000  # events handed on at once
 
@@ -54,6 +54,6 @@ def events(calls: CallList, found: Iterable[Found]) -> Iterator[Made]:
 def _written_at_ms(name: str) -> int:
     """When the list was written: of two exports the later one counts. A pipe is written now."""
     try:
-        return round((Path(name).stat().st_mtime if name != "-" else time.time()) * 1000)
+        return round((clock.shown_at(Path(name).stat().st_mtime) if name != "-" else clock.now_s()) * 1000)
     except OSError:
         return 0  # and told when it is opened
