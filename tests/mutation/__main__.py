@@ -106,8 +106,7 @@ def check(changed: Mutant | None, home: Path, tests: bool) -> int:
         except REJECTED:
             return BY_ITSELF
     try:
-        checks = importlib.import_module("tests.mutation.checks")
-        checks.floors(checks.SEEDS if tests else checks.SEEDS[:1])
+        importlib.import_module("tests.mutation.checks").floors()
     except BaseException as error:
         _say(f"FAULT {type(error).__name__}: {error}")
         return BY_ITSELF if isinstance(error, REJECTED) or isinstance(error.__cause__, REJECTED) else BY_FLOORS
@@ -179,7 +178,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", nargs="*", default=[], metavar="NAME", help="mutants by name")
     parser.add_argument("--again", action="store_true", help="also judge again what was killed by an earlier run")
-    parser.add_argument("--quick", action="store_true", help="one floor and no tests: more survive")
+    parser.add_argument("--quick", action="store_true", help="without the tests: more survive")
     parser.add_argument("--jobs", type=int, default=1, help="so many at once")
     parser.add_argument("--list", action="store_true", help="show the mutants and judge none")
     given = parser.parse_args()
