@@ -223,10 +223,10 @@ class Archive:
         self._recall_calls("FROM reopened")
         self._sql("DELETE FROM changed_states")
         self._sql("DELETE FROM replaced_events")
-        settled = self._segments.rows("calls")
-        if settled and self._sql("FROM unended_before LIMIT 1").fetchall():
+        if self._sql("FROM unended_before LIMIT 1").fetchall():
             self._recall_states("SELECT agent, answered_at AS ts FROM unended_before")
-            self._recall_calls(NEXT_ANSWERS.format(settled=settled))
+            if settled := self._segments.rows("calls"):
+                self._recall_calls(NEXT_ANSWERS.format(settled=settled))
         return bool(self._sql("FROM touched LIMIT 1").fetchall())
 
     def _bring_back(self, homes: list[dt.date]) -> None:
