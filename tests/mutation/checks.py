@@ -11,7 +11,7 @@ from collections import Counter
 from pathlib import Path
 
 from tests import oracle
-from tests.floors import CAMPAIGNS, CONFIGURATION, LATEST, SOURCES, START, delivered, floor
+from tests.floors import AGENTS, CAMPAIGNS, CONFIGURATION, LATEST, SOURCES, START, delivered, details, floor
 from tests.stream import LOG, Desk, Event, Moment, publish, rows
 
 CLOSERS = ("zoe", "max")
@@ -28,11 +28,28 @@ def floors() -> None:
 
 def crowded(rng: random.Random) -> list[list[Event]]:
     """All that may happen at once: calls that go on, and many corrections in each batch."""
-    events = delivered(rng, floor(rng, 50)) + _unended(rng)
+    events = floor(rng, 50)
+    events = delivered(rng, events + _echoed(rng, events)) + _unended(rng)
     cut = len(events) // 2
     rng.shuffle(events)
     corrected = ([_corrected(rng, event, CLOSERS) for event in rng.sample(events, 40)] for _ in range(3))
     return [events[:cut], events[cut:], *corrected, []]
+
+
+def _echoed(rng: random.Random, events: list[Event]) -> list[Event]:
+    """More of the same kinds in the same calls, at the same instant or about then, with other details."""
+    of_calls = [event for event in events if event["type"].startswith("call.")]
+    echoes = []
+    for number, event in enumerate(rng.sample(of_calls, min(len(of_calls), 120))):
+        event = {name: event[name] for name in ("type", "ts", "call_id", "source")}
+        event |= {name: value for name, value in details(rng, event["type"][5:], AGENTS).items() if value is not None}
+        if event["type"] in ("call.queued", "call.dialed"):
+            event |= rng.choice(({}, {"linked_id": rng.choice("xyz")}))
+        if event["type"] == "call.wrapped":
+            event |= rng.choice(({}, {"amount": 9.5, "currency": "EUR"}))
+        moment = oracle.instant(event["ts"]) + dt.timedelta(seconds=rng.choice((0, 0, 0, -1, 0.000001, 30)))
+        echoes.append(event | {"event_id": f"{rng.randint(0, 9)}-echo{number}", "ts": min(moment, LATEST).isoformat()})
+    return echoes
 
 
 def lonely(rng: random.Random) -> list[list[Event]]:
