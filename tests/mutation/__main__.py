@@ -45,8 +45,8 @@ APART = "not killed and not command and not disk and not kafka"
 REJECTED = (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException, SyntaxError, NameError, TypeError)
 END = object()
 Verdict = tuple[str, str, float]
-SURVIVED, BY_FLOORS, BY_TESTS, BY_ITSELF = 0, 11, 12, 13
-VERDICTS = {SURVIVED: "survived", BY_FLOORS: "killed", BY_TESTS: "killed", BY_ITSELF: "rejected"}
+SURVIVED, BY_FLOORS, BY_TESTS, BY_ITSELF, BROKEN = 0, 11, 12, 13, 14
+VERDICTS = {SURVIVED: "survived", BY_FLOORS: "killed", BY_TESTS: "killed", BY_ITSELF: "rejected", BROKEN: "broken"}
 
 
 def _say(line: str) -> None:
@@ -113,7 +113,9 @@ def check(changed: Mutant | None, home: Path, tests: bool) -> int:
     if not tests:
         return SURVIVED
     options = ["-x", "-q", "--tb=line", "-n0", "-p", "no:cacheprovider", f"--basetemp={home / 'tests'}", "-k", APART]
-    return BY_TESTS if pytest.main([*options, *(str(ROOT / "tests" / test) for test in TESTS)]) else SURVIVED
+    options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # what all need is imported already
+    ended = pytest.main([*options, *(str(ROOT / "tests" / test) for test in TESTS)])
+    return {pytest.ExitCode.OK: SURVIVED, pytest.ExitCode.TESTS_FAILED: BY_TESTS}.get(ended, BROKEN)
 
 
 class Trial:
@@ -129,7 +131,7 @@ class Trial:
         )  # for one that waits for something; the processor's time is limited
         self._child = os.fork()
         if not self._child:
-            code = BY_TESTS
+            code = BROKEN
             try:
                 os.setsid()
                 resource.setrlimit(resource.RLIMIT_CPU, (limit_s, limit_s))
@@ -153,7 +155,7 @@ class Trial:
         shutil.rmtree(self._home, ignore_errors=True)
         if os.WIFSIGNALED(status):
             return "killed", f"ended by signal {os.WTERMSIG(status)}", used.ru_utime + used.ru_stime
-        return VERDICTS.get(os.WEXITSTATUS(status), "killed"), told[:300], used.ru_utime + used.ru_stime
+        return VERDICTS[os.WEXITSTATUS(status)], told[:300], used.ru_utime + used.ru_stime
 
 
 def trials(mutants: Iterable[Mutant | None], jobs: int, limit_s: int, tests: bool) -> Iterator[tuple[Trial, Verdict]]:
@@ -204,8 +206,8 @@ def main() -> int:
         with RESULTS.open("a") as results:
             row = {"name": each.name, "file": each.file, "line": each.line, "what": each.what}
             results.write(json.dumps(row | {"ended": ended, "told": told, "cpu_s": round(spent, 1)}) + "\n")
-        if ended == "survived":
-            _say(f"{each.name} {each.file}:{each.line} survived: {each.what}")
+        if ended in ("survived", "broken"):
+            _say(f"{each.name} {each.file}:{each.line} {ended}: {each.what}")
     _say(f"{time.monotonic() - begun:.0f} s\n")
     if gone := set(reasons) - {m.name for file in FILES for m in mutants_of(file)}:
         _say(f"In {EQUIVALENT.name}, and no mutant any more: {', '.join(sorted(gone))}\n")
