@@ -307,3 +307,42 @@ def test_a_late_call_is_closed_by_a_settled_state_where_no_call_has_settled(tmp_
     """
     late = "08:59:30 queued event_id=l1 \n 08:59:40 answered event_id=l2 agent=ana"
     assert ends(as_never_settled(tmp_path, told(states), told(late))) == {"c1": "09:00:10"}
+
+
+DAYS_OF_STATES = """
+    09:00:00 state agent=ana state=available event_id=d1
+    10:00:00 state agent=ana state=offline event_id=d2
+    33:00:00 state agent=ana state=available event_id=d3
+    34:00:00 state agent=ana state=offline event_id=d4
+    57:00:00 state agent=ana state=available event_id=d5
+    58:00:00 state agent=ana state=offline event_id=d6
+    81:00:00 state agent=ana state=available event_id=d7
+    09:00:00 queued call_id=c1 event_id=q1
+    09:00:30 abandoned call_id=c1 event_id=q2
+    72:30:00 queued call_id=c2 event_id=q3
+    72:30:30 abandoned call_id=c2 event_id=q4
+"""
+
+
+def test_a_late_state_writes_its_day_and_later_ones_again_and_no_other(tmp_path: Path) -> None:
+    later = at("90:00:00")
+    desk = Desk(tmp_path)
+    desk.apply(told(DAYS_OF_STATES), later)
+    desk.publish(later)
+    files = {file.parent.name: file.name for file in counted(desk, "agent_states")}
+    assert set(files) == {"day=2026-03-10", "day=2026-03-11", "day=2026-03-12"}
+
+    desk.apply(told("33:30:00 state agent=ana state=paused event_id=d8"), later)
+    desk.publish(later)
+    now = {file.parent.name: file.name for file in counted(desk, "agent_states")}
+    assert {day for day in now if now[day] != files.get(day)} == {"day=2026-03-11", "day=2026-03-12"}
+    assert set(now) == set(files)
+    states = desk.rows("SELECT started_at::DATE AS day, count(*) AS n FROM agent_states GROUP BY ALL ORDER BY ALL")
+    assert [row["n"] for row in states] == [2, 3, 2, 1]
+    desk.store.close()
+
+
+def counted(desk: Desk, relation: str) -> list[Path]:
+    """The files that count."""
+    found = desk.store.connection.execute("SELECT file FROM segments WHERE relation = ?", [relation]).fetchall()
+    return [Path(file) for (file,) in found]
