@@ -346,3 +346,25 @@ def counted(desk: Desk, relation: str) -> list[Path]:
     """The files that count."""
     found = desk.store.connection.execute("SELECT file FROM segments WHERE relation = ?", [relation]).fetchall()
     return [Path(file) for (file,) in found]
+
+
+def test_a_late_call_brings_back_its_next_and_no_other(tmp_path: Path) -> None:
+    elsewhere = "08:00:00 queued call_id=c8 \n 08:00:10 answered call_id=c8 agent=bob \n 08:05:00 ended call_id=c8"
+    first = [e | {"event_id": f"n{e['event_id']}"} for e in told(elsewhere)] + told(TWO_SETTLED)
+    desk = Desk(tmp_path)
+    desk.apply(first, LATER)
+    desk.publish(LATER)
+    desk.apply(told(TWO_LATE)[:2], LATER)
+    calls = desk.store.connection.execute("SELECT call_id FROM calls ORDER BY ALL").fetchall()
+    assert calls == [("c1",), ("c3",)]
+    desk.store.close()
+
+
+def test_where_nothing_is_archived_nothing_is_brought_back(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, settle_rows=NEVER)
+    desk.apply(told("09:00:00 queued event_id=q1"), LATER)
+    desk.store.close()
+    desk = Desk(tmp_path, settle_rows=NEVER)
+    desk.apply(told("09:00:10 answered event_id=a1 agent=ana"), LATER)
+    assert unsettled(desk) == ["a1", "q1"]
+    desk.store.close()
