@@ -60,7 +60,18 @@ def mutants_of(file: str) -> list[Mutant]:
     found = python.faults(text) if file.endswith(".py") else sql.faults(sql.tokens(text, [(0, len(text))]))
     made = {made.text(text): made for made in (mutant(file, text, what, edits) for what, edits in found)}
     made.pop(text, None)
+    if file.endswith(".py"):
+        made = {changed: each for changed, each in made.items() if _compiles(changed)}
     return sorted(made.values(), key=lambda m: (m.line, m.edits[0]))
+
+
+def _compiles(text: str) -> bool:
+    """Is it Python still? An operand in brackets of its own is not always left out well."""
+    try:
+        compile(text, "a mutant", "exec")
+    except SyntaxError:
+        return False
+    return True
 
 
 def warm_up() -> None:
