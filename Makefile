@@ -7,7 +7,7 @@ PY := .venv/bin/python
 PYTEST := $(PY) -m pytest -n auto --dist loadfile --no-loadscope-reorder
 INSTANT ?= 2026-12-31T23:59Z
 
-.PHONY: help setup demo bank sql check test test-at torture lint screenshots bench clean
+.PHONY: help setup demo bank sql check test test-at torture mutants lint screenshots bench clean
 .DEFAULT_GOAL := help
 
 help:  ## list the commands
@@ -52,6 +52,9 @@ test-at: setup  ## every test, by a machine's clock that begins at INSTANT; .ci/
 torture: setup  ## every kind of trouble at once, with new seeds, until one fails: MINUTES=30, SEED=n
 	@$(PY) -m tests $(foreach o,MINUTES SEED EXAMPLES STEPS,$(if $($(o)),--$(shell echo $(o) | tr A-Z a-z) $($(o)))) \
 	  $(if $(WORDS),--words "$(WORDS)")
+
+mutants: setup  ## faults put into the store, the fold and the judging; which of them no check sees
+	@$(PY) -m tests.mutation --jobs $(or $(JOBS),1) $(FILES)
 
 lint: setup  ## style and types
 	@$(PY) -m ruff check .

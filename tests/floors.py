@@ -87,13 +87,13 @@ def _call(rng: random.Random, call_id: str, agents: tuple[str, ...]) -> list[Eve
     steps = [s for s in steps if rng.random() < 0.9] + [rng.choice(KINDS) for _ in range(rng.choice((0, 0, 0, 1, 2)))]
     events = []
     for kind in steps:
-        event: Event = {"type": f"call.{kind}", "ts": moment, "call_id": call_id} | _details(rng, kind, agents)
+        event: Event = {"type": f"call.{kind}", "ts": moment, "call_id": call_id} | details(rng, kind, agents)
         events.append({name: value for name, value in event.items() if value is not None})
         moment += dt.timedelta(seconds=rng.choice(GAPS_S))
     return events
 
 
-def _details(rng: random.Random, kind: str, agents: tuple[str, ...]) -> Event:
+def details(rng: random.Random, kind: str, agents: tuple[str, ...]) -> Event:
     match kind:
         case "queued":
             direction = rng.choice((None, None, None, "inbound", "callback", "outbound"))

@@ -270,6 +270,57 @@ STORIES: list[Story] = [
         {"disposition": "b"},
     ),
     ("the latest rating counts", "09:00:00 queued \n 09:09:00 rated score=2 \n 09:08:00 rated score=5", {"score": 2}),
+    (
+        "abandoned twice: the earlier counts",
+        "09:00:00 queued \n 09:00:40 abandoned \n 09:00:30 abandoned",
+        {"abandoned_at": "09:00:30", "wait_s": 30},
+    ),
+    (
+        "left the queue twice: the earlier counts",
+        "09:00:00 queued \n 09:00:40 left_queue reason=timeout \n 09:00:30 left_queue reason=callback",
+        {"left_at": "09:00:30", "outcome": "callback"},
+    ),
+    (
+        "transferred twice: the talk ends at the earlier",
+        "09:00:00 queued \n 09:00:10 answered agent=amina \n 09:02:00 transferred \n 09:01:00 transferred",
+        {"ended_at": "09:01:00", "talk_s": 50, "transferred": True},
+    ),
+    (
+        "answered twice, the first time by nobody: it stays nobody's",
+        "09:00:00 queued \n 09:00:10 answered \n 09:00:20 answered agent=amina",
+        {"agent": None, "wait_s": 10},
+    ),
+    (
+        "dialed twice: the earlier counts",
+        "09:00:05 dialed campaign=strict queue=late linked_id=l2 \n 09:00:00 dialed queue=early linked_id=l1",
+        {"campaign": "sav", "queue": "early", "linked_id": "l1", "dialed_at": "09:00:00"},
+    ),
+    (
+        "dialed twice at one instant: the smaller event_id",
+        "09:00:00 dialed queue=b event_id=d2 campaign=strict \n 09:00:00 dialed queue=a event_id=d1",
+        {"campaign": "sav", "queue": "a"},
+    ),
+    (
+        "connected twice: the earlier counts",
+        "09:00:00 dialed \n 09:00:09 connected answered_by=machine \n 09:00:08 connected answered_by=human"
+        " \n 09:00:20 answered agent=amina",
+        {"connected_at": "09:00:08", "answered_by": "human", "wait_s": 12},
+    ),
+    (
+        "twice not connected: the earlier ends the wait",
+        """
+        09:00:00 queued direction=outbound
+        09:00:40 not_connected reason=busy
+        09:00:30 not_connected reason=no_answer
+        """,
+        {"outcome": "not_connected", "wait_s": 30},
+    ),
+    ("linked by the dialer", "09:00:00 dialed linked_id=l8", {"linked_id": "l8"}),
+    (
+        "linked by the queue before the dialer",
+        "09:00:00 dialed linked_id=l8 \n 09:00:10 queued linked_id=l7",
+        {"linked_id": "l7"},
+    ),
     ("linked by the source", "09:00:00 queued linked_id=l7", {"linked_id": "l7"}),
     (
         "what a source says is kept",

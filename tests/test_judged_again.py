@@ -142,3 +142,45 @@ def test_a_call_given_up_by_a_clock_that_was_ahead_is_open_again(tmp_path: Path)
     assert desk.rows(outcome) == [{"outcome": "open", "wait_s": 300.0}]
     desk.publish(at("13:00:01"))
     assert desk.rows(outcome) == [{"outcome": "dropped", "wait_s": 14_400.0}]
+
+
+ENDED_AND_GOING_ON = """
+08:00:00 queued call_id=ended
+08:00:30 answered call_id=ended agent=amina
+08:10:00 ended call_id=ended
+60:59:00 queued call_id=going-on
+"""
+
+
+def test_only_what_moves_is_judged_at_the_next_publish(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, settle_rows=10_000)
+    desk.apply(told(ENDED_AND_GOING_ON), LATER)
+    desk.publish(LATER)
+    desk.publish(LATER + dt.timedelta(seconds=1))
+    assert desk.store.connection.execute("FROM to_judge").fetchall() == [("going-on",)]
+    desk.store.close()
+
+
+def test_a_profile_told_later_or_of_an_earlier_time_is_published_at_once(tmp_path: Path) -> None:
+    names = "SELECT name, team FROM agents"
+    desk = Desk(tmp_path, settle_rows=10_000)
+    desk.apply(told("08:00:00 profile agent=amina name=Amina team=red"), LATER)
+    desk.publish(LATER)
+    assert desk.rows(names) == [{"name": "Amina", "team": "red"}]
+    desk.apply(told("09:00:00 profile agent=amina name=Nour event_id=p2"), LATER)
+    desk.publish(LATER)
+    assert desk.rows(names) == [{"name": "Nour", "team": "red"}]
+    desk.apply(told("08:30:00 profile agent=amina name=Old team=blue event_id=p3"), LATER)
+    desk.publish(LATER)
+    assert desk.rows(names) == [{"name": "Nour", "team": "blue"}]
+    desk.store.close()
+
+
+def test_a_profile_of_the_future_is_published_when_its_time_comes(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, settle_rows=10_000)
+    story = "08:00:00 profile agent=amina name=Amina \n 60:30:00 profile agent=amina name=Nour"
+    desk.apply(told(story), LATER)
+    for before_s, name in ((1801, "Amina"), (1800, "Nour")):
+        desk.publish(LATER - dt.timedelta(seconds=before_s))
+        assert desk.rows("SELECT name FROM agents") == [{"name": name}]
+    desk.store.close()
