@@ -183,7 +183,7 @@ def _or_trouble(what: Path) -> Iterator[None]:
 
 def _fingerprint(data_dir: Path, salvage: Salvage) -> str:
     """What changes whenever the store does: which files it has and how far it has read."""
-    files = inventory.state_of(salvage.files)
+    files = inventory.state_of(salvage.counted)
     tables = [salvage.table(name) for name in ("identity", "positions", "totals")]
     return hashlib.sha256(repr([files, *(table and table.to_pylist() for table in tables)]).encode()).hexdigest()
 

@@ -41,6 +41,7 @@ class Salvage:
         self._tables = layout.tables(connection) if has_store else set()
         self._inventory = inventory.take(connection if has_store else None, data_dir)
         self.files = self._inventory.kept
+        self.counted = self._inventory.counted
         self._days: dict[str, dict[str, list[Path]]] = defaultdict(lambda: defaultdict(list))
         for file in sorted(self.files):
             self._days[relation_of(file)][file.parent.name].append(file)

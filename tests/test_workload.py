@@ -170,3 +170,11 @@ def test_a_streak_counts_answers_to_what_came_days_ago(tmp_path: Path) -> None:
     with publish(tmp_path / "v.duckdb", calls, shift, as_of="10:00", late_answers=late) as published:
         found = asked(published, "SELECT agent, streak_calls FROM agent_strain($at)", at=on("10:00"))
     assert found == [{"agent": "ana", "streak_calls": 3}]
+
+
+def test_a_window_may_be_taken_from_a_relation(tmp_path: Path) -> None:
+    """Analysts write it so: the last day as of the snapshot."""
+    with publish(tmp_path / "vigie.duckdb", [call()]) as published:
+        for macro in ("kpi_campaign", "kpi_queue", "kpi_agent"):
+            query = f"SELECT answered FROM ingest_status, {macro}(as_of - INTERVAL 2 DAYS, as_of)"
+            assert asked(published, query) == [{"answered": 1}], macro
