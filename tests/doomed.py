@@ -7,12 +7,15 @@ step it kills itself, as `kill -9` or the machine's end would: whatever is not o
 import multiprocessing
 import os
 import signal
+import sys
 import traceback
 import zoneinfo
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import duckdb
@@ -81,7 +84,8 @@ class Consumer:
         self._connection, theirs = PROCESSES.Pipe()
         given = (theirs, home, configuration, settle_rows, die_at)
         self._process = PROCESSES.Process(target=_serve, args=given, daemon=True)
-        self._process.start()
+        with _no_main_module():
+            self._process.start()
         theirs.close()
         self._answer()
 
@@ -121,6 +125,17 @@ class Consumer:
             self.kill()
             raise Failed(error)
         return answer
+
+
+@contextmanager
+def _no_main_module() -> Iterator[None]:
+    """Start a child without what is the main module here: it would run it again, and Streamlit leaves a page there."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 class _Counted:
