@@ -19,7 +19,7 @@ class Stream:
     """One connection; `received` is all it was sent so far, as bytes and as messages."""
 
     socket: ClientConnection
-    raw: bytes = b""
+    raw: bytearray = field(default_factory=bytearray)
     received: list[ForwardMsg] = field(default_factory=list)
     last: int = 0
     """So many messages came for what was asked last."""
@@ -42,7 +42,7 @@ class Stream:
                 and message.script_finished != ForwardMsg.FINISHED_EARLY_FOR_RERUN
             ):
                 self.last = len(self.received) - had
-                return self.raw[before:]
+                return bytes(self.raw[before:])
 
     def answer(self, request: BackMsg) -> BackendOperationResponse:
         """Ask for an operation of the server, such as making a file, and return its answer."""
