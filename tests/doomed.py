@@ -10,7 +10,7 @@ import signal
 import sys
 import traceback
 import zoneinfo
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -21,12 +21,13 @@ from typing import Any
 import duckdb
 import pandas  # noqa: F401 - DuckDB imports it where it finds it: once here, and not in every child
 
-from ingest import segments
+from ingest import rebuild, segments
 from ingest.batch import Batch, Log
 from ingest.publish import Moment, Publisher
 from ingest.sorting import Sorter
 from ingest.store import Store
 from metrics.campaigns import Configuration
+from tests.stream import DEFAULTS
 
 #: A child begins as a copy of a server that has imported everything: a new one costs what a fork costs.
 PROCESSES = multiprocessing.get_context("forkserver")
@@ -229,3 +230,34 @@ class _Desk:
             case Close():
                 self._store.close()
         return None
+
+
+def rebuild_until(home: Path, step: int) -> bool:
+    """Rebuild `home` in a process that dies at the `step`-th step that something could be lost at; is it complete?"""
+    process = PROCESSES.Process(target=_rebuild, args=(home, step), daemon=True)
+    with _no_main_module():
+        process.start()
+    process.join()
+    assert process.exitcode in (0, -signal.SIGKILL)
+    return process.exitcode == 0
+
+
+def _rebuild(home: Path, left: int) -> None:
+    zoneinfo.reset_tzpath(to=[])
+
+    def counted(step: Callable[..., Any]) -> Callable[..., Any]:
+        def doomed(*given: object, **named: object) -> Any:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return step(*given, **named)
+
+        return doomed
+
+    for owner, name in (
+        *((Path, "replace"), (Path, "unlink"), (os, "unlink")),
+        *((rebuild, "_mark_complete"), (Store, "apply"), (Store, "__init__")),
+    ):
+        setattr(owner, name, counted(getattr(owner, name)))
+    rebuild.rebuild(home, DEFAULTS, lambda *_: None)

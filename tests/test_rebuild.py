@@ -17,6 +17,7 @@ from ingest.rebuild import bring_up_to_date, rebuild
 from ingest.store import Store
 from metrics.campaigns import load
 from tests.disks import Disk
+from tests.doomed import rebuild_until
 from tests.floors import CONFIGURATION, as_of, delivered, floor
 from tests.processes import (
     ROOT,
@@ -261,8 +262,7 @@ def test_a_complete_rebuild_of_an_older_state_is_forgotten(home: Path, caplog: p
     """Somebody restored a backup over it, or let an older version go on."""
     place = shutil.copytree(home, home.parent / "killed")
     for after in range(20):
-        code = KILLED_AT.format(root=str(ROOT), after=after, home=str(place))
-        subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, check=False)
+        rebuild_until(place, after)
         if (place / ".rebuild" / "complete").exists():
             break
     shutil.copytree(place / ".rebuild", home / ".rebuild")
@@ -379,28 +379,6 @@ def test_files_that_layout_1_had_replaced_do_not_keep_it_from_starting(home: Pat
 # Killed
 
 SETTLED = "FROM calls WHERE outcome != 'open' ORDER BY ALL"
-KILLED_AT = """
-import os, pathlib, shutil, sys
-sys.path.insert(0, {root!r})
-from ingest import rebuild
-left = {after}
-def count_down(before):
-    def doing(*given, **more):
-        global left
-        left -= 1
-        if left < 0:
-            os._exit(9)
-        return before(*given, **more)
-    return doing
-pathlib.Path.replace = count_down(pathlib.Path.replace)
-pathlib.Path.unlink = count_down(pathlib.Path.unlink)
-rebuild._mark_complete = count_down(rebuild._mark_complete)
-rebuild.Store.apply = count_down(rebuild.Store.apply)
-rebuild.Store.__init__ = count_down(rebuild.Store.__init__)
-os.unlink = count_down(os.unlink)
-from tests.stream import DEFAULTS
-rebuild.rebuild(pathlib.Path({home!r}), DEFAULTS, lambda *_: None)
-"""
 
 
 def test_an_end_at_any_step_leaves_the_old_store_or_the_new_one(home: Path, tmp_path: Path) -> None:
@@ -408,16 +386,12 @@ def test_an_end_at_any_step_leaves_the_old_store_or_the_new_one(home: Path, tmp_
     ended = 0
     for after in range(100):
         place = shutil.copytree(home, tmp_path / f"killed-{after}")
-        code = KILLED_AT.format(root=str(ROOT), after=after, home=str(place))
-        done = subprocess.run(
-            [sys.executable, "-c", code], env=environment(), capture_output=True, encoding="utf-8", check=False
-        )
-        assert done.returncode in (0, 9), done.stderr
+        is_complete = rebuild_until(place, after)
         assert settled_elsewhere(place) == settled_calls  # readers never see a half of it
         bring_up_to_date(place, DEFAULTS)
         assert published_again(place) == before
         assert not (place / ".rebuild").exists()
-        if done.returncode == 0:
+        if is_complete:
             break
         ended += 1
     assert ended > 10
