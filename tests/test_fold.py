@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from metrics.campaigns import Term
-from tests.stream import DAY, Event, at, campaign, configured, folded, local, rows, told
+from tests.stream import DAY, Desk, Event, at, campaign, configured, folded, local, rows, told
 
 AS_OF = at("20:00:00")
 RENEGOTIATED = local("2026-03-10 12:00")
@@ -898,6 +898,38 @@ def test_callers_are_masked(tmp_path: Path) -> None:
     assert all("345" not in str(row) and "765" not in str(row) for row in shown)
     assert shown[0]["caller"].endswith("78")
     assert shown[1]["callee"].endswith("21")
+
+
+PROFILES = """
+    08:00:00 profile agent=ana name=Ana team=red site=rabat languages=["fr"] event_id=p1
+    09:00:00 profile agent=ana name=Anita team=blue site=fes languages=["fr","es"] event_id=p3
+    09:00:00 profile agent=ana name=Anna team=green site=casa languages=["es"] event_id=p2
+    10:00:00 profile agent=ana name=Ane team=black site=paris languages=[] event_id=p4
+    08:00:00 profile agent=eva name=Eva team=red site=fes languages=["en"] event_id=p5
+    08:00:00 state agent=bob state=available event_id=s1
+"""
+OTHERS = [("bob", "bob", None, None, []), ("eva", "Eva", "red", "fes", ["en"])]
+
+
+def test_an_agent_has_the_last_profile_by_then(tmp_path: Path) -> None:
+    """At one instant the last event_id counts; the clock alone brings the next one, or takes it back."""
+
+    def agents(as_of: str) -> list[tuple[Any, ...]]:
+        desk.publish(at(as_of))
+        found = desk.rows("SELECT agent, name, team, site, languages FROM agents ORDER BY agent")
+        return [tuple(row.values()) for row in found]
+
+    desk = Desk(tmp_path)
+    desk.apply(told(PROFILES), at("10:00:00"))
+    first = ("ana", "Ana", "red", "rabat", ["fr"])
+    assert agents("08:30:00") == [first, *OTHERS]
+    assert agents("09:00:00") == [("ana", "Anita", "blue", "fes", ["fr", "es"]), *OTHERS]
+    revised = "09:00:00 profile agent=ana name=Anouk team=blue site=fes languages=[] event_id=p3 revision=1"
+    desk.apply([*told(revised), *told("09:10:00 state agent=eva state=busy event_id=s2")], at("09:30:00"))
+    assert agents("09:30:00") == [("ana", "Anouk", "blue", "fes", []), *OTHERS]
+    assert agents("10:30:00") == [("ana", "Ane", "black", "paris", []), *OTHERS]
+    assert agents("08:30:00") == [first, *OTHERS]
+    desk.store.close()
 
 
 # An attempt that did not connect, of a call that is offered -----------------------------------------------------------

@@ -311,6 +311,19 @@ def test_a_late_call_is_closed_by_a_settled_state_where_no_call_has_settled(tmp_
     assert ends(as_never_settled(tmp_path, told(states), told(late))) == {"c1": "09:00:10"}
 
 
+def test_a_call_that_ended_before_its_answer_settles_by_the_answer(tmp_path: Path) -> None:
+    """Clocks differ. Had it settled by its end, no late call would look for an answer after that."""
+    skewed = "09:00:00 queued call_id=c2 \n 10:00:00 answered call_id=c2 agent=ana \n 09:10:00 ended call_id=c2"
+    late = "09:54:00 queued event_id=l1 \n 09:55:00 answered event_id=l2 agent=ana"
+    desk = Desk(tmp_path)
+    desk.apply(told(skewed), at("10:05:00"))
+    desk.publish(at("10:05:00"))
+    desk.apply(told(late), at("10:06:00"))
+    desk.publish(at("10:06:00"))
+    assert ends(desk.rows(CALLS)) == {"c1": "10:00:00", "c2": "09:10:00"}
+    desk.store.close()
+
+
 DAYS_OF_STATES = """
     09:00:00 state agent=ana state=available event_id=d1
     10:00:00 state agent=ana state=offline event_id=d2
