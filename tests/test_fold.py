@@ -892,10 +892,16 @@ def test_what_was_judged_at_a_later_instant_does_not_stay(tmp_path: Path) -> Non
 
 
 def test_callers_are_masked(tmp_path: Path) -> None:
-    story = "09:00:00 queued caller=+33612345678 \n 09:00:00 dialed callee=+33687654321 call_id=c2"
+    story = """
+        09:00:00 queued caller=+33612345678
+        09:00:00 dialed callee=+33687654321 call_id=c2
+        09:00:00 queued caller="123456" call_id=c3
+        09:00:00 queued caller="1234567" call_id=c4
+    """
     with folded(tmp_path, told(story), at("10:00:00"), CONFIGURATION) as published:
         shown = rows(published, "SELECT call_id, caller, callee FROM calls ORDER BY call_id")
     assert all("345" not in str(row) and "765" not in str(row) for row in shown)
+    assert [row["caller"] for row in shown] == ["+33•••••••78", None, "••••••", "123••67"]
     assert shown[0]["caller"].endswith("78")
     assert shown[1]["callee"].endswith("21")
 
@@ -1104,6 +1110,20 @@ def _line(row: Event) -> str:
 @pytest.mark.parametrize(("name", "expected"), [pytest.param(name, lines, id=name) for name, _, _, lines in TIMELINES])
 def test_a_timeline(timelines: dict[str, list[str]], name: str, expected: list[str]) -> None:
     assert timelines[name] == expected
+
+
+def test_the_last_that_named_a_campaign_by_time_counts(tmp_path: Path) -> None:
+    """Whatever the event_ids; at one instant the last of them. The timeline is made anew from a later state on."""
+    story = """
+        08:00:00 state agent=ana state=available campaign=par event_id=z9
+        09:00:00 state agent=ana state=paused campaign=vip event_id=a1
+        09:00:00 state agent=ana state=paused campaign=sav event_id=a2
+        10:00:00 state agent=ana state=busy event_id=b1
+        11:00:00 state agent=ana state=available event_id=b2
+    """
+    with folded(tmp_path, told(story), at("12:00:00"), batches=[4], published={0: at("10:30:00")}) as published:
+        found = rows(published, "SELECT campaign FROM agent_states ORDER BY started_at")
+    assert [row["campaign"] for row in found] == ["par", "sav", "sav", "sav"]
 
 
 @pytest.mark.parametrize("hours", [1, 11], ids=["told every hour", "told every 11 hours"])
