@@ -379,7 +379,7 @@ NAMED = """
     07:00:00 state agent=ana state=available campaign=sav event_id=s1
     08:00:00 state agent=ana state=paused event_id=s2
     09:00:00 state agent=ana state=available campaign=vip event_id=s3
-    10:00:00 state agent=ana state=offline event_id=s4
+    10:00:00 state agent=ana state=offline campaign=vip event_id=s4
     11:00:00 state agent=ana state=available event_id=s5
 """
 
