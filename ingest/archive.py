@@ -116,17 +116,22 @@ class Archive:
                 " WHERE campaign = getvariable('campaign') AND day >= getvariable('from_day')"
             )
 
-    def recall_given_up(self, as_of: dt.datetime) -> None:
-        """Bring back the settled calls that were given up on, and at `as_of` are not yet: the clock was ahead."""
+    def recall_ahead(self, as_of: dt.datetime) -> None:
+        """Bring back what settled by a clock that was ahead of `as_of`.
+
+        These are the calls that were given up on, and at `as_of` are not yet; and each agent's states from the one at
+        `as_of` on.
+        """
+        self._sql("SET VARIABLE as_of = $as_of", {"as_of": as_of})
         ((longest_s,),) = self._sql("SELECT max(give_up_after_s) FROM known_campaigns").fetchall()
         since = (as_of - dt.timedelta(seconds=longest_s or 0)).date() - dt.timedelta(days=1)  # days are local
         if settled := self._segments.rows("calls", self._segments.days("calls", since)):
-            self._sql("SET VARIABLE as_of = $as_of", {"as_of": as_of})
             self._recall_calls(
                 f"SELECT call_id FROM ({settled}) JOIN known_campaigns USING (campaign)"
                 " WHERE outcome = 'dropped' AND inferred_end"
                 " AND epoch_us(getvariable('as_of')) - epoch_us(cohort_at) <= give_up_after_s * 1e6"
             )
+        self._recall_states("SELECT agent, getvariable('as_of') AS ts FROM agent_marks")
 
     def recall_long_states(self, least_s: float) -> None:
         """Bring back each agent's settled states from the first on that lasted `least_s` [s] or longer."""

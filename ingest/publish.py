@@ -166,7 +166,7 @@ class Publisher:
         self._settings.fill()
         self._rejudge()
         if self._judging.starts_over(moment.as_of):
-            self._store.rejudge_given_up(moment.as_of)
+            self._store.rejudge_ahead(moment.as_of)
         self._judging.begin(moment.as_of)
         self._settings.fill_offsets()
         self._judging.finish(moment.as_of)

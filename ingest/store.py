@@ -231,10 +231,10 @@ class Store:
         with self._recalling():
             self.archive.recall_of_campaign(campaign, from_day)
 
-    def rejudge_given_up(self, as_of: dt.datetime) -> None:
-        """Take the settled calls that were given up on to be judged again, if at `as_of` they are not yet."""
+    def rejudge_ahead(self, as_of: dt.datetime) -> None:
+        """Take what settled by a clock that was ahead of `as_of` to be judged again."""
         with self._recalling():
-            self.archive.recall_given_up(as_of)
+            self.archive.recall_ahead(as_of)
 
     @contextlib.contextmanager
     def _recalling(self) -> Iterator[None]:

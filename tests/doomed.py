@@ -1,7 +1,7 @@
 """A consumer in a process of its own that can be killed at any SQL statement, and what is asked of it from outside.
 
-The child has the store open and does what the Writer does, one step at a time. `die_at` says at which statement of the
-step it kills itself, as `kill -9` or the machine's end would: whatever is not on the disk by then is lost.
+The child has the store open and does what the Writer does, one step at a time. A Death says at which statement of the
+step it is killed, as `kill -9` or the machine's end would: whatever is not on the disk by then is lost.
 """
 
 import multiprocessing
@@ -36,6 +36,19 @@ PROCESSES.set_forkserver_preload(["tests.doomed"])
 
 class Died(Exception):
     """The consumer was killed during the step, as it was to be."""
+
+
+@dataclass(frozen=True)
+class Death:
+    """The consumer is killed before its `statement`-th statement (from 0), or `after_s` from when that began.
+
+    With `of` only statements that begin with this word count. A statement that takes less than `after_s` is survived,
+    and one of the next may be the last.
+    """
+
+    statement: int
+    of: str = ""
+    after_s: float = 0.0
 
 
 class Failed(AssertionError):
@@ -81,18 +94,18 @@ Step = Apply | Publish | Positions | Kept | Close
 class Consumer:
     """The child and the way to it; every answer is waited for. Raises Died when it was killed as it started."""
 
-    def __init__(self, home: Path, configuration: Configuration, settle_rows: int, die_at: int | None = None) -> None:
+    def __init__(self, home: Path, configuration: Configuration, settle_rows: int, death: Death | None = None) -> None:
         self._connection, theirs = PROCESSES.Pipe()
-        given = (theirs, home, configuration, settle_rows, die_at)
+        given = (theirs, home, configuration, settle_rows, death)
         self._process = PROCESSES.Process(target=_serve, args=given, daemon=True)
         with _no_main_module():
             self._process.start()
         theirs.close()
         self._answer()
 
-    def do(self, step: Step, die_at: int | None = None) -> Any:
-        """Do one step; raises Died when the consumer was killed at its statement `die_at`, Failed when it failed."""
-        self._connection.send((step, die_at))
+    def do(self, step: Step, death: Death | None = None) -> Any:
+        """Do one step; raises Died when the consumer was killed by `death`, Failed when it failed."""
+        self._connection.send((step, death))
         return self._answer()
 
     def positions(self, logs: Sequence[Log]) -> Mapping[Log, int | None]:
@@ -140,59 +153,68 @@ def _no_main_module() -> Iterator[None]:
 
 
 class _Counted:
-    """A connection that counts its statements, and does not live to see the one at which it is to die."""
+    """A connection that counts its statements, and is killed at the one that a Death names."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, left: int | None) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, death: Death | None) -> None:
         self._connection = connection
-        self.left = left
+        self.await_death(death)
+
+    def await_death(self, death: Death | None) -> None:
+        """Count from now on; with None what was to happen no longer does."""
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        self._death, self._left = death, death.statement if death else 0
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._connection, name)
 
     def execute(self, query: str, parameters: object = None) -> duckdb.DuckDBPyConnection:
-        self._count()
+        self._count(query)
         return self._connection.execute(query, parameters)
 
     def executemany(self, query: str, parameters: object = None) -> duckdb.DuckDBPyConnection:
-        self._count()
+        self._count(query)
         return self._connection.executemany(query, parameters)
 
-    def _count(self) -> None:
-        if self.left is not None:
-            self.left -= 1
-            if self.left < 0:
-                os.kill(os.getpid(), signal.SIGKILL)
+    def _count(self, query: str) -> None:
+        if self._death is None or not query.lstrip().startswith(self._death.of):
+            return
+        self._left -= 1
+        if self._left == -1 and self._death.after_s:
+            signal.setitimer(signal.ITIMER_REAL, self._death.after_s)  # SIGALRM ends the process, also within DuckDB
+        elif self._left < 0 and not self._death.after_s:
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _serve(
-    connection: Connection, home: Path, configuration: Configuration, settle_rows: int, die_at: int | None
+    connection: Connection, home: Path, configuration: Configuration, settle_rows: int, death: Death | None
 ) -> None:
     zoneinfo.reset_tzpath(to=[])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
     segments.KEEP_REPLACED_S = 0.0  # what may be swept is swept at once
     sorter = Sorter()
     connect = duckdb.connect
-    duckdb.connect = lambda *given, **named: _Counted(connect(*given, **named), die_at)
+    duckdb.connect = lambda *given, **named: _Counted(connect(*given, **named), death)
     try:
         store = Store(home / "store.duckdb")
         desk = _Desk(store, Publisher(store, home / "published", configuration, settle_rows), sorter)
     except BaseException:
         connection.send((traceback.format_exc(), None))
         return
-    store.connection.left = None
+    store.connection.await_death(None)
     connection.send((None, None))
     while True:
         try:
-            step, die_at = connection.recv()
+            step, death = connection.recv()
         except EOFError:
             return
-        store.connection.left = die_at
+        store.connection.await_death(death)
         try:
             answer = desk.do(step)
         except BaseException:
             connection.send((traceback.format_exc(), None))
             return
-        store.connection.left = None
+        store.connection.await_death(None)
         connection.send((None, answer))
         if isinstance(step, Close):
             return

@@ -144,6 +144,18 @@ def test_a_call_given_up_by_a_clock_that_was_ahead_is_open_again(tmp_path: Path)
     assert desk.rows(outcome) == [{"outcome": "dropped", "wait_s": 14_400.0}]
 
 
+def test_a_state_that_settled_by_a_clock_that_was_ahead_lasts_until_now(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, DEFAULTS)
+    desk.apply(told("08:00:00 state agent=ana state=busy\n10:00:00 state agent=ana state=paused"), at("10:00:00"))
+    desk.publish(at("60:00:00"))
+    seconds = "SELECT seconds FROM agent_states WHERE state = 'busy'"
+    assert desk.rows(seconds) == [{"seconds": 7_200.0}]
+    desk.publish(at("09:00:00"))
+    assert desk.rows(seconds) == [{"seconds": 3_600.0}]
+    desk.publish(at("60:00:00"))
+    assert desk.rows(seconds) == [{"seconds": 7_200.0}]
+
+
 ENDED_AND_GOING_ON = """
 08:00:00 queued call_id=ended
 08:00:30 answered call_id=ended agent=amina

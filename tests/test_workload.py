@@ -178,3 +178,10 @@ def test_a_window_may_be_taken_from_a_relation(tmp_path: Path) -> None:
         for macro in ("kpi_campaign", "kpi_queue", "kpi_agent"):
             query = f"SELECT answered FROM ingest_status, {macro}(as_of - INTERVAL 2 DAYS, as_of)"
             assert asked(published, query) == [{"answered": 1}], macro
+
+
+def test_an_agent_works_on_a_call_that_is_in_no_campaign(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, configured(campaign("sav")))
+    desk.apply(told("09:00:10 answered agent=ana\n09:10:10 ended"), TEN_DAYS_LATER)
+    desk.publish(TEN_DAYS_LATER)
+    assert spent(desk, "kpi_agent($t0, $t1)", *DAYS[0]) == pytest.approx(1 / 6)
