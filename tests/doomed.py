@@ -212,6 +212,7 @@ def _serve(
         try:
             answer = desk.do(step)
         except BaseException:
+            store.connection.await_death(None)
             connection.send((traceback.format_exc(), None))
             return
         store.connection.await_death(None)

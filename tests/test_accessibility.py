@@ -13,10 +13,10 @@ import pytest
 
 from metrics import clock
 from metrics.viewer import Viewer
-from tests.browsing import browser, dashboard, needs_chromium
+from tests.browsing import needs_chromium
 from tests.floor_file import MANAGER
 from tests.processes import wait_for
-from tests.site import CLIENT, Site, floor
+from tests.served import CLIENT, Site, floor, served
 
 if TYPE_CHECKING:
     from playwright.sync_api import ConsoleMessage, Page
@@ -34,12 +34,8 @@ EXCUSED: dict[tuple[str, str], str] = {}
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """One dashboard and one browser for all of these; each test publishes what it needs."""
-    place = tmp_path_factory.mktemp("pages")
-    path = place / "published" / "vigie.duckdb"
-    floor(path)
-    with pytest.MonkeyPatch.context() as patch, dashboard(place) as running, browser() as chromium:
-        patch.setenv("VIGIE_DATA_DIR", str(place))
-        yield Site(running.address, path, chromium)
+    with served(tmp_path_factory.mktemp("pages")) as site:
+        yield site
 
 
 # what axe-core finds

@@ -902,7 +902,6 @@ def test_callers_are_masked(tmp_path: Path) -> None:
         shown = rows(published, "SELECT call_id, caller, callee FROM calls ORDER BY call_id")
     assert all("345" not in str(row) and "765" not in str(row) for row in shown)
     assert [row["caller"] for row in shown] == ["+33•••••••78", None, "••••••", "123••67"]
-    assert shown[0]["caller"].endswith("78")
     assert shown[1]["callee"].endswith("21")
 
 

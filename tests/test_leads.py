@@ -11,10 +11,10 @@ import pytest
 
 from metrics import clock
 from metrics.viewer import Viewer
-from tests.browsing import browser, dashboard, needs_chromium
+from tests.browsing import needs_chromium
 from tests.floor_file import MANAGER
 from tests.processes import wait_for
-from tests.site import CLIENT, Site, floor
+from tests.served import CLIENT, Site, floor, served
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -68,12 +68,8 @@ UNLINKED = """(excused) => {
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    place = tmp_path_factory.mktemp("leads")
-    path = place / "published" / "vigie.duckdb"
-    floor(path, weeks=4)
-    with pytest.MonkeyPatch.context() as patch, dashboard(place) as running, browser() as chromium:
-        patch.setenv("VIGIE_DATA_DIR", str(place))
-        yield Site(running.address, path, chromium)
+    with served(tmp_path_factory.mktemp("leads"), weeks=4) as site:
+        yield site
 
 
 def figures(page: "Page") -> tuple[int, list[list[str]]]:

@@ -1,12 +1,16 @@
 """A dashboard with a floor that has something of everything, and tabs of a browser on it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import pytest
+
 from metrics import clock
 from metrics.viewer import Viewer
-from tests.browsing import drawn, open_tab
+from tests.browsing import browser, dashboard, drawn, open_tab
 from tests.floor_file import ALARMS, FLOOR, publish
 from tests.people import session_of
 
@@ -72,3 +76,13 @@ class Site(NamedTuple):
     def visit(self, page: "Page", path: str, language: str = "en") -> None:
         page.goto(f"{self.address}/{path}{'&' if '?' in path else '?'}lang={language}")
         drawn(page)
+
+
+@contextmanager
+def served(place: Path, **of: Any) -> Iterator[Site]:
+    """One dashboard and one browser on a floor made by `floor`; a test may publish another one over it."""
+    path = place / "published" / "vigie.duckdb"
+    floor(path, **of)
+    with pytest.MonkeyPatch.context() as patch, dashboard(place) as running, browser() as chromium:
+        patch.setenv("VIGIE_DATA_DIR", str(place))
+        yield Site(running.address, path, chromium)
