@@ -83,8 +83,11 @@ def _parent(entry: Path) -> int:
 
 
 def is_alive(pid: int) -> bool:
+    """Does it run, or does a thread of it still hold its files, as one may for a moment after the first has ended?"""
+    process = Path(f"/proc/{pid}")
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+        has_ended = (process / "stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+        return not has_ended or len([*(process / "task").iterdir()]) > 1
     except OSError:
         return False
 
