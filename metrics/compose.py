@@ -313,8 +313,16 @@ def formulas() -> str:
     measures = [measure for _, *own in service_level.EACH for measure in own]
     fragments = _fragments(GRAINS["kpi_campaign"])
     calls = Template(CALLS).substitute(fragments, measures=_list((f"{m.sql} AS {m.name}" for m in measures), 11))
+    added = _list(map(_added, measures), 11)
     columns = _list((f"{kpi.sql} AS {kpi.name}" for kpi, _, _ in service_level.EACH), 7)
-    return f"WITH {calls}\nSELECT campaign,\n       {columns}\nFROM campaigns LEFT JOIN calls_of USING (campaign)"
+    return f"""\
+WITH {calls}, added AS (
+    SELECT campaign, {added}
+    FROM campaigns LEFT JOIN calls_of USING (campaign)
+)
+SELECT campaign,
+       {columns}
+FROM added"""
 
 
 def _fragments(grain: Grain) -> dict[str, str]:
@@ -333,7 +341,7 @@ def _fragments(grain: Grain) -> dict[str, str]:
         "starts": grain.starts,
         "reached": grain.reached,
         "by": BY,
-        "tallies": _list((f"{sql} AS {alias}" for alias, sql in TALLIES.items()), 15),
+        "tallies": _list((f"{tally.sql} AS {name}" for name, tally in TALLIES.items()), 15),
         "facts": ", ".join(f"{sql} AS {alias}" for alias, sql in (FACTS | service_level.FACTS).items()),
     }
     fragments["cut"] = Template(grain.cut).substitute(fragments)

@@ -8,18 +8,18 @@ talk has ended, so the ratio never passes 1. NULL when nothing was handled.
 References: docs/kpis.md, Conversion.
 """
 
-from metrics.kpi import Kpi, Measure, ratio, tally
+from metrics.kpi import RATIO, Kpi, Measure, sum_of
+from metrics.tallies import tally
 
 MEASURES = (Measure("sales", tally("sold"), "calls", "handled calls that ended in a sale"),)
 
 KPIS = (
     Kpi(
         "conversion",
-        ratio("sales", "handled"),
-        "ratio 0–1",
-        "sales / handled",
+        sum_of("sales"),
+        sum_of("handled"),
+        RATIO,
         "no call handled",
         "docs/kpis.md, Conversion",
-        ("sales", "handled"),
     ),
 )

@@ -1,19 +1,12 @@
 """What figures, counts, outcomes and formulas are called, in the reader's language."""
 
+from metrics import kpi
+from metrics.compose import KPIS, MEASURES
 from pages._i18n import DASH, NBSP, Text
 
-SECONDS = frozenset(
-    [
-        *("asa_s", "longest_wait_s", "aht_s", "avg_talk_s", "avg_hold_s", "avg_wrap_s", "answered_wait_s"),
-        *("talk_s", "hold_s", "wrap_s", "busy_s", "wrap_up_s", "available_s", "paused_s", "logged_in_s"),
-    ]
-)
-RATIOS = frozenset(
-    [
-        *("service_level", "abandon_rate", "occupancy", "utilisation", "transfer_rate", "conversion"),
-        *("contact_rate", "drop_rate"),
-    ]
-)
+UNITS = {figure.name: figure.unit for figure in KPIS.values()} | {m.name: m.unit for m in MEASURES.values()}
+SECONDS = frozenset(name for name, unit in UNITS.items() if unit == kpi.SECONDS)
+RATIOS = frozenset(name for name, unit in UNITS.items() if unit == kpi.RATIO)
 
 
 def figure(name: str, text: Text) -> str:
