@@ -85,8 +85,8 @@ def by_contract(side: str) -> str:
     cases: dict[str, list[str]] = {}
     for name, formula in FORMULAS.items():
         cases.setdefault(getattr(formula, side), []).append(f"'{name}'")
-    when = " ".join(f"WHEN formula IN ({', '.join(names)}) THEN {sql}" for sql, names in cases.items())
-    return f"CASE {when} END"
+    lines = (f"WHEN formula IN ({', '.join(names)}) THEN {sql}" for sql, names in cases.items())
+    return "\n                   ".join(("CASE", *lines, "END"))
 
 
 # facts of a row of tallies, beside those of metrics.tallies

@@ -31,7 +31,7 @@ def _millionths(column: str, of: str = "sum") -> str:
     return f"{of}(CAST(round({column} * 1e6) AS BIGINT))"
 
 
-# times are whole microseconds, and targets whole millionths
+# times are whole microseconds, targets and scores whole millionths
 TALLIES = {
     "calls": Tally("count(*)"),
     "asked": Tally(_millionths("target")),
@@ -43,6 +43,9 @@ TALLIES = {
     "talked": Tally(_millionths("talk_s"), HANDLED),
     "held": Tally(_millionths("hold_s"), HANDLED),
     "wrapped": Tally(_millionths("wrap_s"), HANDLED),
+    "rated_calls": Tally("count(*)", "score IS NOT NULL"),
+    "satisfied_calls": Tally("count(*)", "score >= 4"),
+    "scores": Tally(_millionths("score"), "score IS NOT NULL"),
     "picked_up": Tally("count(*)", CONNECTED),
     "people": Tally("count(*)", f"{CONNECTED} AND answered_by IS DISTINCT FROM 'machine'"),
 }

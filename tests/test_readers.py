@@ -311,7 +311,7 @@ def test_the_data_directory_comes_from_the_environment(tmp_path: Path, monkeypat
 # figures explained, the calls behind them, the feed
 
 MIXED = [
-    {"campaign": "north", "wait_s": 5.0},
+    {"campaign": "north", "wait_s": 5.0, "score": 4.0},
     {"campaign": "north", "wait_s": 20.0},
     {"campaign": "north", "wait_s": 31.0},
     {"campaign": "north", "wait_s": 3.0, "outcome": "short_abandoned"},
@@ -344,6 +344,9 @@ def test_the_calls_behind_a_figure_are_as_many_as_it_counted(path: Path, kpi: st
         "offered": one.row["offered"],
         "service_level": one.row["service_level_base"],
         "abandon_rate": one.row["offered"] - one.row["short_abandoned"],
+        "answer_rate": one.row["offered"],
+        "avg_score": one.row["rated"],
+        "satisfaction": one.row["rated"],
         "asa_s": one.row["answered"],
         "longest_wait_s": one.row["open"],
         "contact_rate": one.row["dialed"],
