@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pages.accounts.sessions import COOKIE
-
-from .processes import ROOT, WITHIN_S, environment, free_port, wait_for
+from tests.processes import ROOT, WITHIN_S, environment, free_port, wait_for
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -114,3 +113,27 @@ def open_tab(chromium: "Browser", address: str, session: str | None, **options: 
     if session is not None:
         context.add_cookies([{"name": COOKIE, "value": session, "url": address, "httpOnly": True, "sameSite": "Lax"}])
     return context.new_page()
+
+
+WITHIN_MS = WITHIN_S * 1000
+#: What a television shows, asked in its browser.
+WAITING = "document.querySelector('.television .vigie-floor b')?.textContent"
+LOST = "document.documentElement.classList.contains('vigie-lost')"
+TITLES = "[...document.querySelectorAll('.television h3')].map(one => one.textContent)"
+
+
+def refused(place: Path, *options: str, root: Path = ROOT, **variables: str) -> str:
+    """Start a dashboard that must end by itself, and return the sentence that it said."""
+    done = subprocess.run(
+        [sys.executable, "-m", "streamlit", "run", "dashboard.py", "--server.port", str(free_port()), *options],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=WITHIN_S,
+        cwd=root,
+        env=environment(VIGIE_DATA_DIR=str(place), **variables),
+        check=False,
+    )
+    assert done.returncode == 2 and "Traceback" not in done.stderr, done.stderr
+    (said,) = [line for line in done.stderr.splitlines() if line.startswith("vigie: ")]
+    return said

@@ -94,6 +94,13 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         reporter.write_line(f"{len(again)} tried again")
 
 
+@pytest.fixture
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the pages look for the published file; nothing is there yet."""
+    monkeypatch.setenv("VIGIE_DATA_DIR", str(tmp_path))
+    return tmp_path / "published" / "vigie.duckdb"
+
+
 @pytest.fixture(autouse=True)
 def tabs() -> Iterator[None]:
     """Leave no page open to the next test."""

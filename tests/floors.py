@@ -174,3 +174,16 @@ rare = settings(few, max_examples=3)  # of what needs several stores
 def published(events: list[Event], instant: dt.datetime, **how: Any) -> Iterator[duckdb.DuckDBPyConnection]:
     with tempfile.TemporaryDirectory() as home, folded(Path(home), events, instant, CONFIGURATION, **how) as connection:
         yield connection
+
+
+def window(hours: tuple[float, float]) -> dict[str, dt.datetime]:
+    return {f"t{n}": START + dt.timedelta(hours=h) for n, h in enumerate(hours)}
+
+
+KPIS = "FROM kpi_campaign($t0, $t1) ORDER BY campaign"
+SUMS = (
+    *("offered", *oracle.PARTS, "refused", "answered_in_threshold", "abandoned_in_threshold", "handled", "transferred"),
+    *("sales", "available_s", "busy_s", "wrap_up_s", "paused_s", "dialed", "connected", "contacts", "drops"),
+    *("talk_s", "hold_s", "wrap_s", "answered_wait_s", "logged_in_s", "workload_s", "service_level_hits"),
+    *("service_level_base", "open_in_threshold", "rated", "satisfied", "score_points"),
+)

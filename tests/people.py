@@ -1,12 +1,16 @@
 """Accounts for tests: whoever may see what a Viewer says, signed in as the gate and Streamlit tell it of a browser."""
 
+import subprocess
+import sys
 from itertools import count
+from pathlib import Path
 
 from metrics import clock
 from metrics.viewer import Viewer
 from pages.accounts.access import access
 from pages.accounts.sessions import COOKIE
 from pages.accounts.store import Account
+from tests.processes import ROOT, WITHIN_S, environment
 
 _numbers = count(1)
 
@@ -23,3 +27,21 @@ def session_of(viewer: Viewer) -> str:
 def user_of(viewer: Viewer) -> dict[str, str]:
     """Return `st.user` of somebody who is signed in and sees this."""
     return {COOKIE: session_of(viewer)}
+
+
+PASSWORD = "correct-horse-battery"
+
+
+def accounts(place: Path, *arguments: str, typed: str = "") -> "subprocess.CompletedProcess[str]":
+    """Run `python -m pages.accounts`."""
+    variables = {"VIGIE_DATA_DIR": str(place), "VIGIE_CAMPAIGNS": str(place / "campaigns.toml")}
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-m", "pages.accounts", *arguments],
+        input=typed,
+        capture_output=True,
+        encoding="utf-8",
+        cwd=ROOT,
+        env=environment(**variables),
+        timeout=WITHIN_S,
+        check=False,
+    )

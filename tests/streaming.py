@@ -88,3 +88,7 @@ def stream(address: str, session: str | None, *, resume: str = "", **headers: st
     url = f"{address.replace('http', 'ws', 1)}/_stcore/stream"
     with connect(url, subprotocols=protocols, additional_headers=given, max_size=None) as socket:  # type: ignore[arg-type]
         yield Stream(socket)
+
+
+def as_bytes(data: bytes | str) -> bytes:
+    return data if isinstance(data, bytes) else data.encode()

@@ -3,8 +3,6 @@
 import json
 import os
 import stat
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,9 +15,8 @@ from pages.accounts.attempts import Attempts
 from pages.accounts.errors import AccountsError
 from pages.accounts.sessions import PERSON_S, SECRET_VARIABLE, TELEVISION_S, Sessions
 from pages.accounts.store import Account, Accounts
-from tests.processes import ROOT, WITHIN_S, environment
+from tests.people import PASSWORD, accounts
 
-PASSWORD = "correct-horse-battery"
 NOW = 1_790_000_000.0
 GOOD = {"name": "m", "role": "manager", "proof": "x", "clients": [], "campaigns": [], "sites": []}
 CONFIGURATION = """
@@ -42,21 +39,6 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("VIGIE_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("VIGIE_CAMPAIGNS", str(tmp_path / "campaigns.toml"))
     return tmp_path
-
-
-def accounts(place: Path, *arguments: str, typed: str = "") -> "subprocess.CompletedProcess[str]":
-    """Run `python -m pages.accounts`."""
-    variables = {"VIGIE_DATA_DIR": str(place), "VIGIE_CAMPAIGNS": str(place / "campaigns.toml")}
-    return subprocess.run(
-        [sys.executable, "-W", "error", "-m", "pages.accounts", *arguments],
-        input=typed,
-        capture_output=True,
-        encoding="utf-8",
-        cwd=ROOT,
-        env=environment(**variables),
-        timeout=WITHIN_S,
-        check=False,
-    )
 
 
 # the command

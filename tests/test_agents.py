@@ -17,22 +17,15 @@ from metrics.suppression import WORK
 from metrics.viewer import Viewer
 from pages import _agents, _i18n
 from tests.browsing import browser, dashboard, needs_chromium, open_tab
+from tests.drawing import HOSTILE, open_page, words
+from tests.floor_file import FLOOR, MANAGER, NOON, publish
 from tests.people import session_of
 from tests.processes import wait_for
-from tests.test_pages import HOSTILE, open_page, words
-from tests.test_readers import FLOOR, MANAGER, NOON, publish
 
 pytestmark = pytest.mark.slow
 
 CAMPAIGNS = {name: FLOOR[name] for name in ("north", "sud")}  # London and Casablanca: the same hours, two clients
 LEADER = Viewer("manager", frozenset({"north"}))
-
-
-@pytest.fixture
-def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the page looks for the published file; nothing is there yet."""
-    monkeypatch.setenv("VIGIE_DATA_DIR", str(tmp_path))
-    return tmp_path / "published" / "vigie.duckdb"
 
 
 def ago(minutes: float) -> datetime:

@@ -21,10 +21,10 @@ from metrics.readers import Answer, Published, Trouble
 from metrics.readers.query import AT_ONCE, ROWS, Reason
 from metrics.viewer import Role, Viewer
 from pages import _analyst, _i18n
+from tests.drawing import open_page
 from tests.processes import wait_for
 from tests.published import at, call, state
 from tests.published import publish as write
-from tests.test_pages import open_page
 
 pytestmark = pytest.mark.slow
 

@@ -10,17 +10,18 @@ import pytest
 
 from metrics import readers
 from metrics.campaigns import Campaign
+from metrics.clock import now
 from metrics.readers import FIGURES, Asked, Published
 from metrics.suppression import SMALLEST, WORK
 from metrics.viewer import Viewer
 from pages import _board, _calls, _i18n
 from tests.browsing import browser, dashboard, drawn, needs_chromium, open_tab
+from tests.drawing import headline, open_page, section, words
+from tests.floor_file import FLOOR, MANAGER, MIXED, NOON, publish
 from tests.people import session_of
 from tests.processes import wait_for
 from tests.published import Row, at, call, campaign
 from tests.published import publish as publish_rows
-from tests.test_pages import headline, now, open_page, path, section, words  # noqa: F401, path is a fixture
-from tests.test_readers import FLOOR, MANAGER, MIXED, NOON, publish
 
 pytestmark = pytest.mark.slow
 
@@ -240,7 +241,7 @@ def test_work_is_whatever_is_made_of_peoples_time() -> None:
         pytest.param(SMALLEST, True, id="as many as it takes"),
     ],
 )
-def test_what_few_agents_do_is_not_told_to_a_client(path: Path, logged_in: int, is_told: bool) -> None:  # noqa: F811
+def test_what_few_agents_do_is_not_told_to_a_client(path: Path, logged_in: int, is_told: bool) -> None:
     agents = {f"a{n}": ("north", "busy") for n in range(logged_in)}
     publish(path, campaigns=FLOOR, agents=agents | {"b": ("sud", "paused")}, as_of=now())
     reader = Published(path)
@@ -255,7 +256,7 @@ def test_what_few_agents_do_is_not_told_to_a_client(path: Path, logged_in: int, 
     assert ("Not shown: it would tell of fewer than 5 people." in said) is not is_told
 
 
-def test_a_wall_that_a_manager_was_drawn_is_not_a_clients(path: Path) -> None:  # noqa: F811
+def test_a_wall_that_a_manager_was_drawn_is_not_a_clients(path: Path) -> None:
     publish(path, campaigns=FLOOR, calls=MIXED, as_of=NOON)
     reader = Published(path)
     drawn_for = {}
@@ -268,7 +269,7 @@ def test_a_wall_that_a_manager_was_drawn_is_not_a_clients(path: Path) -> None:  
     assert "AHT" not in drawn_for["client"] and "Occupancy" not in drawn_for["client"] and "ASA" in drawn_for["client"]
 
 
-def test_no_page_shows_a_client_how_long_a_call_took(path: Path) -> None:  # noqa: F811
+def test_no_page_shows_a_client_how_long_a_call_took(path: Path) -> None:
     of = campaign("north")
     as_of = now()
     calls = [call(of=of, wait=5, queued=as_of - timedelta(hours=2), **CANARY)]
@@ -304,7 +305,7 @@ def test_no_page_shows_a_client_how_long_a_call_took(path: Path) -> None:  # noq
 OTHERS = ("voicemail", "overflowed", "callback")
 
 
-def busy_floor(path: Path, as_of: datetime, *more: Row) -> None:  # noqa: F811
+def busy_floor(path: Path, as_of: datetime, *more: Row) -> None:
     """Publish a campaign with calls of today and of the same weekday before, two queues, and `more`."""
     of = campaign("north")
     calls = [
@@ -317,7 +318,7 @@ def busy_floor(path: Path, as_of: datetime, *more: Row) -> None:  # noqa: F811
     publish_rows(path, [*calls, *more], campaigns=[of], as_of=as_of).close()
 
 
-def test_the_campaign_page_tells_what_a_day_is_made_of(path: Path) -> None:  # noqa: F811
+def test_the_campaign_page_tells_what_a_day_is_made_of(path: Path) -> None:
     as_of = now().replace(hour=12, minute=5)
     busy_floor(path, as_of)
     test = open_page("campaign.py", campaign="north")
@@ -337,7 +338,7 @@ def test_the_campaign_page_tells_what_a_day_is_made_of(path: Path) -> None:  # n
     assert "16 offered, service level" in str(chart.proto)
 
 
-def test_weeks_are_shown_by_the_figure_that_is_asked_for(path: Path) -> None:  # noqa: F811
+def test_weeks_are_shown_by_the_figure_that_is_asked_for(path: Path) -> None:
     as_of = now().replace(hour=12, minute=5)
     busy_floor(path, as_of)
     for measure, shown in (("offered", "16"), ("service_level", "75%"), ("abandon_rate", "25%"), ("aht_s", "3:00")):
@@ -351,7 +352,7 @@ def test_weeks_are_shown_by_the_figure_that_is_asked_for(path: Path) -> None:  #
     assert "3:00" not in section(client, 'class="vigie-heat"') and "16" in section(client, 'class="vigie-heat"')
 
 
-def test_who_works_for_a_campaign_is_named_to_who_may_know(path: Path) -> None:  # noqa: F811
+def test_who_works_for_a_campaign_is_named_to_who_may_know(path: Path) -> None:
     agents = {f"agent {n}": ("north", "busy") for n in range(6)}
     publish(path, campaigns=FLOOR, agents=agents | {"elsewhere": ("sud", "busy")}, as_of=now())
     said = section(open_page("campaign.py", campaign="north"), 'class="vigie-agents')
@@ -396,7 +397,7 @@ def past_floor() -> dict[str, Any]:
     }
 
 
-def test_who_worked_for_a_campaign_on_a_past_day(path: Path) -> None:  # noqa: F811
+def test_who_worked_for_a_campaign_on_a_past_day(path: Path) -> None:
     publish(path, campaigns=FLOOR, **past_floor())
     reader = Published(path)
     found = readers.shifts(reader, MANAGER, "north", YESTERDAY.date())
@@ -414,7 +415,7 @@ def test_who_worked_for_a_campaign_on_a_past_day(path: Path) -> None:  # noqa: F
     assert before is not None and (before.people, before.shifts) == (0, ())
 
 
-def test_only_who_may_know_is_told_who_worked(path: Path) -> None:  # noqa: F811
+def test_only_who_may_know_is_told_who_worked(path: Path) -> None:
     floor = past_floor()
     few = [{"campaign": "sud", "agent": f"a{n}", "queued_at": YESTERDAY} for n in range(SMALLEST)]
     publish(path, campaigns=FLOOR, **floor | {"calls": floor["calls"] + few})
@@ -432,7 +433,7 @@ def test_only_who_may_know_is_told_who_worked(path: Path) -> None:  # noqa: F811
         assert readers.shifts(reader, viewer, "north", YESTERDAY.date()) is None
 
 
-def test_a_past_day_shows_its_agents_and_leads_to_their_calls(path: Path) -> None:  # noqa: F811
+def test_a_past_day_shows_its_agents_and_leads_to_their_calls(path: Path) -> None:
     publish(path, campaigns=FLOOR, **past_floor())
     day = f"{YESTERDAY:%Y-%m-%d}"
     test = open_page("campaign.py", campaign="north", day=day)
@@ -454,7 +455,7 @@ def test_a_past_day_shows_its_agents_and_leads_to_their_calls(path: Path) -> Non
 
 
 @needs_chromium
-def test_a_bar_and_a_link_lead_to_their_calls_and_a_tick_takes_no_focus(path: Path) -> None:  # noqa: F811
+def test_a_bar_and_a_link_lead_to_their_calls_and_a_tick_takes_no_focus(path: Path) -> None:
     as_of = now().replace(hour=12, minute=5)
     left = [call(outcome, of=campaign("north"), queued=as_of - timedelta(minutes=32)) for outcome in OTHERS]
     busy_floor(path, as_of, *left)

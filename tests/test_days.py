@@ -18,13 +18,23 @@ from openpyxl import load_workbook
 
 from ingest.broker import Broker
 from metrics import clock
-from tests.browsing import Dashboard, browser, dashboard, drawn, needs_chromium, open_tab
+from tests.browsing import (
+    LOST,
+    TITLES,
+    WAITING,
+    WITHIN_MS,
+    Dashboard,
+    browser,
+    dashboard,
+    drawn,
+    needs_chromium,
+    open_tab,
+)
+from tests.people import PASSWORD, accounts
 from tests.processes import ROOT, consumer, count_calls, free_port, send, wait_for
+from tests.statements import read
 from tests.stream import told
-from tests.test_accounts import PASSWORD, accounts
-from tests.test_isolation import as_bytes
-from tests.test_sla_files import read
-from tests.test_television import LOST, TITLES, WAITING, WITHIN_MS
+from tests.streaming import as_bytes
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page

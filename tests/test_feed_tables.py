@@ -59,6 +59,16 @@ def test_settled_days_keep_the_instant_of_their_check(tmp_path: Path) -> None:
     assert [row["checked_at"] for row in said] == [LATER, LATER, LATER + dt.timedelta(hours=1)]
 
 
+def test_a_recalled_call_has_its_day_checked_again_and_no_other(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    desk.apply(told(TWO_DAYS), LATER)
+    desk.publish(LATER)
+    desk.apply(told("33:02:00 wrapped call_id=c4 event_id=late"), LATER)
+    desk.publish(LATER + dt.timedelta(hours=1))
+    said = desk.rows("SELECT checked_at FROM conservation_checks ORDER BY day")
+    assert [row["checked_at"] for row in said] == [LATER, *[LATER + dt.timedelta(hours=1)] * 2]
+
+
 def test_a_late_event_is_in_the_check_of_its_day(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     desk.apply(told(TWO_DAYS), LATER)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from metrics.campaigns import Term
-from tests.stream import DAY, Event, at, campaign, configured, folded, local, rows, told
+from tests.stream import DAY, Desk, Event, at, campaign, configured, folded, local, rows, told
 
 AS_OF = at("20:00:00")
 RENEGOTIATED = local("2026-03-10 12:00")
@@ -892,12 +892,50 @@ def test_what_was_judged_at_a_later_instant_does_not_stay(tmp_path: Path) -> Non
 
 
 def test_callers_are_masked(tmp_path: Path) -> None:
-    story = "09:00:00 queued caller=+33612345678 \n 09:00:00 dialed callee=+33687654321 call_id=c2"
+    story = """
+        09:00:00 queued caller=+33612345678
+        09:00:00 dialed callee=+33687654321 call_id=c2
+        09:00:00 queued caller="123456" call_id=c3
+        09:00:00 queued caller="1234567" call_id=c4
+    """
     with folded(tmp_path, told(story), at("10:00:00"), CONFIGURATION) as published:
         shown = rows(published, "SELECT call_id, caller, callee FROM calls ORDER BY call_id")
     assert all("345" not in str(row) and "765" not in str(row) for row in shown)
+    assert [row["caller"] for row in shown] == ["+33•••••••78", None, "••••••", "123••67"]
     assert shown[0]["caller"].endswith("78")
     assert shown[1]["callee"].endswith("21")
+
+
+PROFILES = """
+    08:00:00 profile agent=ana name=Ana team=red site=rabat languages=["fr"] event_id=p1
+    09:00:00 profile agent=ana name=Anita team=blue site=fes languages=["fr","es"] event_id=p3
+    09:00:00 profile agent=ana name=Anna team=green site=casa languages=["es"] event_id=p2
+    10:00:00 profile agent=ana name=Ane team=black site=paris languages=[] event_id=p4
+    08:00:00 profile agent=eva name=Eva team=red site=fes languages=["en"] event_id=p5
+    08:00:00 state agent=bob state=available event_id=s1
+"""
+OTHERS = [("bob", "bob", None, None, []), ("eva", "Eva", "red", "fes", ["en"])]
+
+
+def test_an_agent_has_the_last_profile_by_then(tmp_path: Path) -> None:
+    """At one instant the last event_id counts; the clock alone brings the next one, or takes it back."""
+
+    def agents(as_of: str) -> list[tuple[Any, ...]]:
+        desk.publish(at(as_of))
+        found = desk.rows("SELECT agent, name, team, site, languages FROM agents ORDER BY agent")
+        return [tuple(row.values()) for row in found]
+
+    desk = Desk(tmp_path)
+    desk.apply(told(PROFILES), at("10:00:00"))
+    first = ("ana", "Ana", "red", "rabat", ["fr"])
+    assert agents("08:30:00") == [first, *OTHERS]
+    assert agents("09:00:00") == [("ana", "Anita", "blue", "fes", ["fr", "es"]), *OTHERS]
+    revised = "09:00:00 profile agent=ana name=Anouk team=blue site=fes languages=[] event_id=p3 revision=1"
+    desk.apply([*told(revised), *told("09:10:00 state agent=eva state=busy event_id=s2")], at("09:30:00"))
+    assert agents("09:30:00") == [("ana", "Anouk", "blue", "fes", []), *OTHERS]
+    assert agents("10:30:00") == [("ana", "Ane", "black", "paris", []), *OTHERS]
+    assert agents("08:30:00") == [first, *OTHERS]
+    desk.store.close()
 
 
 # An attempt that did not connect, of a call that is offered -----------------------------------------------------------
@@ -1072,6 +1110,20 @@ def _line(row: Event) -> str:
 @pytest.mark.parametrize(("name", "expected"), [pytest.param(name, lines, id=name) for name, _, _, lines in TIMELINES])
 def test_a_timeline(timelines: dict[str, list[str]], name: str, expected: list[str]) -> None:
     assert timelines[name] == expected
+
+
+def test_the_last_that_named_a_campaign_by_time_counts(tmp_path: Path) -> None:
+    """Whatever the event_ids; at one instant the last of them. The timeline is made anew from a later state on."""
+    story = """
+        08:00:00 state agent=ana state=available campaign=par event_id=z9
+        09:00:00 state agent=ana state=paused campaign=vip event_id=a1
+        09:00:00 state agent=ana state=paused campaign=sav event_id=a2
+        10:00:00 state agent=ana state=busy event_id=b1
+        11:00:00 state agent=ana state=available event_id=b2
+    """
+    with folded(tmp_path, told(story), at("12:00:00"), batches=[4], published={0: at("10:30:00")}) as published:
+        found = rows(published, "SELECT campaign FROM agent_states ORDER BY started_at")
+    assert [row["campaign"] for row in found] == ["par", "sav", "sav", "sav"]
 
 
 @pytest.mark.parametrize("hours", [1, 11], ids=["told every hour", "told every 11 hours"])

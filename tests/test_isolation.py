@@ -35,7 +35,7 @@ from tests.browsing import Dashboard, browser, dashboard, drawn, needs_chromium,
 from tests.people import session_of
 from tests.processes import ROOT, WITHIN_S
 from tests.published import fill_agent_limits
-from tests.streaming import Stream, stream
+from tests.streaming import Stream, as_bytes, stream
 
 pytestmark = pytest.mark.slow
 
@@ -387,7 +387,3 @@ def test_a_browser_receives_nothing_of_anothers(tmp_path: Path, as_of: datetime,
             visit.note(f"{where}, received", b"\n".join(received), *asked.values())
             received.clear()
         assert not visit.wrong and visit.seen == one.sees
-
-
-def as_bytes(data: bytes | str) -> bytes:
-    return data if isinstance(data, bytes) else data.encode()

@@ -12,9 +12,9 @@ import pytest
 from metrics import clock
 from metrics.viewer import Viewer
 from tests.browsing import browser, dashboard, needs_chromium
+from tests.floor_file import MANAGER
 from tests.processes import wait_for
-from tests.test_accessibility import CLIENT, Site, floor
-from tests.test_readers import MANAGER
+from tests.site import CLIENT, Site, floor
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

@@ -25,7 +25,7 @@ from metrics.viewer import Viewer
 from pages import _i18n, _sheets, _sla, _statement
 from pages._kpi import terms_in_words
 from tests.published import Row, call, campaign, publish, rows
-from tests.test_sla_files import read as text_of
+from tests.statements import read as text_of
 
 MANAGER = Viewer("manager", None)
 KEY = b"a key for tests, as long as it takes"

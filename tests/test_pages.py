@@ -3,14 +3,12 @@
 import re
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 from babel.messages.pofile import read_po
-from streamlit.testing.v1 import AppTest
 
 from ingest.publish import Moment, Publisher
 from metrics import readers
@@ -24,58 +22,13 @@ from pages import _board, _calls, _day, _feed, _i18n, _kpi
 from pages._alarms import SPEAK
 from pages.accounts import start
 from tests.browsing import browser, dashboard, needs_chromium, open_tab
-from tests.people import session_of, user_of
-from tests.processes import WITHIN_S, wait_for
+from tests.drawing import HOSTILE, PAGES, ROOT, headline, open_page, section, wall, words
+from tests.floor_file import ALARMS, FLOOR, MANAGER, MIXED, NOON, alarm, publish, today
+from tests.people import session_of
+from tests.processes import wait_for
 from tests.stream import DEFAULTS, Desk, at, told
-from tests.test_readers import ALARMS, FLOOR, MANAGER, MIXED, NOON, alarm, publish, today
 
 pytestmark = pytest.mark.slow
-
-ROOT = Path(__file__).parent.parent
-PAGES = ROOT / "pages"
-HOSTILE = '<script>alert("1")</script> & **bold** :red[x]'
-
-
-@pytest.fixture
-def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the pages look for the published file; nothing is there yet."""
-    monkeypatch.setenv("VIGIE_DATA_DIR", str(tmp_path))
-    return tmp_path / "published" / "vigie.duckdb"
-
-
-def open_page(page: str | None = None, /, viewer: Viewer = MANAGER, **asked: str) -> AppTest:
-    """Run the frame and then, for another page than the first, that page."""
-    test = AppTest.from_file(str(PAGES / "app.py"), default_timeout=WITHIN_S)
-    test.user = user_of(viewer)
-    for name, value in asked.items():
-        test.query_params[name] = value
-    test.run()
-    if page is not None:
-        test.switch_page(page).run()
-    assert not test.exception
-    return test
-
-
-def wall(test: AppTest) -> str:
-    """Return the HTML of the board: the one element that a tick draws."""
-    boards = [html.proto.body for html in test.get("html") if html.proto.body.startswith('<div class="vigie-board')]
-    assert len(boards) == 1
-    return boards[0]
-
-
-def headline(test: AppTest) -> dict[str, str]:
-    """Return the campaign page's numbers by their labels."""
-    drawn = [html.proto.body for html in test.get("html") if "vigie-headline" in html.proto.body]
-    return dict(re.findall(r'<div class="card"><span>(.*?)</span><b[^>]*>(.*?)</b>', "".join(drawn)))
-
-
-def words(html: str) -> str:
-    """Return what a reader reads of a piece of HTML."""
-    said: list[str] = []
-    parser = HTMLParser()
-    parser.handle_data = said.append  # type: ignore[method-assign]
-    parser.feed(html)
-    return " ".join(" ".join(said).split())
 
 
 # the wallboard
@@ -337,10 +290,6 @@ def test_a_day_of_which_nothing_is_known_says_so_and_shows_no_other(path: Path, 
 
 
 # figures explained
-
-
-def section(test: AppTest, name: str) -> str:
-    return " ".join(words(html.proto.body) for html in test.get("html") if name in html.proto.body)
 
 
 def test_a_figure_shows_its_formula_with_its_numbers(path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 
 from tests import oracle
-from tests.floors import CONFIGURATION, START, as_of, delivered, few, floor, floors, published, some
+from tests.floors import CONFIGURATION, KPIS, SUMS, as_of, delivered, few, floor, floors, published, some, window
 from tests.stream import Event, rows
 
 pytestmark = pytest.mark.slow
@@ -24,11 +24,6 @@ WINDOWS = [  # hours from START: all, one half of it, an hour, and one with noth
 ]
 
 
-def window(hours: tuple[float, float]) -> dict[str, dt.datetime]:
-    return {f"t{n}": START + dt.timedelta(hours=h) for n, h in enumerate(hours)}
-
-
-KPIS = "FROM kpi_campaign($t0, $t1) ORDER BY campaign"
 FAULTS = "FROM alarms WHERE kind != 'calls_in_no_campaign'"  # floors lose events, too
 
 
@@ -150,12 +145,6 @@ def conserved(row: Event) -> None:
 RATIOS = (
     *("service_level", "service_level_worst", "service_level_best", "abandon_rate", "occupancy", "utilisation"),
     *("contact_rate", "drop_rate", "conversion", "transfer_rate", "answer_rate", "satisfaction"),
-)
-SUMS = (
-    *("offered", *oracle.PARTS, "refused", "answered_in_threshold", "abandoned_in_threshold", "handled", "transferred"),
-    *("sales", "available_s", "busy_s", "wrap_up_s", "paused_s", "dialed", "connected", "contacts", "drops"),
-    *("talk_s", "hold_s", "wrap_s", "answered_wait_s", "logged_in_s", "workload_s", "service_level_hits"),
-    *("service_level_base", "open_in_threshold", "rated", "satisfied", "score_points"),
 )
 
 

@@ -15,11 +15,10 @@ from playwright.sync_api import Browser, Page
 
 from pages.accounts.access import Access
 from pages.accounts.sessions import COOKIE, Session, Sessions, Told
-from tests.browsing import Dashboard, browser, dashboard, needs_chromium, open_tab
+from tests.browsing import Dashboard, browser, dashboard, needs_chromium, open_tab, refused
+from tests.floor_file import FLOOR, publish
 from tests.identity_provider import CLIENT_ID, CLIENT_SECRET, Provider, identity_provider
 from tests.processes import free_port
-from tests.test_readers import FLOOR, publish
-from tests.test_start import refused
 
 pytestmark = pytest.mark.slow
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.stream import Desk, Event, at, told
+from tests.stream import LOG, Desk, Event, at, told
 
 pytestmark = pytest.mark.slow
 
@@ -311,6 +311,19 @@ def test_a_late_call_is_closed_by_a_settled_state_where_no_call_has_settled(tmp_
     assert ends(as_never_settled(tmp_path, told(states), told(late))) == {"c1": "09:00:10"}
 
 
+def test_a_call_that_ended_before_its_answer_settles_by_the_answer(tmp_path: Path) -> None:
+    """Clocks differ. Had it settled by its end, no late call would look for an answer after that."""
+    skewed = "09:00:00 queued call_id=c2 \n 10:00:00 answered call_id=c2 agent=ana \n 09:10:00 ended call_id=c2"
+    late = "09:54:00 queued event_id=l1 \n 09:55:00 answered event_id=l2 agent=ana"
+    desk = Desk(tmp_path)
+    desk.apply(told(skewed), at("10:05:00"))
+    desk.publish(at("10:05:00"))
+    desk.apply(told(late), at("10:06:00"))
+    desk.publish(at("10:06:00"))
+    assert ends(desk.rows(CALLS)) == {"c1": "10:00:00", "c2": "09:10:00"}
+    desk.store.close()
+
+
 DAYS_OF_STATES = """
     09:00:00 state agent=ana state=available event_id=d1
     10:00:00 state agent=ana state=offline event_id=d2
@@ -360,6 +373,49 @@ def test_a_late_call_brings_back_its_next_and_no_other(tmp_path: Path) -> None:
     calls = desk.store.connection.execute("SELECT call_id FROM calls ORDER BY ALL").fetchall()
     assert calls == [("c1",), ("c3",)]
     desk.store.close()
+
+
+NAMED = """
+    07:00:00 state agent=ana state=available campaign=sav event_id=s1
+    08:00:00 state agent=ana state=paused event_id=s2
+    09:00:00 state agent=ana state=available campaign=vip event_id=s3
+    10:00:00 state agent=ana state=offline campaign=vip event_id=s4
+    11:00:00 state agent=ana state=available event_id=s5
+"""
+
+
+def test_a_late_state_is_in_the_campaign_that_was_named_before_it(tmp_path: Path) -> None:
+    """The event that names it is older than the settled state at which the timeline begins again."""
+    desk = Desk(tmp_path)
+    desk.apply(told(NAMED), LATER)
+    desk.publish(LATER)
+    desk.apply(told("08:30:00 state agent=ana state=busy event_id=l1"), LATER)
+    desk.publish(LATER)
+    states = desk.rows("SELECT state, campaign FROM agent_states ORDER BY started_at")
+    expected = ["available sav", "paused sav", "busy sav", "available vip", "offline vip", "available vip"]
+    assert [" ".join(row.values()) for row in states] == expected
+    desk.store.close()
+
+
+def test_what_fails_in_a_transaction_leaves_nothing(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    with pytest.raises(KeyboardInterrupt), desk.store.transaction():
+        desk.apply(told("09:00:00 queued event_id=q1"), LATER)
+        raise KeyboardInterrupt
+    assert unsettled(desk) == [] and desk.store.position(LOG) is None
+    desk.apply(told("09:00:00 queued event_id=q1"), LATER)
+    assert unsettled(desk) == ["q1"]
+    desk.store.close()
+
+
+def test_a_store_keeps_its_name(tmp_path: Path) -> None:
+    names = []
+    for _ in range(3):
+        desk = Desk(tmp_path)
+        names.append(desk.store.identity())
+        assert desk.store.connection.execute("SELECT count(*) FROM identity").fetchall() == [(1,)]
+        desk.store.close()
+    assert names == names[:1] * 3
 
 
 def test_where_nothing_is_archived_nothing_is_brought_back(tmp_path: Path) -> None:

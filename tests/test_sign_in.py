@@ -16,10 +16,10 @@ from pages.accounts import passwords
 from pages.accounts.sessions import COOKIE, PERSON_S
 from pages.accounts.store import Account, Accounts
 from tests.browsing import Dashboard, browser, dashboard, needs_chromium, open_tab
+from tests.floor_file import FLOOR, MANAGER, publish
 from tests.people import session_of
 from tests.processes import WITHIN_S, free_port, wait_for
 from tests.streaming import stream
-from tests.test_readers import FLOOR, MANAGER, publish
 
 PASSWORD = "correct-horse-battery"
 PHONE = {"viewport": {"width": 390, "height": 844}, "color_scheme": "dark"}

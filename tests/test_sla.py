@@ -23,8 +23,8 @@ from metrics.suppression import SMALLEST, hidden, pooled
 from metrics.viewer import Viewer
 from pages import _i18n, _sla, _sla_chart
 from pages._i18n import text
+from tests.drawing import open_page, words
 from tests.published import Row, call, campaign, publish, rows, state
-from tests.test_pages import open_page, words
 
 pytestmark = pytest.mark.slow
 

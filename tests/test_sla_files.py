@@ -16,6 +16,7 @@ from metrics.readers import Period, Published, Sla
 from metrics.viewer import Viewer
 from pages import _i18n, _sheets, _statement
 from tests.published import call, campaign, publish
+from tests.statements import read
 
 KEY = b"a key for tests, as long as it takes"
 OCTOBER = Period.month(date(2026, 10, 1))
@@ -111,10 +112,6 @@ def test_a_control_character_in_a_name_spoils_no_workbook(tmp_path: Path) -> Non
 
 def _face(font: Any) -> str:
     return str(font["/BaseFont"]) if font else "none"
-
-
-def read(pdf: bytes) -> str:
-    return " ".join(" ".join(page.extract_text() for page in PdfReader(io.BytesIO(pdf)).pages).split())
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,5 @@
 """How the dashboard starts, as real processes: to others than this machine only when something says who may sign in."""
 
-import subprocess
-import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -11,11 +9,11 @@ import pytest
 from pages.accounts import start
 from pages.accounts.sessions import SECRET_VARIABLE
 from pages.accounts.store import Account, Accounts
-from tests.browsing import dashboard
+from tests.browsing import dashboard, refused
+from tests.floor_file import FLOOR, MANAGER, publish
 from tests.people import session_of
-from tests.processes import ROOT, WITHIN_S, environment, free_port
+from tests.processes import ROOT
 from tests.streaming import stream
-from tests.test_readers import FLOOR, MANAGER, publish
 
 pytestmark = pytest.mark.slow
 
@@ -30,23 +28,6 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def add_account(place: Path) -> None:
     Accounts(place / "access").change(lambda all: all.update(m=Account("m", "manager", "no password fits")))
-
-
-def refused(place: Path, *options: str, root: Path = ROOT, **variables: str) -> str:
-    """Start a dashboard that must end by itself, and return the sentence that it said."""
-    done = subprocess.run(
-        [sys.executable, "-m", "streamlit", "run", "dashboard.py", "--server.port", str(free_port()), *options],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        encoding="utf-8",
-        timeout=WITHIN_S,
-        cwd=root,
-        env=environment(VIGIE_DATA_DIR=str(place), **variables),
-        check=False,
-    )
-    assert done.returncode == 2 and "Traceback" not in done.stderr, done.stderr
-    (said,) = [line for line in done.stderr.splitlines() if line.startswith("vigie: ")]
-    return said
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "::", ""])

@@ -21,24 +21,17 @@ from metrics import clock
 from metrics.readers import Published, board
 from metrics.viewer import Viewer
 from pages import _board, _i18n, _television
-from tests.browsing import browser, dashboard, drawn, needs_chromium, open_tab
+from tests.browsing import LOST, TITLES, WAITING, WITHIN_MS, browser, dashboard, drawn, needs_chromium, open_tab
+from tests.drawing import open_page, wall, words
+from tests.floor_file import MANAGER, publish
 from tests.people import session_of
-from tests.processes import WITHIN_S, free_port, wait_for
-from tests.test_pages import open_page, wall, words
-from tests.test_readers import MANAGER, publish
+from tests.processes import free_port, wait_for
 
 pytestmark = pytest.mark.slow
 
 TELEVISION = Viewer("television", None)
 ENGLISH = _i18n.text("en")
 PAGES = Path(__file__).parent.parent / "pages"
-
-
-@pytest.fixture
-def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the pages look for the published file; nothing is there yet."""
-    monkeypatch.setenv("VIGIE_DATA_DIR", str(tmp_path))
-    return tmp_path / "published" / "vigie.duckdb"
 
 
 def floor(many: int, of: int = 2) -> dict[str, tuple[str, str, str]]:
@@ -253,9 +246,6 @@ def test_every_colour_of_the_wall_is_read_on_its_ground(colour: str, ground: str
 # in a browser, before a real server
 
 
-WITHIN_MS = WITHIN_S * 1000
-WAITING = "document.querySelector('.television .vigie-floor b')?.textContent"
-LOST = "document.documentElement.classList.contains('vigie-lost')"
 DIGITS = """() => [...document.querySelectorAll('.television .big b:not(.nil)')].map(figure => {
     const style = getComputedStyle(figure), canvas = document.createElement('canvas').getContext('2d');
     canvas.font = `${style.fontWeight} ${style.fontSize} ${style.fontFamily}`;
@@ -263,7 +253,6 @@ DIGITS = """() => [...document.querySelectorAll('.television .big b:not(.nil)')]
 })"""
 AHEAD_S = -60
 """The age of data that stays fresh also where publishing takes a while."""
-TITLES = "[...document.querySelectorAll('.television h3')].map(one => one.textContent)"
 CUT_OFF = """() => [...document.querySelectorAll('.television .tile .in, .television .n')].filter(
     one => one.scrollHeight > one.clientHeight + 1 || one.scrollWidth > one.clientWidth + 1
 ).map(one => one.innerText)"""

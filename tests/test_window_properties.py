@@ -18,17 +18,19 @@ from tests.floors import (
     AGENTS,
     CAMPAIGNS,
     CONFIGURATION,
+    KPIS,
     LATEST,
     START,
+    SUMS,
     as_of,
     delivered,
     floor,
     floors,
     published,
     rare,
+    window,
 )
 from tests.stream import Desk, Event, campaign, configured, rows
-from tests.test_properties import KPIS, SUMS, window
 
 pytestmark = pytest.mark.slow
 
