@@ -7,7 +7,7 @@ PY := .venv/bin/python
 PYTEST := $(PY) -m pytest -n auto --dist loadfile --no-loadscope-reorder
 INSTANT ?= 2026-12-31T23:59Z
 
-.PHONY: help setup demo bank sql check test test-at torture mutants lint screenshots bench clean
+.PHONY: help setup demo bank sql check test test-at torture mutants lint generated screenshots bench clean
 .DEFAULT_GOAL := help
 
 help:  ## list the commands
@@ -60,6 +60,10 @@ lint: setup  ## style and types
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
+
+generated: setup  ## what is written from the definitions of the figures: their SQL and their glossary
+	@$(PY) -m metrics.generated
+	@$(PY) -m metrics.glossary
 
 screenshots: setup  ## the pictures of the README, of a living demo
 	@$(PY) docs/screenshots.py

@@ -8,16 +8,32 @@ offered call was a short abandon, or none was offered. Calls that left for a cal
 References: docs/kpis.md, Abandon rate. Amazon Connect and Genesys Cloud leave short ones in.
 """
 
-from metrics.kpi import Kpi, ratio
+from metrics.kpi import RATIO, Kpi, Printed, sum_of
+
+_ALL_ABANDONED = sum_of("abandoned", "short_abandoned")
 
 KPIS = (
     Kpi(
         "abandon_rate",
-        ratio("abandoned", "offered - short_abandoned"),
-        "ratio 0–1",
-        "abandoned / (offered - short_abandoned)",
+        sum_of("abandoned"),
+        sum_of("offered", less=("short_abandoned",)),
+        RATIO,
         "no call offered, or only short abandons",
         "docs/kpis.md, Abandon rate",
-        ("abandoned", "offered", "short_abandoned"),
+        elsewhere=(
+            Printed(
+                "Amazon Connect",
+                _ALL_ABANDONED,
+                sum_of("offered", less=("open",)),
+                "abandoned, short ones too / queued; open calls absent",
+            ),
+            Printed("Genesys Cloud", _ALL_ABANDONED, sum_of("offered"), "abandoned, short ones too / offered"),
+            Printed(
+                "Cisco",
+                sum_of("abandoned"),
+                sum_of("offered", less=("short_abandoned",)),
+                "abandons before the short-calls timer do not count",
+            ),
+        ),
     ),
 )

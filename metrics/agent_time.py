@@ -14,7 +14,7 @@ References: docs/kpis.md, Cohort and accrual: calls 09:16–09:32 and 09:35–10
 of the half hours from 09:00, where Amazon Connect and Genesys Cloud print 0, 16 and 30.
 """
 
-from metrics.kpi import Kpi, Measure, ratio
+from metrics.kpi import RATIO, Aggregate, Kpi, Measure, Printed, sum_of
 
 STATES = {
     "available": "ready for a call",
@@ -26,15 +26,20 @@ STATES = {
 # over pieces of agents' time: `state`, and `us`, whole microseconds
 STATE_MEASURES = (
     *(
-        Measure(f"{state}_s", f"sum(us) FILTER (WHERE state = '{state}')", "s", f"agents' time {what}")
+        Measure(f"{state}_s", Aggregate(f"sum(us) FILTER (WHERE state = '{state}')"), "s", f"agents' time {what}")
         for state, what in STATES.items()
     ),
-    Measure("logged_in_s", "sum(us) FILTER (WHERE state <> 'offline')", "s", "agents' time in all states but offline"),
+    Measure(
+        "logged_in_s",
+        Aggregate("sum(us) FILTER (WHERE state <> 'offline')"),
+        "s",
+        "agents' time in all states but offline",
+    ),
 )
 WORK_MEASURES = (
     Measure(
         "workload_s",
-        "sum(us)",
+        Aggregate("sum(us)"),
         "s",
         "wall-clock union per agent of [answered_at, end of wrap-up), of each call at most max_state_s",
     ),
@@ -62,23 +67,28 @@ def answered_between(first: str, last: str) -> str:
     )"""
 
 
+_WORK = sum_of("busy_s", "wrap_up_s")
+_ON_QUEUE = sum_of("busy_s", "wrap_up_s", "available_s")
+
 KPIS = (
     Kpi(
         "occupancy",
-        ratio("busy_s + wrap_up_s", "busy_s + wrap_up_s + available_s"),
-        "ratio 0–1",
-        "(busy + wrap_up) / (busy + wrap_up + available)",
+        _WORK,
+        _ON_QUEUE,
+        RATIO,
         "no agent busy, in wrap-up or available",
         "docs/kpis.md, Occupancy",
-        ("busy_s", "wrap_up_s", "available_s"),
+        elsewhere=(
+            Printed("Amazon Connect", _WORK, _ON_QUEUE, "agent on contact / (on contact + idle), wall clock"),
+            Printed("Genesys Cloud", _WORK, _ON_QUEUE, "interacting / (interacting + communicating + idle)"),
+        ),
     ),
     Kpi(
         "utilisation",
-        ratio("busy_s + wrap_up_s", "logged_in_s"),
-        "ratio 0–1",
-        "(busy + wrap_up) / logged in",
+        _WORK,
+        sum_of("logged_in_s"),
+        RATIO,
         "no agent logged in",
         "docs/kpis.md, Utilisation",
-        ("busy_s", "wrap_up_s", "logged_in_s"),
     ),
 )

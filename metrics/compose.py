@@ -16,7 +16,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from string import Template
 
-from metrics import abandonment, agent_time, conversion, handling, outbound, outcomes, service_level, waiting
+from metrics import (
+    abandonment,
+    agent_time,
+    answering,
+    conversion,
+    handling,
+    outbound,
+    outcomes,
+    satisfaction,
+    service_level,
+    waiting,
+)
 from metrics.kpi import Kpi, Measure
 from metrics.tallies import BY, FACTS, TALLIES
 
@@ -27,11 +38,23 @@ CALL_MEASURES: tuple[Measure, ...] = (
     *handling.MEASURES,
     *conversion.MEASURES,
     *outbound.MEASURES,
+    *satisfaction.MEASURES,
 )
 MEASURES = {m.name: m for m in (*CALL_MEASURES, *agent_time.STATE_MEASURES, *agent_time.WORK_MEASURES)}
 KPIS: dict[str, Kpi] = {
     kpi.name: kpi
-    for module in (service_level, abandonment, waiting, handling, agent_time, conversion, outbound, outcomes)
+    for module in (
+        service_level,
+        abandonment,
+        answering,
+        waiting,
+        handling,
+        agent_time,
+        conversion,
+        satisfaction,
+        outbound,
+        outcomes,
+    )
     for kpi in module.KPIS
 }
 
@@ -53,11 +76,16 @@ EXTRAS = (
     *("transfer_rate", "answered_wait_s", "talk_s", "hold_s", "wrap_s", "logged_in_s", "workload_s"),
     *("outbound_answered", "conserved"),
 )
-COLUMNS = (*COUNTS, *RATES, *TIME, *DIALER, "conversion", "settled", *CONTRACT, *EXTRAS)
+SATISFACTION = ("rated", "satisfied", "score_points", "avg_score", "satisfaction")
+LATER = ("answer_rate", *SATISFACTION, "sales_per_hour")  # in the order in which they were added: new ones go last
+COLUMNS = (*COUNTS, *RATES, *TIME, *DIALER, "conversion", "settled", *CONTRACT, *EXTRAS, *LATER)
 # every tick of a dashboard asks for days, of which the union of calls would be a third of the cost: see kpi_interval
 DAY_COLUMNS = tuple(c for c in COLUMNS if c != "workload_s")
 # agents' states have no queue, and a dialer's attempts mostly have none
-QUEUE_COLUMNS = tuple(c for c in COLUMNS if c not in (*TIME, *DIALER, "occupancy", "utilisation", "logged_in_s"))
+_OF_STATES = {"logged_in_s", *TIME}
+QUEUE_COLUMNS = tuple(
+    c for c in COLUMNS if c not in (*_OF_STATES, *DIALER) and not (c in KPIS and _OF_STATES & {*KPIS[c].inputs})
+)
 # a term is not measured by another's, and says itself what it asks for
 TERM_COLUMNS = tuple(c for c in QUEUE_COLUMNS if c not in (*CONTRACT, "workload_s"))
 # what happened before an agent answered has no agent
@@ -65,6 +93,8 @@ AGENT_COLUMNS = (
     *("answered", "answered_in_threshold", "handled", "transferred", "sales", "asa_s"),
     *("aht_s", "avg_talk_s", "avg_hold_s", "avg_wrap_s", "occupancy", "utilisation", *TIME),
     *("conversion", "transfer_rate", "talk_s", "hold_s", "wrap_s", "logged_in_s", "workload_s", "outbound_answered"),
+    *SATISFACTION,
+    "sales_per_hour",
 )
 
 T0, T1 = "t0::TIMESTAMPTZ", "t1::TIMESTAMPTZ"
@@ -84,6 +114,7 @@ class Grain:
     every: str  # SELECT of all keys: each has a row, also when nothing happened
     columns: tuple[str, ...]
     shown: str = ""  # the first columns, when they are not the keys
+    is_keyed_by_work: bool = False  # who worked, or on what, is among the keys
     call_keys: str = ""  # the keys of a row of calls, when they are not its columns
     which: str = ""  # further conditions on calls and states
     cohort: str = f"day BETWEEN {UTC0} - 1 AND {UTC1} + 1 AND cohort_at >= {T0} AND cohort_at < {T1}"
@@ -92,7 +123,8 @@ class Grain:
     worked: str = f"answered_at >= make_timestamptz(epoch_us({T0}) - {DAY_US}) AND answered_at < {T1}"
     t0_us: str = f"epoch_us({T0})"  # the window of agents' time
     t1_us: str = f"epoch_us({T1})"
-    cut: str = """SELECT $keys, state, least(to_us, w.until_us) - greatest(from_us, w.t0_us) AS us
+    cut_keys: str = ""  # the keys of a piece of agents' time, when they are not its columns
+    cut: str = """SELECT $cut_keys, state, least(to_us, w.until_us) - greatest(from_us, w.t0_us) AS us
         FROM spans, clock AS w"""
     union_by: str = ""  # calls of one agent at once count once within these, when they are not the keys
     joins: str = ""
@@ -102,17 +134,23 @@ class Grain:
     reached: str = f"greatest({T0}, least({T1}, w.as_of))"
 
 
+def _agents(keys: str) -> str:
+    """Return the SELECT of those who were logged in, answered a call or worked on one, by `keys`."""
+    return f"""SELECT DISTINCT {keys} FROM agent_states, clock AS w
+    WHERE $states$which AND state <> 'offline' AND coalesce(epoch_us(ended_at), w.until_us) > w.t0_us
+    UNION
+    SELECT {keys} FROM calls WHERE $cohort$which
+    UNION
+    SELECT {keys} FROM work_of WHERE agent IS NOT NULL"""
+
+
 _CAMPAIGN = Grain("t0, t1", "campaign", "SELECT campaign FROM campaigns", COLUMNS)
 _AGENT = Grain(
     "t0, t1",
     "agent",
-    """SELECT DISTINCT agent FROM agent_states, clock AS w
-    WHERE $states $which AND state <> 'offline' AND coalesce(epoch_us(ended_at), w.until_us) > w.t0_us
-    UNION
-    SELECT agent FROM calls WHERE $cohort $which
-    UNION
-    SELECT agent FROM work_of WHERE agent IS NOT NULL""",
+    _agents("agent"),
     AGENT_COLUMNS,
+    is_keyed_by_work=True,
     which="AND agent IS NOT NULL",
     shown="k.agent, z.name, z.team, z.site",
     joins="LEFT JOIN (SELECT agent, name, team, site FROM agents) AS z USING (agent)",
@@ -145,10 +183,11 @@ GRAINS = {
     "kpi_queue": replace(
         _CAMPAIGN,
         keys="campaign, queue",
-        every="""SELECT campaign, queue FROM calls WHERE $cohort $which
+        every="""SELECT campaign, queue FROM calls WHERE $cohort$which
     UNION
     SELECT campaign, queue FROM work_of WHERE queue IS NOT NULL""",
         columns=QUEUE_COLUMNS,
+        is_keyed_by_work=True,
         which="AND queue IS NOT NULL",
     ),
     "kpi_term": replace(
@@ -166,7 +205,7 @@ GRAINS = {
     "kpi_agent_campaign": replace(
         _AGENT,
         keys="agent, campaign",
-        every=_AGENT.every.replace("agent FROM", "agent, campaign FROM"),
+        every=_agents("agent, campaign"),
         which="AND agent IS NOT NULL AND campaign IS NOT NULL",
         shown="k.agent, k.campaign, z.name, z.team, z.site",
     ),
@@ -200,7 +239,7 @@ GRAINS = {
         which="AND (among IS NULL OR list_contains(among, campaign))",
         shown="",
         call_keys="true AS whole",
-        cut=_CAMPAIGN.cut.replace("$keys", "true AS whole"),
+        cut_keys="true AS whole",
         union_by="true",
     ),
 }
@@ -215,13 +254,17 @@ CALLS = """\
 calls_of AS (
     SELECT $keys,
            $measures
-    FROM (SELECT *, $facts FROM (
-        SELECT $call_keys, $by,
-               $tallies
-        FROM calls
-        WHERE $cohort $which
-        GROUP BY ALL
-    ))
+    FROM (
+        SELECT *,
+               $facts
+        FROM (
+            SELECT $call_keys, $by,
+                   $tallies
+            FROM calls
+            WHERE $cohort$which
+            GROUP BY ALL
+        )
+    )
     GROUP BY ALL
 )"""
 
@@ -231,7 +274,7 @@ states_of AS (
         SELECT campaign, agent, state, epoch_us(started_at) AS from_us,
                epoch_us(coalesce(ended_at, w.as_of)) AS to_us
         FROM agent_states, clock AS w
-        WHERE $states $which
+        WHERE $states$which
     )
     SELECT $keys,
            $measures
@@ -251,7 +294,7 @@ work_of AS (
                      least(epoch_us(coalesce(greatest(ended_at, wrapped_at), w.as_of)),
                            epoch_us(answered_at) + (w.max_state_s * 1e6)::BIGINT) AS to_us, w.t0_us
               FROM $answered, clock AS w
-              WHERE $worked $which)
+              WHERE $worked$which)
         WHERE to_us > t0_us
     )
     SELECT $keys,
@@ -285,7 +328,6 @@ def relation(name: str) -> str:
     measures = {m.name: m for _, own in parts.values() for m in own}
     needed = set(grain.columns) | {i for c in grain.columns if c in KPIS for i in KPIS[c].inputs} | {"open_any"}
     fragments = _fragments(grain)
-    keys = Template(grain.every).substitute(fragments)
     tables = [Template(CLOCK).substitute(fragments)]
     joins = ["FROM keys AS k"]
     for alias, (template, own) in parts.items():
@@ -295,8 +337,9 @@ def relation(name: str) -> str:
         sums = _list((f"{m.sql} AS {m.name}" for m in used), 11)
         tables.append(Template(template).substitute(fragments, measures=sums))
         joins.append(f"    LEFT JOIN {alias} USING ({grain.keys})")
+    keys = Template(grain.every).substitute(fragments)
     # who worked is among the keys; a day's work is cut by them
-    tables.insert(len(tables) if "work_of" in keys else 1, f"keys AS (\n    {keys}\n)")
+    tables.insert(len(tables) if grain.is_keyed_by_work else 1, f"keys AS (\n    {keys}\n)")
     if "target" in grain.columns:
         tables.append(Template(TERMS).substitute(fragments))
     added = _list((_added(measures[m]) for m in measures if m in needed), 11)
@@ -313,8 +356,16 @@ def formulas() -> str:
     measures = [measure for _, *own in service_level.EACH for measure in own]
     fragments = _fragments(GRAINS["kpi_campaign"])
     calls = Template(CALLS).substitute(fragments, measures=_list((f"{m.sql} AS {m.name}" for m in measures), 11))
+    added = _list(map(_added, measures), 11)
     columns = _list((f"{kpi.sql} AS {kpi.name}" for kpi, _, _ in service_level.EACH), 7)
-    return f"WITH {calls}\nSELECT campaign,\n       {columns}\nFROM campaigns LEFT JOIN calls_of USING (campaign)"
+    return f"""\
+WITH {calls}, added AS (
+    SELECT campaign, {added}
+    FROM campaigns LEFT JOIN calls_of USING (campaign)
+)
+SELECT campaign,
+       {columns}
+FROM added"""
 
 
 def _fragments(grain: Grain) -> dict[str, str]:
@@ -322,8 +373,9 @@ def _fragments(grain: Grain) -> dict[str, str]:
         "keys": grain.keys,
         "k_keys": ", ".join(f"k.{key}" for key in grain.keys.split(", ")),
         "call_keys": grain.call_keys or grain.keys,
+        "cut_keys": grain.cut_keys or grain.keys,
         "union_by": grain.union_by or grain.keys,
-        "which": grain.which,
+        "which": f" {grain.which}" if grain.which else "",
         "cohort": grain.cohort,
         "states": grain.states,
         "answered": grain.answered,
@@ -333,8 +385,8 @@ def _fragments(grain: Grain) -> dict[str, str]:
         "starts": grain.starts,
         "reached": grain.reached,
         "by": BY,
-        "tallies": _list((f"{sql} AS {alias}" for alias, sql in TALLIES.items()), 15),
-        "facts": ", ".join(f"{sql} AS {alias}" for alias, sql in (FACTS | service_level.FACTS).items()),
+        "tallies": _list((f"{tally.sql} AS {name}" for name, tally in TALLIES.items()), 19),
+        "facts": _list((f"{sql} AS {alias}" for alias, sql in (FACTS | service_level.FACTS).items()), 15),
     }
     fragments["cut"] = Template(grain.cut).substitute(fragments)
     return fragments

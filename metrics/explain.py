@@ -6,74 +6,9 @@ Genesys Cloud would also move calls to the interval in which they end.
 """
 
 from metrics.compose import COLUMNS, KPIS, MEASURES
-from metrics.kpi import ratio
 from metrics.outcomes import PARTS
 
 SYSTEMS = ("Amazon Connect", "Genesys Cloud", "Cisco", "Talkdesk", "Wazo")
-
-_CLOSED = "offered - open"
-_COUNTED = "offered - open_in_threshold"
-_ALL_ABANDONED = "abandoned + short_abandoned"
-_HANDLE = ratio("talk_s + hold_s + wrap_s", "handled")
-_OCCUPANCY = ratio("busy_s + wrap_up_s", "busy_s + wrap_up_s + available_s")
-
-# KPI: (system, SQL over columns of kpi_campaign, how it counts)
-ELSEWHERE: dict[str, tuple[tuple[str, str, str], ...]] = {
-    "service_level": (
-        (
-            "Amazon Connect",
-            ratio("answered_in_threshold + abandoned_in_threshold + callback_in_threshold", _CLOSED),
-            "removed from the queue within T, also by hanging up or asking for a call back / queued; open calls absent",
-        ),
-        (
-            "Genesys Cloud",
-            ratio("answered_in_threshold", f"answered + {_ALL_ABANDONED}"),
-            "answered<=T / (answered + abandoned), its switches off",
-        ),
-        (
-            "Genesys Cloud, short abandons excluded",
-            ratio("answered_in_threshold", "answered + abandoned"),
-            "answered<=T / (answered + abandoned - short)",
-        ),
-        (
-            "Cisco, ignore abandons",
-            ratio("answered_in_threshold", f"{_COUNTED} - abandoned_in_threshold"),
-            "answered<=T / (offered - abandoned<=T)",
-        ),
-        ("Cisco, abandons negative", ratio("answered_in_threshold", _COUNTED), "answered<=T / offered"),
-        (
-            "Cisco, abandons positive",
-            ratio("answered_in_threshold + abandoned_in_threshold", _COUNTED),
-            "(answered<=T + abandoned<=T) / offered",
-        ),
-        (
-            "Talkdesk",
-            ratio("answered_in_threshold", "answered + abandoned + voicemail + dropped"),
-            "Live: answered<=T / (answered + abandoned + missed + voicemail), short abandons excluded",
-        ),
-        ("Wazo", ratio("answered_in_threshold", "answered"), "answered<=T / answered"),
-    ),
-    "abandon_rate": (
-        ("Amazon Connect", ratio(_ALL_ABANDONED, _CLOSED), "abandoned, short ones too / queued; open calls absent"),
-        ("Genesys Cloud", ratio(_ALL_ABANDONED, "offered"), "abandoned, short ones too / offered"),
-        (
-            "Cisco",
-            ratio("abandoned", "offered - short_abandoned"),
-            "abandons before the short-calls timer do not count",
-        ),
-    ),
-    "asa_s": (("Amazon Connect", ratio("answered_wait_s", "answered"), "mean wait of answered calls, with whisper"),),
-    "aht_s": (
-        ("Amazon Connect", _HANDLE, "(talk + hold + after-call work) / handled, in the interval where a call ends"),
-        ("Genesys Cloud", _HANDLE, "(talk + hold + ACW + dialing) / handled; its parts have denominators of their own"),
-    ),
-    "occupancy": (
-        ("Amazon Connect", _OCCUPANCY, "agent on contact / (on contact + idle), wall clock"),
-        ("Genesys Cloud", _OCCUPANCY, "interacting / (interacting + communicating + idle)"),
-    ),
-}
-for _bound in ("service_level_worst", "service_level_best"):
-    ELSEWHERE[_bound] = ELSEWHERE["service_level"]
 
 BY_CONTRACT = ("service_level", "service_level_worst", "service_level_best", "abandon_rate")
 # columns of kpi_term that the contract's rows carry, beside the same said as text
@@ -97,12 +32,11 @@ def explain() -> str:
             figure = column if column != "open_wait_s" else "longest_wait_s"
             figures[figure] = figure
             lines.append((kpi.name, 20 + i, "count", column, figure, ""))
-        known = ELSEWHERE.get(kpi.name, ())
-        for i, (system, sql, text) in enumerate(known):
-            figures[f"{kpi.name} {i}"] = sql
-            lines.append((kpi.name, 50 + i, "elsewhere", system, f"{kpi.name} {i}", text))
+        for i, printed in enumerate(kpi.elsewhere):
+            figures[f"{kpi.name} {i}"] = printed.sql
+            lines.append((kpi.name, 50 + i, "elsewhere", printed.system, f"{kpi.name} {i}", printed.how))
         for i, system in enumerate(SYSTEMS):
-            if not any(name.startswith(system) for name, _, _ in known):
+            if not any(printed.system.startswith(system) for printed in kpi.elsewhere):
                 lines.append((kpi.name, 70 + i, "elsewhere", system, "", "no public formula found"))
     for measure in MEASURES.values():
         if measure.name in COLUMNS:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from metrics import relations, service_level, strain
 from metrics.compose import GRAINS, KPIS, MEASURES
-from metrics.objects import CONTRACT_COLUMNS, ROWS, macros
+from metrics.objects import CONTRACT_COLUMNS, ROWS, bodies
 
 README = Path(__file__).with_name("README.md")
 
@@ -63,9 +63,7 @@ def text() -> str:
     """Return the glossary as Markdown."""
     sections = [INTRODUCTION, "## Relations\n"]
     rows: list[tuple[str, ...]] = [(f"`{name}`", what) for name, what in relations.MEANING.items()]
-    for name, statement in macros().items():
-        call = statement.split(" AS TABLE", 1)[0].removeprefix("CREATE MACRO ")
-        rows.append((f"`{call}`", ROWS[name]))
+    rows += [(f"`{name}({parameters})`", ROWS[name]) for name, (parameters, _) in bodies().items()]
     rows.append(("`kpi_daily`", ROWS["kpi_daily"]))
     sections += [_table(("relation", "rows"), rows), ATTACHED, LOCAL, "## KPIs\n"]
     sections.append(

@@ -10,7 +10,8 @@ References: docs/kpis.md, Average handling time. Genesys Cloud divides each part
 do not add up to its AHT.
 """
 
-from metrics.kpi import Kpi, Measure, ratio, tally
+from metrics.kpi import RATIO, SECONDS, Kpi, Measure, Printed, Sum, sum_of
+from metrics.tallies import tally
 
 MEASURES = (
     Measure("handled", tally("handled_calls"), "calls", "answered, any direction, and talk has ended"),
@@ -26,25 +27,43 @@ MEASURES = (
 )
 
 
-def _mean(name: str, parts: str, formula: str) -> Kpi:
-    inputs = (*parts.split(" + "), "handled")
-    return Kpi(
-        name, ratio(parts, "handled"), "s", formula, "no call handled", "docs/kpis.md, Average handling time", inputs
-    )
+_PARTS = sum_of("talk_s", "hold_s", "wrap_s")
+_HANDLED = sum_of("handled")
+
+
+def _mean(name: str, parts: Sum, elsewhere: tuple[Printed, ...] = ()) -> Kpi:
+    source = "docs/kpis.md, Average handling time"
+    return Kpi(name, parts, _HANDLED, SECONDS, "no call handled", source, elsewhere=elsewhere)
 
 
 KPIS = (
-    _mean("aht_s", "talk_s + hold_s + wrap_s", "(talk + hold + wrap) / handled"),
-    _mean("avg_talk_s", "talk_s", "talk / handled"),
-    _mean("avg_hold_s", "hold_s", "hold / handled"),
-    _mean("avg_wrap_s", "wrap_s", "wrap / handled"),
+    _mean(
+        "aht_s",
+        _PARTS,
+        (
+            Printed(
+                "Amazon Connect",
+                _PARTS,
+                _HANDLED,
+                "(talk + hold + after-call work) / handled, in the interval where a call ends",
+            ),
+            Printed(
+                "Genesys Cloud",
+                _PARTS,
+                _HANDLED,
+                "(talk + hold + ACW + dialing) / handled; its parts have denominators of their own",
+            ),
+        ),
+    ),
+    _mean("avg_talk_s", sum_of("talk_s")),
+    _mean("avg_hold_s", sum_of("hold_s")),
+    _mean("avg_wrap_s", sum_of("wrap_s")),
     Kpi(
         "transfer_rate",
-        ratio("transferred", "handled"),
-        "ratio 0–1",
-        "transferred / handled",
+        sum_of("transferred"),
+        _HANDLED,
+        RATIO,
         "no call handled",
         "docs/kpis.md, Transfer rate",
-        ("transferred", "handled"),
     ),
 )

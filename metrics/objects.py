@@ -46,7 +46,9 @@ SELECT campaign, offered, answered + abandoned + short_abandoned + overflowed + 
 FROM kpi_campaign(t0, t1)"""
 
 # asking `calls` for its first and last day would read all history
-DAILY = "FROM kpi_days((SELECT first_day FROM ingest_status), (SELECT last_day + 1 FROM ingest_status))"
+DAILY = """\
+CREATE VIEW kpi_daily AS
+FROM kpi_days((SELECT first_day FROM ingest_status), (SELECT last_day + 1 FROM ingest_status))"""
 
 CONTRACT_COLUMNS = {
     "settled": "no call of the window is open and the lateness allowance has passed: only a late event moves it",
@@ -59,16 +61,21 @@ CONTRACT_COLUMNS = {
 
 
 @cache
+def bodies() -> dict[str, tuple[str, str]]:
+    """Return parameters and SELECT of each macro by name, in order; the text is made once a process."""
+    made = {name: (grain.parameters, relation(name)) for name, grain in GRAINS.items()}
+    made["kpi_formulas"] = ("t0, t1", formulas())
+    made["conservation"] = ("t0, t1", CONSERVATION)
+    made["agent_strain"] = ("moment", strain.STRAIN)
+    made["agent_pauses"] = ("t0, t1", strain.PAUSES)
+    made["agent_missed"] = ("t0, t1", strain.MISSED)
+    made["explain_kpi"] = ("campaign, t0, t1, kpi", explain())
+    return made
+
+
 def macros() -> dict[str, str]:
-    """Return the CREATE MACRO statements by name, in order; the text is made once a process."""
-    bodies = {name: (grain.parameters, relation(name)) for name, grain in GRAINS.items()}
-    bodies["kpi_formulas"] = ("t0, t1", formulas())
-    bodies["conservation"] = ("t0, t1", CONSERVATION)
-    bodies["agent_strain"] = ("moment", strain.STRAIN)
-    bodies["agent_pauses"] = ("t0, t1", strain.PAUSES)
-    bodies["agent_missed"] = ("t0, t1", strain.MISSED)
-    bodies["explain_kpi"] = ("campaign, t0, t1, kpi", explain())
-    return {name: f"CREATE MACRO {name}({given}) AS TABLE\n{body}" for name, (given, body) in bodies.items()}
+    """Return the CREATE MACRO statements by name, in order."""
+    return {name: f"CREATE MACRO {name}({given}) AS TABLE\n{body}" for name, (given, body) in bodies().items()}
 
 
 def meaning(column: str) -> str:
@@ -83,9 +90,9 @@ def meaning(column: str) -> str:
 
 def comments() -> Iterator[str]:
     """Yield a COMMENT for every macro, and for the view and its columns; a macro's columns are in its own."""
-    for name in macros():
+    for name, (parameters, _) in bodies().items():
         columns = GRAINS[name].columns if name in GRAINS else ()
-        of = f"; {WINDOW}" if "t0" in macros()[name].split(")")[0] else ""
+        of = f"; {WINDOW}" if "t0" in parameters.split(", ") else ""
         figures = "".join(f"\n{column}: {meaning(column)}" for column in columns)
         if name == "kpi_formulas":
             figures = "".join(f"\n{kpi.name}: {kpi.formula} [{kpi.unit}]" for kpi, _, _ in service_level.EACH)
@@ -158,7 +165,7 @@ def _make(
                 own.execute(relations.create(name))
         for statement in macros().values():
             own.execute(statement)
-        own.execute(f"CREATE VIEW kpi_daily AS\n{DAILY}")
+        own.execute(DAILY)
         for name, column, says in _base_comments(set(past)):
             own.execute(says.format(at=f'{name}."{column}"' if column else name))
         for comment in comments():

@@ -7,7 +7,8 @@
 References: docs/kpis.md, Outcomes; docs/kpis.md, Conservation: the systems that were read do not print it.
 """
 
-from metrics.kpi import Kpi, Measure, tally
+from metrics.kpi import Kpi, Measure, sum_of
+from metrics.tallies import tally
 
 PARTS = {
     "answered": "an agent and the customer were connected",
@@ -48,11 +49,11 @@ MEASURES = (
 KPIS = (
     Kpi(
         "conserved",
-        f"offered = {' + '.join(PARTS)}",
+        sum_of("offered"),
+        sum_of(*PARTS),
         "true or false",
-        f"offered = {' + '.join(PARTS)}",
         "never",
         "docs/kpis.md, Conservation",
-        ("offered", *PARTS),
+        is_equation=True,
     ),
 )

@@ -19,7 +19,8 @@ References: docs/kpis.md, The five formulas; Call Centre Helper's example there,
 
 from dataclasses import dataclass
 
-from metrics.kpi import Kpi, Measure, ratio, tally
+from metrics.kpi import RATIO, Kpi, Measure, Printed, Sum, fraction, sum_of
+from metrics.tallies import tally
 
 ABANDONED = "outcome IN ('abandoned', 'short_abandoned')"
 HIT = "outcome = 'answered' AND in_threshold"
@@ -28,35 +29,54 @@ COUNTED = "inbound AND NOT inside AND outcome IS DISTINCT FROM 'refused'"
 
 @dataclass(frozen=True)
 class Formula:
-    """How one contract formula sees a call: `hit` puts it in the numerator, `base` in the denominator."""
+    """How one contract formula sees a call: `hit` puts it in the numerator, `base` in the denominator.
+
+    `numerator` and `denominator` are the same in counts, for a window in which no other formula is in force.
+    """
 
     hit: str
     base: str
-    text: str
+    numerator: Sum
+    denominator: Sum
     printed_by: str
 
+    @property
+    def text(self) -> str:
+        return fraction(self.numerator, self.denominator)
+
+
+def _offered(*less: str) -> Sum:
+    """Return the calls that count of those offered: open ones inside T do not count yet."""
+    return sum_of("offered", less=(*less, "open_in_threshold"))
+
+
+_IN_TIME = sum_of("answered_in_threshold")
+_IN_TIME_OR_ABANDONED = sum_of("answered_in_threshold", "abandoned_in_threshold")
 
 FORMULAS = {
     "exclude_short": Formula(
         HIT,
         "outcome <> 'short_abandoned'",
-        "answered<=T / (offered - short_abandoned)",
+        _IN_TIME,
+        _offered("short_abandoned"),
         "Genesys (option), Talkdesk, RingCentral",
     ),
-    "all_offered": Formula(HIT, "true", "answered<=T / offered", 'Cisco "negative"'),
+    "all_offered": Formula(HIT, "true", _IN_TIME, _offered(), 'Cisco "negative"'),
     "ignore_abandons_in_threshold": Formula(
         HIT,
         f"NOT ({ABANDONED} AND in_threshold)",
-        "answered<=T / (offered - abandoned<=T)",
+        _IN_TIME,
+        _offered("abandoned_in_threshold"),
         'Cisco "ignore"',
     ),
     "abandon_counts_as_success": Formula(
         f"({HIT} OR {ABANDONED} AND in_threshold)",
         "true",
-        "(answered<=T + abandoned<=T) / offered",
+        _IN_TIME_OR_ABANDONED,
+        _offered(),
         "Amazon Connect",
     ),
-    "answered_only": Formula(HIT, "outcome = 'answered'", "answered<=T / answered", "Wazo, many wallboards"),
+    "answered_only": Formula(HIT, "outcome = 'answered'", _IN_TIME, sum_of("answered"), "Wazo, many wallboards"),
 }
 
 
@@ -65,8 +85,8 @@ def by_contract(side: str) -> str:
     cases: dict[str, list[str]] = {}
     for name, formula in FORMULAS.items():
         cases.setdefault(getattr(formula, side), []).append(f"'{name}'")
-    when = " ".join(f"WHEN formula IN ({', '.join(names)}) THEN {sql}" for sql, names in cases.items())
-    return f"CASE {when} END"
+    lines = (f"WHEN formula IN ({', '.join(names)}) THEN {sql}" for sql, names in cases.items())
+    return "\n                   ".join(("CASE", *lines, "END"))
 
 
 # facts of a row of tallies, beside those of metrics.tallies
@@ -131,33 +151,78 @@ MEASURES = (
 _SOURCE = "docs/kpis.md, Service level; contracts differ: see kpi_formulas"
 _BOUNDS_SOURCE = "docs/kpis.md, Service level, worst and best"
 _UNDEFINED = "no call counts in the denominator"
+_ALL_ABANDONED = ("abandoned", "short_abandoned")
+_ELSEWHERE = (
+    Printed(
+        "Amazon Connect",
+        sum_of("answered_in_threshold", "abandoned_in_threshold", "callback_in_threshold"),
+        sum_of("offered", less=("open",)),
+        "removed from the queue within T, also by hanging up or asking for a call back / queued; open calls absent",
+    ),
+    Printed(
+        "Genesys Cloud",
+        _IN_TIME,
+        sum_of("answered", *_ALL_ABANDONED),
+        "answered<=T / (answered + abandoned), its switches off",
+    ),
+    Printed(
+        "Genesys Cloud, short abandons excluded",
+        _IN_TIME,
+        sum_of("answered", "abandoned"),
+        "answered<=T / (answered + abandoned - short)",
+    ),
+    Printed(
+        "Cisco, ignore abandons",
+        _IN_TIME,
+        _offered("abandoned_in_threshold"),
+        "answered<=T / (offered - abandoned<=T)",
+    ),
+    Printed("Cisco, abandons negative", _IN_TIME, _offered(), "answered<=T / offered"),
+    Printed(
+        "Cisco, abandons positive",
+        _IN_TIME_OR_ABANDONED,
+        _offered(),
+        "(answered<=T + abandoned<=T) / offered",
+    ),
+    Printed(
+        "Talkdesk",
+        _IN_TIME,
+        sum_of("answered", "abandoned", "voicemail", "dropped"),
+        "Live: answered<=T / (answered + abandoned + missed + voicemail), short abandons excluded",
+    ),
+    Printed("Wazo", _IN_TIME, sum_of("answered"), "answered<=T / answered"),
+)
 KPIS = (
     Kpi(
         "service_level",
-        ratio("service_level_hits", "service_level_base"),
-        "ratio 0–1",
-        "answered<=T / (offered - short_abandoned - open calls still inside T), or the contract's other formula",
+        sum_of("service_level_hits"),
+        sum_of("service_level_base"),
+        RATIO,
         _UNDEFINED,
         _SOURCE,
-        ("service_level_hits", "service_level_base", "open_in_threshold"),
+        f"{FORMULAS['exclude_short'].text}, or the contract's other formula",
+        beside=("open_in_threshold",),
+        elsewhere=_ELSEWHERE,
     ),
     Kpi(
         "service_level_worst",
-        ratio("service_level_hits", "service_level_base + open_in_threshold + service_level_late"),
-        "ratio 0–1",
-        "service_level if every open call inside T misses it",
+        sum_of("service_level_hits"),
+        sum_of("service_level_base", "open_in_threshold", "service_level_late"),
+        RATIO,
         "no call counts and none is open",
         _BOUNDS_SOURCE,
-        ("service_level_hits", "service_level_base", "open_in_threshold", "service_level_late"),
+        "service_level if every open call inside T misses it",
+        elsewhere=_ELSEWHERE,
     ),
     Kpi(
         "service_level_best",
-        ratio("service_level_hits + open_in_threshold", "service_level_base + open_in_threshold"),
-        "ratio 0–1",
-        "service_level if every open call inside T is answered in time",
+        sum_of("service_level_hits", "open_in_threshold"),
+        sum_of("service_level_base", "open_in_threshold"),
+        RATIO,
         "no call counts and none is open inside T",
         _BOUNDS_SOURCE,
-        ("service_level_hits", "service_level_base", "open_in_threshold"),
+        "service_level if every open call inside T is answered in time",
+        elsewhere=_ELSEWHERE,
     ),
 )
 
@@ -166,12 +231,12 @@ EACH = tuple(
     (
         Kpi(
             name,
-            ratio(f"coalesce({name}_hits, 0)", f"{name}_base"),
-            "ratio 0–1",
-            f"{formula.text}, as printed by {formula.printed_by}",
+            sum_of(f"{name}_hits"),
+            sum_of(f"{name}_base"),
+            RATIO,
             _UNDEFINED,
             "docs/kpis.md, The five formulas",
-            (f"{name}_hits", f"{name}_base"),
+            f"{formula.text}, as printed by {formula.printed_by}",
         ),
         Measure(f"{name}_hits", tally("calls", f"counted AND {formula.hit}"), "calls", "numerator"),
         Measure(f"{name}_base", tally("calls", f"counted AND {formula.base}"), "calls", "denominator"),

@@ -9,7 +9,8 @@ References: docs/kpis.md, Average speed of answer: Amazon Connect's also include
 carries; docs/kpis.md, Longest wait.
 """
 
-from metrics.kpi import Kpi, Measure, ratio, tally
+from metrics.kpi import SECONDS, Kpi, Measure, Printed, sum_of
+from metrics.tallies import tally
 
 MEASURES = (
     Measure(
@@ -20,7 +21,7 @@ MEASURES = (
     ),
     Measure(
         "open_wait_s",
-        "max(longest) FILTER (WHERE inbound AND outcome = 'open')",
+        tally("longest", "inbound AND outcome = 'open'"),
         "s",
         "longest wait so far among open calls",
         zero=False,
@@ -30,20 +31,28 @@ MEASURES = (
 KPIS = (
     Kpi(
         "asa_s",
-        ratio("answered_wait_s", "answered"),
-        "s",
-        "mean wait of answered calls",
+        sum_of("answered_wait_s"),
+        sum_of("answered"),
+        SECONDS,
         "no call answered",
         "docs/kpis.md, Average speed of answer",
-        ("answered_wait_s", "answered"),
+        "mean wait of answered calls",
+        elsewhere=(
+            Printed(
+                "Amazon Connect",
+                sum_of("answered_wait_s"),
+                sum_of("answered"),
+                "mean wait of answered calls, with whisper",
+            ),
+        ),
     ),
     Kpi(
         "longest_wait_s",
-        "open_wait_s",
-        "s",
-        "longest wait among open calls at as_of",
+        sum_of("open_wait_s"),
+        None,
+        SECONDS,
         "no call open",
         "docs/kpis.md, Longest wait",
-        ("open_wait_s",),
+        "longest wait among open calls at as_of",
     ),
 )

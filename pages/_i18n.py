@@ -58,6 +58,9 @@ class Text:
     def number(self, value: float | None) -> str:
         return DASH if value is None else _number(value, "#,##0", self.locale)
 
+    def decimal(self, value: float | None) -> str:
+        return DASH if value is None else _number(value, "#,##0.00", self.locale)
+
     def rate(self, value: float | None) -> str:
         """Format how many a second: with a decimal below 100, where it tells something."""
         pattern = "#,##0.0" if value is not None and value < 100 else "#,##0"

@@ -7,59 +7,24 @@ from html import escape
 from math import ceil, floor
 from zoneinfo import ZoneInfo
 
-from metrics.explain import ELSEWHERE
+from metrics.compose import KPIS
+from metrics.kpi import Sum, sum_of
 from metrics.outcomes import PARTS
 from metrics.readers import BEHIND, Explained, Figures, Kpis, Term
+from metrics.service_level import FORMULAS
 from pages import _names
 from pages._board import level_state, state_word
 from pages._i18n import DASH, Text
 from pages._leads import LINKS, in_force, lead
 from pages._where import Where, href
 
-Part = tuple[str, str]
-"""Sign ("", "+" or "−") and name of a column of kpi_campaign."""
-
-SERVICE_LEVEL: dict[str, tuple[tuple[Part, ...], tuple[Part, ...]]] = {
-    "exclude_short": (
-        (("", "answered_in_threshold"),),
-        (("", "offered"), ("−", "short_abandoned"), ("−", "open_in_threshold")),
-    ),
-    "all_offered": ((("", "answered_in_threshold"),), (("", "offered"), ("−", "open_in_threshold"))),
-    "ignore_abandons_in_threshold": (
-        (("", "answered_in_threshold"),),
-        (("", "offered"), ("−", "abandoned_in_threshold"), ("−", "open_in_threshold")),
-    ),
-    "abandon_counts_as_success": (
-        (("", "answered_in_threshold"), ("+", "abandoned_in_threshold")),
-        (("", "offered"), ("−", "open_in_threshold")),
-    ),
-    "answered_only": ((("", "answered_in_threshold"),), (("", "answered"),)),
-}
-_MIXED = ((("", "service_level_hits"),), (("", "service_level_base"),))
-_WORK = (("", "busy_s"), ("+", "wrap_up_s"))
-FRACTIONS: dict[str, tuple[tuple[Part, ...], tuple[Part, ...]]] = {
-    "abandon_rate": ((("", "abandoned"),), (("", "offered"), ("−", "short_abandoned"))),
-    "asa_s": ((("", "answered_wait_s"),), (("", "answered"),)),
-    "aht_s": ((("", "talk_s"), ("+", "hold_s"), ("+", "wrap_s")), (("", "handled"),)),
-    "avg_talk_s": ((("", "talk_s"),), (("", "handled"),)),
-    "avg_hold_s": ((("", "hold_s"),), (("", "handled"),)),
-    "avg_wrap_s": ((("", "wrap_s"),), (("", "handled"),)),
-    "occupancy": (_WORK, (*_WORK, ("+", "available_s"))),
-    "utilisation": (_WORK, (("", "logged_in_s"),)),
-    "transfer_rate": ((("", "transferred"),), (("", "handled"),)),
-    "conversion": ((("", "sales"),), (("", "handled"),)),
-    "contact_rate": ((("", "contacts"),), (("", "dialed"),)),
-    "drop_rate": ((("", "drops"),), (("", "outbound_answered"), ("+", "drops"))),
-    "offered": (tuple(("+" if n else "", part) for n, part in enumerate(PARTS)), ()),
-}
-
 
 @dataclass(frozen=True)
 class Fraction:
     """What a figure is the quotient of; without a denominator it is the sum, without a numerator a single value."""
 
-    above: tuple[Part, ...]
-    below: tuple[Part, ...]
+    above: Sum | None = None
+    below: Sum | None = None
 
     def sums(self, one: Explained) -> tuple[float | None, float | None]:
         """Return numerator and denominator: None when there is none, or one of its parts is unknown."""
@@ -68,19 +33,29 @@ class Fraction:
 
 def fraction(one: Explained) -> Fraction:
     """Return the parts of a figure. A service level across several formulas has only what each contract counted."""
+    if one.kpi == "offered":
+        return Fraction(sum_of(*PARTS))
+    kpi = KPIS[one.kpi]
+    if kpi.denominator is None:
+        return Fraction()
+    by_contract = Fraction(kpi.numerator, kpi.denominator)
     if one.kpi != "service_level":
-        return Fraction(*FRACTIONS.get(one.kpi, ((), ())))
-    mixed = Fraction(*_MIXED)
-    formulas = {term.formula for term in one.terms}
-    known = Fraction(*SERVICE_LEVEL[formulas.pop()]) if len(formulas) == 1 else mixed
-    return known if known.sums(one) == mixed.sums(one) else mixed
+        return by_contract
+    names = {term.formula for term in one.terms}
+    if len(names) != 1:
+        return by_contract
+    formula = FORMULAS[names.pop()]
+    counted = Fraction(formula.numerator, formula.denominator)
+    return counted if counted.sums(one) == by_contract.sums(one) else by_contract
 
 
-def _sum(parts: tuple[Part, ...], one: Explained) -> float | None:
-    values: list[tuple[str, float | None]] = [(sign, one.row.get(name)) for sign, name in parts]
-    if not parts or any(value is None for _, value in values):
+def _sum(parts: Sum | None, one: Explained) -> float | None:
+    if parts is None:
         return None
-    return sum((-value if sign == "−" else value for sign, value in values if value is not None), start=0)
+    values: list[tuple[int, float | None]] = [(sign, one.row.get(name)) for sign, name in parts.signed]
+    if any(value is None for _, value in values):
+        return None
+    return sum((sign * value for sign, value in values if value is not None), start=0)
 
 
 def figure(one: Explained, text: Text) -> str:
@@ -130,7 +105,7 @@ def formula(one: Explained, where: Where, behind: str, text: Text) -> str:
     rule = f"<p>{escape(_names.rule(one.kpi, text))}</p>"
     above, below = parts.sums(one)
     result = f"<b>{escape(_names.shown(one.kpi, one.figure, text))}</b>"
-    if not parts.above:
+    if parts.above is None:
         return f'<section class="vigie-formula">{rule}</section>'
     words = _fraction(
         _terms(parts.above, lambda name: f"<span>{escape(_names.figure(name, text))}</span>"),
@@ -141,8 +116,9 @@ def formula(one: Explained, where: Where, behind: str, text: Text) -> str:
         _terms(parts.below, lambda name: _link(one, where, name, behind, text)),
     )
     steps = [words, numbers]
-    if len(parts.above) > 1 or len(parts.below) > 1:
-        kinds = [next((name for sign, name in side), "") for side in (parts.above, parts.below)]
+    sides = [side.measures if side else () for side in (parts.above, parts.below)]
+    if any(len(measures) > 1 for measures in sides):
+        kinds = [measures[0] if measures else "" for measures in sides]
         whole = _names.figure(one.kpi, text)
         shown = [
             _led(escape(_names.shown(kind, value, text)), whole, behind if value else "")
@@ -162,8 +138,11 @@ def _fraction(above: str, below: str) -> str:
     return f'<span class="fraction"><span>{above}</span><span>{below}</span></span>'
 
 
-def _terms(parts: tuple[Part, ...], draw: Callable[[str], str]) -> str:
-    return " ".join((f"<i>{sign}</i> " if sign else "") + draw(name) for sign, name in parts)
+def _terms(parts: Sum | None, draw: Callable[[str], str]) -> str:
+    """Draw measures with the signs between them."""
+    signed = parts.signed if parts else ()
+    signs = ("", *("<i>+</i> " if sign > 0 else "<i>−</i> " for sign, _ in signed[1:]))
+    return " ".join(sign + draw(name) for sign, (_, name) in zip(signs, signed, strict=False))
 
 
 def _link(one: Explained, where: Where, name: str, behind: str, text: Text) -> str:
@@ -272,7 +251,7 @@ def _is_midnight(at: datetime) -> bool:
 
 def is_compared(one: Explained) -> bool:
     """Say whether any other system has a public formula for the figure."""
-    return bool(one.elsewhere) and one.kpi in ELSEWHERE
+    return bool(one.elsewhere) and one.kpi in KPIS and bool(KPIS[one.kpi].elsewhere)
 
 
 def comparison(one: Explained, text: Text) -> str:

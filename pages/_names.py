@@ -1,19 +1,13 @@
 """What figures, counts, outcomes and formulas are called, in the reader's language."""
 
+from metrics import kpi
+from metrics.compose import KPIS, MEASURES
 from pages._i18n import DASH, NBSP, Text
 
-SECONDS = frozenset(
-    [
-        *("asa_s", "longest_wait_s", "aht_s", "avg_talk_s", "avg_hold_s", "avg_wrap_s", "answered_wait_s"),
-        *("talk_s", "hold_s", "wrap_s", "busy_s", "wrap_up_s", "available_s", "paused_s", "logged_in_s"),
-    ]
-)
-RATIOS = frozenset(
-    [
-        *("service_level", "abandon_rate", "occupancy", "utilisation", "transfer_rate", "conversion"),
-        *("contact_rate", "drop_rate"),
-    ]
-)
+UNITS = {figure.name: figure.unit for figure in KPIS.values()} | {m.name: m.unit for m in MEASURES.values()}
+SECONDS = frozenset(name for name, unit in UNITS.items() if unit == kpi.SECONDS)
+DECIMALS = frozenset(name for name, unit in UNITS.items() if unit in ("points 1–5", "sales an hour"))
+RATIOS = frozenset(name for name, unit in UNITS.items() if unit == kpi.RATIO)
 
 
 def figure(name: str, text: Text) -> str:
@@ -25,6 +19,7 @@ def figure(name: str, text: Text) -> str:
         "service_level_best": _("Best, while calls wait"),
         "conserved": _("Conserved"),
         "abandon_rate": _("Abandon rate"),
+        "answer_rate": _("Answer rate"),
         "asa_s": _("Average wait (ASA)"),
         "longest_wait_s": _("Longest wait"),
         "aht_s": _("Average handling (AHT)"),
@@ -35,6 +30,9 @@ def figure(name: str, text: Text) -> str:
         "utilisation": _("Utilisation"),
         "transfer_rate": _("Transfer rate"),
         "conversion": _("Conversion"),
+        "sales_per_hour": _("Sales per hour"),
+        "avg_score": _("Average rating"),
+        "satisfaction": _("Satisfaction (CSAT)"),
         "contact_rate": _("Contact rate"),
         "drop_rate": _("Drop rate"),
         "offered": _("Offered"),
@@ -63,6 +61,9 @@ def figure(name: str, text: Text) -> str:
         "logged_in_s": _("Logged in"),
         "transferred": _("Transferred"),
         "sales": _("Sales"),
+        "rated": _("Rated"),
+        "satisfied": _("Rated 4 or 5"),
+        "score_points": _("Ratings, added up"),
         "contacts": _("Reached a person"),
         "dialed": _("Dialed"),
         "drops": _("Drops"),
@@ -92,9 +93,11 @@ def brief(name: str, text: Text) -> str:
 
 
 def shown(name: str, value: float | None, text: Text, digits: int = 1) -> str:
-    """Format the value of a figure by what it is: a ratio, with so many digits, a duration or a count."""
+    """Format the value of a figure by what it is: a ratio, with so many digits, a decimal, a duration or a count."""
     if name in RATIOS:
         return text.percent(value, digits)
+    if name in DECIMALS:
+        return text.decimal(value)
     return text.duration(value) if name in SECONDS else text.number(value)
 
 
@@ -151,6 +154,7 @@ def rule(kpi: str, text: Text) -> str:
     rules = {
         "service_level": _("Calls that reached an agent in time, of those that count by the contract in force."),
         "abandon_rate": _("Callers who gave up waiting. Short abandons are left out of both sides."),
+        "answer_rate": _("Offered calls that an agent answered. Calls still waiting count as offered."),
         "asa_s": _("The mean wait of the calls that were answered."),
         "longest_wait_s": _("The longest wait among the calls that are still waiting."),
         "aht_s": _("Talk, hold and wrap-up share one denominator, so that the parts add up."),
@@ -161,6 +165,9 @@ def rule(kpi: str, text: Text) -> str:
         "utilisation": _("Agents’ time, in the window in which it was spent. Pauses are logged-in time."),
         "transfer_rate": _("Handled calls whose talk ended by a transfer."),
         "conversion": _("Handled calls that ended in a sale."),
+        "sales_per_hour": _("Sales for each hour that agents were logged in. Pauses are logged-in time."),
+        "avg_score": _("The mean rating, from 1 to 5, of the calls that customers rated."),
+        "satisfaction": _("Rated calls to which the customer gave 4 or 5."),
         "contact_rate": _("Outbound attempts that reached a person."),
         "drop_rate": _("People who picked up an outbound call and found no agent."),
         "offered": _("Every offered call has exactly one outcome, so the parts add up to the whole."),

@@ -145,7 +145,7 @@ FLOOR = {
 }
 
 MIXED = [
-    {"campaign": "north", "wait_s": 5.0},
+    {"campaign": "north", "wait_s": 5.0, "score": 4.0},
     {"campaign": "north", "wait_s": 20.0},
     {"campaign": "north", "wait_s": 31.0},
     {"campaign": "north", "wait_s": 3.0, "outcome": "short_abandoned"},

@@ -185,5 +185,5 @@ SUMS = (
     *("offered", *oracle.PARTS, "refused", "answered_in_threshold", "abandoned_in_threshold", "handled", "transferred"),
     *("sales", "available_s", "busy_s", "wrap_up_s", "paused_s", "dialed", "connected", "contacts", "drops"),
     *("talk_s", "hold_s", "wrap_s", "answered_wait_s", "logged_in_s", "workload_s", "service_level_hits"),
-    *("service_level_base", "open_in_threshold"),
+    *("service_level_base", "open_in_threshold", "rated", "satisfied", "score_points"),
 )

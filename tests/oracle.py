@@ -339,6 +339,7 @@ def kpis(floor: Floor, t0: dt.datetime, t1: dt.datetime, cohort: list[Row] | Non
     cohort = floor.queued(t0, t1) if cohort is None else cohort
     row = _of_calls(cohort) | _of_outbound([c for c in cohort if c["direction"] == "outbound"])
     row |= _of_states(floor.states, t0, t1, floor.as_of)
+    row["sales_per_hour"] = ratio(row["sales"], row["logged_in_s"] / 3600)
     row["workload_s"] = _workload(floor.calls, floor.configuration.defaults.max_state_s, t0, t1, floor.as_of)
     late_until = t1 + dt.timedelta(seconds=floor.configuration.defaults.lateness_s)
     row["settled"] = not any(c["outcome"] == "open" for c in cohort) and late_until <= floor.as_of
@@ -373,6 +374,12 @@ def _of_calls(cohort: list[Row]) -> Row:
     row["abandon_rate"] = ratio(row["abandoned"], row["offered"] - row["short_abandoned"])
     row["answered_wait_s"] = sum(c["wait_s"] or 0.0 for c in of["answered"])
     row["asa_s"] = ratio(row["answered_wait_s"], row["answered"])
+    row["answer_rate"] = ratio(row["answered"], row["offered"])
+    scores = [c["score"] for c in cohort if c["score"] is not None]
+    row["rated"], row["score_points"] = len(scores), sum(scores)
+    row["satisfied"] = sum(score >= 4 for score in scores)
+    row["avg_score"] = ratio(row["score_points"], row["rated"])
+    row["satisfaction"] = ratio(row["satisfied"], row["rated"])
     row["longest_wait_s"] = max((c["wait_s"] for c in of["open"] if c["wait_s"] is not None), default=None)
 
     row["handled"] = len(handled)

@@ -10,10 +10,10 @@ from typing import Any
 import duckdb
 import pytest
 
-from metrics import CALENDAR_FOLDER, glossary, install, relations, shell
+from metrics import CALENDAR_FOLDER, generated, glossary, install, relations, shell
 from metrics.compose import COLUMNS, DAY_COLUMNS, GRAINS
 from metrics.errors import NothingPublished
-from metrics.objects import ROWS
+from metrics.objects import ROWS, macros
 from tests.processes import ROOT
 from tests.published import at, call, campaign, day, publish, rows, state
 
@@ -214,6 +214,17 @@ def test_a_local_hour_is_found_as_the_glossary_says(tmp_path: Path) -> None:
 
 def test_the_glossary_is_fresh() -> None:
     assert glossary.README.read_text(encoding="utf-8") == glossary.text(), "run `python -m metrics.glossary`"
+
+
+def test_the_generated_sql_is_fresh_and_runs() -> None:
+    script = generated.FILE.read_text(encoding="utf-8")
+    assert script == generated.text(), "run `make generated`"
+    with duckdb.connect() as own:
+        for name in relations.COLUMNS:
+            own.execute(relations.create(name))
+        own.execute(script)
+        made = own.execute("SELECT DISTINCT function_name FROM duckdb_functions() WHERE NOT internal").fetchall()
+    assert {name for (name,) in made} == macros().keys()
 
 
 def test_the_shell_shows_what_was_published_last(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

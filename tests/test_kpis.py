@@ -142,6 +142,24 @@ COHORT = {
         "1 of 2, inbound and outbound": ([call(sale=True, direction="outbound"), call()], 1 / 2),
         "a sale while still talking counts later": ([call(), call(talk=None, sale=True)], 0),
     },
+    "answer_rate": {
+        "nothing offered: undefined": ([call("refused", wait=0), call(direction="outbound")], None),
+        "1 of 3: short abandons and open calls are offered": ([call(), call("abandoned", wait=1), call("open")], 1 / 3),
+        "all": ([call(), call(wait=300)], 1),
+    },
+    "avg_score": {
+        "no call rated: undefined": ([call()], None),
+        "(5+4+1.5)/3, the unrated left out": ([call(score=5.0), call(score=4.0), call(score=1.5), call()], 3.5),
+        "outbound counts too": ([call(score=5.0), call(score=2.0, direction="outbound")], 3.5),
+    },
+    "satisfaction": {
+        "no call rated: undefined": ([call()], None),
+        "2 of 4: from 4 on, the unrated left out": (
+            [call(score=4.0), call(score=5.0), call(score=3.9), call(score=1.0), call()],
+            2 / 4,
+        ),
+        "nobody satisfied": ([call(score=3.0)], 0),
+    },
     "contact_rate": {
         "nothing dialed: undefined": ([call()], None),
         "2 of 4: human, unsaid; machine and no answer are none": (
@@ -175,6 +193,22 @@ COHORT = {
 )
 def test_cohort_figures(tmp_path: Path, name: str, calls: list[Row], expected: Any) -> None:
     assert figure(tmp_path, calls, [], name) == expected
+
+
+SALES_PER_HOUR = {
+    "nobody logged in: undefined": ([call(sale=True)], [state("offline", "09:00", None)], None),
+    "no sale": ([call()], [state("busy", "09:00", "10:00")], 0),
+    "3 in 1:30, the pause is logged in": (
+        [*[call(sale=True)] * 3, call()],
+        [state("busy", "09:00", "10:00"), state("paused", "10:00", "10:30"), state("offline", "10:30", None)],
+        2,
+    ),
+}
+
+
+@pytest.mark.parametrize(("calls", "states", "expected"), SALES_PER_HOUR.values(), ids=SALES_PER_HOUR)
+def test_sales_per_hour(tmp_path: Path, calls: list[Row], states: list[Row], expected: Any) -> None:
+    assert figure(tmp_path, calls, states, "sales_per_hour") == expected
 
 
 def test_parts_of_aht_add_up(tmp_path: Path) -> None:

@@ -144,7 +144,7 @@ def conserved(row: Event) -> None:
 
 RATIOS = (
     *("service_level", "service_level_worst", "service_level_best", "abandon_rate", "occupancy", "utilisation"),
-    *("contact_rate", "drop_rate", "conversion", "transfer_rate"),
+    *("contact_rate", "drop_rate", "conversion", "transfer_rate", "answer_rate", "satisfaction"),
 )
 
 

@@ -8,7 +8,7 @@ import pytest
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
-from metrics.explain import ELSEWHERE
+from metrics.compose import KPIS
 from pages import _i18n, _names
 from tests.processes import ROOT
 
@@ -50,9 +50,9 @@ def test_nothing_is_missing_unused_or_fuzzy(language: str) -> None:
 
 
 def test_every_text_about_another_system_has_its_translations() -> None:
-    said = {text for systems in ELSEWHERE.values() for _, _, text in systems} | {"no public formula found"}
+    said = {printed.how for kpi in KPIS.values() for printed in kpi.elsewhere} | {"no public formula found"}
     assert said <= texts_in_code()
-    switches = {system.partition(", ")[2] for systems in ELSEWHERE.values() for system, _, _ in systems} - {""}
+    switches = {printed.system.partition(", ")[2] for kpi in KPIS.values() for printed in kpi.elsewhere} - {""}
     french = _i18n.text("fr")
     assert all(_names.system(f"X, {switch}", french) != f"X, {switch}" for switch in switches)
 

@@ -37,7 +37,7 @@ pytestmark = pytest.mark.slow
 RATIOS_AND_MEANS = (
     *("service_level", "service_level_worst", "service_level_best", "abandon_rate", "asa_s", "longest_wait_s", "aht_s"),
     *("avg_talk_s", "avg_hold_s", "avg_wrap_s", "occupancy", "utilisation", "transfer_rate", "conversion"),
-    *("contact_rate", "drop_rate"),
+    *("contact_rate", "drop_rate", "answer_rate", "avg_score", "satisfaction"),
 )
 
 

@@ -7,9 +7,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from metrics import service_level, tallies
+from metrics.compose import KPIS, MEASURES
 from metrics.outcomes import PARTS
 from metrics.readers import floor
 from metrics.readers.campaigns import Campaign
+from metrics.readers.explained import FIGURES
 from metrics.readers.snapshot import SLOW_S, Freshness, Published, Snapshot, fetch
 from metrics.viewer import Viewer
 
@@ -44,22 +46,12 @@ WHERE agent IS NOT NULL
 ORDER BY lower(coalesce(name, agent)), agent
 """
 SITE = "SELECT site FROM agents WHERE agent = $agent"
-_INBOUND = "inbound AND outcome IS DISTINCT FROM 'refused'"
 BEHIND = {
-    "offered": _INBOUND,
-    "service_level": "counted AND base",
-    "abandon_rate": f"{_INBOUND} AND outcome <> 'short_abandoned'",
-    "asa_s": "inbound AND outcome = 'answered'",
-    "longest_wait_s": "inbound AND outcome = 'open'",
-    **dict.fromkeys(
-        ("aht_s", "avg_talk_s", "avg_hold_s", "avg_wrap_s", "transfer_rate", "conversion"), tallies.HANDLED
-    ),
-    "contact_rate": "NOT inbound",
-    "drop_rate": f"""NOT inbound AND (outcome = 'answered' OR {tallies.CONNECTED}
-        AND answered_by IS DISTINCT FROM 'machine'
-        AND outcome IN ('abandoned', 'short_abandoned', 'dropped', 'refused'))""",
+    name: condition
+    for name in FIGURES
+    if (condition := KPIS[name].calls(MEASURES) if name in KPIS else MEASURES[name].total.calls) is not None
 }
-"""KPI → which calls are in its denominator. Occupancy and utilisation are made of agents' time, not of calls."""
+"""Figure → condition of the calls in its denominator. Occupancy and utilisation are made of agents' time."""
 QUARTER_MIN, DAY_MIN = 15, 24 * 60
 """So finely times of day are told apart: quarters of an hour are the same in every zone and in UTC."""
 OTHER = "other"
@@ -169,7 +161,7 @@ class Asked:
             raise ValueError(f"no calls are known by {self}")
         said = [BEHIND[self.kpi]] if self.kpi else []
         if self.outcome == OTHER:
-            said.append(f"{_INBOUND} AND outcome NOT IN ('answered', 'abandoned')")
+            said.append(f"{BEHIND['offered']} AND outcome NOT IN ('answered', 'abandoned')")
         elif self.outcome:
             said.append(f"outcome = '{self.outcome}'" + ("" if self.outcome == "not_connected" else " AND inbound"))
         if self.hit is not None:
