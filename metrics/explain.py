@@ -65,7 +65,11 @@ ELSEWHERE: dict[str, tuple[tuple[str, str, str], ...]] = {
     "asa_s": (("Amazon Connect", ratio("answered_wait_s", "answered"), "mean wait of answered calls, with whisper"),),
     "aht_s": (
         ("Amazon Connect", _HANDLE, "(talk + hold + after-call work) / handled, in the interval where a call ends"),
-        ("Genesys Cloud", _HANDLE, "(talk + hold + ACW + dialing) / handled; its parts have denominators of their own"),
+        (
+            "Genesys Cloud",
+            _HANDLE,
+            "(talk + hold + ACW + dialling) / handled; its parts have denominators of their own",
+        ),
     ),
     "occupancy": (
         ("Amazon Connect", _OCCUPANCY, "agent on contact / (on contact + idle), wall clock"),
