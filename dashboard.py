@@ -15,11 +15,11 @@ from starlette.routing import Route
 
 from metrics import clock, logs
 from metrics.errors import MetricsError
-from pages import _exposition
 from pages.accounts import start
 from pages.accounts.access import access, configuration_path
 from pages.accounts.gate import Gate
 from pages.accounts.sign_in import SignIn
+from pages.operations import prometheus
 
 # the pinned tzdata, never this machine's rules: days must begin where the consumer says they do
 zoneinfo.reset_tzpath(to=[])
@@ -48,7 +48,7 @@ base = checked_base_path()
 # written out here, because `streamlit run` looks for `st.App(` in this file before it runs it
 app = st.App(
     "pages/app.py",
-    routes=[Route("/healthz", healthz), Route("/metrics", _exposition.metrics), *SignIn(access(), base).routes()],
+    routes=[Route("/healthz", healthz), Route("/metrics", prometheus.metrics), *SignIn(access(), base).routes()],
     middleware=[Middleware(Gate, access=access(), base=base)],
 )
 

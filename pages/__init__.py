@@ -1,1 +1,1 @@
-"""What people see. app.py is the frame; a file is a page; `_names` are the parts that pages share."""
+"""What people see. app.py is the frame; each other script is a page; folders hold what pages draw."""

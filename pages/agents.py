@@ -5,12 +5,15 @@ from collections.abc import Callable
 import streamlit as st
 
 from metrics import clock, readers
-from pages import _agents, _board, _empty, _names, _session
+from pages.accounts import visitor
+from pages.shared import empty, names
+from pages.team import agent_table
+from pages.wall import tiles
 
 TICK_S = 2
 
-viewer = _session.current_viewer()
-text = _session.current_text()
+viewer = visitor.current_viewer()
+text = visitor.current_text()
 _ = text.gettext
 
 
@@ -38,17 +41,17 @@ def choose(name: str, label: str, every: str, options: dict[str, str], width: in
     return asked if asked and asked in options else None
 
 
-def chosen(everybody: readers.Agents, board: readers.Board) -> _agents.Chosen:
+def chosen(everybody: readers.Agents, board: readers.Board) -> agent_table.Chosen:
     """Draw the bar of filters. A team or site of the address that nobody is of just now stays chosen."""
 
     def named(name: str, values: set[str | None]) -> dict[str, str]:
         return {value: value for value in sorted(filter(None, values | {st.query_params.get(name)}), key=str.lower)}
 
     campaigns = {one.campaign.campaign: one.campaign.name for one in board.campaigns}
-    states = {name: _names.state(name, text) for name in readers.STATES}
-    states = {_agents.NEEDS_SOMEBODY: _("who needs help")} | states
+    states = {name: names.state(name, text) for name in readers.STATES}
+    states = {agent_table.NEEDS_SOMEBODY: _("who needs help")} | states
     with st.container(horizontal=True, vertical_alignment="bottom", key="bar"):
-        return _agents.Chosen(
+        return agent_table.Chosen(
             campaign=choose("campaign", _("Campaign"), _("every campaign"), campaigns, 240),
             team=choose("team", _("Team"), _("every team"), named("team", {a.team for a in everybody.agents}), 240),
             site=choose("site", _("Site"), _("every site"), named("site", {a.site for a in everybody.agents}), 180),
@@ -57,20 +60,20 @@ def chosen(everybody: readers.Agents, board: readers.Board) -> _agents.Chosen:
 
 
 @st.fragment(run_every=TICK_S)
-def floor(which: _agents.Chosen) -> None:
+def floor(which: agent_table.Chosen) -> None:
     """Draw who needs somebody, and everybody; the filters lie outside, so that a tick leaves them open."""
     found = known(which.campaign)
     if found is None:
         return
     age_s = found.freshness.age_s(clock.now())
-    stale = age_s > _board.STALE_S
+    stale = age_s > tiles.STALE_S
     if stale:
         words = _("No new data for {age}. This is how the floor was then.").format(age=text.age(age_s))
         st.caption(f":material/warning: **{words}**")
     else:
         words = _("Data {age} old").format(age=text.age(age_s))
         st.caption(f":material/schedule: {words}")
-    st.html(_agents.draw(found, which, viewer, text, stale=stale))
+    st.html(agent_table.draw(found, which, viewer, text, stale=stale))
 
 
 def page() -> None:
@@ -78,22 +81,22 @@ def page() -> None:
         everybody = readers.agents(readers.published(), viewer)
         board = readers.board(readers.published(), viewer)
     except readers.PublishedFileError as error:
-        _empty.unreadable(error, text)
+        empty.unreadable(error, text)
         return
     if everybody is None or board is None:
-        _empty.nothing_published(text)
+        empty.nothing_published(text)
         return
     if not board.campaigns:
-        _empty.no_campaigns(text)
+        empty.no_campaigns(text)
         return
     asked = st.query_params.get("campaign")
     which = chosen(everybody, board)
     if asked and which.campaign is None:
-        _empty.unknown_campaign(text)
+        empty.unknown_campaign(text)
         return
     floor(which)
     with st.expander(_("How to read this"), icon=":material/help:"):
-        st.markdown(_agents.legend(everybody.limits, text))
+        st.markdown(agent_table.legend(everybody.limits, text))
 
 
 page()

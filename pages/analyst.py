@@ -4,13 +4,15 @@ import streamlit as st
 
 from metrics import CALENDAR, readers
 from metrics.examples import EXAMPLES
-from pages import _analyst, _empty, _session
-from pages._i18n import plain
+from pages.accounts import visitor
+from pages.operations import analysis
+from pages.shared import empty
+from pages.shared.i18n import plain
 
 POLL_S = 0.5
 
-viewer = _session.current_viewer()
-text = _session.current_text()
+viewer = visitor.current_viewer()
+text = visitor.current_text()
 _ = text.gettext
 
 
@@ -39,7 +41,7 @@ def take_example() -> None:
 
 def write() -> None:
     """Draw the box of SQL. What is written stays in the session: it may hold what no address should."""
-    titles = _analyst.titles(text)
+    titles = analysis.titles(text)
     st.session_state.setdefault("sql", EXAMPLES[next(iter(titles))])
     st.selectbox(
         _("Examples"),
@@ -79,7 +81,7 @@ def running(query: readers.Query) -> None:
 
 def outcome(query: readers.Query, answer: readers.Answer) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(_analyst.summary(answer, text), width="content")
+        st.markdown(analysis.summary(answer, text), width="content")
         files = (
             ("CSV", "vigie.csv", "text/csv", answer.csv),
             ("Parquet", "vigie.parquet", "application/vnd.apache.parquet", answer.parquet),
@@ -90,7 +92,7 @@ def outcome(query: readers.Query, answer: readers.Answer) -> None:
     table, chart = st.tabs([_("Table"), _("Chart")], key="result_tabs", on_change="rerun")
     with table:
         rows = _("The rows of the answer")
-        decimals = _analyst.decimals(answer.table)
+        decimals = analysis.decimals(answer.table)
         st.dataframe(answer.table, hide_index=True, column_config=decimals, placeholder="NULL", alt=rows)
     if chart.open:
         with chart:
@@ -99,11 +101,11 @@ def outcome(query: readers.Query, answer: readers.Answer) -> None:
 
 def draw(answer: readers.Answer) -> None:
     """Draw the answer as a chart of the columns that are chosen."""
-    possible = _analyst.axes(answer.table)
+    possible = analysis.axes(answer.table)
     if possible is None:
         st.caption(_("A chart needs two columns, one of them a number, and a row."))
         return
-    kinds = _analyst.kinds(text)
+    kinds = analysis.kinds(text)
     names = " ".join(answer.table.column_names)  # what was chosen holds for answers of the same columns
     with st.container(horizontal=True, vertical_alignment="bottom"):
         x = st.selectbox(_("Across"), possible.across, possible.across.index(possible.x), key=f"x {names}", width=220)
@@ -132,7 +134,7 @@ def draw(answer: readers.Answer) -> None:
     if y is None:
         return
     words = _("{y} by {x}").format(y=y, x=x)
-    figure = _analyst.figure(answer.table, x, y, said, kind, text)
+    figure = analysis.figure(answer.table, x, y, said, kind, text)
     st.plotly_chart(figure, theme="streamlit", config={"displayModeBar": False}, alt=words)
 
 
@@ -147,7 +149,7 @@ def ask() -> None:
         elif isinstance(query.outcome, readers.Answer):
             outcome(query, query.outcome)
         else:
-            st.warning(plain(_analyst.trouble(query.outcome, text)), icon=":material/info:")
+            st.warning(plain(analysis.trouble(query.outcome, text)), icon=":material/info:")
             if query.outcome.reason == "said":
                 st.code(query.outcome.words, language=None, wrap_lines=True)
 
@@ -160,7 +162,7 @@ def connect() -> None:
         "that runs Vigie; if you are on another machine, ask for its folder to be shared read-only."
     )
     st.markdown(words, width=760)
-    for title, code in _analyst.connections(readers.published().path, text):
+    for title, code in analysis.connections(readers.published().path, text):
         st.subheader(title, anchor=False)
         st.code(code, language=None, wrap_lines=True)  # Streamlit's colours of a language are too faint on white
     st.caption(
@@ -173,10 +175,10 @@ def page() -> None:
     try:
         relations = readers.schema(readers.published(), viewer)
     except readers.PublishedFileError as error:
-        _empty.unreadable(error, text)
+        empty.unreadable(error, text)
         return
     if relations is None:
-        _empty.nothing_published(text)
+        empty.nothing_published(text)
         return
     whole = readers.may_query(viewer)
     names = [_("Schema"), _("Glossary")]
@@ -192,10 +194,10 @@ def page() -> None:
     said = _("In the published file’s own words: your tool shows the same as comments.")
     with tabs[-2]:
         st.caption(said)
-        st.html(_analyst.schema(relations, text))
+        st.html(analysis.schema(relations, text))
     with tabs[-1]:
         st.caption(said)
-        st.html(_analyst.glossary(text))
+        st.html(analysis.glossary(text))
 
 
 page()

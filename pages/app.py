@@ -4,15 +4,16 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages import _empty, _session, _television
+from pages.accounts import visitor
+from pages.assets import ASSETS
+from pages.shared import empty
+from pages.wall import television
 
-STYLE = Path(__file__).with_name("_style.css")
-LOGO = Path(__file__).with_name("_logo.svg")
-KEEP = Path(__file__).with_name("_keep.js")
-TIMINGS = Path(__file__).with_name("_timings.js")
+STYLE, LOGO = ASSETS / "style.css", ASSETS / "logo.svg"
+KEEP, TIMINGS = ASSETS / "keep.js", ASSETS / "timings.js"
 
-viewer = _session.current_viewer()
-text = _session.current_text()
+viewer = visitor.current_viewer()
+text = visitor.current_text()
 _ = text.gettext
 
 st.set_page_config(
@@ -22,7 +23,7 @@ st.set_page_config(
     menu_items={"About": _("Vigie shows a call centre’s campaigns as they are this second.")},
 )
 st.html(STYLE)
-is_television = _television.is_television(viewer, st.query_params)
+is_television = television.is_television(viewer, st.query_params)
 everybody = {"manager", "client", "analyst"}
 pages = [  # whose a page is; to the others its address says that it is not theirs
     ("wallboard.py", _("Wallboard"), ":material/grid_view:", {"manager", "analyst", "television"}),
@@ -45,7 +46,7 @@ def home() -> None:
 
 
 def not_for_you() -> None:
-    _empty.not_for_you(text)
+    empty.not_for_you(text)
 
 
 page = st.navigation(
@@ -63,8 +64,8 @@ page = st.navigation(
 if not is_television:
     st.logo(str(LOGO), size="medium")
     with st.container(key="frame", horizontal=True):
-        _session.account(viewer, text)
-        _session.language_switch(text)
+        visitor.account(viewer, text)
+        visitor.language_switch(text)
 with st.container(key="scripts"):
     for script in (TIMINGS,) if is_television else (TIMINGS, KEEP):
         st.html(f"<script>{script.read_text()}</script>", unsafe_allow_javascript=True)

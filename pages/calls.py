@@ -7,11 +7,13 @@ import streamlit as st
 
 from metrics import readers
 from metrics.readers import Asked, CallList
-from pages import _calls, _empty, _names, _session, _where
-from pages._i18n import plain
+from pages.accounts import visitor
+from pages.figure import call_list
+from pages.shared import empty, names, selection
+from pages.shared.i18n import plain
 
-viewer = _session.current_viewer()
-text = _session.current_text()
+viewer = visitor.current_viewer()
+text = visitor.current_text()
 _ = text.gettext
 LONGEST_DAY = timedelta(hours=25)
 HITS = {"hit": True, "miss": False}
@@ -28,12 +30,12 @@ def asked() -> Asked:
         st.query_params.get("queue"),
         st.query_params.get("agent") if viewer.names_agents else None,
         st.query_params.get("missed_by") if viewer.names_agents else None,
-        _where.time_of_day(st.query_params.get("time", "")),
+        selection.time_of_day(st.query_params.get("time", "")),
         WEEKDAYS.get(st.query_params.get("weekday", "")),
     )
 
 
-def hands(where: _where.Where) -> Mapping[str, str] | None:
+def hands(where: selection.Where) -> Mapping[str, str] | None:
     try:
         return readers.hands(readers.published(), viewer, where.campaign.campaign, where.t0, where.t1)
     except readers.PublishedFileError:
@@ -76,7 +78,7 @@ def choose_outcome(which: Asked) -> None:
     st.selectbox(
         _("Outcome"),
         options=["", *readers.OUTCOMES],
-        format_func=lambda name: _names.outcome(name, text) if name else _("every outcome"),
+        format_func=lambda name: names.outcome(name, text) if name else _("every outcome"),
         key="outcome_choice",
         on_change=change,
         width=240,
@@ -101,7 +103,7 @@ def choose_behind(which: Asked) -> None:
         words = {"hit": _("in time"), "miss": _("not in time")}
         if not name:
             return _("every call")
-        return _names.figure(name, text) + (f" · {words[counts]}" if counts else "")
+        return names.figure(name, text) + (f" · {words[counts]}" if counts else "")
 
     options = ["", *(kpi for kpi in readers.BEHIND if readers.told(viewer, kpi))]
     at = options.index("service_level") + 1
@@ -119,7 +121,7 @@ def choose_behind(which: Asked) -> None:
     )
 
 
-def whole_day(where: _where.Where) -> None:
+def whole_day(where: selection.Where) -> None:
     """Draw the way from a part of a day to all of it, from several days to the first of them."""
 
     def change() -> None:
@@ -140,13 +142,13 @@ def page_asked() -> int:
         return 1
 
 
-def listed(where: _where.Where, which: Asked, page: int | None) -> CallList | None:
+def listed(where: selection.Where, which: Asked, page: int | None) -> CallList | None:
     return readers.calls(readers.published(), viewer, where.campaign.campaign, where.t0, where.t1, which, page=page)
 
 
 def page() -> None:
     bar = st.container(horizontal=True, vertical_alignment="bottom", key="bar")
-    where = _where.choose(viewer, text, bar)
+    where = selection.choose(viewer, text, bar)
     if where is None:
         return
     which = asked()
@@ -158,15 +160,15 @@ def page() -> None:
             choose_agent(which, known)
         if known is not None and which.missed_by:
             name = plain(known.get(which.missed_by, which.missed_by))
-            _where.leave_out("missed_by", _("Not picked up by {agent}").format(agent=name))
+            selection.leave_out("missed_by", _("Not picked up by {agent}").format(agent=name))
         if which.queue:
-            _where.leave_out("queue", _("Queue {queue}").format(queue=plain(which.queue)))
+            selection.leave_out("queue", _("Queue {queue}").format(queue=plain(which.queue)))
         if which.time:
-            time = "–".join(map(_where.wall, which.time))
+            time = "–".join(map(selection.wall, which.time))
             words = time if where.t1 - where.t0 <= LONGEST_DAY else _("{time} of each day").format(time=time)
-            _where.leave_out("time", words)
+            selection.leave_out("time", words)
         if which.weekday is not None:
-            _where.leave_out("weekday", _("Only {day}").format(day=text.weekday(which.weekday)))
+            selection.leave_out("weekday", _("Only {day}").format(day=text.weekday(which.weekday)))
         if not where.whole:
             whole_day(where)
     number = page_asked()
@@ -176,14 +178,14 @@ def page() -> None:
             number = 1
             found = listed(where, which, number)
     except readers.PublishedFileError as error:
-        _empty.unreadable(error, text)
+        empty.unreadable(error, text)
         return
     if found is None:
         return
     zone = where.campaign.timezone
     count = text.ngettext("{n} call", "{n} calls", found.total).format(n=text.number(found.total))
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.markdown(f"**{count}** · {_where.span_words(where, text)} · {plain(zone)}", width="content")
+        st.markdown(f"**{count}** · {selection.span_words(where, text)} · {plain(zone)}", width="content")
         if found.total:
             st.download_button(
                 _("Download as CSV"),
@@ -194,13 +196,13 @@ def page() -> None:
                 on_click="ignore",
             )
     if not viewer.sees_work:
-        st.caption(f":material/lock: {_names.privacy(text)}")
+        st.caption(f":material/lock: {names.privacy(text)}")
     if not found.total:
         st.caption(_("No call of this kind."))
         return
     judged = which.kpi == "service_level" or which.hit is not None
     dated = (where.t1 - where.t0).total_seconds() > 90_001
-    st.html(_calls.table(found, zone, text, judged=judged, worked=viewer.sees_work, dated=dated))
+    st.html(call_list.table(found, zone, text, judged=judged, worked=viewer.sees_work, dated=dated))
     pages = -(-found.total // readers.PER_PAGE)
     if pages > 1:
         turn(pages, number)
@@ -222,10 +224,10 @@ def turn(pages: int, number: int) -> None:
         st.pagination(pages, default=number, key=key, on_change=change)
 
 
-def sheet(where: _where.Where, which: Asked, zone: str) -> bytes:
+def sheet(where: selection.Where, which: Asked, zone: str) -> bytes:
     """Return all calls of the list as CSV; asked only when somebody wants it."""
     everything = listed(where, which, None)
-    return _calls.sheet(everything.calls if everything else (), zone, worked=viewer.sees_work)
+    return call_list.sheet(everything.calls if everything else (), zone, worked=viewer.sees_work)
 
 
 page()

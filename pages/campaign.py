@@ -7,8 +7,12 @@ import streamlit as st
 
 from metrics import clock, readers
 from metrics.readers import CampaignNow
-from pages import _agents, _board, _day, _makeup, _names, _session, _shifts, _usual, _where
-from pages._i18n import plain
+from pages.accounts import visitor
+from pages.day import breakdown, timeline, usual_days
+from pages.shared import names, selection
+from pages.shared.i18n import plain
+from pages.team import agent_table, shift_table
+from pages.wall import tiles
 
 NOW_S = 1
 AGENTS_S = 2
@@ -17,8 +21,8 @@ DAY_S = 15
 WEEKS_S = 3600
 """Weeks without today change when a day is over."""
 
-viewer = _session.current_viewer()
-text = _session.current_text()
+viewer = visitor.current_viewer()
+text = visitor.current_text()
 _ = text.gettext
 
 
@@ -37,14 +41,14 @@ def now(campaign: str) -> None:
     one, freshness = known_now(campaign)
     if one is None or freshness is None:
         return
-    st.html(_as_old_as_it_is(_day.headline(one.today, viewer, text, one), freshness))
+    st.html(_as_old_as_it_is(timeline.headline(one.today, viewer, text, one), freshness))
     age = text.age(freshness.age_s(clock.now()))
     if _is_stale(freshness):
         words = _("No new data for {age}. This is how the campaign was then.").format(age=age)
         st.caption(f":material/warning: **{words}**")
         return
     target = (one.today.target, one.today.threshold_s) if one.today else (None, None)
-    said = [_("Data {age} old").format(age=age), _board.target_words(*target, text)]
+    said = [_("Data {age} old").format(age=age), tiles.target_words(*target, text)]
     if one.agents and one.agents.logged_in:
         doing = text.ngettext(
             "{available} available, {busy} busy, {wrap_up} in wrap-up, {paused} paused",
@@ -55,7 +59,7 @@ def now(campaign: str) -> None:
     st.caption(f":material/schedule: {' · '.join(said)}")
 
 
-def known_day(where: _where.Where, minutes: int) -> tuple[readers.CampaignDay | None, readers.Comparison | None]:
+def known_day(where: selection.Where, minutes: int) -> tuple[readers.CampaignDay | None, readers.Comparison | None]:
     day: date | None = None if where.today else where.campaign.day
     campaign = where.campaign.campaign
     try:
@@ -66,7 +70,7 @@ def known_day(where: _where.Where, minutes: int) -> tuple[readers.CampaignDay | 
 
 
 def _is_stale(freshness: readers.Freshness) -> bool:
-    return freshness.age_s(clock.now()) > _board.STALE_S
+    return freshness.age_s(clock.now()) > tiles.STALE_S
 
 
 def _as_old_as_it_is(html: str, freshness: readers.Freshness) -> str:
@@ -74,39 +78,39 @@ def _as_old_as_it_is(html: str, freshness: readers.Freshness) -> str:
     return f'<div class="vigie-stale">{html}</div>' if _is_stale(freshness) else html
 
 
-def then(where: _where.Where) -> None:
+def then(where: selection.Where) -> None:
     """Draw the headline numbers of a past day."""
     known, _usual_of_it = known_day(where, readers.MINUTES)
     if known is None:
         return
-    st.html(_day.headline(known.total, viewer, text, None))
+    st.html(timeline.headline(known.total, viewer, text, None))
     total = known.total
-    said = [_board.target_words(total.target, total.threshold_s, text)] if total else []
+    said = [tiles.target_words(total.target, total.threshold_s, text)] if total else []
     said.append(_("as known now: late events are in it"))
     words = " · ".join(said)
     st.caption(f":material/history: {words[0].upper()}{words[1:]}")
 
 
 @st.fragment(run_every=DAY_S)
-def chart(where: _where.Where, minutes: int) -> None:
+def chart(where: selection.Where, minutes: int) -> None:
     """Draw the day. A click on a bar leads to the calls in it."""
     known, usual = known_day(where, minutes)
     if known is None:
         return
-    shown = _day.active(known)
+    shown = timeline.active(known)
     event = st.plotly_chart(
-        _day.figure(known, usual, text),
+        timeline.figure(known, usual, text),
         key=f"day {minutes} {st.context.theme.type}",  # drawn anew, its colours with it, when the theme changes
         theme="streamlit",
         config={"displayModeBar": False},
         on_select="rerun",
         selection_mode="points",
-        alt=_day.alt(known, text),
+        alt=timeline.alt(known, text),
     )
     for point in event["selection"]["points"]:
         place, trace = int(point["x"]), int(point["curve_number"])
         if 0 <= place < len(shown):
-            _where.go(_where.href("calls", _day.behind(where, shown[place], _day.TRACES.get(trace))))
+            selection.go(selection.href("calls", timeline.behind(where, shown[place], timeline.TRACES.get(trace))))
     st.caption(
         _("Other: still waiting, a short abandon, or out of the queue another way.")
         + " "
@@ -115,38 +119,38 @@ def chart(where: _where.Where, minutes: int) -> None:
 
 
 @st.fragment(run_every=DAY_S)
-def intervals(where: _where.Where, minutes: int) -> None:
+def intervals(where: selection.Where, minutes: int) -> None:
     """Draw the chart's numbers, each leading to its calls."""
     known, usual = known_day(where, minutes)
     if known is not None:
-        st.html(_day.table(known, usual, viewer, text, where))
+        st.html(timeline.table(known, usual, viewer, text, where))
 
 
 @st.fragment(run_every=DAY_S)
-def compared(where: _where.Where, minutes: int) -> None:
+def compared(where: selection.Where, minutes: int) -> None:
     """Draw the day beside the same weekday of the weeks before."""
     _known, usual = known_day(where, minutes)
     if usual is not None:
-        st.html(_usual.comparison(usual, viewer, where, text))
+        st.html(usual_days.comparison(usual, viewer, where, text))
 
 
 @st.fragment(run_every=DAY_S)
-def outcomes(where: _where.Where, minutes: int) -> None:
+def outcomes(where: selection.Where, minutes: int) -> None:
     """Draw what became of the day's calls."""
     known, _usual_of_it = known_day(where, minutes)
     if known is not None and known.total is not None:
-        st.html(_makeup.outcomes(known.total, where, text))
+        st.html(breakdown.outcomes(known.total, where, text))
 
 
 @st.fragment(run_every=DAY_S)
-def queues(where: _where.Where) -> None:
+def queues(where: selection.Where) -> None:
     """Draw the day's queues."""
     day: date | None = None if where.today else where.campaign.day
     try:
         found = readers.queues(readers.published(), viewer, where.campaign.campaign, day)
     except readers.PublishedFileError:
         return
-    st.html(_makeup.queues(found, viewer, where, text))
+    st.html(breakdown.queues(found, viewer, where, text))
 
 
 @st.fragment(run_every=NOW_S)
@@ -157,7 +161,7 @@ def waiting(campaign: str) -> None:
         return
     threshold_s = one.today.threshold_s if one.today else None
     calls = readers.waiting(readers.published(), viewer, campaign)
-    st.html(_as_old_as_it_is(_day.waiting(calls, one.campaign.timezone, threshold_s, text), freshness))
+    st.html(_as_old_as_it_is(timeline.waiting(calls, one.campaign.timezone, threshold_s, text), freshness))
 
 
 @st.fragment(run_every=AGENTS_S)
@@ -171,30 +175,30 @@ def agents(campaign: str) -> None:
     except readers.PublishedFileError:
         return
     if found is None:
-        st.html(_makeup.agents(one.agents, text))
+        st.html(breakdown.agents(one.agents, text))
         return
-    chosen = _agents.Chosen(campaign=campaign)
-    st.html(_agents.draw(found, chosen, viewer, text, stale=_is_stale(freshness)))
+    chosen = agent_table.Chosen(campaign=campaign)
+    st.html(agent_table.draw(found, chosen, viewer, text, stale=_is_stale(freshness)))
 
 
 @st.fragment(run_every=DAY_S)
-def shifts(where: _where.Where) -> None:
+def shifts(where: selection.Where) -> None:
     """Draw who worked for the campaign on a past day; to who may know no names, how many."""
     try:
         found = readers.shifts(readers.published(), viewer, where.campaign.campaign, where.campaign.day)
     except readers.PublishedFileError:
         return
     if found is not None:
-        st.html(_shifts.draw(found, where, text))
+        st.html(shift_table.draw(found, where, text))
 
 
 @st.fragment(run_every=WEEKS_S)
 def weeks(campaign: str) -> None:
     """Draw the weeks by weekday and hour, by the figure that is chosen."""
-    measures = [name for name in _usual.MEASURES if readers.told(viewer, name)]
+    measures = [name for name in usual_days.MEASURES if readers.told(viewer, name)]
     st.subheader(_("By weekday and hour"), anchor=False)
     with st.container(horizontal=True, horizontal_alignment="distribute"):
-        measure = chosen("measure", _("Figure"), {name: _names.brief(name, text) for name in measures})
+        measure = chosen("measure", _("Figure"), {name: names.brief(name, text) for name in measures})
         span = {str(n): text.ngettext("{n} week", "{n} weeks", n).format(n=text.number(n)) for n in readers.WEEKS}
         count = int(chosen("weeks", _("Weeks"), span))
     try:
@@ -205,8 +209,8 @@ def weeks(campaign: str) -> None:
         return
     one, _freshness = known_now(campaign)
     target = one.today.target if one and one.today else None
-    st.html(_usual.heat(found, campaign, measure, target, text))
-    st.caption(_usual.heat_said(found, measure, target, text))
+    st.html(usual_days.heat(found, campaign, measure, target, text))
+    st.caption(usual_days.heat_said(found, measure, target, text))
 
 
 def chosen(name: str, label: str, options: dict[str, str]) -> str:
@@ -233,24 +237,24 @@ def chosen(name: str, label: str, options: dict[str, str]) -> str:
     return str(st.session_state[f"{name}_choice"] or usual)
 
 
-def links(where: _where.Where) -> None:
+def links(where: selection.Where) -> None:
     """Lay a link over every number of the headline, drawn once, so that a tick takes nobody's focus."""
     with st.container(key="headlinks"):
-        for name in _day.headline_names(where.today, viewer):
-            label = _names.brief(name, text)
-            calls = _day.LISTED.get(name)
+        for name in timeline.headline_names(where.today, viewer):
+            label = names.brief(name, text)
+            calls = timeline.LISTED.get(name)
             if calls is not None:
                 words = _("The calls behind: {figure}").format(figure=label)
                 st.page_link("calls.py", label=words, query_params=where.params(**calls))
             else:
-                kpi = _day.EXPLAINED.get(name, name)
+                kpi = timeline.EXPLAINED.get(name, name)
                 words = _("Where this figure comes from: {figure}").format(figure=label)
                 st.page_link("kpi.py", label=words, query_params=where.params(kpi=kpi))
 
 
 def page() -> None:
     bar = st.container(horizontal=True, vertical_alignment="bottom", key="bar")
-    where = _where.choose(viewer, text, bar, stretch=False)
+    where = selection.choose(viewer, text, bar, stretch=False)
     if where is None:
         return
     campaign = where.campaign
@@ -263,12 +267,12 @@ def page() -> None:
             then(where)
         links(where)
     if not viewer.sees_work:
-        st.caption(f":material/lock: {_names.privacy(text)}")
+        st.caption(f":material/lock: {names.privacy(text)}")
     left, right = st.columns([7, 3], gap="medium")
     with left:
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
             st.subheader(_("The day by intervals"), anchor=False, width="content")
-            minutes = _where.choose_minutes(readers.MINUTES, text, label="collapsed")
+            minutes = selection.choose_minutes(readers.MINUTES, text, label="collapsed")
         chart(where, minutes)
     with right:
         if where.today:

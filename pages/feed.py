@@ -3,14 +3,16 @@
 import streamlit as st
 
 from metrics import clock, readers
-from pages import _empty, _feed, _session
-from pages._i18n import plain
+from pages.accounts import visitor
+from pages.operations import feed_tables
+from pages.shared import empty
+from pages.shared.i18n import plain
 
 TICK_S = 2
 SLOW_S = 15
 
-viewer = _session.current_viewer()
-text = _session.current_text()
+viewer = visitor.current_viewer()
+text = visitor.current_text()
 _ = text.gettext
 
 
@@ -27,10 +29,10 @@ def counters() -> None:
     feed = known()
     if feed is None:
         return
-    for words in _feed.alarms(feed, text):
+    for words in feed_tables.alarms(feed, text):
         st.error(plain(words), icon=":material/error:", title=_("Alarm"))
-    st.html(_feed.counters(feed, clock.now(), text))
-    for words in _feed.notices(feed, text):
+    st.html(feed_tables.counters(feed, clock.now(), text))
+    for words in feed_tables.notices(feed, text):
         st.warning(plain(words), icon=":material/help:")
 
 
@@ -44,7 +46,7 @@ def sources() -> None:
     elif not feed.sources:
         st.caption(_("No event was read yet."))
     else:
-        st.html(_feed.sources(feed.sources, clock.now(), text))
+        st.html(feed_tables.sources(feed.sources, clock.now(), text))
 
 
 @st.fragment(run_every=TICK_S)
@@ -52,7 +54,7 @@ def partitions() -> None:
     feed = known()
     if feed is None:
         return
-    st.html(_feed.partitions(feed.partitions, text))
+    st.html(feed_tables.partitions(feed.partitions, text))
 
 
 @st.fragment(run_every=SLOW_S)
@@ -61,7 +63,7 @@ def conservation() -> None:
     feed = known()
     if feed is None:
         return
-    st.html(_feed.conservation(feed, text))
+    st.html(feed_tables.conservation(feed, text))
     words = text.ngettext(
         "Checked: {n} day of a campaign, at every publish until its calls are settled.",
         "Checked: {n} days of campaigns, each at every publish until its calls are settled.",
@@ -104,18 +106,18 @@ def letters() -> None:
     if asked in by_position:
         one = by_position[asked]
         st.markdown(f"**{plain(one.reason or '')}**")
-        st.code((one.payload or "")[: _feed.PAYLOAD], language=None, wrap_lines=True)
-    st.html(_feed.letters(feed.letters, text))
+        st.code((one.payload or "")[: feed_tables.PAYLOAD], language=None, wrap_lines=True)
+    st.html(feed_tables.letters(feed.letters, text))
 
 
 def page() -> None:
     try:
         feed = readers.feed(readers.published(), viewer)
     except readers.PublishedFileError as error:
-        _empty.unreadable(error, text)
+        empty.unreadable(error, text)
         return
     if feed is None:
-        _empty.nothing_published(text)
+        empty.nothing_published(text)
         return
     counters()
     left, right = st.columns([6, 5], gap="medium")

@@ -4,13 +4,15 @@ import streamlit as st
 
 from metrics import readers
 from metrics.readers import Explained
-from pages import _empty, _kpi, _names, _session, _where
-from pages._i18n import plain
+from pages.accounts import visitor
+from pages.figure import explanation
+from pages.shared import empty, names, selection
+from pages.shared.i18n import plain
 
 TICK_S = 15
 
-viewer = _session.current_viewer()
-text = _session.current_text()
+viewer = visitor.current_viewer()
+text = visitor.current_text()
 _ = text.gettext
 
 
@@ -31,7 +33,7 @@ def choose(agent: str | None) -> str | None:
     st.selectbox(
         _("Figure"),
         options=figures,
-        format_func=lambda name: _names.figure(name, text),
+        format_func=lambda name: names.figure(name, text),
         placeholder=_("Choose a figure"),
         key="kpi_choice",
         on_change=change,
@@ -40,7 +42,7 @@ def choose(agent: str | None) -> str | None:
     return kpi
 
 
-def known(where: _where.Where, kpi: str, agent: str | None) -> Explained | None:
+def known(where: selection.Where, kpi: str, agent: str | None) -> Explained | None:
     try:
         return readers.explain(readers.published(), viewer, where.campaign.campaign, kpi, where.t0, where.t1, agent)
     except readers.PublishedFileError:
@@ -48,20 +50,21 @@ def known(where: _where.Where, kpi: str, agent: str | None) -> Explained | None:
 
 
 @st.fragment(run_every=TICK_S)
-def explained(where: _where.Where, kpi: str, agent: str | None, behind: str) -> None:
+def explained(where: selection.Where, kpi: str, agent: str | None, behind: str) -> None:
     """Draw the figure and everything about it, from one snapshot."""
     one = known(where, kpi, agent)
     if one is None:
         return
-    st.html(f'<div class="vigie-explained">{_kpi.figure(one, text)}{_kpi.formula(one, where, behind, text)}</div>')
-    terms = _kpi.contract(one, where, text)
+    drawn = explanation.figure(one, text) + explanation.formula(one, where, behind, text)
+    st.html(f'<div class="vigie-explained">{drawn}</div>')
+    terms = explanation.contract(one, where, text)
     if terms:
         st.subheader(_("The contract in force"), anchor=False)
         st.html(terms)
         st.caption(f"{_('Contract, version')} {one.contract}")
-    if _kpi.is_compared(one):
+    if explanation.is_compared(one):
         st.subheader(_("What other systems would show"), anchor=False)
-        st.html(_kpi.comparison(one, text))
+        st.html(explanation.comparison(one, text))
         st.caption(
             _(
                 "From the same calls, by the formulas that their makers publish. Amazon Connect and Genesys Cloud"
@@ -70,11 +73,11 @@ def explained(where: _where.Where, kpi: str, agent: str | None, behind: str) -> 
         )
 
 
-def behind(where: _where.Where, kpi: str, agent: str | None) -> tuple[str, dict[str, str]] | None:
+def behind(where: selection.Where, kpi: str, agent: str | None) -> tuple[str, dict[str, str]] | None:
     """Return page and parameters of what the figure is made of: calls, or agents' time, for who may name them."""
     if not readers.told(viewer, kpi):
         return None
-    if _kpi.has_calls(kpi):
+    if explanation.has_calls(kpi):
         return "calls", where.params(kpi=kpi, agent=agent)
     if not viewer.names_agents:
         return None
@@ -86,7 +89,7 @@ def behind(where: _where.Where, kpi: str, agent: str | None) -> tuple[str, dict[
 
 def page() -> None:
     bar = st.container(horizontal=True, vertical_alignment="bottom", key="bar")
-    where = _where.choose(viewer, text, bar)
+    where = selection.choose(viewer, text, bar)
     if where is None:
         return
     agent = st.query_params.get("agent") if viewer.names_agents else None
@@ -104,19 +107,19 @@ def page() -> None:
         if agent:
             one = known(where, kpi, agent) if kpi else None
             name = (one and one.agent_name) or agent
-            _where.leave_out("agent", _("Only {agent}").format(agent=plain(name)))
+            selection.leave_out("agent", _("Only {agent}").format(agent=plain(name)))
     if kpi is None:
-        _empty.unknown_figure(text)
+        empty.unknown_figure(text)
         return
-    said = [_where.span_words(where, text), plain(where.campaign.timezone)]
+    said = [selection.span_words(where, text), plain(where.campaign.timezone)]
     if not (where.today and where.whole):
         said.append(_("as known now"))
     st.caption(" · ".join(said))
     if readers.told(viewer, kpi):
-        explained(where, kpi, agent, _where.href(*way) if way else "")
+        explained(where, kpi, agent, selection.href(*way) if way else "")
         return
-    st.html(_kpi.rule(kpi, text))
-    st.info(_names.privacy(text), icon=":material/lock:")
+    st.html(explanation.rule(kpi, text))
+    st.info(names.privacy(text), icon=":material/lock:")
     month = {"campaign": where.campaign.campaign, "month": f"{where.campaign.day:%Y-%m}"}
     st.page_link("sla.py", label=_("The month against its contract"), icon=":material/handshake:", query_params=month)
 

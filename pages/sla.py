@@ -7,15 +7,17 @@ import streamlit as st
 
 from metrics import readers
 from metrics.readers import Campaign, Period, Sla
-from pages import _empty, _session, _sheets, _sla, _sla_chart, _sla_tables, _statement, _where
-from pages._i18n import Text, plain
+from pages.accounts import visitor
 from pages.accounts.access import pseudonym_key
+from pages.contract import downloads, month_chart, month_tables, standing, statement
+from pages.shared import empty, selection
+from pages.shared.i18n import Text, plain
 
 TICK_S = 30
 """A month moves slowly, and is asked anew no more often than once a minute."""
 
-viewer = _session.current_viewer()
-text = _session.current_text()
+viewer = visitor.current_viewer()
+text = visitor.current_text()
 _ = text.gettext
 
 
@@ -53,7 +55,7 @@ def choose(campaign: Campaign) -> Period | None:
         on_change=change_month,
         width=200,
     )
-    may_be_known = _where.EARLIEST.year - 10 <= first.year and (day or first) <= campaign.day
+    may_be_known = selection.EARLIEST.year - 10 <= first.year and (day or first) <= campaign.day
     of_month = [day] if day else []
     if may_be_known:
         until = min(Period.month(first).until, campaign.day + timedelta(days=1))
@@ -90,43 +92,43 @@ def against_contract(campaign: str, period: Period, minutes: int) -> None:
     try:
         one = known(campaign, period, minutes)
     except readers.PublishedFileError as error:
-        _empty.unreadable(error, text)
+        empty.unreadable(error, text)
         return
     if one is None:
-        _empty.nothing_known(text)
+        empty.nothing_known(text)
         return
-    st.html(_sla.headline(one, text))
+    st.html(standing.headline(one, text))
     st.subheader(_("Day by day") if period.is_month else _("The day by intervals"), anchor=False)
     st.plotly_chart(
-        _sla_chart.figure(one, text),
+        month_chart.figure(one, text),
         key=f"sla chart {st.context.theme.type}",  # drawn anew, its colours with it, when the theme changes
         theme="streamlit",
         config={"displayModeBar": False},
-        alt=_sla_chart.described(one, text),
+        alt=month_chart.described(one, text),
     )
     st.subheader(_("The contract in force"), anchor=False)
-    st.html(_sla_tables.contract(one, text))
+    st.html(month_tables.contract(one, text))
     st.subheader(_("By queue"), anchor=False)
-    st.html(_sla_tables.queues_table(one, text))
+    st.html(month_tables.queues_table(one, text))
     if period.is_month:
         left, right = st.columns(2, gap="medium")
         with left:
             st.subheader(_("By day"), anchor=False)
-            st.html(_sla_tables.table(_("Day"), _sla_tables.days(one, text), one, text))
+            st.html(month_tables.table(_("Day"), month_tables.days(one, text), one, text))
         with right:
             st.subheader(_("By time of day"), anchor=False)
-            st.html(_sla_tables.table(_("Interval"), _sla_tables.intervals(one, text), one, text))
+            st.html(month_tables.table(_("Interval"), month_tables.intervals(one, text), one, text))
         st.subheader(_("Agents"), anchor=False)
-        st.html(_sla_tables.people(one, text))
-        st.caption(_sla_tables.privacy(text))
+        st.html(month_tables.people(one, text))
+        st.caption(month_tables.privacy(text))
     else:
         st.subheader(_("By interval"), anchor=False)
-        st.html(_sla_tables.table(_("Interval"), _sla_tables.intervals(one, text), one, text))
-    said = [_sla.conservation(one, text), _sla.as_of(one, text)]
+        st.html(month_tables.table(_("Interval"), month_tables.intervals(one, text), one, text))
+    said = [standing.conservation(one, text), standing.as_of(one, text)]
     st.caption(":material/balance: " + " · ".join(plain(words) for words in said))
 
 
-def downloads(campaign: str, period: Period, minutes: int) -> None:
+def download_buttons(campaign: str, period: Period, minutes: int) -> None:
     """Draw the files, if there is anything to put in; each is made when wanted, of what this viewer may see then."""
     try:
         if known(campaign, period, minutes) is None:
@@ -143,9 +145,9 @@ def downloads(campaign: str, period: Period, minutes: int) -> None:
 
     said = f"{period.first:%Y-%m}" if period.is_month else period.first.isoformat()
     for name, write, suffix, mime in (
-        ("PDF", _statement.as_pdf, "pdf", "application/pdf"),
-        ("Excel", _sheets.as_excel, "xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
-        ("CSV", _sheets.as_csv, "csv", "text/csv"),
+        ("PDF", statement.as_pdf, "pdf", "application/pdf"),
+        ("Excel", downloads.as_excel, "xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
+        ("CSV", downloads.as_csv, "csv", "text/csv"),
     ):
         st.download_button(
             name,
@@ -161,17 +163,17 @@ def downloads(campaign: str, period: Period, minutes: int) -> None:
 
 def page() -> None:
     bar = st.container(horizontal=True, vertical_alignment="bottom", key="bar")
-    found = _where.choose_campaign(viewer, text, bar)
+    found = selection.choose_campaign(viewer, text, bar)
     if found is None:
         return
     _board, campaign, _first = found
     with bar:
         period = choose(campaign)
-        minutes = _where.choose_minutes(readers.HOUR, text)
+        minutes = selection.choose_minutes(readers.HOUR, text)
         if period is not None:
-            downloads(campaign.campaign, period, minutes)
+            download_buttons(campaign.campaign, period, minutes)
     if period is None:
-        _empty.nothing_known(text)
+        empty.nothing_known(text)
     else:
         against_contract(campaign.campaign, period, minutes)
 

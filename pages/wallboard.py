@@ -4,7 +4,7 @@ VIGIE_TICK_S sets how often a wall looks for a new snapshot [s, 0.2 to 10, defau
 screen within this, and the time it takes to draw and send. Each wall that is open costs its share of every tick: with
 many of them a longer one saves processor time, and the age of the data on every tile stays true to about a second.
 
-`?tv=1`, and whoever signed in by a television's token, gets the wall of _television.py.
+`?tv=1`, and whoever signed in by a television's token, gets the wall of television.py.
 """
 
 import os
@@ -13,15 +13,18 @@ from typing import TypeGuard
 import streamlit as st
 
 from metrics import clock, readers
-from pages import _board, _day, _empty, _session, _television, _where
-from pages._i18n import plain
+from pages.accounts import visitor
+from pages.day import timeline
+from pages.shared import empty, selection
+from pages.shared.i18n import plain
+from pages.wall import television, tiles
 
-viewer = _session.current_viewer()
-text = _session.current_text()
+viewer = visitor.current_viewer()
+text = visitor.current_text()
 _ = text.gettext
 
 
-TICK_S = _board.tick_s(os.environ.get("VIGIE_TICK_S"))
+TICK_S = tiles.tick_s(os.environ.get("VIGIE_TICK_S"))
 
 
 @st.fragment(run_every=TICK_S)
@@ -30,32 +33,32 @@ def board(linked: tuple[str, ...] | None) -> None:
     try:
         now = readers.board(readers.published(), viewer)
     except readers.PublishedFileError as error:
-        _empty.unreadable(error, text)
+        empty.unreadable(error, text)
         return
     if names(now) != linked:
         st.rerun()
     if is_to_draw(now):
-        st.html(_board.draw(now, viewer, text, age_s(now)))
+        st.html(tiles.draw(now, viewer, text, age_s(now)))
 
 
 @st.fragment(run_every=TICK_S)
-def television(asked: _television.Asked) -> None:
+def television_wall(asked: television.Asked) -> None:
     """Draw the one element of a tick: the page that is due."""
     try:
         now = readers.board(readers.published(), viewer)
     except readers.PublishedFileError as error:
-        _empty.unreadable(error, text)
+        empty.unreadable(error, text)
         return
     if is_to_draw(now):
-        st.html(_television.draw(now, viewer, text, asked, clock.now_s(), age_s(now)))
+        st.html(television.draw(now, viewer, text, asked, clock.now_s(), age_s(now)))
 
 
 def is_to_draw(now: readers.Board | None) -> TypeGuard[readers.Board]:
     """Whether there are campaigns; if not, say why."""
     if now is None:
-        _empty.nothing_published(text)
+        empty.nothing_published(text)
     elif not now.campaigns:
-        _empty.no_campaigns(text)
+        empty.no_campaigns(text)
     return now is not None and bool(now.campaigns)
 
 
@@ -69,15 +72,16 @@ def names(board: readers.Board | None) -> tuple[str, ...] | None:
 
 def over(one: readers.CampaignNow) -> str:
     """Draw a tile of which only the links of its figures count: laid over the tile they lie where its figures are."""
-    shown = _board.figures(viewer)
-    asked = {name: _day.EXPLAINED.get(name, name) for name in (*_day.LIVE, *shown)}
+    shown = tiles.figures(viewer)
+    asked = {name: timeline.EXPLAINED.get(name, name) for name in (*timeline.LIVE, *shown)}
     of = {"campaign": one.campaign.campaign}
-    leads = {name: _where.href("kpi", of | {"kpi": kpi}) for name, kpi in asked.items()}
+    leads = {name: selection.href("kpi", of | {"kpi": kpi}) for name, kpi in asked.items()}
     if viewer.names_agents:
         leads |= {
-            state: _where.href("agents", of | {"state": state}) for state in ("available", "busy", "wrap_up", "paused")
+            state: selection.href("agents", of | {"state": state})
+            for state in ("available", "busy", "wrap_up", "paused")
         }
-    return _board.tile(one, text, shown, leads).replace(_board.AGE, "")
+    return tiles.tile(one, text, shown, leads).replace(tiles.AGE, "")
 
 
 def board_with_links() -> None:
@@ -88,7 +92,7 @@ def board_with_links() -> None:
     board(names(first))
     if first is None or not first.campaigns:
         return
-    columns, rows = _board.grid(len(first.campaigns))
+    columns, rows = tiles.grid(len(first.campaigns))
     st.html(f"<style>.st-key-wall {{ --columns: {columns}; --rows: {rows}; }}</style>")
     with st.container(key="links"):
         for n, one in enumerate(first.campaigns):
@@ -102,9 +106,9 @@ def board_with_links() -> None:
 
 
 with st.container(key="wall"):
-    if _television.is_television(viewer, st.query_params):
-        asked = _television.asked(st.query_params)
-        television(asked)
-        st.html(_television.watch(asked, text), unsafe_allow_javascript=True)
+    if television.is_television(viewer, st.query_params):
+        asked = television.asked(st.query_params)
+        television_wall(asked)
+        st.html(television.watch(asked, text), unsafe_allow_javascript=True)
     else:
         board_with_links()

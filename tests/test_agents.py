@@ -15,7 +15,8 @@ from metrics.campaigns import AgentLimits
 from metrics.readers import Agent, Agents, Need, Published
 from metrics.suppression import WORK
 from metrics.viewer import Viewer
-from pages import _agents, _i18n
+from pages.shared import i18n
+from pages.team import agent_table
 from tests.browsing import browser, dashboard, needs_chromium, open_tab
 from tests.drawing import HOSTILE, open_page, words
 from tests.floor_file import FLOOR, MANAGER, NOON, publish
@@ -328,7 +329,7 @@ def test_the_page_says_who_needs_somebody_and_why(path: Path) -> None:
 )
 def test_who_is_above_a_limit_is_not_said_to_be_at_it(kind: str, occupancy: float, said: str) -> None:
     limits = AgentLimits(occupancy_high=0.85, occupancy_too_high=0.90)
-    assert words(_agents.need_words(Need(kind, occupancy), limits, _i18n.text("en"))) == said
+    assert words(agent_table.need_words(Need(kind, occupancy), limits, i18n.text("en"))) == said
 
 
 def ways(test: AppTest, *words: str) -> list[tuple[str, dict[str, str]]]:
@@ -512,10 +513,10 @@ def test_names_are_text_and_never_html(path: Path) -> None:
 
 
 def test_a_very_long_list_is_cut_and_says_so(path: Path) -> None:
-    floor = {f"a{n:03}": now("north", "available", 1) for n in range(_agents.SHOWN + 3)}
+    floor = {f"a{n:03}": now("north", "available", 1) for n in range(agent_table.SHOWN + 3)}
     publish(path, campaigns=CAMPAIGNS, agents=floor)
     test = open_page("agents.py")
-    assert len(named(test)) == _agents.SHOWN
+    assert len(named(test)) == agent_table.SHOWN
     assert words(drawn(test)).endswith("and 3 more: choose a team, a site or a campaign")
 
 

@@ -20,7 +20,8 @@ from metrics.examples import EXAMPLES
 from metrics.readers import Answer, Published, Trouble
 from metrics.readers.query import AT_ONCE, ROWS, Reason
 from metrics.viewer import Role, Viewer
-from pages import _analyst, _i18n
+from pages.operations import analysis
+from pages.shared import i18n
 from tests.drawing import open_page
 from tests.processes import wait_for
 from tests.published import at, call, state
@@ -454,14 +455,14 @@ def test_clients_and_televisions_have_no_such_page(here: Path, role: Role) -> No
         open_page("analyst.py", Viewer(role, frozenset({"c"})))
 
 
-@pytest.mark.parametrize("language", _i18n.LANGUAGES)
+@pytest.mark.parametrize("language", i18n.LANGUAGES)
 def test_every_example_has_a_title(language: str) -> None:
-    assert set(_analyst.titles(_i18n.text(language))) == set(EXAMPLES)
+    assert set(analysis.titles(i18n.text(language))) == set(EXAMPLES)
 
 
 def test_every_trouble_is_said(path: Path) -> None:
     for reason in get_args(Reason):
-        assert _analyst.trouble(Trouble(reason, "a"), _i18n.text("en"))
+        assert analysis.trouble(Trouble(reason, "a"), i18n.text("en"))
 
 
 @pytest.mark.parametrize(
@@ -479,19 +480,19 @@ def test_a_chart_is_chosen_by_what_the_columns_are(
     inside: duckdb.DuckDBPyConnection, sql: str, drawn: tuple[str, str, str | None, str]
 ) -> None:
     rows = ran(inside, sql)
-    axes = _analyst.axes(rows)
+    axes = analysis.axes(rows)
     assert axes is not None and (axes.x, axes.y, axes.by, axes.kind(axes.x)) == drawn
-    figure = _analyst.figure(rows, axes.x, axes.y, axes.by, drawn[3], _i18n.text("en"))
+    figure = analysis.figure(rows, axes.x, axes.y, axes.by, drawn[3], i18n.text("en"))
     assert sum(len(series.x) for series in figure.data) == rows.num_rows
 
 
 def test_a_line_goes_along_the_time_whatever_the_order_of_the_rows(inside: duckdb.DuckDBPyConnection) -> None:
     rows = ran(inside, "SELECT DATE '2026-11-01' + n AS day, n FROM (VALUES (2), (0), (1)) AS v(n)")
-    drawn = _analyst.figure(rows, "day", "n", None, "line", _i18n.text("fr"))
+    drawn = analysis.figure(rows, "day", "n", None, "line", i18n.text("fr"))
     assert list(drawn.data[0].y) == [0, 1, 2] and drawn.layout.separators[0] == ","
-    assert list(_analyst.figure(rows, "day", "n", None, "bar", _i18n.text("fr")).data[0].y) == [2, 0, 1]
+    assert list(analysis.figure(rows, "day", "n", None, "bar", i18n.text("fr")).data[0].y) == [2, 0, 1]
 
 
 def test_a_chart_needs_a_number(inside: duckdb.DuckDBPyConnection) -> None:
-    assert _analyst.axes(ran(inside, "SELECT campaign, outcome FROM calls")) is None
-    assert _analyst.axes(ran(inside, "SELECT campaign, 1 AS n FROM calls WHERE FALSE")) is None
+    assert analysis.axes(ran(inside, "SELECT campaign, outcome FROM calls")) is None
+    assert analysis.axes(ran(inside, "SELECT campaign, 1 AS n FROM calls WHERE FALSE")) is None

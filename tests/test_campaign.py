@@ -14,7 +14,9 @@ from metrics.clock import now
 from metrics.readers import FIGURES, Asked, Published
 from metrics.suppression import SMALLEST, WORK
 from metrics.viewer import Viewer
-from pages import _board, _calls, _i18n
+from pages.figure import call_list
+from pages.shared import i18n
+from pages.wall import tiles
 from tests.browsing import browser, dashboard, drawn, needs_chromium, open_tab
 from tests.drawing import headline, open_page, section, words
 from tests.floor_file import FLOOR, MANAGER, MIXED, NOON, publish
@@ -177,7 +179,7 @@ def told(answer: object) -> Iterator[tuple[str, object]]:
     if dataclasses.is_dataclass(answer) and not isinstance(answer, type):
         for field in dataclasses.fields(answer):
             value = getattr(answer, field.name)
-            if field.name in {*WORK, *_calls.WORK} and value is not None:
+            if field.name in {*WORK, *call_list.WORK} and value is not None:
                 yield field.name, value
             yield from told(value)
     elif isinstance(answer, Mapping):
@@ -264,7 +266,7 @@ def test_a_wall_that_a_manager_was_drawn_is_not_a_clients(path: Path) -> None:
         viewer = Viewer(role, frozenset({"north"}))  # type: ignore[arg-type]
         board = readers.board(reader, viewer)
         assert board is not None
-        drawn_for[role] = words(_board.draw(board, viewer, _i18n.text("en"), 1.0))
+        drawn_for[role] = words(tiles.draw(board, viewer, i18n.text("en"), 1.0))
     assert "2:00 AHT" in drawn_for["manager"] and "Occupancy" in drawn_for["manager"]
     assert "AHT" not in drawn_for["client"] and "Occupancy" not in drawn_for["client"] and "ASA" in drawn_for["client"]
 
@@ -294,7 +296,7 @@ def test_no_page_shows_a_client_how_long_a_call_took(path: Path) -> None:
     for viewer, is_seen in ((MANAGER, True), (CLIENT, False)):
         listed = readers.calls(reader, viewer, "north", *span, Asked(), page=None)
         assert listed is not None
-        sheet = _calls.sheet(listed.calls, "UTC", worked=viewer.sees_work).decode("utf-8-sig")
+        sheet = call_list.sheet(listed.calls, "UTC", worked=viewer.sees_work).decode("utf-8-sig")
         assert ("4242" in sheet) is is_seen and ("talk_s" in sheet) is is_seen and ("ended_at" in sheet) is is_seen
         assert ",5.0," in sheet  # the wait
 

@@ -29,8 +29,8 @@ from metrics.readers import FIGURES
 from metrics.relations import COLUMNS
 from metrics.viewer import Viewer
 from metrics.zones import local_days
-from pages._i18n import plain
 from pages.accounts.sessions import COOKIE
+from pages.shared.i18n import plain
 from tests.browsing import Dashboard, browser, dashboard, drawn, needs_chromium, open_tab
 from tests.people import session_of
 from tests.processes import ROOT, WITHIN_S

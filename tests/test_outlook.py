@@ -22,8 +22,9 @@ from metrics.examples import EXAMPLES
 from metrics.readers import Period, Published, Sla
 from metrics.service_level import FORMULAS
 from metrics.viewer import Viewer
-from pages import _i18n, _sheets, _sla, _statement
-from pages._kpi import terms_in_words
+from pages.contract import downloads, standing, statement
+from pages.figure.explanation import terms_in_words
+from pages.shared import i18n
 from tests.published import Row, call, campaign, publish, rows
 from tests.statements import read as text_of
 
@@ -43,7 +44,7 @@ def read(path: Path, calls: Sequence[Row], of: Campaign, as_of: str, period: Per
 
 
 def said(one: Sla, language: str = "en") -> str:
-    return plain(_sla.distance(one, _i18n.text(language)))
+    return plain(standing.distance(one, i18n.text(language)))
 
 
 def plain(words: str) -> str:
@@ -145,7 +146,7 @@ def test_over_a_change_of_terms_the_level_is_the_one_after_those_calls(
     one = read(tmp_path / "v.duckdb", before, of, "2026-10-30 12:00", OCTOBER)
     assert one.outlook is None and one.target == pytest.approx(0.8512, abs=5e-5)
     assert said(one, language) == words
-    assert plain(_sla.aim(one, _i18n.text(language))) == aim
+    assert plain(standing.aim(one, i18n.text(language))) == aim
     enough = before + calls_of(4894, 0, of, "2026-10-30 11:00")
     ends = read(tmp_path / "v.duckdb", enough, of, "2026-10-30 12:00", OCTOBER)
     assert ends.distance is not None and ends.distance.is_met
@@ -240,10 +241,10 @@ def test_a_month_that_is_out_of_reach_is_said_to_be(tmp_path: Path, language: st
     of = campaign(zone="Europe/Paris", terms=[Term(target=0.85)])
     one = read(tmp_path / "v.duckdb", weeks(of, "2026-11-21", 60, late=18), of, "2026-11-20 23:00")
     assert said(one, language) == words
-    text = _i18n.text(language)
-    assert [plain(line) for line in _sla.outlook(one, text)] == beside.split("|")
-    pdf = plain(text_of(_statement.as_pdf(one, text)))
-    workbook = plain(summary(_sheets.as_excel(one, text)))
+    text = i18n.text(language)
+    assert [plain(line) for line in standing.outlook(one, text)] == beside.split("|")
+    pdf = plain(text_of(statement.as_pdf(one, text)))
+    workbook = plain(summary(downloads.as_excel(one, text)))
     for line in (words, *beside.split("|")):
         assert line in pdf and line in workbook
 
@@ -282,13 +283,13 @@ def test_no_call_usual_for_the_rest_says_where_it_ends(tmp_path: Path) -> None:
     for late, words in ((4, "November ends at 60.0% and misses 80%"), (2, "November ends at 80.0% and reaches 80%")):
         one = read(tmp_path / "v.duckdb", weeks(of, "2026-12-01", 10, late=late), of, "2026-11-30 13:00")
         assert said(one) == f"{words}: usually no more calls come"
-        assert len(_sla.outlook(one, _i18n.text("en"))) == 1
+        assert len(standing.outlook(one, i18n.text("en"))) == 1
 
 
 def test_a_level_just_below_its_target_is_not_written_as_the_target() -> None:
-    text = _i18n.text("en")
-    assert _sla.short_of(0.84996, 0.85, text) == "84.996%"
-    assert (_sla.short_of(0.8496, 0.85, text), _sla.short_of(0.81, 0.85, text)) == ("84.96%", "81.0%")
+    text = i18n.text("en")
+    assert standing.short_of(0.84996, 0.85, text) == "84.996%"
+    assert (standing.short_of(0.8496, 0.85, text), standing.short_of(0.81, 0.85, text)) == ("84.96%", "81.0%")
 
 
 terms_of_a_month = st.lists(
@@ -396,7 +397,7 @@ def test_too_little_history_says_only_what_arithmetic_gives(tmp_path: Path, know
     one = read(tmp_path / "v.duckdb", weeks(of, "2026-11-23", 4, known_from, late=2), of, "2026-11-23 00:00")
     n = one.distance and one.distance.until_reached
     assert one.outlook is None and said(one) == f"It would take {n} more calls in time for November to reach 80%"
-    assert _sla.outlook(one, _i18n.text("en")) == []
+    assert standing.outlook(one, i18n.text("en")) == []
     enough = read(tmp_path / "v.duckdb", weeks(of, "2026-11-23", 4, "2026-11-02", late=2), of, "2026-11-23 00:00")
     assert enough.outlook is not None
 
@@ -426,7 +427,7 @@ def test_the_year_of_a_month_is_left_out_by_the_campaigns_own_calendar(tmp_path:
     december = read(
         tmp_path / "v.duckdb", [call(of=of, queued="2026-12-31 22:10")], of, at, Period.month(date(2026, 12, 1))
     )
-    assert (_sla.period(january, _i18n.text("en")), _sla.period(december, _i18n.text("en"))) == (
+    assert (standing.period(january, i18n.text("en")), standing.period(december, i18n.text("en"))) == (
         "January",
         "December 2026",
     )
@@ -483,7 +484,7 @@ def test_it_is_said_to_which_term_a_day_belongs(
 ) -> None:
     term = readers.Term(0, since and AT(since), until and AT(until), "exclude_short", 20, 0.8, True, 5)
     for language, words in (("en", english), ("fr", french), ("es", spanish)):
-        assert plain(terms_in_words(term, _i18n.text(language))[0]) == words
+        assert plain(terms_in_words(term, i18n.text(language))[0]) == words
 
 
 # the analysts' example

@@ -18,9 +18,13 @@ from metrics.compose import KPIS
 from metrics.errors import ConfigurationError
 from metrics.readers import FIGURES, Asked, Call, Published
 from metrics.viewer import Viewer
-from pages import _board, _calls, _day, _feed, _i18n, _kpi
-from pages._alarms import SPEAK
 from pages.accounts import start
+from pages.day import timeline
+from pages.figure import call_list, explanation
+from pages.operations import feed_tables
+from pages.operations.alarm_list import SPEAK
+from pages.shared import i18n
+from pages.wall import tiles
 from tests.browsing import browser, dashboard, needs_chromium, open_tab
 from tests.drawing import HOSTILE, PAGES, ROOT, headline, open_page, section, wall, words
 from tests.floor_file import ALARMS, FLOOR, MANAGER, MIXED, NOON, alarm, publish, today
@@ -35,7 +39,7 @@ pytestmark = pytest.mark.slow
 
 
 def test_numbers_and_dates_are_written_as_the_reader_writes_them() -> None:
-    french, spanish, english = (_i18n.text(language) for language in ("fr", "es", "en"))
+    french, spanish, english = (i18n.text(language) for language in ("fr", "es", "en"))
     first = date(2026, 7, 1)
     assert (
         french.day(first) == "mercredi 1er juillet 2026" and french.day(date(2026, 7, 11)) == "samedi 11 juillet 2026"
@@ -54,9 +58,9 @@ def test_numbers_and_dates_are_written_as_the_reader_writes_them() -> None:
     assert spanish.size(11e6) == "11\N{NO-BREAK SPACE}MB"
 
 
-@pytest.mark.parametrize("language", _i18n.LANGUAGES)
+@pytest.mark.parametrize("language", i18n.LANGUAGES)
 def test_no_line_ends_before_a_unit_nor_before_a_mark_that_french_sets_apart(language: str) -> None:
-    text = _i18n.text(language)
+    text = i18n.text(language)
     with (PAGES / "locale" / "fr" / "LC_MESSAGES" / "vigie.po").open("rb") as source:
         ids = [message.id for message in read_po(source, locale="fr") if message.id]
     said = [text.gettext(one) if isinstance(one, str) else text.ngettext(*one, 2) for one in ids]
@@ -65,7 +69,7 @@ def test_no_line_ends_before_a_unit_nor_before_a_mark_that_french_sets_apart(lan
 
 
 def test_french_marks_stand_behind_spaces_of_their_own() -> None:
-    french, english = _i18n.text("fr"), _i18n.text("en")
+    french, english = i18n.text("fr"), i18n.text("en")
     assert french.gettext("past {seconds} s") == "au-delà de {seconds}\N{NO-BREAK SPACE}s"
     where = "Where this figure comes from: {figure}"
     assert french.gettext(where) == "D’où vient cet indicateur\N{NO-BREAK SPACE}: {figure}"
@@ -205,21 +209,21 @@ def test_a_board_is_drawn_once_a_snapshot_for_all_who_see_the_same(path: Path) -
     publish(path, campaigns=FLOOR, as_of=NOON)
     board = readers.board(Published(path), MANAGER)
     assert board is not None
-    english = _i18n.text("en")
-    first = _board.draw(board, MANAGER, english, 1.0)
-    assert _board.draw(board, MANAGER, english, 1.4) == first
-    assert _board.draw(board, MANAGER, english, 2.0) != first  # only its age
-    assert _board.draw(board, MANAGER, _i18n.text("fr"), 1.0) != first
+    english = i18n.text("en")
+    first = tiles.draw(board, MANAGER, english, 1.0)
+    assert tiles.draw(board, MANAGER, english, 1.4) == first
+    assert tiles.draw(board, MANAGER, english, 2.0) != first  # only its age
+    assert tiles.draw(board, MANAGER, i18n.text("fr"), 1.0) != first
     client = Viewer("client", frozenset({"north"}))
     own = readers.board(Published(path), client)
-    assert own is not None and "Oréa" not in _board.draw(own, client, english, 1.0)
+    assert own is not None and "Oréa" not in tiles.draw(own, client, english, 1.0)
 
 
 @pytest.mark.parametrize(
-    ("tiles", "columns_and_rows"), [(1, (1, 1)), (2, (2, 1)), (4, (2, 2)), (6, (3, 2)), (8, (4, 2)), (12, (4, 3))]
+    ("count", "columns_and_rows"), [(1, (1, 1)), (2, (2, 1)), (4, (2, 2)), (6, (3, 2)), (8, (4, 2)), (12, (4, 3))]
 )
-def test_tiles_fill_a_wide_screen(tiles: int, columns_and_rows: tuple[int, int]) -> None:
-    assert _board.grid(tiles) == columns_and_rows
+def test_tiles_fill_a_wide_screen(count: int, columns_and_rows: tuple[int, int]) -> None:
+    assert tiles.grid(count) == columns_and_rows
 
 
 @pytest.mark.parametrize(
@@ -234,7 +238,7 @@ def test_tiles_fill_a_wide_screen(tiles: int, columns_and_rows: tuple[int, int])
     ],
 )
 def test_state_of_a_service_level(level: float | None, target: float | None, state: str) -> None:
-    assert _board.level_state(level, target) == state
+    assert tiles.level_state(level, target) == state
 
 
 # the campaign page
@@ -254,9 +258,9 @@ def test_the_day_of_a_campaign(path: Path) -> None:
     assert "Nivel de servicio" in section(test, "vigie-table numbers")
     known = readers.day(Published(path), MANAGER, "north")
     assert known is not None
-    chart = _day.figure(known, None, _i18n.text("es"))
+    chart = timeline.figure(known, None, i18n.text("es"))
     assert [sum(n or 0 for n in bar.y) for bar in chart.data if bar.type == "bar"] == [3, 1, 1]
-    assert known.total is not None and _day.other(known.total) == 1
+    assert known.total is not None and timeline.other(known.total) == 1
 
 
 def test_a_past_day_is_shown_as_known_now(path: Path) -> None:
@@ -308,16 +312,18 @@ def test_a_figure_shows_its_formula_with_its_numbers(path: Path) -> None:
     assert any(re.fullmatch("Contract, version [0-9a-f]{8}", one.value) for one in test.caption)
 
 
-@pytest.mark.parametrize("language", _i18n.LANGUAGES)
+@pytest.mark.parametrize("language", i18n.LANGUAGES)
 def test_every_figure_is_explained_in_every_language(path: Path, language: str) -> None:
     publish(path, campaigns=FLOOR, calls=MIXED, agents={"a": ("north", "busy")})
-    reader, text = Published(path), _i18n.text(language)
+    reader, text = Published(path), i18n.text(language)
     day = today(reader)
     for kpi in FIGURES:
         one = readers.explain(reader, MANAGER, "north", kpi, day.t0, day.t1)
         assert one is not None
-        assert words(_kpi.figure(one, text)) and (not _kpi.is_compared(one) or words(_kpi.comparison(one, text)))
-        above, below = _kpi.fraction(one).sums(one)
+        assert words(explanation.figure(one, text)) and (
+            not explanation.is_compared(one) or words(explanation.comparison(one, text))
+        )
+        above, below = explanation.fraction(one).sums(one)
         if kpi == "longest_wait_s":
             assert above is None
         elif below == 0:
@@ -369,7 +375,7 @@ def test_a_figure_that_no_other_system_has_a_formula_for_is_compared_with_none(p
     ],
 )
 def test_the_scale_of_a_comparison(values: list[float], ratio: bool, ends: tuple[float, float]) -> None:
-    assert _kpi.scale(values, ratio) == pytest.approx(ends)
+    assert explanation.scale(values, ratio) == pytest.approx(ends)
 
 
 # the calls behind a figure
@@ -439,12 +445,12 @@ def test_a_file_of_calls_opens_in_a_spreadsheet(path: Path) -> None:
     day = today(reader)
     listed = readers.calls(reader, MANAGER, "north", day.t0, day.t1, Asked(), page=None)
     assert listed is not None
-    sheet = _calls.sheet(listed.calls, "Europe/Madrid", worked=True)
+    sheet = call_list.sheet(listed.calls, "Europe/Madrid", worked=True)
     assert sheet.startswith(b"\xef\xbb\xbf")
     head, row = sheet.decode("utf-8-sig").splitlines()
-    assert head.split(",") == list(_calls.COLUMNS)
+    assert head.split(",") == list(call_list.COLUMNS)
     assert "2026-11-23T12:50:00+01:00" in row and ",+33•••••••38," in row and ",'=cmd|" in row and "Åsa" in row
-    bare = _calls.sheet(listed.calls, "Europe/Madrid", worked=False).decode("utf-8-sig")
+    bare = call_list.sheet(listed.calls, "Europe/Madrid", worked=False).decode("utf-8-sig")
     assert "Åsa" not in bare and "agent" not in bare.splitlines()[0]
     assert isinstance(listed.calls[0], Call)
 
@@ -571,14 +577,14 @@ SINCE = {
 }
 
 
-@pytest.mark.parametrize("language", _i18n.LANGUAGES)
+@pytest.mark.parametrize("language", i18n.LANGUAGES)
 def test_what_cannot_be_is_an_alarm_in_the_readers_language(path: Path, language: str) -> None:
     publish(path, campaigns=FLOOR, calls=MIXED, alarms=ALARMS)
     feed = readers.feed(Published(path), MANAGER)
     assert feed is not None
     said = [
         re.sub("[\N{NARROW NO-BREAK SPACE}\N{NO-BREAK SPACE}]", " ", one)
-        for one in _feed.alarms(feed, _i18n.text(language))
+        for one in feed_tables.alarms(feed, i18n.text(language))
     ]
     assert said == [words + SINCE[language] for words in RINGS[language]]
 
@@ -592,14 +598,14 @@ def test_of_many_days_that_ring_the_first_are_named(path: Path) -> None:
     publish(path, campaigns=FLOOR, alarms=[alarm("rows_doubled", "calls", 3, 2, day=day) for day in days])
     feed = readers.feed(Published(path), MANAGER)
     assert feed is not None
-    (said,) = _feed.alarms(feed, _i18n.text("en"))
+    (said,) = feed_tables.alarms(feed, i18n.text("en"))
     assert said.count("1 call too many") == 6 and "18/11/2026: 1 call too many, +394)." in said
 
 
 def test_calls_that_wait_for_their_beginning_are_a_notice_until_they_ring(path: Path) -> None:
     desk = Desk(path.parent.parent)
     desk.apply(told("\n".join(f"09:0{n}:00 ended call_id=c{n}" for n in range(3))), at("09:05:00"))
-    text = _i18n.text("en")
+    text = i18n.text("en")
     for clock, notices, alarms in (
         ("09:05:00", ["3 calls wait for the event"], []),
         ("09:16:30", ["1 call waits for the event"], ["2 calls are in no campaign"]),
@@ -608,17 +614,17 @@ def test_calls_that_wait_for_their_beginning_are_a_notice_until_they_ring(path: 
         desk.publish(at(clock))
         feed = readers.feed(Published(desk.publisher.path), MANAGER)
         assert feed is not None
-        assert [one[:26] for one in _feed.notices(feed, text)] == notices
-        assert [one[:26] for one in _feed.alarms(feed, text)] == alarms
+        assert [one[:26] for one in feed_tables.notices(feed, text)] == notices
+        assert [one[:26] for one in feed_tables.alarms(feed, text)] == alarms
 
 
 def fed(path: Path, language: str = "en") -> str:
     """What the feed page shows five minutes after NOON."""
     feed = readers.feed(Published(path), MANAGER)
     assert feed is not None and feed.sources is not None
-    then, text = NOON + timedelta(minutes=6), _i18n.text(language)
-    drawn = (_feed.counters(feed, then, text), _feed.sources(feed.sources, then, text))
-    return words("".join((*drawn, _feed.partitions(feed.partitions, text))))
+    then, text = NOON + timedelta(minutes=6), i18n.text(language)
+    drawn = (feed_tables.counters(feed, then, text), feed_tables.sources(feed.sources, then, text))
+    return words("".join((*drawn, feed_tables.partitions(feed.partitions, text))))
 
 
 def test_how_old_the_last_event_is(path: Path) -> None:
@@ -683,7 +689,7 @@ def test_a_zone_that_is_unknown_here_ends_the_start(tmp_path: Path) -> None:
     ("said", "seconds"), [(None, 0.5), ("", 0.5), ("2", 2.0), ("0", 0.2), ("99", 10.0), ("soon", 0.5), ("nan", 0.5)]
 )
 def test_the_tick_of_a_wall(said: str | None, seconds: float) -> None:
-    assert _board.tick_s(said) == seconds
+    assert tiles.tick_s(said) == seconds
 
 
 # languages
@@ -698,14 +704,14 @@ def test_the_tick_of_a_wall(said: str | None, seconds: float) -> None:
     ],
 )
 def test_numbers_follow_the_readers_conventions(language: str, percent: str, number: str, points: str) -> None:
-    text = _i18n.text(language)
+    text = i18n.text(language)
     assert (text.percent(0.8239), text.number(31094), text.points(-0.036)) == (percent, number, points)
     assert text.percent(None) == text.number(None) == text.duration(None) == "–"
 
 
 @pytest.mark.parametrize(("seconds", "shown"), [(0, "0:00"), (59.6, "1:00"), (185, "3:05"), (3725, "1:02:05")])
 def test_durations(seconds: float, shown: str) -> None:
-    assert _i18n.text("fr").duration(seconds) == shown
+    assert i18n.text("fr").duration(seconds) == shown
 
 
 @pytest.mark.parametrize(
@@ -718,7 +724,7 @@ def test_durations(seconds: float, shown: str) -> None:
     ],
 )
 def test_the_readers_language(wishes: list[str | None], language: str) -> None:
-    assert _i18n.choose(wishes) == language
+    assert i18n.choose(wishes) == language
 
 
 def test_the_language_is_changed_in_the_frame_and_stays(path: Path) -> None:

@@ -21,8 +21,9 @@ from metrics.readers import Period, Published
 from metrics.service_level import FORMULAS
 from metrics.suppression import SMALLEST, hidden, pooled
 from metrics.viewer import Viewer
-from pages import _i18n, _sla, _sla_chart
-from pages._i18n import text
+from pages.contract import month_chart, standing
+from pages.shared import i18n
+from pages.shared.i18n import text
 from tests.drawing import open_page, words
 from tests.published import Row, call, campaign, publish, rows, state
 
@@ -181,7 +182,7 @@ def test_the_parts_add_up_to_the_whole(tmp_path: Path) -> None:
 
 def test_the_chart_of_a_month_has_a_place_for_each_of_its_days(tmp_path: Path) -> None:
     found = read(tmp_path, [call(queued=f"2026-11-{day} 10:00") for day in (20, 22)], campaign(), as_of="23 12:00")
-    in_time = _sla_chart.figure(found, text("en")).data[0]
+    in_time = month_chart.figure(found, text("en")).data[0]
     assert len(in_time.x) == 30 and {n + 1: count for n, count in enumerate(in_time.y) if count} == {20: 1, 22: 1}
     assert in_time.y[29] is None  # the 30th is not yet
 
@@ -192,8 +193,8 @@ def test_bounds_are_said_when_they_differ_as_they_are_shown(tmp_path: Path) -> N
     many = read(
         tmp_path, [call(queued="2026-11-20 10:00") for _ in range(3000)] + calls[1:], campaign(), as_of="23 12:00"
     )
-    assert "Between 50.0% and 100.0%" in _sla.bounds(few, text("en"))
-    assert many.total.service_level_worst != many.total.service_level_best and _sla.bounds(many, text("en")) == ""
+    assert "Between 50.0% and 100.0%" in standing.bounds(few, text("en"))
+    assert many.total.service_level_worst != many.total.service_level_best and standing.bounds(many, text("en")) == ""
 
 
 def test_a_month_that_is_over_is_settled_after_the_lateness_allowance(tmp_path: Path) -> None:
@@ -418,8 +419,8 @@ def test_the_page_says_what_is_not_known_and_its_chart_shows_it(shown: Path, lan
         assert part in plain, plain
     one = readers.sla(Published(shown), MANAGER, "c", NOVEMBER, KEY)
     assert one is not None
-    text = _i18n.text(language)
-    chart = _sla_chart.figure(one, text)
+    text = i18n.text(language)
+    chart = month_chart.figure(one, text)
     in_time = chart.data[0].y
     assert len(in_time) == 30 and [n for n, calls in enumerate(in_time, start=1) if calls is not None] == [
         *range(18, 26)

@@ -14,7 +14,8 @@ from metrics import readers
 from metrics.campaigns import Term
 from metrics.readers import Period, Published, Sla
 from metrics.viewer import Viewer
-from pages import _i18n, _sheets, _statement
+from pages.contract import downloads, statement
+from pages.shared import i18n
 from tests.published import call, campaign, publish
 from tests.statements import read
 
@@ -63,7 +64,7 @@ def known(tmp_path: Path) -> Sla:
 def test_csv_is_read_by_the_readers_spreadsheet(
     known: Sla, language: str, separator: str, level: str, month: str
 ) -> None:
-    raw = _sheets.as_csv(known, _i18n.text(language))
+    raw = downloads.as_csv(known, i18n.text(language))
     assert raw.startswith(b"\xef\xbb\xbf")
     head, *lines = csv.reader(io.StringIO(raw.decode("utf-8-sig")), delimiter=separator)
     assert len(set(head)) == len(head) and all(len(line) == len(head) for line in lines)
@@ -72,17 +73,17 @@ def test_csv_is_read_by_the_readers_spreadsheet(
     days = [line for line in lines if line[1].startswith("2026-10-")]
     assert len(days) == 27 and [line[1] for line in days if line[2] != "0"] == ["2026-10-05", "2026-10-06"]
     told = dict(zip(head, whole, strict=True))
-    assert told[_i18n.text(language).gettext("Calls known since")] == "2026-10-05T08:10:00"
-    assert told[_i18n.text(language).gettext("Days without a call")].endswith("31")
+    assert told[i18n.text(language).gettext("Calls known since")] == "2026-10-05T08:10:00"
+    assert told[i18n.text(language).gettext("Days without a call")].endswith("31")
     assert any(line[1] == "'" + HOSTILE for line in lines)
     assert not any(cell.startswith(("=", "@", "+", "-")) for line in lines for cell in line)
     assert "canary" not in raw.decode() and "agent 3" not in raw.decode()
 
 
-@pytest.mark.parametrize("language", _i18n.LANGUAGES)
+@pytest.mark.parametrize("language", i18n.LANGUAGES)
 def test_the_workbook_holds_numbers_dates_and_plain_text(known: Sla, language: str) -> None:
-    text = _i18n.text(language)
-    book = load_workbook(io.BytesIO(_sheets.as_excel(known, text)))
+    text = i18n.text(language)
+    book = load_workbook(io.BytesIO(downloads.as_excel(known, text)))
     names = [text.gettext(name) for name in ("Summary", "Period", "Contract", "By day", "By queue", "By time of day")]
     assert book.sheetnames == [*names, text.gettext("Agents")]
     summary = {row[0]: row[1] for row in book[names[0]].iter_rows(values_only=True) if row[0]}
@@ -105,9 +106,9 @@ def test_a_control_character_in_a_name_spoils_no_workbook(tmp_path: Path) -> Non
     publish(tmp_path / "v.duckdb", [call(queue="a\x07b", queued="2026-10-05 10:00")]).close()
     one = readers.sla(Published(tmp_path / "v.duckdb"), Viewer("manager", None), "c", OCTOBER, KEY)
     assert one is not None
-    book = load_workbook(io.BytesIO(_sheets.as_excel(one, _i18n.text("en"))))
+    book = load_workbook(io.BytesIO(downloads.as_excel(one, i18n.text("en"))))
     assert book["By queue"]["A2"].value == "ab"
-    assert "ab" in read(_statement.as_pdf(one, _i18n.text("en"))).replace("a b", "ab")
+    assert "ab" in read(statement.as_pdf(one, i18n.text("en"))).replace("a b", "ab")
 
 
 def _face(font: Any) -> str:
@@ -143,7 +144,7 @@ def _face(font: Any) -> str:
     ],
 )
 def test_the_statement_says_all_that_is_signed(known: Sla, language: str, said: str) -> None:
-    pdf = _statement.as_pdf(known, _i18n.text(language))
+    pdf = statement.as_pdf(known, i18n.text(language))
     words = read(pdf).replace("\u00a0", " ").replace("\u202f", " ")
     for part in said.split("|"):
         assert part in words, part
@@ -157,7 +158,7 @@ def test_the_statement_says_all_that_is_signed(known: Sla, language: str, said: 
         )
     assert {name.rpartition("-")[0] for name in fonts} == {"/AAAAAA+SourceSansPro"}  # carried along, never replaced
     assert not any(page.images for page in reader.pages)  # charts are lines, not pictures
-    assert pdf == _statement.as_pdf(known, _i18n.text(language))
+    assert pdf == statement.as_pdf(known, i18n.text(language))
 
 
 @pytest.mark.parametrize("period", [OCTOBER, Period.day(date(2026, 10, 5))])
@@ -165,5 +166,5 @@ def test_an_empty_period_can_be_taken_home_too(tmp_path: Path, period: Period) -
     publish(tmp_path / "v.duckdb", []).close()
     one = readers.sla(Published(tmp_path / "v.duckdb"), Viewer("manager", None), "c", period, KEY)
     assert one is not None
-    text = _i18n.text("fr")
-    assert "–" in read(_statement.as_pdf(one, text)) and _sheets.as_csv(one, text) and _sheets.as_excel(one, text)
+    text = i18n.text("fr")
+    assert "–" in read(statement.as_pdf(one, text)) and downloads.as_csv(one, text) and downloads.as_excel(one, text)

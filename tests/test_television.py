@@ -20,7 +20,9 @@ from streamlit.testing.v1 import AppTest
 from metrics import clock
 from metrics.readers import Published, board
 from metrics.viewer import Viewer
-from pages import _board, _i18n, _television
+from pages.assets import ASSETS
+from pages.shared import i18n
+from pages.wall import television, tiles
 from tests.browsing import LOST, TITLES, WAITING, WITHIN_MS, browser, dashboard, drawn, needs_chromium, open_tab
 from tests.drawing import open_page, wall, words
 from tests.floor_file import MANAGER, publish
@@ -30,8 +32,7 @@ from tests.processes import free_port, wait_for
 pytestmark = pytest.mark.slow
 
 TELEVISION = Viewer("television", None)
-ENGLISH = _i18n.text("en")
-PAGES = Path(__file__).parent.parent / "pages"
+ENGLISH = i18n.text("en")
 
 
 def floor(many: int, of: int = 2) -> dict[str, tuple[str, str, str]]:
@@ -72,7 +73,7 @@ def shown(html: str) -> list[str]:
     ],
 )
 def test_what_the_address_asks_is_kept_within_bounds(said: dict[str, str], expected: tuple[str, int, bool]) -> None:
-    asked = _television.asked(said)
+    asked = television.asked(said)
     assert (asked.by, asked.every_s, asked.sound) == expected
 
 
@@ -88,11 +89,11 @@ def test_what_the_address_asks_is_kept_within_bounds(said: dict[str, str], expec
         pytest.param(14, "all", [14], id="everything, however small"),
     ],
 )
-def test_campaigns_are_shown_a_page_at_a_time(path: Path, many: int, by: _television.By, sizes: list[int]) -> None:
+def test_campaigns_are_shown_a_page_at_a_time(path: Path, many: int, by: television.By, sizes: list[int]) -> None:
     put(path, many)
     now = board(Published(path), TELEVISION)
     assert now is not None
-    pages = _television.pages(now.campaigns, by)
+    pages = television.pages(now.campaigns, by)
     assert [len(page) for page in pages] == sizes
     assert [one for page in pages for one in page] == list(now.campaigns)
 
@@ -103,17 +104,17 @@ def test_pages_turn_by_the_servers_clock_and_each_is_drawn_once_for_all(path: Pa
     assert now is not None
 
     def at(now_s: float, language: str = "en") -> str:
-        asked = _television.Asked("campaign", 15, False)
-        return _television.draw(now, TELEVISION, _i18n.text(language), asked, now_s, 1.0)
+        asked = television.Asked("campaign", 15, False)
+        return television.draw(now, TELEVISION, i18n.text(language), asked, now_s, 1.0)
 
     first, second = shown(at(0)), shown(at(15))
     assert first == [f"Campaign {n:02}" for n in range(7)] and second == [f"Campaign {n:02}" for n in range(7, 14)]
     assert shown(at(14.9)) == shown(at(30)) == first and shown(at(29.9)) == second
     assert "Page 1 of 2" in words(at(0)) and "Page 2 of 2" in words(at(15))
     assert at(0).replace('data-drawn="0"', 'data-drawn="1"') == at(1)  # a tick changes when it was, and no more
-    drawn = dict(_board._drawn)
+    drawn = dict(tiles._drawn)
     at(0), at(15)
-    assert all(_board._drawn[key] is page for key, page in drawn.items())
+    assert all(tiles._drawn[key] is page for key, page in drawn.items())
 
 
 def test_a_campaign_below_target_on_another_page_is_named(path: Path) -> None:
@@ -121,7 +122,7 @@ def test_a_campaign_below_target_on_another_page_is_named(path: Path) -> None:
     now = board(Published(path), TELEVISION)
     assert now is not None
     for now_s in (0, 15):
-        html = _television.draw(now, TELEVISION, ENGLISH, _television.Asked("campaign", 15, False), now_s, 1.0)
+        html = television.draw(now, TELEVISION, ENGLISH, television.Asked("campaign", 15, False), now_s, 1.0)
         assert "2 below target Campaign 00, Campaign 13 Page" in words(html)
         assert json.loads(unescape(re.findall(r'data-missed="(.*?)"', html)[0])) == ["c00", "c13"]
 
@@ -166,8 +167,8 @@ def test_a_television_sees_its_campaigns_only_also_in_what_rings(path: Path) -> 
 
 def test_each_tile_has_its_state_as_a_shape_and_a_word_its_target_line_and_its_age(path: Path) -> None:
     put(path, missed=("c01",))
-    tiles = wall(open_page(viewer=TELEVISION)).split("<article")[1:]
-    for tile, state in zip(tiles, ("On target", "Below target", "On target"), strict=True):
+    articles = wall(open_page(viewer=TELEVISION)).split("<article")[1:]
+    for tile, state in zip(articles, ("On target", "Below target", "On target"), strict=True):
         assert state in words(tile) and re.search(r'<span class="state (met|missed)"><i></i>', tile)
         assert '<hr style="bottom:80.0%">' in tile and re.search(r'class="ago">\d+\ss<', tile)
         assert words(tile).index("Waiting") < words(tile).index("Service level")
@@ -189,7 +190,7 @@ RGB = tuple[float, float, float]
 
 
 def palette() -> dict[str, tuple[RGB, RGB]]:
-    css = (PAGES / "_style.css").read_text()
+    css = (ASSETS / "style.css").read_text()
     found = re.findall(r"--(\w+): light-dark\(#(\w{6}), #(\w{6})\);", css)
     assert len(found) == 10
     return {name: (rgb(light), rgb(dark)) for name, light, dark in found}
@@ -231,7 +232,7 @@ def contrast(one: RGB, other: RGB) -> float:
     ],
 )
 def test_every_colour_of_the_wall_is_read_on_its_ground(colour: str, ground: str, theme: int) -> None:
-    css = (PAGES / "_style.css").read_text()
+    css = (ASSETS / "style.css").read_text()
     (share,) = re.findall(r"\.tile\.missed \{.*?background: color-mix\(in srgb, var\(--missed\) (\d+)%", css)
     greyed = set(re.findall(r"filter: grayscale\(1\); opacity: ([\d.]+)", css))
     known = {name: both[theme] for name, both in palette().items()}

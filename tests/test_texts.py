@@ -9,7 +9,7 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
 from metrics.compose import KPIS
-from pages import _i18n, _names
+from pages.shared import i18n, names
 from tests.processes import ROOT
 
 PAGES = ROOT / "pages"
@@ -36,14 +36,14 @@ def test_pybabel_finds_every_text() -> None:
 
 
 def test_every_language_but_that_of_the_source_has_a_catalogue() -> None:
-    assert {folder.name for folder in _i18n.LOCALE.iterdir() if folder.is_dir()} == {*_i18n.LANGUAGES} - {_i18n.SOURCE}
-    english = _i18n.text(_i18n.SOURCE)
+    assert {folder.name for folder in i18n.LOCALE.iterdir() if folder.is_dir()} == {*i18n.LANGUAGES} - {i18n.SOURCE}
+    english = i18n.text(i18n.SOURCE)
     assert all(english.gettext(source).replace("\N{NO-BREAK SPACE}", " ") == source for source in texts_in_code())
 
 
-@pytest.mark.parametrize("language", sorted({*_i18n.LANGUAGES} - {_i18n.SOURCE}))
+@pytest.mark.parametrize("language", sorted({*i18n.LANGUAGES} - {i18n.SOURCE}))
 def test_nothing_is_missing_unused_or_fuzzy(language: str) -> None:
-    with (_i18n.LOCALE / language / "LC_MESSAGES" / "vigie.po").open("rb") as source:
+    with (i18n.LOCALE / language / "LC_MESSAGES" / "vigie.po").open("rb") as source:
         catalogue = read_po(source, locale=language, abort_invalid=True)
     assert not catalogue.obsolete
     messages = {m.id if isinstance(m.id, str) else m.id[0]: m for m in catalogue if m.id}
@@ -59,16 +59,16 @@ def test_every_text_about_another_system_has_its_translations() -> None:
     said = {printed.how for kpi in KPIS.values() for printed in kpi.elsewhere} | {"no public formula found"}
     assert said <= texts_in_code()
     switches = {printed.system.partition(", ")[2] for kpi in KPIS.values() for printed in kpi.elsewhere} - {""}
-    french = _i18n.text("fr")
-    assert all(_names.system(f"X, {switch}", french) != f"X, {switch}" for switch in switches)
+    french = i18n.text("fr")
+    assert all(names.system(f"X, {switch}", french) != f"X, {switch}" for switch in switches)
 
 
 def test_pages_read_through_metrics_only() -> None:
     for file in [*PAGES.rglob("*.py"), ROOT / "dashboard.py"]:
         for node in ast.walk(ast.parse(file.read_text())):
-            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-            roots = {name.partition(".")[0] for name in names}
+            modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            modules += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            roots = {module.partition(".")[0] for module in modules}
             assert not roots & {"duckdb", "kafka", "ingest"}, file
 
 

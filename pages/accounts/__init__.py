@@ -9,6 +9,7 @@ attempts.py    how often somebody may try
 sign_in.py     the pages and routes for signing in and out
 forms.py       their HTML
 asked.py       what a request tells about who sent it
+visitor.py     who looks at a page and in which language, and the menus for both
 gate.py        lets nobody past without a Viewer, over HTTP and over the websocket
 start.py       what must hold before the dashboard starts
 

@@ -9,12 +9,12 @@ from urllib.parse import urlencode
 
 import streamlit
 
-from pages import _i18n
-from pages._i18n import Text
+from pages.assets import ASSETS
+from pages.shared import i18n
+from pages.shared.i18n import Text
 
-HERE = Path(__file__).parent
 FONT = next((Path(streamlit.__file__).parent / "static" / "static" / "media").glob("SourceSansVF-Upright*.woff2"), None)
-LOGO = base64.b64encode((HERE.parent / "_logo.svg").read_bytes()).decode()
+LOGO = base64.b64encode((ASSETS / "logo.svg").read_bytes()).decode()
 FIRST = "python -m pages.accounts add NAME --role manager"
 SCRIPT = """\
 const form = document.forms[0], token = location.hash.slice(1);
@@ -46,7 +46,7 @@ class Frame:
 
 def style(base: str) -> str:
     font = f'@font-face {{ font-family: "Source Sans"; src: url("{base}/static/media/{FONT.name}"); }}' if FONT else ""
-    return font + (HERE / "forms.css").read_text()
+    return font + (ASSETS / "forms.css").read_text()
 
 
 def policy(base: str, by_provider: bool) -> str:
@@ -148,7 +148,7 @@ def _page(frame: Frame, title: str, main: str) -> str:
     languages = "".join(
         f'<a lang="{code}" hreflang="{code}" href="{escape(frame.href(lang=code))}"'
         f' aria-current="{str(code == current).lower()}">{name}</a>'
-        for code, name in _i18n.LANGUAGES.items()
+        for code, name in i18n.LANGUAGES.items()
     )
     label = _("Language")
     heading = "" if title == "Vigie" else f"<h1>{escape(title)}</h1>"

@@ -11,7 +11,6 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from metrics import clock
-from pages import _i18n
 from pages.accounts import forms, passwords, provider
 from pages.accounts.access import Access
 from pages.accounts.asked import address_of, form_of, is_own, languages_of
@@ -20,10 +19,11 @@ from pages.accounts.errors import AccountsError
 from pages.accounts.forms import Frame
 from pages.accounts.sessions import COOKIE, Session
 from pages.accounts.store import Account
+from pages.shared import i18n
 
 SIGN_IN, SIGN_OUT, TELEVISION = "/sign-in", "/sign-out", "/tv"
 OF_A_WALL = ("by", "every", "sound", "lang")
-"""What the address of a television may ask; see pages/_television.py."""
+"""What the address of a television may ask; see pages/wall/television.py."""
 NEXT, PROVIDER_S = "vigie_next", 600
 """Where to go on after the provider, remembered while somebody is there."""
 AT_ONCE = 2
@@ -213,10 +213,10 @@ class SignIn:
 
     def _frame(self, request: Request, path: str, next: str = "") -> Frame:
         asked = request.query_params.get("lang", "")
-        wishes = (asked, request.cookies.get(_i18n.COOKIE), *languages_of(request))
-        asked = asked if asked in _i18n.LANGUAGES else ""
+        wishes = (asked, request.cookies.get(i18n.COOKIE), *languages_of(request))
+        asked = asked if asked in i18n.LANGUAGES else ""
         by_password = any(one.role != "television" for one in self._accounts().values())
-        text = _i18n.text(_i18n.choose(wishes))
+        text = i18n.text(i18n.choose(wishes))
         return Frame(text, self._base, path, self._inside(next), asked, provider.is_configured(), by_password)
 
     def _inside(self, next: str) -> str:
@@ -237,7 +237,7 @@ class SignIn:
             headers["Retry-After"] = str(ceil(wait_s))
         answer = HTMLResponse(page, status, headers)
         if frame.asked:  # chosen here, so the pages that follow are in it too
-            answer.set_cookie(_i18n.COOKIE, frame.asked, max_age=_i18n.YEAR_S, path=self._base or "/", samesite="lax")
+            answer.set_cookie(i18n.COOKIE, frame.asked, max_age=i18n.YEAR_S, path=self._base or "/", samesite="lax")
         return answer
 
     def _redirect(self, to: str) -> Response:

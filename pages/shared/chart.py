@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 import plotly.io as pio
 import streamlit.elements.plotly_chart  # noqa: F401, its import registers the template that carries the theme
 
-from pages._i18n import Text
+from pages.shared.i18n import Text
 
 APART = (5, 2, 6, 7, 8, 1, 9, 4, 0)
 """Of the theme's colours for charts those that a line shows, the farthest from each other first, two greys last."""

@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 
 from metrics.readers import Call, CallList
 from metrics.spreadsheet import cell
-from pages import _names
-from pages._i18n import DASH, Text
+from pages.shared import names
+from pages.shared.i18n import DASH, Text
 
 MARKS = {
     "answered": "met",
@@ -57,7 +57,7 @@ def _row(call: Call, of: CallList, zone: str, text: Text, judged: bool, worked: 
     if dated:
         at = f"{text.date(call.cohort_at.astimezone(ZoneInfo(zone)))} {at}"
     mark = MARKS.get(call.outcome, "none")
-    word = escape(_names.outcome(call.outcome, text))
+    word = escape(names.outcome(call.outcome, text))
     cells = [
         f"<th>{escape(at)}</th>",
         _cell(call.queue or DASH),

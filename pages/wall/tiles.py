@@ -11,9 +11,9 @@ from math import ceil
 
 from metrics.readers import AgentCounts, Board, CampaignNow, Interval
 from metrics.viewer import Viewer
-from pages import _names
-from pages._i18n import DASH, NBSP, Text
-from pages._leads import comes_from
+from pages.shared import names
+from pages.shared.i18n import DASH, NBSP, Text
+from pages.shared.links import comes_from
 
 STALE_S = 15
 """Older than this, data is shown grey: the floor may be another by now."""
@@ -188,7 +188,7 @@ def tile(one: CampaignNow, text: Text, day: tuple[str, ...] = (), leads: Mapping
     _ = text.gettext
 
     def made(name: str) -> str:
-        return way(name, leads, comes_from(_names.brief(name, text), text))
+        return way(name, leads, comes_from(names.brief(name, text), text))
 
     state = state_of(one)
     today = one.today
@@ -212,7 +212,7 @@ def tile(one: CampaignNow, text: Text, day: tuple[str, ...] = (), leads: Mapping
     longest = number(text.duration(one.longest_wait_s), _("Longest wait"), f"big{late}", past, longest_wait)
     values = {name: getattr(called if name in COUNTS else today, name, None) for name in day}
     drawn = "".join(
-        number(_names.shown(name, value, text, digits=0), _names.brief(name, text), way=made(name))
+        number(names.shown(name, value, text, digits=0), names.brief(name, text), way=made(name))
         for name, value in values.items()
     )
     facts = f'<div class="facts">{drawn}</div>' if day else ""

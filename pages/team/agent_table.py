@@ -11,9 +11,9 @@ from html import escape
 from metrics.campaigns import AgentLimits
 from metrics.readers import NEEDS, Agent, AgentDay, Agents, Need, Pauses
 from metrics.viewer import Viewer
-from pages import _names
-from pages._i18n import DASH, NBSP, Text, plain
-from pages._where import href
+from pages.shared import names
+from pages.shared.i18n import DASH, NBSP, Text, plain
+from pages.shared.selection import href
 
 SHOWN = 200
 """Rows drawn at most: a longer list is for a filter, and would make every tick heavy."""
@@ -215,9 +215,9 @@ def _row(one: Agent, columns: dict[str, str], limits: AgentLimits, text: Text) -
 def _now(one: Agent, text: Text) -> str:
     """Draw the state, for how long, for whom, and how the call goes."""
     _ = text.gettext
-    word = _names.state(one.state, text)
+    word = names.state(one.state, text)
     if one.reason and one.state == "paused":
-        word = _("Paused: {reason}").format(reason=_names.reason(one.reason, text))
+        word = _("Paused: {reason}").format(reason=names.reason(one.reason, text))
     said = [one.campaign_name or ""]
     if one.hold_s is not None:
         said.append(_("on hold {time}").format(time=text.duration(one.hold_s)))
@@ -242,7 +242,7 @@ def _day(one: Agent, text: Text) -> dict[str, Cell]:
         """Return a figure that leads to how it is made."""
 
         def said(value: float | None) -> str:
-            return _names.shown(name, value, text, digits=0)
+            return names.shown(name, value, text, digits=0)
 
         values = [(stint.campaign, stint.name, getattr(stint, name)) for stint in day.worked_for]
         ways = [(campaign, of, said(value)) for campaign, of, value in values if value is not None]
@@ -259,7 +259,7 @@ def _day(one: Agent, text: Text) -> dict[str, Cell]:
 def made_of(name: str, agent: str, text: Text) -> str:
     """Say where a figure of an agent leads."""
     words = text.gettext("Where this figure comes from: {figure}")
-    return words.format(figure=f"{_names.brief(name, text)}, {agent}")
+    return words.format(figure=f"{names.brief(name, text)}, {agent}")
 
 
 def _behind(page: str, value: str, ways: list[tuple[str, str, str]], about: str, **asked: str) -> Cell:

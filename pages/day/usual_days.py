@@ -5,11 +5,11 @@ from html import escape
 
 from metrics.readers import Added, Comparison, Kpis, Weeks
 from metrics.viewer import Viewer
-from pages import _names
-from pages._board import level_state, state_word
-from pages._i18n import DASH, NBSP, Text
-from pages._leads import lead, link
-from pages._where import Where, instant, wall
+from pages.shared import names
+from pages.shared.i18n import DASH, NBSP, Text
+from pages.shared.links import lead, link
+from pages.shared.selection import Where, instant, wall
+from pages.wall.tiles import level_state, state_word
 
 COMPARED = ("offered", "answered", "abandoned", "service_level", "abandon_rate", "asa_s", "aht_s")
 MEASURES = ("offered", "service_level", "abandon_rate", "aht_s")
@@ -64,19 +64,17 @@ def _compared(figure: str, own: Kpis, usual: Added, days: int, asked: Mapping[st
     values: list[float | None] = [getattr(own, figure), getattr(usual.kpis, figure)]
     if isinstance(values[1], int):
         values[1] /= days
-    reached, mean = (escape(_names.shown(figure, value, text)) for value in values)
-    drawn = f"<td>{lead(figure, values[0], reached, asked, _names.brief(figure, text), text)}</td>"
+    reached, mean = (escape(names.shown(figure, value, text)) for value in values)
+    drawn = f"<td>{lead(figure, values[0], reached, asked, names.brief(figure, text), text)}</td>"
     drawn += f'<td class="usual">{mean}</td>'
     gap = DASH if None in values else _difference(figure, (values[0] or 0) - (values[1] or 0), text)
-    return (
-        f'<tr><th scope="row">{escape(_names.brief(figure, text))}</th>{drawn}<td class="gap">{escape(gap)}</td></tr>'
-    )
+    return f'<tr><th scope="row">{escape(names.brief(figure, text))}</th>{drawn}<td class="gap">{escape(gap)}</td></tr>'
 
 
 def _difference(figure: str, gap: float, text: Text) -> str:
-    if figure in _names.RATIOS:
+    if figure in names.RATIOS:
         return text.gettext("{points} pts").format(points=text.points(gap))
-    shown = _names.shown(figure, abs(gap), text)
+    shown = names.shown(figure, abs(gap), text)
     return f"{'+' if gap > 0 else '−'}{shown}" if round(abs(gap)) else "="
 
 
@@ -110,7 +108,7 @@ def heat(weeks: Weeks, campaign: str, measure: str, target: float | None, text: 
             n = cell.kpis.offered
             said = text.ngettext("{n} call", "{n} calls", n).format(n=text.number(n))
             small = measure == "offered" and value < 10  # where a decimal tells something
-            shown = escape(text.rate(value) if small else _names.shown(measure, value, text, digits=0))
+            shown = escape(text.rate(value) if small else names.shown(measure, value, text, digits=0))
             state = level_state(value, target) if measure == "service_level" else "none"
             if state != "none":
                 said += f" · {state_word(state, text)}"
@@ -131,7 +129,7 @@ def heat(weeks: Weeks, campaign: str, measure: str, target: float | None, text: 
 
 
 def heat_name(measure: str, text: Text) -> str:
-    return text.gettext("Calls per hour, mean") if measure == "offered" else _names.figure(measure, text)
+    return text.gettext("Calls per hour, mean") if measure == "offered" else names.figure(measure, text)
 
 
 def heat_said(weeks: Weeks, measure: str, target: float | None, text: Text) -> str:

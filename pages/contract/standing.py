@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 from metrics.readers import Figures, Period, Sla
 from metrics.suppression import SMALLEST
-from pages import _kpi
-from pages._board import level_state, state_word
-from pages._i18n import DASH, Text
-from pages._leads import lead
-from pages._where import DAY_MIN, wall
+from pages.figure import explanation
+from pages.shared.i18n import DASH, Text
+from pages.shared.links import lead
+from pages.shared.selection import DAY_MIN, wall
+from pages.wall.tiles import level_state, state_word
 
 
 class Fact(NamedTuple):
@@ -356,7 +356,7 @@ def too_few(text: Text) -> str:
 
 
 def conservation(one: Sla, text: Text) -> str:
-    return _kpi.identity(one.total, text)
+    return explanation.identity(one.total, text)
 
 
 def as_of(one: Sla, text: Text) -> str:

@@ -15,8 +15,8 @@ from metrics.compose import KPIS, MEASURES
 from metrics.readers import SECONDS, Answer, Relation, Trouble
 from metrics.relations import FOLDER
 from metrics.service_level import FORMULAS
-from pages import _chart, _names
-from pages._i18n import DASH, Text
+from pages.shared import chart, names
+from pages.shared.i18n import DASH, Text
 
 DRAWN = 30
 """A chart is split into so many series at most."""
@@ -170,7 +170,7 @@ def glossary(text: Text) -> str:
 def _name(column: str, text: Text) -> str:
     """Name a figure as the other pages do; one that no page shows has its column only."""
     try:
-        return _names.figure(column, text)
+        return names.figure(column, text)
     except KeyError:
         return ""
 
@@ -223,8 +223,8 @@ def axes(table: pa.Table) -> Axes | None:
     known = [name for name in upright if table[name].null_count < table.num_rows]
     split = [name for name in named if table[name].combine_chunks().unique().__len__() <= DRAWN]
     by = next((name for name in split if name != x), None)
-    names = list(table.column_names)
-    return Axes(names, numbers, split, x, (known or upright)[-1], by, frozenset(timely), frozenset(named))
+    columns = list(table.column_names)
+    return Axes(columns, numbers, split, x, (known or upright)[-1], by, frozenset(timely), frozenset(named))
 
 
 def _is_number(kind: pa.DataType) -> bool:
@@ -255,7 +255,7 @@ def figure(table: pa.Table, x: str, y: str, by: str | None, kind: str, text: Tex
         else:
             drawn.add_trace(go.Scatter(**points, name=name, mode="lines" if kind == "line" else "markers"))
     drawn.update_layout(
-        colorway=_chart.apart(),
+        colorway=chart.apart(),
         separators=text.separators(),
         showlegend=by is not None,
         legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},  # never on the axis, whose labels vary

@@ -12,11 +12,11 @@ from metrics.kpi import Sum, sum_of
 from metrics.outcomes import PARTS
 from metrics.readers import BEHIND, Explained, Figures, Kpis, Term
 from metrics.service_level import FORMULAS
-from pages import _names
-from pages._board import level_state, state_word
-from pages._i18n import DASH, Text
-from pages._leads import LINKS, in_force, lead
-from pages._where import Where, href
+from pages.shared import names
+from pages.shared.i18n import DASH, Text
+from pages.shared.links import LINKS, in_force, lead
+from pages.shared.selection import Where, href
+from pages.wall.tiles import level_state, state_word
 
 
 @dataclass(frozen=True)
@@ -41,10 +41,10 @@ def fraction(one: Explained) -> Fraction:
     by_contract = Fraction(kpi.numerator, kpi.denominator)
     if one.kpi != "service_level":
         return by_contract
-    names = {term.formula for term in one.terms}
-    if len(names) != 1:
+    formulas = {term.formula for term in one.terms}
+    if len(formulas) != 1:
         return by_contract
-    formula = FORMULAS[names.pop()]
+    formula = FORMULAS[formulas.pop()]
     counted = Fraction(formula.numerator, formula.denominator)
     return counted if counted.sums(one) == by_contract.sums(one) else by_contract
 
@@ -62,7 +62,7 @@ def figure(one: Explained, text: Text) -> str:
     """Draw the figure, how it stands to its target, and whether it can still move."""
     _ = text.gettext
     row = one.row
-    value = _names.shown(one.kpi, one.figure, text)
+    value = names.shown(one.kpi, one.figure, text)
     lines = []
     state = "none"
     if one.kpi == "service_level":
@@ -87,7 +87,7 @@ def figure(one: Explained, text: Text) -> str:
     if row["terms_changed"]:
         changed = _("The contract changed inside this window; each call is judged by the terms of its own time.")
         lines.append(f'<p class="changed"><i></i>{escape(changed)}</p>')
-    name = " · ".join(filter(None, (_names.figure(one.kpi, text), one.agent and (one.agent_name or one.agent))))
+    name = " · ".join(filter(None, (names.figure(one.kpi, text), one.agent and (one.agent_name or one.agent))))
     nil = ' class="nil"' if value == DASH else ""
     return (
         f'<section class="vigie-figure {state}"><h2>{escape(name)}</h2><b{nil}>{escape(value)}</b>'
@@ -102,14 +102,14 @@ def formula(one: Explained, where: Where, behind: str, text: Text) -> str:
     """
     _ = text.gettext
     parts = fraction(one)
-    rule = f"<p>{escape(_names.rule(one.kpi, text))}</p>"
+    rule = f"<p>{escape(names.rule(one.kpi, text))}</p>"
     above, below = parts.sums(one)
-    result = f"<b>{escape(_names.shown(one.kpi, one.figure, text))}</b>"
+    result = f"<b>{escape(names.shown(one.kpi, one.figure, text))}</b>"
     if parts.above is None:
         return f'<section class="vigie-formula">{rule}</section>'
     words = _fraction(
-        _terms(parts.above, lambda name: f"<span>{escape(_names.figure(name, text))}</span>"),
-        _terms(parts.below, lambda name: f"<span>{escape(_names.figure(name, text))}</span>"),
+        _terms(parts.above, lambda name: f"<span>{escape(names.figure(name, text))}</span>"),
+        _terms(parts.below, lambda name: f"<span>{escape(names.figure(name, text))}</span>"),
     )
     numbers = _fraction(
         _terms(parts.above, lambda name: _link(one, where, name, behind, text)),
@@ -119,16 +119,16 @@ def formula(one: Explained, where: Where, behind: str, text: Text) -> str:
     sides = [side.measures if side else () for side in (parts.above, parts.below)]
     if any(len(measures) > 1 for measures in sides):
         kinds = [measures[0] if measures else "" for measures in sides]
-        whole = _names.figure(one.kpi, text)
+        whole = names.figure(one.kpi, text)
         shown = [
-            _led(escape(_names.shown(kind, value, text)), whole, behind if value else "")
+            _led(escape(names.shown(kind, value, text)), whole, behind if value else "")
             for kind, value in zip(kinds, (above, below), strict=True)
         ]
         if one.kpi == "service_level":
             shown = [_link(one, where, name, behind, text) for name in ("service_level_hits", "service_level_base")]
         steps += [_fraction(*shown)] if parts.below else []
     body = "".join(f'<span class="step"><span class="is">=</span>{step}</span>' for step in (*steps, result))
-    name = f"<span class='of'>{escape(_names.figure(one.kpi, text))}</span>"
+    name = f"<span class='of'>{escape(names.figure(one.kpi, text))}</span>"
     return f'<section class="vigie-formula">{rule}<div class="line">{name}{body}</div></section>'
 
 
@@ -150,8 +150,8 @@ def _link(one: Explained, where: Where, name: str, behind: str, text: Text) -> s
     address = href("calls", where.params(**LINKS[name], agent=one.agent)) if name in LINKS else behind
     value = one.row.get(name)
     leads_on = value is not None and (value or name not in LINKS)  # not to a list of no calls
-    shown = escape(_names.shown(name, value, text))
-    return _led(shown, _names.figure(name, text), address if leads_on else "")
+    shown = escape(names.shown(name, value, text))
+    return _led(shown, names.figure(name, text), address if leads_on else "")
 
 
 def _led(value: str, name: str, address: str) -> str:
@@ -162,18 +162,18 @@ def _led(value: str, name: str, address: str) -> str:
 
 def rule(kpi: str, text: Text) -> str:
     """Draw the formula in words only, where its numbers are not told."""
-    name = escape(_names.figure(kpi, text))
-    return f'<section class="vigie-formula rule"><p><b>{name}</b> {escape(_names.rule(kpi, text))}</p></section>'
+    name = escape(names.figure(kpi, text))
+    return f'<section class="vigie-formula rule"><p><b>{name}</b> {escape(names.rule(kpi, text))}</p></section>'
 
 
 def identity(total: Kpis | Figures, text: Text) -> str:
     """Say the identity with its numbers: every offered call has one outcome."""
     parts = " + ".join(
-        f"{_names.figure(name, text)} {text.number(getattr(total, name))}"
+        f"{names.figure(name, text)} {text.number(getattr(total, name))}"
         for name in PARTS
         if getattr(total, name) or name in ("answered", "abandoned")
     )
-    words = f"{_names.figure('offered', text)} {text.number(total.offered)} = {parts}"
+    words = f"{names.figure('offered', text)} {text.number(total.offered)} = {parts}"
     if total.refused:
         n = total.refused
         apart = text.ngettext("{n} refused call is counted apart", "{n} refused calls are counted apart", n)
@@ -220,7 +220,7 @@ def terms_in_words(term: Term, text: Text) -> tuple[str, str, str, str, str]:
     _ = text.gettext
     return (
         _held(term.valid_from, term.valid_to, text),
-        _names.formula(term.formula, text),
+        names.formula(term.formula, text),
         _("wait {sign} {seconds} s").format(
             sign="≤" if term.wait_at_threshold_counts else "<", seconds=f"{term.threshold_s:g}"
         ),
@@ -260,12 +260,12 @@ def comparison(one: Explained, text: Text) -> str:
     own = _("Vigie, by the contract") if one.terms else "Vigie"
     rows = [(own, one.figure, "", True)]
     rows += [
-        (_names.system(other.system, text), other.value, _names.elsewhere(other.text, text), False)
+        (names.system(other.system, text), other.value, names.elsewhere(other.text, text), False)
         for other in one.elsewhere
     ]
     target = one.row["target"] if one.kpi == "service_level" else None
     known = [value for value in (target, *(value for _, value, _, _ in rows)) if value is not None]
-    low, high = scale(known, one.kpi in _names.RATIOS)
+    low, high = scale(known, one.kpi in names.RATIOS)
     drawn = "".join(_system(row, one, (low, high), target, text) for row in rows)
     ends = f"<span>{escape(_axis(low, one.kpi, text))}</span><span>{escape(_axis(high, one.kpi, text))}</span>"
     note = ""
@@ -294,7 +294,7 @@ def scale(values: list[float], ratio: bool) -> tuple[float, float]:
 
 
 def _axis(value: float, kpi: str, text: Text) -> str:
-    return text.percent(value, 0) if kpi in _names.RATIOS else text.duration(value)
+    return text.percent(value, 0) if kpi in names.RATIOS else text.duration(value)
 
 
 def _system(
@@ -312,7 +312,7 @@ def _system(
     if value is not None:
         mark += f'<i style="left:{(value - low) / (high - low) * 100:.2f}%"></i>'
     gap = DASH if value is None or one.figure is None else _gap(value - one.figure, one.kpi, text)
-    shown = _names.shown(one.kpi, value, text)
+    shown = names.shown(one.kpi, value, text)
     about = f"<small>{escape(how)}</small>" if how else ""
     return (
         f'<tr class="{"own" if own else "other"}"><th>{escape(name)}{about}</th><td class="how">{escape(how)}</td>'
@@ -323,9 +323,9 @@ def _system(
 
 def _gap(difference: float, kpi: str, text: Text) -> str:
     _ = text.gettext
-    if abs(difference) < (0.0005 if kpi in _names.RATIOS else 0.5):
+    if abs(difference) < (0.0005 if kpi in names.RATIOS else 0.5):
         return "="
-    if kpi in _names.RATIOS:
+    if kpi in names.RATIOS:
         return _("{points} pts").format(points=text.points(difference))
     sign = "+" if difference > 0 else "−" if difference < 0 else ""
     return f"{sign}{text.duration(abs(difference))}"

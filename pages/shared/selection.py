@@ -14,8 +14,8 @@ from streamlit.elements.lib.utils import LabelVisibility
 from metrics import readers
 from metrics.readers import LONGEST, Board, Campaign
 from metrics.viewer import Viewer
-from pages import _empty
-from pages._i18n import NBSP, Text
+from pages.shared import empty
+from pages.shared.i18n import NBSP, Text
 
 EARLIEST = date(2000, 1, 1)
 DAY_MIN = 24 * 60
@@ -73,7 +73,7 @@ def choose(viewer: Viewer, text: Text, bar: DeltaGenerator, *, stretch: bool = T
         with bar:
             _choose_day(None, first, found.day, text)
             st.caption(text.day(day), width="content")
-        _empty.nothing_known(text)
+        empty.nothing_known(text)
         return None
     if not stretch:  # whoever comes back from the calls of an interval is on its day again
         span = None
@@ -96,20 +96,20 @@ def choose_campaign(viewer: Viewer, text: Text, bar: DeltaGenerator) -> tuple[Bo
         board = readers.board(reader, viewer)
         first = readers.first_day(reader, viewer)
     except readers.PublishedFileError as error:
-        _empty.unreadable(error, text)
+        empty.unreadable(error, text)
         return None
     if board is None:
-        _empty.nothing_published(text)
+        empty.nothing_published(text)
         return None
     if not board.campaigns:
-        _empty.no_campaigns(text)
+        empty.no_campaigns(text)
         return None
     known = {one.campaign.campaign: one.campaign for one in board.campaigns}
     found = known.get(st.query_params.get("campaign", next(iter(known))))
     with bar:
         _draw_campaigns(known, found, text)
     if found is None:
-        _empty.unknown_campaign(text)
+        empty.unknown_campaign(text)
         return None
     return board, found, first
 

@@ -4,11 +4,11 @@ from datetime import datetime
 from html import escape
 
 from metrics.readers import Check, DeadLetter, Feed, Gap, Partition, Source
-from pages import _alarms
-from pages._alarms import day_of
-from pages._board import SILENT_S, STALE_S
-from pages._i18n import DASH, Text
-from pages._where import href
+from pages.operations import alarm_list
+from pages.operations.alarm_list import day_of
+from pages.shared.i18n import DASH, Text
+from pages.shared.selection import href
+from pages.wall.tiles import SILENT_S, STALE_S
 
 SCARCE_BYTES = 2 * 1024**3
 """A disk with less than this free is told: a day of a busy floor takes about as much."""
@@ -90,7 +90,7 @@ def alarms(feed: Feed, text: Text) -> list[str]:
     if not feed.counters.lag and (fresh.published_at - fresh.as_of).total_seconds() > STALE_S:
         words = _("Kafka has not answered since {time} UTC. What happened after that is not known here.")
         said.append(words.format(time=text.clock(fresh.as_of, "UTC", seconds=True)))
-    said += _alarms.sentences(feed.alarms, text)
+    said += alarm_list.sentences(feed.alarms, text)
     if feed.gaps:
         said.append(_gaps(feed.gaps, text))
     if feed.notice:

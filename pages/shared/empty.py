@@ -3,7 +3,7 @@
 import streamlit as st
 
 from metrics.readers import PublishedFileError
-from pages._i18n import Text
+from pages.shared.i18n import Text
 
 
 def nothing_published(text: Text) -> None:

@@ -2,7 +2,7 @@
 
 from metrics import kpi
 from metrics.compose import KPIS, MEASURES
-from pages._i18n import DASH, NBSP, Text
+from pages.shared.i18n import DASH, NBSP, Text
 
 UNITS = {figure.name: figure.unit for figure in KPIS.values()} | {m.name: m.unit for m in MEASURES.values()}
 SECONDS = frozenset(name for name, unit in UNITS.items() if unit == kpi.SECONDS)

@@ -23,9 +23,10 @@ from reportlab.platypus import BaseDocTemplate, Flowable, Frame, KeepTogether, P
 
 from metrics.readers import Sla
 from metrics.service_level import FORMULAS
-from pages import _names, _sla, _sla_chart, _sla_tables
-from pages._board import level_state
-from pages._i18n import DASH, Text
+from pages.contract import month_chart, month_tables, standing
+from pages.shared import names
+from pages.shared.i18n import DASH, Text
+from pages.wall.tiles import level_state
 
 REGULAR, BOLD, ITALIC = "Vigie", "Vigie-Bold", "Vigie-Italic"
 FACES = {REGULAR: "SourceSansPro-Regular", BOLD: "SourceSansPro-Semibold", ITALIC: "SourceSansPro-It"}
@@ -58,7 +59,7 @@ def as_pdf(one: Sla, text: Text) -> bytes:
         rightMargin=MARGIN,
         topMargin=TOP,
         bottomMargin=BOTTOM,
-        title=f"{_('Service level statement')}, {one.campaign.name}, {_sla.title(one, text)}",
+        title=f"{_('Service level statement')}, {one.campaign.name}, {standing.title(one, text)}",
         author="Vigie",
         lang=text.language,
         initialFontName=REGULAR,
@@ -137,9 +138,9 @@ class _Numbered(Canvas):  # type: ignore[misc]  # reportlab ships no types
 
 def _frame_words(one: Sla, text: Text) -> Callable[[int, int], tuple[str, str, str]]:
     _ = text.gettext
-    above = " · ".join(filter(None, (one.campaign.client, one.campaign.name, _sla.title(one, text))))
+    above = " · ".join(filter(None, (one.campaign.client, one.campaign.name, standing.title(one, text))))
     version = _("contract, version {code}").format(code=one.contract)
-    below = f"{_sla.as_of(one, text)} · {version}"
+    below = f"{standing.as_of(one, text)} · {version}"
 
     def words(page: int, pages: int) -> tuple[str, str, str]:
         number = _("Page {page} of {pages}").format(page=text.number(page), pages=text.number(pages))
@@ -155,14 +156,14 @@ def _frame_words(one: Sla, text: Text) -> Callable[[int, int], tuple[str, str, s
 def _opening(one: Sla, text: Text) -> list[Flowable]:
     _ = text.gettext
     whole = one.period
-    between = _("{first} to {last}").format(first=text.date(whole.first), last=text.date(_sla.last_day(whole)))
+    between = _("{first} to {last}").format(first=text.date(whole.first), last=text.date(standing.last_day(whole)))
     about = [
         (_("Client"), one.campaign.client or DASH),
         (_("Campaign"), one.campaign.name),
-        (_("Period"), f"{_sla.title(one, text)} ({between}, {one.campaign.timezone})"),
-        *((_("Coverage"), f"{'. '.join(words)}.") for words in (_sla.coverage(one, text),) if words),
+        (_("Period"), f"{standing.title(one, text)} ({between}, {one.campaign.timezone})"),
+        *((_("Coverage"), f"{'. '.join(words)}.") for words in (standing.coverage(one, text),) if words),
         (_("Contract, version"), one.contract),
-        (_("State of the figures"), f"{_sla.certainty(one, text)}. {_sla.as_of(one, text)}."),
+        (_("State of the figures"), f"{standing.certainty(one, text)}. {standing.as_of(one, text)}."),
     ]
     facts = Table(
         [[_said(name, SMALL), _said(value)] for name, value in about],
@@ -171,17 +172,17 @@ def _opening(one: Sla, text: Text) -> list[Flowable]:
     )
     story: list[Flowable] = [
         _said(_("Service level statement"), TITLE),
-        _said(" · ".join((one.campaign.name, _sla.title(one, text))), SUBTITLE),
+        _said(" · ".join((one.campaign.name, standing.title(one, text))), SUBTITLE),
         Spacer(1, 3 * mm),
         facts,
         Spacer(1, 4 * mm),
         _result(one, text),
     ]
-    parts = _sla_chart.parts(one, text)
+    parts = month_chart.parts(one, text)
     if parts:
         heading = _("Day by day") if whole.is_month else _("The day by intervals")
-        story.append(KeepTogether([_said(heading, HEADING), _chart(parts, _sla.unknown(one), text)]))
-    terms = [_sla_tables.contract_head(text), *_sla_tables.contract_rows(one, text)]
+        story.append(KeepTogether([_said(heading, HEADING), _chart(parts, standing.unknown(one), text)]))
+    terms = [month_tables.contract_head(text), *month_tables.contract_rows(one, text)]
     story.append(
         KeepTogether(
             [
@@ -215,20 +216,20 @@ def _result(one: Sla, text: Text) -> Table:
     verdict = ParagraphStyle("verdict", BODY, fontName=BOLD, fontSize=10.5, leading=14, textColor=STATES[state])
     distance = ParagraphStyle("distance", BODY, fontName=BOLD, fontSize=10.5, leading=14)
     left: list[Flowable] = [
-        _said(f"{_('Service level')} · {_sla.aim(one, text)}", SMALL),
+        _said(f"{_('Service level')} · {standing.aim(one, text)}", SMALL),
         _said(text.percent(one.total.service_level), big),
         Table(
-            [[_mark(state), _said(_sla.verdict(one, text), verdict)]],
+            [[_mark(state), _said(standing.verdict(one, text), verdict)]],
             colWidths=(5 * mm, 75 * mm),
             style=[FACE, ("VALIGN", (0, 0), (-1, -1), "MIDDLE"), ("LEFTPADDING", (0, 0), (-1, -1), 0), *_tight(0)],
             hAlign="LEFT",
         ),
     ]
-    left += [_said(f"{words}.", distance) for words in (_sla.distance(one, text),) if words]
-    beside = (*_sla.outlook(one, text), _sla.bounds(one, text), _sla.known_from(one, text))
+    left += [_said(f"{words}.", distance) for words in (standing.distance(one, text),) if words]
+    beside = (*standing.outlook(one, text), standing.bounds(one, text), standing.known_from(one, text))
     left += [_said(f"{words}.", SMALL) for words in beside if words]
     value = ParagraphStyle("value", BODY, fontName=BOLD, fontSize=13, leading=17)
-    cells = [[_said(fact.name, SMALL), _said(fact.shown, value)] for fact in _sla.facts(one, text)]
+    cells = [[_said(fact.name, SMALL), _said(fact.shown, value)] for fact in standing.facts(one, text)]
     third = (WIDTH - 92 * mm) / 3
     right = Table(
         [cells[:3], cells[3:]], colWidths=(third,) * 3, style=[FACE, ("VALIGN", (0, 0), (-1, -1), "TOP"), *_tight(3)]
@@ -295,20 +296,20 @@ def _table(
 
 def _tables(one: Sla, text: Text) -> list[Flowable]:
     _ = text.gettext
-    wanted = [(_("By queue"), _("Queue"), _sla_tables.queues(one, text))]
+    wanted = [(_("By queue"), _("Queue"), month_tables.queues(one, text))]
     if one.period.is_month:
-        wanted.append((_("By day"), _("Day"), list(reversed(_sla_tables.days(one, text)))))
-        wanted.append((_("By time of day"), _("Interval"), _sla_tables.intervals(one, text)))
+        wanted.append((_("By day"), _("Day"), list(reversed(month_tables.days(one, text)))))
+        wanted.append((_("By time of day"), _("Interval"), month_tables.intervals(one, text)))
     else:
-        wanted.append((_("By interval"), _("Interval"), _sla_tables.intervals(one, text)))
+        wanted.append((_("By interval"), _("Interval"), month_tables.intervals(one, text)))
     story: list[Flowable] = []
     for heading, first, rows in wanted:
         if rows:
             lines = [
-                (first, *_sla_tables.head(text)),
-                *((row.name, *_sla_tables.values(row.figures, text)) for row in rows),
+                (first, *month_tables.head(text)),
+                *((row.name, *month_tables.values(row.figures, text)) for row in rows),
             ]
-            lines.append((_("Total"), *_sla_tables.values(one.total, text)))
+            lines.append((_("Total"), *month_tables.values(one.total, text)))
             table = _table(lines, (30, 18, 18, 16, 18, 20, 20, 18, 14))
             story += (
                 [_said(heading, HEADING), table] if len(rows) > 20 else [KeepTogether([_said(heading, HEADING), table])]
@@ -320,11 +321,11 @@ def _people(one: Sla, text: Text) -> list[Flowable]:
     _ = text.gettext
     if one.people is None:
         return []
-    heading, rows = _said(_("Agents"), HEADING), _sla_tables.people_rows(one, text)
+    heading, rows = _said(_("Agents"), HEADING), month_tables.people_rows(one, text)
     if not rows:
-        return [heading, _said(_sla.too_few(text), SMALL)]
-    table = _table([_sla_tables.people_head(text), *rows], (48, 18, 20, 22, 18, 20, 22))
-    return [heading, table, Spacer(1, 1.5 * mm), _said(_sla_tables.privacy(text), SMALL)]
+        return [heading, _said(standing.too_few(text), SMALL)]
+    table = _table([month_tables.people_head(text), *rows], (48, 18, 20, 22, 18, 20, 22))
+    return [heading, table, Spacer(1, 1.5 * mm), _said(month_tables.privacy(text), SMALL)]
 
 
 # what it rests on
@@ -336,18 +337,18 @@ def _rests_on(one: Sla, text: Text) -> list[Flowable]:
     rules = [
         (
             _("Service level"),
-            " ".join(_names.formula(name, text) for name in FORMULAS if name in formulas)
+            " ".join(names.formula(name, text) for name in FORMULAS if name in formulas)
             + ". "
-            + _names.rule("service_level", text),
+            + names.rule("service_level", text),
         ),
         (_("Late"), _("Counted by the contract’s formula, and not in time.")),
-        *((_names.figure(name, text), _names.rule(name, text)) for name in ("offered", "abandon_rate", "asa_s")),
+        *((names.figure(name, text), names.rule(name, text)) for name in ("offered", "abandon_rate", "asa_s")),
     ]
     if one.people is not None:
-        rules.append((_names.figure("aht_s", text), _names.rule("aht_s", text)))
+        rules.append((names.figure("aht_s", text), names.rule("aht_s", text)))
     story: list[Flowable] = [_said(_("What the figures mean"), HEADING)]
     story += [Paragraph(f"<font name='{BOLD}'>{_plain(name)}</font> – {_plain(rule)}", BODY) for name, rule in rules]
-    checked = [_said(_("Every call is accounted for"), HEADING), _said(f"{_sla.conservation(one, text)}.")]
+    checked = [_said(_("Every call is accounted for"), HEADING), _said(f"{standing.conservation(one, text)}.")]
     return [*story, *checked]
 
 
@@ -391,7 +392,7 @@ def _signatures(one: Sla, text: Text) -> list[Flowable]:
 # the chart
 
 
-def _chart(parts: list[_sla_chart.Part], unknown: int, text: Text) -> Drawing:
+def _chart(parts: list[month_chart.Part], unknown: int, text: Text) -> Drawing:
     """Draw calls as stacked bars, late ones hatched, and the level against its target; grey where all is unknown."""
     _ = text.gettext
     height, left, right, bottom, top = 62 * mm, 10 * mm, 11 * mm, 12 * mm, 3 * mm
@@ -411,19 +412,19 @@ def _chart(parts: list[_sla_chart.Part], unknown: int, text: Text) -> Drawing:
         label(left - 3, y - 2, text.number(count), "end")
     for share in (0, 0.2, 0.4, 0.6, 0.8, 1):
         label(left + plot_w + 3, bottom + share * plot_h - 2, text.percent(share, 0), "start")
-    width = plot_w / max(len(parts), _sla_chart.SHORTEST)
+    width = plot_w / max(len(parts), month_chart.SHORTEST)
     if unknown:
         drawing.add(Rect(left, bottom, unknown * width, plot_h, fillColor=PAPER, strokeColor=None))
-        if unknown >= _sla_chart.ROOMY:
-            label(left + unknown * width / 2, bottom + plot_h / 2, _sla_chart.no_data(text))
+        if unknown >= month_chart.ROOMY:
+            label(left + unknown * width / 2, bottom + plot_h / 2, month_chart.no_data(text))
     every = max(1, -(-len(parts) // 31))
     dots: list[list[float]] = [[]]
     for n, (_name, short, figures, target) in enumerate(parts):
         x, bar = left + n * width + width * 0.12, width * 0.76
         if figures is not None:
             good = figures.service_level_hits / most * plot_h
-            bad = _sla.late(figures) / most * plot_h
-            other = _sla.uncounted(figures) / most * plot_h
+            bad = standing.late(figures) / most * plot_h
+            other = standing.uncounted(figures) / most * plot_h
             drawing.add(Rect(x, bottom, bar, good, fillColor=GOOD, strokeColor=None))
             _hatched(drawing, x, bottom + good, bar, bad)
             drawing.add(Rect(x, bottom + good + bad, bar, other, fillColor=OTHER, strokeColor=None))

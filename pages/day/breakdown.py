@@ -5,11 +5,13 @@ from html import escape
 from metrics.outcomes import PARTS
 from metrics.readers import AgentCounts, Kpis
 from metrics.viewer import Viewer
-from pages import _kpi, _names, _sla
-from pages._board import level_state, marked
-from pages._i18n import DASH, Text
-from pages._leads import lead, link
-from pages._where import Where
+from pages.contract import standing
+from pages.figure import explanation
+from pages.shared import names
+from pages.shared.i18n import DASH, Text
+from pages.shared.links import lead, link
+from pages.shared.selection import Where
+from pages.wall.tiles import level_state, marked
 
 
 def outcomes(total: Kpis, where: Where, text: Text) -> str:
@@ -20,7 +22,7 @@ def outcomes(total: Kpis, where: Where, text: Text) -> str:
     offered = text.number(total.offered)
     whole = lead("offered", total.offered, offered, where.params(), _("Offered"), text)
     foot = f'<tr><th scope="row">{escape(_("Offered"))}</th><td>{whole}</td><td></td><td class="track"></td></tr>'
-    identity = escape(_kpi.identity(total, text))
+    identity = escape(explanation.identity(total, text))
     return (
         f'<table class="vigie-table sums shares"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody>'
         f'<tfoot>{foot}</tfoot></table><p class="vigie-quiet">{identity}</p>'
@@ -30,7 +32,7 @@ def outcomes(total: Kpis, where: Where, text: Text) -> str:
 def _outcome(part: str, total: Kpis, where: Where, text: Text) -> str:
     n = getattr(total, part)
     share = n / total.offered if total.offered else None
-    name = _names.figure(part, text)
+    name = names.figure(part, text)
     count = lead(part, n, text.number(n), where.params(), name, text)
     head = link("calls", where.params(outcome=part), escape(name)) if n else escape(name)
     width = (share or 0) * 100
@@ -49,8 +51,8 @@ def queues(found: tuple[tuple[str, Kpis], ...], viewer: Viewer, where: Where, te
     if not found:
         words = _("No calls yet on this day.")
         return f'<p class="vigie-quiet">{escape(words)}</p>'
-    names = (_("Queue"), _("Offered"), _("Abandoned"), _("Service level"), _("Abandon rate"), _("ASA"))
-    head = (*names, _("AHT")) if viewer.sees_work else names
+    columns = (_("Queue"), _("Offered"), _("Abandoned"), _("Service level"), _("Abandon rate"), _("ASA"))
+    head = (*columns, _("AHT")) if viewer.sees_work else columns
     cells = "".join(f'<th scope="col">{escape(word)}</th>' for word in head)
     rows = "".join(_queue(queue, kpis, viewer, where, text) for queue, kpis in found)
     return (
@@ -66,10 +68,10 @@ def _queue(queue: str, kpis: Kpis, viewer: Viewer, where: Where, text: Text) -> 
     cells = ""
     for figure in (*QUEUED, *(("aht_s",) if viewer.sees_work else ())):
         value = getattr(kpis, figure)
-        shown = escape(_names.shown(figure, value, text))
+        shown = escape(names.shown(figure, value, text))
         if figure == "service_level":
             shown = marked(shown, state, text)
-        label = f"{queue}, {_names.brief(figure, text)}"
+        label = f"{queue}, {names.brief(figure, text)}"
         cells += f"<td>{lead(figure, value, shown, asked, label, text, is_explained=False)}</td>"
     return f'<tr><th scope="row">{link("calls", asked, escape(queue))}</th>{cells}</tr>'
 
@@ -78,7 +80,7 @@ def agents(counts: AgentCounts | None, text: Text) -> str:
     """Draw how many agents do what, for who is told nobody's name; nothing of so few that it would show one."""
     _ = text.gettext
     if counts is None:
-        return f'<p class="vigie-quiet">{escape(_sla.too_few(text))}</p>'
+        return f'<p class="vigie-quiet">{escape(standing.too_few(text))}</p>'
     words = {
         "available": text.ngettext("Available", "Available", 2),  # of several agents: other languages decline it
         "busy": _("Busy"),

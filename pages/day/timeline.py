@@ -7,11 +7,12 @@ import plotly.graph_objects as go
 
 from metrics.readers import CampaignDay, CampaignNow, Comparison, Interval, Kpis, WaitingCall, told
 from metrics.viewer import Viewer
-from pages import _chart, _names, _usual
-from pages._board import is_late, late_mark, level_state, marked, past_words
-from pages._i18n import DASH, Text
-from pages._leads import lead, link
-from pages._where import Where, instant
+from pages.day import usual_days
+from pages.shared import chart, names
+from pages.shared.i18n import DASH, Text
+from pages.shared.links import lead, link
+from pages.shared.selection import Where, instant
+from pages.wall.tiles import is_late, late_mark, level_state, marked, past_words
 
 SHOWN_WAITING = 10
 SHORTEST = 24
@@ -68,7 +69,7 @@ def headline(total: Kpis | None, viewer: Viewer, text: Text, now: CampaignNow | 
             words = past_words(total.threshold_s if total else None, text)
             about = late_mark(words, words)
         cards.append(
-            f'<div class="card"><span>{escape(_names.brief(name, text))}</span><b{nil}>{escape(value)}</b>{about}</div>'
+            f'<div class="card"><span>{escape(names.brief(name, text))}</span><b{nil}>{escape(value)}</b>{about}</div>'
         )
     return f'<div class="vigie-headline of-{len(cards)}">{"".join(cards)}</div>'
 
@@ -95,7 +96,7 @@ COUNTED = ("answered", "abandoned", "other")
 RATED = ("service_level", "abandon_rate", "asa_s")
 
 TRACES = {0: "answered", 1: "abandoned", 3: "other"}
-"""Of which outcome the calls in a bar of the chart are, by the number of its trace in `_chart.calls_and_level`."""
+"""Of which outcome the calls in a bar of the chart are, by the number of its trace in `chart.calls_and_level`."""
 
 
 def figure(day: CampaignDay, usual: Comparison | None, text: Text) -> go.Figure:
@@ -110,13 +111,13 @@ def figure(day: CampaignDay, usual: Comparison | None, text: Text) -> go.Figure:
     known = [one.kpis for one in intervals]
     hours = [n for n, one in enumerate(intervals) if text.clock(one.start, zone).endswith(":00")]
     hours = hours[:: max(1, -(-len(hours) // TICKS))]
-    return _chart.calls_and_level(
-        _chart.Stack(
+    return chart.calls_and_level(
+        chart.Stack(
             good=(_("Answered"), [k.answered if k else None for k in known]),
             bad=(_("Abandoned"), [k.abandoned if k else None for k in known]),
             other=(_("Other"), [other(k) if k else None for k in known]),
         ),
-        _chart.Level(
+        chart.Level(
             reached=[k.service_level if k else None for k in known],
             target=[k.target if k else None for k in known],
             said=[_hover(one, usual, zone, text) for one in intervals],
@@ -125,7 +126,7 @@ def figure(day: CampaignDay, usual: Comparison | None, text: Text) -> go.Figure:
         shortest=SHORTEST,
         about=day.campaign.campaign,
         text=text,
-        usual=(_usual.name(usual, text), [usual_calls(usual, one) for one in intervals])
+        usual=(usual_days.name(usual, text), [usual_calls(usual, one) for one in intervals])
         if usual and usual.days
         else None,
     )
@@ -169,7 +170,7 @@ def _hover(one: Interval, usual: Comparison | None, zone: str, text: Text) -> st
     known = usual.usual_at(one.start) if usual else None
     if usual and known:
         of_calls, of_level = text.number(known.mean("offered")), text.percent(known.kpis.service_level)
-        lines.append(f"{_usual.name(usual, text)}: {_('Offered')} {of_calls}, {_('Service level')} {of_level}")
+        lines.append(f"{usual_days.name(usual, text)}: {_('Offered')} {of_calls}, {_('Service level')} {of_level}")
     return "<br>".join(lines)
 
 
@@ -223,10 +224,10 @@ def _row(
 
     def cell(figure: str) -> str:
         value = other(kpis) if figure == "other" else getattr(kpis, figure)
-        shown = escape(_names.shown(figure, value, text, digits=0 if figure == "occupancy" else 1))
+        shown = escape(names.shown(figure, value, text, digits=0 if figure == "occupancy" else 1))
         if figure == "service_level":
             shown = marked(shown, state, text)
-        return f"<td>{lead(figure, value, shown, asked, f'{name}, {_names.brief(figure, text)}', text)}</td>"
+        return f"<td>{lead(figure, value, shown, asked, f'{name}, {names.brief(figure, text)}', text)}</td>"
 
     rest = (*COUNTED, *RATED, *(("aht_s", "occupancy") if viewer.sees_work else ()))
     return f"<tr><th>{head}</th>{cell('offered')}{of_usual}{''.join(map(cell, rest))}</tr>"

@@ -7,10 +7,10 @@ from typing import NamedTuple
 import plotly.graph_objects as go
 
 from metrics.readers import Day, Figures, Sla
-from pages import _chart
-from pages._i18n import Text
-from pages._sla import coverage, days_of, late, title, uncounted, unknown, verdict
-from pages._sla_tables import head, intervals, values
+from pages.contract.month_tables import head, intervals, values
+from pages.contract.standing import coverage, days_of, late, title, uncounted, unknown, verdict
+from pages.shared import chart
+from pages.shared.i18n import Text
 
 SHORTEST = 12
 """A chart shows at least so many intervals."""
@@ -34,13 +34,13 @@ def figure(one: Sla, text: Text) -> go.Figure:
     drawn = parts(one, text)
     every = 2 if one.period.is_month else max(1, -(-len(drawn) // 6))  # there is room on a phone
     figures = [part.figures for part in drawn]
-    chart = _chart.calls_and_level(
-        _chart.Stack(
+    drawing = chart.calls_and_level(
+        chart.Stack(
             good=(_("In time"), [one.service_level_hits if one else None for one in figures]),
             bad=(_("Late"), [late(one) if one else None for one in figures]),
             other=(_("Not counted"), [uncounted(one) if one else None for one in figures]),
         ),
-        _chart.Level(
+        chart.Level(
             reached=[one.service_level if one else None for one in figures],
             target=[part.target for part in drawn],
             said=[_hover(part, text) for part in drawn],
@@ -52,8 +52,8 @@ def figure(one: Sla, text: Text) -> go.Figure:
     )
     if missing := unknown(one):
         words = {"annotation_text": no_data(text), "annotation_textangle": 0 if missing >= ROOMY else -90}
-        chart.add_vrect(-0.5, missing - 0.5, fillcolor=UNKNOWN, line_width=0, layer="below", **words)
-    return chart
+        drawing.add_vrect(-0.5, missing - 0.5, fillcolor=UNKNOWN, line_width=0, layer="below", **words)
+    return drawing
 
 
 def parts(one: Sla, text: Text) -> list[Part]:

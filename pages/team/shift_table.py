@@ -3,17 +3,19 @@
 from html import escape
 
 from metrics.readers import Shift, Shifts
-from pages import _agents, _names, _sla
-from pages._agents import Cell
-from pages._i18n import Text
-from pages._where import Where, href
+from pages.contract import standing
+from pages.shared import names
+from pages.shared.i18n import Text
+from pages.shared.selection import Where, href
+from pages.team import agent_table
+from pages.team.agent_table import Cell
 
 
 def draw(found: Shifts, where: Where, text: Text) -> str:
     """Draw the agents with their figures of the day; to who may know no names, how many they were."""
     _ = text.gettext
     if found.people is None:
-        return f'<p class="vigie-quiet">{escape(_sla.too_few(text))}</p>'
+        return f'<p class="vigie-quiet">{escape(standing.too_few(text))}</p>'
     if not found.people:
         words = _("Nobody is known to have worked for this campaign on this day.")
         return f'<p class="vigie-quiet">{escape(words)}</p>'
@@ -23,11 +25,11 @@ def draw(found: Shifts, where: Where, text: Text) -> str:
         return f'<p class="vigie-quiet">{escape(words)}</p>'
     many = text.ngettext("{n} agent", "{n} agents", found.people).format(n=text.number(found.people))
     columns = _columns(text)
-    head = f'<th scope="col">{escape(_("Agent"))}</th>{_agents.heads(columns, where.params(), text)}'
+    head = f'<th scope="col">{escape(_("Agent"))}</th>{agent_table.heads(columns, where.params(), text)}'
     rows = "".join(_row(shift, columns, where, text) for shift in found.shifts)
     return (
         f'<div class="vigie-agents"><p class="needs"><span>{escape(many)}</span></p>'
-        f'<table class="vigie-table" style="{_agents.labels(columns)}"><thead><tr>{head}</tr></thead>'
+        f'<table class="vigie-table" style="{agent_table.labels(columns)}"><thead><tr>{head}</tr></thead>'
         f"<tbody>{rows}</tbody></table></div>"
     )
 
@@ -57,15 +59,15 @@ def _row(one: Shift, columns: dict[str, str], where: Where, text: Text) -> str:
     def made(name: str) -> Cell:
         value = getattr(one, name)
         address = "" if value is None else href("kpi", where.params(agent=one.agent, kpi=name))
-        shown = _names.shown(name, value, text, digits=0)
-        return Cell(shown, address=address, about=_agents.made_of(name, one.name, text))
+        shown = names.shown(name, value, text, digits=0)
+        return Cell(shown, address=address, about=agent_table.made_of(name, one.name, text))
 
     numbers = {
         "logged": Cell(text.duration(one.logged_in_s or None)),
         "calls": calls(one.answered, words, agent=one.agent, outcome="answered"),
-        **{column: made(name) for column, name in _agents.EXPLAINED.items()},
+        **{column: made(name) for column, name in agent_table.EXPLAINED.items()},
         "paused": Cell(text.duration(one.paused_s if one.logged_in_s else None)),
         "offers": calls(one.missed, offers, missed_by=one.agent),
     }
-    cells = "".join(_agents.drawn(name, numbers[name]) for name in columns)
+    cells = "".join(agent_table.drawn(name, numbers[name]) for name in columns)
     return f'<tr><th scope="row">{escape(one.name)}<small>{escape(place)}</small></th>{cells}</tr>'

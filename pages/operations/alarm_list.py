@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 
 from metrics.readers import Alarm, Campaign
-from pages._i18n import Text
+from pages.shared.i18n import Text
 
 LISTED = 6
 """Name at most this many places in an alarm, then '+n'."""

@@ -21,8 +21,9 @@ from openpyxl.worksheet.worksheet import Worksheet
 from metrics import spreadsheet
 from metrics.outcomes import PARTS
 from metrics.readers import Figures, Sla, Work
-from pages import _names, _sla, _sla_tables
-from pages._i18n import Text
+from pages.contract import month_tables, standing
+from pages.shared import names
+from pages.shared.i18n import Text
 
 Value = str | int | float | date | bool | None
 SEPARATORS = {"fr": (";", ","), "es": (";", ","), "en": (",", ".")}
@@ -72,7 +73,7 @@ def as_excel(one: Sla, text: Text) -> bytes:
     _summary(first, one, text)
     for table in _tables(one, text):
         _sheet(book.create_sheet(), table)
-    book.properties.title = f"{one.campaign.name}, {_sla.title(one, text)}"
+    book.properties.title = f"{one.campaign.name}, {standing.title(one, text)}"
     book.properties.creator = "Vigie"
     out = io.BytesIO()
     book.save(out)
@@ -87,18 +88,23 @@ def _tables(one: Sla, text: Text) -> Iterator[Table]:
     head = _calls_head(text)
     formats = ("@", *(COUNT,) * 12, RATIO, RATIO, RATIO, SECONDS)
     known = (_("Calls known since"), _("Days without a call"))
-    period = (_sla.title(one, text), *_calls(one.total, one.target), _known_from(one), _sla.without_calls(one, text))
+    period = (
+        standing.title(one, text),
+        *_calls(one.total, one.target),
+        _known_from(one),
+        standing.without_calls(one, text),
+    )
     yield Table(_("Period"), (_("Period"), *head, *known), (*formats, MOMENT, "@"), (period,))
     terms = tuple(
         (
-            _sla_tables.contract_rows(one, text)[n][0],
+            month_tables.contract_rows(one, text)[n][0],
             judged.term.calls,
             judged.hits,
             judged.service_level,
             judged.term.target,
             judged.term.threshold_s,
             judged.term.short_abandon_s,
-            _names.formula(judged.term.formula, text),
+            names.formula(judged.term.formula, text),
         )
         for n, judged in enumerate(one.terms)
     )
@@ -113,19 +119,19 @@ def _tables(one: Sla, text: Text) -> Iterator[Table]:
         days = tuple((day.day, *_calls(day.figures, day.target)) for day in one.days)
         yield Table(_("By day"), (_("Day"), *head), (DAY, *formats[1:]), days)
     for name, first, rows in (
-        (_("By queue"), _("Queue"), _sla_tables.queues(one, text)),
-        (_("By time of day"), _("Interval"), _sla_tables.intervals(one, text)),
+        (_("By queue"), _("Queue"), month_tables.queues(one, text)),
+        (_("By time of day"), _("Interval"), month_tables.intervals(one, text)),
     ):
         yield Table(name, (first, *head), formats, tuple((row.name, *_calls(row.figures, row.target)) for row in rows))
     people = one.people
     if people and people.whole:
-        names = [row[0] for row in _sla_tables.people_rows(one, text)]
+        labels = [row[0] for row in month_tables.people_rows(one, text)]
         told = [*people.agents, *((people.others,) if people.others else ()), people.whole]
         yield Table(
             _("Agents"),
             (_("Agent"), *_work_head(text)),
             ("@", COUNT, SECONDS, SECONDS, SECONDS, SECONDS, RATIO),
-            tuple((name, *_work(work)) for name, work in zip(names, told, strict=True)),
+            tuple((name, *_work(work)) for name, work in zip(labels, told, strict=True)),
         )
 
 
@@ -140,7 +146,7 @@ def _local(at: datetime, one: Sla) -> datetime:
 
 def _calls_head(text: Text) -> tuple[str, ...]:
     _ = text.gettext
-    outcomes = tuple(_names.figure(name, text) for name in PARTS)
+    outcomes = tuple(names.figure(name, text) for name in PARTS)
     ratios = (_("Service level"), _("Target"), _("Abandon rate"), _("ASA (s)"))
     return (_("Offered"), _("In time"), _("Late"), *outcomes, _("Refused"), *ratios)
 
@@ -149,7 +155,7 @@ def _calls(figures: Figures, target: float | None) -> tuple[Value, ...]:
     return (
         figures.offered,
         figures.service_level_hits,
-        _sla.late(figures),
+        standing.late(figures),
         *(getattr(figures, name) for name in PARTS),
         figures.refused,
         figures.service_level,
@@ -179,17 +185,17 @@ def _summary(sheet: Worksheet, one: Sla, text: Text) -> None:
     said: list[tuple[str, Value, str]] = [
         (_("Client"), one.campaign.client, "@"),
         (_("Campaign"), one.campaign.name, "@"),
-        (_("Period"), _sla.title(one, text), "@"),
+        (_("Period"), standing.title(one, text), "@"),
         (_("Calls known since"), _known_from(one), MOMENT),
-        (_("Days without a call"), _sla.without_calls(one, text), "@"),
+        (_("Days without a call"), standing.without_calls(one, text), "@"),
         (_("Service level"), one.total.service_level, RATIO),
         (_("Target"), one.target, RATIO),
-        ("", _sla.distance(one, text), "@"),
-        *(("", words, "@") for words in _sla.outlook(one, text)),
-        ("", _sla.certainty(one, text), "@"),
+        ("", standing.distance(one, text), "@"),
+        *(("", words, "@") for words in standing.outlook(one, text)),
+        ("", standing.certainty(one, text), "@"),
         (_("Worst, while calls wait"), one.total.service_level_worst, RATIO),
         (_("Best, while calls wait"), one.total.service_level_best, RATIO),
-        (_("Conservation"), _sla.conservation(one, text), "@"),
+        (_("Conservation"), standing.conservation(one, text), "@"),
         (_("Contract, version"), one.contract, "@"),
         (_("Data as of"), _local(one.freshness.as_of, one), MOMENT),
         (_("Time zone"), one.campaign.timezone, "@"),

@@ -26,7 +26,7 @@ from babel.messages.pofile import read_po
 from babel.numbers import format_decimal, format_percent
 from babel.units import format_unit
 
-LOCALE = Path(__file__).parent / "locale"
+LOCALE = Path(__file__).parent.parent / "locale"
 LANGUAGES = {"fr": "Français", "es": "Español", "en": "English"}
 SOURCE = "en"
 """The language of the source texts: the only one without a catalogue."""

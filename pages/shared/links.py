@@ -6,8 +6,8 @@ from html import escape
 
 from metrics.outcomes import PARTS
 from metrics.readers import Term
-from pages._i18n import Text
-from pages._where import href
+from pages.shared.i18n import Text
+from pages.shared.selection import href
 
 LINKS: dict[str, dict[str, str]] = {
     **{part: {"outcome": part} for part in (*PARTS, "other")},

@@ -6,9 +6,9 @@ import streamlit as st
 
 from metrics import clock
 from metrics.viewer import Viewer
-from pages import _empty, _i18n, _names
 from pages.accounts.access import access
 from pages.accounts.sessions import COOKIE
+from pages.shared import empty, i18n, names
 
 
 def current_viewer() -> Viewer:
@@ -19,28 +19,28 @@ def current_viewer() -> Viewer:
     cookie = st.user.get(COOKIE)
     viewer = access().viewer(cookie if isinstance(cookie, str) else None, clock.now_s())
     if viewer is None:
-        _empty.signed_out(current_text())
+        empty.signed_out(current_text())
         st.stop()
     return viewer
 
 
-def current_text() -> _i18n.Text:
+def current_text() -> i18n.Text:
     """Return the texts of the reader: as asked in the address, chosen here, remembered, or set in the browser."""
-    if st.query_params.get("lang") in _i18n.LANGUAGES:
+    if st.query_params.get("lang") in i18n.LANGUAGES:
         st.session_state["language"] = st.query_params["lang"]  # other pages' addresses need not say it again
-    return _i18n.text(
-        _i18n.choose(
+    return i18n.text(
+        i18n.choose(
             (
                 st.query_params.get("lang"),
                 st.session_state.get("language"),
-                st.context.cookies.get(_i18n.COOKIE),
+                st.context.cookies.get(i18n.COOKIE),
                 st.context.locale,
             )
         )
     )
 
 
-def language_switch(text: _i18n.Text) -> None:
+def language_switch(text: i18n.Text) -> None:
     """Draw the choice of languages; the browser remembers it for a year."""
 
     def choose() -> None:
@@ -54,24 +54,24 @@ def language_switch(text: _i18n.Text) -> None:
     st.session_state["language_choice"] = text.language
     st.selectbox(
         _("Language"),
-        options=list(_i18n.LANGUAGES),
-        format_func=_i18n.LANGUAGES.__getitem__,
+        options=list(i18n.LANGUAGES),
+        format_func=i18n.LANGUAGES.__getitem__,
         key="language_choice",
         on_change=choose,
         label_visibility="collapsed",
         width=118,
     )
     remember = st.session_state.pop("remember_language", None)
-    if remember in _i18n.LANGUAGES:
-        cookie = f"{_i18n.COOKIE}={remember}; path=/; max-age={_i18n.YEAR_S}; SameSite=Lax"
+    if remember in i18n.LANGUAGES:
+        cookie = f"{i18n.COOKIE}={remember}; path=/; max-age={i18n.YEAR_S}; SameSite=Lax"
         st.html(f"<script>document.cookie = '{cookie}'</script>", unsafe_allow_javascript=True)
 
 
-def account(viewer: Viewer, text: _i18n.Text) -> None:
+def account(viewer: Viewer, text: i18n.Text) -> None:
     """Draw who is signed in, and the way out."""
     _ = text.gettext
-    with st.popover(_i18n.plain(viewer.name), icon=":material/account_circle:"):
-        said = [_names.role(viewer.role, text)]
+    with st.popover(i18n.plain(viewer.name), icon=":material/account_circle:"):
+        said = [names.role(viewer.role, text)]
         if viewer.campaigns is not None:
             n = len(viewer.campaigns)
             said.append(text.ngettext("{n} campaign", "{n} campaigns", n).format(n=text.number(n)))

@@ -7,7 +7,7 @@ the other, "all" everything at once, however small. `every` is how long a page s
 falls below its target. What is not understood is as if it had not been said: nobody stands there to read a complaint.
 
 Which page is shown follows the server's clock, not the screen's: all screens that show the same turn together, and one
-of them draws the page for the rest. What must work while there is no server is in _television.js.
+of them draws the page for the rest. What must work while there is no server is in television.js.
 """
 
 import json
@@ -16,14 +16,14 @@ from dataclasses import dataclass
 from html import escape
 from itertools import groupby
 from math import ceil
-from pathlib import Path
 from typing import Literal, cast, get_args
 
 from metrics.readers import Board, CampaignNow
 from metrics.viewer import Viewer
-from pages import _board
-from pages._board import STALE
-from pages._i18n import Text
+from pages.assets import ASSETS
+from pages.shared.i18n import Text
+from pages.wall import tiles
+from pages.wall.tiles import STALE
 
 By = Literal["campaign", "client", "all"]
 FIT = 8
@@ -35,7 +35,7 @@ DRAWN, AGE_S = "\ue002", "\ue003"
 NAMED = 3
 """So many campaigns below target are named in the header; of more, how many more."""
 
-SCRIPT = Path(__file__).with_name("_television.js")
+SCRIPT = ASSETS / "television.js"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +79,8 @@ def draw(board: Board, viewer: Viewer, text: Text, asked: Asked, now_s: float, a
     all = pages(board.campaigns, asked.by)
     due = int(now_s // asked.every_s) % len(all)
     key = ("television", viewer.campaigns, viewer.sees_work, text.language, asked.by, due)
-    page = _board.once(board, key, lambda: _page(board, all, due, text))
-    return _board.aged(page, text, age_s).replace(DRAWN, f"{now_s:.0f}").replace(AGE_S, f"{max(age_s, 0.0):.0f}")
+    page = tiles.once(board, key, lambda: _page(board, all, due, text))
+    return tiles.aged(page, text, age_s).replace(DRAWN, f"{now_s:.0f}").replace(AGE_S, f"{max(age_s, 0.0):.0f}")
 
 
 def watch(asked: Asked, text: Text) -> str:
@@ -106,19 +106,19 @@ def _divided(campaigns: Sequence[CampaignNow]) -> list[Sequence[CampaignNow]]:
 
 def _page(board: Board, all: Sequence[Sequence[CampaignNow]], due: int, text: Text) -> str:
     most = max(len(page) for page in all)  # a tile has one size on every page
-    columns, rows = _board.grid(most)
-    missed = [one.campaign for one in board.campaigns if _board.state_of(one) == "missed"]
-    tiles = "".join(_board.tile(one, text) for one in all[due])
+    columns, rows = tiles.grid(most)
+    missed = [one.campaign for one in board.campaigns if tiles.state_of(one) == "missed"]
+    drawn = "".join(tiles.tile(one, text) for one in all[due])
     size = "small" if most > FIT else "large"
     heard = escape(json.dumps([one.campaign for one in missed]))
     names = _named([one.name for one in missed], text) if len(all) > 1 else ""
-    top = _board.header(
-        _board.queue_of(board, text), _board.attention(board, text), text, names + _turn(due, len(all), text)
+    top = tiles.header(
+        tiles.queue_of(board, text), tiles.attention(board, text), text, names + _turn(due, len(all), text)
     )
     return (
         f'<div class="vigie-board television {size} {STALE}" style="--columns:{columns};--rows:{rows}" '
         f'data-drawn="{DRAWN}" data-age="{AGE_S}" data-waiting="{board.waiting}" data-missed="{heard}">'
-        f'{top}<div class="vigie-grid">{tiles}</div></div>'
+        f'{top}<div class="vigie-grid">{drawn}</div></div>'
     )
 
 

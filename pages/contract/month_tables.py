@@ -7,12 +7,12 @@ from html import escape
 
 from metrics.readers import Figures, JudgedTerm, Sla, Slot, Work
 from metrics.suppression import SMALLEST
-from pages import _kpi
-from pages._board import level_state, marked
-from pages._i18n import Text
-from pages._leads import comes_from, in_force, lead, link
-from pages._sla import asked_of, late, quiet, too_few
-from pages._where import wall
+from pages.contract.standing import asked_of, late, quiet, too_few
+from pages.figure import explanation
+from pages.shared.i18n import Text
+from pages.shared.links import comes_from, in_force, lead, link
+from pages.shared.selection import wall
+from pages.wall.tiles import level_state, marked
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def contract_head(text: Text) -> tuple[str, ...]:
 def contract_rows(one: Sla, text: Text) -> list[tuple[str, ...]]:
     return [
         (
-            *_kpi.terms_in_words(judged.term, text),
+            *explanation.terms_in_words(judged.term, text),
             text.number(judged.term.calls),
             text.number(judged.hits),
             text.percent(judged.service_level),

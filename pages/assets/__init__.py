@@ -1,0 +1,5 @@
+"""What browsers load: styles, scripts and the logo."""
+
+from pathlib import Path
+
+ASSETS = Path(__file__).parent

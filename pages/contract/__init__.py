@@ -1,0 +1,1 @@
+"""A month or a day against the client's contract, and its files."""

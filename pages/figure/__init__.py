@@ -1,0 +1,1 @@
+"""A figure explained, and the calls behind it."""

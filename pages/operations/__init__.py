@@ -1,0 +1,1 @@
+"""The data feed, its alarms, the analyst's SQL and /metrics."""

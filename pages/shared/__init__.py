@@ -1,0 +1,1 @@
+"""What several pages draw with: texts, names, marks, links, the selection bar, tables."""

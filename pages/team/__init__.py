@@ -1,0 +1,1 @@
+"""Agents now, and on a past day."""

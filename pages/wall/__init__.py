@@ -1,0 +1,1 @@
+"""The wallboard, also on a television."""
