@@ -6,22 +6,14 @@ import streamlit as st
 
 from metrics import clock, readers
 from pages.accounts import visitor
-from pages.shared import empty, names
+from pages.shared import empty, marks, names, ticks
 from pages.team import agent_table
-from pages.wall import tiles
 
 TICK_S = 2
 
 viewer = visitor.current_viewer()
 text = visitor.current_text()
 _ = text.gettext
-
-
-def known(campaign: str | None) -> readers.Agents | None:
-    try:
-        return readers.agents(readers.published(), viewer, campaign)
-    except readers.PublishedFileError:
-        return None  # the page says so when it is opened; a tick waits for the next snapshot
 
 
 def choose(name: str, label: str, every: str, options: dict[str, str], width: int) -> str | None:
@@ -59,14 +51,14 @@ def chosen(everybody: readers.Agents, board: readers.Board) -> agent_table.Chose
         )
 
 
-@st.fragment(run_every=TICK_S)
+@ticks.tick(TICK_S)
 def floor(which: agent_table.Chosen) -> None:
     """Draw who needs somebody, and everybody; the filters lie outside, so that a tick leaves them open."""
-    found = known(which.campaign)
+    found = readers.agents(readers.published(), viewer, which.campaign)
     if found is None:
         return
     age_s = found.freshness.age_s(clock.now())
-    stale = age_s > tiles.STALE_S
+    stale = age_s > marks.STALE_S
     if stale:
         words = _("No new data for {age}. This is how the floor was then.").format(age=text.age(age_s))
         st.caption(f":material/warning: **{words}**")
@@ -77,12 +69,8 @@ def floor(which: agent_table.Chosen) -> None:
 
 
 def page() -> None:
-    try:
-        everybody = readers.agents(readers.published(), viewer)
-        board = readers.board(readers.published(), viewer)
-    except readers.PublishedFileError as error:
-        empty.unreadable(error, text)
-        return
+    everybody = readers.agents(readers.published(), viewer)
+    board = readers.board(readers.published(), viewer)
     if everybody is None or board is None:
         empty.nothing_published(text)
         return

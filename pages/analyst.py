@@ -6,7 +6,7 @@ from metrics import CALENDAR, readers
 from metrics.examples import EXAMPLES
 from pages.accounts import visitor
 from pages.operations import analysis
-from pages.shared import empty
+from pages.shared import empty, ticks
 from pages.shared.i18n import plain
 
 POLL_S = 0.5
@@ -68,7 +68,7 @@ def write() -> None:
             st.caption(said, width="content")
 
 
-@st.fragment(run_every=POLL_S)
+@ticks.tick(POLL_S)
 def running(query: readers.Query) -> None:
     """Draw how long a query has been running, and the button that ends it; then the page draws what came of it."""
     if query.outcome is not None:
@@ -172,11 +172,7 @@ def connect() -> None:
 
 
 def page() -> None:
-    try:
-        relations = readers.schema(readers.published(), viewer)
-    except readers.PublishedFileError as error:
-        empty.unreadable(error, text)
-        return
+    relations = readers.schema(readers.published(), viewer)
     if relations is None:
         empty.nothing_published(text)
         return

@@ -6,7 +6,7 @@ import streamlit as st
 
 from pages.accounts import visitor
 from pages.assets import ASSETS
-from pages.shared import empty
+from pages.shared import empty, ticks
 from pages.wall import television
 
 STYLE, LOGO = ASSETS / "style.css", ASSETS / "logo.svg"
@@ -69,4 +69,5 @@ if not is_television:
 with st.container(key="scripts"):
     for script in (TIMINGS,) if is_television else (TIMINGS, KEEP):
         st.html(f"<script>{script.read_text()}</script>", unsafe_allow_javascript=True)
-page.run()
+with ticks.page(text):
+    page.run()

@@ -9,7 +9,7 @@ from metrics import readers
 from metrics.readers import Asked, CallList
 from pages.accounts import visitor
 from pages.figure import call_list
-from pages.shared import empty, names, selection
+from pages.shared import names, selection
 from pages.shared.i18n import plain
 
 viewer = visitor.current_viewer()
@@ -36,10 +36,7 @@ def asked() -> Asked:
 
 
 def hands(where: selection.Where) -> Mapping[str, str] | None:
-    try:
-        return readers.hands(readers.published(), viewer, where.campaign.campaign, where.t0, where.t1)
-    except readers.PublishedFileError:
-        return None  # the list says so
+    return readers.hands(readers.published(), viewer, where.campaign.campaign, where.t0, where.t1)
 
 
 def choose_agent(which: Asked, known: Mapping[str, str]) -> None:
@@ -172,14 +169,10 @@ def page() -> None:
         if not where.whole:
             whole_day(where)
     number = page_asked()
-    try:
+    found = listed(where, which, number)
+    if found is not None and not found.calls and number > 1:  # a page that is no longer there
+        number = 1
         found = listed(where, which, number)
-        if found is not None and not found.calls and number > 1:  # a page that is no longer there
-            number = 1
-            found = listed(where, which, number)
-    except readers.PublishedFileError as error:
-        empty.unreadable(error, text)
-        return
     if found is None:
         return
     zone = where.campaign.timezone
@@ -202,7 +195,7 @@ def page() -> None:
         return
     judged = which.kpi == "service_level" or which.hit is not None
     dated = (where.t1 - where.t0).total_seconds() > 90_001
-    st.html(call_list.table(found, zone, text, judged=judged, worked=viewer.sees_work, dated=dated))
+    st.html(call_list.calls(found, zone, text, judged=judged, worked=viewer.sees_work, dated=dated))
     pages = -(-found.total // readers.PER_PAGE)
     if pages > 1:
         turn(pages, number)

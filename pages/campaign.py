@@ -9,10 +9,9 @@ from metrics import clock, readers
 from metrics.readers import CampaignNow
 from pages.accounts import visitor
 from pages.day import breakdown, timeline, usual_days
-from pages.shared import names, selection
+from pages.shared import marks, names, selection, ticks
 from pages.shared.i18n import plain
 from pages.team import agent_table, shift_table
-from pages.wall import tiles
 
 NOW_S = 1
 AGENTS_S = 2
@@ -27,15 +26,12 @@ _ = text.gettext
 
 
 def known_now(campaign: str) -> tuple[CampaignNow | None, readers.Freshness | None]:
-    try:
-        board = readers.board(readers.published(), viewer)
-    except readers.PublishedFileError:
-        return None, None  # the page says so when it is opened; a tick waits for the next snapshot
+    board = readers.board(readers.published(), viewer)
     one = next((one for one in board.campaigns if one.campaign.campaign == campaign), None) if board else None
     return one, board.freshness if board else None
 
 
-@st.fragment(run_every=NOW_S)
+@ticks.tick(NOW_S)
 def now(campaign: str) -> None:
     """Draw the headline numbers of today and how old they are."""
     one, freshness = known_now(campaign)
@@ -48,7 +44,7 @@ def now(campaign: str) -> None:
         st.caption(f":material/warning: **{words}**")
         return
     target = (one.today.target, one.today.threshold_s) if one.today else (None, None)
-    said = [_("Data {age} old").format(age=age), tiles.target_words(*target, text)]
+    said = [_("Data {age} old").format(age=age), marks.target_words(*target, text)]
     if one.agents and one.agents.logged_in:
         doing = text.ngettext(
             "{available} available, {busy} busy, {wrap_up} in wrap-up, {paused} paused",
@@ -62,15 +58,12 @@ def now(campaign: str) -> None:
 def known_day(where: selection.Where, minutes: int) -> tuple[readers.CampaignDay | None, readers.Comparison | None]:
     day: date | None = None if where.today else where.campaign.day
     campaign = where.campaign.campaign
-    try:
-        known = readers.day(readers.published(), viewer, campaign, day=day, minutes=minutes)
-        return known, readers.compare(readers.published(), viewer, campaign, day=day, minutes=minutes)
-    except readers.PublishedFileError:
-        return None, None
+    known = readers.day(readers.published(), viewer, campaign, day=day, minutes=minutes)
+    return known, readers.compare(readers.published(), viewer, campaign, day=day, minutes=minutes)
 
 
 def _is_stale(freshness: readers.Freshness) -> bool:
-    return freshness.age_s(clock.now()) > tiles.STALE_S
+    return freshness.age_s(clock.now()) > marks.STALE_S
 
 
 def _as_old_as_it_is(html: str, freshness: readers.Freshness) -> str:
@@ -85,13 +78,13 @@ def then(where: selection.Where) -> None:
         return
     st.html(timeline.headline(known.total, viewer, text, None))
     total = known.total
-    said = [tiles.target_words(total.target, total.threshold_s, text)] if total else []
+    said = [marks.target_words(total.target, total.threshold_s, text)] if total else []
     said.append(_("as known now: late events are in it"))
     words = " · ".join(said)
     st.caption(f":material/history: {words[0].upper()}{words[1:]}")
 
 
-@st.fragment(run_every=DAY_S)
+@ticks.tick(DAY_S)
 def chart(where: selection.Where, minutes: int) -> None:
     """Draw the day. A click on a bar leads to the calls in it."""
     known, usual = known_day(where, minutes)
@@ -118,15 +111,15 @@ def chart(where: selection.Where, minutes: int) -> None:
     )
 
 
-@st.fragment(run_every=DAY_S)
+@ticks.tick(DAY_S)
 def intervals(where: selection.Where, minutes: int) -> None:
     """Draw the chart's numbers, each leading to its calls."""
     known, usual = known_day(where, minutes)
     if known is not None:
-        st.html(timeline.table(known, usual, viewer, text, where))
+        st.html(timeline.intervals(known, usual, viewer, text, where))
 
 
-@st.fragment(run_every=DAY_S)
+@ticks.tick(DAY_S)
 def compared(where: selection.Where, minutes: int) -> None:
     """Draw the day beside the same weekday of the weeks before."""
     _known, usual = known_day(where, minutes)
@@ -134,7 +127,7 @@ def compared(where: selection.Where, minutes: int) -> None:
         st.html(usual_days.comparison(usual, viewer, where, text))
 
 
-@st.fragment(run_every=DAY_S)
+@ticks.tick(DAY_S)
 def outcomes(where: selection.Where, minutes: int) -> None:
     """Draw what became of the day's calls."""
     known, _usual_of_it = known_day(where, minutes)
@@ -142,18 +135,15 @@ def outcomes(where: selection.Where, minutes: int) -> None:
         st.html(breakdown.outcomes(known.total, where, text))
 
 
-@st.fragment(run_every=DAY_S)
+@ticks.tick(DAY_S)
 def queues(where: selection.Where) -> None:
     """Draw the day's queues."""
     day: date | None = None if where.today else where.campaign.day
-    try:
-        found = readers.queues(readers.published(), viewer, where.campaign.campaign, day)
-    except readers.PublishedFileError:
-        return
+    found = readers.queues(readers.published(), viewer, where.campaign.campaign, day)
     st.html(breakdown.queues(found, viewer, where, text))
 
 
-@st.fragment(run_every=NOW_S)
+@ticks.tick(NOW_S)
 def waiting(campaign: str) -> None:
     """Draw the calls that wait."""
     one, freshness = known_now(campaign)
@@ -164,16 +154,13 @@ def waiting(campaign: str) -> None:
     st.html(_as_old_as_it_is(timeline.waiting(calls, one.campaign.timezone, threshold_s, text), freshness))
 
 
-@st.fragment(run_every=AGENTS_S)
+@ticks.tick(AGENTS_S)
 def agents(campaign: str) -> None:
     """Draw who works for the campaign now; to who may know no names, how many do what."""
     one, freshness = known_now(campaign)
     if one is None or freshness is None:
         return
-    try:
-        found = readers.agents(readers.published(), viewer, campaign)
-    except readers.PublishedFileError:
-        return
+    found = readers.agents(readers.published(), viewer, campaign)
     if found is None:
         st.html(breakdown.agents(one.agents, text))
         return
@@ -181,18 +168,15 @@ def agents(campaign: str) -> None:
     st.html(agent_table.draw(found, chosen, viewer, text, stale=_is_stale(freshness)))
 
 
-@st.fragment(run_every=DAY_S)
+@ticks.tick(DAY_S)
 def shifts(where: selection.Where) -> None:
     """Draw who worked for the campaign on a past day; to who may know no names, how many."""
-    try:
-        found = readers.shifts(readers.published(), viewer, where.campaign.campaign, where.campaign.day)
-    except readers.PublishedFileError:
-        return
+    found = readers.shifts(readers.published(), viewer, where.campaign.campaign, where.campaign.day)
     if found is not None:
         st.html(shift_table.draw(found, where, text))
 
 
-@st.fragment(run_every=WEEKS_S)
+@ticks.tick(WEEKS_S)
 def weeks(campaign: str) -> None:
     """Draw the weeks by weekday and hour, by the figure that is chosen."""
     measures = [name for name in usual_days.MEASURES if readers.told(viewer, name)]
@@ -201,10 +185,7 @@ def weeks(campaign: str) -> None:
         measure = chosen("measure", _("Figure"), {name: names.brief(name, text) for name in measures})
         span = {str(n): text.ngettext("{n} week", "{n} weeks", n).format(n=text.number(n)) for n in readers.WEEKS}
         count = int(chosen("weeks", _("Weeks"), span))
-    try:
-        found = readers.weeks(readers.published(), viewer, campaign, count)
-    except readers.PublishedFileError:
-        return
+    found = readers.weeks(readers.published(), viewer, campaign, count)
     if found is None:
         return
     one, _freshness = known_now(campaign)

@@ -5,7 +5,7 @@ import streamlit as st
 from metrics import clock, readers
 from pages.accounts import visitor
 from pages.operations import feed_tables
-from pages.shared import empty
+from pages.shared import empty, ticks
 from pages.shared.i18n import plain
 
 TICK_S = 2
@@ -17,13 +17,10 @@ _ = text.gettext
 
 
 def known() -> readers.Feed | None:
-    try:
-        return readers.feed(readers.published(), viewer)
-    except readers.PublishedFileError:
-        return None  # the page says so when it is opened; a tick waits for the next snapshot
+    return readers.feed(readers.published(), viewer)
 
 
-@st.fragment(run_every=TICK_S)
+@ticks.tick(TICK_S)
 def counters() -> None:
     """Draw alarms, counters and notices."""
     feed = known()
@@ -36,7 +33,7 @@ def counters() -> None:
         st.warning(plain(words), icon=":material/help:")
 
 
-@st.fragment(run_every=TICK_S)
+@ticks.tick(TICK_S)
 def sources() -> None:
     feed = known()
     if feed is None:
@@ -49,7 +46,7 @@ def sources() -> None:
         st.html(feed_tables.sources(feed.sources, clock.now(), text))
 
 
-@st.fragment(run_every=TICK_S)
+@ticks.tick(TICK_S)
 def partitions() -> None:
     feed = known()
     if feed is None:
@@ -57,7 +54,7 @@ def partitions() -> None:
     st.html(feed_tables.partitions(feed.partitions, text))
 
 
-@st.fragment(run_every=SLOW_S)
+@ticks.tick(SLOW_S)
 def conservation() -> None:
     """Draw the identity of every campaign."""
     feed = known()
@@ -72,7 +69,7 @@ def conservation() -> None:
     st.caption(words.format(n=text.number(feed.checked)))
 
 
-@st.fragment(run_every=SLOW_S)
+@ticks.tick(SLOW_S)
 def letters() -> None:
     """Draw the newest rejected records, and one of them in full when somebody asks for it."""
     feed = known()
@@ -111,12 +108,7 @@ def letters() -> None:
 
 
 def page() -> None:
-    try:
-        feed = readers.feed(readers.published(), viewer)
-    except readers.PublishedFileError as error:
-        empty.unreadable(error, text)
-        return
-    if feed is None:
+    if known() is None:
         empty.nothing_published(text)
         return
     counters()

@@ -6,7 +6,7 @@ from metrics import readers
 from metrics.readers import Explained
 from pages.accounts import visitor
 from pages.figure import explanation
-from pages.shared import empty, names, selection
+from pages.shared import empty, names, selection, ticks
 from pages.shared.i18n import plain
 
 TICK_S = 15
@@ -43,13 +43,10 @@ def choose(agent: str | None) -> str | None:
 
 
 def known(where: selection.Where, kpi: str, agent: str | None) -> Explained | None:
-    try:
-        return readers.explain(readers.published(), viewer, where.campaign.campaign, kpi, where.t0, where.t1, agent)
-    except readers.PublishedFileError:
-        return None  # the page said so, or the next tick will find it
+    return readers.explain(readers.published(), viewer, where.campaign.campaign, kpi, where.t0, where.t1, agent)
 
 
-@st.fragment(run_every=TICK_S)
+@ticks.tick(TICK_S)
 def explained(where: selection.Where, kpi: str, agent: str | None, behind: str) -> None:
     """Draw the figure and everything about it, from one snapshot."""
     one = known(where, kpi, agent)

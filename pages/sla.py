@@ -10,7 +10,7 @@ from metrics.readers import Campaign, Period, Sla
 from pages.accounts import visitor
 from pages.accounts.access import pseudonym_key
 from pages.contract import downloads, month_chart, month_tables, standing, statement
-from pages.shared import empty, selection
+from pages.shared import empty, selection, ticks
 from pages.shared.i18n import Text, plain
 
 TICK_S = 30
@@ -86,14 +86,10 @@ def known(campaign: str, period: Period, minutes: int) -> Sla | None:
     return readers.sla(readers.published(), viewer, campaign, period, pseudonym_key(), minutes=minutes)
 
 
-@st.fragment(run_every=TICK_S)
+@ticks.tick(TICK_S, says_so=text)
 def against_contract(campaign: str, period: Period, minutes: int) -> None:
     """Draw everything, from one snapshot."""
-    try:
-        one = known(campaign, period, minutes)
-    except readers.PublishedFileError as error:
-        empty.unreadable(error, text)
-        return
+    one = known(campaign, period, minutes)
     if one is None:
         empty.nothing_known(text)
         return
@@ -114,27 +110,24 @@ def against_contract(campaign: str, period: Period, minutes: int) -> None:
         left, right = st.columns(2, gap="medium")
         with left:
             st.subheader(_("By day"), anchor=False)
-            st.html(month_tables.table(_("Day"), month_tables.days(one, text), one, text))
+            st.html(month_tables.calls_table(_("Day"), month_tables.days(one, text), one, text))
         with right:
             st.subheader(_("By time of day"), anchor=False)
-            st.html(month_tables.table(_("Interval"), month_tables.intervals(one, text), one, text))
+            st.html(month_tables.calls_table(_("Interval"), month_tables.intervals(one, text), one, text))
         st.subheader(_("Agents"), anchor=False)
         st.html(month_tables.people(one, text))
         st.caption(month_tables.privacy(text))
     else:
         st.subheader(_("By interval"), anchor=False)
-        st.html(month_tables.table(_("Interval"), month_tables.intervals(one, text), one, text))
+        st.html(month_tables.calls_table(_("Interval"), month_tables.intervals(one, text), one, text))
     said = [standing.conservation(one, text), standing.as_of(one, text)]
     st.caption(":material/balance: " + " · ".join(plain(words) for words in said))
 
 
 def download_buttons(campaign: str, period: Period, minutes: int) -> None:
     """Draw the files, if there is anything to put in; each is made when wanted, of what this viewer may see then."""
-    try:
-        if known(campaign, period, minutes) is None:
-            return
-    except readers.PublishedFileError:
-        return  # the page says so
+    if known(campaign, period, minutes) is None:
+        return
 
     def made(write: Callable[[Sla, Text], bytes]) -> Callable[[], bytes]:
         def make() -> bytes:

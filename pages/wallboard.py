@@ -15,7 +15,7 @@ import streamlit as st
 from metrics import clock, readers
 from pages.accounts import visitor
 from pages.day import timeline
-from pages.shared import empty, selection
+from pages.shared import empty, selection, ticks
 from pages.shared.i18n import plain
 from pages.wall import television, tiles
 
@@ -27,28 +27,20 @@ _ = text.gettext
 TICK_S = tiles.tick_s(os.environ.get("VIGIE_TICK_S"))
 
 
-@st.fragment(run_every=TICK_S)
+@ticks.tick(TICK_S, says_so=text)
 def board(linked: tuple[str, ...] | None) -> None:
     """Draw the one element of a tick; when other campaigns come or go, draw the page with its links anew."""
-    try:
-        now = readers.board(readers.published(), viewer)
-    except readers.PublishedFileError as error:
-        empty.unreadable(error, text)
-        return
+    now = readers.board(readers.published(), viewer)
     if names(now) != linked:
         st.rerun()
     if is_to_draw(now):
         st.html(tiles.draw(now, viewer, text, age_s(now)))
 
 
-@st.fragment(run_every=TICK_S)
+@ticks.tick(TICK_S, says_so=text)
 def television_wall(asked: television.Asked) -> None:
     """Draw the one element of a tick: the page that is due."""
-    try:
-        now = readers.board(readers.published(), viewer)
-    except readers.PublishedFileError as error:
-        empty.unreadable(error, text)
-        return
+    now = readers.board(readers.published(), viewer)
     if is_to_draw(now):
         st.html(television.draw(now, viewer, text, asked, clock.now_s(), age_s(now)))
 
@@ -85,10 +77,7 @@ def over(one: readers.CampaignNow) -> str:
 
 
 def board_with_links() -> None:
-    try:
-        first = readers.board(readers.published(), viewer)
-    except readers.PublishedFileError:
-        first = None
+    first = readers.board(readers.published(), viewer)
     board(names(first))
     if first is None or not first.campaigns:
         return

@@ -23,8 +23,8 @@ from metrics.readers import Period, Published, Sla
 from metrics.service_level import FORMULAS
 from metrics.viewer import Viewer
 from pages.contract import downloads, standing, statement
-from pages.figure.explanation import terms_in_words
 from pages.shared import i18n
+from pages.shared.terms import terms_in_words
 from tests.published import Row, call, campaign, publish, rows
 from tests.statements import read as text_of
 

@@ -23,7 +23,7 @@ from pages.day import timeline
 from pages.figure import call_list, explanation
 from pages.operations import feed_tables
 from pages.operations.alarm_list import SPEAK
-from pages.shared import i18n
+from pages.shared import i18n, marks
 from pages.wall import tiles
 from tests.browsing import browser, dashboard, needs_chromium, open_tab
 from tests.drawing import HOSTILE, PAGES, ROOT, headline, open_page, section, wall, words
@@ -238,7 +238,7 @@ def test_tiles_fill_a_wide_screen(count: int, columns_and_rows: tuple[int, int])
     ],
 )
 def test_state_of_a_service_level(level: float | None, target: float | None, state: str) -> None:
-    assert tiles.level_state(level, target) == state
+    assert marks.level_state(level, target) == state
 
 
 # the campaign page

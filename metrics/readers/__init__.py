@@ -21,7 +21,7 @@ from metrics.readers.query import ROWS, SECONDS, SIZE, Answer, Query, Trouble, m
 from metrics.readers.schema import Column, Relation, schema
 from metrics.readers.shifts import Shift, Shifts, shifts
 from metrics.readers.sla import HOUR, Day, Figures, JudgedTerm, Period, Sla, Slot, Work, months, sla
-from metrics.readers.snapshot import SLOW_S, Counters, Freshness, Published, PublishedFileError, published
+from metrics.readers.snapshot import SLOW_S, Counters, Freshness, Published, PublishedFileError, SnapshotId, published
 from metrics.suppression import told
 
 __all__ = [
@@ -85,6 +85,7 @@ __all__ = [
     "Shifts",
     "Sla",
     "Slot",
+    "SnapshotId",
     "Source",
     "Stint",
     "Strain",

@@ -112,7 +112,7 @@ class Published:
 
         Who comes while another thread already asks the new snapshot gets the previous answer at once.
         """
-        newest = _identify(self.path)
+        newest = self.newest()
         if newest is None:
             return None
         kept = self._kept.get(question)
@@ -124,7 +124,7 @@ class Published:
         try:
             kept = self._kept.get(question)
             if kept is None or not self._holds(kept, newest, slow_s):
-                snapshot = self._newest(newest)
+                snapshot = self._opened(newest)
                 kept = _Kept(newest, snapshot.freshness.as_of, slow_s, query(snapshot))
                 if keep:
                     self._kept.pop(question, None)  # what was asked last stands last
@@ -141,6 +141,14 @@ class Published:
             ) from error
         finally:
             self._lock.release()
+
+    def newest(self) -> SnapshotId | None:
+        """Return which snapshot lies at the path now; None: there is none."""
+        try:
+            stat = self.path.stat()
+        except FileNotFoundError:
+            return None
+        return stat.st_ino, stat.st_mtime_ns
 
     def last(self, question: object) -> object | None:
         """Return the latest answer to a question, however old, or None."""
@@ -164,7 +172,7 @@ class Published:
             return kept.snapshot == newest
         return 0 < (opened.freshness.as_of - kept.as_of).total_seconds() < slow_s
 
-    def _newest(self, newest: SnapshotId) -> Snapshot:
+    def _opened(self, newest: SnapshotId) -> Snapshot:
         """Return the newest snapshot, opened; called with the lock held."""
         if self._open is None or self._open.freshness.snapshot != newest:
             self._forget()
@@ -196,14 +204,6 @@ def published() -> Published:
 @cache
 def _published(path: Path) -> Published:
     return Published(path)
-
-
-def _identify(path: Path) -> SnapshotId | None:
-    try:
-        stat = path.stat()
-    except FileNotFoundError:
-        return None
-    return stat.st_ino, stat.st_mtime_ns
 
 
 def fetch(connection: duckdb.DuckDBPyConnection, sql: str, **parameters: object) -> list[tuple[Any, ...]]:

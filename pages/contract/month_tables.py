@@ -7,12 +7,13 @@ from html import escape
 
 from metrics.readers import Figures, JudgedTerm, Sla, Slot, Work
 from metrics.suppression import SMALLEST
-from pages.contract.standing import asked_of, late, quiet, too_few
-from pages.figure import explanation
+from pages.contract.standing import asked_of, late
+from pages.shared import names, table
 from pages.shared.i18n import Text
-from pages.shared.links import comes_from, in_force, lead, link
+from pages.shared.links import comes_from, lead, link
+from pages.shared.marks import level_state, marked_level
 from pages.shared.selection import wall
-from pages.wall.tiles import level_state, marked
+from pages.shared.terms import in_force, terms_in_words
 
 
 @dataclass(frozen=True)
@@ -34,12 +35,8 @@ class Row:
 
 def contract(one: Sla, text: Text) -> str:
     """Draw the terms that touch the period, each with the calls that it judged and what became of them."""
-    cells = "".join(f"<th>{escape(word)}</th>" for word in contract_head(text))
-    rows = "".join(
-        _term(judged, row, one, text) for judged, row in zip(one.terms, contract_rows(one, text), strict=True)
-    )
-    table = f'<table class="vigie-table terms"><thead><tr>{cells}</tr></thead><tbody>{rows}</tbody></table>'
-    return f'<div class="vigie-scroll" tabindex="0">{table}</div>'
+    rows = [_term(judged, row, one, text) for judged, row in zip(one.terms, contract_rows(one, text), strict=True)]
+    return table.table(table.heads(contract_head(text)), rows, "terms", scrolls=True)
 
 
 def _term(judged: JudgedTerm, row: tuple[str, ...], one: Sla, text: Text) -> str:
@@ -52,10 +49,10 @@ def _term(judged: JudgedTerm, row: tuple[str, ...], one: Sla, text: Text) -> str
     }
     span = _span_of(judged, one)
     drawn = "".join(
-        f"<td>{lead(name, value, escape(shown), span, label, text)}</td>"
+        table.cell(lead(name, value, escape(shown), span, label, text))
         for (name, value), shown, label in zip(figures.items(), row[-3:], contract_head(text)[-3:], strict=True)
     )
-    return f"<tr><th>{escape(held)}</th>{_cells(terms)}{drawn}</tr>"
+    return table.row(escape(held), table.cells(terms) + drawn)
 
 
 def _span_of(judged: JudgedTerm, one: Sla) -> dict[str, str]:
@@ -76,7 +73,7 @@ def contract_head(text: Text) -> tuple[str, ...]:
 def contract_rows(one: Sla, text: Text) -> list[tuple[str, ...]]:
     return [
         (
-            *explanation.terms_in_words(judged.term, text),
+            *terms_in_words(judged.term, text),
             text.number(judged.term.calls),
             text.number(judged.hits),
             text.percent(judged.service_level),
@@ -170,7 +167,7 @@ def handling_s(one: Sla) -> Mapping[str | None, float | None]:
 
 
 def queues_table(one: Sla, text: Text) -> str:
-    return table(text.gettext("Queue"), queues(one, text), one, text, handling=one.people is not None)
+    return calls_table(text.gettext("Queue"), queues(one, text), one, text, handling=one.people is not None)
 
 
 def _own_target(one: Sla) -> float | None:
@@ -178,26 +175,23 @@ def _own_target(one: Sla) -> float | None:
     return one.target if len(one.terms) == 1 else None
 
 
-def table(first: str, rows: Iterable[Row], one: Sla, text: Text, *, handling: bool = False) -> str:
+def calls_table(first: str, rows: Iterable[Row], one: Sla, text: Text, *, handling: bool = False) -> str:
     """Draw a table of calls with its total; `handling`: with how long they were handled, where that may be told."""
     _ = text.gettext
-    drawn = "".join(_row(row, text, handling) for row in rows)
+    drawn = [_row(row, text, handling) for row in rows]
     if not drawn:
-        return quiet(_("No calls in this period."))
+        return table.note(_("No calls in this period."))
     asked = asked_of(one) if one.total.offered else {}
     whole = _row(Row(_("Total"), one.total, one.target, asked, aht_s=handling_s(one).get(None)), text, handling)
-    cells = "".join(f"<th>{escape(word)}</th>" for word in (first, *head(text)))
+    heads = table.heads((first, *head(text)))
     if handling:
-        cells += _head("aht_s", _("AHT"), one, text)
-    return (
-        f'<div class="vigie-scroll" tabindex="0"><table class="vigie-table sums judged"><thead><tr>{cells}</tr></thead>'
-        f"<tbody>{drawn}</tbody><tfoot>{whole}</tfoot></table></div>"
-    )
+        heads += _head("aht_s", _("AHT"), one, text)
+    return table.table(heads, drawn, "sums judged", foot=whole, scrolls=True)
 
 
 def _head(kpi: str, word: str, one: Sla, text: Text) -> str:
     """Draw the head of a column whose figures are told of the period only: it leads to how they are made."""
-    return f"<th>{link('kpi', asked_of(one) | {'kpi': kpi}, escape(word), comes_from(word, text))}</th>"
+    return table.head(link("kpi", asked_of(one) | {"kpi": kpi}, escape(word), comes_from(word, text)))
 
 
 def _row(row: Row, text: Text, handling: bool) -> str:
@@ -206,18 +200,14 @@ def _row(row: Row, text: Text, handling: bool) -> str:
     drawn = ""
     for name, label, shown in zip(COLUMNS, head(text), values(figures, text), strict=True):
         state = level_state(figures.service_level, row.target) if name == "service_level" else "none"
-        inside = marked(escape(shown), state, text)
+        inside = marked_level(escape(shown), state, text)
         value = late(figures) if name == "late" else getattr(figures, name)
         said = f"{row.name}, {label}"
-        drawn += f"<td>{lead(name, value, inside, row.asked, said, text, is_explained=row.is_explained)}</td>"
+        drawn += table.cell(lead(name, value, inside, row.asked, said, text, is_explained=row.is_explained))
     if handling:
-        drawn += f"<td>{escape(text.duration(row.aht_s))}</td>"
+        drawn += table.cell(escape(text.duration(row.aht_s)))
     name = link(row.page, row.asked, escape(row.name)) if row.asked else escape(row.name)
-    return f"<tr><th>{name}</th>{drawn}</tr>"
-
-
-def _cells(words: Iterable[str]) -> str:
-    return "".join(f"<td>{escape(word)}</td>" for word in words)
+    return table.row(name, drawn)
 
 
 # people
@@ -262,15 +252,12 @@ def people(one: Sla, text: Text) -> str:
     """Draw the people; a column's head leads to how its figures are made: who has a pseudonym has no list of calls."""
     *rows, whole = people_rows(one, text) or [()]
     if not whole:
-        return quiet(too_few(text))
+        return table.note(names.too_few(text))
     first, *words = people_head(text)
-    cells = f"<th>{escape(first)}</th>"
-    cells += "".join(_head(kpi, word, one, text) for kpi, word in zip(PEOPLE, words, strict=True))
-    drawn = "".join(f"<tr><th>{escape(name)}</th>{_cells(row)}</tr>" for name, *row in rows)
-    return (
-        f'<div class="vigie-scroll" tabindex="0"><table class="vigie-table sums people"><thead><tr>{cells}</tr></thead>'
-        f"<tbody>{drawn}</tbody><tfoot><tr><th>{escape(whole[0])}</th>{_cells(whole[1:])}</tr></tfoot></table></div>"
-    )
+    heads = table.heads([first])
+    heads += "".join(_head(kpi, word, one, text) for kpi, word in zip(PEOPLE, words, strict=True))
+    *drawn, foot = (table.row(escape(name), table.cells(row)) for name, *row in (*rows, whole))
+    return table.table(heads, drawn, "sums people", foot=foot, scrolls=True)
 
 
 def privacy(text: Text) -> str:

@@ -6,12 +6,11 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from metrics.readers import Figures, Period, Sla
-from metrics.suppression import SMALLEST
-from pages.figure import explanation
+from pages.shared import names
 from pages.shared.i18n import DASH, Text
 from pages.shared.links import lead
+from pages.shared.marks import level_state, state_word
 from pages.shared.selection import DAY_MIN, wall
-from pages.wall.tiles import level_state, state_word
 
 
 class Fact(NamedTuple):
@@ -343,20 +342,8 @@ def last_day(period: Period) -> date:
     return period.until - timedelta(days=1)
 
 
-def quiet(words: str) -> str:
-    return f'<p class="vigie-quiet">{escape(words)}</p>'
-
-
-def too_few(text: Text) -> str:
-    said = text.gettext("Not shown: it would tell of fewer than {n} people.")
-    return said.format(n=text.number(SMALLEST))
-
-
-# what it rests on
-
-
 def conservation(one: Sla, text: Text) -> str:
-    return explanation.identity(one.total, text)
+    return names.identity(one.total, text)
 
 
 def as_of(one: Sla, text: Text) -> str:

@@ -26,7 +26,7 @@ from metrics.service_level import FORMULAS
 from pages.contract import month_chart, month_tables, standing
 from pages.shared import names
 from pages.shared.i18n import DASH, Text
-from pages.wall.tiles import level_state
+from pages.shared.marks import level_state
 
 REGULAR, BOLD, ITALIC = "Vigie", "Vigie-Bold", "Vigie-Italic"
 FACES = {REGULAR: "SourceSansPro-Regular", BOLD: "SourceSansPro-Semibold", ITALIC: "SourceSansPro-It"}
@@ -323,7 +323,7 @@ def _people(one: Sla, text: Text) -> list[Flowable]:
         return []
     heading, rows = _said(_("Agents"), HEADING), month_tables.people_rows(one, text)
     if not rows:
-        return [heading, _said(standing.too_few(text), SMALL)]
+        return [heading, _said(names.too_few(text), SMALL)]
     table = _table([month_tables.people_head(text), *rows], (48, 18, 20, 22, 18, 20, 22))
     return [heading, table, Spacer(1, 1.5 * mm), _said(month_tables.privacy(text), SMALL)]
 

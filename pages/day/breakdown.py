@@ -5,28 +5,22 @@ from html import escape
 from metrics.outcomes import PARTS
 from metrics.readers import AgentCounts, Kpis
 from metrics.viewer import Viewer
-from pages.contract import standing
-from pages.figure import explanation
-from pages.shared import names
+from pages.shared import names, table
 from pages.shared.i18n import DASH, Text
 from pages.shared.links import lead, link
+from pages.shared.marks import level_state, marked_level
 from pages.shared.selection import Where
-from pages.wall.tiles import level_state, marked
 
 
 def outcomes(total: Kpis, where: Where, text: Text) -> str:
     """Draw the parts that add up to the offered calls, each leading to its calls, and the identity itself."""
     _ = text.gettext
-    head = "".join(f'<th scope="col">{escape(word)}</th>' for word in (_("Outcome"), _("Calls"), _("Share"), ""))
-    rows = "".join(_outcome(part, total, where, text) for part in PARTS if part == "answered" or getattr(total, part))
+    heads = table.heads((_("Outcome"), _("Calls"), _("Share"), ""))
+    rows = [_outcome(part, total, where, text) for part in PARTS if part == "answered" or getattr(total, part)]
     offered = text.number(total.offered)
     whole = lead("offered", total.offered, offered, where.params(), _("Offered"), text)
-    foot = f'<tr><th scope="row">{escape(_("Offered"))}</th><td>{whole}</td><td></td><td class="track"></td></tr>'
-    identity = escape(explanation.identity(total, text))
-    return (
-        f'<table class="vigie-table sums shares"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody>'
-        f'<tfoot>{foot}</tfoot></table><p class="vigie-quiet">{identity}</p>'
-    )
+    foot = table.row(escape(_("Offered")), table.cell(whole) + table.cell("") + table.cell("", "track"))
+    return table.table(heads, rows, "sums shares", foot=foot) + table.note(names.identity(total, text))
 
 
 def _outcome(part: str, total: Kpis, where: Where, text: Text) -> str:
@@ -36,10 +30,8 @@ def _outcome(part: str, total: Kpis, where: Where, text: Text) -> str:
     count = lead(part, n, text.number(n), where.params(), name, text)
     head = link("calls", where.params(outcome=part), escape(name)) if n else escape(name)
     width = (share or 0) * 100
-    return (
-        f'<tr><th scope="row">{head}</th><td>{count}</td><td class="share">{escape(text.percent(share))}</td>'
-        f'<td class="track {part}"><div><i style="width:{width:.1f}%"></i></div></td></tr>'
-    )
+    cells = table.cell(count) + table.cell(escape(text.percent(share)), "share")
+    return table.row(head, cells + table.cell(f'<div><i style="width:{width:.1f}%"></i></div>', f"track {part}"))
 
 
 QUEUED = ("offered", "abandoned", "service_level", "abandon_rate", "asa_s")
@@ -49,16 +41,11 @@ def queues(found: tuple[tuple[str, Kpis], ...], viewer: Viewer, where: Where, te
     """Draw the queues of a day, the busiest first, each leading to its calls."""
     _ = text.gettext
     if not found:
-        words = _("No calls yet on this day.")
-        return f'<p class="vigie-quiet">{escape(words)}</p>'
+        return table.note(_("No calls yet on this day."))
     columns = (_("Queue"), _("Offered"), _("Abandoned"), _("Service level"), _("Abandon rate"), _("ASA"))
-    head = (*columns, _("AHT")) if viewer.sees_work else columns
-    cells = "".join(f'<th scope="col">{escape(word)}</th>' for word in head)
-    rows = "".join(_queue(queue, kpis, viewer, where, text) for queue, kpis in found)
-    return (
-        f'<div class="vigie-scroll"><table class="vigie-table sums queues"><thead><tr>{cells}</tr></thead>'
-        f"<tbody>{rows}</tbody></table></div>"
-    )
+    heads = table.heads((*columns, _("AHT")) if viewer.sees_work else columns)
+    rows = [_queue(queue, kpis, viewer, where, text) for queue, kpis in found]
+    return table.table(heads, rows, "sums queues", scrolls=True)
 
 
 def _queue(queue: str, kpis: Kpis, viewer: Viewer, where: Where, text: Text) -> str:
@@ -70,17 +57,17 @@ def _queue(queue: str, kpis: Kpis, viewer: Viewer, where: Where, text: Text) -> 
         value = getattr(kpis, figure)
         shown = escape(names.shown(figure, value, text))
         if figure == "service_level":
-            shown = marked(shown, state, text)
+            shown = marked_level(shown, state, text)
         label = f"{queue}, {names.brief(figure, text)}"
-        cells += f"<td>{lead(figure, value, shown, asked, label, text, is_explained=False)}</td>"
-    return f'<tr><th scope="row">{link("calls", asked, escape(queue))}</th>{cells}</tr>'
+        cells += table.cell(lead(figure, value, shown, asked, label, text, is_explained=False))
+    return table.row(link("calls", asked, escape(queue)), cells)
 
 
 def agents(counts: AgentCounts | None, text: Text) -> str:
     """Draw how many agents do what, for who is told nobody's name; nothing of so few that it would show one."""
     _ = text.gettext
     if counts is None:
-        return f'<p class="vigie-quiet">{escape(standing.too_few(text))}</p>'
+        return table.note(names.too_few(text))
     words = {
         "available": text.ngettext("Available", "Available", 2),  # of several agents: other languages decline it
         "busy": _("Busy"),

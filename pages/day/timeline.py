@@ -8,11 +8,11 @@ import plotly.graph_objects as go
 from metrics.readers import CampaignDay, CampaignNow, Comparison, Interval, Kpis, WaitingCall, told
 from metrics.viewer import Viewer
 from pages.day import usual_days
-from pages.shared import chart, names
+from pages.shared import chart, names, table
 from pages.shared.i18n import DASH, Text
 from pages.shared.links import lead, link
+from pages.shared.marks import is_late, late_mark, level_state, marked_level, past_words
 from pages.shared.selection import Where, instant
-from pages.wall.tiles import is_late, late_mark, level_state, marked, past_words
 
 SHOWN_WAITING = 10
 SHORTEST = 24
@@ -64,7 +64,7 @@ def headline(total: Kpis | None, viewer: Viewer, text: Text, now: CampaignNow | 
         nil = ' class="nil"' if value == DASH else ""
         about = ""
         if name == "service_level" and state != "none":
-            about = marked(escape(gap), state, text)
+            about = marked_level(escape(gap), state, text)
         if name == "longest_wait_s" and now is not None and is_late(now):
             words = past_words(total.threshold_s if total else None, text)
             about = late_mark(words, words)
@@ -174,7 +174,7 @@ def _hover(one: Interval, usual: Comparison | None, zone: str, text: Text) -> st
     return "<br>".join(lines)
 
 
-def table(day: CampaignDay, usual: Comparison | None, viewer: Viewer, text: Text, where: Where) -> str:
+def intervals(day: CampaignDay, usual: Comparison | None, viewer: Viewer, text: Text, where: Where) -> str:
     """Draw the intervals as a table, the newest first; each leads to its calls, and to those of each outcome."""
     _ = text.gettext
     zone = day.campaign.timezone
@@ -202,14 +202,11 @@ def table(day: CampaignDay, usual: Comparison | None, viewer: Viewer, text: Text
         for one in reversed(active(day))
     ]
     if not rows:
-        return _quiet(_("No calls yet on this day."))
+        return table.note(_("No calls yet on this day."))
     whole = usual.usual_so_far if usual and usual.until == day.campaign.t1 else None
     of_usual = whole.kpis.offered / len(usual.days) if usual and whole else None
     total = _row(_("Day"), day.total, of_usual, viewer, text, where.params())
-    return (
-        f'<table class="vigie-table numbers"><thead><tr>{_cells(head, "th")}</tr></thead>'
-        f"<tbody>{''.join(rows)}</tbody><tfoot>{total}</tfoot></table>"
-    )
+    return table.table(table.heads(head), rows, "numbers", foot=total)
 
 
 def _row(
@@ -217,27 +214,28 @@ def _row(
 ) -> str:
     """Draw an interval, or the day: its name leads to its calls, each figure to what is behind it."""
     head = link("calls", asked, escape(name)) if kpis and kpis.offered else escape(name)
-    of_usual = f'<td class="usual">{escape(text.number(usual))}</td>'
+    of_usual = table.cell(escape(text.number(usual)), "usual")
     if kpis is None:
-        return f"<tr><th>{head}</th><td>{DASH}</td>{of_usual}{_cells([DASH] * (8 if viewer.sees_work else 6))}</tr>"
+        unknown = [DASH] * (8 if viewer.sees_work else 6)
+        return table.row(head, table.cell(DASH) + of_usual + table.cells(unknown))
     state = level_state(kpis.service_level, kpis.target)
 
     def cell(figure: str) -> str:
         value = other(kpis) if figure == "other" else getattr(kpis, figure)
         shown = escape(names.shown(figure, value, text, digits=0 if figure == "occupancy" else 1))
         if figure == "service_level":
-            shown = marked(shown, state, text)
-        return f"<td>{lead(figure, value, shown, asked, f'{name}, {names.brief(figure, text)}', text)}</td>"
+            shown = marked_level(shown, state, text)
+        return table.cell(lead(figure, value, shown, asked, f"{name}, {names.brief(figure, text)}", text))
 
     rest = (*COUNTED, *RATED, *(("aht_s", "occupancy") if viewer.sees_work else ()))
-    return f"<tr><th>{head}</th>{cell('offered')}{of_usual}{''.join(map(cell, rest))}</tr>"
+    return table.row(head, cell("offered") + of_usual + "".join(map(cell, rest)))
 
 
 def waiting(calls: tuple[WaitingCall, ...], zone: str, threshold_s: float | None, text: Text) -> str:
     """Draw the calls that wait, the longest first; who waits past the threshold is marked."""
     _ = text.gettext
     if not calls:
-        return _quiet(_("Nobody is waiting."))
+        return table.note(_("Nobody is waiting."))
     head = (_("Wait"), _("Since"), _("Queue"), _("Language"), _("Caller"))
     rows = []
     for call in calls[:SHOWN_WAITING]:
@@ -246,20 +244,9 @@ def waiting(calls: tuple[WaitingCall, ...], zone: str, threshold_s: float | None
             wait = late_mark(wait, past_words(threshold_s, text))
         since = text.clock(call.queued_at, zone, seconds=True)
         cells = [call.queue or DASH, text.language_name(call.language), call.caller or DASH]
-        rows.append(f"<tr><th>{wait}</th><td>{since}</td>{_cells(cells)}</tr>")
+        rows.append(table.row(wait, table.cell(since) + table.cells(cells)))
     more = len(calls) - SHOWN_WAITING
     rest = ""
     if more > 0:
-        rest = _quiet(text.ngettext("and {n} more", "and {n} more", more).format(n=text.number(more)))
-    return (
-        f'<table class="vigie-table waiting"><thead><tr>{_cells(head, "th")}</tr></thead>'
-        f"<tbody>{''.join(rows)}</tbody></table>{rest}"
-    )
-
-
-def _cells(values: list[str] | tuple[str, ...], tag: str = "td") -> str:
-    return "".join(f"<{tag}>{escape(value)}</{tag}>" for value in values)
-
-
-def _quiet(words: str) -> str:
-    return f'<p class="vigie-quiet">{escape(words)}</p>'
+        rest = table.note(text.ngettext("and {n} more", "and {n} more", more).format(n=text.number(more)))
+    return table.table(table.heads(head), rows, "waiting") + rest

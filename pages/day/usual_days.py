@@ -5,11 +5,11 @@ from html import escape
 
 from metrics.readers import Added, Comparison, Kpis, Weeks
 from metrics.viewer import Viewer
-from pages.shared import names
+from pages.shared import names, table
 from pages.shared.i18n import DASH, NBSP, Text
 from pages.shared.links import lead, link
+from pages.shared.marks import level_state, state_word
 from pages.shared.selection import Where, instant, wall
-from pages.wall.tiles import level_state, state_word
 
 COMPARED = ("offered", "answered", "abandoned", "service_level", "abandon_rate", "asa_s", "aht_s")
 MEASURES = ("offered", "service_level", "abandon_rate", "aht_s")
@@ -48,16 +48,13 @@ def comparison(one: Comparison, viewer: Viewer, where: Where, text: Text) -> str
     of_day = where.params()
     if one.until != one.campaign.t1:
         of_day |= {"from": instant(one.campaign.t0), "to": instant(one.until)}
-    head = "".join(f'<th scope="col">{escape(word)}</th>' for word in ("", own, name(one, text), _("Difference")))
-    rows = "".join(
+    rows = [
         _compared(figure, one.own, one.usual_so_far, len(one.days), of_day, text)
         for figure in COMPARED
         if viewer.sees_work or figure != "aht_s"
-    )
-    return (
-        f'<table class="vigie-table sums compared"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
-        f'<p class="vigie-quiet">{made_of(one, text)}</p>'
-    )
+    ]
+    heads = table.heads(("", own, name(one, text), _("Difference")))
+    return table.table(heads, rows, "sums compared") + f'<p class="vigie-quiet">{made_of(one, text)}</p>'
 
 
 def _compared(figure: str, own: Kpis, usual: Added, days: int, asked: Mapping[str, str], text: Text) -> str:
@@ -65,10 +62,10 @@ def _compared(figure: str, own: Kpis, usual: Added, days: int, asked: Mapping[st
     if isinstance(values[1], int):
         values[1] /= days
     reached, mean = (escape(names.shown(figure, value, text)) for value in values)
-    drawn = f"<td>{lead(figure, values[0], reached, asked, names.brief(figure, text), text)}</td>"
-    drawn += f'<td class="usual">{mean}</td>'
+    label = names.brief(figure, text)
     gap = DASH if None in values else _difference(figure, (values[0] or 0) - (values[1] or 0), text)
-    return f'<tr><th scope="row">{escape(names.brief(figure, text))}</th>{drawn}<td class="gap">{escape(gap)}</td></tr>'
+    cells = table.cell(lead(figure, values[0], reached, asked, label, text)) + table.cell(mean, "usual")
+    return table.row(escape(label), cells + table.cell(escape(gap), "gap"))
 
 
 def _difference(figure: str, gap: float, text: Text) -> str:
@@ -86,8 +83,7 @@ def heat(weeks: Weeks, campaign: str, measure: str, target: float | None, text: 
     _ = text.gettext
     called = {at: cell for at, cell in weeks.cells.items() if cell.kpis.offered}
     if not called:
-        words = _("No calls in these weeks.")
-        return f'<p class="vigie-quiet">{escape(words)}</p>'
+        return table.note(_("No calls in these weeks."))
     of_weeks = {"campaign": campaign, "from": weeks.first.isoformat(), "to": weeks.until.isoformat()}
     hours = [hour for _weekday, hour in called]
     values = {
@@ -95,14 +91,14 @@ def heat(weeks: Weeks, campaign: str, measure: str, target: float | None, text: 
     }
     known = [value for value in values.values() if value is not None]
     low, high = min(known, default=0.0), max(known, default=0.0)
-    head = "".join(f'<th scope="col">{escape(text.weekday(day, short=True))}</th>' for day in range(7))
-    rows = ""
+    heads = table.heads(("", *(text.weekday(day, short=True) for day in range(7))))
+    rows = []
     for hour in range(min(hours), max(hours) + 1):
         cells = ""
         for weekday in range(7):
             value, cell = values.get((weekday, hour)), called.get((weekday, hour))
             if value is None or cell is None:
-                cells += f'<td class="nil">{DASH}</td>'
+                cells += table.cell(DASH, "nil")
                 continue
             asked = of_weeks | {"weekday": str(weekday), "time": f"{wall(hour * 60)}-{wall(hour * 60 + 60)}"}
             n = cell.kpis.offered
@@ -120,11 +116,11 @@ def heat(weeks: Weeks, campaign: str, measure: str, target: float | None, text: 
                 depth = min(1.0, max(0.0, target - value) / FURTHEST)
             ink = PALEST + (DEEPEST - PALEST) * depth
             cells += f'<td class="{state}" style="--ink-of:{ink:.0f}%">{shown}</td>'
-        rows += f'<tr><th scope="row">{hour:02}–{hour + 1:02}{NBSP}h</th>{cells}</tr>'
+        rows.append(table.row(f"{hour:02}–{hour + 1:02}{NBSP}h", cells))
     caption = escape(heat_name(measure, text))
     return (
-        f'<table class="vigie-heat"><caption>{caption}</caption><thead><tr><th></th>{head}</tr></thead>'
-        f"<tbody>{rows}</tbody></table>"
+        f'<table class="vigie-heat"><caption>{caption}</caption><thead><tr>{heads}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table>"
     )
 
 

@@ -8,8 +8,9 @@ from zoneinfo import ZoneInfo
 
 from metrics.readers import Call, CallList
 from metrics.spreadsheet import cell
-from pages.shared import names
+from pages.shared import names, table
 from pages.shared.i18n import DASH, Text
+from pages.shared.marks import state_mark
 
 MARKS = {
     "answered": "met",
@@ -29,7 +30,7 @@ WORK = ("ended_at", "talk_s", "hold_s", "wrap_s", "agent", "agent_name")
 """Columns that say who worked on a call and for how long."""
 
 
-def table(found: CallList, zone: str, text: Text, *, judged: bool, worked: bool, dated: bool) -> str:
+def calls(found: CallList, zone: str, text: Text, *, judged: bool, worked: bool, dated: bool) -> str:
     """Draw the calls. `judged`: whether each was in time; `worked`: by whom, for how long; `dated`: many days.
 
     A column that no call of the list has anything for, on whichever page, is left out.
@@ -43,12 +44,9 @@ def table(found: CallList, zone: str, text: Text, *, judged: bool, worked: bool,
     head += [(_("Result"), "")] if found.has_dispositions else []
     head.append((_("Caller"), ""))
     head += [(_("Notes"), "")] if found.noted else []
-    rows = "".join(_row(call, found, zone, text, judged, worked, dated) for call in found.calls)
-    cells = "".join(f'<th class="{kind}">{escape(word)}</th>' for word, kind in head)
-    return (
-        f'<div class="vigie-scroll" tabindex="0"><table class="vigie-table calls"><thead><tr>{cells}</tr></thead>'
-        f"<tbody>{rows}</tbody></table></div>"
-    )
+    heads = "".join(table.head(escape(word), kind) for word, kind in head)
+    rows = [_row(call, found, zone, text, judged, worked, dated) for call in found.calls]
+    return table.table(heads, rows, "calls", scrolls=True)
 
 
 def _row(call: Call, of: CallList, zone: str, text: Text, judged: bool, worked: bool, dated: bool) -> str:
@@ -56,13 +54,10 @@ def _row(call: Call, of: CallList, zone: str, text: Text, judged: bool, worked: 
     at = text.clock(call.cohort_at, zone, seconds=True)
     if dated:
         at = f"{text.date(call.cohort_at.astimezone(ZoneInfo(zone)))} {at}"
-    mark = MARKS.get(call.outcome, "none")
-    word = escape(names.outcome(call.outcome, text))
     cells = [
-        f"<th>{escape(at)}</th>",
         _cell(call.queue or DASH),
         _cell(text.duration(call.wait_s), "num"),
-        f'<td><span class="state {mark}"><i></i>{word}</span></td>',
+        table.cell(state_mark(MARKS.get(call.outcome, "none"), names.outcome(call.outcome, text))),
     ]
     if judged:
         kind, said = {
@@ -70,7 +65,7 @@ def _row(call: Call, of: CallList, zone: str, text: Text, judged: bool, worked: 
             False: ("missed", _("not in time")),
             None: ("none", _("not counted")),
         }[call.hit]
-        cells.append(f'<td><span class="state {kind}"><i></i>{escape(said)}</span></td>')
+        cells.append(table.cell(state_mark(kind, said)))
     if worked:
         cells.append(_cell(call.agent_name or DASH))
         cells += [_cell(text.duration(seconds), "num") for seconds in (call.talk_s, call.hold_s, call.wrap_s)]
@@ -88,11 +83,11 @@ def _row(call: Call, of: CallList, zone: str, text: Text, judged: bool, worked: 
     cells += [_cell(call.disposition or DASH)] if of.has_dispositions else []
     cells.append(_cell(call.caller or DASH))
     cells += [_cell(", ".join(notes))] if of.noted else []
-    return f"<tr>{''.join(cells)}</tr>"
+    return table.row(escape(at), "".join(cells))
 
 
-def _cell(value: str, kind: str = "") -> str:
-    return f'<td class="{kind}">{escape(value)}</td>' if kind else f"<td>{escape(value)}</td>"
+def _cell(words: str, kind: str = "") -> str:
+    return table.cell(escape(words), kind)
 
 
 def sheet(calls: Iterable[Call], zone: str, *, worked: bool) -> bytes:

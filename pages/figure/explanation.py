@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
 from html import escape
 from math import ceil, floor
 from zoneinfo import ZoneInfo
@@ -10,13 +9,14 @@ from zoneinfo import ZoneInfo
 from metrics.compose import KPIS
 from metrics.kpi import Sum, sum_of
 from metrics.outcomes import PARTS
-from metrics.readers import BEHIND, Explained, Figures, Kpis, Term
+from metrics.readers import BEHIND, Explained, Term
 from metrics.service_level import FORMULAS
-from pages.shared import names
+from pages.shared import names, table
 from pages.shared.i18n import DASH, Text
-from pages.shared.links import LINKS, in_force, lead
+from pages.shared.links import LINKS, lead
+from pages.shared.marks import level_state, state_word
 from pages.shared.selection import Where, href
-from pages.wall.tiles import level_state, state_word
+from pages.shared.terms import in_force, terms_in_words
 
 
 @dataclass(frozen=True)
@@ -166,21 +166,6 @@ def rule(kpi: str, text: Text) -> str:
     return f'<section class="vigie-formula rule"><p><b>{name}</b> {escape(names.rule(kpi, text))}</p></section>'
 
 
-def identity(total: Kpis | Figures, text: Text) -> str:
-    """Say the identity with its numbers: every offered call has one outcome."""
-    parts = " + ".join(
-        f"{names.figure(name, text)} {text.number(getattr(total, name))}"
-        for name in PARTS
-        if getattr(total, name) or name in ("answered", "abandoned")
-    )
-    words = f"{names.figure('offered', text)} {text.number(total.offered)} = {parts}"
-    if total.refused:
-        n = total.refused
-        apart = text.ngettext("{n} refused call is counted apart", "{n} refused calls are counted apart", n)
-        words += f" ({apart.format(n=text.number(n))})"
-    return words if total.conserved else f"{words}. " + text.gettext("This does not add up: the figures are wrong.")
-
-
 def has_calls(kpi: str) -> bool:
     return kpi in BEHIND
 
@@ -191,17 +176,14 @@ def contract(one: Explained, where: Where, text: Text) -> str:
     if not one.terms:
         return ""
     head = (_("In force"), _("Formula"), _("In time is"), _("Target"), _("Short abandon"), _("Calls judged"))
-    rows = "".join(_term(term, where, text) for term in one.terms)
-    cells = "".join(f"<th>{escape(word)}</th>" for word in head)
-    table = f'<table class="vigie-table terms"><thead><tr>{cells}</tr></thead><tbody>{rows}</tbody></table>'
-    return f'<div class="vigie-scroll" tabindex="0">{table}</div>'
+    return table.table(table.heads(head), [_term(term, where, text) for term in one.terms], "terms", scrolls=True)
 
 
 def _term(term: Term, where: Where, text: Text) -> str:
-    held, *cells = (escape(words) for words in terms_in_words(term, text))
+    held, *words = terms_in_words(term, text)
     label = text.gettext("Calls judged")
-    cells.append(lead("service_level_base", term.calls, text.number(term.calls), _span(term, where), label, text))
-    return f"<tr><th>{held}</th>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+    calls = lead("service_level_base", term.calls, text.number(term.calls), _span(term, where), label, text)
+    return table.row(escape(held), table.cells(words) + table.cell(calls))
 
 
 def _span(term: Term, where: Where) -> dict[str, str]:
@@ -213,40 +195,6 @@ def _span(term: Term, where: Where) -> dict[str, str]:
     if (start, end) == (first, until):
         return where.params()
     return {"campaign": where.campaign.campaign, "from": start.isoformat(), "to": end.isoformat()}
-
-
-def terms_in_words(term: Term, text: Text) -> tuple[str, str, str, str, str]:
-    """Say when a term holds, its formula, what is in time, its target and what is a short abandon."""
-    _ = text.gettext
-    return (
-        _held(term.valid_from, term.valid_to, text),
-        names.formula(term.formula, text),
-        _("wait {sign} {seconds} s").format(
-            sign="≤" if term.wait_at_threshold_counts else "<", seconds=f"{term.threshold_s:g}"
-        ),
-        text.target(term.target),
-        _("wait < {seconds} s").format(seconds=f"{term.short_abandon_s:g}"),
-    )
-
-
-def _held(since: datetime | None, until: datetime | None, text: Text) -> str:
-    """Say when a term holds, `[since, until)`, so that it is seen to which term a day, or an instant, belongs."""
-    _ = text.gettext
-    if until is None:
-        if since is None:
-            return _("always")
-        said = _("from {since} on") if _is_midnight(since) else _("from {since}")
-        return said.format(since=text.moment(since))
-    if _is_midnight(until):
-        until -= timedelta(days=1)
-        said = _("from {since} up to and including {until}") if since else _("up to and including {until}")
-    else:
-        said = _("from {since} until just before {until}") if since else _("until just before {until}")
-    return said.format(since=since and text.moment(since), until=text.moment(until))
-
-
-def _is_midnight(at: datetime) -> bool:
-    return at.time() == time()
 
 
 def is_compared(one: Explained) -> bool:
@@ -270,14 +218,10 @@ def comparison(one: Explained, text: Text) -> str:
     ends = f"<span>{escape(_axis(low, one.kpi, text))}</span><span>{escape(_axis(high, one.kpi, text))}</span>"
     note = ""
     if target is not None:
-        words = _("Dashed: the contract’s target, {target}").format(target=text.percent(target, 0))
-        note = f'<p class="vigie-quiet">{escape(words)}</p>'
-    head = "".join(
-        f"<th{kind}>{escape(word)}</th>"
-        for word, kind in ((_("System"), ""), (_("How it counts"), ' class="how"'), ("", ""), ("", ""), ("", ""))
-    )
+        note = table.note(_("Dashed: the contract’s target, {target}").format(target=text.percent(target, 0)))
+    heads = table.head(escape(_("System"))) + table.head(escape(_("How it counts")), "how") + table.heads([""] * 3)
     return (
-        f'<table class="vigie-systems"><thead><tr>{head}</tr></thead><tbody>{drawn}</tbody><tfoot><tr><td></td>'
+        f'<table class="vigie-systems"><thead><tr>{heads}</tr></thead><tbody>{drawn}</tbody><tfoot><tr><td></td>'
         f'<td class="how"></td><td class="axis"><div>{ends}</div></td><td></td><td></td></tr></tfoot></table>{note}'
     )
 
@@ -314,11 +258,13 @@ def _system(
     gap = DASH if value is None or one.figure is None else _gap(value - one.figure, one.kpi, text)
     shown = names.shown(one.kpi, value, text)
     about = f"<small>{escape(how)}</small>" if how else ""
-    return (
-        f'<tr class="{"own" if own else "other"}"><th>{escape(name)}{about}</th><td class="how">{escape(how)}</td>'
-        f'<td class="track"><div>{mark}</div></td><td class="value">{escape(shown)}</td>'
-        f'<td class="gap">{"" if own else escape(gap)}</td></tr>'
+    cells = (
+        table.cell(escape(how), "how")
+        + table.cell(f"<div>{mark}</div>", "track")
+        + table.cell(escape(shown), "value")
+        + table.cell("" if own else escape(gap), "gap")
     )
+    return table.row(escape(name) + about, cells, "own" if own else "other")
 
 
 def _gap(difference: float, kpi: str, text: Text) -> str:

@@ -15,7 +15,7 @@ from metrics.compose import KPIS, MEASURES
 from metrics.readers import SECONDS, Answer, Relation, Trouble
 from metrics.relations import FOLDER
 from metrics.service_level import FORMULAS
-from pages.shared import chart, names
+from pages.shared import chart, names, table
 from pages.shared.i18n import DASH, Text
 
 DRAWN = 30
@@ -134,20 +134,20 @@ def schema(relations: Iterable[Relation], text: Text) -> str:
     """Draw every relation with its comment; its columns open on a click."""
     _ = text.gettext
     kinds = {"table": _("table"), "view": _("view"), "macro": _("macro")}
-    head = "".join(f"<th>{escape(word)}</th>" for word in (_("Column"), _("Type"), _("Meaning")))
+    heads = table.heads((_("Column"), _("Type"), _("Meaning")))
     drawn = []
     for one in relations:
         call = one.name if one.parameters is None else f"{one.name}({one.parameters})"
-        rows = "".join(
-            f"<tr><th><code>{escape(column.name)}</code></th><td><code>{escape(column.type or '')}</code></td>"
-            f'<td class="wrap">{escape(column.comment)}</td></tr>'
+        rows = [
+            table.row(
+                _code(column.name), table.cell(_code(column.type or "")) + table.cell(escape(column.comment), "wrap")
+            )
             for column in one.columns
-        )
-        table = f'<table class="vigie-table"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
+        ]
+        columns = table.table(heads, rows, scrolls=True) if rows else ""
         drawn.append(
-            f"<details><summary><code>{escape(call)}</code> <small>{escape(kinds[one.kind])}</small>"
-            f"<span>{escape(one.comment)}</span></summary>"
-            f'<div class="vigie-scroll" tabindex="0">{table if rows else ""}</div></details>'
+            f"<details><summary>{_code(call)} <small>{escape(kinds[one.kind])}</small>"
+            f"<span>{escape(one.comment)}</span></summary>{columns}</details>"
         )
     return f'<div class="vigie-schema">{"".join(drawn)}</div>'
 
@@ -177,20 +177,15 @@ def _name(column: str, text: Text) -> str:
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     shown = [place for place, word in enumerate(head) if word]
-    heads = "".join(f"<th>{escape(head[place])}</th>" for place in shown)
-    lines = "".join(
-        "<tr>"
-        + "".join(
-            f"<td><code>{escape(row[1])}</code></td>" if place == 1 else f'<td class="wrap">{escape(row[place])}</td>'
-            for place in shown
-        )
-        + "</tr>"
-        for row in rows
-    )
-    return (
-        f'<div class="vigie-scroll" tabindex="0"><table class="vigie-table"><thead><tr>{heads}</tr></thead>'
-        f"<tbody>{lines}</tbody></table></div>"
-    )
+    lines = []
+    for row in rows:
+        first, *rest = (_code(row[place]) if place == 1 else escape(row[place]) for place in shown)
+        lines.append(table.row(first, "".join(table.cell(html, "wrap") for html in rest)))
+    return table.table(table.heads(head[place] for place in shown), lines, scrolls=True)
+
+
+def _code(words: str) -> str:
+    return f"<code>{escape(words)}</code>"
 
 
 @dataclass(frozen=True)

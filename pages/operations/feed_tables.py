@@ -6,9 +6,10 @@ from html import escape
 from metrics.readers import Check, DeadLetter, Feed, Gap, Partition, Source
 from pages.operations import alarm_list
 from pages.operations.alarm_list import day_of
+from pages.shared import table
 from pages.shared.i18n import DASH, Text
+from pages.shared.marks import SILENT_S, STALE_S, state_mark
 from pages.shared.selection import href
-from pages.wall.tiles import SILENT_S, STALE_S
 
 SCARCE_BYTES = 2 * 1024**3
 """A disk with less than this free is told: a day of a busy floor takes about as much."""
@@ -141,7 +142,7 @@ def conservation(feed: Feed, text: Text) -> str:
     _ = text.gettext
     shown = [*feed.violated, *(check for check in feed.today if check.conserved)]
     head = (_("Campaign"), _("Offered"), _("Accounted for"), _("Refused, apart"), _("Conserved"))
-    return _table("sums", head, [_identity(one, text) for one in shown])
+    return _table(head, [_identity(one, text) for one in shown], "sums")
 
 
 def _identity(one: Check, text: Text) -> str:
@@ -152,12 +153,9 @@ def _identity(one: Check, text: Text) -> str:
         for asked, n in (({"kpi": "offered"}, one.offered), ({"outcome": "refused"}, one.refused))
     )
     accounted = _behind(one, {"kpi": "offered"}, one.accounted, text)
-    counts = f"<td>{offered}</td><td>{accounted}</td><td>{refused}</td>"
     day = "" if one.day == one.campaign.day else f"<small>{escape(day_of(one.campaign, one.day, text))}</small>"
-    return (
-        f"<tr><th>{escape(one.campaign.name)}{day}</th>{counts}"
-        f'<td><span class="state {kind}"><i></i>{escape(word)}</span></td></tr>'
-    )
+    drawn = "".join(map(table.cell, (offered, accounted, refused, state_mark(kind, word))))
+    return table.row(escape(one.campaign.name) + day, drawn)
 
 
 def _behind(one: Check, asked: dict[str, str], n: int, text: Text) -> str:
@@ -177,12 +175,9 @@ def sources(found: tuple[Source, ...], now: datetime, text: Text) -> str:
     rows = []
     for one in (*sorted(silent, key=lambda one: one.last_event_at), *(one for one in found if one not in silent)):
         kind, word = ("near", _("silent")) if one in silent else ("met", _("sending"))
-        age = escape(text.age(silent_s[one]))
-        rows.append(
-            f'<tr class="{kind}"><th>{escape(one.source)}</th><td>{text.number(one.events)}</td><td>{age}</td>'
-            f'<td><span class="state {kind}"><i></i>{escape(word)}</span></td></tr>'
-        )
-    return _table("sums told", (_("Source"), _("Events"), _("Last event, ago"), _("State")), rows)
+        counts = table.cells((text.number(one.events), text.age(silent_s[one])))
+        rows.append(table.row(escape(one.source), counts + table.cell(state_mark(kind, word)), kind))
+    return _table((_("Source"), _("Events"), _("Last event, ago"), _("State")), rows, "sums told")
 
 
 def partitions(found: tuple[Partition, ...], text: Text) -> str:
@@ -191,22 +186,23 @@ def partitions(found: tuple[Partition, ...], text: Text) -> str:
     most = max([LAG_SHOWN, *(one.lag for one in found)])
     rows = []
     for one in found:
-        numbers = "".join(f"<td>{text.number(n)}</td>" for n in (one.position, one.end, one.lag))
-        width = 100 * one.lag / most
-        bar = f'<td class="track"><div><i style="width:{width:.1f}%"></i></div></td>'
-        rows.append(f"<tr><th>{escape(one.topic)} / {one.partition}</th>{numbers}{bar}</tr>")
-    return _table("sums lags", (_("Partition"), _("Read to"), _("Ends at"), _("Lag"), ""), rows)
+        numbers = table.cells(map(text.number, (one.position, one.end, one.lag)))
+        bar = table.cell(f'<div><i style="width:{100 * one.lag / most:.1f}%"></i></div>', "track")
+        rows.append(table.row(f"{escape(one.topic)} / {one.partition}", numbers + bar))
+    return _table((_("Partition"), _("Read to"), _("Ends at"), _("Lag"), ""), rows, "sums lags")
 
 
 def letters(found: tuple[DeadLetter, ...], text: Text) -> str:
     """Draw the newest rejected records: where each lies, and what was wrong with it."""
     _ = text.gettext
     rows = [
-        f"<tr><th>{escape(received(one, text))}</th><td>{escape(one.position)}</td>"
-        f'<td class="wrap">{escape((one.reason or DASH)[:SHOWN_REASON])}</td></tr>'
+        table.row(
+            escape(received(one, text)),
+            table.cells([one.position]) + table.cell(escape((one.reason or DASH)[:SHOWN_REASON]), "wrap"),
+        )
         for one in found
     ]
-    return _table("", (_("Received (UTC)"), _("Position"), _("Reason")), rows, "letters")
+    return _table((_("Received (UTC)"), _("Position"), _("Reason")), rows, frame="letters")
 
 
 def received(one: DeadLetter, text: Text) -> str:
@@ -215,9 +211,5 @@ def received(one: DeadLetter, text: Text) -> str:
     return f"{text.date(one.received_at)} {text.clock(one.received_at, 'UTC', seconds=True)}"
 
 
-def _table(kind: str, head: tuple[str, ...], rows: list[str], scroll: str = "") -> str:
-    cells = "".join(f"<th>{escape(word)}</th>" for word in head)
-    return (
-        f'<div class="vigie-scroll {scroll}" tabindex="0"><table class="vigie-table {kind}">'
-        f"<thead><tr>{cells}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
-    )
+def _table(head: tuple[str, ...], rows: list[str], kind: str = "", frame: str = "") -> str:
+    return table.table(table.heads(head), rows, kind, scrolls=True, frame=frame)

@@ -2,8 +2,11 @@
 
 import streamlit as st
 
-from metrics.readers import PublishedFileError
+from metrics import readers
+from metrics.readers import PublishedFileError, SnapshotId
 from pages.shared.i18n import Text
+
+RETRY_S = 2
 
 
 def nothing_published(text: Text) -> None:
@@ -16,6 +19,7 @@ def nothing_published(text: Text) -> None:
             "`make demo` starts everything, `python -m ingest run` the consumer alone."
         ),
     )
+    wait_for_snapshot()
 
 
 def unreadable(error: PublishedFileError, text: Text) -> None:
@@ -83,6 +87,17 @@ def signed_out(text: Text) -> None:
         _("You are signed out"),
         _("Load the page again to sign in."),
     )
+
+
+def wait_for_snapshot() -> None:
+    """Run the page again as soon as another snapshot is published."""
+    _run_again_unless(readers.published().newest())
+
+
+@st.fragment(run_every=RETRY_S)
+def _run_again_unless(seen: SnapshotId | None) -> None:
+    if readers.published().newest() != seen:
+        st.rerun()
 
 
 def _say(icon: str, title: str, words: str) -> None:

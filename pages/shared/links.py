@@ -1,11 +1,9 @@
 """Where the figures of any page lead: a count to the calls that it counts, another figure to how it is made."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from html import escape
 
 from metrics.outcomes import PARTS
-from metrics.readers import Term
 from pages.shared.i18n import Text
 from pages.shared.selection import href
 
@@ -56,8 +54,3 @@ def _behind(label: str, text: Text) -> str:
 
 def comes_from(label: str, text: Text) -> str:
     return text.gettext("Where this figure comes from: {figure}").format(figure=label)
-
-
-def in_force(term: Term, first: datetime, until: datetime) -> tuple[datetime, datetime]:
-    """Return the part of `[first, until)` in which a term holds; all are of the campaign's clock on the wall."""
-    return max(term.valid_from or first, first), min(term.valid_to or until, until)

@@ -2,6 +2,9 @@
 
 from metrics import kpi
 from metrics.compose import KPIS, MEASURES
+from metrics.outcomes import PARTS
+from metrics.readers import Figures, Kpis
+from metrics.suppression import SMALLEST
 from pages.shared.i18n import DASH, NBSP, Text
 
 UNITS = {figure.name: figure.unit for figure in KPIS.values()} | {m.name: m.unit for m in MEASURES.values()}
@@ -244,3 +247,23 @@ def role(name: str, text: Text) -> str:
         "television": _("Television"),
     }
     return names[name]
+
+
+def too_few(text: Text) -> str:
+    said = text.gettext("Not shown: it would tell of fewer than {n} people.")
+    return said.format(n=text.number(SMALLEST))
+
+
+def identity(total: Kpis | Figures, text: Text) -> str:
+    """Say the identity with its numbers: every offered call has one outcome."""
+    parts = " + ".join(
+        f"{figure(name, text)} {text.number(getattr(total, name))}"
+        for name in PARTS
+        if getattr(total, name) or name in ("answered", "abandoned")
+    )
+    words = f"{figure('offered', text)} {text.number(total.offered)} = {parts}"
+    if total.refused:
+        n = total.refused
+        apart = text.ngettext("{n} refused call is counted apart", "{n} refused calls are counted apart", n)
+        words += f" ({apart.format(n=text.number(n))})"
+    return words if total.conserved else f"{words}. " + text.gettext("This does not add up: the figures are wrong.")

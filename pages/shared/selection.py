@@ -92,12 +92,8 @@ def choose_campaign(viewer: Viewer, text: Text, bar: DeltaGenerator) -> tuple[Bo
     None, and why, when there is nothing to choose.
     """
     reader = readers.published()
-    try:
-        board = readers.board(reader, viewer)
-        first = readers.first_day(reader, viewer)
-    except readers.PublishedFileError as error:
-        empty.unreadable(error, text)
-        return None
+    board = readers.board(reader, viewer)
+    first = readers.first_day(reader, viewer)
     if board is None:
         empty.nothing_published(text)
         return None

@@ -11,8 +11,9 @@ from html import escape
 from metrics.campaigns import AgentLimits
 from metrics.readers import NEEDS, Agent, AgentDay, Agents, Need, Pauses
 from metrics.viewer import Viewer
-from pages.shared import names
+from pages.shared import names, table
 from pages.shared.i18n import DASH, NBSP, Text, plain
+from pages.shared.marks import state_mark
 from pages.shared.selection import href
 
 SHOWN = 200
@@ -63,7 +64,7 @@ def draw(found: Agents, chosen: Chosen, viewer: Viewer, text: Text, *, stale: bo
     snapshot, html = _drawn.get(key, (None, ""))
     if snapshot != found.freshness.snapshot:
         agents = tuple(chosen.among(found.agents))
-        html = table(agents, found.limits, text, chosen.campaign)
+        html = agents_table(agents, found.limits, text, chosen.campaign)
         if agents or chosen.state == NEEDS_SOMEBODY:  # that nobody needs help is no news of nobody
             html = attention(agents, found.limits, text) + html
         _drawn.pop(key, None)
@@ -80,7 +81,7 @@ def attention(agents: tuple[Agent, ...], limits: AgentLimits, text: Text) -> str
     said = [
         (_mark(kind), f"{text.number(counts[kind])} {_counted(kind, limits, text)}") for kind in NEEDS if counts[kind]
     ] or [("met", _("Nobody needs help right now"))]
-    marks = "".join(f'<span class="state {mark}"><i></i>{escape(words)}</span>' for mark, words in said)
+    marks = "".join(state_mark(mark, words) for mark, words in said)
     whole = text.ngettext("{n} agent", "{n} agents", len(agents)).format(n=text.number(len(agents)))
     return f'<p class="needs"><span>{escape(whole)}</span>{marks}</p>'
 
@@ -171,21 +172,20 @@ def _head(name: str, word: str, of: dict[str, str], text: Text) -> str:
         address = href("kpi", of | {"kpi": EXPLAINED[name]})
         about = _("Where this figure comes from: {figure}").format(figure=word)
         said = f'<a href="{escape(address)}" target="_self" title="{escape(about)}">{said}</a>'
-    return f'<th class="num" scope="col">{said}</th>'
+    return table.head(said, "num")
 
 
-def table(agents: tuple[Agent, ...], limits: AgentLimits, text: Text, campaign: str | None = None) -> str:
+def agents_table(agents: tuple[Agent, ...], limits: AgentLimits, text: Text, campaign: str | None = None) -> str:
     """Draw the agents: what each does now, their day, and their strain; all work for `campaign`, if it is one."""
     _ = text.gettext
     if not agents:
-        words = _("No agent of this kind now.")
-        return f'<p class="vigie-quiet">{escape(words)}</p>'
+        return table.note(_("No agent of this kind now."))
     columns = _columns(limits, text)
     groups = [("", 2), (_("Now"), 1), (_("Today"), 6), (_("Strain"), 3)]
     over = "".join(f'<th colspan="{n}" scope="colgroup">{escape(word)}</th>' for word, n in groups)
-    cells = "".join(f'<th scope="col">{escape(word)}</th>' for word in (_("Agent"), _("Needs"), _("State")))
+    cells = table.heads((_("Agent"), _("Needs"), _("State")))
     cells += heads(columns, {"campaign": campaign} if campaign else {}, text)
-    rows = "".join(_row(one, columns, limits, text) for one in agents[:SHOWN])
+    rows = [_row(one, columns, limits, text) for one in agents[:SHOWN]]
     more = ""
     if len(agents) > SHOWN:
         words = text.ngettext(
@@ -193,23 +193,19 @@ def table(agents: tuple[Agent, ...], limits: AgentLimits, text: Text, campaign: 
             "and {n} more: choose a team, a site or a campaign",
             len(agents) - SHOWN,
         )
-        more = f'<p class="vigie-quiet">{escape(words.format(n=text.number(len(agents) - SHOWN)))}</p>'
-    head = f'<thead><tr class="groups">{over}</tr><tr>{cells}</tr></thead>'
-    return f'<table class="vigie-table" style="{labels(columns)}">{head}<tbody>{rows}</tbody></table>{more}'
+        more = table.note(words.format(n=text.number(len(agents) - SHOWN)))
+    head = f'<tr class="groups">{over}</tr><tr>{cells}</tr>'
+    return table.table(head, rows, style=labels(columns)) + more
 
 
 def _row(one: Agent, columns: dict[str, str], limits: AgentLimits, text: Text) -> str:
     limits = limits.at(one.site)
     where = " · ".join(filter(None, (one.team, one.site)))
-    needs = "".join(
-        f'<span class="state {_mark(need.kind)}"><i></i>{escape(need_words(need, limits, text))}</span>'
-        for need in one.needs
-    )
+    needs = "".join(state_mark(_mark(need.kind), need_words(need, limits, text)) for need in one.needs)
     numbers = _day(one, text) | _strain(one, limits, text)
-    return (
-        f'<tr><th scope="row">{escape(one.name)}<small>{escape(where)}</small></th><td class="needs">{needs}</td>'
-        f'<td class="now">{_now(one, text)}</td>' + "".join(drawn(name, numbers[name]) for name in columns) + "</tr>"
-    )
+    cells = table.cell(needs, "needs") + table.cell(_now(one, text), "now")
+    cells += "".join(drawn(name, numbers[name]) for name in columns)
+    return table.row(f"{escape(one.name)}<small>{escape(where)}</small>", cells)
 
 
 def _now(one: Agent, text: Text) -> str:
@@ -311,7 +307,7 @@ def drawn(name: str, cell: Cell) -> str:
     value = escape(cell.value)
     if cell.address:
         value = f'<a href="{escape(cell.address)}" target="_self" title="{escape(cell.about)}">{value}</a>'
-    return f'<td class="{kind}">{value}{"".join(cell.below)}</td>'
+    return table.cell(value + "".join(cell.below), kind)
 
 
 def _mark(kind: str) -> str:

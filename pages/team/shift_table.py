@@ -3,8 +3,7 @@
 from html import escape
 
 from metrics.readers import Shift, Shifts
-from pages.contract import standing
-from pages.shared import names
+from pages.shared import names, table
 from pages.shared.i18n import Text
 from pages.shared.selection import Where, href
 from pages.team import agent_table
@@ -15,23 +14,19 @@ def draw(found: Shifts, where: Where, text: Text) -> str:
     """Draw the agents with their figures of the day; to who may know no names, how many they were."""
     _ = text.gettext
     if found.people is None:
-        return f'<p class="vigie-quiet">{escape(standing.too_few(text))}</p>'
+        return table.note(names.too_few(text))
     if not found.people:
-        words = _("Nobody is known to have worked for this campaign on this day.")
-        return f'<p class="vigie-quiet">{escape(words)}</p>'
+        return table.note(_("Nobody is known to have worked for this campaign on this day."))
     if found.shifts is None:
         n = found.people
-        words = text.ngettext("{n} agent on this day", "{n} agents on this day", n).format(n=text.number(n))
-        return f'<p class="vigie-quiet">{escape(words)}</p>'
+        words = text.ngettext("{n} agent on this day", "{n} agents on this day", n)
+        return table.note(words.format(n=text.number(n)))
     many = text.ngettext("{n} agent", "{n} agents", found.people).format(n=text.number(found.people))
     columns = _columns(text)
-    head = f'<th scope="col">{escape(_("Agent"))}</th>{agent_table.heads(columns, where.params(), text)}'
-    rows = "".join(_row(shift, columns, where, text) for shift in found.shifts)
-    return (
-        f'<div class="vigie-agents"><p class="needs"><span>{escape(many)}</span></p>'
-        f'<table class="vigie-table" style="{agent_table.labels(columns)}"><thead><tr>{head}</tr></thead>'
-        f"<tbody>{rows}</tbody></table></div>"
-    )
+    heads = table.heads([_("Agent")]) + agent_table.heads(columns, where.params(), text)
+    rows = [_row(shift, columns, where, text) for shift in found.shifts]
+    drawn = table.table(heads, rows, style=agent_table.labels(columns))
+    return f'<div class="vigie-agents"><p class="needs"><span>{escape(many)}</span></p>{drawn}</div>'
 
 
 def _columns(text: Text) -> dict[str, str]:
@@ -70,4 +65,4 @@ def _row(one: Shift, columns: dict[str, str], where: Where, text: Text) -> str:
         "offers": calls(one.missed, offers, missed_by=one.agent),
     }
     cells = "".join(agent_table.drawn(name, numbers[name]) for name in columns)
-    return f'<tr><th scope="row">{escape(one.name)}<small>{escape(place)}</small></th>{cells}</tr>'
+    return table.row(f"{escape(one.name)}<small>{escape(place)}</small>", cells)

@@ -21,6 +21,7 @@ from typing import Literal, cast, get_args
 from metrics.readers import Board, CampaignNow
 from metrics.viewer import Viewer
 from pages.assets import ASSETS
+from pages.shared import marks
 from pages.shared.i18n import Text
 from pages.wall import tiles
 from pages.wall.tiles import STALE
@@ -107,7 +108,7 @@ def _divided(campaigns: Sequence[CampaignNow]) -> list[Sequence[CampaignNow]]:
 def _page(board: Board, all: Sequence[Sequence[CampaignNow]], due: int, text: Text) -> str:
     most = max(len(page) for page in all)  # a tile has one size on every page
     columns, rows = tiles.grid(most)
-    missed = [one.campaign for one in board.campaigns if tiles.state_of(one) == "missed"]
+    missed = [one.campaign for one in board.campaigns if marks.state_of(one) == "missed"]
     drawn = "".join(tiles.tile(one, text) for one in all[due])
     size = "small" if most > FIT else "large"
     heard = escape(json.dumps([one.campaign for one in missed]))

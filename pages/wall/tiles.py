@@ -14,13 +14,19 @@ from metrics.viewer import Viewer
 from pages.shared import names
 from pages.shared.i18n import DASH, NBSP, Text
 from pages.shared.links import comes_from
+from pages.shared.marks import (
+    SILENT_S,
+    STALE_S,
+    is_late,
+    late_mark,
+    level_state,
+    past_words,
+    state_mark,
+    state_of,
+    state_word,
+    target_words,
+)
 
-STALE_S = 15
-"""Older than this, data is shown grey: the floor may be another by now."""
-SILENT_S = 300
-"""When no event came for so long, somebody should look whether a switch has stopped talking, or the floor is quiet."""
-NEAR = 0.05
-"""A service level that misses its target by less than this is close, not below."""
 SHORTEST_S, LONGEST_S, USUAL_S = 0.2, 10.0, 0.5
 """The tick of a wall [s]: its limits, and what it is unless the environment says."""
 DAY = ("answered", "abandoned", "aht_s", "occupancy")
@@ -67,52 +73,6 @@ def grid(tiles: int) -> tuple[int, int]:
     """Return columns and rows for this many tiles on a wide screen: eight are 4 × 2."""
     columns = next((c for most, c in ((1, 1), (2, 2), (3, 3), (4, 2), (6, 3), (16, 4)) if tiles <= most), 5)
     return columns, max(1, ceil(tiles / columns))
-
-
-def level_state(level: float | None, target: float | None) -> str:
-    """Judge a service level by its target: "met", "near", "missed", or "none" when one of them is undefined."""
-    if level is None or target is None:
-        return "none"
-    if level >= target:
-        return "met"
-    return "near" if level > target - NEAR else "missed"
-
-
-def state_word(state: str, text: Text) -> str:
-    _ = text.gettext
-    words = {
-        "met": _("On target"),
-        "near": _("Close to target"),
-        "missed": _("Below target"),
-        "none": _("No level yet"),
-    }
-    return words[state]
-
-
-def marked(shown: str, state: str, text: Text) -> str:
-    """Draw the HTML of a service level with the mark of its state, in shape and word; without a state as it is."""
-    if state == "none":
-        return shown
-    return f'<span class="state {state}" title="{escape(state_word(state, text))}"><i></i>{shown}</span>'
-
-
-def late_mark(shown: str, words: str) -> str:
-    """Draw the HTML of the mark of a wait past the contract's threshold, and what is `shown` beside it; `words` say it.
-
-    It is the mark of what is missed: whoever answers, the call is late, and counts so at once.
-    """
-    return f'<em class="state missed" title="{escape(words)}"><i></i>{escape(shown)}</em>'
-
-
-def past_words(threshold_s: float | None, text: Text) -> str:
-    return text.gettext("past {seconds} s").format(seconds=text.number(threshold_s))
-
-
-def target_words(target: float | None, threshold_s: float | None, text: Text) -> str:
-    _ = text.gettext
-    if target is None or threshold_s is None:
-        return _("No target")
-    return _("target {target} in {seconds} s").format(target=text.percent(target, 0), seconds=text.number(threshold_s))
 
 
 def figures(viewer: Viewer) -> tuple[str, ...]:
@@ -162,7 +122,7 @@ def attention(board: Board, text: Text) -> str:
     silent_s = board.freshness.silent_s
     if silent_s is not None and silent_s > SILENT_S:
         shown.append(("near", _("No event for {age}").format(age=text.age(silent_s))))
-    return "".join(f'<span class="state {mark}"><i></i>{escape(words)}</span>' for mark, words in shown)
+    return "".join(state_mark(mark, words) for mark, words in shown)
 
 
 def header(numbers: str, attention: str, text: Text, more: str = "") -> str:
@@ -220,7 +180,7 @@ def tile(one: CampaignNow, text: Text, day: tuple[str, ...] = (), leads: Mapping
         f'<article class="tile {state}"><div class="in">'
         f'<div class="head"><div class="who"><h3>{escape(one.campaign.name)}</h3>'
         f"<small>{escape(one.campaign.client)}</small></div>"
-        f'<div class="how"><span class="state {state}"><i></i>{escape(word)}</span>'
+        f'<div class="how">{state_mark(state, word)}'
         f'<p class="age"><i></i><span class="ago">{AGE}</span></p></div></div>'
         f'<div class="queue">{waiting}{longest}</div>'
         f'<div class="level">{figure}<div><span>{escape(service_level)} {gap}</span>'
@@ -297,13 +257,3 @@ def number(value: str, label: str, kind: str = "", mark: str = "", way: str = ""
 
 def _value(value: str) -> str:
     return f'<b class="nil">{value}</b>' if value == DASH else f"<b>{escape(value)}</b>"
-
-
-def state_of(one: CampaignNow) -> str:
-    return level_state(one.today.service_level, one.today.target) if one.today else "none"
-
-
-def is_late(one: CampaignNow) -> bool:
-    """Whether somebody waits longer than the contract's threshold."""
-    threshold_s = one.today.threshold_s if one.today else None
-    return one.longest_wait_s is not None and threshold_s is not None and one.longest_wait_s > threshold_s
