@@ -21,13 +21,13 @@ from ingest import contract
 from ingest.feed import Feed
 from ingest.observed import Observed
 from ingest.records import Records
-from ingest.run import consume, suit_the_interpreter
+from ingest.run import consume, tune_interpreter
 from ingest.store import SCHEMA
 
 
 def whole(servers: str, topic: str) -> None:
     """Topic to published file, as `python -m ingest run --until-caught-up` goes."""
-    suit_the_interpreter()
+    tune_interpreter()
     with tempfile.TemporaryDirectory(prefix="vigie-bench-") as directory:
         started_at, cpu = time.time(), time.process_time()
         consume(
@@ -60,7 +60,7 @@ def compiled(servers: str, topic: str) -> None:
 
 
 def _poll(servers: str, topic: str, reading: type) -> None:
-    suit_the_interpreter()
+    tune_interpreter()
     started, cpu = time.perf_counter(), time.process_time()
     feed = Feed(servers, topic, lambda log: None)
     consumer = feed._consumer  # opened by Feed, so that its settings are those of the whole way

@@ -47,7 +47,7 @@ def main(options: argparse.Namespace) -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    suit_the_interpreter()
+    tune_interpreter()
     observed = Observed()
     if options.metrics_port is not None:
         observed.serve(options.metrics_host, options.metrics_port)
@@ -72,7 +72,7 @@ def _group(text: str) -> str:
     return text
 
 
-def suit_the_interpreter() -> None:
+def tune_interpreter() -> None:
     """Set what a process of two busy threads, one polling and one in SQL, runs better with."""
     gc.set_threshold(100_000, 50, 100)  # records are many and short-lived: +6 % records a second
     sys.setswitchinterval(0.0001)  # the writer's many short statements wait for the polling thread after each

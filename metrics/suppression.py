@@ -3,7 +3,7 @@
 A figure of how few people work shows a person. Hidden alone it could still be computed, from the total and the groups
 that are shown; so as much more is hidden as it takes for what is hidden to be the work of SMALLEST people at least.
 
-A client is told how people work of whole months only (`metrics.readers.sla`), and no figure of WORK of anything less:
+A client is told how people work of whole months only (`metrics.readers.sla`), and no figure of WORK_FIGURES of less:
 what one stretch of time shows, less what a part of it shows, is the rest, and that may be one person's call.
 """
 
@@ -23,15 +23,15 @@ _TIME = frozenset(
     for measure in (*handling.MEASURES, *agent_time.STATE_MEASURES, *agent_time.WORK_MEASURES)
     if measure.unit == "s"
 )
-WORK = _TIME | {kpi.name for kpi in KPIS.values() if not _TIME.isdisjoint(kpi.inputs)}
+WORK_FIGURES = _TIME | {kpi.name for kpi in KPIS.values() if not _TIME.isdisjoint(kpi.inputs)}
 """How long people work, in columns of the KPI relations: handling and agents' time, and the figures made of them."""
 
 Group = TypeVar("Group", bound=Hashable)
 
 
-def told(viewer: Viewer, column: str) -> bool:
+def may_show(viewer: Viewer, column: str) -> bool:
     """Whether a viewer may be told a column of the KPI relations of less than a whole month."""
-    return viewer.sees_work or column not in WORK
+    return viewer.sees_work or column not in WORK_FIGURES
 
 
 def hidden(groups: Mapping[Group, AbstractSet[str]], never: AbstractSet[Group] = frozenset()) -> frozenset[Group]:

@@ -25,7 +25,7 @@ def asked() -> Asked:
     outcome, kpi = st.query_params.get("outcome"), st.query_params.get("kpi")
     return Asked(
         outcome if outcome in readers.OUTCOMES else None,
-        kpi if kpi in readers.BEHIND and readers.told(viewer, kpi) else None,
+        kpi if kpi in readers.BEHIND and readers.may_show(viewer, kpi) else None,
         HITS.get(st.query_params.get("counts", "")),
         st.query_params.get("queue"),
         st.query_params.get("agent") if viewer.names_agents else None,
@@ -35,8 +35,8 @@ def asked() -> Asked:
     )
 
 
-def hands(where: selection.Where) -> Mapping[str, str] | None:
-    return readers.hands(readers.published(), viewer, where.campaign.campaign, where.t0, where.t1)
+def agents_of_calls(where: selection.Selection) -> Mapping[str, str] | None:
+    return readers.agents_of_calls(readers.published(), viewer, where.campaign.campaign, where.t0, where.t1)
 
 
 def choose_agent(which: Asked, known: Mapping[str, str]) -> None:
@@ -102,7 +102,7 @@ def choose_behind(which: Asked) -> None:
             return _("every call")
         return names.figure(name, text) + (f" · {words[counts]}" if counts else "")
 
-    options = ["", *(kpi for kpi in readers.BEHIND if readers.told(viewer, kpi))]
+    options = ["", *(kpi for kpi in readers.BEHIND if readers.may_show(viewer, kpi))]
     at = options.index("service_level") + 1
     options[at:at] = ["service_level:hit", "service_level:miss"]
     hit = "" if which.hit is None else ":hit" if which.hit else ":miss"
@@ -118,7 +118,7 @@ def choose_behind(which: Asked) -> None:
     )
 
 
-def whole_day(where: selection.Where) -> None:
+def whole_day(where: selection.Selection) -> None:
     """Draw the way from a part of a day to all of it, from several days to the first of them."""
 
     def change() -> None:
@@ -139,7 +139,7 @@ def page_asked() -> int:
         return 1
 
 
-def listed(where: selection.Where, which: Asked, page: int | None) -> CallList | None:
+def listed(where: selection.Selection, which: Asked, page: int | None) -> CallList | None:
     return readers.calls(readers.published(), viewer, where.campaign.campaign, where.t0, where.t1, which, page=page)
 
 
@@ -152,7 +152,7 @@ def page() -> None:
     with bar:
         choose_outcome(which)
         choose_behind(which)
-        known = hands(where)
+        known = agents_of_calls(where)
         if known is not None:
             choose_agent(which, known)
         if known is not None and which.missed_by:
@@ -217,7 +217,7 @@ def turn(pages: int, number: int) -> None:
         st.pagination(pages, default=number, key=key, on_change=change)
 
 
-def sheet(where: selection.Where, which: Asked, zone: str) -> bytes:
+def sheet(where: selection.Selection, which: Asked, zone: str) -> bytes:
     """Return all calls of the list as CSV; asked only when somebody wants it."""
     everything = listed(where, which, None)
     return call_list.sheet(everything.calls if everything else (), zone, worked=viewer.sees_work)

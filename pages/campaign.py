@@ -55,7 +55,7 @@ def now(campaign: str) -> None:
     st.caption(f":material/schedule: {' · '.join(said)}")
 
 
-def known_day(where: selection.Where, minutes: int) -> tuple[readers.CampaignDay | None, readers.Comparison | None]:
+def known_day(where: selection.Selection, minutes: int) -> tuple[readers.CampaignDay | None, readers.Comparison | None]:
     day: date | None = None if where.today else where.campaign.day
     campaign = where.campaign.campaign
     known = readers.day(readers.published(), viewer, campaign, day=day, minutes=minutes)
@@ -71,7 +71,7 @@ def _as_old_as_it_is(html: str, freshness: readers.Freshness) -> str:
     return f'<div class="vigie-stale">{html}</div>' if _is_stale(freshness) else html
 
 
-def then(where: selection.Where) -> None:
+def past_headline(where: selection.Selection) -> None:
     """Draw the headline numbers of a past day."""
     known, _usual_of_it = known_day(where, readers.MINUTES)
     if known is None:
@@ -85,7 +85,7 @@ def then(where: selection.Where) -> None:
 
 
 @ticks.tick(DAY_S)
-def chart(where: selection.Where, minutes: int) -> None:
+def chart(where: selection.Selection, minutes: int) -> None:
     """Draw the day. A click on a bar leads to the calls in it."""
     known, usual = known_day(where, minutes)
     if known is None:
@@ -112,7 +112,7 @@ def chart(where: selection.Where, minutes: int) -> None:
 
 
 @ticks.tick(DAY_S)
-def intervals(where: selection.Where, minutes: int) -> None:
+def intervals(where: selection.Selection, minutes: int) -> None:
     """Draw the chart's numbers, each leading to its calls."""
     known, usual = known_day(where, minutes)
     if known is not None:
@@ -120,7 +120,7 @@ def intervals(where: selection.Where, minutes: int) -> None:
 
 
 @ticks.tick(DAY_S)
-def compared(where: selection.Where, minutes: int) -> None:
+def compared(where: selection.Selection, minutes: int) -> None:
     """Draw the day beside the same weekday of the weeks before."""
     _known, usual = known_day(where, minutes)
     if usual is not None:
@@ -128,7 +128,7 @@ def compared(where: selection.Where, minutes: int) -> None:
 
 
 @ticks.tick(DAY_S)
-def outcomes(where: selection.Where, minutes: int) -> None:
+def outcomes(where: selection.Selection, minutes: int) -> None:
     """Draw what became of the day's calls."""
     known, _usual_of_it = known_day(where, minutes)
     if known is not None and known.total is not None:
@@ -136,7 +136,7 @@ def outcomes(where: selection.Where, minutes: int) -> None:
 
 
 @ticks.tick(DAY_S)
-def queues(where: selection.Where) -> None:
+def queues(where: selection.Selection) -> None:
     """Draw the day's queues."""
     day: date | None = None if where.today else where.campaign.day
     found = readers.queues(readers.published(), viewer, where.campaign.campaign, day)
@@ -169,7 +169,7 @@ def agents(campaign: str) -> None:
 
 
 @ticks.tick(DAY_S)
-def shifts(where: selection.Where) -> None:
+def shifts(where: selection.Selection) -> None:
     """Draw who worked for the campaign on a past day; to who may know no names, how many."""
     found = readers.shifts(readers.published(), viewer, where.campaign.campaign, where.campaign.day)
     if found is not None:
@@ -179,7 +179,7 @@ def shifts(where: selection.Where) -> None:
 @ticks.tick(WEEKS_S)
 def weeks(campaign: str) -> None:
     """Draw the weeks by weekday and hour, by the figure that is chosen."""
-    measures = [name for name in usual_days.MEASURES if readers.told(viewer, name)]
+    measures = [name for name in usual_days.MEASURES if readers.may_show(viewer, name)]
     st.subheader(_("By weekday and hour"), anchor=False)
     with st.container(horizontal=True, horizontal_alignment="distribute"):
         measure = chosen("measure", _("Figure"), {name: names.brief(name, text) for name in measures})
@@ -218,7 +218,7 @@ def chosen(name: str, label: str, options: dict[str, str]) -> str:
     return str(st.session_state[f"{name}_choice"] or usual)
 
 
-def links(where: selection.Where) -> None:
+def links(where: selection.Selection) -> None:
     """Lay a link over every number of the headline, drawn once, so that a tick takes nobody's focus."""
     with st.container(key="headlinks"):
         for name in timeline.headline_names(where.today, viewer):
@@ -245,7 +245,7 @@ def page() -> None:
         if where.today:
             now(campaign.campaign)
         else:
-            then(where)
+            past_headline(where)
         links(where)
     if not viewer.sees_work:
         st.caption(f":material/lock: {names.privacy(text)}")

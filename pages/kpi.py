@@ -23,7 +23,7 @@ def choose(agent: str | None) -> str | None:
     """
     known, usual = (readers.AGENT_FIGURES, "occupancy") if agent else (readers.FIGURES, "service_level")
     asked = st.query_params.get("kpi") or usual
-    figures = [name for name in known if readers.told(viewer, name) or name == asked]
+    figures = [name for name in known if readers.may_show(viewer, name) or name == asked]
     kpi = asked if asked in figures else None
 
     def change() -> None:
@@ -42,12 +42,12 @@ def choose(agent: str | None) -> str | None:
     return kpi
 
 
-def known(where: selection.Where, kpi: str, agent: str | None) -> Explained | None:
+def known(where: selection.Selection, kpi: str, agent: str | None) -> Explained | None:
     return readers.explain(readers.published(), viewer, where.campaign.campaign, kpi, where.t0, where.t1, agent)
 
 
 @ticks.tick(TICK_S)
-def explained(where: selection.Where, kpi: str, agent: str | None, behind: str) -> None:
+def explained(where: selection.Selection, kpi: str, agent: str | None, behind: str) -> None:
     """Draw the figure and everything about it, from one snapshot."""
     one = known(where, kpi, agent)
     if one is None:
@@ -70,9 +70,9 @@ def explained(where: selection.Where, kpi: str, agent: str | None, behind: str) 
         )
 
 
-def behind(where: selection.Where, kpi: str, agent: str | None) -> tuple[str, dict[str, str]] | None:
+def behind(where: selection.Selection, kpi: str, agent: str | None) -> tuple[str, dict[str, str]] | None:
     """Return page and parameters of what the figure is made of: calls, or agents' time, for who may name them."""
-    if not readers.told(viewer, kpi):
+    if not readers.may_show(viewer, kpi):
         return None
     if explanation.has_calls(kpi):
         return "calls", where.params(kpi=kpi, agent=agent)
@@ -112,7 +112,7 @@ def page() -> None:
     if not (where.today and where.whole):
         said.append(_("as known now"))
     st.caption(" · ".join(said))
-    if readers.told(viewer, kpi):
+    if readers.may_show(viewer, kpi):
         explained(where, kpi, agent, selection.href(*way) if way else "")
         return
     st.html(explanation.rule(kpi, text))

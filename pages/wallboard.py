@@ -62,18 +62,18 @@ def names(board: readers.Board | None) -> tuple[str, ...] | None:
     return None if board is None else tuple(one.campaign.campaign for one in board.campaigns)
 
 
-def over(one: readers.CampaignNow) -> str:
+def link_overlay(one: readers.CampaignNow) -> str:
     """Draw a tile of which only the links of its figures count: laid over the tile they lie where its figures are."""
     shown = tiles.figures(viewer)
     asked = {name: timeline.EXPLAINED.get(name, name) for name in (*timeline.LIVE, *shown)}
     of = {"campaign": one.campaign.campaign}
-    leads = {name: selection.href("kpi", of | {"kpi": kpi}) for name, kpi in asked.items()}
+    addresses = {name: selection.href("kpi", of | {"kpi": kpi}) for name, kpi in asked.items()}
     if viewer.names_agents:
-        leads |= {
+        addresses |= {
             state: selection.href("agents", of | {"state": state})
             for state in ("available", "busy", "wrap_up", "paused")
         }
-    return tiles.tile(one, text, shown, leads).replace(tiles.AGE, "")
+    return tiles.tile(one, text, shown, addresses).replace(tiles.AGE, "")
 
 
 def board_with_links() -> None:
@@ -88,7 +88,7 @@ def board_with_links() -> None:
             asked = {"campaign": one.campaign.campaign}
             name = plain(one.campaign.name)
             with st.container(key=f"tile_{n}"):
-                st.html(over(one))
+                st.html(link_overlay(one))
                 st.page_link("campaign.py", label=_("Open {campaign}").format(campaign=name), query_params=asked)
                 words = _("How the service level of {campaign} is made").format(campaign=name)
                 st.page_link("kpi.py", label=words, query_params=asked | {"kpi": "service_level"})

@@ -356,7 +356,7 @@ def test_only_who_may_name_an_agent_finds_their_calls(path: Path) -> None:
     assert found(rabat, Asked(agent="ana")) == 2
 
     def named(viewer: Viewer, campaign: str = "north") -> dict[str, str] | None:
-        hands = readers.hands(reader, viewer, campaign, day.t0, day.t1)
+        hands = readers.agents_of_calls(reader, viewer, campaign, day.t0, day.t1)
         return None if hands is None else dict(hands)
 
     assert named(MANAGER) == {"ana": "Ana", "bea": "Béa"} and named(rabat) == {"ana": "Ana"}

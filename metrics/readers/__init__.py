@@ -9,7 +9,18 @@ campaign's own day at once. What moves slowly, which is everything but that and 
 """
 
 from metrics.readers.agents import NEEDS, STATES, Agent, AgentDay, Agents, Need, Pauses, Share, Stint, Strain, agents
-from metrics.readers.calls import BEHIND, LONGEST, OUTCOMES, PER_PAGE, QUARTER_MIN, Asked, Call, CallList, calls, hands
+from metrics.readers.calls import (
+    BEHIND,
+    LONGEST,
+    OUTCOMES,
+    PER_PAGE,
+    QUARTER_MIN,
+    Asked,
+    Call,
+    CallList,
+    agents_of_calls,
+    calls,
+)
 from metrics.readers.campaigns import MINUTES, STEPS, Campaign, Interval, Kpis
 from metrics.readers.days import CampaignDay, day, first_day, queues
 from metrics.readers.explained import AGENT_FIGURES, FIGURES, Elsewhere, Explained, Term, explain
@@ -22,7 +33,7 @@ from metrics.readers.schema import Column, Relation, schema
 from metrics.readers.shifts import Shift, Shifts, shifts
 from metrics.readers.sla import HOUR, Day, Figures, JudgedTerm, Period, Sla, Slot, Work, months, sla
 from metrics.readers.snapshot import SLOW_S, Counters, Freshness, Published, PublishedFileError, SnapshotId, published
-from metrics.suppression import told
+from metrics.suppression import may_show
 
 __all__ = [
     "AGENT_FIGURES",
@@ -95,6 +106,7 @@ __all__ = [
     "Weeks",
     "Work",
     "agents",
+    "agents_of_calls",
     "board",
     "calls",
     "campaign",
@@ -104,8 +116,8 @@ __all__ = [
     "feed",
     "first_day",
     "freshness",
-    "hands",
     "may_query",
+    "may_show",
     "months",
     "published",
     "query",
@@ -113,7 +125,6 @@ __all__ = [
     "schema",
     "shifts",
     "sla",
-    "told",
     "waiting",
     "weeks",
 ]

@@ -38,7 +38,7 @@ WHERE {{behind}}
 ORDER BY cohort_at DESC, call_id DESC
 LIMIT $most OFFSET $skipped
 """
-HANDS = f"""
+AGENTS_OF_CALLS = f"""
 SELECT DISTINCT agent, coalesce(name, agent), site
 FROM (SELECT unnest(list_append(coalesce(missed_by, []), agent)) AS agent FROM calls WHERE {_WINDOW})
 LEFT JOIN (SELECT agent, name, site FROM agents) USING (agent)
@@ -200,7 +200,9 @@ def calls(
     return published.ask(question, lambda s: _calls(s, viewer, one, t0, t1, asked, None), keep=False)
 
 
-def hands(published: Published, viewer: Viewer, campaign: str, t0: datetime, t1: datetime) -> Mapping[str, str] | None:
+def agents_of_calls(
+    published: Published, viewer: Viewer, campaign: str, t0: datetime, t1: datetime
+) -> Mapping[str, str] | None:
     """Return who answered calls of `[t0, t1)` or missed them, agent → name, by name: those whom the viewer may name.
 
     None: the viewer has no such campaign, or may not know who works.
@@ -210,7 +212,9 @@ def hands(published: Published, viewer: Viewer, campaign: str, t0: datetime, t1:
     if one is None or not viewer.names_agents:
         return None
     window = {"campaign": campaign, "t0": t0, "t1": t1}
-    rows = published.ask(("hands", campaign, t0, t1), lambda s: fetch(s.connection, HANDS, **window), SLOW_S)
+    rows = published.ask(
+        ("agents_of_calls", campaign, t0, t1), lambda s: fetch(s.connection, AGENTS_OF_CALLS, **window), SLOW_S
+    )
     return {agent: name for agent, name, site in rows or () if viewer.names_agents_of(site)}
 
 

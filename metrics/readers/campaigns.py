@@ -14,7 +14,7 @@ import duckdb
 
 from metrics.compose import KPIS, MEASURES
 from metrics.readers.snapshot import fetch
-from metrics.suppression import WORK
+from metrics.suppression import WORK_FIGURES
 
 MINUTES = 15
 STEPS = (15, 30, 60)
@@ -57,7 +57,7 @@ class Kpis:
 
 
 NAMES = tuple(field.name for field in fields(Kpis))
-_UNTOLD: dict[str, Any] = {name: None for name in NAMES if name in WORK}
+_UNTOLD: dict[str, Any] = {name: None for name in NAMES if name in WORK_FIGURES}
 KPI_COLUMNS = ", ".join(f'k."{name}"' for name in NAMES)
 
 

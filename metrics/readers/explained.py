@@ -11,7 +11,7 @@ from metrics.explain import TERM
 from metrics.readers import floor
 from metrics.readers.campaigns import Campaign
 from metrics.readers.snapshot import SLOW_S, Freshness, Published, Snapshot, fetch
-from metrics.suppression import told
+from metrics.suppression import may_show
 from metrics.viewer import Viewer
 
 EXPLAIN = f"""
@@ -106,7 +106,7 @@ def explain(
     if kpi not in (FIGURES if agent is None else AGENT_FIGURES):
         raise ValueError(f"{kpi!r} is not one of the figures {FIGURES}, or not known of an agent: {AGENT_FIGURES}")
     one = floor.campaign(published, viewer, campaign)
-    if one is None or not told(viewer, kpi):
+    if one is None or not may_show(viewer, kpi):
         return None
     known = published.ask(("explain", campaign, kpi, t0, t1), lambda s: _explain(s, one, kpi, t0, t1), SLOW_S)
     if known is None:
@@ -115,7 +115,7 @@ def explain(
         return _of_agent(published, viewer, known, agent) if viewer.names_agents else None
     if viewer.sees_work:
         return known
-    return replace(known, row={name: value if told(viewer, name) else None for name, value in known.row.items()})
+    return replace(known, row={name: value if may_show(viewer, name) else None for name, value in known.row.items()})
 
 
 def _of_agent(published: Published, viewer: Viewer, whole: Explained, agent: str) -> Explained | None:

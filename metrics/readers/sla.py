@@ -94,7 +94,7 @@ FROM kpi_agent_campaign($t0::TIMESTAMPTZ, $t1::TIMESTAMPTZ)
 WHERE handled > 0
 ORDER BY campaign, agent
 """
-WORK = f"""
+WORK_RATIOS = f"""
 SELECT {_columns(_WORK_COUNTS, _WORK)}
 FROM (SELECT unnest(range(len($handled))) AS nth, {", ".join(f"unnest(${name}) AS {name}" for name in _WORK_NEEDED)})
 ORDER BY nth
@@ -451,5 +451,5 @@ def _people(
 def _work(connection: duckdb.DuckDBPyConnection, groups: list[tuple[str, int, list[float]]]) -> list[Work]:
     """Take the ratios of sums, by the definitions that everybody's figures have."""
     columns = {name: [sums[n] for _, _, sums in groups] for n, name in enumerate(_WORK_NEEDED)}
-    ratios = fetch(connection, WORK, **columns)
+    ratios = fetch(connection, WORK_RATIOS, **columns)
     return [Work(name, agents, *row) for (name, agents, _), row in zip(groups, ratios, strict=True)]

@@ -10,7 +10,7 @@ from metrics.suppression import SMALLEST
 from pages.contract.standing import asked_of, late
 from pages.shared import names, table
 from pages.shared.i18n import Text
-from pages.shared.links import comes_from, lead, link
+from pages.shared.links import comes_from, figure_link, link
 from pages.shared.marks import level_state, marked_level
 from pages.shared.selection import wall
 from pages.shared.terms import in_force, terms_in_words
@@ -49,7 +49,7 @@ def _term(judged: JudgedTerm, row: tuple[str, ...], one: Sla, text: Text) -> str
     }
     span = _span_of(judged, one)
     drawn = "".join(
-        table.cell(lead(name, value, escape(shown), span, label, text))
+        table.cell(figure_link(name, value, escape(shown), span, label, text))
         for (name, value), shown, label in zip(figures.items(), row[-3:], contract_head(text)[-3:], strict=True)
     )
     return table.row(escape(held), table.cells(terms) + drawn)
@@ -203,7 +203,7 @@ def _row(row: Row, text: Text, handling: bool) -> str:
         inside = marked_level(escape(shown), state, text)
         value = late(figures) if name == "late" else getattr(figures, name)
         said = f"{row.name}, {label}"
-        drawn += table.cell(lead(name, value, inside, row.asked, said, text, is_explained=row.is_explained))
+        drawn += table.cell(figure_link(name, value, inside, row.asked, said, text, is_explained=row.is_explained))
     if handling:
         drawn += table.cell(escape(text.duration(row.aht_s)))
     name = link(row.page, row.asked, escape(row.name)) if row.asked else escape(row.name)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from metrics.readers import Figures, Period, Sla
 from pages.shared import names
 from pages.shared.i18n import DASH, Text
-from pages.shared.links import lead
+from pages.shared.links import figure_link
 from pages.shared.marks import level_state, state_word
 from pages.shared.selection import DAY_MIN, wall
 
@@ -271,7 +271,7 @@ def headline(one: Sla, text: Text) -> str:
         lines.append(f'<p class="changed"><i></i>{escape(changed)}</p>')
     cards = "".join(_card(fact, one, text) for fact in facts(one, text))
     reached, words = one.total.service_level, _("Service level")
-    way = lead("service_level", reached, escape(level), asked_of(one), words, text)
+    way = figure_link("service_level", reached, escape(level), asked_of(one), words, text)
     return (
         f'<div class="vigie-sla"><section class="vigie-figure {state}"><h2>{escape(_("Service level"))} · '
         f"{escape(aim(one, text))}</h2><b{nil}>{way}</b>{''.join(lines)}</section>"
@@ -285,7 +285,7 @@ def nil_of(value: str) -> str:
 
 def _card(fact: Fact, one: Sla, text: Text) -> str:
     """Draw a figure, which leads to what is behind it, unless that is nothing."""
-    value = lead(fact.figure, fact.value, escape(fact.shown), asked_of(one), fact.name, text)
+    value = figure_link(fact.figure, fact.value, escape(fact.shown), asked_of(one), fact.name, text)
     return f'<div class="card"><span>{escape(fact.name)}</span><b{nil_of(fact.shown)}>{value}</b></div>'
 
 

@@ -7,27 +7,27 @@ from metrics.readers import AgentCounts, Kpis
 from metrics.viewer import Viewer
 from pages.shared import names, table
 from pages.shared.i18n import DASH, Text
-from pages.shared.links import lead, link
+from pages.shared.links import figure_link, link
 from pages.shared.marks import level_state, marked_level
-from pages.shared.selection import Where
+from pages.shared.selection import Selection
 
 
-def outcomes(total: Kpis, where: Where, text: Text) -> str:
+def outcomes(total: Kpis, where: Selection, text: Text) -> str:
     """Draw the parts that add up to the offered calls, each leading to its calls, and the identity itself."""
     _ = text.gettext
     heads = table.heads((_("Outcome"), _("Calls"), _("Share"), ""))
     rows = [_outcome(part, total, where, text) for part in PARTS if part == "answered" or getattr(total, part)]
     offered = text.number(total.offered)
-    whole = lead("offered", total.offered, offered, where.params(), _("Offered"), text)
+    whole = figure_link("offered", total.offered, offered, where.params(), _("Offered"), text)
     foot = table.row(escape(_("Offered")), table.cell(whole) + table.cell("") + table.cell("", "track"))
     return table.table(heads, rows, "sums shares", foot=foot) + table.note(names.identity(total, text))
 
 
-def _outcome(part: str, total: Kpis, where: Where, text: Text) -> str:
+def _outcome(part: str, total: Kpis, where: Selection, text: Text) -> str:
     n = getattr(total, part)
     share = n / total.offered if total.offered else None
     name = names.figure(part, text)
-    count = lead(part, n, text.number(n), where.params(), name, text)
+    count = figure_link(part, n, text.number(n), where.params(), name, text)
     head = link("calls", where.params(outcome=part), escape(name)) if n else escape(name)
     width = (share or 0) * 100
     cells = table.cell(count) + table.cell(escape(text.percent(share)), "share")
@@ -37,7 +37,7 @@ def _outcome(part: str, total: Kpis, where: Where, text: Text) -> str:
 QUEUED = ("offered", "abandoned", "service_level", "abandon_rate", "asa_s")
 
 
-def queues(found: tuple[tuple[str, Kpis], ...], viewer: Viewer, where: Where, text: Text) -> str:
+def queues(found: tuple[tuple[str, Kpis], ...], viewer: Viewer, where: Selection, text: Text) -> str:
     """Draw the queues of a day, the busiest first, each leading to its calls."""
     _ = text.gettext
     if not found:
@@ -48,7 +48,7 @@ def queues(found: tuple[tuple[str, Kpis], ...], viewer: Viewer, where: Where, te
     return table.table(heads, rows, "sums queues", scrolls=True)
 
 
-def _queue(queue: str, kpis: Kpis, viewer: Viewer, where: Where, text: Text) -> str:
+def _queue(queue: str, kpis: Kpis, viewer: Viewer, where: Selection, text: Text) -> str:
     """Draw a queue; its figures lead to the calls that they are made of, for only a campaign's can be explained."""
     state = level_state(kpis.service_level, kpis.target)
     asked = where.params(queue=queue)
@@ -59,7 +59,7 @@ def _queue(queue: str, kpis: Kpis, viewer: Viewer, where: Where, text: Text) -> 
         if figure == "service_level":
             shown = marked_level(shown, state, text)
         label = f"{queue}, {names.brief(figure, text)}"
-        cells += table.cell(lead(figure, value, shown, asked, label, text, is_explained=False))
+        cells += table.cell(figure_link(figure, value, shown, asked, label, text, is_explained=False))
     return table.row(link("calls", asked, escape(queue)), cells)
 
 

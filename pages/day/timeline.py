@@ -5,14 +5,14 @@ from html import escape
 
 import plotly.graph_objects as go
 
-from metrics.readers import CampaignDay, CampaignNow, Comparison, Interval, Kpis, WaitingCall, told
+from metrics.readers import CampaignDay, CampaignNow, Comparison, Interval, Kpis, WaitingCall, may_show
 from metrics.viewer import Viewer
 from pages.day import usual_days
 from pages.shared import chart, names, table
 from pages.shared.i18n import DASH, Text
-from pages.shared.links import lead, link
+from pages.shared.links import figure_link, link
 from pages.shared.marks import is_late, late_mark, level_state, marked_level, past_words
-from pages.shared.selection import Where, instant
+from pages.shared.selection import Selection, instant
 
 SHOWN_WAITING = 10
 SHORTEST = 24
@@ -34,7 +34,7 @@ EXPLAINED = {"waiting": "longest_wait_s", "answered": "offered", "abandoned": "a
 
 
 def headline_names(today: bool, viewer: Viewer) -> tuple[str, ...]:
-    return tuple(name for name in ((*LIVE, *HEADLINE) if today else HEADLINE) if told(viewer, name))
+    return tuple(name for name in ((*LIVE, *HEADLINE) if today else HEADLINE) if may_show(viewer, name))
 
 
 def headline(total: Kpis | None, viewer: Viewer, text: Text, now: CampaignNow | None) -> str:
@@ -74,7 +74,7 @@ def headline(total: Kpis | None, viewer: Viewer, text: Text, now: CampaignNow | 
     return f'<div class="vigie-headline of-{len(cards)}">{"".join(cards)}</div>'
 
 
-def behind(where: Where, one: Interval, outcome: str | None = None) -> dict[str, str]:
+def behind(where: Selection, one: Interval, outcome: str | None = None) -> dict[str, str]:
     """Return the parameters of the page with the calls of an interval, or those that ended in this way."""
     asked = {"campaign": where.campaign.campaign, "from": instant(one.start), "to": instant(one.end)}
     return asked | ({"outcome": outcome} if outcome else {})
@@ -174,7 +174,7 @@ def _hover(one: Interval, usual: Comparison | None, zone: str, text: Text) -> st
     return "<br>".join(lines)
 
 
-def intervals(day: CampaignDay, usual: Comparison | None, viewer: Viewer, text: Text, where: Where) -> str:
+def intervals(day: CampaignDay, usual: Comparison | None, viewer: Viewer, text: Text, where: Selection) -> str:
     """Draw the intervals as a table, the newest first; each leads to its calls, and to those of each outcome."""
     _ = text.gettext
     zone = day.campaign.timezone
@@ -225,7 +225,7 @@ def _row(
         shown = escape(names.shown(figure, value, text, digits=0 if figure == "occupancy" else 1))
         if figure == "service_level":
             shown = marked_level(shown, state, text)
-        return table.cell(lead(figure, value, shown, asked, f"{name}, {names.brief(figure, text)}", text))
+        return table.cell(figure_link(figure, value, shown, asked, f"{name}, {names.brief(figure, text)}", text))
 
     rest = (*COUNTED, *RATED, *(("aht_s", "occupancy") if viewer.sees_work else ()))
     return table.row(head, cell("offered") + of_usual + "".join(map(cell, rest)))

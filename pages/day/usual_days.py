@@ -7,9 +7,9 @@ from metrics.readers import Added, Comparison, Kpis, Weeks
 from metrics.viewer import Viewer
 from pages.shared import names, table
 from pages.shared.i18n import DASH, NBSP, Text
-from pages.shared.links import lead, link
+from pages.shared.links import figure_link, link
 from pages.shared.marks import level_state, state_word
-from pages.shared.selection import Where, instant, wall
+from pages.shared.selection import Selection, instant, wall
 
 COMPARED = ("offered", "answered", "abandoned", "service_level", "abandon_rate", "asa_s", "aht_s")
 MEASURES = ("offered", "service_level", "abandon_rate", "aht_s")
@@ -37,7 +37,7 @@ def made_of(one: Comparison, text: Text) -> str:
     return escape(words).format(n=text.number(n), dates=", ".join(days))
 
 
-def comparison(one: Comparison, viewer: Viewer, where: Where, text: Text) -> str:
+def comparison(one: Comparison, viewer: Viewer, where: Selection, text: Text) -> str:
     """Draw the day so far beside the same weekday up to the same time of day; its figures lead to what is behind."""
     _ = text.gettext
     if not one.days or one.until is None or one.own is None or one.usual_so_far is None:
@@ -64,7 +64,7 @@ def _compared(figure: str, own: Kpis, usual: Added, days: int, asked: Mapping[st
     reached, mean = (escape(names.shown(figure, value, text)) for value in values)
     label = names.brief(figure, text)
     gap = DASH if None in values else _difference(figure, (values[0] or 0) - (values[1] or 0), text)
-    cells = table.cell(lead(figure, values[0], reached, asked, label, text)) + table.cell(mean, "usual")
+    cells = table.cell(figure_link(figure, values[0], reached, asked, label, text)) + table.cell(mean, "usual")
     return table.row(escape(label), cells + table.cell(escape(gap), "gap"))
 
 
@@ -110,7 +110,7 @@ def heat(weeks: Weeks, campaign: str, measure: str, target: float | None, text: 
                 said += f" · {state_word(state, text)}"
                 shown = f'<span class="state {state}"><i></i>{shown}</span>'
             label = f"{text.weekday(weekday)} {hour:02}–{hour + 1:02}{NBSP}h, {said}"
-            shown = lead(measure, value, shown, asked, label, text, is_explained=False)
+            shown = figure_link(measure, value, shown, asked, label, text, is_explained=False)
             depth = (value - low) / (high - low) if high > low else 0.5
             if state != "none" and target is not None:  # the further from the target
                 depth = min(1.0, max(0.0, target - value) / FURTHEST)

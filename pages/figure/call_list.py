@@ -26,7 +26,7 @@ COLUMNS = (
     *("ended_at", "outcome", "in_time", "wait_s", "talk_s", "hold_s", "wrap_s", "agent", "agent_name", "caller"),
     *("disposition", "transferred", "inferred_end", "clock_skew"),
 )
-WORK = ("ended_at", "talk_s", "hold_s", "wrap_s", "agent", "agent_name")
+WORK_COLUMNS = ("ended_at", "talk_s", "hold_s", "wrap_s", "agent", "agent_name")
 """Columns that say who worked on a call and for how long."""
 
 
@@ -95,7 +95,7 @@ def sheet(calls: Iterable[Call], zone: str, *, worked: bool) -> bytes:
 
     Text that a spreadsheet would take for a formula gets an apostrophe before it; a mark at the start says UTF-8.
     """
-    columns = [name for name in COLUMNS if worked or name not in WORK]
+    columns = [name for name in COLUMNS if worked or name not in WORK_COLUMNS]
     local = ZoneInfo(zone)
     out = io.StringIO()
     writer = csv.writer(out)

@@ -13,9 +13,9 @@ from metrics.readers import BEHIND, Explained, Term
 from metrics.service_level import FORMULAS
 from pages.shared import names, table
 from pages.shared.i18n import DASH, Text
-from pages.shared.links import LINKS, lead
+from pages.shared.links import LINKS, figure_link
 from pages.shared.marks import level_state, state_word
-from pages.shared.selection import Where, href
+from pages.shared.selection import Selection, href
 from pages.shared.terms import in_force, terms_in_words
 
 
@@ -95,7 +95,7 @@ def figure(one: Explained, text: Text) -> str:
     )
 
 
-def formula(one: Explained, where: Where, behind: str, text: Text) -> str:
+def formula(one: Explained, where: Selection, behind: str, text: Text) -> str:
     """Draw the formula twice: in words, and with the numbers of this window in it.
 
     What has no calls of its own in it leads to `behind`, the address of what all of it is made of, if there is one.
@@ -145,7 +145,7 @@ def _terms(parts: Sum | None, draw: Callable[[str], str]) -> str:
     return " ".join(sign + draw(name) for sign, (_, name) in zip(signs, signed, strict=False))
 
 
-def _link(one: Explained, where: Where, name: str, behind: str, text: Text) -> str:
+def _link(one: Explained, where: Selection, name: str, behind: str, text: Text) -> str:
     """Draw a value; a count of calls leads to them, another value to what is behind the whole figure."""
     address = href("calls", where.params(**LINKS[name], agent=one.agent)) if name in LINKS else behind
     value = one.row.get(name)
@@ -170,7 +170,7 @@ def has_calls(kpi: str) -> bool:
     return kpi in BEHIND
 
 
-def contract(one: Explained, where: Where, text: Text) -> str:
+def contract(one: Explained, where: Selection, text: Text) -> str:
     """Draw the terms that judged calls of the window, with how many each, which lead to them."""
     _ = text.gettext
     if not one.terms:
@@ -179,14 +179,14 @@ def contract(one: Explained, where: Where, text: Text) -> str:
     return table.table(table.heads(head), [_term(term, where, text) for term in one.terms], "terms", scrolls=True)
 
 
-def _term(term: Term, where: Where, text: Text) -> str:
+def _term(term: Term, where: Selection, text: Text) -> str:
     held, *words = terms_in_words(term, text)
     label = text.gettext("Calls judged")
-    calls = lead("service_level_base", term.calls, text.number(term.calls), _span(term, where), label, text)
+    calls = figure_link("service_level_base", term.calls, text.number(term.calls), _span(term, where), label, text)
     return table.row(escape(held), table.cells(words) + table.cell(calls))
 
 
-def _span(term: Term, where: Where) -> dict[str, str]:
+def _span(term: Term, where: Selection) -> dict[str, str]:
     """Return the parameters of an address that is about the part of the window in which a term was in force."""
     first, until = (
         at.astimezone(ZoneInfo(where.campaign.timezone)).replace(tzinfo=None) for at in (where.t0, where.t1)

@@ -26,7 +26,7 @@ def link(page: str, params: Mapping[str, str], inside: str, about: str = "") -> 
     return f'<a href="{escape(href(page, dict(params)))}" target="_self"{title}>{inside}</a>'
 
 
-def lead(
+def figure_link(
     name: str,
     value: float | None,
     inside: str,

@@ -22,7 +22,7 @@ DAY_MIN = 24 * 60
 
 
 @dataclass(frozen=True)
-class Where:
+class Selection:
     """A campaign and `[t0, t1)`: a local day of it when `whole`, the day of `as_of` when `today`."""
 
     campaign: Campaign
@@ -58,7 +58,7 @@ def instant(at: datetime) -> str:
     return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}".replace(":00Z", "Z")
 
 
-def choose(viewer: Viewer, text: Text, bar: DeltaGenerator, *, stretch: bool = True) -> Where | None:
+def choose(viewer: Viewer, text: Text, bar: DeltaGenerator, *, stretch: bool = True) -> Selection | None:
     """Draw campaign and day into the bar and return what is chosen; None, and why, when there is nothing to choose.
 
     `stretch`: the page can be about a part of a day, `from` and `to` of its address; else it is about that day.
@@ -83,7 +83,7 @@ def choose(viewer: Viewer, text: Text, bar: DeltaGenerator, *, stretch: bool = T
     with bar:
         _choose_day(min(chosen.day, found.day), first, found.day, text)
     t0, t1 = span or (chosen.t0, chosen.t1)
-    return Where(chosen, day == found.day, t0, t1, span is None, board)
+    return Selection(chosen, day == found.day, t0, t1, span is None, board)
 
 
 def choose_campaign(viewer: Viewer, text: Text, bar: DeltaGenerator) -> tuple[Board, Campaign, date | None] | None:
@@ -226,7 +226,7 @@ def wall(minute: int) -> str:
     return f"{minute // 60:02}:{minute % 60:02}"
 
 
-def span_words(where: Where, text: Text) -> str:
+def span_words(where: Selection, text: Text) -> str:
     """Say the stretch of time: its day in full, and the time of day when it is a part of one."""
     zone = where.campaign.timezone
     if where.whole:

@@ -5,12 +5,12 @@ from html import escape
 from metrics.readers import Shift, Shifts
 from pages.shared import names, table
 from pages.shared.i18n import Text
-from pages.shared.selection import Where, href
+from pages.shared.selection import Selection, href
 from pages.team import agent_table
 from pages.team.agent_table import Cell
 
 
-def draw(found: Shifts, where: Where, text: Text) -> str:
+def draw(found: Shifts, where: Selection, text: Text) -> str:
     """Draw the agents with their figures of the day; to who may know no names, how many they were."""
     _ = text.gettext
     if found.people is None:
@@ -42,7 +42,7 @@ def _columns(text: Text) -> dict[str, str]:
     }
 
 
-def _row(one: Shift, columns: dict[str, str], where: Where, text: Text) -> str:
+def _row(one: Shift, columns: dict[str, str], where: Selection, text: Text) -> str:
     _ = text.gettext
     place = " · ".join(filter(None, (one.team, one.site)))
     words = _("The calls of {agent}").format(agent=one.name)

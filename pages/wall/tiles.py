@@ -33,7 +33,7 @@ DAY = ("answered", "abandoned", "aht_s", "occupancy")
 TOLD = ("answered", "abandoned", "abandon_rate", "asa_s")
 """What a tile says of the day, and what it says to a client, who is told of work by the month."""
 COUNTS = ("answered", "abandoned")
-NOWHERE: Mapping[str, str] = {}
+NO_ADDRESSES: Mapping[str, str] = {}
 AGE, STALE = "\ue000", "\ue001"
 """Where a tick puts the age of the data, and whether that is too old, into HTML drawn before."""
 
@@ -140,15 +140,15 @@ def header(numbers: str, attention: str, text: Text, more: str = "") -> str:
     )
 
 
-def tile(one: CampaignNow, text: Text, day: tuple[str, ...] = (), leads: Mapping[str, str] = NOWHERE) -> str:
+def tile(one: CampaignNow, text: Text, day: tuple[str, ...] = (), addresses: Mapping[str, str] = NO_ADDRESSES) -> str:
     """Draw a campaign: its queue now, its level against target and the figures of its `day`: columns of Kpis.
 
-    `leads` are addresses of where a figure comes from, by its name.
+    `addresses` are addresses of where a figure comes from, by its name.
     """
     _ = text.gettext
 
     def made(name: str) -> str:
-        return way(name, leads, comes_from(names.brief(name, text), text))
+        return link_attributes(name, addresses, comes_from(names.brief(name, text), text))
 
     state = state_of(one)
     today = one.today
@@ -167,12 +167,12 @@ def tile(one: CampaignNow, text: Text, day: tuple[str, ...] = (), leads: Mapping
     word = state_word(state, text) if called or state != "none" else _("No calls yet")
     service_level = _("Service level")
     figure = _value(text.percent(level))
-    waiting = number(text.number(one.waiting), _("Waiting"), "big", way=made("waiting"))
+    waiting = number(text.number(one.waiting), _("Waiting"), "big", link=made("waiting"))
     longest_wait = made("longest_wait_s")
     longest = number(text.duration(one.longest_wait_s), _("Longest wait"), f"big{late}", past, longest_wait)
     values = {name: getattr(called if name in COUNTS else today, name, None) for name in day}
     drawn = "".join(
-        number(names.shown(name, value, text, digits=0), names.brief(name, text), way=made(name))
+        number(names.shown(name, value, text, digits=0), names.brief(name, text), link=made(name))
         for name, value in values.items()
     )
     facts = f'<div class="facts">{drawn}</div>' if day else ""
@@ -186,7 +186,7 @@ def tile(one: CampaignNow, text: Text, day: tuple[str, ...] = (), leads: Mapping
         f'<div class="level">{figure}<div><span>{escape(service_level)} {gap}</span>'
         f"<span>{escape(target_words(target, threshold_s, text))}</span></div></div>"
         f"{_bars(one.recent, target, text)}"
-        f'{facts}<div class="facts agents">{agents_row(one.agents, text, leads)}</div>'
+        f'{facts}<div class="facts agents">{agents_row(one.agents, text, addresses)}</div>'
         "</div></article>"
     )
 
@@ -213,10 +213,10 @@ def _bars(intervals: tuple[Interval, ...], target: float | None, text: Text) -> 
     )
 
 
-def agents_row(agents: AgentCounts | None, text: Text, leads: Mapping[str, str] = NOWHERE) -> str:
+def agents_row(agents: AgentCounts | None, text: Text, addresses: Mapping[str, str] = NO_ADDRESSES) -> str:
     """Draw how many agents do what; nobody logged in is no data on a campaign, so dashes, as for what is not told.
 
-    `leads` are addresses of who they are, by state.
+    `addresses` are addresses of who they are, by state.
     """
     _ = text.gettext
     known = agents if agents and agents.logged_in else None
@@ -231,28 +231,28 @@ def agents_row(agents: AgentCounts | None, text: Text, leads: Mapping[str, str] 
             text.number(getattr(known, state, None)),
             word,
             f"agent {state.replace('_', '-')}",
-            way=way(state, leads, _("Who they are: {state}").format(state=word)),
+            link=link_attributes(state, addresses, _("Who they are: {state}").format(state=word)),
         )
         for state, word in words.items()
     )
 
 
-def way(name: str, leads: Mapping[str, str], about: str) -> str:
-    """Return the attributes of a link to what is behind a figure, if it leads there; `about` says what is.
+def link_attributes(name: str, addresses: Mapping[str, str], about: str) -> str:
+    """Return the attributes of a link to what is behind a figure, if it addresses there; `about` says what is.
 
     It takes no stop of the keyboard, of which a wall would have a hundred: the page that the level's link opens has a
     choice of every figure.
     """
-    if name not in leads:
+    if name not in addresses:
         return ""
     words = escape(about)
-    return f'href="{escape(leads[name])}" target="_self" tabindex="-1" title="{words}" aria-label="{words}"'
+    return f'href="{escape(addresses[name])}" target="_self" tabindex="-1" title="{words}" aria-label="{words}"'
 
 
-def number(value: str, label: str, kind: str = "", mark: str = "", way: str = "") -> str:
-    """Draw a value above its label; `mark` is HTML that follows the label, `way` makes it a link."""
+def number(value: str, label: str, kind: str = "", mark: str = "", link: str = "") -> str:
+    """Draw a value above its label; `mark` is HTML that follows the label, `link` makes it a link."""
     inside = f"{_value(value)}<span>{escape(label)}{mark}</span>"
-    return f'<a class="n {kind}" {way}>{inside}</a>' if way else f'<div class="n {kind}">{inside}</div>'
+    return f'<a class="n {kind}" {link}>{inside}</a>' if link else f'<div class="n {kind}">{inside}</div>'
 
 
 def _value(value: str) -> str:
