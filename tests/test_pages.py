@@ -1,5 +1,6 @@
 """The pages as a reader meets them: drawn by Streamlit from real published files, in three languages."""
 
+import os
 import re
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
@@ -765,3 +766,25 @@ def test_a_deep_link_has_its_frame_and_a_new_snapshot_is_followed(path: Path, ad
         wait_for(lambda: waiting.inner_text() == "7", "the new number")
         page.get_by_role("link", name="Ouvrir Customer care").click()
         page.wait_for_url("**/campaign?campaign=north")
+
+
+@needs_chromium
+def test_a_page_without_a_snapshot_that_can_be_read_goes_on_with_the_next_one(path: Path, address: str) -> None:
+    """Nothing is published, then a campaign's floor, then bytes that are no snapshot, then the floor again."""
+    shown = {"": ".vigie-board", "campaign?campaign=sud": ".vigie-headline", "feed": ".vigie-tiles"}
+    with browser() as chromium:
+        tabs = {page: open_tab(chromium, address, session_of(MANAGER)) for page in shown}
+        for page, tab in tabs.items():
+            tab.goto(f"{address}/{page}")
+            tab.get_by_text("Waiting for the first data").wait_for()
+        publish(path, campaigns=FLOOR, as_of=now())
+        for page, tab in tabs.items():
+            tab.locator(shown[page]).first.wait_for()
+        path.with_suffix(".tmp").write_bytes(b"no snapshot" * 1000)
+        os.replace(path.with_suffix(".tmp"), path)
+        for page, tab in tabs.items():
+            tab.goto(f"{address}/{page}")
+            tab.get_by_text("The published data cannot be read").wait_for()
+        publish(path, campaigns=FLOOR, as_of=now())
+        for page, tab in tabs.items():
+            tab.locator(shown[page]).first.wait_for()
