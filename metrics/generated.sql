@@ -2457,7 +2457,7 @@ WITH asked AS (  -- named apart: inside the macro that is called, `campaign` wou
         ('aht_s', 50, 'elsewhere', 'Amazon Connect', 'aht_s 0',
             '(talk + hold + after-call work) / handled, in the interval where a call ends'),
         ('aht_s', 51, 'elsewhere', 'Genesys Cloud', 'aht_s 1',
-            '(talk + hold + ACW + dialing) / handled; its parts have denominators of their own'),
+            '(talk + hold + ACW + dialling) / handled; its parts have denominators of their own'),
         ('aht_s', 72, 'elsewhere', 'Cisco', '', 'no public formula found'),
         ('aht_s', 73, 'elsewhere', 'Talkdesk', '', 'no public formula found'),
         ('aht_s', 74, 'elsewhere', 'Wazo', '', 'no public formula found'),

@@ -51,7 +51,7 @@ KPIS = (
                 "Genesys Cloud",
                 _PARTS,
                 _HANDLED,
-                "(talk + hold + ACW + dialing) / handled; its parts have denominators of their own",
+                "(talk + hold + ACW + dialling) / handled; its parts have denominators of their own",
             ),
         ),
     ),

@@ -96,7 +96,7 @@ def _counted(kind: str, limits: AgentLimits, text: Text) -> str:
         "pause": _("longer in a pause than planned"),
         "missed": _("with missed offers"),
         "rest_due": _("due a break"),
-        "streak": _("without a breath"),
+        "streak": _("without a breather"),
         "busy": _("to relieve soon"),
     }
     return words[kind].format(break_=text.age(limits.break_s))
@@ -122,7 +122,7 @@ def need_words(need: Need, limits: AgentLimits, text: Text) -> str:
         "pause": _("All well? Longer than planned"),
         "missed": _("{n} missed offers: headset all right?"),
         "rest_due": _("Due a break: {span} without"),
-        "streak": _("{n} calls without a breath"),
+        "streak": _("{n} calls without a breather"),
         "busy": _("Relieve soon: {percent} busy"),
     }
     return words[need.kind].format(
@@ -144,8 +144,8 @@ def _columns(limits: AgentLimits, text: Text) -> dict[str, str]:
         "utilisation": _("Utilisation"),
         "breaks": _("Breaks"),
         "offers": _("Missed offers"),
-        "load": _("Occupancy, last {span}").format(span=text.age(limits.lately_s)),
-        "streak": _("Calls without a breath"),
+        "load": _("Occupancy, {span}").format(span=text.age(limits.lately_s)),
+        "streak": _("Without a breather"),
         "since": _("Since a break"),
     }
 
@@ -217,7 +217,7 @@ def _now(one: Agent, text: Text) -> str:
     _ = text.gettext
     word = _names.state(one.state, text)
     if one.reason and one.state == "paused":
-        word = _("In a pause: {reason}").format(reason=_names.reason(one.reason, text))
+        word = _("Paused: {reason}").format(reason=_names.reason(one.reason, text))
     said = [one.campaign_name or ""]
     if one.hold_s is not None:
         said.append(_("on hold {time}").format(time=text.duration(one.hold_s)))
@@ -322,9 +322,9 @@ def legend(limits: AgentLimits, text: Text) -> str:
     """Say in Markdown what the marks mean, with the limits in force."""
     _ = text.gettext
     lines = (
-        _("**Occupancy, last {lately}:** time on calls and in wrap-up, of that and the time ready for a call."),
+        _("**Occupancy, last {lately}:** time on calls and in wrap-up, of that and the available time."),
         _("Above {high} somebody should be relieved soon, above {too_high} now."),
-        _("**Calls without a breath:** answered since the last {breath} at a stretch without work; {streak} are many."),
+        _("**Without a breather:** calls answered since the last {breath} free of work; {streak} is a lot."),
         _("**Since a break:** since the last break of at least {rest}; one is due after {rest_within}."),
         _("Training, coaching and meetings are no break; a pause without a reason is one."),
         _("**{break_} at a stretch within {break_within}:** the break that law or contract asks for."),
@@ -334,7 +334,7 @@ def legend(limits: AgentLimits, text: Text) -> str:
         ),
         _("**May need help:** after {hold} on hold, {call} on one call, {wrap_up} in wrap-up."),
         _("{missed} offers missed in the last {lately} are worth a look at the headset."),
-        _("Strain is of the whole person, whatever campaign they worked for."),
+        _("Strain counts all of a person’s work, whatever the campaign."),
         _("The limits are those of `[agents]` in campaigns.toml."),
     )
     told = {

@@ -66,7 +66,7 @@ def trouble(why: Trouble, text: Text) -> str:
             "The query was interrupted because it ran for {seconds} s; ask for less, or connect with your own tool."
         ),
         "interrupted": _("The query was interrupted."),
-        "busy": _("Other people's queries are running, as many as may at once; try again in some seconds."),
+        "busy": _("Other people's queries are running, as many as are allowed at once; try again in a few seconds."),
         "ended": _("The query ended before it answered; ask for less, or connect with your own tool."),
     }
     return said[why.reason].format(name=why.words, seconds=text.number(SECONDS))
@@ -161,7 +161,7 @@ def glossary(text: Text) -> str:
     column, unit = _("Column"), _("Unit")
     parts = (
         (_("Figures"), (_("Figure"), column, _("Formula"), unit, _("Undefined when")), figures),
-        (_("The five formulas of service level"), ("", _("Name"), _("Formula"), "", _("Printed so by")), formulas),
+        (_("The five formulas of service level"), ("", _("Name"), _("Formula"), "", _("As printed by")), formulas),
         (_("Counts and seconds"), (_("Figure"), column, _("Meaning"), unit), counts),
     )
     return '<div class="vigie-schema">' + "".join(f"<h3>{escape(t)}</h3>{_table(h, r)}" for t, h, r in parts) + "</div>"

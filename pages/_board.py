@@ -260,7 +260,12 @@ def agents_row(agents: AgentCounts | None, text: Text, leads: Mapping[str, str] 
     """
     _ = text.gettext
     known = agents if agents and agents.logged_in else None
-    words = {"available": _("Available"), "busy": _("Busy"), "wrap_up": _("Wrap-up"), "paused": _("Paused")}
+    words = {
+        "available": text.ngettext("Available", "Available", 2),  # of several agents: other languages decline it
+        "busy": _("Busy"),
+        "wrap_up": _("Wrap-up"),
+        "paused": _("Paused"),
+    }
     return "".join(
         number(
             text.number(getattr(known, state, None)),

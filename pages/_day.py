@@ -236,7 +236,7 @@ def waiting(calls: tuple[WaitingCall, ...], zone: str, threshold_s: float | None
     """Draw the calls that wait, the longest first; who waits past the threshold is marked."""
     _ = text.gettext
     if not calls:
-        return _quiet(_("Nobody waits."))
+        return _quiet(_("Nobody is waiting."))
     head = (_("Wait"), _("Since"), _("Queue"), _("Language"), _("Caller"))
     rows = []
     for call in calls[:SHOWN_WAITING]:

@@ -53,7 +53,7 @@ def unknown_figure(text: Text) -> None:
     _say(
         ":material/search_off:",
         _("There is no such figure here"),
-        _("Choose one of the list above."),
+        _("Choose one from the list above."),
     )
 
 
@@ -62,7 +62,7 @@ def nothing_known(text: Text) -> None:
     _ = text.gettext
     _say(
         ":material/event_busy:",
-        _("No call of this period is known"),
+        _("No calls are known for this period"),
         _("Choose another period above."),
     )
 

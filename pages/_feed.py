@@ -69,7 +69,7 @@ def _disk(feed: Feed, text: Text) -> tuple[Tile, ...]:
     used = None if counts.store_bytes is None else counts.store_bytes + (counts.published_bytes or 0)
     return (
         (_("On disk"), text.size(used), parts, False),
-        (_("Free on disk"), text.size(free), _("for all that is to come"), free is not None and free < SCARCE_BYTES),
+        (_("Free on disk"), text.size(free), _("left for new data"), free is not None and free < SCARCE_BYTES),
     )
 
 

@@ -1,6 +1,7 @@
 """The reader's language: texts from the gettext catalogues, numbers and times by the conventions of Babel.
 
-Source texts are English. The catalogues are read as they are committed, `locale/<language>/LC_MESSAGES/vigie.po`.
+Source texts are British English, so English has no catalogue. The others are read as they are committed,
+`locale/<language>/LC_MESSAGES/vigie.po`.
 After a change of texts, until the tests name nothing that is missing:
 
     pybabel extract -F pages/locale/babel.cfg --no-location -o vigie.pot .
@@ -27,6 +28,8 @@ from babel.units import format_unit
 
 LOCALE = Path(__file__).parent / "locale"
 LANGUAGES = {"fr": "Français", "es": "Español", "en": "English"}
+SOURCE = "en"
+"""The language of the source texts: the only one without a catalogue."""
 REGIONS = {"fr": "fr_FR", "es": "es_ES", "en": "en_GB"}
 COOKIE, YEAR_S = "vigie_lang", 365 * 86_400
 """Where a browser remembers the reader's language, and for how long."""
@@ -195,12 +198,15 @@ def _percent(ratio: float, digits: int, locale: Locale) -> str:
 @cache
 def text(language: str) -> Text:
     """Return the texts of one of LANGUAGES."""
+    locale = Locale.parse(REGIONS[language])
+    if language == SOURCE:
+        return Text(language, locale, gettext.NullTranslations())
     with (LOCALE / language / "LC_MESSAGES" / "vigie.po").open("rb") as source:
         catalogue = read_po(source, locale=language, abort_invalid=True)
     compiled = io.BytesIO()
     write_mo(compiled, catalogue)
     compiled.seek(0)
-    return Text(language, Locale.parse(REGIONS[language]), gettext.GNUTranslations(compiled))
+    return Text(language, locale, gettext.GNUTranslations(compiled))
 
 
 def plain(words: str) -> str:
@@ -214,4 +220,4 @@ def choose(wishes: Iterable[str | None]) -> str:
         language = (wish or "").replace("_", "-").partition("-")[0].lower()
         if language in LANGUAGES:
             return language
-    return "en"
+    return SOURCE

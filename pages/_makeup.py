@@ -79,7 +79,12 @@ def agents(counts: AgentCounts | None, text: Text) -> str:
     _ = text.gettext
     if counts is None:
         return f'<p class="vigie-quiet">{escape(_sla.too_few(text))}</p>'
-    words = {"available": _("Available"), "busy": _("Busy"), "wrap_up": _("Wrap-up"), "paused": _("Paused")}
+    words = {
+        "available": text.ngettext("Available", "Available", 2),  # of several agents: other languages decline it
+        "busy": _("Busy"),
+        "wrap_up": _("Wrap-up"),
+        "paused": _("Paused"),
+    }
     values = {state: text.number(getattr(counts, state)) if counts.logged_in else DASH for state in words}
     cards = "".join(
         f'<div class="card"><span>{escape(word)}</span><b>{escape(values[state])}</b></div>'

@@ -65,7 +65,7 @@ def figure(name: str, text: Text) -> str:
         "satisfied": _("Rated 4 or 5"),
         "score_points": _("Ratings, added up"),
         "contacts": _("Reached a person"),
-        "dialed": _("Dialed"),
+        "dialed": _("Dialled"),
         "drops": _("Drops"),
         "outbound_answered": _("Outbound answered"),
     }
@@ -126,8 +126,8 @@ def state(name: str, text: Text) -> str:
     names = {
         "busy": _("On a call"),
         "wrap_up": _("In wrap-up"),
-        "available": _("Ready for a call"),
-        "paused": _("In a pause"),
+        "available": _("Available"),
+        "paused": _("Paused"),
         "elsewhere": _("On another campaign"),
         "offline": _("Logged out"),
     }
@@ -218,7 +218,7 @@ def elsewhere(said: str, text: Text) -> str:
         _("abandons before the short-calls timer do not count"),
         _("mean wait of answered calls, with whisper"),
         _("(talk + hold + after-call work) / handled, in the interval where a call ends"),
-        _("(talk + hold + ACW + dialing) / handled; its parts have denominators of their own"),
+        _("(talk + hold + ACW + dialling) / handled; its parts have denominators of their own"),
         _("agent on contact / (on contact + idle), wall clock"),
         _("interacting / (interacting + communicating + idle)"),
         _("no public formula found"),
@@ -230,8 +230,8 @@ def elsewhere(said: str, text: Text) -> str:
 def privacy(text: Text) -> str:
     """Say to a client why nothing is told of how long people work."""
     return text.gettext(
-        "How long agents take, and how busy they are, is told of whole months, on the contract page: "
-        "here it would show one person’s work."
+        "How long agents take, and how busy they are, is shown for whole months only, on the contract page: here "
+        "it would show one person’s work."
     )
 
 

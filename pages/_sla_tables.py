@@ -275,7 +275,7 @@ def people(one: Sla, text: Text) -> str:
 
 def privacy(text: Text) -> str:
     said = text.gettext(
-        "Agents have pseudonyms that stay the same for this client. Who handled fewer than {n} calls is counted "
-        "together with at least {more} others."
+        "Agents have pseudonyms that stay the same for this client. Agents who handled fewer than {n} calls are "
+        "counted together with at least {more} others."
     )
     return said.format(n=text.number(SMALLEST), more=text.number(SMALLEST - 1))

@@ -28,7 +28,7 @@ def name(one: Comparison, text: Text) -> str:
 def made_of(one: Comparison, text: Text) -> str:
     """Say in HTML which days the mean is made of, how many there really are; each leads to its page."""
     if not one.days:
-        words = text.gettext("No {weekday} with calls is known of the {n} weeks before.")
+        words = text.gettext("No calls on any {weekday} of the {n} weeks before.")
         return escape(words.format(weekday=text.weekday(one.campaign.day.weekday()), n=text.number(4)))
     n = len(one.days)
     words = text.ngettext("Usual: what {n} day was ({dates}).", "Usual: the mean of {n} days ({dates}).", n)
@@ -131,7 +131,7 @@ def heat(weeks: Weeks, campaign: str, measure: str, target: float | None, text: 
 
 
 def heat_name(measure: str, text: Text) -> str:
-    return text.gettext("Calls an hour, mean") if measure == "offered" else _names.figure(measure, text)
+    return text.gettext("Calls per hour, mean") if measure == "offered" else _names.figure(measure, text)
 
 
 def heat_said(weeks: Weeks, measure: str, target: float | None, text: Text) -> str:

@@ -61,7 +61,7 @@ def write() -> None:
         )
         with st.container(horizontal=True, vertical_alignment="center"):
             st.form_submit_button(_("Run"), icon=":material/play_arrow:", type="primary", on_click=start)
-            words = _("Ctrl+Enter runs it. One statement that reads; up to {rows} rows, {seconds} seconds.")
+            words = _("Ctrl+Enter runs it. One read-only statement; up to {rows} rows, {seconds} seconds.")
             said = words.format(rows=text.number(readers.ROWS), seconds=text.number(readers.SECONDS))
             st.caption(said, width="content")
 
@@ -155,9 +155,9 @@ def ask() -> None:
 def connect() -> None:
     """Draw how to open the published file with the reader's own tools."""
     words = _(
-        "The file can be opened by any number of tools, from DuckDB 1.5 on, while Vigie goes on writing new ones: what "
-        "you hold open stays as it was, and opening the path again shows what is new. It is on the machine that runs "
-        "Vigie; where it is elsewhere than you, ask for its folder to be shared read-only."
+        "The file can be opened by any number of tools, from DuckDB 1.5 on, while Vigie goes on writing new ones:"
+        " what you hold open stays as it was, and opening the path again shows what is new. It is on the machine "
+        "that runs Vigie; if you are on another machine, ask for its folder to be shared read-only."
     )
     st.markdown(words, width=760)
     for title, code in _analyst.connections(readers.published().path, text):
@@ -187,9 +187,9 @@ def page() -> None:
         with tabs[1]:
             connect()
     else:
-        words = _("SQL cannot be limited to some campaigns or sites, so only who sees all of them may ask in it.")
+        words = _("SQL cannot be limited to some campaigns or sites, so only people who see all of them may use it.")
         st.info(words, icon=":material/lock:")
-    said = _("As the published file says it itself, in English: the same words are the comments in your tool.")
+    said = _("In the published file’s own words: your tool shows the same as comments.")
     with tabs[-2]:
         st.caption(said)
         st.html(_analyst.schema(relations, text))

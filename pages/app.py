@@ -19,7 +19,7 @@ st.set_page_config(
     page_title="Vigie",
     page_icon=str(LOGO),
     layout="wide",
-    menu_items={"About": _("Vigie shows a call center's campaigns as they are this second.")},
+    menu_items={"About": _("Vigie shows a call centre’s campaigns as they are this second.")},
 )
 st.html(STYLE)
 is_television = _television.is_television(viewer, st.query_params)

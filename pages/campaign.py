@@ -110,7 +110,7 @@ def chart(where: _where.Where, minutes: int) -> None:
     st.caption(
         _("Other: still waiting, a short abandon, or out of the queue another way.")
         + " "
-        + _("A click on a bar shows its calls.")
+        + _("Click a bar to see its calls.")
     )
 
 

@@ -40,7 +40,7 @@ def sources() -> None:
     if feed is None:
         return
     if feed.sources is None:
-        st.caption(_("Sources belong to no campaign; who sees every campaign sees them."))
+        st.caption(_("Sources belong to no campaign; anyone who sees every campaign sees them."))
     elif not feed.sources:
         st.caption(_("No event was read yet."))
     else:
@@ -77,7 +77,7 @@ def letters() -> None:
     if feed is None:
         return
     if feed.letters is None:
-        st.caption(_("Dead letters belong to no campaign; who sees every campaign sees them."))
+        st.caption(_("Dead letters belong to no campaign; anyone who sees every campaign sees them."))
         return
     if not feed.letters:
         st.caption(_("Nothing was rejected."))
@@ -121,7 +121,7 @@ def page() -> None:
     left, right = st.columns([6, 5], gap="medium")
     with left:
         st.subheader(_("Conservation of calls"), anchor=False)
-        words = _("Today so far: offered is the sum of what became of the calls, or an alarm stands above.")
+        words = _("Today so far: offered equals the sum of the outcomes; if not, an alarm stands above.")
         st.caption(words)
         conservation()
     with right:

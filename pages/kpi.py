@@ -60,12 +60,12 @@ def explained(where: _where.Where, kpi: str, agent: str | None, behind: str) -> 
         st.html(terms)
         st.caption(f"{_('Contract, version')} {one.contract}")
     if _kpi.is_compared(one):
-        st.subheader(_("What other systems would print"), anchor=False)
+        st.subheader(_("What other systems would show"), anchor=False)
         st.html(_kpi.comparison(one, text))
         st.caption(
             _(
-                "From the same calls, by the formulas that their makers publish. Amazon Connect and Genesys Cloud "
-                "would besides put a call into the interval in which it ends."
+                "From the same calls, by the formulas that their makers publish. Amazon Connect and Genesys Cloud"
+                " would also put a call in the interval in which it ends."
             )
         )
 

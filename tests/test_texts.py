@@ -35,7 +35,13 @@ def test_pybabel_finds_every_text() -> None:
     assert ids == texts_in_code()
 
 
-@pytest.mark.parametrize("language", _i18n.LANGUAGES)
+def test_every_language_but_that_of_the_source_has_a_catalogue() -> None:
+    assert {folder.name for folder in _i18n.LOCALE.iterdir() if folder.is_dir()} == {*_i18n.LANGUAGES} - {_i18n.SOURCE}
+    english = _i18n.text(_i18n.SOURCE)
+    assert all(english.gettext(source).replace("\N{NO-BREAK SPACE}", " ") == source for source in texts_in_code())
+
+
+@pytest.mark.parametrize("language", sorted({*_i18n.LANGUAGES} - {_i18n.SOURCE}))
 def test_nothing_is_missing_unused_or_fuzzy(language: str) -> None:
     with (_i18n.LOCALE / language / "LC_MESSAGES" / "vigie.po").open("rb") as source:
         catalogue = read_po(source, locale=language, abort_invalid=True)
