@@ -34,7 +34,7 @@ EQUIVALENT = HERE / "equivalent.toml"
 RESULTS = ROOT / ".cache" / "mutants.jsonl"
 FILES = (
     *("archive.py", "segments.py", "store.py", "judging.py", "fold.sql", "judge.sql", "judged.sql", "settle.sql"),
-    *("reopened.sql", "conservation.sql"),
+    *("reopened.sql", "conservation.sql", "batch.sql", "recall.sql", "archive.sql"),
 )
 TESTS = (
     *("test_fold.py", "test_recall.py", "test_judged_again.py", "test_feed_tables.py", "test_moved.py"),
