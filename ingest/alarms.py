@@ -89,7 +89,7 @@ class Alarms:
 
     def check(self, noticed_at: dt.datetime, settled_before: dt.datetime) -> None:
         """Look for alarms in what was judged; no event from before `settled_before` is expected any more."""
-        sql = self._store.connection.execute
+        sql = self._store.sql
         found = {alarm.subject: alarm for alarm in self._find(settled_before)}
         before = {
             alarm.subject: (alarm, since)
@@ -112,7 +112,7 @@ class Alarms:
                 log.info("over: %s", alarm)
 
     def _find(self, settled_before: dt.datetime) -> Iterator[Alarm]:
-        sql = self._store.connection.execute
+        sql = self._store.sql
         for campaign, day, conserved, *counts in sql(DAYS).fetchall():
             counted = dict(zip(DAY_COUNTS, counts, strict=True))
             if not conserved:

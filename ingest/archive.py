@@ -6,47 +6,20 @@ touches is recalled first, and settles again some time after: the published rows
 
 import datetime as dt
 from collections.abc import Collection
-from pathlib import Path
 
 import duckdb
 import numpy as np
 
-from ingest import contract, extent
+from ingest import contract, extent, statements
 from ingest.inventory import EVENTS
 from ingest.keys import KeyDays
 from ingest.segments import IDENTITY, Segments
 
-HERE = Path(__file__).parent
-SETTLE = (HERE / "settle.sql").read_text()
-REOPENED = (HERE / "reopened.sql").read_text()
+SETTLE = statements.read("settle.sql")
+REOPENED = statements.read("reopened.sql")
+ARCHIVE = statements.read_parts("archive.sql")
+RECALL = statements.read_parts("recall.sql")
 
-RECALLED_STATE_DAYS = """
-SELECT s.day FROM segments s
-WHERE relation = 'agent_states' AND s.day >= (SELECT min(make_timestamp(epoch_us(from_at)))::DATE FROM recalled_states)
-"""
-#: Calls without an end, just folded, after which their agent may have done something that is settled.
-UNENDED = """
-CREATE OR REPLACE TEMP TABLE unended_before AS
-SELECT call_id, agent, answered_at
-FROM calls
-SEMI JOIN touched USING (call_id)
-WHERE talk_end_at IS NULL AND agent IS NOT NULL AND answered_at < (SELECT max(closed_before) FROM archived_until)
-"""
-#: For each of them, not for each agent: of two calls without an end each has a next answer of its own.
-NEXT_ANSWERS = """
-SELECT arg_min(s.call_id, s.answered_at) AS call_id
-FROM ({settled}) s
-JOIN unended_before u ON u.agent = s.agent AND s.answered_at > u.answered_at
-WHERE s.channel = 'voice'
-GROUP BY u.call_id
-"""
-#: Made anew rather than deleted from: a table in memory keeps the room of what was deleted.
-NO_LONGER_JUDGED = """
-CREATE OR REPLACE TEMP TABLE steady_calls AS FROM steady_calls ANTI JOIN settled_calls USING (call_id);
-CREATE OR REPLACE TEMP TABLE just_judged AS FROM just_judged ANTI JOIN settled_calls USING (call_id);
-CREATE OR REPLACE TEMP TABLE timeline AS
-SELECT t.* FROM timeline t LEFT JOIN new_marks m USING (agent) WHERE hot_from IS NULL OR started_at >= hot_from;
-"""
 NONE_ARCHIVED = "SELECT *, NULL::DATE AS day, '' AS filename, 0 AS file_row_number FROM events LIMIT 0"
 LOOK_BACK = dt.timedelta(days=2)
 EPOCH = dt.date(1970, 1, 1)
@@ -85,36 +58,21 @@ class Archive:
         return [EPOCH + dt.timedelta(days=day) for day in sorted(keys.days(found["key"].astype(np.uint64)))]
 
     def recall_for_incoming(self) -> int:
-        """Bring back what the events of `incoming` touch; drop those archived word for word, and count them."""
-        homes = self._homes(self._events, "event_id", "incoming")
-        self._sql(
-            "CREATE OR REPLACE TEMP TABLE met AS"
-            f" SELECT {EVENT_COLUMNS} FROM ({self._archived(homes)}) SEMI JOIN incoming USING (event_id)"
-            f" UNION ALL SELECT {EVENT_COLUMNS} FROM events SEMI JOIN incoming USING (event_id)"
-        )
-        same = self._sql(
-            "DELETE FROM incoming WHERE n IN"
-            " (SELECT i.n FROM incoming i JOIN met m USING (event_id) WHERE m.raw = i.raw) RETURNING n"
-        ).fetchall()
-        self._sql("DELETE FROM met WHERE event_id NOT IN (SELECT event_id FROM incoming)")
-        self._recall_calls("SELECT call_id FROM incoming UNION SELECT call_id FROM met")
-        # from just before: at one instant the last of several counts, and may be as the settled state that it follows
-        self._recall_states("""
-            SELECT agent, ts - INTERVAL 1 MICROSECOND AS ts
-            FROM (SELECT agent, ts, type FROM incoming UNION ALL SELECT agent, ts, type FROM met)
-            WHERE type IN ('agent.state', 'agent.profile')
-        """)
-        return len(same)
+        """Bring back what the events of `incoming_events` touch; drop those archived word for word, and count them."""
+        homes = self._homes(self._events, "event_id", "incoming_events")
+        self._sql(RECALL["find_known"].format(columns=EVENT_COLUMNS, archived=self._archived(homes)))
+        repeated = self._sql(RECALL["drop_repeated"]).fetchall()
+        self._sql("DELETE FROM known_events WHERE event_id NOT IN (SELECT event_id FROM incoming_events)")
+        self._recall_calls(RECALL["calls_of_incoming"])
+        self._recall_states(RECALL["states_of_incoming"])
+        return len(repeated)
 
     def recall_of_campaign(self, campaign: str, from_day: dt.date | None) -> None:
         """Bring back the settled calls of a campaign, of `from_day` and later (None: all), to be judged again."""
         if settled := self._segments.rows("calls"):
-            self._sql("SET VARIABLE campaign = $campaign", {"campaign": campaign})
-            self._sql("SET VARIABLE from_day = $day", {"day": from_day or dt.date.min})
-            self._recall_calls(
-                f"SELECT call_id FROM ({settled})"
-                " WHERE campaign = getvariable('campaign') AND day >= getvariable('from_day')"
-            )
+            self._sql("SET VARIABLE recalled_campaign = $campaign", {"campaign": campaign})
+            self._sql("SET VARIABLE recalled_from_day = $day", {"day": from_day or dt.date.min})
+            self._recall_calls(RECALL["calls_of_campaign"].format(settled=settled))
 
     def recall_ahead(self, as_of: dt.datetime) -> None:
         """Bring back what settled by a clock that was ahead of `as_of`.
@@ -126,135 +84,81 @@ class Archive:
         ((longest_s,),) = self._sql("SELECT max(give_up_after_s) FROM known_campaigns").fetchall()
         since = (as_of - dt.timedelta(seconds=longest_s or 0)).date() - dt.timedelta(days=1)  # days are local
         if settled := self._segments.rows("calls", self._segments.days("calls", since)):
-            self._recall_calls(
-                f"SELECT call_id FROM ({settled}) JOIN known_campaigns USING (campaign)"
-                " WHERE outcome = 'dropped' AND inferred_end"
-                " AND epoch_us(getvariable('as_of')) - epoch_us(cohort_at) <= give_up_after_s * 1e6"
-            )
+            self._recall_calls(RECALL["calls_given_up"].format(settled=settled))
         self._recall_states("SELECT agent, getvariable('as_of') AS ts FROM agent_marks")
 
     def recall_long_states(self, least_s: float) -> None:
         """Bring back each agent's settled states from the first on that lasted `least_s` [s] or longer."""
         if settled := self._segments.rows("agent_states"):
-            self._sql("SET VARIABLE least_s = $least_s", {"least_s": least_s})
-            self._recall_states(
-                f"SELECT agent, started_at AS ts FROM ({settled})"
-                " WHERE state != 'offline' AND seconds >= getvariable('least_s')"
-            )
+            self._sql("SET VARIABLE shortest_recalled_s = $least_s", {"least_s": least_s})
+            self._recall_states(RECALL["long_states"].format(settled=settled))
 
     def _recall_calls(self, query: str) -> None:
-        self._sql(
-            f"CREATE OR REPLACE TEMP TABLE wanted AS SELECT DISTINCT call_id FROM ({query}) WHERE call_id IS NOT NULL"
-        )
-        homes = self._homes(self._calls, "call_id", "wanted")
+        self._sql(RECALL["list_calls"].format(calls=query))
+        homes = self._homes(self._calls, "call_id", "calls_to_recall")
         if not homes:
             return
-        self._sql(
-            "CREATE OR REPLACE TEMP TABLE moving AS"
-            f" SELECT event_id, call_id, day AS home FROM ({self._archived(homes)}) SEMI JOIN wanted USING (call_id)"
-        )
+        self._sql(RECALL["list_events_of_calls"].format(archived=self._archived(homes)))
         self._bring_back(homes)
-        self._sql("INSERT INTO recalled_calls SELECT DISTINCT call_id, home FROM moving")
-        self._sql("DELETE FROM settled_checks WHERE day IN (SELECT home FROM moving)")
-        self._sql("DELETE FROM inferred_ends WHERE call_id IN (SELECT call_id FROM moving)")
-        self._sql("INSERT INTO touched SELECT DISTINCT call_id FROM moving WHERE call_id NOT IN (FROM touched)")
+        self._sql(RECALL["note_recalled_calls"])
 
     def _recall_states(self, query: str) -> None:
         """Bring back agents' states, for each (agent, ts) of `query` before the agent's mark: from the one then on."""
-        self._sql(
-            "CREATE OR REPLACE TEMP TABLE late AS SELECT agent, min(ts) AS ts"
-            f" FROM ({query}) JOIN agent_marks USING (agent) WHERE ts < hot_from GROUP BY agent"
-        )
-        ((first,),) = self._sql("SELECT make_timestamp(epoch_us(min(ts)))::DATE FROM late").fetchall()
+        self._sql(RECALL["list_agents"].format(states=query))
+        ((first,),) = self._sql("SELECT make_timestamp(epoch_us(min(ts)))::DATE FROM agents_to_recall").fetchall()
         if first is None:
             return
         for since in (first - LOOK_BACK, dt.date.min):  # most states began a short time before
             self._find_marks(since)
-            if not self._sql("FROM found_marks WHERE mark IS NULL LIMIT 1").fetchall():
+            if not self._sql("FROM earlier_marks WHERE mark IS NULL LIMIT 1").fetchall():
                 break
-        self._sql(f"""
-            CREATE OR REPLACE TEMP TABLE moving AS
-            WITH theirs AS (
-                SELECT event_id, call_id, day AS home, ts, agent, campaign, mark
-                FROM ({self._archived()})
-                JOIN found_marks USING (agent)
-                WHERE type = 'agent.state'
-            )
-            SELECT event_id, call_id, home FROM theirs WHERE mark IS NULL OR ts >= mark
-            UNION
-            SELECT event_id, call_id, home FROM theirs WHERE ts < mark AND campaign IS NOT NULL
-            QUALIFY row_number() OVER (PARTITION BY agent ORDER BY ts DESC, event_id DESC) = 1
-        """)
-        self._bring_back([day for (day,) in self._sql("SELECT DISTINCT home FROM moving").fetchall()])
-        self._sql("DELETE FROM agent_marks WHERE agent IN (SELECT agent FROM found_marks)")
-        self._sql("INSERT INTO agent_marks SELECT agent, mark FROM found_marks WHERE mark IS NOT NULL")
+        self._sql(RECALL["list_events_of_agents"].format(archived=self._archived()))
+        self._bring_back([day for (day,) in self._sql("SELECT DISTINCT home FROM events_to_recall").fetchall()])
+        self._sql(RECALL["move_marks"])
         self._sql(
-            "INSERT INTO recalled_states SELECT agent, coalesce(mark, $earliest) FROM found_marks",
+            "INSERT INTO recalled_states SELECT agent, coalesce(mark, $earliest) FROM earlier_marks",
             {"earliest": contract.EARLIEST},
         )
         if (began := extent.take_recalled(self._connection)) is not None and (
             settled := self._segments.rows("agent_states", self._segments.days("agent_states", began))
         ):
-            extent.note_begun_anew(self._connection, settled)
-        self._sql("INSERT INTO dirty_agents SELECT agent, '-infinity', false FROM found_marks")
+            extent.note_recalled_first_states(self._connection, settled)
+        self._sql("INSERT INTO dirty_agents SELECT agent, '-infinity', false FROM earlier_marks")
 
     def _find_marks(self, since: dt.date) -> None:
-        """For each agent in `late` find the start of the settled state then, begun on `since` or later, by an event."""
+        """Make earlier_marks: the starts of the states at agents_to_recall, from `since` on, that an event began."""
         settled = self._segments.rows("agent_states", self._segments.days("agent_states", since))
         starts = f"SELECT agent, started_at FROM ({settled})" if settled else "FROM agent_marks LIMIT 0"
         began = self._archived(self._segments.days(EVENTS, since))
-        self._sql(f"""
-            CREATE OR REPLACE TEMP TABLE found_marks AS
-            SELECT l.agent, max(s.started_at) AS mark
-            FROM late l
-            LEFT JOIN (
-                SELECT agent, started_at
-                FROM ({starts}) AS begun(agent, started_at)
-                SEMI JOIN (SELECT agent, ts FROM ({began}) WHERE type = 'agent.state') e
-                    ON e.agent = begun.agent AND e.ts = begun.started_at
-            ) s ON s.agent = l.agent AND s.started_at <= l.ts
-            GROUP BY l.agent
-        """)
+        self._sql(RECALL["find_marks"].format(starts=starts, began=began))
 
     def recall_for_folded(self) -> bool:
         """Bring back what the calls just folded need, or make different; whether any call came back.
 
         A settled call that its agent's next step closed comes back when that step changed (reopened.sql). A call in
-        `touched` that has no end needs its agent's next step, also where that is settled. What comes back is then in
-        `touched`, alone, to be folded; ask again after that.
+        `calls_to_fold` that has no end needs its agent's next step, also where that is settled. What comes back is then
+        in `calls_to_fold`, alone, to be folded; ask again after that.
         """
-        self._sql("CREATE OR REPLACE TEMP TABLE reopened AS " + REOPENED)
-        self._sql(UNENDED)
-        self._sql("DELETE FROM touched")
-        self._recall_calls("FROM reopened")
+        self._sql(REOPENED)
+        self._sql(RECALL["find_unended"])
+        self._sql("DELETE FROM calls_to_fold")
+        self._recall_calls("FROM reopened_calls")
         self._sql("DELETE FROM changed_states")
-        self._sql("DELETE FROM replaced_events")
-        if self._sql("FROM unended_before LIMIT 1").fetchall():
-            self._recall_states("SELECT agent, answered_at AS ts FROM unended_before")
+        self._sql("DELETE FROM replaced_event_ids")
+        if self._sql("FROM folded_unended_calls LIMIT 1").fetchall():
+            self._recall_states("SELECT agent, answered_at AS ts FROM folded_unended_calls")
             if settled := self._segments.rows("calls"):
-                self._recall_calls(NEXT_ANSWERS.format(settled=settled))
-        return bool(self._sql("FROM touched LIMIT 1").fetchall())
+                self._recall_calls(RECALL["next_answers"].format(settled=settled))
+        return bool(self._sql("FROM calls_to_fold LIMIT 1").fetchall())
 
     def _bring_back(self, homes: list[dt.date]) -> None:
-        """Move the events in `moving` from the archive to the events that are folded."""
-        self._sql(
-            f"CREATE OR REPLACE TEMP TABLE brought AS FROM ({self._archived(homes)}) SEMI JOIN moving USING (event_id)"
-        )
-        self._sql(f"INSERT INTO events SELECT {EVENT_COLUMNS} FROM brought")
-        self._count_names("FROM brought", -1)
-        self._sql("INSERT INTO recalled_events SELECT parse_filename(filename), file_row_number FROM brought")
+        """Move the events in `events_to_recall` from the archive to the events that are folded."""
+        self._sql(RECALL["bring_back"].format(columns=EVENT_COLUMNS, archived=self._archived(homes)))
+        self._count_names("FROM recalled_contents", -1)
+        self._sql("INSERT INTO recalled_events SELECT parse_filename(filename), file_row_number FROM recalled_contents")
 
     def _count_names(self, query: str, sign: int) -> None:
-        self._sql(
-            "CREATE OR REPLACE TEMP TABLE counted AS"
-            " SELECT kind, name, sum(events) AS events FROM ("
-            f"  SELECT 'agent' AS kind, agent AS name, {sign} AS events FROM ({query}) WHERE type != 'call.dialed'"
-            f"  UNION ALL SELECT 'campaign', campaign, {sign} FROM ({query})"
-            "  UNION ALL FROM archived_names"
-            " ) WHERE name IS NOT NULL GROUP BY kind, name HAVING sum(events) > 0"
-        )
-        self._sql("DELETE FROM archived_names")
-        self._sql("INSERT INTO archived_names FROM counted")
+        self._sql(ARCHIVE["count_names"].format(sign=sign, events=query))
 
     def settle(self, settled_before: dt.datetime, at_least: int) -> None:
         """Move what is settled, if it is `at_least` so many rows, from the tables just judged to the archive.
@@ -262,42 +166,25 @@ class Archive:
         To be called in a transaction; if that fails, open the store anew.
         """
         self._sql("SET VARIABLE settled_before = $at", {"at": settled_before})
-        ((at_most,),) = self._sql(  # cheap, and mostly enough
-            "SELECT (SELECT count(*) FROM judged_calls WHERE cohort_at < $at)"
-            " + (SELECT count(*) FROM timeline WHERE started_at < $at) + (SELECT count(*) FROM dead_letters)",
-            {"at": settled_before},
-        ).fetchall()
+        ((at_most,),) = self._sql(ARCHIVE["count_unsettled"]).fetchall()
         if at_most < at_least:
             return
         self._sql(SETTLE)
-        ((rows,),) = self._sql(
-            "SELECT (SELECT count(*) FROM settled_calls) + (SELECT count(*) FROM settled_states)"
-            " + (SELECT count(*) FROM settled_letters)"
-        ).fetchall()
+        ((rows,),) = self._sql(ARCHIVE["count_settled"]).fetchall()
         if rows < at_least:
             return
         merged = {
             "calls": self._segments.write("calls", "settled_calls", "SELECT day FROM recalled_calls"),
-            "agent_states": self._segments.write("agent_states", "settled_states", RECALLED_STATE_DAYS),
+            "agent_states": self._segments.write("agent_states", "settled_states", ARCHIVE["recalled_state_days"]),
             "dead_letters": self._segments.write("dead_letters", "settled_letters"),
-            EVENTS: self._segments.write(EVENTS, "leaving"),
+            EVENTS: self._segments.write(EVENTS, "leaving_events"),
         }
-        self._sql("DELETE FROM settled_checks WHERE day IN (SELECT day FROM recalled_calls)")
-        self._sql("DELETE FROM settled_checks WHERE day IN (SELECT day FROM settled_calls)")
-        self._sql("DELETE FROM dead_letters")
-        self._sql("DELETE FROM recalled_calls")
-        self._sql("DELETE FROM recalled_states")
-        self._sql("INSERT INTO inferred_ends BY NAME FROM settled_ends")
+        self._sql(ARCHIVE["forget_recalled"])
         extent.add_settled(self._connection)
         self._count_names("FROM settled_events", +1)
-        self._sql("DELETE FROM events WHERE rowid IN (SELECT place FROM settled_events)")
-        self._sql("DELETE FROM calls WHERE call_id IN (SELECT call_id FROM settled_calls)")
-        self._sql("DELETE FROM agent_marks WHERE agent IN (SELECT agent FROM new_marks)")
-        self._sql("INSERT INTO agent_marks SELECT agent, hot_from FROM new_marks")
-        self._sql("INSERT INTO archived_until VALUES (?)", [settled_before])
-        self._sql("DELETE FROM archived_until WHERE closed_before < (SELECT max(closed_before) FROM archived_until)")
+        self._sql(ARCHIVE["forget_settled"])
         self._segments.reload()
         for relation in IDENTITY:
             self._segments.count_rows(relation, merged[relation])
         self._learn("FROM settled_events")
-        self._sql(NO_LONGER_JUDGED)
+        self._sql(ARCHIVE["forget_judged"])

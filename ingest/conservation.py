@@ -1,7 +1,6 @@
 """Conservation, checked at every publish: no call is lost, counted twice, or without an outcome that the KPIs know."""
 
-from pathlib import Path
-
+from ingest import statements
 from ingest.store import Store
 from metrics.outcomes import PARTS
 
@@ -26,15 +25,11 @@ BOUNDS = {"answered": "offered", "answered_in_threshold": "answered", "handled":
 IMPOSSIBLE = " OR ".join(
     (f"least({', '.join(DAY_COUNTS)}) < 0", *(f"{count} > {bound}" for count, bound in BOUNDS.items()))
 )
-CHECK = (
-    (Path(__file__).parent / "conservation.sql")
-    .read_text()
-    .format(
-        counted=COUNTED,
-        added_up=",\n    ".join(f"coalesce(sum({name}), 0)::BIGINT AS {name}" for name in DAY_COUNTS),
-        impossible=IMPOSSIBLE,
-        shown_days=SHOWN_DAYS,
-    )
+CHECK = statements.read("conservation.sql").format(
+    counted=COUNTED,
+    added_up=",\n    ".join(f"coalesce(sum({name}), 0)::BIGINT AS {name}" for name in DAY_COUNTS),
+    impossible=IMPOSSIBLE,
+    shown_days=SHOWN_DAYS,
 )
 
 
@@ -46,7 +41,7 @@ class Conservation:
 
     def count_settled(self) -> None:
         """Count the settled calls of the days of which some settled, or were recalled."""
-        sql = self._store.connection.execute
+        sql = self._store.sql
         for (day,) in sql(
             "SELECT DISTINCT day FROM segments"
             " WHERE relation = 'calls' AND day NOT IN (SELECT day FROM settled_checks) ORDER BY day"
@@ -58,4 +53,4 @@ class Conservation:
 
     def check(self) -> None:
         """Make the table `conservation_checks` of what judge.sql left and what is settled."""
-        self._store.connection.execute(CHECK)
+        self._store.sql(CHECK)

@@ -2,6 +2,8 @@
 -- against what was judged.
 -- Days with unsettled calls are counted here; settled_checks has the settled calls, counted when they were
 -- settled. Old days are not repeated for ever, but for those with which something is wrong.
+-- Reads: calls, judged_calls, known_campaigns, local_days, settled_checks, $as_of, $published_at.
+-- Makes: conservation_checks.
 CREATE OR REPLACE TEMP TABLE conservation_checks AS
 WITH hot AS MATERIALIZED (
     SELECT {counted}, getvariable('published_at') AS checked_at, count(*) AS judged

@@ -38,14 +38,14 @@ WHEN MATCHED AND s.started_at < first_states.started_at THEN UPDATE SET agent = 
 WHEN NOT MATCHED THEN INSERT;
 """
 TAKE_RECALLED = """
-CREATE OR REPLACE TEMP TABLE begun_anew AS
+CREATE OR REPLACE TEMP TABLE recalled_first_states AS
 SELECT f.campaign, f.started_at
 FROM first_states f
-JOIN found_marks m USING (agent)
+JOIN earlier_marks m USING (agent)
 WHERE m.mark IS NULL OR f.started_at >= m.mark;
-DELETE FROM first_states WHERE campaign IN (SELECT campaign FROM begun_anew);
+DELETE FROM first_states WHERE campaign IN (SELECT campaign FROM recalled_first_states);
 """
-FIRST_BEGUN_ANEW = "SELECT make_timestamp(epoch_us(min(started_at)))::DATE FROM begun_anew"
+FIRST_RECALLED = "SELECT make_timestamp(epoch_us(min(started_at)))::DATE FROM recalled_first_states"
 
 
 def make(connection: duckdb.DuckDBPyConnection, calls: str | None, states: str | None) -> None:
@@ -59,17 +59,17 @@ def add_settled(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def take_recalled(connection: duckdb.DuckDBPyConnection) -> dt.date | None:
-    """Forget where campaigns began with the states of found_marks; the first UTC date of them, None for none.
+    """Forget where campaigns began with the states of earlier_marks; the first UTC date of them, None for none.
 
-    Then note_states has to look for what they begin with now.
+    Then note_recalled_first_states has to look for what they begin with now.
     """
     connection.execute(TAKE_RECALLED)
     first: dt.date | None
-    ((first,),) = connection.execute(FIRST_BEGUN_ANEW).fetchall()
+    ((first,),) = connection.execute(FIRST_RECALLED).fetchall()
     return first
 
 
-def note_begun_anew(connection: duckdb.DuckDBPyConnection, states: str) -> None:
+def note_recalled_first_states(connection: duckdb.DuckDBPyConnection, states: str) -> None:
     """Look among the settled `states` for what the campaigns that take_recalled left begin with."""
-    begun_anew = f"SELECT * FROM ({states}) WHERE campaign IN (SELECT campaign FROM begun_anew)"
-    connection.execute(f"INSERT INTO first_states {FIRST_STATES.format(states=begun_anew)}")
+    of_campaigns = f"SELECT * FROM ({states}) WHERE campaign IN (SELECT campaign FROM recalled_first_states)"
+    connection.execute(f"INSERT INTO first_states {FIRST_STATES.format(states=of_campaigns)}")

@@ -1,11 +1,14 @@
--- The rows of `calls` for the call_ids in `touched`, each from all the events of its call. Of several events
+-- The rows of `calls` for the call_ids in `calls_to_fold`, each from all the events of its call. Of several events
 -- of a kind the earliest counts (ties: the smaller event_id), of wrap-ups and ratings the latest:
 -- docs/kpis.md, From events to a call.
+-- Reads: calls_to_fold, events.
+-- Changes: calls.
+-- Makes: nothing.
 INSERT INTO calls BY NAME
 WITH placed AS (  -- few columns are sorted, the others are joined after that
     SELECT rowid AS event, row_number() OVER (ORDER BY ts, event_id) AS place
     FROM events
-    WHERE call_id IN (FROM touched)
+    WHERE call_id IN (FROM calls_to_fold)
 ),
 theirs AS (
     SELECT events.*, place

@@ -1,28 +1,32 @@
 -- What is published, judged at getvariable('as_of'), and only where it can have changed since it was judged before: the
--- calls in to_judge, the agents in dirty_agents from an instant on. Judging all of them gives the same rows. The
+-- calls in calls_to_judge, the agents in dirty_agents from an instant on. Judging all of them gives the same rows. The
 -- configuration is in known_campaigns, terms and zone_offsets (a zone's distance from UTC in each quarter of an hour
 -- since 1970).
+-- Reads: agent_marks, calls, calls_to_judge, dirty_agents, events, just_judged_calls, known_campaigns, terms, timeline,
+--     zone_offsets, later(), mask_number(), seconds_between(), $as_of, $max_state_s.
+-- Changes: steady_calls, timeline.
+-- Makes: changed_timelines, fresh_timelines, just_judged_calls, next_steps, unended_calls.
 
-DELETE FROM steady_calls WHERE call_id IN (FROM to_judge);
-INSERT INTO steady_calls BY NAME SELECT * EXCLUDE (moves) FROM just_judged ANTI JOIN to_judge USING (call_id);
+DELETE FROM steady_calls WHERE call_id IN (FROM calls_to_judge);
+INSERT INTO steady_calls BY NAME SELECT * EXCLUDE (moves) FROM just_judged_calls ANTI JOIN calls_to_judge USING (call_id);
 
-CREATE OR REPLACE TEMP TABLE unended AS
+CREATE OR REPLACE TEMP TABLE unended_calls AS
 SELECT call_id, agent, answered_at
 FROM calls
-SEMI JOIN to_judge USING (call_id)
+SEMI JOIN calls_to_judge USING (call_id)
 WHERE answered_at IS NOT NULL AND talk_end_at IS NULL AND agent IS NOT NULL;
 
 -- What agents did that closes an unended call: any state but busy, or another call answered on a voice channel.
 CREATE OR REPLACE TEMP TABLE next_steps AS
 SELECT agent, ts AS at
 FROM events
-WHERE type = 'agent.state' AND state != 'busy' AND agent IN (SELECT agent FROM unended)
+WHERE type = 'agent.state' AND state != 'busy' AND agent IN (SELECT agent FROM unended_calls)
 UNION ALL
-SELECT agent, answered_at FROM calls WHERE channel = 'voice' AND agent IN (SELECT agent FROM unended);
+SELECT agent, answered_at FROM calls WHERE channel = 'voice' AND agent IN (SELECT agent FROM unended_calls);
 
 -- Few columns go through the steps, the others are joined at the end: a step costs by its columns more than its rows.
 -- A call moves when the clock, or its agent's next step, can still change it.
-CREATE OR REPLACE TEMP TABLE just_judged AS
+CREATE OR REPLACE TEMP TABLE just_judged_calls AS
 WITH visited AS (  -- how the visit to the queue ended, and when; NULL while no event says so
     SELECT
         c.call_id,
@@ -53,10 +57,10 @@ WITH visited AS (  -- how the visit to the queue ended, and when; NULL while no 
             ELSE coalesce(c.abandoned_at, c.left_at, c.ended_event_at)
         END AS told_at
     FROM calls c
-    SEMI JOIN to_judge USING (call_id)
+    SEMI JOIN calls_to_judge USING (call_id)
     LEFT JOIN (
         SELECT a.call_id, min(n.at) AS at
-        FROM unended a
+        FROM unended_calls a
         JOIN next_steps n ON n.agent = a.agent AND n.at > a.answered_at
         GROUP BY a.call_id
     ) next USING (call_id)

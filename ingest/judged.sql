@@ -1,4 +1,6 @@
 -- What judging needs and keeps, beside the store, while it is open: its macros, and the rows judged so far.
+-- Reads: just_judged_calls, steady_calls.
+-- Makes: judged_calls, profiles, timeline, later(), mask_number(), seconds_between().
 
 -- Instants are computed with as microseconds: arithmetic on TIMESTAMPTZ goes through a calendar, 20 times slower.
 CREATE OR REPLACE TEMP MACRO later(instant, seconds) AS make_timestamptz(epoch_us(instant) + (seconds * 1e6)::BIGINT);
@@ -8,10 +10,10 @@ CREATE OR REPLACE TEMP MACRO mask_number(number) AS
     CASE WHEN length(number) > 6 THEN number[:3] || repeat('•', length(number)::INTEGER - 5) || number[-2:]
          ELSE repeat('•', length(number)::INTEGER) END;
 
--- Calls that move are judged each time, so all of them are among just_judged. What was judged last joins the
+-- Calls that move are judged each time, so all of them are among just_judged_calls. What was judged last joins the
 -- others only when the next calls are judged: most of it has settled by then.
 CREATE OR REPLACE TEMP VIEW judged_calls AS
-FROM steady_calls UNION ALL BY NAME SELECT * EXCLUDE (moves) FROM just_judged;
+FROM steady_calls UNION ALL BY NAME SELECT * EXCLUDE (moves) FROM just_judged_calls;
 
 CREATE OR REPLACE TEMP TABLE timeline (
     agent      VARCHAR,

@@ -1,23 +1,21 @@
 """Calls and agents' timelines, judged at an instant: kept between two publishes, judged again where they can differ."""
 
 import datetime as dt
-from pathlib import Path
 
-import duckdb
+from ingest import statements
+from ingest.store import Store
+from metrics.relations import COLUMNS
 
-from metrics import relations
-
-HERE = Path(__file__).parent
-JUDGED = (HERE / "judged.sql").read_text()
-JUDGE = (HERE / "judge.sql").read_text()
+JUDGED = statements.read("judged.sql")
+JUDGE = statements.read("judge.sql")
+CALL_COLUMNS = ", ".join(f'"{column}" {kind}' for column, (kind, _) in COLUMNS["calls"].items())
 NOTHING_JUDGED = f"""
-{relations.create("calls", "steady_calls")};
-{relations.create("calls", "just_judged")};
-ALTER TABLE just_judged ADD COLUMN moves BOOLEAN;
-""".replace("CREATE TABLE", "CREATE OR REPLACE TEMP TABLE")
+CREATE OR REPLACE TEMP TABLE steady_calls ({CALL_COLUMNS});
+CREATE OR REPLACE TEMP TABLE just_judged_calls ({CALL_COLUMNS}, moves BOOLEAN);
+"""
 TO_JUDGE = """
-CREATE OR REPLACE TEMP TABLE to_judge AS
-SELECT call_id FROM dirty_calls UNION SELECT call_id FROM just_judged WHERE moves
+CREATE OR REPLACE TEMP TABLE calls_to_judge AS
+SELECT call_id FROM dirty_calls UNION SELECT call_id FROM just_judged_calls WHERE moves
 """
 CHANGED_PROFILES = """
 CREATE OR REPLACE TEMP TABLE changed_profiles AS
@@ -67,14 +65,14 @@ GROUP BY agent;
 
 
 class Judging:
-    """Keeps the tables judged_calls and timeline beside the store that `connection` has open.
+    """Keeps the tables judged_calls and timeline beside the tables of `store`.
 
     A batch notes what it changed in dirty_calls and dirty_agents. Call `begin`, see to the configuration for the calls
-    in to_judge, then `finish`; until all of that has succeeded once, everything is judged.
+    in calls_to_judge, then `finish`; until all of that has succeeded once, everything is judged.
     """
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
-        self._sql = connection.execute
+    def __init__(self, store: Store) -> None:
+        self._sql = store.sql
         self._sql(NOTHING_JUDGED + JUDGED)
         self._judged_at: dt.datetime | None = None
 
@@ -87,7 +85,7 @@ class Judging:
         return self._judged_at is None or as_of < self._judged_at
 
     def begin(self, as_of: dt.datetime) -> None:
-        """List in to_judge the calls that are to be judged at `as_of`."""
+        """List in calls_to_judge the calls that are to be judged at `as_of`."""
         self._sql("SET VARIABLE as_of = $as_of", {"as_of": as_of})
         if self.starts_over(as_of):
             self._sql(EVERYTHING_CHANGED)

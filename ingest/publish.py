@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-import metrics
+from ingest import statements
 from ingest.alarms import Alarms
 from ingest.batch import Log
 from ingest.conservation import Conservation
@@ -19,15 +19,13 @@ from ingest.errors import StoreError, disk_trouble
 from ingest.extent import LATE_ANSWERS
 from ingest.inventory import RELATIONS
 from ingest.judging import Judging
-from ingest.segments import RECALLED
 from ingest.settings import Settings
 from ingest.store import Store
 from metrics.campaigns import Configuration
 
 VERSION = "1"
 SETTLE_ROWS = 5_000  # settled calls and states are moved out of the tables by so many
-HERE = Path(__file__).parent
-FILL = (HERE / "publish.sql").read_text()
+FILL = statements.read("publish.sql")
 
 
 @dataclass(frozen=True)
@@ -70,7 +68,7 @@ class Publisher:
         self._settle_rows = settle_rows
         self._conservation = Conservation(store)
         self._alarms = Alarms(store)
-        self._judging = Judging(store.connection)
+        self._judging = Judging(store)
         self.configure(configuration)
         try:
             directory.mkdir(parents=True, exist_ok=True)
@@ -83,7 +81,7 @@ class Publisher:
         """Judge by `configuration` from the next publish on; `notice` is published with the status."""
         self.configuration = configuration
         self._notice = notice
-        self._settings = Settings(self._store.connection, configuration)
+        self._settings = Settings(self._store, configuration)
         self._judging.forget()
 
     @property
@@ -147,22 +145,22 @@ class Publisher:
             raise
 
     def _judge(self, moment: Moment) -> None:
-        sql = self._store.connection.execute
         snapshot_bytes = self.path.stat().st_size if self.path.exists() else 0
-        for name, value in {
-            "published_at": moment.published_at,
-            "lag": sum(place.lag for place in moment.places.values()),
-            "records_per_s": moment.records_per_s,
-            "publish_s": moment.publish_s,
-            "store_bytes": self._store.bytes(),
-            "published_bytes": snapshot_bytes + self._store.segments.bytes(*RELATIONS),
-            "disk_free_bytes": shutil.disk_usage(self._directory).free,
-            "version": VERSION,
-            "max_state_s": self.configuration.defaults.max_state_s,
-            "lateness_s": self.configuration.defaults.lateness_s,
-            "notice": self._notice,
-        }.items():
-            sql(f"SET VARIABLE {name} = $value", {"value": value})
+        self._store.set_variables(
+            {
+                "published_at": moment.published_at,
+                "lag": sum(place.lag for place in moment.places.values()),
+                "records_per_s": moment.records_per_s,
+                "publish_s": moment.publish_s,
+                "store_bytes": self._store.bytes(),
+                "published_bytes": snapshot_bytes + self._store.segments.bytes(*RELATIONS),
+                "disk_free_bytes": shutil.disk_usage(self._directory).free,
+                "version": VERSION,
+                "max_state_s": self.configuration.defaults.max_state_s,
+                "lateness_s": self.configuration.defaults.lateness_s,
+                "notice": self._notice,
+            }
+        )
         self._settings.fill()
         self._rejudge()
         if self._judging.starts_over(moment.as_of):
@@ -171,8 +169,7 @@ class Publisher:
         self._settings.fill_offsets()
         self._judging.finish(moment.as_of)
         self._conservation.count_settled()
-        for name, day in asdict(self._settings.fill_days(moment.as_of)).items():
-            sql(f"SET VARIABLE {name} = $day", {"day": day})
+        self._store.set_variables(asdict(self._settings.fill_days(moment.as_of)))
 
     def _rejudge(self) -> None:
         """Take what is settled, and was judged by other rules than these, to be judged again."""
@@ -184,20 +181,10 @@ class Publisher:
         self._settings.note()
 
     def _write(self, fresh: Path, places: Mapping[Log, Place]) -> None:
-        sql = self._store.connection.execute
         fresh.unlink(missing_ok=True)
-        quoted = str(fresh).replace("'", "''")
-        # a file that is thrown away unless it is whole needs no log
-        sql(f"ATTACH '{quoted}' AS snapshot (BLOCK_SIZE 16384, RECOVERY_MODE no_wal_writes)")
-        try:
-            past = self._store.segments.past()
-            metrics.install(self._store.connection, "snapshot", past, RECALLED)
-            tables = {name: f"recent_{name}" for name in past}
-            self._store.connection.register("places", _table(places))
-            sql(FILL.format(**tables, late_answers=LATE_ANSWERS.format(calls="FROM judged_calls")))
-        finally:
-            self._store.connection.unregister("places")
-            sql("DETACH snapshot")
+        tables = {relation: f"recent_{relation}" for relation in RELATIONS}
+        with self._store.snapshot(fresh), self._store.registered("partition_places", _table(places)):
+            self._store.sql(FILL.format(**tables, late_answers=LATE_ANSWERS.format(calls="FROM judged_calls")))
 
 
 def _table(places: Mapping[Log, Place]) -> pa.Table:

@@ -1,4 +1,14 @@
 -- The rows of the published file, from what judge.sql left; its tables, views and macros are made by then.
+-- Reads: agent_limits, alarms, archived_names, conservation_checks, dead_letters, events, gaps, judged_calls,
+--     just_judged_calls, known_campaigns, late_answers, local_days, partition_places, profiles, recalled_calls,
+--     recalled_states, sources, terms, timeline, totals, later(), seconds_between(), $as_of, $disk_free_bytes,
+--     $first_call_day, $first_day, $lag, $last_day, $lateness_s, $max_state_s, $notice, $publish_s, $published_at,
+--     $published_bytes, $records_per_s, $store_bytes, $version.
+-- Changes: snapshot.agent_limits, snapshot.agent_states, snapshot.agents, snapshot.alarms, snapshot.calls,
+--     snapshot.campaigns, snapshot.conservation_checks, snapshot.dead_letters, snapshot.feed_gaps,
+--     snapshot.feed_partitions, snapshot.feed_sources, snapshot.ingest_status, snapshot.late_answers,
+--     snapshot.local_days, snapshot.recalled_calls, snapshot.recalled_states, snapshot.sla_terms.
+-- Makes: nothing.
 
 INSERT INTO snapshot.{calls} BY NAME FROM judged_calls;
 INSERT INTO snapshot.{agent_states} BY NAME
@@ -24,7 +34,7 @@ LEFT JOIN (
     SELECT
         agent, max(answered_at) AS call_since,
         arg_max(call_id, answered_at) AS call_id, arg_max_null(held_since, answered_at) AS held_since
-    FROM just_judged
+    FROM just_judged_calls
     WHERE moves AND ended_at IS NULL AND later(answered_at, getvariable('max_state_s')) > getvariable('as_of')
     GROUP BY agent
 ) c USING (agent)
@@ -41,7 +51,7 @@ SELECT topic, "partition", "offset", line, received_at, reason, payload FROM dea
 INSERT INTO snapshot.conservation_checks BY NAME
 SELECT campaign, day, offered, accounted, refused, conserved, checked_at FROM conservation_checks;
 INSERT INTO snapshot.alarms BY NAME FROM alarms;
-INSERT INTO snapshot.feed_partitions BY NAME FROM places;
+INSERT INTO snapshot.feed_partitions BY NAME FROM partition_places;
 INSERT INTO snapshot.feed_sources BY NAME FROM sources;
 INSERT INTO snapshot.feed_gaps BY NAME
 SELECT topic, "partition", from_offset, to_offset, to_offset - from_offset AS records, noticed_at FROM gaps;

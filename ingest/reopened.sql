@@ -1,12 +1,14 @@
 -- The settled calls that were closed by what their agent did next, and that this is no longer so: the agent did
 -- something else in between, or what closed the call is no longer what it was. A call is closed by the earliest step
 -- after its answer, so nothing later matters, nor another step at the same instant.
--- Reads: inferred_ends, touched, calls, changed_states, replaced_events.
+-- Reads: calls, calls_to_fold, changed_states, inferred_ends, replaced_event_ids.
+-- Makes: reopened_calls.
 
+CREATE OR REPLACE TEMP TABLE reopened_calls AS
 WITH answered AS (  -- calls that were just folded
     SELECT call_id, agent, answered_at
     FROM calls
-    SEMI JOIN touched USING (call_id)
+    SEMI JOIN calls_to_fold USING (call_id)
     WHERE channel = 'voice' AND agent IS NOT NULL AND answered_at IS NOT NULL
 )
 SELECT i.call_id
@@ -16,9 +18,9 @@ JOIN (SELECT agent, answered_at AS ts FROM answered UNION ALL FROM changed_state
 UNION
 SELECT call_id
 FROM inferred_ends
-WHERE closed_by_event IN (SELECT event_id FROM replaced_events)
+WHERE closed_by_event IN (SELECT event_id FROM replaced_event_ids)
 UNION
 SELECT i.call_id
 FROM inferred_ends i
-SEMI JOIN touched t ON t.call_id = i.closed_by_call
-ANTI JOIN answered a ON a.call_id = i.closed_by_call AND a.agent = i.agent AND a.answered_at = i.ended_at
+SEMI JOIN calls_to_fold t ON t.call_id = i.closed_by_call
+ANTI JOIN answered a ON a.call_id = i.closed_by_call AND a.agent = i.agent AND a.answered_at = i.ended_at;

@@ -1,4 +1,8 @@
 -- The store: private to the consumer, one writer. What is published is made from it (publish.sql).
+-- Reads: nothing.
+-- Makes: agent_marks, alarms, archived_counts, archived_names, archived_until, calls, dead_letters, event_type, events,
+--     gaps, identity, inferred_ends, judged_by, layout, letters_kept, positions, recalled_events, replaced_files,
+--     segments, settled_checks, sources, states_judged_by, totals.
 
 CREATE TABLE IF NOT EXISTS positions (
     topic        VARCHAR NOT NULL,

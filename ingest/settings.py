@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import duckdb
 import pyarrow as pa
 
+from ingest.store import Store
 from metrics import zones
 from metrics.campaigns import Campaign, Configuration
 
@@ -55,12 +55,19 @@ GROUP BY timezone
 QUARTERS = f"""
 SELECT DISTINCT timezone, epoch_us(coalesce(queued_at, dialed_at)) // {zones.QUARTER_S * 1_000_000} AS quarter
 FROM calls
-SEMI JOIN to_judge USING (call_id)
+SEMI JOIN calls_to_judge USING (call_id)
 JOIN known_campaigns USING (campaign)
 WHERE quarter IS NOT NULL
 """
 DAYS = """
 CREATE OR REPLACE TEMP TABLE local_days (timezone VARCHAR, day DATE, from_at TIMESTAMPTZ, until_at TIMESTAMPTZ)
+"""
+AGENT_LIMITS = """
+CREATE OR REPLACE TEMP TABLE agent_limits AS
+SELECT
+    {columns},
+    (SELECT map(coalesce(list(reason), []), coalesce(list(planned_s), [])) FROM planned_breaks) AS breaks,
+    (SELECT map(coalesce(list(site), []), coalesce(list(differs), [])) FROM site_limits) AS sites
 """
 
 Row = tuple[object, ...]
@@ -78,8 +85,8 @@ class Span:
 class Settings:
     """Keeps the tables known_campaigns, terms, zone_offsets, local_days and agent_limits as `configuration` says."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, configuration: Configuration) -> None:
-        self._connection = connection
+    def __init__(self, store: Store, configuration: Configuration) -> None:
+        self._store = store
         self._configuration = configuration
         self._known: list[Campaign] = []
         self._is_filled = False
@@ -89,7 +96,7 @@ class Settings:
 
     def fill(self) -> None:
         """Fill known_campaigns and terms, for the campaigns that are configured and those that events name."""
-        named = self._connection.execute(
+        named = self._store.sql(
             "SELECT campaign FROM events WHERE campaign IS NOT NULL"
             " UNION SELECT name FROM archived_names WHERE kind = 'campaign'"
         ).fetchall()
@@ -97,19 +104,21 @@ class Settings:
         if not self._is_filled or names != {c.id for c in self._known}:
             self._is_filled = True
             self._known = [self._configuration.campaign(name) for name in sorted(names)]
-            self._table(CAMPAIGNS, [self._campaign(c) for c in self._known])
-            self._table(TERMS, [row for c in self._known for row in _terms(c)])
+            self._make("known_campaigns", CAMPAIGNS, [self._campaign(c) for c in self._known])
+            self._make("terms", TERMS, [row for c in self._known for row in _terms(c)])
 
     def fill_offsets(self) -> None:
-        """Fill zone_offsets for the calls in to_judge."""
-        quarters = set(self._connection.execute(QUARTERS).fetchall())
+        """Fill zone_offsets for the calls in calls_to_judge."""
+        quarters = set(self._store.sql(QUARTERS).fetchall())
         if self._quarters is None or not quarters <= self._quarters:
             self._quarters = quarters
-            self._table(OFFSETS, [(zone, quarter, _offset_s(zone, quarter)) for zone, quarter in quarters])
+            self._make(
+                "zone_offsets", OFFSETS, [(zone, quarter, _offset_s(zone, quarter)) for zone, quarter in quarters]
+            )
 
     def changed(self) -> list[tuple[str, dt.date | None]]:
         """The campaigns whose settled calls were judged by other rules, with the first local day of it (None: all)."""
-        said_before = dict(self._connection.execute("FROM judged_by").fetchall())
+        said_before = dict(self._store.sql("FROM judged_by").fetchall())
         return [
             (name, _first_changed_day(json.loads(said_before[name]), json.loads(said)))
             for name, said in self._said().items()
@@ -118,20 +127,21 @@ class Settings:
 
     def changed_limit_s(self) -> float | None:
         """When settled states were cut by another max_state_s: the lesser of both, which longer states are cut by."""
-        ((before,),) = self._connection.execute("SELECT max(max_state_s) FROM states_judged_by").fetchall()
+        ((before,),) = self._store.sql("SELECT max(max_state_s) FROM states_judged_by").fetchall()
         now = self._configuration.defaults.max_state_s
         return None if before is None or before == now else min(before, now)
 
     def note(self) -> None:
         """From now on, what is settled counts as judged by these rules."""
         said_now = self._said()
-        if said_now != dict(self._connection.execute("FROM judged_by").fetchall()):
-            self._connection.execute("DELETE FROM judged_by")
-            self._connection.executemany("INSERT INTO judged_by VALUES (?, ?)", list(said_now.items()))
+        if said_now != dict(self._store.sql("FROM judged_by").fetchall()):
+            self._store.sql("DELETE FROM judged_by")
+            for campaign_and_rules in said_now.items():
+                self._store.sql("INSERT INTO judged_by VALUES (?, ?)", campaign_and_rules)
         limit_s = self._configuration.defaults.max_state_s
-        if self._connection.execute("FROM states_judged_by").fetchall() != [(limit_s,)]:
-            self._connection.execute("DELETE FROM states_judged_by")
-            self._connection.execute("INSERT INTO states_judged_by VALUES (?)", [limit_s])
+        if self._store.sql("FROM states_judged_by").fetchall() != [(limit_s,)]:
+            self._store.sql("DELETE FROM states_judged_by")
+            self._store.sql("INSERT INTO states_judged_by VALUES (?)", [limit_s])
 
     def _said(self) -> dict[str, str]:
         return {c.id: _said(c) for c in self._known}
@@ -139,11 +149,11 @@ class Settings:
     def fill_days(self, as_of: dt.datetime) -> Span:
         """Fill local_days from the first day of a call, or of an agent's time, to the day after `as_of`."""
         in_use = sorted({c.timezone for c in self._known})
-        ((first, last, last_at),) = self._connection.execute(SPAN, {"as_of": as_of}).fetchall()
+        ((first, last, last_at),) = self._store.sql(SPAN, {"as_of": as_of}).fetchall()
         starts = [first] if first else []
         starts += [
             first_at.astimezone(ZoneInfo(zone)).date()
-            for zone, first_at in self._connection.execute(FIRST_STATES, {"as_of": as_of}).fetchall()
+            for zone, first_at in self._store.sql(FIRST_STATES, {"as_of": as_of}).fetchall()
         ]
         ends = [last] if last else []
         ends += [last_at.astimezone(ZoneInfo(zone)).date() for zone in in_use if last_at]
@@ -152,7 +162,9 @@ class Settings:
         begin, end = min([yesterday, *starts, *ends]), max([tomorrow, *ends])
         if (in_use, begin, end) != self._days:
             self._days = (in_use, begin, end)
-            self._table(DAYS, [(zone, *day) for zone in in_use for day in zones.local_days(zone, begin, end)])
+            self._make(
+                "local_days", DAYS, [(zone, *day) for zone in in_use for day in zones.local_days(zone, begin, end)]
+            )
         return span
 
     def _fill_agent_limits(self) -> None:
@@ -164,16 +176,11 @@ class Settings:
         planned = {"reason": pa.array(breaks, pa.string()), "planned_s": pa.array(breaks.values(), pa.float64())}
         own = pa.array([differ for _site, differ in sites], pa.map_(pa.string(), pa.float64()))
         differing = {"site": pa.array([site for site, _differ in sites], pa.string()), "differs": own}
-        self._connection.register("planned", pa.table(planned))
-        self._connection.register("differing", pa.table(differing))
-        self._connection.execute(
-            f"CREATE OR REPLACE TEMP TABLE agent_limits AS SELECT {columns},"
-            " (SELECT map(coalesce(list(reason), []), coalesce(list(planned_s), [])) FROM planned) AS breaks,"
-            " (SELECT map(coalesce(list(site), []), coalesce(list(differs), [])) FROM differing) AS sites",
-            limits,
-        )
-        self._connection.unregister("planned")
-        self._connection.unregister("differing")
+        with (
+            self._store.registered("planned_breaks", pa.table(planned)),
+            self._store.registered("site_limits", pa.table(differing)),
+        ):
+            self._store.sql(AGENT_LIMITS.format(columns=columns), limits)
 
     def _campaign(self, c: Campaign) -> Row:
         clients = self._configuration.clients
@@ -181,15 +188,14 @@ class Settings:
         configured = c.id in self._configuration.campaigns
         return (c.id, c.client or None, name, c.name, c.language, c.timezone, c.give_up_after_s, configured)
 
-    def _table(self, create: str, rows: Sequence[Row]) -> None:
-        name = create.split("TABLE ")[1].split()[0]
-        self._connection.execute(create)
+    def _make(self, table: str, create: str, rows: Sequence[Row]) -> None:
+        """Make `table`, which `create` makes, with `rows`, in the order of its columns."""
+        self._store.sql(create)
         if rows:
-            columns = [row[0] for row in self._connection.execute(f"DESCRIBE {name}").fetchall()]
-            table = pa.table(dict(zip(columns, map(list, zip(*rows, strict=True)), strict=True)))
-            self._connection.register("rows", table)
-            self._connection.execute(f"INSERT INTO {name} BY NAME FROM rows")
-            self._connection.unregister("rows")
+            columns = [row[0] for row in self._store.sql(f"DESCRIBE {table}").fetchall()]
+            values = pa.table(dict(zip(columns, map(list, zip(*rows, strict=True)), strict=True)))
+            with self._store.registered("configured_rows", values):
+                self._store.sql(f"INSERT INTO {table} BY NAME FROM configured_rows")
 
 
 def _said(c: Campaign) -> str:

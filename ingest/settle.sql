@@ -1,5 +1,8 @@
 -- What no event is expected to change any more: closed, and nothing heard of it since getvariable('settled_before').
 -- Made from judged_calls and timeline; taken over by archive.py.
+-- Reads: calls, dead_letters, events, judged_calls, timeline, unended_calls, seconds_between(), $settled_before.
+-- Makes: closed_calls, leaving_events, naming_events, new_marks, pinned_agents, settled_calls, settled_ends,
+--     settled_events, settled_letters, settled_states.
 
 CREATE OR REPLACE TEMP VIEW closed_calls AS
 SELECT *
@@ -10,16 +13,16 @@ WHERE day IS NOT NULL
     AND greatest(cohort_at, answered_at, abandoned_at, left_at, ended_at, wrapped_at) < getvariable('settled_before');
 
 -- An unended call that stays keeps what its agent did after it, for that may close it.
-CREATE OR REPLACE TEMP TABLE pinned AS
+CREATE OR REPLACE TEMP TABLE pinned_agents AS
 SELECT agent, min(answered_at) AS from_at
-FROM unended
+FROM unended_calls
 ANTI JOIN closed_calls USING (call_id)
 GROUP BY agent;
 
 CREATE OR REPLACE TEMP TABLE settled_calls AS
 SELECT *
 FROM closed_calls c
-WHERE NOT EXISTS (FROM pinned p WHERE p.agent = c.agent AND c.answered_at > p.from_at);
+WHERE NOT EXISTS (FROM pinned_agents p WHERE p.agent = c.agent AND c.answered_at > p.from_at);
 
 -- What closed a call that no event ended: the steps of its agent at that instant. All of them are here still, and
 -- should one change when it has settled too, the call comes back (reopened.sql).
@@ -41,7 +44,7 @@ JOIN calls c ON c.agent = i.agent AND c.answered_at = i.ended_at AND c.channel =
 CREATE OR REPLACE TEMP TABLE new_marks AS
 SELECT agent, max(started_at) AS hot_from
 FROM timeline t
-LEFT JOIN pinned p USING (agent)
+LEFT JOIN pinned_agents p USING (agent)
 WHERE started_at < getvariable('settled_before')
     AND (p.from_at IS NULL OR started_at <= p.from_at)
     AND by_event
@@ -53,7 +56,7 @@ FROM timeline t
 JOIN new_marks m ON m.agent = t.agent AND t.started_at < m.hot_from;
 
 -- The last event before a mark that names a campaign stays too: the states after it belong there.
-CREATE OR REPLACE TEMP TABLE naming AS
+CREATE OR REPLACE TEMP TABLE naming_events AS
 SELECT agent, max_by(event_id, (ts, event_id)) AS event_id
 FROM events e
 JOIN new_marks m USING (agent)
@@ -68,10 +71,10 @@ UNION ALL
 SELECT e.rowid, e.event_id, e.type, e.agent, e.campaign, NULL, make_timestamp(epoch_us(e.ts))::DATE
 FROM events e
 JOIN new_marks m ON m.agent = e.agent AND e.ts < m.hot_from
-ANTI JOIN naming n ON n.event_id = e.event_id
+ANTI JOIN naming_events n ON n.event_id = e.event_id
 WHERE e.type = 'agent.state';
 
-CREATE OR REPLACE TEMP VIEW leaving AS
+CREATE OR REPLACE TEMP VIEW leaving_events AS
 SELECT e.*, s.home AS day
 FROM events e
 JOIN settled_events s ON s.place = e.rowid;

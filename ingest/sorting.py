@@ -11,8 +11,9 @@ import pyarrow as pa
 from ingest import contract, masking
 from ingest.batch import Arrivals, Batch, DeadLetter, Log, Record
 
-#: `arriving` holds the lines that kept the contract as (n, received_ms, raw); this tells of each, in the same order,
-#: what becomes of it: an event's columns, NULL where DuckDB cannot read it, and what is at fault, NULL for an event.
+#: `arriving_lines` holds the lines that kept the contract as (n, received_ms, raw); this tells of each, in the same
+#: order, what becomes of it: an event's columns, NULL where DuckDB cannot read it, and what is at fault, NULL for an
+#: event.
 #: A field of another type's is an extra one there, and not looked at.
 READ_LINES = f"""
 SELECT
@@ -42,7 +43,7 @@ FROM (
         "call_id": "VARCHAR", "agent": "VARCHAR", "campaign": "VARCHAR", "source": "VARCHAR",
         "state": "VARCHAR", "reason": "VARCHAR"
     }}')))
-    FROM arriving
+    FROM arriving_lines
 ) AS said
 """
 
@@ -50,10 +51,12 @@ FROM (
 #: Lines come in few shapes, so to look at each shape once costs a quarter of looking at each line.
 ANY_FIELD_TWICE = """
 SELECT coalesce(max(len(keys) - list_unique(keys)), 0) > 0
-FROM (SELECT any_value(keys) AS keys FROM (SELECT TRY(json_keys(raw)) AS keys FROM arriving) GROUP BY keys::VARCHAR)
+FROM (
+    SELECT any_value(keys) AS keys FROM (SELECT TRY(json_keys(raw)) AS keys FROM arriving_lines) GROUP BY keys::VARCHAR
+)
 """
 LINES_OF_A_FIELD_TWICE = """
-SELECT n FROM arriving, (SELECT TRY(json_keys(raw)) AS keys) WHERE len(keys) != list_unique(keys)
+SELECT n FROM arriving_lines, (SELECT TRY(json_keys(raw)) AS keys) WHERE len(keys) != list_unique(keys)
 """
 
 
@@ -69,19 +72,19 @@ class Sorter:
     def sort(self, batch: Batch) -> Arrivals:
         """Read the lines of a batch; what breaks the contract is a dead letter."""
         lines = _Lines(batch)
-        arriving = lines.table()
-        self._connection.register("arriving", arriving)
+        arriving_lines = lines.table()
+        self._connection.register("arriving_lines", arriving_lines)
         if self._sql(ANY_FIELD_TWICE).fetchall() == [(True,)]:
             for (n,) in self._sql(LINES_OF_A_FIELD_TWICE).fetchall():
                 lines.reject(n, "JSON that names a field twice.")
         limits = {"allowance": contract.FUTURE_ALLOWANCE, "earliest": contract.EARLIEST}
         told = self._sql(READ_LINES, limits).to_arrow_table()
-        self._connection.unregister("arriving")
+        self._connection.unregister("arriving_lines")
         if told["fault"].null_count < len(told):
             for n, reason in enumerate(told["fault"].to_pylist()):
                 if reason:
                     lines.reject(n, reason)
-        events = told.drop_columns("fault").append_column("raw", arriving["raw"])
+        events = told.drop_columns("fault").append_column("raw", arriving_lines["raw"])
         if lines.rejected:
             events = events.filter([n not in lines.rejected for n in range(len(events))])
         return Arrivals(

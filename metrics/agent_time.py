@@ -47,24 +47,22 @@ WORK_MEASURES = (
 
 
 def answered_between(first: str, last: str) -> str:
-    """Return a relation of the calls answered on the UTC dates `first` to `last` (SQL), and of some others.
+    """Return the SELECT of the calls answered on the UTC dates `first` to `last` (SQL), and of some others.
 
     Calls lie in files by the local day of their cohort, mostly a day from their answer at most; where it is more,
     late_answers has that day, and a call that is in no campaign has no day. DuckDB knows these days before it opens a
     file, and opens none of another day. It is a JOIN of distinct days because a SEMI JOIN cannot be used with a window
     taken from another relation's row.
     """
-    return f"""(
-        SELECT * FROM calls JOIN (
-            SELECT unnest(
-                CASE WHEN isfinite(begin) AND isfinite(until) THEN range(begin, until, INTERVAL 1 DAY) END)::DATE AS day
-            FROM (SELECT greatest({first} - 1, first_day) AS begin, least({last} + 1, last_day) + 1 AS until
-                  FROM ingest_status)
-            UNION
-            SELECT day FROM late_answers WHERE answered_on BETWEEN {first} AND {last}
-        ) USING (day)
-        UNION ALL BY NAME SELECT * FROM calls WHERE day IS NULL
-    )"""
+    return f"""SELECT * FROM calls JOIN (
+    SELECT unnest(
+        CASE WHEN isfinite(begin) AND isfinite(until) THEN range(begin, until, INTERVAL 1 DAY) END)::DATE AS day
+    FROM (SELECT greatest({first} - 1, first_day) AS begin, least({last} + 1, last_day) + 1 AS until
+          FROM ingest_status)
+    UNION
+    SELECT day FROM late_answers WHERE answered_on BETWEEN {first} AND {last}
+) USING (day)
+UNION ALL BY NAME SELECT * FROM calls WHERE day IS NULL"""
 
 
 _WORK = sum_of("busy_s", "wrap_up_s")

@@ -12,9 +12,10 @@ day from the UTC date of its cohort, and a state, or the work on a call, lasts a
 were answered long after their cohort are looked up (`late_answers`).
 """
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from string import Template
+from textwrap import indent
 
 from metrics import (
     abandonment,
@@ -109,11 +110,11 @@ DAY_US = 86_400_000_000
 class Grain:
     """What one row of a relation stands for, as fragments of SQL; the defaults fit one row for the whole window."""
 
-    parameters: str
-    keys: str
+    parameters: tuple[str, ...]
+    keys: tuple[str, ...]
     every: str  # SELECT of all keys: each has a row, also when nothing happened
     columns: tuple[str, ...]
-    shown: str = ""  # the first columns, when they are not the keys
+    shown: str | None = None  # the first columns, when they are not the keys; "": none
     is_keyed_by_work: bool = False  # who worked, or on what, is among the keys
     call_keys: str = ""  # the keys of a row of calls, when they are not its columns
     which: str = ""  # further conditions on calls and states
@@ -125,7 +126,7 @@ class Grain:
     t1_us: str = f"epoch_us({T1})"
     cut_keys: str = ""  # the keys of a piece of agents' time, when they are not its columns
     cut: str = """SELECT $cut_keys, state, least(to_us, w.until_us) - greatest(from_us, w.t0_us) AS us
-        FROM spans, clock AS w"""
+FROM spans, clock AS w"""
     union_by: str = ""  # calls of one agent at once count once within these, when they are not the keys
     joins: str = ""
     ends: str = T1  # the instant at which a row's window ends
@@ -137,17 +138,17 @@ class Grain:
 def _agents(keys: str) -> str:
     """Return the SELECT of those who were logged in, answered a call or worked on one, by `keys`."""
     return f"""SELECT DISTINCT {keys} FROM agent_states, clock AS w
-    WHERE $states$which AND state <> 'offline' AND coalesce(epoch_us(ended_at), w.until_us) > w.t0_us
-    UNION
-    SELECT {keys} FROM calls WHERE $cohort$which
-    UNION
-    SELECT {keys} FROM work_of WHERE agent IS NOT NULL"""
+WHERE $states$which AND state <> 'offline' AND coalesce(epoch_us(ended_at), w.until_us) > w.t0_us
+UNION
+SELECT {keys} FROM calls WHERE $cohort$which
+UNION
+SELECT {keys} FROM work_of WHERE agent IS NOT NULL"""
 
 
-_CAMPAIGN = Grain("t0, t1", "campaign", "SELECT campaign FROM campaigns", COLUMNS)
+_CAMPAIGN = Grain(("t0", "t1"), ("campaign",), "SELECT campaign FROM campaigns", COLUMNS)
 _AGENT = Grain(
-    "t0, t1",
-    "agent",
+    ("t0", "t1"),
+    ("agent",),
     _agents("agent"),
     AGENT_COLUMNS,
     is_keyed_by_work=True,
@@ -156,11 +157,11 @@ _AGENT = Grain(
     joins="LEFT JOIN (SELECT agent, name, team, site FROM agents) AS z USING (agent)",
 )
 _DAY = Grain(
-    "day0, day1",
-    "campaign, day",
+    ("day0", "day1"),
+    ("campaign", "day"),
     """SELECT campaign, day, epoch_us(from_at) AS from_us, epoch_us(until_at) AS until_us
-    FROM campaigns JOIN local_days USING (timezone)
-    WHERE day >= day0::DATE AND day < day1::DATE""",
+FROM campaigns JOIN local_days USING (timezone)
+WHERE day >= day0::DATE AND day < day1::DATE""",
     DAY_COLUMNS,
     cohort="day >= day0::DATE AND day < day1::DATE AND cohort_at IS NOT NULL",
     states="day BETWEEN day0::DATE - 2 AND day1::DATE",
@@ -168,9 +169,9 @@ _DAY = Grain(
     t1_us="epoch_us(as_of)",
     # a day is met by what began on the UTC date before it, on it or after it, or lasted into it
     cut=f"""SELECT campaign, d.day, state, least(s.to_us, d.until_us, w.until_us) - greatest(s.from_us, d.from_us) AS us
-        FROM (SELECT *, from_us // {DAY_US} AS utc_day FROM spans) AS s
-        JOIN (SELECT *, unnest(range(day - DATE '1970-01-01' - 2, day - DATE '1970-01-01' + 2)) AS utc_day
-              FROM keys) AS d USING (campaign, utc_day), clock AS w""",
+FROM (SELECT *, from_us // {DAY_US} AS utc_day FROM spans) AS s
+JOIN (SELECT *, unnest(range(day - DATE '1970-01-01' - 2, day - DATE '1970-01-01' + 2)) AS utc_day
+      FROM keys) AS d USING (campaign, utc_day), clock AS w""",
     ends="d.until_at",
     joins="""JOIN campaigns AS z USING (campaign)
 JOIN (SELECT timezone, day AS on_day, until_at FROM local_days) AS d ON d.timezone = z.timezone AND on_day = k.day""",
@@ -182,19 +183,19 @@ GRAINS = {
     "kpi_campaign": _CAMPAIGN,
     "kpi_queue": replace(
         _CAMPAIGN,
-        keys="campaign, queue",
+        keys=("campaign", "queue"),
         every="""SELECT campaign, queue FROM calls WHERE $cohort$which
-    UNION
-    SELECT campaign, queue FROM work_of WHERE queue IS NOT NULL""",
+UNION
+SELECT campaign, queue FROM work_of WHERE queue IS NOT NULL""",
         columns=QUEUE_COLUMNS,
         is_keyed_by_work=True,
         which="AND queue IS NOT NULL",
     ),
     "kpi_term": replace(
         _CAMPAIGN,
-        keys="campaign, since",
+        keys=("campaign", "since"),
         every=f"""SELECT campaign, {_SINCE.format("valid_from")} FROM sla_terms
-    WHERE (from_at IS NULL OR from_at < {T1}) AND (until_at IS NULL OR until_at > {T0})""",
+WHERE (from_at IS NULL OR from_at < {T1}) AND (until_at IS NULL OR until_at > {T0})""",
         columns=TERM_COLUMNS,
         shown="k.campaign, valid_from, valid_to, formula, threshold_s, target, wait_at_threshold_counts, "
         "short_abandon_s",
@@ -204,26 +205,27 @@ GRAINS = {
     "kpi_agent": _AGENT,
     "kpi_agent_campaign": replace(
         _AGENT,
-        keys="agent, campaign",
+        keys=("agent", "campaign"),
         every=_agents("agent, campaign"),
         which="AND agent IS NOT NULL AND campaign IS NOT NULL",
         shown="k.agent, k.campaign, z.name, z.team, z.site",
     ),
     "kpi_interval": replace(
         _CAMPAIGN,
-        parameters="t0, t1, minutes",
-        keys="campaign, step",
+        parameters=("t0", "t1", "minutes"),
+        keys=("campaign", "step"),
         every=f"""SELECT campaign, unnest(range(0, (epoch_us({T1}) - epoch_us({T0}) - 1) // {STEP} + 1)) AS step
-    FROM campaigns""",
+FROM campaigns""",
         shown=f"k.campaign, {STARTS} AS interval_start, {ENDS} AS interval_end",
         call_keys=f"campaign, (epoch_us(cohort_at) - epoch_us({T0})) // {STEP} AS step",
         cut=f"""SELECT campaign, step, state,
-               least(to_us, w.until_us, w.t0_us + (step + 1) * {STEP})
-                   - greatest(from_us, w.t0_us + step * {STEP}) AS us
-        FROM (SELECT campaign, state, from_us, to_us, unnest(range(
-                  (greatest(from_us, w.t0_us) - w.t0_us) // {STEP},
-                  (least(to_us, w.until_us) - w.t0_us - 1) // {STEP} + 1)) AS step
-              FROM spans, clock AS w), clock AS w""",
+       least(to_us, w.until_us, w.t0_us + (step + 1) * {STEP}) - greatest(from_us, w.t0_us + step * {STEP}) AS us
+FROM (
+    SELECT campaign, state, from_us, to_us, unnest(range(
+        (greatest(from_us, w.t0_us) - w.t0_us) // {STEP},
+        (least(to_us, w.until_us) - w.t0_us - 1) // {STEP} + 1)) AS step
+    FROM spans, clock AS w
+), clock AS w""",
         union_by="campaign",
         ends=ENDS,
         starts=STARTS,
@@ -232,8 +234,8 @@ GRAINS = {
     "kpi_days": _DAY,
     "kpi_total": replace(
         _CAMPAIGN,
-        parameters="t0, t1, among",
-        keys="whole",
+        parameters=("t0", "t1", "among"),
+        keys=("whole",),
         every="SELECT true AS whole",
         columns=tuple(c for c in COLUMNS if c not in CONTRACT),
         which="AND (among IS NULL OR list_contains(among, campaign))",
@@ -278,7 +280,9 @@ states_of AS (
     )
     SELECT $keys,
            $measures
-    FROM ($cut)
+    FROM (
+        $cut
+    )
     WHERE us > 0
     GROUP BY ALL
 )"""
@@ -286,20 +290,26 @@ states_of AS (
 # of two calls of one agent at once, the later adds what the earlier ones leave; no call counts beyond max_state_s
 WORK = """\
 work_of AS (
-    WITH spans AS (
+    WITH stretches AS (
+        SELECT campaign, queue, agent, coalesce(agent, call_id) AS who, epoch_us(answered_at) AS from_us,
+               least(epoch_us(coalesce(greatest(ended_at, wrapped_at), w.as_of)),
+                     epoch_us(answered_at) + (w.max_state_s * 1e6)::BIGINT) AS to_us
+        FROM (
+            $answered
+        ), clock AS w
+        WHERE $worked$which
+    ), spans AS (
         SELECT campaign, queue, agent, 'work' AS state, to_us, greatest(from_us, coalesce(max(to_us) OVER (
                    PARTITION BY $union_by, who ORDER BY from_us
                    ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), from_us)) AS from_us
-        FROM (SELECT campaign, queue, agent, coalesce(agent, call_id) AS who, epoch_us(answered_at) AS from_us,
-                     least(epoch_us(coalesce(greatest(ended_at, wrapped_at), w.as_of)),
-                           epoch_us(answered_at) + (w.max_state_s * 1e6)::BIGINT) AS to_us, w.t0_us
-              FROM $answered, clock AS w
-              WHERE $worked$which)
-        WHERE to_us > t0_us
+        FROM stretches, clock AS w
+        WHERE to_us > w.t0_us
     )
     SELECT $keys,
            $measures
-    FROM ($cut)
+    FROM (
+        $cut
+    )
     WHERE us > 0
     GROUP BY ALL
 )"""
@@ -317,64 +327,78 @@ terms_of AS (
 )"""
 
 
+KEYS = """\
+keys AS (
+    $every
+)"""
+
+ADDED = """\
+added AS (
+    SELECT $k_keys,
+           $measures
+    FROM keys AS k
+    $left_joins
+)"""
+
+PARTS: dict[str, tuple[str, tuple[Measure, ...]]] = {  # name: template and measures
+    "calls_of": (CALLS, CALL_MEASURES),
+    "states_of": (STATES, agent_time.STATE_MEASURES),
+    "work_of": (WORK, agent_time.WORK_MEASURES),
+}
+
+
 def relation(name: str) -> str:
     """Return the SELECT of a macro: the grain's keys, then its columns."""
     grain = GRAINS[name]
-    parts = {
-        "calls_of": (CALLS, CALL_MEASURES),
-        "states_of": (STATES, agent_time.STATE_MEASURES),
-        "work_of": (WORK, agent_time.WORK_MEASURES),
-    }
-    measures = {m.name: m for _, own in parts.values() for m in own}
     needed = set(grain.columns) | {i for c in grain.columns if c in KPIS for i in KPIS[c].inputs} | {"open_any"}
     fragments = _fragments(grain)
-    tables = [Template(CLOCK).substitute(fragments)]
-    joins = ["FROM keys AS k"]
-    for alias, (template, own) in parts.items():
-        used = [m for m in own if m.name in needed]
-        if not used:  # no column is made of it
-            continue
-        sums = _list((f"{m.sql} AS {m.name}" for m in used), 11)
-        tables.append(Template(template).substitute(fragments, measures=sums))
-        joins.append(f"    LEFT JOIN {alias} USING ({grain.keys})")
-    keys = Template(grain.every).substitute(fragments)
+    parts: list[str] = []
+    joins: list[str] = []
+    for alias, (template, measures) in PARTS.items():
+        sums = _list(f"{m.sql} AS {m.name}" for m in measures if m.name in needed)
+        if sums:
+            parts.append(_filled(template, fragments | {"measures": sums}))
+            joins.append(f"LEFT JOIN {alias} USING ({fragments['keys']})")
     # who worked is among the keys; a day's work is cut by them
-    tables.insert(len(tables) if grain.is_keyed_by_work else 1, f"keys AS (\n    {keys}\n)")
+    parts.insert(len(parts) if grain.is_keyed_by_work else 0, _filled(KEYS, fragments))
+    rows = ["FROM added AS k"]
+    if grain.joins:
+        rows.append(grain.joins)
     if "target" in grain.columns:
-        tables.append(Template(TERMS).substitute(fragments))
-    added = _list((_added(measures[m]) for m in measures if m in needed), 11)
-    tables.append(f"added AS (\n    SELECT {fragments['k_keys']}, {added}\n    " + "\n".join(joins) + "\n)")
-    columns = _list((_column(column, grain) for column in grain.columns), 7)
-    shown = f"{grain.shown or fragments['k_keys']},\n       " if name != "kpi_total" else ""
-    terms = f"LEFT JOIN terms_of USING ({grain.keys})\n" if "target" in grain.columns else ""
-    sql = f"SELECT {shown}{columns}\nFROM added AS k\n{grain.joins}\n{terms}CROSS JOIN clock AS w"
-    return "WITH " + ", ".join(tables) + "\n" + sql
+        parts.append(_filled(TERMS, fragments))
+        rows.append(f"LEFT JOIN terms_of USING ({fragments['keys']})")
+    rows.append("CROSS JOIN clock AS w")
+    added = _list(_added(m) for m in MEASURES.values() if m.name in needed)
+    parts.append(_filled(ADDED, fragments | {"measures": added, "left_joins": "\n".join(joins)}))
+    shown = fragments["k_keys"] if grain.shown is None else grain.shown
+    columns = _list(([shown] if shown else []) + [_column(column, grain) for column in grain.columns])
+    tables = ", ".join((_filled(CLOCK, fragments), *parts))
+    return "\n".join((f"WITH {tables}", _filled("SELECT\n    $columns", {"columns": columns}), *rows))
 
 
 def formulas() -> str:
     """Return the SELECT of kpi_formulas: service level of each campaign under each of the five formulas."""
     measures = [measure for _, *own in service_level.EACH for measure in own]
     fragments = _fragments(GRAINS["kpi_campaign"])
-    calls = Template(CALLS).substitute(fragments, measures=_list((f"{m.sql} AS {m.name}" for m in measures), 11))
-    added = _list(map(_added, measures), 11)
-    columns = _list((f"{kpi.sql} AS {kpi.name}" for kpi, _, _ in service_level.EACH), 7)
-    return f"""\
-WITH {calls}, added AS (
-    SELECT campaign, {added}
-    FROM campaigns LEFT JOIN calls_of USING (campaign)
-)
-SELECT campaign,
-       {columns}
-FROM added"""
+    fragments |= {
+        "every": "SELECT campaign FROM campaigns",
+        "left_joins": "LEFT JOIN calls_of USING (campaign)",
+    }
+    keys = _filled(KEYS, fragments)
+    calls = _filled(CALLS, fragments | {"measures": _list(f"{m.sql} AS {m.name}" for m in measures)})
+    added = _filled(ADDED, fragments | {"measures": _list(map(_added, measures))})
+    columns = _list(("campaign", *(f"{kpi.sql} AS {kpi.name}" for kpi, _, _ in service_level.EACH)))
+    return f"WITH {keys}, {calls}, {added}\n" + _filled("SELECT\n    $columns\nFROM added", {"columns": columns})
 
 
 def _fragments(grain: Grain) -> dict[str, str]:
+    keys = ", ".join(grain.keys)
     fragments = {
-        "keys": grain.keys,
-        "k_keys": ", ".join(f"k.{key}" for key in grain.keys.split(", ")),
-        "call_keys": grain.call_keys or grain.keys,
-        "cut_keys": grain.cut_keys or grain.keys,
-        "union_by": grain.union_by or grain.keys,
+        "keys": keys,
+        "k_keys": ", ".join(f"k.{key}" for key in grain.keys),
+        "call_keys": grain.call_keys or keys,
+        "cut_keys": grain.cut_keys or keys,
+        "union_by": grain.union_by or keys,
         "which": f" {grain.which}" if grain.which else "",
         "cohort": grain.cohort,
         "states": grain.states,
@@ -385,11 +409,19 @@ def _fragments(grain: Grain) -> dict[str, str]:
         "starts": grain.starts,
         "reached": grain.reached,
         "by": BY,
-        "tallies": _list((f"{tally.sql} AS {name}" for name, tally in TALLIES.items()), 19),
-        "facts": _list((f"{sql} AS {alias}" for alias, sql in (FACTS | service_level.FACTS).items()), 15),
+        "tallies": _list(f"{tally.sql} AS {name}" for name, tally in TALLIES.items()),
+        "facts": _list(f"{sql} AS {alias}" for alias, sql in (FACTS | service_level.FACTS).items()),
     }
-    fragments["cut"] = Template(grain.cut).substitute(fragments)
-    return fragments
+    return fragments | {"cut": _filled(grain.cut, fragments), "every": _filled(grain.every, fragments)}
+
+
+def _filled(template: str, fragments: Mapping[str, str]) -> str:
+    """Return `template` with its `$names` filled in; one that stands first in its line indents all its lines."""
+
+    def fragment(name: re.Match[str]) -> str:
+        return indent(fragments[name["name"]], name["spaces"] or "")
+
+    return re.sub(r"(?:^(?P<spaces> +))?\$(?P<name>\w+)", fragment, template, flags=re.MULTILINE)
 
 
 def _column(name: str, grain: Grain) -> str:
@@ -407,5 +439,5 @@ def _added(measure: Measure) -> str:
     return f"{whole}::BIGINT AS {measure.name}" if measure.is_count else f"{whole} / 1e6 AS {measure.name}"
 
 
-def _list(items: Iterable[str], indent: int) -> str:
-    return (",\n" + " " * indent).join(items)
+def _list(items: Iterable[str]) -> str:
+    return ",\n".join(items)

@@ -63,7 +63,7 @@ def text() -> str:
     """Return the glossary as Markdown."""
     sections = [INTRODUCTION, "## Relations\n"]
     rows: list[tuple[str, ...]] = [(f"`{name}`", what) for name, what in relations.MEANING.items()]
-    rows += [(f"`{name}({parameters})`", ROWS[name]) for name, (parameters, _) in bodies().items()]
+    rows += [(f"`{name}({', '.join(parameters)})`", ROWS[name]) for name, (parameters, _) in bodies().items()]
     rows.append(("`kpi_daily`", ROWS["kpi_daily"]))
     sections += [_table(("relation", "rows"), rows), ATTACHED, LOCAL, "## KPIs\n"]
     sections.append(

@@ -73,7 +73,9 @@ class Sum:
         counted = " OR ".join(f"({conditions[name]})" for name in self.plus)
         if not self.minus:
             return counted
-        return " AND ".join((f"({counted})", *(f"({conditions[name]}) IS NOT TRUE" for name in self.minus)))
+        if len(self.plus) > 1:
+            counted = f"({counted})"
+        return " AND ".join((counted, *(f"({conditions[name]}) IS NOT TRUE" for name in self.minus)))
 
 
 def sum_of(*plus: str, less: tuple[str, ...] = ()) -> Sum:
@@ -83,12 +85,16 @@ def sum_of(*plus: str, less: tuple[str, ...] = ()) -> Sum:
 
 def ratio(numerator: Sum, denominator: Sum) -> str:
     """Return SQL for a ratio of sums that is NULL when there is nothing to divide by."""
-    return f"({numerator.sql}) / nullif({denominator.sql}, 0)"
+    return f"{_side(numerator)} / nullif({denominator.sql}, 0)"
 
 
 def fraction(numerator: Sum, denominator: Sum) -> str:
     """Return a ratio of sums as text."""
-    return " / ".join(f"({side.sql})" if len(side.measures) > 1 else side.sql for side in (numerator, denominator))
+    return f"{_side(numerator)} / {_side(denominator)}"
+
+
+def _side(side: Sum) -> str:
+    return f"({side.sql})" if len(side.measures) > 1 else side.sql
 
 
 @dataclass(frozen=True)

@@ -61,21 +61,24 @@ CONTRACT_COLUMNS = {
 
 
 @cache
-def bodies() -> dict[str, tuple[str, str]]:
+def bodies() -> dict[str, tuple[tuple[str, ...], str]]:
     """Return parameters and SELECT of each macro by name, in order; the text is made once a process."""
     made = {name: (grain.parameters, relation(name)) for name, grain in GRAINS.items()}
-    made["kpi_formulas"] = ("t0, t1", formulas())
-    made["conservation"] = ("t0, t1", CONSERVATION)
-    made["agent_strain"] = ("moment", strain.STRAIN)
-    made["agent_pauses"] = ("t0, t1", strain.PAUSES)
-    made["agent_missed"] = ("t0, t1", strain.MISSED)
-    made["explain_kpi"] = ("campaign, t0, t1, kpi", explain())
+    made["kpi_formulas"] = (("t0", "t1"), formulas())
+    made["conservation"] = (("t0", "t1"), CONSERVATION)
+    made["agent_strain"] = (("moment",), strain.STRAIN)
+    made["agent_pauses"] = (("t0", "t1"), strain.PAUSES)
+    made["agent_missed"] = (("t0", "t1"), strain.MISSED)
+    made["explain_kpi"] = (("campaign", "t0", "t1", "kpi"), explain())
     return made
 
 
 def macros() -> dict[str, str]:
     """Return the CREATE MACRO statements by name, in order."""
-    return {name: f"CREATE MACRO {name}({given}) AS TABLE\n{body}" for name, (given, body) in bodies().items()}
+    return {
+        name: f"CREATE MACRO {name}({', '.join(parameters)}) AS TABLE\n{body}"
+        for name, (parameters, body) in bodies().items()
+    }
 
 
 def meaning(column: str) -> str:
@@ -92,7 +95,7 @@ def comments() -> Iterator[str]:
     """Yield a COMMENT for every macro, and for the view and its columns; a macro's columns are in its own."""
     for name, (parameters, _) in bodies().items():
         columns = GRAINS[name].columns if name in GRAINS else ()
-        of = f"; {WINDOW}" if "t0" in parameters.split(", ") else ""
+        of = f"; {WINDOW}" if "t0" in parameters else ""
         figures = "".join(f"\n{column}: {meaning(column)}" for column in columns)
         if name == "kpi_formulas":
             figures = "".join(f"\n{kpi.name}: {kpi.formula} [{kpi.unit}]" for kpi, _, _ in service_level.EACH)

@@ -19,88 +19,16 @@ References: docs/kpis.md, The five formulas; Call Centre Helper's example there,
 
 from dataclasses import dataclass
 
+from metrics import outcomes
 from metrics.kpi import RATIO, Kpi, Measure, Printed, Sum, fraction, sum_of
 from metrics.tallies import tally
 
 ABANDONED = "outcome IN ('abandoned', 'short_abandoned')"
-HIT = "outcome = 'answered' AND in_threshold"
-COUNTED = "inbound AND NOT inside AND outcome IS DISTINCT FROM 'refused'"
 
-
-@dataclass(frozen=True)
-class Formula:
-    """How one contract formula sees a call: `hit` puts it in the numerator, `base` in the denominator.
-
-    `numerator` and `denominator` are the same in counts, for a window in which no other formula is in force.
-    """
-
-    hit: str
-    base: str
-    numerator: Sum
-    denominator: Sum
-    printed_by: str
-
-    @property
-    def text(self) -> str:
-        return fraction(self.numerator, self.denominator)
-
-
-def _offered(*less: str) -> Sum:
-    """Return the calls that count of those offered: open ones inside T do not count yet."""
-    return sum_of("offered", less=(*less, "open_in_threshold"))
-
-
-_IN_TIME = sum_of("answered_in_threshold")
-_IN_TIME_OR_ABANDONED = sum_of("answered_in_threshold", "abandoned_in_threshold")
-
-FORMULAS = {
-    "exclude_short": Formula(
-        HIT,
-        "outcome <> 'short_abandoned'",
-        _IN_TIME,
-        _offered("short_abandoned"),
-        "Genesys (option), Talkdesk, RingCentral",
-    ),
-    "all_offered": Formula(HIT, "true", _IN_TIME, _offered(), 'Cisco "negative"'),
-    "ignore_abandons_in_threshold": Formula(
-        HIT,
-        f"NOT ({ABANDONED} AND in_threshold)",
-        _IN_TIME,
-        _offered("abandoned_in_threshold"),
-        'Cisco "ignore"',
-    ),
-    "abandon_counts_as_success": Formula(
-        f"({HIT} OR {ABANDONED} AND in_threshold)",
-        "true",
-        _IN_TIME_OR_ABANDONED,
-        _offered(),
-        "Amazon Connect",
-    ),
-    "answered_only": Formula(HIT, "outcome = 'answered'", _IN_TIME, sum_of("answered"), "Wazo, many wallboards"),
-}
-
-
-def by_contract(side: str) -> str:
-    """Return the predicate ("hit" or "base") that each call's own formula asks of it."""
-    cases: dict[str, list[str]] = {}
-    for name, formula in FORMULAS.items():
-        cases.setdefault(getattr(formula, side), []).append(f"'{name}'")
-    lines = (f"WHEN formula IN ({', '.join(names)}) THEN {sql}" for sql, names in cases.items())
-    return "\n                   ".join(("CASE", *lines, "END"))
-
-
-# facts of a row of tallies, beside those of metrics.tallies
-FACTS = {
-    "counted": COUNTED,
-    "hit": by_contract("hit"),
-    "base": by_contract("base"),
-}
-
-
-MEASURES = (
+_COUNTS = (
     Measure(
         "answered_in_threshold",
-        tally("calls", f"inbound AND {HIT}"),
+        tally("calls", "inbound AND outcome = 'answered' AND in_threshold"),
         "calls",
         "answered with a wait inside the threshold of the call's contract",
     ),
@@ -122,27 +50,95 @@ MEASURES = (
         "calls",
         "open and still inside the threshold: not yet counted for or against",
     ),
+)
+
+
+@dataclass(frozen=True)
+class Formula:
+    """A contract's formula, as the counts of a window in which no other is in force, and who else prints it."""
+
+    numerator: Sum
+    denominator: Sum
+    printed_by: str
+
+    @property
+    def text(self) -> str:
+        return fraction(self.numerator, self.denominator)
+
+    @property
+    def hit(self) -> str:
+        """SQL for the calls in its numerator, over a row with the columns of `tallies.BY` and `tallies.FACTS`."""
+        return _calls(self.numerator)
+
+    @property
+    def base(self) -> str:
+        """SQL for the calls in its denominator, over the same row."""
+        return _calls(self.denominator)
+
+
+def _calls(counts: Sum) -> str:
+    condition = counts.calls({measure.name: measure for measure in (*outcomes.MEASURES, *_COUNTS)})
+    assert condition is not None
+    return condition
+
+
+def _offered(*less: str) -> Sum:
+    """Return the calls that count of those offered: open ones inside T do not count yet."""
+    return sum_of("offered", less=(*less, "open_in_threshold"))
+
+
+_IN_TIME = sum_of("answered_in_threshold")
+
+FORMULAS = {
+    "exclude_short": Formula(_IN_TIME, _offered("short_abandoned"), "Genesys (option), Talkdesk, RingCentral"),
+    "all_offered": Formula(_IN_TIME, _offered(), 'Cisco "negative"'),
+    "ignore_abandons_in_threshold": Formula(_IN_TIME, _offered("abandoned_in_threshold"), 'Cisco "ignore"'),
+    "abandon_counts_as_success": Formula(
+        sum_of("answered_in_threshold", "abandoned_in_threshold"), _offered(), "Amazon Connect"
+    ),
+    "answered_only": Formula(_IN_TIME, sum_of("answered"), "Wazo, many wallboards"),
+}
+
+
+def _by_contract(conditions: dict[str, str]) -> str:
+    """Return the condition that each call's own formula asks of it, of `conditions` by formula."""
+    formulas: dict[str, list[str]] = {}
+    for name, condition in conditions.items():
+        formulas.setdefault(condition, []).append(f"'{name}'")
+    cases = (f"    WHEN formula IN ({', '.join(names)}) THEN {sql}" for sql, names in formulas.items())
+    return "\n".join(("CASE", *cases, "END"))
+
+
+# facts of a row of tallies, beside those of metrics.tallies
+FACTS = {
+    "hit": _by_contract({name: formula.hit for name, formula in FORMULAS.items()}),
+    "base": _by_contract({name: formula.base for name, formula in FORMULAS.items()}),
+}
+
+
+MEASURES = (
+    *_COUNTS,
     Measure(
         "service_level_hits",
-        tally("calls", "counted AND hit"),
+        tally("calls", "hit"),
         "calls",
         "calls in the numerator of service_level, each by its own contract",
     ),
     Measure(
         "service_level_base",
-        tally("calls", "counted AND base"),
+        tally("calls", "base"),
         "calls",
         "calls in the denominator of service_level, each by its own contract",
     ),
     Measure(
         "service_level_asked",
-        tally("asked", "counted AND base"),
+        tally("asked", "base"),
         "calls, not whole",
         "calls in time that the contract asks for: of each call in service_level_base the target of its own term",
     ),
     Measure(
         "service_level_late",
-        tally("calls", "counted AND outcome = 'open' AND formula = 'answered_only'"),
+        tally("calls", "inbound AND outcome = 'open' AND NOT inside AND formula = 'answered_only'"),
         "calls",
         "open calls past the threshold that answered_only does not count before they are answered",
     ),
@@ -151,7 +147,12 @@ MEASURES = (
 _SOURCE = "docs/kpis.md, Service level; contracts differ: see kpi_formulas"
 _BOUNDS_SOURCE = "docs/kpis.md, Service level, worst and best"
 _UNDEFINED = "no call counts in the denominator"
-_ALL_ABANDONED = ("abandoned", "short_abandoned")
+
+
+def _printed_by_formula(system: str, formula: str, how: str) -> Printed:
+    return Printed(system, FORMULAS[formula].numerator, FORMULAS[formula].denominator, how)
+
+
 _ELSEWHERE = (
     Printed(
         "Amazon Connect",
@@ -162,7 +163,7 @@ _ELSEWHERE = (
     Printed(
         "Genesys Cloud",
         _IN_TIME,
-        sum_of("answered", *_ALL_ABANDONED),
+        sum_of("answered", "abandoned", "short_abandoned"),
         "answered<=T / (answered + abandoned), its switches off",
     ),
     Printed(
@@ -171,18 +172,12 @@ _ELSEWHERE = (
         sum_of("answered", "abandoned"),
         "answered<=T / (answered + abandoned - short)",
     ),
-    Printed(
-        "Cisco, ignore abandons",
-        _IN_TIME,
-        _offered("abandoned_in_threshold"),
-        "answered<=T / (offered - abandoned<=T)",
+    _printed_by_formula(
+        "Cisco, ignore abandons", "ignore_abandons_in_threshold", "answered<=T / (offered - abandoned<=T)"
     ),
-    Printed("Cisco, abandons negative", _IN_TIME, _offered(), "answered<=T / offered"),
-    Printed(
-        "Cisco, abandons positive",
-        _IN_TIME_OR_ABANDONED,
-        _offered(),
-        "(answered<=T + abandoned<=T) / offered",
+    _printed_by_formula("Cisco, abandons negative", "all_offered", "answered<=T / offered"),
+    _printed_by_formula(
+        "Cisco, abandons positive", "abandon_counts_as_success", "(answered<=T + abandoned<=T) / offered"
     ),
     Printed(
         "Talkdesk",
@@ -190,7 +185,7 @@ _ELSEWHERE = (
         sum_of("answered", "abandoned", "voicemail", "dropped"),
         "Live: answered<=T / (answered + abandoned + missed + voicemail), short abandons excluded",
     ),
-    Printed("Wazo", _IN_TIME, sum_of("answered"), "answered<=T / answered"),
+    _printed_by_formula("Wazo", "answered_only", "answered<=T / answered"),
 )
 KPIS = (
     Kpi(
@@ -238,8 +233,8 @@ EACH = tuple(
             "docs/kpis.md, The five formulas",
             f"{formula.text}, as printed by {formula.printed_by}",
         ),
-        Measure(f"{name}_hits", tally("calls", f"counted AND {formula.hit}"), "calls", "numerator"),
-        Measure(f"{name}_base", tally("calls", f"counted AND {formula.base}"), "calls", "denominator"),
+        Measure(f"{name}_hits", tally("calls", formula.hit), "calls", "numerator"),
+        Measure(f"{name}_base", tally("calls", formula.base), "calls", "denominator"),
     )
     for name, formula in FORMULAS.items()
 )

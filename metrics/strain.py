@@ -16,6 +16,8 @@ References: docs/kpis.md, Strain (keep occupancy below 85 %, above 90 % for nobo
 Breaks: docs/breaks.md, with sources; `[agents]` in campaigns.toml.
 """
 
+from textwrap import indent
+
 from metrics.agent_time import KPIS, STATE_MEASURES, answered_between
 
 _DAY_US = 86_400_000_000
@@ -106,7 +108,9 @@ since AS (
 ),
 answers AS (
     SELECT agent, count(*) FILTER (epoch_us(answered_at) >= streak_us AND epoch_us(answered_at) < now_us) AS calls
-    FROM {answered_between(f"{_UTC} - 1", _UTC)} JOIN since USING (agent)
+    FROM (
+{indent(answered_between(f"{_UTC} - 1", _UTC), " " * 8)}
+    ) JOIN since USING (agent)
     WHERE answered_at >= {_MOMENT} - INTERVAL 24 HOUR
     GROUP BY agent
 )

@@ -6,6 +6,7 @@ step it is killed, as `kill -9` or the machine's end would: whatever is not on t
 
 import multiprocessing
 import os
+import re
 import signal
 import sys
 import traceback
@@ -32,6 +33,9 @@ from tests.stream import DEFAULTS
 #: A child begins as a copy of a server that has imported everything: a new one costs what a fork costs.
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["tests.doomed"])
+
+
+LEADING_COMMENTS = re.compile(r"(\s|--.*\n)*")
 
 
 class Died(Exception):
@@ -168,15 +172,15 @@ class _Counted:
         return getattr(self._connection, name)
 
     def execute(self, query: str, parameters: object = None) -> duckdb.DuckDBPyConnection:
-        self._count(query)
-        return self._connection.execute(query, parameters)
+        *statements, last = self._connection.extract_statements(query)
+        for statement in statements:
+            self._count(statement.query)
+            self._connection.execute(statement)
+        self._count(last.query)
+        return self._connection.execute(last, parameters)
 
-    def executemany(self, query: str, parameters: object = None) -> duckdb.DuckDBPyConnection:
-        self._count(query)
-        return self._connection.executemany(query, parameters)
-
-    def _count(self, query: str) -> None:
-        if self._death is None or not query.lstrip().startswith(self._death.of):
+    def _count(self, statement: str) -> None:
+        if self._death is None or not LEADING_COMMENTS.sub("", statement).startswith(self._death.of):
             return
         self._left -= 1
         if self._left == -1 and self._death.after_s:

@@ -213,7 +213,7 @@ def test_judged_calls_that_cannot_be_ring_once_and_are_over(
         def _judge(self, moment: Moment) -> None:
             self._judging.forget()  # so that it is whole again before it is tampered with
             super()._judge(moment)
-            desk.store.connection.execute(f"UPDATE just_judged SET {tampering}")
+            desk.store.connection.execute(f"UPDATE just_judged_calls SET {tampering}")
 
     caplog.set_level("INFO")
     desk = Desk(tmp_path)

@@ -190,7 +190,7 @@ def listed(section: str) -> set[str]:
 def test_the_temp_relations_and_variables_of_ingest_are_listed() -> None:
     code = "".join(file.read_text() for kind in ("sql", "py") for file in sorted((ROOT / "ingest").rglob(f"*.{kind}")))
     made = re.findall(r"CREATE (?:OR REPLACE )?TEMP (?:TABLE|VIEW|MACRO) (\w+)", code)
-    made += re.findall(r"\.register\(\"(\w+)\"", code)
+    made += re.findall(r"\.register(?:ed)?\(\"(\w+)\"", code)
     assert listed("Temp relations") == set(made)
     assert listed("Session variables") == set(re.findall(r"getvariable\('(\w+)'\)", code))
 

@@ -93,23 +93,23 @@ def test_settled_days_leave_after_a_month(tmp_path: Path) -> None:
     ("tampering", "found"),
     [
         pytest.param(
-            "UPDATE just_judged SET outcome = 'vanished' WHERE call_id = 'c2'",
+            "UPDATE just_judged_calls SET outcome = 'vanished' WHERE call_id = 'c2'",
             ("sav", dt.date(2026, 3, 10), 2, 1, 1, False),
             id="an outcome that no KPI knows",
         ),
         pytest.param(
-            "UPDATE just_judged SET outcome = NULL WHERE call_id = 'c1'",
+            "UPDATE just_judged_calls SET outcome = NULL WHERE call_id = 'c1'",
             ("sav", dt.date(2026, 3, 10), 2, 1, 1, False),
             id="no outcome",
         ),
         pytest.param(
-            "UPDATE just_judged SET day = NULL WHERE call_id = 'c5'",
+            "UPDATE just_judged_calls SET day = NULL WHERE call_id = 'c5'",
             ("sav", None, 1, 0, 0, False),
             id="in no day",
         ),
-        pytest.param("DELETE FROM just_judged WHERE call_id = 'c4'", ("sav", None, 1, 0, 0, False), id="lost"),
+        pytest.param("DELETE FROM just_judged_calls WHERE call_id = 'c4'", ("sav", None, 1, 0, 0, False), id="lost"),
         pytest.param(
-            "INSERT INTO just_judged FROM just_judged WHERE call_id = 'c4'",
+            "INSERT INTO just_judged_calls FROM just_judged_calls WHERE call_id = 'c4'",
             ("sav", None, 0, 1, 0, False),
             id="twice",
         ),

@@ -169,7 +169,7 @@ def test_only_what_moves_is_judged_at_the_next_publish(tmp_path: Path) -> None:
     desk.apply(told(ENDED_AND_GOING_ON), LATER)
     desk.publish(LATER)
     desk.publish(LATER + dt.timedelta(seconds=1))
-    assert desk.store.connection.execute("FROM to_judge").fetchall() == [("going-on",)]
+    assert desk.store.connection.execute("FROM calls_to_judge").fetchall() == [("going-on",)]
     desk.store.close()
 
 

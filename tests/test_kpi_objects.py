@@ -13,7 +13,7 @@ import pytest
 from metrics import CALENDAR_FOLDER, generated, glossary, install, relations, shell
 from metrics.compose import COLUMNS, DAY_COLUMNS, GRAINS
 from metrics.errors import NothingPublished
-from metrics.objects import ROWS, macros
+from metrics.objects import DAILY, ROWS, macros
 from tests.processes import ROOT
 from tests.published import at, call, campaign, day, publish, rows, state
 
@@ -219,12 +219,20 @@ def test_the_glossary_is_fresh() -> None:
 def test_the_generated_sql_is_fresh_and_runs() -> None:
     script = generated.FILE.read_text(encoding="utf-8")
     assert script == generated.text(), "run `make generated`"
-    with duckdb.connect() as own:
-        for name in relations.COLUMNS:
-            own.execute(relations.create(name))
-        own.execute(script)
-        made = own.execute("SELECT DISTINCT function_name FROM duckdb_functions() WHERE NOT internal").fetchall()
-    assert {name for (name,) in made} == macros().keys()
+    assert max(map(len, script.splitlines())) <= generated.WIDTH
+    definitions = []
+    for statements in (script, ";".join((*macros().values(), DAILY))):
+        with duckdb.connect() as own:
+            for name in relations.COLUMNS:
+                own.execute(relations.create(name))
+            own.execute(statements)
+            definitions.append(
+                own.execute(
+                    "SELECT function_name, macro_definition FROM duckdb_functions() WHERE NOT internal ORDER BY ALL"
+                ).fetchall()
+            )
+    assert {name for name, _ in definitions[0]} == macros().keys()
+    assert definitions[0] == definitions[1], "a line is broken where it changes the SQL"
 
 
 def test_the_shell_shows_what_was_published_last(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

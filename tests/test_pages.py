@@ -501,7 +501,7 @@ def test_a_violation_that_the_publisher_finds_is_an_alarm(
     class Tampered(Publisher):
         def _judge(self, moment: Moment) -> None:
             super()._judge(moment)
-            desk.store.connection.execute("UPDATE just_judged SET outcome = 'vanished' WHERE call_id = 'c1'")
+            desk.store.connection.execute("UPDATE just_judged_calls SET outcome = 'vanished' WHERE call_id = 'c1'")
 
     monkeypatch.setenv("VIGIE_DATA_DIR", str(tmp_path))
     desk = Desk(tmp_path)

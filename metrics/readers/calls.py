@@ -26,7 +26,7 @@ CALLS = f"""
 SELECT call_id, c.campaign, queue, direction, channel, c.language, cohort_at, queued_at, answered_at, ended_at,
        outcome, wait_s, talk_s, hold_s, wrap_s, agent, coalesce(a.name, agent), caller, disposition, transferred,
        coalesce(inferred_end, false), coalesce(clock_skew, false),
-       CASE WHEN counted AND base THEN coalesce(hit, false) END, a.site,
+       CASE WHEN base THEN coalesce(hit, false) END, a.site,
        count(*) OVER (), count(disposition) OVER () > 0,
        bool_or(direction IN ('outbound', 'callback') OR transferred OR inferred_end OR clock_skew) OVER ()
 FROM (
@@ -165,7 +165,7 @@ class Asked:
         elif self.outcome:
             said.append(f"outcome = '{self.outcome}'" + ("" if self.outcome == "not_connected" else " AND inbound"))
         if self.hit is not None:
-            said.append(f"counted AND base AND coalesce(hit, false) = {self.hit}")
+            said.append(f"base AND coalesce(hit, false) = {self.hit}")
         conditions = {"queue": "queue = $queue", "agent": "agent = $agent"}
         conditions["missed_by"] = "list_contains(missed_by, $missed_by)"
         said += [conditions[name] for name in self.values()]

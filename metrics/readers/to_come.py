@@ -16,7 +16,7 @@ from metrics.readers.campaigns import Campaign
 from metrics.readers.explained import Term
 from metrics.readers.history import HISTORY_S, SAME_WEEKDAYS
 from metrics.readers.snapshot import Published, Snapshot, fetch
-from metrics.service_level import ABANDONED, COUNTED, FORMULAS
+from metrics.service_level import ABANDONED, FORMULAS
 from metrics.tallies import FACTS
 
 KNOWN_WEEKDAYS = 2
@@ -28,8 +28,8 @@ SELECT min(day) FROM calls
 WHERE campaign = $campaign AND day >= $first::DATE AND day < $today::DATE AND {FACTS["inbound"]}
 """
 JUDGED = f"""
-SELECT day, slot, count(*) FILTER (WHERE {COUNTED}) AS offered, count(*) FILTER (WHERE {COUNTED} AND {{base}}) AS base,
-       count(*) FILTER (WHERE {COUNTED} AND {{base}} AND {{hit}}) AS hits
+SELECT day, slot, count(*) FILTER (WHERE {FORMULAS["all_offered"].base}) AS offered,
+       count(*) FILTER (WHERE {{base}}) AS base, count(*) FILTER (WHERE {{hit}}) AS hits
 FROM (
     SELECT day, slot, {FACTS["inbound"]} AS inbound, {FACTS["inside"]} AS inside,
            wait_s < $threshold_s OR ($wait_at_threshold_counts AND wait_s = $threshold_s) AS in_threshold,

@@ -1,0 +1,64 @@
+-- What settle.sql found leaves the store's tables for the archive, by part: archive.py says when each runs.
+-- Reads: archived_names, archived_until, dead_letters, judged_calls, just_judged_calls, new_marks, recalled_calls,
+--     recalled_states, segments, settled_calls, settled_ends, settled_events, settled_letters, settled_states,
+--     steady_calls, timeline, $settled_before.
+-- Changes: agent_marks, archived_names, archived_until, calls, dead_letters, events, inferred_ends, recalled_calls,
+--     recalled_states, settled_checks.
+-- Makes: just_judged_calls, name_counts, steady_calls, timeline.
+
+-- name: count_names
+CREATE OR REPLACE TEMP TABLE name_counts AS
+SELECT kind, name, sum(events) AS events
+FROM (
+    SELECT 'agent' AS kind, agent AS name, {sign} AS events FROM ({events}) WHERE type != 'call.dialed'
+    UNION ALL
+    SELECT 'campaign', campaign, {sign} FROM ({events})
+    UNION ALL
+    FROM archived_names
+)
+WHERE name IS NOT NULL
+GROUP BY kind, name
+HAVING sum(events) > 0;
+DELETE FROM archived_names;
+INSERT INTO archived_names FROM name_counts;
+
+-- name: count_unsettled
+-- At least as many rows as settle; cheap, and mostly enough.
+SELECT
+    (SELECT count(*) FROM judged_calls WHERE cohort_at < getvariable('settled_before'))
+    + (SELECT count(*) FROM timeline WHERE started_at < getvariable('settled_before'))
+    + (SELECT count(*) FROM dead_letters);
+
+-- name: count_settled
+SELECT
+    (SELECT count(*) FROM settled_calls)
+    + (SELECT count(*) FROM settled_states)
+    + (SELECT count(*) FROM settled_letters);
+
+-- name: recalled_state_days
+SELECT s.day
+FROM segments s
+WHERE relation = 'agent_states' AND s.day >= (SELECT min(make_timestamp(epoch_us(from_at)))::DATE FROM recalled_states);
+
+-- name: forget_recalled
+DELETE FROM settled_checks WHERE day IN (SELECT day FROM recalled_calls);
+DELETE FROM settled_checks WHERE day IN (SELECT day FROM settled_calls);
+DELETE FROM dead_letters;
+DELETE FROM recalled_calls;
+DELETE FROM recalled_states;
+INSERT INTO inferred_ends BY NAME FROM settled_ends;
+
+-- name: forget_settled
+DELETE FROM events WHERE rowid IN (SELECT place FROM settled_events);
+DELETE FROM calls WHERE call_id IN (SELECT call_id FROM settled_calls);
+DELETE FROM agent_marks WHERE agent IN (SELECT agent FROM new_marks);
+INSERT INTO agent_marks SELECT agent, hot_from FROM new_marks;
+INSERT INTO archived_until VALUES (getvariable('settled_before'));
+DELETE FROM archived_until WHERE closed_before < (SELECT max(closed_before) FROM archived_until);
+
+-- name: forget_judged
+-- Made anew rather than deleted from: a table in memory keeps the room of what was deleted.
+CREATE OR REPLACE TEMP TABLE steady_calls AS FROM steady_calls ANTI JOIN settled_calls USING (call_id);
+CREATE OR REPLACE TEMP TABLE just_judged_calls AS FROM just_judged_calls ANTI JOIN settled_calls USING (call_id);
+CREATE OR REPLACE TEMP TABLE timeline AS
+SELECT t.* FROM timeline t LEFT JOIN new_marks m USING (agent) WHERE hot_from IS NULL OR started_at >= hot_from;

@@ -1,0 +1,148 @@
+-- A batch is written to the store, by part: store.py says when each runs.
+-- Reads: arriving_events, arriving_letters, events, letters_kept, old_rows, taken_over_letters.
+-- Changes: events, letters_kept, sources, totals.
+-- Makes: calls_to_fold, changed_states, contested_event_ids, dirty_agents, dirty_calls, incoming_events,
+--     incoming_letters, replaced_event_ids, source_tallies, winning_events.
+
+-- name: changes
+-- What changed since everything was judged last (judging.py), noted in the transaction that wrote the events.
+CREATE TEMP TABLE dirty_calls (call_id VARCHAR);
+CREATE TEMP TABLE dirty_agents (agent VARCHAR, ts TIMESTAMPTZ, has_profile BOOLEAN);
+
+-- name: begin_fold
+-- The last two are what may have closed settled calls that the batch does not touch (reopened.sql).
+CREATE OR REPLACE TEMP TABLE calls_to_fold (call_id VARCHAR);
+CREATE OR REPLACE TEMP TABLE changed_states (agent VARCHAR, ts TIMESTAMPTZ);
+CREATE OR REPLACE TEMP TABLE replaced_event_ids (event_id VARCHAR);
+
+-- name: number_events
+CREATE OR REPLACE TEMP TABLE incoming_events AS
+SELECT row_number() OVER () AS n, * REPLACE (type::event_type AS type) FROM arriving_events;
+
+-- name: note_new
+-- A revision may take an event from one source to another: contested events are tallied when their content is known.
+CREATE OR REPLACE TEMP TABLE contested_event_ids AS
+SELECT event_id FROM incoming_events GROUP BY event_id HAVING count(*) > 1
+UNION
+SELECT event_id FROM events WHERE event_id IN (SELECT event_id FROM incoming_events);
+
+INSERT INTO calls_to_fold
+SELECT DISTINCT call_id
+FROM incoming_events
+WHERE call_id IS NOT NULL AND event_id NOT IN (FROM contested_event_ids) AND call_id NOT IN (FROM calls_to_fold);
+
+INSERT INTO changed_states
+SELECT agent, ts FROM incoming_events WHERE type = 'agent.state' AND state != 'busy';
+
+CREATE OR REPLACE TEMP TABLE source_tallies AS
+SELECT source, count(*) FILTER (event_id NOT IN (FROM contested_event_ids)) AS events, max(ts) AS last_event_at
+FROM incoming_events
+GROUP BY source;
+
+INSERT INTO dirty_agents
+SELECT agent, ts, type = 'agent.profile' FROM incoming_events WHERE type IN ('agent.state', 'agent.profile');
+
+-- name: count_contested
+SELECT
+    (SELECT count(*) FROM events WHERE event_id IN (FROM contested_event_ids)),
+    (SELECT count(*) FROM incoming_events WHERE event_id IN (FROM contested_event_ids));
+
+-- name: replace_contested
+-- Of the contents under one event_id the highest revision counts, then the last one as sorted JSON.
+CREATE OR REPLACE TEMP TABLE winning_events AS
+WITH contents AS (
+    SELECT DISTINCT ON (event_id, revision, raw) {columns}, is_kept
+    FROM (
+        SELECT {columns}, true AS is_kept FROM events WHERE event_id IN (FROM contested_event_ids)
+        UNION ALL
+        SELECT {columns}, false FROM incoming_events WHERE event_id IN (FROM contested_event_ids)
+    )
+    ORDER BY is_kept DESC
+),
+highest AS (
+    SELECT *, count(*) OVER (PARTITION BY event_id) > 1 AS is_tied
+    FROM contents
+    QUALIFY revision = max(revision) OVER (PARTITION BY event_id)
+)
+SELECT *
+FROM highest
+QUALIFY row_number() OVER (
+    PARTITION BY event_id
+    ORDER BY CASE WHEN is_tied THEN canonical_json(raw) END DESC, is_kept DESC, raw DESC
+) = 1;
+
+DELETE FROM winning_events WHERE is_kept;
+
+INSERT INTO calls_to_fold
+SELECT call_id FROM winning_events WHERE call_id IS NOT NULL
+UNION
+SELECT call_id FROM events WHERE event_id IN (SELECT event_id FROM winning_events) AND call_id IS NOT NULL;
+
+INSERT INTO replaced_event_ids SELECT event_id FROM winning_events;
+
+INSERT INTO source_tallies
+SELECT source, -1, ts FROM events WHERE event_id IN (SELECT event_id FROM winning_events)
+UNION ALL
+SELECT source, 1, ts FROM winning_events;
+
+INSERT INTO dirty_agents
+SELECT agent, ts, type = 'agent.profile'
+FROM events
+WHERE event_id IN (SELECT event_id FROM winning_events) AND type IN ('agent.state', 'agent.profile');
+
+DELETE FROM events WHERE event_id IN (SELECT event_id FROM winning_events);
+INSERT INTO events SELECT {columns} FROM winning_events;
+
+-- name: add_to_sources
+MERGE INTO sources
+USING (
+    SELECT source, sum(events)::BIGINT AS events, max(last_event_at) AS last_event_at
+    FROM source_tallies
+    GROUP BY source
+) AS news USING (source)
+WHEN MATCHED THEN UPDATE SET
+    events = sources.events + news.events,
+    last_event_at = greatest(sources.last_event_at, news.last_event_at)
+WHEN NOT MATCHED THEN INSERT;
+
+-- name: date_letters
+CREATE OR REPLACE TEMP TABLE incoming_letters AS
+SELECT
+    topic, topic_id, "partition", "offset", line, make_timestamptz(received_ms * 1000) AS received_at, reason, payload,
+    make_timestamp(received_ms * 1000)::DATE AS day
+FROM arriving_letters;
+
+-- name: days_read_again
+-- After a rebuild of a store that was lost the topic is read again, and with it letters that are archived.
+SELECT DISTINCT day
+FROM incoming_letters
+JOIN letters_kept USING (topic, "partition")
+WHERE "offset" <= last_offset;
+
+-- name: leave_out_known_letters
+CREATE OR REPLACE TEMP TABLE incoming_letters AS
+FROM incoming_letters
+ANTI JOIN ({archived}) USING (topic, "partition", "offset", line, received_at);
+
+-- name: add_to_totals
+UPDATE totals SET
+    records = records + $records,
+    records_with_events = records_with_events + $records_with_events,
+    lines = lines + $lines,
+    duplicates = duplicates + $duplicates,
+    dead_letters = dead_letters + $dead_letters,
+    last_event_at = greatest(last_event_at, $newest);
+
+-- name: take_over_totals
+-- `lines` and `duplicates` of this store are of reading the events again, each once.
+UPDATE totals SET
+    records = old_rows.records,
+    records_with_events = old_rows.records_with_events,
+    lines = greatest(old_rows.lines, totals.lines - totals.duplicates),
+    duplicates = greatest(old_rows.lines - (totals.lines - totals.duplicates), 0),
+    dead_letters = old_rows.dead_letters
+FROM old_rows;
+
+-- name: keep_letters
+INSERT INTO letters_kept
+SELECT topic, "partition", max("offset") FROM taken_over_letters GROUP BY topic, "partition";

@@ -1,0 +1,114 @@
+-- What is settled and no longer certain comes back from the archive, by part: archive.py says when each runs.
+-- {archived} are the archived events that count, {settled} settled rows that count.
+-- Reads: agent_marks, archived_until, calls, calls_to_fold, events, incoming_events, known_campaigns, $as_of,
+--     $recalled_campaign, $recalled_from_day, $shortest_recalled_s.
+-- Changes: agent_marks, calls_to_fold, events, incoming_events, inferred_ends, recalled_calls, settled_checks.
+-- Makes: agents_to_recall, calls_to_recall, earlier_marks, events_to_recall, folded_unended_calls, known_events,
+--     recalled_contents.
+
+-- name: find_known
+CREATE OR REPLACE TEMP TABLE known_events AS
+SELECT {columns} FROM ({archived}) SEMI JOIN incoming_events USING (event_id)
+UNION ALL
+SELECT {columns} FROM events SEMI JOIN incoming_events USING (event_id);
+
+-- name: drop_repeated
+DELETE FROM incoming_events
+WHERE n IN (SELECT i.n FROM incoming_events i JOIN known_events k USING (event_id) WHERE k.raw = i.raw)
+RETURNING n;
+
+-- name: calls_of_incoming
+SELECT call_id FROM incoming_events UNION SELECT call_id FROM known_events;
+
+-- name: states_of_incoming
+-- From just before: of several states at one instant the last counts, and it may equal the settled state before it.
+SELECT agent, ts - INTERVAL 1 MICROSECOND AS ts
+FROM (SELECT agent, ts, type FROM incoming_events UNION ALL SELECT agent, ts, type FROM known_events)
+WHERE type IN ('agent.state', 'agent.profile');
+
+-- name: calls_of_campaign
+SELECT call_id
+FROM ({settled})
+WHERE campaign = getvariable('recalled_campaign') AND day >= getvariable('recalled_from_day');
+
+-- name: calls_given_up
+SELECT call_id
+FROM ({settled})
+JOIN known_campaigns USING (campaign)
+WHERE outcome = 'dropped' AND inferred_end
+    AND epoch_us(getvariable('as_of')) - epoch_us(cohort_at) <= give_up_after_s * 1e6;
+
+-- name: long_states
+SELECT agent, started_at AS ts
+FROM ({settled})
+WHERE state != 'offline' AND seconds >= getvariable('shortest_recalled_s');
+
+-- name: list_calls
+CREATE OR REPLACE TEMP TABLE calls_to_recall AS
+SELECT DISTINCT call_id FROM ({calls}) WHERE call_id IS NOT NULL;
+
+-- name: list_events_of_calls
+CREATE OR REPLACE TEMP TABLE events_to_recall AS
+SELECT event_id, call_id, day AS home FROM ({archived}) SEMI JOIN calls_to_recall USING (call_id);
+
+-- name: note_recalled_calls
+INSERT INTO recalled_calls SELECT DISTINCT call_id, home FROM events_to_recall;
+DELETE FROM settled_checks WHERE day IN (SELECT home FROM events_to_recall);
+DELETE FROM inferred_ends WHERE call_id IN (SELECT call_id FROM events_to_recall);
+INSERT INTO calls_to_fold
+SELECT DISTINCT call_id FROM events_to_recall WHERE call_id NOT IN (FROM calls_to_fold);
+
+-- name: list_agents
+CREATE OR REPLACE TEMP TABLE agents_to_recall AS
+SELECT agent, min(ts) AS ts FROM ({states}) JOIN agent_marks USING (agent) WHERE ts < hot_from GROUP BY agent;
+
+-- name: find_marks
+-- For each agent the start of the settled state then, if an event that was looked through began it.
+CREATE OR REPLACE TEMP TABLE earlier_marks AS
+SELECT a.agent, max(s.started_at) AS mark
+FROM agents_to_recall a
+LEFT JOIN (
+    SELECT agent, started_at
+    FROM ({starts}) AS begun(agent, started_at)
+    SEMI JOIN (SELECT agent, ts FROM ({began}) WHERE type = 'agent.state') e
+        ON e.agent = begun.agent AND e.ts = begun.started_at
+) s ON s.agent = a.agent AND s.started_at <= a.ts
+GROUP BY a.agent;
+
+-- name: list_events_of_agents
+CREATE OR REPLACE TEMP TABLE events_to_recall AS
+WITH states AS (
+    SELECT event_id, call_id, day AS home, ts, agent, campaign, mark
+    FROM ({archived})
+    JOIN earlier_marks USING (agent)
+    WHERE type = 'agent.state'
+)
+SELECT event_id, call_id, home FROM states WHERE mark IS NULL OR ts >= mark
+UNION
+SELECT event_id, call_id, home FROM states WHERE ts < mark AND campaign IS NOT NULL
+QUALIFY row_number() OVER (PARTITION BY agent ORDER BY ts DESC, event_id DESC) = 1;
+
+-- name: move_marks
+DELETE FROM agent_marks WHERE agent IN (SELECT agent FROM earlier_marks);
+INSERT INTO agent_marks SELECT agent, mark FROM earlier_marks WHERE mark IS NOT NULL;
+
+-- name: bring_back
+CREATE OR REPLACE TEMP TABLE recalled_contents AS
+FROM ({archived}) SEMI JOIN events_to_recall USING (event_id);
+INSERT INTO events SELECT {columns} FROM recalled_contents;
+
+-- name: find_unended
+-- Calls without an end, just folded, after which their agent may have done something that is settled.
+CREATE OR REPLACE TEMP TABLE folded_unended_calls AS
+SELECT call_id, agent, answered_at
+FROM calls
+SEMI JOIN calls_to_fold USING (call_id)
+WHERE talk_end_at IS NULL AND agent IS NOT NULL AND answered_at < (SELECT max(closed_before) FROM archived_until);
+
+-- name: next_answers
+-- For each of them, not for each agent: of two calls without an end each has a next answer of its own.
+SELECT arg_min(s.call_id, s.answered_at) AS call_id
+FROM ({settled}) s
+JOIN folded_unended_calls u ON u.agent = s.agent AND s.answered_at > u.answered_at
+WHERE s.channel = 'voice'
+GROUP BY u.call_id;
