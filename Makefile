@@ -35,7 +35,7 @@ bank: setup  ## a month of real calls through the broker, and its KPIs
 	@$(PY) -m ingest bank
 
 sql: setup  ## a SQL shell on the published file
-	@$(PY) -m metrics.shell
+	@$(PY) -m metrics.published.shell
 
 check: lint  ## style, types and the fast tests, within three minutes on two cores: before every commit
 	@echo "The fast tests, without brokers and browsers; make test runs all …"
@@ -62,8 +62,8 @@ lint: setup  ## style and types
 	@$(PY) -m mypy
 
 generated: setup  ## what is written from the definitions of the figures: their SQL and their glossary
-	@$(PY) -m metrics.generated
-	@$(PY) -m metrics.glossary
+	@$(PY) -m metrics.published.generated
+	@$(PY) -m metrics.published.glossary
 
 screenshots: setup  ## the pictures of the README, of a living demo
 	@$(PY) docs/screenshots.py

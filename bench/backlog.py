@@ -6,7 +6,7 @@ from typing import Any
 from bench import figures
 from bench.children import ask
 from bench.figures import Measured, Row
-from ingest.broker import running_broker
+from ingest.topic.broker import running_broker
 
 EVENTS = 500_000
 INSERTS = 3_000
@@ -22,7 +22,7 @@ def measure(rounds: int = ROUNDS, events: int = EVENTS) -> Measured:
     ways: dict[str, list[dict[str, Any]]] = {"whole": [], "bare": [], "compiled": [], "inserts": []}
     starts: list[float] = []
     with running_broker() as broker:
-        filled = ask("bench.floor", broker.bootstrap_servers, TOPIC, events)
+        filled = ask("bench.simulated", broker.bootstrap_servers, TOPIC, events)
         for _ in range(rounds):
             started = time.perf_counter()
             ways["whole"].append(ask("bench.ways", "whole", broker.bootstrap_servers, TOPIC))
@@ -59,8 +59,9 @@ def measure(rounds: int = ROUNDS, events: int = EVENTS) -> Measured:
         f" ({last['dead_letters']} dead letters, lag {last['lag']}); processor time"
         f" A {figures.spread([one['cpu_s'] for one in ways['whole']], '.1f', ' s')},"
         f" B {figures.spread([one['cpu_s'] for one in ways['bare']], '.1f', ' s')}.",
-        "backlog: B is kafka-python as it comes. A reads records by compiled code (ingest/records.py): its loop alone"
-        f" {figures.spread(rates['compiled'], unit='/s')}, {figures.ratio(rates['compiled'], bare):.1f} times B.",
+        "backlog: B is kafka-python as it comes. A reads records by compiled code (ingest/topic/records.py):"
+        f" its loop alone {figures.spread(rates['compiled'], unit='/s')},"
+        f" {figures.ratio(rates['compiled'], bare):.1f} times B.",
         f"inserts: {INSERTS:,} events in each round, validated as A does and committed one by one; no Kafka in it.",
     ]
     whole_ones = {(one["events"], one["calls"], one["lag"]) for one in ways["whole"]}

@@ -13,7 +13,7 @@ from bench import figures
 from bench.children import ask, beside, must_run
 from bench.figures import Measured, Row
 from bench.load import MARKER
-from ingest.broker import running_broker
+from ingest.topic.broker import running_broker
 
 RATE = 1_500
 SECONDS = 30
@@ -67,7 +67,7 @@ class Watch:
 def measure(rate: int = RATE, seconds: int = SECONDS) -> Measured:
     with running_broker() as broker, tempfile.TemporaryDirectory(prefix="vigie-bench-") as directory:
         servers = broker.bootstrap_servers
-        ask("bench.floor", servers, TOPIC, HISTORY)
+        ask("bench.simulated", servers, TOPIC, HISTORY)
         words = Path(directory, "consumer.log")
         watch = Watch(Path(directory, "published", "vigie.duckdb"))
         run = ("-m", "ingest", "run", "--bootstrap-servers", servers, "--topic", TOPIC, "--data-dir", directory)

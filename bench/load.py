@@ -8,9 +8,9 @@ from zlib import crc32
 
 from bench.children import tell
 from bench.figures import percentile
-from bench.floor import records
-from ingest.broker import ensure_topic
-from ingest.producing import open_producer
+from bench.simulated import records
+from ingest.topic.broker import ensure_topic
+from ingest.topic.producing import open_producer
 
 STEP_S = 0.005
 MARK_EVERY_S = 0.05

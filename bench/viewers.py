@@ -31,7 +31,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from bench import figures
 from bench.children import ROOT, beside, cpu_s, must_run
 from bench.figures import Measured, Row
-from ingest.broker import ensure_topic, running_broker
+from ingest.topic.broker import ensure_topic, running_broker
 
 MANY = 50
 ROUNDS = 3

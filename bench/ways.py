@@ -16,13 +16,13 @@ import pyarrow.dataset  # noqa: F401
 from kafka.consumer.fetcher import Fetcher
 
 from bench.children import ROOT, tell
-from bench.floor import records
-from ingest import contract
-from ingest.feed import Feed
-from ingest.observed import Observed
-from ingest.records import Records
+from bench.simulated import records
+from ingest.events import contract
+from ingest.publishing.observed import Observed
 from ingest.run import consume, tune_interpreter
-from ingest.store import SCHEMA
+from ingest.store.store import SCHEMA
+from ingest.topic.feed import Feed
+from ingest.topic.records import Records
 
 
 def whole(servers: str, topic: str) -> None:

@@ -16,7 +16,7 @@ COMMANDS = {
     "source": ("ingest.sources", "turn what a switch writes into events"),
     "rebuild": ("ingest.rebuild", "make the store and the published files again from the archived events"),
     "doctor": ("ingest.doctor", "try what a start needs, and say of each what to do"),
-    "broker": ("ingest.broker", "run the embedded broker (memory only: demo and tests)"),
+    "broker": ("ingest.topic.broker", "run the embedded broker (memory only: demo and tests)"),
     "simulate": ("ingest.simulator", "a floor at work: today's shift so far, then live"),
     "demo": ("ingest.demo", "broker, floor, consumer and dashboard together"),
     "bank": ("ingest.bank", "a month of real calls through the broker, and its KPIs"),

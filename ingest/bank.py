@@ -8,12 +8,12 @@ from pathlib import Path
 
 import duckdb
 
-from ingest.broker import ensure_topic, running_broker
 from ingest.cli import Parser, brings_its_own_campaigns
 from ingest.errors import UsageError
-from ingest.observed import Observed
+from ingest.publishing.observed import Observed
 from ingest.run import consume
 from ingest.send import send_file
+from ingest.topic.broker import ensure_topic, running_broker
 from metrics import clock
 
 SAMPLES = Path(__file__).parent.parent / "samples"

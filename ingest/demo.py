@@ -21,13 +21,13 @@ from typing import IO, Any, TextIO
 
 import duckdb
 
-from ingest.broker import ensure_topic, running_broker
 from ingest.children import ends_with_us
 from ingest.cli import Parser, between, brings_its_own_campaigns
 from ingest.errors import StoreError, UsageError, VigieError, disk_trouble
-from ingest.simulator import floor, floor_day, floor_options
+from ingest.simulator import floor_day, floor_options, parameters
+from ingest.topic.broker import ensure_topic, running_broker
 from metrics import clock
-from metrics.campaigns import load
+from metrics.configuration.campaigns import load
 
 ROOT = Path(__file__).parent.parent
 CAMPAIGNS = ROOT / "campaigns.toml"
@@ -35,8 +35,8 @@ DEFAULTS = {
     "port": 8501,
     "broker_port": 9092,
     "data_dir": Path("data"),
-    "agents": floor.DEFAULT_AGENTS,
-    "seed": floor.DEFAULT_SEED,
+    "agents": parameters.DEFAULT_AGENTS,
+    "seed": parameters.DEFAULT_SEED,
 }
 MADE_WITH = "demo-floor"
 """In the data directory: the numbers of the floor that is stored there; locked while a demo runs."""

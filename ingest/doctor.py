@@ -15,14 +15,15 @@ import duckdb
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError, TopicAuthorizationFailedError
 
-from ingest import contract, masking
 from ingest.cli import Parser
 from ingest.errors import RESTORE_OR_REBUILD, BrokerUnavailable, UsageError
-from ingest.servers import connecting, security
-from metrics import campaigns, clock
-from metrics.campaigns import Campaign, Configuration
+from ingest.events import contract, masking
+from ingest.topic.servers import connecting, security
+from metrics import clock
+from metrics.configuration import campaigns
+from metrics.configuration.campaigns import Campaign, Configuration
+from metrics.configuration.zones import check_zones
 from metrics.errors import MetricsError
-from metrics.zones import check_zones
 
 SAMPLE = 50  # records a partition
 READS_WITHIN_S = 10.0

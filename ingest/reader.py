@@ -11,12 +11,12 @@ from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import dataclass
 
-from ingest.batch import Arrivals, Batch, Gap, Log
 from ingest.errors import BrokerUnavailable
-from ingest.feed import Feed, TopicChanged
-from ingest.group import Lost, Member, Moved
-from ingest.servers import Security
-from ingest.sorting import Sorter
+from ingest.events.batch import Arrivals, Batch, Gap, Log
+from ingest.events.sorting import Sorter
+from ingest.topic.feed import Feed, TopicChanged
+from ingest.topic.group import Lost, Member, Moved
+from ingest.topic.servers import Security
 
 log = logging.getLogger(__name__)
 

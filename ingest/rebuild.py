@@ -25,18 +25,18 @@ from pathlib import Path
 import duckdb
 from tqdm import tqdm
 
-from ingest import inventory, layout
-from ingest.batch import Arrivals
 from ingest.cli import Parser
 from ingest.errors import StoreError, disk_trouble, is_locked, open_failure
-from ingest.holding import hold
-from ingest.inventory import quoted
-from ingest.publish import Moment, Publisher
-from ingest.salvage import Salvage, open_salvage
-from ingest.store import Store
+from ingest.events.batch import Arrivals
+from ingest.publishing.publish import Moment, Publisher
+from ingest.store import inventory, layout
+from ingest.store.holding import hold
+from ingest.store.inventory import quoted
+from ingest.store.salvage import Salvage, open_salvage
+from ingest.store.store import Store
 from metrics import clock
-from metrics.campaigns import Configuration, load
-from metrics.zones import check_zones
+from metrics.configuration.campaigns import Configuration, load
+from metrics.configuration.zones import check_zones
 
 log = logging.getLogger(__name__)
 

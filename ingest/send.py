@@ -18,8 +18,8 @@ from kafka.util import ensure_valid_topic_name
 
 from ingest.cli import Parser
 from ingest.errors import UsageError, VigieError
-from ingest.producing import Record, deliver, open_producer
-from ingest.servers import IN_THE_CLEAR, Security, security
+from ingest.topic.producing import Record, deliver, open_producer
+from ingest.topic.servers import IN_THE_CLEAR, Security, security
 from metrics import clock
 
 GZIP = b"\x1f\x8b"  # how a gzip file starts

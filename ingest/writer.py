@@ -10,14 +10,14 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
-from ingest.batch import Log
-from ingest.observed import Observed
-from ingest.publish import Moment, Place, Publisher
+from ingest.events.batch import Log
+from ingest.publishing.observed import Observed
+from ingest.publishing.publish import Moment, Place, Publisher
 from ingest.reader import Arrived, Item, Opened, Question, Reader
-from ingest.store import Store
-from metrics.campaigns import Configuration, load
+from ingest.store.store import Store
+from metrics.configuration.campaigns import Configuration, load
+from metrics.configuration.zones import check_zones
 from metrics.errors import MetricsError
-from metrics.zones import check_zones
 
 log = logging.getLogger(__name__)
 

@@ -11,6 +11,6 @@ CALENDAR_FOLDER = "ICU_TIMEZONE_FILES_DIR"
 
 os.environ.setdefault(CALENDAR_FOLDER, str(CALENDAR.parent))
 
-from metrics.objects import install  # noqa: E402 - loads DuckDB
+from metrics.published.objects import install  # noqa: E402 - loads DuckDB
 
 __all__ = ["CALENDAR", "CALENDAR_FOLDER", "install"]

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from metrics import CALENDAR, readers
-from metrics.examples import EXAMPLES
+from metrics.published.examples import EXAMPLES
 from pages.accounts import visitor
 from pages.operations import analysis
 from pages.shared import empty, ticks

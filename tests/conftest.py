@@ -23,7 +23,7 @@ clock.now()
 with warnings.catch_warnings():
     # kafka-python reads its schemas in a way that Python 3.11 and 3.12 (no other) call deprecated
     warnings.filterwarnings("ignore", "(read|open)_text is deprecated", DeprecationWarning)
-    from ingest.broker import Broker, ensure_topic, running_broker
+    from ingest.topic.broker import Broker, ensure_topic, running_broker
 
     from .apache_kafka import ApacheKafka, running_apache_kafka
     from .browsing import CHROMIUM, close_tabs

@@ -22,12 +22,13 @@ from typing import Any
 import duckdb
 import pandas  # noqa: F401 - DuckDB imports it where it finds it: once here, and not in every child
 
-from ingest import rebuild, segments
-from ingest.batch import Batch, Log
-from ingest.publish import Moment, Publisher
-from ingest.sorting import Sorter
-from ingest.store import Store
-from metrics.campaigns import Configuration
+from ingest import rebuild
+from ingest.events.batch import Batch, Log
+from ingest.events.sorting import Sorter
+from ingest.publishing.publish import Moment, Publisher
+from ingest.store import segments
+from ingest.store.store import Store
+from metrics.configuration.campaigns import Configuration
 from tests.stream import DEFAULTS
 
 #: A child begins as a copy of a server that has imported everything: a new one costs what a fork costs.

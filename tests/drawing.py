@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 
 from streamlit.testing.v1 import AppTest
 
-from metrics.viewer import Viewer
+from metrics.authorisation.viewer import Viewer
 from tests.floor_file import MANAGER
 from tests.people import user_of
 from tests.processes import ROOT, WITHIN_S

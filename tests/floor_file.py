@@ -10,11 +10,11 @@ from zoneinfo import ZoneInfo
 
 import duckdb
 
-from ingest.conservation import COUNTED
+from ingest.judging.conservation import COUNTED
 from metrics import install, readers
+from metrics.authorisation.viewer import Viewer
+from metrics.configuration.zones import local_days
 from metrics.readers import Campaign, Published
-from metrics.viewer import Viewer
-from metrics.zones import local_days
 from tests.published import fill_agent_limits
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)

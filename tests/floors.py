@@ -12,7 +12,7 @@ import duckdb
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 
-from metrics.campaigns import Term
+from metrics.configuration.campaigns import Term
 from tests import oracle
 from tests.stream import Event, campaign, configured, folded, local
 

@@ -6,7 +6,7 @@ from itertools import count
 from pathlib import Path
 
 from metrics import clock
-from metrics.viewer import Viewer
+from metrics.authorisation.viewer import Viewer
 from pages.accounts.access import access
 from pages.accounts.sessions import COOKIE
 from pages.accounts.store import Account

@@ -20,8 +20,8 @@ from typing import Any, NoReturn
 import duckdb
 import pytest
 
-from ingest.producing import deliver, open_producer
 from ingest.simulator import floor_events
+from ingest.topic.producing import deliver, open_producer
 from metrics.clock import VARIABLE
 
 ROOT = Path(__file__).parent.parent

@@ -16,8 +16,8 @@ import duckdb
 import pyarrow as pa
 
 from metrics import install
-from metrics.campaigns import AgentLimits, Campaign, Term
-from metrics.zones import instant, local_days
+from metrics.configuration.campaigns import AgentLimits, Campaign, Term
+from metrics.configuration.zones import instant, local_days
 
 DAY = "2026-11-23"  # a Monday
 Row = dict[str, Any]

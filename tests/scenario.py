@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 
-from ingest.contract import decode
-from metrics.campaigns import Campaign, Term
+from ingest.events.contract import decode
+from metrics.configuration.campaigns import Campaign, Term
 from tests.stream import Event, campaign
 
 LONG_AFTER = dt.datetime(2026, 12, 31, 12, tzinfo=dt.UTC)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 from metrics import clock
-from metrics.viewer import Viewer
+from metrics.authorisation.viewer import Viewer
 from tests.browsing import browser, dashboard, drawn, open_tab
 from tests.floor_file import ALARMS, FLOOR, publish
 from tests.people import session_of

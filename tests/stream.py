@@ -10,11 +10,11 @@ from typing import Any
 
 import duckdb
 
-from ingest.batch import Batch, Log
-from ingest.publish import SETTLE_ROWS, Moment, Publisher
-from ingest.sorting import Sorter
-from ingest.store import Store, Totals
-from metrics.campaigns import Campaign, Configuration, Defaults, Term
+from ingest.events.batch import Batch, Log
+from ingest.events.sorting import Sorter
+from ingest.publishing.publish import SETTLE_ROWS, Moment, Publisher
+from ingest.store.store import Store, Totals
+from metrics.configuration.campaigns import Campaign, Configuration, Defaults, Term
 
 Event = dict[str, Any]
 

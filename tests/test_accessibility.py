@@ -12,7 +12,7 @@ import axe_playwright_python
 import pytest
 
 from metrics import clock
-from metrics.viewer import Viewer
+from metrics.authorisation.viewer import Viewer
 from tests.browsing import needs_chromium
 from tests.floor_file import MANAGER
 from tests.processes import wait_for

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from metrics.viewer import Viewer
+from metrics.authorisation.viewer import Viewer
 from pages.accounts import passwords
 from pages.accounts.access import Access, access
 from pages.accounts.attempts import Attempts

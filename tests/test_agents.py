@@ -11,10 +11,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from metrics import clock, readers
-from metrics.campaigns import AgentLimits
+from metrics.authorisation.suppression import WORK
+from metrics.authorisation.viewer import Viewer
+from metrics.configuration.campaigns import AgentLimits
 from metrics.readers import Agent, Agents, Need, Published
-from metrics.suppression import WORK
-from metrics.viewer import Viewer
 from pages.shared import i18n
 from pages.team import agent_table
 from tests.browsing import browser, dashboard, needs_chromium, open_tab

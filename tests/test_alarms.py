@@ -6,9 +6,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from ingest.inventory import EVENTS
-from ingest.publish import Moment, Publisher
-from ingest.segments import MERGE_AT_FILES
+from ingest.publishing.publish import Moment, Publisher
+from ingest.store.inventory import EVENTS
+from ingest.store.segments import MERGE_AT_FILES
 from tests.stream import DEFAULTS, Desk, Event, at, told
 
 pytestmark = pytest.mark.slow
@@ -35,7 +35,9 @@ def ringing(desk: Desk) -> list[tuple[object, ...]]:
 
 
 def logged(caplog: pytest.LogCaptureFixture, level: str) -> list[str]:
-    return [one.getMessage() for one in caplog.records if one.levelname == level and one.name == "ingest.alarms"]
+    return [
+        one.getMessage() for one in caplog.records if one.levelname == level and one.name == "ingest.judging.alarms"
+    ]
 
 
 def archived_files(home: Path, relation: str) -> list[Path]:

@@ -15,11 +15,11 @@ import pyarrow.parquet as pq
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from metrics import CALENDAR, readers, sandbox
-from metrics.examples import EXAMPLES
-from metrics.readers import Answer, Published, Trouble
+from metrics import CALENDAR, readers
+from metrics.authorisation.viewer import Role, Viewer
+from metrics.published.examples import EXAMPLES
+from metrics.readers import Answer, Published, Trouble, sandbox
 from metrics.readers.query import AT_ONCE, ROWS, Reason
-from metrics.viewer import Role, Viewer
 from pages.operations import analysis
 from pages.shared import i18n
 from tests.drawing import open_page

@@ -13,8 +13,8 @@ import duckdb
 import pytest
 from kafka import KafkaAdminClient
 
-from ingest.broker import Broker, ensure_topic
 from ingest.errors import StoreError
+from ingest.topic.broker import Broker, ensure_topic
 
 from .disks import Disk
 from .processes import (

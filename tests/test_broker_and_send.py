@@ -21,8 +21,8 @@ import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 
 from ingest import send
-from ingest.broker import Broker, ensure_topic, running_broker
 from ingest.errors import UsageError, VigieError
+from ingest.topic.broker import Broker, ensure_topic, running_broker
 from metrics import clock
 
 from .processes import ROOT, WITHIN_S, command, environment, free_port

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 
-from ingest.broker import Broker, ensure_topic
+from ingest.topic.broker import Broker, ensure_topic
 
 from .apache_kafka import ApacheKafka
 from .processes import (

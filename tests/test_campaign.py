@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from metrics import readers
-from metrics.campaigns import Campaign
+from metrics.authorisation.suppression import SMALLEST, WORK
+from metrics.authorisation.viewer import Viewer
 from metrics.clock import now
+from metrics.configuration.campaigns import Campaign
 from metrics.readers import FIGURES, Asked, Published
-from metrics.suppression import SMALLEST, WORK
-from metrics.viewer import Viewer
 from pages.figure import call_list
 from pages.shared import i18n
 from pages.wall import tiles

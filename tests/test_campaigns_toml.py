@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from metrics import campaigns
-from metrics.campaigns import AgentLimits, Campaign, Configuration, Term
+from metrics.configuration import campaigns
+from metrics.configuration.campaigns import AgentLimits, Campaign, Configuration, Term
+from metrics.configuration.people import Claims, Person
 from metrics.errors import ConfigurationError
-from metrics.people import Claims, Person
 
 HERE = Path(__file__).parent.parent
 GOOD = """\

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from kafka import KafkaConsumer, TopicPartition
 
-from ingest.broker import PARTITIONS, Broker
+from ingest.topic.broker import PARTITIONS, Broker
 from metrics import clock
 from metrics.errors import ConfigurationError
 

@@ -16,7 +16,7 @@ import duckdb
 import pytest
 from openpyxl import load_workbook
 
-from ingest.broker import Broker
+from ingest.topic.broker import Broker
 from metrics import clock
 from tests.browsing import (
     LOST,

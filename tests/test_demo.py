@@ -16,11 +16,11 @@ from pathlib import Path
 
 import pytest
 
-from ingest.broker import Broker
 from ingest.demo import _child as part_of_the_demo
 from ingest.demo import _days_to_send
 from ingest.errors import VigieError
 from ingest.simulator import floor_day, floor_events
+from ingest.topic.broker import Broker
 from metrics import clock
 
 from .processes import (

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import tzdata
 
-from ingest.broker import Broker
+from ingest.topic.broker import Broker
 
 from .processes import (
     ROOT,

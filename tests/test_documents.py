@@ -10,9 +10,9 @@ from typing import get_args
 import msgspec
 import pytest
 
-from ingest import contract
-from metrics.compose import KPIS
-from metrics.kpi import Kpi
+from ingest.events import contract
+from metrics.kpis.compose import KPIS
+from metrics.kpis.kpi import Kpi
 from tests.processes import ROOT
 
 FOLDERS = ("ingest", "metrics", "pages", "bench", "tests", "docs", "samples", "deploy", ".ci", ".streamlit")
@@ -129,10 +129,10 @@ def tree(tmp_path: Path) -> Path:
     for name, text in {
         "README.md": "# One\n\n## The data's way\n",
         "docs/kpis.md": "# Figures\n\n## Service level\n\n### `Strain`, and rest\n\n```\n# no heading\n```\n",
-        "ingest/fold.sql": "SELECT 1",
-        "ingest/store.py": "",
+        "ingest/store/fold.sql": "SELECT 1",
+        "ingest/store/store.py": "",
     }.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
     return tmp_path
 
@@ -155,8 +155,8 @@ def tree(tmp_path: Path) -> Path:
         ("ingest/a.py", "'docs/kpis.md, Abandon rate; contracts differ'", ["docs/kpis.md, Abandon rate"]),
         ("ingest/a.py", '# docs/kpis.md "Service level", docs/kpis.md "Level"', ["docs/kpis.md, Level"]),
         ("docs/a.md", "docs/kpis.md, which says it, and kpis.md. And so on", []),
-        ("docs/a.md", "`ingest/fold.sql`, `ingest/none.sql`", ["ingest/none.sql"]),
-        ("docs/a.md", "`ingest/*.sql`, `ingest/*.js`", ["ingest/*.js"]),
+        ("docs/a.md", "`ingest/store/fold.sql`, `ingest/none.sql`", ["ingest/none.sql"]),
+        ("docs/a.md", "`ingest/store/*.sql`, `ingest/*.js`", ["ingest/*.js"]),
         ("ingest/a.py", "# fold.sql has it, store.py too, gone.py does not", ["gone.py"]),
         ("ingest/a.py", "store.python, a.store.py.b, /etc/vigie/gone.toml, DIR/gone.txt", []),
     ],

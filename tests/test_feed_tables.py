@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from ingest.batch import Batch, Gap, Log
-from ingest.inventory import RELATIONS
-from ingest.publish import Moment, Place, Publisher
-from metrics.campaigns import Term
+from ingest.events.batch import Batch, Gap, Log
+from ingest.publishing.publish import Moment, Place, Publisher
+from ingest.store.inventory import RELATIONS
+from metrics.configuration.campaigns import Term
 from tests.stream import DEFAULTS, LOG, Desk, at, campaign, configured, folded, publish, rows, sort, told
 
 TWO_DAYS = """

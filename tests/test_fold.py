@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from metrics.campaigns import Term
+from metrics.configuration.campaigns import Term
 from tests.stream import DAY, Desk, Event, at, campaign, configured, folded, local, rows, told
 
 AS_OF = at("20:00:00")

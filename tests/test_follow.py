@@ -22,11 +22,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kafka import KafkaConsumer, TopicPartition
 
-from ingest.broker import Broker, running_broker
 from ingest.errors import UsageError, VigieError
 from ingest.sources import follow
 from ingest.sources.bookmark import Bookmark
 from ingest.sources.follow import Followed, Position
+from ingest.topic.broker import Broker, running_broker
 
 from .processes import ROOT, WITHIN_S, command, environment, free_port, one_sentence, run, wait_for
 

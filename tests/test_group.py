@@ -16,10 +16,10 @@ from kafka import KafkaAdminClient
 from kafka.admin import MemberToRemove
 from kafka.structs import OffsetAndMetadata
 
-from ingest.batch import Log
-from ingest.broker import Broker, ensure_topic
-from ingest.group import SESSION_MS, Lost, Member, Moved, Share, read_share
-from ingest.servers import Security
+from ingest.events.batch import Log
+from ingest.topic.broker import Broker, ensure_topic
+from ingest.topic.group import SESSION_MS, Lost, Member, Moved, Share, read_share
+from ingest.topic.servers import Security
 
 from .apache_kafka import ApacheKafka
 from .processes import (

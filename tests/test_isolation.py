@@ -1,8 +1,8 @@
 """Nobody sees what is another's: every page, address, parameter, tick, widget and file, tried as every role.
 
 A floor is published whose every text carries a marker: of which client it is, and what kind of secret. Pages and
-parameters are found in `pages/`, texts in `metrics/relations.py`, so that what is new is tried as well. No marker may
-reach who must not see it, in any byte that the server sends, and each must reach who may, so that this can fail.
+parameters are found in `pages/`, texts in `metrics/published/relations.py`, so that new ones are tried as well. No
+marker may reach who must not see it, in any byte that the server sends; each must reach who may, so this can fail.
 """
 
 import ast
@@ -25,10 +25,10 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.util import calc_hash
 
 from metrics import clock, install
+from metrics.authorisation.viewer import Viewer
+from metrics.configuration.zones import local_days
+from metrics.published.relations import COLUMNS
 from metrics.readers import FIGURES
-from metrics.relations import COLUMNS
-from metrics.viewer import Viewer
-from metrics.zones import local_days
 from pages.accounts.sessions import COOKIE
 from pages.shared.i18n import plain
 from tests.browsing import Dashboard, browser, dashboard, drawn, needs_chromium, open_tab

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from metrics.campaigns import Configuration, Defaults, Term
+from metrics.configuration.campaigns import Configuration, Defaults, Term
 from tests.stream import DEFAULTS, Desk, Event, at, campaign, configured, local, told
 
 pytestmark = pytest.mark.slow

@@ -10,10 +10,11 @@ from typing import Any
 import duckdb
 import pytest
 
-from metrics import CALENDAR_FOLDER, generated, glossary, install, relations, shell
-from metrics.compose import COLUMNS, DAY_COLUMNS, GRAINS
+from metrics import CALENDAR_FOLDER, install
 from metrics.errors import NothingPublished
-from metrics.objects import DAILY, ROWS, macros
+from metrics.kpis.compose import COLUMNS, DAY_COLUMNS, GRAINS
+from metrics.published import generated, glossary, relations, shell
+from metrics.published.objects import DAILY, ROWS, macros
 from tests.processes import ROOT
 from tests.published import at, call, campaign, day, publish, rows, state
 
@@ -213,7 +214,7 @@ def test_a_local_hour_is_found_as_the_glossary_says(tmp_path: Path) -> None:
 
 
 def test_the_glossary_is_fresh() -> None:
-    assert glossary.README.read_text(encoding="utf-8") == glossary.text(), "run `python -m metrics.glossary`"
+    assert glossary.README.read_text(encoding="utf-8") == glossary.text(), "run `python -m metrics.published.glossary`"
 
 
 def test_the_generated_sql_is_fresh_and_runs() -> None:
@@ -252,7 +253,7 @@ def test_the_shell_has_the_zone_rules_of_the_pages(tmp_path: Path) -> None:
     publish(tmp_path / "published" / "vigie.duckdb", [call()]).close()
     without = {name: value for name, value in os.environ.items() if name != CALENDAR_FOLDER}
     done = subprocess.run(
-        [sys.executable, "-m", "metrics.shell", "--data-dir", str(tmp_path)],
+        [sys.executable, "-m", "metrics.published.shell", "--data-dir", str(tmp_path)],
         input="SELECT TIMESTAMPTZ '2026-12-01 12:00:00Z' AT TIME ZONE 'Africa/Casablanca' AS noon;",
         capture_output=True, encoding="utf-8", cwd=ROOT, env=without, check=True,
     )  # fmt: skip

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from metrics.campaigns import Term
-from metrics.compose import AGENT_COLUMNS, COLUMNS, DAY_COLUMNS, KPIS, MEASURES, QUEUE_COLUMNS
-from metrics.kpi import Kpi
-from metrics.objects import macros
+from metrics.configuration.campaigns import Term
+from metrics.kpis.compose import AGENT_COLUMNS, COLUMNS, DAY_COLUMNS, KPIS, MEASURES, QUEUE_COLUMNS
+from metrics.kpis.kpi import Kpi
+from metrics.published.objects import macros
 from tests.published import Row, at, call, campaign, day, publish, rows, state
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from metrics import clock
-from metrics.viewer import Viewer
+from metrics.authorisation.viewer import Viewer
 from tests.browsing import needs_chromium
 from tests.floor_file import MANAGER
 from tests.processes import wait_for

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.masking import HIDDEN, mask_payload, mask_reason
+from ingest.events.masking import HIDDEN, mask_payload, mask_reason
 from tests.stream import at, folded, rows
 
 NUMBER = "+33612345678"

@@ -9,8 +9,8 @@ import duckdb
 import pytest
 
 from metrics import readers
+from metrics.authorisation.viewer import Viewer
 from metrics.readers.snapshot import Published
-from metrics.viewer import Viewer
 from tests.stream import DAY, Desk, at, told
 
 pytestmark = pytest.mark.slow
@@ -60,7 +60,7 @@ def test_the_sql_box_finds_it(moved: Path) -> None:
 
 def test_the_shell_finds_it(moved: Path) -> None:
     data_dir = str(moved.parent.parent)
-    command = [sys.executable, "-m", "metrics.shell", "--data-dir", data_dir]
+    command = [sys.executable, "-m", "metrics.published.shell", "--data-dir", data_dir]
     done = subprocess.run(command, input=f"{ASK};", capture_output=True, encoding="utf-8", check=False)
     assert done.returncode == 0, done.stdout
     assert "60.0" in done.stdout

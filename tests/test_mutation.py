@@ -3,7 +3,7 @@
 import pytest
 
 from tests.mutation import python, sql
-from tests.mutation.__main__ import FILES, ROOT, mutants_of
+from tests.mutation.__main__ import FILES, PATHS, mutants_of
 from tests.mutation.edits import mutant
 
 
@@ -88,7 +88,7 @@ def f(self):
 
 @pytest.mark.parametrize("file", FILES)
 def test_every_mutant_is_another_text(file: str) -> None:
-    original = (ROOT / "ingest" / file).read_text()
+    original = PATHS[file].read_text()
     mutants = mutants_of(file)
     assert mutants and len({each.name for each in mutants}) == len(mutants)
     for each in mutants:

@@ -13,8 +13,8 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
-from ingest.broker import Broker
-from metrics.alarms import KINDS
+from ingest.topic.broker import Broker
+from metrics.published.alarms import KINDS
 
 from .browsing import dashboard
 from .processes import (
@@ -107,7 +107,7 @@ def test_a_consumer_and_a_dashboard_tell_how_they_get_on(tmp_path: Path, broker:
     lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
     assert {"time", "level", "logger", "message"} <= lines[0].keys()
     assert any(line["message"].startswith("topic opened: 4 partitions") for line in lines)
-    (alarm,) = [line for line in lines if line["logger"] == "ingest.alarms"]
+    (alarm,) = [line for line in lines if line["logger"] == "ingest.judging.alarms"]
     assert (alarm["level"], alarm["message"].split(",")[0]) == ("ERROR", "calls are in no campaign")
 
 

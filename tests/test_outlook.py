@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from openpyxl import load_workbook
 
 from metrics import readers
-from metrics.campaigns import Campaign, Term
-from metrics.distance import Judged, ToCome, distance, outlook
-from metrics.examples import EXAMPLES
+from metrics.authorisation.viewer import Viewer
+from metrics.configuration.campaigns import Campaign, Term
+from metrics.kpis.distance import Judged, ToCome, distance, outlook
+from metrics.kpis.service_level import FORMULAS
+from metrics.published.examples import EXAMPLES
 from metrics.readers import Period, Published, Sla
-from metrics.service_level import FORMULAS
-from metrics.viewer import Viewer
 from pages.contract import downloads, standing, statement
 from pages.shared import i18n
 from pages.shared.terms import terms_in_words

@@ -11,14 +11,14 @@ from zoneinfo import ZoneInfo
 import pytest
 from babel.messages.pofile import read_po
 
-from ingest.publish import Moment, Publisher
+from ingest.publishing.publish import Moment, Publisher
 from metrics import readers
-from metrics.alarms import KINDS
+from metrics.authorisation.viewer import Viewer
 from metrics.clock import now
-from metrics.compose import KPIS
 from metrics.errors import ConfigurationError
+from metrics.kpis.compose import KPIS
+from metrics.published.alarms import KINDS
 from metrics.readers import FIGURES, Asked, Call, Published
-from metrics.viewer import Viewer
 from pages.accounts import start
 from pages.day import timeline
 from pages.figure import call_list, explanation

@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from metrics import readers
+from metrics.authorisation.viewer import Viewer
 from metrics.readers import BEHIND, FIGURES, Asked, Board, Published, PublishedFileError, published
-from metrics.viewer import Viewer
 from tests.floor_file import ALARMS, FLOOR, MANAGER, MIXED, NOON, publish, today
 
 

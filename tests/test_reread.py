@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ingest.broker import Broker
+from ingest.topic.broker import Broker
 
 from .processes import ROOT, consumer, count_calls, floor, rows, send, status, stop, wait_for
 

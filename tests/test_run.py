@@ -23,8 +23,8 @@ import pytest
 from kafka import KafkaAdminClient
 
 from ingest.bank import FIGURES
-from ingest.broker import Broker, ensure_topic, running_broker
-from ingest.producing import deliver, open_producer
+from ingest.topic.broker import Broker, ensure_topic, running_broker
+from ingest.topic.producing import deliver, open_producer
 from metrics.clock import now
 
 from .auditor import Visit, counted, visits, workload

@@ -14,9 +14,9 @@ from typing import Any
 import duckdb
 import pytest
 
-from ingest.batch import Batch
-from ingest.publish import Moment, Publisher
-from ingest.store import Store
+from ingest.events.batch import Batch
+from ingest.publishing.publish import Moment, Publisher
+from ingest.store.store import Store
 from tests.scenario import Row, Scenario, ScenarioError
 from tests.stream import LOG, Event, configured, messages, publish, rows, sort
 

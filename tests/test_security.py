@@ -13,7 +13,7 @@ import pytest
 from kafka import KafkaAdminClient
 from kafka.admin import ACL, ACLOperation, ACLPermissionType, ResourcePattern, ResourceType
 
-from ingest.broker import ensure_topic
+from ingest.topic.broker import ensure_topic
 
 from .apache_kafka import MECHANISMS, PASSWORD, USER, ApacheKafka
 from .processes import ROOT, WITHIN_S, command, count_calls, environment, one_sentence, queued, send, status

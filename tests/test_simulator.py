@@ -10,7 +10,7 @@ import pytest
 from ingest.__main__ import main
 from ingest.simulator import floor_day, floor_events, plan
 from ingest.simulator.day import Day
-from ingest.simulator.floor import CAMPAIGNS
+from ingest.simulator.parameters import CAMPAIGNS
 
 MONDAY = date(2026, 11, 23)
 TS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from streamlit.testing.v1 import AppTest
 
 from metrics import readers
-from metrics.campaigns import Campaign, Term
-from metrics.distance import Judged, distance, target
-from metrics.pseudonyms import pseudonyms
+from metrics.authorisation.pseudonyms import pseudonyms
+from metrics.authorisation.suppression import SMALLEST, hidden, pooled
+from metrics.authorisation.viewer import Viewer
+from metrics.configuration.campaigns import Campaign, Term
+from metrics.kpis.distance import Judged, distance, target
+from metrics.kpis.service_level import FORMULAS
 from metrics.readers import Period, Published
-from metrics.service_level import FORMULAS
-from metrics.suppression import SMALLEST, hidden, pooled
-from metrics.viewer import Viewer
 from pages.contract import month_chart, standing
 from pages.shared import i18n
 from pages.shared.i18n import text

@@ -11,9 +11,9 @@ from openpyxl import load_workbook
 from pypdf import PdfReader
 
 from metrics import readers
-from metrics.campaigns import Term
+from metrics.authorisation.viewer import Viewer
+from metrics.configuration.campaigns import Term
 from metrics.readers import Period, Published, Sla
-from metrics.viewer import Viewer
 from pages.contract import downloads, statement
 from pages.shared import i18n
 from tests.published import call, campaign, publish

@@ -16,15 +16,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest import contract
-from ingest.broker import Broker
 from ingest.errors import UsageError
+from ingest.events import contract
 from ingest.sources import names
 from ingest.sources.asterisk import Switch
-from ingest.sources.asterisk.floor import SILENT, Floor
 from ingest.sources.asterisk.queue_log import Reader
+from ingest.sources.asterisk.translator import SILENT, Translator
 from ingest.sources.events import Rejected, encoded
-from metrics.campaigns import load
+from ingest.topic.broker import Broker
+from metrics.configuration.campaigns import load
 
 from . import processes
 from .processes import ROOT, WITHIN_S, catch_up, command, environment, one_sentence, run, status, totals
@@ -579,7 +579,7 @@ def test_a_name_that_the_contract_does_not_take_is_handed_on_with_the_reason() -
 
 
 def test_an_unknown_event_is_told_once_and_counted(caplog: pytest.LogCaptureFixture) -> None:
-    floor, reader = Floor("pbx", names.Names()), Reader()
+    floor, reader = Translator("pbx", names.Names()), Reader()
     for one in lines(
         "09:00:00 1.1 q SIP/9 CALLSTATUS|A\n09:00:00 1.1 q SIP/9 CALLSTATUS|B\n09:00:01 1.1 q SIP/9 INFO|"
     ):
@@ -590,7 +590,7 @@ def test_an_unknown_event_is_told_once_and_counted(caplog: pytest.LogCaptureFixt
     assert len(caplog.messages) == 2
 
 
-KNOWN_EVENTS = sorted(Floor("pbx", names.Names())._meanings)
+KNOWN_EVENTS = sorted(Translator("pbx", names.Names())._meanings)
 FIELD = st.one_of(st.text(max_size=12), st.sampled_from(["NONE", "q", "1.1", "SIP/9", "0", "15000", "PAUSED"]))
 LINE = st.one_of(
     st.binary(max_size=80),

@@ -18,19 +18,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kafka import KafkaAdminClient, TopicPartition
 
-from ingest import contract
-from ingest.batch import Batch, Log
-from ingest.broker import Broker, ensure_topic
-from ingest.feed import TopicChanged
-from ingest.producing import deliver, open_producer
-from ingest.servers import Security
+from ingest.events import contract
+from ingest.events.batch import Batch, Log
 from ingest.sources import names
 from ingest.sources import topic as topic_of_records
 from ingest.sources.bookmark import Bookmark
 from ingest.sources.connect import Instance
 from ingest.sources.documents import Documents
 from ingest.sources.events import Rejected, encoded
-from metrics.campaigns import load
+from ingest.topic.broker import Broker, ensure_topic
+from ingest.topic.feed import TopicChanged
+from ingest.topic.producing import deliver, open_producer
+from ingest.topic.servers import Security
+from metrics.configuration.campaigns import load
 
 from . import processes
 from .apache_kafka import ApacheKafka

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest import contract
-from ingest.broker import Broker
 from ingest.errors import UsageError
+from ingest.events import contract
 from ingest.sources.call_list import events, mapping
 from ingest.sources.call_list.calls import CallList
 from ingest.sources.call_list.rows import rows as read_rows
 from ingest.sources.events import Rejected, encoded
+from ingest.topic.broker import Broker
 
 from . import processes
 from .processes import ROOT, catch_up, one_sentence, run, status, totals

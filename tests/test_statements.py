@@ -10,7 +10,7 @@ from ingest import statements
 from tests.mutation.sql import Token, tokens
 from tests.processes import ROOT
 
-FILES = sorted((ROOT / "ingest").glob("*.sql"))
+FILES = sorted((ROOT / "ingest").rglob("*.sql"))
 NAMES = ("Reads", "Changes", "Makes")
 KINDS = ("relations", "macros", "variables")
 MACRO = re.compile(r"CREATE OR REPLACE TEMP MACRO (\w+)")
@@ -152,5 +152,5 @@ def test_what_sql_reads_changes_and_makes(text: str, expected: tuple[str, str, s
 
 
 def test_the_parts_of_a_file_are_queries() -> None:
-    parts = statements.read_parts("recall.sql")
+    parts = statements.read_parts("store/recall.sql")
     assert parts["calls_of_incoming"] == "SELECT call_id FROM incoming_events UNION SELECT call_id FROM known_events"

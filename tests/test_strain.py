@@ -8,9 +8,9 @@ import duckdb
 import pytest
 
 from metrics import readers
-from metrics.campaigns import AgentLimits
+from metrics.authorisation.viewer import Viewer
+from metrics.configuration.campaigns import AgentLimits
 from metrics.readers import Published
-from metrics.viewer import Viewer
 from tests.published import Row, at, call, publish, rows, state
 from tests.stream import at as on_the_day
 from tests.stream import campaign, configured, folded, told

@@ -18,8 +18,8 @@ from playwright.sync_api import Page
 from streamlit.testing.v1 import AppTest
 
 from metrics import clock
+from metrics.authorisation.viewer import Viewer
 from metrics.readers import Published, board
-from metrics.viewer import Viewer
 from pages.assets import ASSETS
 from pages.shared import i18n
 from pages.wall import television, tiles

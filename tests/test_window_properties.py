@@ -11,8 +11,8 @@ import duckdb
 import pytest
 from hypothesis import given
 
-from metrics.campaigns import Campaign, Configuration, Term
-from metrics.compose import DAY_COLUMNS
+from metrics.configuration.campaigns import Campaign, Configuration, Term
+from metrics.kpis.compose import DAY_COLUMNS
 from tests import oracle
 from tests.floors import (
     AGENTS,

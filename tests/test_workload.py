@@ -6,7 +6,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from metrics.campaigns import Defaults
+from metrics.configuration.campaigns import Defaults
 from tests.published import at as on
 from tests.published import call, publish, state
 from tests.published import rows as asked

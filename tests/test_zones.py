@@ -12,8 +12,9 @@ import duckdb
 import pytest
 import tzdata
 
-from ingest.broker import Broker
-from metrics import CALENDAR, CALENDAR_FOLDER, campaigns, zones
+from ingest.topic.broker import Broker
+from metrics import CALENDAR, CALENDAR_FOLDER
+from metrics.configuration import campaigns, zones
 from metrics.errors import ConfigurationError
 
 from .processes import ROOT, WITHIN_S, command, consumer, environment, free_port, one_sentence, status, stop, wait_for

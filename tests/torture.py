@@ -30,10 +30,10 @@ from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from ingest.batch import Batch, Log
-from ingest.publish import Moment
-from metrics.campaigns import Configuration, Defaults, Term
-from metrics.compose import GRAINS
+from ingest.events.batch import Batch, Log
+from ingest.publishing.publish import Moment
+from metrics.configuration.campaigns import Configuration, Defaults, Term
+from metrics.kpis.compose import GRAINS
 from tests import oracle
 from tests.doomed import Apply, Consumer, Death, Died, Publish
 from tests.floors import STORIES

@@ -11,11 +11,11 @@ from threading import Event as Flag
 import msgspec
 
 from ingest.cli import Parser, between
-from ingest.producing import deliver, open_producer
-from ingest.servers import security
-from ingest.simulator import floor
+from ingest.simulator import parameters
 from ingest.simulator.day import Event
 from ingest.simulator.days import floor_day, floor_events
+from ingest.topic.producing import deliver, open_producer
+from ingest.topic.servers import security
 from metrics import clock
 
 __all__ = ["arguments", "floor_day", "floor_events", "floor_options", "main"]
@@ -38,10 +38,12 @@ def arguments(parser: Parser) -> None:
 def floor_options(parser: Parser) -> None:
     """Add what a floor is made with."""
     parser.option(
-        "--agents", default=floor.DEFAULT_AGENTS, type=between(8, 5000),
+        "--agents", default=parameters.DEFAULT_AGENTS, type=between(8, 5000),
         help="agents on the floor at its busiest hour; demand grows with them",
     )  # fmt: skip
-    parser.option("--seed", default=floor.DEFAULT_SEED, type=between(0, 2**31), help="another seed is another floor")
+    parser.option(
+        "--seed", default=parameters.DEFAULT_SEED, type=between(0, 2**31), help="another seed is another floor"
+    )
 
 
 def main(options: argparse.Namespace) -> int:

@@ -11,8 +11,8 @@ from math import ceil
 from random import Random
 from typing import Any
 
-from ingest.simulator import floor, plan
-from ingest.simulator.floor import CAMPAIGNS, Queue
+from ingest.simulator import parameters, plan
+from ingest.simulator.parameters import CAMPAIGNS, Queue
 from ingest.simulator.people import asked_at, number_of, profile
 from ingest.simulator.state import Agent, Call, Lane
 
@@ -117,11 +117,11 @@ class Day:
         rng, campaign = self.rng, call.lane.campaign
         if call.direction == "callback":
             call.leaves = "timeout"
-            return floor.TIMEOUT_S
-        if rng.random() < floor.SHORT_ABANDON_SHARE and not call.hops:
-            return rng.uniform(0.6, floor.SHORT_ABANDON_S)
+            return parameters.TIMEOUT_S
+        if rng.random() < parameters.SHORT_ABANDON_SHARE and not call.hops:
+            return rng.uniform(0.6, parameters.SHORT_ABANDON_S)
         stays = rng.expovariate(1 / campaign.patience_s)
-        others = [(floor.TIMEOUT_S, "timeout")]
+        others = [(parameters.TIMEOUT_S, "timeout")]
         callback_s = campaign.offers_callback_after_s
         if callback_s and self.now < LAST_REQUEUE - 3600 and rng.random() < campaign.callback_share:
             others.append((callback_s + rng.uniform(2, 15), "callback"))
@@ -183,10 +183,10 @@ class Day:
         self.emit("call.rang", call.lane, call_id=call.id, agent=agent.id)
         if agent.state != "busy":  # it is when the caller before hung up while it rang
             self.say(agent, "busy")
-        if self.rng.random() < floor.MISSED_SHARE and self.now < LAST_REQUEUE:
-            self.at(self.now + floor.MISSED_AFTER_S, self.miss, call)
+        if self.rng.random() < parameters.MISSED_SHARE and self.now < LAST_REQUEUE:
+            self.at(self.now + parameters.MISSED_AFTER_S, self.miss, call)
         else:
-            self.at(self.now + 1 + self.rng.expovariate(1 / (floor.RING_S - 1)), self.answer, call)
+            self.at(self.now + 1 + self.rng.expovariate(1 / (parameters.RING_S - 1)), self.answer, call)
 
     def miss(self, call: Call) -> None:
         agent = call.agent
@@ -194,7 +194,7 @@ class Day:
             return
         self.emit("call.missed", call.lane, call_id=call.id, agent=agent.id)
         call.state, call.agent = "waiting", None
-        self.pause(agent, "no_answer", self.rng.uniform(0.5, 1.5) * floor.MISSED_PAUSE_S)
+        self.pause(agent, "no_answer", self.rng.uniform(0.5, 1.5) * parameters.MISSED_PAUSE_S)
         self.place(call, first=True)
 
     def answer(self, call: Call) -> None:
@@ -215,7 +215,7 @@ class Day:
 
     def hold(self, call: Call) -> None:
         self.emit("call.held", call.lane, call_id=call.id)
-        self.at(self.now + 3 + self.rng.expovariate(1 / floor.HOLD_S), self.resume, call)
+        self.at(self.now + 3 + self.rng.expovariate(1 / parameters.HOLD_S), self.resume, call)
 
     def resume(self, call: Call) -> None:
         self.emit("call.resumed", call.lane, call_id=call.id)
@@ -234,8 +234,8 @@ class Day:
         else:
             by = "customer" if rng.random() < 0.72 else "agent"
             self.emit("call.ended", lane, call_id=call.id, ended_by=by)
-            if rng.random() < floor.RATED_SHARE:
-                self.at(self.now + rng.uniform(*floor.RATED_AFTER_S), self.rate, call)
+            if rng.random() < parameters.RATED_SHARE:
+                self.at(self.now + rng.uniform(*parameters.RATED_AFTER_S), self.rate, call)
         self.say(agent, "wrap_up")
         self.at(self.now + 2 + rng.lognormvariate(lane.wrap_mu, 0.5), self.wrap, call)
 
@@ -250,7 +250,7 @@ class Day:
         lane, rng, campaign = call.lane, self.rng, call.lane.campaign
         sold: Event = {"disposition": rng.choices(lane.dispositions, cum_weights=lane.weights)[0]}
         if campaign.sale_share:
-            sold["sale"] = rng.random() < campaign.sale_share and sold["disposition"] not in floor.NOTHING_SOLD
+            sold["sale"] = rng.random() < campaign.sale_share and sold["disposition"] not in parameters.NOTHING_SOLD
         if sold.get("sale"):
             sold["amount"] = round(campaign.sale_amount * rng.lognormvariate(-0.08, 0.4), 2)
             sold["currency"] = campaign.currency
@@ -355,7 +355,7 @@ class Day:
         if self.now > agent.ends - 1800:
             agent.pauses.clear()
             return False
-        if lane.paused >= max(1, floor.MOST_PAUSED * lane.present) or (waits and self.now < due + 1200):
+        if lane.paused >= max(1, parameters.MOST_PAUSED * lane.present) or (waits and self.now < due + 1200):
             self.at(self.now + 240, self.look_up, agent)
             return False
         return True

@@ -5,17 +5,17 @@ from datetime import date, datetime, timedelta
 from heapq import merge
 from operator import itemgetter
 
-from ingest.simulator import floor, plan
+from ingest.simulator import parameters, plan
 from ingest.simulator.day import Day, Event
 
 
 def floor_day(instant: datetime) -> date:
     """Return the floor day that `instant` (aware) lies in; it began at 22:00 UTC of the date before."""
-    return (instant - timedelta(hours=floor.FLOOR_DAY_STARTS)).date()
+    return (instant - timedelta(hours=parameters.FLOOR_DAY_STARTS)).date()
 
 
 def floor_events(
-    start: date, *, agents: int = floor.DEFAULT_AGENTS, seed: int = floor.DEFAULT_SEED, staffing: float = 1.0
+    start: date, *, agents: int = parameters.DEFAULT_AGENTS, seed: int = parameters.DEFAULT_SEED, staffing: float = 1.0
 ) -> Iterator[Event]:
     """Yield the events (docs/events.md) of the floor days `start`, `start` + 1 day, … in order of `ts`, without end.
 

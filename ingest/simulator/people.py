@@ -4,8 +4,8 @@ from datetime import date, datetime, timedelta
 from random import Random
 from typing import Any
 
-from ingest.simulator import floor
-from ingest.simulator.floor import Campaign
+from ingest.simulator import parameters
+from ingest.simulator.parameters import Campaign
 
 
 def pauses(starts: float, ends: float, turn: float, rng: Random) -> list[tuple[float, str, float]]:
@@ -14,14 +14,17 @@ def pauses(starts: float, ends: float, turn: float, rng: Random) -> list[tuple[f
     The planners let a team pause in turns: `turn`, 0–1, is the agent's place in each window.
     """
     length = ends - starts
-    windows = [("break", floor.BREAK_WINDOWS[0], floor.BREAK_S), ("break", floor.BREAK_WINDOWS[1], floor.BREAK_S)]
-    if length >= floor.LUNCH_FROM_SHIFT_H * 3600 - 600:
-        windows.append(("lunch", floor.LUNCH_WINDOW, floor.LUNCH_S))
+    windows = [
+        ("break", parameters.BREAK_WINDOWS[0], parameters.BREAK_S),
+        ("break", parameters.BREAK_WINDOWS[1], parameters.BREAK_S),
+    ]
+    if length >= parameters.LUNCH_FROM_SHIFT_H * 3600 - 600:
+        windows.append(("lunch", parameters.LUNCH_WINDOW, parameters.LUNCH_S))
     drawn = []
     for reason, (first, last), lasts in windows:
         share = first + (last - first) * turn + rng.uniform(-0.01, 0.01)
         drawn.append((starts + length * share, reason, rng.uniform(*lasts)))
-    for reason, chance, seconds in floor.MEETINGS:
+    for reason, chance, seconds in parameters.MEETINGS:
         if rng.random() < chance:
             drawn.append((starts + length * rng.uniform(0.05, 0.9), reason, seconds * rng.uniform(0.8, 1.2)))
     return sorted(drawn)
@@ -36,14 +39,14 @@ def profile(number: int, campaign: Campaign) -> dict[str, Any]:
     languages = {"fr": ["fr", "ar"], "es": ["es", "fr"], "en": ["en", "fr"]}[campaign.language]
     band, place = divmod(number % 10_000, 2_500)
     index = number // 10_000 * 300 + band * 75 + place  # the lists' lengths have no common factor: pairs differ
-    first = floor.FIRST_NAMES[index % len(floor.FIRST_NAMES)]
-    last = floor.LAST_NAMES[index * 29 % len(floor.LAST_NAMES)]
+    first = parameters.FIRST_NAMES[index % len(parameters.FIRST_NAMES)]
+    last = parameters.LAST_NAMES[index * 29 % len(parameters.LAST_NAMES)]
     return {
         "name": f"{first} {last}",
-        "team": f"{campaign.name} {'NMJS'[band]}{place // floor.TEAM_SIZE + 1}",
+        "team": f"{campaign.name} {'NMJS'[band]}{place // parameters.TEAM_SIZE + 1}",
         "site": campaign.site,
         "languages": languages,
-        "hourly_cost": round(rng.uniform(*floor.HOURLY_COST_MAD), 1),
+        "hourly_cost": round(rng.uniform(*parameters.HOURLY_COST_MAD), 1),
         "currency": "MAD",
         "hired_on": (date(2019, 1, 7) + timedelta(days=rng.randrange(2600))).isoformat(),
     }

@@ -12,8 +12,8 @@ from math import exp, sqrt
 from random import Random
 from zoneinfo import ZoneInfo
 
-from ingest.simulator import floor
-from ingest.simulator.floor import CAMPAIGNS, Campaign
+from ingest.simulator import parameters
+from ingest.simulator.parameters import CAMPAIGNS, Campaign
 
 DAY_S = 86_400.0
 BANDS = (4, 9, 14, 24)  # a shift belongs to the first band that ends after its first hour
@@ -32,7 +32,7 @@ class Shift:
 
 def day_start(day: date) -> datetime:
     """Return the first instant of the floor day `day`, in UTC."""
-    return datetime.combine(day, time(), UTC) + timedelta(hours=floor.FLOOR_DAY_STARTS)
+    return datetime.combine(day, time(), UTC) + timedelta(hours=parameters.FLOOR_DAY_STARTS)
 
 
 @cache
@@ -58,14 +58,14 @@ def dialing_hours(campaign: Campaign, day: date) -> list[bool]:
 
 def seats(campaign: Campaign, day: date, volume: float) -> list[float]:
     """Return the agents needed in the hours 0 to 23: (a + b √a) / (1 - paused), a the offered load [erlang]."""
-    handle_s = floor.RING_S + campaign.talk_s + campaign.hold_share * floor.HOLD_S + campaign.wrap_s
+    handle_s = parameters.RING_S + campaign.talk_s + campaign.hold_share * parameters.HOLD_S + campaign.wrap_s
     visits = 1 + campaign.transfer_share * bool(campaign.transfer_to)
     outbound = campaign.dialer.agents if campaign.dialer else 0.0
     loads = [
         volume * (rate / 60 * visits * handle_s + outbound * dialing)
         for rate, dialing in zip(hourly_rates(campaign, day), dialing_hours(campaign, day), strict=True)
     ]
-    return [(load + campaign.staffing * sqrt(load)) / (1 - floor.PAUSED_SHARE) for load in loads[1:25]]
+    return [(load + campaign.staffing * sqrt(load)) / (1 - parameters.PAUSED_SHARE) for load in loads[1:25]]
 
 
 @cache
@@ -111,8 +111,8 @@ def _stretches(manned: list[bool]) -> list[tuple[int, int]]:
             found.append((hour, hour + 1))
     longer: list[tuple[int, int]] = []
     for first, last in found:
-        last = min(24, max(last, first + floor.SHORTEST_SHIFT_H))
-        first = min(first, last - floor.SHORTEST_SHIFT_H)
+        last = min(24, max(last, first + parameters.SHORTEST_SHIFT_H))
+        first = min(first, last - parameters.SHORTEST_SHIFT_H)
         if longer and first <= longer[-1][1]:
             longer[-1] = (longer[-1][0], last)
         else:
@@ -132,7 +132,7 @@ def _split(needed: list[int]) -> list[list[tuple[float, float]]]:
     bands: list[list[tuple[float, float]]] = [[] for _ in BANDS]
     for seat in range(1, max(needed) + 1):
         for first, last in _stretches([count >= seat for count in needed]):
-            pieces = -(-(last - first) // floor.SHIFT_H)
+            pieces = -(-(last - first) // parameters.SHIFT_H)
             edges = [first + (last - first) * piece // pieces for piece in range(pieces + 1)]
             for starts, ends in pairwise(edges):
                 band = next(number for number, end in enumerate(BANDS) if starts < end)
@@ -147,9 +147,9 @@ def arrivals(campaign: Campaign, day: date, volume: float, rng: Random) -> list[
     and on some days a rush comes that nobody planned for.
     """
     rates = [volume * rate / 60 for rate in hourly_rates(campaign, day)]
-    quarters = [exp(rng.gauss(0, floor.QUARTER_NOISE)) for _ in range(96)]
-    rush = rng.uniform(0, DAY_S) if rng.random() < floor.RUSH_SHARE else DAY_S
-    most = max(rates) * max(quarters) * floor.RUSH_FACTOR
+    quarters = [exp(rng.gauss(0, parameters.QUARTER_NOISE)) for _ in range(96)]
+    rush = rng.uniform(0, DAY_S) if rng.random() < parameters.RUSH_SHARE else DAY_S
+    most = max(rates) * max(quarters) * parameters.RUSH_FACTOR
     found = []
     instant = rng.expovariate(most)
     while instant < DAY_S:
@@ -157,8 +157,8 @@ def arrivals(campaign: Campaign, day: date, volume: float, rng: Random) -> list[
         before = int(hour)
         rate = rates[before] + (rates[before + 1] - rates[before]) * (hour - before)
         rate *= quarters[int(instant / 900)]
-        if rush <= instant < rush + floor.RUSH_S:
-            rate *= floor.RUSH_FACTOR
+        if rush <= instant < rush + parameters.RUSH_S:
+            rate *= parameters.RUSH_FACTOR
         if rng.random() * most < rate:
             found.append(instant)
         instant += rng.expovariate(most)

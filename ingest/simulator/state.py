@@ -10,7 +10,7 @@ from math import ceil, log
 from random import Random
 
 from ingest.simulator import plan
-from ingest.simulator.floor import Campaign, Queue
+from ingest.simulator.parameters import Campaign, Queue
 from ingest.simulator.people import pauses
 from ingest.simulator.plan import Shift
 

@@ -10,10 +10,10 @@ from kafka.util import ensure_valid_topic_name
 
 from ingest.cli import Parser
 from ingest.errors import UsageError, VigieError
-from ingest.masking import mask_reason
-from ingest.producing import Record, deliver, open_producer
-from ingest.servers import Security, security
+from ingest.events.masking import mask_reason
 from ingest.sources.events import Event, Rejected, encoded
+from ingest.topic.producing import Record, deliver, open_producer
+from ingest.topic.servers import Security, security
 
 log = logging.getLogger(__name__)
 

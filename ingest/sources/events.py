@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from ingest import contract
+from ingest.events import contract
 
 Event = dict[str, Any]
 

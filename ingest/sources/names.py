@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from ingest.contract import Campaign, Text
 from ingest.errors import UsageError
+from ingest.events.contract import Campaign, Text
 
 LeftReason = Literal["overflow", "callback", "voicemail", "timeout", "closed", "full", "no_agents", "system"]
 

@@ -7,12 +7,12 @@ from threading import Event as Flag
 
 import msgspec
 
-from ingest.batch import Batch, Log
 from ingest.errors import BrokerUnavailable
-from ingest.feed import Feed, TopicChanged
-from ingest.servers import Security
+from ingest.events.batch import Batch, Log
 from ingest.sources.bookmark import Bookmark
 from ingest.sources.events import Rejected
+from ingest.topic.feed import Feed, TopicChanged
+from ingest.topic.servers import Security
 
 log = logging.getLogger(__name__)
 

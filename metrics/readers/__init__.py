@@ -8,6 +8,7 @@ A macro costs more to plan (about 70 ms of CPU) than to run, so each snapshot as
 campaign's own day at once. What moves slowly, which is everything but that and who waits, is asked every SLOW_S.
 """
 
+from metrics.authorisation.suppression import may_show
 from metrics.readers.agents import NEEDS, STATES, Agent, AgentDay, Agents, Need, Pauses, Share, Stint, Strain, agents
 from metrics.readers.calls import (
     BEHIND,
@@ -25,7 +26,6 @@ from metrics.readers.campaigns import MINUTES, STEPS, Campaign, Interval, Kpis
 from metrics.readers.days import CampaignDay, day, first_day, queues
 from metrics.readers.explained import AGENT_FIGURES, FIGURES, Elsewhere, Explained, Term, explain
 from metrics.readers.feed import Alarm, Check, DeadLetter, Feed, Gap, Partition, Source, feed
-from metrics.readers.floor import AgentCounts, Board, CampaignNow, WaitingCall, board, campaign, freshness, waiting
 from metrics.readers.history import WEEKS, Added, Comparison, Weeks, compare, weeks
 from metrics.readers.query import LONGEST as LONGEST_QUERY
 from metrics.readers.query import ROWS, SECONDS, SIZE, Answer, Query, Trouble, may_query, query
@@ -33,7 +33,7 @@ from metrics.readers.schema import Column, Relation, schema
 from metrics.readers.shifts import Shift, Shifts, shifts
 from metrics.readers.sla import HOUR, Day, Figures, JudgedTerm, Period, Sla, Slot, Work, months, sla
 from metrics.readers.snapshot import SLOW_S, Counters, Freshness, Published, PublishedFileError, SnapshotId, published
-from metrics.suppression import may_show
+from metrics.readers.wall import AgentCounts, Board, CampaignNow, WaitingCall, board, campaign, freshness, waiting
 
 __all__ = [
     "AGENT_FIGURES",

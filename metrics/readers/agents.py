@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from metrics.campaigns import AgentLimits
-from metrics.compose import KPIS
+from metrics.authorisation.viewer import Viewer
+from metrics.configuration.campaigns import AgentLimits
+from metrics.kpis.compose import KPIS
 from metrics.readers.campaigns import Campaign, campaigns_on
 from metrics.readers.snapshot import SLOW_S, Freshness, Published, Snapshot, fetch
-from metrics.viewer import Viewer
 
 NEEDS = ("hold", "break_due", "call", "too_busy", "wrap_up", "pause", "missed", "rest_due", "streak", "busy")
 """What an agent may need somebody for, the most pressing first."""

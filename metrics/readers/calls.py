@@ -6,14 +6,14 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from metrics import service_level, tallies
-from metrics.compose import KPIS, MEASURES
-from metrics.outcomes import PARTS
-from metrics.readers import floor
+from metrics.authorisation.viewer import Viewer
+from metrics.kpis import service_level, tallies
+from metrics.kpis.compose import KPIS, MEASURES
+from metrics.kpis.outcomes import PARTS
+from metrics.readers import wall
 from metrics.readers.campaigns import Campaign
 from metrics.readers.explained import FIGURES
 from metrics.readers.snapshot import SLOW_S, Freshness, Published, Snapshot, fetch
-from metrics.viewer import Viewer
 
 PER_PAGE = 50
 LONGEST = timedelta(weeks=12, hours=1)
@@ -191,7 +191,7 @@ def calls(
     their agents only, and no call of another's.
     """
     _refuse_longer(t0, t1)
-    one = floor.campaign(published, viewer, campaign)
+    one = wall.campaign(published, viewer, campaign)
     if one is None or (asked.people and not viewer.names_agents):
         return None
     question = ("calls", campaign, t0, t1, asked, page, viewer.role, viewer.sites)
@@ -208,7 +208,7 @@ def agents_of_calls(
     None: the viewer has no such campaign, or may not know who works.
     """
     _refuse_longer(t0, t1)
-    one = floor.campaign(published, viewer, campaign)
+    one = wall.campaign(published, viewer, campaign)
     if one is None or not viewer.names_agents:
         return None
     window = {"campaign": campaign, "t0": t0, "t1": t1}

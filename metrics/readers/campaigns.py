@@ -12,9 +12,9 @@ from zoneinfo import ZoneInfo
 
 import duckdb
 
-from metrics.compose import KPIS, MEASURES
+from metrics.authorisation.suppression import WORK_FIGURES
+from metrics.kpis.compose import KPIS, MEASURES
 from metrics.readers.snapshot import fetch
-from metrics.suppression import WORK_FIGURES
 
 MINUTES = 15
 STEPS = (15, 30, 60)

@@ -4,8 +4,9 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import cast
 
-from metrics.compose import GRAINS
-from metrics.readers import floor
+from metrics.authorisation.viewer import Viewer
+from metrics.kpis.compose import GRAINS
+from metrics.readers import wall
 from metrics.readers.campaigns import (
     MINUTES,
     NAMES,
@@ -19,7 +20,6 @@ from metrics.readers.campaigns import (
     totals_of,
 )
 from metrics.readers.snapshot import SLOW_S, Freshness, Published, Snapshot, fetch
-from metrics.viewer import Viewer
 
 _OF_QUEUES = GRAINS["kpi_queue"].columns
 QUEUES = f"""
@@ -52,7 +52,7 @@ def day(
     """
     if minutes not in STEPS:
         raise ValueError(f"intervals of {minutes} minutes do not fill every day, allowed are {STEPS}")
-    if floor.campaign(published, viewer, campaign) is None:
+    if wall.campaign(published, viewer, campaign) is None:
         return None
     days = published.ask(("day", day, minutes), lambda s: _days(s, day, minutes), SLOW_S)
     known = days.get(campaign) if days else None
@@ -66,7 +66,7 @@ def queues(
     published: Published, viewer: Viewer, campaign: str, day: date | None = None
 ) -> tuple[tuple[str, Kpis], ...]:
     """Return a local day of a campaign (default: today) by queue, the busiest first; a queue has no occupancy."""
-    one = floor.campaign(published, viewer, campaign, day)
+    one = wall.campaign(published, viewer, campaign, day)
     if one is None:
         return ()
     # campaigns whose days begin at the same instant share a query
@@ -84,7 +84,7 @@ def _queues(snapshot: Snapshot, day: Campaign) -> dict[str, tuple[tuple[str, Kpi
 
 def first_day(published: Published, viewer: Viewer) -> date | None:
     """Return the first day of which anything may be known, or None."""
-    if not floor.board(published, viewer):
+    if not wall.board(published, viewer):
         return None
     return published.ask("first day", lambda s: cast("date | None", fetch(s.connection, FIRST_DAY)[0][0]), SLOW_S)
 

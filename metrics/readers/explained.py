@@ -6,13 +6,13 @@ from dataclasses import astuple, dataclass, replace
 from datetime import datetime
 from typing import Any, cast
 
-from metrics.compose import GRAINS, KPIS
-from metrics.explain import TERM
-from metrics.readers import floor
+from metrics.authorisation.suppression import may_show
+from metrics.authorisation.viewer import Viewer
+from metrics.kpis.compose import GRAINS, KPIS
+from metrics.published.explain import TERM
+from metrics.readers import wall
 from metrics.readers.campaigns import Campaign
 from metrics.readers.snapshot import SLOW_S, Freshness, Published, Snapshot, fetch
-from metrics.suppression import may_show
-from metrics.viewer import Viewer
 
 EXPLAIN = f"""
 SELECT step, name, value, text, {", ".join(TERM)}
@@ -105,7 +105,7 @@ def explain(
     """
     if kpi not in (FIGURES if agent is None else AGENT_FIGURES):
         raise ValueError(f"{kpi!r} is not one of the figures {FIGURES}, or not known of an agent: {AGENT_FIGURES}")
-    one = floor.campaign(published, viewer, campaign)
+    one = wall.campaign(published, viewer, campaign)
     if one is None or not may_show(viewer, kpi):
         return None
     known = published.ask(("explain", campaign, kpi, t0, t1), lambda s: _explain(s, one, kpi, t0, t1), SLOW_S)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from metrics.readers import floor
+from metrics.authorisation.viewer import Viewer
+from metrics.readers import wall
 from metrics.readers.campaigns import Campaign
 from metrics.readers.snapshot import SLOW_S, Counters, Freshness, Published, Snapshot, fetch
-from metrics.viewer import Viewer
 
 LETTERS = 100
 CHECKS = """
@@ -67,7 +67,7 @@ class Check:
 class Alarm:
     """Something that cannot be right: `counted` of `measure` where `expected` should be, or may be at most.
 
-    `kind` is one of metrics.alarms.KINDS; `campaign`, `day`, `source` None: it is not about one.
+    `kind` is one of metrics.published.alarms.KINDS; `campaign`, `day`, `source` None: it is not about one.
     """
 
     campaign: Campaign | None
@@ -169,7 +169,7 @@ class _Tables:
 
 def feed(published: Published, viewer: Viewer) -> Feed | None:
     """Return how the data comes in, for managers and analysts; None for others, and before it comes."""
-    now = floor.whole(published)
+    now = wall.whole(published)
     if now is None or viewer.role not in ("manager", "analyst"):
         return None
     tables, rejected = published.ask("feed", _tables), published.ask("rejected", _rejected, SLOW_S)

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from metrics.compose import KPIS
-from metrics.readers import floor
+from metrics.authorisation.viewer import Viewer
+from metrics.kpis.compose import KPIS
+from metrics.readers import wall
 from metrics.readers.campaigns import MINUTES, NAMES, STEPS, Campaign, Kpis, needed, on_day, sums
 from metrics.readers.snapshot import Published, Snapshot, fetch
-from metrics.viewer import Viewer
 
 HISTORY_S = 3600.0
 """So long [s between two snapshots' `as_of`] an answer about past days is given again."""
@@ -116,7 +116,7 @@ def compare(
     """Return a local day (default: today) beside the SAME_WEEKDAYS before it; None: the viewer has no such."""
     if minutes not in STEPS:
         raise ValueError(f"intervals of {minutes} minutes do not fill every day, allowed are {STEPS}")
-    one, known = floor.campaign(published, viewer, campaign, day), floor.freshness(published, viewer)
+    one, known = wall.campaign(published, viewer, campaign, day), wall.freshness(published, viewer)
     if one is None or known is None:
         return None
     days = [one.day - timedelta(weeks=n) for n in range(SAME_WEEKDAYS, 0, -1)]
@@ -143,7 +143,7 @@ def weeks(published: Published, viewer: Viewer, campaign: str, count: int = WEEK
     """Return the last so many weeks of a campaign, up to yesterday; None: the viewer has no such."""
     if count not in WEEKS:
         raise ValueError(f"no {count} weeks are told of, allowed are {WEEKS}")
-    one = floor.campaign(published, viewer, campaign)
+    one = wall.campaign(published, viewer, campaign)
     if one is None:
         return None
     days = [one.day - timedelta(days=n) for n in range(7 * count, 0, -1)]

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from metrics.authorisation.viewer import Viewer
 from metrics.readers.snapshot import SLOW_S, Published, Snapshot, fetch
-from metrics.viewer import Viewer
 
 RELATIONS = """
 SELECT name, kind, comment

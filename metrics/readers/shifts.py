@@ -1,16 +1,16 @@
 """Who worked for a campaign on one of its days, and their figures of that day, of that campaign only.
 
-A client is told how many they were, and nothing of what one of them did: `metrics.suppression`.
+A client is told how many they were, and nothing of what one of them did: `metrics.authorisation.suppression`.
 """
 
 from dataclasses import dataclass
 from datetime import date
 
-from metrics.readers import floor
+from metrics.authorisation.suppression import SMALLEST
+from metrics.authorisation.viewer import Viewer
+from metrics.readers import wall
 from metrics.readers.campaigns import Campaign
 from metrics.readers.snapshot import SLOW_S, Freshness, Published, Snapshot, fetch
-from metrics.suppression import SMALLEST
-from metrics.viewer import Viewer
 
 SHIFTS = """
 SELECT campaign, agent, coalesce(a.name, agent), a.team, a.site, logged_in_s, paused_s, answered, aht_s, occupancy,
@@ -60,7 +60,7 @@ def shifts(published: Published, viewer: Viewer, campaign: str, day: date) -> Sh
 
     None: nothing is published, or the viewer has no such campaign. Who is limited to sites is told of the agents there.
     """
-    one = floor.campaign(published, viewer, campaign, day)
+    one = wall.campaign(published, viewer, campaign, day)
     if one is None:
         return None
     # campaigns whose days begin at the same instant share a query

@@ -14,18 +14,18 @@ from zoneinfo import ZoneInfo
 
 import duckdb
 
-from metrics.compose import KPIS
-from metrics.distance import Distance, Judged, Outlook, distance, outlook, target
-from metrics.outcomes import PARTS
-from metrics.pseudonyms import pseudonyms
-from metrics.readers import floor
+from metrics.authorisation.pseudonyms import pseudonyms
+from metrics.authorisation.suppression import SMALLEST, hidden, pooled
+from metrics.authorisation.viewer import Viewer
+from metrics.kpis.compose import KPIS
+from metrics.kpis.distance import Distance, Judged, Outlook, distance, outlook, target
+from metrics.kpis.outcomes import PARTS
+from metrics.kpis.tallies import FACTS, HANDLED
+from metrics.readers import wall
 from metrics.readers.campaigns import STEPS, Campaign, campaigns_on, needed, sums
 from metrics.readers.explained import Term, version
 from metrics.readers.snapshot import SLOW_S, Freshness, Published, Snapshot, fetch
 from metrics.readers.to_come import to_come
-from metrics.suppression import SMALLEST, hidden, pooled
-from metrics.tallies import FACTS, HANDLED
-from metrics.viewer import Viewer
 
 MONTH_S = 60.0
 """A month is asked again after this [s between two snapshots' `as_of`]."""
@@ -223,8 +223,8 @@ class Sla:
 
     `target` is what the terms together ask for so far, and the term in force while no call counts; `distance` is how
     far that is, and `next_target` judges the calls that come now. `outlook` is how it ends when as many calls come as
-    usual, None when that is not known or it `is_over`: has ended. All of them are by `metrics.distance`. `settled`:
-    only a late event moves it.
+    usual, None when that is not known or it `is_over`: has ended. All of them are by `metrics.kpis.distance`.
+    `settled`: only a late event moves it.
     `known_from` is the campaign's first call, when the first of all lies inside the period; `days` are none
     before it. `people` None: the period is a day.
     """
@@ -279,7 +279,7 @@ def sla(
     """
     if minutes not in STEPS:
         raise ValueError(f"intervals of {minutes} minutes do not fill every day, allowed are {STEPS}")
-    one = floor.campaign(published, viewer, campaign)
+    one = wall.campaign(published, viewer, campaign)
     if one is None:
         return None
     question = ("sla", one.timezone, period, minutes, key)
@@ -301,7 +301,7 @@ def _outlook(published: Published, one: Sla) -> Outlook | None:
 
 def months(published: Published, viewer: Viewer, campaign: str) -> tuple[date, ...]:
     """Return the first days of the months with calls, and those between: the latest, which is this month, first."""
-    one = floor.campaign(published, viewer, campaign)
+    one = wall.campaign(published, viewer, campaign)
     span = published.ask("span", lambda s: fetch(s.connection, SPAN)[0], SLOW_S)
     if one is None or span is None:
         return ()

@@ -18,7 +18,7 @@ from typing import Any, TypeVar, cast
 import duckdb
 
 from metrics.errors import MetricsError
-from metrics.relations import FOLDER
+from metrics.published.relations import FOLDER
 
 Answer = TypeVar("Answer")
 SnapshotId = tuple[int, int]

@@ -11,13 +11,13 @@ from datetime import UTC, date, datetime, timedelta
 from datetime import time as clock
 from zoneinfo import ZoneInfo
 
-from metrics.distance import ToCome
+from metrics.kpis.distance import ToCome
+from metrics.kpis.service_level import ABANDONED, FORMULAS
+from metrics.kpis.tallies import FACTS
 from metrics.readers.campaigns import Campaign
 from metrics.readers.explained import Term
 from metrics.readers.history import HISTORY_S, SAME_WEEKDAYS
 from metrics.readers.snapshot import Published, Snapshot, fetch
-from metrics.service_level import ABANDONED, FORMULAS
-from metrics.tallies import FACTS
 
 KNOWN_WEEKDAYS = 2
 """Of fewer days of a weekday it is not said what is usual on it."""

@@ -11,10 +11,10 @@ from collections.abc import Iterable
 
 import msgspec
 
-from metrics import campaigns
+from metrics.authorisation.viewer import ROLES, Role
 from metrics.command_line import Parser
+from metrics.configuration import campaigns
 from metrics.errors import MetricsError
-from metrics.viewer import ROLES, Role
 from pages.accounts import passwords
 from pages.accounts.access import access_dir, configuration_path
 from pages.accounts.errors import AccountsError

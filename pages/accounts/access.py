@@ -6,10 +6,10 @@ from collections.abc import Collection
 from functools import cache
 from pathlib import Path
 
-from metrics import campaigns
-from metrics.campaigns import Configuration
+from metrics.authorisation.viewer import ROLES, Role, Viewer
+from metrics.configuration import campaigns
+from metrics.configuration.campaigns import Configuration
 from metrics.errors import ConfigurationError
-from metrics.viewer import ROLES, Role, Viewer
 from pages.accounts.errors import AccountsError
 from pages.accounts.sessions import ALL, Session, Sessions, Told, secret_of
 from pages.accounts.store import Account, Accounts, StatId, identify

@@ -23,7 +23,7 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from metrics import clock
-from metrics.viewer import Viewer
+from metrics.authorisation.viewer import Viewer
 from pages.accounts.access import Access
 from pages.accounts.sessions import COOKIE
 from pages.accounts.sign_in import SIGN_IN, SIGN_OUT, TELEVISION

@@ -17,8 +17,8 @@ from streamlit.web.server.starlette.starlette_app_utils import decode_signed_val
 from streamlit.web.server.starlette.starlette_server_config import USER_COOKIE_NAME
 
 from metrics import clock
-from metrics.campaigns import Configuration
-from metrics.viewer import ROLES
+from metrics.authorisation.viewer import ROLES
+from metrics.configuration.campaigns import Configuration
 from pages.accounts.errors import AccountsError
 from pages.accounts.sessions import ALL, PERSON_S, SHORTEST_SECRET, Session, Told
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from streamlit import config
 
-from metrics import campaigns
-from metrics.zones import check_zones
+from metrics.configuration import campaigns
+from metrics.configuration.zones import check_zones
 from pages.accounts import provider
 from pages.accounts.access import Access, configuration_path
 from pages.accounts.errors import AccountsError

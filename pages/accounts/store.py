@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from metrics.viewer import Role
+from metrics.authorisation.viewer import Role
 from pages.accounts.errors import AccountsError
 
 NAME = re.compile(r"[a-z0-9](?:[a-z0-9._@-]{0,62}[a-z0-9])?")

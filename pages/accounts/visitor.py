@@ -5,7 +5,7 @@ from html import escape
 import streamlit as st
 
 from metrics import clock
-from metrics.viewer import Viewer
+from metrics.authorisation.viewer import Viewer
 from pages.accounts.access import access
 from pages.accounts.sessions import COOKIE
 from pages.shared import empty, i18n, names

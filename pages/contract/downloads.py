@@ -18,9 +18,8 @@ from openpyxl.styles import Alignment, Border, Font, PatternFill, Side
 from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.worksheet import Worksheet
 
-from metrics import spreadsheet
-from metrics.outcomes import PARTS
-from metrics.readers import Figures, Sla, Work
+from metrics.kpis.outcomes import PARTS
+from metrics.readers import Figures, Sla, Work, spreadsheet
 from pages.contract import month_tables, standing
 from pages.shared import names
 from pages.shared.i18n import Text

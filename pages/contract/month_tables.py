@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, time
 from html import escape
 
+from metrics.authorisation.suppression import SMALLEST
 from metrics.readers import Figures, JudgedTerm, Sla, Slot, Work
-from metrics.suppression import SMALLEST
 from pages.contract.standing import asked_of, late
 from pages.shared import names, table
 from pages.shared.i18n import Text

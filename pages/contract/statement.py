@@ -21,8 +21,8 @@ from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import BaseDocTemplate, Flowable, Frame, KeepTogether, PageTemplate, Paragraph, Spacer, Table
 
+from metrics.kpis.service_level import FORMULAS
 from metrics.readers import Sla
-from metrics.service_level import FORMULAS
 from pages.contract import month_chart, month_tables, standing
 from pages.shared import names
 from pages.shared.i18n import DASH, Text

@@ -2,9 +2,9 @@
 
 from html import escape
 
-from metrics.outcomes import PARTS
+from metrics.authorisation.viewer import Viewer
+from metrics.kpis.outcomes import PARTS
 from metrics.readers import AgentCounts, Kpis
-from metrics.viewer import Viewer
 from pages.shared import names, table
 from pages.shared.i18n import DASH, Text
 from pages.shared.links import figure_link, link

@@ -5,8 +5,8 @@ from html import escape
 
 import plotly.graph_objects as go
 
+from metrics.authorisation.viewer import Viewer
 from metrics.readers import CampaignDay, CampaignNow, Comparison, Interval, Kpis, WaitingCall, may_show
-from metrics.viewer import Viewer
 from pages.day import usual_days
 from pages.shared import chart, names, table
 from pages.shared.i18n import DASH, Text

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from html import escape
 
+from metrics.authorisation.viewer import Viewer
 from metrics.readers import Added, Comparison, Kpis, Weeks
-from metrics.viewer import Viewer
 from pages.shared import names, table
 from pages.shared.i18n import DASH, NBSP, Text
 from pages.shared.links import figure_link, link

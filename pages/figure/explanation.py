@@ -6,11 +6,11 @@ from html import escape
 from math import ceil, floor
 from zoneinfo import ZoneInfo
 
-from metrics.compose import KPIS
-from metrics.kpi import Sum, sum_of
-from metrics.outcomes import PARTS
+from metrics.kpis.compose import KPIS
+from metrics.kpis.kpi import Sum, sum_of
+from metrics.kpis.outcomes import PARTS
+from metrics.kpis.service_level import FORMULAS
 from metrics.readers import BEHIND, Explained, Term
-from metrics.service_level import FORMULAS
 from pages.shared import names, table
 from pages.shared.i18n import DASH, Text
 from pages.shared.links import LINKS, figure_link

@@ -11,10 +11,10 @@ import pyarrow.compute as pc
 import streamlit as st
 from streamlit.elements.lib.column_types import ColumnConfig
 
-from metrics.compose import KPIS, MEASURES
+from metrics.kpis.compose import KPIS, MEASURES
+from metrics.kpis.service_level import FORMULAS
+from metrics.published.relations import FOLDER
 from metrics.readers import SECONDS, Answer, Relation, Trouble
-from metrics.relations import FOLDER
-from metrics.service_level import FORMULAS
 from pages.shared import chart, names, table
 from pages.shared.i18n import DASH, Text
 

@@ -15,8 +15,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from metrics import clock, readers
-from metrics.alarms import KINDS
-from metrics.viewer import Viewer
+from metrics.authorisation.viewer import Viewer
+from metrics.published.alarms import KINDS
 
 MACHINE = Viewer(role="manager", campaigns=frozenset(), name="prometheus")
 

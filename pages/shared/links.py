@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from html import escape
 
-from metrics.outcomes import PARTS
+from metrics.kpis.outcomes import PARTS
 from pages.shared.i18n import Text
 from pages.shared.selection import href
 

@@ -1,10 +1,10 @@
 """What figures, counts, outcomes and formulas are called, in the reader's language."""
 
-from metrics import kpi
-from metrics.compose import KPIS, MEASURES
-from metrics.outcomes import PARTS
+from metrics.authorisation.suppression import SMALLEST
+from metrics.kpis import kpi
+from metrics.kpis.compose import KPIS, MEASURES
+from metrics.kpis.outcomes import PARTS
 from metrics.readers import Figures, Kpis
-from metrics.suppression import SMALLEST
 from pages.shared.i18n import DASH, NBSP, Text
 
 UNITS = {figure.name: figure.unit for figure in KPIS.values()} | {m.name: m.unit for m in MEASURES.values()}

@@ -12,8 +12,8 @@ from streamlit.delta_generator import DeltaGenerator
 from streamlit.elements.lib.utils import LabelVisibility
 
 from metrics import readers
+from metrics.authorisation.viewer import Viewer
 from metrics.readers import LONGEST, Board, Campaign
-from metrics.viewer import Viewer
 from pages.shared import empty
 from pages.shared.i18n import NBSP, Text
 

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from html import escape
 
-from metrics.campaigns import AgentLimits
+from metrics.authorisation.viewer import Viewer
+from metrics.configuration.campaigns import AgentLimits
 from metrics.readers import NEEDS, Agent, AgentDay, Agents, Need, Pauses
-from metrics.viewer import Viewer
 from pages.shared import names, table
 from pages.shared.i18n import DASH, NBSP, Text, plain
 from pages.shared.marks import state_mark

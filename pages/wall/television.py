@@ -18,8 +18,8 @@ from itertools import groupby
 from math import ceil
 from typing import Literal, cast, get_args
 
+from metrics.authorisation.viewer import Viewer
 from metrics.readers import Board, CampaignNow
-from metrics.viewer import Viewer
 from pages.assets import ASSETS
 from pages.shared import marks
 from pages.shared.i18n import Text

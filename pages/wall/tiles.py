@@ -9,8 +9,8 @@ from collections.abc import Callable, Hashable, Mapping
 from html import escape
 from math import ceil
 
+from metrics.authorisation.viewer import Viewer
 from metrics.readers import AgentCounts, Board, CampaignNow, Interval
-from metrics.viewer import Viewer
 from pages.shared import names
 from pages.shared.i18n import DASH, NBSP, Text
 from pages.shared.links import comes_from

@@ -40,6 +40,7 @@ FILES = (
     *("archive.py", "segments.py", "store.py", "judging.py", "fold.sql", "judge.sql", "judged.sql", "settle.sql"),
     *("reopened.sql", "conservation.sql", "batch.sql", "recall.sql", "archive.sql"),
 )
+PATHS = {file.name: file for file in sorted((ROOT / "ingest").glob("*/*")) if file.name in FILES}
 TESTS = (
     *("test_fold.py", "test_recall.py", "test_judged_again.py", "test_feed_tables.py"),
     *("test_alarms.py", "test_properties.py", "test_rebuild.py"),
@@ -77,7 +78,7 @@ def _say(line: str) -> None:
 
 def mutants_of(file: str) -> list[Mutant]:
     """Every mutant of a file of ingest/, in order of lines; a text that two faults make is one mutant."""
-    text = (ROOT / "ingest" / file).read_text()
+    text = PATHS[file].read_text()
     found = python.faults(text) if file.endswith(".py") else sql.faults(sql.tokens(text, [(0, len(text))]))
     made = {made.text(text): made for made in (mutant(file, text, what, edits) for what, edits in found)}
     made.pop(text, None)
@@ -108,7 +109,7 @@ def warm_up() -> None:
 
 def put_in(changed: Mutant) -> None:
     """Let what is imported from now on have the fault in it."""
-    path = ROOT / "ingest" / changed.file
+    path = PATHS[changed.file]
     text = changed.text(path.read_text())
     if changed.file.endswith(".sql"):
         read_text = Path.read_text
@@ -118,8 +119,9 @@ def put_in(changed: Mutant) -> None:
 
         Path.read_text = read  # type: ignore[method-assign,assignment]
         return
-    name = f"ingest.{path.stem}"
-    package = importlib.import_module("ingest")
+    room = f"ingest.{path.parent.name}"
+    name = f"{room}.{path.stem}"
+    package = importlib.import_module(room)
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     module = importlib.util.module_from_spec(spec)
@@ -130,7 +132,7 @@ def put_in(changed: Mutant) -> None:
 
 def measure(home: Path) -> int:
     """Run all checks without any fault, in a child; note what each runs and how long it takes."""
-    reach = Reach([ROOT / "ingest" / file for file in FILES if file.endswith(".py")])
+    reach = Reach([PATHS[file] for file in FILES if file.endswith(".py")])
     floors = importlib.import_module("tests.mutation.checks").FLOORS
     for name, floor in floors.items():
         with reach.measured(name):
@@ -182,7 +184,7 @@ class Choice:
     def of(self, changed: Mutant) -> list[str]:
         checks = list(self._reach.seconds)
         if changed.file.endswith(".py"):
-            checks = self._reach.of(changed.file, (ROOT / "ingest" / changed.file).read_text(), changed.line)
+            checks = self._reach.of(changed.file, PATHS[changed.file].read_text(), changed.line)
         checks = [name for name in checks if "::" not in name or not self._quick]
         about = ABOUT.get(changed.file, ())
 

@@ -17,8 +17,8 @@ import msgspec
 from ingest.cli import Parser
 from ingest.errors import UsageError
 from ingest.sources import delivery, names
-from ingest.sources.asterisk.floor import Floor
 from ingest.sources.asterisk.queue_log import Reader, decoded
+from ingest.sources.asterisk.translator import Translator
 from ingest.sources.bookmark import Bookmark
 from ingest.sources.delivery import Destination, Made, Output
 from ingest.sources.events import Rejected, Unreadable
@@ -84,7 +84,7 @@ class Switch:
 
     def __init__(self, source: str, known: names.Names, timezone: ZoneInfo | None) -> None:
         self._reader = Reader(timezone)
-        self._floor = Floor(source, known)
+        self._floor = Translator(source, known)
 
     def take(self, lines: Iterable[bytes]) -> Iterator[Made]:
         """What each line makes, or that it was not understood."""

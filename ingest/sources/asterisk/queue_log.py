@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from ingest.contract import EARLIEST
 from ingest.errors import UsageError
+from ingest.events.contract import EARLIEST
 from ingest.sources.events import Unreadable
 
 NOBODY = ("", "NONE")

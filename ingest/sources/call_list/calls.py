@@ -5,8 +5,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from ingest.contract import EARLIEST
 from ingest.errors import UsageError
+from ingest.events.contract import EARLIEST
 from ingest.sources.call_list.mapping import LEFT, NOT_CONNECTED, VOCABULARIES, Mapping
 from ingest.sources.events import Event, Unreadable
 from ingest.sources.whole_call import WholeCall

@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Meta, Struct
 
-from ingest.contract import Text
 from ingest.errors import UsageError
+from ingest.events.contract import Text
 from ingest.sources.names import checked, read_toml
 from ingest.sources.whole_call import COMMON, OUTBOUND, RATED
 

@@ -12,7 +12,6 @@ import msgspec
 
 from ingest.cli import Parser
 from ingest.errors import UsageError
-from ingest.servers import security
 from ingest.sources import delivery, names
 from ingest.sources.bookmark import Bookmark
 from ingest.sources.connect import agents, records
@@ -24,6 +23,7 @@ from ingest.sources.events import Event, Rejected, event
 from ingest.sources.files import chunks
 from ingest.sources.names import Names
 from ingest.sources.topic import Topic
+from ingest.topic.servers import security
 
 
 def arguments(parser: Parser) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct, field
 
-from ingest.contract import Text
+from ingest.events.contract import Text
 from ingest.sources.connect.records import DIALED, begun
 from ingest.sources.events import Event, event
 from ingest.sources.names import Names

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from ingest.contract import Text
+from ingest.events.contract import Text
 from ingest.sources.events import Event
 from ingest.sources.names import Names
 from ingest.sources.whole_call import COMMON, OUTBOUND, WholeCall

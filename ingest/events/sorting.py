@@ -1,0 +1,167 @@
+"""A batch sorted into events, as columns, and dead letters: by the contract, then by what DuckDB reads of a line."""
+
+import datetime as dt
+from bisect import bisect_right
+from collections.abc import Sequence
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from ingest.events import contract, masking
+from ingest.events.batch import Arrivals, Batch, DeadLetter, Log, Record
+
+#: `arriving_lines` holds the lines that kept the contract as (n, received_ms, raw); this tells of each, in the same
+#: order, what becomes of it: an event's columns, NULL where DuckDB cannot read it, and what is at fault, NULL for an
+#: event.
+#: A field of another type's is an extra one there, and not looked at.
+READ_LINES = f"""
+SELECT
+    event_id,
+    coalesce(revision, 0) AS revision,
+    type,
+    try_cast(upper(said.ts) AS TIMESTAMPTZ) AS ts,
+    CASE WHEN type LIKE 'call.%' THEN call_id END AS call_id,
+    CASE WHEN type IN {contract.types_with("agent")} THEN agent END AS agent,
+    campaign,
+    coalesce(source, 'default') AS source,
+    CASE WHEN type IN {contract.types_with("state")} THEN state END AS state,
+    CASE WHEN type IN {contract.types_with("reason")} THEN reason END AS reason,
+    CASE
+        WHEN event_id IS NULL
+            THEN 'Not JSON: text that not every reader takes.'
+        WHEN alias.ts IS NULL
+            THEN 'ts is not a time that exists.'
+        WHEN received_ms >= 0 AND alias.ts > make_timestamptz(received_ms * 1000) + $allowance
+            THEN format('ts lies {{:.0f}} s after the record''s Kafka timestamp.', epoch(alias.ts) - received_ms / 1000)
+        WHEN alias.ts < $earliest
+            THEN 'ts lies before 1990.'
+    END AS fault
+FROM (
+    SELECT received_ms, unnest(TRY(from_json(raw, '{{
+        "event_id": "VARCHAR", "revision": "BIGINT", "type": "VARCHAR", "ts": "VARCHAR",
+        "call_id": "VARCHAR", "agent": "VARCHAR", "campaign": "VARCHAR", "source": "VARCHAR",
+        "state": "VARCHAR", "reason": "VARCHAR"
+    }}')))
+    FROM arriving_lines
+) AS said
+"""
+
+#: Of a field given twice one reader takes the first value, another the last: no two would agree on the event.
+#: Lines come in few shapes, so to look at each shape once costs a quarter of looking at each line.
+ANY_FIELD_TWICE = """
+SELECT coalesce(max(len(keys) - list_unique(keys)), 0) > 0
+FROM (
+    SELECT any_value(keys) AS keys FROM (SELECT TRY(json_keys(raw)) AS keys FROM arriving_lines) GROUP BY keys::VARCHAR
+)
+"""
+LINES_OF_A_FIELD_TWICE = """
+SELECT n FROM arriving_lines, (SELECT TRY(json_keys(raw)) AS keys) WHERE len(keys) != list_unique(keys)
+"""
+
+
+class Sorter:
+    """Sorts batches beside the store: what it costs, the thread that writes does not wait for. Not thread-safe."""
+
+    def __init__(self) -> None:
+        self._connection = duckdb.connect()
+        self._sql = self._connection.execute
+        self._sql("SET TimeZone = 'UTC'")
+        self._sql("SET threads = 1")
+
+    def sort(self, batch: Batch) -> Arrivals:
+        """Read the lines of a batch; what breaks the contract is a dead letter."""
+        lines = _Lines(batch)
+        arriving_lines = lines.table()
+        self._connection.register("arriving_lines", arriving_lines)
+        if self._sql(ANY_FIELD_TWICE).fetchall() == [(True,)]:
+            for (n,) in self._sql(LINES_OF_A_FIELD_TWICE).fetchall():
+                lines.reject(n, "JSON that names a field twice.")
+        limits = {"allowance": contract.FUTURE_ALLOWANCE, "earliest": contract.EARLIEST}
+        told = self._sql(READ_LINES, limits).to_arrow_table()
+        self._connection.unregister("arriving_lines")
+        if told["fault"].null_count < len(told):
+            for n, reason in enumerate(told["fault"].to_pylist()):
+                if reason:
+                    lines.reject(n, reason)
+        events = told.drop_columns("fault").append_column("raw", arriving_lines["raw"])
+        if lines.rejected:
+            events = events.filter([n not in lines.rejected for n in range(len(events))])
+        return Arrivals(
+            records=len(batch),
+            records_with_events=lines.records_with_events(),
+            events=[events],
+            dead=lines.dead,
+            gaps=batch.gaps,
+            next_offsets=batch.next_offsets,
+            reached=lines.reached,
+        )
+
+
+class _Lines:
+    """The lines of a batch that keep the contract, numbered from 0 in the order they came, and what does not."""
+
+    def __init__(self, batch: Batch) -> None:
+        self.reached: dict[Log, dt.datetime] = {}
+        self.dead: list[DeadLetter] = []
+        self.rejected: set[int] = set()
+        self._lines: list[bytes] = []
+        self._records: list[Record] = []
+        self._line_numbers: dict[int, int] = {}
+        self._starts: list[tuple[int, Log]] = []
+        for log, records in batch.records.items():
+            self._starts.append((len(self._lines), log))
+            self._take(log, records)
+
+    def _take(self, log: Log, records: Sequence[Record]) -> None:
+        values = [record.value for record in records]
+        if values and contract.are_events(values):
+            self.reached[log] = contract.decode(values[-1]).ts
+            self._lines += values
+            self._records += records
+        else:
+            for record in records:
+                self._take_lines(log, record)
+
+    def _take_lines(self, log: Log, record: Record) -> None:
+        for number, text, fault in contract.faulty_lines(record.value):
+            if fault is not None:
+                self._bury(log, record, number, text, fault)
+                continue
+            if number > 1:
+                self._line_numbers[len(self._lines)] = number
+            self._lines.append(text.encode())
+            self._records.append(record)
+
+    def _bury(self, log: Log, record: Record, number: int, text: str, fault: str) -> None:
+        payload = masking.mask_payload(text.encode()[: contract.PAYLOAD_LIMIT].decode(errors="ignore"))
+        reason = masking.mask_reason(fault)
+        received_ms = max(record.timestamp, 0)
+        self.dead.append(
+            DeadLetter(log.topic, log.topic_id, log.partition, record.offset, number, received_ms, reason, payload)
+        )
+
+    def table(self) -> pa.Table:
+        """The lines as (n, received_ms, raw)."""
+        count = len(self._lines)
+        received_ms = pa.array([record.timestamp for record in self._records], pa.int64())
+        ends = np.cumsum(np.fromiter(map(len, self._lines), np.int32, count), dtype=np.int32)
+        begins_and_ends = pa.py_buffer(np.concatenate((np.zeros(1, np.int32), ends)))
+        # put together by Python, which keeps its memory: Arrow asks the system for it each time, ten times as slow
+        raw = pa.StringArray.from_buffers(count, begins_and_ends, pa.py_buffer(b"".join(self._lines)))
+        return pa.table({"n": np.arange(count, dtype=np.int32), "received_ms": received_ms, "raw": raw})
+
+    def reject(self, n: int, reason: str) -> None:
+        """Make line `n` a dead letter after all."""
+        if n in self.rejected:
+            return
+        _, log = self._starts[bisect_right(self._starts, n, key=lambda start: start[0]) - 1]
+        self._bury(log, self._records[n], self._line_numbers.get(n, 1), self._lines[n].decode(), reason)
+        self.rejected.add(n)
+
+    def records_with_events(self) -> int:
+        """How many records hold at least one event."""
+        if not self.rejected and not self._line_numbers:
+            return len(self._records)
+        kept = [id(r) for n, r in enumerate(self._records) if n not in self.rejected]
+        return len(set(kept))

@@ -1,0 +1,143 @@
+"""Alarms, looked for at every publish: what the store and the judged rows can only hold when something is wrong.
+
+An alarm that rings is a row of the store's table `alarms`, from the publish that noticed it to the one that no longer
+finds it. So the log tells of it once, also over restarts, and whoever reads the published file knows since when.
+"""
+
+import datetime as dt
+import logging
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import astuple, dataclass
+
+from ingest.judging.conservation import BOUNDS, DAY_COUNTS, IMPOSSIBLE
+from ingest.store.store import Store
+
+log = logging.getLogger(__name__)
+
+DAYS = f"""
+SELECT campaign, day, conserved, {", ".join(DAY_COUNTS)}
+FROM conservation_checks
+WHERE NOT conserved OR {IMPOSSIBLE}
+"""
+TOTALS = """
+SELECT
+    records, lines - duplicates AS events, duplicates, dead_letters,
+    (SELECT count(*) FROM events)
+        + (SELECT coalesce(sum(rows), 0) FROM segments WHERE relation = 'events')
+        - (SELECT count(*) FROM recalled_events) AS stored,
+    (SELECT coalesce(sum(events), 0) FROM sources) AS by_source
+FROM totals
+"""
+SOURCES = "SELECT source, events FROM sources WHERE events < 0"
+DOUBLED = "SELECT relation, day, rows, distinct_rows FROM archived_counts WHERE rows != distinct_rows"
+UNPLACED = "SELECT call_id FROM calls WHERE queued_at IS NULL AND dialed_at IS NULL"
+FIRST_AT = f"SELECT call_id, min(ts) FROM events WHERE call_id IN ({UNPLACED}) GROUP BY call_id"
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """Something is `counted` and should be `expected`, or be at most that; `measure` is what was counted.
+
+    `campaign`, `day` and `source` are None where the alarm is not about one.
+    """
+
+    kind: str
+    measure: str
+    campaign: str | None
+    day: dt.date | None
+    source: str | None
+    counted: int
+    expected: int
+
+    @property
+    def subject(self) -> tuple[str, str, str | None, dt.date | None, str | None]:
+        """What is the same alarm from one publish to the next, whatever was counted."""
+        return (self.kind, self.measure, self.campaign, self.day, self.source)
+
+    def __str__(self) -> str:
+        """One line for the log."""
+        match self.kind:
+            case "calls_not_conserved":
+                return (
+                    f"calls of {self.campaign} are not conserved on {self.day or 'no day'}:"
+                    f" {self.expected} offered, {self.counted} accounted for"
+                )
+            case "events_not_conserved":
+                where = "stored" if self.measure == "stored" else "counted by source"
+                return f"events are not conserved: {self.expected} accepted, {self.counted} {where}"
+            case "rows_doubled":
+                return (
+                    f"archived {self.measure} of {self.day} are there more than once:"
+                    f" {self.counted} rows, {self.expected} different"
+                )
+            case "calls_in_no_campaign":
+                return f"calls are in no campaign, for no call.queued or call.dialed came: {self.counted}"
+        of = f" of {self.campaign} on {self.day or 'no day'}" if self.campaign else ""
+        of += f" of source {self.source}" if self.source else ""
+        limit = f"more than {self.expected}" if self.counted >= 0 else "negative"
+        return f"{self.measure}{of} cannot be {limit}: {self.counted}"
+
+
+class Alarms:
+    """Keeps the table `alarms` of `store`; `ringing` counts its rows by kind."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._first_at: dict[str, dt.datetime] = {}  # of each call that is in no campaign: its first event
+        self.ringing: Counter[str] = Counter()
+
+    def check(self, noticed_at: dt.datetime, settled_before: dt.datetime) -> None:
+        """Look for alarms in what was judged; no event from before `settled_before` is expected any more."""
+        sql = self._store.sql
+        found = {alarm.subject: alarm for alarm in self._find(settled_before)}
+        before = {
+            alarm.subject: (alarm, since)
+            for *columns, since in sql("FROM alarms").fetchall()
+            for alarm in [Alarm(*columns)]
+        }
+        self.ringing = Counter(alarm.kind for alarm in found.values())
+        if found == {subject: alarm for subject, (alarm, _) in before.items()}:
+            return
+        with self._store.transaction():
+            sql("DELETE FROM alarms")
+            for subject, alarm in found.items():
+                since = before[subject][1] if subject in before else noticed_at
+                sql("INSERT INTO alarms VALUES (?, ?, ?, ?, ?, ?, ?, ?)", [*astuple(alarm), since])
+        for subject, alarm in found.items():
+            if subject not in before:
+                log.error("%s", alarm)
+        for subject, (alarm, _) in before.items():
+            if subject not in found:
+                log.info("over: %s", alarm)
+
+    def _find(self, settled_before: dt.datetime) -> Iterator[Alarm]:
+        sql = self._store.sql
+        for campaign, day, conserved, *counts in sql(DAYS).fetchall():
+            counted = dict(zip(DAY_COUNTS, counts, strict=True))
+            if not conserved:
+                yield Alarm(
+                    "calls_not_conserved", "accounted", campaign, day, None, counted["accounted"], counted["offered"]
+                )
+            most = {measure: counted.get(bound, 0) for measure, bound in BOUNDS.items()}
+            for measure, n in counted.items():
+                if n < 0:
+                    yield Alarm("impossible_count", measure, campaign, day, None, n, 0)
+                elif n > most.get(measure, n):
+                    yield Alarm("impossible_count", measure, campaign, day, None, n, most[measure])
+        ((records, events, duplicates, dead_letters, stored, by_source),) = sql(TOTALS).fetchall()
+        totals = {"records": records, "events": events, "duplicates": duplicates, "dead_letters": dead_letters}
+        for measure, n in totals.items():
+            if n < 0:
+                yield Alarm("impossible_count", measure, None, None, None, n, 0)
+        for measure, n in {"stored": stored, "by_source": by_source}.items():
+            if n != events:
+                yield Alarm("events_not_conserved", measure, None, None, None, n, events)
+        for source, n in sql(SOURCES).fetchall():
+            yield Alarm("impossible_count", "events", None, None, source, n, 0)
+        for relation, day, rows, distinct_rows in sql(DOUBLED).fetchall():
+            yield Alarm("rows_doubled", relation, None, day, None, rows, distinct_rows)
+        if {call_id for (call_id,) in sql(UNPLACED).fetchall()} != self._first_at.keys():  # few, and rarely others
+            self._first_at = dict(sql(FIRST_AT).fetchall())
+        if calls := sum(first_at < settled_before for first_at in self._first_at.values()):
+            yield Alarm("calls_in_no_campaign", "calls", None, None, None, calls, 0)

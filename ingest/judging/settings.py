@@ -1,0 +1,243 @@
+"""The configuration as tables beside the store, for judging and publishing: campaigns, contract terms, local days."""
+
+import datetime as dt
+import functools
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pyarrow as pa
+
+from ingest.store.store import Store
+from metrics.configuration import zones
+from metrics.configuration.campaigns import Campaign, Configuration
+
+CAMPAIGNS = """
+CREATE OR REPLACE TEMP TABLE known_campaigns (
+    campaign VARCHAR, client VARCHAR, client_name VARCHAR, name VARCHAR, language VARCHAR, timezone VARCHAR,
+    give_up_after_s DOUBLE, configured BOOLEAN
+)
+"""
+TERMS = """
+CREATE OR REPLACE TEMP TABLE terms (
+    campaign VARCHAR, valid_from TIMESTAMP, valid_to TIMESTAMP, from_at TIMESTAMPTZ, until_at TIMESTAMPTZ,
+    formula VARCHAR, threshold_s DOUBLE, target DOUBLE, wait_at_threshold_counts BOOLEAN, short_abandon_s DOUBLE
+)
+"""
+OFFSETS = "CREATE OR REPLACE TEMP TABLE zone_offsets (timezone VARCHAR, quarter BIGINT, offset_s BIGINT)"
+#: The settled states of an agent are followed by one that is not: none ends later than those.
+SPAN = """
+SELECT
+    min(day),
+    max(day),
+    (
+        SELECT
+            max(CASE WHEN state = 'offline' THEN started_at ELSE coalesce(least(ended_at, $as_of), $as_of) END)
+                - INTERVAL 1 MICROSECOND
+        FROM timeline
+    )
+FROM (SELECT day FROM judged_calls UNION ALL SELECT day FROM settled_checks)
+"""
+#: Agents' time of a campaign begins on a local day of its own.
+FIRST_STATES = """
+SELECT timezone, min(started_at)
+FROM (
+    SELECT campaign, started_at FROM timeline WHERE state != 'offline'
+    UNION ALL
+    SELECT campaign, started_at FROM first_states
+)
+JOIN known_campaigns USING (campaign)
+WHERE started_at < $as_of
+GROUP BY timezone
+"""
+QUARTERS = f"""
+SELECT DISTINCT timezone, epoch_us(coalesce(queued_at, dialed_at)) // {zones.QUARTER_S * 1_000_000} AS quarter
+FROM calls
+SEMI JOIN calls_to_judge USING (call_id)
+JOIN known_campaigns USING (campaign)
+WHERE quarter IS NOT NULL
+"""
+DAYS = """
+CREATE OR REPLACE TEMP TABLE local_days (timezone VARCHAR, day DATE, from_at TIMESTAMPTZ, until_at TIMESTAMPTZ)
+"""
+AGENT_LIMITS = """
+CREATE OR REPLACE TEMP TABLE agent_limits AS
+SELECT
+    {columns},
+    (SELECT map(coalesce(list(reason), []), coalesce(list(planned_s), [])) FROM planned_breaks) AS breaks,
+    (SELECT map(coalesce(list(site), []), coalesce(list(differs), [])) FROM site_limits) AS sites
+"""
+
+Row = tuple[object, ...]
+
+
+@dataclass(frozen=True)
+class Span:
+    """Local days, of the campaigns together; None while nothing is known: the columns of ingest_status."""
+
+    first_day: dt.date | None = None
+    first_call_day: dt.date | None = None
+    last_day: dt.date | None = None
+
+
+class Settings:
+    """Keeps the tables known_campaigns, terms, zone_offsets, local_days and agent_limits as `configuration` says."""
+
+    def __init__(self, store: Store, configuration: Configuration) -> None:
+        self._store = store
+        self._configuration = configuration
+        self._known: list[Campaign] = []
+        self._is_filled = False
+        self._quarters: set[tuple[str, int]] | None = None
+        self._days: tuple[Sequence[str], dt.date, dt.date] | None = None
+        self._fill_agent_limits()
+
+    def fill(self) -> None:
+        """Fill known_campaigns and terms, for the campaigns that are configured and those that events name."""
+        named = self._store.sql(
+            "SELECT campaign FROM events WHERE campaign IS NOT NULL"
+            " UNION SELECT name FROM archived_names WHERE kind = 'campaign'"
+        ).fetchall()
+        names = self._configuration.campaigns.keys() | {name for (name,) in named}
+        if not self._is_filled or names != {c.id for c in self._known}:
+            self._is_filled = True
+            self._known = [self._configuration.campaign(name) for name in sorted(names)]
+            self._make("known_campaigns", CAMPAIGNS, [self._campaign(c) for c in self._known])
+            self._make("terms", TERMS, [row for c in self._known for row in _terms(c)])
+
+    def fill_offsets(self) -> None:
+        """Fill zone_offsets for the calls in calls_to_judge."""
+        quarters = set(self._store.sql(QUARTERS).fetchall())
+        if self._quarters is None or not quarters <= self._quarters:
+            self._quarters = quarters
+            self._make(
+                "zone_offsets", OFFSETS, [(zone, quarter, _offset_s(zone, quarter)) for zone, quarter in quarters]
+            )
+
+    def changed(self) -> list[tuple[str, dt.date | None]]:
+        """The campaigns whose settled calls were judged by other rules, with the first local day of it (None: all)."""
+        said_before = dict(self._store.sql("FROM judged_by").fetchall())
+        return [
+            (name, _first_changed_day(json.loads(said_before[name]), json.loads(said)))
+            for name, said in self._said().items()
+            if said_before.get(name, said) != said
+        ]
+
+    def changed_limit_s(self) -> float | None:
+        """When settled states were cut by another max_state_s: the lesser of both, which longer states are cut by."""
+        ((before,),) = self._store.sql("SELECT max(max_state_s) FROM states_judged_by").fetchall()
+        now = self._configuration.defaults.max_state_s
+        return None if before is None or before == now else min(before, now)
+
+    def note(self) -> None:
+        """From now on, what is settled counts as judged by these rules."""
+        said_now = self._said()
+        if said_now != dict(self._store.sql("FROM judged_by").fetchall()):
+            self._store.sql("DELETE FROM judged_by")
+            for campaign_and_rules in said_now.items():
+                self._store.sql("INSERT INTO judged_by VALUES (?, ?)", campaign_and_rules)
+        limit_s = self._configuration.defaults.max_state_s
+        if self._store.sql("FROM states_judged_by").fetchall() != [(limit_s,)]:
+            self._store.sql("DELETE FROM states_judged_by")
+            self._store.sql("INSERT INTO states_judged_by VALUES (?)", [limit_s])
+
+    def _said(self) -> dict[str, str]:
+        return {c.id: _said(c) for c in self._known}
+
+    def fill_days(self, as_of: dt.datetime) -> Span:
+        """Fill local_days from the first day of a call, or of an agent's time, to the day after `as_of`."""
+        in_use = sorted({c.timezone for c in self._known})
+        ((first, last, last_at),) = self._store.sql(SPAN, {"as_of": as_of}).fetchall()
+        starts = [first] if first else []
+        starts += [
+            first_at.astimezone(ZoneInfo(zone)).date()
+            for zone, first_at in self._store.sql(FIRST_STATES, {"as_of": as_of}).fetchall()
+        ]
+        ends = [last] if last else []
+        ends += [last_at.astimezone(ZoneInfo(zone)).date() for zone in in_use if last_at]
+        span = Span(min([*starts, max(ends)]), first, max(ends)) if ends else Span()
+        yesterday, tomorrow = as_of.date() - dt.timedelta(days=1), as_of.date() + dt.timedelta(days=1)  # in UTC
+        begin, end = min([yesterday, *starts, *ends]), max([tomorrow, *ends])
+        if (in_use, begin, end) != self._days:
+            self._days = (in_use, begin, end)
+            self._make(
+                "local_days", DAYS, [(zone, *day) for zone in in_use for day in zones.local_days(zone, begin, end)]
+            )
+        return span
+
+    def _fill_agent_limits(self) -> None:
+        limits = asdict(self._configuration.agents)
+        breaks = dict(limits.pop("breaks"))
+        sites = limits.pop("sites")
+        columns = ", ".join(f"${name} AS {name}" for name in limits)
+        # a table, for a list as a parameter loads half a second of libraries
+        planned = {"reason": pa.array(breaks, pa.string()), "planned_s": pa.array(breaks.values(), pa.float64())}
+        own = pa.array([differ for _site, differ in sites], pa.map_(pa.string(), pa.float64()))
+        differing = {"site": pa.array([site for site, _differ in sites], pa.string()), "differs": own}
+        with (
+            self._store.registered("planned_breaks", pa.table(planned)),
+            self._store.registered("site_limits", pa.table(differing)),
+        ):
+            self._store.sql(AGENT_LIMITS.format(columns=columns), limits)
+
+    def _campaign(self, c: Campaign) -> Row:
+        clients = self._configuration.clients
+        name = clients[c.client].name if c.client in clients else None
+        configured = c.id in self._configuration.campaigns
+        return (c.id, c.client or None, name, c.name, c.language, c.timezone, c.give_up_after_s, configured)
+
+    def _make(self, table: str, create: str, rows: Sequence[Row]) -> None:
+        """Make `table`, which `create` makes, with `rows`, in the order of its columns."""
+        self._store.sql(create)
+        if rows:
+            columns = [row[0] for row in self._store.sql(f"DESCRIBE {table}").fetchall()]
+            values = pa.table(dict(zip(columns, map(list, zip(*rows, strict=True)), strict=True)))
+            with self._store.registered("configured_rows", values):
+                self._store.sql(f"INSERT INTO {table} BY NAME FROM configured_rows")
+
+
+def _said(c: Campaign) -> str:
+    """What of a campaign's configuration its calls are judged by."""
+    terms = [
+        [
+            t.valid_from.isoformat() if t.valid_from else None,
+            *(t.formula, t.threshold_s, t.target, t.wait_at_threshold_counts, t.short_abandon_s),
+        ]
+        for t in c.terms
+    ]
+    return json.dumps({"timezone": c.timezone, "give_up_after_s": c.give_up_after_s, "terms": terms})
+
+
+def _first_changed_day(before: dict[str, Any], now: dict[str, Any]) -> dt.date | None:
+    if {**before, "terms": None} != {**now, "terms": None}:
+        return None
+    differing = [t[0] for t in before["terms"] + now["terms"] if (t in before["terms"]) != (t in now["terms"])]
+    return None if None in differing else dt.datetime.fromisoformat(min(differing)).date()
+
+
+def _terms(c: Campaign) -> list[Row]:
+    return [
+        (
+            c.id,
+            t.valid_from,
+            t.valid_to,
+            zones.instant(t.valid_from, c.timezone),
+            zones.instant(t.valid_to, c.timezone),
+            t.formula,
+            t.threshold_s,
+            t.target,
+            t.wait_at_threshold_counts,
+            t.short_abandon_s,
+        )
+        for t in c.terms
+    ]
+
+
+@functools.cache
+def _offset_s(zone: str, quarter: int) -> int:
+    """A zone's distance from UTC [s] in a quarter of an hour, counted since 1970."""
+    offset = dt.datetime.fromtimestamp(quarter * zones.QUARTER_S, ZoneInfo(zone)).utcoffset()
+    assert offset is not None
+    return round(offset.total_seconds())

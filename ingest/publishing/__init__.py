@@ -1,0 +1,1 @@
+"""The published snapshot and what monitoring is told."""

@@ -1,0 +1,104 @@
+"""What the consumer tells of itself over HTTP: /metrics for Prometheus, /healthz for whoever restarts it."""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from socketserver import ThreadingMixIn
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+from prometheus_client import CollectorRegistry, Histogram, ProcessCollector, make_wsgi_app
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from ingest.errors import UsageError
+from ingest.publishing.publish import Moment
+from ingest.store.store import Totals
+from metrics.published.alarms import KINDS
+
+ILL_AFTER_S = 60.0  # without a publish: even a consumer with nothing to read publishes every second
+SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+Respond = Callable[[str, list[tuple[str, str]]], Any]
+
+
+class Observed(Collector):
+    """How one consumer gets on. Written by the thread that folds and publishes, read by those that serve."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.registry.register(self)
+        ProcessCollector(registry=self.registry)
+
+        def measured(name: str, says: str) -> Histogram:
+            return Histogram(name, says, registry=self.registry, buckets=SECONDS)
+
+        self.fold_s = measured("vigie_fold_seconds", "One batch folded into the store.")
+        self.judge_s = measured("vigie_judge_seconds", "Calls and agents judged for one publish.")
+        self.publish_s = measured("vigie_publish_seconds", "One snapshot written.")
+        self.settle_s = measured("vigie_settle_seconds", "What was settled, if enough was, moved to the archive.")
+        self._started_at = time.monotonic()
+        self._published: tuple[float, Moment, Totals, int, Mapping[str, int]] | None = None
+
+    def published(self, moment: Moment, totals: Totals, store_bytes: int, alarms: Mapping[str, int]) -> None:
+        """Note what was just published; `alarms` is how many ring, by kind."""
+        self._published = (time.monotonic(), moment, totals, store_bytes, alarms)
+
+    def silent_s(self) -> float:
+        """Time since the last publish [s], or since the start while there is none."""
+        return time.monotonic() - (self._published[0] if self._published else self._started_at)
+
+    def collect(self) -> Iterator[Metric]:
+        if self._published is None:
+            return
+        _, moment, totals, store_bytes, alarms = self._published
+        yield GaugeMetricFamily("vigie_snapshot_age_seconds", "Time since a snapshot was written.", self.silent_s())
+        yield GaugeMetricFamily("vigie_store_bytes", "The store on disk.", store_bytes)
+        as_of = moment.as_of.timestamp()
+        yield GaugeMetricFamily("vigie_as_of_timestamp_seconds", "The instant figures are judged at.", as_of)
+        lag = GaugeMetricFamily("vigie_lag_records", "Records not read yet.", labels=("topic", "partition"))
+        for log, place in moment.places.items():
+            lag.add_metric((log.topic, str(log.partition)), place.lag)
+        yield lag
+        ringing = GaugeMetricFamily("vigie_alarms", "Alarms that ring: the relation `alarms`.", labels=("kind",))
+        for kind in KINDS:  # a silent kind is 0
+            ringing.add_metric((kind,), alarms.get(kind, 0))
+        yield ringing
+        yield CounterMetricFamily("vigie_records", "Kafka records read.", totals.records)
+        yield CounterMetricFamily("vigie_events", "Events accepted.", totals.lines - totals.duplicates)
+        yield CounterMetricFamily("vigie_duplicates", "Events delivered again.", totals.duplicates)
+        yield CounterMetricFamily("vigie_dead_letters", "Records and lines rejected.", totals.dead_letters)
+
+    def serve(self, host: str, port: int) -> None:
+        """Answer on `port` of `host`, from threads of its own, until the process ends. Raises UsageError."""
+        tell = make_wsgi_app(self.registry)
+
+        def route(environ: dict[str, Any], respond: Respond) -> Iterable[bytes]:
+            if environ["PATH_INFO"] == "/metrics":
+                answer: Iterable[bytes] = tell(environ, respond)
+                return answer
+            if environ["PATH_INFO"] != "/healthz":
+                return _say(respond, "404 Not Found", "/metrics or /healthz")
+            if (silent_s := self.silent_s()) > ILL_AFTER_S:
+                return _say(respond, "503 Service Unavailable", f"nothing published for {silent_s:.0f} s")
+            return _say(respond, "200 OK", "ok")
+
+        try:
+            server = make_server(host, port, route, _Server, _Quiet)
+        except (OSError, OverflowError) as error:
+            raise UsageError(f"--metrics-port: {host}:{port} cannot be listened on ({error}).") from error
+        threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
+
+
+def _say(respond: Respond, status: str, words: str) -> list[bytes]:
+    respond(status, [("Content-Type", "text/plain; charset=utf-8"), ("Cache-Control", "no-store")])
+    return [f"{words}\n".encode()]
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+
+class _Quiet(WSGIRequestHandler):
+    def log_message(self, format: str, *arguments: object) -> None:
+        """Say nothing: Prometheus asks every few seconds."""

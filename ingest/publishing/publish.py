@@ -1,0 +1,200 @@
+"""From the store to the published file: judged by the configuration at one instant, replaced by an atomic rename."""
+
+import contextlib
+import datetime as dt
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from ingest import statements
+from ingest.errors import StoreError, disk_trouble
+from ingest.events.batch import Log
+from ingest.judging.alarms import Alarms
+from ingest.judging.conservation import Conservation
+from ingest.judging.judging import Judging
+from ingest.judging.settings import Settings
+from ingest.store.extent import LATE_ANSWERS
+from ingest.store.inventory import RELATIONS
+from ingest.store.store import Store
+from metrics.configuration.campaigns import Configuration
+
+VERSION = "1"
+SETTLE_ROWS = 5_000  # settled calls and states are moved out of the tables by so many
+FILL = statements.read("publishing/publish.sql")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where reading is in a log: `position` is the offset of the next record, `end` one past the last."""
+
+    position: int
+    end: int
+
+    @property
+    def lag(self) -> int:
+        """Records left to read."""
+        return max(0, self.end - self.position)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What a snapshot believes of time: figures are judged at `as_of`; and how reading and publishing go.
+
+    `records_per_s` is read lately, `publish_s` the last publish took; None while nobody knows. Of logs read side by
+    side one may be hours behind the others: what happened until `read_until` is read of all; None when everything is.
+    """
+
+    as_of: dt.datetime
+    published_at: dt.datetime
+    places: Mapping[Log, Place] = field(default_factory=dict)
+    records_per_s: float | None = None
+    publish_s: float | None = None
+    read_until: dt.datetime | None = None
+
+
+class Publisher:
+    """Writes `directory`/vigie.duckdb from a store, again and again."""
+
+    def __init__(
+        self, store: Store, directory: Path, configuration: Configuration, settle_rows: int = SETTLE_ROWS
+    ) -> None:
+        self._store = store
+        self._directory = directory
+        self._settle_rows = settle_rows
+        self._conservation = Conservation(store)
+        self._alarms = Alarms(store)
+        self._judging = Judging(store)
+        self.configure(configuration)
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            for left_over in directory.glob(".vigie-*"):
+                left_over.unlink()
+        except OSError as error:
+            raise StoreError(f"{directory} cannot be written ({error.strerror}); choose another --data-dir.") from error
+
+    def configure(self, configuration: Configuration, notice: str | None = None) -> None:
+        """Judge by `configuration` from the next publish on; `notice` is published with the status."""
+        self.configuration = configuration
+        self._notice = notice
+        self._settings = Settings(self._store, configuration)
+        self._judging.forget()
+
+    @property
+    def path(self) -> Path:
+        """The published file."""
+        return self._directory / "vigie.duckdb"
+
+    @property
+    def alarms(self) -> Mapping[str, int]:
+        """How many alarms ring, by kind, since the last `judge`; a kind that is silent may be missing."""
+        return self._alarms.ringing
+
+    def judge(self, moment: Moment) -> None:
+        """Judge what changed, at `moment`, check that calls are conserved, and see what rings.
+
+        Raises StoreError when the disk does not take it.
+        """
+        with self._or_trouble():
+            self._judge(moment)
+            self._conservation.check()
+            self._alarms.check(moment.published_at, self._settled_before(moment))
+
+    def settle(self, moment: Moment) -> None:
+        """Move what is settled, of what `judge` left of the same moment, out of the tables; judge again before `write`.
+
+        Raises StoreError when the disk does not take it.
+        """
+        with self._or_trouble(), self._store.transaction():
+            self._store.archive.settle(self._settled_before(moment), self._settle_rows)
+
+    def _settled_before(self, moment: Moment) -> dt.datetime:
+        """The instant before which no event is expected any more."""
+        heard_until = min(moment.as_of, moment.read_until or moment.as_of)
+        return heard_until - dt.timedelta(seconds=self.configuration.defaults.lateness_s)
+
+    def write(self, moment: Moment) -> None:
+        """Replace the published file by what the store holds, as `judge` left it at the same moment.
+
+        Raises StoreError when the disk does not take it; what was published before stays.
+        """
+        fresh = self._directory / f".vigie-{os.getpid()}.duckdb"
+        with self._or_trouble():
+            try:
+                self._write(fresh, moment.places)
+                os.replace(fresh, self.path)
+            except (duckdb.Error, OSError):
+                with contextlib.suppress(OSError):
+                    fresh.unlink(missing_ok=True)
+                raise
+            self._store.segments.sweep()
+
+    @contextlib.contextmanager
+    def _or_trouble(self) -> Iterator[None]:
+        try:
+            yield
+        except (duckdb.Error, OSError) as error:
+            self._judging.forget()
+            raise disk_trouble(str(self.path), error) from error
+        except StoreError:
+            self._judging.forget()
+            raise
+
+    def _judge(self, moment: Moment) -> None:
+        snapshot_bytes = self.path.stat().st_size if self.path.exists() else 0
+        self._store.set_variables(
+            {
+                "published_at": moment.published_at,
+                "lag": sum(place.lag for place in moment.places.values()),
+                "records_per_s": moment.records_per_s,
+                "publish_s": moment.publish_s,
+                "store_bytes": self._store.bytes(),
+                "published_bytes": snapshot_bytes + self._store.segments.bytes(*RELATIONS),
+                "disk_free_bytes": shutil.disk_usage(self._directory).free,
+                "version": VERSION,
+                "max_state_s": self.configuration.defaults.max_state_s,
+                "lateness_s": self.configuration.defaults.lateness_s,
+                "notice": self._notice,
+            }
+        )
+        self._settings.fill()
+        self._rejudge()
+        if self._judging.starts_over(moment.as_of):
+            self._store.rejudge_ahead(moment.as_of)
+        self._judging.begin(moment.as_of)
+        self._settings.fill_offsets()
+        self._judging.finish(moment.as_of)
+        self._conservation.count_settled()
+        self._store.set_variables(asdict(self._settings.fill_days(moment.as_of)))
+
+    def _rejudge(self) -> None:
+        """Take what is settled, and was judged by other rules than these, to be judged again."""
+        for campaign, from_day in self._settings.changed():
+            self._store.rejudge(campaign, from_day)
+        limit_s = self._settings.changed_limit_s()
+        if limit_s is not None:
+            self._store.rejudge_states(limit_s)
+        self._settings.note()
+
+    def _write(self, fresh: Path, places: Mapping[Log, Place]) -> None:
+        fresh.unlink(missing_ok=True)
+        tables = {relation: f"recent_{relation}" for relation in RELATIONS}
+        with self._store.snapshot(fresh), self._store.registered("partition_places", _table(places)):
+            self._store.sql(FILL.format(**tables, late_answers=LATE_ANSWERS.format(calls="FROM judged_calls")))
+
+
+def _table(places: Mapping[Log, Place]) -> pa.Table:
+    """The rows of feed_partitions."""
+    return pa.table(
+        {
+            "topic": pa.array([log.topic for log in places], pa.string()),
+            "partition": pa.array([log.partition for log in places], pa.int32()),
+            "position": pa.array([place.position for place in places.values()], pa.int64()),
+            "end_offset": pa.array([place.end for place in places.values()], pa.int64()),
+            "lag": pa.array([place.lag for place in places.values()], pa.int64()),
+        }
+    )

@@ -1,0 +1,75 @@
+"""How far what is settled reaches, kept in the store: no publish reads the files of past days to know it.
+
+`late_answers`: where calls were answered far from their own day, for metrics.kpis.agent_time.answered_between.
+`first_states`: by campaign where agents' time begins, for the first day of `kpi_daily`.
+"""
+
+import datetime as dt
+
+import duckdb
+
+LATE_ANSWERS = """
+SELECT DISTINCT day, make_timestamp(epoch_us(answered_at))::DATE AS answered_on
+FROM ({calls})
+WHERE answered_on - day NOT BETWEEN -1 AND 1
+"""
+FIRST_STATES = """
+SELECT campaign, arg_min(agent, started_at) AS agent, min(started_at) AS started_at
+FROM ({states})
+WHERE state != 'offline' AND campaign IS NOT NULL
+GROUP BY campaign
+"""
+NO_CALLS = "SELECT NULL::DATE AS day, NULL::TIMESTAMPTZ AS answered_at LIMIT 0"
+NO_STATES = (
+    "SELECT NULL::VARCHAR AS campaign, NULL::VARCHAR AS agent, NULL::VARCHAR AS state,"
+    " NULL::TIMESTAMPTZ AS started_at LIMIT 0"
+)
+MAKE = f"""
+CREATE TABLE IF NOT EXISTS late_answers AS {LATE_ANSWERS};
+COMMENT ON TABLE late_answers IS 'Of settled calls; of recalled ones too, which only costs that their day is read.';
+CREATE TABLE IF NOT EXISTS first_states AS {FIRST_STATES};
+COMMENT ON TABLE first_states IS 'By campaign the first settled state but offline.';
+"""
+ADD_SETTLED = f"""
+INSERT INTO late_answers ({LATE_ANSWERS.format(calls="FROM settled_calls")}) EXCEPT FROM late_answers;
+MERGE INTO first_states
+USING ({FIRST_STATES.format(states="FROM settled_states")}) AS s USING (campaign)
+WHEN MATCHED AND s.started_at < first_states.started_at THEN UPDATE SET agent = s.agent, started_at = s.started_at
+WHEN NOT MATCHED THEN INSERT;
+"""
+TAKE_RECALLED = """
+CREATE OR REPLACE TEMP TABLE recalled_first_states AS
+SELECT f.campaign, f.started_at
+FROM first_states f
+JOIN earlier_marks m USING (agent)
+WHERE m.mark IS NULL OR f.started_at >= m.mark;
+DELETE FROM first_states WHERE campaign IN (SELECT campaign FROM recalled_first_states);
+"""
+FIRST_RECALLED = "SELECT make_timestamp(epoch_us(min(started_at)))::DATE FROM recalled_first_states"
+
+
+def make(connection: duckdb.DuckDBPyConnection, calls: str | None, states: str | None) -> None:
+    """Create the tables of a store that lacks them, from its settled rows (SELECTs; None: there are none)."""
+    connection.execute(MAKE.format(calls=calls or NO_CALLS, states=states or NO_STATES))
+
+
+def add_settled(connection: duckdb.DuckDBPyConnection) -> None:
+    """Note what is in settled_calls and settled_states."""
+    connection.execute(ADD_SETTLED)
+
+
+def take_recalled(connection: duckdb.DuckDBPyConnection) -> dt.date | None:
+    """Forget where campaigns began with the states of earlier_marks; the first UTC date of them, None for none.
+
+    Then note_recalled_first_states has to look for what they begin with now.
+    """
+    connection.execute(TAKE_RECALLED)
+    first: dt.date | None
+    ((first,),) = connection.execute(FIRST_RECALLED).fetchall()
+    return first
+
+
+def note_recalled_first_states(connection: duckdb.DuckDBPyConnection, states: str) -> None:
+    """Look among the settled `states` for what the campaigns that take_recalled left begin with."""
+    of_campaigns = f"SELECT * FROM ({states}) WHERE campaign IN (SELECT campaign FROM recalled_first_states)"
+    connection.execute(f"INSERT INTO first_states {FIRST_STATES.format(states=of_campaigns)}")

@@ -1,0 +1,191 @@
+"""What a store can be made from again: the events in its Parquet files, and its tables if they can be read."""
+
+import contextlib
+import datetime as dt
+import functools
+import itertools
+import math
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from ingest.errors import RESTORE_OR_REBUILD, StoreError, is_damaged, open_failure
+from ingest.events import contract
+from ingest.store import inventory, layout
+from ingest.store.archive import EVENT_COLUMNS
+from ingest.store.inventory import EVENTS, quoted, read_files, relation_of
+
+BATCH_EVENTS = 200_000
+#: The type of an event is an enumeration, which may have had other members then.
+SELECT_EVENTS = f"SELECT DISTINCT {EVENT_COLUMNS.replace('type', 'type::VARCHAR AS type')}"
+LETTERS = 'topic, "partition", "offset", line, received_at, reason, payload'
+DAY_OF_LETTER = "make_timestamp(epoch_us(received_at))::DATE AS day"
+PLACED = ", filename = true, file_row_number = true"
+NOT_RECALLED = "ANTI JOIN recalled_events x ON x.file = parse_filename(filename) AND x.place = file_row_number"
+
+
+class Salvage:
+    """The events of a data directory, each content once a day, and the tables of its store.
+
+    `has_store` is False when its file is not there or cannot be opened: what had not settled is lost then, and where
+    to read on. Raises StoreError when events are missing: what is made of the rest would not be the same.
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, data_dir: Path, has_store: bool) -> None:
+        self._connection = connection
+        self.has_store = has_store
+        self.layout = layout.version(connection) if has_store else None
+        self._tables = layout.tables(connection) if has_store else set()
+        self._inventory = inventory.take(connection if has_store else None, data_dir)
+        self.files = self._inventory.kept
+        self.counted = self._inventory.counted
+        self._days: dict[str, dict[str, list[Path]]] = defaultdict(lambda: defaultdict(list))
+        for file in sorted(self.files):
+            self._days[relation_of(file)][file.parent.name].append(file)
+
+    def refuse_without_events(self) -> None:
+        """Raise StoreError when files of events are missing."""
+        if missing := [file for file in self._inventory.missing if relation_of(file) == EVENTS]:
+            raise StoreError(
+                f"{len(missing)} files of archived events are not there, {min(missing)} among them; put them back from"
+                " a backup. To go on without these events move store.duckdb and published/ away first."
+            )
+        days = {_date(name) for name in self._days[EVENTS]}
+        without = {_date(name) for name in self._days["calls"]} - days
+        without |= {
+            day
+            for day in map(_date, self._days["agent_states"])
+            if not {day, day - dt.timedelta(days=1)} & days  # a state that lasts too long ends as another, a day later
+        }
+        if without and "archived_events" not in self._tables:
+            raise StoreError(
+                f"published/ has {len(without)} days whose archived events are not there, {min(without)} among them;"
+                " put events/ back from a backup. To go on without these events move published/ away first."
+            )
+
+    @functools.cached_property
+    def rows(self) -> int:
+        """How many rows of events there are, repetitions and older contents too."""
+        return sum(rows for _, rows in self._sources())
+
+    def unsettled(self) -> int:
+        """How many events are in the store itself."""
+        return sum(self._count(table) for table in ("archived_events", "events") if table in self._tables)
+
+    def doubled(self) -> int:
+        """How many rows that count are beyond the first of their event_id, counted day by day."""
+        mark = NOT_RECALLED if "recalled_events" in self._tables else ""
+        counted = defaultdict(list)
+        for file in self._inventory.counted & self._inventory.there:
+            if relation_of(file) == EVENTS:
+                counted[file.parent.name].append(file)
+        return sum(
+            int(self._rows(f"SELECT count(*) - count(DISTINCT event_id) FROM {read_files(files, PLACED)} {mark}")[0][0])
+            for files in counted.values()
+        )
+
+    def batches(self) -> Iterator[tuple[int, pa.Table]]:
+        """How many rows were read, and their distinct contents as events of a batch; in the order of days and times."""
+        for source, rows in self._sources():
+            with self._readable(source):
+                for begin, end in self._cuts(source, math.ceil(rows / BATCH_EVENTS)):
+                    within = f"FROM {source} WHERE ts >= $begin AND ts < $end"
+                    given = {"begin": begin, "end": end}
+                    ((count,),) = self._connection.execute(f"SELECT count(*) {within}", given).fetchall()
+                    yield int(count), self._connection.execute(f"{SELECT_EVENTS} {within}", given).to_arrow_table()
+
+    def settled_letters(self) -> pa.Table | None:
+        """The dead letters of the published files, each with its day; None when there are none."""
+        files = list(itertools.chain(*self._days["dead_letters"].values()))
+        if not files:
+            return None
+        with self._readable(source := read_files(files)):
+            return self._connection.execute(
+                f"SELECT DISTINCT {LETTERS}, {DAY_OF_LETTER} FROM {source}"
+            ).to_arrow_table()
+
+    def table(self, name: str) -> pa.Table | None:
+        """The rows of a table of the store; None when there are none."""
+        if name not in self._tables:
+            return None
+        with self._readable(name):
+            table = self._connection.execute(f"FROM {name}").to_arrow_table()
+        return table if len(table) else None
+
+    def _rows(self, query: str) -> list[tuple[Any, ...]]:
+        return self._connection.execute(query).fetchall()
+
+    def _sources(self) -> Iterator[tuple[str, int]]:
+        """What has events, a day at a time, what has not settled last, and how many rows."""
+        for files in self._days[EVENTS].values():
+            yield (source := read_files(files)), self._count(source)
+        for table in ("archived_events", "events"):
+            if table in self._tables:
+                yield table, self._count(table)
+
+    def _count(self, source: str) -> int:
+        with self._readable(source):
+            return int(self._rows(f"SELECT count(*) FROM {source}")[0][0])
+
+    def _cuts(self, source: str, pieces: int) -> Iterator[tuple[object, object]]:
+        """The beginning and end of each of so many pieces of a source's time; fewer where much has one instant."""
+        shares = [piece / pieces for piece in range(1, pieces)]
+        inner = self._rows(f"SELECT quantile_disc(ts, {shares}) FROM {source}")[0][0] if shares else []
+        edges = [contract.EARLIEST, *sorted(set(inner)), dt.datetime.max.replace(tzinfo=dt.UTC)]
+        yield from itertools.pairwise(edges)
+
+    @contextlib.contextmanager
+    def _readable(self, source: str) -> Iterator[None]:
+        try:
+            yield
+        except duckdb.Error as error:
+            reason = str(error).splitlines()[0]
+            if source in self._tables:
+                raise StoreError(
+                    f"store.duckdb is damaged ({reason}); move it away, it alone, and rebuild again:"
+                    " what had not settled is then read from the topic."
+                ) from error
+            raise StoreError(
+                f"An archived file cannot be read ({reason}); put it back from a backup, or move it away to go on"
+                " without what is in it."
+            ) from error
+
+
+@contextlib.contextmanager
+def open_salvage(data_dir: Path) -> Iterator[Salvage]:
+    """Open what there is in `data_dir`, and hold the store's file, if there is one, so that no consumer opens it.
+
+    Raises StoreError when one has it open, or when there is nothing.
+    """
+    store = data_dir / "store.duckdb"
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        has_store = store.exists() and _attach(connection, store)
+        if not store.exists() and not inventory.archived_files(data_dir):
+            raise StoreError(f"{data_dir} has no store and no archived events: there is nothing to rebuild from.")
+        yield Salvage(connection, data_dir, has_store)
+
+
+def _attach(connection: duckdb.DuckDBPyConnection, store: Path) -> bool:
+    """Attach a store for reading, its log replayed; False when it is damaged, or no DuckDB file."""
+    try:
+        connection.execute(f"ATTACH {quoted(store)} AS salvaged")
+        connection.execute("CHECKPOINT salvaged")
+        connection.execute("DETACH salvaged")
+        connection.execute(f"ATTACH {quoted(store)} AS salvaged (READ_ONLY)")
+        connection.execute("USE salvaged")
+    except duckdb.Error as error:
+        if is_damaged(error):
+            return False
+        raise open_failure(store, error) from error
+    if (version := layout.version(connection)) is not None and version > layout.LAYOUT:
+        raise StoreError(f"{store} was written by a newer Vigie; start that one, or {RESTORE_OR_REBUILD}")
+    return True
+
+
+def _date(folder: str) -> dt.date:
+    return dt.date.fromisoformat(folder.removeprefix("day="))

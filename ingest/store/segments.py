@@ -1,0 +1,238 @@
+"""The Parquet files of what is settled: one folder a day, written once, merged, and deleted ten minutes after that.
+
+Which files there may be, and which may be deleted, says inventory.py.
+"""
+
+import datetime as dt
+import os
+import time
+import uuid
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from ingest.errors import RESTORE_OR_REBUILD, StoreError
+from ingest.store import inventory
+from ingest.store.inventory import EVENTS, RELATIONS, folder_of, quoted, sync
+from metrics.published.relations import FOLDER
+
+RECALLED = """
+CREATE TABLE IF NOT EXISTS recalled_calls (call_id VARCHAR NOT NULL, day DATE NOT NULL);
+COMMENT ON TABLE recalled_calls IS 'Calls with a row in a Parquet file that no longer counts.';
+CREATE TABLE IF NOT EXISTS recalled_states (agent VARCHAR NOT NULL, from_at TIMESTAMPTZ NOT NULL);
+COMMENT ON TABLE recalled_states IS 'An agent''s rows in Parquet files, started at from_at or later, no longer count.';
+"""
+OUTDATED = {
+    "calls": "ANTI JOIN recalled_calls USING (call_id)",
+    "agent_states": "r WHERE NOT EXISTS (FROM recalled_states x WHERE x.agent = r.agent AND r.started_at >= x.from_at)",
+    "dead_letters": "",
+    EVENTS: "ANTI JOIN recalled_events x ON x.file = parse_filename(filename) AND x.place = file_row_number",
+}
+#: What no two rows of a relation that count may have in common.
+IDENTITY = {"calls": "call_id", "agent_states": "(agent, started_at)", EVENTS: "event_id"}
+#: Texts that hardly repeat, read rarely: no dictionary is tried, and they are packed well.
+PACKED = {EVENTS: "(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, DICTIONARY_SIZE_LIMIT 4096)"}
+MERGE_AT_FILES = 4  # so many of a day's files of one size are merged into one of the next
+KEEP_REPLACED_S = 600.0  # a file that was replaced stays for those who hold an older snapshot open
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A Parquet file that counts, and how many rows are in it."""
+
+    day: dt.date
+    file: Path
+    rows: int
+
+
+class Segments:
+    """The Parquet files, beneath `data_dir`, of the store that `connection` has open.
+
+    Raises StoreError when there are files that the store does not name, or it names files that are not there.
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, data_dir: Path) -> None:
+        self._sql = connection.execute
+        self._data_dir = data_dir.resolve()
+        self._unfinished = self._data_dir / inventory.UNFINISHED
+        self.reload()
+        files = inventory.take(connection, data_dir)
+        if files.missing:
+            raise StoreError(
+                f"The store.duckdb in {data_dir} names {len(files.missing)} Parquet files that are not there,"
+                f" {min(files.missing)} among them; {RESTORE_OR_REBUILD}"
+            )
+        inventory.refuse_unknown(data_dir, files.unknown)
+        self._discard(files.unfinished)
+        self._sizes = {file: file.stat().st_size for file in files.there - files.unfinished}
+        self._replaced = [(time.monotonic(), file) for file in sorted(files.replaced)]
+
+    def _root(self, relation: str) -> Path:
+        return folder_of(self._data_dir, relation)
+
+    def bytes(self, *relations: str) -> int:
+        """What the files of `relations` take of the disk, with those that were replaced and are still there."""
+        roots = [self._root(relation) / relation for relation in relations]
+        return sum(size for file, size in self._sizes.items() if file.parent.parent in roots)
+
+    def reload(self) -> None:
+        """Read from the store which files count."""
+        self._segments: dict[str, list[Segment]] = {}
+        for relation, day, name, rows in self._sql("FROM segments ORDER BY ALL").fetchall():
+            self._segments.setdefault(relation, []).append(Segment(day, self._root(relation) / name, rows))
+
+    def days(self, relation: str, since: dt.date) -> set[dt.date]:
+        """The days of `relation`, `since` and later, that have files."""
+        return {segment.day for segment in self._segments.get(relation, ()) if segment.day >= since}
+
+    def rows(self, relation: str, days: Collection[dt.date] | None = None) -> str | None:
+        """The SELECT of the settled rows that count, of some days or of all; None when there are none."""
+        segments = self._segments.get(relation, [])
+        if days is not None:
+            segments = [segment for segment in segments if segment.day in days]
+        return self._read(relation, segments) if segments else None
+
+    def count_rows(self, relation: str, days: Collection[dt.date]) -> None:
+        """Note in archived_counts how many rows of each of `days` count, and how many differ in their IDENTITY."""
+        if rows := self.rows(relation, days):
+            named = ", ".join(f"DATE '{day}'" for day in days)
+            self._sql(f"DELETE FROM archived_counts WHERE relation = '{relation}' AND day IN ({named})")
+            self._sql(
+                f"INSERT INTO archived_counts SELECT '{relation}', day, count(*), count(DISTINCT {IDENTITY[relation]})"
+                f" FROM ({rows}) GROUP BY day"
+            )
+
+    def past(self) -> dict[str, str]:
+        """For each relation the SELECT of its settled rows that count; it reads the tables of RECALLED.
+
+        Also where there are none yet: what is made for the published file stays the same when the first settle.
+        """
+        return {relation: self.rows(relation) or f"FROM recent_{relation} WHERE false" for relation in RELATIONS}
+
+    def _read(self, relation: str, segments: list[Segment]) -> str:
+        """The SELECT of the rows of `segments` that count; of events, with the file and the place in it.
+
+        DuckDB takes a relative path from where a process stands, so files have whole ones; who has the published folder
+        elsewhere says where in the variable FOLDER.
+        """
+        root = self._root(relation)
+        names = ", ".join(quoted(segment.file.relative_to(root)) for segment in segments)
+        placed = "filename = true, file_row_number = true, " if relation == EVENTS else ""
+        folder = quoted(root) if relation == EVENTS else f"coalesce(getvariable('{FOLDER}'), {quoted(root)})"
+        return (
+            f"SELECT * FROM read_parquet(list_transform([{names}], lambda name: {folder} || '/' || name),"
+            f" {placed}hive_partitioning = true, hive_types = {{day: DATE}}) {OUTDATED[relation]}"
+        )
+
+    def write(self, relation: str, fresh: str, outdated: str = "SELECT NULL::DATE LIMIT 0") -> set[dt.date]:
+        """Write `fresh` rows to a new file for each of their days; return the days of which older files were merged.
+
+        A day that `outdated` selects gets all its rows written again. Call it in a transaction, then `committed`.
+        """
+        days = self._sql(
+            f"SELECT day, count(fresh)::BIGINT, day IN ({outdated})"
+            f" FROM (SELECT day, true AS fresh FROM {fresh} UNION ALL SELECT *, NULL FROM ({outdated}))"
+            " GROUP BY day ORDER BY day"
+        ).fetchall()
+        names = [f"{relation}/day={day}/{uuid.uuid4().hex}.parquet" for day, _, _ in days]
+        merged_days = set()
+        self._note_unfinished(names)
+        for name, (day, count, is_outdated) in zip(names, days, strict=True):
+            older = [segment for segment in self._segments.get(relation, ()) if segment.day == day]
+            merged = older if is_outdated else _alike(older, count)
+            rows = self._write_file(relation, name, f"SELECT * FROM {fresh} WHERE day = DATE '{day}'", merged)
+            self._sql("INSERT INTO segments VALUES (?, ?, ?, ?)", [relation, day, name, rows])
+            self._replace(relation, merged)
+            if merged:
+                merged_days.add(day)
+        return merged_days
+
+    def _write_file(self, relation: str, name: str, selected: str, merged: list[Segment]) -> int:
+        """Write the rows of `selected`, and those of `merged` that count, to the file `name`; return how many."""
+        if merged:
+            unplaced = "EXCLUDE (filename, file_row_number)" if relation == EVENTS else ""
+            selected += f" UNION ALL BY NAME SELECT * {unplaced} FROM ({self._read(relation, merged)})"
+        file = self._root(relation) / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        copy = f"COPY (SELECT * EXCLUDE (day) FROM ({selected})) TO {quoted(file)} {PACKED.get(relation, '')}"
+        ((rows,),) = self._sql(copy).fetchall()
+        for path in (file, file.parent, file.parent.parent):  # the store, synced when it commits, forgets these rows
+            sync(path)
+        self._sizes[file] = file.stat().st_size
+        return int(rows)
+
+    def _replace(self, relation: str, merged: list[Segment]) -> None:
+        """Let the files `merged` count no longer, now that another has their rows."""
+        if not merged:
+            return
+        root = self._root(relation)
+        files = [str(segment.file.relative_to(root)) for segment in merged]
+        # only now: what a mark leaves out would have been written to the new file again
+        self._sql(
+            "DELETE FROM recalled_events WHERE file IN (SELECT unnest(?))", [[segment.file.name for segment in merged]]
+        )
+        self._sql("DELETE FROM segments WHERE file IN (SELECT unnest(?))", [files])
+        self._sql("INSERT INTO replaced_files SELECT ?, unnest(?)", [relation, files])
+        self._replaced.extend((time.monotonic(), segment.file) for segment in merged)
+
+    def mark_replaced(self, data_dir: Path, files: Iterable[Path]) -> None:
+        """Note that `files`, beneath `data_dir`, are replaced by these, which will be put beside them."""
+        for file in sorted(files):
+            named = [inventory.relation_of(file), inventory.name_of(data_dir, file)]
+            self._sql("INSERT INTO replaced_files VALUES (?, ?)", named)
+
+    def _note_unfinished(self, names: list[str]) -> None:
+        """Note on disk the files that a transaction is about to write: should it not commit, they are nobody's."""
+        if not names:
+            return
+        is_new = not self._unfinished.exists()
+        with self._unfinished.open("a") as notes:
+            if is_new:
+                begun_from = inventory.state_of(one.file for own in self._segments.values() for one in own)
+                notes.write(f"{begun_from}\n")
+            notes.writelines(f"{name}\n" for name in names)
+            notes.flush()
+            os.fsync(notes.fileno())
+        sync(self._data_dir)
+
+    def forget_unfinished(self) -> None:
+        """The store has committed: it names the files that were written since it did so last."""
+        self._unfinished.unlink(missing_ok=True)
+
+    def _discard(self, unfinished: Collection[Path]) -> None:
+        """Delete the files of a transaction that did not commit, and what DuckDB had not finished of them."""
+        for file in unfinished:
+            file.unlink(missing_ok=True)
+            file.with_name(f"tmp_{file.name}").unlink(missing_ok=True)
+        self._unfinished.unlink(missing_ok=True)
+
+    def sweep(self) -> None:
+        """Delete the files that were replaced long enough ago."""
+        now = time.monotonic()
+        leaving = [file for since, file in self._replaced if now - since > KEEP_REPLACED_S]
+        if not leaving:
+            return
+        for file in leaving:
+            file.unlink(missing_ok=True)
+            self._sizes.pop(file, None)
+        self._sql(
+            "DELETE FROM replaced_files WHERE parse_filename(file) IN (SELECT unnest(?))",
+            [[file.name for file in leaving]],
+        )
+        self._replaced = [(since, file) for since, file in self._replaced if now - since <= KEEP_REPLACED_S]
+
+
+def _alike(segments: list[Segment], rows: int) -> list[Segment]:
+    """Those to be merged with so many new rows: `MERGE_AT_FILES` files of a size become one of the next.
+
+    So a row is written again a logarithm of times, and the files of a day are about as many.
+    """
+    merged: list[Segment] = []
+    while True:
+        size = (rows + sum(segment.rows for segment in merged)).bit_length() // 2
+        alike = [segment for segment in segments if segment.rows.bit_length() // 2 <= size]
+        if len(alike) - len(merged) + 1 < MERGE_AT_FILES:
+            return merged
+        merged = alike

@@ -1,0 +1,310 @@
+"""The store: one DuckDB file, one writer; a batch and the offsets it came from are one transaction."""
+
+import contextlib
+import datetime as dt
+import json
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+from duckdb.func import FunctionNullHandling
+
+import metrics
+from ingest import statements
+from ingest.errors import RESTORE_OR_REBUILD, StoreError, disk_trouble, open_failure
+from ingest.events import contract
+from ingest.events.batch import Arrivals, DeadLetter, Log
+from ingest.store import inventory, layout
+from ingest.store.archive import EVENT_COLUMNS, Archive
+from ingest.store.inventory import EVENTS, quoted, refuse_unknown
+from ingest.store.segments import RECALLED, Segments
+
+FOLD = statements.read("store/fold.sql")
+SCHEMA = statements.read("store/schema.sql").format(event_types=str(contract.EVENT_TYPES)[1:-1])
+BATCH = statements.read_parts("store/batch.sql")
+
+
+@dataclass(frozen=True)
+class Totals:
+    """What was read so far; `lines` are events as delivered, `duplicates` those with a known event_id."""
+
+    records: int
+    records_with_events: int
+    lines: int
+    duplicates: int
+    dead_letters: int
+
+
+class Store:
+    """The open store. Not thread-safe: one thread applies batches and publishes.
+
+    Raises StoreError when the file cannot be opened: another consumer holds it, it is corrupt or read-only.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self._path = Path(path)
+        self._is_in_transaction = False
+        try:
+            if not self._path.exists():  # a file would be left that hides that the store is lost
+                refuse_unknown(self._path.parent, inventory.take(None, self._path.parent).unknown)
+            self.connection = duckdb.connect()
+            self.sql(f"ATTACH {quoted(self._path)} AS store")
+            self.sql("USE store")
+            self.sql("SET TimeZone = 'UTC'")
+            self.sql("SET threads = 1")  # statements are small; the other core is the poll loop's
+            self.sql("SET force_compression = 'uncompressed'")  # what is soon elsewhere: a sixth
+            self.sql("SET wal_autocheckpoint = '256MB'")
+            self.sql("SET block_allocator_memory = '256MB'")  # what a batch needs is kept for the next: a twentieth
+            self.sql("SET allocator_flush_threshold = '1GB'")
+            self.sql("BEGIN")
+            self._make_tables()
+            self.sql("COMMIT")
+            self.segments = Segments(self.connection, self._path.parent)
+            self.archive = Archive(self.connection, self.segments)
+        except duckdb.Error as error:
+            raise open_failure(Path(path), error) from error
+        self.connection.create_function(
+            "canonical_json",
+            _canonical_json,
+            ["VARCHAR"],
+            "VARCHAR",
+            null_handling=FunctionNullHandling.SPECIAL,
+        )
+
+    def sql(self, query: str, parameters: object = None) -> duckdb.DuckDBPyConnection:
+        """Execute SQL on the store and the temp relations beside it; ask the result for its rows before the next."""
+        return self.connection.execute(query, parameters)
+
+    def set_variables(self, values: Mapping[str, object]) -> None:
+        """Set session variables, which SQL reads with getvariable."""
+        for name, value in values.items():
+            self.sql(f"SET VARIABLE {name} = $value", {"value": value})
+
+    @contextlib.contextmanager
+    def registered(self, name: str, rows: pa.Table) -> Iterator[None]:
+        """Let SQL read `rows` by `name` within."""
+        self.connection.register(name, rows)
+        yield
+        self.connection.unregister(name)  # not after an error: in a transaction that failed this would hide it
+
+    @contextlib.contextmanager
+    def snapshot(self, file: Path) -> Iterator[None]:
+        """Make the database `file`, attached as `snapshot` within, with the published relations and macros."""
+        # a file that is thrown away unless it is whole needs no log
+        self.sql(f"ATTACH {quoted(file)} AS snapshot (BLOCK_SIZE 16384, RECOVERY_MODE no_wal_writes)")
+        try:
+            metrics.install(self.connection, "snapshot", self.segments.past(), RECALLED)
+            yield
+        finally:
+            self.sql("DETACH snapshot")
+
+    def _make_tables(self) -> None:
+        """Make the tables that are not there yet, and bring those of an older layout up to date."""
+        version = layout.version(self.connection)
+        if version is not None and version > layout.LAYOUT:
+            raise StoreError(f"{self._path} was written by a newer Vigie; start that one, or {RESTORE_OR_REBUILD}")
+        if version is not None and version < 1:
+            raise StoreError(f"{self._path} was written by an older Vigie; {RESTORE_OR_REBUILD}")
+        self.sql(SCHEMA + RECALLED + BATCH["changes"])
+        self.sql("INSERT INTO totals SELECT 0, 0, 0, 0, 0, NULL WHERE NOT EXISTS (FROM totals)")
+        self.sql("INSERT INTO identity SELECT ? WHERE NOT EXISTS (FROM identity)", [uuid.uuid4().hex[:12]])
+        self.sql("INSERT INTO layout SELECT ? WHERE NOT EXISTS (FROM layout)", [version or layout.LAYOUT])
+        if version is not None and version < layout.LAYOUT:
+            layout.upgrade(self.connection, self._path.parent.resolve())
+
+    def take_over(self, tables: Mapping[str, pa.Table], settled_letters: pa.Table | None) -> None:
+        """Take over what is not made of events from the store that this one replaces, by the names of its tables.
+
+        Call it in a transaction, last: the events that are here count as read.
+        """
+        for name, table in tables.items():
+            with self.registered("old_rows", table):
+                if name == "totals":
+                    self.sql(BATCH["take_over_totals"])
+                else:
+                    self.sql(f"DELETE FROM {name}")
+                    self.sql(f"INSERT INTO {name} BY NAME FROM old_rows")
+        if settled_letters is not None:
+            with self.registered("old_rows", settled_letters):
+                self.sql("CREATE OR REPLACE TEMP TABLE taken_over_letters AS FROM old_rows")
+            self.segments.write("dead_letters", "taken_over_letters")
+            if "positions" not in tables:
+                self.sql(BATCH["keep_letters"])
+
+    def checkpoint(self) -> None:
+        """Write the store's log into its file. Raises StoreError when the disk does not take it."""
+        try:
+            self.sql("CHECKPOINT store")
+        except duckdb.Error as error:
+            raise disk_trouble(str(self._path), error) from error
+
+    def close(self) -> None:
+        self.connection.close()
+
+    def bytes(self) -> int:
+        """How much of the disk the store takes, with archived events and its log of what is not checkpointed yet."""
+        files = (self._path, self._path.with_name(self._path.name + ".wal"))
+        return sum(file.stat().st_size for file in files if file.exists()) + self.segments.bytes(EVENTS)
+
+    def identity(self) -> str:
+        """The name that this store has had since it was made."""
+        (name,) = self.sql("SELECT max(store_id) FROM identity").fetchall()[0]
+        return str(name)
+
+    def position(self, log: Log) -> int | None:
+        """The offset to read on from; None for a log never read."""
+        found = self.sql(
+            'SELECT next_offset FROM positions WHERE topic = ? AND "partition" = ? AND cluster_id = ? AND topic_id = ?',
+            [log.topic, log.partition, log.cluster_id, log.topic_id],
+        ).fetchone()
+        return int(found[0]) if found else None
+
+    def last_event_at(self) -> dt.datetime | None:
+        """The newest event's instant; None while there is none."""
+        row = self.sql("SELECT last_event_at FROM totals").fetchone()
+        return row[0] if row else None
+
+    def totals(self) -> Totals:
+        row = self.sql("SELECT records, records_with_events, lines, duplicates, dead_letters FROM totals").fetchone()
+        assert row is not None
+        return Totals(*row)
+
+    def apply(self, arrivals: Arrivals) -> None:
+        """Fold a batch into the tables and move the positions past it, all or nothing.
+
+        Raises StoreError when the disk does not take it; the batch can be applied again later.
+        """
+        with self.transaction():
+            self._write(arrivals)
+
+    def rejudge(self, campaign: str, from_day: dt.date | None) -> None:
+        """Take the settled calls of a campaign, of local day `from_day` and later (None: all), to be judged again."""
+        with self._recalling():
+            self.archive.recall_of_campaign(campaign, from_day)
+
+    def rejudge_ahead(self, as_of: dt.datetime) -> None:
+        """Take what settled by a clock that was ahead of `as_of` to be judged again."""
+        with self._recalling():
+            self.archive.recall_ahead(as_of)
+
+    @contextlib.contextmanager
+    def _recalling(self) -> Iterator[None]:
+        """Fold the calls that are recalled within, and all that comes back for them."""
+        with self.transaction():
+            self.sql(BATCH["begin_fold"])
+            yield
+            self._fold()
+            while self.archive.recall_for_folded():
+                self._fold()
+
+    def rejudge_states(self, least_s: float) -> None:
+        """Take the settled states of agents, from the first that lasted `least_s`, to be judged again."""
+        with self.transaction():
+            self.archive.recall_long_states(least_s)
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All that is done within, or nothing; within another transaction it is a part of that one.
+
+        Raises StoreError when the disk does not take it.
+        """
+        if self._is_in_transaction:
+            yield
+            return
+        self._is_in_transaction = True
+        try:
+            self.sql("BEGIN")
+            yield
+            self.sql("COMMIT")
+            self.segments.forget_unfinished()
+        except BaseException as error:
+            with contextlib.suppress(duckdb.Error):  # a failed COMMIT has rolled back already
+                self.connection.rollback()
+            if isinstance(error, duckdb.Error | OSError):
+                raise disk_trouble(str(self._path), error) from error
+            raise
+        finally:
+            self._is_in_transaction = False
+
+    def _write(self, arrivals: Arrivals) -> None:
+        with self.registered("arriving_events", pa.concat_tables(arrivals.events)):
+            self.sql(BATCH["number_events"])
+        (newest,) = self.sql("SELECT max(ts) FROM incoming_events").fetchall()[0]
+        self.sql(BATCH["begin_fold"])
+        duplicates = self.archive.recall_for_incoming()
+        duplicates += self._merge_events()
+        self.sql(BATCH["add_to_sources"])
+        self._fold()
+        while self.archive.recall_for_folded():
+            self._fold()
+        self._add_letters(arrivals.dead)
+        self.sql(
+            BATCH["add_to_totals"],
+            {
+                "records": arrivals.records,
+                "records_with_events": arrivals.records_with_events,
+                "lines": arrivals.lines(),
+                "duplicates": duplicates,
+                "dead_letters": len(arrivals.dead),
+                "newest": newest,
+            },
+        )
+        for gap in arrivals.gaps:
+            self.sql(
+                "INSERT INTO gaps VALUES (?, ?, ?, ?, ?, ?)",
+                [gap.log.topic, gap.log.topic_id, gap.log.partition, gap.begin, gap.end, gap.noticed_at],
+            )
+        for log, offset in arrivals.next_offsets.items():
+            self._move(log, offset)
+
+    def _fold(self) -> None:
+        """Make the calls in `calls_to_fold` anew."""
+        self.sql("INSERT INTO dirty_calls FROM calls_to_fold")
+        self.sql("DELETE FROM calls WHERE call_id IN (FROM calls_to_fold)")
+        self.sql(FOLD)
+
+    def _merge_events(self) -> int:
+        """Add `incoming_events` to `events`, and what changed to `calls_to_fold`; return how many were known."""
+        self.sql(BATCH["note_new"])
+        (contested,) = self._one("SELECT count(*) FROM contested_event_ids")
+        add = f"INSERT INTO events SELECT {EVENT_COLUMNS} FROM incoming_events"
+        if not contested:
+            self.sql(add)
+            return 0
+        self.sql(f"{add} WHERE event_id NOT IN (FROM contested_event_ids)")
+        (known, arrived) = self._one(BATCH["count_contested"])
+        self.sql(BATCH["replace_contested"].format(columns=EVENT_COLUMNS))
+        return int(known + arrived - contested)
+
+    def _add_letters(self, dead: list[DeadLetter]) -> None:
+        if dead:
+            with self.registered("arriving_letters", pa.Table.from_pylist([asdict(letter) for letter in dead])):
+                self.sql(BATCH["date_letters"])
+            days = [day for (day,) in self.sql(BATCH["days_read_again"]).fetchall()]
+            if days and (archived := self.segments.rows("dead_letters", days)):
+                self.sql(BATCH["leave_out_known_letters"].format(archived=archived))
+            self.sql("INSERT INTO dead_letters SELECT * EXCLUDE (day) FROM incoming_letters")
+
+    def _move(self, log: Log, next_offset: int) -> None:
+        self.sql('DELETE FROM positions WHERE topic = ? AND "partition" = ?', [log.topic, log.partition])
+        self.sql(
+            "INSERT INTO positions VALUES (?, ?, ?, ?, ?)",
+            [log.topic, log.partition, log.cluster_id, log.topic_id, next_offset],
+        )
+
+    def _one(self, query: str) -> tuple[int, ...]:
+        row = self.sql(query).fetchone()
+        assert row is not None
+        return row
+
+
+def _canonical_json(raw: str | None) -> str | None:
+    if raw is None:
+        return None
+    try:
+        return json.dumps(json.loads(raw), sort_keys=True)
+    except (ValueError, RecursionError):  # a number of thousands of digits, or very deep nesting, in an extra field
+        return raw

@@ -1,0 +1,1 @@
+"""campaigns.toml: campaigns, terms, people, zones."""

@@ -1,0 +1,304 @@
+"""The configuration: clients, campaigns, opening hours, the contracts that calls are judged by, and who sees what.
+
+`campaigns.toml` is read as a whole or refused as a whole, in one sentence that names file, line and what is
+allowed. What it does not say, its `[defaults]` say; a campaign that only events know gets those defaults. What a later
+term of a contract does not say, the term before it says.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields, replace
+from datetime import datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from metrics.configuration.people import Claims, Person, claims_of, people_of
+from metrics.configuration.toml_table import Table, read_toml, shown
+from metrics.kpis.service_level import FORMULAS
+
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+LANGUAGES = ("en", "es", "fr")
+DAY_S = 86_400
+BREAK_LIMITS = ("rest_s", "rest_within_s", "break_s", "break_within_s")
+"""What law and agreements say of breaks, and a site may have its own of."""
+
+
+@dataclass(frozen=True)
+class Term:
+    """What a contract says from `valid_from` until `valid_to` (local times of the campaign; None: no limit)."""
+
+    valid_from: datetime | None = None
+    valid_to: datetime | None = None
+    formula: str = "exclude_short"
+    threshold_s: float = 20.0
+    target: float = 0.80
+    wait_at_threshold_counts: bool = True
+    short_abandon_s: float = 5.0
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What holds where a campaign says nothing."""
+
+    language: str = "en"
+    timezone: str = "UTC"
+    give_up_after_s: float = 14_400.0
+    max_state_s: float = 43_200.0
+    lateness_s: float = 900.0
+    term: Term = Term()
+
+
+@dataclass(frozen=True)
+class AgentLimits:
+    """When an agent needs a person, or a break: for everybody on the floor, whatever campaign they work for.
+
+    `breaks` are the pauses that are rest, by reason, with how long each is planned to last [s]; others are work away
+    from the phone. A rest of `rest_s` is due within `rest_within_s`, a longer one of `break_s` within `break_within_s`.
+    `lately_s` is the stretch of time over which occupancy and missed offers are looked at. `sites` are those with
+    breaks of their own, under another law or agreement: site → which of BREAK_LIMITS differ there.
+    """
+
+    wrap_up_long_s: float = 180.0
+    hold_long_s: float = 120.0
+    call_long_s: float = 1_200.0
+    pause_long_s: float = 2_700.0
+    missed_offers: int = 2
+    lately_s: float = 3_600.0
+    occupancy_high: float = 0.85
+    occupancy_too_high: float = 0.90
+    breath_s: float = 10.0
+    streak_calls: int = 8
+    breaks: tuple[tuple[str, float], ...] = (("break", 900.0), ("lunch", 3_600.0))
+    rest_s: float = 300.0
+    rest_within_s: float = 7_200.0
+    break_s: float = 1_200.0
+    break_within_s: float = 21_600.0
+    sites: tuple[tuple[str, tuple[tuple[str, float], ...]], ...] = ()
+
+    def at(self, site: str | None) -> "AgentLimits":
+        """Return the limits of the agents of a site."""
+        own: dict[str, Any] = dict(dict(self.sites).get(site or "", ()))
+        return replace(self, **own) if own else self
+
+
+@dataclass(frozen=True)
+class Client:
+    id: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """One campaign. `opening` holds, for Monday to Sunday, the spans (minutes of the local day) it is open.
+
+    `terms` are in order, without gap or overlap, from the beginning of time to its end, so that the term of an
+    instant is the last one with `valid_from` at or before it. Empty `opening` means: not configured.
+    """
+
+    id: str
+    name: str
+    client: str
+    language: str
+    timezone: str
+    give_up_after_s: float
+    opening: tuple[tuple[tuple[int, int], ...], ...]
+    terms: tuple[Term, ...]
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """A configuration that was checked; `digest` is the SHA-256 of the file's bytes."""
+
+    path: Path
+    digest: str
+    defaults: Defaults
+    clients: dict[str, Client]
+    campaigns: dict[str, Campaign]
+    agents: AgentLimits = AgentLimits()
+    people: tuple[Person, ...] = ()
+    claims: Claims = field(default_factory=Claims)
+
+    @property
+    def zones(self) -> tuple[str, ...]:
+        """Every zone that a campaign or the defaults name, sorted."""
+        return tuple(sorted({c.timezone for c in self.campaigns.values()} | {self.defaults.timezone}))
+
+    def campaigns_of(self, clients: Iterable[str], campaigns: Iterable[str]) -> frozenset[str]:
+        """Return these campaigns and all of these clients'."""
+        asked = set(clients)
+        return frozenset(campaigns) | {c.id for c in self.campaigns.values() if c.client in asked}
+
+    def campaign(self, campaign_id: str) -> Campaign:
+        """Return the campaign, or one made of the defaults (client "") when only events know it."""
+        return self.campaigns.get(campaign_id) or Campaign(
+            campaign_id,
+            campaign_id,
+            "",
+            self.defaults.language,
+            self.defaults.timezone,
+            self.defaults.give_up_after_s,
+            (),
+            (self.defaults.term,),
+        )
+
+
+def load(path: str | Path) -> Configuration:
+    """Read and check a configuration file; raise ConfigurationError with file, line and what is allowed."""
+    top, digest = read_toml(Path(path), "set VIGIE_CAMPAIGNS to the configuration file")
+    top.allow("defaults", "agents", "clients", "campaigns", "people", "sign_in")
+    defaults = _defaults(top.table("defaults"))
+    agents = _agents(top.table("agents"))
+    clients = {t.id: Client(t.id, t.text("name", t.id)) for t in top.tables("clients", ("name",))}
+    campaigns = {t.id: _campaign(t, clients, defaults) for t in top.tables("campaigns")}
+    known = people_of(top, clients, campaigns), claims_of(top)
+    return Configuration(Path(path), digest, defaults, clients, campaigns, agents, *known)
+
+
+_TERM_KEYS = ("formula", "threshold_s", "target", "wait_at_threshold_counts", "short_abandon_s")
+
+
+def _term(table: Table, default: Term) -> Term:
+    """Read a term; what it leaves out is as in `default`."""
+    return replace(
+        default,
+        valid_from=table.local("valid_from"),
+        valid_to=table.local("valid_to"),
+        formula=table.choice("formula", default.formula, FORMULAS),
+        threshold_s=table.number("threshold_s", default.threshold_s, 0, 7 * DAY_S),
+        target=table.number("target", default.target, 0, 1),
+        wait_at_threshold_counts=table.flag("wait_at_threshold_counts", default.wait_at_threshold_counts),
+        short_abandon_s=table.number("short_abandon_s", default.short_abandon_s, 0, DAY_S),
+    )
+
+
+def _defaults(table: Table) -> Defaults:
+    table.allow("language", "timezone", "give_up_after_s", "max_state_s", "lateness_s", *_TERM_KEYS)
+    own = Defaults()
+    return Defaults(
+        language=table.choice("language", own.language, LANGUAGES),
+        timezone=table.zone("timezone", own.timezone),
+        give_up_after_s=table.number("give_up_after_s", own.give_up_after_s, 60, DAY_S),
+        # a state never outlives a day: macros look for a window's states one day back, no further
+        max_state_s=table.number("max_state_s", own.max_state_s, 60, DAY_S),
+        lateness_s=table.number("lateness_s", own.lateness_s, 0, 30 * DAY_S),
+        term=_term(table, own.term),
+    )
+
+
+def _agents(table: Table) -> AgentLimits:
+    own = AgentLimits()
+    table.allow(*(field.name for field in fields(own)))
+
+    def seconds(key: str) -> float:
+        return table.number(key, getattr(own, key), 0, DAY_S)
+
+    def due(of: Table, key: str) -> float:
+        return of.number(key, getattr(own, key), 1, DAY_S)
+
+    sites = table.tables("sites", BREAK_LIMITS)
+    told = table.table("breaks")
+    breaks = tuple((reason, told.number(reason, 0, 1, DAY_S)) for reason in told.values)
+    limits = AgentLimits(
+        wrap_up_long_s=seconds("wrap_up_long_s"),
+        hold_long_s=seconds("hold_long_s"),
+        call_long_s=seconds("call_long_s"),
+        pause_long_s=seconds("pause_long_s"),
+        missed_offers=table.count("missed_offers", own.missed_offers, 1, 1_000),
+        lately_s=table.number("lately_s", own.lately_s, 300, DAY_S),
+        occupancy_high=table.number("occupancy_high", own.occupancy_high, 0, 1),
+        occupancy_too_high=table.number("occupancy_too_high", own.occupancy_too_high, 0, 1),
+        breath_s=table.number("breath_s", own.breath_s, 1, 3_600),
+        streak_calls=table.count("streak_calls", own.streak_calls, 2, 1_000),
+        breaks=breaks if "breaks" in table.values else own.breaks,
+        rest_s=due(table, "rest_s"),
+        rest_within_s=due(table, "rest_within_s"),
+        break_s=due(table, "break_s"),
+        break_within_s=due(table, "break_within_s"),
+        sites=tuple((site.id, tuple((key, due(site, key)) for key in site.values)) for site in sites),
+    )
+    for of, here in ((table, limits), *((site, limits.at(site.id)) for site in sites)):
+        for less, more in (("occupancy_high", "occupancy_too_high"), ("rest_s", "break_s")):
+            if getattr(here, less) > getattr(here, more):
+                what = f"`{less}` ({getattr(here, less):g}) is more than `{more}` ({getattr(here, more):g})"
+                of.refuse((less if less in of.values else more,), f"{what}, allowed is at most that")
+    return limits
+
+
+def _campaign(table: Table, clients: dict[str, Client], defaults: Defaults) -> Campaign:
+    table.allow("name", "client", "language", "timezone", "give_up_after_s", "opening", "sla")
+    return Campaign(
+        id=table.id,
+        name=table.text("name", table.id),
+        client=table.choice("client", None, clients or ("(none: add a [clients.…] table)",)),
+        language=table.choice("language", defaults.language, LANGUAGES),
+        timezone=table.zone("timezone", defaults.timezone),
+        give_up_after_s=table.number("give_up_after_s", defaults.give_up_after_s, 60, DAY_S),
+        opening=_opening(table.table("opening")),
+        terms=_terms(table, defaults),
+    )
+
+
+def _terms(table: Table, defaults: Defaults) -> tuple[Term, ...]:
+    """Return the terms in order with every end filled in; gaps are filled with the defaults.
+
+    What a term leaves out is as in the one written before it: who changes the target does not mean the rest.
+    """
+    written: list[tuple[Table, Term]] = []
+    for entry in table.array("sla"):
+        entry.allow("valid_from", "valid_to", *_TERM_KEYS)
+        written.append((entry, _term(entry, written[-1][1] if written else defaults.term)))
+    for (_, before), (entry, term) in pairwise(written):
+        if term.valid_from is None:
+            entry.refuse((), "`valid_from` is missing, allowed is to leave it out in the first term only")
+        if before.valid_from and term.valid_from <= before.valid_from:
+            what = f"this term begins at {term.valid_from}, not after the term before it"
+            entry.refuse(("valid_from",), f"{what} ({before.valid_from}), allowed are terms in order")
+        if before.valid_to and before.valid_to > term.valid_from:
+            what = f"terms overlap: this one begins at {term.valid_from}, the one before it ends later"
+            entry.refuse(("valid_from",), f"{what} ({before.valid_to}), allowed is a later `valid_from`")
+    terms: list[Term] = []
+    end: datetime | None = None  # where the terms so far stop
+    for i, (entry, term) in enumerate(written):
+        if term.valid_to and term.valid_from and term.valid_to <= term.valid_from:
+            entry.refuse(("valid_to",), f"`valid_to` is not after `valid_from` ({term.valid_from})")
+        if term.valid_from != end:
+            terms.append(replace(defaults.term, valid_from=end, valid_to=term.valid_from))
+        following = written[i + 1][1].valid_from if i + 1 < len(written) else None
+        end = term.valid_to or following
+        terms.append(replace(term, valid_to=end))
+    if not terms or end:
+        terms.append(replace(defaults.term, valid_from=end))
+    return tuple(terms)
+
+
+def _opening(table: Table) -> tuple[tuple[tuple[int, int], ...], ...]:
+    """Read `mon-fri = "08:00-12:00, 14:00-20:00"` into spans of minutes for Monday to Sunday."""
+    days: list[tuple[tuple[int, int], ...]] = [()] * 7
+    seen: set[int] = set()
+    for key, value in table.values.items():
+        first, _, last = key.partition("-")
+        if first not in WEEKDAYS or (last or first) not in WEEKDAYS:
+            table.refuse((key,), f"unknown day `{key}`, allowed are {', '.join(WEEKDAYS)} or a range like mon-fri")
+        begin, end = WEEKDAYS.index(first), WEEKDAYS.index(last or first)
+        chosen = range(begin, end + 1)
+        if not chosen or seen & set(chosen):
+            table.refuse((key,), f"`{key}` names no day or a day named before, allowed is each day once")
+        seen |= set(chosen)
+        spans = [_span(part) for part in value.split(",")] if isinstance(value, str) else [None]
+        good = [span for span in spans if span]
+        if len(good) < len(spans) or any(b[0] < a[1] for a, b in pairwise(good)):
+            allowed = 'hours in order such as "08:00-20:00" or "08:00-12:00, 14:00-24:00"'
+            table.refuse((key,), f"`{key}` is {shown(value)}, allowed are {allowed}")
+        for day in chosen:
+            days[day] = tuple(good)
+    return tuple(days) if seen else ()
+
+
+def _span(text: str) -> tuple[int, int] | None:
+    match = re.fullmatch(r"\s*(\d\d):([0-5]\d)-(\d\d):([0-5]\d)\s*", text)
+    if not match:
+        return None
+    h0, m0, h1, m1 = map(int, match.groups())
+    opens, closes = h0 * 60 + m0, h1 * 60 + m1
+    return (opens, closes) if opens < closes <= 24 * 60 else None

@@ -1,8 +1,0 @@
-"""Questions that analysts ask of the published file, each a file of SQL that DuckDB runs as it is.
-
-`duckdb -readonly data/published/vigie.duckdb < metrics/examples/patience.sql`; the analyst page offers them too.
-"""
-
-from pathlib import Path
-
-EXAMPLES = {file.stem: file.read_text(encoding="utf-8") for file in sorted(Path(__file__).parent.glob("*.sql"))}

@@ -1,0 +1,443 @@
+"""Composes the measures and KPIs of this package into the SQL of every macro and view: one definition for all.
+
+Each relation is built the same way. What happened to calls and how agents spent their time are added up apart, by the
+keys of the relation; the sums meet on those keys; ratios are taken last.
+
+    calls ── tallies ── CALL_MEASURES ─────────────┐
+    agent_states ── cut at the edges ── STATE_… ───┼── keys ── KPIS, contract, settled
+    calls ── stretches of work ── cut ── WORK_… ───┘
+
+Days are limited by constants, so that Parquet files of other days are not opened: a call's local day is at most one
+day from the UTC date of its cohort, and a state, or the work on a call, lasts at most a day (`max_state_s`). Calls that
+were answered long after their cohort are looked up (`late_answers`).
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from textwrap import indent
+
+from metrics.kpis import (
+    abandonment,
+    agent_time,
+    answering,
+    conversion,
+    handling,
+    outbound,
+    outcomes,
+    satisfaction,
+    service_level,
+    waiting,
+)
+from metrics.kpis.kpi import Kpi, Measure
+from metrics.kpis.tallies import BY, FACTS, TALLIES
+
+CALL_MEASURES: tuple[Measure, ...] = (
+    *outcomes.MEASURES,
+    *service_level.MEASURES,
+    *waiting.MEASURES,
+    *handling.MEASURES,
+    *conversion.MEASURES,
+    *outbound.MEASURES,
+    *satisfaction.MEASURES,
+)
+MEASURES = {m.name: m for m in (*CALL_MEASURES, *agent_time.STATE_MEASURES, *agent_time.WORK_MEASURES)}
+KPIS: dict[str, Kpi] = {
+    kpi.name: kpi
+    for module in (
+        service_level,
+        abandonment,
+        answering,
+        waiting,
+        handling,
+        agent_time,
+        conversion,
+        satisfaction,
+        outbound,
+        outcomes,
+    )
+    for kpi in module.KPIS
+}
+
+# the columns after the keys: docs/architecture.md, Published relations, in its order; then the extras
+COUNTS = (
+    *("offered", "answered", "abandoned", "short_abandoned", "overflowed", "callback", "voicemail", "refused"),
+    *("dropped", "open", "answered_in_threshold", "abandoned_in_threshold", "handled", "transferred", "sales"),
+)
+RATES = (
+    *("service_level", "service_level_worst", "service_level_best", "abandon_rate", "asa_s", "longest_wait_s"),
+    *("aht_s", "avg_talk_s", "avg_hold_s", "avg_wrap_s", "occupancy", "utilisation"),
+)
+TIME = ("available_s", "busy_s", "wrap_up_s", "paused_s")
+DIALER = ("dialed", "connected", "contacts", "drops", "contact_rate", "drop_rate")
+CONTRACT = ("target", "threshold_s", "terms_changed")
+EXTRAS = (
+    *("open_in_threshold", "callback_in_threshold", "service_level_hits", "service_level_base", "service_level_asked"),
+    "service_level_late",
+    *("transfer_rate", "answered_wait_s", "talk_s", "hold_s", "wrap_s", "logged_in_s", "workload_s"),
+    *("outbound_answered", "conserved"),
+)
+SATISFACTION = ("rated", "satisfied", "score_points", "avg_score", "satisfaction")
+LATER = ("answer_rate", *SATISFACTION, "sales_per_hour")  # in the order in which they were added: new ones go last
+COLUMNS = (*COUNTS, *RATES, *TIME, *DIALER, "conversion", "settled", *CONTRACT, *EXTRAS, *LATER)
+# every tick of a dashboard asks for days, of which the union of calls would be a third of the cost: see kpi_interval
+DAY_COLUMNS = tuple(c for c in COLUMNS if c != "workload_s")
+# agents' states have no queue, and a dialer's attempts mostly have none
+_OF_STATES = {"logged_in_s", *TIME}
+QUEUE_COLUMNS = tuple(
+    c for c in COLUMNS if c not in (*_OF_STATES, *DIALER) and not (c in KPIS and _OF_STATES & {*KPIS[c].inputs})
+)
+# a term is not measured by another's, and says itself what it asks for
+TERM_COLUMNS = tuple(c for c in QUEUE_COLUMNS if c not in (*CONTRACT, "workload_s"))
+# what happened before an agent answered has no agent
+AGENT_COLUMNS = (
+    *("answered", "answered_in_threshold", "handled", "transferred", "sales", "asa_s"),
+    *("aht_s", "avg_talk_s", "avg_hold_s", "avg_wrap_s", "occupancy", "utilisation", *TIME),
+    *("conversion", "transfer_rate", "talk_s", "hold_s", "wrap_s", "logged_in_s", "workload_s", "outbound_answered"),
+    *SATISFACTION,
+    "sales_per_hour",
+)
+
+T0, T1 = "t0::TIMESTAMPTZ", "t1::TIMESTAMPTZ"
+UTC0, UTC1 = f"({T0} AT TIME ZONE 'UTC')::DATE", f"({T1} AT TIME ZONE 'UTC')::DATE"
+STEP = "(minutes * 60000000::BIGINT)::BIGINT"  # the width of an interval, microseconds
+STARTS = f"{T0} + to_microseconds(k.step * {STEP})"
+ENDS = f"least({T1}, {T0} + to_microseconds((k.step + 1) * {STEP}))"
+DAY_US = 86_400_000_000
+
+
+@dataclass(frozen=True)
+class Grain:
+    """What one row of a relation stands for, as fragments of SQL; the defaults fit one row for the whole window."""
+
+    parameters: tuple[str, ...]
+    keys: tuple[str, ...]
+    every: str  # SELECT of all keys: each has a row, also when nothing happened
+    columns: tuple[str, ...]
+    shown: str | None = None  # the first columns, when they are not the keys; "": none
+    is_keyed_by_work: bool = False  # who worked, or on what, is among the keys
+    call_keys: str = ""  # the keys of a row of calls, when they are not its columns
+    which: str = ""  # further conditions on calls and states
+    cohort: str = f"day BETWEEN {UTC0} - 1 AND {UTC1} + 1 AND cohort_at >= {T0} AND cohort_at < {T1}"
+    states: str = f"day BETWEEN {UTC0} - 1 AND {UTC1} AND started_at < {T1}"
+    answered: str = agent_time.answered_between(f"{UTC0} - 1", UTC1)
+    worked: str = f"answered_at >= make_timestamptz(epoch_us({T0}) - {DAY_US}) AND answered_at < {T1}"
+    t0_us: str = f"epoch_us({T0})"  # the window of agents' time
+    t1_us: str = f"epoch_us({T1})"
+    cut_keys: str = ""  # the keys of a piece of agents' time, when they are not its columns
+    cut: str = """SELECT $cut_keys, state, least(to_us, w.until_us) - greatest(from_us, w.t0_us) AS us
+FROM spans, clock AS w"""
+    union_by: str = ""  # calls of one agent at once count once within these, when they are not the keys
+    joins: str = ""
+    ends: str = T1  # the instant at which a row's window ends
+    # a row's window, as far as it has come
+    starts: str = T0
+    reached: str = f"greatest({T0}, least({T1}, w.as_of))"
+
+
+def _agents(keys: str) -> str:
+    """Return the SELECT of those who were logged in, answered a call or worked on one, by `keys`."""
+    return f"""SELECT DISTINCT {keys} FROM agent_states, clock AS w
+WHERE $states$which AND state <> 'offline' AND coalesce(epoch_us(ended_at), w.until_us) > w.t0_us
+UNION
+SELECT {keys} FROM calls WHERE $cohort$which
+UNION
+SELECT {keys} FROM work_of WHERE agent IS NOT NULL"""
+
+
+_CAMPAIGN = Grain(("t0", "t1"), ("campaign",), "SELECT campaign FROM campaigns", COLUMNS)
+_AGENT = Grain(
+    ("t0", "t1"),
+    ("agent",),
+    _agents("agent"),
+    AGENT_COLUMNS,
+    is_keyed_by_work=True,
+    which="AND agent IS NOT NULL",
+    shown="k.agent, z.name, z.team, z.site",
+    joins="LEFT JOIN (SELECT agent, name, team, site FROM agents) AS z USING (agent)",
+)
+_DAY = Grain(
+    ("day0", "day1"),
+    ("campaign", "day"),
+    """SELECT campaign, day, epoch_us(from_at) AS from_us, epoch_us(until_at) AS until_us
+FROM campaigns JOIN local_days USING (timezone)
+WHERE day >= day0::DATE AND day < day1::DATE""",
+    DAY_COLUMNS,
+    cohort="day >= day0::DATE AND day < day1::DATE AND cohort_at IS NOT NULL",
+    states="day BETWEEN day0::DATE - 2 AND day1::DATE",
+    t0_us="0",
+    t1_us="epoch_us(as_of)",
+    # a day is met by what began on the UTC date before it, on it or after it, or lasted into it
+    cut=f"""SELECT campaign, d.day, state, least(s.to_us, d.until_us, w.until_us) - greatest(s.from_us, d.from_us) AS us
+FROM (SELECT *, from_us // {DAY_US} AS utc_day FROM spans) AS s
+JOIN (SELECT *, unnest(range(day - DATE '1970-01-01' - 2, day - DATE '1970-01-01' + 2)) AS utc_day
+      FROM keys) AS d USING (campaign, utc_day), clock AS w""",
+    ends="d.until_at",
+    joins="""JOIN campaigns AS z USING (campaign)
+JOIN (SELECT timezone, day AS on_day, until_at FROM local_days) AS d ON d.timezone = z.timezone AND on_day = k.day""",
+    starts="make_timestamptz(k.from_us)",
+    reached="make_timestamptz(k.until_us)",
+)
+_SINCE = "coalesce({}, TIMESTAMP '-infinity') AS since"  # of a term without beginning: NULL joins nothing
+GRAINS = {
+    "kpi_campaign": _CAMPAIGN,
+    "kpi_queue": replace(
+        _CAMPAIGN,
+        keys=("campaign", "queue"),
+        every="""SELECT campaign, queue FROM calls WHERE $cohort$which
+UNION
+SELECT campaign, queue FROM work_of WHERE queue IS NOT NULL""",
+        columns=QUEUE_COLUMNS,
+        is_keyed_by_work=True,
+        which="AND queue IS NOT NULL",
+    ),
+    "kpi_term": replace(
+        _CAMPAIGN,
+        keys=("campaign", "since"),
+        every=f"""SELECT campaign, {_SINCE.format("valid_from")} FROM sla_terms
+WHERE (from_at IS NULL OR from_at < {T1}) AND (until_at IS NULL OR until_at > {T0})""",
+        columns=TERM_COLUMNS,
+        shown="k.campaign, valid_from, valid_to, formula, threshold_s, target, wait_at_threshold_counts, "
+        "short_abandon_s",
+        call_keys=f"campaign, {_SINCE.format('term_from')}",
+        joins=f"JOIN (SELECT *, {_SINCE.format('valid_from')} FROM sla_terms) AS z USING (campaign, since)",
+    ),
+    "kpi_agent": _AGENT,
+    "kpi_agent_campaign": replace(
+        _AGENT,
+        keys=("agent", "campaign"),
+        every=_agents("agent, campaign"),
+        which="AND agent IS NOT NULL AND campaign IS NOT NULL",
+        shown="k.agent, k.campaign, z.name, z.team, z.site",
+    ),
+    "kpi_interval": replace(
+        _CAMPAIGN,
+        parameters=("t0", "t1", "minutes"),
+        keys=("campaign", "step"),
+        every=f"""SELECT campaign, unnest(range(0, (epoch_us({T1}) - epoch_us({T0}) - 1) // {STEP} + 1)) AS step
+FROM campaigns""",
+        shown=f"k.campaign, {STARTS} AS interval_start, {ENDS} AS interval_end",
+        call_keys=f"campaign, (epoch_us(cohort_at) - epoch_us({T0})) // {STEP} AS step",
+        cut=f"""SELECT campaign, step, state,
+       least(to_us, w.until_us, w.t0_us + (step + 1) * {STEP}) - greatest(from_us, w.t0_us + step * {STEP}) AS us
+FROM (
+    SELECT campaign, state, from_us, to_us, unnest(range(
+        (greatest(from_us, w.t0_us) - w.t0_us) // {STEP},
+        (least(to_us, w.until_us) - w.t0_us - 1) // {STEP} + 1)) AS step
+    FROM spans, clock AS w
+), clock AS w""",
+        union_by="campaign",
+        ends=ENDS,
+        starts=STARTS,
+        reached=f"greatest({STARTS}, least({ENDS}, w.as_of))",
+    ),
+    "kpi_days": _DAY,
+    "kpi_total": replace(
+        _CAMPAIGN,
+        parameters=("t0", "t1", "among"),
+        keys=("whole",),
+        every="SELECT true AS whole",
+        columns=tuple(c for c in COLUMNS if c not in CONTRACT),
+        which="AND (among IS NULL OR list_contains(among, campaign))",
+        shown="",
+        call_keys="true AS whole",
+        cut_keys="true AS whole",
+        union_by="true",
+    ),
+}
+
+CLOCK = """\
+clock AS (
+    SELECT as_of, lateness_s, max_state_s, $t0_us AS t0_us, least($t1_us, epoch_us(as_of)) AS until_us
+    FROM ingest_status
+)"""
+
+CALLS = """\
+calls_of AS (
+    SELECT $keys,
+           $measures
+    FROM (
+        SELECT *,
+               $facts
+        FROM (
+            SELECT $call_keys, $by,
+                   $tallies
+            FROM calls
+            WHERE $cohort$which
+            GROUP BY ALL
+        )
+    )
+    GROUP BY ALL
+)"""
+
+STATES = """\
+states_of AS (
+    WITH spans AS (
+        SELECT campaign, agent, state, epoch_us(started_at) AS from_us,
+               epoch_us(coalesce(ended_at, w.as_of)) AS to_us
+        FROM agent_states, clock AS w
+        WHERE $states$which
+    )
+    SELECT $keys,
+           $measures
+    FROM (
+        $cut
+    )
+    WHERE us > 0
+    GROUP BY ALL
+)"""
+
+# of two calls of one agent at once, the later adds what the earlier ones leave; no call counts beyond max_state_s
+WORK = """\
+work_of AS (
+    WITH stretches AS (
+        SELECT campaign, queue, agent, coalesce(agent, call_id) AS who, epoch_us(answered_at) AS from_us,
+               least(epoch_us(coalesce(greatest(ended_at, wrapped_at), w.as_of)),
+                     epoch_us(answered_at) + (w.max_state_s * 1e6)::BIGINT) AS to_us
+        FROM (
+            $answered
+        ), clock AS w
+        WHERE $worked$which
+    ), spans AS (
+        SELECT campaign, queue, agent, 'work' AS state, to_us, greatest(from_us, coalesce(max(to_us) OVER (
+                   PARTITION BY $union_by, who ORDER BY from_us
+                   ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), from_us)) AS from_us
+        FROM stretches, clock AS w
+        WHERE to_us > w.t0_us
+    )
+    SELECT $keys,
+           $measures
+    FROM (
+        $cut
+    )
+    WHERE us > 0
+    GROUP BY ALL
+)"""
+
+# the terms that touch a row's window: the last one is shown
+TERMS = """\
+terms_of AS (
+    SELECT $k_keys, count(*) > 1 AS terms_changed,
+           arg_max(s.target, coalesce(s.valid_from, TIMESTAMP '-infinity')) AS target,
+           arg_max(s.threshold_s, coalesce(s.valid_from, TIMESTAMP '-infinity')) AS threshold_s
+    FROM keys AS k JOIN sla_terms AS s USING (campaign), clock AS w
+    WHERE (s.from_at IS NULL OR s.from_at < $reached OR s.from_at = $starts)
+      AND (s.until_at IS NULL OR s.until_at > $starts)
+    GROUP BY ALL
+)"""
+
+
+KEYS = """\
+keys AS (
+    $every
+)"""
+
+ADDED = """\
+added AS (
+    SELECT $k_keys,
+           $measures
+    FROM keys AS k
+    $left_joins
+)"""
+
+PARTS: dict[str, tuple[str, tuple[Measure, ...]]] = {  # name: template and measures
+    "calls_of": (CALLS, CALL_MEASURES),
+    "states_of": (STATES, agent_time.STATE_MEASURES),
+    "work_of": (WORK, agent_time.WORK_MEASURES),
+}
+
+
+def relation(name: str) -> str:
+    """Return the SELECT of a macro: the grain's keys, then its columns."""
+    grain = GRAINS[name]
+    needed = set(grain.columns) | {i for c in grain.columns if c in KPIS for i in KPIS[c].inputs} | {"open_any"}
+    fragments = _fragments(grain)
+    parts: list[str] = []
+    joins: list[str] = []
+    for alias, (template, measures) in PARTS.items():
+        sums = _list(f"{m.sql} AS {m.name}" for m in measures if m.name in needed)
+        if sums:
+            parts.append(_filled(template, fragments | {"measures": sums}))
+            joins.append(f"LEFT JOIN {alias} USING ({fragments['keys']})")
+    # who worked is among the keys; a day's work is cut by them
+    parts.insert(len(parts) if grain.is_keyed_by_work else 0, _filled(KEYS, fragments))
+    rows = ["FROM added AS k"]
+    if grain.joins:
+        rows.append(grain.joins)
+    if "target" in grain.columns:
+        parts.append(_filled(TERMS, fragments))
+        rows.append(f"LEFT JOIN terms_of USING ({fragments['keys']})")
+    rows.append("CROSS JOIN clock AS w")
+    added = _list(_added(m) for m in MEASURES.values() if m.name in needed)
+    parts.append(_filled(ADDED, fragments | {"measures": added, "left_joins": "\n".join(joins)}))
+    shown = fragments["k_keys"] if grain.shown is None else grain.shown
+    columns = _list(([shown] if shown else []) + [_column(column, grain) for column in grain.columns])
+    tables = ", ".join((_filled(CLOCK, fragments), *parts))
+    return "\n".join((f"WITH {tables}", _filled("SELECT\n    $columns", {"columns": columns}), *rows))
+
+
+def formulas() -> str:
+    """Return the SELECT of kpi_formulas: service level of each campaign under each of the five formulas."""
+    measures = [measure for _, *own in service_level.EACH for measure in own]
+    fragments = _fragments(GRAINS["kpi_campaign"])
+    fragments |= {
+        "every": "SELECT campaign FROM campaigns",
+        "left_joins": "LEFT JOIN calls_of USING (campaign)",
+    }
+    keys = _filled(KEYS, fragments)
+    calls = _filled(CALLS, fragments | {"measures": _list(f"{m.sql} AS {m.name}" for m in measures)})
+    added = _filled(ADDED, fragments | {"measures": _list(map(_added, measures))})
+    columns = _list(("campaign", *(f"{kpi.sql} AS {kpi.name}" for kpi, _, _ in service_level.EACH)))
+    return f"WITH {keys}, {calls}, {added}\n" + _filled("SELECT\n    $columns\nFROM added", {"columns": columns})
+
+
+def _fragments(grain: Grain) -> dict[str, str]:
+    keys = ", ".join(grain.keys)
+    fragments = {
+        "keys": keys,
+        "k_keys": ", ".join(f"k.{key}" for key in grain.keys),
+        "call_keys": grain.call_keys or keys,
+        "cut_keys": grain.cut_keys or keys,
+        "union_by": grain.union_by or keys,
+        "which": f" {grain.which}" if grain.which else "",
+        "cohort": grain.cohort,
+        "states": grain.states,
+        "answered": grain.answered,
+        "worked": grain.worked,
+        "t0_us": grain.t0_us,
+        "t1_us": grain.t1_us,
+        "starts": grain.starts,
+        "reached": grain.reached,
+        "by": BY,
+        "tallies": _list(f"{tally.sql} AS {name}" for name, tally in TALLIES.items()),
+        "facts": _list(f"{sql} AS {alias}" for alias, sql in (FACTS | service_level.FACTS).items()),
+    }
+    return fragments | {"cut": _filled(grain.cut, fragments), "every": _filled(grain.every, fragments)}
+
+
+def _filled(template: str, fragments: Mapping[str, str]) -> str:
+    """Return `template` with its `$names` filled in; one that stands first in its line indents all its lines."""
+
+    def fragment(name: re.Match[str]) -> str:
+        return indent(fragments[name["name"]], name["spaces"] or "")
+
+    return re.sub(r"(?:^(?P<spaces> +))?\$(?P<name>\w+)", fragment, template, flags=re.MULTILINE)
+
+
+def _column(name: str, grain: Grain) -> str:
+    if name in KPIS:
+        return f"{KPIS[name].sql} AS {name}"
+    if name == "settled":
+        return f"coalesce(open_any = 0 AND {grain.ends} + to_seconds(w.lateness_s) <= w.as_of, false) AS settled"
+    if name == "terms_changed":
+        return "coalesce(terms_changed, false) AS terms_changed"
+    return name
+
+
+def _added(measure: Measure) -> str:
+    whole = f"coalesce({measure.name}, 0)" if measure.zero else measure.name
+    return f"{whole}::BIGINT AS {measure.name}" if measure.is_count else f"{whole} / 1e6 AS {measure.name}"
+
+
+def _list(items: Iterable[str]) -> str:
+    return ",\n".join(items)

@@ -1,0 +1,159 @@
+"""What the modules of this package declare: numbers that add up, and figures made of them last.
+
+A figure is declared once, as sums of measures. Its SQL, its formula, its fraction on a page and the list of the calls
+behind it are derived from that.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+RATIO = "ratio 0–1"
+SECONDS = "s"
+
+
+@dataclass(frozen=True)
+class Aggregate:
+    """`sql` adds up tallies of calls, or pieces of agents' time; `calls` is the condition of the calls that it counts.
+
+    `calls` is SQL over a row of `calls` with `tallies.FACTS` and `service_level.FACTS`; None: it is not made of calls.
+    """
+
+    sql: str
+    calls: str | None = None
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A count, or a number of seconds, that may be added over calls, agents, campaigns and windows.
+
+    `total` is an aggregate over tallies of calls (`metrics.kpis.tallies`) or pieces of agents' time
+    (`metrics.kpis.agent_time`). What is no count, such as seconds, is added as whole millionths: the sum does not
+    depend on the order of its parts.
+    """
+
+    name: str
+    total: Aggregate
+    unit: str  # "calls", "agents", "s", "calls, not whole"
+    meaning: str
+    zero: bool = True  # nothing to add is 0; else NULL, for what is not a sum
+
+    @property
+    def sql(self) -> str:
+        return self.total.sql
+
+    @property
+    def is_count(self) -> bool:
+        return self.unit in ("calls", "agents")
+
+
+@dataclass(frozen=True)
+class Sum:
+    """Measures by name: those that are added, then those that are subtracted."""
+
+    plus: tuple[str, ...]
+    minus: tuple[str, ...] = ()
+
+    @property
+    def sql(self) -> str:
+        return " - ".join((" + ".join(self.plus), *self.minus))
+
+    @property
+    def measures(self) -> tuple[str, ...]:
+        return self.plus + self.minus
+
+    @property
+    def signed(self) -> tuple[tuple[int, str], ...]:
+        """Each measure with its sign, 1 or -1."""
+        return tuple((1, name) for name in self.plus) + tuple((-1, name) for name in self.minus)
+
+    def calls(self, measures: Mapping[str, Measure]) -> str | None:
+        """Return SQL for the calls that this sum counts; None when it counts something else."""
+        conditions = {name: measures[name].total.calls for name in self.measures}
+        if None in conditions.values():
+            return None
+        counted = " OR ".join(f"({conditions[name]})" for name in self.plus)
+        if not self.minus:
+            return counted
+        if len(self.plus) > 1:
+            counted = f"({counted})"
+        return " AND ".join((counted, *(f"({conditions[name]}) IS NOT TRUE" for name in self.minus)))
+
+
+def sum_of(*plus: str, less: tuple[str, ...] = ()) -> Sum:
+    """Return the sum of the measures `plus`, less the measures `less`."""
+    return Sum(plus, less)
+
+
+def ratio(numerator: Sum, denominator: Sum) -> str:
+    """Return SQL for a ratio of sums that is NULL when there is nothing to divide by."""
+    return f"{_side(numerator)} / nullif({denominator.sql}, 0)"
+
+
+def fraction(numerator: Sum, denominator: Sum) -> str:
+    """Return a ratio of sums as text."""
+    return f"{_side(numerator)} / {_side(denominator)}"
+
+
+def _side(side: Sum) -> str:
+    return f"({side.sql})" if len(side.measures) > 1 else side.sql
+
+
+@dataclass(frozen=True)
+class Printed:
+    """What another system prints for a figure: its formula over the same calls, and how it counts, in words."""
+
+    system: str
+    numerator: Sum
+    denominator: Sum
+    how: str
+
+    @property
+    def sql(self) -> str:
+        return ratio(self.numerator, self.denominator)
+
+
+@dataclass(frozen=True)
+class Kpi:
+    """A figure computed from sums of measures.
+
+    Without a denominator the figure is the numerator. `times` turns a denominator in seconds into one in hours. Where
+    `is_equation`, the figure is whether both sides are equal.
+    """
+
+    name: str
+    numerator: Sum
+    denominator: Sum | None
+    unit: str  # RATIO, SECONDS, "true or false", …
+    undefined: str  # when the figure is NULL
+    source: str
+    note: str = ""  # what the formula does not say
+    times: int = 1
+    is_equation: bool = False
+    beside: tuple[str, ...] = ()  # measures that explain the figure without being in its formula
+    elsewhere: tuple[Printed, ...] = ()
+
+    @property
+    def sql(self) -> str:
+        if self.denominator is None:
+            return self.numerator.sql
+        if self.is_equation:
+            return f"{self.numerator.sql} = {self.denominator.sql}"
+        return (f"{self.times} * " if self.times != 1 else "") + ratio(self.numerator, self.denominator)
+
+    @property
+    def formula(self) -> str:
+        """The formula in columns of the KPI relations, and what it does not say."""
+        formula = self.sql
+        if self.denominator is not None and not self.is_equation:
+            formula = fraction(self.numerator, self.denominator) + (f" * {self.times}" if self.times != 1 else "")
+        return formula + (f": {self.note}" if self.note else "")
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The measures that it is made of, each once, and those beside it."""
+        below = self.denominator.measures if self.denominator else ()
+        return tuple(dict.fromkeys((*self.numerator.measures, *below, *self.beside)))
+
+    def calls(self, measures: Mapping[str, Measure]) -> str | None:
+        """Return SQL for the calls in its denominator; None for what is made of agents' time."""
+        return (self.denominator or self.numerator).calls(measures)

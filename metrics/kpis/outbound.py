@@ -1,0 +1,57 @@
+"""Outbound: what the dialer's attempts became. These calls are in no inbound column.
+
+    contact_rate = contacts / dialed                 contacts: a human picked up
+    drop_rate    = drops / (answered + drops)        answered: outbound calls that reached an agent
+
+Edge cases: a pick-up of which the source does not say who answered counts as human (a dialer without machine
+detection); a drop is such a pick-up that ended before an agent, whether the person hung up or was cut off. A contact
+that waits for an agent is neither. NULL when nothing was dialed, or nobody reached an agent or was dropped.
+
+References: docs/kpis.md, Contact rate; docs/kpis.md, Drop rate (Ofcom's 3 % is a contract habit, no longer a legal
+limit).
+"""
+
+from metrics.kpis.kpi import RATIO, Kpi, Measure, sum_of
+from metrics.kpis.tallies import tally
+
+MEASURES = (
+    Measure("dialed", tally("calls", "NOT inbound"), "calls", "outbound attempts"),
+    Measure(
+        "connected",
+        tally("picked_up", "NOT inbound"),
+        "calls",
+        "outbound attempts that somebody or something picked up",
+    ),
+    Measure("contacts", tally("people", "NOT inbound"), "calls", "outbound attempts that a human picked up"),
+    Measure(
+        "outbound_answered",
+        tally("calls", "NOT inbound AND outcome = 'answered'"),
+        "calls",
+        "outbound calls that reached an agent",
+    ),
+    Measure(
+        "drops",
+        tally("people", "NOT inbound AND outcome IN ('abandoned', 'short_abandoned', 'dropped', 'refused')"),
+        "calls",
+        "contacts that hung up, or were cut off, before an agent",
+    ),
+)
+
+KPIS = (
+    Kpi(
+        "contact_rate",
+        sum_of("contacts"),
+        sum_of("dialed"),
+        RATIO,
+        "nothing dialed",
+        "docs/kpis.md, Contact rate",
+    ),
+    Kpi(
+        "drop_rate",
+        sum_of("drops"),
+        sum_of("outbound_answered", "drops"),
+        RATIO,
+        "no outbound call answered or dropped",
+        "docs/kpis.md, Drop rate",
+    ),
+)

@@ -1,0 +1,26 @@
+"""Satisfaction: what customers answered to the survey after their call, from 1 to 5.
+
+    avg_score    = score_points / rated     the mean of the scores
+    satisfaction = satisfied / rated        the share of 4 and 5, known as CSAT
+
+Edge cases: only rated calls count, of any direction; of several ratings of a call, the latest. Fractions are allowed:
+4.5 is satisfied, 3.9 is not. NULL when no call was rated.
+
+References: docs/kpis.md, Satisfaction.
+"""
+
+from metrics.kpis.kpi import RATIO, Kpi, Measure, sum_of
+from metrics.kpis.tallies import tally
+
+MEASURES = (
+    Measure("rated", tally("rated_calls"), "calls", "calls that the customer rated"),
+    Measure("satisfied", tally("satisfied_calls"), "calls", "calls that the customer rated 4 or better"),
+    Measure("score_points", tally("scores"), "points, not whole", "scores of rated calls, added"),
+)
+
+_RATED = sum_of("rated")
+
+KPIS = (
+    Kpi("avg_score", sum_of("score_points"), _RATED, "points 1–5", "no call rated", "docs/kpis.md, Satisfaction"),
+    Kpi("satisfaction", sum_of("satisfied"), _RATED, RATIO, "no call rated", "docs/kpis.md, Satisfaction"),
+)

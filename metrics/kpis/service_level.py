@@ -1,0 +1,240 @@
+"""Service level: the share of calls that reached an agent within the contract's threshold T.
+
+    exclude_short                 answered<=T / (offered - short_abandoned)           the default
+    all_offered                   answered<=T / offered
+    ignore_abandons_in_threshold  answered<=T / (offered - abandoned<=T)
+    abandon_counts_as_success     (answered<=T + abandoned<=T) / offered
+    answered_only                 answered<=T / answered
+
+A call is judged by the formula, T, comparator and short limit of its own contract term; what it adds to the
+numerator and to the denominator is then summed, so that a window across two terms is still one honest ratio.
+
+Edge cases: `offered` leaves out open calls still inside T; an open call past T is a miss at once. `abandoned<=T`
+includes the short ones. NULL, never 0 or 100 %, when the denominator is 0. `answered_only` has no place for open
+calls, so they move only its worst and best: there `worst` takes every open call as answered too late.
+
+References: docs/kpis.md, The five formulas; Call Centre Helper's example there, which is the golden day of the tests
+(81.90, 81.13, 82.69, 83.02 and 86.00 %); Cisco ICM's service-level event for open calls.
+"""
+
+from dataclasses import dataclass
+
+from metrics.kpis import outcomes
+from metrics.kpis.kpi import RATIO, Kpi, Measure, Printed, Sum, fraction, sum_of
+from metrics.kpis.tallies import tally
+
+ABANDONED = "outcome IN ('abandoned', 'short_abandoned')"
+
+_COUNTS = (
+    Measure(
+        "answered_in_threshold",
+        tally("calls", "inbound AND outcome = 'answered' AND in_threshold"),
+        "calls",
+        "answered with a wait inside the threshold of the call's contract",
+    ),
+    Measure(
+        "abandoned_in_threshold",
+        tally("calls", f"inbound AND {ABANDONED} AND in_threshold"),
+        "calls",
+        "abandoned, short ones too, with a wait inside the threshold",
+    ),
+    Measure(
+        "callback_in_threshold",
+        tally("calls", "inbound AND outcome = 'callback' AND in_threshold"),
+        "calls",
+        "left for a call back inside the threshold (Amazon Connect counts them as served)",
+    ),
+    Measure(
+        "open_in_threshold",
+        tally("calls", "inbound AND inside"),
+        "calls",
+        "open and still inside the threshold: not yet counted for or against",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Formula:
+    """A contract's formula, as the counts of a window in which no other is in force, and who else prints it."""
+
+    numerator: Sum
+    denominator: Sum
+    printed_by: str
+
+    @property
+    def text(self) -> str:
+        return fraction(self.numerator, self.denominator)
+
+    @property
+    def hit(self) -> str:
+        """SQL for the calls in its numerator, over a row with the columns of `tallies.BY` and `tallies.FACTS`."""
+        return _calls(self.numerator)
+
+    @property
+    def base(self) -> str:
+        """SQL for the calls in its denominator, over the same row."""
+        return _calls(self.denominator)
+
+
+def _calls(counts: Sum) -> str:
+    condition = counts.calls({measure.name: measure for measure in (*outcomes.MEASURES, *_COUNTS)})
+    assert condition is not None
+    return condition
+
+
+def _offered(*less: str) -> Sum:
+    """Return the calls that count of those offered: open ones inside T do not count yet."""
+    return sum_of("offered", less=(*less, "open_in_threshold"))
+
+
+_IN_TIME = sum_of("answered_in_threshold")
+
+FORMULAS = {
+    "exclude_short": Formula(_IN_TIME, _offered("short_abandoned"), "Genesys (option), Talkdesk, RingCentral"),
+    "all_offered": Formula(_IN_TIME, _offered(), 'Cisco "negative"'),
+    "ignore_abandons_in_threshold": Formula(_IN_TIME, _offered("abandoned_in_threshold"), 'Cisco "ignore"'),
+    "abandon_counts_as_success": Formula(
+        sum_of("answered_in_threshold", "abandoned_in_threshold"), _offered(), "Amazon Connect"
+    ),
+    "answered_only": Formula(_IN_TIME, sum_of("answered"), "Wazo, many wallboards"),
+}
+
+
+def _by_contract(conditions: dict[str, str]) -> str:
+    """Return the condition that each call's own formula asks of it, of `conditions` by formula."""
+    formulas: dict[str, list[str]] = {}
+    for name, condition in conditions.items():
+        formulas.setdefault(condition, []).append(f"'{name}'")
+    cases = (f"    WHEN formula IN ({', '.join(names)}) THEN {sql}" for sql, names in formulas.items())
+    return "\n".join(("CASE", *cases, "END"))
+
+
+# facts of a row of tallies, beside those of metrics.kpis.tallies
+FACTS = {
+    "hit": _by_contract({name: formula.hit for name, formula in FORMULAS.items()}),
+    "base": _by_contract({name: formula.base for name, formula in FORMULAS.items()}),
+}
+
+
+MEASURES = (
+    *_COUNTS,
+    Measure(
+        "service_level_hits",
+        tally("calls", "hit"),
+        "calls",
+        "calls in the numerator of service_level, each by its own contract",
+    ),
+    Measure(
+        "service_level_base",
+        tally("calls", "base"),
+        "calls",
+        "calls in the denominator of service_level, each by its own contract",
+    ),
+    Measure(
+        "service_level_asked",
+        tally("asked", "base"),
+        "calls, not whole",
+        "calls in time that the contract asks for: of each call in service_level_base the target of its own term",
+    ),
+    Measure(
+        "service_level_late",
+        tally("calls", "inbound AND outcome = 'open' AND NOT inside AND formula = 'answered_only'"),
+        "calls",
+        "open calls past the threshold that answered_only does not count before they are answered",
+    ),
+)
+
+_SOURCE = "docs/kpis.md, Service level; contracts differ: see kpi_formulas"
+_BOUNDS_SOURCE = "docs/kpis.md, Service level, worst and best"
+_UNDEFINED = "no call counts in the denominator"
+
+
+def _printed_by_formula(system: str, formula: str, how: str) -> Printed:
+    return Printed(system, FORMULAS[formula].numerator, FORMULAS[formula].denominator, how)
+
+
+_ELSEWHERE = (
+    Printed(
+        "Amazon Connect",
+        sum_of("answered_in_threshold", "abandoned_in_threshold", "callback_in_threshold"),
+        sum_of("offered", less=("open",)),
+        "removed from the queue within T, also by hanging up or asking for a call back / queued; open calls absent",
+    ),
+    Printed(
+        "Genesys Cloud",
+        _IN_TIME,
+        sum_of("answered", "abandoned", "short_abandoned"),
+        "answered<=T / (answered + abandoned), its switches off",
+    ),
+    Printed(
+        "Genesys Cloud, short abandons excluded",
+        _IN_TIME,
+        sum_of("answered", "abandoned"),
+        "answered<=T / (answered + abandoned - short)",
+    ),
+    _printed_by_formula(
+        "Cisco, ignore abandons", "ignore_abandons_in_threshold", "answered<=T / (offered - abandoned<=T)"
+    ),
+    _printed_by_formula("Cisco, abandons negative", "all_offered", "answered<=T / offered"),
+    _printed_by_formula(
+        "Cisco, abandons positive", "abandon_counts_as_success", "(answered<=T + abandoned<=T) / offered"
+    ),
+    Printed(
+        "Talkdesk",
+        _IN_TIME,
+        sum_of("answered", "abandoned", "voicemail", "dropped"),
+        "Live: answered<=T / (answered + abandoned + missed + voicemail), short abandons excluded",
+    ),
+    _printed_by_formula("Wazo", "answered_only", "answered<=T / answered"),
+)
+KPIS = (
+    Kpi(
+        "service_level",
+        sum_of("service_level_hits"),
+        sum_of("service_level_base"),
+        RATIO,
+        _UNDEFINED,
+        _SOURCE,
+        f"{FORMULAS['exclude_short'].text}, or the contract's other formula",
+        beside=("open_in_threshold",),
+        elsewhere=_ELSEWHERE,
+    ),
+    Kpi(
+        "service_level_worst",
+        sum_of("service_level_hits"),
+        sum_of("service_level_base", "open_in_threshold", "service_level_late"),
+        RATIO,
+        "no call counts and none is open",
+        _BOUNDS_SOURCE,
+        "service_level if every open call inside T misses it",
+        elsewhere=_ELSEWHERE,
+    ),
+    Kpi(
+        "service_level_best",
+        sum_of("service_level_hits", "open_in_threshold"),
+        sum_of("service_level_base", "open_in_threshold"),
+        RATIO,
+        "no call counts and none is open inside T",
+        _BOUNDS_SOURCE,
+        "service_level if every open call inside T is answered in time",
+        elsewhere=_ELSEWHERE,
+    ),
+)
+
+# for kpi_formulas: the same calls, thresholds and comparators under each of the formulas
+EACH = tuple(
+    (
+        Kpi(
+            name,
+            sum_of(f"{name}_hits"),
+            sum_of(f"{name}_base"),
+            RATIO,
+            _UNDEFINED,
+            "docs/kpis.md, The five formulas",
+            f"{formula.text}, as printed by {formula.printed_by}",
+        ),
+        Measure(f"{name}_hits", tally("calls", formula.hit), "calls", "numerator"),
+        Measure(f"{name}_base", tally("calls", formula.base), "calls", "denominator"),
+    )
+    for name, formula in FORMULAS.items()
+)

@@ -1,0 +1,149 @@
+"""Strain: who has worked so hard, or so long, that somebody should relieve them; and what to count it against.
+
+    occupancy     = (busy + wrap_up) / (busy + wrap_up + available), as agent_time has it, over the last `lately_s`
+    streak_calls  = calls answered since the agent last had a breath: `breath_s` at a stretch without work
+    since_rest_s  = time since the last rest of at least `rest_s` ended; 0 while one lasts
+    since_break_s = the same with `break_s`, which is the break that law or contract asks for; a site may have its own
+
+Work is `busy` and `wrap_up`; rest is a pause for a reason in `agent_limits.breaks`, or without any, and being offline.
+Training, coaching and meetings are neither: away from the phone, and no rest. Pauses that follow each other are one
+stretch. All of it looks back a day, over every campaign: it is the person who is tired.
+
+Edge cases: only who is logged in has a row. Who has no rest behind them counts from their login. The occupancy of less
+than half of `lately_s` on the phone is NULL: somebody who logged in with a call would be at 100 %.
+
+References: docs/kpis.md, Strain (keep occupancy below 85 %, above 90 % for nobody).
+Breaks: docs/breaks.md, with sources; `[agents]` in campaigns.toml.
+"""
+
+from textwrap import indent
+
+from metrics.kpis.agent_time import KPIS, STATE_MEASURES, answered_between
+
+_DAY_US = 86_400_000_000
+_OCCUPANCY = next(kpi for kpi in KPIS if kpi.name == "occupancy")
+_LATELY = ", ".join(f"coalesce({m.sql}, 0) AS {m.name}" for m in STATE_MEASURES if m.name in _OCCUPANCY.inputs)
+_MOMENT = "moment::TIMESTAMPTZ"
+_UTC = f"({_MOMENT} AT TIME ZONE 'UTC')::DATE"
+_RESTS = "(state = 'offline' OR (state = 'paused' AND (reason IS NULL OR map_contains(breaks, reason))))"
+
+# macro: its columns: unit, meaning
+COLUMNS = {
+    "agent_strain": {
+        "agent": ("id", "of everybody logged in at that moment"),
+        "occupancy": (
+            "ratio 0–1",
+            f"{_OCCUPANCY.formula} over the last lately_s; NULL: less than half of it on the phone",
+        ),
+        "streak_calls": (
+            "calls",
+            "answered since the last breath, breath_s at a stretch without work; 0 while one lasts",
+        ),
+        "streak_s": ("s", "time since that breath ended; 0 while one lasts"),
+        "since_rest_s": ("s", "time since a rest of at least rest_s ended, or since the login; 0 while one lasts"),
+        "since_break_s": ("s", "time since a break of at least break_s ended, or since the login; 0 while one lasts"),
+    },
+    "agent_pauses": {
+        "agent": ("id", "agent"),
+        "reason": ("text", "reason of the pauses; NULL: none was given"),
+        "rests": ("true or false", "whether they are rest: the reason is in agent_limits.breaks, or none was given"),
+        "pauses": ("pauses", "begun in the window"),
+        "paused_s": ("s", "time in them, clipped at the window's ends and at as_of"),
+        "longest_s": ("s", "the longest of them in the window"),
+    },
+    "agent_missed": {
+        "agent": ("id", "agent"),
+        "campaign": ("id", "campaign of the calls"),
+        "missed": ("offers", "of calls queued in the window, not picked up by this agent"),
+    },
+}
+
+STRAIN = f"""\
+WITH clock AS (
+    SELECT *, now_us - (lately_s * 1e6)::BIGINT AS lately_us
+    FROM (SELECT l.*, least(epoch_us({_MOMENT}), epoch_us(as_of)) AS now_us FROM ingest_status, agent_limits AS l)
+),
+spans AS (  -- a state lasts at most a day and is in one row within a UTC day
+    SELECT agent, state, state IN ('busy', 'wrap_up') AS works, {_RESTS} AS rests,
+           greatest(epoch_us(started_at), now_us - {_DAY_US}) AS from_us,
+           least(coalesce(epoch_us(ended_at), now_us), now_us) AS to_us
+    FROM agent_states, clock
+    WHERE day BETWEEN {_UTC} - 3 AND {_UTC} AND started_at < {_MOMENT} AND to_us > from_us
+),
+present AS (
+    SELECT agent, min(from_us) FILTER (state <> 'offline') AS seen_us
+    FROM spans, clock
+    GROUP BY agent
+    HAVING arg_max(state, from_us) FILTER (to_us = now_us) <> 'offline'
+),
+rested AS (
+    SELECT agent, max(to_us) FILTER (to_us - from_us >= coalesce(sites[site]['rest_s'], rest_s) * 1e6) AS rested_us,
+           max(to_us) FILTER (to_us - from_us >= coalesce(sites[site]['break_s'], break_s) * 1e6) AS broke_us
+    FROM (SELECT agent, min(from_us) AS from_us, max(to_us) AS to_us
+          FROM (SELECT *, count(*) FILTER (NOT rests) OVER (PARTITION BY agent ORDER BY from_us) AS stretch FROM spans)
+          WHERE rests
+          GROUP BY agent, stretch) LEFT JOIN (SELECT agent, site FROM agents) USING (agent), clock
+    GROUP BY agent
+),
+breathed AS (
+    SELECT agent, max(to_us) AS breathed_us
+    FROM (SELECT agent, min(from_us) AS from_us, max(to_us) AS to_us
+          FROM (SELECT *, count(*) FILTER (works) OVER (PARTITION BY agent ORDER BY from_us) AS stretch FROM spans)
+          WHERE NOT works
+          GROUP BY agent, stretch), clock
+    WHERE to_us - from_us >= breath_s * 1e6
+    GROUP BY agent
+),
+lately AS (
+    SELECT agent, {_OCCUPANCY.sql} AS occupancy, {" + ".join(_OCCUPANCY.inputs)} AS phone_us
+    FROM (SELECT agent, {_LATELY}
+          FROM (SELECT agent, state, to_us - greatest(from_us, lately_us) AS us FROM spans, clock)
+          WHERE us > 0
+          GROUP BY agent)
+),
+since AS (
+    SELECT agent, now_us, lately_s, coalesce(breathed_us, seen_us) AS streak_us,
+           coalesce(rested_us, seen_us) AS rest_us, coalesce(broke_us, seen_us) AS break_us
+    FROM present LEFT JOIN rested USING (agent) LEFT JOIN breathed USING (agent), clock
+),
+answers AS (
+    SELECT agent, count(*) FILTER (epoch_us(answered_at) >= streak_us AND epoch_us(answered_at) < now_us) AS calls
+    FROM (
+{indent(answered_between(f"{_UTC} - 1", _UTC), " " * 8)}
+    ) JOIN since USING (agent)
+    WHERE answered_at >= {_MOMENT} - INTERVAL 24 HOUR
+    GROUP BY agent
+)
+SELECT agent, CASE WHEN phone_us >= lately_s * 5e5 THEN occupancy END AS occupancy,
+       coalesce(calls, 0) AS streak_calls, (now_us - streak_us) / 1e6 AS streak_s,
+       (now_us - rest_us) / 1e6 AS since_rest_s, (now_us - break_us) / 1e6 AS since_break_s
+FROM since LEFT JOIN lately USING (agent) LEFT JOIN answers USING (agent)"""
+
+PAUSES = f"""\
+WITH clock AS (
+    SELECT epoch_us(t0::TIMESTAMPTZ) AS t0_us, least(epoch_us(t1::TIMESTAMPTZ), epoch_us(as_of)) AS t1_us, breaks
+    FROM ingest_status, agent_limits
+)
+SELECT agent, reason, any_value(rests) AS rests, count(*) FILTER (began_us >= t0_us AND NOT goes_on) AS pauses,
+       sum(to_us - from_us) / 1e6 AS paused_s, max(to_us - from_us) / 1e6 AS longest_s
+FROM (
+    SELECT agent, reason, t0_us, {_RESTS} AS rests, epoch_us(started_at) AS began_us,
+           greatest(t0_us, epoch_us(started_at)) AS from_us, least(t1_us, coalesce(epoch_us(ended_at), t1_us)) AS to_us,
+           -- a state that lasts over midnight UTC is two rows
+           coalesce(lag(ended_at) OVER (PARTITION BY agent, reason ORDER BY started_at) = started_at, false) AS goes_on
+    FROM agent_states, clock
+    WHERE day BETWEEN (t0::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE - 2 AND (t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE
+        AND started_at < t1::TIMESTAMPTZ AND state = 'paused'
+)
+WHERE to_us > from_us
+GROUP BY agent, reason"""
+
+MISSED = """\
+SELECT agent, campaign, count(*) AS missed
+FROM (
+    SELECT campaign, unnest(missed_by) AS agent
+    FROM calls
+    WHERE day BETWEEN (t0::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE - 1 AND (t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE + 1
+        AND cohort_at >= t0::TIMESTAMPTZ AND cohort_at < t1::TIMESTAMPTZ AND len(missed_by) > 0
+)
+GROUP BY agent, campaign"""

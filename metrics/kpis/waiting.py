@@ -1,0 +1,58 @@
+"""Waiting: the average speed of answer of those who were answered, and the longest wait of those who were not yet.
+
+    asa_s          = total wait of answered calls / answered        wait = answered_at - queued_at
+    longest_wait_s = the longest wait among open calls at as_of
+
+Edge cases: abandoned waits are in neither; NULL, not 0, when nobody was answered or nobody waits.
+
+References: docs/kpis.md, Average speed of answer: Amazon Connect's also includes agent whisper, which no event
+carries; docs/kpis.md, Longest wait.
+"""
+
+from metrics.kpis.kpi import SECONDS, Kpi, Measure, Printed, sum_of
+from metrics.kpis.tallies import tally
+
+MEASURES = (
+    Measure(
+        "answered_wait_s",
+        tally("waited", "inbound AND outcome = 'answered'"),
+        "s",
+        "waits of answered calls, added",
+    ),
+    Measure(
+        "open_wait_s",
+        tally("longest", "inbound AND outcome = 'open'"),
+        "s",
+        "longest wait so far among open calls",
+        zero=False,
+    ),
+)
+
+KPIS = (
+    Kpi(
+        "asa_s",
+        sum_of("answered_wait_s"),
+        sum_of("answered"),
+        SECONDS,
+        "no call answered",
+        "docs/kpis.md, Average speed of answer",
+        "mean wait of answered calls",
+        elsewhere=(
+            Printed(
+                "Amazon Connect",
+                sum_of("answered_wait_s"),
+                sum_of("answered"),
+                "mean wait of answered calls, with whisper",
+            ),
+        ),
+    ),
+    Kpi(
+        "longest_wait_s",
+        sum_of("open_wait_s"),
+        None,
+        SECONDS,
+        "no call open",
+        "docs/kpis.md, Longest wait",
+        "longest wait among open calls at as_of",
+    ),
+)

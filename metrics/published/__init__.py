@@ -1,0 +1,1 @@
+"""The published relations: columns, macros, comments, glossary, examples."""

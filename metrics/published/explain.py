@@ -1,0 +1,82 @@
+"""explain_kpi: what a figure was made of, and what five other systems would print from the same calls.
+
+The other systems' formulas are in docs/kpis.md, Sources; where none was found in public text, the value is NULL and
+the text says so. All count the calls queued in the window, so that only the formula differs: Amazon Connect and
+Genesys Cloud would also move calls to the interval in which they end.
+"""
+
+from metrics.kpis.compose import COLUMNS, KPIS, MEASURES
+from metrics.kpis.outcomes import PARTS
+
+SYSTEMS = ("Amazon Connect", "Genesys Cloud", "Cisco", "Talkdesk", "Wazo")
+
+BY_CONTRACT = ("service_level", "service_level_worst", "service_level_best", "abandon_rate")
+# columns of kpi_term that the contract's rows carry, beside the same said as text
+TERM = ("valid_from", "valid_to", "formula", "threshold_s", "target", "wait_at_threshold_counts", "short_abandon_s")
+_TERM_SAID = """format('contract {}: {}, wait {} {:g} s, target {:g} %, short below {:g} s',
+               coalesce('from ' || strftime(s.valid_from, '%Y-%m-%d %H:%M'), 'without beginning'), s.formula,
+               CASE WHEN s.wait_at_threshold_counts THEN '<=' ELSE '<' END, s.threshold_s, s.target * 100,
+               s.short_abandon_s)"""
+
+
+def explain() -> str:
+    """Return the SELECT of explain_kpi(campaign, t0, t1, kpi): step, name, value, text, and TERM for a contract."""
+    figures: dict[str, str] = {}  # name of a figure: SQL over a row of kpi_campaign
+    lines: list[tuple[str, int, str, str, str, str]] = []  # kpi, position, step, name, figure, text
+    for kpi in KPIS.values():
+        figures[kpi.name] = kpi.name
+        text = f"{kpi.formula} [{kpi.unit}]; NULL: {kpi.undefined}; {kpi.source}"
+        lines.append((kpi.name, 0, "figure", kpi.name, kpi.name, text))
+        for i, column in enumerate(kpi.inputs):
+            # the longest wait is its own only input
+            figure = column if column != "open_wait_s" else "longest_wait_s"
+            figures[figure] = figure
+            lines.append((kpi.name, 20 + i, "count", column, figure, ""))
+        for i, printed in enumerate(kpi.elsewhere):
+            figures[f"{kpi.name} {i}"] = printed.sql
+            lines.append((kpi.name, 50 + i, "elsewhere", printed.system, f"{kpi.name} {i}", printed.how))
+        for i, system in enumerate(SYSTEMS):
+            if not any(printed.system.startswith(system) for printed in kpi.elsewhere):
+                lines.append((kpi.name, 70 + i, "elsewhere", system, "", "no public formula found"))
+    for measure in MEASURES.values():
+        if measure.name in COLUMNS:
+            figures[measure.name] = measure.name
+            lines.append((measure.name, 0, "figure", measure.name, measure.name, f"{measure.meaning} [{measure.unit}]"))
+    lines += [("offered", 20 + i, "count", part, part, meaning) for i, (part, meaning) in enumerate(PARTS.items())]
+    values = ",\n           ".join(
+        f"{{'figure': {_text(name)}, 'value': ({sql})::DOUBLE}}" for name, sql in figures.items()
+    )
+    term = ", ".join(TERM)
+    rows = ",\n        ".join(f"({_text(k)}, {p}, {', '.join(map(_text, rest))})" for k, p, *rest in lines)
+    return f"""\
+WITH asked AS (  -- named apart: inside the macro that is called, `campaign` would be ambiguous
+    SELECT campaign AS chosen, kpi AS figure_asked
+), row_of AS (
+    SELECT k.* FROM asked, kpi_campaign(t0, t1) AS k WHERE k.campaign = chosen
+), figures AS (
+    SELECT unnest([
+           {values}
+           ], recursive := true)
+    FROM row_of
+), lines(about, position, step, name, figure, text) AS (
+    VALUES
+        {rows}
+), contract AS (
+    SELECT 10 AS position, 'contract' AS step, 'calls judged by it' AS name, s.service_level_base AS value,
+           {_TERM_SAID} AS text, {", ".join(f"s.{column}" for column in TERM)}
+    FROM asked, kpi_term(t0, t1) AS s
+    WHERE s.campaign = chosen AND figure_asked IN ({", ".join(map(_text, BY_CONTRACT))})
+)
+SELECT step, name, value, text, {term}
+FROM (
+    SELECT position, step, name, value, text
+    FROM lines JOIN asked ON about = figure_asked LEFT JOIN figures USING (figure)
+    WHERE EXISTS (FROM row_of)
+    UNION ALL BY NAME
+    FROM contract
+)
+ORDER BY position, valid_from NULLS FIRST"""
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"

@@ -1,0 +1,79 @@
+"""`make sql`: a SQL shell on the published file, read-only. Uses the `duckdb` program when there is one."""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import duckdb
+
+from metrics.command_line import Parser
+from metrics.errors import MetricsError, NothingPublished
+from metrics.published.relations import FOLDER
+
+WELCOME = """\
+Vigie's published file, read-only; a statement ends with `;`, Ctrl-D leaves. Times are shown in UTC. Try:
+  SHOW TABLES;   FROM kpi_campaign(current_date, current_date + 1);   FROM kpi_daily;
+  SELECT function_name, comment FROM duckdb_functions() WHERE NOT internal;
+"""
+
+
+def main(arguments: list[str]) -> int:
+    """Open the shell; return the exit code: 1 when a statement failed that nobody saw typed."""
+    parser = Parser(prog="python -m metrics.published.shell", description="A SQL shell on the published file.")
+    default = os.environ.get("VIGIE_DATA_DIR") or "data"
+    parser.add_argument("--data-dir", type=Path, default=Path(default), help=f"default {default}; also VIGIE_DATA_DIR")
+    path = parser.parse_args(arguments).data_dir / "published" / "vigie.duckdb"
+    if not path.exists():
+        raise NothingPublished(f"{path} does not exist: start `make demo` or `python -m ingest run` first.")
+    if (program := shutil.which("duckdb")) and sys.stdin.isatty():
+        os.execv(program, [program, "-readonly", "-cmd", f"SET VARIABLE {FOLDER} = {_folder(path)}", str(path)])
+    if sys.stdin.isatty():
+        import readline  # noqa: F401 - line editing for input()
+
+        sys.stdout.write(WELCOME)
+    statement, failed = "", False
+    while True:
+        try:
+            line = input(("vigie> " if not statement else "    -> ") if sys.stdin.isatty() else "")
+        except EOFError:
+            line = None
+        except KeyboardInterrupt:
+            statement = ""
+            sys.stdout.write("\n")
+            continue
+        statement += (line or "") + "\n"
+        if statement.strip() and (line is None or line.rstrip().endswith(";")):
+            failed |= not run(path, statement)
+            statement = ""
+        if line is None:
+            return int(failed and not sys.stdin.isatty())
+
+
+def run(path: Path, statement: str) -> bool:
+    """Run statements on the newest file, which each publish replaces, and print what each gives; False: one failed."""
+    try:
+        with duckdb.connect(path, read_only=True) as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            connection.execute(f"SET VARIABLE {FOLDER} = {_folder(path)}")
+            for one in connection.extract_statements(statement):
+                result = connection.sql(one)
+                if result is not None:
+                    result.show(max_width=shutil.get_terminal_size((160, 40)).columns)
+    except duckdb.Error as error:
+        sys.stdout.write(f"{error}\n")
+        return False
+    return True
+
+
+def _folder(path: Path) -> str:
+    """The folder of the published file, as SQL."""
+    return "'" + str(path.parent.resolve()).replace("'", "''") + "'"
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except MetricsError as error:
+        sys.stderr.write(f"vigie: {error}\n")
+        sys.exit(error.exit_code)
