@@ -24,11 +24,10 @@ with warnings.catch_warnings():
     # kafka-python reads its schemas in a way that Python 3.11 and 3.12 (no other) call deprecated
     warnings.filterwarnings("ignore", "(read|open)_text is deprecated", DeprecationWarning)
     from ingest.topic.broker import Broker, ensure_topic, running_broker
-
-    from .apache_kafka import ApacheKafka, running_apache_kafka
-    from .browsing import CHROMIUM, close_tabs
-    from .disks import Disk, small_disk
-    from .processes import RUN, left_running, not_here
+    from tests.support.apache_kafka import ApacheKafka, running_apache_kafka
+    from tests.support.browsing import CHROMIUM, close_tabs
+    from tests.support.disks import Disk, small_disk
+    from tests.support.processes import RUN, left_running, not_here
 
 # as PYTHONTZPATH="" does in the Makefile: the rules of tzdata, never the machine's
 zoneinfo.reset_tzpath(to=[])

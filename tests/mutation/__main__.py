@@ -42,8 +42,8 @@ FILES = (
 )
 PATHS = {file.name: file for file in sorted((ROOT / "ingest").glob("*/*")) if file.name in FILES}
 TESTS = (
-    *("test_fold.py", "test_recall.py", "test_judged_again.py", "test_feed_tables.py"),
-    *("test_alarms.py", "test_properties.py", "test_rebuild.py"),
+    *("ingest/test_fold.py", "ingest/test_recall.py", "ingest/test_judged_again.py", "ingest/test_feed_tables.py"),
+    *("ingest/test_alarms.py", "metrics/test_properties.py", "ingest/test_rebuild.py"),
 )
 #: Those that are about a file come before others of it.
 ABOUT = {
@@ -100,7 +100,7 @@ def warm_up() -> None:
     """Import what the checks import, then forget what a fault may be in."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        for name in ("tests.conftest", "tests.floors", *(f"tests.{Path(t).stem}" for t in TESTS)):
+        for name in ("tests.conftest", "tests.support.floors", *(f"tests.{t[:-3].replace('/', '.')}" for t in TESTS)):
             importlib.import_module(name)
     for name in list(sys.modules):
         if name.split(".")[0] == "ingest" or (name.startswith("tests.") and not name.startswith("tests.mutation")):

@@ -10,9 +10,9 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from tests import oracle
-from tests.floors import AGENTS, CAMPAIGNS, CONFIGURATION, LATEST, SOURCES, START, delivered, details, floor
-from tests.stream import LOG, Desk, Event, Moment, publish, rows
+from tests.support import oracle
+from tests.support.floors import AGENTS, CAMPAIGNS, CONFIGURATION, LATEST, SOURCES, START, delivered, details, floor
+from tests.support.stream import LOG, Desk, Event, Moment, publish, rows
 
 CLOSERS = ("zoe", "max")
 KINDS = ("moved", "moved", "other agent", "other campaign", "busy", "text", "between", "state", "again")

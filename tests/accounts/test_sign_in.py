@@ -1,0 +1,383 @@
+"""Signing in: what the gate lets past by HTTP and by websocket, the forms and their limits, and a real browser."""
+
+import http.client
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+import pytest
+from msgspec.structs import replace
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+
+from pages.accounts import passwords
+from pages.accounts.sessions import COOKIE, PERSON_S
+from pages.accounts.store import Account, Accounts
+from tests.support.browsing import Dashboard, browser, dashboard, needs_chromium, open_tab
+from tests.support.floor_file import FLOOR, MANAGER, publish
+from tests.support.people import session_of
+from tests.support.processes import WITHIN_S, free_port, wait_for
+from tests.support.streaming import stream
+
+PASSWORD = "correct-horse-battery"
+PHONE = {"viewport": {"width": 390, "height": 844}, "color_scheme": "dark"}
+
+
+# the gate, over HTTP
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
+    """A dashboard with two people, mona who sees all and cleo who sees one client's, and a floor."""
+    place = tmp_path_factory.mktemp("served")
+    proof = passwords.proof_of(PASSWORD)
+    people = {
+        "mona": Account("mona", "manager", proof),
+        "cleo": Account("cleo", "client", proof, campaigns=("north",)),
+        "max": Account("max", "manager", proof),
+    }
+    Accounts(place / "access").change(lambda all: all.update(people))
+    publish(place / "published" / "vigie.duckdb", campaigns=FLOOR, calls=[{"campaign": one} for one in FLOOR])
+    with dashboard(place) as running:
+        yield running
+
+
+def ask(
+    running: Dashboard, method: str, path: str, form: dict[str, str] | None = None, **headers: str
+) -> tuple[int, dict[str, str], str]:
+    """Send one request; return status, headers and body. `_` in a header's name stands for `-`."""
+    connection = http.client.HTTPConnection(urlsplit(running.address).netloc, timeout=WITHIN_S)
+    given = {name.replace("_", "-"): value for name, value in headers.items()}
+    body = None
+    if form is not None:
+        body, given["Content-Type"] = urlencode(form), "application/x-www-form-urlencoded"
+    connection.request(method, path, body, given)
+    answer = connection.getresponse()
+    said = answer.read().decode(errors="replace")
+    connection.close()
+    return answer.status, {name.lower(): value for name, value in answer.headers.items()}, said
+
+
+def sign_in(running: Dashboard, name: str = "mona", password: str = PASSWORD, **headers: str) -> str:
+    """Sign in and return the cookie."""
+    status, answered, said = ask(running, "POST", "/sign-in", {"name": name, "password": password}, **headers)
+    assert status == 303, said
+    return answered["set-cookie"].partition(";")[0].removeprefix(f"{COOKIE}=")
+
+
+@pytest.mark.parametrize(
+    "path", ["/healthz", "/metrics", "/_stcore/health", "/_stcore/host-config", "/sign-in", "/tv", "/favicon.png"]
+)
+def test_what_is_open_to_everybody(served: Dashboard, path: str) -> None:
+    status, _headers, said = ask(served, "GET", path)
+    assert status == 200 and "Customer care" not in said
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(
+            "/",
+            "/wallboard",
+            "/campaign?campaign=north",
+            "/no-such-page",
+            "/index.html",
+            "//",
+            "/sign-in/",
+            "/healthz/x",
+        ),
+        *("/_stcore/metrics", "/_stcore/script-health-check", "/_stcore/allowed-message-origins", "/media/x.csv"),
+        *("/_stcore/upload_file/a/b", "/_stcore/stream", "/component/x/y", "/_stcore/agent/openapi.json"),
+    ],
+)
+def test_everything_else_leads_to_the_sign_in_page(served: Dashboard, path: str) -> None:
+    status, headers, _ = ask(served, "GET", path, Accept="text/html")
+    assert status == 303 and headers["location"].startswith("/sign-in"), (status, headers)
+    assert headers["cache-control"] == "no-store"
+    for method in ("GET", "POST", "PUT", "DELETE", "OPTIONS"):
+        assert ask(served, method, path)[0] == 401
+    assert ask(served, "GET", path, Cookie=f"{COOKIE}=forged")[0] == 401
+
+
+def test_a_session_is_a_cookie_that_no_script_reads(served: Dashboard) -> None:
+    status, headers, _ = ask(served, "POST", "/sign-in", {"name": " Mona ", "password": PASSWORD, "next": "/calls?x=1"})
+    assert (status, headers["location"]) == (303, "/calls?x=1")
+    cookie, *flags = headers["set-cookie"].split("; ")
+    assert {flag.lower() for flag in flags} == {"httponly", "samesite=lax", "path=/", f"max-age={PERSON_S}"}
+    status, headers, _ = ask(served, "GET", "/", Cookie=cookie)
+    assert status == 200 and headers["cache-control"] == "private, no-store"
+    assert ask(served, "GET", "/sign-in", Cookie=cookie)[1]["location"] == "/"
+    secure = ask(served, "POST", "/sign-in", {"name": "mona", "password": PASSWORD}, X_Forwarded_Proto="https")
+    assert "secure" in secure[1]["set-cookie"].lower()
+
+
+@pytest.mark.parametrize(
+    "next",
+    [
+        "//evil.example/",
+        "https://evil.example/",
+        "/\\evil.example",
+        "javascript:alert(1)",
+        "/a\r\nX: y",
+        "/" + "a" * 3000,
+        "",
+    ],
+)
+def test_signing_in_leads_nowhere_else(served: Dashboard, next: str) -> None:
+    status, headers, _ = ask(served, "POST", "/sign-in", {"name": "mona", "password": PASSWORD, "next": next})
+    assert (status, headers["location"]) == (303, "/")
+    page = ask(served, "GET", f"/sign-in?{urlencode({'next': next})}")[2]
+    assert '<input type="hidden" name="next" value="">' in page
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Sec_Fetch_Site": "cross-site"},
+        {"Sec_Fetch_Site": "same-site"},
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+    ],
+    ids=lambda headers: "-".join(f"{k}-{v}" for k, v in headers.items()),
+)
+def test_another_page_cannot_sign_anybody_in_or_out(served: Dashboard, headers: dict[str, str]) -> None:
+    cookie = sign_in(served)
+    status, answered, said = ask(served, "POST", "/sign-in", {"name": "mona", "password": PASSWORD}, **headers)
+    assert status == 403 and COOKIE not in answered.get("set-cookie", "") and "another page" in said
+    assert ask(served, "POST", "/sign-out", {}, Cookie=f"{COOKIE}={cookie}", **headers)[0] == 403
+    assert ask(served, "GET", "/", Cookie=f"{COOKIE}={cookie}")[0] == 200
+    own = {"Origin": served.address, "Sec_Fetch_Site": "same-origin"}
+    assert ask(served, "POST", "/sign-out", {}, Cookie=f"{COOKIE}={cookie}", **own)[0] == 303
+    assert ask(served, "GET", "/", Cookie=f"{COOKIE}={cookie}")[0] == 401
+
+
+def try_in(running: Dashboard, name: str, password: str, address: str) -> tuple[int, dict[str, str], str]:
+    """Try to sign in from an address, which a proxy on this machine is believed to know."""
+    return ask(running, "POST", "/sign-in", {"name": name, "password": password}, X_Forwarded_For=address)
+
+
+def test_a_wrong_name_and_a_wrong_password_are_told_alike(served: Dashboard) -> None:
+    def wrong(name: str, password: str) -> tuple[int, str]:
+        status, _headers, said = try_in(served, name, password, "10.1.0.1")
+        return status, said.replace(name, "NAME")
+
+    first = wrong("mona", "not the password")
+    assert first[0] == 403 and "The user name or password is wrong." in first[1]
+    assert wrong("nobody-of-here", "not the password") == first
+    assert wrong("mona", "") == first
+    status, _headers, said = try_in(served, "<script>alert(1)</script>", PASSWORD, "10.1.0.1")
+    assert status == 403 and "<script>alert" not in said and "&lt;script&gt;alert" in said
+    assert try_in(served, "mona", "x" * 10_000, "10.1.0.1")[0] == 403
+    sign_in(served, "mona", X_Forwarded_For="10.1.0.1")  # which forgives what was wrong
+
+
+def test_an_account_is_locked_for_a_while_and_so_is_one_that_does_not_exist(served: Dashboard) -> None:
+    for n, name in enumerate(("max", "no-such-name")):
+        for attempt in range(5):
+            assert try_in(served, name, f"guess number {attempt}", f"10.2.{n}.{attempt}")[0] == 403
+        status, headers, said = try_in(served, name, PASSWORD, "10.2.9.9")  # which would be right for max
+        assert status == 429 and 840 <= int(headers["retry-after"]) <= 900
+        assert "Too many attempts. Try again in 1" in said
+        assert COOKIE not in headers.get("set-cookie", "")
+
+
+def test_an_address_is_locked_for_a_while(served: Dashboard) -> None:
+    for attempt in range(50):
+        assert try_in(served, f"guess-{attempt}", "guess", f"2001:db8::{attempt}")[0] == 403
+    household = "2001:db8::ffff"
+    assert try_in(served, "mona", PASSWORD, household)[0] == 429
+    assert ask(served, "POST", "/tv", {"token": "guess"}, X_Forwarded_For=household)[0] == 429
+    assert try_in(served, "mona", PASSWORD, "2001:db9::1")[0] == 303
+
+
+def test_the_log_says_who_and_no_secret(served: Dashboard) -> None:
+    sign_in(served, "cleo", X_Forwarded_For="10.3.0.1")
+    try_in(served, "cleo", "wrong-password", "10.3.0.2")
+    try_in(served, "my-password-by-mistake", "x", "10.3.0.3")
+    said = served.said()
+    assert "sign-in of cleo from 10.3.0.1: in, as client" in said
+    assert "sign-in of cleo from 10.3.0.2: wrong" in said
+    assert "sign-in of an unknown name from 10.3.0.3: wrong" in said
+    for secret in (PASSWORD, "wrong-password", "my-password-by-mistake"):
+        assert secret not in said
+
+
+# the gate, over the websocket
+
+
+def is_sent_away(messages: list[ForwardMsg]) -> bool:
+    """Whether the last word was to load the page anew, and nothing was drawn."""
+    kinds = [message.WhichOneof("type") for message in messages]
+    return kinds[-1] == "auth_redirect" and not {"new_session", "delta"} & set(kinds)
+
+
+@pytest.mark.parametrize("session", [None, "forged"])
+def test_the_websocket_runs_nothing_without_a_session(served: Dashboard, session: str | None) -> None:
+    told = {"X-Vigie-Session": sign_in(served), "X-Vigie-Viewer": "x"}  # only the gate says who somebody is
+    with stream(served.address, session, **told) as connection:
+        connection.until_closed()
+        assert is_sent_away(connection.received)
+
+
+def test_the_websocket_shows_whose_session_it_is(served: Dashboard) -> None:
+    forged = {"X-Vigie-Session": sign_in(served, "mona")}
+    with stream(served.address, sign_in(served, "cleo"), **forged) as connection:
+        drawn = connection.open("campaign")
+        assert b"Customer care" in drawn and "Oréa".encode() not in drawn
+    with stream(served.address, sign_in(served, "mona")) as connection:
+        assert "Oréa".encode() in connection.open("campaign")
+
+
+def test_nobody_goes_on_with_anothers_page(served: Dashboard) -> None:
+    mona = sign_in(served, "mona")
+    with stream(served.address, mona) as first:
+        first.open("calls", campaign="sud")
+        known = first.session_id()
+    with stream(served.address, mona, resume=known) as again:
+        assert "Oréa".encode() in again.open("calls")
+        assert again.session_id() == known
+    with stream(served.address, sign_in(served, "cleo"), resume=known) as other:
+        assert "Oréa".encode() not in other.open("calls")
+        assert other.session_id() != known
+
+
+def test_a_browser_is_heard_only_in_what_a_page_sends(served: Dashboard) -> None:
+    """Streamlit's own messages for developers, such as one that clears the caches of everybody, do not come through."""
+    for_developers = BackMsg(set_run_on_save=True)
+    with stream(served.address, sign_in(served)) as connection:
+        connection.open("calls")
+        connection.socket.send(for_developers.SerializeToString())
+        connection.open("calls")
+        told = [one.session_status_changed for one in connection.received if one.HasField("session_status_changed")]
+        assert told and not any(one.run_on_save for one in told)
+
+
+def test_a_page_that_is_open_is_cut_off_when_its_session_ends(served: Dashboard) -> None:
+    cookie = sign_in(served)
+    with stream(served.address, cookie) as connection:
+        connection.open("campaign", campaign="sud")
+        (tick, *_) = connection.fragments()
+        assert b"Waiting" in connection.tick(tick)
+        assert ask(served, "POST", "/sign-out", {}, Cookie=f"{COOKIE}={cookie}")[0] == 303
+        before = len(connection.received)
+        connection.until_closed()  # nothing is asked, and it is closed all the same
+        assert is_sent_away(connection.received[before:])
+
+
+# in a browser
+
+
+@needs_chromium
+@pytest.mark.parametrize(
+    ("locale", "signs_in", "wrong", "signs_out", "options"),
+    [
+        ("fr-FR", "Se connecter", "L’identifiant ou le mot de passe est incorrect.", "Se déconnecter", {}),
+        ("es-ES", "Iniciar sesión", "El usuario o la contraseña no es correcto.", "Cerrar sesión", PHONE),
+        ("en-GB", "Sign in", "The user name or password is wrong.", "Sign out", {}),
+    ],
+    ids=["fr", "es, phone, dark", "en"],
+)
+def test_a_person_signs_in_and_out(
+    served: Dashboard, locale: str, signs_in: str, wrong: str, signs_out: str, options: dict[str, Any]
+) -> None:
+    with browser() as chromium:
+        page = open_tab(chromium, served.address, None, locale=locale, **options)
+        page.goto(f"{served.address}/campaign?campaign=north")
+        page.get_by_role("heading", name=signs_in).wait_for()
+        page.keyboard.type("cleo")  # the first field has the focus, the others follow
+        page.keyboard.press("Tab")
+        page.keyboard.type("not her password")
+        page.keyboard.press("Enter")
+        page.get_by_role("alert").get_by_text(wrong).wait_for()
+        page.keyboard.type(PASSWORD)
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.textContent") == signs_in
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/campaign?campaign=north")
+        page.locator(".vigie-headline").wait_for()
+        assert page.get_by_text("Oréa").count() == 0
+        page.get_by_role("button", name="cleo").click()
+        other = page.context.new_page()
+        other.goto(f"{served.address}/calls")
+        other.locator(".vigie-table").wait_for()
+        page.get_by_role("button", name=signs_out).click()
+        page.get_by_role("heading", name=signs_in).wait_for()
+        other.get_by_role("heading", name=signs_in).wait_for()  # the other tab too
+        page.goto(f"{served.address}/campaign?campaign=north")
+        page.get_by_role("heading", name=signs_in).wait_for()
+
+
+@needs_chromium
+def test_a_person_who_is_removed_is_out_within_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIGIE_DATA_DIR", str(tmp_path))
+    publish(tmp_path / "published" / "vigie.duckdb", campaigns=FLOOR)
+    session = session_of(MANAGER)
+    with dashboard(tmp_path) as running, browser() as chromium:
+        page = open_tab(chromium, running.address, session)
+        page.goto(running.address)
+        page.locator(".vigie-board").wait_for()
+        Accounts(tmp_path / "access").change(lambda all: all.clear())
+        removed_at = time.monotonic()
+        page.get_by_text("Nobody can sign in yet").wait_for()
+        assert time.monotonic() - removed_at < 30  # two seconds where nothing else runs
+        page.goto(f"{running.address}/tv#no-such-token")
+        page.get_by_role("alert").get_by_text("This token is not known, or was revoked.").wait_for()
+        assert "no-such-token" not in page.url
+
+
+@needs_chromium
+def test_the_language_is_chosen_before_signing_in_and_stays(served: Dashboard) -> None:
+    with browser() as chromium:
+        page = open_tab(chromium, served.address, None)
+        page.goto(f"{served.address}/calls")
+        page.get_by_role("link", name="Español").click()
+        page.get_by_role("heading", name="Iniciar sesión").wait_for()
+        assert page.evaluate("document.documentElement.lang") == "es"
+        page.fill("#name", "mona")
+        page.fill("#password", PASSWORD)
+        page.get_by_role("button", name="Iniciar sesión").click()
+        page.wait_for_url("**/calls")
+        page.get_by_role("link", name="Llamadas").first.wait_for()
+
+
+# a television
+
+
+@needs_chromium
+def test_a_television_shows_the_wall_by_its_token_until_it_is_revoked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VIGIE_DATA_DIR", str(tmp_path))
+    path, port, token = tmp_path / "published" / "vigie.duckdb", free_port(), passwords.new_token()
+    screen = Account("hall", "television", passwords.token_proof(token), campaigns=("sud",))
+    accounts = Accounts(tmp_path / "access")
+    accounts.change(lambda all: all.update(hall=screen, other=replace(screen, name="other", proof="sha256:")))
+    publish(path, campaigns=FLOOR)
+    with browser() as chromium:
+        with dashboard(tmp_path, port=port) as running:
+            page = open_tab(chromium, running.address, None)
+            page.goto(f"{running.address}/tv?every=20&lang=en&campaign=other#{token}")
+            page.locator(".vigie-board").wait_for()
+            assert page.url == f"{running.address}/wallboard?tv=1&every=20&lang=en"
+            assert page.get_by_text("Mutuelle Oréa").count() == 1 and page.get_by_text("Brightcart").count() == 0
+            assert page.get_by_role("button", name="hall").count() == 0  # no menus on a wall
+            page.go_back()  # to the form, which has forgotten the token
+            assert token not in page.url + page.content()
+            page.goto(f"{running.address}/wallboard?tv=1")
+            page.locator(".vigie-board").wait_for()
+            assert token not in running.said() and "television hall from 127.0.0.1: in" in running.said()
+        publish(path, campaigns=FLOOR, calls=[{"campaign": "sud", "outcome": "open"}] * 7)
+        with dashboard(tmp_path, port=port) as running:  # the same screen goes on by itself
+            waiting = page.locator(".vigie-floor .n.first b").first
+            wait_for(lambda: waiting.inner_text() == "7", "the new number on the screen")
+            for refused in ("calls?campaign=sud", "campaign?campaign=sud", "feed", "agents"):
+                page.goto(f"{running.address}/{refused}")
+                page.get_by_text("This page is not for you").wait_for()
+            page.goto(f"{running.address}/wallboard?tv=1")
+            page.locator(".vigie-board").wait_for()
+            accounts.change(lambda all: all.pop("hall") and None)
+            page.get_by_role("heading", name="Sign in").wait_for()
+            page.goto(f"{running.address}/tv#{token}")
+            page.get_by_role("alert").get_by_text("This token is not known, or was revoked.").wait_for()

@@ -1,0 +1,123 @@
+"""How the dashboard starts, as real processes: to others than this machine only when something says who may sign in."""
+
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from pages.accounts import start
+from pages.accounts.sessions import SECRET_VARIABLE
+from pages.accounts.store import Account, Accounts
+from tests.support.browsing import dashboard, refused
+from tests.support.floor_file import FLOOR, MANAGER, publish
+from tests.support.people import session_of
+from tests.support.processes import ROOT
+from tests.support.streaming import stream
+
+pytestmark = pytest.mark.slow
+
+REFUSED = "and nothing says who may sign in; add an account with `python -m pages.accounts add NAME --role manager`"
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("VIGIE_DATA_DIR", str(tmp_path / "data"))
+    return tmp_path / "data"
+
+
+def add_account(place: Path) -> None:
+    Accounts(place / "access").change(lambda all: all.update(m=Account("m", "manager", "no password fits")))
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", "::", ""])
+def test_an_open_address_without_accounts_refuses_to_start(place: Path, address: str) -> None:
+    said = refused(place, "--server.address", address)
+    assert f"listen on {address or 'every address of this machine'} {REFUSED}" in said
+
+
+def test_however_the_address_is_said(place: Path, tmp_path: Path) -> None:
+    assert "listen on 0.0.0.0" in refused(place, STREAMLIT_SERVER_ADDRESS="0.0.0.0")
+    root = tmp_path / "root"  # the dashboard with a configuration of its own
+    root.mkdir()
+    for name in ("dashboard.py", "pages", "metrics", "campaigns.toml"):
+        (root / name).symlink_to(ROOT / name)
+    nothing_else = {"HOME": str(tmp_path), "STREAMLIT_SERVER_HEADLESS": "true"}
+    assert "listen on every address of this machine" in refused(place, root=root, **nothing_else)
+    (root / ".streamlit").mkdir()
+    (root / ".streamlit" / "config.toml").write_text('[server]\naddress = "0.0.0.0"\n')
+    assert "listen on 0.0.0.0" in refused(place, root=root, **nothing_else)
+
+
+@pytest.mark.parametrize(
+    ("address", "loopback"),
+    [
+        ("127.0.0.1", True),
+        ("127.8.9.10", True),
+        ("::1", True),
+        ("localhost", True),
+        ("127.1", True),
+        ("0.0.0.0", False),
+        ("::", False),
+        ("", False),
+        (None, False),
+        ("10.0.0.1", False),
+        ("::ffff:10.0.0.1", False),
+        ("no-such-host.invalid", False),
+    ],
+)
+def test_what_this_machine_only_means(address: str | None, loopback: bool) -> None:
+    assert start.is_loopback(address) is loopback
+
+
+def test_with_an_account_it_starts_and_serves_nothing_without_signing_in(place: Path) -> None:
+    add_account(place)
+    with dashboard(place, "--server.address", "0.0.0.0") as running:
+        with pytest.raises(urllib.error.HTTPError) as refusal:
+            urllib.request.urlopen(f"{running.address}/calls")
+        assert refusal.value.code == 401
+        refusal.value.close()
+
+
+def test_on_this_machine_it_starts_without_accounts_and_says_what_to_do(place: Path) -> None:
+    with dashboard(place) as running, urllib.request.urlopen(f"{running.address}/sign-in") as page:
+        said = page.read().decode()
+        assert "Nobody can sign in yet" in said and "python -m pages.accounts add NAME --role manager" in said
+        assert "<form" not in said
+
+
+def test_what_cannot_be_trusted_refuses_to_start(place: Path) -> None:
+    assert "at least 32" in refused(place, **{SECRET_VARIABLE: "short"})
+    add_account(place)
+    (place / "access" / "accounts.json").chmod(0o644)
+    assert "run `chmod 600" in refused(place)
+    (place / "access" / "accounts.json").chmod(0o600)
+    (place / "access" / "accounts.json").write_text("{}")
+    assert "is not a file of accounts" in refused(place)
+
+
+def test_the_frame_alone_shows_nothing_to_nobody(place: Path) -> None:
+    """`streamlit run pages/app.py` has no gate before it; the pages themselves ask for a session."""
+    publish(place / "published" / "vigie.duckdb", campaigns=FLOOR)
+    with dashboard(place, script="pages/app.py") as running:
+        for page in ("", "campaign", "calls", "feed"):
+            with stream(running.address, None) as connection:
+                drawn = connection.open(page, campaign="sud")
+                assert b"You are signed out" in drawn and "Oréa".encode() not in drawn
+        with stream(running.address, None, **{"X-Vigie-Session": session_of(MANAGER)}) as connection:
+            assert "Oréa".encode() in connection.open("campaign", campaign="sud")  # so the test can fail
+
+
+def test_a_dashboard_under_a_path_of_a_proxy(place: Path) -> None:
+    publish(place / "published" / "vigie.duckdb", campaigns=FLOOR)
+    session = session_of(MANAGER)
+    with dashboard(place, "--server.baseUrlPath", "vigie") as running:
+        request = urllib.request.Request(f"{running.address}/vigie/calls?x=1", headers={"Accept": "text/html"})
+        with urllib.request.urlopen(request) as page:
+            assert page.url == f"{running.address}/vigie/sign-in?next=%2Fvigie%2Fcalls%3Fx%3D1"
+            assert 'action="/vigie/sign-in"' in page.read().decode()
+        with stream(f"{running.address}/vigie", session) as connection:
+            assert "Oréa".encode() in connection.open("campaign", campaign="sud")
+        with stream(f"{running.address}/vigie", None) as connection:
+            connection.until_closed()
+            assert [message.WhichOneof("type") for message in connection.received] == ["auth_redirect"]

@@ -1,0 +1,198 @@
+"""A configuration that changes judges what is settled again, where it must, and leaves the rest alone."""
+
+import datetime as dt
+from pathlib import Path
+
+import pytest
+
+from metrics.configuration.campaigns import Configuration, Defaults, Term
+from tests.support.stream import DEFAULTS, Desk, Event, at, campaign, configured, local, told
+
+pytestmark = pytest.mark.slow
+
+SHIFTS = """
+08:00:00 state agent=amina state=available
+08:00:00 state agent=driss state=busy
+09:00:00 state agent=driss state=offline
+32:00:00 state agent=amina state=busy
+33:00:00 state agent=amina state=offline
+34:00:00 state agent=driss state=busy
+35:00:00 state agent=driss state=offline
+60:00:00 state agent=amina state=available
+60:00:00 state agent=driss state=available
+"""
+LATER = at("61:00:00")
+STATES = "SELECT agent, state, started_at, ended_at, seconds FROM agent_states ORDER BY agent, started_at"
+
+
+def limited(hours: float) -> Configuration:
+    return configured(defaults=Defaults(max_state_s=hours * 3600))
+
+
+def timeline(home: Path, *limits: float, settle_rows: int = 1) -> list[Event]:
+    """What is published by the last limit [h], after the others were in force one after the other."""
+    desk = Desk(home, limited(limits[0]), settle_rows)
+    desk.apply(told(SHIFTS), LATER)
+    for limit in limits:
+        desk.publisher.configure(limited(limit))
+        desk.publish(LATER)
+        desk.publish(LATER)
+    return desk.rows(STATES)
+
+
+@pytest.mark.parametrize("limits", [(12, 6), (6, 12), (12, 0.5), (12, 30, 12)], ids=str)
+def test_settled_states_are_cut_by_a_new_limit(tmp_path: Path, limits: tuple[float, ...]) -> None:
+    expected = timeline(tmp_path / "fresh", limits[-1], settle_rows=10_000)
+    assert timeline(tmp_path / "changed", *limits) == expected
+    assert timeline(tmp_path / "before", limits[0], settle_rows=10_000) != expected or limits[0] == limits[-1]
+
+
+def test_a_limit_changed_while_the_consumer_was_down_is_noticed(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "changed", limited(12))
+    desk.apply(told(SHIFTS), LATER)
+    desk.publish(LATER)
+    desk.store.close()
+    desk = Desk(tmp_path / "changed", limited(6))
+    desk.publish(LATER)
+    assert desk.rows(STATES) == timeline(tmp_path / "fresh", 6, settle_rows=10_000)
+
+
+def test_states_that_a_new_limit_does_not_cut_stay_settled(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, limited(12), settle_rows=1)
+    desk.apply([e for e in told(SHIFTS) if e["agent"] == "driss"], LATER)
+    desk.publish(LATER)
+    files = set((tmp_path / "published").rglob("*.parquet"))
+    desk.publisher.configure(limited(6))
+    desk.publish(LATER)
+    assert files and set((tmp_path / "published").rglob("*.parquet")) == files
+
+
+CALLS = """
+08:00:00 queued call_id=monday
+08:00:30 answered call_id=monday agent=amina
+08:10:00 ended call_id=monday
+32:00:00 queued call_id=tuesday
+32:00:30 answered call_id=tuesday agent=amina
+32:10:00 ended call_id=tuesday
+"""
+TUESDAY = local("2026-03-11 00:00")
+IN_TIME = "SELECT call_id, in_threshold, threshold_s FROM calls ORDER BY cohort_at"
+
+
+def of_terms(*terms: Term) -> Configuration:
+    return configured(campaign("sav", "UTC", *terms))
+
+
+def in_time(desk: Desk) -> list[tuple[object, ...]]:
+    return [tuple(row.values()) for row in desk.rows(IN_TIME)]
+
+
+def test_a_term_added_judges_settled_calls_from_its_day_on(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, of_terms(Term()))
+    desk.apply(told(CALLS), LATER)
+    desk.publish(LATER)
+    assert in_time(desk) == [("monday", False, 20), ("tuesday", False, 20)]
+    monday = set((tmp_path / "published" / "calls" / "day=2026-03-10").iterdir())
+    desk.publisher.configure(of_terms(Term(valid_to=TUESDAY), Term(valid_from=TUESDAY, threshold_s=30)))
+    desk.publish(LATER)
+    assert in_time(desk) == [("monday", False, 20), ("tuesday", True, 30)]
+    assert set((tmp_path / "published" / "calls" / "day=2026-03-10").iterdir()) == monday
+    desk.publisher.configure(of_terms(Term(threshold_s=40)))  # a term rewritten is another contract
+    desk.publish(LATER)
+    assert in_time(desk) == [("monday", True, 40), ("tuesday", True, 40)]
+
+
+def test_a_stop_between_the_change_and_its_judging_is_made_up_for(tmp_path: Path) -> None:
+    class Stopped(Exception):
+        pass
+
+    def stop(*_: object) -> None:
+        raise Stopped
+
+    desk = Desk(tmp_path, of_terms(Term()))
+    desk.apply(told(CALLS), LATER)
+    desk.publish(LATER)
+    desk.publisher.configure(of_terms(Term(threshold_s=40)))
+    rejudge, desk.store.rejudge = desk.store.rejudge, stop  # type: ignore[method-assign]
+    with pytest.raises(Stopped):
+        desk.publish(LATER)
+    desk.store.rejudge = rejudge  # type: ignore[method-assign]
+    desk.publish(LATER)
+    assert in_time(desk) == [("monday", True, 40), ("tuesday", True, 40)]
+
+
+def test_defaults_judge_campaigns_that_nobody_configured(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, DEFAULTS)
+    desk.apply(told(CALLS), LATER)
+    desk.publish(LATER)
+    desk.publisher.configure(configured(defaults=Defaults(term=Term(threshold_s=40))))
+    desk.publish(LATER + dt.timedelta(seconds=1))
+    assert in_time(desk) == [("monday", True, 40), ("tuesday", True, 40)]
+
+
+def test_a_call_given_up_by_a_clock_that_was_ahead_is_open_again(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, DEFAULTS)
+    desk.apply(told("09:00:00 queued"), at("09:00:10"))
+    desk.publish(at("60:00:00"))
+    desk.publish(at("60:00:00"))
+    outcome = "SELECT outcome, wait_s FROM calls"
+    assert desk.rows(outcome) == [{"outcome": "dropped", "wait_s": 14_400.0}]
+    assert desk.rows("FROM recent_calls") == []  # it has settled
+    desk.publish(at("09:05:00"))
+    assert desk.rows(outcome) == [{"outcome": "open", "wait_s": 300.0}]
+    desk.publish(at("13:00:01"))
+    assert desk.rows(outcome) == [{"outcome": "dropped", "wait_s": 14_400.0}]
+
+
+def test_a_state_that_settled_by_a_clock_that_was_ahead_lasts_until_now(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, DEFAULTS)
+    desk.apply(told("08:00:00 state agent=ana state=busy\n10:00:00 state agent=ana state=paused"), at("10:00:00"))
+    desk.publish(at("60:00:00"))
+    seconds = "SELECT seconds FROM agent_states WHERE state = 'busy'"
+    assert desk.rows(seconds) == [{"seconds": 7_200.0}]
+    desk.publish(at("09:00:00"))
+    assert desk.rows(seconds) == [{"seconds": 3_600.0}]
+    desk.publish(at("60:00:00"))
+    assert desk.rows(seconds) == [{"seconds": 7_200.0}]
+
+
+ENDED_AND_GOING_ON = """
+08:00:00 queued call_id=ended
+08:00:30 answered call_id=ended agent=amina
+08:10:00 ended call_id=ended
+60:59:00 queued call_id=going-on
+"""
+
+
+def test_only_what_moves_is_judged_at_the_next_publish(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, settle_rows=10_000)
+    desk.apply(told(ENDED_AND_GOING_ON), LATER)
+    desk.publish(LATER)
+    desk.publish(LATER + dt.timedelta(seconds=1))
+    assert desk.store.connection.execute("FROM calls_to_judge").fetchall() == [("going-on",)]
+    desk.store.close()
+
+
+def test_a_profile_told_later_or_of_an_earlier_time_is_published_at_once(tmp_path: Path) -> None:
+    names = "SELECT name, team FROM agents"
+    desk = Desk(tmp_path, settle_rows=10_000)
+    desk.apply(told("08:00:00 profile agent=amina name=Amina team=red"), LATER)
+    desk.publish(LATER)
+    assert desk.rows(names) == [{"name": "Amina", "team": "red"}]
+    desk.apply(told("09:00:00 profile agent=amina name=Nour event_id=p2"), LATER)
+    desk.publish(LATER)
+    assert desk.rows(names) == [{"name": "Nour", "team": "red"}]
+    desk.apply(told("08:30:00 profile agent=amina name=Old team=blue event_id=p3"), LATER)
+    desk.publish(LATER)
+    assert desk.rows(names) == [{"name": "Nour", "team": "blue"}]
+    desk.store.close()
+
+
+def test_a_profile_of_the_future_is_published_when_its_time_comes(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, settle_rows=10_000)
+    story = "08:00:00 profile agent=amina name=Amina \n 60:30:00 profile agent=amina name=Nour"
+    desk.apply(told(story), LATER)
+    for before_s, name in ((1801, "Amina"), (1800, "Nour")):
+        desk.publish(LATER - dt.timedelta(seconds=before_s))
+        assert desk.rows("SELECT name FROM agents") == [{"name": name}]
+    desk.store.close()

@@ -1,0 +1,405 @@
+"""A call list by its mapping: CSV or JSON, columns, formats, zones, words; and the list of samples/ run end to end."""
+
+import datetime as dt
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingest.errors import UsageError
+from ingest.events import contract
+from ingest.sources.call_list import events, mapping
+from ingest.sources.call_list.calls import CallList
+from ingest.sources.call_list.rows import rows as read_rows
+from ingest.sources.events import Rejected, encoded
+from ingest.topic.broker import Broker
+from tests.support import processes
+from tests.support.processes import ROOT, catch_up, one_sentence, run, status, totals
+from tests.support.stream import folded, rows
+
+Event = dict[str, Any]
+SAMPLES = ROOT / "samples"
+NOON = dt.datetime(2026, 3, 10, 12, tzinfo=dt.UTC)
+
+PLAIN = """
+[file]
+delimiter = ";"
+timezone = "Europe/Paris"
+[columns]
+call_id = "id"
+queue = "queue"
+queued_at = "at"
+answered_at = "answered"
+ended_at = "ended"
+outcome = "outcome"
+wait_s = "wait"
+talk_s = "talk"
+hold_s = "hold"
+wrap_s = "wrap"
+agent = "agent"
+direction = "direction"
+score = "score"
+disposition = "what"
+amount = "amount"
+revision = "revision"
+caller = "caller"
+[fixed]
+currency = "EUR"
+"""
+HEADER = [
+    *("id", "queue", "at", "answered", "ended", "outcome", "wait", "talk", "hold", "wrap", "agent", "direction"),
+    *("score", "what", "amount", "revision", "caller"),
+]
+
+
+def loaded(place: Path, text: str) -> mapping.Mapping:
+    place.mkdir(parents=True, exist_ok=True)
+    (place / "mapping.toml").write_text(text)
+    return mapping.load(place / "mapping.toml")
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> mapping.Mapping:
+    return loaded(tmp_path_factory.mktemp("plain"), PLAIN)
+
+
+def made(data: bytes, known: mapping.Mapping, revision: int = 1) -> list[Any]:
+    """What a list makes: events, each of which passes the contract, or what was rejected."""
+    found = [one for one, _ in events(CallList("list", known, revision), read_rows([data], known))]
+    for one in found:
+        if not isinstance(one, Rejected):
+            contract.decode(encoded(one, "list", "")[1])
+    return found
+
+
+def row(**said: str) -> bytes:
+    """A list of one call, of which not all is said."""
+    said = {"id": "1", "queue": "q", "at": "2026-03-10 09:00:00"} | said
+    return (";".join(HEADER) + "\n" + ";".join(said.get(name, "") for name in HEADER) + "\n").encode()
+
+
+FIELDS = (
+    "outcome",
+    "wait_s",
+    "talk_s",
+    "hold_s",
+    "wrap_s",
+    "agent",
+    "transferred",
+    "direction",
+    "score",
+    "disposition",
+    "amount",
+)
+CALLS = {
+    "by durations": (
+        {"outcome": "answered", "wait": "12", "talk": "0:03:00", "hold": "30", "wrap": "1:05", "agent": "ana"},
+        {"outcome": "answered", "wait_s": 12, "talk_s": 180, "hold_s": 30, "wrap_s": 65, "agent": "ana"},
+    ),
+    "by instants": (
+        {"outcome": "answered", "answered": "2026-03-10 09:00:12", "ended": "2026-03-10T09:03:12+01:00"},
+        {"outcome": "answered", "wait_s": 12, "talk_s": 180, "hold_s": 0, "wrap_s": 0},
+    ),
+    "answered, since somebody talked": (
+        {"wait": "5", "talk": "60"},
+        {"outcome": "answered", "wait_s": 5, "talk_s": 60, "hold_s": 0, "wrap_s": 0},
+    ),
+    "abandoned, since nobody did": ({"wait": "50"}, {"outcome": "abandoned", "wait_s": 50}),
+    "still talking": ({"outcome": "answered", "wait": "5"}, {"outcome": "answered", "wait_s": 5}),
+    "still waiting": ({"outcome": "open"}, {"outcome": "open", "wait_s": 4 * 3600}),
+    "voicemail": ({"outcome": "voicemail", "wait": "30"}, {"outcome": "voicemail", "wait_s": 30}),
+    "closed": ({"outcome": "closed"}, {"outcome": "refused", "wait_s": 0}),
+    "transferred": (
+        {"outcome": "transferred", "wait": "5", "talk": "60"},
+        {"outcome": "answered", "wait_s": 5, "talk_s": 60, "hold_s": 0, "wrap_s": 0, "transferred": True},
+    ),
+    "rated, and worth something": (
+        {"outcome": "answered", "wait": "5", "talk": "60", "score": "4,5", "what": "sale", "amount": "1 249.90 €"},
+        {"outcome": "answered", "wait_s": 5, "talk_s": 60, "hold_s": 0, "wrap_s": 0, "score": 4.5,
+         "disposition": "sale", "amount": 1249.9},
+    ),
+    "a reason for hanging up": (
+        {"outcome": "abandoned", "wait": "9", "what": "call back"},
+        {"outcome": "abandoned", "wait_s": 9, "disposition": "call back"},
+    ),
+    "outbound": (
+        {"direction": "outbound", "outcome": "answered", "wait": "10", "talk": "60"},
+        {"outcome": "answered", "wait_s": 0, "talk_s": 60, "hold_s": 0, "wrap_s": 0, "direction": "outbound"},
+    ),
+    "outbound, busy": (
+        {"direction": "outbound", "outcome": "busy"},
+        {"outcome": "not_connected", "direction": "outbound"},
+    ),
+    "outbound, a machine": (
+        {"direction": "outbound", "outcome": "machine", "wait": "10"},
+        {"outcome": "not_connected", "wait_s": 0, "direction": "outbound"},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("said", "expected"), CALLS.values(), ids=CALLS)
+def test_a_row_is_a_call(tmp_path: Path, plain: mapping.Mapping, said: dict[str, str], expected: Event) -> None:
+    with folded(tmp_path, made(row(**said), plain), NOON) as reader:
+        (call,) = rows(reader, "FROM calls")
+    found = {field: call[field] for field in FIELDS if call[field] is not None and call[field] is not False}
+    assert found == {"direction": "inbound", **expected}
+
+
+def test_a_later_list_replaces_what_an_earlier_one_said(tmp_path: Path, plain: mapping.Mapping) -> None:
+    earlier = made(
+        row(outcome="answered", wait="5", talk="60", hold="9", wrap="8", what="x", score="3"), plain, revision=1
+    )
+    later = made(row(outcome="abandoned", wait="7"), plain, revision=2)
+    for number, told in enumerate(([*earlier, *later], [*later, *earlier], later)):
+        with folded(tmp_path / str(number), told, NOON) as reader:
+            (call,) = rows(reader, "FROM calls")
+        assert [call[f] for f in ("outcome", "wait_s", "talk_s", "disposition", "score")] == [
+            "abandoned",
+            7,
+            None,
+            None,
+            None,
+        ]
+
+
+@pytest.mark.parametrize(("said", "revision"), [("17", 17), ("2026-03-10 10:00:00", 1773133200000), ("", 5)])
+def test_a_revision_is_the_rows_own_or_the_lists(plain: mapping.Mapping, said: str, revision: int) -> None:
+    assert made(row(revision=said), plain, revision=5)[0]["revision"] == revision
+
+
+INSTANTS = {
+    "iso": ("iso", "2026-07-10 09:00:00", "2026-07-10T07:00:00Z"),
+    "iso with an offset": ("iso", "2026-07-10T09:00:00-05:00", "2026-07-10T14:00:00Z"),
+    "French": ("%d/%m/%Y %H:%M:%S", "10/07/2026 09:00:00", "2026-07-10T07:00:00Z"),
+    "with an offset": ("%d.%m.%Y %H:%M %z", "10.07.2026 09:00 +0300", "2026-07-10T06:00:00Z"),
+    "seconds": ("epoch", "1773133200", "2026-03-10T09:00:00Z"),
+    "milliseconds": ("epoch", "1773133200250", "2026-03-10T09:00:00.250000Z"),
+}
+
+
+@pytest.mark.parametrize(("form", "text", "instant"), INSTANTS.values(), ids=INSTANTS)
+def test_instants(tmp_path: Path, form: str, text: str, instant: str) -> None:
+    known = loaded(tmp_path, PLAIN.replace("[file]", f'[file]\ninstants = "{form}"'))
+    assert made(row(at=text), known)[0]["ts"] == instant
+
+
+DURATIONS = {"45": 45, "45,5": 45.5, "1:05": 65, "00:01:05": 65, "10:00:00": 36_000, "2:03.5": 123.5, "0": 0}
+
+
+@pytest.mark.parametrize(("text", "seconds"), DURATIONS.items())
+def test_durations(plain: mapping.Mapping, text: str, seconds: float) -> None:
+    (left,) = [e for e in made(row(wait=text), plain) if e["type"] == "call.abandoned"]
+    waited = dt.datetime.fromisoformat(left["ts"]) - dt.datetime(2026, 3, 10, 8, tzinfo=dt.UTC)
+    assert waited.total_seconds() == seconds
+
+
+WRONG = {
+    "no id": ({"id": ""}, "The call has no id."),
+    "no beginning": ({"at": ""}, "The call has no beginning."),
+    "no time": ({"at": "soon"}, "queued_at: 'soon' is no time by iso."),
+    "too old": ({"at": "1066-10-14"}, "queued_at: '1066-10-14' lies before 1990."),
+    "no queue": ({"queue": ""}, "The call has neither a campaign nor a queue."),
+    "an unknown word": ({"outcome": "lost"}, "outcome: there is no word for 'lost'; add it under [words.outcome]."),
+    "no duration": ({"wait": "long"}, "wait_s: 'long' is no number."),
+    "a duration below 0": ({"wait": "-3"}, "wait_s: '-3' is no duration."),
+    "no number": ({"outcome": "open", "score": "good"}, "score: 'good' is no number."),
+    "answered, nobody knows when": (
+        {"outcome": "answered"},
+        "The call was answered, but neither answered_at nor wait_s tells when.",
+    ),
+}
+
+
+@pytest.mark.parametrize(("said", "reason"), WRONG.values(), ids=WRONG)
+def test_a_row_that_is_no_call_is_handed_on_with_the_reason(
+    plain: mapping.Mapping, said: dict[str, str], reason: str
+) -> None:
+    data = row(**said)
+    (rejected,) = made(data, plain)
+    assert rejected == Rejected(data.decode().splitlines()[1], reason)
+
+
+def test_rows_that_are_no_csv_are_handed_on_and_the_others_read(plain: mapping.Mapping) -> None:
+    good = row(wait="1").decode().splitlines()[1]
+    data = "\n".join([";".join(HEADER), "1;q;short", '"1"x;q', "", good, '2;"q'])
+    found = made(data.encode(), plain)
+    rejected = [one for one in found if isinstance(one, Rejected)]
+    assert [one.line for one in rejected] == ["1;q;short", '"1"x;q', '2;"q']
+    assert [one.reason for one in rejected] == [
+        "3 fields, where the header names 17.",
+        "Not CSV: ';' expected after '\"'.",
+        "Not CSV: unexpected end of data.",
+    ]
+    assert {e["call_id"] for e in found if not isinstance(e, Rejected)} == {"list/1"}
+
+
+def test_a_field_of_several_lines_is_one(tmp_path: Path, plain: mapping.Mapping) -> None:
+    data = row(wait="1", what="§").replace("§".encode(), b'"first\nsecond"')
+    assert {e.get("disposition") for e in made(data, plain)} == {None, "first\nsecond"}
+
+
+JSON_MAP = """
+[file]
+format = "json"
+[columns]
+call_id = "id"
+queued_at = "times.queued"
+wait_s = "times.wait"
+queue = "queue.name"
+agent = "who.agent"
+"""
+
+
+@pytest.mark.parametrize(
+    "form", [lambda docs: json.dumps(docs), lambda docs: "\n".join(map(json.dumps, docs))], ids=["array", "lines"]
+)
+def test_json_by_paths(tmp_path: Path, form: Any) -> None:
+    calls = [
+        {"id": 1, "times": {"queued": "2026-03-10T09:00:00Z", "wait": 12.5}, "queue": {"name": "q"}, "who": None},
+        {"id": 2, "times": "none", "queue": {"name": "q"}},
+    ]
+    *told, rejected = made(form(calls).encode(), loaded(tmp_path, JSON_MAP))
+    assert [(e["type"], e["ts"], e["call_id"]) for e in told if e["type"] != "call.queued"] == [
+        ("call.abandoned", "2026-03-10T09:00:12.500000Z", "list/1"),
+    ]
+    assert rejected.reason == "The call has no beginning."
+
+
+# The mapping
+
+MAPS = {
+    "no id": ("[columns]\nqueued_at = 'x'", "mapping.toml, columns: Table missing required field `call_id`."),
+    "no queue": ("[columns]\ncall_id = 'x'\nqueued_at = 'x'", "mapping.toml: neither a campaign nor a queue"),
+    "an unknown field": (
+        PLAIN + "[words.colour]\nx = 'y'",
+        "mapping.toml, [words]: unknown field colour, allowed are call_id",
+    ),
+    "an unknown column": (
+        PLAIN.replace("[columns]", "[columns]\ncolour = 'x'"),
+        "mapping.toml, columns: Table contains unknown field",
+    ),
+    "an unknown outcome": (
+        PLAIN + "[words.outcome]\nx = 'lost'",
+        "mapping.toml, [words.outcome], x: lost is none of answered,",
+    ),
+    "an unknown direction": (
+        PLAIN.replace("[fixed]", "[fixed]\ndirection = 'up'"),
+        "mapping.toml, [fixed], direction: up is none of inbound",
+    ),
+    "an unknown sale": (
+        PLAIN + "[words.sale]\nx = 'maybe'",
+        "mapping.toml, [words.sale], x: maybe is none of true, false.",
+    ),
+    "an unknown zone": (
+        PLAIN.replace("Europe/Paris", "Paris"),
+        "mapping.toml, [file], timezone: Paris is no IANA zone",
+    ),
+    "an unknown encoding": (
+        PLAIN.replace("[file]", "[file]\nencoding = 'x'"),
+        "mapping.toml, [file], encoding: x is not known",
+    ),
+    "a long delimiter": (
+        PLAIN.replace('";"', '";;"'),
+        "mapping.toml, file.delimiter: Expected `str`",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "says"), MAPS.values(), ids=MAPS)
+def test_a_mapping_that_is_wrong_is_one_sentence(tmp_path: Path, text: str, says: str) -> None:
+    with pytest.raises(UsageError) as error:
+        loaded(tmp_path, text)
+    assert str(error.value).removeprefix(f"{tmp_path}/").startswith(says)
+
+
+@pytest.mark.parametrize(
+    ("data", "text", "says"),
+    [
+        (b"id;queue\n1;q\n", PLAIN, "The list has no column 'at', 'direction'"),
+        ("id;Gérard\n".encode("latin-1"), PLAIN, "The list is not utf-8"),
+        (row(), PLAIN.replace('timezone = "Europe/Paris"', ""), "The times of this list have no zone"),
+    ],
+)  # fmt: skip
+def test_a_list_that_is_not_what_the_mapping_says_is_one_sentence(
+    tmp_path: Path, data: bytes, text: str, says: str
+) -> None:
+    with pytest.raises(UsageError) as error:
+        made(data, loaded(tmp_path, text))
+    assert str(error.value).startswith(says)
+
+
+CELL = st.one_of(
+    st.text(max_size=10), st.sampled_from(["answered", "outbound", "2026-03-10 09:00:00", "12", "1:05", "-1", '"'])
+)
+
+
+@given(st.lists(st.dictionaries(st.sampled_from(HEADER), CELL, max_size=8), max_size=4))
+def test_any_list_makes_events_of_the_contract_or_is_handed_on(
+    plain: mapping.Mapping, said: list[dict[str, str]]
+) -> None:
+    data = b"\n".join([";".join(HEADER).encode(), *(row(**one).split(b"\n", 1)[1] for one in said)])
+    for one, origin in events(CallList("list", plain, 1), read_rows([data], plain)):
+        _, value, reason = encoded(one, "list", origin)
+        ((_, _, fault),) = contract.faulty_lines(value)
+        assert (fault is None) == (reason is None)
+
+
+# The command
+
+LIST = ("--calls", str(SAMPLES / "appels.csv"), "--map", str(SAMPLES / "appels.toml"))
+BY_HAND = {
+    "orea-sinistres": (5, 2, 1, 1, 1, 0, 1, 1, 2 / 4, 16, (230 + 110) / 2, 0),
+    "orea-ventes": (4, 3, 0, 0, 0, 1, 0, 0, 3 / 4, 21, (450 + 140 + 270) / 3, 2 / 3),
+}
+
+
+def test_the_list_of_the_samples_through_a_broker_has_the_figures_counted_by_hand(
+    broker: Broker, topic: str, tmp_path: Path
+) -> None:
+    to = ("--bootstrap-servers", broker.bootstrap_servers, "--topic", topic)
+    for _ in range(2):
+        done = run("source", "map", *LIST, *to)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.startswith("60 events; acknowledged by")
+    catch_up(tmp_path, broker.bootstrap_servers, topic, ROOT / "campaigns.toml")
+    assert (totals(tmp_path)["lines"], status(tmp_path)["events"], totals(tmp_path)["dead_letters"]) == (120, 60, 0)
+    found = processes.rows(
+        tmp_path,
+        "SELECT campaign, offered, answered, abandoned, short_abandoned, voicemail, overflowed, refused, transferred,"
+        " service_level, asa_s, aht_s, conversion"
+        " FROM kpi_campaign(TIMESTAMPTZ '2026-03-10 00:00:00Z', TIMESTAMPTZ '2026-03-11 00:00:00Z')",
+    )
+    assert {campaign: figures for campaign, *figures in found if campaign in BY_HAND} == {
+        campaign: list(figures) for campaign, figures in BY_HAND.items()
+    }
+    ((sold,),) = processes.rows(tmp_path, "SELECT sum(amount) FROM calls WHERE currency = 'EUR'")
+    assert sold == 1249.9 + 89
+
+
+def test_a_list_written_later_counts(tmp_path: Path) -> None:
+    path = tmp_path / "calls.csv"
+    path.write_bytes((SAMPLES / "appels.csv").read_bytes())
+    revisions = []
+    for written in (1_773_133_200, 1_773_140_400):
+        os.utime(path, (written, written))
+        done = run("source", "map", "--calls", str(path), "--map", str(SAMPLES / "appels.toml"), "--print")
+        (revision,) = {json.loads(line)["revision"] for line in done.stdout.splitlines()}
+        revisions.append(revision)
+    assert revisions[1] - revisions[0] == 7_200_000  # whatever clock the process has
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ((), "Name the list with --calls and its mapping with --map"),
+        (("--calls", "/none", "--map", str(SAMPLES / "appels.toml")), "/none cannot be read"),
+        (("--calls", str(SAMPLES / "queue_log"), "--map", str(SAMPLES / "appels.toml")), "The list has no column"),
+        (("--calls", str(SAMPLES / "appels.csv"), "--map", "/none.toml"), "/none.toml cannot be read"),
+    ],
+)
+def test_what_cannot_be_done_is_one_sentence(arguments: tuple[str, ...], says: str) -> None:
+    assert says in one_sentence(run("source", "map", *arguments, "--print"))

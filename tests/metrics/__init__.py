@@ -1,0 +1,1 @@
+"""The figures, their SQL, and what reads them."""

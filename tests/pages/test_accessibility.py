@@ -1,0 +1,331 @@
+"""Pages for everybody, and calm ones: contrast, keyboard, words for charts, ticks that take nothing from the reader.
+
+axe-core judges what a browser has drawn, on every page, light and dark. What it finds in Streamlit's own parts and we
+cannot change would be excused in EXCUSED, by rule and selector, each with its reason.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import axe_playwright_python
+import pytest
+
+from metrics import clock
+from metrics.authorisation.viewer import Viewer
+from tests.support.browsing import needs_chromium
+from tests.support.floor_file import MANAGER
+from tests.support.processes import wait_for
+from tests.support.served import CLIENT, Site, floor, served
+
+if TYPE_CHECKING:
+    from playwright.sync_api import ConsoleMessage, Page
+
+pytestmark = needs_chromium
+
+AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()
+EVERYBODYS = ("campaign?campaign=north", "sla?campaign=north", "kpi?campaign=north", "calls?campaign=north")
+PAGES = ("wallboard", "wallboard?tv=1", *EVERYBODYS, "agents", "analyst", "feed")
+GRAVE = ("serious", "critical")
+EXCUSED: dict[tuple[str, str], str] = {}
+"""(rule, selector) → why it is not ours to change."""
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """One dashboard and one browser for all of these; each test publishes what it needs."""
+    with served(tmp_path_factory.mktemp("pages")) as site:
+        yield site
+
+
+# what axe-core finds
+
+
+LAPTOP, SCREEN, PHONE = (1366, 768), (1920, 1080), (390, 844)
+DOUBLED = ((683, 384), (960, 540))
+"""A laptop and a large screen whose page is shown at 200 %."""
+
+
+@pytest.mark.parametrize(
+    ("scheme", "size"),
+    [("light", LAPTOP), ("dark", SCREEN), ("light", PHONE)],
+    ids=["light-laptop", "dark-screen", "light-phone"],
+)
+@pytest.mark.parametrize(("viewer", "pages"), [(MANAGER, PAGES), (CLIENT, EVERYBODYS)], ids=["manager", "client"])
+def test_nothing_serious_is_wrong_with_any_page(
+    site: Site, viewer: Viewer, pages: tuple[str, ...], scheme: str, size: tuple[int, int]
+) -> None:
+    floor(site.path)
+    width, height = size
+    page = site.tab(viewer, color_scheme=scheme, viewport={"width": width, "height": height}, bypass_csp=True)
+    # axe gives up on contrast where a table is wider than a phone; what is in it has the colours it has on a laptop
+    judged = "{exclude: ['.vigie-scroll']}" if size == PHONE else "document"
+    found = []
+    for path in pages:
+        site.visit(page, path)
+        page.evaluate(AXE)
+        checked = page.evaluate(f"axe.run({judged}, {{resultTypes: ['violations', 'passes']}})")
+        contrast = [one for one in checked["passes"] if one["id"] == "color-contrast"]
+        assert contrast and len(contrast[0]["nodes"]) > 1, f"{path} was not there to be judged"
+        found += [
+            (path, violation["id"], node["target"][-1], node["failureSummary"])
+            for violation in checked["violations"]
+            if violation["impact"] in GRAVE
+            for node in violation["nodes"]
+            if (violation["id"], node["target"][-1]) not in EXCUSED
+        ]
+    assert not found
+
+
+def test_what_axe_is_asked_is_judged_by_it(site: Site) -> None:
+    """A page with a fault that we put there is found faulty."""
+    page = site.tab(MANAGER, bypass_csp=True)
+    site.visit(page, "agents")
+    fault = '<p style="position: fixed; top: 50%; left: 40%; z-index: 9; color: #ddd; background: #fff">a fault</p>'
+    page.evaluate("fault => document.body.insertAdjacentHTML('beforeend', fault)", fault)
+    page.evaluate(AXE)
+    checked = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    assert [one["impact"] for one in checked["violations"] if one["id"] == "color-contrast"] == ["serious"]
+
+
+# every page, in every language, on every screen
+
+CHARTS_FIT = """() => [...document.querySelectorAll('[data-testid="stPlotlyChart"]')].every((chart) => {
+    const drawn = chart.querySelector('.main-svg');
+    return drawn && Math.abs(drawn.getBoundingClientRect().width - chart.getBoundingClientRect().width) < 2;
+})"""
+CUT_OFF = """() => {
+    const found = [], places = [], seen = {opacityProperty: true, visibilityProperty: true};
+    const wide = document.documentElement.clientWidth, main = document.querySelector('[data-testid="stMain"]');
+    for (const one of [document.documentElement, main]) {
+        if (one && one.scrollWidth > one.clientWidth + 1) found.push(`scrolls sideways: ${one.localName}`);
+    }
+    for (const one of document.querySelectorAll('input')) {
+        if (one.checkVisibility(seen) && one.scrollWidth > one.clientWidth + 1) found.push(`cut: ${one.value}`);
+    }
+    for (const one of document.querySelectorAll('.xtick text')) {  // turned labels run into what is below them
+        if (/rotate\\((?!0)/.test(one.getAttribute('transform'))) found.push(`turned: ${one.textContent}`);
+    }
+    const cards = document.querySelectorAll('.vigie-headline .card');
+    document.querySelectorAll('.st-key-headlinks a').forEach((link, n) => {
+        const [at, over] = [cards[n], link].map((one) => one.getBoundingClientRect());
+        if (Math.abs(at.top - over.top) > 1 || Math.abs(at.left - over.left) > 1) found.push(`a link beside card ${n}`);
+    });
+    const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    while (texts.nextNode()) {
+        const text = texts.currentNode, within = text.parentElement, words = text.textContent.trim();
+        if (!words || within.matches('script, style, noscript, [data-testid=stIconMaterial]')) continue;
+        if (!within.checkVisibility(seen) || parseFloat(getComputedStyle(within).fontSize) < 1) continue;
+        if (within.closest('[data-testid=stSkipToContent], [data-testid=stSidebar], .vigie-sound')) continue;
+        const range = document.createRange();
+        range.selectNodeContents(text);
+        const boxes = [...range.getClientRects()].filter((box) => box.width > 1 && box.height > 1);
+        let isHidden = false, scrolls = false, cut = 0;
+        for (let around = within; around && around !== document.body; around = around.parentElement) {
+            const style = getComputedStyle(around), edge = around.getBoundingClientRect();
+            if (style.clipPath !== 'none' && edge.width < 3) isHidden = true;  // said to screen readers only
+            if (style.display === 'inline' || around instanceof SVGElement && around.localName !== 'svg') continue;
+            scrolls ||= ['auto', 'scroll'].includes(style.overflowX) && around.scrollWidth > around.clientWidth;
+            if (style.overflowX === 'visible' || scrolls) continue;
+            for (const box of boxes) cut = Math.max(cut, edge.left - box.left, box.right - edge.right);
+        }
+        if (isHidden) continue;
+        if (!scrolls) for (const box of boxes) cut = Math.max(cut, -box.left, box.right - wide);
+        if (cut > 1.5) found.push(`cut by ${Math.round(cut)} px: ${words.slice(0, 60)}`);
+        if (!scrolls) for (const {left, right, top, bottom, height} of boxes) {
+            places.push({words, within, left, right, top: top + height / 5, bottom: bottom - height / 5});
+        }
+    }
+    places.sort((one, other) => one.top - other.top);
+    places.forEach((one, n) => {
+        for (let m = n + 1; m < places.length && places[m].top < one.bottom; m++) {
+            const other = places[m], across = Math.min(one.right, other.right) - Math.max(one.left, other.left);
+            const down = Math.min(one.bottom, other.bottom) - other.top;
+            if (one.within !== other.within && across > 2 && down > 2) found.push(`${one.words} over ${other.words}`);
+        }
+    });
+    return found;
+}"""
+
+
+@pytest.mark.parametrize(
+    ("viewer", "pages", "language"),
+    # French and Spanish are the long ones: what fits in them fits in English
+    [(MANAGER, PAGES, "fr"), (MANAGER, PAGES, "es"), (CLIENT, EVERYBODYS, "fr")],
+    ids=["manager-fr", "manager-es", "client"],
+)
+def test_nothing_is_cut_off_or_lies_over_another_on_any_screen(
+    site: Site, viewer: Viewer, pages: tuple[str, ...], language: str
+) -> None:
+    floor(site.path)
+    page = site.tab(viewer)
+    said: list[str] = []
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("console", lambda one: said.append(one.text) if is_ours(one) else None)
+    found = []
+    for path in (*pages, f"sla?campaign=north&day={clock.now():%Y-%m-%d}"):
+        site.visit(page, path, language)
+        for width, height in (SCREEN, LAPTOP, PHONE, *DOUBLED):
+            page.set_viewport_size({"width": width, "height": height})
+            page.wait_for_function(CHARTS_FIT)
+            found += [(path, width, one) for one in page.evaluate(CUT_OFF)]
+    page.context.close()  # its ticks would slow down the tests that follow
+    assert not found and not said
+
+
+def is_ours(one: "ConsoleMessage") -> bool:
+    """Whether an error is of this page; Streamlit asks beside a page for what is at the root, and is told 404."""
+    return one.type == "error" and "/_stcore/" not in one.location["url"]
+
+
+def test_what_is_cut_off_is_found(site: Site) -> None:
+    """A page with faults that we put there is found faulty."""
+    page = site.tab(MANAGER)
+    site.visit(page, "feed")
+    page.locator(".card b").first.wait_for()
+    assert page.evaluate(CUT_OFF) == []
+    page.evaluate("document.querySelector('.card b').style = 'width: 1px; overflow: hidden'")
+    page.evaluate("document.querySelectorAll('.card > span')[1].style = 'position: relative; top: 25px'")
+    found = " ".join(page.evaluate(CUT_OFF))
+    assert "cut by" in found and " over " in found
+
+
+@pytest.mark.parametrize("path", ["sla?campaign=north", "campaign?campaign=north"])
+def test_a_chart_is_described_in_words(site: Site, path: str) -> None:
+    floor(site.path)
+    page = site.tab(CLIENT)
+    site.visit(page, path)
+    page.locator(".js-plotly-plot").first.wait_for()
+    charts = page.locator('[data-testid="stPlotlyChart"]')
+    assert charts.count() == page.locator(".js-plotly-plot").count() > 0
+    named = page.get_by_role("img", name="Chart, ").or_(page.get_by_role("figure", name="Chart, "))
+    assert named.locator(".js-plotly-plot").count() == charts.count()
+
+
+# the keyboard
+
+KEY = """() => {
+    window.key = (one) =>  // a tick may draw an element anew meanwhile
+        [one.localName, one.getAttribute('href') ?? one.getAttribute('aria-label') ?? one.innerText].join(' ');
+    document.addEventListener('focusin', ({target}) => window.reached.add(window.key(target)));
+}"""
+REACHABLE = """() => {
+    const all = document.querySelectorAll(':is(a[href], button, input, textarea, select, summary, [tabindex="0"])');
+    const seen = [...all].filter((one) => one.checkVisibility({visibilityProperty: true}) && !one.disabled
+        && one.tabIndex >= 0 && one.getClientRects().length && !one.closest('.js-plotly-plot')
+        && !one.matches('[role=radio] ~ [role=radio]'));  // of a choice the first; arrows lead to the others
+    return seen.map(window.key);
+}"""
+
+
+@pytest.mark.parametrize("path", [*EVERYBODYS, "wallboard", "agents", "feed"])
+def test_everything_is_reached_with_the_keyboard(site: Site, path: str) -> None:
+    floor(site.path)
+    page = site.tab(MANAGER)
+    site.visit(page, path)
+    page.evaluate(KEY)
+    wait_for(lambda: not unreached(page), "everything that is there is reached")  # a tick may spoil it
+
+
+def unreached(page: "Page") -> set[str]:
+    """Press Tab as often as it takes, and tell what has not had the focus; what a tick draws anew meanwhile may."""
+    reachable = page.evaluate(REACHABLE)
+    assert len(reachable) > 5
+    page.evaluate("() => { window.reached = new Set(); }")
+    for _ in range(len(reachable) + 40):
+        page.keyboard.press("Tab")
+    return set(reachable) - set(page.evaluate("[...window.reached]"))
+
+
+# ticks
+
+WATCH = """() => {
+    window.shown = [];
+    const told = ['stSpinner', 'stSkeleton', 'stStatusWidget'].map((id) => `[data-testid="${id}"]`);
+    const seen = {opacityProperty: true, visibilityProperty: true};
+    const look = () => {
+        for (const one of document.querySelectorAll(told.map((all) => `${all} :not(:has(*))`))) {
+            const box = one.getBoundingClientRect();
+            if (one.checkVisibility(seen) && box.width * box.height > 0) window.shown.push(one.parentElement.outerHTML);
+        }
+        requestAnimationFrame(look);
+    };
+    look();
+}"""
+SCROLL = "document.querySelector('[data-testid=stMain]').scrollTop"
+
+
+def waits(n: int) -> Callable[["Page"], bool]:
+    return lambda page: page.locator(".vigie-floor .n.first b").first.inner_text() == str(n)
+
+
+def waits_for_campaign(n: int) -> Callable[["Page"], bool]:
+    return lambda page: bool(
+        page.locator(".vigie-headline .card", has_text="Waiting").locator("b").inner_text() == str(n)
+    )
+
+
+def does(words: str) -> Callable[["Page"], bool]:
+    return lambda page: page.locator(".vigie-agents").get_by_text(words).count() >= 30
+
+
+TICKS: dict[str, tuple[str, list[tuple[dict[str, Any], Callable[["Page"], bool]]]]] = {
+    # page → a link of it, and what is published one after the other, with how one sees that it is drawn
+    "wallboard": (".st-key-links a >> nth=2", [({"waiting": n}, waits(n)) for n in (5, 6, 7)]),
+    "campaign?campaign=north": (
+        ".st-key-headlinks a >> nth=3",
+        [({"waiting": n}, waits_for_campaign(n)) for n in (5, 6, 7)],
+    ),
+    "agents": (
+        ".vigie-agents td.calls a >> nth=9",  # inside what the tick draws anew
+        [
+            ({"state": "wrap_up"}, does("In wrap-up")),
+            ({"state": "available"}, does("Available")),
+            ({"state": "wrap_up"}, does("In wrap-up")),
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("path", TICKS)
+def test_three_ticks_take_neither_scroll_nor_focus_nor_an_open_menu(site: Site, path: str) -> None:
+    link, ticks = TICKS[path]
+
+    def tick() -> None:
+        for published, is_drawn in ticks:
+            floor(site.path, **published)
+            wait_for(lambda: is_drawn(page), f"the tick after {published}")  # noqa: B023 - asked at once
+
+    floor(site.path)
+    page = site.tab(MANAGER, viewport={"width": 390, "height": 844})
+    site.visit(page, path)
+    page.locator(link).wait_for(state="attached")
+    page.evaluate(WATCH)
+
+    page.locator(".st-key-frame").get_by_role("combobox").click()
+    page.get_by_role("option", name="Español").wait_for()
+    tick()
+    assert page.get_by_role("option", name="Español").is_visible()
+    page.keyboard.press("Escape")
+
+    page.locator(link).evaluate("link => link.focus({preventScroll: true})")
+    address = page.evaluate("document.activeElement.getAttribute('href')")
+    page.locator("[data-testid=stMain]").evaluate("main => main.scrollTo(0, 333)")
+    wait_for(lambda: page.evaluate(SCROLL) == 333, "the scroll")
+    floor(site.path)
+    tick()
+    assert page.evaluate(SCROLL) == 333
+    assert address and page.evaluate("document.activeElement.getAttribute('href')") == address
+    assert page.evaluate("shown") == []
+
+
+def test_a_tick_leaves_a_table_where_its_reader_had_scrolled_it(site: Site) -> None:
+    floor(site.path)
+    page = site.tab(MANAGER)
+    site.visit(page, "feed")
+    letters = page.locator(".vigie-scroll.letters")
+    letters.get_by_text("no such type 3").first.wait_for(state="attached")
+    letters.evaluate("table => table.scrollTo(0, 300)")
+    floor(site.path, letters=61, later_s=60)  # what moves slowly is asked again
+    letters.get_by_text("no such type 60").wait_for(state="attached")
+    assert letters.evaluate("table => table.scrollTop") == 300

@@ -1,0 +1,1 @@
+"""What tests share: streams of events, floors, oracles, processes, browsers. No test is here."""

@@ -1,0 +1,139 @@
+"""The dashboard as a process of its own, and a real browser to look at it with."""
+
+import shutil
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pages.accounts.sessions import COOKIE
+from tests.support.processes import ROOT, WITHIN_S, environment, free_port, wait_for
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
+needs_chromium = pytest.mark.usefixtures("chromium_here")
+
+_running: "list[Browser]" = []
+
+
+@dataclass(frozen=True)
+class Dashboard:
+    """A dashboard that serves at `address`, with what it has logged so far."""
+
+    address: str
+    process: "subprocess.Popen[bytes]"
+    log: Path
+
+    def said(self) -> str:
+        return self.log.read_text()
+
+
+@contextmanager
+def dashboard(
+    place: Path,
+    *options: str,
+    port: int | None = None,
+    script: str = "dashboard.py",
+    answers_at: str = "/healthz",
+    **variables: str,
+) -> Iterator[Dashboard]:
+    """Serve the data directory `place` until the block ends."""
+    port = port or free_port()
+    command = [sys.executable, "-m", "streamlit", "run", script, "--server.port", str(port), *options]
+    log = place / "dashboard.log"
+    place.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as out:
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=environment(VIGIE_DATA_DIR=str(place), **variables),
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+        )
+    running = Dashboard(f"http://127.0.0.1:{port}", process, log)
+
+    def answers() -> bool:
+        assert process.poll() is None, running.said()
+        try:
+            with urllib.request.urlopen(running.address + answers_at, timeout=5) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    try:
+        wait_for(answers, "the dashboard's start")
+        yield running
+    finally:
+        process.terminate()
+        process.wait(WITHIN_S)
+
+
+@contextmanager
+def browser(*flags: str) -> "Iterator[Browser]":
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *flags])
+        _running.append(chromium)
+        try:
+            yield chromium
+        finally:
+            _running.remove(chromium)
+            chromium.close()
+
+
+def close_tabs() -> None:
+    """Close what a test has opened in a browser that goes on: each page is a process, and asks its server for ticks."""
+    for chromium in _running:
+        for context in chromium.contexts:
+            context.close()
+
+
+def drawn(page: "Page") -> None:
+    """Wait until the server has run the page that this tab asked for, to its end, and the tab shows it."""
+    page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]', state="attached")
+    page.wait_for_selector('[data-testid="stMainBlockContainer"] [data-testid="stElementContainer"]', state="attached")
+
+
+def open_tab(chromium: "Browser", address: str, session: str | None, **options: Any) -> "Page":
+    """Return a tab of a browser of its own, which holds this session's cookie."""
+    context = chromium.new_context(**{"viewport": {"width": 1366, "height": 768}, "locale": "en-GB", **options})
+    context.set_default_timeout(WITHIN_S * 1000)
+    if session is not None:
+        context.add_cookies([{"name": COOKIE, "value": session, "url": address, "httpOnly": True, "sameSite": "Lax"}])
+    return context.new_page()
+
+
+WITHIN_MS = WITHIN_S * 1000
+#: What a television shows, asked in its browser.
+WAITING = "document.querySelector('.television .vigie-floor b')?.textContent"
+LOST = "document.documentElement.classList.contains('vigie-lost')"
+TITLES = "[...document.querySelectorAll('.television h3')].map(one => one.textContent)"
+
+
+def refused(place: Path, *options: str, root: Path = ROOT, **variables: str) -> str:
+    """Start a dashboard that must end by itself, and return the sentence that it said."""
+    done = subprocess.run(
+        [sys.executable, "-m", "streamlit", "run", "dashboard.py", "--server.port", str(free_port()), *options],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=WITHIN_S,
+        cwd=root,
+        env=environment(VIGIE_DATA_DIR=str(place), **variables),
+        check=False,
+    )
+    assert done.returncode == 2 and "Traceback" not in done.stderr, done.stderr
+    (said,) = [line for line in done.stderr.splitlines() if line.startswith("vigie: ")]
+    return said

@@ -1,0 +1,291 @@
+"""A consumer in a process of its own that can be killed at any SQL statement, and what is asked of it from outside.
+
+The child has the store open and does what the Writer does, one step at a time. A Death says at which statement of the
+step it is killed, as `kill -9` or the machine's end would: whatever is not on the disk by then is lost.
+"""
+
+import multiprocessing
+import os
+import re
+import signal
+import sys
+import traceback
+import zoneinfo
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import duckdb
+import pandas  # noqa: F401 - DuckDB imports it where it finds it: once here, and not in every child
+
+from ingest import rebuild
+from ingest.events.batch import Batch, Log
+from ingest.events.sorting import Sorter
+from ingest.publishing.publish import Moment, Publisher
+from ingest.store import segments
+from ingest.store.store import Store
+from metrics.configuration.campaigns import Configuration
+from tests.support.stream import DEFAULTS
+
+#: A child begins as a copy of a server that has imported everything: a new one costs what a fork costs.
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(["tests.support.doomed"])
+
+
+LEADING_COMMENTS = re.compile(r"(\s|--.*\n)*")
+
+
+class Died(Exception):
+    """The consumer was killed during the step, as it was to be."""
+
+
+@dataclass(frozen=True)
+class Death:
+    """The consumer is killed before its `statement`-th statement (from 0), or `after_s` from when that began.
+
+    With `of` only statements that begin with this word count. A statement that takes less than `after_s` is survived,
+    and one of the next may be the last.
+    """
+
+    statement: int
+    of: str = ""
+    after_s: float = 0.0
+
+
+class Failed(AssertionError):
+    """The consumer raised an error in the step; the text is its traceback."""
+
+
+@dataclass(frozen=True)
+class Apply:
+    """Store a batch; with `moment` judge and settle in the same transaction, as a consumer does that is far behind."""
+
+    batch: Batch
+    moment: Moment | None = None
+
+
+@dataclass(frozen=True)
+class Publish:
+    """Judge, write and settle, as the Writer does in this order; `configuration` where the file has changed."""
+
+    moment: Moment
+    configuration: Configuration | None = None
+
+
+@dataclass(frozen=True)
+class Positions:
+    """Answer with the stored position of each log; None for one that was never read."""
+
+    logs: tuple[Log, ...]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Answer with every (event_id, raw) that is stored and counts, archived or not."""
+
+
+@dataclass(frozen=True)
+class Close:
+    """Close the store and end."""
+
+
+Step = Apply | Publish | Positions | Kept | Close
+
+
+class Consumer:
+    """The child and the way to it; every answer is waited for. Raises Died when it was killed as it started."""
+
+    def __init__(self, home: Path, configuration: Configuration, settle_rows: int, death: Death | None = None) -> None:
+        self._connection, theirs = PROCESSES.Pipe()
+        given = (theirs, home, configuration, settle_rows, death)
+        self._process = PROCESSES.Process(target=_serve, args=given, daemon=True)
+        with _no_main_module():
+            self._process.start()
+        theirs.close()
+        self._answer()
+
+    def do(self, step: Step, death: Death | None = None) -> Any:
+        """Do one step; raises Died when the consumer was killed by `death`, Failed when it failed."""
+        self._connection.send((step, death))
+        return self._answer()
+
+    def positions(self, logs: Sequence[Log]) -> Mapping[Log, int | None]:
+        answer: Mapping[Log, int | None] = self.do(Positions(tuple(logs)))
+        return answer
+
+    def kept(self) -> Sequence[tuple[str, str]]:
+        answer: Sequence[tuple[str, str]] = self.do(Kept())
+        return answer
+
+    def close(self) -> None:
+        """Close the store as a consumer does that is stopped."""
+        self.do(Close())
+        self._process.join()
+        self._connection.close()
+
+    def kill(self) -> None:
+        """End the process, if it is still there, as `kill -9` does."""
+        self._process.kill()
+        self._process.join()
+        self._connection.close()
+
+    def _answer(self) -> Any:
+        try:
+            error, answer = self._connection.recv()
+        except (EOFError, ConnectionResetError):
+            self._process.join()
+            self._connection.close()
+            raise Died from None
+        if error:
+            self.kill()
+            raise Failed(error)
+        return answer
+
+
+@contextmanager
+def _no_main_module() -> Iterator[None]:
+    """Start a child without what is the main module here: it would run it again, and Streamlit leaves a page there."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
+class _Counted:
+    """A connection that counts its statements, and is killed at the one that a Death names."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, death: Death | None) -> None:
+        self._connection = connection
+        self.await_death(death)
+
+    def await_death(self, death: Death | None) -> None:
+        """Count from now on; with None what was to happen no longer does."""
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        self._death, self._left = death, death.statement if death else 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    def execute(self, query: str, parameters: object = None) -> duckdb.DuckDBPyConnection:
+        *statements, last = self._connection.extract_statements(query)
+        for statement in statements:
+            self._count(statement.query)
+            self._connection.execute(statement)
+        self._count(last.query)
+        return self._connection.execute(last, parameters)
+
+    def _count(self, statement: str) -> None:
+        if self._death is None or not LEADING_COMMENTS.sub("", statement).startswith(self._death.of):
+            return
+        self._left -= 1
+        if self._left == -1 and self._death.after_s:
+            signal.setitimer(signal.ITIMER_REAL, self._death.after_s)  # SIGALRM ends the process, also within DuckDB
+        elif self._left < 0 and not self._death.after_s:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _serve(
+    connection: Connection, home: Path, configuration: Configuration, settle_rows: int, death: Death | None
+) -> None:
+    zoneinfo.reset_tzpath(to=[])
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    segments.KEEP_REPLACED_S = 0.0  # what may be swept is swept at once
+    sorter = Sorter()
+    connect = duckdb.connect
+    duckdb.connect = lambda *given, **named: _Counted(connect(*given, **named), death)
+    try:
+        store = Store(home / "store.duckdb")
+        desk = _Desk(store, Publisher(store, home / "published", configuration, settle_rows), sorter)
+    except BaseException:
+        connection.send((traceback.format_exc(), None))
+        return
+    store.connection.await_death(None)
+    connection.send((None, None))
+    while True:
+        try:
+            step, death = connection.recv()
+        except EOFError:
+            return
+        store.connection.await_death(death)
+        try:
+            answer = desk.do(step)
+        except BaseException:
+            store.connection.await_death(None)
+            connection.send((traceback.format_exc(), None))
+            return
+        store.connection.await_death(None)
+        connection.send((None, answer))
+        if isinstance(step, Close):
+            return
+
+
+class _Desk:
+    """What the child does, in the order of ingest/writer.py."""
+
+    def __init__(self, store: Store, publisher: Publisher, sorter: Sorter) -> None:
+        self._store = store
+        self._publisher = publisher
+        self._sorter = sorter
+
+    def do(self, step: Step) -> Any:
+        match step:
+            case Apply(batch, moment):
+                with self._store.transaction():
+                    self._store.apply(self._sorter.sort(batch))
+                    if moment is not None:
+                        self._publisher.judge(moment)
+                        self._publisher.settle(moment)
+            case Publish(moment, configuration):
+                if configuration is not None:
+                    self._publisher.configure(configuration)
+                self._publisher.judge(moment)
+                self._publisher.write(moment)
+                self._publisher.settle(moment)
+            case Positions(logs):
+                return {log: self._store.position(log) for log in logs}
+            case Kept():
+                settled = self._store.segments.rows("events")
+                query = "SELECT event_id, raw FROM events"
+                query += f" UNION ALL SELECT event_id, raw FROM ({settled})" if settled else ""
+                return self._store.connection.execute(query).fetchall()
+            case Close():
+                self._store.close()
+        return None
+
+
+def rebuild_until(home: Path, step: int) -> bool:
+    """Rebuild `home` in a process that dies at the `step`-th step that something could be lost at; is it complete?"""
+    process = PROCESSES.Process(target=_rebuild, args=(home, step), daemon=True)
+    with _no_main_module():
+        process.start()
+    process.join()
+    assert process.exitcode in (0, -signal.SIGKILL)
+    return process.exitcode == 0
+
+
+def _rebuild(home: Path, left: int) -> None:
+    zoneinfo.reset_tzpath(to=[])
+
+    def counted(step: Callable[..., Any]) -> Callable[..., Any]:
+        def doomed(*given: object, **named: object) -> Any:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return step(*given, **named)
+
+        return doomed
+
+    for owner, name in (
+        *((Path, "replace"), (Path, "unlink"), (os, "unlink")),
+        *((rebuild, "_mark_complete"), (Store, "apply"), (Store, "__init__")),
+    ):
+        setattr(owner, name, counted(getattr(owner, name)))
+    rebuild.rebuild(home, DEFAULTS, lambda *_: None)

@@ -1,0 +1,53 @@
+"""Pages drawn by Streamlit without a browser, and what a reader reads of them."""
+
+import re
+from html.parser import HTMLParser
+
+from streamlit.testing.v1 import AppTest
+
+from metrics.authorisation.viewer import Viewer
+from tests.support.floor_file import MANAGER
+from tests.support.people import user_of
+from tests.support.processes import ROOT, WITHIN_S
+
+PAGES = ROOT / "pages"
+HOSTILE = '<script>alert("1")</script> & **bold** :red[x]'
+
+
+def open_page(page: str | None = None, /, viewer: Viewer = MANAGER, **asked: str) -> AppTest:
+    """Run the frame and then, for another page than the first, that page."""
+    test = AppTest.from_file(str(PAGES / "app.py"), default_timeout=WITHIN_S)
+    test.user = user_of(viewer)
+    for name, value in asked.items():
+        test.query_params[name] = value
+    test.run()
+    if page is not None:
+        test.switch_page(page).run()
+    assert not test.exception
+    return test
+
+
+def wall(test: AppTest) -> str:
+    """Return the HTML of the board: the one element that a tick draws."""
+    boards = [html.proto.body for html in test.get("html") if html.proto.body.startswith('<div class="vigie-board')]
+    assert len(boards) == 1
+    return boards[0]
+
+
+def headline(test: AppTest) -> dict[str, str]:
+    """Return the campaign page's numbers by their labels."""
+    drawn = [html.proto.body for html in test.get("html") if "vigie-headline" in html.proto.body]
+    return dict(re.findall(r'<div class="card"><span>(.*?)</span><b[^>]*>(.*?)</b>', "".join(drawn)))
+
+
+def words(html: str) -> str:
+    """Return what a reader reads of a piece of HTML."""
+    said: list[str] = []
+    parser = HTMLParser()
+    parser.handle_data = said.append  # type: ignore[method-assign]
+    parser.feed(html)
+    return " ".join(" ".join(said).split())
+
+
+def section(test: AppTest, name: str) -> str:
+    return " ".join(words(html.proto.body) for html in test.get("html") if name in html.proto.body)

@@ -1,0 +1,717 @@
+"""A store under torture: a state machine of hypothesis, whose steps are all that may happen to a consumer.
+
+Batches, publishes, settling at any size, merges of files, restarts, kills at any statement, changed configurations, a
+clock that goes on, corrections, repetitions, delays, partitions that move and topics that are made anew. Whatever the
+steps were, what is published must be what the oracle makes of the events, and what a store makes of them that got all
+in one batch and never settled anything. There are few agents, few calls and few instants, so that things meet.
+
+`python -m tests` runs it with new seeds for as long as one likes.
+"""
+
+import argparse
+import contextlib
+import datetime as dt
+import json
+import math
+import random
+import sys
+import tempfile
+import time
+import traceback
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+
+from ingest.events.batch import Batch, Log
+from ingest.publishing.publish import Moment
+from metrics.configuration.campaigns import Configuration, Defaults, Term
+from metrics.kpis.compose import GRAINS
+from tests.support import oracle
+from tests.support.doomed import Apply, Consumer, Death, Died, Publish
+from tests.support.floors import STORIES
+from tests.support.stream import Desk, Event, Message, campaign, configured, local, rows
+
+# What may happen --------------------------------------------------------------------------------------------------
+
+# A night in which Paris turns its clocks back, as in floors.py, and the two days after it
+START = dt.datetime(2026, 10, 24, 20, tzinfo=dt.UTC)
+ARRIVED = START + dt.timedelta(days=40)
+CAMPAIGNS = ("paris", "kolkata", "unheard-of")
+SOURCES = ("switch-1", "switch-2")
+CLOCK_H = (40, 100, 1, 6, 25, 400)  # as_of, from START
+WINDOWS_H = ((-1, 60), (0, 5), (4, 5), (5, 40), (-100, -90))
+
+campaigns = st.sampled_from(CAMPAIGNS)
+seconds = st.sampled_from((0, 10, 20, 60, 600, 0.000001))
+
+KINDS = tuple(sorted({kind for story in STORIES for kind in story.split()}))
+AGENT_OF = ("rang", "missed", "answered", "dialed")
+REQUIRED: dict[str, dict[str, Any]] = {
+    "queued": {"campaign": campaigns, "queue": st.sampled_from("ab")},
+    "dialed": {"campaign": campaigns},
+    "not_connected": {"reason": st.sampled_from(("no_answer", "busy"))},
+    "left_queue": {"reason": st.sampled_from(tuple(oracle.VISITS))},
+    "rated": {"score": st.integers(1, 5)},
+}
+OPTIONAL: dict[str, dict[str, Any]] = {
+    "queued": {
+        "direction": st.sampled_from(("inbound", "callback", "outbound")),
+        "channel": st.sampled_from(("voice", "chat")),
+        "language": st.sampled_from(("fr", "es")),
+        "priority": st.integers(0, 2),
+        "caller": st.sampled_from(("+33612345678", "1234")),
+        "linked_id": st.just("l"),
+    },
+    "dialed": {
+        "queue": st.just("c"),
+        "callee": st.just("+34612345678"),
+        "consent": st.sampled_from(("consent", "contract", "none")),
+    },
+    "connected": {"answered_by": st.sampled_from(("human", "machine"))},
+    "ended": {"ended_by": st.sampled_from(("customer", "agent", "system"))},
+    "wrapped": {
+        "sale": st.booleans(),
+        "disposition": st.sampled_from("xy"),
+        "amount": st.sampled_from((9.5, 20)),
+        "currency": st.just("EUR"),
+    },
+}
+
+
+@dataclass(frozen=True)
+class Words:
+    """What the events of an example are made of: the fewer, the more of them meet."""
+
+    agents: tuple[str, ...] = ("ana", "bob")
+    calls: int = 5
+    stories: tuple[str, ...] = STORIES
+    kinds: tuple[str, ...] = KINDS
+    states: tuple[str, ...] = ("available", "busy", "wrap_up", "paused", "offline")
+    hours: tuple[float, ...] = (0, 0.5, 4.5, 5, 24)
+    shares: tuple[int, int, int] = (4, 2, 1)  # of calls, of states, of single events
+    aim: str = ""  # what is corrected most
+
+    def __post_init__(self) -> None:
+        agents, calls = st.sampled_from(self.agents), st.integers(0, self.calls - 1).map("c{}".format)
+        instants = st.builds(
+            lambda hours, s: START + dt.timedelta(hours=hours, seconds=s), st.sampled_from(self.hours), seconds
+        )
+
+        @st.composite
+        def step(draw: st.DrawFn, kind: str, call_id: str, ts: dt.datetime, agent: str) -> Event:
+            event: Event = draw(st.fixed_dictionaries(REQUIRED.get(kind, {}), optional=OPTIONAL.get(kind, {})))
+            if kind in ("rang", "missed") or (kind in AGENT_OF and draw(st.integers(0, 5)) != 5):
+                event["agent"] = agent
+            return {"type": f"call.{kind}", "call_id": call_id, "ts": ts.isoformat()} | event
+
+        @st.composite
+        def single(draw: st.DrawFn) -> Event:
+            return draw(step(draw(st.sampled_from(self.kinds)), draw(calls), draw(instants), draw(agents)))
+
+        @st.composite
+        def state(draw: st.DrawFn) -> Event:
+            event = {"type": "agent.state", "agent": draw(agents), "state": draw(st.sampled_from(self.states))}
+            event |= draw(st.fixed_dictionaries({}, optional={"campaign": campaigns, "reason": st.just("lunch")}))
+            return event | {"ts": draw(instants).isoformat()}
+
+        @st.composite
+        def profile(draw: st.DrawFn) -> Event:
+            of = {"name": st.sampled_from(("Ana", "Bob")), "team": st.just("red"), "campaign": campaigns}
+            said = st.fixed_dictionaries({}, optional=of)
+            return {"type": "agent.profile", "agent": draw(agents), "ts": draw(instants).isoformat()} | draw(said)
+
+        @st.composite
+        def call(draw: st.DrawFn) -> list[Event]:
+            """A call as it goes, some steps left out."""
+            call_id, agent, moment = draw(calls), draw(agents), draw(instants)
+            events = []
+            for kind in draw(st.sampled_from(self.stories)).split():
+                if draw(st.integers(0, 9)) != 9:
+                    events.append(draw(step(kind, call_id, moment, agent)))
+                moment += dt.timedelta(seconds=draw(seconds))
+            return events
+
+        of_calls, of_states, of_single = self.shares
+        one = st.one_of(
+            *[call()] * of_calls,
+            *[st.lists(state(), min_size=1, max_size=3)] * of_states,
+            *[single().map(lambda event: [event])] * of_single,
+            profile().map(lambda event: [event]),
+        )
+        other_ts = instants.map(lambda ts: {"ts": ts.isoformat()})
+        other_agent = st.sampled_from((*self.agents, "eve")).map(lambda agent: {"agent": agent})
+        other_call = calls.map(lambda call_id: {"call_id": call_id})
+        change = st.one_of(other_ts, other_ts, other_agent, other_agent, other_call, single(), state())
+        # which event, of what type, what becomes of it, and by how much its revision grows
+        types = st.sampled_from((self.aim, self.aim, ""))
+        correction = st.tuples(st.integers(0, 99), types, change, st.sampled_from((1, 1, 1, 0, -1)))
+        self.__dict__["beginnings"] = st.lists(one, min_size=3, max_size=6)
+        self.__dict__["news"] = st.lists(st.one_of(one, one, one, correction), min_size=1, max_size=4)
+        self.__dict__["corrections"] = st.lists(st.one_of(correction, correction, one), min_size=1, max_size=4)
+
+
+UNENDED = ("queued answered", "queued answered", "queued answered ended")
+ENDS = Words(("ana",), 6, UNENDED, ("answered",), ("available", "busy"), (0, 0.5), (6, 1, 1), "call.answered")
+WORDS = {
+    "ends of one agent": ENDS,
+    "ends": replace(ENDS, agents=("ana", "bob"), calls=8, kinds=("answered", "answered", "transferred")),
+    "states": Words(hours=(0, 4.5, 12, 16.5, 24, 28.5), shares=(1, 6, 0), aim="agent.state"),
+    "dialled": Words(stories=tuple(story for story in STORIES if "dialed" in story)),
+    "one day": Words(calls=3, hours=(0, 0.5)),
+    "everything": Words(),
+}
+FORMULAS = ("exclude_short", "all_offered", "answered_only", "abandon_counts_as_success")
+TURNS = (None, local("2026-10-25 02:30"), local("2026-10-25 02:00"), local("2026-10-26 00:00"))  # two come twice
+
+
+@cache
+def configuration_of(number: int) -> Configuration:
+    """One of CONFIGURATIONS: what is judged by differs in zones, terms, and all the limits there are."""
+
+    def choose(*options: Any) -> Any:
+        nonlocal number
+        number, which = divmod(number, len(options))
+        return options[which]
+
+    turn, give_up_after_s = choose(*TURNS), choose(600.0, 14_400.0)
+    before = Term(formula=choose(*FORMULAS), threshold_s=choose(20.0, 10.0), short_abandon_s=choose(10.0, 0.0))
+    after = Term(valid_from=turn, formula=choose(*FORMULAS), wait_at_threshold_counts=False, short_abandon_s=21.0)
+    defaults = Defaults(
+        max_state_s=choose(43_200.0, 1_800.0, 86_400.0),
+        lateness_s=choose(0.0, 900.0, 7_200.0),
+        timezone=choose("UTC", "America/New_York"),
+    )
+    return configured(
+        campaign(
+            "paris",
+            choose("Europe/Paris", "UTC"),
+            *((replace(before, valid_to=turn), after) if turn else (before,)),
+            give_up_after_s=give_up_after_s,
+        ),
+        campaign("kolkata", "Asia/Kolkata", Term(formula="ignore_abandons_in_threshold")),
+        defaults=defaults,
+    )
+
+
+CONFIGURATIONS = 4 * 2 * 4 * 2 * 2 * 4 * 3 * 3 * 2 * 2
+configurations = st.integers(0, CONFIGURATIONS - 1)
+sizes = st.sampled_from((1, 1, 1, 1, 2, 8, 1_000))
+News = list[Event] | tuple[int, str, Event, int]
+beginnings = (
+    st.runner()
+    .flatmap(lambda machine: st.sampled_from(machine.vocabulary))
+    .flatmap(lambda name: st.tuples(st.just(name), WORDS[name].beginnings))
+)
+news = st.runner().flatmap(lambda machine: machine.words.news)
+corrections = st.runner().flatmap(lambda machine: machine.words.corrections)
+digits = st.integers(0, 999)
+#: How a batch is stored: as usual, far behind, or as usual and published as of so many hours.
+Then = int | str
+thens = st.sampled_from((40, 40, 100, 6, "behind", "stored"))
+deaths = st.one_of(
+    *[st.none()] * 8,
+    st.builds(Death, st.integers(0, 250)),
+    st.builds(Death, st.integers(0, 250), after_s=st.sampled_from((0.0001, 0.001, 0.01))),
+    st.builds(Death, st.integers(0, 2), st.sampled_from(("COMMIT", "COPY")), st.sampled_from((0.0001, 0.0005, 0.002))),
+)
+
+
+class Torture(RuleBasedStateMachine):
+    """One consumer and its topic of two partitions."""
+
+    vocabulary: Sequence[str] = tuple(WORDS)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._home = tempfile.TemporaryDirectory()
+        self._place = Path(self._home.name)
+        self._logs = {partition: Log("call-events", partition, "cluster-1", "topic-1") for partition in (0, 1)}
+        self._records: dict[Log, list[bytes]] = {log: [] for log in self._logs.values()}
+        self._positions: dict[Log, int] = {}
+        self._away: set[int] = set()
+        self._stored: list[tuple[Log, int, bytes]] = []  # every record that was read, as often as it was
+        self._contents: dict[str, Event] = {}  # of each event_id what was sent last
+        self._ends: set[dt.datetime] = set()  # that agents' next steps give to calls, as published last
+        self._at_most = 100  # records of a partition in a batch
+        self._read_until: dt.datetime | None = None  # where a partition is behind, as the Writer believes
+        self._as_of = START
+        self._consumer: Consumer | None = None
+        self._unsettled: Desk | None = None  # a store that is read and published likewise, and never settles anything
+        self._unsettled_count = 0  # records of `_stored` that it has got
+        self._is_sound = True
+
+    # Steps
+
+    @initialize(
+        of=beginnings,
+        digits=digits,
+        then=thens,
+        configuration=configurations,
+        settle_rows=sizes,
+    )
+    def begin(
+        self,
+        of: tuple[str, Sequence[News]],
+        digits: int,
+        then: Then,
+        configuration: int,
+        settle_rows: int,
+    ) -> None:
+        name, first = of
+        self.words = WORDS[name]
+        self._configuration, self._settle_rows = configuration_of(configuration), settle_rows
+        self._unsettled = Desk(self._place / "unsettled", self._configuration, settle_rows=1_000_000)
+        self._open()
+        self._deliver(first, digits, then, None)
+
+    @rule(of=news, digits=digits, then=thens, death=deaths)
+    def happen(self, of: Sequence[News], digits: int, then: Then, death: Death | None) -> None:
+        """What is new, mostly."""
+        self._deliver(of, digits, then, death)
+
+    @rule(of=corrections, digits=digits, then=thens, death=deaths)
+    def correct(self, of: Sequence[News], digits: int, then: Then, death: Death | None) -> None:
+        """What corrects, mostly."""
+        self._deliver(of, digits, then, death)
+
+    @rule(of=corrections, digits=digits, then=thens, death=deaths)
+    def correct_again(self, of: Sequence[News], digits: int, then: Then, death: Death | None) -> None:
+        """The same under another name, for of these rules hypothesis leaves out some in each example."""
+        self._deliver(of, digits, then, death)
+
+    def _deliver(self, of: Sequence[News], digits: int, then: Then, death: Death | None) -> None:
+        """Send new events, and other contents under ids that were sent before; and read all there is."""
+        for what in of:
+            if isinstance(what, tuple):
+                self._correct(*what)
+                continue
+            for event in what:
+                number = len(self._contents)
+                digit = digits // 10 ** (number % 3) % 10  # ids in no order of time
+                self._send(event | {"event_id": f"{digit}-{number}", "source": SOURCES[digit % 2]}, number % 2)
+        self._read(then, death)
+
+    def _correct(self, which: int, kind: str, change: Event, step: int) -> None:
+        alike = [event_id for event_id, event in self._contents.items() if kind in event["type"]]
+        closing = [event_id for event_id in alike if oracle.instant(self._contents[event_id]["ts"]) in self._ends]
+        alike = (closing if which % 2 else None) or alike
+        if alike:
+            before = self._contents[alike[which % len(alike)]]
+            if "type" in change:
+                before = {name: before[name] for name in ("event_id", "source", "revision") if name in before}
+            revision = max(0, before.get("revision", 0) + step)
+            self._send(before | change | {"revision": revision}, which // 2 % 2)
+
+    def _read(self, then: Then, death: Death | None) -> None:
+        """Store a batch: of each partition that is here, what comes next; then publish, if the clock goes on."""
+        batch, taken = Batch(), []
+        for partition, log in self._logs.items():
+            begin = self._positions.get(log, 0)
+            found = self._records[log][begin : begin + self._at_most]
+            if found and partition not in self._away:
+                offsets = range(begin, begin + len(found))
+                batch.records[log] = [
+                    _message(log, offset, value) for offset, value in zip(offsets, found, strict=True)
+                ]
+                batch.next_offsets[log] = offsets.stop
+                taken += [(log, offset, value) for offset, value in zip(offsets, found, strict=True)]
+        if taken:
+            with self._step():
+                moment = self._moment() if then == "behind" else None
+                try:
+                    self._alive().do(Apply(batch, moment), death)
+                except Died:
+                    self._open()
+                    if {log: self._positions.get(log, 0) for log in batch.next_offsets} != batch.next_offsets:
+                        taken = []
+                else:
+                    self._positions |= batch.next_offsets
+                self._stored += taken
+        if isinstance(then, int):
+            self._publish(then, None, None)
+
+    @rule(
+        hours=st.sampled_from(CLOCK_H),
+        goes_back=st.integers(0, 5).map(lambda n: n == 5),
+        changed=st.one_of(st.none(), st.none(), configurations),
+        death=deaths,
+    )
+    def publish(self, hours: int, goes_back: bool, changed: int | None, death: Death | None) -> None:
+        if goes_back:
+            self._as_of = min(self._as_of, START + dt.timedelta(hours=hours))
+        self._publish(hours, changed, death)
+
+    def _publish(self, hours: int, changed: int | None, death: Death | None) -> None:
+        """Publish, the clock gone on or set back; what can settle does after that."""
+        with self._step():
+            self._as_of = max(self._as_of, START + dt.timedelta(hours=hours))
+            new = None if changed is None else configuration_of(changed)
+            self._configuration = new or self._configuration
+            try:
+                self._alive().do(Publish(self._moment(), new), death)
+            except Died:
+                self._open()
+            else:
+                self._check_rows()
+
+    @rule(
+        is_killed=st.booleans(),
+        settle_rows=sizes,
+        changed=st.one_of(st.none(), st.none(), st.none(), configurations),
+        death=deaths,
+    )
+    def restart(self, is_killed: bool, settle_rows: int, changed: int | None, death: Death | None) -> None:
+        """Stop or kill the consumer and start it again, by another configuration if that changed meanwhile."""
+        with self._step():
+            self._settle_rows = settle_rows
+            if changed is not None:
+                self._configuration = configuration_of(changed)
+            if is_killed:
+                self._alive().kill()
+            else:
+                self._alive().close()
+            try:
+                self._open(death)
+            except Died:
+                self._open()
+
+    @rule(what=st.sampled_from(("garbage", "repeat", "hand on", "make anew", "slow", "lag")), which=st.integers(0, 99))
+    def disturb(self, what: str, which: int) -> None:
+        """What happens rarely, and to a partition."""
+        log = self._logs[which % 2]
+        match what:
+            case "garbage":
+                self._records[log].append(b'{"event_id": "x"')
+            case "repeat":  # in the other order
+                sent = [record for records in self._records.values() for record in records]
+                self._records[log] += reversed(sent[which % (len(sent) + 1) :][:6])
+            case "hand on":
+                self._hand_on(which % 2)
+            case "make anew":
+                self._make_topic_anew()
+            case "slow":
+                self._at_most = (1, 3, 100)[which % 3]
+            case "lag":
+                hours = CLOCK_H[which % len(CLOCK_H)]
+                self._read_until = START + dt.timedelta(hours=hours) if which % 2 else None
+
+    def _hand_on(self, partition: int) -> None:
+        """Another consumer takes a partition, or gives it back: it is read on from where this store has it."""
+        with self._step():
+            log = self._logs[partition]
+            if partition in self._away:
+                self._away.remove(partition)
+                self._positions[log] = self._alive().positions([log])[log] or 0
+            else:
+                self._away.add(partition)
+                self._positions.pop(log, None)
+
+    def _make_topic_anew(self) -> None:
+        """The topic is deleted and made anew, and its sources send everything again."""
+        again = {log.partition: records for log, records in self._records.items()}
+        number = _number(self._logs[0]) + 1
+        self._logs = {n: Log("call-events", n, "cluster-1", f"topic-{number}") for n in self._logs}
+        self._records = {log: list(again[n]) for n, log in self._logs.items()}
+        self._positions = {}
+
+    def teardown(self) -> None:
+        try:
+            if self._is_sound and self._consumer is not None:
+                self._finish()
+        finally:
+            if self._consumer is not None:
+                self._consumer.kill()
+            if self._unsettled is not None:
+                self._unsettled.store.close()
+            self._home.cleanup()
+
+    def _finish(self) -> None:
+        """What settled last is published too, then all relations are compared."""
+        for _ in range(2):
+            self._alive().do(Publish(self._moment()))
+            self._check_rows()
+        self._check_relations()
+
+    # The way to the consumer
+
+    def _send(self, event: Event, partition: int) -> None:
+        self._contents[event["event_id"]] = event
+        self._records[self._logs[partition]].append(json.dumps(event).encode())
+
+    def _moment(self) -> Moment:
+        return Moment(self._as_of, self._as_of, read_until=self._read_until)
+
+    def _alive(self) -> Consumer:
+        assert self._consumer is not None
+        return self._consumer
+
+    def _open(self, death: Death | None = None) -> None:
+        self._consumer = Consumer(self._place, self._configuration, self._settle_rows, death)
+        here = [log for partition, log in self._logs.items() if partition not in self._away]
+        self._positions = {log: offset or 0 for log, offset in self._consumer.positions(here).items()}
+
+    @contextlib.contextmanager
+    def _step(self) -> Iterator[None]:
+        """A step that fails is the last: nothing more is asked of what it left."""
+        self._is_sound = False
+        yield
+        self._is_sound = True
+
+    # What must be true
+
+    def _events(self) -> list[Event]:
+        return [json.loads(value) for _, _, value in self._stored if _is_event(value)]
+
+    def _check_rows(self) -> None:
+        """What was just published, and what is stored, against the events."""
+        events = self._events()
+        self._check_kept(events)
+        self._publish_unsettled()
+        expected = oracle.calls(events, self._configuration, self._as_of)
+        timelines = oracle.agent_states(events, self._configuration, self._as_of)
+        self._ends = {row["ended_at"] for row in expected.values() if row["inferred_end"] and row["ended_at"]}
+        with self._published() as connection:
+            found = rows(connection, "FROM calls ORDER BY call_id")
+            assert_same("calls", found, [expected[call_id] for call_id in sorted(expected)], ("call_id",))
+            found = rows(connection, "FROM agent_states ORDER BY agent, started_at")
+            assert_same("agent_states", found, timelines, ("agent", "started_at"))
+            self._check_unsettled(connection, PUBLISHED)
+            (status,) = rows(connection, "FROM ingest_status")
+            sources = rows(connection, "FROM feed_sources ORDER BY source")
+            letters = rows(connection, 'SELECT "partition", "offset" FROM dead_letters')
+            failing = rows(connection, "FROM conservation_checks WHERE conserved IS DISTINCT FROM true")
+        counting = oracle.settled_events(events)
+        assert failing == []
+        right = {
+            "records": len(self._stored),
+            "events": len(counting),
+            "duplicates": len(events) - len(counting),
+            "dead_letters": len(self._stored) - len(events),
+            "last_event_at": max((oracle.instant(event["ts"]) for event in events), default=None),
+        }
+        assert_same("ingest_status", [status], [right], ())
+        assert sources == oracle.feed_sources(events)
+        bad = [(log.partition, offset) for log, offset, value in self._stored if not _is_event(value)]
+        assert sorted((row["partition"], row["offset"]) for row in letters) == sorted(bad)
+
+    def _check_kept(self, events: list[Event]) -> None:
+        """Every event is stored once, archived or not, in the content that counts."""
+        kept = self._alive().kept()
+        twice = [event_id for event_id, times in Counter(event_id for event_id, _ in kept).items() if times > 1]
+        assert twice == [], f"kept more than once: {twice}"
+        contents = {event["event_id"]: event for event in oracle.settled_events(events)}
+        assert {event_id: json.loads(raw) for event_id, raw in kept} == contents
+
+    def _publish_unsettled(self) -> None:
+        """Let the store that never settles anything read what was read, and publish as of now."""
+        assert self._unsettled is not None
+        new = enumerate(self._stored[self._unsettled_count :], self._unsettled_count)
+        self._unsettled.apply([_message(log, number, value) for number, (log, _, value) in new], ARRIVED)
+        self._unsettled_count = len(self._stored)
+        self._unsettled.publisher.configure(self._configuration)  # which makes it judge everything again
+        self._unsettled.publish(self._as_of)
+
+    def _check_unsettled(self, published: duckdb.DuckDBPyConnection, queries: Mapping[str, str]) -> None:
+        """What was just published against what the store published that never settled anything."""
+        assert self._unsettled is not None
+        for name, query in queries.items():
+            assert_same(name, rows(published, query), self._unsettled.rows(query), ())
+
+    def _check_relations(self) -> None:
+        """Every KPI relation against the oracle, and every relation against the store that never settled anything."""
+        with self._published() as connection:
+            check_kpis(connection, oracle.floor(self._events(), self._configuration, self._as_of))
+            self._check_unsettled(connection, everything(self._as_of))
+
+    def _published(self) -> duckdb.DuckDBPyConnection:
+        return duckdb.connect(str(self._place / "published" / "vigie.duckdb"), read_only=True, config={"threads": 1})
+
+
+def _message(log: Log, offset: int, value: bytes) -> Message:
+    """A record; what is sent again to a topic that was made anew has its own time of arrival there."""
+    return Message(offset, round(ARRIVED.timestamp() + _number(log)) * 1000, value)
+
+
+def _number(log: Log) -> int:
+    return int(log.topic_id.rpartition("-")[2])
+
+
+def _is_event(value: bytes) -> bool:
+    return value.endswith(b"}")
+
+
+# What must be true ------------------------------------------------------------------------------------------------
+
+#: Of every relation, so that a day, an agent or a source that should not be there is seen too.
+PLAIN = ("calls", "agent_states", "agents", "campaigns", "sla_terms", "feed_sources", "kpi_daily")
+
+
+def window(hours: tuple[float, float]) -> tuple[dt.datetime, dt.datetime]:
+    t0, t1 = (START + dt.timedelta(hours=h) for h in hours)
+    return t0, t1
+
+
+#: Compared after every publish.
+PUBLISHED = {"calls": "FROM calls ORDER BY ALL", "agent_states": "FROM agent_states ORDER BY ALL"}
+
+
+def everything(as_of: dt.datetime) -> dict[str, str]:
+    """Queries to every relation: what they give is a function of the events, the configuration and `as_of`."""
+    queries = {name: f"FROM {name} ORDER BY ALL" for name in PLAIN}
+    queries["conservation_checks"] = "SELECT * EXCLUDE (checked_at) FROM conservation_checks ORDER BY ALL"
+    queries["ingest_status"] = (
+        "SELECT last_event_at, first_day, last_day, records, events, duplicates, dead_letters FROM ingest_status"
+    )
+    t0, t1 = (f"TIMESTAMPTZ '{instant}'" for instant in window(WINDOWS_H[0]))
+    for macro in ("kpi_queue", "kpi_agent", "kpi_agent_campaign", "kpi_term", "agent_pauses", "agent_missed"):
+        queries[macro] = f"FROM {macro}({t0}, {t1}) ORDER BY ALL"
+    queries["agent_strain"] = f"FROM agent_strain(TIMESTAMPTZ '{as_of}') ORDER BY ALL"
+    return queries
+
+
+#: Figures that are there although the events alone would not give them: names of agents, and the terms' limits.
+NAMES = {"name", "team", "site", "interval_end"}
+
+
+def check_kpis(connection: duckdb.DuckDBPyConnection, floor: oracle.Floor) -> None:
+    """Every row and figure of the KPI relations, in windows of several lengths, is the oracle's."""
+    for hours in WINDOWS_H:
+        t0, t1 = window(hours)
+        found = rows(connection, "FROM kpi_campaign($t0, $t1)", {"t0": t0, "t1": t1})
+        campaigns = {
+            (name,): oracle.kpis(floor.among(campaign=name), t0, t1) | oracle.contract(floor, name, t0, t1)
+            for name in floor.campaigns
+        }
+        check_table(f"kpi_campaign {hours}", found, ("campaign",), campaigns)
+    for hours in WINDOWS_H[:2]:
+        t0, t1 = window(hours)
+        expected = {
+            "kpi_queue": (("campaign", "queue"), oracle.kpi_queue(floor, t0, t1)),
+            "kpi_agent": (("agent",), oracle.kpi_agent(floor, t0, t1)),
+            "kpi_agent_campaign": (("agent", "campaign"), oracle.kpi_agent_campaign(floor, t0, t1)),
+            "kpi_term": (("campaign", "valid_from"), oracle.kpi_term(floor, t0, t1)),
+        }
+        for name, (keys, table) in expected.items():
+            found = rows(connection, f"FROM {name}($t0, $t1)", {"t0": t0, "t1": t1})
+            check_table(f"{name} {hours}", found, keys, table)
+        for among in (None, ["paris", "unheard-of"]):
+            query = "FROM kpi_total($t0, $t1, $among)"
+            found = rows(connection, query, {"t0": t0, "t1": t1, "among": among})
+            own = floor if among is None else floor.of_campaigns(among)
+            check_table(f"kpi_total {hours}", found, (), {(): oracle.kpis(own, t0, t1)})
+        found = rows(connection, "FROM kpi_formulas($t0, $t1)", {"t0": t0, "t1": t1})
+        by_id = {call["call_id"]: call for call in floor.calls}
+        formulas = {(name,): oracle.kpi_formulas(by_id, name, t0, t1) for name in floor.campaigns}
+        check_table(f"kpi_formulas {hours}", found, ("campaign",), formulas)
+    t0, t1 = window((3, 8))
+    found = rows(connection, "FROM kpi_interval($t0, $t1, 45)", {"t0": t0, "t1": t1})
+    check_table("kpi_interval", found, ("campaign", "interval_start"), oracle.kpi_interval(floor, t0, t1, 45))
+    (status,) = rows(connection, "FROM ingest_status")
+    found = rows(connection, "FROM kpi_daily")
+    if status["first_day"] is None:
+        assert found == []
+    else:
+        days = oracle.kpi_days(floor, status["first_day"], status["last_day"] + dt.timedelta(days=1))
+        check_table("kpi_daily", found, ("campaign", "day"), days)
+
+
+def check_table(name: str, found: list[Event], keys: Sequence[str], expected: dict[tuple[Any, ...], Event]) -> None:
+    """The rows have the keys that they should, and every column the value that the oracle gives it."""
+    there = {tuple(row[key] for key in keys): row for row in found}
+    assert there.keys() == expected.keys(), f"{name}: rows of {sorted(map(str, there.keys() ^ expected.keys()))}"
+    assert len(found) == len(there), f"{name}: a key twice"
+    unknown = {*GRAINS[name.split()[0]].columns} if name.split()[0] in GRAINS else set()
+    for key, row in there.items():
+        assert unknown <= expected[key].keys(), f"{name}: the oracle does not know {unknown - expected[key].keys()}"
+        for column, value in row.items():
+            if column not in keys and column not in NAMES:
+                right = expected[key][column]
+                assert alike(value, right), f"{name} {key}: {column} is {value}, right is {right}"
+
+
+def assert_same(name: str, found: list[Event], expected: list[Event], keys: Sequence[str]) -> None:
+    """Row by row, every column that both know."""
+    if keys:
+        there, right = ([tuple(row[key] for key in keys) for row in table] for table in (found, expected))
+        assert there == right, f"{name}: rows are {there}, right are {right}"
+    assert len(found) == len(expected), f"{name}: {found}, right are {expected}"
+    for row, own in zip(found, expected, strict=True):
+        for column in row.keys() & own.keys():
+            where = [row[key] for key in keys] or row
+            assert alike(row[column], own[column]), f"{name} {where}: {column} is {row[column]}, right is {own[column]}"
+
+
+def alike(found: Any, expected: Any) -> bool:
+    if isinstance(found, float | int) and isinstance(expected, float | int) and not isinstance(found, bool):
+        return math.isclose(found, expected, rel_tol=1e-9, abs_tol=1e-6)
+    return bool(found == expected)
+
+
+# As long as one likes ---------------------------------------------------------------------------------------------
+
+STEPS = 14
+EXAMPLES = 20
+
+
+def run(number: int, examples: int = EXAMPLES, *, steps: int = STEPS, shrinks: bool = True, of: str = "") -> None:
+    """Run examples of one seed, the same for the same number; raises what the first that fails raised.
+
+    `of` names the words of all examples, else each has its own; `shrinks`: what fails is made as small as can be.
+    """
+    machine = type("Torture", (Torture,), {"vocabulary": (of,) if of else tuple(WORDS)})
+    how = settings(
+        max_examples=examples,
+        stateful_step_count=steps,
+        phases=[Phase.generate, *([Phase.shrink] if shrinks else [])],
+        deadline=None,
+        database=None,
+        derandomize=False,
+        suppress_health_check=list(HealthCheck),
+    )
+    run_state_machine_as_test(seed(number)(machine), settings=how)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests", description="Torture a store until it fails.")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="default: until Ctrl-C")
+    parser.add_argument("--seed", type=int, help="run this one only")
+    parser.add_argument("--examples", type=int, default=EXAMPLES, help=f"of a seed (default {EXAMPLES})")
+    parser.add_argument("--steps", type=int, default=STEPS, help=f"of an example (default {STEPS})")
+    parser.add_argument("--words", choices=WORDS, default="", help="what all events are made of (default: in turn)")
+    parser.add_argument("--as-found", action="store_true", help="show what fails as it is, and at once")
+    given = parser.parse_args()
+    how = {"steps": given.steps, "shrinks": not given.as_found, "of": given.words}
+    began, count = time.monotonic(), 0
+    with contextlib.suppress(KeyboardInterrupt):
+        while time.monotonic() - began < given.minutes * 60:
+            number = random.SystemRandom().randrange(10**9) if given.seed is None else given.seed
+            report(f"seed {number}: {count} examples so far, {(time.monotonic() - began) / 60:.1f} min")
+            try:
+                run(number, given.examples, **how)
+            except Exception:
+                traceback.print_exc()
+                report(again(number, given.examples, given.steps, given.words))
+                sys.exit(1)
+            count += given.examples
+            if given.seed is not None:
+                break
+    report(f"{count} examples, none failed")
+
+
+def again(number: int, examples: int = EXAMPLES, steps: int = STEPS, of: str = "") -> str:
+    """How the examples of a seed are run again, and made as small as can be."""
+    words = f" WORDS='{of}'" if of else ""
+    return f"Seed {number} fails. Again: make torture SEED={number} EXAMPLES={examples} STEPS={steps}{words}"
+
+
+def report(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,1 @@
+"""Whole programs: commands, brokers, days, demo, documents."""

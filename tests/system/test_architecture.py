@@ -1,0 +1,115 @@
+"""Who may import whom, as docs/architecture.md says."""
+
+import ast
+import graphlib
+from pathlib import Path
+
+import pytest
+
+from tests.support.processes import ROOT
+
+PACKAGES = ("ingest", "metrics", "pages", "bench", "tests")
+ROOMS_OF_PAGES = ("wall", "day", "contract", "figure", "team", "operations", "accounts")
+
+
+def module_of(file: Path) -> str:
+    return ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+MODULES = {
+    module_of(file): file
+    for file in [*(file for package in PACKAGES for file in (ROOT / package).rglob("*.py")), ROOT / "dashboard.py"]
+}
+
+
+def imported_by(file: Path, *, at_import: bool = False) -> set[str]:
+    """Return the modules that a file imports, wherever it does; `at_import`: only while it is imported itself."""
+    tree = ast.parse(file.read_text())
+    late = {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef) or (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test))
+        for inner in ast.walk(node)
+        if inner is not node
+    }
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if at_import and node in late:
+            continue
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.update(
+                f"{node.module}.{alias.name}" if f"{node.module}.{alias.name}" in MODULES else node.module
+                for alias in node.names
+            )
+    return found
+
+
+def test_every_import_names_its_package() -> None:
+    """A relative one would escape the other tests here."""
+    assert not {
+        module
+        for module, file in MODULES.items()
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.ImportFrom) and node.level
+    }
+
+
+def is_in(module: str, *packages: str) -> bool:
+    return any(module == package or module.startswith(f"{package}.") for package in packages)
+
+
+@pytest.mark.parametrize(
+    ("inside", "may_not"),
+    [
+        pytest.param(
+            ("metrics",), ("ingest", "pages", "dashboard", "bench", "tests"), id="metrics: none of the others"
+        ),
+        pytest.param(("ingest",), ("pages", "dashboard", "bench", "tests"), id="ingest: metrics only"),
+        pytest.param(("pages", "dashboard"), ("ingest", "bench", "tests"), id="pages: metrics only"),
+        pytest.param(("metrics", "pages", "dashboard"), ("kafka", "aiokafka"), id="Kafka: ingest only"),
+        pytest.param(("metrics", "ingest"), ("streamlit",), id="Streamlit: pages only"),
+        pytest.param(("pages", "dashboard"), ("duckdb",), id="DuckDB: pages ask metrics.readers"),
+        pytest.param(("bench",), ("tests",), id="bench: no tests"),
+        pytest.param(
+            ("pages.shared", "pages.assets"),
+            tuple(f"pages.{room}" for room in ROOMS_OF_PAGES),
+            id="what pages share: no room",
+        ),
+        *(
+            pytest.param(
+                (f"pages.{room}",),
+                tuple(f"pages.{other}" for other in ROOMS_OF_PAGES if other != room),
+                id=f"pages/{room}: no other room",
+            )
+            for room in ROOMS_OF_PAGES
+        ),
+    ],
+)
+def test_who_may_import_whom(inside: tuple[str, ...], may_not: tuple[str, ...]) -> None:
+    files = {module: file for module, file in MODULES.items() if is_in(module, *inside)}
+    assert files
+    wrong = {(module, other) for module, file in files.items() for other in imported_by(file) if is_in(other, *may_not)}
+    assert not wrong
+
+
+def test_nothing_imports_a_page() -> None:
+    """Streamlit runs the scripts of pages; what two of them need is in a room."""
+    scripts = {module_of(file) for file in (ROOT / "pages").glob("*.py")} - {"pages"}
+    assert len(scripts) > 5
+    assert not {(module, other) for module, file in MODULES.items() for other in imported_by(file) & scripts}
+
+
+def test_no_test_imports_another() -> None:
+    """What tests share is no test."""
+    tests = {module for module in MODULES if module.rpartition(".")[2].startswith("test_")}
+    assert len(tests) > 50
+    assert not {(module, other) for module, file in MODULES.items() for other in imported_by(file) & tests}
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    graph = {module: imported_by(file, at_import=True) & MODULES.keys() for module, file in MODULES.items()}
+    for module, others in graph.items():
+        others.discard(module)
+    assert list(graphlib.TopologicalSorter(graph).static_order())

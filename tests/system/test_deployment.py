@@ -1,0 +1,146 @@
+"""What compose.yaml, the Dockerfile, the units and the documentation name is there: commands, options, files."""
+
+import argparse
+import importlib
+import re
+import shlex
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ingest.__main__ import COMMANDS
+from ingest.cli import Parser
+from tests.support.processes import ROOT
+
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+UNITS = sorted((ROOT / "deploy").glob("*.service"))
+DEPLOYED = [ROOT / "compose.yaml", ROOT / "Dockerfile", *UNITS]
+OURS = ("ingest", "metrics", "pages", "bench")
+CODE = "".join(path.read_text() for folder in OURS for path in sorted((ROOT / folder).rglob("*.py")))
+
+
+def parser_of(words: list[str]) -> argparse.ArgumentParser:
+    """The parser of `python -m ingest WORDS…`, of a source its own."""
+    parser = Parser(prog=words[0])
+    importlib.import_module(COMMANDS[words[0]][0]).arguments(parser)
+    for word in words[1:]:
+        for action in parser._actions:
+            if isinstance(action, argparse._SubParsersAction) and word in action.choices:
+                return action.choices[word]
+    return parser
+
+
+def commands(text: str) -> Iterator[list[str]]:
+    """The words after each `python -m ingest`, to the end of what a shell, a unit or prose takes as one command."""
+    joined = text.replace("\\\n", " ").replace('", "', " ")
+    for found in re.finditer(r"python -m ingest ([a-z][^\n`\"|]*)", joined):
+        yield shlex.split(re.sub(r"[\[\];]|\.\.\.|…", " ", found[1]), comments=True)
+
+
+def test_every_command_that_is_named_is_there_with_its_options() -> None:
+    wrong = []
+    for path in [*DOCUMENTS, *DEPLOYED]:
+        for words in commands(path.read_text()):
+            if words[0] not in COMMANDS:
+                wrong.append((path.name, words[0]))
+                continue
+            known = parser_of(words)._option_string_actions
+            wrong += [(path.name, words[0], word) for word in words if word.startswith("--") and word not in known]
+    assert wrong == []
+
+
+def scripts() -> Iterator[tuple[str, str]]:
+    """What is given to a shell, with where it stands."""
+    for path in DOCUMENTS:
+        yield from ((path.name, block) for block in re.findall(r"^```sh\n(.*?)^```", path.read_text(), re.M | re.S))
+    dockerfile = (ROOT / "Dockerfile").read_text().replace("\\\n", " ")
+    yield from (("Dockerfile", line) for line in re.findall(r"^RUN (.+)$", dockerfile, re.M))
+    yield from ((unit.name, line) for unit in UNITS for line in re.findall(r"^ExecStart=(.+)$", unit.read_text(), re.M))
+    yield ".ci/run", (ROOT / ".ci" / "run").read_text()
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="no bash")
+def test_a_shell_reads_every_command() -> None:
+    found = list(scripts())
+    assert {name for name, _ in found} >= {"README.md", "operate.md", "Dockerfile", ".ci/run"}
+    for name, script in found:
+        read = subprocess.run(["bash", "-n"], input=script, capture_output=True, encoding="utf-8", check=False)
+        assert (read.returncode, read.stderr) == (0, ""), name
+
+
+def test_the_health_checks_are_python() -> None:
+    checks = re.findall(r'"python", "-c", "([^"]+)"', (ROOT / "compose.yaml").read_text())
+    assert len(checks) == 2
+    for check in checks:
+        compile(check, "compose.yaml", "exec")
+
+
+def test_the_files_that_the_settings_of_a_plain_server_name_are_put_there() -> None:
+    text = (ROOT / "docs" / "operate.md").read_text()
+    named = re.findall(r"^VIGIE_\w+=/etc/vigie/(\S+)$", text, re.M)
+    assert named
+    assert [name for name in named if not re.search(rf"^sudo install .* {name} /etc/vigie/", text, re.M)] == []
+
+
+def variables() -> set[str]:
+    """The environment variables that are read: one for each option, and those that code names."""
+    options = {
+        action.dest
+        for words in (["run"], ["send"], ["simulate"], ["doctor"], ["broker"], ["demo"], ["bank"])
+        for action in parser_of(words)._actions
+    } | {action.dest for kind in ("asterisk", "connect", "map") for action in parser_of(["source", kind])._actions}
+    return {f"VIGIE_{name.upper()}" for name in options} | set(re.findall(r"VIGIE_[A-Z_]+[A-Z]", CODE))
+
+
+@pytest.mark.parametrize("path", [*DOCUMENTS, *DEPLOYED], ids=lambda path: path.name)
+def test_every_variable_that_is_named_is_read(path: Path) -> None:
+    of_tests = {"VIGIE_REQUIRE_APACHE_KAFKA", "VIGIE_REQUIRE_CHROMIUM"}
+    assert set(re.findall(r"VIGIE_[A-Z_]+[A-Z]", path.read_text())) - variables() - of_tests == set()
+
+
+def test_every_metric_that_an_alarm_is_made_of_is_told() -> None:
+    named = set(re.findall(r"vigie_[a-z_]+[a-z]", (ROOT / "docs" / "operate.md").read_text()))
+    assert {name for name in named if f'"{name.removesuffix("_total")}"' not in CODE} == set()
+
+
+def test_the_image_holds_what_the_programs_are_made_of() -> None:
+    text = (ROOT / "Dockerfile").read_text()
+    copied = [source for line in re.findall(r"^COPY (?!--)(.+) \S+$", text, re.M) for source in line.split()]
+    assert [source for source in copied if not (ROOT / source).exists()] == []
+    ours = {path.name for path in ROOT.iterdir() if (path / "__init__.py").exists()} - {"tests", "bench"}
+    assert ours <= set(copied)
+    left_out = (ROOT / ".dockerignore").read_text().splitlines()
+    assert set(copied) & set(left_out) == set()
+    assert ".streamlit/secrets.toml" in left_out  # the identity provider's secret is mounted, never built in
+
+
+def test_images_are_pinned() -> None:
+    named = re.findall(r"^\s*image: (\S+)", (ROOT / "compose.yaml").read_text(), re.M)
+    named += re.findall(r"^FROM (\S+)", (ROOT / "Dockerfile").read_text(), re.M)
+    others = {image for image in named if image != "vigie"}  # built from the Dockerfile
+    assert others
+    assert [image for image in others if not re.search(r":\d+\.\d+", image)] == []
+
+
+def test_containers_write_to_their_volumes_alone_and_the_dashboard_not_to_the_data() -> None:
+    services = re.split(r"^  (?=\w+:)", (ROOT / "compose.yaml").read_text(), flags=re.M)
+    ours = {name: text for name, _, text in (service.partition(":") for service in services) if "build: ." in text}
+    assert ours.keys() == {"ingest", "dashboard"}
+    for text in ours.values():
+        assert re.search(r"^    read_only: true$", text, re.M)
+        assert re.search(r"^    cap_drop: \[ALL\]$", text, re.M)
+    assert re.search(r"- data:/var/lib/vigie$", ours["ingest"], re.M)
+    assert re.search(r"- data:/var/lib/vigie:ro\b", ours["dashboard"])
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_a_unit_runs_as_somebody_without_rights_and_by_the_pinned_zones(unit: Path) -> None:
+    text = unit.read_text()
+    assert re.search(r"^User=vigie$", text, re.M)
+    assert re.search(r"^NoNewPrivileges=yes$", text, re.M)
+    assert re.search(r"^Environment=.*\bPYTHONTZPATH= ", text, re.M)
+    (documented,) = re.findall(r"^Documentation=file:/opt/vigie/(\S+)$", text, re.M)
+    assert (ROOT / documented).exists()
