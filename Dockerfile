@@ -2,7 +2,7 @@
 FROM python:3.11-slim-bookworm AS build
 WORKDIR /build
 COPY requirements.txt constraints.txt ./
-# what proves Vigie stays out: everything below that line of requirements.txt
+# without the packages of the tests: they are listed below that line of requirements.txt
 RUN sed '/^# what proves it/,$d' requirements.txt > run.txt \
     && python -m venv /opt/vigie \
     && /opt/vigie/bin/pip install --no-cache-dir --disable-pip-version-check -r run.txt
