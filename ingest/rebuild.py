@@ -30,12 +30,12 @@ from ingest.batch import Arrivals
 from ingest.cli import Parser
 from ingest.errors import StoreError, disk_trouble, is_locked, open_failure
 from ingest.holding import hold
-from ingest.inventory import quoted
 from ingest.publish import Moment, Publisher
 from ingest.salvage import Salvage, open_salvage
 from ingest.store import Store
 from metrics import clock
 from metrics.campaigns import Configuration, load
+from metrics.quoting import quoted
 from metrics.zones import check_zones
 
 log = logging.getLogger(__name__)

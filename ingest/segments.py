@@ -15,7 +15,8 @@ import duckdb
 
 from ingest import inventory
 from ingest.errors import RESTORE_OR_REBUILD, StoreError
-from ingest.inventory import EVENTS, RELATIONS, folder_of, quoted, sync
+from ingest.inventory import EVENTS, RELATIONS, folder_of, sync
+from metrics.quoting import quoted
 from metrics.relations import FOLDER
 
 RECALLED = """

@@ -17,8 +17,9 @@ from ingest import contract, inventory, layout, statements
 from ingest.archive import EVENT_COLUMNS, Archive
 from ingest.batch import Arrivals, DeadLetter, Log
 from ingest.errors import RESTORE_OR_REBUILD, StoreError, disk_trouble, open_failure
-from ingest.inventory import EVENTS, quoted, refuse_unknown
+from ingest.inventory import EVENTS, refuse_unknown
 from ingest.segments import RECALLED, Segments
+from metrics.quoting import quoted
 
 FOLD = statements.read("fold.sql")
 SCHEMA = statements.read("schema.sql").format(event_types=str(contract.EVENT_TYPES)[1:-1])

@@ -9,6 +9,7 @@ import duckdb
 
 from metrics.command_line import Parser
 from metrics.errors import MetricsError, NothingPublished
+from metrics.quoting import quoted
 from metrics.relations import FOLDER
 
 WELCOME = """\
@@ -68,7 +69,7 @@ def run(path: Path, statement: str) -> bool:
 
 def _folder(path: Path) -> str:
     """The folder of the published file, as SQL."""
-    return "'" + str(path.parent.resolve()).replace("'", "''") + "'"
+    return quoted(path.parent.resolve())
 
 
 if __name__ == "__main__":
