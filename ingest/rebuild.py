@@ -31,12 +31,12 @@ from ingest.events.batch import Arrivals
 from ingest.publishing.publish import Moment, Publisher
 from ingest.store import inventory, layout
 from ingest.store.holding import hold
-from ingest.store.inventory import quoted
 from ingest.store.salvage import Salvage, open_salvage
 from ingest.store.store import Store
 from metrics import clock
 from metrics.configuration.campaigns import Configuration, load
 from metrics.configuration.zones import check_zones
+from metrics.quoting import quoted
 
 log = logging.getLogger(__name__)
 

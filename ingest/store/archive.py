@@ -22,7 +22,6 @@ REOPENED = statements.read("store/reopened.sql")
 ARCHIVE = statements.read_parts("store/archive.sql")
 RECALL = statements.read_parts("store/recall.sql")
 
-NONE_ARCHIVED = "SELECT *, NULL::DATE AS day, '' AS filename, 0 AS file_row_number FROM events LIMIT 0"
 LOOK_BACK = dt.timedelta(days=2)
 EPOCH = dt.date(1970, 1, 1)
 
@@ -39,24 +38,21 @@ class Archive:
         self._events = KeyDays()
         self._calls = KeyDays()
         extent.make(connection, segments.rows("calls"), segments.rows("agent_states"))
-        self._learn(f"SELECT event_id, call_id, day AS home FROM ({self._archived()})")
+        self._learn(RECALL["archived_keys"].format(archived=self._archived()))
 
     def _archived(self, homes: Collection[dt.date] | None = None) -> str:
         """The SELECT of the archived events that count, of the days `homes` or of all, with where they are."""
-        return self._segments.rows(EVENTS, homes) or NONE_ARCHIVED
+        return self._segments.rows(EVENTS, homes) or RECALL["none_archived"]
 
     def _learn(self, query: str) -> None:
         """Note where the events of `query` are."""
         for keys, column in ((self._events, "event_id"), (self._calls, "call_id")):
-            found = self._sql(
-                f"SELECT DISTINCT hash({column}) AS key, (home - DATE '1970-01-01')::INTEGER AS day"
-                f" FROM ({query}) WHERE {column} IS NOT NULL"
-            ).fetchnumpy()
+            found = self._sql(RECALL["keys"].format(column=column, events=query)).fetchnumpy()
             keys.add(found["key"].astype(np.uint64), found["day"].astype(np.int32))
 
     def _homes(self, keys: KeyDays, column: str, table: str) -> list[dt.date]:
         """The days at which something in `column` of `table` may be archived."""
-        found = self._sql(f"SELECT hash({column}) AS key FROM {table} WHERE {column} IS NOT NULL").fetchnumpy()
+        found = self._sql(RECALL["keys_of"].format(column=column, table=table)).fetchnumpy()
         return [EPOCH + dt.timedelta(days=day) for day in sorted(keys.days(found["key"].astype(np.uint64)))]
 
     def recall_for_incoming(self) -> int:
@@ -64,7 +60,7 @@ class Archive:
         homes = self._homes(self._events, "event_id", "incoming_events")
         self._sql(RECALL["find_known"].format(columns=EVENT_COLUMNS, archived=self._archived(homes)))
         repeated = self._sql(RECALL["drop_repeated"]).fetchall()
-        self._sql("DELETE FROM known_events WHERE event_id NOT IN (SELECT event_id FROM incoming_events)")
+        self._sql(RECALL["forget_repeated"])
         self._recall_calls(RECALL["calls_of_incoming"])
         self._recall_states(RECALL["states_of_incoming"])
         return len(repeated)
@@ -83,11 +79,11 @@ class Archive:
         `as_of` on.
         """
         self._sql("SET VARIABLE as_of = $as_of", {"as_of": as_of})
-        ((longest_s,),) = self._sql("SELECT max(give_up_after_s) FROM known_campaigns").fetchall()
+        ((longest_s,),) = self._sql(RECALL["longest_give_up"]).fetchall()
         since = (as_of - dt.timedelta(seconds=longest_s or 0)).date() - dt.timedelta(days=1)  # days are local
         if settled := self._segments.rows("calls", self._segments.days("calls", since)):
             self._recall_calls(RECALL["calls_given_up"].format(settled=settled))
-        self._recall_states("SELECT agent, getvariable('as_of') AS ts FROM agent_marks")
+        self._recall_states(RECALL["states_ahead"])
 
     def recall_long_states(self, least_s: float) -> None:
         """Bring back each agent's settled states from the first on that lasted `least_s` [s] or longer."""
@@ -107,30 +103,27 @@ class Archive:
     def _recall_states(self, query: str) -> None:
         """Bring back agents' states, for each (agent, ts) of `query` before the agent's mark: from the one then on."""
         self._sql(RECALL["list_agents"].format(states=query))
-        ((first,),) = self._sql("SELECT make_timestamp(epoch_us(min(ts)))::DATE FROM agents_to_recall").fetchall()
+        ((first,),) = self._sql(RECALL["first_day_to_recall"]).fetchall()
         if first is None:
             return
         for since in (first - LOOK_BACK, dt.date.min):  # most states began a short time before
             self._find_marks(since)
-            if not self._sql("FROM earlier_marks WHERE mark IS NULL LIMIT 1").fetchall():
+            if not self._sql(RECALL["any_without_mark"]).fetchall():
                 break
         self._sql(RECALL["list_events_of_agents"].format(archived=self._archived()))
-        self._bring_back([day for (day,) in self._sql("SELECT DISTINCT home FROM events_to_recall").fetchall()])
+        self._bring_back([day for (day,) in self._sql(RECALL["homes_to_recall"]).fetchall()])
         self._sql(RECALL["move_marks"])
-        self._sql(
-            "INSERT INTO recalled_states SELECT agent, coalesce(mark, $earliest) FROM earlier_marks",
-            {"earliest": contract.EARLIEST},
-        )
+        self._sql(RECALL["note_recalled_states"], {"earliest": contract.EARLIEST})
         if (began := extent.take_recalled(self._connection)) is not None and (
             settled := self._segments.rows("agent_states", self._segments.days("agent_states", began))
         ):
             extent.note_recalled_first_states(self._connection, settled)
-        self._sql("INSERT INTO dirty_agents SELECT agent, '-infinity', false FROM earlier_marks")
+        self._sql(RECALL["note_dirty_agents"])
 
     def _find_marks(self, since: dt.date) -> None:
         """Make earlier_marks: the starts of the states at agents_to_recall, from `since` on, that an event began."""
         settled = self._segments.rows("agent_states", self._segments.days("agent_states", since))
-        starts = f"SELECT agent, started_at FROM ({settled})" if settled else "FROM agent_marks LIMIT 0"
+        starts = RECALL["settled_starts"].format(settled=settled) if settled else RECALL["no_starts"]
         began = self._archived(self._segments.days(EVENTS, since))
         self._sql(RECALL["find_marks"].format(starts=starts, began=began))
 
@@ -143,21 +136,20 @@ class Archive:
         """
         self._sql(REOPENED)
         self._sql(RECALL["find_unended"])
-        self._sql("DELETE FROM calls_to_fold")
-        self._recall_calls("FROM reopened_calls")
-        self._sql("DELETE FROM changed_states")
-        self._sql("DELETE FROM replaced_event_ids")
-        if self._sql("FROM folded_unended_calls LIMIT 1").fetchall():
-            self._recall_states("SELECT agent, answered_at AS ts FROM folded_unended_calls")
+        self._sql(RECALL["forget_folded"])
+        self._recall_calls(RECALL["reopened_calls"])
+        self._sql(RECALL["forget_changes"])
+        if self._sql(RECALL["any_unended"]).fetchall():
+            self._recall_states(RECALL["states_after_unended"])
             if settled := self._segments.rows("calls"):
                 self._recall_calls(RECALL["next_answers"].format(settled=settled))
-        return bool(self._sql("FROM calls_to_fold LIMIT 1").fetchall())
+        return bool(self._sql(RECALL["any_to_fold"]).fetchall())
 
     def _bring_back(self, homes: list[dt.date]) -> None:
         """Move the events in `events_to_recall` from the archive to the events that are folded."""
         self._sql(RECALL["bring_back"].format(columns=EVENT_COLUMNS, archived=self._archived(homes)))
-        self._count_names("FROM recalled_contents", -1)
-        self._sql("INSERT INTO recalled_events SELECT parse_filename(filename), file_row_number FROM recalled_contents")
+        self._count_names(RECALL["recalled_contents"], -1)
+        self._sql(RECALL["note_recalled_events"])
 
     def _count_names(self, query: str, sign: int) -> None:
         self._sql(ARCHIVE["count_names"].format(sign=sign, events=query))
@@ -176,17 +168,17 @@ class Archive:
         if rows < at_least:
             return
         merged = {
-            "calls": self._segments.write("calls", "settled_calls", "SELECT day FROM recalled_calls"),
+            "calls": self._segments.write("calls", "settled_calls", ARCHIVE["recalled_call_days"]),
             "agent_states": self._segments.write("agent_states", "settled_states", ARCHIVE["recalled_state_days"]),
             "dead_letters": self._segments.write("dead_letters", "settled_letters"),
             EVENTS: self._segments.write(EVENTS, "leaving_events"),
         }
         self._sql(ARCHIVE["forget_recalled"])
         extent.add_settled(self._connection)
-        self._count_names("FROM settled_events", +1)
+        self._count_names(ARCHIVE["settled_events"], +1)
         self._sql(ARCHIVE["forget_settled"])
         self._segments.reload()
         for relation in IDENTITY:
             self._segments.count_rows(relation, merged[relation])
-        self._learn("FROM settled_events")
+        self._learn(ARCHIVE["settled_events"])
         self._sql(ARCHIVE["forget_judged"])

@@ -22,6 +22,9 @@ HAVING sum(events) > 0;
 DELETE FROM archived_names;
 INSERT INTO archived_names FROM name_counts;
 
+-- name: settled_events
+FROM settled_events;
+
 -- name: count_unsettled
 -- At least as many rows as settle; cheap, and mostly enough.
 SELECT
@@ -34,6 +37,9 @@ SELECT
     (SELECT count(*) FROM settled_calls)
     + (SELECT count(*) FROM settled_states)
     + (SELECT count(*) FROM settled_letters);
+
+-- name: recalled_call_days
+SELECT day FROM recalled_calls;
 
 -- name: recalled_state_days
 SELECT s.day

@@ -1,6 +1,6 @@
 -- A batch is written to the store, by part: store.py says when each runs.
--- Reads: arriving_events, arriving_letters, events, letters_kept, old_rows, taken_over_letters.
--- Changes: events, letters_kept, sources, totals.
+-- Reads: arriving_events, arriving_letters, events, letters_kept.
+-- Changes: calls, dead_letters, events, gaps, sources, totals.
 -- Makes: calls_to_fold, changed_states, contested_event_ids, dirty_agents, dirty_calls, incoming_events,
 --     incoming_letters, replaced_event_ids, source_tallies, winning_events.
 
@@ -18,6 +18,9 @@ CREATE OR REPLACE TEMP TABLE replaced_event_ids (event_id VARCHAR);
 -- name: number_events
 CREATE OR REPLACE TEMP TABLE incoming_events AS
 SELECT row_number() OVER () AS n, * REPLACE (type::event_type AS type) FROM arriving_events;
+
+-- name: newest_event_at
+SELECT max(ts) FROM incoming_events;
 
 -- name: note_new
 -- A revision may take an event from one source to another: contested events are tallied when their content is known.
@@ -41,6 +44,15 @@ GROUP BY source;
 
 INSERT INTO dirty_agents
 SELECT agent, ts, type = 'agent.profile' FROM incoming_events WHERE type IN ('agent.state', 'agent.profile');
+
+-- name: count_contested_ids
+SELECT count(*) FROM contested_event_ids;
+
+-- name: add_events
+INSERT INTO events SELECT {columns} FROM incoming_events;
+
+-- name: add_uncontested_events
+INSERT INTO events SELECT {columns} FROM incoming_events WHERE event_id NOT IN (FROM contested_event_ids);
 
 -- name: count_contested
 SELECT
@@ -105,6 +117,10 @@ WHEN MATCHED THEN UPDATE SET
     last_event_at = greatest(sources.last_event_at, news.last_event_at)
 WHEN NOT MATCHED THEN INSERT;
 
+-- name: forget_folded
+INSERT INTO dirty_calls FROM calls_to_fold;
+DELETE FROM calls WHERE call_id IN (FROM calls_to_fold);
+
 -- name: date_letters
 CREATE OR REPLACE TEMP TABLE incoming_letters AS
 SELECT
@@ -124,6 +140,12 @@ CREATE OR REPLACE TEMP TABLE incoming_letters AS
 FROM incoming_letters
 ANTI JOIN ({archived}) USING (topic, "partition", "offset", line, received_at);
 
+-- name: add_letters
+INSERT INTO dead_letters SELECT * EXCLUDE (day) FROM incoming_letters;
+
+-- name: note_gap
+INSERT INTO gaps VALUES ($topic, $topic_id, $partition, $begin, $end, $noticed_at);
+
 -- name: add_to_totals
 UPDATE totals SET
     records = records + $records,
@@ -132,17 +154,3 @@ UPDATE totals SET
     duplicates = duplicates + $duplicates,
     dead_letters = dead_letters + $dead_letters,
     last_event_at = greatest(last_event_at, $newest);
-
--- name: take_over_totals
--- `lines` and `duplicates` of this store are of reading the events again, each once.
-UPDATE totals SET
-    records = old_rows.records,
-    records_with_events = old_rows.records_with_events,
-    lines = greatest(old_rows.lines, totals.lines - totals.duplicates),
-    duplicates = greatest(old_rows.lines - (totals.lines - totals.duplicates), 0),
-    dead_letters = old_rows.dead_letters
-FROM old_rows;
-
--- name: keep_letters
-INSERT INTO letters_kept
-SELECT topic, "partition", max("offset") FROM taken_over_letters GROUP BY topic, "partition";

@@ -14,6 +14,7 @@ from pathlib import Path
 import duckdb
 
 from ingest.errors import RESTORE_OR_REBUILD, StoreError
+from metrics.quoting import quoted
 
 RELATIONS = ("calls", "agent_states", "dead_letters")
 EVENTS = "events"  # archived beside them, and private
@@ -95,11 +96,6 @@ def archived_files(data_dir: Path) -> frozenset[Path]:
         for relation in (EVENTS, *RELATIONS)
         for file in (folder_of(data_dir.resolve(), relation) / relation).glob("day=*/*.parquet")
     )
-
-
-def quoted(path: Path) -> str:
-    """A path as SQL writes a string."""
-    return "'" + str(path).replace("'", "''") + "'"
 
 
 def read_files(files: Iterable[Path], more: str = "") -> str:

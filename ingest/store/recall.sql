@@ -1,10 +1,25 @@
 -- What is settled and no longer certain comes back from the archive, by part: archive.py says when each runs.
 -- {archived} are the archived events that count, {settled} settled rows that count.
--- Reads: agent_marks, archived_until, calls, calls_to_fold, events, incoming_events, known_campaigns, $as_of,
---     $recalled_campaign, $recalled_from_day, $shortest_recalled_s.
--- Changes: agent_marks, calls_to_fold, events, incoming_events, inferred_ends, recalled_calls, settled_checks.
+-- Reads: agent_marks, archived_until, calls, calls_to_fold, events, incoming_events, known_campaigns, reopened_calls,
+--     $as_of, $recalled_campaign, $recalled_from_day, $shortest_recalled_s.
+-- Changes: agent_marks, calls_to_fold, changed_states, dirty_agents, events, incoming_events, inferred_ends,
+--     recalled_calls, recalled_events, recalled_states, replaced_event_ids, settled_checks.
 -- Makes: agents_to_recall, calls_to_recall, earlier_marks, events_to_recall, folded_unended_calls, known_events,
 --     recalled_contents.
+
+-- name: none_archived
+SELECT *, NULL::DATE AS day, '' AS filename, 0 AS file_row_number FROM events LIMIT 0;
+
+-- name: keys
+SELECT DISTINCT hash({column}) AS key, (home - DATE '1970-01-01')::INTEGER AS day
+FROM ({events})
+WHERE {column} IS NOT NULL;
+
+-- name: archived_keys
+SELECT event_id, call_id, day AS home FROM ({archived});
+
+-- name: keys_of
+SELECT hash({column}) AS key FROM {table} WHERE {column} IS NOT NULL;
 
 -- name: find_known
 CREATE OR REPLACE TEMP TABLE known_events AS
@@ -16,6 +31,9 @@ SELECT {columns} FROM events SEMI JOIN incoming_events USING (event_id);
 DELETE FROM incoming_events
 WHERE n IN (SELECT i.n FROM incoming_events i JOIN known_events k USING (event_id) WHERE k.raw = i.raw)
 RETURNING n;
+
+-- name: forget_repeated
+DELETE FROM known_events WHERE event_id NOT IN (SELECT event_id FROM incoming_events);
 
 -- name: calls_of_incoming
 SELECT call_id FROM incoming_events UNION SELECT call_id FROM known_events;
@@ -31,12 +49,18 @@ SELECT call_id
 FROM ({settled})
 WHERE campaign = getvariable('recalled_campaign') AND day >= getvariable('recalled_from_day');
 
+-- name: longest_give_up
+SELECT max(give_up_after_s) FROM known_campaigns;
+
 -- name: calls_given_up
 SELECT call_id
 FROM ({settled})
 JOIN known_campaigns USING (campaign)
 WHERE outcome = 'dropped' AND inferred_end
     AND epoch_us(getvariable('as_of')) - epoch_us(cohort_at) <= give_up_after_s * 1e6;
+
+-- name: states_ahead
+SELECT agent, getvariable('as_of') AS ts FROM agent_marks;
 
 -- name: long_states
 SELECT agent, started_at AS ts
@@ -62,6 +86,15 @@ SELECT DISTINCT call_id FROM events_to_recall WHERE call_id NOT IN (FROM calls_t
 CREATE OR REPLACE TEMP TABLE agents_to_recall AS
 SELECT agent, min(ts) AS ts FROM ({states}) JOIN agent_marks USING (agent) WHERE ts < hot_from GROUP BY agent;
 
+-- name: first_day_to_recall
+SELECT make_timestamp(epoch_us(min(ts)))::DATE FROM agents_to_recall;
+
+-- name: settled_starts
+SELECT agent, started_at FROM ({settled});
+
+-- name: no_starts
+FROM agent_marks LIMIT 0;
+
 -- name: find_marks
 -- For each agent the start of the settled state then, if an event that was looked through began it.
 CREATE OR REPLACE TEMP TABLE earlier_marks AS
@@ -74,6 +107,9 @@ LEFT JOIN (
         ON e.agent = begun.agent AND e.ts = begun.started_at
 ) s ON s.agent = a.agent AND s.started_at <= a.ts
 GROUP BY a.agent;
+
+-- name: any_without_mark
+FROM earlier_marks WHERE mark IS NULL LIMIT 1;
 
 -- name: list_events_of_agents
 CREATE OR REPLACE TEMP TABLE events_to_recall AS
@@ -92,10 +128,25 @@ QUALIFY row_number() OVER (PARTITION BY agent ORDER BY ts DESC, event_id DESC) =
 DELETE FROM agent_marks WHERE agent IN (SELECT agent FROM earlier_marks);
 INSERT INTO agent_marks SELECT agent, mark FROM earlier_marks WHERE mark IS NOT NULL;
 
+-- name: note_recalled_states
+INSERT INTO recalled_states SELECT agent, coalesce(mark, $earliest) FROM earlier_marks;
+
+-- name: note_dirty_agents
+INSERT INTO dirty_agents SELECT agent, '-infinity', false FROM earlier_marks;
+
+-- name: homes_to_recall
+SELECT DISTINCT home FROM events_to_recall;
+
 -- name: bring_back
 CREATE OR REPLACE TEMP TABLE recalled_contents AS
 FROM ({archived}) SEMI JOIN events_to_recall USING (event_id);
 INSERT INTO events SELECT {columns} FROM recalled_contents;
+
+-- name: recalled_contents
+FROM recalled_contents;
+
+-- name: note_recalled_events
+INSERT INTO recalled_events SELECT parse_filename(filename), file_row_number FROM recalled_contents;
 
 -- name: find_unended
 -- Calls without an end, just folded, after which their agent may have done something that is settled.
@@ -105,6 +156,22 @@ FROM calls
 SEMI JOIN calls_to_fold USING (call_id)
 WHERE talk_end_at IS NULL AND agent IS NOT NULL AND answered_at < (SELECT max(closed_before) FROM archived_until);
 
+-- name: forget_folded
+DELETE FROM calls_to_fold;
+
+-- name: reopened_calls
+FROM reopened_calls;
+
+-- name: forget_changes
+DELETE FROM changed_states;
+DELETE FROM replaced_event_ids;
+
+-- name: any_unended
+FROM folded_unended_calls LIMIT 1;
+
+-- name: states_after_unended
+SELECT agent, answered_at AS ts FROM folded_unended_calls;
+
 -- name: next_answers
 -- For each of them, not for each agent: of two calls without an end each has a next answer of its own.
 SELECT arg_min(s.call_id, s.answered_at) AS call_id
@@ -112,3 +179,6 @@ FROM ({settled}) s
 JOIN folded_unended_calls u ON u.agent = s.agent AND s.answered_at > u.answered_at
 WHERE s.channel = 'voice'
 GROUP BY u.call_id;
+
+-- name: any_to_fold
+FROM calls_to_fold LIMIT 1;

@@ -17,11 +17,12 @@ from ingest.errors import RESTORE_OR_REBUILD, StoreError, is_damaged, open_failu
 from ingest.events import contract
 from ingest.store import inventory, layout
 from ingest.store.archive import EVENT_COLUMNS
-from ingest.store.inventory import EVENTS, quoted, read_files, relation_of
+from ingest.store.inventory import EVENTS, read_files, relation_of
+from metrics.quoting import quoted
 
 BATCH_EVENTS = 200_000
 #: The type of an event is an enumeration, which may have had other members then.
-SELECT_EVENTS = f"SELECT DISTINCT {EVENT_COLUMNS.replace('type', 'type::VARCHAR AS type')}"
+SELECT_EVENTS = f"SELECT DISTINCT * REPLACE (type::VARCHAR AS type) FROM (SELECT {EVENT_COLUMNS} {{within}})"
 LETTERS = 'topic, "partition", "offset", line, received_at, reason, payload'
 DAY_OF_LETTER = "make_timestamp(epoch_us(received_at))::DATE AS day"
 PLACED = ", filename = true, file_row_number = true"
@@ -96,7 +97,8 @@ class Salvage:
                     within = f"FROM {source} WHERE ts >= $begin AND ts < $end"
                     given = {"begin": begin, "end": end}
                     ((count,),) = self._connection.execute(f"SELECT count(*) {within}", given).fetchall()
-                    yield int(count), self._connection.execute(f"{SELECT_EVENTS} {within}", given).to_arrow_table()
+                    contents = self._connection.execute(SELECT_EVENTS.format(within=within), given)
+                    yield int(count), contents.to_arrow_table()
 
     def settled_letters(self) -> pa.Table | None:
         """The dead letters of the published files, each with its day; None when there are none."""

@@ -15,8 +15,9 @@ import duckdb
 
 from ingest.errors import RESTORE_OR_REBUILD, StoreError
 from ingest.store import inventory
-from ingest.store.inventory import EVENTS, RELATIONS, folder_of, quoted, sync
+from ingest.store.inventory import EVENTS, RELATIONS, folder_of, sync
 from metrics.published.relations import FOLDER
+from metrics.quoting import quoted
 
 RECALLED = """
 CREATE TABLE IF NOT EXISTS recalled_calls (call_id VARCHAR NOT NULL, day DATE NOT NULL);

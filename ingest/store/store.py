@@ -19,12 +19,14 @@ from ingest.events import contract
 from ingest.events.batch import Arrivals, DeadLetter, Log
 from ingest.store import inventory, layout
 from ingest.store.archive import EVENT_COLUMNS, Archive
-from ingest.store.inventory import EVENTS, quoted, refuse_unknown
+from ingest.store.inventory import EVENTS, refuse_unknown
 from ingest.store.segments import RECALLED, Segments
+from metrics.quoting import quoted
 
 FOLD = statements.read("store/fold.sql")
 SCHEMA = statements.read("store/schema.sql").format(event_types=str(contract.EVENT_TYPES)[1:-1])
 BATCH = statements.read_parts("store/batch.sql")
+STORE = statements.read_parts("store/store.sql")
 
 
 @dataclass(frozen=True)
@@ -109,9 +111,9 @@ class Store:
         if version is not None and version < 1:
             raise StoreError(f"{self._path} was written by an older Vigie; {RESTORE_OR_REBUILD}")
         self.sql(SCHEMA + RECALLED + BATCH["changes"])
-        self.sql("INSERT INTO totals SELECT 0, 0, 0, 0, 0, NULL WHERE NOT EXISTS (FROM totals)")
-        self.sql("INSERT INTO identity SELECT ? WHERE NOT EXISTS (FROM identity)", [uuid.uuid4().hex[:12]])
-        self.sql("INSERT INTO layout SELECT ? WHERE NOT EXISTS (FROM layout)", [version or layout.LAYOUT])
+        self.sql(STORE["begin_totals"])
+        self.sql(STORE["begin_identity"], {"store_id": uuid.uuid4().hex[:12]})
+        self.sql(STORE["begin_layout"], {"version": version or layout.LAYOUT})
         if version is not None and version < layout.LAYOUT:
             layout.upgrade(self.connection, self._path.parent.resolve())
 
@@ -122,17 +124,13 @@ class Store:
         """
         for name, table in tables.items():
             with self.registered("old_rows", table):
-                if name == "totals":
-                    self.sql(BATCH["take_over_totals"])
-                else:
-                    self.sql(f"DELETE FROM {name}")
-                    self.sql(f"INSERT INTO {name} BY NAME FROM old_rows")
+                self.sql(STORE["take_over_totals"] if name == "totals" else STORE["take_over"].format(table=name))
         if settled_letters is not None:
             with self.registered("old_rows", settled_letters):
-                self.sql("CREATE OR REPLACE TEMP TABLE taken_over_letters AS FROM old_rows")
+                self.sql(STORE["take_over_letters"])
             self.segments.write("dead_letters", "taken_over_letters")
             if "positions" not in tables:
-                self.sql(BATCH["keep_letters"])
+                self.sql(STORE["keep_letters"])
 
     def checkpoint(self) -> None:
         """Write the store's log into its file. Raises StoreError when the disk does not take it."""
@@ -151,24 +149,21 @@ class Store:
 
     def identity(self) -> str:
         """The name that this store has had since it was made."""
-        (name,) = self.sql("SELECT max(store_id) FROM identity").fetchall()[0]
+        (name,) = self.sql(STORE["identity"]).fetchall()[0]
         return str(name)
 
     def position(self, log: Log) -> int | None:
         """The offset to read on from; None for a log never read."""
-        found = self.sql(
-            'SELECT next_offset FROM positions WHERE topic = ? AND "partition" = ? AND cluster_id = ? AND topic_id = ?',
-            [log.topic, log.partition, log.cluster_id, log.topic_id],
-        ).fetchone()
+        found = self.sql(STORE["position"], asdict(log)).fetchone()
         return int(found[0]) if found else None
 
     def last_event_at(self) -> dt.datetime | None:
         """The newest event's instant; None while there is none."""
-        row = self.sql("SELECT last_event_at FROM totals").fetchone()
+        row = self.sql(STORE["last_event_at"]).fetchone()
         return row[0] if row else None
 
     def totals(self) -> Totals:
-        row = self.sql("SELECT records, records_with_events, lines, duplicates, dead_letters FROM totals").fetchone()
+        row = self.sql(STORE["totals"]).fetchone()
         assert row is not None
         return Totals(*row)
 
@@ -232,7 +227,7 @@ class Store:
     def _write(self, arrivals: Arrivals) -> None:
         with self.registered("arriving_events", pa.concat_tables(arrivals.events)):
             self.sql(BATCH["number_events"])
-        (newest,) = self.sql("SELECT max(ts) FROM incoming_events").fetchall()[0]
+        (newest,) = self.sql(BATCH["newest_event_at"]).fetchall()[0]
         self.sql(BATCH["begin_fold"])
         duplicates = self.archive.recall_for_incoming()
         duplicates += self._merge_events()
@@ -253,28 +248,24 @@ class Store:
             },
         )
         for gap in arrivals.gaps:
-            self.sql(
-                "INSERT INTO gaps VALUES (?, ?, ?, ?, ?, ?)",
-                [gap.log.topic, gap.log.topic_id, gap.log.partition, gap.begin, gap.end, gap.noticed_at],
-            )
+            of = {"topic": gap.log.topic, "topic_id": gap.log.topic_id, "partition": gap.log.partition}
+            self.sql(BATCH["note_gap"], of | {"begin": gap.begin, "end": gap.end, "noticed_at": gap.noticed_at})
         for log, offset in arrivals.next_offsets.items():
             self._move(log, offset)
 
     def _fold(self) -> None:
         """Make the calls in `calls_to_fold` anew."""
-        self.sql("INSERT INTO dirty_calls FROM calls_to_fold")
-        self.sql("DELETE FROM calls WHERE call_id IN (FROM calls_to_fold)")
+        self.sql(BATCH["forget_folded"])
         self.sql(FOLD)
 
     def _merge_events(self) -> int:
         """Add `incoming_events` to `events`, and what changed to `calls_to_fold`; return how many were known."""
         self.sql(BATCH["note_new"])
-        (contested,) = self._one("SELECT count(*) FROM contested_event_ids")
-        add = f"INSERT INTO events SELECT {EVENT_COLUMNS} FROM incoming_events"
+        (contested,) = self._one(BATCH["count_contested_ids"])
         if not contested:
-            self.sql(add)
+            self.sql(BATCH["add_events"].format(columns=EVENT_COLUMNS))
             return 0
-        self.sql(f"{add} WHERE event_id NOT IN (FROM contested_event_ids)")
+        self.sql(BATCH["add_uncontested_events"].format(columns=EVENT_COLUMNS))
         (known, arrived) = self._one(BATCH["count_contested"])
         self.sql(BATCH["replace_contested"].format(columns=EVENT_COLUMNS))
         return int(known + arrived - contested)
@@ -286,14 +277,11 @@ class Store:
             days = [day for (day,) in self.sql(BATCH["days_read_again"]).fetchall()]
             if days and (archived := self.segments.rows("dead_letters", days)):
                 self.sql(BATCH["leave_out_known_letters"].format(archived=archived))
-            self.sql("INSERT INTO dead_letters SELECT * EXCLUDE (day) FROM incoming_letters")
+            self.sql(BATCH["add_letters"])
 
     def _move(self, log: Log, next_offset: int) -> None:
-        self.sql('DELETE FROM positions WHERE topic = ? AND "partition" = ?', [log.topic, log.partition])
-        self.sql(
-            "INSERT INTO positions VALUES (?, ?, ?, ?, ?)",
-            [log.topic, log.partition, log.cluster_id, log.topic_id, next_offset],
-        )
+        self.sql(STORE["forget_position"], {"topic": log.topic, "partition": log.partition})
+        self.sql(STORE["note_position"], asdict(log) | {"next_offset": next_offset})
 
     def _one(self, query: str) -> tuple[int, ...]:
         row = self.sql(query).fetchone()

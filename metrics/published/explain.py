@@ -7,6 +7,7 @@ Genesys Cloud would also move calls to the interval in which they end.
 
 from metrics.kpis.compose import COLUMNS, KPIS, MEASURES
 from metrics.kpis.outcomes import PARTS
+from metrics.quoting import quoted
 
 SYSTEMS = ("Amazon Connect", "Genesys Cloud", "Cisco", "Talkdesk", "Wazo")
 
@@ -28,8 +29,8 @@ def explain() -> str:
         text = f"{kpi.formula} [{kpi.unit}]; NULL: {kpi.undefined}; {kpi.source}"
         lines.append((kpi.name, 0, "figure", kpi.name, kpi.name, text))
         for i, column in enumerate(kpi.inputs):
-            # the longest wait is its own only input
-            figure = column if column != "open_wait_s" else "longest_wait_s"
+            # what is no column of its own, as the longest wait's only input, is the figure itself
+            figure = column if column in COLUMNS else kpi.name
             figures[figure] = figure
             lines.append((kpi.name, 20 + i, "count", column, figure, ""))
         for i, printed in enumerate(kpi.elsewhere):
@@ -44,10 +45,10 @@ def explain() -> str:
             lines.append((measure.name, 0, "figure", measure.name, measure.name, f"{measure.meaning} [{measure.unit}]"))
     lines += [("offered", 20 + i, "count", part, part, meaning) for i, (part, meaning) in enumerate(PARTS.items())]
     values = ",\n           ".join(
-        f"{{'figure': {_text(name)}, 'value': ({sql})::DOUBLE}}" for name, sql in figures.items()
+        f"{{'figure': {quoted(name)}, 'value': ({sql})::DOUBLE}}" for name, sql in figures.items()
     )
     term = ", ".join(TERM)
-    rows = ",\n        ".join(f"({_text(k)}, {p}, {', '.join(map(_text, rest))})" for k, p, *rest in lines)
+    rows = ",\n        ".join(f"({quoted(k)}, {p}, {', '.join(map(quoted, rest))})" for k, p, *rest in lines)
     return f"""\
 WITH asked AS (  -- named apart: inside the macro that is called, `campaign` would be ambiguous
     SELECT campaign AS chosen, kpi AS figure_asked
@@ -65,7 +66,7 @@ WITH asked AS (  -- named apart: inside the macro that is called, `campaign` wou
     SELECT 10 AS position, 'contract' AS step, 'calls judged by it' AS name, s.service_level_base AS value,
            {_TERM_SAID} AS text, {", ".join(f"s.{column}" for column in TERM)}
     FROM asked, kpi_term(t0, t1) AS s
-    WHERE s.campaign = chosen AND figure_asked IN ({", ".join(map(_text, BY_CONTRACT))})
+    WHERE s.campaign = chosen AND figure_asked IN ({", ".join(map(quoted, BY_CONTRACT))})
 )
 SELECT step, name, value, text, {term}
 FROM (
@@ -76,7 +77,3 @@ FROM (
     FROM contract
 )
 ORDER BY position, valid_from NULLS FIRST"""
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"

@@ -2089,8 +2089,9 @@ SELECT
 FROM added;
 
 CREATE MACRO conservation(t0, t1) AS TABLE
-SELECT campaign, offered, answered + abandoned + short_abandoned + overflowed + callback + voicemail + dropped + open
-       AS accounted, refused, conserved
+SELECT campaign, offered,
+    answered + abandoned + short_abandoned + overflowed + callback + voicemail + dropped + open AS accounted, refused,
+    conserved
 FROM kpi_campaign(t0, t1);
 
 CREATE MACRO agent_strain(moment) AS TABLE

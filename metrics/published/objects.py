@@ -16,8 +16,11 @@ import duckdb
 
 from metrics.kpis import service_level, strain
 from metrics.kpis.compose import GRAINS, KPIS, MEASURES, formulas, relation
+from metrics.kpis.kpi import sum_of
+from metrics.kpis.outcomes import PARTS
 from metrics.published import relations
 from metrics.published.explain import explain
+from metrics.quoting import quoted
 
 ROWS = {
     "kpi_campaign": "one row per campaign, every one known",
@@ -41,9 +44,8 @@ ROWS = {
 }
 WINDOW = "window [t0, t1), TIMESTAMPTZ"
 
-CONSERVATION = """\
-SELECT campaign, offered, answered + abandoned + short_abandoned + overflowed + callback + voicemail + dropped + open
-       AS accounted, refused, conserved
+CONSERVATION = f"""\
+SELECT campaign, offered, {sum_of(*PARTS).sql} AS accounted, refused, conserved
 FROM kpi_campaign(t0, t1)"""
 
 # asking `calls` for its first and last day would read all history
@@ -144,10 +146,9 @@ def install(
             "SELECT view_name FROM duckdb_views() WHERE database_name = $catalog", {"catalog": catalog}
         ).fetchall()
         connection.execute("BEGIN")
-        for name, column, says in _base_comments({name for (name,) in views}):
+        for name, column, comment in _base_comments({name for (name,) in views}, catalog):
             if name in kept and (not column or (name, column) in there):
-                at = f'"{catalog}".{name}' + (f'."{column}"' if column else "")
-                connection.execute(says.format(at=at))
+                connection.execute(comment)
         connection.execute("COMMIT")
 
 
@@ -170,8 +171,8 @@ def _make(
         for statement in macros().values():
             own.execute(statement)
         own.execute(DAILY)
-        for name, column, says in _base_comments(set(past)):
-            own.execute(says.format(at=f'{name}."{column}"' if column else name))
+        for _, _, comment in _base_comments(set(past)):
+            own.execute(comment)
         for comment in comments():
             own.execute(comment)
         for name in kept:
@@ -191,9 +192,9 @@ def _cover(connection: duckdb.DuckDBPyConnection, catalog: str, past: Mapping[st
     own.execute(f"USE {catalog}")
     for name, rows in past.items():
         own.execute(_view(name, rows))
-    for name, column, says in _base_comments(set(past)):
+    for name, _, comment in _base_comments(set(past)):
         if name in past:
-            own.execute(says.format(at=f'{name}."{column}"' if column else name))
+            own.execute(comment)
     own.close()
 
 
@@ -205,13 +206,14 @@ def _digest(*what: object) -> str:
     return hashlib.sha256(repr(what).encode()).hexdigest()[:12]
 
 
-def _base_comments(views: set[str]) -> Iterator[tuple[str, str | None, str]]:
-    """Yield relation, column (None: the relation itself) and the COMMENT, in which {at} is to be filled in."""
+def _base_comments(views: set[str], catalog: str = "") -> Iterator[tuple[str, str | None, str]]:
+    """Yield relation, column (None: the relation itself) and the COMMENT on it; `catalog` if it is not the default."""
+    within = f'"{catalog}".' if catalog else ""
     for name, what in relations.MEANING.items():
-        yield name, None, _comment("VIEW" if name in views else "TABLE", "{at}", what)
+        yield name, None, _comment("VIEW" if name in views else "TABLE", f"{within}{name}", what)
         for column, (_, says) in relations.COLUMNS[name].items():
-            yield name, column, _comment("COLUMN", "{at}", says)
+            yield name, column, _comment("COLUMN", f'{within}{name}."{column}"', says)
 
 
 def _comment(kind: str, name: str, text: str) -> str:
-    return f"COMMENT ON {kind} {name} IS '" + text.replace("'", "''") + "'"
+    return f"COMMENT ON {kind} {name} IS {quoted(text)}"

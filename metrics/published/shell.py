@@ -10,6 +10,7 @@ import duckdb
 from metrics.command_line import Parser
 from metrics.errors import MetricsError, NothingPublished
 from metrics.published.relations import FOLDER
+from metrics.quoting import quoted
 
 WELCOME = """\
 Vigie's published file, read-only; a statement ends with `;`, Ctrl-D leaves. Times are shown in UTC. Try:
@@ -68,7 +69,7 @@ def run(path: Path, statement: str) -> bool:
 
 def _folder(path: Path) -> str:
     """The folder of the published file, as SQL."""
-    return "'" + str(path.parent.resolve()).replace("'", "''") + "'"
+    return quoted(path.parent.resolve())
 
 
 if __name__ == "__main__":

@@ -9,8 +9,10 @@ from pages.shared.i18n import DASH, NBSP, Text
 
 UNITS = {figure.name: figure.unit for figure in KPIS.values()} | {m.name: m.unit for m in MEASURES.values()}
 SECONDS = frozenset(name for name, unit in UNITS.items() if unit == kpi.SECONDS)
-DECIMALS = frozenset(name for name, unit in UNITS.items() if unit in ("points 1–5", "sales an hour"))
 RATIOS = frozenset(name for name, unit in UNITS.items() if unit == kpi.RATIO)
+DECIMALS = frozenset(figure.name for figure in KPIS.values() if figure.denominator and not figure.is_equation) - (
+    SECONDS | RATIOS
+)
 
 
 def figure(name: str, text: Text) -> str:

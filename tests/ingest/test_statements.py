@@ -154,3 +154,13 @@ def test_what_sql_reads_changes_and_makes(text: str, expected: tuple[str, str, s
 def test_the_parts_of_a_file_are_queries() -> None:
     parts = statements.read_parts("store/recall.sql")
     assert parts["calls_of_incoming"] == "SELECT call_id FROM incoming_events UNION SELECT call_id FROM known_events"
+
+
+def test_every_part_of_a_file_is_executed_and_every_part_that_is_executed_is_there() -> None:
+    code = "".join(file.read_text() for file in sorted((ROOT / "ingest").rglob("*.py")))
+    files = dict(re.findall(r'^([A-Z]+) = statements\.read_parts\("(.+)"\)$', code, re.M))
+    assert set(files.values()) == {
+        f"{file.parent.name}/{file.name}" for file in FILES if statements.PART.search(file.read_text())
+    }
+    for constant, name in files.items():
+        assert set(re.findall(rf'{constant}\["(\w+)"\]', code)) == statements.read_parts(name).keys()

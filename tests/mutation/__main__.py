@@ -38,7 +38,7 @@ RESULTS = ROOT / ".cache" / "mutants.jsonl"
 MEASURED = ROOT / ".cache" / "reach.json"
 FILES = (
     *("archive.py", "segments.py", "store.py", "judging.py", "fold.sql", "judge.sql", "judged.sql", "settle.sql"),
-    *("reopened.sql", "conservation.sql", "batch.sql", "recall.sql", "archive.sql"),
+    *("reopened.sql", "conservation.sql", "store.sql", "batch.sql", "recall.sql", "archive.sql"),
 )
 PATHS = {file.name: file for file in sorted((ROOT / "ingest").glob("*/*")) if file.name in FILES}
 TESTS = (
@@ -52,6 +52,7 @@ ABOUT = {
     "store.py": ("test_feed_tables.py", "test_recall.py", "test_rebuild.py"),
     "judging.py": ("test_judged_again.py",),
     "batch.sql": ("test_fold.py", "test_recall.py", "test_feed_tables.py"),
+    "store.sql": ("test_feed_tables.py", "test_rebuild.py"),
     "recall.sql": ("test_recall.py", "test_judged_again.py"),
     "archive.sql": ("test_recall.py",),
     "settle.sql": ("test_recall.py",),

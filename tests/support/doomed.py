@@ -36,7 +36,7 @@ PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["tests.support.doomed"])
 
 
-LEADING_COMMENTS = re.compile(r"(\s|--.*\n)*")
+LEADING_COMMENTS = re.compile(r"\A(\s|--.*\n)*")
 
 
 class Died(Exception):

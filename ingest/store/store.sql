@@ -1,0 +1,54 @@
+-- What a store says of itself, and takes over from the one that it replaces, by part: store.py says when each runs.
+-- Reads: identity, layout, old_rows, positions, totals.
+-- Changes: identity, layout, letters_kept, positions, totals.
+-- Makes: taken_over_letters.
+
+-- name: begin_totals
+INSERT INTO totals SELECT 0, 0, 0, 0, 0, NULL WHERE NOT EXISTS (FROM totals);
+
+-- name: begin_identity
+INSERT INTO identity SELECT $store_id WHERE NOT EXISTS (FROM identity);
+
+-- name: begin_layout
+INSERT INTO layout SELECT $version WHERE NOT EXISTS (FROM layout);
+
+-- name: identity
+SELECT max(store_id) FROM identity;
+
+-- name: position
+SELECT next_offset
+FROM positions
+WHERE topic = $topic AND "partition" = $partition AND cluster_id = $cluster_id AND topic_id = $topic_id;
+
+-- name: forget_position
+DELETE FROM positions WHERE topic = $topic AND "partition" = $partition;
+
+-- name: note_position
+INSERT INTO positions VALUES ($topic, $partition, $cluster_id, $topic_id, $next_offset);
+
+-- name: last_event_at
+SELECT last_event_at FROM totals;
+
+-- name: totals
+SELECT records, records_with_events, lines, duplicates, dead_letters FROM totals;
+
+-- name: take_over
+DELETE FROM {table};
+INSERT INTO {table} BY NAME FROM old_rows;
+
+-- name: take_over_totals
+-- `lines` and `duplicates` of this store are of reading the events again, each once.
+UPDATE totals SET
+    records = old_rows.records,
+    records_with_events = old_rows.records_with_events,
+    lines = greatest(old_rows.lines, totals.lines - totals.duplicates),
+    duplicates = greatest(old_rows.lines - (totals.lines - totals.duplicates), 0),
+    dead_letters = old_rows.dead_letters
+FROM old_rows;
+
+-- name: take_over_letters
+CREATE OR REPLACE TEMP TABLE taken_over_letters AS FROM old_rows;
+
+-- name: keep_letters
+INSERT INTO letters_kept
+SELECT topic, "partition", max("offset") FROM taken_over_letters GROUP BY topic, "partition";
