@@ -176,7 +176,7 @@ CASES = {
 def parameters() -> list[str]:
     """Return every name that a function of a page which reads or writes the address speaks of."""
     found: set[str] = set()
-    for file in (ROOT / "pages").glob("*.py"):
+    for file in (ROOT / "pages").rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.FunctionDef | ast.Module) and "query_params" in ast.unparse(node):
                 found |= {str(one.value) for one in ast.walk(node) if isinstance(one, ast.Constant)}
