@@ -269,7 +269,8 @@ def _compare(desk: Desk, known: list[Event], as_of: dt.datetime) -> None:
 def _conserved(calls: Iterable[Event], as_of: dt.datetime) -> list[tuple[str, dt.date, int, int, int, bool]]:
     """Each campaign and day that has calls, and today's of those that have none, in order."""
     days = Counter((c["campaign"], c["day"]) for c in calls if c["day"])
-    inbound = Counter((c["campaign"], c["day"], c["outcome"] == "refused") for c in calls if c["direction"] != "outbound")
+    incoming = (c for c in calls if c["direction"] != "outbound")
+    inbound = Counter((c["campaign"], c["day"], c["outcome"] == "refused") for c in incoming)
     today = {
         (name, as_of.astimezone(ZoneInfo(CONFIGURATION.campaign(name).timezone)).date())
         for name in {*CONFIGURATION.campaigns, *(name for name, _ in days)}
