@@ -823,7 +823,8 @@ def test_a_late_event_corrects_what_was_published_long_ago(tmp_path: Path, late:
     assert {column: row[column] for column in expected} == expected
 
 
-def test_the_last_state_of_an_instant_comes_when_what_it_goes_on_with_has_settled(tmp_path: Path) -> None:
+@pytest.mark.parametrize("settle_rows", [1, 10_000], ids=["settled", "not settled"])
+def test_the_last_state_of_an_instant_goes_on_with_the_state_before(tmp_path: Path, settle_rows: int) -> None:
     story = """
     09:00:00 state agent=amina state=paused reason=lunch
     09:30:00 state agent=amina state=available event_id=x1
@@ -832,7 +833,7 @@ def test_the_last_state_of_an_instant_comes_when_what_it_goes_on_with_has_settle
     """
     noon = at("12:00:00")
     with folded(
-        tmp_path, told(story), AS_OF, CONFIGURATION, batches=[2], published={0: noon}, settle_rows=1
+        tmp_path, told(story), AS_OF, CONFIGURATION, batches=[2], published={0: noon}, settle_rows=settle_rows
     ) as published:
         found = rows(published, "SELECT state, started_at, ended_at FROM agent_states ORDER BY started_at")
     assert [tuple(row.values()) for row in found] == [
