@@ -50,6 +50,8 @@ ABOUT = {
     "segments.py": ("test_recall.py", "test_rebuild.py", "test_alarms.py"),
     "store.py": ("test_feed_tables.py", "test_recall.py", "test_rebuild.py"),
     "judging.py": ("test_judged_again.py",),
+    "judge.sql": ("test_fold.py", "test_judged_again.py"),
+    "judged.sql": ("test_fold.py",),
     "settle.sql": ("test_recall.py",),
     "reopened.sql": ("test_recall.py",),
     "conservation.sql": ("test_feed_tables.py", "test_alarms.py"),
