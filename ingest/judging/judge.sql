@@ -92,7 +92,6 @@ measured AS (
         list_filter(holds, lambda h: h.ts >= answered_at AND h.ts <= ended_at) AS own_holds,
         CASE
             WHEN call_s IS NULL THEN NULL
-            WHEN own_holds IS NULL THEN 0.0
             ELSE coalesce(list_sum(list_transform(
                 own_holds,
                 lambda h, i: CASE WHEN h.held THEN epoch_us(coalesce(own_holds[i + 1].ts, ended_at)) - epoch_us(h.ts) ELSE 0 END
@@ -116,7 +115,7 @@ SELECT
     asked_for_human_at, queued_at, dialed_at, connected_at, answered_by, answered_at, abandoned_at,
     m.ended_at, wrapped_at, left_at, left_reason, cohort_at,
     CASE  -- under the contract in force then
-        WHEN visit = 'abandoned' AND wait_s < coalesce(short_abandon_s, 0) THEN 'short_abandoned'
+        WHEN visit = 'abandoned' AND wait_s < short_abandon_s THEN 'short_abandoned'
         ELSE visit
     END AS outcome,
     wait_s,
@@ -166,7 +165,7 @@ told AS (  -- each agent begins with a row that names the campaign until then, '
     SELECT agent, ts, event_id, is_state, state, reason, campaign FROM theirs WHERE ts >= since
     UNION ALL
     SELECT agent, TIMESTAMPTZ '-infinity', '', false, NULL, NULL,
-        coalesce(arg_max(campaign, (ts, event_id)) FILTER (ts < since AND campaign IS NOT NULL), '')
+        coalesce(arg_max(campaign, (ts, event_id)) FILTER (ts < since), '')  -- arg_max passes over NULLs
     FROM theirs
     GROUP BY agent
 ),

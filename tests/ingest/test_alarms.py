@@ -232,13 +232,22 @@ def test_judged_calls_that_cannot_be_ring_once_and_are_over(
     assert (logged(caplog, "ERROR"), logged(caplog, "INFO")) == ([line], [f"over: {line}"])
 
 
-def test_a_settled_day_rings_when_it_is_older_than_those_that_are_published(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("tampering", "found"),
+    [
+        pytest.param("answered = 5", ("impossible_count", "answered", "sav", TEN, None, 5, 2), id="impossible"),
+        pytest.param("accounted = 1", ("calls_not_conserved", "accounted", "sav", TEN, None, 1, 2), id="not conserved"),
+    ],
+)
+def test_a_settled_day_rings_when_it_is_older_than_those_that_are_published(
+    tmp_path: Path, tampering: str, found: tuple[object, ...]
+) -> None:
     desk = Desk(tmp_path)
     desk.apply(told(CALLS), LATER)
     desk.publish(LATER)
-    desk.store.connection.execute("UPDATE settled_checks SET answered = 5")
+    desk.store.connection.execute(f"UPDATE settled_checks SET {tampering} WHERE day = '{TEN}'")
     desk.publish(LATER + dt.timedelta(days=300))
-    assert ("impossible_count", "answered", "sav", TEN, None, 5, 2) in ringing(desk)
+    assert found in ringing(desk)
 
 
 def test_a_store_that_was_made_before_counts_its_settled_days_again(tmp_path: Path) -> None:

@@ -50,6 +50,24 @@ def test_each_campaign_and_day_is_checked(tmp_path: Path, settle_rows: int) -> N
         assert checks(desk) == [*DAYS, ("unused", dt.date(2026, 3, 12), 0, 0, 0, True)]
 
 
+def test_the_check_of_a_day_adds_what_is_settled_and_what_is_not(tmp_path: Path) -> None:
+    """Also where both count alike at one instant; the latest of their checks is the day's."""
+    story = "57:00:00 queued \n 57:00:30 abandoned \n 57:20:00 queued call_id=c2"
+    desk = Desk(tmp_path)
+    desk.apply(told(story), at("57:20:00"))
+    for clock in ("57:20:00", "57:21:00"):
+        desk.publish(at(clock))
+        assert checks(desk) == [("sav", dt.date(2026, 3, 12), 2, 2, 0, True)]
+        assert desk.rows("SELECT checked_at FROM conservation_checks") == [{"checked_at": at(clock)}]
+    assert [row["call_id"] for row in desk.rows("FROM recent_calls")] == ["c2"]
+
+
+def test_a_campaign_without_calls_is_checked_on_the_day_that_begins(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, configured(campaign("unused")))
+    desk.publish(at("24:00:00"))
+    assert checks(desk) == [("unused", dt.date(2026, 3, 11), 0, 0, 0, True)]
+
+
 def test_settled_days_keep_the_instant_of_their_check(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     desk.apply(told(TWO_DAYS), LATER)

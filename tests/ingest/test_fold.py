@@ -315,6 +315,15 @@ STORIES: list[Story] = [
         """,
         {"outcome": "not_connected", "wait_s": 30},
     ),
+    (
+        "not connected, then ended: the attempt ends the wait",
+        """
+        09:00:00 queued direction=outbound
+        09:00:30 not_connected reason=no_answer
+        09:00:40 ended
+        """,
+        {"outcome": "not_connected", "wait_s": 30},
+    ),
     ("linked by the dialer", "09:00:00 dialed linked_id=l8", {"linked_id": "l8"}),
     (
         "linked by the queue before the dialer",
@@ -439,6 +448,7 @@ STORIES: list[Story] = [
             ("resumed", "19:01:00 held \n 19:02:00 resumed", None),
             ("a hold inside a hold is ignored", "19:05:00 held \n 19:06:00 held", "19:05:00"),
             ("a hold before the answer is ignored", "19:00:05 held", None),
+            ("on hold since the answer", "19:00:10 held", "19:00:10"),
         ]
     ),
     (
@@ -813,7 +823,8 @@ def test_a_late_event_corrects_what_was_published_long_ago(tmp_path: Path, late:
     assert {column: row[column] for column in expected} == expected
 
 
-def test_the_last_state_of_an_instant_comes_when_what_it_goes_on_with_has_settled(tmp_path: Path) -> None:
+@pytest.mark.parametrize("settle_rows", [1, 10_000], ids=["settled", "not settled"])
+def test_the_last_state_of_an_instant_goes_on_with_the_state_before(tmp_path: Path, settle_rows: int) -> None:
     story = """
     09:00:00 state agent=amina state=paused reason=lunch
     09:30:00 state agent=amina state=available event_id=x1
@@ -822,7 +833,7 @@ def test_the_last_state_of_an_instant_comes_when_what_it_goes_on_with_has_settle
     """
     noon = at("12:00:00")
     with folded(
-        tmp_path, told(story), AS_OF, CONFIGURATION, batches=[2], published={0: noon}, settle_rows=1
+        tmp_path, told(story), AS_OF, CONFIGURATION, batches=[2], published={0: noon}, settle_rows=settle_rows
     ) as published:
         found = rows(published, "SELECT state, started_at, ended_at FROM agent_states ORDER BY started_at")
     assert [tuple(row.values()) for row in found] == [
@@ -912,12 +923,16 @@ PROFILES = """
     10:00:00 profile agent=ana name=Ane team=black site=paris languages=[] event_id=p4
     08:00:00 profile agent=eva name=Eva team=red site=fes languages=["en"] event_id=p5
     08:00:00 state agent=bob state=available event_id=s1
+    08:10:00 state agent=eva state=available event_id=s3 name=Evita team=blue languages=fr
 """
 OTHERS = [("bob", "bob", None, None, []), ("eva", "Eva", "red", "fes", ["en"])]
 
 
 def test_an_agent_has_the_last_profile_by_then(tmp_path: Path) -> None:
-    """At one instant the last event_id counts; the clock alone brings the next one, or takes it back."""
+    """At one instant the last event_id counts; the clock alone brings the next one, or takes it back.
+
+    What another event says beyond its contract is no profile.
+    """
 
     def agents(as_of: str) -> list[tuple[Any, ...]]:
         desk.publish(at(as_of))
@@ -1123,6 +1138,21 @@ def test_the_last_that_named_a_campaign_by_time_counts(tmp_path: Path) -> None:
     with folded(tmp_path, told(story), at("12:00:00"), batches=[4], published={0: at("10:30:00")}) as published:
         found = rows(published, "SELECT campaign FROM agent_states ORDER BY started_at")
     assert [row["campaign"] for row in found] == ["par", "sav", "sav", "sav"]
+
+
+def test_a_profile_names_a_campaign_for_what_comes_after_it(tmp_path: Path) -> None:
+    """Also from a later state on; at one instant what has a greater event_id comes after."""
+    story = """
+        08:00:00 state agent=ana state=available campaign=par event_id=s1
+        08:30:00 profile agent=ana campaign=vip event_id=p1
+        09:00:00 state agent=ana state=paused event_id=s2
+        10:00:00 state agent=ana state=busy event_id=s3
+        10:00:00 profile agent=ana campaign=sav event_id=s4
+        11:00:00 state agent=ana state=available event_id=s5
+    """
+    with folded(tmp_path, told(story), at("12:00:00"), batches=[5], published={0: at("10:30:00")}) as published:
+        found = rows(published, "SELECT campaign FROM agent_states ORDER BY started_at")
+    assert [row["campaign"] for row in found] == ["par", "vip", "vip", "sav"]
 
 
 @pytest.mark.parametrize("hours", [1, 11], ids=["told every hour", "told every 11 hours"])

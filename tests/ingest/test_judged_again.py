@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from ingest.judging.judging import Judging
 from metrics.configuration.campaigns import Configuration, Defaults, Term
 from tests.support.stream import DEFAULTS, Desk, Event, at, campaign, configured, local, told
 
@@ -121,8 +122,9 @@ def test_a_stop_between_the_change_and_its_judging_is_made_up_for(tmp_path: Path
     assert in_time(desk) == [("monday", True, 40), ("tuesday", True, 40)]
 
 
-def test_defaults_judge_campaigns_that_nobody_configured(tmp_path: Path) -> None:
-    desk = Desk(tmp_path, DEFAULTS)
+@pytest.mark.parametrize("settle_rows", [1, 10_000], ids=["settled", "not settled"])
+def test_defaults_judge_campaigns_that_nobody_configured(tmp_path: Path, settle_rows: int) -> None:
+    desk = Desk(tmp_path, DEFAULTS, settle_rows)
     desk.apply(told(CALLS), LATER)
     desk.publish(LATER)
     desk.publisher.configure(configured(defaults=Defaults(term=Term(threshold_s=40))))
@@ -160,16 +162,81 @@ ENDED_AND_GOING_ON = """
 08:00:00 queued call_id=ended
 08:00:30 answered call_id=ended agent=amina
 08:10:00 ended call_id=ended
+08:20:00 queued call_id=abandoned
+08:21:00 abandoned call_id=abandoned
 60:59:00 queued call_id=going-on
+40:00:00 state agent=sara state=busy
+49:00:00 state agent=sara state=available
+60:00:00 state agent=sara state=available
+40:00:00 profile agent=sara name=Sara
 """
 
 
 def test_only_what_moves_is_judged_at_the_next_publish(tmp_path: Path) -> None:
+    """A state told again lasts for 12 h from then: sara's timeline does not change at 61:00."""
     desk = Desk(tmp_path, settle_rows=10_000)
     desk.apply(told(ENDED_AND_GOING_ON), LATER)
     desk.publish(LATER)
     desk.publish(LATER + dt.timedelta(seconds=1))
     assert desk.store.connection.execute("FROM calls_to_judge").fetchall() == [("going-on",)]
+    assert desk.store.connection.execute("FROM changed_timelines").fetchall() == []
+    assert desk.store.connection.execute("FROM changed_profiles").fetchall() == []
+    desk.store.close()
+
+
+def test_all_is_judged_after_a_judging_that_did_not_end_and_when_the_clock_went_back(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    desk.publish(LATER)  # the configuration is beside the store by then
+    judging = Judging(desk.store)
+    assert judging.starts_over(LATER)
+    judging.begin(LATER)
+    assert judging.starts_over(LATER)
+    judging.finish(LATER)
+    assert not judging.starts_over(LATER)
+    assert judging.starts_over(LATER - dt.timedelta(microseconds=1))
+    judging.begin(LATER)
+    assert judging.starts_over(LATER)
+    desk.store.close()
+
+
+def test_a_lost_logout_is_published_when_its_limit_comes_and_stays(tmp_path: Path) -> None:
+    """Whatever the agent does after it; a logout that came after all goes on with it."""
+
+    def states(as_of: str) -> list[tuple[object, ...]]:
+        desk.publish(at(as_of))
+        return [(row["state"], row["started_at"], row["ended_at"]) for row in desk.rows(STATES)]
+
+    def tell(line: str) -> None:
+        desk.apply([event | {"event_id": line} for event in told(line)], LATER)
+
+    desk = Desk(tmp_path, settle_rows=10_000)
+    tell("08:00:00 state agent=amina state=available")
+    begin, limit, login = at("08:00:00"), at("20:00:00"), at("23:00:00")
+    assert states("19:59:59.999999") == [("available", begin, None)]
+    available = ("available", begin, limit)
+    assert states("20:00:00") == [available, ("offline", limit, None)]
+    tell("22:00:00 state agent=amina state=offline")
+    assert states("22:30:00") == [available, ("offline", limit, None)]
+    tell("23:00:00 state agent=amina state=busy")
+    assert states("23:30:00") == [available, ("offline", limit, login), ("busy", login, None)]
+    desk.store.close()
+
+
+def test_who_lost_all_states_and_profiles_to_a_correction_has_none_when_all_is_judged_again(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, settle_rows=10_000)
+    events = told("""
+        08:00:00 state agent=ana state=available
+        08:00:00 profile agent=ana name=Ana
+        08:00:00 rang agent=ana
+    """)
+    desk.apply(events, LATER)
+    desk.publish(at("09:00:00"))
+    desk.apply([event | {"agent": "bea", "revision": 1} for event in events[:2]], LATER)
+    desk.publisher.configure(DEFAULTS)
+    desk.publish(at("09:00:00"))
+    agents = desk.rows("SELECT agent, name, state FROM agents ORDER BY agent")
+    assert [tuple(row.values()) for row in agents] == [("ana", "ana", None), ("bea", "Ana", "available")]
+    assert [row["agent"] for row in desk.rows(STATES)] == ["bea"]
     desk.store.close()
 
 

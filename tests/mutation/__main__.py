@@ -55,6 +55,8 @@ ABOUT = {
     "store.sql": ("test_feed_tables.py", "test_rebuild.py"),
     "recall.sql": ("test_recall.py", "test_judged_again.py"),
     "archive.sql": ("test_recall.py",),
+    "judge.sql": ("test_fold.py", "test_judged_again.py"),
+    "judged.sql": ("test_fold.py",),
     "settle.sql": ("test_recall.py",),
     "reopened.sql": ("test_recall.py",),
     "conservation.sql": ("test_feed_tables.py", "test_alarms.py"),
