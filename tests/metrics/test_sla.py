@@ -537,7 +537,9 @@ def test_every_line_leads_to_its_calls_or_to_how_it_is_made(shown: Path) -> None
     publish(shown, calls, campaigns=[zone["of"]], as_of="2026-11-06 20:00").close()  # type: ignore[list-item]
     month = open_page("sla.py", campaign="c", month="2026-10", lang="en")
     html = "".join(one.proto.body for one in month.get("html"))
-    lines = {name: links(row) for name, row in re.findall(r"<tr><th><a [^>]*>([^<]*)</a></th>(.*?)</tr>", html)}
+    lines = {
+        name: links(row) for name, row in re.findall(r'<tr><th scope="row"><a [^>]*>([^<]*)</a></th>(.*?)</tr>', html)
+    }
     whole = {"campaign": "c", "from": "2026-10-01", "to": "2026-11-01", "lang": "en"}
     for name, late, total in (
         ("10:00–11:00", "2", "32"),
@@ -556,7 +558,7 @@ def test_every_line_leads_to_its_calls_or_to_how_it_is_made(shown: Path) -> None
     assert all(way in lines["10:00–11:00"] for way in (("calls", at_ten | {"counts": "miss"}), ("calls", at_ten)))
     of_day = {"campaign": "c", "day": "2026-10-03", "lang": "en"}
     assert lines["Sat 3"][-3:] == [("kpi", of_day | {"kpi": kpi}) for kpi in ("service_level", "abandon_rate", "asa_s")]
-    (way,) = re.findall(r'<th><a href="([^"]*)" target="_self">10:00–11:00', html)
+    (way,) = re.findall(r'<th scope="row"><a href="([^"]*)" target="_self">10:00–11:00', html)
     listed = open_page("calls.py", **dict(parse_qsl(urlsplit(unescape(way)).query)))
     assert any(one.value.startswith("**32 calls**") for one in listed.markdown)
     listed.button(key="without_time").click().run()
