@@ -94,6 +94,11 @@ def test_who_may_import_whom(inside: tuple[str, ...], may_not: tuple[str, ...]) 
     assert not wrong
 
 
+def test_the_sandbox_imports_nothing_of_vigie() -> None:
+    """It is run isolated, without Vigie on its path: an import would end every query."""
+    assert not imported_by(MODULES["metrics.readers.sandbox"]) & MODULES.keys()
+
+
 def test_nothing_imports_a_page() -> None:
     """Streamlit runs the scripts of pages; what two of them need is in a room."""
     scripts = {module_of(file) for file in (ROOT / "pages").glob("*.py")} - {"pages"}
