@@ -296,7 +296,7 @@ def test_no_page_shows_a_client_how_long_a_call_took(path: Path) -> None:
     for viewer, is_seen in ((MANAGER, True), (CLIENT, False)):
         listed = readers.calls(reader, viewer, "north", *span, Asked(), page=None)
         assert listed is not None
-        sheet = call_list.sheet(listed.calls, "UTC", worked=viewer.sees_work).decode("utf-8-sig")
+        sheet = call_list.as_csv(listed.calls, "UTC", worked=viewer.sees_work).decode("utf-8-sig")
         assert ("4242" in sheet) is is_seen and ("talk_s" in sheet) is is_seen and ("ended_at" in sheet) is is_seen
         assert ",5.0," in sheet  # the wait
 

@@ -446,12 +446,12 @@ def test_a_file_of_calls_opens_in_a_spreadsheet(path: Path) -> None:
     day = today(reader)
     listed = readers.calls(reader, MANAGER, "north", day.t0, day.t1, Asked(), page=None)
     assert listed is not None
-    sheet = call_list.sheet(listed.calls, "Europe/Madrid", worked=True)
+    sheet = call_list.as_csv(listed.calls, "Europe/Madrid", worked=True)
     assert sheet.startswith(b"\xef\xbb\xbf")
     head, row = sheet.decode("utf-8-sig").splitlines()
     assert head.split(",") == list(call_list.COLUMNS)
     assert "2026-11-23T12:50:00+01:00" in row and ",+33•••••••38," in row and ",'=cmd|" in row and "Åsa" in row
-    bare = call_list.sheet(listed.calls, "Europe/Madrid", worked=False).decode("utf-8-sig")
+    bare = call_list.as_csv(listed.calls, "Europe/Madrid", worked=False).decode("utf-8-sig")
     assert "Åsa" not in bare and "agent" not in bare.splitlines()[0]
     assert isinstance(listed.calls[0], Call)
 
