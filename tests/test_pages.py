@@ -23,7 +23,7 @@ from pages.accounts import start
 from pages.day import timeline
 from pages.figure import call_list, explanation
 from pages.operations import feed_tables
-from pages.operations.alarm_list import SPEAK
+from pages.operations.alarm_list import WORDINGS
 from pages.shared import i18n, marks
 from pages.wall import tiles
 from tests.browsing import browser, dashboard, needs_chromium, open_tab
@@ -591,7 +591,7 @@ def test_what_cannot_be_is_an_alarm_in_the_readers_language(path: Path, language
 
 
 def test_every_kind_of_alarm_has_its_words(path: Path) -> None:
-    assert SPEAK.keys() == KINDS.keys()
+    assert WORDINGS.keys() == KINDS.keys()
 
 
 def test_of_many_days_that_ring_the_first_are_named(path: Path) -> None:
