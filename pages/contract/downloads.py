@@ -35,7 +35,7 @@ INK, LINE = "14191F", "C9CFD6"
 
 @dataclass(frozen=True)
 class Table:
-    """A table of typed values. `formats` are Excel's number formats, one a column."""
+    """A table of typed values. `formats` are Excel's number formats, one per column."""
 
     name: str
     head: tuple[str, ...]
@@ -67,7 +67,7 @@ def _csv_value(value: Value, decimal: str) -> object:
 
 
 def as_excel(sla: Sla, text: Text) -> bytes:
-    """Return the period as a workbook: a summary, then one sheet a table."""
+    """Return the period as a workbook: a summary, then one sheet per table."""
     book = Workbook()
     summary = book.active
     assert isinstance(summary, Worksheet)

@@ -48,11 +48,11 @@ def _term(judged: JudgedTerm, row: tuple[str, ...], sla: Sla, text: Text) -> str
         "service_level": judged.service_level,
     }
     span = _term_params(judged, sla)
-    drawn = "".join(
+    cells = "".join(
         table.cell(figure_link(name, value, escape(shown), span, label, text))
         for (name, value), shown, label in zip(figures.items(), row[-3:], contract_head(text)[-3:], strict=True)
     )
-    return table.row(escape(in_force_words), table.cells(terms) + drawn)
+    return table.row(escape(in_force_words), table.cells(terms) + cells)
 
 
 def _term_params(judged: JudgedTerm, sla: Sla) -> dict[str, str]:
@@ -195,7 +195,7 @@ def _head(kpi: str, word: str, sla: Sla, text: Text) -> str:
 
 
 def _row(row: Row, text: Text, handling: bool) -> str:
-    """Draw a line. Its name and its figures link to what is behind them."""
+    """Draw a row. Its name and its figures link to what is behind them."""
     figures = row.figures
     cells = ""
     for name, label, shown in zip(COLUMNS, head(text), values(figures, text), strict=True):
@@ -258,8 +258,8 @@ def people(sla: Sla, text: Text) -> str:
     first, *labels = people_head(text)
     heads = table.heads([first])
     heads += "".join(_head(kpi, word, sla, text) for kpi, word in zip(PEOPLE, labels, strict=True))
-    *drawn, foot = (table.row(escape(name), table.cells(row)) for name, *row in (*rows, together))
-    return table.table(heads, drawn, "sums people", foot=foot, scrolls=True)
+    *lines, foot = (table.row(escape(name), table.cells(row)) for name, *row in (*rows, together))
+    return table.table(heads, lines, "sums people", foot=foot, scrolls=True)
 
 
 def privacy(text: Text) -> str:

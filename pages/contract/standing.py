@@ -198,7 +198,7 @@ def certainty(sla: Sla, text: Text) -> str:
 
 
 def bounds(sla: Sla, text: Text) -> str:
-    """Say between which bounds open calls leave the service level; empty when none is open."""
+    """Say between which bounds open calls can still move the service level; empty when none is open."""
     total = sla.total
     worst, best = text.percent(total.service_level_worst), text.percent(total.service_level_best)
     if not total.open or worst == best:
@@ -330,7 +330,7 @@ def uncounted(figures: Figures) -> int:
 
 
 def unknown(sla: Sla) -> int:
-    """Return on how many days at the start of a month nothing is known."""
+    """Return the number of days at the start of a month of which nothing is known."""
     return (sla.days[0].day - sla.period.first).days if sla.days else 0
 
 
@@ -347,7 +347,7 @@ def conservation(sla: Sla, text: Text) -> str:
 
 
 def as_of(sla: Sla, text: Text) -> str:
-    """Say as of when the figures are, in the campaign's local time."""
+    """Say as of which instant the figures are, in the campaign's local time."""
     zone = sla.campaign.timezone
     at = f"{text.date_of(sla.freshness.as_of, zone)} {text.clock(sla.freshness.as_of, zone, seconds=True)}"
     return text.gettext("Data as of {at}, {zone}").format(at=at, zone=zone)

@@ -35,12 +35,8 @@ GOOD, BAD, OTHER = HexColor("#a9bac5"), HexColor("#c0262d"), HexColor("#dfe4e8")
 STATES = {"met": HexColor("#0b7a4b"), "near": HexColor("#9a5b00"), "missed": BAD, "none": SOFT}
 MARGIN, TOP, BOTTOM = 18 * mm, 22 * mm, 20 * mm
 WIDTH = A4[0] - 2 * MARGIN
-TABLE_FONT = (
-    "FONTNAME",
-    (0, 0),
-    (-1, -1),
-    REGULAR,
-)  # for every table: without it, even empty cells name ReportLab's default font
+# for every table: without it, even empty cells name ReportLab's default font
+TABLE_FONT = ("FONTNAME", (0, 0), (-1, -1), REGULAR)
 BODY = ParagraphStyle("body", fontName=REGULAR, fontSize=8.8, leading=12, textColor=INK)
 SMALL = ParagraphStyle("small", BODY, fontSize=7.8, leading=10.4, textColor=SOFT)
 HEADING = ParagraphStyle("heading", BODY, fontName=BOLD, fontSize=11.5, leading=15, spaceBefore=11, spaceAfter=4)
@@ -77,7 +73,7 @@ def as_pdf(sla: Sla, text: Text) -> bytes:
             *_first_page(sla, text),
             *_tables(sla, text),
             *_people(sla, text),
-            KeepTogether([*_definitions(sla, text), *_signatures(sla, text)]),  # nobody signs an empty page
+            KeepTogether([*_definitions(sla, text), *_signatures(sla, text)]),  # so that nobody signs an empty page
         ],
         canvasmaker=lambda *args, **kwargs: _Numbered(*args, frame_words=_frame_words(sla, text), **kwargs),
     )
@@ -287,8 +283,8 @@ def _table(
 ) -> Table:
     """Draw a table. Its head repeats on every page. `text_columns` hold text; `widths` [mm] are scaled to the page."""
     head, *body = rows
-    drawn = [[_paragraph(word, HEAD if n in text_columns else HEAD_NUMBER) for n, word in enumerate(head)]]
-    drawn += [[_paragraph(word, CELL if n in text_columns else NUMBER) for n, word in enumerate(row)] for row in body]
+    cells = [[_paragraph(word, HEAD if n in text_columns else HEAD_NUMBER) for n, word in enumerate(head)]]
+    cells += [[_paragraph(word, CELL if n in text_columns else NUMBER) for n, word in enumerate(row)] for row in body]
     style: list[tuple[Any, ...]] = [
         TABLE_FONT,
         ("LINEBELOW", (0, 0), (-1, 0), 0.8, SOFT),
@@ -302,7 +298,7 @@ def _table(
     if total:
         style += [("LINEABOVE", (0, -1), (-1, -1), 0.8, SOFT), ("BACKGROUND", (0, -1), (-1, -1), PAPER)]
     share = WIDTH / sum(widths)
-    return Table(drawn, colWidths=[width * share for width in widths], repeatRows=1, style=style)
+    return Table(cells, colWidths=[width * share for width in widths], repeatRows=1, style=style)
 
 
 def _tables(sla: Sla, text: Text) -> list[Flowable]:

@@ -69,7 +69,7 @@ def agents(counts: AgentCounts | None, text: Text) -> str:
     if counts is None:
         return table.note(names.too_few(text))
     words = {
-        "available": text.ngettext("Available", "Available", 2),  # of several agents: other languages decline it
+        "available": text.ngettext("Available", "Available", 2),  # plural: other languages decline it
         "busy": _("Busy"),
         "wrap_up": _("Wrap-up"),
         "paused": _("Paused"),

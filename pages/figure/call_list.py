@@ -31,7 +31,7 @@ WORK_COLUMNS = ("ended_at", "talk_s", "hold_s", "wrap_s", "agent", "agent_name")
 
 
 def calls(page: CallList, zone: str, text: Text, *, judged: bool, worked: bool, dated: bool) -> str:
-    """Draw a page of calls. `judged`: with whether each was in time; `worked`: with agent and times; `dated`: with day.
+    """Draw a page of calls, with whether each was in time (`judged`), agent and times (`worked`), and day (`dated`).
 
     A column is left out if it is empty for all calls of the list, on all its pages.
     """

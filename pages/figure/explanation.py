@@ -32,7 +32,7 @@ class Fraction:
 
 
 def fraction(explained: Explained) -> Fraction:
-    """Return the parts of a figure. A service level of several formulas has only what each contract counted."""
+    """Return the parts of a figure. A service level of several formulas has only the sums by contract."""
     if explained.kpi == "offered":
         return Fraction(sum_of(*PARTS))
     kpi = KPIS[explained.kpi]
@@ -100,8 +100,8 @@ def figure(explained: Explained, text: Text) -> str:
 def formula(explained: Explained, where: Selection, behind: str, text: Text) -> str:
     """Draw the formula twice: in words, and with the numbers of this window in it.
 
-    A count links to its calls. Any other value links to `behind`, the address of everything the figure is made of, if
-    there is one.
+    A measure that counts calls links to them. Any other links to `behind`, the address of everything that the figure is
+    made of, if there is one.
     """
     _ = text.gettext
     parts = fraction(explained)
@@ -151,7 +151,7 @@ def _terms(parts: Sum | None, draw: Callable[[str], str]) -> str:
 
 
 def _link(explained: Explained, where: Selection, name: str, behind: str, text: Text) -> str:
-    """Draw a value. A count links to its calls, another value to what is behind the whole figure."""
+    """Draw a measure. One that counts calls links to them, any other to what is behind the whole figure."""
     address = href("calls", where.params(**LINKS[name], agent=explained.agent)) if name in LINKS else behind
     value = explained.row.get(name)
     is_linked = value is not None and (value or name not in LINKS)  # no link to an empty list
@@ -221,7 +221,7 @@ def comparison(explained: Explained, text: Text) -> str:
     target = explained.row["target"] if explained.kpi == "service_level" else None
     values = [value for value in (target, *(value for _, value, _, _ in rows)) if value is not None]
     low, high = scale(values, explained.kpi in names.RATIOS)
-    drawn = "".join(_system(row, explained, (low, high), target, text) for row in rows)
+    body = "".join(_system(row, explained, (low, high), target, text) for row in rows)
     ends = (
         f"<span>{escape(_axis(low, explained.kpi, text))}</span><span>{escape(_axis(high, explained.kpi, text))}</span>"
     )
@@ -230,7 +230,7 @@ def comparison(explained: Explained, text: Text) -> str:
         note = table.note(_("Dashed: the contract’s target, {target}").format(target=text.percent(target, 0)))
     heads = table.head(escape(_("System"))) + table.head(escape(_("How it counts")), "how") + table.heads([""] * 3)
     return (
-        f'<table class="vigie-systems"><thead><tr>{heads}</tr></thead><tbody>{drawn}</tbody><tfoot><tr><td></td>'
+        f'<table class="vigie-systems"><thead><tr>{heads}</tr></thead><tbody>{body}</tbody><tfoot><tr><td></td>'
         f'<td class="how"></td><td class="axis"><div>{ends}</div></td><td></td><td></td></tr></tfoot></table>{note}'
     )
 

@@ -257,12 +257,8 @@ def figure(table: pa.Table, x: str, y: str, by: str | None, kind: str, text: Tex
         colorway=chart.apart(),
         separators=text.separators(),
         showlegend=by is not None,
-        legend={
-            "orientation": "h",
-            "x": 0,
-            "y": 1.02,
-            "yanchor": "bottom",
-        },  # above the chart: the axis labels below it vary in height
+        # above the chart: the axis labels below it vary in height
+        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
         margin={"t": 16, "r": 8},
     )
     return plot

@@ -155,8 +155,8 @@ def _check_row(check: Check, text: Text) -> str:
     )
     accounted = _calls_link(check, {"kpi": "offered"}, check.accounted, text)
     day = "" if check.day == check.campaign.day else f"<small>{escape(day_of(check.campaign, check.day, text))}</small>"
-    drawn = "".join(map(table.cell, (offered, accounted, refused, state_mark(kind, word))))
-    return table.row(escape(check.campaign.name) + day, drawn)
+    cells = "".join(map(table.cell, (offered, accounted, refused, state_mark(kind, word))))
+    return table.row(escape(check.campaign.name) + day, cells)
 
 
 def _calls_link(check: Check, params: dict[str, str], n: int, text: Text) -> str:

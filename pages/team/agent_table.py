@@ -1,4 +1,4 @@
-"""The agents as a table, drawn once a snapshot for all viewers who see the same agents in the same language.
+"""The agents as a table, drawn once per snapshot for all viewers who see the same agents in the same language.
 
 Its words are those of a colleague who comes to help: who may need a hand, who is due a break, whom to relieve.
 """

@@ -1,4 +1,4 @@
-"""Who worked for a campaign on a past day: one row an agent, sorted by name, never by how much they did."""
+"""Who worked for a campaign on a past day: one row per agent, sorted by name, never by how much they did."""
 
 from html import escape
 

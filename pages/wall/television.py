@@ -28,7 +28,7 @@ from pages.wall.tiles import STALE
 
 By = Literal["campaign", "client", "all"]
 FIT = 8
-"""At most this many tiles a page: at 4 × 2 a figure is a twentieth of the screen's height. `by=all` shows more."""
+"""At most this many tiles per page: at 4 × 2 a figure is a twentieth of the screen's height. `by=all` shows more."""
 SHORTEST_S, LONGEST_S, USUAL_S = 5, 300, 15
 """How long a page stays [s]: limits and default."""
 DRAWN, AGE_S = "\ue002", "\ue003"
@@ -78,7 +78,7 @@ def pages(campaigns: Sequence[CampaignNow], by: By) -> list[Sequence[CampaignNow
 
 
 def draw(board: Board, viewer: Viewer, text: Text, options: Options, now_s: float, age_s: float) -> str:
-    """Return the HTML of the page that is due at `now_s` [s since 1970]. Each snapshot's page is drawn once for all."""
+    """Return the HTML of the page that is due at `now_s` [s since 1970]. Drawn once per snapshot, for all."""
     all_pages = pages(board.campaigns, options.by)
     due = int(now_s // options.every_s) % len(all_pages)
     key = ("television", viewer.campaigns, viewer.sees_work, text.language, options.by, due)

@@ -42,7 +42,7 @@ _drawn: dict[Hashable, tuple[object, str]] = {}
 
 
 def draw(board: Board, viewer: Viewer, text: Text, age_s: float) -> str:
-    """Return the board's HTML. Each tick fills in the age of the data; the rest is drawn once a snapshot."""
+    """Return the board's HTML. Each tick fills in the age of the data; the rest is drawn once per snapshot."""
     html = cached(board, (viewer.campaigns, viewer.sees_work, text.language), lambda: _page(board, text, viewer))
     return with_age(html, text, age_s)
 
@@ -227,7 +227,7 @@ def agents_row(agents: AgentCounts | None, text: Text, addresses: Mapping[str, s
     _ = text.gettext
     counts = agents if agents and agents.logged_in else None
     words = {
-        "available": text.ngettext("Available", "Available", 2),  # of several agents: other languages decline it
+        "available": text.ngettext("Available", "Available", 2),  # plural: other languages decline it
         "busy": _("Busy"),
         "wrap_up": _("Wrap-up"),
         "paused": _("Paused"),
