@@ -330,7 +330,7 @@ def test_the_campaign_page_tells_what_a_day_is_made_of(path: Path) -> None:
     queues = section(test, "vigie-table sums queues")
     assert "care 8 2" in queues and "sales 8 2" in queues
     usual = section(test, "vigie-table sums compared")
-    assert f"Usual {as_of:%A}" in usual and "Usual: what 1 day was" in usual and "Offered 16 16 =" in usual
+    assert f"Usual {as_of:%A}" in usual and "Usual: 1 day only" in usual and "Offered 16 16 =" in usual
     (body,) = [html.proto.body for html in test.get("html") if "vigie-table sums shares" in html.proto.body]
     assert 'href="calls?campaign=north&amp;outcome=abandoned"' in body
     html = "".join(one.proto.body for one in test.get("html"))

@@ -203,7 +203,7 @@ def bounds(sla: Sla, text: Text) -> str:
     worst, best = text.percent(total.service_level_worst), text.percent(total.service_level_best)
     if not total.open or worst == best:
         return ""
-    sentence = text.gettext("Between {worst} and {best}, by what becomes of the calls that still wait")
+    sentence = text.gettext("Between {worst} and {best}, depending on the calls still waiting")
     return sentence.format(worst=worst, best=best)
 
 

@@ -31,7 +31,7 @@ def days_behind(usual: Comparison, text: Text) -> str:
         words = text.gettext("No calls on any {weekday} of the {n} weeks before.")
         return escape(words.format(weekday=text.weekday(usual.campaign.day.weekday()), n=text.number(4)))
     n = len(usual.days)
-    words = text.ngettext("Usual: what {n} day was ({dates}).", "Usual: the mean of {n} days ({dates}).", n)
+    words = text.ngettext("Usual: {n} day only ({dates}).", "Usual: the mean of {n} days ({dates}).", n)
     params = {"campaign": usual.campaign.campaign}
     days = [link("campaign", params | {"day": day.isoformat()}, escape(text.dates((day,)))) for day in usual.days]
     return escape(words).format(n=text.number(n), dates=", ".join(days))

@@ -73,7 +73,7 @@ def figure(explained: Explained, text: Text) -> str:
             lines.append(f'<p class="state {state}"><i></i>{escape(words)}</p>')
         worst, best = text.percent(row["service_level_worst"]), text.percent(row["service_level_best"])
         if not row["settled"] and row["open"] and worst != best:
-            range_words = _("Between {worst} and {best}, by what becomes of the calls that still wait").format(
+            range_words = _("Between {worst} and {best}, depending on the calls still waiting").format(
                 worst=worst, best=best
             )
             lines.append(f"<p>{escape(range_words)}</p>")

@@ -36,14 +36,14 @@ def titles(text: Text) -> dict[str, str]:
     _ = text.gettext
     return {
         "intervals_today": _("Which half hours of the last day were below the contract?"),
-        "month_to_target": _("How many late calls can this month still bear?"),
+        "month_to_target": _("How many late calls can this month still afford?"),
         "week_by_week": _("How did the service level go, week by week?"),
         "five_formulas": _("What would the other formulas of service level say?"),
         "callers_in_queue": _("How many callers waited, through the last day?"),
         "weekday_and_hour": _("On which weekdays, at which hours, do calls come?"),
         "patience": _("After how long do callers hang up?"),
         "transfers": _("Which calls were passed on most?"),
-        "results_of_calls": _("What do calls end in, campaign by campaign?"),
+        "results_of_calls": _("How do calls end, campaign by campaign?"),
         "handling_by_team": _("How long do teams handle a call, and how busy are they?"),
         "pauses_by_reason": _("Where do pauses go, by reason?"),
         "rejected_records": _("What could the feed not use, and why?"),
@@ -55,7 +55,7 @@ def trouble(trouble: Trouble, text: Text) -> str:
     _ = text.gettext
     words = {
         "not_one_read": _(
-            "Only a single statement that reads is run here: SELECT, FROM, WITH, VALUES, DESCRIBE, SUMMARIZE or SHOW."
+            "Only a single read-only statement is run here: SELECT, FROM, WITH, VALUES, DESCRIBE, SUMMARIZE or SHOW."
         ),
         "same_name": _("Two columns are called {name}; give one of them another name with AS."),
         "said": _("DuckDB could not run it:"),

@@ -326,7 +326,7 @@ def legend(limits: AgentLimits, text: Text) -> str:
     """Explain the marks in Markdown, with the limits in force."""
     _ = text.gettext
     texts = (
-        _("**Occupancy, last {lately}:** time on calls and in wrap-up, of that and the available time."),
+        _("**Occupancy, last {lately}:** time on calls and in wrap-up, as a share of that and the available time."),
         _("Above {high} somebody should be relieved soon, above {too_high} now."),
         _("**Without a breather:** calls answered since the last {breath} free of work; {streak} is a lot."),
         _("**Since a break:** since the last break of at least {rest}; one is due after {rest_within}."),
