@@ -12,7 +12,7 @@ from metrics import readers
 from metrics.campaigns import Campaign
 from metrics.clock import now
 from metrics.readers import FIGURES, Asked, Published
-from metrics.suppression import SMALLEST, WORK
+from metrics.suppression import SMALLEST, WORK_FIGURES
 from metrics.viewer import Viewer
 from pages.figure import call_list
 from pages.shared import i18n
@@ -179,12 +179,12 @@ def told(answer: object) -> Iterator[tuple[str, object]]:
     if dataclasses.is_dataclass(answer) and not isinstance(answer, type):
         for field in dataclasses.fields(answer):
             value = getattr(answer, field.name)
-            if field.name in {*WORK, *call_list.WORK} and value is not None:
+            if field.name in {*WORK_FIGURES, *call_list.WORK_COLUMNS} and value is not None:
                 yield field.name, value
             yield from told(value)
     elif isinstance(answer, Mapping):
         for name, value in answer.items():
-            if name in WORK and value is not None:
+            if name in WORK_FIGURES and value is not None:
                 yield name, value
             yield from told(value)
     elif isinstance(answer, tuple):
@@ -229,9 +229,12 @@ def test_no_reader_tells_a_client_how_long_anybody_worked(tmp_path: Path) -> Non
 
 
 def test_work_is_whatever_is_made_of_peoples_time() -> None:
-    assert {"aht_s", "avg_talk_s", "avg_hold_s", "avg_wrap_s", "occupancy", "utilisation"} <= WORK
-    assert {"talk_s", "hold_s", "wrap_s", "busy_s", "available_s", "paused_s", "workload_s"} <= WORK
-    assert not {"service_level", "asa_s", "abandon_rate", "longest_wait_s", "answered", "handled", "conversion"} & WORK
+    assert {"aht_s", "avg_talk_s", "avg_hold_s", "avg_wrap_s", "occupancy", "utilisation"} <= WORK_FIGURES
+    assert {"talk_s", "hold_s", "wrap_s", "busy_s", "available_s", "paused_s", "workload_s"} <= WORK_FIGURES
+    assert (
+        not {"service_level", "asa_s", "abandon_rate", "longest_wait_s", "answered", "handled", "conversion"}
+        & WORK_FIGURES
+    )
 
 
 @pytest.mark.parametrize(
