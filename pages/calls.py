@@ -220,7 +220,7 @@ def turn(pages: int, number: int) -> None:
 def sheet(where: selection.Selection, which: Asked, zone: str) -> bytes:
     """Return all calls of the list as CSV; asked only when somebody wants it."""
     everything = listed(where, which, None)
-    return call_list.sheet(everything.calls if everything else (), zone, worked=viewer.sees_work)
+    return call_list.as_csv(everything.calls if everything else (), zone, worked=viewer.sees_work)
 
 
 page()

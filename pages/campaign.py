@@ -103,7 +103,9 @@ def chart(where: selection.Selection, minutes: int) -> None:
     for point in event["selection"]["points"]:
         place, trace = int(point["x"]), int(point["curve_number"])
         if 0 <= place < len(shown):
-            selection.go(selection.href("calls", timeline.behind(where, shown[place], timeline.TRACES.get(trace))))
+            selection.go(
+                selection.href("calls", timeline.calls_params(where, shown[place], timeline.TRACES.get(trace)))
+            )
     st.caption(
         _("Other: still waiting, a short abandon, or out of the queue another way.")
         + " "
@@ -191,7 +193,7 @@ def weeks(campaign: str) -> None:
     one, _freshness = known_now(campaign)
     target = one.today.target if one and one.today else None
     st.html(usual_days.heat(found, campaign, measure, target, text))
-    st.caption(usual_days.heat_said(found, measure, target, text))
+    st.caption(usual_days.heat_caption(found, measure, target, text))
 
 
 def chosen(name: str, label: str, options: dict[str, str]) -> str:

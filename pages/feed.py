@@ -103,7 +103,7 @@ def letters() -> None:
     if asked in by_position:
         one = by_position[asked]
         st.markdown(f"**{plain(one.reason or '')}**")
-        st.code((one.payload or "")[: feed_tables.PAYLOAD], language=None, wrap_lines=True)
+        st.code((one.payload or "")[: feed_tables.PAYLOAD_LENGTH], language=None, wrap_lines=True)
     st.html(feed_tables.letters(feed.letters, text))
 
 

@@ -100,7 +100,7 @@ def against_contract(campaign: str, period: Period, minutes: int) -> None:
         key=f"sla chart {st.context.theme.type}",  # drawn anew, its colours with it, when the theme changes
         theme="streamlit",
         config={"displayModeBar": False},
-        alt=month_chart.described(one, text),
+        alt=month_chart.alt(one, text),
     )
     st.subheader(_("The contract in force"), anchor=False)
     st.html(month_tables.contract(one, text))

@@ -38,7 +38,7 @@ def board(linked: tuple[str, ...] | None) -> None:
 
 
 @ticks.tick(TICK_S, says_so=text)
-def television_wall(asked: television.Asked) -> None:
+def television_wall(asked: television.Options) -> None:
     """Draw the one element of a tick: the page that is due."""
     now = readers.board(readers.published(), viewer)
     if is_to_draw(now):
@@ -96,7 +96,7 @@ def board_with_links() -> None:
 
 with st.container(key="wall"):
     if television.is_television(viewer, st.query_params):
-        asked = television.asked(st.query_params)
+        asked = television.options(st.query_params)
         television_wall(asked)
         st.html(television.watch(asked, text), unsafe_allow_javascript=True)
     else:

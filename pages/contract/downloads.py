@@ -1,7 +1,8 @@
-"""A period against its contract as files that a spreadsheet opens: CSV and Excel, in the reader's language.
+"""A period against its contract as spreadsheet files: CSV and Excel, in the reader's language.
 
-CSV is for Excel as it stands on the reader's desk: French and Spanish ones take `;` between values and a decimal comma,
-English ones `,` and a point; a mark at the start says UTF-8. Numbers are bare: ratios 0–1, durations in seconds.
+CSV has the form that the Excel on the reader's desk expects: in French and Spanish `;` between values and a decimal
+comma, in English `,` and a decimal point. A byte order mark says UTF-8. Numbers have no unit: ratios are 0–1, durations
+are in seconds.
 """
 
 import csv
@@ -26,14 +27,14 @@ from pages.shared.i18n import Text
 
 Value = str | int | float | date | bool | None
 SEPARATORS = {"fr": (";", ","), "es": (";", ","), "en": (",", ".")}
-"""Language → what its spreadsheets take between two values, and as the decimal mark."""
+"""Language → separator of values, and decimal mark, of its spreadsheets."""
 COUNT, RATIO, SECONDS, DAY, MOMENT = "#,##0", "0.0%", "0.0", "yyyy-mm-dd", "yyyy-mm-dd hh:mm:ss"
 INK, LINE = "14191F", "C9CFD6"
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table of typed values; `formats` are Excel's, a column each."""
+    """A table of typed values. `formats` are Excel's number formats, one per column."""
 
     name: str
     head: tuple[str, ...]
@@ -41,9 +42,9 @@ class Table:
     rows: tuple[tuple[Value, ...], ...]
 
 
-def as_csv(one: Sla, text: Text) -> bytes:
-    """Return all tables of the period as one: the first column says which, and what one does not have is empty."""
-    tables = list(_tables(one, text))
+def as_csv(sla: Sla, text: Text) -> bytes:
+    """Return all tables of the period as one. The first column names the table; columns that it lacks stay empty."""
+    tables = list(_tables(sla, text))
     columns = list(dict.fromkeys(word for table in tables for word in table.head[1:]))
     separator, decimal = SEPARATORS[text.language]
     out = io.StringIO()
@@ -52,27 +53,27 @@ def as_csv(one: Sla, text: Text) -> bytes:
     writer.writerow((_("Table"), _("Row"), *columns))
     for table in tables:
         for name, *values in table.rows:
-            known = dict(zip(table.head[1:], values, strict=True))
-            row = (table.name, name, *(known.get(column) for column in columns))
-            writer.writerow([_written(value, decimal) for value in row])
+            by_column = dict(zip(table.head[1:], values, strict=True))
+            row = (table.name, name, *(by_column.get(column) for column in columns))
+            writer.writerow([_csv_value(value, decimal) for value in row])
     return out.getvalue().encode("utf-8-sig")
 
 
-def _written(value: Value, decimal: str) -> object:
+def _csv_value(value: Value, decimal: str) -> object:
     if isinstance(value, float):
         return f"{value:.6f}".rstrip("0").rstrip(".").replace(".", decimal)
     return value.isoformat() if isinstance(value, date) else spreadsheet.cell(value)
 
 
-def as_excel(one: Sla, text: Text) -> bytes:
-    """Return the period as a workbook: what it says first, then a sheet a table."""
+def as_excel(sla: Sla, text: Text) -> bytes:
+    """Return the period as a workbook: a summary, then one sheet per table."""
     book = Workbook()
-    first = book.active
-    assert isinstance(first, Worksheet)
-    _summary(first, one, text)
-    for table in _tables(one, text):
+    summary = book.active
+    assert isinstance(summary, Worksheet)
+    _summary(summary, sla, text)
+    for table in _tables(sla, text):
         _sheet(book.create_sheet(), table)
-    book.properties.title = f"{one.campaign.name}, {standing.title(one, text)}"
+    book.properties.title = f"{sla.campaign.name}, {standing.title(sla, text)}"
     book.properties.creator = "Vigie"
     out = io.BytesIO()
     book.save(out)
@@ -82,21 +83,21 @@ def as_excel(one: Sla, text: Text) -> bytes:
 # tables
 
 
-def _tables(one: Sla, text: Text) -> Iterator[Table]:
+def _tables(sla: Sla, text: Text) -> Iterator[Table]:
     _ = text.gettext
     head = _calls_head(text)
     formats = ("@", *(COUNT,) * 12, RATIO, RATIO, RATIO, SECONDS)
-    known = (_("Calls known since"), _("Days without a call"))
+    coverage_columns = (_("Calls known since"), _("Days without a call"))
     period = (
-        standing.title(one, text),
-        *_calls(one.total, one.target),
-        _known_from(one),
-        standing.without_calls(one, text),
+        standing.title(sla, text),
+        *_calls_values(sla.total, sla.target),
+        _known_from(sla),
+        standing.without_calls(sla, text),
     )
-    yield Table(_("Period"), (_("Period"), *head, *known), (*formats, MOMENT, "@"), (period,))
+    yield Table(_("Period"), (_("Period"), *head, *coverage_columns), (*formats, MOMENT, "@"), (period,))
     terms = tuple(
         (
-            month_tables.contract_rows(one, text)[n][0],
+            month_tables.contract_rows(sla, text)[n][0],
             judged.term.calls,
             judged.hits,
             judged.service_level,
@@ -105,42 +106,44 @@ def _tables(one: Sla, text: Text) -> Iterator[Table]:
             judged.term.short_abandon_s,
             names.formula(judged.term.formula, text),
         )
-        for n, judged in enumerate(one.terms)
+        for n, judged in enumerate(sla.terms)
     )
-    wanted = (
+    term_columns = (
         *(_("Calls judged"), _("In time"), _("Service level"), _("Target"), _("In time within (s)")),
         *(_("Short abandon below (s)"), _("Formula")),
     )
     yield Table(
-        _("Contract"), (_("In force"), *wanted), ("@", COUNT, COUNT, RATIO, RATIO, SECONDS, SECONDS, "@"), terms
+        _("Contract"), (_("In force"), *term_columns), ("@", COUNT, COUNT, RATIO, RATIO, SECONDS, SECONDS, "@"), terms
     )
-    if one.period.is_month:
-        days = tuple((day.day, *_calls(day.figures, day.target)) for day in one.days)
+    if sla.period.is_month:
+        days = tuple((day.day, *_calls_values(day.figures, day.target)) for day in sla.days)
         yield Table(_("By day"), (_("Day"), *head), (DAY, *formats[1:]), days)
-    for name, first, rows in (
-        (_("By queue"), _("Queue"), month_tables.queues(one, text)),
-        (_("By time of day"), _("Interval"), month_tables.intervals(one, text)),
+    for name, heading, rows in (
+        (_("By queue"), _("Queue"), month_tables.queues(sla, text)),
+        (_("By time of day"), _("Interval"), month_tables.intervals(sla, text)),
     ):
-        yield Table(name, (first, *head), formats, tuple((row.name, *_calls(row.figures, row.target)) for row in rows))
-    people = one.people
+        yield Table(
+            name, (heading, *head), formats, tuple((row.name, *_calls_values(row.figures, row.target)) for row in rows)
+        )
+    people = sla.people
     if people and people.whole:
-        labels = [row[0] for row in month_tables.people_rows(one, text)]
-        told = [*people.agents, *((people.others,) if people.others else ()), people.whole]
+        labels = [row[0] for row in month_tables.people_rows(sla, text)]
+        work_rows = [*people.agents, *((people.others,) if people.others else ()), people.whole]
         yield Table(
             _("Agents"),
             (_("Agent"), *_work_head(text)),
             ("@", COUNT, SECONDS, SECONDS, SECONDS, SECONDS, RATIO),
-            tuple((name, *_work(work)) for name, work in zip(labels, told, strict=True)),
+            tuple((name, *_work_values(work)) for name, work in zip(labels, work_rows, strict=True)),
         )
 
 
-def _known_from(one: Sla) -> datetime | None:
-    """Return the local time of the first known call, when that leaves a part of the period out."""
-    return one.known_from and _local(one.known_from, one)
+def _known_from(sla: Sla) -> datetime | None:
+    """Return the local time of the first known call, if it lies inside the period."""
+    return sla.known_from and _local(sla.known_from, sla)
 
 
-def _local(at: datetime, one: Sla) -> datetime:
-    return at.astimezone(ZoneInfo(one.campaign.timezone)).replace(tzinfo=None, microsecond=0)
+def _local(at: datetime, sla: Sla) -> datetime:
+    return at.astimezone(ZoneInfo(sla.campaign.timezone)).replace(tzinfo=None, microsecond=0)
 
 
 def _calls_head(text: Text) -> tuple[str, ...]:
@@ -150,7 +153,7 @@ def _calls_head(text: Text) -> tuple[str, ...]:
     return (_("Offered"), _("In time"), _("Late"), *outcomes, _("Refused"), *ratios)
 
 
-def _calls(figures: Figures, target: float | None) -> tuple[Value, ...]:
+def _calls_values(figures: Figures, target: float | None) -> tuple[Value, ...]:
     return (
         figures.offered,
         figures.service_level_hits,
@@ -169,7 +172,7 @@ def _work_head(text: Text) -> tuple[str, ...]:
     return (_("Handled"), _("AHT (s)"), _("Talk (s)"), _("Hold (s)"), _("Wrap-up (s)"), _("Transfer rate"))
 
 
-def _work(work: Work) -> tuple[Value, ...]:
+def _work_values(work: Work) -> tuple[Value, ...]:
     times = (work.aht_s, work.avg_talk_s, work.avg_hold_s, work.avg_wrap_s)
     return (work.handled, *times, work.transfer_rate)
 
@@ -177,31 +180,31 @@ def _work(work: Work) -> tuple[Value, ...]:
 # Excel
 
 
-def _summary(sheet: Worksheet, one: Sla, text: Text) -> None:
+def _summary(sheet: Worksheet, sla: Sla, text: Text) -> None:
     _ = text.gettext
     sheet.title = _("Summary")
     sheet.sheet_view.showGridLines = False
-    said: list[tuple[str, Value, str]] = [
-        (_("Client"), one.campaign.client, "@"),
-        (_("Campaign"), one.campaign.name, "@"),
-        (_("Period"), standing.title(one, text), "@"),
-        (_("Calls known since"), _known_from(one), MOMENT),
-        (_("Days without a call"), standing.without_calls(one, text), "@"),
-        (_("Service level"), one.total.service_level, RATIO),
-        (_("Target"), one.target, RATIO),
-        ("", standing.distance(one, text), "@"),
-        *(("", words, "@") for words in standing.outlook(one, text)),
-        ("", standing.certainty(one, text), "@"),
-        (_("Worst, while calls wait"), one.total.service_level_worst, RATIO),
-        (_("Best, while calls wait"), one.total.service_level_best, RATIO),
-        (_("Conservation"), standing.conservation(one, text), "@"),
-        (_("Contract, version"), one.contract, "@"),
-        (_("Data as of"), _local(one.freshness.as_of, one), MOMENT),
-        (_("Time zone"), one.campaign.timezone, "@"),
+    rows: list[tuple[str, Value, str]] = [
+        (_("Client"), sla.campaign.client, "@"),
+        (_("Campaign"), sla.campaign.name, "@"),
+        (_("Period"), standing.title(sla, text), "@"),
+        (_("Calls known since"), _known_from(sla), MOMENT),
+        (_("Days without a call"), standing.without_calls(sla, text), "@"),
+        (_("Service level"), sla.total.service_level, RATIO),
+        (_("Target"), sla.target, RATIO),
+        ("", standing.distance(sla, text), "@"),
+        *(("", words, "@") for words in standing.outlook(sla, text)),
+        ("", standing.certainty(sla, text), "@"),
+        (_("Worst, while calls wait"), sla.total.service_level_worst, RATIO),
+        (_("Best, while calls wait"), sla.total.service_level_best, RATIO),
+        (_("Conservation"), standing.conservation(sla, text), "@"),
+        (_("Contract, version"), sla.contract, "@"),
+        (_("Data as of"), _local(sla.freshness.as_of, sla), MOMENT),
+        (_("Time zone"), sla.campaign.timezone, "@"),
     ]
-    for n, (name, value, kind) in enumerate(said, start=1):
+    for n, (name, value, number_format) in enumerate(rows, start=1):
         _fill(sheet.cell(n, 1), name, "@").font = Font(bold=True, color=INK)
-        cell = _fill(sheet.cell(n, 2), value, kind)
+        cell = _fill(sheet.cell(n, 2), value, number_format)
         cell.alignment = Alignment(horizontal="left", vertical="top", wrap_text=True)
     sheet.column_dimensions["A"].width, sheet.column_dimensions["B"].width = 28, 80
 
@@ -215,8 +218,8 @@ def _sheet(sheet: Worksheet, table: Table) -> None:
         cell.border = Border(bottom=Side("thin", color=LINE))
         cell.alignment = Alignment(horizontal="left" if column == 1 else "right", vertical="bottom", wrap_text=True)
     for n, row in enumerate(table.rows, start=2):
-        for column, (value, kind) in enumerate(zip(row, table.formats, strict=True), start=1):
-            _fill(sheet.cell(n, column), value, kind)
+        for column, (value, number_format) in enumerate(zip(row, table.formats, strict=True), start=1):
+            _fill(sheet.cell(n, column), value, number_format)
     for column, width in enumerate(_widths(table), start=1):
         sheet.column_dimensions[get_column_letter(column)].width = width
     sheet.freeze_panes = "B2"
@@ -228,12 +231,12 @@ def _widths(table: Table) -> Iterable[float]:
         yield min(max(longest, 12) + 2, 48)
 
 
-def _fill(cell: Cell, value: Value, kind: str) -> Cell:
-    """Write a value; text stays text, whatever it begins with."""
+def _fill(cell: Cell, value: Value, number_format: str) -> Cell:
+    """Write a value. Text stays text, even if it begins like a formula."""
     if isinstance(value, str):
         value = ILLEGAL_CHARACTERS_RE.sub("", value)
     cell.value = value
     if isinstance(value, str):
         cell.data_type = "s"
-    cell.number_format = kind
+    cell.number_format = number_format
     return cell

@@ -13,14 +13,14 @@ from pages.shared import chart
 from pages.shared.i18n import Text
 
 SHORTEST = 12
-"""A chart shows at least so many intervals."""
+"""A chart has room for at least this many intervals."""
 ROOMY = 4
-"""So many days without data are wide enough to say it across."""
+"""From this many days without data on, the words for it fit across; fewer days have them upright."""
 UNKNOWN = "rgba(128, 128, 128, 0.11)"
 
 
 class Part(NamedTuple):
-    """A place on the chart: its name, and in short on the axis; None where nothing is known."""
+    """A place on the chart: its name, its label on the axis, and its figures, None where nothing is known."""
 
     name: str
     label: str
@@ -28,66 +28,68 @@ class Part(NamedTuple):
     target: float | None
 
 
-def figure(one: Sla, text: Text) -> go.Figure:
+def figure(sla: Sla, text: Text) -> go.Figure:
     """Draw the days of a month, or the intervals of a day."""
     _ = text.gettext
-    drawn = parts(one, text)
-    every = 2 if one.period.is_month else max(1, -(-len(drawn) // 6))  # there is room on a phone
-    figures = [part.figures for part in drawn]
-    drawing = chart.calls_and_level(
+    places = parts(sla, text)
+    every = 2 if sla.period.is_month else max(1, -(-len(places) // 6))  # as many labels as fit on a phone
+    figures = [part.figures for part in places]
+    chart_figure = chart.calls_and_level(
         chart.Stack(
-            good=(_("In time"), [one.service_level_hits if one else None for one in figures]),
-            bad=(_("Late"), [late(one) if one else None for one in figures]),
-            other=(_("Not counted"), [uncounted(one) if one else None for one in figures]),
+            good=(_("In time"), [counts.service_level_hits if counts else None for counts in figures]),
+            bad=(_("Late"), [late(counts) if counts else None for counts in figures]),
+            other=(_("Not counted"), [uncounted(counts) if counts else None for counts in figures]),
         ),
         chart.Level(
-            reached=[one.service_level if one else None for one in figures],
-            target=[part.target for part in drawn],
-            said=[_hover(part, text) for part in drawn],
+            reached=[counts.service_level if counts else None for counts in figures],
+            target=[part.target for part in places],
+            said=[_hover(part, text) for part in places],
         ),
-        ticks={n: part.label for n, part in enumerate(drawn) if n % every == 0},
+        ticks={n: part.label for n, part in enumerate(places) if n % every == 0},
         shortest=SHORTEST,
-        about=f"{one.campaign.campaign} {one.period.first}",
+        about=f"{sla.campaign.campaign} {sla.period.first}",
         text=text,
     )
-    if missing := unknown(one):
-        words = {"annotation_text": no_data(text), "annotation_textangle": 0 if missing >= ROOMY else -90}
-        drawing.add_vrect(-0.5, missing - 0.5, fillcolor=UNKNOWN, line_width=0, layer="below", **words)
-    return drawing
+    if unknown_days := unknown(sla):
+        words = {"annotation_text": no_data(text), "annotation_textangle": 0 if unknown_days >= ROOMY else -90}
+        chart_figure.add_vrect(-0.5, unknown_days - 0.5, fillcolor=UNKNOWN, line_width=0, layer="below", **words)
+    return chart_figure
 
 
-def parts(one: Sla, text: Text) -> list[Part]:
-    """Return what the chart has a place for: every day of a month, or the intervals of a day between its calls."""
-    if one.period.is_month:
+def parts(sla: Sla, text: Text) -> list[Part]:
+    """Return the places of the chart: every day of a month, or a day's intervals from its first to its last call."""
+    if sla.period.is_month:
         return [
-            Part(text.short_day(day), str(day.day), known.figures if known else None, known.target if known else None)
-            for day, known in _calendar(one)
+            Part(text.short_day(day_date), str(day_date.day), day.figures if day else None, day.target if day else None)
+            for day_date, day in _calendar(sla)
         ]
-    return [Part(row.name, row.name.partition("–")[0], row.figures, row.target) for row in intervals(one, text)]
+    return [Part(row.name, row.name.partition("–")[0], row.figures, row.target) for row in intervals(sla, text)]
 
 
-def _calendar(one: Sla) -> list[tuple[date, Day | None]]:
-    """Return the days of the period; None: nothing is known of it, or not yet."""
-    known = {day.day: day for day in one.days}
-    days = (one.period.first + timedelta(days=n) for n in range(days_of(one.period)))
-    return [(day, known.get(day)) for day in days]
+def _calendar(sla: Sla) -> list[tuple[date, Day | None]]:
+    """Return the days of the period with their figures; None where nothing is known, or not yet."""
+    by_date = {day.day: day for day in sla.days}
+    days = (sla.period.first + timedelta(days=n) for n in range(days_of(sla.period)))
+    return [(day, by_date.get(day)) for day in days]
 
 
 def no_data(text: Text) -> str:
     return text.gettext("No data")
 
 
-def described(one: Sla, text: Text) -> str:
-    """Say what the chart shows, for those who cannot see it."""
+def alt(sla: Sla, text: Text) -> str:
+    """Describe the chart for those who cannot see it."""
     _ = text.gettext
-    said = _("Chart, {period}: calls in time and late, and the service level against its target.")
-    level = f"{_('Service level')} {text.percent(one.total.service_level)}, {verdict(one, text)}."
-    gaps = [f"{words}." for words in coverage(one, text)]
-    return " ".join((said.format(period=title(one, text)), level, *gaps, _("The table below has its numbers.")))
+    sentence = _("Chart, {period}: calls in time and late, and the service level against its target.")
+    level = f"{_('Service level')} {text.percent(sla.total.service_level)}, {verdict(sla, text)}."
+    coverage_sentences = [f"{words}." for words in coverage(sla, text)]
+    return " ".join(
+        (sentence.format(period=title(sla, text)), level, *coverage_sentences, _("The table below has its numbers."))
+    )
 
 
 def _hover(part: Part, text: Text) -> str:
-    said = [f"<b>{escape(part.name)}</b>"]
+    lines = [f"<b>{escape(part.name)}</b>"]
     if part.figures and part.figures.offered:
-        said += [f"{word} {value}" for word, value in zip(head(text), values(part.figures, text), strict=True)]
-    return "<br>".join(said)
+        lines += [f"{word} {value}" for word, value in zip(head(text), values(part.figures, text), strict=True)]
+    return "<br>".join(lines)

@@ -1,4 +1,4 @@
-"""A period against its contract as tables: the terms, the calls by day, time of day and queue, and the people."""
+"""A period against its contract as tables: its terms, its calls by day, time of day and queue, and its agents."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from html import escape
 
 from metrics.authorisation.suppression import SMALLEST
 from metrics.readers import Figures, JudgedTerm, Sla, Slot, Work
-from pages.contract.standing import asked_of, late
+from pages.contract.standing import late, period_params
 from pages.shared import names, table
 from pages.shared.i18n import Text
 from pages.shared.links import comes_from, figure_link, link
@@ -18,50 +18,50 @@ from pages.shared.terms import in_force, terms_in_words
 
 @dataclass(frozen=True)
 class Row:
-    """A line of a table: `target` None draws no verdict.
+    """A line of a table. `target` None: no verdict.
 
-    `asked` are the parameters of an address that is about the same calls, nothing when there is nowhere to lead; the
-    name leads to `page`. `is_explained`: a figure can be explained of these calls; of others there is their list.
+    `params` are the address parameters of the same calls; empty: no links. The name links to `page`. `is_explained`:
+    figures link to their explanation; if not, to the list of their calls.
     """
 
     name: str
     figures: Figures
     target: float | None = None
-    asked: Mapping[str, str] = field(default_factory=dict)
+    params: Mapping[str, str] = field(default_factory=dict)
     page: str = "calls"
     is_explained: bool = True
     aht_s: float | None = None
 
 
-def contract(one: Sla, text: Text) -> str:
-    """Draw the terms that touch the period, each with the calls that it judged and what became of them."""
-    rows = [_term(judged, row, one, text) for judged, row in zip(one.terms, contract_rows(one, text), strict=True)]
+def contract(sla: Sla, text: Text) -> str:
+    """Draw the terms of the period, each with the calls that it judged and their service level."""
+    rows = [_term(judged, row, sla, text) for judged, row in zip(sla.terms, contract_rows(sla, text), strict=True)]
     return table.table(table.heads(contract_head(text)), rows, "terms", scrolls=True)
 
 
-def _term(judged: JudgedTerm, row: tuple[str, ...], one: Sla, text: Text) -> str:
-    """Draw a term; its counts lead to the calls that it judged, its level to how that was made of them."""
-    held, *terms = row[:-3]
+def _term(judged: JudgedTerm, row: tuple[str, ...], sla: Sla, text: Text) -> str:
+    """Draw a term. Its counts link to the calls that it judged, its level to the explanation."""
+    in_force_words, *terms = row[:-3]
     figures = {
         "service_level_base": judged.term.calls,
         "service_level_hits": judged.hits,
         "service_level": judged.service_level,
     }
-    span = _span_of(judged, one)
-    drawn = "".join(
+    span = _term_params(judged, sla)
+    cells = "".join(
         table.cell(figure_link(name, value, escape(shown), span, label, text))
         for (name, value), shown, label in zip(figures.items(), row[-3:], contract_head(text)[-3:], strict=True)
     )
-    return table.row(escape(held), table.cells(terms) + drawn)
+    return table.row(escape(in_force_words), table.cells(terms) + cells)
 
 
-def _span_of(judged: JudgedTerm, one: Sla) -> dict[str, str]:
-    """Return the parameters of an address that is about the part of the period in which a term was in force."""
-    first, until = (datetime.combine(day, time()) for day in (one.period.first, one.period.until))
+def _term_params(judged: JudgedTerm, sla: Sla) -> dict[str, str]:
+    """Return the address parameters of the part of the period in which a term was in force."""
+    first, until = (datetime.combine(day, time()) for day in (sla.period.first, sla.period.until))
     start, end = in_force(judged.term, first, until)
     if (start, end) == (first, until):
-        return asked_of(one)
-    return {"campaign": one.campaign.campaign, "from": start.isoformat(), "to": end.isoformat()}
+        return period_params(sla)
+    return {"campaign": sla.campaign.campaign, "from": start.isoformat(), "to": end.isoformat()}
 
 
 def contract_head(text: Text) -> tuple[str, ...]:
@@ -70,7 +70,7 @@ def contract_head(text: Text) -> tuple[str, ...]:
     return (*terms, _("Calls judged"), _("In time"), _("Service level"))
 
 
-def contract_rows(one: Sla, text: Text) -> list[tuple[str, ...]]:
+def contract_rows(sla: Sla, text: Text) -> list[tuple[str, ...]]:
     return [
         (
             *terms_in_words(judged.term, text),
@@ -78,7 +78,7 @@ def contract_rows(one: Sla, text: Text) -> list[tuple[str, ...]]:
             text.number(judged.hits),
             text.percent(judged.service_level),
         )
-        for judged in one.terms
+        for judged in sla.terms
     ]
 
 
@@ -106,7 +106,7 @@ def head(text: Text) -> tuple[str, ...]:
 
 
 def values(figures: Figures, text: Text) -> tuple[str, ...]:
-    """Format a line of a table of calls, after its name."""
+    """Format the values of a table of calls, after the name."""
     counts = (figures.offered, figures.answered, figures.service_level_hits, late(figures), figures.abandoned)
     return (
         *(text.number(count) for count in counts),
@@ -116,105 +116,107 @@ def values(figures: Figures, text: Text) -> tuple[str, ...]:
     )
 
 
-def days(one: Sla, text: Text) -> list[Row]:
-    """Return the days that had calls, the latest first as on the other pages."""
-    asked = {"campaign": one.campaign.campaign}
+def days(sla: Sla, text: Text) -> list[Row]:
+    """Return the days with calls, the latest first as on the other pages."""
+    params = {"campaign": sla.campaign.campaign}
     return [
-        Row(text.short_day(day.day), day.figures, day.target, asked | {"day": day.day.isoformat()}, "sla")
-        for day in reversed(one.days)
+        Row(text.short_day(day.day), day.figures, day.target, params | {"day": day.day.isoformat()}, "sla")
+        for day in reversed(sla.days)
         if day.figures.offered
     ]
 
 
-def intervals(one: Sla, text: Text) -> list[Row]:
-    """Return the intervals of the period; those of a month are a time of day of all its days."""
+def intervals(sla: Sla, text: Text) -> list[Row]:
+    """Return the intervals of the period. Those of a month are times of day over all its days."""
     return [
         Row(
             f"{wall(slot.start)}–{wall(slot.end)}",
             slot.figures,
-            _own_target(one),
-            _asked_at(one, slot) if slot.figures.offered else {},
-            is_explained=not one.period.is_month,
+            _own_target(sla),
+            _slot_params(sla, slot) if slot.figures.offered else {},
+            is_explained=not sla.period.is_month,
         )
-        for slot in one.slots
+        for slot in sla.slots
     ]
 
 
-def _asked_at(one: Sla, slot: Slot) -> dict[str, str]:
-    if one.period.is_month:
-        return asked_of(one) | {"time": f"{wall(slot.start)}-{wall(slot.end)}"}
-    return asked_of(one, slot.start, slot.end)
+def _slot_params(sla: Sla, slot: Slot) -> dict[str, str]:
+    if sla.period.is_month:
+        return period_params(sla) | {"time": f"{wall(slot.start)}-{wall(slot.end)}"}
+    return period_params(sla, slot.start, slot.end)
 
 
-def queues(one: Sla, text: Text) -> list[Row]:
-    told = handling_s(one)
+def queues(sla: Sla, text: Text) -> list[Row]:
+    aht_s_of = handling_s(sla)
     return [
         Row(
             queue,
             figures,
-            _own_target(one),
-            asked_of(one) | {"queue": queue},
+            _own_target(sla),
+            period_params(sla) | {"queue": queue},
             is_explained=False,
-            aht_s=told.get(queue),
+            aht_s=aht_s_of.get(queue),
         )
-        for queue, figures in one.queues
+        for queue, figures in sla.queues
     ]
 
 
-def handling_s(one: Sla) -> Mapping[str | None, float | None]:
-    """Return AHT by queue, and of all under None; of those that may be told."""
-    return one.people.aht_s if one.people else {}
+def handling_s(sla: Sla) -> Mapping[str | None, float | None]:
+    """Return AHT [s] by queue, and of all calls under None, as far as it may be shown."""
+    return sla.people.aht_s if sla.people else {}
 
 
-def queues_table(one: Sla, text: Text) -> str:
-    return calls_table(text.gettext("Queue"), queues(one, text), one, text, handling=one.people is not None)
+def queues_table(sla: Sla, text: Text) -> str:
+    return calls_table(text.gettext("Queue"), queues(sla, text), sla, text, handling=sla.people is not None)
 
 
-def _own_target(one: Sla) -> float | None:
-    """Return the target that parts of the period have too: none when the terms changed within it."""
-    return one.target if len(one.terms) == 1 else None
+def _own_target(sla: Sla) -> float | None:
+    """Return the target if it holds for all parts of the period; None when the terms changed within it."""
+    return sla.target if len(sla.terms) == 1 else None
 
 
-def calls_table(first: str, rows: Iterable[Row], one: Sla, text: Text, *, handling: bool = False) -> str:
-    """Draw a table of calls with its total; `handling`: with how long they were handled, where that may be told."""
+def calls_table(first: str, rows: Iterable[Row], sla: Sla, text: Text, *, handling: bool = False) -> str:
+    """Draw a table of calls with its total. `handling`: with AHT, where it may be shown."""
     _ = text.gettext
-    drawn = [_row(row, text, handling) for row in rows]
-    if not drawn:
+    lines = [_row(row, text, handling) for row in rows]
+    if not lines:
         return table.note(_("No calls in this period."))
-    asked = asked_of(one) if one.total.offered else {}
-    whole = _row(Row(_("Total"), one.total, one.target, asked, aht_s=handling_s(one).get(None)), text, handling)
+    params = period_params(sla) if sla.total.offered else {}
+    total = _row(Row(_("Total"), sla.total, sla.target, params, aht_s=handling_s(sla).get(None)), text, handling)
     heads = table.heads((first, *head(text)))
     if handling:
-        heads += _head("aht_s", _("AHT"), one, text)
-    return table.table(heads, drawn, "sums judged", foot=whole, scrolls=True)
+        heads += _head("aht_s", _("AHT"), sla, text)
+    return table.table(heads, lines, "sums judged", foot=total, scrolls=True)
 
 
-def _head(kpi: str, word: str, one: Sla, text: Text) -> str:
-    """Draw the head of a column whose figures are told of the period only: it leads to how they are made."""
-    return table.head(link("kpi", asked_of(one) | {"kpi": kpi}, escape(word), comes_from(word, text)))
+def _head(kpi: str, word: str, sla: Sla, text: Text) -> str:
+    """Draw a column head that links to the figure's explanation. The explanation exists for the period only."""
+    return table.head(link("kpi", period_params(sla) | {"kpi": kpi}, escape(word), comes_from(word, text)))
 
 
 def _row(row: Row, text: Text, handling: bool) -> str:
-    """Draw a line; its name and its figures lead to what is behind them."""
+    """Draw a row. Its name and its figures link to what is behind them."""
     figures = row.figures
-    drawn = ""
+    cells = ""
     for name, label, shown in zip(COLUMNS, head(text), values(figures, text), strict=True):
         state = level_state(figures.service_level, row.target) if name == "service_level" else "none"
-        inside = marked_level(escape(shown), state, text)
+        shown_html = marked_level(escape(shown), state, text)
         value = late(figures) if name == "late" else getattr(figures, name)
-        said = f"{row.name}, {label}"
-        drawn += table.cell(figure_link(name, value, inside, row.asked, said, text, is_explained=row.is_explained))
+        tooltip = f"{row.name}, {label}"
+        cells += table.cell(
+            figure_link(name, value, shown_html, row.params, tooltip, text, is_explained=row.is_explained)
+        )
     if handling:
-        drawn += table.cell(escape(text.duration(row.aht_s)))
-    name = link(row.page, row.asked, escape(row.name)) if row.asked else escape(row.name)
-    return table.row(name, drawn)
+        cells += table.cell(escape(text.duration(row.aht_s)))
+    name = link(row.page, row.params, escape(row.name)) if row.params else escape(row.name)
+    return table.row(name, cells)
 
 
 # people
 
 
 PEOPLE = ("aht_s", "aht_s", "avg_talk_s", "avg_hold_s", "avg_wrap_s", "transfer_rate")
-"""What explains each column: how many were handled is what AHT is divided by."""
+"""Figure that explains each column. "Handled" has that of AHT, whose denominator it is."""
 
 
 def people_head(text: Text) -> tuple[str, ...]:
@@ -222,10 +224,10 @@ def people_head(text: Text) -> tuple[str, ...]:
     return (_("Agent"), _("Handled"), _("AHT"), _("Talk"), _("Hold"), _("Wrap-up"), _("Transfer rate"))
 
 
-def people_rows(one: Sla, text: Text) -> list[tuple[str, ...]]:
-    """Return a line an agent, the others together, and everybody; nothing when they are too few."""
+def people_rows(sla: Sla, text: Text) -> list[tuple[str, ...]]:
+    """Return a line for each agent, one for the others together, and one for all. Empty when they are too few."""
     _ = text.gettext
-    people = one.people
+    people = sla.people
     if people is None or people.whole is None:
         return []
     rows = [_work(agent_name(agent, text), agent, text) for agent in people.agents]
@@ -248,21 +250,21 @@ def _work(name: str, work: Work, text: Text) -> tuple[str, ...]:
     return (name, handled, *(text.duration(seconds) for seconds in times), text.percent(work.transfer_rate))
 
 
-def people(one: Sla, text: Text) -> str:
-    """Draw the people; a column's head leads to how its figures are made: who has a pseudonym has no list of calls."""
-    *rows, whole = people_rows(one, text) or [()]
-    if not whole:
+def people(sla: Sla, text: Text) -> str:
+    """Draw the agents. The heads of columns have the links: an agent behind a pseudonym has no list of calls."""
+    *rows, together = people_rows(sla, text) or [()]
+    if not together:
         return table.note(names.too_few(text))
-    first, *words = people_head(text)
+    first, *labels = people_head(text)
     heads = table.heads([first])
-    heads += "".join(_head(kpi, word, one, text) for kpi, word in zip(PEOPLE, words, strict=True))
-    *drawn, foot = (table.row(escape(name), table.cells(row)) for name, *row in (*rows, whole))
-    return table.table(heads, drawn, "sums people", foot=foot, scrolls=True)
+    heads += "".join(_head(kpi, word, sla, text) for kpi, word in zip(PEOPLE, labels, strict=True))
+    *lines, foot = (table.row(escape(name), table.cells(row)) for name, *row in (*rows, together))
+    return table.table(heads, lines, "sums people", foot=foot, scrolls=True)
 
 
 def privacy(text: Text) -> str:
-    said = text.gettext(
+    sentence = text.gettext(
         "Agents have pseudonyms that stay the same for this client. Agents who handled fewer than {n} calls are "
         "counted together with at least {more} others."
     )
-    return said.format(n=text.number(SMALLEST), more=text.number(SMALLEST - 1))
+    return sentence.format(n=text.number(SMALLEST), more=text.number(SMALLEST - 1))

@@ -1,11 +1,11 @@
-"""A period against its contract as a PDF that two parties can sign: figures, contract, definitions, what they rest on.
+"""A period against its contract as a PDF that two parties can sign: figures, contract, definitions, conservation.
 
-Charts are drawn as vectors, and the font is carried along, so that it prints the same everywhere. From the same figures
-in the same language comes the same file, byte by byte.
+Charts are vectors and the font is embedded, so it prints the same everywhere. The same figures in the same language
+give the same file, byte by byte.
 """
 
 import io
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -35,7 +35,8 @@ GOOD, BAD, OTHER = HexColor("#a9bac5"), HexColor("#c0262d"), HexColor("#dfe4e8")
 STATES = {"met": HexColor("#0b7a4b"), "near": HexColor("#9a5b00"), "missed": BAD, "none": SOFT}
 MARGIN, TOP, BOTTOM = 18 * mm, 22 * mm, 20 * mm
 WIDTH = A4[0] - 2 * MARGIN
-FACE = ("FONTNAME", (0, 0), (-1, -1), REGULAR)  # of every table: it names its own font, also where it writes nothing
+# for every table: without it, even empty cells name ReportLab's default font
+TABLE_FONT = ("FONTNAME", (0, 0), (-1, -1), REGULAR)
 BODY = ParagraphStyle("body", fontName=REGULAR, fontSize=8.8, leading=12, textColor=INK)
 SMALL = ParagraphStyle("small", BODY, fontSize=7.8, leading=10.4, textColor=SOFT)
 HEADING = ParagraphStyle("heading", BODY, fontName=BOLD, fontSize=11.5, leading=15, spaceBefore=11, spaceAfter=4)
@@ -47,7 +48,7 @@ HEAD = ParagraphStyle("head", CELL, fontSize=7.4, leading=9, textColor=SOFT)
 HEAD_NUMBER = ParagraphStyle("head number", HEAD, alignment=TA_RIGHT)
 
 
-def as_pdf(one: Sla, text: Text) -> bytes:
+def as_pdf(sla: Sla, text: Text) -> bytes:
     """Return the statement of a period."""
     _ = text.gettext
     _fonts()
@@ -59,7 +60,7 @@ def as_pdf(one: Sla, text: Text) -> bytes:
         rightMargin=MARGIN,
         topMargin=TOP,
         bottomMargin=BOTTOM,
-        title=f"{_('Service level statement')}, {one.campaign.name}, {standing.title(one, text)}",
+        title=f"{_('Service level statement')}, {sla.campaign.name}, {standing.title(sla, text)}",
         author="Vigie",
         lang=text.language,
         initialFontName=REGULAR,
@@ -69,33 +70,33 @@ def as_pdf(one: Sla, text: Text) -> bytes:
     document.addPageTemplates(PageTemplate(frames=[frame]))
     document.build(
         [
-            *_opening(one, text),
-            *_tables(one, text),
-            *_people(one, text),
-            KeepTogether([*_rests_on(one, text), *_signatures(one, text)]),  # nobody signs an empty page
+            *_first_page(sla, text),
+            *_tables(sla, text),
+            *_people(sla, text),
+            KeepTogether([*_definitions(sla, text), *_signatures(sla, text)]),  # so that nobody signs an empty page
         ],
-        canvasmaker=lambda *given, **named: _Numbered(*given, frame_words=_frame_words(one, text), **named),
+        canvasmaker=lambda *args, **kwargs: _Numbered(*args, frame_words=_frame_words(sla, text), **kwargs),
     )
     return out.getvalue()
 
 
 @cache
 def _fonts() -> None:
-    place = files("font_source_sans_pro") / "files"
+    folder = files("font_source_sans_pro") / "files"
     for name, face in FACES.items():
-        pdfmetrics.registerFont(TTFont(name, str(place / f"{face}.ttf")))
+        pdfmetrics.registerFont(TTFont(name, str(folder / f"{face}.ttf")))
     pdfmetrics.registerFontFamily(REGULAR, normal=REGULAR, bold=BOLD, italic=ITALIC, boldItalic=BOLD)
 
 
 def _plain(words: str) -> str:
-    """Escape what the layout would read as markup, and use the spaces and signs that the font has."""
+    """Escape what the layout would read as markup. Replace spaces and signs that the font does not have."""
     words = "".join(
         sign if sign.isprintable() or sign == "\u00a0" else " " for sign in words.replace("\u202f", "\u00a0")
     )
     return words.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def _said(words: str, style: ParagraphStyle = BODY) -> Paragraph:
+def _paragraph(words: str, style: ParagraphStyle = BODY) -> Paragraph:
     return Paragraph(_plain(words), style)
 
 
@@ -103,10 +104,10 @@ def _said(words: str, style: ParagraphStyle = BODY) -> Paragraph:
 
 
 class _Numbered(Canvas):  # type: ignore[misc]  # reportlab ships no types
-    """A canvas that knows how many pages there are when it writes "page x of y"."""
+    """A canvas that writes "page x of y": it draws the frames when it knows how many pages there are."""
 
-    def __init__(self, *given: Any, frame_words: Callable[[int, int], tuple[str, str, str]], **named: Any) -> None:
-        super().__init__(*given, **named)
+    def __init__(self, *args: Any, frame_words: Callable[[int, int], tuple[str, str, str]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
         self._frame_words = frame_words
         self._pages: list[dict[str, Any]] = []
 
@@ -136,11 +137,11 @@ class _Numbered(Canvas):  # type: ignore[misc]  # reportlab ships no types
         self.drawRightString(width - MARGIN, 10 * mm, number)
 
 
-def _frame_words(one: Sla, text: Text) -> Callable[[int, int], tuple[str, str, str]]:
+def _frame_words(sla: Sla, text: Text) -> Callable[[int, int], tuple[str, str, str]]:
     _ = text.gettext
-    above = " · ".join(filter(None, (one.campaign.client, one.campaign.name, standing.title(one, text))))
-    version = _("contract, version {code}").format(code=one.contract)
-    below = f"{standing.as_of(one, text)} · {version}"
+    above = " · ".join(filter(None, (sla.campaign.client, sla.campaign.name, standing.title(sla, text))))
+    version = _("contract, version {code}").format(code=sla.contract)
+    below = f"{standing.as_of(sla, text)} · {version}"
 
     def words(page: int, pages: int) -> tuple[str, str, str]:
         number = _("Page {page} of {pages}").format(page=text.number(page), pages=text.number(pages))
@@ -153,92 +154,99 @@ def _frame_words(one: Sla, text: Text) -> Callable[[int, int], tuple[str, str, s
 # the first page
 
 
-def _opening(one: Sla, text: Text) -> list[Flowable]:
+def _first_page(sla: Sla, text: Text) -> list[Flowable]:
     _ = text.gettext
-    whole = one.period
-    between = _("{first} to {last}").format(first=text.date(whole.first), last=text.date(standing.last_day(whole)))
-    about = [
-        (_("Client"), one.campaign.client or DASH),
-        (_("Campaign"), one.campaign.name),
-        (_("Period"), f"{standing.title(one, text)} ({between}, {one.campaign.timezone})"),
-        *((_("Coverage"), f"{'. '.join(words)}.") for words in (standing.coverage(one, text),) if words),
-        (_("Contract, version"), one.contract),
-        (_("State of the figures"), f"{standing.certainty(one, text)}. {standing.as_of(one, text)}."),
+    period = sla.period
+    dates = _("{first} to {last}").format(first=text.date(period.first), last=text.date(standing.last_day(period)))
+    facts = [
+        (_("Client"), sla.campaign.client or DASH),
+        (_("Campaign"), sla.campaign.name),
+        (_("Period"), f"{standing.title(sla, text)} ({dates}, {sla.campaign.timezone})"),
+        *((_("Coverage"), f"{'. '.join(words)}.") for words in (standing.coverage(sla, text),) if words),
+        (_("Contract, version"), sla.contract),
+        (_("State of the figures"), f"{standing.certainty(sla, text)}. {standing.as_of(sla, text)}."),
     ]
-    facts = Table(
-        [[_said(name, SMALL), _said(value)] for name, value in about],
+    facts_table = Table(
+        [[_paragraph(name, SMALL), _paragraph(value)] for name, value in facts],
         colWidths=(38 * mm, WIDTH - 38 * mm),
-        style=[FACE, ("VALIGN", (0, 0), (-1, -1), "TOP"), ("LEFTPADDING", (0, 0), (0, -1), 0), *_tight(1.6)],
+        style=[TABLE_FONT, ("VALIGN", (0, 0), (-1, -1), "TOP"), ("LEFTPADDING", (0, 0), (0, -1), 0), *_tight(1.6)],
     )
     story: list[Flowable] = [
-        _said(_("Service level statement"), TITLE),
-        _said(" · ".join((one.campaign.name, standing.title(one, text))), SUBTITLE),
+        _paragraph(_("Service level statement"), TITLE),
+        _paragraph(" · ".join((sla.campaign.name, standing.title(sla, text))), SUBTITLE),
         Spacer(1, 3 * mm),
-        facts,
+        facts_table,
         Spacer(1, 4 * mm),
-        _result(one, text),
+        _result(sla, text),
     ]
-    parts = month_chart.parts(one, text)
+    parts = month_chart.parts(sla, text)
     if parts:
-        heading = _("Day by day") if whole.is_month else _("The day by intervals")
-        story.append(KeepTogether([_said(heading, HEADING), _chart(parts, standing.unknown(one), text)]))
-    terms = [month_tables.contract_head(text), *month_tables.contract_rows(one, text)]
+        heading = _("Day by day") if period.is_month else _("The day by intervals")
+        story.append(KeepTogether([_paragraph(heading, HEADING), _chart(parts, standing.unknown(sla), text)]))
+    terms = [month_tables.contract_head(text), *month_tables.contract_rows(sla, text)]
     story.append(
         KeepTogether(
             [
-                _said(_("The contract in force"), HEADING),
-                _table(terms, (25, 42, 23, 15, 23, 16, 14, 16), words=(0, 1, 2, 3, 4), total=False),
+                _paragraph(_("The contract in force"), HEADING),
+                _table(terms, (25, 42, 23, 15, 23, 16, 14, 16), text_columns=(0, 1, 2, 3, 4), total=False),
                 Spacer(1, 1.5 * mm),
-                _said(_contract_rule(one, text), SMALL),
+                _paragraph(_contract_rule(sla, text), SMALL),
             ]
         )
     )
     return story
 
 
-def _contract_rule(one: Sla, text: Text) -> str:
+def _contract_rule(sla: Sla, text: Text) -> str:
     _ = text.gettext
-    said = _("Each call is judged by the terms in force when it entered its queue, in the campaign’s local time.")
-    if len(one.terms) > 1 and one.total.service_level_base and one.target is not None:
-        if one.is_over:
-            more = _("Over the whole period the terms together ask for {target}: each by the calls that it judges.")
+    rule = _("Each call is judged by the terms in force when it entered its queue, in the campaign’s local time.")
+    if len(sla.terms) > 1 and sla.total.service_level_base and sla.target is not None:
+        if sla.is_over:
+            addition = _("Over the whole period the terms together ask for {target}: each by the calls that it judges.")
         else:
-            more = _("So far the terms together ask for {target}: each by the calls that it judges.")
-        said += " " + more.format(target=text.target(one.target))
-    return said
+            addition = _("So far the terms together ask for {target}: each by the calls that it judges.")
+        rule += " " + addition.format(target=text.target(sla.target))
+    return rule
 
 
-def _result(one: Sla, text: Text) -> Table:
-    """Draw the level with its verdict, and the counts that it is made of."""
+def _result(sla: Sla, text: Text) -> Table:
+    """Draw the level with its verdict, and the figures beside it."""
     _ = text.gettext
-    state = level_state(one.total.service_level, one.target)
-    big = ParagraphStyle("big", BODY, fontName=BOLD, fontSize=34, leading=41)
-    verdict = ParagraphStyle("verdict", BODY, fontName=BOLD, fontSize=10.5, leading=14, textColor=STATES[state])
-    distance = ParagraphStyle("distance", BODY, fontName=BOLD, fontSize=10.5, leading=14)
+    state = level_state(sla.total.service_level, sla.target)
+    level_style = ParagraphStyle("big", BODY, fontName=BOLD, fontSize=34, leading=41)
+    verdict_style = ParagraphStyle("verdict", BODY, fontName=BOLD, fontSize=10.5, leading=14, textColor=STATES[state])
+    distance_style = ParagraphStyle("distance", BODY, fontName=BOLD, fontSize=10.5, leading=14)
     left: list[Flowable] = [
-        _said(f"{_('Service level')} · {standing.aim(one, text)}", SMALL),
-        _said(text.percent(one.total.service_level), big),
+        _paragraph(f"{_('Service level')} · {standing.target_words(sla, text)}", SMALL),
+        _paragraph(text.percent(sla.total.service_level), level_style),
         Table(
-            [[_mark(state), _said(standing.verdict(one, text), verdict)]],
+            [[_mark(state), _paragraph(standing.verdict(sla, text), verdict_style)]],
             colWidths=(5 * mm, 75 * mm),
-            style=[FACE, ("VALIGN", (0, 0), (-1, -1), "MIDDLE"), ("LEFTPADDING", (0, 0), (-1, -1), 0), *_tight(0)],
+            style=[
+                TABLE_FONT,
+                ("VALIGN", (0, 0), (-1, -1), "MIDDLE"),
+                ("LEFTPADDING", (0, 0), (-1, -1), 0),
+                *_tight(0),
+            ],
             hAlign="LEFT",
         ),
     ]
-    left += [_said(f"{words}.", distance) for words in (standing.distance(one, text),) if words]
-    beside = (*standing.outlook(one, text), standing.bounds(one, text), standing.known_from(one, text))
-    left += [_said(f"{words}.", SMALL) for words in beside if words]
-    value = ParagraphStyle("value", BODY, fontName=BOLD, fontSize=13, leading=17)
-    cells = [[_said(fact.name, SMALL), _said(fact.shown, value)] for fact in standing.facts(one, text)]
+    left += [_paragraph(f"{words}.", distance_style) for words in (standing.distance(sla, text),) if words]
+    notes = (*standing.outlook(sla, text), standing.bounds(sla, text), standing.known_from(sla, text))
+    left += [_paragraph(f"{words}.", SMALL) for words in notes if words]
+    value_style = ParagraphStyle("value", BODY, fontName=BOLD, fontSize=13, leading=17)
+    cells = [[_paragraph(fact.name, SMALL), _paragraph(fact.shown, value_style)] for fact in standing.facts(sla, text)]
     third = (WIDTH - 92 * mm) / 3
     right = Table(
-        [cells[:3], cells[3:]], colWidths=(third,) * 3, style=[FACE, ("VALIGN", (0, 0), (-1, -1), "TOP"), *_tight(3)]
+        [cells[:3], cells[3:]],
+        colWidths=(third,) * 3,
+        style=[TABLE_FONT, ("VALIGN", (0, 0), (-1, -1), "TOP"), *_tight(3)],
     )
     return Table(
         [[left, right]],
         colWidths=(90 * mm, WIDTH - 90 * mm),
         style=[
-            FACE,
+            TABLE_FONT,
             ("BOX", (0, 0), (-1, -1), 0.7, LINE),
             ("BACKGROUND", (0, 0), (-1, -1), PAPER),
             ("LINEBEFORE", (0, 0), (0, -1), 3, STATES[state]),
@@ -251,7 +259,7 @@ def _result(one: Sla, text: Text) -> Table:
 
 
 def _mark(state: str) -> Drawing:
-    """Draw the shape of a verdict: the colour is never the only sign."""
+    """Draw the shape of a verdict: colour is never the only sign."""
     drawing, colour = Drawing(9, 9), STATES[state]
     shapes = {
         "met": Circle(4.5, 4.5, 3.6, fillColor=colour, strokeColor=None),
@@ -271,15 +279,14 @@ def _tight(padding: float) -> list[tuple[Any, ...]]:
 
 
 def _table(
-    lines: Sequence[Sequence[str]], widths: Sequence[float], *, words: Iterable[int] = (0,), total: bool = True
+    rows: Sequence[Sequence[str]], widths: Sequence[float], *, text_columns: Container[int] = (0,), total: bool = True
 ) -> Table:
-    """Draw a table: its head is repeated on every page; `words` are the columns of text; widths [mm] are shares."""
-    text_columns = set(words)
-    head, *rows = lines
-    drawn = [[_said(word, HEAD if n in text_columns else HEAD_NUMBER) for n, word in enumerate(head)]]
-    drawn += [[_said(word, CELL if n in text_columns else NUMBER) for n, word in enumerate(row)] for row in rows]
+    """Draw a table. Its head repeats on every page. `text_columns` hold text; `widths` [mm] are scaled to the page."""
+    head, *body = rows
+    cells = [[_paragraph(word, HEAD if n in text_columns else HEAD_NUMBER) for n, word in enumerate(head)]]
+    cells += [[_paragraph(word, CELL if n in text_columns else NUMBER) for n, word in enumerate(row)] for row in body]
     style: list[tuple[Any, ...]] = [
-        FACE,
+        TABLE_FONT,
         ("LINEBELOW", (0, 0), (-1, 0), 0.8, SOFT),
         ("LINEBELOW", (0, 1), (-1, -1), 0.35, LINE),
         ("VALIGN", (0, 0), (-1, 0), "BOTTOM"),
@@ -291,49 +298,51 @@ def _table(
     if total:
         style += [("LINEABOVE", (0, -1), (-1, -1), 0.8, SOFT), ("BACKGROUND", (0, -1), (-1, -1), PAPER)]
     share = WIDTH / sum(widths)
-    return Table(drawn, colWidths=[width * share for width in widths], repeatRows=1, style=style)
+    return Table(cells, colWidths=[width * share for width in widths], repeatRows=1, style=style)
 
 
-def _tables(one: Sla, text: Text) -> list[Flowable]:
+def _tables(sla: Sla, text: Text) -> list[Flowable]:
     _ = text.gettext
-    wanted = [(_("By queue"), _("Queue"), month_tables.queues(one, text))]
-    if one.period.is_month:
-        wanted.append((_("By day"), _("Day"), list(reversed(month_tables.days(one, text)))))
-        wanted.append((_("By time of day"), _("Interval"), month_tables.intervals(one, text)))
+    tables = [(_("By queue"), _("Queue"), month_tables.queues(sla, text))]
+    if sla.period.is_month:
+        tables.append((_("By day"), _("Day"), list(reversed(month_tables.days(sla, text)))))
+        tables.append((_("By time of day"), _("Interval"), month_tables.intervals(sla, text)))
     else:
-        wanted.append((_("By interval"), _("Interval"), month_tables.intervals(one, text)))
+        tables.append((_("By interval"), _("Interval"), month_tables.intervals(sla, text)))
     story: list[Flowable] = []
-    for heading, first, rows in wanted:
+    for heading, first_head, rows in tables:
         if rows:
             lines = [
-                (first, *month_tables.head(text)),
+                (first_head, *month_tables.head(text)),
                 *((row.name, *month_tables.values(row.figures, text)) for row in rows),
             ]
-            lines.append((_("Total"), *month_tables.values(one.total, text)))
+            lines.append((_("Total"), *month_tables.values(sla.total, text)))
             table = _table(lines, (30, 18, 18, 16, 18, 20, 20, 18, 14))
             story += (
-                [_said(heading, HEADING), table] if len(rows) > 20 else [KeepTogether([_said(heading, HEADING), table])]
+                [_paragraph(heading, HEADING), table]
+                if len(rows) > 20
+                else [KeepTogether([_paragraph(heading, HEADING), table])]
             )
     return story
 
 
-def _people(one: Sla, text: Text) -> list[Flowable]:
+def _people(sla: Sla, text: Text) -> list[Flowable]:
     _ = text.gettext
-    if one.people is None:
+    if sla.people is None:
         return []
-    heading, rows = _said(_("Agents"), HEADING), month_tables.people_rows(one, text)
+    heading, rows = _paragraph(_("Agents"), HEADING), month_tables.people_rows(sla, text)
     if not rows:
-        return [heading, _said(names.too_few(text), SMALL)]
+        return [heading, _paragraph(names.too_few(text), SMALL)]
     table = _table([month_tables.people_head(text), *rows], (48, 18, 20, 22, 18, 20, 22))
-    return [heading, table, Spacer(1, 1.5 * mm), _said(month_tables.privacy(text), SMALL)]
+    return [heading, table, Spacer(1, 1.5 * mm), _paragraph(month_tables.privacy(text), SMALL)]
 
 
-# what it rests on
+# definitions
 
 
-def _rests_on(one: Sla, text: Text) -> list[Flowable]:
+def _definitions(sla: Sla, text: Text) -> list[Flowable]:
     _ = text.gettext
-    formulas = {judged.term.formula for judged in one.terms}
+    formulas = {judged.term.formula for judged in sla.terms}
     rules = [
         (
             _("Service level"),
@@ -344,32 +353,35 @@ def _rests_on(one: Sla, text: Text) -> list[Flowable]:
         (_("Late"), _("Counted by the contract’s formula, and not in time.")),
         *((names.figure(name, text), names.rule(name, text)) for name in ("offered", "abandon_rate", "asa_s")),
     ]
-    if one.people is not None:
+    if sla.people is not None:
         rules.append((names.figure("aht_s", text), names.rule("aht_s", text)))
-    story: list[Flowable] = [_said(_("What the figures mean"), HEADING)]
+    story: list[Flowable] = [_paragraph(_("What the figures mean"), HEADING)]
     story += [Paragraph(f"<font name='{BOLD}'>{_plain(name)}</font> – {_plain(rule)}", BODY) for name, rule in rules]
-    checked = [_said(_("Every call is accounted for"), HEADING), _said(f"{standing.conservation(one, text)}.")]
+    checked = [
+        _paragraph(_("Every call is accounted for"), HEADING),
+        _paragraph(f"{standing.conservation(sla, text)}."),
+    ]
     return [*story, *checked]
 
 
-def _signatures(one: Sla, text: Text) -> list[Flowable]:
+def _signatures(sla: Sla, text: Text) -> list[Flowable]:
     _ = text.gettext
-    of_client = one.campaign.client
+    of_client = sla.campaign.client
     sides = (_("For the provider"), _("For the client") + (f", {of_client}" if of_client else ""))
     lines = (_("Name"), _("Job title"), _("Place and date"), _("Signature"))
     half = (WIDTH - 10 * mm) / 2
 
-    def side(heading: str) -> Table:
+    def party(heading: str) -> Table:
         rows = [
-            [_said(heading, ParagraphStyle("side", BODY, fontName=BOLD)), ""],
-            *([_said(line, SMALL), ""] for line in lines),
+            [_paragraph(heading, ParagraphStyle("side", BODY, fontName=BOLD)), ""],
+            *([_paragraph(line, SMALL), ""] for line in lines),
         ]
         return Table(
             rows,
             colWidths=(26 * mm, half - 26 * mm),
             rowHeights=(8 * mm, 9 * mm, 9 * mm, 9 * mm, 20 * mm),
             style=[
-                FACE,
+                TABLE_FONT,
                 ("SPAN", (0, 0), (1, 0)),
                 ("VALIGN", (0, 0), (-1, -1), "BOTTOM"),
                 ("LINEBELOW", (1, 1), (1, -1), 0.6, SOFT),
@@ -378,61 +390,61 @@ def _signatures(one: Sla, text: Text) -> list[Flowable]:
         )
 
     both = Table(
-        [[side(sides[0]), "", side(sides[1])]],
+        [[party(sides[0]), "", party(sides[1])]],
         colWidths=(half, 10 * mm, half),
         style=[
-            FACE,
+            TABLE_FONT,
             ("LEFTPADDING", (0, 0), (-1, -1), 0),
             ("RIGHTPADDING", (0, 0), (-1, -1), 0),
         ],
     )
-    return [_said(_("Seen and agreed"), HEADING), both]
+    return [_paragraph(_("Seen and agreed"), HEADING), both]
 
 
 # the chart
 
 
 def _chart(parts: list[month_chart.Part], unknown: int, text: Text) -> Drawing:
-    """Draw calls as stacked bars, late ones hatched, and the level against its target; grey where all is unknown."""
+    """Draw calls as stacked bars, late ones hatched, and the level against its target. Unknown days are grey."""
     _ = text.gettext
     height, left, right, bottom, top = 62 * mm, 10 * mm, 11 * mm, 12 * mm, 3 * mm
     drawing = Drawing(WIDTH, height)
     plot_w, plot_h = WIDTH - left - right, height - bottom - top
     busiest = max(part.figures.offered if part.figures else 0 for part in parts)
     step = _step(busiest)
-    most = step * max(1, -(-busiest // step))
+    axis_top = step * max(1, -(-busiest // step))
 
-    def label(x: float, y: float, words: str, anchor: str = "middle") -> None:
-        said = words.replace("\u202f", "\u00a0")
-        drawing.add(String(x, y, said, fontName=REGULAR, fontSize=6.8, fillColor=SOFT, textAnchor=anchor))
+    def write(x: float, y: float, words: str, anchor: str = "middle") -> None:
+        shown = words.replace("\u202f", "\u00a0")
+        drawing.add(String(x, y, shown, fontName=REGULAR, fontSize=6.8, fillColor=SOFT, textAnchor=anchor))
 
-    for count in range(0, most + 1, step):
-        y = bottom + count / most * plot_h
+    for count in range(0, axis_top + 1, step):
+        y = bottom + count / axis_top * plot_h
         drawing.add(Line(left, y, left + plot_w, y, strokeColor=LINE, strokeWidth=0.4))
-        label(left - 3, y - 2, text.number(count), "end")
+        write(left - 3, y - 2, text.number(count), "end")
     for share in (0, 0.2, 0.4, 0.6, 0.8, 1):
-        label(left + plot_w + 3, bottom + share * plot_h - 2, text.percent(share, 0), "start")
+        write(left + plot_w + 3, bottom + share * plot_h - 2, text.percent(share, 0), "start")
     width = plot_w / max(len(parts), month_chart.SHORTEST)
     if unknown:
         drawing.add(Rect(left, bottom, unknown * width, plot_h, fillColor=PAPER, strokeColor=None))
         if unknown >= month_chart.ROOMY:
-            label(left + unknown * width / 2, bottom + plot_h / 2, month_chart.no_data(text))
+            write(left + unknown * width / 2, bottom + plot_h / 2, month_chart.no_data(text))
     every = max(1, -(-len(parts) // 31))
     dots: list[list[float]] = [[]]
-    for n, (_name, short, figures, target) in enumerate(parts):
-        x, bar = left + n * width + width * 0.12, width * 0.76
+    for place, (_name, short, figures, target) in enumerate(parts):
+        x, bar = left + place * width + width * 0.12, width * 0.76
         if figures is not None:
-            good = figures.service_level_hits / most * plot_h
-            bad = standing.late(figures) / most * plot_h
-            other = standing.uncounted(figures) / most * plot_h
+            good = figures.service_level_hits / axis_top * plot_h
+            bad = standing.late(figures) / axis_top * plot_h
+            other = standing.uncounted(figures) / axis_top * plot_h
             drawing.add(Rect(x, bottom, bar, good, fillColor=GOOD, strokeColor=None))
             _hatched(drawing, x, bottom + good, bar, bad)
             drawing.add(Rect(x, bottom + good + bad, bar, other, fillColor=OTHER, strokeColor=None))
-        if n % every == 0:
-            label(x + bar / 2, bottom - 8, short)
+        if place % every == 0:
+            write(x + bar / 2, bottom - 8, short)
         if target is not None:
             y = bottom + target * plot_h
-            edges = (left + n * width, y, left + (n + 1) * width, y)
+            edges = (left + place * width, y, left + (place + 1) * width, y)
             drawing.add(Line(*edges, strokeColor=SOFT, strokeWidth=0.9, strokeDashArray=(2.5, 2)))
         if figures is None or figures.service_level is None:
             dots.append([])  # no data is a gap
@@ -448,7 +460,7 @@ def _chart(parts: list[month_chart.Part], unknown: int, text: Text) -> Drawing:
 
 
 def _step(most: int) -> int:
-    """Return the distance of the lines of an axis that reaches `most`: 1, 2 or 5 times a power of ten."""
+    """Return the distance of the lines of an axis up to `most`: 1, 2 or 5 times a power of ten."""
     power = 1
     while True:
         for factor in (1, 2, 5):

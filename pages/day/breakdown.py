@@ -1,4 +1,4 @@
-"""What a day is made of: what became of its calls, and its queues."""
+"""A day broken down: its calls by outcome and by queue, and its agents by state."""
 
 from html import escape
 
@@ -13,13 +13,13 @@ from pages.shared.selection import Selection
 
 
 def outcomes(total: Kpis, where: Selection, text: Text) -> str:
-    """Draw the parts that add up to the offered calls, each leading to its calls, and the identity itself."""
+    """Draw the outcomes that add up to the offered calls, each with a link to its calls, and the identity below."""
     _ = text.gettext
     heads = table.heads((_("Outcome"), _("Calls"), _("Share"), ""))
     rows = [_outcome(part, total, where, text) for part in PARTS if part == "answered" or getattr(total, part)]
     offered = text.number(total.offered)
-    whole = figure_link("offered", total.offered, offered, where.params(), _("Offered"), text)
-    foot = table.row(escape(_("Offered")), table.cell(whole) + table.cell("") + table.cell("", "track"))
+    offered_link = figure_link("offered", total.offered, offered, where.params(), _("Offered"), text)
+    foot = table.row(escape(_("Offered")), table.cell(offered_link) + table.cell("") + table.cell("", "track"))
     return table.table(heads, rows, "sums shares", foot=foot) + table.note(names.identity(total, text))
 
 
@@ -34,42 +34,42 @@ def _outcome(part: str, total: Kpis, where: Selection, text: Text) -> str:
     return table.row(head, cells + table.cell(f'<div><i style="width:{width:.1f}%"></i></div>', f"track {part}"))
 
 
-QUEUED = ("offered", "abandoned", "service_level", "abandon_rate", "asa_s")
+QUEUE_FIGURES = ("offered", "abandoned", "service_level", "abandon_rate", "asa_s")
 
 
-def queues(found: tuple[tuple[str, Kpis], ...], viewer: Viewer, where: Selection, text: Text) -> str:
-    """Draw the queues of a day, the busiest first, each leading to its calls."""
+def queues(by_queue: tuple[tuple[str, Kpis], ...], viewer: Viewer, where: Selection, text: Text) -> str:
+    """Draw the queues of a day, the busiest first, each with a link to its calls."""
     _ = text.gettext
-    if not found:
+    if not by_queue:
         return table.note(_("No calls yet on this day."))
     columns = (_("Queue"), _("Offered"), _("Abandoned"), _("Service level"), _("Abandon rate"), _("ASA"))
     heads = table.heads((*columns, _("AHT")) if viewer.sees_work else columns)
-    rows = [_queue(queue, kpis, viewer, where, text) for queue, kpis in found]
+    rows = [_queue(queue, kpis, viewer, where, text) for queue, kpis in by_queue]
     return table.table(heads, rows, "sums queues", scrolls=True)
 
 
 def _queue(queue: str, kpis: Kpis, viewer: Viewer, where: Selection, text: Text) -> str:
-    """Draw a queue; its figures lead to the calls that they are made of, for only a campaign's can be explained."""
+    """Draw a queue. Its figures link to their calls: only a campaign's figures have an explanation."""
     state = level_state(kpis.service_level, kpis.target)
-    asked = where.params(queue=queue)
+    params = where.params(queue=queue)
     cells = ""
-    for figure in (*QUEUED, *(("aht_s",) if viewer.sees_work else ())):
+    for figure in (*QUEUE_FIGURES, *(("aht_s",) if viewer.sees_work else ())):
         value = getattr(kpis, figure)
         shown = escape(names.shown(figure, value, text))
         if figure == "service_level":
             shown = marked_level(shown, state, text)
         label = f"{queue}, {names.brief(figure, text)}"
-        cells += table.cell(figure_link(figure, value, shown, asked, label, text, is_explained=False))
-    return table.row(link("calls", asked, escape(queue)), cells)
+        cells += table.cell(figure_link(figure, value, shown, params, label, text, is_explained=False))
+    return table.row(link("calls", params, escape(queue)), cells)
 
 
 def agents(counts: AgentCounts | None, text: Text) -> str:
-    """Draw how many agents do what, for who is told nobody's name; nothing of so few that it would show one."""
+    """Draw how many agents are in each state, for viewers who may not see names. `counts` None: too few to be shown."""
     _ = text.gettext
     if counts is None:
         return table.note(names.too_few(text))
     words = {
-        "available": text.ngettext("Available", "Available", 2),  # of several agents: other languages decline it
+        "available": text.ngettext("Available", "Available", 2),  # plural: other languages decline it
         "busy": _("Busy"),
         "wrap_up": _("Wrap-up"),
         "paused": _("Paused"),

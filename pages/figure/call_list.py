@@ -1,4 +1,4 @@
-"""The list of calls as a table, and as a file that a spreadsheet opens."""
+"""The list of calls as a table, and as a file for spreadsheets."""
 
 import csv
 import io
@@ -20,20 +20,20 @@ MARKS = {
     "refused": "near",
     "overflowed": "near",
 }
-"""Outcome → shape and colour; the others are quiet. The word stands beside it."""
+"""Outcome → shape and colour, beside its word. The other outcomes have no colour."""
 COLUMNS = (
     *("call_id", "campaign", "queue", "direction", "channel", "language", "day", "queued_at", "answered_at"),
     *("ended_at", "outcome", "in_time", "wait_s", "talk_s", "hold_s", "wrap_s", "agent", "agent_name", "caller"),
     *("disposition", "transferred", "inferred_end", "clock_skew"),
 )
 WORK_COLUMNS = ("ended_at", "talk_s", "hold_s", "wrap_s", "agent", "agent_name")
-"""Columns that say who worked on a call and for how long."""
+"""Columns about who worked on a call, and for how long."""
 
 
-def calls(found: CallList, zone: str, text: Text, *, judged: bool, worked: bool, dated: bool) -> str:
-    """Draw the calls. `judged`: whether each was in time; `worked`: by whom, for how long; `dated`: many days.
+def calls(page: CallList, zone: str, text: Text, *, judged: bool, worked: bool, dated: bool) -> str:
+    """Draw a page of calls, with whether each was in time (`judged`), agent and times (`worked`), and day (`dated`).
 
-    A column that no call of the list has anything for, on whichever page, is left out.
+    A column is left out if it is empty for all calls of the list, on all its pages.
     """
     _ = text.gettext
     head = [(_("Queued at"), ""), (_("Queue"), ""), (_("Wait"), "num"), (_("Outcome"), "")]
@@ -41,59 +41,59 @@ def calls(found: CallList, zone: str, text: Text, *, judged: bool, worked: bool,
         head.append((_("By contract"), ""))
     if worked:
         head += [(_("Agent"), ""), (_("Talk"), "num"), (_("Hold"), "num"), (_("Wrap-up"), "num")]
-    head += [(_("Result"), "")] if found.has_dispositions else []
+    head += [(_("Result"), "")] if page.has_dispositions else []
     head.append((_("Caller"), ""))
-    head += [(_("Notes"), "")] if found.noted else []
+    head += [(_("Notes"), "")] if page.noted else []
     heads = "".join(table.head(escape(word), kind) for word, kind in head)
-    rows = [_row(call, found, zone, text, judged, worked, dated) for call in found.calls]
+    rows = [_row(call, page, zone, text, judged, worked, dated) for call in page.calls]
     return table.table(heads, rows, "calls", scrolls=True)
 
 
-def _row(call: Call, of: CallList, zone: str, text: Text, judged: bool, worked: bool, dated: bool) -> str:
+def _row(call: Call, page: CallList, zone: str, text: Text, judged: bool, worked: bool, dated: bool) -> str:
     _ = text.gettext
-    at = text.clock(call.cohort_at, zone, seconds=True)
+    time = text.clock(call.cohort_at, zone, seconds=True)
     if dated:
-        at = f"{text.date(call.cohort_at.astimezone(ZoneInfo(zone)))} {at}"
+        time = f"{text.date(call.cohort_at.astimezone(ZoneInfo(zone)))} {time}"
     cells = [
         _cell(call.queue or DASH),
         _cell(text.duration(call.wait_s), "num"),
         table.cell(state_mark(MARKS.get(call.outcome, "none"), names.outcome(call.outcome, text))),
     ]
     if judged:
-        kind, said = {
+        kind, words = {
             True: ("met", _("in time")),
             False: ("missed", _("not in time")),
             None: ("none", _("not counted")),
         }[call.hit]
-        cells.append(table.cell(state_mark(kind, said)))
+        cells.append(table.cell(state_mark(kind, words)))
     if worked:
         cells.append(_cell(call.agent_name or DASH))
         cells += [_cell(text.duration(seconds), "num") for seconds in (call.talk_s, call.hold_s, call.wrap_s)]
     notes = [
-        words
-        for true, words in (
+        note
+        for applies, note in (
             (call.direction == "outbound", _("outbound")),
             (call.direction == "callback", _("call-back")),
             (call.transferred, _("transferred")),
             (call.inferred_end, _("end inferred")),
             (call.clock_skew, _("clocks differ")),
         )
-        if true
+        if applies
     ]
-    cells += [_cell(call.disposition or DASH)] if of.has_dispositions else []
+    cells += [_cell(call.disposition or DASH)] if page.has_dispositions else []
     cells.append(_cell(call.caller or DASH))
-    cells += [_cell(", ".join(notes))] if of.noted else []
-    return table.row(escape(at), "".join(cells))
+    cells += [_cell(", ".join(notes))] if page.noted else []
+    return table.row(escape(time), "".join(cells))
 
 
 def _cell(words: str, kind: str = "") -> str:
     return table.cell(escape(words), kind)
 
 
-def sheet(calls: Iterable[Call], zone: str, *, worked: bool) -> bytes:
+def as_csv(calls: Iterable[Call], zone: str, *, worked: bool) -> bytes:
     """Return the calls as CSV with stable English column names and times in the campaign's zone.
 
-    Text that a spreadsheet would take for a formula gets an apostrophe before it; a mark at the start says UTF-8.
+    Text that a spreadsheet would read as a formula gets an apostrophe in front. A byte order mark says UTF-8.
     """
     columns = [name for name in COLUMNS if worked or name not in WORK_COLUMNS]
     local = ZoneInfo(zone)

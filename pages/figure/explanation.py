@@ -1,4 +1,4 @@
-"""A figure that explains itself: its formula with the numbers in it, its contract, and what other systems print."""
+"""A figure explained: its formula with its numbers, its contract, and what other systems would show."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,73 +21,75 @@ from pages.shared.terms import in_force, terms_in_words
 
 @dataclass(frozen=True)
 class Fraction:
-    """What a figure is the quotient of; without a denominator it is the sum, without a numerator a single value."""
+    """Numerator and denominator of a figure. Without a denominator it is a sum, without a numerator a single value."""
 
     above: Sum | None = None
     below: Sum | None = None
 
-    def sums(self, one: Explained) -> tuple[float | None, float | None]:
-        """Return numerator and denominator: None when there is none, or one of its parts is unknown."""
-        return _sum(self.above, one), _sum(self.below, one)
+    def sums(self, explained: Explained) -> tuple[float | None, float | None]:
+        """Return numerator and denominator; None where there is none, or a part of it is unknown."""
+        return _sum(self.above, explained), _sum(self.below, explained)
 
 
-def fraction(one: Explained) -> Fraction:
-    """Return the parts of a figure. A service level across several formulas has only what each contract counted."""
-    if one.kpi == "offered":
+def fraction(explained: Explained) -> Fraction:
+    """Return the parts of a figure. A service level of several formulas has only the sums by contract."""
+    if explained.kpi == "offered":
         return Fraction(sum_of(*PARTS))
-    kpi = KPIS[one.kpi]
+    kpi = KPIS[explained.kpi]
     if kpi.denominator is None:
         return Fraction()
     by_contract = Fraction(kpi.numerator, kpi.denominator)
-    if one.kpi != "service_level":
+    if explained.kpi != "service_level":
         return by_contract
-    formulas = {term.formula for term in one.terms}
+    formulas = {term.formula for term in explained.terms}
     if len(formulas) != 1:
         return by_contract
     formula = FORMULAS[formulas.pop()]
     counted = Fraction(formula.numerator, formula.denominator)
-    return counted if counted.sums(one) == by_contract.sums(one) else by_contract
+    return counted if counted.sums(explained) == by_contract.sums(explained) else by_contract
 
 
-def _sum(parts: Sum | None, one: Explained) -> float | None:
-    if parts is None:
+def _sum(measures: Sum | None, explained: Explained) -> float | None:
+    if measures is None:
         return None
-    values: list[tuple[int, float | None]] = [(sign, one.row.get(name)) for sign, name in parts.signed]
+    values: list[tuple[int, float | None]] = [(sign, explained.row.get(name)) for sign, name in measures.signed]
     if any(value is None for _, value in values):
         return None
     return sum((sign * value for sign, value in values if value is not None), start=0)
 
 
-def figure(one: Explained, text: Text) -> str:
-    """Draw the figure, how it stands to its target, and whether it can still move."""
+def figure(explained: Explained, text: Text) -> str:
+    """Draw the figure, its distance to the target, and whether it can still change."""
     _ = text.gettext
-    row = one.row
-    value = names.shown(one.kpi, one.figure, text)
+    row = explained.row
+    value = names.shown(explained.kpi, explained.figure, text)
     lines = []
     state = "none"
-    if one.kpi == "service_level":
-        state = level_state(one.figure, row["target"])
+    if explained.kpi == "service_level":
+        state = level_state(explained.figure, row["target"])
         if state != "none":
-            points = _("{points} pts").format(points=text.points(one.figure - row["target"]))
+            points = _("{points} pts").format(points=text.points(explained.figure - row["target"]))
             words = f"{state_word(state, text)}, {points}"
             lines.append(f'<p class="state {state}"><i></i>{escape(words)}</p>')
         worst, best = text.percent(row["service_level_worst"]), text.percent(row["service_level_best"])
         if not row["settled"] and row["open"] and worst != best:
-            said = _("Between {worst} and {best}, by what becomes of the calls that still wait").format(
+            range_words = _("Between {worst} and {best}, depending on the calls still waiting").format(
                 worst=worst, best=best
             )
-            lines.append(f"<p>{escape(said)}</p>")
-    settled = (
+            lines.append(f"<p>{escape(range_words)}</p>")
+    certainty = (
         _("Settled: only a late event could move it")
         if row["settled"]
         else _("Provisional: calls are open, or events may still come in")
     )
     kind = "settled" if row["settled"] else "provisional"
-    lines.append(f'<p class="{kind}"><i></i>{escape(settled)}</p>')
+    lines.append(f'<p class="{kind}"><i></i>{escape(certainty)}</p>')
     if row["terms_changed"]:
         changed = _("The contract changed inside this window; each call is judged by the terms of its own time.")
         lines.append(f'<p class="changed"><i></i>{escape(changed)}</p>')
-    name = " · ".join(filter(None, (names.figure(one.kpi, text), one.agent and (one.agent_name or one.agent))))
+    name = " · ".join(
+        filter(None, (names.figure(explained.kpi, text), explained.agent and (explained.agent_name or explained.agent)))
+    )
     nil = ' class="nil"' if value == DASH else ""
     return (
         f'<section class="vigie-figure {state}"><h2>{escape(name)}</h2><b{nil}>{escape(value)}</b>'
@@ -95,16 +97,17 @@ def figure(one: Explained, text: Text) -> str:
     )
 
 
-def formula(one: Explained, where: Selection, behind: str, text: Text) -> str:
+def formula(explained: Explained, where: Selection, behind: str, text: Text) -> str:
     """Draw the formula twice: in words, and with the numbers of this window in it.
 
-    What has no calls of its own in it leads to `behind`, the address of what all of it is made of, if there is one.
+    A measure that counts calls links to them. Any other links to `behind`, the address of everything that the figure is
+    made of, if there is one.
     """
     _ = text.gettext
-    parts = fraction(one)
-    rule = f"<p>{escape(names.rule(one.kpi, text))}</p>"
-    above, below = parts.sums(one)
-    result = f"<b>{escape(names.shown(one.kpi, one.figure, text))}</b>"
+    parts = fraction(explained)
+    rule = f"<p>{escape(names.rule(explained.kpi, text))}</p>"
+    above, below = parts.sums(explained)
+    result = f"<b>{escape(names.shown(explained.kpi, explained.figure, text))}</b>"
     if parts.above is None:
         return f'<section class="vigie-formula">{rule}</section>'
     words = _fraction(
@@ -112,23 +115,25 @@ def formula(one: Explained, where: Selection, behind: str, text: Text) -> str:
         _terms(parts.below, lambda name: f"<span>{escape(names.figure(name, text))}</span>"),
     )
     numbers = _fraction(
-        _terms(parts.above, lambda name: _link(one, where, name, behind, text)),
-        _terms(parts.below, lambda name: _link(one, where, name, behind, text)),
+        _terms(parts.above, lambda name: _link(explained, where, name, behind, text)),
+        _terms(parts.below, lambda name: _link(explained, where, name, behind, text)),
     )
     steps = [words, numbers]
     sides = [side.measures if side else () for side in (parts.above, parts.below)]
     if any(len(measures) > 1 for measures in sides):
-        kinds = [measures[0] if measures else "" for measures in sides]
-        whole = names.figure(one.kpi, text)
-        shown = [
-            _led(escape(names.shown(kind, value, text)), whole, behind if value else "")
-            for kind, value in zip(kinds, (above, below), strict=True)
+        first_measures = [measures[0] if measures else "" for measures in sides]  # a sum has the unit of its first one
+        label = names.figure(explained.kpi, text)
+        sums = [
+            _linked(escape(names.shown(measure, value, text)), label, behind if value else "")
+            for measure, value in zip(first_measures, (above, below), strict=True)
         ]
-        if one.kpi == "service_level":
-            shown = [_link(one, where, name, behind, text) for name in ("service_level_hits", "service_level_base")]
-        steps += [_fraction(*shown)] if parts.below else []
+        if explained.kpi == "service_level":
+            sums = [
+                _link(explained, where, name, behind, text) for name in ("service_level_hits", "service_level_base")
+            ]
+        steps += [_fraction(*sums)] if parts.below else []
     body = "".join(f'<span class="step"><span class="is">=</span>{step}</span>' for step in (*steps, result))
-    name = f"<span class='of'>{escape(names.figure(one.kpi, text))}</span>"
+    name = f"<span class='of'>{escape(names.figure(explained.kpi, text))}</span>"
     return f'<section class="vigie-formula">{rule}<div class="line">{name}{body}</div></section>'
 
 
@@ -139,29 +144,29 @@ def _fraction(above: str, below: str) -> str:
 
 
 def _terms(parts: Sum | None, draw: Callable[[str], str]) -> str:
-    """Draw measures with the signs between them."""
+    """Draw measures with their signs between them."""
     signed = parts.signed if parts else ()
     signs = ("", *("<i>+</i> " if sign > 0 else "<i>−</i> " for sign, _ in signed[1:]))
     return " ".join(sign + draw(name) for sign, (_, name) in zip(signs, signed, strict=False))
 
 
-def _link(one: Explained, where: Selection, name: str, behind: str, text: Text) -> str:
-    """Draw a value; a count of calls leads to them, another value to what is behind the whole figure."""
-    address = href("calls", where.params(**LINKS[name], agent=one.agent)) if name in LINKS else behind
-    value = one.row.get(name)
-    leads_on = value is not None and (value or name not in LINKS)  # not to a list of no calls
+def _link(explained: Explained, where: Selection, name: str, behind: str, text: Text) -> str:
+    """Draw a measure. One that counts calls links to them, any other to what is behind the whole figure."""
+    address = href("calls", where.params(**LINKS[name], agent=explained.agent)) if name in LINKS else behind
+    value = explained.row.get(name)
+    is_linked = value is not None and (value or name not in LINKS)  # no link to an empty list
     shown = escape(names.shown(name, value, text))
-    return _led(shown, names.figure(name, text), address if leads_on else "")
+    return _linked(shown, names.figure(name, text), address if is_linked else "")
 
 
-def _led(value: str, name: str, address: str) -> str:
+def _linked(value: str, name: str, address: str) -> str:
     if not address:
         return f"<span>{value}</span>"
     return f'<a href="{escape(address)}" target="_self" aria-label="{value} {escape(name)}">{value}</a>'
 
 
 def rule(kpi: str, text: Text) -> str:
-    """Draw the formula in words only, where its numbers are not told."""
+    """Draw the formula in words only, for viewers who may not see its numbers."""
     name = escape(names.figure(kpi, text))
     return f'<section class="vigie-formula rule"><p><b>{name}</b> {escape(names.rule(kpi, text))}</p></section>'
 
@@ -170,24 +175,26 @@ def has_calls(kpi: str) -> bool:
     return kpi in BEHIND
 
 
-def contract(one: Explained, where: Selection, text: Text) -> str:
-    """Draw the terms that judged calls of the window, with how many each, which lead to them."""
+def contract(explained: Explained, where: Selection, text: Text) -> str:
+    """Draw the terms that judged calls of the window, each with a link to its calls."""
     _ = text.gettext
-    if not one.terms:
+    if not explained.terms:
         return ""
     head = (_("In force"), _("Formula"), _("In time is"), _("Target"), _("Short abandon"), _("Calls judged"))
-    return table.table(table.heads(head), [_term(term, where, text) for term in one.terms], "terms", scrolls=True)
+    return table.table(table.heads(head), [_term(term, where, text) for term in explained.terms], "terms", scrolls=True)
 
 
 def _term(term: Term, where: Selection, text: Text) -> str:
-    held, *words = terms_in_words(term, text)
+    period, *words = terms_in_words(term, text)
     label = text.gettext("Calls judged")
-    calls = figure_link("service_level_base", term.calls, text.number(term.calls), _span(term, where), label, text)
-    return table.row(escape(held), table.cells(words) + table.cell(calls))
+    calls = figure_link(
+        "service_level_base", term.calls, text.number(term.calls), _term_params(term, where), label, text
+    )
+    return table.row(escape(period), table.cells(words) + table.cell(calls))
 
 
-def _span(term: Term, where: Selection) -> dict[str, str]:
-    """Return the parameters of an address that is about the part of the window in which a term was in force."""
+def _term_params(term: Term, where: Selection) -> dict[str, str]:
+    """Return the address parameters of the part of the window in which a term was in force."""
     first, until = (
         at.astimezone(ZoneInfo(where.campaign.timezone)).replace(tzinfo=None) for at in (where.t0, where.t1)
     )
@@ -197,37 +204,39 @@ def _span(term: Term, where: Selection) -> dict[str, str]:
     return {"campaign": where.campaign.campaign, "from": start.isoformat(), "to": end.isoformat()}
 
 
-def is_compared(one: Explained) -> bool:
-    """Say whether any other system has a public formula for the figure."""
-    return bool(one.elsewhere) and one.kpi in KPIS and bool(KPIS[one.kpi].elsewhere)
+def is_compared(explained: Explained) -> bool:
+    """Return whether another system has a public formula for the figure."""
+    return bool(explained.elsewhere) and explained.kpi in KPIS and bool(KPIS[explained.kpi].elsewhere)
 
 
-def comparison(one: Explained, text: Text) -> str:
-    """Draw what each system would print from the same calls, as points on one scale, beside this figure."""
+def comparison(explained: Explained, text: Text) -> str:
+    """Draw what each system would show for the same calls, as points on one scale, beside this figure."""
     _ = text.gettext
-    own = _("Vigie, by the contract") if one.terms else "Vigie"
-    rows = [(own, one.figure, "", True)]
+    own_name = _("Vigie, by the contract") if explained.terms else "Vigie"
+    rows = [(own_name, explained.figure, "", True)]
     rows += [
         (names.system(other.system, text), other.value, names.elsewhere(other.text, text), False)
-        for other in one.elsewhere
+        for other in explained.elsewhere
     ]
-    target = one.row["target"] if one.kpi == "service_level" else None
-    known = [value for value in (target, *(value for _, value, _, _ in rows)) if value is not None]
-    low, high = scale(known, one.kpi in names.RATIOS)
-    drawn = "".join(_system(row, one, (low, high), target, text) for row in rows)
-    ends = f"<span>{escape(_axis(low, one.kpi, text))}</span><span>{escape(_axis(high, one.kpi, text))}</span>"
+    target = explained.row["target"] if explained.kpi == "service_level" else None
+    values = [value for value in (target, *(value for _, value, _, _ in rows)) if value is not None]
+    low, high = scale(values, explained.kpi in names.RATIOS)
+    body = "".join(_system(row, explained, (low, high), target, text) for row in rows)
+    ends = (
+        f"<span>{escape(_axis(low, explained.kpi, text))}</span><span>{escape(_axis(high, explained.kpi, text))}</span>"
+    )
     note = ""
     if target is not None:
         note = table.note(_("Dashed: the contract’s target, {target}").format(target=text.percent(target, 0)))
     heads = table.head(escape(_("System"))) + table.head(escape(_("How it counts")), "how") + table.heads([""] * 3)
     return (
-        f'<table class="vigie-systems"><thead><tr>{heads}</tr></thead><tbody>{drawn}</tbody><tfoot><tr><td></td>'
+        f'<table class="vigie-systems"><thead><tr>{heads}</tr></thead><tbody>{body}</tbody><tfoot><tr><td></td>'
         f'<td class="how"></td><td class="axis"><div>{ends}</div></td><td></td><td></td></tr></tfoot></table>{note}'
     )
 
 
 def scale(values: list[float], ratio: bool) -> tuple[float, float]:
-    """Return the ends of a scale that holds all values: whole steps of 5 points, or of 10 s, and never 0 wide."""
+    """Return the ends of a scale that holds all values, in whole steps of 5 points or 10 s. It is never 0 wide."""
     step = 0.05 if ratio else 10.0
     if not values:
         return 0.0, step
@@ -243,28 +252,28 @@ def _axis(value: float, kpi: str, text: Text) -> str:
 
 def _system(
     row: tuple[str, float | None, str, bool],
-    one: Explained,
+    explained: Explained,
     ends: tuple[float, float],
     target: float | None,
     text: Text,
 ) -> str:
-    name, value, how, own = row
+    name, value, how, is_own = row
     low, high = ends
     mark = ""
     if target is not None:
         mark += f'<hr style="left:{(target - low) / (high - low) * 100:.2f}%">'
     if value is not None:
         mark += f'<i style="left:{(value - low) / (high - low) * 100:.2f}%"></i>'
-    gap = DASH if value is None or one.figure is None else _gap(value - one.figure, one.kpi, text)
-    shown = names.shown(one.kpi, value, text)
+    gap = DASH if value is None or explained.figure is None else _gap(value - explained.figure, explained.kpi, text)
+    shown = names.shown(explained.kpi, value, text)
     about = f"<small>{escape(how)}</small>" if how else ""
     cells = (
         table.cell(escape(how), "how")
         + table.cell(f"<div>{mark}</div>", "track")
         + table.cell(escape(shown), "value")
-        + table.cell("" if own else escape(gap), "gap")
+        + table.cell("" if is_own else escape(gap), "gap")
     )
-    return table.row(escape(name) + about, cells, "own" if own else "other")
+    return table.row(escape(name) + about, cells, "own" if is_own else "other")
 
 
 def _gap(difference: float, kpi: str, text: Text) -> str:

@@ -1,4 +1,4 @@
-"""The alarms that ring, a sentence for each kind: what cannot be, where, and since when."""
+"""The alarms that ring, a sentence for each kind: what is wrong, where, and since when."""
 
 from collections.abc import Iterator, Sequence
 from datetime import date
@@ -12,19 +12,19 @@ LISTED = 6
 
 def sentences(alarms: Sequence[Alarm], text: Text) -> list[str]:
     """Return the alarms in words, those about a campaign's calls first."""
-    said = []
-    for kind, speak in SPEAK.items():
+    lines = []
+    for kind, wording in WORDINGS.items():
         ringing = [alarm for alarm in alarms if alarm.kind == kind]
         if ringing:
             since = min(alarm.since for alarm in ringing)
-            words = text.gettext("Since {day}, {time} UTC.")
-            words = words.format(day=text.date(since), time=text.clock(since, "UTC"))
-            said.append(" ".join((*speak(ringing, text), words)))
-    return said
+            since_words = text.gettext("Since {day}, {time} UTC.")
+            since_words = since_words.format(day=text.date(since), time=text.clock(since, "UTC"))
+            lines.append(" ".join((*wording(ringing, text), since_words)))
+    return lines
 
 
 def day_of(campaign: Campaign, day: date | None, text: Text) -> str:
-    """Name a campaign's day: a date, or that it is today's."""
+    """Name a campaign's day: its date, "today", or that it is no day."""
     if day is None:
         return text.gettext("in no day")
     return text.gettext("today") if day == campaign.day else text.date(day)
@@ -111,7 +111,7 @@ def _calls_in_no_campaign(alarms: Sequence[Alarm], text: Text) -> Iterator[str]:
         yield words.format(n=text.number(alarm.counted))
 
 
-SPEAK = {
+WORDINGS = {
     "calls_not_conserved": _calls_not_conserved,
     "impossible_count": _impossible_count,
     "rows_doubled": _rows_doubled,

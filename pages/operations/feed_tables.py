@@ -1,4 +1,4 @@
-"""How the data comes in: counters, partitions, sources, the identity of each campaign's day, what was rejected."""
+"""How the data comes in: counters, alarms, conservation of calls, sources, partitions, and dead letters."""
 
 from datetime import datetime
 from html import escape
@@ -12,18 +12,19 @@ from pages.shared.marks import SILENT_S, STALE_S, state_mark
 from pages.shared.selection import href
 
 SCARCE_BYTES = 2 * 1024**3
-"""A disk with less than this free is told: a day of a busy floor takes about as much."""
-LAG_SHOWN = 1_000
-"""A partition's bar is full at the greatest lag, but at no less than this [records]: what one batch reads is no lag."""
-SHOWN_REASON = 160
-PAYLOAD = 20_000
+"""Warn when less than this is free on the disk: a busy floor needs about as much in a day."""
+LAG_SCALE = 1_000
+"""A partition's bar is full at the greatest lag, but at least at this [records]: what one batch reads is no lag."""
+REASON_LENGTH = 160
+PAYLOAD_LENGTH = 20_000
+"""How much of a dead letter's reason and payload is shown [characters]."""
 
 Tile = tuple[str, str, str, bool]
-"""Label, value, what it is, and whether somebody should look."""
+"""Label, value, explanation, and whether somebody should look."""
 
 
 def counters(feed: Feed, now: datetime, text: Text) -> str:
-    """Draw how far and how fast is read, what was read, and how old everything is, by the clock now."""
+    """Draw the counters: lag and pace, age at the time `now`, what was read, and the disk."""
     tiles = (*_pace(feed, now, text), *_read(feed, text), *_disk(feed, text))
     return '<div class="vigie-tiles">' + "".join(_tile(*tile) for tile in tiles) + "</div>"
 
@@ -84,131 +85,132 @@ def _tile(label: str, value: str, about: str, is_late: bool) -> str:
 
 
 def alarms(feed: Feed, text: Text) -> list[str]:
-    """Return what is wrong, a sentence each."""
+    """Return what is wrong, one sentence each."""
     _ = text.gettext
-    said = []
+    sentences = []
     fresh = feed.freshness
     if not feed.counters.lag and (fresh.published_at - fresh.as_of).total_seconds() > STALE_S:
         words = _("Kafka has not answered since {time} UTC. What happened after that is not known here.")
-        said.append(words.format(time=text.clock(fresh.as_of, "UTC", seconds=True)))
-    said += alarm_list.sentences(feed.alarms, text)
+        sentences.append(words.format(time=text.clock(fresh.as_of, "UTC", seconds=True)))
+    sentences += alarm_list.sentences(feed.alarms, text)
     if feed.gaps:
-        said.append(_gaps(feed.gaps, text))
+        sentences.append(_gaps(feed.gaps, text))
     if feed.notice:
         words = _("The configuration has changed and cannot be used, so the one before stays in force. {reason}")
-        said.append(words.format(reason=feed.notice))
-    return said
+        sentences.append(words.format(reason=feed.notice))
+    return sentences
 
 
-def _gaps(found: tuple[Gap, ...], text: Text) -> str:
-    """How many records are missing for good, and where the newest of them lay."""
-    last = found[0]
-    missing = sum(one.records for one in found)
+def _gaps(gaps: tuple[Gap, ...], text: Text) -> str:
+    """Say how many records are lost for good, and where the newest gap is."""
+    newest = gaps[0]
+    missing = sum(gap.records for gap in gaps)
     words = text.ngettext(
         "Kafka deleted {n} record before it was read; figures lack it. Noticed {day}, {time} UTC: {where}.",
         "Kafka deleted {n} records before they were read; figures lack them. Last noticed {day}, {time} UTC: {where}.",
         missing,
     )
-    where = f"{last.topic} / {last.partition} / {text.number(last.begin)}–{text.number(last.end - 1)}"
-    at = last.noticed_at
+    where = f"{newest.topic} / {newest.partition} / {text.number(newest.begin)}–{text.number(newest.end - 1)}"
+    at = newest.noticed_at
     return words.format(n=text.number(missing), day=text.date(at), time=text.clock(at, "UTC"), where=where)
 
 
 def notices(feed: Feed, text: Text) -> list[str]:
-    """Return what somebody should know, a sentence each."""
-    said = []
+    """Return what somebody should know, one sentence each."""
+    sentences = []
     if feed.unconfigured:
-        names = ", ".join(one.campaign for one in feed.unconfigured)
+        names = ", ".join(campaign.campaign for campaign in feed.unconfigured)
         words = text.ngettext(
             "{n} campaign is in the events and not in the configuration, and is judged by the defaults: {names}",
             "{n} campaigns are in the events and not in the configuration, and are judged by the defaults: {names}",
             len(feed.unconfigured),
         )
-        said.append(words.format(n=text.number(len(feed.unconfigured)), names=names))
-    # those that have waited for longer are an alarm
-    waiting = (feed.unplaced or 0) - sum(one.counted for one in feed.alarms if one.kind == "calls_in_no_campaign")
+        sentences.append(words.format(n=text.number(len(feed.unconfigured)), names=names))
+    # calls that have waited for longer raise an alarm instead
+    waiting = (feed.unplaced or 0) - sum(alarm.counted for alarm in feed.alarms if alarm.kind == "calls_in_no_campaign")
     if waiting > 0:
         words = text.ngettext(
             "{n} call waits for the event that says when it entered a queue; it counts in no campaign until then.",
             "{n} calls wait for the event that says when they entered a queue; they count in no campaign until then.",
             waiting,
         )
-        said.append(words.format(n=text.number(waiting)))
-    return said
+        sentences.append(words.format(n=text.number(waiting)))
+    return sentences
 
 
 def conservation(feed: Feed, text: Text) -> str:
-    """Draw the identity of each campaign's day so far, what came in is what became of it; before it, what failed."""
+    """Draw each campaign's day so far: the calls offered and the sum of their outcomes. Failed checks come first."""
     _ = text.gettext
     shown = [*feed.violated, *(check for check in feed.today if check.conserved)]
     head = (_("Campaign"), _("Offered"), _("Accounted for"), _("Refused, apart"), _("Conserved"))
-    return _table(head, [_identity(one, text) for one in shown], "sums")
+    return _table(head, [_check_row(check, text) for check in shown], "sums")
 
 
-def _identity(one: Check, text: Text) -> str:
+def _check_row(check: Check, text: Text) -> str:
     _ = text.gettext
-    kind, word = ("met", _("yes")) if one.conserved else ("missed", _("no"))
+    kind, word = ("met", _("yes")) if check.conserved else ("missed", _("no"))
     offered, refused = (
-        _behind(one, asked, n, text)
-        for asked, n in (({"kpi": "offered"}, one.offered), ({"outcome": "refused"}, one.refused))
+        _calls_link(check, params, n, text)
+        for params, n in (({"kpi": "offered"}, check.offered), ({"outcome": "refused"}, check.refused))
     )
-    accounted = _behind(one, {"kpi": "offered"}, one.accounted, text)
-    day = "" if one.day == one.campaign.day else f"<small>{escape(day_of(one.campaign, one.day, text))}</small>"
-    drawn = "".join(map(table.cell, (offered, accounted, refused, state_mark(kind, word))))
-    return table.row(escape(one.campaign.name) + day, drawn)
+    accounted = _calls_link(check, {"kpi": "offered"}, check.accounted, text)
+    day = "" if check.day == check.campaign.day else f"<small>{escape(day_of(check.campaign, check.day, text))}</small>"
+    cells = "".join(map(table.cell, (offered, accounted, refused, state_mark(kind, word))))
+    return table.row(escape(check.campaign.name) + day, cells)
 
 
-def _behind(one: Check, asked: dict[str, str], n: int, text: Text) -> str:
-    """Draw a count that leads to its calls."""
-    if not n or one.day is None:
+def _calls_link(check: Check, params: dict[str, str], n: int, text: Text) -> str:
+    """Draw a count with a link to its calls."""
+    if not n or check.day is None:
         return text.number(n)
-    day = {} if one.day == one.campaign.day else {"day": one.day.isoformat()}
-    address = href("calls", {"campaign": one.campaign.campaign} | day | asked)
+    day_params = {} if check.day == check.campaign.day else {"day": check.day.isoformat()}
+    address = href("calls", {"campaign": check.campaign.campaign} | day_params | params)
     return f'<a href="{escape(address)}" target="_self">{text.number(n)}</a>'
 
 
-def sources(found: tuple[Source, ...], now: datetime, text: Text) -> str:
-    """Draw each source with its last event; those that have been silent for long come first, the longest on top."""
+def sources(sources: tuple[Source, ...], now: datetime, text: Text) -> str:
+    """Draw each source with its last event. Silent sources come first, the longest silent on top."""
     _ = text.gettext
-    silent_s = {one: (now - one.last_event_at).total_seconds() for one in found}
-    silent = [one for one in found if silent_s[one] > SILENT_S]
+    silent_s = {source: (now - source.last_event_at).total_seconds() for source in sources}
+    silent = [source for source in sources if silent_s[source] > SILENT_S]
     rows = []
-    for one in (*sorted(silent, key=lambda one: one.last_event_at), *(one for one in found if one not in silent)):
-        kind, word = ("near", _("silent")) if one in silent else ("met", _("sending"))
-        counts = table.cells((text.number(one.events), text.age(silent_s[one])))
-        rows.append(table.row(escape(one.source), counts + table.cell(state_mark(kind, word)), kind))
+    longest_first = sorted(silent, key=lambda source: source.last_event_at)
+    for source in (*longest_first, *(source for source in sources if source not in silent)):
+        kind, word = ("near", _("silent")) if source in silent else ("met", _("sending"))
+        counts = table.cells((text.number(source.events), text.age(silent_s[source])))
+        rows.append(table.row(escape(source.source), counts + table.cell(state_mark(kind, word)), kind))
     return _table((_("Source"), _("Events"), _("Last event, ago"), _("State")), rows, "sums told")
 
 
-def partitions(found: tuple[Partition, ...], text: Text) -> str:
-    """Draw how far each partition is read, and what is left of it."""
+def partitions(partitions: tuple[Partition, ...], text: Text) -> str:
+    """Draw how far each partition has been read, and its lag."""
     _ = text.gettext
-    most = max([LAG_SHOWN, *(one.lag for one in found)])
+    greatest = max([LAG_SCALE, *(partition.lag for partition in partitions)])
     rows = []
-    for one in found:
-        numbers = table.cells(map(text.number, (one.position, one.end, one.lag)))
-        bar = table.cell(f'<div><i style="width:{100 * one.lag / most:.1f}%"></i></div>', "track")
-        rows.append(table.row(f"{escape(one.topic)} / {one.partition}", numbers + bar))
+    for partition in partitions:
+        numbers = table.cells(map(text.number, (partition.position, partition.end, partition.lag)))
+        bar = table.cell(f'<div><i style="width:{100 * partition.lag / greatest:.1f}%"></i></div>', "track")
+        rows.append(table.row(f"{escape(partition.topic)} / {partition.partition}", numbers + bar))
     return _table((_("Partition"), _("Read to"), _("Ends at"), _("Lag"), ""), rows, "sums lags")
 
 
-def letters(found: tuple[DeadLetter, ...], text: Text) -> str:
-    """Draw the newest rejected records: where each lies, and what was wrong with it."""
+def letters(letters: tuple[DeadLetter, ...], text: Text) -> str:
+    """Draw the newest dead letters: position and reason."""
     _ = text.gettext
     rows = [
         table.row(
-            escape(received(one, text)),
-            table.cells([one.position]) + table.cell(escape((one.reason or DASH)[:SHOWN_REASON]), "wrap"),
+            escape(received(letter, text)),
+            table.cells([letter.position]) + table.cell(escape((letter.reason or DASH)[:REASON_LENGTH]), "wrap"),
         )
-        for one in found
+        for letter in letters
     ]
     return _table((_("Received (UTC)"), _("Position"), _("Reason")), rows, frame="letters")
 
 
-def received(one: DeadLetter, text: Text) -> str:
-    if one.received_at is None:
+def received(letter: DeadLetter, text: Text) -> str:
+    if letter.received_at is None:
         return DASH
-    return f"{text.date(one.received_at)} {text.clock(one.received_at, 'UTC', seconds=True)}"
+    return f"{text.date(letter.received_at)} {text.clock(letter.received_at, 'UTC', seconds=True)}"
 
 
 def _table(head: tuple[str, ...], rows: list[str], kind: str = "", frame: str = "") -> str:

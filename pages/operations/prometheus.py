@@ -1,6 +1,6 @@
-"""What Prometheus asks of the dashboard at /metrics: how old what it shows is, and how the consumer gets on.
+"""The dashboard's /metrics for Prometheus: how old the shown data is, and how the consumer is doing.
 
-Nothing in it is of a campaign, a client or a person, so whoever may reach the port may read it.
+It has nothing about a campaign, a client or a person, so everybody who can reach the port may read it.
 """
 
 from collections.abc import Iterator
@@ -21,8 +21,8 @@ from metrics.published.alarms import KINDS
 MACHINE = Viewer(role="manager", campaigns=frozenset(), name="prometheus")
 
 
-class Shown(Collector):
-    """The snapshot that the pages show, read when it is asked for."""
+class SnapshotCollector(Collector):
+    """The metrics of the snapshot that the pages show, read at each scrape."""
 
     def collect(self) -> Iterator[Metric]:
         try:
@@ -36,38 +36,38 @@ class Shown(Collector):
             return
         age_s = (clock.now() - feed.freshness.published_at).total_seconds()
         counts = feed.counters
-        for name, says, value in (
+        for name, description, value in (
             ("vigie_snapshot_age_seconds", "Time since the snapshot was written.", age_s),
-            ("vigie_as_of_timestamp_seconds", "The instant its figures are judged at.", _s(feed.freshness.as_of)),
-            ("vigie_last_event_timestamp_seconds", "The latest event's time.", _s(feed.freshness.last_event_at)),
+            ("vigie_as_of_timestamp_seconds", "Instant that the snapshot describes.", _seconds(feed.freshness.as_of)),
+            ("vigie_last_event_timestamp_seconds", "Time of the latest event.", _seconds(feed.freshness.last_event_at)),
             ("vigie_lag_records", "Records not read yet.", counts.lag),
-            ("vigie_publish_seconds", "How long the publish before this one took.", counts.publish_s),
-            ("vigie_store_bytes", "The consumer's store on disk.", counts.store_bytes),
-            ("vigie_published_bytes", "What is published, history included.", counts.published_bytes),
-            ("vigie_disk_free_bytes", "Room left for it.", counts.disk_free_bytes),
+            ("vigie_publish_seconds", "Duration of the publish before this one.", counts.publish_s),
+            ("vigie_store_bytes", "Size of the consumer's store on disk.", counts.store_bytes),
+            ("vigie_published_bytes", "Size of what is published, history included.", counts.published_bytes),
+            ("vigie_disk_free_bytes", "Free space on the disk.", counts.disk_free_bytes),
         ):
             if value is not None:
-                yield GaugeMetricFamily(name, says, value)
-        ringing = GaugeMetricFamily("vigie_alarms", "Alarms that ring: the relation `alarms`.", labels=("kind",))
-        for kind in KINDS:  # a silent kind is 0
+                yield GaugeMetricFamily(name, description, value)
+        ringing = GaugeMetricFamily("vigie_alarms", "Alarms that ring, from the relation `alarms`.", labels=("kind",))
+        for kind in KINDS:  # a kind without an alarm is 0
             ringing.add_metric((kind,), feed.ringing.get(kind, 0))
         yield ringing
-        for name, says, total in (
+        for name, description, total in (
             ("vigie_records", "Kafka records read.", counts.records),
-            ("vigie_events", "Events accepted, duplicates left out.", counts.events),
-            ("vigie_duplicates", "Events delivered again.", counts.duplicates),
+            ("vigie_events", "Events accepted, without duplicates.", counts.events),
+            ("vigie_duplicates", "Events delivered again and counted once.", counts.duplicates),
             ("vigie_dead_letters", "Records and lines rejected.", counts.dead_letters),
         ):
             if total is not None:
-                yield CounterMetricFamily(name, says, total)
+                yield CounterMetricFamily(name, description, total)
 
 
-def _s(at: datetime | None) -> float | None:
+def _seconds(at: datetime | None) -> float | None:
     return None if at is None else at.timestamp()
 
 
 REGISTRY = CollectorRegistry()
-REGISTRY.register(Shown())
+REGISTRY.register(SnapshotCollector())
 ProcessCollector(registry=REGISTRY)
 
 

@@ -1,4 +1,4 @@
-"""Who worked for a campaign on a past day: a line an agent, by name and never by who did most."""
+"""Who worked for a campaign on a past day: one row per agent, sorted by name, never by how much they did."""
 
 from html import escape
 
@@ -10,23 +10,23 @@ from pages.team import agent_table
 from pages.team.agent_table import Cell
 
 
-def draw(found: Shifts, where: Selection, text: Text) -> str:
-    """Draw the agents with their figures of the day; to who may know no names, how many they were."""
+def draw(shifts: Shifts, where: Selection, text: Text) -> str:
+    """Draw the agents with their figures of the day; for viewers who may not see names, only how many there were."""
     _ = text.gettext
-    if found.people is None:
+    if shifts.people is None:
         return table.note(names.too_few(text))
-    if not found.people:
+    if not shifts.people:
         return table.note(_("Nobody is known to have worked for this campaign on this day."))
-    if found.shifts is None:
-        n = found.people
+    if shifts.shifts is None:
+        n = shifts.people
         words = text.ngettext("{n} agent on this day", "{n} agents on this day", n)
         return table.note(words.format(n=text.number(n)))
-    many = text.ngettext("{n} agent", "{n} agents", found.people).format(n=text.number(found.people))
+    count = text.ngettext("{n} agent", "{n} agents", shifts.people).format(n=text.number(shifts.people))
     columns = _columns(text)
     heads = table.heads([_("Agent")]) + agent_table.heads(columns, where.params(), text)
-    rows = [_row(shift, columns, where, text) for shift in found.shifts]
-    drawn = table.table(heads, rows, style=agent_table.labels(columns))
-    return f'<div class="vigie-agents"><p class="needs"><span>{escape(many)}</span></p>{drawn}</div>'
+    rows = [_row(shift, columns, where, text) for shift in shifts.shifts]
+    html = table.table(heads, rows, style=agent_table.labels(columns))
+    return f'<div class="vigie-agents"><p class="needs"><span>{escape(count)}</span></p>{html}</div>'
 
 
 def _columns(text: Text) -> dict[str, str]:
@@ -42,27 +42,27 @@ def _columns(text: Text) -> dict[str, str]:
     }
 
 
-def _row(one: Shift, columns: dict[str, str], where: Selection, text: Text) -> str:
+def _row(shift: Shift, columns: dict[str, str], where: Selection, text: Text) -> str:
     _ = text.gettext
-    place = " · ".join(filter(None, (one.team, one.site)))
-    words = _("The calls of {agent}").format(agent=one.name)
-    offers = _("The calls that {agent} did not pick up").format(agent=one.name)
+    place = " · ".join(filter(None, (shift.team, shift.site)))
+    calls_title = _("The calls of {agent}").format(agent=shift.name)
+    missed_title = _("The calls that {agent} did not pick up").format(agent=shift.name)
 
-    def calls(n: int | None, about: str, **asked: str) -> Cell:
-        return Cell(text.number(n), address=href("calls", where.params(**asked)) if n else "", about=about)
+    def calls_cell(n: int | None, title: str, **params: str) -> Cell:
+        return Cell(text.number(n), address=href("calls", where.params(**params)) if n else "", about=title)
 
-    def made(name: str) -> Cell:
-        value = getattr(one, name)
-        address = "" if value is None else href("kpi", where.params(agent=one.agent, kpi=name))
+    def figure_cell(name: str) -> Cell:
+        value = getattr(shift, name)
+        address = "" if value is None else href("kpi", where.params(agent=shift.agent, kpi=name))
         shown = names.shown(name, value, text, digits=0)
-        return Cell(shown, address=address, about=agent_table.made_of(name, one.name, text))
+        return Cell(shown, address=address, about=agent_table.explanation_title(name, shift.name, text))
 
     numbers = {
-        "logged": Cell(text.duration(one.logged_in_s or None)),
-        "calls": calls(one.answered, words, agent=one.agent, outcome="answered"),
-        **{column: made(name) for column, name in agent_table.EXPLAINED.items()},
-        "paused": Cell(text.duration(one.paused_s if one.logged_in_s else None)),
-        "offers": calls(one.missed, offers, missed_by=one.agent),
+        "logged": Cell(text.duration(shift.logged_in_s or None)),
+        "calls": calls_cell(shift.answered, calls_title, agent=shift.agent, outcome="answered"),
+        **{column: figure_cell(name) for column, name in agent_table.EXPLAINED.items()},
+        "paused": Cell(text.duration(shift.paused_s if shift.logged_in_s else None)),
+        "offers": calls_cell(shift.missed, missed_title, missed_by=shift.agent),
     }
-    cells = "".join(agent_table.drawn(name, numbers[name]) for name in columns)
-    return table.row(f"{escape(one.name)}<small>{escape(place)}</small>", cells)
+    cells = "".join(agent_table.number_cell(name, numbers[name]) for name in columns)
+    return table.row(f"{escape(shift.name)}<small>{escape(place)}</small>", cells)

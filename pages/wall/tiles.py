@@ -1,8 +1,8 @@
-"""The wallboard as one piece of HTML, computed once for everybody who sees the same campaigns in one language.
+"""The wallboard as one piece of HTML, drawn once for all viewers of the same campaigns in the same language.
 
-Tiles stand by client and name, never by trouble: people find their campaign by its place on the wall, and a board
-that shuffles makes them search at the very moment something is wrong. Trouble shows by colour, shape and word where it
-is, and by count in the header.
+Tiles are sorted by client and name, never by trouble. People find their campaign by its place on the wall, and a board
+that reorders makes them search at the moment something is wrong. Colour, shape and word show trouble on the tile, and
+the header counts it.
 """
 
 from collections.abc import Callable, Hashable, Mapping
@@ -28,64 +28,65 @@ from pages.shared.marks import (
 )
 
 SHORTEST_S, LONGEST_S, USUAL_S = 0.2, 10.0, 0.5
-"""The tick of a wall [s]: its limits, and what it is unless the environment says."""
+"""How often a wall looks for a new snapshot [s]: limits and default."""
 DAY = ("answered", "abandoned", "aht_s", "occupancy")
-TOLD = ("answered", "abandoned", "abandon_rate", "asa_s")
-"""What a tile says of the day, and what it says to a client, who is told of work by the month."""
+CLIENT_DAY = ("answered", "abandoned", "abandon_rate", "asa_s")
+"""Figures of the day on a tile, for staff and for clients, who see agents' work by the month only: columns of Kpis."""
 COUNTS = ("answered", "abandoned")
+"""Figures that are a dash, not 0, until the first call of the day."""
 NO_ADDRESSES: Mapping[str, str] = {}
 AGE, STALE = "\ue000", "\ue001"
-"""Where a tick puts the age of the data, and whether that is too old, into HTML drawn before."""
+"""Placeholders in cached HTML: each tick fills in the age of the data, and whether that is too old."""
 
 _drawn: dict[Hashable, tuple[object, str]] = {}
 
 
 def draw(board: Board, viewer: Viewer, text: Text, age_s: float) -> str:
-    """Return the board's HTML. Only its age is new on every tick; the rest is drawn once a snapshot."""
-    page = once(board, (viewer.campaigns, viewer.sees_work, text.language), lambda: _page(board, text, viewer))
-    return aged(page, text, age_s)
+    """Return the board's HTML. Each tick fills in the age of the data; the rest is drawn once per snapshot."""
+    html = cached(board, (viewer.campaigns, viewer.sees_work, text.language), lambda: _page(board, text, viewer))
+    return with_age(html, text, age_s)
 
 
-def once(board: Board, key: Hashable, draw: Callable[[], str]) -> str:
-    """Return what `draw` draws of this snapshot: drawn by the first who asks for `key`, and kept until the next one."""
-    snapshot, page = _drawn.get(key, (None, ""))
+def cached(board: Board, key: Hashable, draw: Callable[[], str]) -> str:
+    """Return what `draw` returns for this snapshot and `key`, from the cache if it was drawn before."""
+    snapshot, html = _drawn.get(key, (None, ""))
     if snapshot != board.freshness.snapshot:
-        page = draw()
-        _drawn[key] = (board.freshness.snapshot, page)
-    return page
+        html = draw()
+        _drawn[key] = (board.freshness.snapshot, html)
+    return html
 
 
-def aged(page: str, text: Text, age_s: float) -> str:
-    """Return HTML that was drawn before with its age as it is now."""
-    return page.replace(AGE, text.age(age_s)).replace(STALE, "stale" if age_s > STALE_S else "fresh")
+def with_age(html: str, text: Text, age_s: float) -> str:
+    """Return cached HTML with the present age of its data."""
+    return html.replace(AGE, text.age(age_s)).replace(STALE, "stale" if age_s > STALE_S else "fresh")
 
 
-def tick_s(said: str | None) -> float:
-    """Return the tick that the environment asks for, brought into its limits; what is no number is not heard."""
+def tick_s(setting: str | None) -> float:
+    """Return the tick [s] of a setting, within its limits; anything that is not a number gives the default."""
     try:
-        asked = float(said or USUAL_S)
+        seconds = float(setting or USUAL_S)
     except ValueError:
         return USUAL_S
-    return min(max(asked, SHORTEST_S), LONGEST_S) if asked == asked else USUAL_S
+    return min(max(seconds, SHORTEST_S), LONGEST_S) if seconds == seconds else USUAL_S  # NaN is not equal to itself
 
 
 def grid(tiles: int) -> tuple[int, int]:
-    """Return columns and rows for this many tiles on a wide screen: eight are 4 × 2."""
-    columns = next((c for most, c in ((1, 1), (2, 2), (3, 3), (4, 2), (6, 3), (16, 4)) if tiles <= most), 5)
+    """Return columns and rows for this many tiles on a wide screen: 4 × 2 for eight."""
+    columns = next((columns for most, columns in ((1, 1), (2, 2), (3, 3), (4, 2), (6, 3), (16, 4)) if tiles <= most), 5)
     return columns, max(1, ceil(tiles / columns))
 
 
 def figures(viewer: Viewer) -> tuple[str, ...]:
-    """Return what a tile says of the day: columns of Kpis."""
-    return DAY if viewer.sees_work else TOLD
+    """Return the figures of the day on a tile for this viewer: columns of Kpis."""
+    return DAY if viewer.sees_work else CLIENT_DAY
 
 
 def _page(board: Board, text: Text, viewer: Viewer) -> str:
     columns, rows = grid(len(board.campaigns))
-    tiles = "".join(tile(one, text, day=figures(viewer)) for one in board.campaigns)
+    tiles_html = "".join(tile(campaign, text, day=figures(viewer)) for campaign in board.campaigns)
     return (
         f'<div class="vigie-board {STALE}" style="--columns:{columns};--rows:{rows}">'
-        f'{_floor(board, text)}<div class="vigie-grid">{tiles}</div></div>'
+        f'{_floor(board, text)}<div class="vigie-grid">{tiles_html}</div></div>'
     )
 
 
@@ -97,10 +98,10 @@ def _floor(board: Board, text: Text) -> str:
 
 
 def queue_of(board: Board, text: Text) -> str:
-    """Draw how many wait on the whole floor, and how long the first of them has."""
+    """Draw how many callers wait on the whole floor, and the longest wait."""
     _ = text.gettext
     late, mark = "", ""
-    if any(is_late(one) for one in board.campaigns):
+    if any(is_late(campaign) for campaign in board.campaigns):
         late, mark = " late", " " + late_mark("", _("not in time"))
     return number(text.number(board.waiting), _("Waiting"), "first") + number(
         text.duration(board.longest_wait_s), _("Longest wait"), f"first{late}", mark
@@ -108,9 +109,9 @@ def queue_of(board: Board, text: Text) -> str:
 
 
 def attention(board: Board, text: Text) -> str:
-    """Draw how many campaigns are below or close to their target, and when nothing has been heard for long."""
+    """Draw how many campaigns are below or close to their target, and how long no event has come if that is long."""
     _ = text.gettext
-    states = [state_of(one) for one in board.campaigns]
+    states = [state_of(campaign) for campaign in board.campaigns]
     missed, near = states.count("missed"), states.count("near")
     marks = [
         ("missed", missed, text.ngettext("{n} below target", "{n} below target", missed)),
@@ -126,7 +127,7 @@ def attention(board: Board, text: Text) -> str:
 
 
 def header(numbers: str, attention: str, text: Text, more: str = "") -> str:
-    """Draw the top of a wall, with the data's age and the banners that say when it is too old; `more` is HTML."""
+    """Draw the top of a wall, with the data's age and the banners for old data and a lost server; `more` is HTML."""
     _ = text.gettext
     ago = f'<span class="ago">{AGE}</span>'
     age = escape(_("Data {age} old")).format(age=ago)
@@ -140,22 +141,24 @@ def header(numbers: str, attention: str, text: Text, more: str = "") -> str:
     )
 
 
-def tile(one: CampaignNow, text: Text, day: tuple[str, ...] = (), addresses: Mapping[str, str] = NO_ADDRESSES) -> str:
+def tile(
+    campaign: CampaignNow, text: Text, day: tuple[str, ...] = (), addresses: Mapping[str, str] = NO_ADDRESSES
+) -> str:
     """Draw a campaign: its queue now, its level against target and the figures of its `day`: columns of Kpis.
 
-    `addresses` are addresses of where a figure comes from, by its name.
+    `addresses` are figure or state of agents → address of the page that it leads to.
     """
     _ = text.gettext
 
-    def made(name: str) -> str:
+    def link_to(name: str) -> str:
         return link_attributes(name, addresses, comes_from(names.brief(name, text), text))
 
-    state = state_of(one)
-    today = one.today
+    state = state_of(campaign)
+    today = campaign.today
     level = today.service_level if today else None
     target = today.target if today else None
     threshold_s = today.threshold_s if today else None
-    late = " late" if is_late(one) else ""
+    late = " late" if is_late(campaign) else ""
     past = ""
     if late:
         past = " " + late_mark(f"> {text.number(threshold_s)} s", past_words(threshold_s, text))
@@ -163,72 +166,75 @@ def tile(one: CampaignNow, text: Text, day: tuple[str, ...] = (), addresses: Map
     if level is not None and target is not None:
         points = _("{points} pts").format(points=text.points(level - target))
         gap = f'<span class="gap">{escape(points)}</span>'
-    called = today if today and today.offered else None
-    word = state_word(state, text) if called or state != "none" else _("No calls yet")
+    day_with_calls = today if today and today.offered else None
+    word = state_word(state, text) if day_with_calls or state != "none" else _("No calls yet")
     service_level = _("Service level")
-    figure = _value(text.percent(level))
-    waiting = number(text.number(one.waiting), _("Waiting"), "big", link=made("waiting"))
-    longest_wait = made("longest_wait_s")
-    longest = number(text.duration(one.longest_wait_s), _("Longest wait"), f"big{late}", past, longest_wait)
-    values = {name: getattr(called if name in COUNTS else today, name, None) for name in day}
-    drawn = "".join(
-        number(names.shown(name, value, text, digits=0), names.brief(name, text), link=made(name))
+    level_html = _value(text.percent(level))
+    waiting = number(text.number(campaign.waiting), _("Waiting"), "big", link=link_to("waiting"))
+    longest_wait = link_to("longest_wait_s")
+    longest = number(text.duration(campaign.longest_wait_s), _("Longest wait"), f"big{late}", past, longest_wait)
+    values = {name: getattr(day_with_calls if name in COUNTS else today, name, None) for name in day}
+    day_html = "".join(
+        number(names.shown(name, value, text, digits=0), names.brief(name, text), link=link_to(name))
         for name, value in values.items()
     )
-    facts = f'<div class="facts">{drawn}</div>' if day else ""
+    facts = f'<div class="facts">{day_html}</div>' if day else ""
     return (
         f'<article class="tile {state}"><div class="in">'
-        f'<div class="head"><div class="who"><h3>{escape(one.campaign.name)}</h3>'
-        f"<small>{escape(one.campaign.client)}</small></div>"
+        f'<div class="head"><div class="who"><h3>{escape(campaign.campaign.name)}</h3>'
+        f"<small>{escape(campaign.campaign.client)}</small></div>"
         f'<div class="how">{state_mark(state, word)}'
         f'<p class="age"><i></i><span class="ago">{AGE}</span></p></div></div>'
         f'<div class="queue">{waiting}{longest}</div>'
-        f'<div class="level">{figure}<div><span>{escape(service_level)} {gap}</span>'
+        f'<div class="level">{level_html}<div><span>{escape(service_level)} {gap}</span>'
         f"<span>{escape(target_words(target, threshold_s, text))}</span></div></div>"
-        f"{_bars(one.recent, target, text)}"
-        f'{facts}<div class="facts agents">{agents_row(one.agents, text, addresses)}</div>'
+        f"{_bars(campaign.recent, target, text)}"
+        f'{facts}<div class="facts agents">{agents_row(campaign.agents, text, addresses)}</div>'
         "</div></article>"
     )
 
 
 def _bars(intervals: tuple[Interval, ...], target: float | None, text: Text) -> str:
-    """Draw the service level of the last hours by quarter of an hour; a gap is a quarter without calls."""
+    """Draw the service level of the last hours by quarter of an hour. A quarter without calls is a gap."""
     _ = text.gettext
-    levels = [(i.kpis.service_level, i.kpis.target) if i.kpis else (None, None) for i in intervals]
+    levels = [
+        (interval.kpis.service_level, interval.kpis.target) if interval.kpis else (None, None) for interval in intervals
+    ]
     bars = "".join(
         '<i class="none"></i>'
         if level is None
-        else f'<i class="{level_state(level, own)}" style="height:{max(3.0, level * 100):.0f}%"></i>'
-        for level, own in levels
+        else f'<i class="{level_state(level, own_target)}" style="height:{max(3.0, level * 100):.0f}%"></i>'
+        for level, own_target in levels
     )
-    known = [level for level, own in levels if level is not None]
+    defined = [level for level, own_target in levels if level is not None]
     line = "" if target is None else f'<hr style="bottom:{target * 100:.1f}%">'
     end = _("now")
-    said = _("Service level by quarter of an hour, last 8 hours: {low} to {high}").format(
-        low=text.percent(min(known, default=None), 0), high=text.percent(max(known, default=None), 0)
+    label = _("Service level by quarter of an hour, last 8 hours: {low} to {high}").format(
+        low=text.percent(min(defined, default=None), 0), high=text.percent(max(defined, default=None), 0)
     )
     return (
-        f'<div class="bars" role="img" aria-label="{escape(said)}"><div class="plot">{bars}{line}</div>'
+        f'<div class="bars" role="img" aria-label="{escape(label)}"><div class="plot">{bars}{line}</div>'
         f'<div class="axis"><span>−8{NBSP}h</span><span>{escape(end)}</span></div></div>'
     )
 
 
 def agents_row(agents: AgentCounts | None, text: Text, addresses: Mapping[str, str] = NO_ADDRESSES) -> str:
-    """Draw how many agents do what; nobody logged in is no data on a campaign, so dashes, as for what is not told.
+    """Draw how many agents are in each state.
 
-    `addresses` are addresses of who they are, by state.
+    They are dashes when they may not be shown, and when nobody is logged in: the campaign then has no data on agents.
+    `addresses` are state → address of the list of its agents.
     """
     _ = text.gettext
-    known = agents if agents and agents.logged_in else None
+    counts = agents if agents and agents.logged_in else None
     words = {
-        "available": text.ngettext("Available", "Available", 2),  # of several agents: other languages decline it
+        "available": text.ngettext("Available", "Available", 2),  # plural: other languages decline it
         "busy": _("Busy"),
         "wrap_up": _("Wrap-up"),
         "paused": _("Paused"),
     }
     return "".join(
         number(
-            text.number(getattr(known, state, None)),
+            text.number(getattr(counts, state, None)),
             word,
             f"agent {state.replace('_', '-')}",
             link=link_attributes(state, addresses, _("Who they are: {state}").format(state=word)),
@@ -238,10 +244,10 @@ def agents_row(agents: AgentCounts | None, text: Text, addresses: Mapping[str, s
 
 
 def link_attributes(name: str, addresses: Mapping[str, str], about: str) -> str:
-    """Return the attributes of a link to what is behind a figure, if it addresses there; `about` says what is.
+    """Return the attributes of a figure's link; empty when it has no address. `about` is its tooltip.
 
-    It takes no stop of the keyboard, of which a wall would have a hundred: the page that the level's link opens has a
-    choice of every figure.
+    The Tab key skips these links: a wall would have a hundred stops. The link of the service level is a stop, and the
+    page that it opens offers every figure.
     """
     if name not in addresses:
         return ""
@@ -250,7 +256,7 @@ def link_attributes(name: str, addresses: Mapping[str, str], about: str) -> str:
 
 
 def number(value: str, label: str, kind: str = "", mark: str = "", link: str = "") -> str:
-    """Draw a value above its label; `mark` is HTML that follows the label, `link` makes it a link."""
+    """Draw a value above its label. `mark` is HTML after the label; `link`, the attributes of a link, makes it one."""
     inside = f"{_value(value)}<span>{escape(label)}{mark}</span>"
     return f'<a class="n {kind}" {link}>{inside}</a>' if link else f'<div class="n {kind}">{inside}</div>'
 

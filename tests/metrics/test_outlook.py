@@ -146,7 +146,7 @@ def test_over_a_change_of_terms_the_level_is_the_one_after_those_calls(
     one = read(tmp_path / "v.duckdb", before, of, "2026-10-30 12:00", OCTOBER)
     assert one.outlook is None and one.target == pytest.approx(0.8512, abs=5e-5)
     assert said(one, language) == words
-    assert plain(standing.aim(one, i18n.text(language))) == aim
+    assert plain(standing.target_words(one, i18n.text(language))) == aim
     enough = before + calls_of(4894, 0, of, "2026-10-30 11:00")
     ends = read(tmp_path / "v.duckdb", enough, of, "2026-10-30 12:00", OCTOBER)
     assert ends.distance is not None and ends.distance.is_met
@@ -288,8 +288,8 @@ def test_no_call_usual_for_the_rest_says_where_it_ends(tmp_path: Path) -> None:
 
 def test_a_level_just_below_its_target_is_not_written_as_the_target() -> None:
     text = i18n.text("en")
-    assert standing.short_of(0.84996, 0.85, text) == "84.996%"
-    assert (standing.short_of(0.8496, 0.85, text), standing.short_of(0.81, 0.85, text)) == ("84.96%", "81.0%")
+    assert standing.percent_below(0.84996, 0.85, text) == "84.996%"
+    assert (standing.percent_below(0.8496, 0.85, text), standing.percent_below(0.81, 0.85, text)) == ("84.96%", "81.0%")
 
 
 terms_of_a_month = st.lists(

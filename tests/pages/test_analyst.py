@@ -435,7 +435,7 @@ def test_the_page_says_what_was_wrong_in_duckdbs_words(here: Path) -> None:
     assert [one.value for one in test.warning] == ["DuckDB could not run it\\:"]
     assert any('column "wait" not found' in one.value for one in test.code)
     test = run(test, "DROP TABLE agents")
-    assert "single statement that reads" in test.warning[0].value
+    assert "single read-only statement" in test.warning[0].value
 
 
 def test_who_sees_some_campaigns_is_told_why_there_is_no_sql(here: Path) -> None:

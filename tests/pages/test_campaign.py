@@ -297,7 +297,7 @@ def test_no_page_shows_a_client_how_long_a_call_took(path: Path) -> None:
     for viewer, is_seen in ((MANAGER, True), (CLIENT, False)):
         listed = readers.calls(reader, viewer, "north", *span, Asked(), page=None)
         assert listed is not None
-        sheet = call_list.sheet(listed.calls, "UTC", worked=viewer.sees_work).decode("utf-8-sig")
+        sheet = call_list.as_csv(listed.calls, "UTC", worked=viewer.sees_work).decode("utf-8-sig")
         assert ("4242" in sheet) is is_seen and ("talk_s" in sheet) is is_seen and ("ended_at" in sheet) is is_seen
         assert ",5.0," in sheet  # the wait
 
@@ -331,7 +331,7 @@ def test_the_campaign_page_tells_what_a_day_is_made_of(path: Path) -> None:
     queues = section(test, "vigie-table sums queues")
     assert "care 8 2" in queues and "sales 8 2" in queues
     usual = section(test, "vigie-table sums compared")
-    assert f"Usual {as_of:%A}" in usual and "Usual: what 1 day was" in usual and "Offered 16 16 =" in usual
+    assert f"Usual {as_of:%A}" in usual and "Usual: 1 day only" in usual and "Offered 16 16 =" in usual
     (body,) = [html.proto.body for html in test.get("html") if "vigie-table sums shares" in html.proto.body]
     assert 'href="calls?campaign=north&amp;outcome=abandoned"' in body
     html = "".join(one.proto.body for one in test.get("html"))

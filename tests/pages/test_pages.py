@@ -23,7 +23,7 @@ from pages.accounts import start
 from pages.day import timeline
 from pages.figure import call_list, explanation
 from pages.operations import feed_tables
-from pages.operations.alarm_list import SPEAK
+from pages.operations.alarm_list import WORDINGS
 from pages.shared import i18n, marks
 from pages.wall import tiles
 from tests.support.browsing import browser, dashboard, needs_chromium, open_tab
@@ -446,12 +446,12 @@ def test_a_file_of_calls_opens_in_a_spreadsheet(path: Path) -> None:
     day = today(reader)
     listed = readers.calls(reader, MANAGER, "north", day.t0, day.t1, Asked(), page=None)
     assert listed is not None
-    sheet = call_list.sheet(listed.calls, "Europe/Madrid", worked=True)
+    sheet = call_list.as_csv(listed.calls, "Europe/Madrid", worked=True)
     assert sheet.startswith(b"\xef\xbb\xbf")
     head, row = sheet.decode("utf-8-sig").splitlines()
     assert head.split(",") == list(call_list.COLUMNS)
     assert "2026-11-23T12:50:00+01:00" in row and ",+33•••••••38," in row and ",'=cmd|" in row and "Åsa" in row
-    bare = call_list.sheet(listed.calls, "Europe/Madrid", worked=False).decode("utf-8-sig")
+    bare = call_list.as_csv(listed.calls, "Europe/Madrid", worked=False).decode("utf-8-sig")
     assert "Åsa" not in bare and "agent" not in bare.splitlines()[0]
     assert isinstance(listed.calls[0], Call)
 
@@ -591,7 +591,7 @@ def test_what_cannot_be_is_an_alarm_in_the_readers_language(path: Path, language
 
 
 def test_every_kind_of_alarm_has_its_words(path: Path) -> None:
-    assert SPEAK.keys() == KINDS.keys()
+    assert WORDINGS.keys() == KINDS.keys()
 
 
 def test_of_many_days_that_ring_the_first_are_named(path: Path) -> None:

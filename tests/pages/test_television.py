@@ -73,7 +73,7 @@ def shown(html: str) -> list[str]:
     ],
 )
 def test_what_the_address_asks_is_kept_within_bounds(said: dict[str, str], expected: tuple[str, int, bool]) -> None:
-    asked = television.asked(said)
+    asked = television.options(said)
     assert (asked.by, asked.every_s, asked.sound) == expected
 
 
@@ -104,7 +104,7 @@ def test_pages_turn_by_the_servers_clock_and_each_is_drawn_once_for_all(path: Pa
     assert now is not None
 
     def at(now_s: float, language: str = "en") -> str:
-        asked = television.Asked("campaign", 15, False)
+        asked = television.Options("campaign", 15, False)
         return television.draw(now, TELEVISION, i18n.text(language), asked, now_s, 1.0)
 
     first, second = shown(at(0)), shown(at(15))
@@ -122,7 +122,7 @@ def test_a_campaign_below_target_on_another_page_is_named(path: Path) -> None:
     now = board(Published(path), TELEVISION)
     assert now is not None
     for now_s in (0, 15):
-        html = television.draw(now, TELEVISION, ENGLISH, television.Asked("campaign", 15, False), now_s, 1.0)
+        html = television.draw(now, TELEVISION, ENGLISH, television.Options("campaign", 15, False), now_s, 1.0)
         assert "2 below target Campaign 00, Campaign 13 Page" in words(html)
         assert json.loads(unescape(re.findall(r'data-missed="(.*?)"', html)[0])) == ["c00", "c13"]
 

@@ -343,7 +343,7 @@ def test_an_analysts_day(day: Day) -> None:
         answered(page, answer.get_by_text("4 rows"))
 
         ask(box, f"COPY calls TO '{day.place}/copy.csv'")
-        answer.get_by_text("Only a single statement that reads is run here").wait_for()
+        answer.get_by_text("Only a single read-only statement is run here").wait_for()
         assert not (day.place / "copy.csv").exists()
 
         page.get_by_role("link", name="Feed").first.click()
