@@ -43,7 +43,7 @@ def figure(one: Sla, text: Text) -> go.Figure:
         chart.Level(
             reached=[one.service_level if one else None for one in figures],
             target=[part.target for part in drawn],
-            said=[_hover(part, text) for part in drawn],
+            hover=[_hover(part, text) for part in drawn],
         ),
         ticks={n: part.label for n, part in enumerate(drawn) if n % every == 0},
         shortest=SHORTEST,

@@ -120,7 +120,7 @@ def figure(day: CampaignDay, usual: Comparison | None, text: Text) -> go.Figure:
         chart.Level(
             reached=[k.service_level if k else None for k in known],
             target=[k.target if k else None for k in known],
-            said=[_hover(one, usual, zone, text) for one in intervals],
+            hover=[_hover(one, usual, zone, text) for one in intervals],
         ),
         ticks={n: text.clock(intervals[n].start, zone) for n in hours},
         shortest=SHORTEST,

@@ -208,7 +208,7 @@ def comparison(one: Explained, text: Text) -> str:
     own = _("Vigie, by the contract") if one.terms else "Vigie"
     rows = [(own, one.figure, "", True)]
     rows += [
-        (names.system(other.system, text), other.value, names.elsewhere(other.text, text), False)
+        (names.system(other.system, text), other.value, names.other_formula(other.text, text), False)
         for other in one.elsewhere
     ]
     target = one.row["target"] if one.kpi == "service_level" else None

@@ -250,7 +250,7 @@ def figure(table: pa.Table, x: str, y: str, by: str | None, kind: str, text: Tex
         else:
             drawn.add_trace(go.Scatter(**points, name=name, mode="lines" if kind == "line" else "markers"))
     drawn.update_layout(
-        colorway=chart.apart(),
+        colorway=chart.line_colours(),
         separators=text.separators(),
         showlegend=by is not None,
         legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},  # never on the axis, whose labels vary
