@@ -23,9 +23,9 @@ DAY_MIN = 24 * 60
 
 @dataclass(frozen=True)
 class Selection:
-    """A campaign and a time `[t0, t1)`: a local day of the campaign, or a part of one.
+    """A campaign and a time `[t0, t1)`: a local day of the campaign, or any other span.
 
-    `is_today`: the day is the campaign's day at `as_of`.
+    `is_today`: its day, or its first day, is the campaign's day at `as_of`.
     """
 
     campaign: Campaign
@@ -64,8 +64,8 @@ def instant(at: datetime) -> str:
 def choose(viewer: Viewer, text: Text, bar: DeltaGenerator, *, whole_days: bool = False) -> Selection | None:
     """Draw the choice of campaign and day into the bar and return what is chosen.
 
-    Without anything to choose, say why and return None. With `whole_days`, `from` and `to` of the address only select
-    their day; without, the selection is the part of the day between them.
+    Without anything to choose, say why and return None. `from` and `to` of the address are the selected time; with
+    `whole_days` only the day of `from` counts.
     """
     choice = choose_campaign(viewer, text, bar)
     if choice is None:
