@@ -109,15 +109,21 @@ def draw(answer: readers.Answer) -> None:
     kinds = analysis.kinds(text)
     names = " ".join(answer.table.column_names)  # the choices are kept for answers with the same columns
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        x = st.selectbox(_("Across"), possible.across, possible.across.index(possible.x), key=f"x {names}", width=220)
+        x = st.selectbox(
+            _("Horizontal axis"), possible.across, possible.across.index(possible.x), key=f"x {names}", width=220
+        )
         upright = [name for name in possible.upright if name != x]
         y = st.selectbox(
-            _("Up"), upright, upright.index(possible.y) if possible.y in upright else 0, key=f"y {names}", width=220
+            _("Vertical axis"),
+            upright,
+            upright.index(possible.y) if possible.y in upright else 0,
+            key=f"y {names}",
+            width=220,
         )
         split = [name for name in possible.split if name not in (x, y)]
         none = _("nothing")
         by = st.selectbox(
-            _("Apart by"),
+            _("Split by"),
             [None, *split],
             1 + split.index(possible.by) if possible.by in split else 0,
             format_func=lambda name: none if name is None else name,
@@ -125,7 +131,7 @@ def draw(answer: readers.Answer) -> None:
             width=220,
         )
         kind = st.segmented_control(
-            _("Kind"),
+            _("Chart type"),
             list(kinds),
             format_func=kinds.__getitem__,
             default=possible.kind(x),

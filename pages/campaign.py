@@ -79,7 +79,7 @@ def past_headline(where: selection.Selection) -> None:
     total = day.total
     st.html(timeline.headline(total, viewer, text, None))
     parts = [marks.target_words(total.target, total.threshold_s, text)] if total else []
-    parts.append(_("as known now: late events are in it"))
+    parts.append(_("as known now, late events included"))
     caption = " · ".join(parts)
     st.caption(f":material/history: {caption[0].upper()}{caption[1:]}")
 

@@ -91,7 +91,7 @@ def wall_with_links() -> None:
             with st.container(key=f"tile_{n}"):
                 st.html(link_overlay(live))
                 st.page_link("campaign.py", label=_("Open {campaign}").format(campaign=name), query_params=params)
-                label = _("How the service level of {campaign} is made").format(campaign=name)
+                label = _("How the service level of {campaign} is calculated").format(campaign=name)
                 st.page_link("kpi.py", label=label, query_params=params | {"kpi": "service_level"})
 
 

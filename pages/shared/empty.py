@@ -27,7 +27,7 @@ def unreadable(error: PublishedFileError, text: Text) -> None:
     _say(
         ":material/sync_problem:",
         _("The published data cannot be read"),
-        _("This page goes on by itself when the next snapshot can be read. What the reader said:"),
+        _("This page continues as soon as a snapshot can be read. The error:"),
     )
     st.code(str(error), language=None, wrap_lines=True)
 

@@ -66,7 +66,7 @@ def figure(name: str, text: Text) -> str:
         "sales": _("Sales"),
         "rated": _("Rated"),
         "satisfied": _("Rated 4 or 5"),
-        "score_points": _("Ratings, added up"),
+        "score_points": _("Sum of ratings"),
         "contacts": _("Reached a person"),
         "dialed": _("Dialled"),
         "drops": _("Drops"),
@@ -251,7 +251,7 @@ def role(name: str, text: Text) -> str:
 
 
 def too_few(text: Text) -> str:
-    return text.gettext("Not shown: it would tell of fewer than {n} people.").format(n=text.number(SMALLEST))
+    return text.gettext("Not shown: it would describe fewer than {n} people.").format(n=text.number(SMALLEST))
 
 
 def identity(total: Kpis | Figures, text: Text) -> str:
