@@ -1,7 +1,7 @@
-"""What `streamlit run dashboard.py` serves: the frame in pages/app.py behind the gate, and the routes beside it.
+"""What `streamlit run dashboard.py` serves: the pages of pages/app.py behind the sign-in gate, and a few other routes.
 
-The frame is started from here, not directly: beside an entry script Streamlit serves every file of `pages/` as a
-page of its own, without the frame, to whoever opens its address first.
+Do not run pages/app.py directly. Streamlit would then serve every file of a `pages/` folder beside it as a page of its
+own, without the frame, to whoever opens its address first.
 """
 
 import sys
@@ -21,21 +21,21 @@ from pages.accounts.gate import Gate
 from pages.accounts.sign_in import SignIn
 from pages.operations import prometheus
 
-# the pinned tzdata, never this machine's rules: days must begin where the consumer says they do
+# use the pinned tzdata and not this machine's zone rules: a day must begin when it does for the consumer
 zoneinfo.reset_tzpath(to=[])
 zoneinfo.ZoneInfo.clear_cache()
 
 
 async def healthz(request: Request) -> Response:
-    """Say that the server answers; how old the data is, the pages say."""
+    """Answer "ok" as long as the server runs. The age of the data is on the pages."""
     return PlainTextResponse("ok\n", headers={"Cache-Control": "no-store"})
 
 
 def checked_base_path() -> str:
-    """Return the path that everything is served under, or end the process with the reason in one sentence."""
+    """Return the path under which everything is served. If the dashboard must not start, exit and say why."""
     try:
         logs.write_to(sys.stderr, "vigie")
-        clock.now()  # refuses a VIGIE_CLOCK that is no instant
+        clock.now()  # raises if VIGIE_CLOCK is not an instant
         start.refuse_other_zones(configuration_path())
         start.refuse_open_doors(access())
     except MetricsError as error:
@@ -45,7 +45,7 @@ def checked_base_path() -> str:
 
 
 base = checked_base_path()
-# written out here, because `streamlit run` looks for `st.App(` in this file before it runs it
+# must be a literal call: `streamlit run` looks for `st.App(` in this file before it runs it
 app = st.App(
     "pages/app.py",
     routes=[Route("/healthz", healthz), Route("/metrics", prometheus.metrics), *SignIn(access(), base).routes()],

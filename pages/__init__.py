@@ -1,1 +1,1 @@
-"""What people see. app.py is the frame; each other script is a page; folders hold what pages draw."""
+"""The dashboard. app.py is the frame, each other script is a page, and the folders hold what the pages draw."""

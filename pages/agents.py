@@ -1,6 +1,4 @@
-"""The agents: who needs somebody first, what each does, their day, and whom to relieve before they are worn out."""
-
-from collections.abc import Callable
+"""The agents: those who need help first, what each one does, their day, and who needs a break."""
 
 import streamlit as st
 
@@ -17,7 +15,7 @@ _ = text.gettext
 
 
 def choose(name: str, label: str, every: str, options: dict[str, str], width: int) -> str | None:
-    """Draw a filter that the address keeps, and return what is chosen; `options` are value → words."""
+    """Draw a filter, kept in the address as `name`, and return its value. `options` maps a value to its label."""
 
     def change() -> None:
         chosen = st.session_state[f"{name}_choice"]
@@ -25,21 +23,28 @@ def choose(name: str, label: str, every: str, options: dict[str, str], width: in
         if chosen:
             st.query_params[name] = chosen
 
-    asked = st.query_params.get(name, "")
+    in_address = st.query_params.get(name, "")
     options = {"": every} | options
-    st.session_state[f"{name}_choice"] = asked if asked in options else ""
-    said: Callable[[str], str] = options.__getitem__
-    st.selectbox(label, options=list(options), format_func=said, key=f"{name}_choice", on_change=change, width=width)
-    return asked if asked and asked in options else None
+    value = in_address if in_address in options else ""
+    st.session_state[f"{name}_choice"] = value
+    st.selectbox(
+        label,
+        options=list(options),
+        format_func=lambda option: options[option],
+        key=f"{name}_choice",
+        on_change=change,
+        width=width,
+    )
+    return value or None
 
 
-def chosen(everybody: readers.Agents, board: readers.Board) -> agent_table.Chosen:
-    """Draw the bar of filters. A team or site of the address that nobody is of just now stays chosen."""
+def choose_filters(everybody: readers.Agents, board: readers.Board) -> agent_table.Chosen:
+    """Draw the bar of filters. A team or site in the address stays chosen even if nobody belongs to it now."""
 
     def named(name: str, values: set[str | None]) -> dict[str, str]:
         return {value: value for value in sorted(filter(None, values | {st.query_params.get(name)}), key=str.lower)}
 
-    campaigns = {one.campaign.campaign: one.campaign.name for one in board.campaigns}
+    campaigns = {live.campaign.campaign: live.campaign.name for live in board.campaigns}
     states = {name: names.state(name, text) for name in readers.STATES}
     states = {agent_table.NEEDS_SOMEBODY: _("who needs help")} | states
     with st.container(horizontal=True, vertical_alignment="bottom", key="bar"):
@@ -52,20 +57,20 @@ def chosen(everybody: readers.Agents, board: readers.Board) -> agent_table.Chose
 
 
 @ticks.tick(TICK_S)
-def floor(which: agent_table.Chosen) -> None:
-    """Draw who needs somebody, and everybody; the filters lie outside, so that a tick leaves them open."""
-    found = readers.agents(readers.published(), viewer, which.campaign)
-    if found is None:
+def floor(filters: agent_table.Chosen) -> None:
+    """Draw who needs help, and everybody. The filters are outside of the tick, so that it does not close them."""
+    agents = readers.agents(readers.published(), viewer, filters.campaign)
+    if agents is None:
         return
-    age_s = found.freshness.age_s(clock.now())
+    age_s = agents.freshness.age_s(clock.now())
     stale = age_s > marks.STALE_S
     if stale:
-        words = _("No new data for {age}. This is how the floor was then.").format(age=text.age(age_s))
-        st.caption(f":material/warning: **{words}**")
+        warning = _("No new data for {age}. This is how the floor was then.").format(age=text.age(age_s))
+        st.caption(f":material/warning: **{warning}**")
     else:
-        words = _("Data {age} old").format(age=text.age(age_s))
-        st.caption(f":material/schedule: {words}")
-    st.html(agent_table.draw(found, which, viewer, text, stale=stale))
+        age = _("Data {age} old").format(age=text.age(age_s))
+        st.caption(f":material/schedule: {age}")
+    st.html(agent_table.draw(agents, filters, viewer, text, stale=stale))
 
 
 def page() -> None:
@@ -77,12 +82,11 @@ def page() -> None:
     if not board.campaigns:
         empty.no_campaigns(text)
         return
-    asked = st.query_params.get("campaign")
-    which = chosen(everybody, board)
-    if asked and which.campaign is None:
+    filters = choose_filters(everybody, board)
+    if st.query_params.get("campaign") and filters.campaign is None:
         empty.unknown_campaign(text)
         return
-    floor(which)
+    floor(filters)
     with st.expander(_("How to read this"), icon=":material/help:"):
         st.markdown(agent_table.legend(everybody.limits, text))
 

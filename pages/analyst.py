@@ -1,4 +1,4 @@
-"""The data itself, for analysts: ask it in SQL, connect to it with your own tools, what it holds and what it means."""
+"""The data itself, for analysts: query it in SQL, connect to it with other tools, read its schema and glossary."""
 
 import streamlit as st
 
@@ -17,19 +17,19 @@ _ = text.gettext
 
 
 def calendar() -> None:
-    """Give the zone rules that this DuckDB has to the reader's own."""
-    words = _(
+    """Offer this DuckDB's time zone rules as a file, for the reader's own DuckDB."""
+    explanation = _(
         "For AT TIME ZONE to be right for Morocco, at UTC since 20 September 2026, a DuckDB 1.5 of your own needs "
         "newer zone rules than it has: put this file into a folder, and set the environment variable "
         "ICU_TIMEZONE_FILES_DIR to that folder before DuckDB starts. calls.day and local_days are right without it."
     )
-    st.caption(words, width=760)
+    st.caption(explanation, width=760)
     name, mime = CALENDAR.name, "application/octet-stream"
     st.download_button(name, CALENDAR.read_bytes, name, mime, icon=":material/download:", on_click="ignore")
 
 
 def start() -> None:
-    """Ask what is written; what was asked before in this session ends."""
+    """Run the SQL in the box. A query that this person started before is interrupted."""
     st.session_state["query"] = readers.query(readers.published(), viewer, st.session_state["sql"])
 
 
@@ -39,8 +39,8 @@ def take_example() -> None:
         st.session_state["sql"] = EXAMPLES[name]
 
 
-def write() -> None:
-    """Draw the box of SQL. What is written stays in the session: it may hold what no address should."""
+def sql_box() -> None:
+    """Draw the box for SQL. Its text is kept in the session, not in the address: it may be confidential."""
     titles = analysis.titles(text)
     st.session_state.setdefault("sql", EXAMPLES[next(iter(titles))])
     st.selectbox(
@@ -63,19 +63,20 @@ def write() -> None:
         )
         with st.container(horizontal=True, vertical_alignment="center"):
             st.form_submit_button(_("Run"), icon=":material/play_arrow:", type="primary", on_click=start)
-            words = _("Ctrl+Enter runs it. One read-only statement; up to {rows} rows, {seconds} seconds.")
-            said = words.format(rows=text.number(readers.ROWS), seconds=text.number(readers.SECONDS))
-            st.caption(said, width="content")
+            limits = _("Ctrl+Enter runs it. One read-only statement; up to {rows} rows, {seconds} seconds.")
+            st.caption(
+                limits.format(rows=text.number(readers.ROWS), seconds=text.number(readers.SECONDS)), width="content"
+            )
 
 
 @ticks.tick(POLL_S)
 def running(query: readers.Query) -> None:
-    """Draw how long a query has been running, and the button that ends it; then the page draws what came of it."""
+    """Draw how long a query has been running, and the button that interrupts it. Rerun the page when it ends."""
     if query.outcome is not None:
         st.rerun()
     with st.container(horizontal=True, vertical_alignment="center"):
-        words = _("Running for {seconds} s").format(seconds=text.number(query.running_s))
-        st.markdown(f":material/hourglass_top: {words}", width="content")
+        elapsed = _("Running for {seconds} s").format(seconds=text.number(query.running_s))
+        st.markdown(f":material/hourglass_top: {elapsed}", width="content")
         st.button(_("Interrupt"), icon=":material/stop:", on_click=query.interrupt)
 
 
@@ -87,36 +88,42 @@ def outcome(query: readers.Query, answer: readers.Answer) -> None:
             ("Parquet", "vigie.parquet", "application/vnd.apache.parquet", answer.parquet),
             (_("The query"), "vigie.sql", "application/sql", query.sql.encode),
         )
-        for label, name, mime, made in files:
-            st.download_button(label, made, name, mime, icon=":material/download:", on_click="ignore", key=name)
+        for label, name, mime, content in files:
+            st.download_button(label, content, name, mime, icon=":material/download:", on_click="ignore", key=name)
     table, chart = st.tabs([_("Table"), _("Chart")], key="result_tabs", on_change="rerun")
     with table:
-        rows = _("The rows of the answer")
+        alt = _("The rows of the answer")
         decimals = analysis.decimals(answer.table)
-        st.dataframe(answer.table, hide_index=True, column_config=decimals, placeholder="NULL", alt=rows)
+        st.dataframe(answer.table, hide_index=True, column_config=decimals, placeholder="NULL", alt=alt)
     if chart.open:
         with chart:
             draw(answer)
 
 
 def draw(answer: readers.Answer) -> None:
-    """Draw the answer as a chart of the columns that are chosen."""
+    """Draw the answer as a chart of the chosen columns."""
     possible = analysis.axes(answer.table)
     if possible is None:
         st.caption(_("A chart needs two columns, one of them a number, and a row."))
         return
     kinds = analysis.kinds(text)
-    names = " ".join(answer.table.column_names)  # what was chosen holds for answers of the same columns
+    names = " ".join(answer.table.column_names)  # the choices are kept for answers with the same columns
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        x = st.selectbox(_("Across"), possible.across, possible.across.index(possible.x), key=f"x {names}", width=220)
+        x = st.selectbox(
+            _("Horizontal axis"), possible.across, possible.across.index(possible.x), key=f"x {names}", width=220
+        )
         upright = [name for name in possible.upright if name != x]
         y = st.selectbox(
-            _("Up"), upright, upright.index(possible.y) if possible.y in upright else 0, key=f"y {names}", width=220
+            _("Vertical axis"),
+            upright,
+            upright.index(possible.y) if possible.y in upright else 0,
+            key=f"y {names}",
+            width=220,
         )
         split = [name for name in possible.split if name not in (x, y)]
         none = _("nothing")
-        said = st.selectbox(
-            _("Apart by"),
+        by = st.selectbox(
+            _("Split by"),
             [None, *split],
             1 + split.index(possible.by) if possible.by in split else 0,
             format_func=lambda name: none if name is None else name,
@@ -124,7 +131,7 @@ def draw(answer: readers.Answer) -> None:
             width=220,
         )
         kind = st.segmented_control(
-            _("Kind"),
+            _("Chart type"),
             list(kinds),
             format_func=kinds.__getitem__,
             default=possible.kind(x),
@@ -133,13 +140,13 @@ def draw(answer: readers.Answer) -> None:
         )
     if y is None:
         return
-    words = _("{y} by {x}").format(y=y, x=x)
-    figure = analysis.figure(answer.table, x, y, said, kind, text)
-    st.plotly_chart(figure, theme="streamlit", config={"displayModeBar": False}, alt=words)
+    alt = _("{y} by {x}").format(y=y, x=x)
+    figure = analysis.figure(answer.table, x, y, by, kind, text)
+    st.plotly_chart(figure, theme="streamlit", config={"displayModeBar": False}, alt=alt)
 
 
-def ask() -> None:
-    write()
+def query_tab() -> None:
+    sql_box()
     query = st.session_state.get("query")
     if query is None:
         return
@@ -154,17 +161,17 @@ def ask() -> None:
                 st.code(query.outcome.words, language=None, wrap_lines=True)
 
 
-def connect() -> None:
-    """Draw how to open the published file with the reader's own tools."""
-    words = _(
+def connect_tab() -> None:
+    """Draw how to open the published file with other tools."""
+    explanation = _(
         "The file can be opened by any number of tools, from DuckDB 1.5 on, while Vigie goes on writing new ones:"
         " what you hold open stays as it was, and opening the path again shows what is new. It is on the machine "
         "that runs Vigie; if you are on another machine, ask for its folder to be shared read-only."
     )
-    st.markdown(words, width=760)
+    st.markdown(explanation, width=760)
     for title, code in analysis.connections(readers.published().path, text):
         st.subheader(title, anchor=False)
-        st.code(code, language=None, wrap_lines=True)  # Streamlit's colours of a language are too faint on white
+        st.code(code, language=None, wrap_lines=True)  # Streamlit's syntax colours are too faint on white
     st.caption(
         _("Times are in UTC. Phone numbers are masked. Agents are named: treat what you take out as personal data.")
     )
@@ -176,23 +183,23 @@ def page() -> None:
     if relations is None:
         empty.nothing_published(text)
         return
-    whole = readers.may_query(viewer)
+    may_query = readers.may_query(viewer)
     names = [_("Schema"), _("Glossary")]
-    tabs = st.tabs(["SQL", _("Connect"), *names] if whole else names)
-    if whole:
+    tabs = st.tabs(["SQL", _("Connect"), *names] if may_query else names)
+    if may_query:
         with tabs[0]:
-            ask()
+            query_tab()
         with tabs[1]:
-            connect()
+            connect_tab()
     else:
-        words = _("SQL cannot be limited to some campaigns or sites, so only people who see all of them may use it.")
-        st.info(words, icon=":material/lock:")
-    said = _("In the published file’s own words: your tool shows the same as comments.")
+        reason = _("SQL cannot be limited to some campaigns or sites, so only people who see all of them may use it.")
+        st.info(reason, icon=":material/lock:")
+    source = _("In the published file’s own words: your tool shows the same as comments.")
     with tabs[-2]:
-        st.caption(said)
+        st.caption(source)
         st.html(analysis.schema(relations, text))
     with tabs[-1]:
-        st.caption(said)
+        st.caption(source)
         st.html(analysis.glossary(text))
 
 

@@ -1,4 +1,4 @@
-"""The frame of every page: who is looking, in which language, and where they can go."""
+"""The frame of every page: the viewer's account, the language, and the navigation."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ st.set_page_config(
 st.html(STYLE)
 is_television = television.is_television(viewer, st.query_params)
 everybody = {"manager", "client", "analyst"}
-pages = [  # whose a page is; to the others its address says that it is not theirs
+pages = [  # file, title, icon and roles; a viewer with another role is told that the page is not for them
     ("wallboard.py", _("Wallboard"), ":material/grid_view:", {"manager", "analyst", "television"}),
     ("campaign.py", _("Campaign"), ":material/bar_chart:", everybody),
     ("sla.py", _("Contract"), ":material/contract:", everybody),
@@ -37,12 +37,15 @@ pages = [  # whose a page is; to the others its address says that it is not thei
 ]
 
 
-theirs = [file for file, _title, _icon, roles in pages if viewer.role in roles]
+allowed = [file for file, _title, _icon, roles in pages if viewer.role in roles]
 
 
 def home() -> None:
-    """Lead from `/` to the first page of this viewer: the first page of one is a deep link for another."""
-    st.switch_page(theirs[0], query_params=st.query_params.to_dict())
+    """Open this viewer's first page, which depends on the role.
+
+    The page is not Streamlit's default page itself: that has no address but `/`, and links name the page.
+    """
+    st.switch_page(allowed[0], query_params=st.query_params.to_dict())
 
 
 def not_for_you() -> None:
@@ -54,7 +57,7 @@ page = st.navigation(
         st.Page(home, default=True, visibility="hidden"),
         *(
             st.Page(file, title=title, icon=icon)
-            if file in theirs
+            if file in allowed
             else st.Page(not_for_you, title=title, url_path=Path(file).stem, visibility="hidden")
             for file, title, icon, _roles in pages
         ),

@@ -1,4 +1,4 @@
-"""The calls behind a figure, a bar or a day: the newest first, by pages, and all of them as a file."""
+"""The calls behind a figure, a bar or a day: newest first, page by page, and all of them as a file."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -20,8 +20,8 @@ HITS = {"hit": True, "miss": False}
 WEEKDAYS = {str(n): n for n in range(7)}
 
 
-def asked() -> Asked:
-    """Return which calls the address asks for; what it cannot mean is left out."""
+def filters_of_address() -> Asked:
+    """Return the filters in the address. Invalid ones are ignored."""
     outcome, kpi = st.query_params.get("outcome"), st.query_params.get("kpi")
     return Asked(
         outcome if outcome in readers.OUTCOMES else None,
@@ -39,8 +39,8 @@ def agents_of_calls(where: selection.Selection) -> Mapping[str, str] | None:
     return readers.agents_of_calls(readers.published(), viewer, where.campaign.campaign, where.t0, where.t1)
 
 
-def choose_agent(which: Asked, known: Mapping[str, str]) -> None:
-    """Draw the choice of who answered."""
+def choose_agent(filters: Asked, agents: Mapping[str, str]) -> None:
+    """Draw the choice of the agent who answered. `agents` maps an agent to a name."""
 
     def change() -> None:
         agent = st.session_state["agent_choice"]
@@ -49,19 +49,19 @@ def choose_agent(which: Asked, known: Mapping[str, str]) -> None:
         if agent:
             st.query_params["agent"] = agent
 
-    named = {**known, which.agent: known.get(which.agent, which.agent)} if which.agent else known
-    st.session_state["agent_choice"] = which.agent or ""
+    agent_names = {**agents, filters.agent: agents.get(filters.agent, filters.agent)} if filters.agent else agents
+    st.session_state["agent_choice"] = filters.agent or ""
     st.selectbox(
         _("Agent"),
-        options=["", *named],
-        format_func=lambda agent: named[agent] if agent else _("every agent"),
+        options=["", *agent_names],
+        format_func=lambda agent: agent_names[agent] if agent else _("every agent"),
         key="agent_choice",
         on_change=change,
         width=220,
     )
 
 
-def choose_outcome(which: Asked) -> None:
+def choose_outcome(filters: Asked) -> None:
     """Draw the choice of an outcome."""
 
     def change() -> None:
@@ -71,7 +71,7 @@ def choose_outcome(which: Asked) -> None:
         if outcome:
             st.query_params["outcome"] = outcome
 
-    st.session_state["outcome_choice"] = which.outcome or ""
+    st.session_state["outcome_choice"] = filters.outcome or ""
     st.selectbox(
         _("Outcome"),
         options=["", *readers.OUTCOMES],
@@ -82,8 +82,8 @@ def choose_outcome(which: Asked) -> None:
     )
 
 
-def choose_behind(which: Asked) -> None:
-    """Draw the choice of a figure, of which the calls count in the denominator, and whether they were in time."""
+def choose_kpi(filters: Asked) -> None:
+    """Draw the choice of a figure, whose denominator the calls are in; for the service level also in time or not."""
 
     def change() -> None:
         kpi = st.session_state["behind_choice"]
@@ -95,52 +95,52 @@ def choose_behind(which: Asked) -> None:
         if counts:
             st.query_params["counts"] = counts
 
-    def said(option: str) -> str:
+    def label(option: str) -> str:
         name, _colon, counts = option.partition(":")
-        words = {"hit": _("in time"), "miss": _("not in time")}
+        labels = {"hit": _("in time"), "miss": _("not in time")}
         if not name:
             return _("every call")
-        return names.figure(name, text) + (f" · {words[counts]}" if counts else "")
+        return names.figure(name, text) + (f" · {labels[counts]}" if counts else "")
 
     options = ["", *(kpi for kpi in readers.BEHIND if readers.may_show(viewer, kpi))]
     at = options.index("service_level") + 1
     options[at:at] = ["service_level:hit", "service_level:miss"]
-    hit = "" if which.hit is None else ":hit" if which.hit else ":miss"
-    chosen = f"service_level{hit}" if hit else which.kpi or ""
+    hit = "" if filters.hit is None else ":hit" if filters.hit else ":miss"
+    chosen = f"service_level{hit}" if hit else filters.kpi or ""
     st.session_state["behind_choice"] = chosen
     st.selectbox(
         _("Counts for"),
         options=options,
-        format_func=said,
+        format_func=label,
         key="behind_choice",
         on_change=change,
         width=280,
     )
 
 
-def whole_day(where: selection.Selection) -> None:
-    """Draw the way from a part of a day to all of it, from several days to the first of them."""
+def whole_day_button(where: selection.Selection) -> None:
+    """Draw a button that widens a part of a day to the whole day, and narrows several days to the first."""
 
     def change() -> None:
         for name in ("from", "to", "page", "day"):
             st.query_params.pop(name, None)
-        if not where.today:
+        if not where.is_today:
             st.query_params["day"] = where.campaign.day.isoformat()
 
-    is_of_one = where.t1 - where.t0 <= LONGEST_DAY
-    words = _("The whole day") if is_of_one else _("Only {day}").format(day=text.day(where.campaign.day))
-    st.button(words, icon=":material/close:", on_click=change)
+    is_within_a_day = where.t1 - where.t0 <= LONGEST_DAY
+    label = _("The whole day") if is_within_a_day else _("Only {day}").format(day=text.day(where.campaign.day))
+    st.button(label, icon=":material/close:", on_click=change)
 
 
-def page_asked() -> int:
+def page_number() -> int:
     try:
         return max(1, min(10_000, int(st.query_params.get("page", "1"))))
     except ValueError:
         return 1
 
 
-def listed(where: selection.Selection, which: Asked, page: int | None) -> CallList | None:
-    return readers.calls(readers.published(), viewer, where.campaign.campaign, where.t0, where.t1, which, page=page)
+def read_calls(where: selection.Selection, filters: Asked, page: int | None) -> CallList | None:
+    return readers.calls(readers.published(), viewer, where.campaign.campaign, where.t0, where.t1, filters, page=page)
 
 
 def page() -> None:
@@ -148,41 +148,41 @@ def page() -> None:
     where = selection.choose(viewer, text, bar)
     if where is None:
         return
-    which = asked()
+    filters = filters_of_address()
     with bar:
-        choose_outcome(which)
-        choose_behind(which)
-        known = agents_of_calls(where)
-        if known is not None:
-            choose_agent(which, known)
-        if known is not None and which.missed_by:
-            name = plain(known.get(which.missed_by, which.missed_by))
-            selection.leave_out("missed_by", _("Not picked up by {agent}").format(agent=name))
-        if which.queue:
-            selection.leave_out("queue", _("Queue {queue}").format(queue=plain(which.queue)))
-        if which.time:
-            time = "–".join(map(selection.wall, which.time))
-            words = time if where.t1 - where.t0 <= LONGEST_DAY else _("{time} of each day").format(time=time)
-            selection.leave_out("time", words)
-        if which.weekday is not None:
-            selection.leave_out("weekday", _("Only {day}").format(day=text.weekday(which.weekday)))
-        if not where.whole:
-            whole_day(where)
-    number = page_asked()
-    found = listed(where, which, number)
-    if found is not None and not found.calls and number > 1:  # a page that is no longer there
+        choose_outcome(filters)
+        choose_kpi(filters)
+        agents = agents_of_calls(where)
+        if agents is not None:
+            choose_agent(filters, agents)
+        if agents is not None and filters.missed_by:
+            name = plain(agents.get(filters.missed_by, filters.missed_by))
+            selection.remove_filter_button("missed_by", _("Not picked up by {agent}").format(agent=name))
+        if filters.queue:
+            selection.remove_filter_button("queue", _("Queue {queue}").format(queue=plain(filters.queue)))
+        if filters.time:
+            time = "–".join(map(selection.wall, filters.time))
+            label = time if where.t1 - where.t0 <= LONGEST_DAY else _("{time} of each day").format(time=time)
+            selection.remove_filter_button("time", label)
+        if filters.weekday is not None:
+            selection.remove_filter_button("weekday", _("Only {day}").format(day=text.weekday(filters.weekday)))
+        if not where.is_whole_day:
+            whole_day_button(where)
+    number = page_number()
+    call_page = read_calls(where, filters, number)
+    if call_page is not None and not call_page.calls and number > 1:  # the list has become shorter
         number = 1
-        found = listed(where, which, number)
-    if found is None:
+        call_page = read_calls(where, filters, number)
+    if call_page is None:
         return
     zone = where.campaign.timezone
-    count = text.ngettext("{n} call", "{n} calls", found.total).format(n=text.number(found.total))
+    count = text.ngettext("{n} call", "{n} calls", call_page.total).format(n=text.number(call_page.total))
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.markdown(f"**{count}** · {selection.span_words(where, text)} · {plain(zone)}", width="content")
-        if found.total:
+        if call_page.total:
             st.download_button(
                 _("Download as CSV"),
-                data=lambda: sheet(where, which, zone),
+                data=lambda: sheet(where, filters, zone),
                 file_name=f"{where.campaign.campaign}-{where.campaign.day}.csv",
                 mime="text/csv",
                 icon=":material/download:",
@@ -190,22 +190,22 @@ def page() -> None:
             )
     if not viewer.sees_work:
         st.caption(f":material/lock: {names.privacy(text)}")
-    if not found.total:
+    if not call_page.total:
         st.caption(_("No call of this kind."))
         return
-    judged = which.kpi == "service_level" or which.hit is not None
+    judged = filters.kpi == "service_level" or filters.hit is not None
     dated = (where.t1 - where.t0).total_seconds() > 90_001
-    st.html(call_list.calls(found, zone, text, judged=judged, worked=viewer.sees_work, dated=dated))
-    pages = -(-found.total // readers.PER_PAGE)
+    st.html(call_list.calls(call_page, zone, text, judged=judged, worked=viewer.sees_work, dated=dated))
+    pages = -(-call_page.total // readers.PER_PAGE)
     if pages > 1:
-        turn(pages, number)
+        choose_page(pages, number)
 
 
-def turn(pages: int, number: int) -> None:
-    """Draw the pages."""
+def choose_page(pages: int, number: int) -> None:
+    """Draw the choice of a page of the list."""
 
     number = min(number, pages)
-    key = f"page_{number}_of_{pages}"  # of its own, so that the pages of another list do not begin where this one was
+    key = f"page_{number}_of_{pages}"  # so that another list does not open at this list's page
 
     def change() -> None:
         chosen = st.session_state[key]
@@ -217,10 +217,10 @@ def turn(pages: int, number: int) -> None:
         st.pagination(pages, default=number, key=key, on_change=change)
 
 
-def sheet(where: selection.Selection, which: Asked, zone: str) -> bytes:
-    """Return all calls of the list as CSV; asked only when somebody wants it."""
-    everything = listed(where, which, None)
-    return call_list.as_csv(everything.calls if everything else (), zone, worked=viewer.sees_work)
+def sheet(where: selection.Selection, filters: Asked, zone: str) -> bytes:
+    """Return all calls of the list as CSV. They are read only when somebody downloads them."""
+    every_call = read_calls(where, filters, None)
+    return call_list.as_csv(every_call.calls if every_call else (), zone, worked=viewer.sees_work)
 
 
 page()

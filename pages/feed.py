@@ -1,4 +1,4 @@
-"""How the data comes in, for those who answer for it: what was read, what was rejected, whether calls add up."""
+"""How the data comes in, for operators: records read and rejected, sources, and whether the calls add up."""
 
 import streamlit as st
 
@@ -16,26 +16,26 @@ text = visitor.current_text()
 _ = text.gettext
 
 
-def known() -> readers.Feed | None:
+def read_feed() -> readers.Feed | None:
     return readers.feed(readers.published(), viewer)
 
 
 @ticks.tick(TICK_S)
 def counters() -> None:
     """Draw alarms, counters and notices."""
-    feed = known()
+    feed = read_feed()
     if feed is None:
         return
-    for words in feed_tables.alarms(feed, text):
-        st.error(plain(words), icon=":material/error:", title=_("Alarm"))
+    for alarm in feed_tables.alarms(feed, text):
+        st.error(plain(alarm), icon=":material/error:", title=_("Alarm"))
     st.html(feed_tables.counters(feed, clock.now(), text))
-    for words in feed_tables.notices(feed, text):
-        st.warning(plain(words), icon=":material/help:")
+    for notice in feed_tables.notices(feed, text):
+        st.warning(plain(notice), icon=":material/help:")
 
 
 @ticks.tick(TICK_S)
 def sources() -> None:
-    feed = known()
+    feed = read_feed()
     if feed is None:
         return
     if feed.sources is None:
@@ -48,7 +48,7 @@ def sources() -> None:
 
 @ticks.tick(TICK_S)
 def partitions() -> None:
-    feed = known()
+    feed = read_feed()
     if feed is None:
         return
     st.html(feed_tables.partitions(feed.partitions, text))
@@ -56,23 +56,23 @@ def partitions() -> None:
 
 @ticks.tick(SLOW_S)
 def conservation() -> None:
-    """Draw the identity of every campaign."""
-    feed = known()
+    """Draw each campaign's identity: offered equals the sum of the outcomes."""
+    feed = read_feed()
     if feed is None:
         return
     st.html(feed_tables.conservation(feed, text))
-    words = text.ngettext(
+    checked = text.ngettext(
         "Checked: {n} day of a campaign, at every publish until its calls are settled.",
         "Checked: {n} days of campaigns, each at every publish until its calls are settled.",
         feed.checked,
     )
-    st.caption(words.format(n=text.number(feed.checked)))
+    st.caption(checked.format(n=text.number(feed.checked)))
 
 
 @ticks.tick(SLOW_S)
 def letters() -> None:
-    """Draw the newest rejected records, and one of them in full when somebody asks for it."""
-    feed = known()
+    """Draw the newest rejected records, and the chosen one in full."""
+    feed = read_feed()
     if feed is None:
         return
     if feed.letters is None:
@@ -81,8 +81,8 @@ def letters() -> None:
     if not feed.letters:
         st.caption(_("Nothing was rejected."))
         return
-    by_position = {one.position: one for one in feed.letters}
-    asked = st.query_params.get("letter")
+    by_position = {letter.position: letter for letter in feed.letters}
+    in_address = st.query_params.get("letter")
 
     def change() -> None:
         chosen = st.session_state["letter_choice"]
@@ -90,7 +90,7 @@ def letters() -> None:
         if chosen:
             st.query_params["letter"] = chosen
 
-    st.session_state["letter_choice"] = asked if asked in by_position else None
+    st.session_state["letter_choice"] = in_address if in_address in by_position else None
     st.selectbox(
         _("Look at one"),
         options=list(by_position),
@@ -100,23 +100,22 @@ def letters() -> None:
         on_change=change,
         width=640,
     )
-    if asked in by_position:
-        one = by_position[asked]
-        st.markdown(f"**{plain(one.reason or '')}**")
-        st.code((one.payload or "")[: feed_tables.PAYLOAD_LENGTH], language=None, wrap_lines=True)
+    if in_address in by_position:
+        letter = by_position[in_address]
+        st.markdown(f"**{plain(letter.reason or '')}**")
+        st.code((letter.payload or "")[: feed_tables.PAYLOAD_LENGTH], language=None, wrap_lines=True)
     st.html(feed_tables.letters(feed.letters, text))
 
 
 def page() -> None:
-    if known() is None:
+    if read_feed() is None:
         empty.nothing_published(text)
         return
     counters()
     left, right = st.columns([6, 5], gap="medium")
     with left:
         st.subheader(_("Conservation of calls"), anchor=False)
-        words = _("Today so far: offered equals the sum of the outcomes; if not, an alarm stands above.")
-        st.caption(words)
+        st.caption(_("Today so far: offered equals the sum of the outcomes; if not, an alarm stands above."))
         conservation()
     with right:
         st.subheader(_("Sources"), anchor=False)

@@ -1,4 +1,4 @@
-"""One figure, explained: what went in, by which contract, and what other systems would print from the same calls."""
+"""One figure, explained: its numbers, its contract terms, and what other systems would show for the same calls."""
 
 import streamlit as st
 
@@ -17,14 +17,14 @@ _ = text.gettext
 
 
 def choose(agent: str | None) -> str | None:
-    """Draw the choice of a figure, of those that are known of an agent when it is about one, and return it.
+    """Draw the choice of a figure and return it. With an agent, offer only the figures that agents have.
 
-    None: the address asks for another.
+    None: the address names a figure that is not among these.
     """
-    known, usual = (readers.AGENT_FIGURES, "occupancy") if agent else (readers.FIGURES, "service_level")
-    asked = st.query_params.get("kpi") or usual
-    figures = [name for name in known if readers.may_show(viewer, name) or name == asked]
-    kpi = asked if asked in figures else None
+    existing, default = (readers.AGENT_FIGURES, "occupancy") if agent else (readers.FIGURES, "service_level")
+    in_address = st.query_params.get("kpi") or default
+    figures = [name for name in existing if readers.may_show(viewer, name) or name == in_address]
+    kpi = in_address if in_address in figures else None
 
     def change() -> None:
         st.query_params["kpi"] = st.session_state["kpi_choice"]
@@ -42,26 +42,26 @@ def choose(agent: str | None) -> str | None:
     return kpi
 
 
-def known(where: selection.Selection, kpi: str, agent: str | None) -> Explained | None:
+def explain(where: selection.Selection, kpi: str, agent: str | None) -> Explained | None:
     return readers.explain(readers.published(), viewer, where.campaign.campaign, kpi, where.t0, where.t1, agent)
 
 
 @ticks.tick(TICK_S)
-def explained(where: selection.Selection, kpi: str, agent: str | None, behind: str) -> None:
-    """Draw the figure and everything about it, from one snapshot."""
-    one = known(where, kpi, agent)
-    if one is None:
+def figure_explained(where: selection.Selection, kpi: str, agent: str | None, behind: str) -> None:
+    """Draw the figure and everything about it, from one snapshot. `behind` is the address of what it is made of."""
+    explained = explain(where, kpi, agent)
+    if explained is None:
         return
-    drawn = explanation.figure(one, text) + explanation.formula(one, where, behind, text)
-    st.html(f'<div class="vigie-explained">{drawn}</div>')
-    terms = explanation.contract(one, where, text)
+    html = explanation.figure(explained, text) + explanation.formula(explained, where, behind, text)
+    st.html(f'<div class="vigie-explained">{html}</div>')
+    terms = explanation.contract(explained, where, text)
     if terms:
         st.subheader(_("The contract in force"), anchor=False)
         st.html(terms)
-        st.caption(f"{_('Contract, version')} {one.contract}")
-    if explanation.is_compared(one):
+        st.caption(f"{_('Contract, version')} {explained.contract}")
+    if explanation.is_compared(explained):
         st.subheader(_("What other systems would show"), anchor=False)
-        st.html(explanation.comparison(one, text))
+        st.html(explanation.comparison(explained, text))
         st.caption(
             _(
                 "From the same calls, by the formulas that their makers publish. Amazon Connect and Genesys Cloud"
@@ -71,17 +71,20 @@ def explained(where: selection.Selection, kpi: str, agent: str | None, behind: s
 
 
 def behind(where: selection.Selection, kpi: str, agent: str | None) -> tuple[str, dict[str, str]] | None:
-    """Return page and parameters of what the figure is made of: calls, or agents' time, for who may name them."""
+    """Return page and parameters of what the figure is made of: its calls, or the agents whose time it is.
+
+    None: this viewer may not see the figure, or may not see agents' names.
+    """
     if not readers.may_show(viewer, kpi):
         return None
     if explanation.has_calls(kpi):
         return "calls", where.params(kpi=kpi, agent=agent)
     if not viewer.names_agents:
         return None
-    of = {"campaign": where.campaign.campaign}
-    if where.today and where.whole:
-        return "agents", of
-    return "campaign", of | {"day": where.campaign.day.isoformat()}
+    params = {"campaign": where.campaign.campaign}
+    if where.is_today and where.is_whole_day:
+        return "agents", params
+    return "campaign", params | {"day": where.campaign.day.isoformat()}
 
 
 def page() -> None:
@@ -92,28 +95,28 @@ def page() -> None:
     agent = st.query_params.get("agent") if viewer.names_agents else None
     with bar:
         kpi = choose(agent)
-        way = behind(where, kpi, agent) if kpi else None
-        if way is not None:
-            name, asked = way
+        page_behind = behind(where, kpi, agent) if kpi else None
+        if page_behind is not None:
+            name, params = page_behind
             label, icon = (
                 (_("The calls behind it"), ":material/list:")
                 if name == "calls"
                 else (_("The agents behind it"), ":material/support_agent:")
             )
-            st.page_link(f"{name}.py", label=label, icon=icon, query_params=asked)
+            st.page_link(f"{name}.py", label=label, icon=icon, query_params=params)
         if agent:
-            one = known(where, kpi, agent) if kpi else None
-            name = (one and one.agent_name) or agent
-            selection.leave_out("agent", _("Only {agent}").format(agent=plain(name)))
+            explained = explain(where, kpi, agent) if kpi else None
+            agent_name = (explained and explained.agent_name) or agent
+            selection.remove_filter_button("agent", _("Only {agent}").format(agent=plain(agent_name)))
     if kpi is None:
         empty.unknown_figure(text)
         return
-    said = [selection.span_words(where, text), plain(where.campaign.timezone)]
-    if not (where.today and where.whole):
-        said.append(_("as known now"))
-    st.caption(" · ".join(said))
+    parts = [selection.span_words(where, text), plain(where.campaign.timezone)]
+    if not (where.is_today and where.is_whole_day):
+        parts.append(_("as known now"))
+    st.caption(" · ".join(parts))
     if readers.may_show(viewer, kpi):
-        explained(where, kpi, agent, selection.href(*way) if way else "")
+        figure_explained(where, kpi, agent, selection.href(*page_behind) if page_behind else "")
         return
     st.html(explanation.rule(kpi, text))
     st.info(names.privacy(text), icon=":material/lock:")

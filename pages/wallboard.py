@@ -1,10 +1,11 @@
-"""The wall: one tile a campaign, as this second is. A tick reads what is already drawn and sends it.
+"""The wall: one tile per campaign, live. A tick reads the newest snapshot and sends one element.
 
-VIGIE_TICK_S sets how often a wall looks for a new snapshot [s, 0.2 to 10, default 0.5]. A change of the file is on the
-screen within this, and the time it takes to draw and send. Each wall that is open costs its share of every tick: with
-many of them a longer one saves processor time, and the age of the data on every tile stays true to about a second.
+VIGIE_TICK_S sets how often a wall looks for a new snapshot [s, 0.2 to 10, default 0.5]. A change of the published file
+is on the screen after at most this time, plus the time to draw and send it. Every open wall costs processor time at
+every tick. With many walls a longer tick saves processor time; the age of the data on each tile stays exact to about a
+second.
 
-`?tv=1`, and whoever signed in by a television's token, gets the wall of television.py.
+`?tv=1` and viewers who signed in with a television's token get the wall of television.py.
 """
 
 import os
@@ -28,76 +29,76 @@ TICK_S = tiles.tick_s(os.environ.get("VIGIE_TICK_S"))
 
 
 @ticks.tick(TICK_S, says_so=text)
-def board(linked: tuple[str, ...] | None) -> None:
-    """Draw the one element of a tick; when other campaigns come or go, draw the page with its links anew."""
-    now = readers.board(readers.published(), viewer)
-    if names(now) != linked:
+def wall(linked: tuple[str, ...] | None) -> None:
+    """Draw the one element of a tick. If the campaigns are not the `linked` ones, rerun the page to renew its links."""
+    board = readers.board(readers.published(), viewer)
+    if campaign_ids(board) != linked:
         st.rerun()
-    if is_to_draw(now):
-        st.html(tiles.draw(now, viewer, text, age_s(now)))
+    if has_campaigns(board):
+        st.html(tiles.draw(board, viewer, text, age_s(board)))
 
 
 @ticks.tick(TICK_S, says_so=text)
-def television_wall(asked: television.Options) -> None:
-    """Draw the one element of a tick: the page that is due."""
-    now = readers.board(readers.published(), viewer)
-    if is_to_draw(now):
-        st.html(television.draw(now, viewer, text, asked, clock.now_s(), age_s(now)))
+def television_wall(options: television.Options) -> None:
+    """Draw the one element of a tick: the page of the wall whose turn it is."""
+    board = readers.board(readers.published(), viewer)
+    if has_campaigns(board):
+        st.html(television.draw(board, viewer, text, options, clock.now_s(), age_s(board)))
 
 
-def is_to_draw(now: readers.Board | None) -> TypeGuard[readers.Board]:
-    """Whether there are campaigns; if not, say why."""
-    if now is None:
+def has_campaigns(board: readers.Board | None) -> TypeGuard[readers.Board]:
+    """Whether there are campaigns to draw. If there are none, say why."""
+    if board is None:
         empty.nothing_published(text)
-    elif not now.campaigns:
+    elif not board.campaigns:
         empty.no_campaigns(text)
-    return now is not None and bool(now.campaigns)
+    return board is not None and bool(board.campaigns)
 
 
-def age_s(now: readers.Board) -> float:
-    return now.freshness.age_s(clock.now())
+def age_s(board: readers.Board) -> float:
+    return board.freshness.age_s(clock.now())
 
 
-def names(board: readers.Board | None) -> tuple[str, ...] | None:
-    return None if board is None else tuple(one.campaign.campaign for one in board.campaigns)
+def campaign_ids(board: readers.Board | None) -> tuple[str, ...] | None:
+    return None if board is None else tuple(live.campaign.campaign for live in board.campaigns)
 
 
-def link_overlay(one: readers.CampaignNow) -> str:
-    """Draw a tile of which only the links of its figures count: laid over the tile they lie where its figures are."""
+def link_overlay(live: readers.CampaignNow) -> str:
+    """Draw the tile again, invisibly, over the tile itself: so the links of its figures lie where the figures are."""
     shown = tiles.figures(viewer)
-    asked = {name: timeline.EXPLAINED.get(name, name) for name in (*timeline.LIVE, *shown)}
-    of = {"campaign": one.campaign.campaign}
-    addresses = {name: selection.href("kpi", of | {"kpi": kpi}) for name, kpi in asked.items()}
+    kpis = {name: timeline.EXPLAINED.get(name, name) for name in (*timeline.LIVE, *shown)}
+    params = {"campaign": live.campaign.campaign}
+    addresses = {name: selection.href("kpi", params | {"kpi": kpi}) for name, kpi in kpis.items()}
     if viewer.names_agents:
         addresses |= {
-            state: selection.href("agents", of | {"state": state})
+            state: selection.href("agents", params | {"state": state})
             for state in ("available", "busy", "wrap_up", "paused")
         }
-    return tiles.tile(one, text, shown, addresses).replace(tiles.AGE, "")
+    return tiles.tile(live, text, shown, addresses).replace(tiles.AGE, "")
 
 
-def board_with_links() -> None:
-    first = readers.board(readers.published(), viewer)
-    board(names(first))
-    if first is None or not first.campaigns:
+def wall_with_links() -> None:
+    board = readers.board(readers.published(), viewer)
+    wall(campaign_ids(board))
+    if board is None or not board.campaigns:
         return
-    columns, rows = tiles.grid(len(first.campaigns))
+    columns, rows = tiles.grid(len(board.campaigns))
     st.html(f"<style>.st-key-wall {{ --columns: {columns}; --rows: {rows}; }}</style>")
     with st.container(key="links"):
-        for n, one in enumerate(first.campaigns):
-            asked = {"campaign": one.campaign.campaign}
-            name = plain(one.campaign.name)
+        for n, live in enumerate(board.campaigns):
+            params = {"campaign": live.campaign.campaign}
+            name = plain(live.campaign.name)
             with st.container(key=f"tile_{n}"):
-                st.html(link_overlay(one))
-                st.page_link("campaign.py", label=_("Open {campaign}").format(campaign=name), query_params=asked)
-                words = _("How the service level of {campaign} is made").format(campaign=name)
-                st.page_link("kpi.py", label=words, query_params=asked | {"kpi": "service_level"})
+                st.html(link_overlay(live))
+                st.page_link("campaign.py", label=_("Open {campaign}").format(campaign=name), query_params=params)
+                label = _("How the service level of {campaign} is calculated").format(campaign=name)
+                st.page_link("kpi.py", label=label, query_params=params | {"kpi": "service_level"})
 
 
 with st.container(key="wall"):
     if television.is_television(viewer, st.query_params):
-        asked = television.options(st.query_params)
-        television_wall(asked)
-        st.html(television.watch(asked, text), unsafe_allow_javascript=True)
+        options = television.options(st.query_params)
+        television_wall(options)
+        st.html(television.watch(options, text), unsafe_allow_javascript=True)
     else:
-        board_with_links()
+        wall_with_links()

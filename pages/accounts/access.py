@@ -1,4 +1,4 @@
-"""From a cookie to a Viewer. Everything is asked anew: who was removed a second ago sees nothing any more."""
+"""From a cookie to a Viewer. Nothing is cached for a session: a person who has been removed sees nothing at once."""
 
 import logging
 import os
@@ -11,60 +11,61 @@ from metrics.configuration import campaigns
 from metrics.configuration.campaigns import Configuration
 from metrics.errors import ConfigurationError
 from pages.accounts.errors import AccountsError
-from pages.accounts.sessions import ALL, Session, Sessions, Told, secret_of
+from pages.accounts.sessions import ALL, ProviderClaims, Session, Sessions, secret_of
 from pages.accounts.store import Account, Accounts, StatId, identify
 
 log = logging.getLogger("vigie.access")
 
 
 class Access:
-    """The accounts and sessions of one directory, and the campaigns that their limits speak of."""
+    """The accounts and sessions of one directory, and the configuration that their limits refer to."""
 
     def __init__(self, directory: Path, configuration: Path) -> None:
         self.accounts = Accounts(directory)
         self.sessions = Sessions(directory)
         self._path = configuration
         self._read: tuple[StatId | None, Configuration | None] = (None, None)
-        self._said = ""
+        self._last_error = ""
 
     def viewer(self, cookie: str | None, now: float) -> Viewer | None:
-        """Return who holds this session cookie; None when nobody does, or not any more."""
+        """Return the viewer of this session cookie; None if the session is invalid or has ended."""
         session = self.sessions.read(cookie, now)
         return None if session is None else self.viewer_in(session)
 
     def viewer_in(self, session: Session) -> Viewer | None:
-        """Return what a session that holds shows now."""
-        if session.told is not None:
-            return self._viewer_told(session.name, session.told)
+        """Return the viewer of a valid session, with the rights they have now; None if they may see nothing."""
+        if session.claims is not None:
+            return self._viewer_of_claims(session.name, session.claims)
         try:
             account = self.accounts.get(session.name)
-        except AccountsError as error:  # nobody is let in by a file that cannot be trusted
-            self._say(str(error))
+        except AccountsError as error:  # a file that cannot be trusted lets nobody in
+            self._log_once(str(error))
             return None
         return self.viewer_of(account) if account is not None and account.stamp == session.stamp else None
 
     def viewer_of(self, account: Account) -> Viewer:
-        """Return what an account may see."""
+        """Return the viewer of an account."""
         limits = (account.clients, account.campaigns)
         return self._viewer(account.role, account.name, limits if any(limits) else None, account.sites or None)
 
-    def _viewer_told(self, name: str, told: Told) -> Viewer | None:
-        """Return what a person may see whom a provider told of: as `[[people]]` says, else as the claims say."""
+    def _viewer_of_claims(self, name: str, claims: ProviderClaims) -> Viewer | None:
+        """Return the viewer of a person from the provider: by `[[people]]` if they are in it, else by their claims."""
         configuration = self.configuration()
         if configuration is None:
             return None
         for person in configuration.people:
-            if person.subject == told.subject if person.subject else person.email == told.email:
+            if person.subject == claims.subject if person.subject else person.email == claims.email:
                 limits = (person.clients, person.campaigns)
                 return self._viewer(person.role, name, limits if any(limits) else None, person.sites or None)
-        claims = configuration.claims
-        roles = [role for role in ROLES if claims.role and role in told.roles]
+        claim_names = configuration.claims
+        roles = [role for role in ROLES if claim_names.role and role in claims.roles]
         if len(roles) != 1:
             return None
-        # a claim that is asked for limits, also when the provider forgets it
-        is_limited = (claims.clients or claims.campaigns) and ALL not in (*told.clients, *told.campaigns)
-        asked = (told.clients, told.campaigns) if is_limited else None
-        return self._viewer(roles[0], name, asked, told.sites if claims.sites and ALL not in told.sites else None)
+        # a configured claim limits even if the provider does not send it
+        is_limited = (claim_names.clients or claim_names.campaigns) and ALL not in (*claims.clients, *claims.campaigns)
+        limits_of_claims = (claims.clients, claims.campaigns) if is_limited else None
+        sites = claims.sites if claim_names.sites and ALL not in claims.sites else None
+        return self._viewer(roles[0], name, limits_of_claims, sites)
 
     def _viewer(
         self,
@@ -73,44 +74,44 @@ class Access:
         limits: tuple[Collection[str], Collection[str]] | None,
         sites: Collection[str] | None,
     ) -> Viewer:
-        """Return a Viewer of the campaigns of these clients, and these campaigns; None does not limit.
+        """Return a Viewer of these clients' campaigns and these campaigns; None is no limit.
 
-        A client sees somebody's campaigns: without a limit, none.
+        A client without a limit sees no campaign.
         """
-        seen = None
+        visible = None
         if limits is not None or role == "client":
             clients, campaigns = limits or ((), ())
             configuration = self.configuration()
-            seen = configuration.campaigns_of(clients, campaigns) if configuration else frozenset(campaigns)
-        return Viewer(role, seen, name, None if sites is None else frozenset(sites))
+            visible = configuration.campaigns_of(clients, campaigns) if configuration else frozenset(campaigns)
+        return Viewer(role, visible, name, None if sites is None else frozenset(sites))
 
     def configuration(self) -> Configuration | None:
-        """Return the newest configuration that could be read; None when there is none.
+        """Return the newest valid configuration; None if there is no file.
 
-        A slip of the pen in the file must not turn every wall dark, so until it is mended the last good one holds.
+        If the file is invalid, keep the last valid configuration: a typing error must not turn every wall dark.
         """
-        found = identify(self._path)
-        if found != self._read[0]:
+        version = identify(self._path)
+        if version != self._read[0]:
             try:
-                self._read = (found, campaigns.load(self._path) if found else None)
+                self._read = (version, campaigns.load(self._path) if version else None)
             except ConfigurationError as error:
-                self._say(f"{error} What was read before still says who sees which campaigns.")
-                self._read = (found, self._read[1])
+                self._log_once(f"{error} Until it is corrected, the last valid one decides who sees which campaigns.")
+                self._read = (version, self._read[1])
         return self._read[1]
 
-    def _say(self, words: str) -> None:
-        if words != self._said:
-            self._said = words
-            log.error(words)
+    def _log_once(self, message: str) -> None:
+        if message != self._last_error:
+            self._last_error = message
+            log.error(message)
 
 
 def access() -> Access:
-    """Return the access of this process: VIGIE_ACCESS_DIR, else `access` in the data directory."""
+    """Return this process's Access to VIGIE_ACCESS_DIR, by default `access` in the data directory."""
     return _access(access_dir(), configuration_path())
 
 
 def pseudonym_key() -> bytes:
-    """Return what agents' pseudonyms are made with: apart from the sessions' secret, which may change any day."""
+    """Return the key of the agents' pseudonyms. It is not the secret of sessions, which may be changed at any time."""
     return secret_of(access_dir(), "pseudonyms", "VIGIE_PSEUDONYM_SECRET").encode()
 
 

@@ -1,4 +1,4 @@
-"""The pages for whoever is not signed in: plain HTML, so that nothing of the dashboard runs for them."""
+"""The pages for people who are not signed in. They are plain HTML, so that no code of the dashboard runs for them."""
 
 import base64
 import hashlib
@@ -15,33 +15,35 @@ from pages.shared.i18n import Text
 
 FONT = next((Path(streamlit.__file__).parent / "static" / "static" / "media").glob("SourceSansVF-Upright*.woff2"), None)
 LOGO = base64.b64encode((ASSETS / "logo.svg").read_bytes()).decode()
-FIRST = "python -m pages.accounts add NAME --role manager"
+ADD_FIRST_ACCOUNT = "python -m pages.accounts add NAME --role manager"
 SCRIPT = """\
 const form = document.forms[0], token = location.hash.slice(1);
 history.replaceState(null, "", location.pathname + location.search);
 if (token) { form.token.value = token; form.submit(); }
 """
-"""A token comes behind the # of an address, which no browser sends and no log keeps, and leaves it at once."""
+"""Takes the token from behind the # of the address, and removes it there. Browsers do not send that part to servers,
+so it is in no log."""
 
 
 @dataclass(frozen=True)
 class Frame:
-    """What every page is drawn with.
+    """What every page needs.
 
-    `base` is the path that the dashboard is served under, "" or "/vigie"; `next` where to go on after signing in;
-    `asked` the language that was chosen here, if one was; `by_provider` and `by_password` are the ways in.
+    `base` is the path under which the dashboard is served, "" or "/vigie". `path` is this page, below `base`. `next` is
+    where to go after signing in. `chosen` is the language chosen on these pages, "" if none was. `by_provider` and
+    `by_password` say which ways to sign in there are.
     """
 
     text: Text
     base: str
     path: str
     next: str = ""
-    asked: str = ""
+    chosen: str = ""
     by_provider: bool = False
     by_password: bool = False
 
-    def href(self, **asked: str) -> str:
-        return f"{self.base}{self.path}?{urlencode({k: v for k, v in ({'next': self.next} | asked).items() if v})}"
+    def href(self, **params: str) -> str:
+        return f"{self.base}{self.path}?{urlencode({k: v for k, v in ({'next': self.next} | params).items() if v})}"
 
 
 def style(base: str) -> str:
@@ -50,13 +52,13 @@ def style(base: str) -> str:
 
 
 def policy(base: str, by_provider: bool) -> str:
-    """Return the content security policy: nothing from elsewhere, no script but SCRIPT, in nobody's frame.
+    """Return the content security policy: nothing from other sites, no script but SCRIPT, not in other sites' frames.
 
-    With a provider a form may lead on to it: signing out there follows signing out here.
+    With a provider, forms may lead to other sites: signing out here is followed by signing out at the provider.
     """
 
-    def sha256(words: str) -> str:
-        return f"'sha256-{base64.b64encode(hashlib.sha256(words.encode()).digest()).decode()}'"
+    def sha256(source: str) -> str:
+        return f"'sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}'"
 
     return "; ".join(
         (
@@ -73,13 +75,15 @@ def policy(base: str, by_provider: bool) -> str:
 
 
 def sign_in(frame: Frame, *, name: str = "", wrong: str = "") -> str:
-    """Draw the ways in, with what was wrong about the last attempt: the provider's, the form for name and password.
+    """Draw the ways to sign in: the provider's, and the form for name and password. `wrong` is about the last attempt.
 
-    Without either, say what whoever runs this has to do.
+    If there is neither, say how to add the first account.
     """
     _ = frame.text.gettext
-    words = _("Nobody can sign in yet. Whoever runs Vigie adds the first account with this command:")
-    ways = [] if frame.by_provider or frame.by_password else [f"<p>{escape(words)}</p><pre><code>{FIRST}</code></pre>"]
+    ways = []
+    if not frame.by_provider and not frame.by_password:
+        advice = _("Nobody can sign in yet. Whoever runs Vigie adds the first account with this command:")
+        ways.append(f"<p>{escape(advice)}</p><pre><code>{ADD_FIRST_ACCOUNT}</code></pre>")
     if frame.by_provider:
         label = _("Sign in with your organisation’s account")
         address = escape(f"{frame.base}{frame.path}/provider?{urlencode({'next': frame.next})}")
@@ -91,40 +95,40 @@ def sign_in(frame: Frame, *, name: str = "", wrong: str = "") -> str:
             + f'<input type="hidden" name="next" value="{escape(frame.next)}">'
         )
         ways.append(_form(fields, _("Sign in"), wrong, frame.base + frame.path))
-    between = _("or")
-    return _page(frame, _("Sign in"), f'<p class="or">{escape(between)}</p>'.join(ways))
+    separator = _("or")
+    return _page(frame, _("Sign in"), f'<p class="or">{escape(separator)}</p>'.join(ways))
 
 
 def nothing_assigned(frame: Frame, name: str) -> str:
-    """Tell somebody whom the provider knows that nothing here is theirs."""
+    """Tell somebody who signed in through the provider that no role is assigned to them."""
     _ = frame.text.gettext
-    words = _("You are signed in as {name}, but nothing is assigned to you. Whoever runs Vigie can give you a role.")
-    way_out = _("Sign out")
-    form = f'<form method="post" action="{frame.base}/sign-out"><button>{escape(way_out)}</button></form>'
-    return _page(frame, "Vigie", f"<p>{escape(words.format(name=name))}</p>{form}")
+    advice = _("You are signed in as {name}, but nothing is assigned to you. Whoever runs Vigie can give you a role.")
+    sign_out = _("Sign out")
+    form = f'<form method="post" action="{frame.base}/sign-out"><button>{escape(sign_out)}</button></form>'
+    return _page(frame, "Vigie", f"<p>{escape(advice.format(name=name))}</p>{form}")
 
 
 def leaving(frame: Frame, to: str) -> str:
-    """Draw the page between here and the provider, where one signs out as well; it leads on by itself."""
+    """Draw the page that leads on to the provider, to sign out there as well. The caller adds the redirect."""
     _ = frame.text.gettext
     label = _("Sign out")
     return _page(frame, "Vigie", f'<a class="button" href="{escape(to)}">{escape(label)}</a>')
 
 
 def television(frame: Frame, *, wrong: str = "") -> str:
-    """Draw the form for a television's token, which fills and sends itself when the address carries one."""
+    """Draw the form for a television's token. With a token in the address it fills and sends itself."""
     _ = frame.text.gettext
     fields = _field("token", _("Token of this screen"), "password", "off", "", focus=True)
-    form = _form(fields, _("Show the wall"), wrong)  # sent to this address, with what it asks of the wall
+    form = _form(fields, _("Show the wall"), wrong)  # is sent to this address, which has the wall's parameters
     return _page(frame, _("Television"), form + f"<script>{SCRIPT}</script>")
 
 
-def refused(frame: Frame, words: str) -> str:
-    """Say why something was not done, and lead to the sign-in page."""
+def refused(frame: Frame, reason: str) -> str:
+    """Say why nothing was done, and link to the sign-in page."""
     _ = frame.text.gettext
     label = _("Sign in")
     back = f'<a class="button" href="{frame.base}/sign-in">{escape(label)}</a>'
-    return _page(frame, "Vigie", f'<p class="wrong" role="alert">{escape(words)}</p>{back}')
+    return _page(frame, "Vigie", f'<p class="wrong" role="alert">{escape(reason)}</p>{back}')
 
 
 def _field(name: str, label: str, kind: str, complete: str, value: str, focus: bool) -> str:
@@ -136,10 +140,10 @@ def _field(name: str, label: str, kind: str, complete: str, value: str, focus: b
 
 
 def _form(fields: str, button: str, wrong: str, action: str = "") -> str:
-    """Draw a form that is sent to `action`, or to the address it was got from."""
-    said = f'<p class="wrong" role="alert">{escape(wrong)}</p>' if wrong else ""
+    """Draw a form that is sent to `action`, by default to its own address."""
+    alert = f'<p class="wrong" role="alert">{escape(wrong)}</p>' if wrong else ""
     to = f' action="{escape(action)}"' if action else ""
-    return f'{said}<form method="post"{to}>{fields}<button>{escape(button)}</button></form>'
+    return f'{alert}<form method="post"{to}>{fields}<button>{escape(button)}</button></form>'
 
 
 def _page(frame: Frame, title: str, main: str) -> str:

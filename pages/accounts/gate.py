@@ -1,11 +1,12 @@
-"""Lets nobody past without a Viewer: neither to a page, nor to a download, nor to the websocket that draws pages.
+"""Lets nobody through without a Viewer: not to a page, not to a download, not to the websocket that draws pages.
 
-What Streamlit runs for a browser it runs for its websocket. The gate opens that only for a session that holds, tells
-Streamlit whose it is (so that no other person's connection may go on with it), and asks again with every message and
-every CHECK_S: a session that was ended, or that may see something else now, is cut off and its page loaded anew.
+Streamlit runs a page's script for the browser's websocket. The gate accepts a websocket only for a valid session. It
+tells Streamlit whose session it is, so that nobody can resume another person's connection. It checks the session again
+at every message and every CHECK_S. If the session has ended, or may see something else now, the gate closes the
+websocket and makes the browser load the page again.
 
-Files to download and pictures lie at addresses that Streamlit tells over the websocket and serves to whoever asks; the
-gate serves them to whom they were told.
+Streamlit sends the addresses of downloads and pictures over the websocket, and serves them to anybody who asks. The
+gate serves a file only to a viewer to whom its address was sent.
 """
 
 import asyncio
@@ -29,23 +30,30 @@ from pages.accounts.sessions import COOKIE
 from pages.accounts.sign_in import SIGN_IN, SIGN_OUT, TELEVISION
 
 CHECK_S = 2.0
-"""A session that ended is cut off within this, also when its browser sends nothing."""
+"""An ended session is cut off within this time, even if its browser sends nothing."""
 LEAVE_S = 3.0
-"""A page that was cut off is loaded anew after this: the one where somebody signed out is on its way elsewhere."""
+"""Wait this long before making a cut-off page load again. A page that has just signed out leaves by then."""
 SESSION_HEADER, VIEWER_HEADER = b"x-vigie-session", b"x-vigie-viewer"
-"""Set here and believed by Streamlit, see `trustedUserHeaders` in .streamlit/config.toml."""
-OPEN: Final = (
+"""Set here and trusted by Streamlit, see `trustedUserHeaders` in .streamlit/config.toml."""
+PUBLIC: Final = (
     *("/_stcore/health", "/_stcore/host-config", "/favicon.png", "/manifest.json"),
     *(SIGN_IN, f"{SIGN_IN}/provider", SIGN_OUT, TELEVISION, "/auth/login", "/auth/logout", "/oauth2callback"),
 )
-"""What machines and signing in need, below `base`; nothing of it says anything about calls."""
-HEARD: Final = ("rerun_script", "stop_script", "app_heartbeat", "file_urls_request", "backend_operation_request")
-"""What a page sends. The rest is for developers: one clears everybody's caches, one lists the files of the project."""
+"""Paths below `base` that health checks and signing in need. None of them shows anything about calls."""
+PAGE_MESSAGES: Final = (
+    "rerun_script",
+    "stop_script",
+    "app_heartbeat",
+    "file_urls_request",
+    "backend_operation_request",
+)
+"""The messages that pages need. The others are for developers: one clears everybody's caches, one lists the project's
+files."""
 FILE: Final = re.compile(rb"/media/([\w.-]+)")
-FILES = 10_000
-"""So many files are remembered with whom they were told, the newest."""
+MOST_FILES = 10_000
+"""Remember to whom a file was offered for at most this many files, the newest."""
 RELOAD = ForwardMsg()
-RELOAD.auth_redirect.url = ""  # the page that the browser is at
+RELOAD.auth_redirect.url = ""  # "" is the page that the browser is on
 POLICY_VIOLATION = 1008
 
 
@@ -54,9 +62,9 @@ class Gate:
 
     def __init__(self, app: ASGIApp, access: Access, base: str) -> None:
         self._app, self._access, self._base = app, access, base
-        self._told: dict[tuple[bytes, bytes], None] = {}
-        """Viewer's digest and file's name, in the order in which they were told."""
-        self._open = {base + path for path in OPEN} | {"/healthz", "/metrics"}
+        self._offered: dict[tuple[bytes, bytes], None] = {}
+        """Digest of a viewer and name of a file whose address they were sent, oldest first."""
+        self._public = {base + path for path in PUBLIC} | {"/healthz", "/metrics"}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -68,17 +76,17 @@ class Gate:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]
-        if path in self._open or path.startswith(f"{self._base}/static/"):
+        if path in self._public or path.startswith(f"{self._base}/static/"):
             await self._app(scope, receive, send)
         elif (viewer := self._viewer(_cookie(scope))) is not None:
             file = FILE.fullmatch(path.removeprefix(self._base).encode())
-            if file is not None and (_digest(viewer), file[1]) not in self._told:
+            if file is not None and (_digest(viewer), file[1]) not in self._offered:
                 await PlainTextResponse("There is no such file.\n", 404)(scope, receive, send)
             else:
-                await self._app(scope, receive, _unshared(send))
+                await self._app(scope, receive, _not_cached(send))
         elif scope["method"] in ("GET", "HEAD") and b"text/html" in _header(scope, b"accept"):
-            asked = path + ("?" + scope["query_string"].decode("latin-1") if scope["query_string"] else "")
-            next = "" if asked == f"{self._base}/" else f"?next={quote(asked, safe='')}"
+            requested = path + ("?" + scope["query_string"].decode("latin-1") if scope["query_string"] else "")
+            next = "" if requested == f"{self._base}/" else f"?next={quote(requested, safe='')}"
             await RedirectResponse(f"{self._base}{SIGN_IN}{next}", 303, {"Cache-Control": "no-store"})(
                 scope, receive, send
             )
@@ -89,7 +97,7 @@ class Gate:
         cookie = _cookie(scope)
         viewer = self._viewer(cookie)
         if cookie is None or viewer is None:
-            await _send_away(scope, receive, send)
+            await _accept_and_reload(scope, receive, send)
             return
         headers = [(name, value) for name, value in scope["headers"] if name not in (SESSION_HEADER, VIEWER_HEADER)]
         digest = _digest(viewer)
@@ -97,50 +105,51 @@ class Gate:
         browser = _Browser(receive)
         is_cut_off = False
 
-        async def watched() -> Message:
+        async def receive_while_valid() -> Message:
             nonlocal is_cut_off
             while True:
                 message = await browser.message(CHECK_S)
                 if self._viewer(cookie) != viewer:
                     is_cut_off = True
                     return {"type": "websocket.disconnect", "code": POLICY_VIOLATION}
-                if message is not None and _is_heard(message):
+                if message is not None and _is_allowed(message):
                     return message
 
-        async def unless_cut_off(message: Message) -> None:
+        async def send_unless_cut_off(message: Message) -> None:
             if not is_cut_off:
-                self._remember(digest, message.get("bytes") or b"")
+                self._remember_files(digest, message.get("bytes") or b"")
                 await send(message)
 
         try:
-            await self._app({**scope, "headers": headers}, watched, unless_cut_off)
+            await self._app({**scope, "headers": headers}, receive_while_valid, send_unless_cut_off)
             if is_cut_off and not await browser.leaves(LEAVE_S):
                 await _reload(send)
         finally:
-            browser.forget()
+            browser.stop_receiving()
 
-    def _remember(self, digest: bytes, told: bytes) -> None:
-        if b"/media/" not in told:
+    def _remember_files(self, digest: bytes, payload: bytes) -> None:
+        """Remember the files whose addresses are in a message to this viewer."""
+        if b"/media/" not in payload:
             return
-        for file in FILE.findall(told):
-            self._told.pop((digest, file), None)
-            self._told[digest, file] = None
-        while len(self._told) > FILES:
-            del self._told[next(iter(self._told))]
+        for file in FILE.findall(payload):
+            self._offered.pop((digest, file), None)
+            self._offered[digest, file] = None
+        while len(self._offered) > MOST_FILES:
+            del self._offered[next(iter(self._offered))]
 
     def _viewer(self, cookie: str | None) -> Viewer | None:
         return self._access.viewer(cookie, clock.now_s())
 
 
 class _Browser:
-    """What a browser sends over its websocket, for whom it may be too long to wait."""
+    """The messages that a browser sends over its websocket, with a time limit on waiting for one."""
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
         self._waiting: asyncio.Task[Message] | None = None
 
     async def message(self, within_s: float) -> Message | None:
-        """Return its next message, or None when there is none within so long; it is not lost then."""
+        """Return the next message, or None if none arrives in time. A later call then returns it."""
         self._waiting = self._waiting or asyncio.ensure_future(self._receive())
         await asyncio.wait({self._waiting}, timeout=within_s)
         if not self._waiting.done():
@@ -149,7 +158,7 @@ class _Browser:
         return message
 
     async def leaves(self, within_s: float) -> bool:
-        """Whether it goes away by itself within so long; what it says in the meantime nobody hears."""
+        """Whether the browser disconnects in time. Its messages until then are ignored."""
         until = time.monotonic() + within_s
         while (left_s := until - time.monotonic()) > 0:
             message = await self.message(left_s)
@@ -157,27 +166,27 @@ class _Browser:
                 return True
         return False
 
-    def forget(self) -> None:
+    def stop_receiving(self) -> None:
         if self._waiting is not None:
             self._waiting.cancel()
 
 
-def _is_heard(message: Message) -> bool:
-    """Whether a message of the browser is one that a page has to send; what is none at all Streamlit refuses."""
+def _is_allowed(message: Message) -> bool:
+    """Whether pages need this message of the browser. A malformed one passes: Streamlit refuses it itself."""
     try:
-        return message.get("bytes") is None or BackMsg.FromString(message["bytes"]).WhichOneof("type") in HEARD
+        return message.get("bytes") is None or BackMsg.FromString(message["bytes"]).WhichOneof("type") in PAGE_MESSAGES
     except DecodeError:
         return True
 
 
-async def _send_away(scope: Scope, receive: Receive, send: Send) -> None:
-    """Accept a websocket only to have its page loaded anew, which leads to the sign-in page.
+async def _accept_and_reload(scope: Scope, receive: Receive, send: Send) -> None:
+    """Accept a websocket only to make its page load again, which leads to the sign-in page.
 
-    Refused, a page that was open when its session ended would try again for ever, over numbers of long ago.
+    If it were refused, a page that was open when its session ended would retry for ever and go on showing old numbers.
     """
     await receive()
-    offered = [name.strip() for name in _header(scope, b"sec-websocket-protocol").decode("latin-1").split(",")]
-    await send({"type": "websocket.accept", "subprotocol": offered[0] or None})
+    protocols = [name.strip() for name in _header(scope, b"sec-websocket-protocol").decode("latin-1").split(",")]
+    await send({"type": "websocket.accept", "subprotocol": protocols[0] or None})
     await _reload(send)
 
 
@@ -186,21 +195,21 @@ async def _reload(send: Send) -> None:
     await send({"type": "websocket.close", "code": POLICY_VIOLATION})
 
 
-def _unshared(send: Send) -> Send:
-    """Let no cache between here and the browser keep what was made for one person."""
+def _not_cached(send: Send) -> Send:
+    """Forbid caches on the way to the browser to store a response, which is for one person only."""
 
-    async def marked(message: Message) -> None:
+    async def send_not_cached(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = [(name, value) for name, value in message["headers"] if name.lower() != b"cache-control"]
             message["headers"] = [*headers, (b"cache-control", b"private, no-store")]
         await send(message)
 
-    return marked
+    return send_not_cached
 
 
 def _digest(viewer: Viewer) -> bytes:
-    """Return what differs between two viewers, for Streamlit to tell their connections apart."""
-    limits = [None if said is None else sorted(said) for said in (viewer.campaigns, viewer.sites)]
+    """Return a digest of a viewer and their limits, by which Streamlit tells their connections from others'."""
+    limits = [None if names is None else sorted(names) for names in (viewer.campaigns, viewer.sites)]
     return hashlib.sha256(repr((viewer.role, viewer.name, limits)).encode()).hexdigest().encode()
 
 

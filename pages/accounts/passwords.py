@@ -1,4 +1,4 @@
-"""How a password and a television's token are kept: as what they can be checked by, and not be got back from."""
+"""How passwords and televisions' tokens are stored: as hashes, which can be checked but not reversed."""
 
 import hashlib
 import hmac
@@ -11,13 +11,13 @@ from argon2.exceptions import VerificationError
 from pages.accounts.errors import AccountsError
 
 SHORTEST, LONGEST = 12, 256
-"""Characters of a password. Longer ones are not read: hashing what a stranger sends must cost little."""
+"""Length of a password [characters]. A longer one is cut before hashing, because a stranger's attempt must be cheap."""
 
 _hasher = PasswordHasher()  # the RFC 9106 parameters for a machine with little memory: 64 MiB, 3 passes
 
 
 def proof_of(password: str) -> str:
-    """Return what a password is checked by; refuse one that is easily guessed."""
+    """Return the hash of a password. Raise AccountsError if the password is easy to guess."""
     if not SHORTEST <= len(password) <= LONGEST:
         raise AccountsError(f"The password has {len(password)} characters; choose {SHORTEST} to {LONGEST}.")
     if len(set(password)) < SHORTEST // 3:
@@ -26,20 +26,21 @@ def proof_of(password: str) -> str:
 
 
 def is_right(proof: str | None, password: str) -> bool:
-    """Whether the password fits. Without a proof, as for an account that does not exist, it takes as long to say no."""
+    """Whether the password is right. Without a proof (no such account) the answer is no and takes as long."""
     try:
-        return _hasher.verify(proof or _nobodys(), password[: LONGEST + 1]) and proof is not None
+        return _hasher.verify(proof or _unknown_proof(), password[: LONGEST + 1]) and proof is not None
     except VerificationError:
         return False
 
 
 @cache
-def _nobodys() -> str:
+def _unknown_proof() -> str:
+    """Return the hash of a password that nobody knows."""
     return _hasher.hash(secrets.token_urlsafe())
 
 
 def new_token() -> str:
-    """Return a television's token: 256 random bits, so that a plain hash of it tells nothing."""
+    """Return a new television's token: 256 random bits, so many that a plain SHA-256 of it is safe to store."""
     return secrets.token_urlsafe(32)
 
 

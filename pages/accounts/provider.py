@@ -1,8 +1,9 @@
-"""Signing in by OpenID Connect: what `st.login` does, from routes, because no page runs for whoever is not signed in.
+"""Signing in with OpenID Connect.
 
-Streamlit does the exchange with the provider at `/auth/login` and `/oauth2callback`, as `[auth]` of its secrets.toml
-says, and leaves a signed cookie with the claims of the ID token. That lasts a month whatever the token says, so it is
-taken for a session of ours at once or not at all.
+These routes do what `st.login` does, because no page runs for people who are not signed in. Streamlit exchanges the
+tokens with the provider at `/auth/login` and `/oauth2callback`, as configured in `[auth]` of its secrets.toml, and sets
+a signed cookie with the claims of the ID token. That cookie lasts a month whatever the token says, so it is exchanged
+for a session of ours at once, or not at all.
 """
 
 import hashlib
@@ -20,10 +21,10 @@ from metrics import clock
 from metrics.authorisation.viewer import ROLES
 from metrics.configuration.campaigns import Configuration
 from pages.accounts.errors import AccountsError
-from pages.accounts.sessions import ALL, PERSON_S, SHORTEST_SECRET, Session, Told
+from pages.accounts.sessions import ALL, PERSON_S, SHORTEST_SECRET, ProviderClaims, Session
 
 FRESH_S = 300
-"""An ID token is taken for a session within this; provider's and our clock may differ by as much."""
+"""An ID token is accepted for this long after it was issued. The provider's clock may differ from ours by as much."""
 PROVIDER = "default"
 
 
@@ -32,7 +33,7 @@ def is_configured() -> bool:
 
 
 def refuse_half_configured() -> None:
-    """Raise AccountsError when `[auth]` cannot work, or not safely."""
+    """Raise AccountsError if `[auth]` cannot work or is not safe."""
     try:
         auth_util.validate_auth_credentials(PROVIDER)
     except StreamlitAuthError as error:
@@ -48,21 +49,21 @@ def refuse_half_configured() -> None:
 
 
 def login_address() -> str:
-    """Return where the browser is sent to sign in."""
+    """Return the address to which the browser is sent to sign in."""
     return generate_login_redirect_url(PROVIDER)
 
 
 def session_of(cookies: Mapping[str, str], configuration: Configuration, now: float) -> Session | None:
-    """Return the session of whoever has just come back from the provider; None when nobody has.
+    """Return a session for the person who has just come back from the provider; None if nobody has.
 
-    Of roles, clients and campaigns it keeps those that there are: a provider may tell of hundreds of groups.
+    It keeps only roles, clients and campaigns that exist, because a provider may send hundreds of groups.
     """
     secret = auth_util.get_signing_secret()
 
-    def one(name: str) -> bytes | None:
+    def verified(name: str) -> bytes | None:
         return decode_signed_value(secret, name, cookies.get(name, "").encode("latin-1"))
 
-    raw = auth_util.get_cookie_with_chunks(one, USER_COOKIE_NAME)
+    raw = auth_util.get_cookie_with_chunks(verified, USER_COOKIE_NAME)
     if raw is None:
         return None
     claims = json.loads(raw)
@@ -71,23 +72,24 @@ def session_of(cookies: Mapping[str, str], configuration: Configuration, now: fl
     issued_at = claims.get("iat")
     if not isinstance(issued_at, int | float) or not abs(now - clock.shown_at(issued_at)) <= FRESH_S:
         return None
-    names = configuration.claims
-    told = Told(
+    claim_names = configuration.claims
+    kept = ProviderClaims(
         subject=str(claims.get("sub", "")),
         email=str(claims.get("email", "")).casefold() if claims.get("email_verified") is True else "",
-        roles=_texts(claims, names.role, ROLES),
-        clients=_texts(claims, names.clients, configuration.clients),
-        campaigns=_texts(claims, names.campaigns, configuration.campaigns),
-        sites=_texts(claims, names.sites),
+        roles=_texts(claims, claim_names.role, ROLES),
+        clients=_texts(claims, claim_names.clients, configuration.clients),
+        campaigns=_texts(claims, claim_names.campaigns, configuration.campaigns),
+        sites=_texts(claims, claim_names.sites),
     )
-    name = next((said for key in ("name", "email", "sub") if (said := str(claims.get(key) or "").strip())), "")
-    shown = "".join(letter if letter.isprintable() else " " for letter in name)[:80]
-    # the same coming back is the same session, so that one that was ended is not begun again
-    return Session(hashlib.sha256(raw).hexdigest(), shown, int(now) + PERSON_S, told=told)
+    names = (str(claims.get(key) or "").strip() for key in ("name", "email", "sub"))
+    name = next(filter(None, names), "")
+    printable = "".join(letter if letter.isprintable() else " " for letter in name)[:80]
+    # the same cookie gives the same session id, so an ended session cannot be begun again with it
+    return Session(hashlib.sha256(raw).hexdigest(), printable, int(now) + PERSON_S, claims=kept)
 
 
-def _texts(claims: Mapping[str, Any], name: str, known: Collection[str] | None = None) -> tuple[str, ...]:
-    """Return the texts of a claim, which is one or a list, that are known or mean everything."""
-    said = claims.get(name) if name else None
-    texts = [said] if isinstance(said, str) else said if isinstance(said, list) else []
-    return tuple(one for one in texts if isinstance(one, str) and (known is None or one in known or one == ALL))
+def _texts(claims: Mapping[str, Any], name: str, existing: Collection[str] | None = None) -> tuple[str, ...]:
+    """Return the texts of a claim (a text, or a list of texts) that exist or are ALL. `existing` None allows any."""
+    claim = claims.get(name) if name else None
+    texts = [claim] if isinstance(claim, str) else claim if isinstance(claim, list) else []
+    return tuple(t for t in texts if isinstance(t, str) and (existing is None or t in existing or t == ALL))

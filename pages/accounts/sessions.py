@@ -1,7 +1,7 @@
-"""Who signed in, as a cookie: signed so that nobody can make one, with an end, and ended early by signing out.
+"""Sessions, each in a signed cookie with an end. Signing out ends a session early.
 
-The page is loaded anew by every link, and a television outlives the server, so a session lives in the browser. What it
-holds is no secret and not trusted without its signature; what it may see is asked anew every time (access.py).
+A session is kept in the browser, because every link loads a new page and a television outlives the server. Its content
+is not secret, and not trusted without its signature. access.py looks up at every request what the session may see.
 """
 
 import contextlib
@@ -19,21 +19,21 @@ from pages.accounts.store import Account, StatId, identify
 
 COOKIE = "vigie_session"
 PERSON_S = 12 * 3600
-"""A person signs in again after this: a shift, not a month."""
+"""A person has to sign in again after this time: a shift, not a month."""
 TELEVISION_S = 400 * 86_400
-"""As long as browsers keep a cookie at all; a screen's session ends when its token is revoked."""
+"""The longest that browsers keep a cookie. Revoking its token ends a television's session earlier."""
 SECRET = "secret"
 SECRET_VARIABLE = "VIGIE_SIGN_IN_SECRET"
 SHORTEST_SECRET = 32
 ALL = "*"
 ENDED = "ended"
-"""Sessions that were signed out of before their end, a line each: when they would have ended [s since 1970], id."""
+"""File of the sessions that were signed out before their end. A line has that end [s since 1970] and the id."""
 
 log = logging.getLogger("vigie.access")
 
 
-class Told(msgspec.Struct, frozen=True):
-    """What an identity provider told of a person: `email` only if verified, and of limits ALL means none."""
+class ProviderClaims(msgspec.Struct, frozen=True):
+    """What an identity provider says about a person. `email` is empty unless verified; ALL in a limit is no limit."""
 
     subject: str
     email: str = ""
@@ -44,20 +44,21 @@ class Told(msgspec.Struct, frozen=True):
 
 
 class Session(msgspec.Struct, frozen=True):
-    """A session of the account `name` as it was when it began, or of a person whom a provider told of.
+    """A session of an account, or of a person from the identity provider.
 
-    `until` [s since 1970] is its end.
+    `until` is its end [s since 1970]. `stamp` is that of the account when the session began; a person from the provider
+    has `claims` instead.
     """
 
     id: str
     name: str
     until: int
     stamp: str = ""
-    told: Told | None = None
+    claims: ProviderClaims | None = None
 
 
 class Sessions:
-    """Signs sessions, reads them, and remembers which were ended."""
+    """Signs and reads sessions, and remembers which have been ended."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -77,7 +78,7 @@ class Sessions:
         return str(self._signer.dumps(msgspec.to_builtins(session)))
 
     def read(self, cookie: str | None, now: float) -> Session | None:
-        """Return the session of a cookie; None when it is none of ours, over, or ended."""
+        """Return the session of a cookie; None if the cookie is not ours, or the session is over or was ended."""
         if not cookie:
             return None
         try:
@@ -87,64 +88,64 @@ class Sessions:
         return session if now < session.until and not self.is_ended(session.id) else None
 
     def end(self, session: Session, now: float) -> None:
-        """End a session for good, wherever its cookie is, and forget those that are over by themselves."""
+        """End a session for good, wherever its cookie may be. Drop expired sessions from the file."""
         self._ended_here.add(session.id)
         path = self._directory / ENDED
         try:
             lines = path.read_text().splitlines() if path.exists() else []
-            kept = [line for line in lines if float(line.split()[0]) > now]
-            fresh = path.with_suffix(".new")
-            _write_private(fresh, "".join(f"{line}\n" for line in (*kept, f"{session.until} {session.id}")))
-            os.replace(fresh, path)
+            unexpired = [line for line in lines if float(line.split()[0]) > now]
+            new_file = path.with_suffix(".new")
+            _write_private(new_file, "".join(f"{line}\n" for line in (*unexpired, f"{session.until} {session.id}")))
+            os.replace(new_file, path)
         except (OSError, ValueError) as error:
-            log.error("a session was ended until this process ends, for %s cannot be written: %s", path, error)
+            log.error("%s cannot be written, so a session is ended only until this process restarts: %s", path, error)
 
     def is_ended(self, session_id: str) -> bool:
         path = self._directory / ENDED
-        found = identify(path)
-        if self._ended[0] != found:
-            lines = path.read_text().splitlines() if found else []
-            self._ended = (found, frozenset(line.split()[-1] for line in lines if line))
+        version = identify(path)
+        if self._ended[0] != version:
+            lines = path.read_text().splitlines() if version else []
+            self._ended = (version, frozenset(line.split()[-1] for line in lines if line))
         return session_id in self._ended_here or session_id in self._ended[1]
 
 
 def secret_of(directory: Path, name: str = SECRET, variable: str = SECRET_VARIABLE) -> str:
-    """Return what cookies are signed with: of the environment, or of a file that is made when there is none yet.
+    """Return the secret that signs cookies: the environment variable, or else a file, which is made if missing.
 
-    Other secrets have a name and a variable of their own.
+    Other secrets have another file `name` and `variable`.
     """
-    given = os.environ.get(variable)
-    if given:
-        if len(given) < SHORTEST_SECRET:
+    secret = os.environ.get(variable)
+    if secret:
+        if len(secret) < SHORTEST_SECRET:
             raise AccountsError(
-                f"{variable} has {len(given)} characters; give it at least {SHORTEST_SECRET} random ones."
+                f"{variable} has {len(secret)} characters; give it at least {SHORTEST_SECRET} random ones."
             )
-        return given
+        return secret
     path = directory / name
     try:
         if not path.exists():
             _make_secret(path)
-        known = path.read_text().strip()
+        secret = path.read_text().strip()
     except OSError as error:
         raise AccountsError(
-            f"{path} cannot be made or read ({error.strerror}); give the dashboard's user the directory, "
+            f"{path} cannot be made or read ({error.strerror}); let the dashboard's user write to the directory, "
             f"or set {variable}."
         ) from error
-    if len(known) < SHORTEST_SECRET:
-        raise AccountsError(f"{path} is shorter than a secret; remove it, and a new one is made.")
-    return known
+    if len(secret) < SHORTEST_SECRET:
+        raise AccountsError(f"The secret in {path} is too short; remove the file, and a new secret is made.")
+    return secret
 
 
 def _make_secret(path: Path) -> None:
-    """Make the file, whole at once: of two processes that start together both go on with the first one's."""
+    """Make the file atomically. If two processes start together, both use the secret of the first."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    fresh = path.with_suffix(f".{os.getpid()}")
-    _write_private(fresh, secrets.token_urlsafe(48))
+    new_file = path.with_suffix(f".{os.getpid()}")
+    _write_private(new_file, secrets.token_urlsafe(48))
     with contextlib.suppress(FileExistsError):
-        os.link(fresh, path)
-    fresh.unlink()
+        os.link(new_file, path)
+    new_file.unlink()
 
 
-def _write_private(path: Path, words: str) -> None:
+def _write_private(path: Path, content: str) -> None:
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(words)
+        file.write(content)

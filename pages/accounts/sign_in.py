@@ -1,4 +1,4 @@
-"""The routes for signing in and out: a form for people, and one for televisions that sends itself."""
+"""The routes for signing in and out: a form for people, and one for televisions, which sends itself."""
 
 import logging
 import time
@@ -13,32 +13,32 @@ from starlette.routing import Route
 from metrics import clock
 from pages.accounts import forms, passwords, provider
 from pages.accounts.access import Access
-from pages.accounts.asked import address_of, form_of, is_own, languages_of
-from pages.accounts.attempts import AN_ACCOUNT, AN_ADDRESS, Attempts
+from pages.accounts.attempts import PER_ACCOUNT, PER_ADDRESS, Attempts
 from pages.accounts.errors import AccountsError
 from pages.accounts.forms import Frame
+from pages.accounts.request import address_of, form_of, is_own, languages_of
 from pages.accounts.sessions import COOKIE, Session
 from pages.accounts.store import Account
 from pages.shared import i18n
 
 SIGN_IN, SIGN_OUT, TELEVISION = "/sign-in", "/sign-out", "/tv"
-OF_A_WALL = ("by", "every", "sound", "lang")
-"""What the address of a television may ask; see pages/wall/television.py."""
+WALL_PARAMETERS = ("by", "every", "sound", "lang")
+"""The parameters that a television's address may have; see pages/wall/television.py."""
 NEXT, PROVIDER_S = "vigie_next", 600
-"""Where to go on after the provider, remembered while somebody is there."""
+"""The cookie with the page to open after signing in at the provider, and its lifetime [s]."""
 AT_ONCE = 2
-"""Each look at a password takes 64 MiB for a moment: no more than so many at once."""
+"""Check at most this many passwords at once: each check takes 64 MiB for a moment."""
 
 log = logging.getLogger("vigie.access")
 
 
 class SignIn:
-    """The routes, with what they have to remember: who tried how often."""
+    """The routes, and the attempts that they count."""
 
     def __init__(self, access: Access, base: str) -> None:
         self._access, self._base = access, base
-        self._by_account, self._by_address = Attempts(AN_ACCOUNT), Attempts(AN_ADDRESS)
-        self._hashing: CapacityLimiter | None = None  # belongs to the event loop that is not there yet
+        self._by_account, self._by_address = Attempts(PER_ACCOUNT), Attempts(PER_ADDRESS)
+        self._hashing: CapacityLimiter | None = None  # made later, because the event loop is not running yet
 
     def routes(self) -> list[Route]:
         return [
@@ -51,17 +51,17 @@ class SignIn:
         ]
 
     async def show(self, request: Request) -> Response:
-        """Draw the ways in; take who comes back from the provider in."""
+        """Draw the ways to sign in. Begin the session of a person who comes back from the provider."""
         now = clock.now_s()
         frame = self._frame(request, SIGN_IN, request.query_params.get("next", ""))
         session = self._access.sessions.read(request.cookies.get(COOKIE), now)
         if session is not None and self._access.viewer_in(session) is not None:
             return self._redirect(self._base + "/")
-        if session is not None and session.told is not None:
+        if session is not None and session.claims is not None:
             return self._answer(frame, forms.nothing_assigned(frame, session.name))
         session = self._from_provider(request, now)
         if session is not None:
-            answer = self._begin(request, session, self._inside(request.cookies.get(NEXT, "")) or self._base + "/")
+            answer = self._enter(request, session, self._inside(request.cookies.get(NEXT, "")) or self._base + "/")
             answer.delete_cookie(NEXT, path=self._base or "/")
             return answer
         return self._answer(frame, forms.sign_in(frame))
@@ -75,33 +75,33 @@ class SignIn:
         return answer
 
     async def sign_in(self, request: Request) -> Response:
-        said = await form_of(request)
-        frame = self._frame(request, SIGN_IN, said.get("next", ""))
+        fields = await form_of(request)
+        frame = self._frame(request, SIGN_IN, fields.get("next", ""))
         _ = frame.text.gettext
         if not is_own(request):
             return self._refuse_foreign(frame)
-        name, password = said.get("name", "").strip().casefold()[:64], said.get("password", "")
+        name, password = fields.get("name", "").strip().casefold()[:64], fields.get("password", "")
         address, now = address_of(request), time.monotonic()
         wait_s = max(self._by_account.wait_s(name, now), self._by_address.wait_s(address, now))
         if wait_s:
-            log.warning("sign-in of %s from %s: too many attempts", self._known(name), address)
+            log.warning("sign-in of %s from %s: too many attempts", self._name_to_log(name), address)
             page = forms.sign_in(frame, name=name, wrong=self._too_many(frame, wait_s))
             return self._answer(frame, page, 429, wait_s)
         self._by_account.add(name, now)
         self._by_address.add(address, now)
         account = self._person(name)
         if not await self._is_right(account, password):
-            log.warning("sign-in of %s from %s: wrong", self._known(name), address)
+            log.warning("sign-in of %s from %s: wrong name or password", self._name_to_log(name), address)
             wrong = _("The user name or password is wrong.")
             return self._answer(frame, forms.sign_in(frame, name=name, wrong=wrong), 403)
         assert account is not None
         self._by_account.forgive(name, all=True)
         self._by_address.forgive(address)
-        log.info("sign-in of %s from %s: in, as %s", account.name, address, account.role)
-        return self._begin(request, self._begun(account), frame.next or self._base + "/")
+        log.info("sign-in of %s from %s: accepted as %s", account.name, address, account.role)
+        return self._enter(request, self._new_session(account), frame.next or self._base + "/")
 
     async def sign_out(self, request: Request) -> Response:
-        """End the session: in this browser, in its other tabs, and wherever else its cookie may have come."""
+        """End the session: in this browser, in its other tabs, and wherever else its cookie may be."""
         frame = self._frame(request, SIGN_IN)
         if not is_own(request):
             return self._refuse_foreign(frame)
@@ -109,9 +109,9 @@ class SignIn:
         if session is not None:
             self._access.sessions.end(session, clock.now_s())
             log.info("sign-out of %s from %s", session.name, address_of(request))
-        if session is not None and session.told is not None:
-            # Streamlit forgets the provider's word there, and leads on to the provider. By a page, not by a redirect:
-            # the page where somebody signed out, which is cut off now and loaded anew, must be gone before.
+        if session is not None and session.claims is not None:
+            # Streamlit deletes its cookie at this address, and redirects to the provider. Go there by a page and not by
+            # a redirect: the gate is about to reload the page where somebody signed out, so it must be gone by then.
             to = f"{self._base}/auth/logout"
             answer = self._answer(frame, forms.leaving(frame, to))
             answer.headers["Refresh"] = f"0; url={to}"
@@ -125,8 +125,8 @@ class SignIn:
         return self._answer(frame, forms.television(frame))
 
     async def television(self, request: Request) -> Response:
-        """Exchange a television's token for a session, so that the token stays in no address and no log."""
-        said = await form_of(request)
+        """Exchange a television's token for a session, so that the token is in no address and no log."""
+        fields = await form_of(request)
         frame = self._frame(request, TELEVISION)
         _ = frame.text.gettext
         if not is_own(request):
@@ -136,15 +136,16 @@ class SignIn:
             log.warning("television from %s: too many attempts", address)
             page = forms.television(frame, wrong=self._too_many(frame, wait_s))
             return self._answer(frame, page, 429, wait_s)
-        account = self._screen(said.get("token", ""))
+        account = self._screen(fields.get("token", ""))
         if account is None:
             self._by_address.add(address, now)
             log.warning("television from %s: no such token", address)
             wrong = _("This token is not known, or was revoked.")
             return self._answer(frame, forms.television(frame, wrong=wrong), 403)
-        log.info("television %s from %s: in", account.name, address)
-        wanted = {name: request.query_params[name] for name in OF_A_WALL if name in request.query_params}
-        return self._begin(request, self._begun(account), f"{self._base}/wallboard?{urlencode({'tv': '1', **wanted})}")
+        log.info("television %s from %s: accepted", account.name, address)
+        params = {name: request.query_params[name] for name in WALL_PARAMETERS if name in request.query_params}
+        wall = f"{self._base}/wallboard?{urlencode({'tv': '1', **params})}"
+        return self._enter(request, self._new_session(account), wall)
 
     def _from_provider(self, request: Request, now: float) -> Session | None:
         configuration = self._access.configuration() if provider.is_configured() else None
@@ -152,8 +153,8 @@ class SignIn:
         if session is None or self._access.sessions.is_ended(session.id):
             return None
         viewer = self._access.viewer_in(session)
-        as_whom = f"in, as {viewer.role}" if viewer else "nothing is assigned"
-        log.info("sign-in of %s by the provider from %s: %s", session.name, address_of(request), as_whom)
+        result = f"accepted as {viewer.role}" if viewer else "nothing is assigned"
+        log.info("sign-in of %s through the provider from %s: %s", session.name, address_of(request), result)
         return session
 
     def _accounts(self) -> dict[str, Account]:
@@ -168,12 +169,12 @@ class SignIn:
         return account if account is not None and account.role != "television" else None
 
     def _screen(self, token: str) -> Account | None:
-        screens = [one for one in self._accounts().values() if one.role == "television"]
-        found = [one for one in screens if passwords.is_token(one.proof, token)]
-        return found[0] if found else None
+        screens = [account for account in self._accounts().values() if account.role == "television"]
+        matching = [screen for screen in screens if passwords.is_token(screen.proof, token)]
+        return matching[0] if matching else None
 
-    def _known(self, name: str) -> str:
-        """Return the name for the log; what is no account's name may be a password in the wrong field."""
+    def _name_to_log(self, name: str) -> str:
+        """Return the name if there is such an account. Anything else may be a password, typed into the wrong field."""
         return name if self._person(name) else "an unknown name"
 
     async def _is_right(self, account: Account | None, password: str) -> bool:
@@ -182,10 +183,11 @@ class SignIn:
         proof = account.proof if account else None
         return await to_thread.run_sync(passwords.is_right, proof, password, limiter=self._hashing)
 
-    def _begun(self, account: Account) -> Session:
+    def _new_session(self, account: Account) -> Session:
         return self._access.sessions.begin(account, clock.now_s())
 
-    def _begin(self, request: Request, session: Session, to: str) -> Response:
+    def _enter(self, request: Request, session: Session, to: str) -> Response:
+        """Set the session's cookie and redirect to a page."""
         answer = self._redirect(to)
         self._set_cookie(
             request, answer, COOKIE, self._access.sessions.cookie(session), session.until - int(clock.now_s())
@@ -200,7 +202,7 @@ class SignIn:
             path=self._base or "/",
             secure=request.url.scheme == "https",
             httponly=True,
-            samesite="lax",  # a link in a mail opens its page; a form elsewhere does nothing here
+            samesite="lax",  # sent with a link in a mail, but not with a form on another site
         )
 
     def _refuse_foreign(self, frame: Frame) -> Response:
@@ -212,15 +214,15 @@ class SignIn:
         return _("Too many attempts. Try again in {wait}.").format(wait=frame.text.age(ceil(wait_s)))
 
     def _frame(self, request: Request, path: str, next: str = "") -> Frame:
-        asked = request.query_params.get("lang", "")
-        wishes = (asked, request.cookies.get(i18n.COOKIE), *languages_of(request))
-        asked = asked if asked in i18n.LANGUAGES else ""
-        by_password = any(one.role != "television" for one in self._accounts().values())
+        in_address = request.query_params.get("lang", "")
+        wishes = (in_address, request.cookies.get(i18n.COOKIE), *languages_of(request))
+        chosen = in_address if in_address in i18n.LANGUAGES else ""
+        by_password = any(account.role != "television" for account in self._accounts().values())
         text = i18n.text(i18n.choose(wishes))
-        return Frame(text, self._base, path, self._inside(next), asked, provider.is_configured(), by_password)
+        return Frame(text, self._base, path, self._inside(next), chosen, provider.is_configured(), by_password)
 
     def _inside(self, next: str) -> str:
-        """Return where to go on after signing in, when that is a page of this dashboard."""
+        """Return the address to open after signing in if it is a page of this dashboard, else an empty string."""
         inside = next.startswith(self._base + "/") and next.isascii() and next.isprintable() and len(next) <= 2000
         return next if inside and not next.startswith("//") and "\\" not in next else ""
 
@@ -229,15 +231,15 @@ class SignIn:
             "Cache-Control": "no-store",
             "Content-Security-Policy": forms.policy(self._base, frame.by_provider),
             "Content-Language": frame.text.language,
-            "Referrer-Policy": "same-origin",  # a stricter one would take the form its Origin
+            "Referrer-Policy": "same-origin",  # with a stricter one browsers send the form without its Origin
             "X-Content-Type-Options": "nosniff",
             "X-Frame-Options": "DENY",
         }
         if wait_s:
             headers["Retry-After"] = str(ceil(wait_s))
         answer = HTMLResponse(page, status, headers)
-        if frame.asked:  # chosen here, so the pages that follow are in it too
-            answer.set_cookie(i18n.COOKIE, frame.asked, max_age=i18n.YEAR_S, path=self._base or "/", samesite="lax")
+        if frame.chosen:  # the pages after signing in are in this language, too
+            answer.set_cookie(i18n.COOKIE, frame.chosen, max_age=i18n.YEAR_S, path=self._base or "/", samesite="lax")
         return answer
 
     def _redirect(self, to: str) -> Response:

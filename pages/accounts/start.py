@@ -1,4 +1,4 @@
-"""What must hold before the dashboard starts: days begin as the consumer says, and nobody gets in who should not."""
+"""Checks before the dashboard starts: days begin as they do for the consumer, and no stranger can get in."""
 
 import ipaddress
 import socket
@@ -14,29 +14,29 @@ from pages.accounts.errors import AccountsError
 
 
 def base_path() -> str:
-    """Return the path that everything is served under: "" or, as with `server.baseUrlPath`, "/vigie"."""
+    """Return the path under which everything is served, from `server.baseUrlPath`: "", or for example "/vigie"."""
     path = str(config.get_option("server.baseUrlPath")).strip("/")
     return f"/{path}" if path else ""
 
 
 def refuse_other_zones(configuration: Path) -> None:
-    """Raise ConfigurationError when a configured zone has other rules here.
+    """Raise ConfigurationError if a configured zone has other rules here than for the consumer.
 
-    Without a configuration beside it, as on a machine that only shows what is published, there is nothing to compare.
+    A machine that only shows the published file may have no configuration; then there is nothing to compare.
     """
     if configuration.exists():
         check_zones(campaigns.load(configuration).zones)
 
 
 def refuse_open_doors(access: Access) -> None:
-    """Raise AccountsError when others than this machine's users could connect and nothing says who may sign in."""
+    """Raise AccountsError if other machines could connect and nothing says who may sign in."""
     if provider.is_configured():
         provider.refuse_half_configured()
-        known = access.configuration()
-        if known is None or not (known.people or known.claims.role):
+        configuration = access.configuration()
+        if configuration is None or not (configuration.people or configuration.claims.role):
             raise AccountsError(
-                f"An identity provider is configured, and {configuration_path()} does not say who may see what; add"
-                " [[people]] or [sign_in] to it, as docs/sign-in.md tells."
+                f"An identity provider is configured, but {configuration_path()} does not say who may see what; add"
+                " [[people]] or [sign_in] to it, as described in docs/sign-in.md."
             )
         return
     if access.accounts.all():
@@ -51,11 +51,11 @@ def refuse_open_doors(access: Access) -> None:
 
 
 def is_loopback(address: str | None) -> bool:
-    """Whether Streamlit, given this `server.address`, listens to this machine only. None is every address."""
+    """Whether this `server.address` accepts connections from this machine only. None is every address."""
     if not address:
         return False
     try:
-        found = {info[4][0] for info in socket.getaddrinfo(address, None, type=socket.SOCK_STREAM)}
+        resolved = {str(info[4][0]) for info in socket.getaddrinfo(address, None, type=socket.SOCK_STREAM)}
     except OSError:
         return False
-    return bool(found) and all(ipaddress.ip_address(str(one).partition("%")[0]).is_loopback for one in found)
+    return bool(resolved) and all(ipaddress.ip_address(ip.partition("%")[0]).is_loopback for ip in resolved)

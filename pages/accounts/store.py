@@ -1,4 +1,4 @@
-"""The accounts of this machine, in `accounts.json` of the access directory, which only its owner may read."""
+"""The accounts of this machine, kept in `accounts.json` in the access directory. Only its owner may read it."""
 
 import hashlib
 import os
@@ -19,9 +19,9 @@ StatId = tuple[int, int, int]
 
 
 class Account(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A person, or with the role `television` a screen. What is empty does not limit.
+    """A person, or a screen if the role is `television`. An empty limit does not limit.
 
-    `proof` checks the person's password (argon2) or the screen's token (SHA-256 of 256 random bits).
+    `proof` is the hash of the person's password (argon2) or of the screen's token (SHA-256 of 256 random bits).
     """
 
     name: str
@@ -33,75 +33,77 @@ class Account(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def stamp(self) -> str:
-        """What a session remembers of its account: anything that changes about it ends the session."""
+        """A digest that sessions remember. Any change of the account changes it, and so ends the account's sessions."""
         return hashlib.sha256(msgspec.json.encode(self)).hexdigest()[:32]
 
 
-class _Kept(msgspec.Struct, forbid_unknown_fields=True):
-    """The file."""
+class _File(msgspec.Struct, forbid_unknown_fields=True):
+    """The content of `accounts.json`."""
 
     accounts: list[Account]
 
 
 class Accounts:
-    """The accounts of one directory, read again when the file changes."""
+    """The accounts of one directory. The file is read again when it changes."""
 
     def __init__(self, directory: Path) -> None:
         self.path = directory / FILE
         self._read: tuple[StatId | None, dict[str, Account]] = (None, {})
 
     def all(self) -> dict[str, Account]:
-        """Return the accounts by name; raise AccountsError when the file cannot be trusted."""
-        found = identify(self.path)
-        if self._read[0] != found:
-            self._read = (found, _load(self.path) if found else {})
+        """Return the accounts by name. Raise AccountsError if the file cannot be trusted."""
+        version = identify(self.path)
+        if self._read[0] != version:
+            self._read = (version, _load(self.path) if version else {})
         return self._read[1]
 
     def get(self, name: str) -> Account | None:
         return self.all().get(name)
 
     def change(self, edit: Callable[[dict[str, Account]], None]) -> None:
-        """Let `edit` change the accounts, and write them: all of the change or nothing, one change at a time."""
+        """Let `edit` change the accounts, and write them. The write is atomic, and there is one change at a time."""
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        fresh = self.path.with_suffix(".new")  # is the lock, too: made anew, or somebody else is writing
+        new_file = self.path.with_suffix(".new")  # also the lock: if it exists, another process is writing
         try:
-            descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            descriptor = os.open(new_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except FileExistsError as error:
             raise AccountsError(
-                f"Another command is changing {self.path}; try again, and if none is, remove {fresh}."
+                f"Another command is changing {self.path}; try again, or remove {new_file} if there is none."
             ) from error
         try:
             with os.fdopen(descriptor, "wb") as file:
                 accounts = dict(self.all())
                 edit(accounts)
-                kept = _Kept([account for _, account in sorted(accounts.items())])
-                file.write(msgspec.json.format(msgspec.json.encode(kept)))
+                content = _File([account for _, account in sorted(accounts.items())])
+                file.write(msgspec.json.format(msgspec.json.encode(content)))
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(fresh, self.path)
+            os.replace(new_file, self.path)
         except BaseException:
-            fresh.unlink(missing_ok=True)
+            new_file.unlink(missing_ok=True)
             raise
 
 
 def identify(path: Path) -> StatId | None:
-    """Return what tells one version of a file from the next; None when there is none."""
+    """Return an identifier that changes when the file changes; None if there is no file."""
     try:
-        found = path.stat()
+        status = path.stat()
     except FileNotFoundError:
         return None
-    return found.st_ino, found.st_mtime_ns, found.st_size
+    return status.st_ino, status.st_mtime_ns, status.st_size
 
 
 def _load(path: Path) -> dict[str, Account]:
     try:
         if os.name == "posix" and stat.S_IMODE(path.stat().st_mode) & 0o077:
-            raise AccountsError(f"{path} can be read by others than its owner; run `chmod 600 {path}`.")
-        kept = msgspec.json.decode(path.read_bytes(), type=_Kept)
+            raise AccountsError(f"Users other than its owner can read {path}; run `chmod 600 {path}`.")
+        content = msgspec.json.decode(path.read_bytes(), type=_File)
     except OSError as error:
-        raise AccountsError(f"{path} cannot be read ({error.strerror}); give the dashboard's user the file.") from error
+        raise AccountsError(
+            f"{path} cannot be read ({error.strerror}); make the dashboard's user its owner."
+        ) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise AccountsError(
-            f"{path} is not a file of accounts ({error}); restore it, or remove it and add the accounts again."
+            f"{path} is not a valid accounts file ({error}); restore it, or remove it and add the accounts again."
         ) from error
-    return {account.name: account for account in kept.accounts}
+    return {account.name: account for account in content.accounts}

@@ -1,4 +1,4 @@
-"""Who is looking and in which language: asked anew on every run, so nothing of it is a page's own."""
+"""The viewer and the language of a page. Both are looked up at every run, so no page keeps them."""
 
 from html import escape
 
@@ -12,9 +12,9 @@ from pages.shared import empty, i18n, names
 
 
 def current_viewer() -> Viewer:
-    """Return who looks, by the session that the gate told Streamlit of; without one nothing is drawn.
+    """Return the viewer of the session that the gate passed to Streamlit. Without one, stop the page.
 
-    The session is looked at again here: who was removed since the gate did sees nothing.
+    The session is checked again here, because the account may have been removed since the gate checked it.
     """
     cookie = st.user.get(COOKIE)
     viewer = access().viewer(cookie if isinstance(cookie, str) else None, clock.now_s())
@@ -25,9 +25,9 @@ def current_viewer() -> Viewer:
 
 
 def current_text() -> i18n.Text:
-    """Return the texts of the reader: as asked in the address, chosen here, remembered, or set in the browser."""
+    """Return the reader's texts: the language of the address, of this session, of the cookie, or of the browser."""
     if st.query_params.get("lang") in i18n.LANGUAGES:
-        st.session_state["language"] = st.query_params["lang"]  # other pages' addresses need not say it again
+        st.session_state["language"] = st.query_params["lang"]  # so the addresses of other pages need not repeat it
     return i18n.text(
         i18n.choose(
             (
@@ -41,7 +41,7 @@ def current_text() -> i18n.Text:
 
 
 def language_switch(text: i18n.Text) -> None:
-    """Draw the choice of languages; the browser remembers it for a year."""
+    """Draw the choice of language. The browser remembers it for a year."""
 
     def choose() -> None:
         language = st.session_state["language_choice"]
@@ -68,16 +68,16 @@ def language_switch(text: i18n.Text) -> None:
 
 
 def account(viewer: Viewer, text: i18n.Text) -> None:
-    """Draw who is signed in, and the way out."""
+    """Draw the menu with the viewer's name, role and campaigns, and the button to sign out."""
     _ = text.gettext
     with st.popover(i18n.plain(viewer.name), icon=":material/account_circle:"):
-        said = [names.role(viewer.role, text)]
+        rights = [names.role(viewer.role, text)]
         if viewer.campaigns is not None:
             n = len(viewer.campaigns)
-            said.append(text.ngettext("{n} campaign", "{n} campaigns", n).format(n=text.number(n)))
-        way_out = _("Sign out")
-        # a form of its own and no widget: it ends the session of the whole browser, in the browser
+            rights.append(text.ngettext("{n} campaign", "{n} campaigns", n).format(n=text.number(n)))
+        sign_out = _("Sign out")
+        # an HTML form and not a widget: the browser has to send it, to end the session in all of its tabs
         st.html(
-            f'<div class="vigie-account"><b>{escape(viewer.name)}</b><span>{escape(" · ".join(said))}</span>'
-            f'<form method="post" action="sign-out"><button>{escape(way_out)}</button></form></div>'
+            f'<div class="vigie-account"><b>{escape(viewer.name)}</b><span>{escape(" · ".join(rights))}</span>'
+            f'<form method="post" action="sign-out"><button>{escape(sign_out)}</button></form></div>'
         )

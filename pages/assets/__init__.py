@@ -1,4 +1,4 @@
-"""What browsers load: styles, scripts and the logo."""
+"""Style sheets, scripts and the logo."""
 
 from pathlib import Path
 

@@ -1,52 +1,52 @@
-// Looks after a screen that nobody stands beside. It is drawn by ticks of the server (data-drawn says which); when they
-// stop, it greys the picture, counts its age on its own clock, and loads the page again when that is served again.
+// Watches an unattended screen. Ticks of the server draw it (data-drawn tells them apart). When they stop, this script
+// greys the picture, counts its age on its own clock, and reloads the page as soon as the server serves it again.
 (() => {
-  if (window.vigieTelevision) return; // one watch a page, however often Streamlit draws this element
+  if (window.vigieTelevision) return; // run once per page, however often Streamlit draws this element
   window.vigieTelevision = true;
 
-  const LOST_S = 6; // without a tick for so long the picture is old
-  const ALONE_S = 10; // so long Streamlit may take to connect again by itself, once the server answers
-  const REFRESH_S = 6 * 3600; // a fresh page now and then, for whatever a browser gathers in three days
-  const LEAST_S = 600; // but never so soon
-  const HEAP = 400e6; // more than this [bytes] is not gathered by us alone: fresh at the next quiet moment
-  const AGAIN_S = 300; // a campaign that goes to and fro about its target rings once in this time
-  const IDLE_S = 4; // then the pointer hides
+  const LOST_S = 6; // the picture is stale after this long without a tick
+  const RECONNECT_S = 10; // once the server answers, give Streamlit this long to reconnect before reloading
+  const REFRESH_S = 6 * 3600; // reload this often, because of what a browser accumulates in three days
+  const MIN_AGE_S = 600; // never reload a younger page because of its heap
+  const HEAP_LIMIT = 400e6; // reload at the next quiet moment when the heap is larger than this [bytes]
+  const RING_PAUSE_S = 300; // a campaign that moves up and down around its target rings at most once in this time
+  const IDLE_S = 4; // hide the pointer after this long without a movement
 
   const root = document.documentElement;
   const button = document.querySelector(".vigie-sound");
-  const seconds = () => performance.now() / 1000; // a television sets its clock when it finds one: never subtract dates
-  const refreshAt = seconds() + REFRESH_S * (1 + Math.random() / 10); // not all screens of a floor at once
-  const kept = {
+  const seconds = () => performance.now() / 1000; // a television may set its clock at any time, so never subtract dates
+  const refreshAt = seconds() + REFRESH_S * (1 + Math.random() / 10); // not all screens of a floor at the same time
+  const stored = {
     read: (name, otherwise) => JSON.parse(sessionStorage.getItem(`vigie.${name}`)) ?? otherwise,
     write: (name, value) => sessionStorage.setItem(`vigie.${name}`, JSON.stringify(value)),
   };
 
-  let drawn = null, heardAt = seconds(), ageThen = 0;
-  let askedAt = -Infinity, answersSince = null, isAsking = false;
+  let lastTick = null, lastTickAt = seconds(), ageAtTick = 0;
+  let requestedAt = -Infinity, servedSince = null, isRequesting = false;
 
   function look() {
     const board = document.querySelector(".vigie-board.television");
-    if (board && board.dataset.drawn !== drawn) {
-      drawn = board.dataset.drawn;
-      ageThen = Number(board.dataset.age);
-      heardAt = seconds();
-      answersSince = null;
-      kept.write("reloads", 0);
+    if (board && board.dataset.drawn !== lastTick) {
+      lastTick = board.dataset.drawn;
+      ageAtTick = Number(board.dataset.age);
+      lastTickAt = seconds();
+      servedSince = null;
+      stored.write("reloads", 0);
     }
-    const silent = seconds() - heardAt;
+    const silent = seconds() - lastTickAt;
     const isLost = silent > LOST_S;
     root.classList.toggle("vigie-lost", isLost);
     if (isLost) {
-      if (board) count(board, ageThen + silent);
-      comeBack();
+      if (board) showAge(board, ageAtTick + silent);
+      reloadWhenServed();
     } else if (board) {
-      if (!board.classList.contains("stale")) listen(JSON.parse(board.dataset.missed));
-      refresh(board);
+      if (!board.classList.contains("stale")) ringIfNew(JSON.parse(board.dataset.missed));
+      refreshIfDue(board);
     }
   }
 
-  function count(board, age) {
-    for (const one of board.querySelectorAll(".ago")) one.textContent = ageWords(age);
+  function showAge(board, age) {
+    for (const element of board.querySelectorAll(".ago")) element.textContent = ageWords(age);
   }
 
   function ageWords(age) {
@@ -56,44 +56,44 @@
     return minute % 60 ? `${hour}\u00a0h\u00a0${String(minute % 60).padStart(2, "0")}\u00a0min` : `${hour}\u00a0h`;
   }
 
-  // Back to a server that serves: asked for the page itself, because a proxy may answer for a server that is gone.
-  async function comeBack() {
-    const reloads = kept.read("reloads", 0);
+  // Requests the page itself, and not a health check: a proxy may answer for a server that is down.
+  async function reloadWhenServed() {
+    const reloads = stored.read("reloads", 0);
     const pause = Math.min(60, 2 * 2 ** reloads);
-    if (document.hidden || isAsking || seconds() - askedAt < pause) return;
-    const serves = await isServed();
-    answersSince = serves ? answersSince ?? seconds() : null;
-    if (serves && seconds() - answersSince >= ALONE_S && seconds() - heardAt > LOST_S) {
-      kept.write("reloads", Math.min(reloads + 1, 5));
+    if (document.hidden || isRequesting || seconds() - requestedAt < pause) return;
+    const served = await isServed();
+    servedSince = served ? servedSince ?? seconds() : null;
+    if (served && seconds() - servedSince >= RECONNECT_S && seconds() - lastTickAt > LOST_S) {
+      stored.write("reloads", Math.min(reloads + 1, 5));
       location.reload();
     }
   }
 
   async function isServed() {
-    isAsking = true;
-    askedAt = seconds();
+    isRequesting = true;
+    requestedAt = seconds();
     try {
-      const asked = { cache: "no-store", headers: { Accept: "text/html" }, signal: AbortSignal.timeout(5000) };
-      return (await fetch(location.href, asked)).ok;
+      const options = { cache: "no-store", headers: { Accept: "text/html" }, signal: AbortSignal.timeout(5000) };
+      return (await fetch(location.href, options)).ok;
     } catch {
       return false;
     } finally {
-      isAsking = false;
+      isRequesting = false;
     }
   }
 
-  async function refresh(board) {
-    const heavy = (performance.memory?.usedJSHeapSize ?? 0) > HEAP && seconds() > LEAST_S;
-    const due = seconds() > refreshAt && !needsTouch(); // a new page would be silent until somebody touches it
+  async function refreshIfDue(board) {
+    const isHeavy = (performance.memory?.usedJSHeapSize ?? 0) > HEAP_LIMIT && seconds() > MIN_AGE_S;
+    const isDue = seconds() > refreshAt && !needsTouch(); // a reloaded page would be silent until somebody touches it
     const isQuiet = board.dataset.waiting === "0" || board.classList.contains("stale");
-    const isLate = seconds() > refreshAt + REFRESH_S; // a floor that is never quiet
-    if (!(heavy || due) || !(isQuiet || isLate) || document.hidden || isAsking) return;
+    const isLate = seconds() > refreshAt + REFRESH_S; // for a floor that is never quiet
+    if (!(isHeavy || isDue) || !(isQuiet || isLate) || document.hidden || isRequesting) return;
     if (await isServed()) location.reload();
   }
 
-  // The sound. Browsers play none before somebody has touched the page, unless they are started so that they do.
+  // Sound. A browser plays none until somebody has touched the page, unless it was started with that restriction off.
   let audio = null, isTouched = false;
-  let isWanted = kept.read("sound", button.dataset.wanted === "1");
+  let isWanted = stored.read("sound", button.dataset.wanted === "1");
   const rangAt = new Map();
 
   function open() {
@@ -103,15 +103,16 @@
     show();
   }
 
-  const isHeard = () => isWanted && audio?.state === "running";
-  const needsTouch = () => isHeard() && isTouched;
+  const isAudible = () => isWanted && audio?.state === "running";
+  const needsTouch = () => isAudible() && isTouched;
 
-  function listen(missed) {
-    const before = kept.read("missed", missed); // what was so when the screen was switched on is no news
-    kept.write("missed", missed);
-    const news = missed.filter((id) => !before.includes(id) && !(seconds() - rangAt.get(id) < AGAIN_S));
-    for (const id of news) rangAt.set(id, seconds());
-    if (news.length && isHeard()) ring();
+  // Ring when a campaign falls below its target. Those below target when the screen was switched on do not ring.
+  function ringIfNew(missed) {
+    const before = stored.read("missed", missed);
+    stored.write("missed", missed);
+    const newlyMissed = missed.filter((id) => !before.includes(id) && !(seconds() - rangAt.get(id) < RING_PAUSE_S));
+    for (const id of newlyMissed) rangAt.set(id, seconds());
+    if (newlyMissed.length && isAudible()) ring();
   }
 
   function ring() {
@@ -128,7 +129,7 @@
   }
 
   function show() {
-    const state = !isWanted ? "off" : isHeard() ? "on" : "ask";
+    const state = !isWanted ? "off" : isAudible() ? "on" : "ask";
     if (button.dataset.state === state) return;
     button.dataset.state = state;
     button.textContent = button.dataset[state];
@@ -141,14 +142,14 @@
   }
 
   function press() {
-    isWanted = !isHeard();
-    kept.write("sound", isWanted);
+    isWanted = !isAudible();
+    stored.write("sound", isWanted);
     isTouched ||= isWanted;
     if (isWanted) open();
     show();
   }
 
-  // The pointer and the button are there for whoever moves it, and nobody else.
+  // Show the pointer and the button only while somebody moves the pointer.
   let idle = 0;
   function move() {
     root.classList.add("vigie-moved");
@@ -156,7 +157,7 @@
     idle = setTimeout(() => root.classList.remove("vigie-moved"), IDLE_S * 1000);
   }
 
-  // Some browsers can be asked not to dim the screen; the others have a setting.
+  // Some browsers have an API that keeps the screen from dimming. The others have a setting.
   async function stayAwake() {
     if (!document.hidden) await navigator.wakeLock?.request("screen").catch(() => {});
   }

@@ -1,7 +1,7 @@
-// Streamlit notes each run in the browser's own list of timings, which nothing ever empties. At two ticks a second that
-// is a million notes in three days, and each holds on to a piece of the memory that the tick before it gave back.
+// Streamlit adds each run to the browser's performance timeline, and never clears it. At two ticks a second that is a
+// million entries in three days, and each keeps memory that its tick would otherwise have freed.
 (() => {
-  if (window.vigieTimings) return; // one a page, however often Streamlit draws this element
+  if (window.vigieTimings) return; // run once per page, however often Streamlit draws this element
   window.vigieTimings = true;
 
   setInterval(() => {

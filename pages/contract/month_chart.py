@@ -43,7 +43,7 @@ def figure(sla: Sla, text: Text) -> go.Figure:
         chart.Level(
             reached=[counts.service_level if counts else None for counts in figures],
             target=[part.target for part in places],
-            said=[_hover(part, text) for part in places],
+            hover=[_hover(part, text) for part in places],
         ),
         ticks={n: part.label for n, part in enumerate(places) if n % every == 0},
         shortest=SHORTEST,

@@ -120,7 +120,7 @@ def figure(day: CampaignDay, usual: Comparison | None, text: Text) -> go.Figure:
         chart.Level(
             reached=[kpi.service_level if kpi else None for kpi in kpis],
             target=[kpi.target if kpi else None for kpi in kpis],
-            said=[_hover(interval, usual, zone, text) for interval in intervals],
+            hover=[_hover(interval, usual, zone, text) for interval in intervals],
         ),
         ticks={n: text.clock(intervals[n].start, zone) for n in hours},
         shortest=SHORTEST,

@@ -215,7 +215,7 @@ def comparison(explained: Explained, text: Text) -> str:
     own_name = _("Vigie, by the contract") if explained.terms else "Vigie"
     rows = [(own_name, explained.figure, "", True)]
     rows += [
-        (names.system(other.system, text), other.value, names.elsewhere(other.text, text), False)
+        (names.system(other.system, text), other.value, names.other_formula(other.text, text), False)
         for other in explained.elsewhere
     ]
     target = explained.row["target"] if explained.kpi == "service_level" else None

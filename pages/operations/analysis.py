@@ -254,7 +254,7 @@ def figure(table: pa.Table, x: str, y: str, by: str | None, kind: str, text: Tex
         else:
             plot.add_trace(go.Scatter(**points, name=name, mode="lines" if kind == "line" else "markers"))
     plot.update_layout(
-        colorway=chart.apart(),
+        colorway=chart.line_colours(),
         separators=text.separators(),
         showlegend=by is not None,
         # above the chart: the axis labels below it vary in height

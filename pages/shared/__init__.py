@@ -1,1 +1,1 @@
-"""What several pages draw with: texts, names, marks, links, the selection bar, tables."""
+"""Shared by several pages: texts, names, marks, links, the selection bar, tables, charts and ticks."""

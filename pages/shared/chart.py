@@ -1,4 +1,4 @@
-"""The chart that pages share: calls as stacked bars, and the service level against its target above them."""
+"""The chart that pages share: calls as stacked bars, with the service level against its target drawn over them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,22 +6,22 @@ from typing import Any
 
 import plotly.graph_objects as go
 import plotly.io as pio
-import streamlit.elements.plotly_chart  # noqa: F401, its import registers the template that carries the theme
+import streamlit.elements.plotly_chart  # noqa: F401, importing it registers the template that carries the theme
 
 from pages.shared.i18n import Text
 
-APART = (5, 2, 6, 7, 8, 1, 9, 4, 0)
-"""Of the theme's colours for charts those that a line shows, the farthest from each other first, two greys last."""
-MARKED = 48
-"""So many places have a mark on the line; of more, a narrow screen would show nothing but marks."""
+LINE_COLOURS = (5, 2, 6, 7, 8, 1, 9, 4, 0)
+"""The theme's chart colours that are visible as a line: the most different ones first, the two greys last."""
+MOST_MARKERS = 48
+"""The line has markers up to this many places. With more, a narrow screen would show nothing but markers."""
 SHARES = (0, 0.2, 0.4, 0.6, 0.8, 1)
 
 
 @dataclass(frozen=True)
 class Stack:
-    """The calls of each place on the axis: good ones below, bad ones hatched on them, others on top; with their names.
+    """Name and number of calls at each place on the axis. Bottom to top: good, bad (hatched), other.
 
-    None where nothing is known.
+    None where there is no data.
     """
 
     good: tuple[str, Sequence[int | None]]
@@ -31,11 +31,11 @@ class Stack:
 
 @dataclass(frozen=True)
 class Level:
-    """Service level and target [ratio 0–1] of each place on the axis, and what is said when it is pointed at."""
+    """Service level and target [ratio 0–1] at each place on the axis, and the text shown on hover."""
 
     reached: Sequence[float | None]
     target: Sequence[float | None]
-    said: Sequence[str]
+    hover: Sequence[str]
 
 
 def calls_and_level(
@@ -50,31 +50,32 @@ def calls_and_level(
 ) -> go.Figure:
     """Draw calls as stacked bars, and the service level against its target on an axis of 0–100 %.
 
-    Each trace takes the next of the theme's colours for charts (.streamlit/config.toml). `ticks` are place → label; the
-    axis has room for at least `shortest` places, so that the first few are not a wall of bars. A chart that is drawn
-    again `about` the same stays as its reader left it. `usual` is a name, and how many calls to mark beside the bars.
+    Each trace takes the theme's next chart colour (.streamlit/config.toml). `ticks` maps a place to its label. The
+    axis has room for at least `shortest` places, so that a few intervals do not become huge bars. While `about` stays
+    the same, a redraw keeps the series that the reader has hidden. `usual` is the name of the usual number of calls,
+    and that number at each place, marked beside the bars.
     """
     _ = text.gettext
-    places = list(range(len(level.said)))
-    said: dict[str, Any] = {"customdata": level.said, "hovertemplate": "%{customdata}<extra></extra>"}
+    places = list(range(len(level.hover)))
+    hover: dict[str, Any] = {"customdata": level.hover, "hovertemplate": "%{customdata}<extra></extra>"}
     chart = go.Figure()
     for (name, values), marker in (
         (stack.good, {}),
         (stack.bad, {"pattern": {"shape": "/", "size": 5, "solidity": 0.25}}),
     ):
-        chart.add_bar(x=places, y=values, name=name, marker=marker, **said)
+        chart.add_bar(x=places, y=values, name=name, marker=marker, **hover)
     chart.add_scatter(
         x=places,
         y=level.reached,
         name=_("Service level"),
         yaxis="y2",
-        mode="lines+markers" if len(places) <= MARKED else "lines",
+        mode="lines+markers" if len(places) <= MOST_MARKERS else "lines",
         line={"width": 2},
         marker={"size": 5},
-        **said,
+        **hover,
     )
     name, values = stack.other
-    chart.add_bar(x=places, y=values, name=name, **said)
+    chart.add_bar(x=places, y=values, name=name, **hover)
     chart.add_scatter(
         x=places,
         y=level.target,
@@ -86,8 +87,8 @@ def calls_and_level(
     )
     if usual is not None:
         usual_name, usual_calls = usual
-        line = {"symbol": "line-ew-open", "size": 11, "line": {"width": 2.5}}
-        chart.add_scatter(x=places, y=usual_calls, name=usual_name, mode="markers", marker=line, hoverinfo="skip")
+        dash = {"symbol": "line-ew-open", "size": 11, "line": {"width": 2.5}}
+        chart.add_scatter(x=places, y=usual_calls, name=usual_name, mode="markers", marker=dash, hoverinfo="skip")
     chart.update_layout(
         template="streamlit",
         barmode="stack",
@@ -130,7 +131,7 @@ def calls_and_level(
     return chart
 
 
-def apart() -> list[str]:
-    """Return the theme's colours for series that have no meaning of their own, which lines must show too."""
+def line_colours() -> list[str]:
+    """Return theme colours for series without a colour of their own; each is visible as a line, too."""
     colours = pio.templates["streamlit"].layout.colorway
-    return [colours[place] for place in APART]
+    return [colours[place] for place in LINE_COLOURS]

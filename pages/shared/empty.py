@@ -1,4 +1,4 @@
-"""What a page says when it has nothing to draw: calmly, and what to do."""
+"""What a page says when it has nothing to draw, and what the reader can do."""
 
 import streamlit as st
 
@@ -27,7 +27,7 @@ def unreadable(error: PublishedFileError, text: Text) -> None:
     _say(
         ":material/sync_problem:",
         _("The published data cannot be read"),
-        _("This page goes on by itself when the next snapshot can be read. What the reader said:"),
+        _("This page continues as soon as a snapshot can be read. The error:"),
     )
     st.code(str(error), language=None, wrap_lines=True)
 
@@ -42,7 +42,7 @@ def no_campaigns(text: Text) -> None:
 
 
 def unknown_campaign(text: Text) -> None:
-    """Say the same of a campaign that does not exist and of one that is another client's."""
+    """Say there is no such campaign. A campaign of another client gets the same words as one that does not exist."""
     _ = text.gettext
     _say(
         ":material/search_off:",
@@ -52,7 +52,7 @@ def unknown_campaign(text: Text) -> None:
 
 
 def unknown_figure(text: Text) -> None:
-    """Say so of a figure that does not exist, or of one that is not known of an agent."""
+    """Say there is no such figure: none has this name, or the page is about one agent and agents do not have it."""
     _ = text.gettext
     _say(
         ":material/search_off:",
@@ -62,7 +62,7 @@ def unknown_figure(text: Text) -> None:
 
 
 def nothing_known(text: Text) -> None:
-    """Say so of a period that what is known does not reach, or in which the campaign was not yet there."""
+    """Say there are no calls: the period is before the first or after the last data, or before the campaign began."""
     _ = text.gettext
     _say(
         ":material/event_busy:",
@@ -90,7 +90,7 @@ def signed_out(text: Text) -> None:
 
 
 def wait_for_snapshot() -> None:
-    """Run the page again as soon as another snapshot is published."""
+    """Run the page again as soon as a new snapshot is published."""
     _run_again_unless(readers.published().newest())
 
 
@@ -100,7 +100,7 @@ def _run_again_unless(seen: SnapshotId | None) -> None:
         st.rerun()
 
 
-def _say(icon: str, title: str, words: str) -> None:
+def _say(icon: str, title: str, advice: str) -> None:
     with st.container(key="empty", horizontal_alignment="center"):
         st.markdown(f"## {icon} {title}", width="content", text_alignment="center")
-        st.markdown(words, width=560, text_alignment="center")
+        st.markdown(advice, width=560, text_alignment="center")

@@ -1,8 +1,8 @@
 """The reader's language: texts from the gettext catalogues, numbers and times by the conventions of Babel.
 
-Source texts are British English, so English has no catalogue. The others are read as they are committed,
-`locale/<language>/LC_MESSAGES/vigie.po`.
-After a change of texts, until the tests name nothing that is missing:
+Source texts are British English, so English has no catalogue. The catalogues of the other languages,
+`locale/<language>/LC_MESSAGES/vigie.po`, are read as they are committed; nothing has to be compiled.
+After changing texts, run these and translate until the tests find nothing missing:
 
     pybabel extract -F pages/locale/babel.cfg --no-location -o vigie.pot .
     pybabel update -i vigie.pot -d pages/locale -D vigie --no-fuzzy-matching --ignore-obsolete
@@ -29,24 +29,24 @@ from babel.units import format_unit
 LOCALE = Path(__file__).parent.parent / "locale"
 LANGUAGES = {"fr": "Français", "es": "Español", "en": "English"}
 SOURCE = "en"
-"""The language of the source texts: the only one without a catalogue."""
+"""The language of the source texts, and the only one without a catalogue."""
 REGIONS = {"fr": "fr_FR", "es": "es_ES", "en": "en_GB"}
 COOKIE, YEAR_S = "vigie_lang", 365 * 86_400
-"""Where a browser remembers the reader's language, and for how long."""
+"""The cookie in which a browser remembers the reader's language, and its lifetime."""
 DASH = "–"
-"""What stands for an undefined number: never 0."""
+"""Shown for an undefined number. 0 is a measured zero."""
 NBSP = "\N{NO-BREAK SPACE}"
-"""What stands between a number and its unit: no line ends there."""
+"""The space between a number and its unit; a line cannot break there."""
 THIN = "\N{NARROW NO-BREAK SPACE}"
 _TIED = re.compile(r"(?<=[\d}]) (?=(?:s|min|h|pts|pp)\b)|(?<=<) (?=\{)|(?<=\{sign\}) (?=\{)")
-"""Between a number and its unit, a sign and its number."""
+"""The spaces between a number and its unit, and between a sign and its number."""
 _FRENCH = ((re.compile(r" (?=[:»](?!\w))|(?<=«) "), NBSP), (re.compile(r" (?=[;!?%])"), THIN))
-"""French sets these marks apart."""
+"""French puts a space before or after these marks."""
 
 
 @dataclass(frozen=True)
 class Text:
-    """Everything a page says in one language. A None is a dash."""
+    """The texts and formats of one language. None is formatted as a dash."""
 
     language: str
     locale: Locale
@@ -65,7 +65,7 @@ class Text:
         return DASH if value is None else _number(value, "#,##0.00", self.locale)
 
     def rate(self, value: float | None) -> str:
-        """Format how many a second: with a decimal below 100, where it tells something."""
+        """Format a number per second: with one decimal below 100, where it matters."""
         pattern = "#,##0.0" if value is not None and value < 100 else "#,##0"
         return DASH if value is None else _number(value, pattern, self.locale)
 
@@ -80,9 +80,9 @@ class Text:
         units = ("kilobyte", "megabyte", "gigabyte", "terabyte")
         place = min(max(int(log10(max(count, 1)) // 3), 1), len(units))
         value = count / 1000**place
-        shown = "#,##0.0" if value < 10 else "#,##0"
-        written = format_unit(value, f"digital-{units[place - 1]}", "short", format=shown, locale=self.locale)
-        return written.replace(" ", NBSP)
+        pattern = "#,##0.0" if value < 10 else "#,##0"
+        size = format_unit(value, f"digital-{units[place - 1]}", "short", format=pattern, locale=self.locale)
+        return size.replace(" ", NBSP)
 
     def percent(self, ratio: float | None, digits: int = 1) -> str:
         """Format a ratio 0–1: 0.8239 is "82.4%" in English, "82,4 %" in French."""
@@ -91,7 +91,7 @@ class Text:
         return _percent(ratio, digits, self.locale)
 
     def target(self, ratio: float | None) -> str:
-        """Format a ratio that people agreed on, as exactly as it takes: "80%", "82.5%", never more than "81.25%"."""
+        """Format an agreed ratio with as many decimals as it needs, at most two: "80%", "82.5%", "81.25%"."""
         exact = round((ratio or 0) * 100, 6)
         return self.percent(ratio, next((digits for digits in (0, 1) if round(exact, digits) == exact), 2))
 
@@ -100,7 +100,7 @@ class Text:
         return format_decimal(ratio * 100, "+0.0;−0.0", locale=self.locale)
 
     def separators(self) -> str:
-        """Return what stands before decimals and what between thousands, as charts ask for them: ",." in Spanish."""
+        """Return the decimal separator and the thousands separator, as Plotly expects them: ",." in Spanish."""
         symbols = self.locale.number_symbols["latn"]
         return f"{symbols['decimal']}{symbols['group']}"
 
@@ -113,7 +113,7 @@ class Text:
         return f"{hour}:{minute:02}:{second:02}" if hour else f"{minute}:{second:02}"
 
     def age(self, seconds: float) -> str:
-        """Format how long ago something was: "4 s", "12 min", "3 h 20 min", "6 h", "12 days"."""
+        """Format an age: "4 s", "12 min", "3 h 20 min", "6 h", "12 days"."""
         second = max(0, int(seconds))
         if second < 100:
             return f"{second}{NBSP}s"
@@ -133,11 +133,11 @@ class Text:
         return self._first(day.day, format_date(day, "full", locale=self.locale))
 
     def weekday(self, number: int, short: bool = False) -> str:
-        """Name a weekday, Monday is 0: "vendredi", or in short "ven."."""
+        """Name a weekday (Monday is 0): "vendredi", or short "ven."."""
         return str(self.locale.days["stand-alone"]["abbreviated" if short else "wide"][number])
 
     def dates(self, days: Sequence[date]) -> str:
-        """List days of about a month: "6 Nov, 13 Nov"."""
+        """List days without their year: "6 Nov, 13 Nov"."""
         return ", ".join(self._first(day.day, format_skeleton("MMMd", day, locale=self.locale)) for day in days)
 
     def month(self, first: date) -> str:
@@ -148,11 +148,11 @@ class Text:
         return format_date(first, "LLLL", locale=self.locale)
 
     def short_day(self, day: date) -> str:
-        """Format a day of a known month, with its weekday: "Mon 23"."""
+        """Format a day without its month, with its weekday: "Mon 23"."""
         return format_skeleton("Ed", day, locale=self.locale)
 
     def date(self, day: date) -> str:
-        """Format a date in short, with its year: "22/11/2026"."""
+        """Format a date as digits: "22/11/2026"."""
         return format_date(day, "dd/MM/yyyy", locale=self.locale)
 
     def date_of(self, at: datetime, zone: str) -> str:
@@ -168,23 +168,23 @@ class Text:
         return self.gettext("{time} on {day}").format(time=clock, day=day)
 
     def _first(self, day_of_month: int, written: str) -> str:
-        """Write the first of a month as French does, "1er juin": Babel's pattern has "1 juin"."""
+        """Write the first of a month as French does, "1er juin". Babel writes "1 juin"."""
         return re.sub(r"\b1\b", "1er", written, count=1) if self.language == "fr" and day_of_month == 1 else written
 
     def language_name(self, code: str | None) -> str:
-        """Name a language in the reader's: "fr" is "français"; a code that Babel does not know stays as it is."""
+        """Name a language in the reader's language: "fr" is "français". A code unknown to Babel stays as it is."""
         return DASH if code is None else self.locale.languages.get(code.partition("-")[0].lower(), code)
 
 
-@cache  # there are as many as the catalogues have
-def _typeset(words: str, language: str) -> str:
-    """Put spaces at which no line ends where a catalogue, which people type, has ordinary ones."""
+@cache  # at most as many entries as the catalogues have messages
+def _typeset(message: str, language: str) -> str:
+    """Replace ordinary spaces by no-break ones where a line must not break. People type the ordinary ones."""
     for ordinary, space in ((_TIED, NBSP), *(_FRENCH if language == "fr" else ())):
-        words = ordinary.sub(space, words)
-    return words
+        message = ordinary.sub(space, message)
+    return message
 
 
-@lru_cache(10_000)  # the same few numbers come back with every tick, and Babel takes 40 µs for each
+@lru_cache(10_000)  # every tick formats the same few numbers again, and Babel takes 40 µs for each
 def _number(value: float, pattern: str, locale: Locale) -> str:
     return format_decimal(value, pattern, locale=locale)
 
@@ -197,7 +197,7 @@ def _percent(ratio: float, digits: int, locale: Locale) -> str:
 
 @cache
 def text(language: str) -> Text:
-    """Return the texts of one of LANGUAGES."""
+    """Return the texts of a language, one of LANGUAGES."""
     locale = Locale.parse(REGIONS[language])
     if language == SOURCE:
         return Text(language, locale, gettext.NullTranslations())
@@ -209,13 +209,13 @@ def text(language: str) -> Text:
     return Text(language, locale, gettext.GNUTranslations(compiled))
 
 
-def plain(words: str) -> str:
-    """Escape what Markdown would read in names that come from events or the configuration."""
-    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", words)
+def plain(name: str) -> str:
+    """Escape Markdown in a name that comes from events or from the configuration."""
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", name)
 
 
 def choose(wishes: Iterable[str | None]) -> str:
-    """Return the first wish that is one of LANGUAGES ("fr-MA" wishes "fr"), else English."""
+    """Return the first wish that is one of LANGUAGES ("fr-MA" counts as "fr"), or English."""
     for wish in wishes:
         language = (wish or "").replace("_", "-").partition("-")[0].lower()
         if language in LANGUAGES:

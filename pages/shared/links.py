@@ -1,4 +1,4 @@
-"""Where the figures of any page lead: a count to the calls that it counts, another figure to how it is made."""
+"""Links of figures on any page: a count leads to its calls, any other figure to its explanation."""
 
 from collections.abc import Mapping
 from html import escape
@@ -17,38 +17,38 @@ LINKS: dict[str, dict[str, str]] = {
     "handled": {"kpi": "aht_s"},
     "dialed": {"kpi": "contact_rate"},
 }
-"""Count → which calls it counts, as parameters of the page of calls."""
+"""Count → the parameters with which the page of calls lists the calls it counts."""
 
 
-def link(page: str, params: Mapping[str, str], inside: str, about: str = "") -> str:
-    """Draw HTML as a link to a page; `about` says what is there."""
+def link(page: str, params: Mapping[str, str], html: str, about: str = "") -> str:
+    """Draw HTML as a link to a page; `about` is its tooltip."""
     title = f' title="{escape(about)}"' if about else ""
-    return f'<a href="{escape(href(page, dict(params)))}" target="_self"{title}>{inside}</a>'
+    return f'<a href="{escape(href(page, dict(params)))}" target="_self"{title}>{html}</a>'
 
 
 def figure_link(
     name: str,
     value: float | None,
-    inside: str,
+    html: str,
     params: Mapping[str, str],
     label: str,
     text: Text,
     *,
     is_explained: bool = True,
 ) -> str:
-    """Draw the HTML of a figure as a link to what is behind it, of what `params` are about.
+    """Draw a figure, given as HTML, as a link to its calls or its explanation.
 
-    What is undefined leads nowhere, nor does a count of nothing. `label` names the figure. `is_explained`: it can be
-    told how a figure of these calls is made; of others it leads to the calls that go into it.
+    `params` select campaign and period; `label` names the figure. An undefined figure and a count of 0 get no link.
+    `is_explained`: the explanation page covers these calls; if it does not, the link leads to the list of calls.
     """
     if value is None or not params or (name in LINKS and not value):
-        return inside
+        return html
     is_list = name in LINKS or not is_explained
-    said = _behind(label, text) if is_list else comes_from(label, text)
-    return link("calls" if is_list else "kpi", {**params, **LINKS.get(name, {"kpi": name})}, inside, said)
+    about = _calls_behind(label, text) if is_list else comes_from(label, text)
+    return link("calls" if is_list else "kpi", {**params, **LINKS.get(name, {"kpi": name})}, html, about)
 
 
-def _behind(label: str, text: Text) -> str:
+def _calls_behind(label: str, text: Text) -> str:
     return text.gettext("The calls behind: {figure}").format(figure=label)
 
 

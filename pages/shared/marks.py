@@ -1,4 +1,4 @@
-"""How good or bad a figure is, as a mark: a shape, a colour and a word, so that no colour has to be told apart."""
+"""Marks for how good a figure is: a shape, a colour and a word, so that nobody has to tell colours apart."""
 
 from html import escape
 
@@ -6,15 +6,15 @@ from metrics.readers import CampaignNow
 from pages.shared.i18n import Text
 
 STALE_S = 15
-"""Data older than this is drawn grey: the floor may have changed by now [s]."""
+"""Data older than this is drawn grey, because the floor may have changed since [s]."""
 SILENT_S = 300
-"""After so long without an event, ask whether a switch has stopped sending or the floor is quiet [s]."""
+"""After this long without an event, ask whether a switch has stopped sending or the floor is quiet [s]."""
 NEAR = 0.05
-"""A service level that misses its target by less than this is close, not below [ratio]."""
+"""A service level less than this below its target is "close to target" [ratio]."""
 
 
 def level_state(level: float | None, target: float | None) -> str:
-    """Judge a service level by its target: "met", "near", "missed", or "none" when one of them is undefined."""
+    """Judge a service level by its target: "met", "near" or "missed"; "none" when either is undefined."""
     if level is None or target is None:
         return "none"
     if level >= target:
@@ -37,13 +37,13 @@ def state_word(state: str, text: Text) -> str:
     return words[state]
 
 
-def state_mark(kind: str, words: str) -> str:
-    """Draw words with the mark of "met", "near", "missed", "none" or a state of their own."""
-    return f'<span class="state {kind}"><i></i>{escape(words)}</span>'
+def state_mark(kind: str, label: str) -> str:
+    """Draw a label with a mark: that of "met", "near", "missed" or "none", or of another CSS class."""
+    return f'<span class="state {kind}"><i></i>{escape(label)}</span>'
 
 
 def marked_level(html: str, state: str, text: Text) -> str:
-    """Draw a service level with the mark of its state; without a state it stays as it is."""
+    """Draw a service level, given as HTML, with the mark of its state. "none" has no mark."""
     if state == "none":
         return html
     return f'<span class="state {state}" title="{escape(state_word(state, text))}"><i></i>{html}</span>'
@@ -55,12 +55,12 @@ def is_late(campaign: CampaignNow) -> bool:
     return campaign.longest_wait_s is not None and threshold_s is not None and campaign.longest_wait_s > threshold_s
 
 
-def late_mark(shown: str, words: str) -> str:
-    """Draw the mark of a wait past the contract's threshold with `shown` beside it; `words` are its tooltip.
+def late_mark(label: str, tooltip: str) -> str:
+    """Draw the mark of a wait past the contract's threshold.
 
-    It is the mark of a missed target: whoever answers it, the call is late.
+    It is the mark of a missed target: the call is late even if it is answered now.
     """
-    return f'<em class="state missed" title="{escape(words)}"><i></i>{escape(shown)}</em>'
+    return f'<em class="state missed" title="{escape(tooltip)}"><i></i>{escape(label)}</em>'
 
 
 def past_words(threshold_s: float | None, text: Text) -> str:

@@ -1,4 +1,4 @@
-"""What figures, counts, outcomes and formulas are called, in the reader's language."""
+"""Names of figures, counts, outcomes and formulas in the reader's language."""
 
 from metrics.authorisation.suppression import SMALLEST
 from metrics.kpis import kpi
@@ -16,7 +16,7 @@ DECIMALS = frozenset(figure.name for figure in KPIS.values() if figure.denominat
 
 
 def figure(name: str, text: Text) -> str:
-    """Name a figure, or a count or a number of seconds that goes into one."""
+    """Name a figure, or a count or sum of seconds that it is made of."""
     _ = text.gettext
     names = {
         "service_level": _("Service level"),
@@ -68,7 +68,7 @@ def figure(name: str, text: Text) -> str:
         "sales": _("Sales"),
         "rated": _("Rated"),
         "satisfied": _("Rated 4 or 5"),
-        "score_points": _("Ratings, added up"),
+        "score_points": _("Sum of ratings"),
         "contacts": _("Reached a person"),
         "dialed": _("Dialled"),
         "drops": _("Drops"),
@@ -78,7 +78,7 @@ def figure(name: str, text: Text) -> str:
 
 
 def brief(name: str, text: Text) -> str:
-    """Name a figure where there is little room."""
+    """Name a figure in a short form, where there is little room."""
     _ = text.gettext
     names = {
         "waiting": _("Waiting"),
@@ -98,7 +98,7 @@ def brief(name: str, text: Text) -> str:
 
 
 def shown(name: str, value: float | None, text: Text, digits: int = 1) -> str:
-    """Format the value of a figure by what it is: a ratio, with so many digits, a decimal, a duration or a count."""
+    """Format a figure's value by its unit: a percentage with this many digits, a decimal, a duration or a count."""
     if name in RATIOS:
         return text.percent(value, digits)
     if name in DECIMALS:
@@ -107,7 +107,7 @@ def shown(name: str, value: float | None, text: Text, digits: int = 1) -> str:
 
 
 def outcome(name: str, text: Text) -> str:
-    """Name what became of one call."""
+    """Name the outcome of a call."""
     _ = text.gettext
     names = {
         "answered": _("answered"),
@@ -126,7 +126,7 @@ def outcome(name: str, text: Text) -> str:
 
 
 def state(name: str, text: Text) -> str:
-    """Name what an agent does, as a manager of some campaigns may see it."""
+    """Name an agent's state. "elsewhere" is shown to viewers who may not see the agent's other campaign."""
     _ = text.gettext
     names = {
         "busy": _("On a call"),
@@ -140,7 +140,7 @@ def state(name: str, text: Text) -> str:
 
 
 def reason(name: str, text: Text) -> str:
-    """Name the reason of a pause; one that only the source knows stays as it is."""
+    """Name the reason of a pause. A reason of the source's own stays as it is."""
     _ = text.gettext
     names = {
         "break": _("break"),
@@ -154,7 +154,7 @@ def reason(name: str, text: Text) -> str:
 
 
 def rule(kpi: str, text: Text) -> str:
-    """Say in a sentence what a figure counts, and what it leaves out."""
+    """Describe in a sentence what a figure counts and what it leaves out."""
     _ = text.gettext
     rules = {
         "service_level": _("Calls that reached an agent in time, of those that count by the contract in force."),
@@ -181,7 +181,7 @@ def rule(kpi: str, text: Text) -> str:
 
 
 def formula(name: str, text: Text) -> str:
-    """Say a contract's formula for the service level in words."""
+    """Describe a contract's formula for the service level in words."""
     _ = text.gettext
     formulas = {
         "exclude_short": _("answered in time / (offered − short abandons)"),
@@ -194,22 +194,22 @@ def formula(name: str, text: Text) -> str:
 
 
 def system(name: str, text: Text) -> str:
-    """Name another system, with the switch that its formula depends on."""
+    """Name another system, with the setting that its formula depends on."""
     _ = text.gettext
-    maker, comma, switch = name.partition(", ")
-    switches = {
+    maker, comma, setting = name.partition(", ")
+    settings = {
         "short abandons excluded": _("short abandons excluded"),
         "ignore abandons": _("abandons ignored"),
         "abandons negative": _("abandons negative"),
         "abandons positive": _("abandons positive"),
     }
-    return maker + comma + switches.get(switch, switch)
+    return maker + comma + settings.get(setting, setting)
 
 
-def elsewhere(said: str, text: Text) -> str:
-    """Translate how another system counts, as explain_kpi says it."""
+def other_formula(formula: str, text: Text) -> str:
+    """Translate the formula of another system, as explain_kpi returns it."""
     _ = text.gettext
-    known = (
+    translated = (
         _("removed from the queue within T, also by hanging up or asking for a call back / queued; open calls absent"),
         _("answered<=T / (answered + abandoned), its switches off"),
         _("answered<=T / (answered + abandoned - short)"),
@@ -228,12 +228,13 @@ def elsewhere(said: str, text: Text) -> str:
         _("interacting / (interacting + communicating + idle)"),
         _("no public formula found"),
     )
-    words = _(said) if said else ""
-    return (words if words in known else said).replace("<=T", f"{NBSP}≤{NBSP}T").replace(" - ", " − ")
+    translation = _(formula) if formula else ""
+    shown = translation if translation in translated else formula
+    return shown.replace("<=T", f"{NBSP}≤{NBSP}T").replace(" - ", " − ")
 
 
 def privacy(text: Text) -> str:
-    """Say to a client why nothing is told of how long people work."""
+    """Tell a client why agents' handling times and occupancy are not shown here."""
     return text.gettext(
         "How long agents take, and how busy they are, is shown for whole months only, on the contract page: here "
         "it would show one person’s work."
@@ -252,20 +253,21 @@ def role(name: str, text: Text) -> str:
 
 
 def too_few(text: Text) -> str:
-    said = text.gettext("Not shown: it would tell of fewer than {n} people.")
-    return said.format(n=text.number(SMALLEST))
+    return text.gettext("Not shown: it would describe fewer than {n} people.").format(n=text.number(SMALLEST))
 
 
 def identity(total: Kpis | Figures, text: Text) -> str:
-    """Say the identity with its numbers: every offered call has one outcome."""
+    """Write the identity with its numbers: every offered call has exactly one outcome, so they add up."""
     parts = " + ".join(
         f"{figure(name, text)} {text.number(getattr(total, name))}"
         for name in PARTS
         if getattr(total, name) or name in ("answered", "abandoned")
     )
-    words = f"{figure('offered', text)} {text.number(total.offered)} = {parts}"
+    sum_of_parts = f"{figure('offered', text)} {text.number(total.offered)} = {parts}"
     if total.refused:
         n = total.refused
-        apart = text.ngettext("{n} refused call is counted apart", "{n} refused calls are counted apart", n)
-        words += f" ({apart.format(n=text.number(n))})"
-    return words if total.conserved else f"{words}. " + text.gettext("This does not add up: the figures are wrong.")
+        refused = text.ngettext("{n} refused call is counted apart", "{n} refused calls are counted apart", n)
+        sum_of_parts += f" ({refused.format(n=text.number(n))})"
+    if total.conserved:
+        return sum_of_parts
+    return f"{sum_of_parts}. " + text.gettext("This does not add up: the figures are wrong.")

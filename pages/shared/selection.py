@@ -1,4 +1,4 @@
-"""Which campaign, day and stretch of time a page is about: read from its address, chosen in one bar, linked to."""
+"""The campaign and the time that a page shows: read from its address, chosen in its bar, and put into links."""
 
 import json
 import re
@@ -23,34 +23,37 @@ DAY_MIN = 24 * 60
 
 @dataclass(frozen=True)
 class Selection:
-    """A campaign and `[t0, t1)`: a local day of it when `whole`, the day of `as_of` when `today`."""
+    """A campaign and a time `[t0, t1)`: a local day of the campaign, or any other span.
+
+    `is_today`: its day, or its first day, is the campaign's day at `as_of`.
+    """
 
     campaign: Campaign
-    today: bool
+    is_today: bool
     t0: datetime
     t1: datetime
-    whole: bool
+    is_whole_day: bool
     board: Board
 
     def params(self, **more: str | None) -> dict[str, str]:
-        """Return the parameters of an address that is about the same: without None, and in a stable order."""
-        asked: dict[str, str | None] = {"campaign": self.campaign.campaign}
-        if not self.whole:
-            asked |= {"from": instant(self.t0), "to": instant(self.t1)}
-        elif not self.today:
-            asked["day"] = self.campaign.day.isoformat()
-        return {name: value for name, value in (asked | more).items() if value is not None}
+        """Return the URL parameters of this selection and `more`, without those that are None, in a stable order."""
+        params: dict[str, str | None] = {"campaign": self.campaign.campaign}
+        if not self.is_whole_day:
+            params |= {"from": instant(self.t0), "to": instant(self.t1)}
+        elif not self.is_today:
+            params["day"] = self.campaign.day.isoformat()
+        return {name: value for name, value in (params | more).items() if value is not None}
 
 
 def href(page: str, params: dict[str, str]) -> str:
-    """Return the address of a page, relative to the others."""
+    """Return the address of a page, relative to any other page."""
     if "lang" in st.query_params:
         params = params | {"lang": st.query_params["lang"]}
     return f"{page}?{urlencode(params)}"
 
 
 def go(address: str) -> None:
-    """Let the browser open an address: a tick under way would take the parameters of st.switch_page away."""
+    """Make the browser open an address. A tick that is running would drop the parameters of st.switch_page."""
     st.html(f"<script>location.assign({json.dumps(address)})</script>", unsafe_allow_javascript=True)
 
 
@@ -58,38 +61,41 @@ def instant(at: datetime) -> str:
     return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}".replace(":00Z", "Z")
 
 
-def choose(viewer: Viewer, text: Text, bar: DeltaGenerator, *, stretch: bool = True) -> Selection | None:
-    """Draw campaign and day into the bar and return what is chosen; None, and why, when there is nothing to choose.
+def choose(viewer: Viewer, text: Text, bar: DeltaGenerator, *, whole_days: bool = False) -> Selection | None:
+    """Draw the choice of campaign and day into the bar and return what is chosen.
 
-    `stretch`: the page can be about a part of a day, `from` and `to` of its address; else it is about that day.
+    Without anything to choose, say why and return None. `from` and `to` of the address are the selected time; with
+    `whole_days` only the day of `from` counts.
     """
-    known = choose_campaign(viewer, text, bar)
-    if known is None:
+    choice = choose_campaign(viewer, text, bar)
+    if choice is None:
         return None
-    board, found, first = known
-    span = _span(ZoneInfo(found.timezone))
-    day = span[0].astimezone(ZoneInfo(found.timezone)).date() if span else _day(found.day)
-    if span is None and day != found.day and not max(EARLIEST, first or EARLIEST) <= day <= found.day:
+    board, campaign_today, first = choice
+    today = campaign_today.day
+    zone = ZoneInfo(campaign_today.timezone)
+    span = _span(zone)
+    day = span[0].astimezone(zone).date() if span else _day(today)
+    if span is None and day != today and not max(EARLIEST, first or EARLIEST) <= day <= today:
         with bar:
-            _choose_day(None, first, found.day, text)
+            _choose_day(None, first, today, text)
             st.caption(text.day(day), width="content")
         empty.nothing_known(text)
         return None
-    if not stretch:  # whoever comes back from the calls of an interval is on its day again
+    if whole_days:  # coming back from the calls of an interval leads to the interval's day
         span = None
-    chosen = readers.campaign(readers.published(), viewer, found.campaign, day)
-    if chosen is None:
+    campaign = readers.campaign(readers.published(), viewer, campaign_today.campaign, day)
+    if campaign is None:
         return None
     with bar:
-        _choose_day(min(chosen.day, found.day), first, found.day, text)
-    t0, t1 = span or (chosen.t0, chosen.t1)
-    return Selection(chosen, day == found.day, t0, t1, span is None, board)
+        _choose_day(min(campaign.day, today), first, today, text)
+    t0, t1 = span or (campaign.t0, campaign.t1)
+    return Selection(campaign, day == today, t0, t1, span is None, board)
 
 
 def choose_campaign(viewer: Viewer, text: Text, bar: DeltaGenerator) -> tuple[Board, Campaign, date | None] | None:
-    """Draw the campaign into the bar and return it, today, with the board and the first day of which anything is known.
+    """Draw the choice of a campaign into the bar; return the board, the campaign today and the first day with data.
 
-    None, and why, when there is nothing to choose.
+    Without anything to choose, say why and return None.
     """
     reader = readers.published()
     board = readers.board(reader, viewer)
@@ -100,30 +106,30 @@ def choose_campaign(viewer: Viewer, text: Text, bar: DeltaGenerator) -> tuple[Bo
     if not board.campaigns:
         empty.no_campaigns(text)
         return None
-    known = {one.campaign.campaign: one.campaign for one in board.campaigns}
-    found = known.get(st.query_params.get("campaign", next(iter(known))))
+    campaigns = {live.campaign.campaign: live.campaign for live in board.campaigns}
+    chosen = campaigns.get(st.query_params.get("campaign", next(iter(campaigns))))
     with bar:
-        _draw_campaigns(known, found, text)
-    if found is None:
+        _draw_campaigns(campaigns, chosen, text)
+    if chosen is None:
         empty.unknown_campaign(text)
         return None
-    return board, found, first
+    return board, chosen, first
 
 
-def leave_out(name: str, words: str) -> None:
-    """Draw the way back from what the address narrows by `name`, and no choice in the bar says."""
+def remove_filter_button(name: str, label: str) -> None:
+    """Draw a button that removes the filter `name` from the address, for a filter without a choice in the bar."""
 
-    def change() -> None:
-        for one in ("page", name):
-            st.query_params.pop(one, None)
+    def remove() -> None:
+        for parameter in ("page", name):
+            st.query_params.pop(parameter, None)
 
-    st.button(words, icon=":material/close:", on_click=change, key=f"without_{name}")
+    st.button(label, icon=":material/close:", on_click=remove, key=f"without_{name}")
 
 
 def choose_minutes(usual: int, text: Text, *, label: LabelVisibility = "visible") -> int:
-    """Draw the choice of the intervals' length and return it: `usual` unless the address says another."""
-    asked = st.query_params.get("minutes", "")
-    minutes = int(asked) if asked in map(str, readers.STEPS) else usual
+    """Draw the choice of the intervals' length [min] and return it: that of the address, or `usual`."""
+    in_address = st.query_params.get("minutes", "")
+    minutes = int(in_address) if in_address in map(str, readers.STEPS) else usual
 
     def change() -> None:
         chosen = st.session_state["minutes_choice"] or usual
@@ -144,7 +150,7 @@ def choose_minutes(usual: int, text: Text, *, label: LabelVisibility = "visible"
 
 
 def _choose_day(day: date | None, first: date | None, today: date, text: Text) -> None:
-    """Draw the choice of a day; without one when the address asks for a day of which nothing is known."""
+    """Draw the choice of a day; nothing is chosen (None) when the address asks for a day without data."""
     _ = text.gettext
 
     def change() -> None:
@@ -168,18 +174,18 @@ def _choose_day(day: date | None, first: date | None, today: date, text: Text) -
     )
 
 
-def _draw_campaigns(known: dict[str, Campaign], found: Campaign | None, text: Text) -> None:
+def _draw_campaigns(campaigns: dict[str, Campaign], chosen: Campaign | None, text: Text) -> None:
     _ = text.gettext
 
     def change() -> None:
         st.query_params["campaign"] = st.session_state["campaign_choice"]
         st.query_params.pop("page", None)
 
-    st.session_state["campaign_choice"] = found.campaign if found else None
+    st.session_state["campaign_choice"] = chosen.campaign if chosen else None
     st.selectbox(
         _("Campaign"),
-        options=list(known),
-        format_func=lambda campaign: " · ".join(filter(None, (known[campaign].name, known[campaign].client))),
+        options=list(campaigns),
+        format_func=lambda name: " · ".join(filter(None, (campaigns[name].name, campaigns[name].client))),
         placeholder=_("Choose a campaign"),
         key="campaign_choice",
         on_change=change,
@@ -188,7 +194,7 @@ def _draw_campaigns(known: dict[str, Campaign], found: Campaign | None, text: Te
 
 
 def _day(today: date) -> date:
-    """Return the day that the address asks for, else, and when what it says is no day, today."""
+    """Return the day of the address; today if it has none, or an invalid one."""
     try:
         return date.fromisoformat(st.query_params.get("day", ""))
     except ValueError:
@@ -196,7 +202,7 @@ def _day(today: date) -> date:
 
 
 def _span(zone: ZoneInfo) -> tuple[datetime, datetime] | None:
-    """Return `from` and `to` of the address, without an offset in the campaign's time; None when they make no sense."""
+    """Return `from` and `to` of the address; None if they are invalid. Without an offset they are in `zone`."""
     try:
         t0, t1 = (_instant(st.query_params.get(name, ""), zone) for name in ("from", "to"))
     except (ValueError, OverflowError):
@@ -205,36 +211,35 @@ def _span(zone: ZoneInfo) -> tuple[datetime, datetime] | None:
     return (t0, t1) if early <= t0 < t1 <= t0 + LONGEST and t1.year < 2100 else None
 
 
-def _instant(said: str, zone: ZoneInfo) -> datetime:
-    at = datetime.fromisoformat(said)
+def _instant(parameter: str, zone: ZoneInfo) -> datetime:
+    at = datetime.fromisoformat(parameter)
     return (at if at.tzinfo else at.replace(tzinfo=zone)).astimezone(UTC)
 
 
-def time_of_day(said: str) -> tuple[int, int] | None:
-    """Read a time of any day, "10:00-11:00", as minutes; None when it is none, or not of whole quarters of an hour."""
-    found = re.fullmatch(r"(\d\d):([0-5]\d)-(\d\d):([0-5]\d)", said)
-    if found is None:
+def time_of_day(parameter: str) -> tuple[int, int] | None:
+    """Read "10:00-11:00" as minutes of the day; None if it is invalid, or not in whole quarters of an hour."""
+    match = re.fullmatch(r"(\d\d):([0-5]\d)-(\d\d):([0-5]\d)", parameter)
+    if match is None:
         return None
-    hour, minute, to_hour, to_minute = map(int, found.groups())
+    hour, minute, to_hour, to_minute = map(int, match.groups())
     start, end = hour * 60 + minute, to_hour * 60 + to_minute
     are_quarters = start % readers.QUARTER_MIN == end % readers.QUARTER_MIN == 0
     return (start, end) if start < end <= DAY_MIN and are_quarters else None
 
 
 def wall(minute: int) -> str:
-    """Write a minute of the day as the clock on the wall does: "10:00", and "24:00" at its end."""
+    """Write a minute of the day as the time on a wall clock: "10:00"; the end of the day is "24:00"."""
     return f"{minute // 60:02}:{minute % 60:02}"
 
 
 def span_words(where: Selection, text: Text) -> str:
-    """Say the stretch of time: its day in full, and the time of day when it is a part of one."""
+    """Write the selected time: the day in full, and the time of day if it is part of a day."""
     zone = where.campaign.timezone
-    if where.whole:
+    if where.is_whole_day:
         return text.day(where.campaign.day)
     end = where.t1.astimezone(ZoneInfo(zone))
     start = where.t0.astimezone(ZoneInfo(zone))
-    last = end if end - start > timedelta(days=1) else start
     if {start.time(), end.time()} == {time()}:
         return f"{text.day(start.date())} – {text.day(end.date() - timedelta(days=1))}"
-    words = f"{text.day(start.date())}, {text.clock(where.t0, zone)}–"
-    return words + (f"{text.day(last.date())}, " if last.date() != start.date() else "") + text.clock(where.t1, zone)
+    last_day = f"{text.day(end.date())}, " if end - start > timedelta(days=1) else ""
+    return f"{text.day(start.date())}, {text.clock(where.t0, zone)}–{last_day}{text.clock(where.t1, zone)}"

@@ -1,4 +1,4 @@
-"""HTML tables as every page draws them. Words are escaped here; a parameter named `html` is HTML already."""
+"""The HTML tables of every page. Text is escaped here; a parameter named `html` is HTML already."""
 
 from collections.abc import Iterable
 from html import escape
@@ -16,8 +16,8 @@ def table(
 ) -> str:
     """Draw a table.
 
-    `heads` are the head's cells, or whole rows; `foot` are rows. `kind`: its CSS classes, after vigie-table. A table
-    that `scrolls` is reached with the keyboard, in a `frame` of these CSS classes.
+    `heads` are the cells of the head, or whole rows; `foot` are rows. `kind` are CSS classes beside vigie-table.
+    A table that `scrolls` is put into an element that the keyboard can focus, with the CSS classes of `frame`.
     """
     head = heads if heads.startswith("<tr") else f"<tr>{heads}</tr>"
     drawn = (
@@ -29,9 +29,9 @@ def table(
     return f'<div class="{_classes("vigie-scroll", frame)}" tabindex="0">{drawn}</div>'
 
 
-def heads(words: Iterable[str]) -> str:
-    """Draw the heads of columns."""
-    return "".join(head(escape(word)) for word in words)
+def heads(labels: Iterable[str]) -> str:
+    """Draw column headings."""
+    return "".join(head(escape(label)) for label in labels)
 
 
 def head(html: str, kind: str = "") -> str:
@@ -39,21 +39,21 @@ def head(html: str, kind: str = "") -> str:
 
 
 def row(html: str, cells: str, kind: str = "") -> str:
-    """Draw a row; `html` is its name, `cells` are the HTML of what follows."""
+    """Draw a row: its heading `html`, and its `cells`, HTML as well."""
     return f'<tr{_attribute("class", kind)}><th scope="row">{html}</th>{cells}</tr>'
 
 
-def cells(words: Iterable[str]) -> str:
-    return "".join(cell(escape(word)) for word in words)
+def cells(texts: Iterable[str]) -> str:
+    return "".join(cell(escape(text)) for text in texts)
 
 
 def cell(html: str, kind: str = "") -> str:
     return f"<td{_attribute('class', kind)}>{html}</td>"
 
 
-def note(words: str) -> str:
-    """Draw a quiet sentence: below a table, or in its place when it has no rows."""
-    return f'<p class="vigie-quiet">{escape(words)}</p>'
+def note(text: str) -> str:
+    """Draw a sentence in soft ink: below a table, or instead of one without rows."""
+    return f'<p class="vigie-quiet">{escape(text)}</p>'
 
 
 def _attribute(name: str, value: str) -> str:

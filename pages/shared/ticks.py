@@ -1,7 +1,7 @@
-"""Ticks, the parts of a page that are drawn again and again; and what a page does without a snapshot it can read.
+"""Ticks (the parts of a page that are redrawn periodically), and what a page does while the snapshot is unreadable.
 
-`app.py` runs every page inside `page()`. A part that ticks is a `tick`, never a bare fragment, so no page handles
-`PublishedFileError` itself.
+`app.py` runs every page inside `page()`. Each part that is redrawn is a `tick`, never a bare fragment. So no page has
+to handle `PublishedFileError` itself.
 """
 
 import functools
@@ -20,7 +20,7 @@ Arguments = ParamSpec("Arguments")
 
 @contextmanager
 def page(text: Text) -> Iterator[None]:
-    """Say so when the published file cannot be read, and run the page again with the next snapshot."""
+    """If the published file cannot be read, say so, and run the page again with the next snapshot."""
     try:
         yield
     except PublishedFileError as error:
@@ -31,10 +31,10 @@ def page(text: Text) -> Iterator[None]:
 def tick(
     every_s: float, says_so: Text | None = None
 ) -> Callable[[Callable[Arguments, None]], Callable[Arguments, None]]:
-    """Draw this part of a page again every so many seconds.
+    """Redraw this part of a page every `every_s` seconds.
 
-    While the published file cannot be read, the part is left out until it can; a part that is the whole page `says_so`,
-    in these texts.
+    While the published file cannot be read, the part draws nothing. If it is the whole page, pass `says_so`: then it
+    says in these texts that the file cannot be read.
     """
 
     def decorate(draw: Callable[Arguments, None]) -> Callable[Arguments, None]:

@@ -78,19 +78,19 @@ def test_a_television_gets_a_token_that_is_told_once(place: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "typed", "said"),
     [
-        pytest.param("add x --role client", PASSWORD, "A client sees somebody's campaigns; add --client", id="whose"),
+        pytest.param("add x --role client", PASSWORD, "A client account must say whose campaigns it sees", id="whose"),
         pytest.param("add x --role client --client y", PASSWORD, "no client 'y'; there are brightcart,", id="client"),
         pytest.param("add x --role analyst --campaign y", PASSWORD, "no campaign 'y'; there are north", id="campaign"),
         pytest.param("add x --role boss", PASSWORD, "invalid choice: 'boss'", id="role"),
         pytest.param("add x --role television", PASSWORD, "invalid choice: 'television'", id="a screen has a token"),
-        pytest.param("add ../x --role manager", PASSWORD, "'../x' is no name", id="name"),
+        pytest.param("add ../x --role manager", PASSWORD, "'../x' is not a valid name", id="name"),
         pytest.param("add x --role manager", "short", "The password has 5 characters; choose 12 to 256", id="short"),
         pytest.param("add x --role manager", "a" * 300, "The password has 300 characters", id="long"),
         pytest.param("add x --role manager", "aaaaaaaaaaaaaa", "repeats very few characters", id="one character"),
         pytest.param("add x --role manager", "", "The password has 0 characters", id="nothing typed"),
-        pytest.param("add mona --role manager", PASSWORD, "There is an account mona already", id="taken"),
-        pytest.param("tv add mona", "", "There is an account mona already", id="taken by a person"),
-        pytest.param("password nobody", PASSWORD, "There is no nobody; there are mona", id="unknown"),
+        pytest.param("add mona --role manager", PASSWORD, "There is already an account mona", id="taken"),
+        pytest.param("tv add mona", "", "There is already an account mona", id="taken by a person"),
+        pytest.param("password nobody", PASSWORD, "There is no person nobody; there are mona", id="unknown"),
         pytest.param("add x --role manager --password y", PASSWORD, "there is no option --password;", id="on the line"),
     ],
 )  # fmt: skip
@@ -129,7 +129,7 @@ def test_a_file_that_is_not_ours_lets_nobody_in(place: Path, written: str) -> No
     cookie = here.sessions.cookie(here.sessions.begin(here.accounts.all()["m"], NOW))
     assert here.viewer(cookie, NOW) is not None
     (place / "access" / "accounts.json").write_text(written)
-    with pytest.raises(AccountsError, match="is not a file of accounts"):
+    with pytest.raises(AccountsError, match="is not a valid accounts file"):
         here.accounts.all()
     assert here.viewer(cookie, NOW) is None
 

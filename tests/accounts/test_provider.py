@@ -14,7 +14,7 @@ from joserfc.jwk import RSAKey
 from playwright.sync_api import Browser, Page
 
 from pages.accounts.access import Access
-from pages.accounts.sessions import COOKIE, Session, Sessions, Told
+from pages.accounts.sessions import COOKIE, ProviderClaims, Session, Sessions
 from tests.support.browsing import Dashboard, browser, dashboard, needs_chromium, open_tab, refused
 from tests.support.floor_file import FLOOR, publish
 from tests.support.identity_provider import CLIENT_ID, CLIENT_SECRET, Provider, identity_provider
@@ -122,7 +122,7 @@ def test_who_is_mapped_sees_what_is_theirs(
     page.get_by_role("combobox", name="Campaign").click()
     options = page.get_by_role("option").all_inner_texts()
     assert {option.partition(" · ")[2] for option in options} == sees
-    assert f"sign-in of {name} by the provider from 127.0.0.1: in, as" in running.said()
+    assert f"sign-in of {name} through the provider from 127.0.0.1: accepted as" in running.said()
 
 
 @needs_chromium
@@ -213,31 +213,41 @@ def test_a_cookie_that_is_not_streamlits_lets_nobody_in(everything: tuple[Dashbo
 
 
 OF_PROVIDER = '[sign_in]\nrole_claim = "r"\n'
-TOLD = {
-    "by subject": (Told("mona-1"), "", ("manager", None)),
-    "by address": (Told("any", "cleo@orea.example"), "", ("client", {"sud"})),
+CLAIMS = {
+    "by subject": (ProviderClaims("mona-1"), "", ("manager", None)),
+    "by address": (ProviderClaims("any", "cleo@orea.example"), "", ("client", {"sud"})),
     "a name in the file before claims": (
-        Told("mona-1", roles=("client",), clients=("orea",)),
+        ProviderClaims("mona-1", roles=("client",), clients=("orea",)),
         CLAIMED,
         ("manager", None),
     ),
-    "nobody": (Told("nobody"), CLAIMED, None),
-    "no address is nobody's address": (Told("any", ""), "", None),
-    "claims that are not asked for": (Told("any", roles=("manager",)), "", None),
-    "no limits are asked for": (Told("any", roles=("manager",)), OF_PROVIDER, ("manager", None)),
-    "a client without a limit": (Told("any", roles=("client",)), OF_PROVIDER, ("client", set())),
-    "a claim that limits": (Told("any", roles=("manager",), clients=("orea",)), CLAIMED, ("manager", {"sud"})),
-    "a claim that is asked for and not there": (Told("any", roles=("manager",)), CLAIMED, ("manager", set())),
-    "a claim of everything": (Told("any", roles=("analyst",), clients=("*",)), CLAIMED, ("analyst", None)),
-    "a client of everybody is nobody's": (Told("any", roles=("client",), clients=("*",)), CLAIMED, ("client", set())),
-    "two roles are none": (Told("any", roles=("manager", "client"), clients=("orea",)), CLAIMED, None),
+    "nobody": (ProviderClaims("nobody"), CLAIMED, None),
+    "no address is nobody's address": (ProviderClaims("any", ""), "", None),
+    "claims that are not asked for": (ProviderClaims("any", roles=("manager",)), "", None),
+    "no limits are asked for": (ProviderClaims("any", roles=("manager",)), OF_PROVIDER, ("manager", None)),
+    "a client without a limit": (ProviderClaims("any", roles=("client",)), OF_PROVIDER, ("client", set())),
+    "a claim that limits": (
+        ProviderClaims("any", roles=("manager",), clients=("orea",)),
+        CLAIMED,
+        ("manager", {"sud"}),
+    ),
+    "a claim that is asked for and not there": (ProviderClaims("any", roles=("manager",)), CLAIMED, ("manager", set())),
+    "a claim of everything": (ProviderClaims("any", roles=("analyst",), clients=("*",)), CLAIMED, ("analyst", None)),
+    "a client of everybody is nobody's": (
+        ProviderClaims("any", roles=("client",), clients=("*",)),
+        CLAIMED,
+        ("client", set()),
+    ),
+    "two roles are none": (ProviderClaims("any", roles=("manager", "client"), clients=("orea",)), CLAIMED, None),
 }
 
 
-@pytest.mark.parametrize(("told", "claimed", "seen"), TOLD.values(), ids=TOLD)
-def test_what_a_person_sees_by_what_was_told(tmp_path: Path, told: Told, claimed: str, seen: object) -> None:
+@pytest.mark.parametrize(("claims", "claimed", "seen"), CLAIMS.values(), ids=CLAIMS)
+def test_what_a_person_sees_by_what_was_told(
+    tmp_path: Path, claims: ProviderClaims, claimed: str, seen: object
+) -> None:
     (tmp_path / "campaigns.toml").write_text(CAMPAIGNS + PEOPLE + claimed)
-    viewer = Access(tmp_path, tmp_path / "campaigns.toml").viewer_in(Session("id", "x", 0, told=told))
+    viewer = Access(tmp_path, tmp_path / "campaigns.toml").viewer_in(Session("id", "x", 0, claims=claims))
     assert (viewer and (viewer.role, viewer.campaigns)) == seen
 
 
@@ -245,13 +255,13 @@ def test_sites_limit_whose_agents_are_named(tmp_path: Path) -> None:
     (tmp_path / "campaigns.toml").write_text('[sign_in]\nrole_claim = "r"\nsites_claim = "s"\n')
     access = Access(tmp_path, tmp_path / "campaigns.toml")
     for sites, named in ((("Rabat",), {"Rabat"}), ((), set()), (("*",), None)):
-        viewer = access.viewer_in(Session("id", "x", 0, told=Told("any", roles=("manager",), sites=sites)))
+        viewer = access.viewer_in(Session("id", "x", 0, claims=ProviderClaims("any", roles=("manager",), sites=sites)))
         assert viewer is not None and viewer.sites == named
 
 
 def test_what_was_told_stands_in_the_cookie(tmp_path: Path) -> None:
-    told = Told("mona-1", "m@orea.example", ("manager",), ("orea", "*"), ("sud",), ("Rabat", "Tanger"))
-    session = Session("id", "Mona", 2_000_000_000, told=told)
+    claims = ProviderClaims("mona-1", "m@orea.example", ("manager",), ("orea", "*"), ("sud",), ("Rabat", "Tanger"))
+    session = Session("id", "Mona", 2_000_000_000, claims=claims)
     sessions = Sessions(tmp_path)
     assert sessions.read(sessions.cookie(session), 1_900_000_000) == session
 

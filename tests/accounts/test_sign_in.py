@@ -197,9 +197,9 @@ def test_the_log_says_who_and_no_secret(served: Dashboard) -> None:
     try_in(served, "cleo", "wrong-password", "10.3.0.2")
     try_in(served, "my-password-by-mistake", "x", "10.3.0.3")
     said = served.said()
-    assert "sign-in of cleo from 10.3.0.1: in, as client" in said
-    assert "sign-in of cleo from 10.3.0.2: wrong" in said
-    assert "sign-in of an unknown name from 10.3.0.3: wrong" in said
+    assert "sign-in of cleo from 10.3.0.1: accepted as client" in said
+    assert "sign-in of cleo from 10.3.0.2: wrong name or password" in said
+    assert "sign-in of an unknown name from 10.3.0.3: wrong name or password" in said
     for secret in (PASSWORD, "wrong-password", "my-password-by-mistake"):
         assert secret not in said
 
@@ -367,7 +367,7 @@ def test_a_television_shows_the_wall_by_its_token_until_it_is_revoked(
             assert token not in page.url + page.content()
             page.goto(f"{running.address}/wallboard?tv=1")
             page.locator(".vigie-board").wait_for()
-            assert token not in running.said() and "television hall from 127.0.0.1: in" in running.said()
+            assert token not in running.said() and "television hall from 127.0.0.1: accepted" in running.said()
         publish(path, campaigns=FLOOR, calls=[{"campaign": "sud", "outcome": "open"}] * 7)
         with dashboard(tmp_path, port=port) as running:  # the same screen goes on by itself
             waiting = page.locator(".vigie-floor .n.first b").first

@@ -93,7 +93,7 @@ def test_what_cannot_be_trusted_refuses_to_start(place: Path) -> None:
     assert "run `chmod 600" in refused(place)
     (place / "access" / "accounts.json").chmod(0o600)
     (place / "access" / "accounts.json").write_text("{}")
-    assert "is not a file of accounts" in refused(place)
+    assert "is not a valid accounts file" in refused(place)
 
 
 def test_the_frame_alone_shows_nothing_to_nobody(place: Path) -> None:

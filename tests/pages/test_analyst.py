@@ -405,10 +405,13 @@ def test_the_answer_is_drawn_and_another_one_after_it(here: Path) -> None:
     test.session_state["result_tabs"] = "Chart"
     run(test, "SELECT day, count(*) AS n FROM calls GROUP BY day")
     assert not test.exception and len(test.get("plotly_chart")) == 1
-    assert [one.value for one in test.selectbox if one.label in ("Across", "Up")] == ["day", "n"]
+    assert [one.value for one in test.selectbox if one.label in ("Horizontal axis", "Vertical axis")] == ["day", "n"]
     run(test, "SELECT outcome, avg(wait_s) AS wait_s FROM calls GROUP BY outcome")
     assert not test.exception and len(test.get("plotly_chart")) == 1
-    assert [one.value for one in test.selectbox if one.label in ("Across", "Up")] == ["outcome", "wait_s"]
+    assert [one.value for one in test.selectbox if one.label in ("Horizontal axis", "Vertical axis")] == [
+        "outcome",
+        "wait_s",
+    ]
     run(test, "SELECT outcome FROM calls")
     assert not test.exception and not test.get("plotly_chart")
 

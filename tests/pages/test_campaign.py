@@ -256,7 +256,7 @@ def test_what_few_agents_do_is_not_told_to_a_client(path: Path, logged_in: int, 
         busy=logged_in
     )
     said = words("".join(html.proto.body for html in open_page("campaign.py", viewer=CLIENT).get("html")))
-    assert ("Not shown: it would tell of fewer than 5 people." in said) is not is_told
+    assert ("Not shown: it would describe fewer than 5 people." in said) is not is_told
 
 
 def test_a_wall_that_a_manager_was_drawn_is_not_a_clients(path: Path) -> None:
@@ -453,7 +453,7 @@ def test_a_past_day_shows_its_agents_and_leads_to_their_calls(path: Path) -> Non
     assert any(one.value.startswith("**2 calls**") for one in listed.markdown)
     client = open_page("campaign.py", viewer=CLIENT, campaign="north", day=day)
     html = "".join(one.proto.body for one in client.get("html"))
-    assert "Not shown: it would tell of fewer than 5 people." in html
+    assert "Not shown: it would describe fewer than 5 people." in html
     assert not any(secret in html for secret in ("Ana", "Zoe", "Rabat", "Time logged in", "67%"))
 
 

@@ -1,4 +1,4 @@
-"""What a request tells about who sent it: the fields of a form, from which page, which address, in which languages."""
+"""What a request says about its sender: the form's fields, the page it came from, the address, the languages."""
 
 import ipaddress
 from urllib.parse import parse_qs
@@ -9,23 +9,23 @@ MOST_BYTES = 8192
 
 
 async def form_of(request: Request) -> dict[str, str]:
-    """Return the fields of a form; nothing of one that is too long to be ours."""
+    """Return the fields of a form. A form that is too long to be ours has none."""
     body = b""
     async for part in request.stream():
         body += part
         if len(body) > MOST_BYTES:
             return {}
     try:
-        said = parse_qs(body.decode(), max_num_fields=10)
+        fields = parse_qs(body.decode(), max_num_fields=10)
     except ValueError:
         return {}
-    return {name: values[0] for name, values in said.items()}
+    return {name: values[0] for name, values in fields.items()}
 
 
 def is_own(request: Request) -> bool:
-    """Whether a form was sent by a page of this dashboard, as every browser of the last years tells.
+    """Whether a page of this dashboard sent the form. Every browser of recent years says so in one of two headers.
 
-    A client that tells neither is no browser, and nobody can make it send a form.
+    A client that sends neither header is not a browser, so no other page can have made it send the form.
     """
     site = request.headers.get("sec-fetch-site")
     if site is not None:
@@ -35,7 +35,7 @@ def is_own(request: Request) -> bool:
 
 
 def address_of(request: Request) -> str:
-    """Return whose attempts are counted together: an address, or the network that IPv6 gives to one household."""
+    """Return the key by which attempts are counted: the IPv4 address, or the IPv6 network of one household (/64)."""
     host = request.client.host if request.client else ""
     try:
         address = ipaddress.ip_address(host)
@@ -47,8 +47,8 @@ def address_of(request: Request) -> str:
 
 
 def languages_of(request: Request) -> list[str]:
-    """Return the browser's languages, the dearest first."""
-    said = [one.strip().partition(";q=") for one in request.headers.get("accept-language", "").split(",")[:20]]
+    """Return the browser's languages in its order of preference."""
+    languages = [tag.strip().partition(";q=") for tag in request.headers.get("accept-language", "").split(",")[:20]]
 
     def weight(quality: str) -> float:
         try:
@@ -56,4 +56,4 @@ def languages_of(request: Request) -> list[str]:
         except ValueError:
             return 0.0
 
-    return [tag for tag, _, quality in sorted(said, key=lambda one: -weight(one[2]))]
+    return [tag for tag, _, quality in sorted(languages, key=lambda language: -weight(language[2]))]
