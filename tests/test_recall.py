@@ -429,6 +429,7 @@ SHIFTS = """
     08:00:00 state agent=ana state=paused event_id=a4
     09:00:00 state agent=ana state=available campaign=vip event_id=a5
     10:00:00 state agent=ana state=paused event_id=a6
+    06:00:00 state agent=bob state=available campaign=sav event_id=b0
     07:00:00 state agent=bob state=available campaign=tech event_id=b1
     08:00:00 state agent=bob state=paused event_id=b2
     09:00:00 state agent=bob state=available campaign=vip event_id=b3
@@ -522,6 +523,23 @@ def test_a_late_state_after_days_off_leaves_the_days_before_settled(tmp_path: Pa
     desk.store.close()
 
 
+def test_an_agent_and_a_campaign_that_no_event_names_any_more_leave(tmp_path: Path) -> None:
+    call = "09:00:00 queued event_id=q1 \n 09:00:10 answered agent=bob event_id=a1 \n 09:10:00 ended event_id=e1"
+    corrected = """
+        09:00:00 queued campaign=vip event_id=q1 revision=1
+        09:00:10 answered agent=ana event_id=a1 revision=1
+    """
+    desk = Desk(tmp_path)
+    for events, names in (
+        (told(call), {"agent": "bob", "campaign": "sav"}),
+        (told(corrected), {"agent": "ana", "campaign": "vip"}),
+    ):
+        desk.apply(events, LATER)
+        desk.publish(LATER)
+        assert desk.rows("SELECT a.agent, c.campaign FROM agents a, campaigns c") == [names]
+    desk.store.close()
+
+
 SETTLING = """
     09:00:00 queued call_id=c1
     09:00:30 abandoned call_id=c1
@@ -556,6 +574,7 @@ def test_what_is_settled_leaves_as_soon_as_it_is_so_many_rows(
         desk.publish(LATER)
         left = desk.store.connection.execute("SELECT coalesce(sum(rows), 0) FROM segments WHERE relation != 'events'")
         assert left.fetchall() == [(rows if settle_rows == rows else 0,)]
+        assert desk.rows("SELECT count(*) AS letters FROM dead_letters") == [{"letters": len(LETTERS)}]
         desk.store.close()
 
 
