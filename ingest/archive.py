@@ -227,8 +227,6 @@ class Archive:
         self._sql(UNENDED)
         self._sql("DELETE FROM touched")
         self._recall_calls("FROM reopened")
-        self._sql("DELETE FROM changed_states")
-        self._sql("DELETE FROM replaced_events")
         if self._sql("FROM unended_before LIMIT 1").fetchall():
             self._recall_states("SELECT agent, answered_at AS ts FROM unended_before")
             if settled := self._segments.rows("calls"):
@@ -282,7 +280,6 @@ class Archive:
             "dead_letters": self._segments.write("dead_letters", "settled_letters"),
             EVENTS: self._segments.write(EVENTS, "leaving"),
         }
-        self._sql("DELETE FROM settled_checks WHERE day IN (SELECT day FROM recalled_calls)")
         self._sql("DELETE FROM settled_checks WHERE day IN (SELECT day FROM settled_calls)")
         self._sql("DELETE FROM dead_letters")
         self._sql("DELETE FROM recalled_calls")

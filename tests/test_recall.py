@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ingest.publish import Moment
 from tests.stream import LOG, Desk, Event, at, told
 
 pytestmark = pytest.mark.slow
@@ -520,6 +521,47 @@ def test_a_late_state_after_days_off_leaves_the_days_before_settled(tmp_path: Pa
     assert unsettled(desk) == ["s5"]
     desk.apply(told("153:00:00 state agent=ana state=available event_id=l1"), at("180:00:00"))
     assert unsettled(desk) == ["l1", "s3", "s4", "s5"]
+    desk.store.close()
+
+
+DAYS = """
+    09:00:00 queued call_id=c{day} event_id=q{day}
+    09:00:10 answered call_id=c{day} agent=ana event_id=a{day}
+    09:10:00 ended call_id=c{day} event_id=e{day}
+"""
+SHIFTS_OF_DAYS = """
+    08:00:00 state agent=ana state=available event_id=s0
+    24:00:00 state agent=bob state=available event_id=s1
+    72:00:00 state agent=ana state=busy event_id=s2
+    125:00:00 state agent=ana state=paused campaign=new event_id=s3
+    126:00:00 state agent=bob state=paused event_id=s4
+    150:00:00 state agent=ana state=offline event_id=s5
+    150:00:00 state agent=bob state=offline event_id=s6
+"""
+
+
+def test_files_of_days_that_cannot_matter_are_not_read(tmp_path: Path) -> None:
+    """They are away while a new call ends, two states come late, and the clock turns out to have been ahead."""
+    days = [event for day in range(6) for event in told(DAYS.format(day=day), at(f"{day * 24}:00:00"))]
+    desk = Desk(tmp_path)
+    desk.apply(days + told(SHIFTS_OF_DAYS), at("152:00:00"))
+    desk.publish(at("152:00:00"))
+    for relation, first_needed in (("calls", "day=2026-03-15"), ("agent_states", "day=2026-03-13")):
+        folders = sorted((tmp_path / "published" / relation).iterdir())
+        away = [folder for folder in folders if folder.name < first_needed]
+        assert 0 < len(away) < len(folders)
+        for folder in away:
+            folder.rename(folder.with_name(f"away-{folder.name}"))
+    fresh = """
+        149:00:00 queued call_id=new event_id=n1
+        149:00:30 answered call_id=new agent=eva event_id=n2
+        149:01:00 ended call_id=new event_id=n3
+    """
+    desk.apply(told(fresh), at("152:00:00"))
+    late = "124:00:00 state agent=ana state=available event_id=l1 \n 144:00:00 state agent=bob state=busy event_id=l2"
+    desk.apply(told(late), at("152:00:00"))
+    assert {"l1", "l2", "s2", "s3", "s4"} <= {*unsettled(desk)}
+    desk.publisher.judge(Moment(at("151:00:00"), at("151:00:00")))
     desk.store.close()
 
 
