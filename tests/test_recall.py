@@ -558,7 +558,7 @@ def test_files_of_days_that_cannot_matter_are_not_read(tmp_path: Path) -> None:
         149:01:00 ended call_id=new event_id=n3
     """
     desk.apply(told(fresh), at("152:00:00"))
-    late = "124:00:00 state agent=ana state=available event_id=l1 \n 144:00:00 state agent=bob state=busy event_id=l2"
+    late = "124:00:00 state agent=ana state=available event_id=l1 \n 145:00:00 state agent=bob state=busy event_id=l2"
     desk.apply(told(late), at("152:00:00"))
     assert {"l1", "l2", "s2", "s3", "s4"} <= {*unsettled(desk)}
     desk.publisher.judge(Moment(at("151:00:00"), at("151:00:00")))
