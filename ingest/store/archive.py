@@ -138,7 +138,6 @@ class Archive:
         self._sql(RECALL["find_unended"])
         self._sql(RECALL["forget_folded"])
         self._recall_calls(RECALL["reopened_calls"])
-        self._sql(RECALL["forget_changes"])
         if self._sql(RECALL["any_unended"]).fetchall():
             self._recall_states(RECALL["states_after_unended"])
             if settled := self._segments.rows("calls"):

@@ -47,7 +47,6 @@ FROM segments s
 WHERE relation = 'agent_states' AND s.day >= (SELECT min(make_timestamp(epoch_us(from_at)))::DATE FROM recalled_states);
 
 -- name: forget_recalled
-DELETE FROM settled_checks WHERE day IN (SELECT day FROM recalled_calls);
 DELETE FROM settled_checks WHERE day IN (SELECT day FROM settled_calls);
 DELETE FROM dead_letters;
 DELETE FROM recalled_calls;

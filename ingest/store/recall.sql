@@ -2,8 +2,8 @@
 -- {archived} are the archived events that count, {settled} settled rows that count.
 -- Reads: agent_marks, archived_until, calls, calls_to_fold, events, incoming_events, known_campaigns, reopened_calls,
 --     $as_of, $recalled_campaign, $recalled_from_day, $shortest_recalled_s.
--- Changes: agent_marks, calls_to_fold, changed_states, dirty_agents, events, incoming_events, inferred_ends,
---     recalled_calls, recalled_events, recalled_states, replaced_event_ids, settled_checks.
+-- Changes: agent_marks, calls_to_fold, dirty_agents, events, incoming_events, inferred_ends,
+--     recalled_calls, recalled_events, recalled_states, settled_checks.
 -- Makes: agents_to_recall, calls_to_recall, earlier_marks, events_to_recall, folded_unended_calls, known_events,
 --     recalled_contents.
 
@@ -161,10 +161,6 @@ DELETE FROM calls_to_fold;
 
 -- name: reopened_calls
 FROM reopened_calls;
-
--- name: forget_changes
-DELETE FROM changed_states;
-DELETE FROM replaced_event_ids;
 
 -- name: any_unended
 FROM folded_unended_calls LIMIT 1;
