@@ -319,11 +319,11 @@ def test_what_was_replaced_is_deleted_when_it_is_old_enough(store: Store, tmp_pa
     store.segments.sweep()
     assert files(tmp_path) == kept | first | second
     assert named_as_replaced(store) == {file.name for file in first | second}
-    clock.now_s += 0.5
+    clock.now_s += 100  # and now the second
     store.segments.sweep()
     assert files(tmp_path) == kept | second
     assert named_as_replaced(store) == {file.name for file in second}
-    clock.now_s += 100
+    clock.now_s += 0.5
     store.segments.sweep()
     assert files(tmp_path) == kept
     assert named_as_replaced(store) == set()

@@ -243,6 +243,16 @@ def test_what_does_not_replace_what_is_known_changes_no_call(desk: Desk) -> None
 # Contents under one event_id
 
 
+def test_only_what_has_more_than_one_content_is_compared(store: Store) -> None:
+    """And not all that is there, or comes: a batch costs what its events are."""
+    known, new = told("09:00:00 queued event_id=q1\n09:00:10 answered agent=ana event_id=a1")
+    apply(store, known, *told("08:00:00 queued call_id=c2 event_id=q2"))
+    assert all_of(store, "FROM contested") == []
+    apply(store, known | {"revision": 1}, new)
+    assert all_of(store, "FROM contested") == [("q1",)]
+    assert all_of(store, "SELECT event_id, revision FROM winners") == [("q1", 1)]
+
+
 def kept_of(store: Store, *values: bytes) -> bytes:
     apply(store, *values)
     ((raw,),) = all_of(store, "SELECT raw FROM events WHERE event_id = 'e1'")

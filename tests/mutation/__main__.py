@@ -42,13 +42,13 @@ FILES = (
 )
 TESTS = (
     *("test_fold.py", "test_recall.py", "test_judged_again.py", "test_feed_tables.py"),
-    *("test_alarms.py", "test_properties.py", "test_rebuild.py"),
+    *("test_alarms.py", "test_properties.py", "test_rebuild.py", "test_segments.py", "test_store.py"),
 )
 #: Those that are about a file come before others of it.
 ABOUT = {
     "archive.py": ("test_recall.py", "test_judged_again.py"),
-    "segments.py": ("test_recall.py", "test_rebuild.py", "test_alarms.py"),
-    "store.py": ("test_feed_tables.py", "test_recall.py", "test_rebuild.py"),
+    "segments.py": ("test_segments.py", "test_recall.py", "test_rebuild.py", "test_alarms.py"),
+    "store.py": ("test_store.py", "test_feed_tables.py", "test_recall.py", "test_rebuild.py"),
     "judging.py": ("test_judged_again.py",),
     "settle.sql": ("test_recall.py",),
     "reopened.sql": ("test_recall.py",),
