@@ -17,7 +17,7 @@ from ingest.errors import StoreError
 from ingest.publish import Moment
 from ingest.store import Store, Totals
 from metrics.campaigns import Term
-from tests.stream import LOG, Desk, Event, Message, at, campaign, configured, messages, rows, sort, told
+from tests.stream import LOG, Desk, Event, at, campaign, configured, messages, rows, sort, told
 
 pytestmark = pytest.mark.slow
 
@@ -232,11 +232,9 @@ def test_what_does_not_replace_what_is_known_changes_no_call(desk: Desk) -> None
     assert changes(desk, known | {"agent": "bob"}) == ([], [])
     for again in (known, written_otherwise):
         assert changes(desk, again) == ([], [])
-    for spaced in (b"  ", b""):  # before and after in the order of texts
-        desk.publish(LATER)
-        desk.store.apply(
-            sort(Batch({LOG: messages([json.dumps(known).encode().replace(b'": ', b'":' + spaced)], LATER)}))
-        )
+    for space in ("  ", ""):  # before and after in the order of texts
+        desk.publisher.judge(Moment(LATER, LATER))
+        apply(desk.store, json.dumps(known, separators=(", ", ":" + space)).encode())
         assert all_of(desk.store, "FROM dirty_calls") == []
     assert all_of(desk.store, "SELECT count(*) FROM events WHERE event_id = 'a2'") == [(1,)]
 
@@ -360,7 +358,7 @@ def settled(*letters: DeadLetter) -> pa.Table:
     )
 
 
-def bury(store: Store, *letters: DeadLetter) -> list[DeadLetter]:
+def reject(store: Store, *letters: DeadLetter) -> list[DeadLetter]:
     """Apply a batch that has these letters and nothing else; return those that are kept, beyond what has settled."""
     store.apply(replace(sort(Batch()), dead=list(letters)))
     found = rows(store.connection, 'FROM dead_letters ORDER BY topic, "partition", "offset", line, received_at')
@@ -396,11 +394,11 @@ def test_letters_that_have_settled_are_left_out_when_the_topic_is_read_again(sto
         replace(LETTER, line=2),
         replace(LETTER, received_ms=LETTER.received_ms + 1),
     ]
-    assert bury(store, LETTER, *others) == sorted(
+    assert reject(store, LETTER, *others) == sorted(
         others, key=lambda n: (n.topic, n.partition, n.offset, n.line, n.received_ms)
     )
-    assert bury(store, next_day) == []
-    assert bury(store, new := replace(LETTER, offset=10)) == [new]
+    assert reject(store, next_day) == []
+    assert reject(store, new := replace(LETTER, offset=10)) == [new]
 
 
 def test_where_positions_are_known_no_letter_is_read_again(store: Store) -> None:
@@ -421,8 +419,3 @@ def test_what_is_not_made_of_events_is_that_of_the_store_before(store: Store) ->
     assert all_of(store, "FROM identity") == [("theirs",)]
     assert all_of(store, "FROM letters_kept") == [("calls", 2, 7)]
     assert store.segments.rows("dead_letters") is None
-
-
-def test_a_batch_of_messages_without_a_time_is_kept(store: Store) -> None:
-    store.apply(sort(Batch({LOG: [Message(0, -1, b"no JSON")]}, {LOG: 1})))
-    assert all_of(store, "SELECT received_at::DATE::VARCHAR, line FROM dead_letters") == [("1970-01-01", 1)]
