@@ -203,10 +203,9 @@ class Segments:
         self._unfinished.unlink(missing_ok=True)
 
     def _discard(self, unfinished: Collection[Path]) -> None:
-        """Delete the files of a transaction that did not commit, and what DuckDB had not finished of them."""
+        """Delete the files of a transaction that did not commit."""
         for file in unfinished:
             file.unlink(missing_ok=True)
-            file.with_name(f"tmp_{file.name}").unlink(missing_ok=True)
         self._unfinished.unlink(missing_ok=True)
 
     def sweep(self) -> None:
