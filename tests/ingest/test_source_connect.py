@@ -522,7 +522,7 @@ def test_a_topic_that_changes_again_while_it_is_opened_is_opened_once_more(monke
 
         def poll(self, _: float) -> Batch:
             if len(opened) == 1:
-                raise TopicChanged("topic contacts is another one now")
+                raise TopicChanged("topic contacts was recreated or changed")
             return Batch({log: [record]}, {log: 1})
 
         def ends(self) -> dict[Log, int]:

@@ -222,7 +222,7 @@ def test_a_second_demo_leaves_a_living_one_alone_and_the_end_of_its_broker_is_to
         (broker,) = [pid for pid in started if b"\0broker\0" in Path(f"/proc/{pid}/cmdline").read_bytes()]
         os.kill(broker, signal.SIGKILL)
         assert living.process.wait(WITHIN_S) == 1
-        assert f"vigie: The embedded broker at 127.0.0.1:{living.broker_port} ended by itself" in living.said()
+        assert f"vigie: The embedded broker at 127.0.0.1:{living.broker_port} stopped unexpectedly" in living.said()
         assert "Traceback" not in living.said()
         wait_for(lambda: not any(map(is_alive, started)), "what the demo started has ended")
 
