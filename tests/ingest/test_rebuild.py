@@ -217,7 +217,7 @@ def test_events_that_are_missing_are_not_rebuilt_without(home: Path) -> None:
     """What is made of the rest would not be the same, and the old rows would be swept."""
     published = set((home / "published").rglob("*.parquet"))
     shutil.move(home / "events", home.parent / "events")
-    with pytest.raises(StoreError, match=r"files of archived events are not there.*put them back from a backup"):
+    with pytest.raises(StoreError, match=r"files of archived events are not there.*restore them from a backup"):
         rebuild(home, DEFAULTS, silent)
     (home / "store.duckdb").unlink()
     with pytest.raises(StoreError, match=r"published/ has 1 days whose archived events are not there, 2026-03-10"):
