@@ -60,7 +60,7 @@ class Observed(Collector):
         for log, place in moment.places.items():
             lag.add_metric((log.topic, str(log.partition)), place.lag)
         yield lag
-        active_alarms = GaugeMetricFamily("vigie_alarms", "Active alarms: the relation `alarms`.", labels=("kind",))
+        active_alarms = GaugeMetricFamily("vigie_alarms", "Alarms that ring: the relation `alarms`.", labels=("kind",))
         for kind in KINDS:  # 0 for a kind without alarms
             active_alarms.add_metric((kind,), alarms.get(kind, 0))
         yield active_alarms
