@@ -121,7 +121,7 @@ class Archive:
         self._sql(RECALL["note_dirty_agents"])
 
     def _find_marks(self, since: dt.date) -> None:
-        """Make earlier_marks: the starts of the states at agents_to_recall, of those that began at `since` or later."""
+        """Make earlier_marks: the starts of the states at agents_to_recall, if an event from `since` on began them."""
         settled = self._segments.rows("agent_states", self._segments.days("agent_states", since))
         starts = RECALL["settled_starts"].format(settled=settled) if settled else RECALL["no_starts"]
         began = self._archived(self._segments.days(EVENTS, since))
