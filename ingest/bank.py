@@ -8,7 +8,7 @@ from pathlib import Path
 
 import duckdb
 
-from ingest.cli import Parser, brings_its_own_campaigns
+from ingest.cli import Parser, say_campaigns_are_ignored
 from ingest.errors import UsageError
 from ingest.publishing.observed import Observed
 from ingest.run import consume
@@ -41,7 +41,7 @@ def arguments(parser: Parser) -> None:
 
 
 def main(options: argparse.Namespace) -> int:
-    brings_its_own_campaigns(CAMPAIGNS)
+    say_campaigns_are_ignored(CAMPAIGNS)
     refuse_other_calls(options.data_dir)
     recording = SAMPLES / "bank_1999_02.ndjson.gz"
     with running_broker() as broker:

@@ -63,7 +63,7 @@ def between(least: int, most: int, what: str = "whole number") -> Callable[[str]
     return number
 
 
-def brings_its_own_campaigns(campaigns: Path) -> None:
+def say_campaigns_are_ignored(campaigns: Path) -> None:
     """If VIGIE_CAMPAIGNS is set, say that it is ignored: the command's events are of these campaigns."""
     if ignored := os.environ.get("VIGIE_CAMPAIGNS"):
         sys.stderr.write(f"VIGIE_CAMPAIGNS={ignored} is ignored: these calls belong to the campaigns of {campaigns}.\n")

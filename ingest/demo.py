@@ -22,7 +22,7 @@ from typing import IO, Any, TextIO
 import duckdb
 
 from ingest.children import ends_with_us
-from ingest.cli import Parser, between, brings_its_own_campaigns
+from ingest.cli import Parser, between, say_campaigns_are_ignored
 from ingest.errors import StoreError, UsageError, VigieError, disk_trouble
 from ingest.simulator import floor_day, floor_options, parameters
 from ingest.topic.broker import ensure_topic, running_broker
@@ -71,7 +71,7 @@ def main(options: argparse.Namespace) -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    brings_its_own_campaigns(CAMPAIGNS)
+    say_campaigns_are_ignored(CAMPAIGNS)
     load(CAMPAIGNS)
     if options.port == options.broker_port:
         raise UsageError(f"Dashboard and broker cannot both have port {options.port}; choose two ports.")
@@ -91,7 +91,7 @@ def main(options: argparse.Namespace) -> int:
     }
     url = f"http://127.0.0.1:{options.port}"
     with contextlib.ExitStack() as stack:
-        stack.enter_context(_alone(options, data_dir))
+        stack.enter_context(_locked_data_dir(options, data_dir))
         days = _days_to_send(data_dir / "published" / "vigie.duckdb", clock.now())
         broker = stack.enter_context(running_broker(options.broker_port))
         ensure_topic(broker.bootstrap_servers, "call-events")
@@ -141,7 +141,7 @@ def main(options: argparse.Namespace) -> int:
 
 
 @contextlib.contextmanager
-def _alone(options: argparse.Namespace, data_dir: Path) -> Iterator[None]:
+def _locked_data_dir(options: argparse.Namespace, data_dir: Path) -> Iterator[None]:
     """Lock the data directory for this floor. Nothing in it is touched when it or a port is in use.
 
     Raises VigieError, which names everything that is in use, or the other floor that is stored there.
@@ -162,7 +162,7 @@ def _alone(options: argparse.Namespace, data_dir: Path) -> Iterator[None]:
             what = f"{', '.join(others)} and {last} are" if others else f"{last} is"
             raise VigieError(
                 f"{what[0].upper()}{what[1:]} in use; stop what runs there,"
-                f" or start beside it: `{_beside(options, taken, data_dir if is_held else None)}`."
+                f" or start beside it: `{_alternative_command(options, taken, data_dir if is_held else None)}`."
             )
         _keep_to_one_floor(options, data_dir, made_with)
         yield
@@ -173,16 +173,16 @@ def _keep_to_one_floor(options: argparse.Namespace, data_dir: Path, made_with: T
     this = f"VIGIE_AGENTS={options.agents} VIGIE_SEED={options.seed}"
     made_with.seek(0)
     stored = made_with.read().strip()
-    beside = _beside(options, (), data_dir)
+    alternative = _alternative_command(options, (), data_dir)
     if stored and stored != this:
         raise VigieError(
             f"{data_dir} holds the floor of {stored}, which cannot be mixed with that of {this};"
-            f" start with the stored numbers, or in another directory: `{beside}`."
+            f" start with the stored numbers, or in another directory: `{alternative}`."
         )
     if not stored and (data_dir / STORE).exists():
         raise VigieError(
             f"{data_dir} holds calls that were not made by a demo;"
-            f" move it away, or start in another directory: `{beside}`."
+            f" move it away, or start in another directory: `{alternative}`."
         )
     if not stored:
         try:
@@ -192,7 +192,7 @@ def _keep_to_one_floor(options: argparse.Namespace, data_dir: Path, made_with: T
             raise disk_trouble(str(data_dir / MADE_WITH), error) from error
 
 
-def _beside(options: argparse.Namespace, taken: Collection[int], held: Path | None) -> str:
+def _alternative_command(options: argparse.Namespace, taken: Collection[int], held: Path | None) -> str:
     """The command for a demo like this one, with other ports instead of `taken` and another directory than `held`."""
     chosen = {name: getattr(options, name) for name in DEFAULTS}
     for name in ("port", "broker_port"):

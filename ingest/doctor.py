@@ -107,7 +107,7 @@ def _terms(campaign: Campaign) -> Iterator[Finding]:
     """Say what each later term of a contract changes compared with the term before it."""
     for before, term in pairwise(campaign.terms):
         changes = [
-            f"{name} {_shown(getattr(before, key))} → {_shown(getattr(term, key))}{unit}"
+            f"{name} {_formatted(getattr(before, key))} → {_formatted(getattr(term, key))}{unit}"
             for key, (name, unit) in TERMS.items()
             if getattr(before, key) != getattr(term, key)
         ]
@@ -118,7 +118,7 @@ def _terms(campaign: Campaign) -> Iterator[Finding]:
             yield Finding("terms", DOUBTFUL, from_when + "nothing changes", "check the term against the agreement")
 
 
-def _shown(value: object) -> str:
+def _formatted(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:g}" if isinstance(value, float) else str(value)

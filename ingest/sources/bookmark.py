@@ -40,9 +40,9 @@ class Bookmark:
         except FileNotFoundError:
             return None
         except (OSError, msgspec.DecodeError) as error:
-            raise self.useless() from error
+            raise self.unusable() from error
 
-    def useless(self) -> StoreError:
+    def unusable(self) -> StoreError:
         """The error to raise when the content cannot be understood."""
         return StoreError(
             f"{self._path} cannot be understood; remove it to read from the beginning again, an event counts once."

@@ -72,7 +72,7 @@ class Followed:
 
     def read(self) -> list[bytes]:
         """The next complete lines, at most a chunk of them; empty when all are read."""
-        while self._file or self._go_on():
+        while self._file or self._open_next():
             file = cast(IO[bytes], self._file)
             is_finished = self._is_finished(file)  # before reading, so that what is written until now is read
             seen_ns = os.fstat(file.fileno()).st_mtime_ns
@@ -84,8 +84,8 @@ class Followed:
             if (is_all and is_finished) or (not end and len(chunk) >= LONGEST_LINE):
                 end = len(chunk)
             if end:
-                return self._give(chunk[:end], seen_ns)
-            if not is_finished or not self._go_on():
+                return self._lines_of(chunk[:end], seen_ns)
+            if not is_finished or not self._open_next():
                 break
         return []
 
@@ -106,7 +106,7 @@ class Followed:
             raise _torn(Path(file.name), error) from error
         return chunk, len(more) < CHUNK
 
-    def _give(self, chunk: bytes, seen_ns: int) -> list[bytes]:
+    def _lines_of(self, chunk: bytes, seen_ns: int) -> list[bytes]:
         first = (self._first[: self._offset] + chunk)[:HEAD]
         self._first = max(self._first, first, key=len)
         self._offset += len(chunk)
@@ -123,9 +123,9 @@ class Followed:
             return False
         if os.path.samestat(log_status, os.fstat(file.fileno())):
             return False
-        return log_status.st_size > 0 or bool(self._later())
+        return log_status.st_size > 0 or bool(self._later_files())
 
-    def _later(self) -> list[tuple[int, Path]]:
+    def _later_files(self) -> list[tuple[int, Path]]:
         """The rotated files that were written after the current file, or after the position; oldest first.
 
         A copy in progress is left out: the log that is being copied is still there.
@@ -146,18 +146,18 @@ class Followed:
             first
         )  # read after the copy: the log may grow, and a copy is behind it
 
-    def _go_on(self) -> bool:
+    def _open_next(self) -> bool:
         """Open the file that was written after the current one; False if there is none, or during a rotation."""
-        later = self._later()
+        later = self._later_files()
         at, path = later[0] if later else (0, self._path)
         try:
-            following, first = _begun(path)
+            following, first = _open_with_beginning(path)
         except FileNotFoundError:
             return False
         seen_ns = os.fstat(following.fileno()).st_mtime_ns
         # A complete line identifies the log. It is the next file if nothing was rotated before its beginning was read.
         is_known = b"\n" in first or len(first) == HEAD
-        is_next = seen_ns == at if later else is_known and not self._later()
+        is_next = seen_ns == at if later else is_known and not self._later_files()
         if not is_next:
             following.close()
             return False
@@ -216,7 +216,7 @@ def _torn(path: Path, error: Exception) -> VigieError:
     )
 
 
-def _begun(path: Path) -> tuple[IO[bytes], bytes]:
+def _open_with_beginning(path: Path) -> tuple[IO[bytes], bytes]:
     """Open a file; return it with its first bytes."""
     with contextlib.ExitStack() as stack:
         try:

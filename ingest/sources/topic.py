@@ -94,7 +94,7 @@ def _positions(bookmark: Bookmark | None) -> dict[Log, int]:
     try:
         logs = msgspec.convert(content["logs"], list[tuple[str, int, str, str, int]])
     except (KeyError, msgspec.ValidationError) as error:
-        raise bookmark.useless() from error
+        raise bookmark.unusable() from error
     return {
         Log(topic, partition, cluster_id, topic_id): offset for topic, partition, cluster_id, topic_id, offset in logs
     }

@@ -123,7 +123,7 @@ def _read_once(path: str, switch: Switch, destination: Destination) -> None:
     for lines in _lines(chunks(path, "--queue-log")):
         if not destination.send(switch.take(lines)):
             return
-    destination.send(switch.pass_time(_lately()))
+    destination.send(switch.pass_time(_written_until()))
 
 
 def _lines(chunks: Iterable[bytes]) -> Iterator[list[bytes]]:
@@ -147,7 +147,7 @@ def _recall(bookmark: Bookmark, switch: Switch) -> Position | None:
         switch.recall(content)
         return msgspec.convert(content["position"], Position)
     except (KeyError, TypeError, ValueError) as error:  # ValidationError is a ValueError
-        raise bookmark.useless() from error
+        raise bookmark.unusable() from error
 
 
 def _follow(
@@ -162,7 +162,7 @@ def _follow(
     kept, kept_at = followed.position, time.monotonic()
     while not stopped.is_set():
         lines = followed.read()
-        if not destination.send(switch.take(lines) if lines else switch.pass_time(_lately())):
+        if not destination.send(switch.take(lines) if lines else switch.pass_time(_written_until())):
             return
         if followed.position != kept and time.monotonic() >= kept_at + KEEP_EVERY_S:
             keep()
@@ -172,5 +172,5 @@ def _follow(
     keep()
 
 
-def _lately() -> dt.datetime:
+def _written_until() -> dt.datetime:
     return clock.now() - UNWRITTEN
