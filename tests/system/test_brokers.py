@@ -100,7 +100,7 @@ def test_a_broker_that_is_killed_and_comes_back_loses_and_doubles_nothing(
     with consumer(tmp_path, servers, topic) as process:
         wait_for(lambda: count_calls(tmp_path) == 500, "what was sent before")
         kafka.kill()
-        wait_for(lambda: "is away" in words(tmp_path), "a word that the broker is away")
+        wait_for(lambda: "trying until it does" in words(tmp_path), "a warning that the broker does not answer")
         kafka.start()
         send(servers, topic, [queued(n) for n in range(500, 800)])
         wait_for(lambda: count_calls(tmp_path) == 800, "what was sent after")

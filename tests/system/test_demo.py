@@ -168,7 +168,7 @@ def test_the_demo_lives_stops_goes_on_and_leaves_nothing_behind(tmp_path: Path) 
         assert len(started) >= 5  # itself, broker, consumer, dashboard, floor
         first.process.send_signal(signal.SIGINT)
         assert first.process.wait(WITHIN_S) == 0, first.said()
-        assert "Stopped. What was stored is kept" in first.said()
+        assert "Stopped. The data is kept" in first.said()
         assert [pid for pid in started if is_alive(pid)] == []
     before, calls_before = totals(place), counts(place)[0]
     assert before["lines"] - before["duplicates"] == status(place)["events"] >= events
@@ -222,16 +222,16 @@ def test_a_second_demo_leaves_a_living_one_alone_and_the_end_of_its_broker_is_to
         (broker,) = [pid for pid in started if b"\0broker\0" in Path(f"/proc/{pid}/cmdline").read_bytes()]
         os.kill(broker, signal.SIGKILL)
         assert living.process.wait(WITHIN_S) == 1
-        assert f"vigie: The embedded broker at 127.0.0.1:{living.broker_port} ended by itself" in living.said()
+        assert f"vigie: The embedded broker at 127.0.0.1:{living.broker_port} stopped unexpectedly" in living.said()
         assert "Traceback" not in living.said()
         wait_for(lambda: not any(map(is_alive, started)), "what the demo started has ended")
 
     before = totals(place)
     said = refused_demo(place, free_port(), free_port(), "--seed", str(SEED + 1))
-    assert f"{place} holds the floor of VIGIE_AGENTS={AGENTS} VIGIE_SEED={SEED}, which does not go together" in said
+    assert f"{place} holds the floor of VIGIE_AGENTS={AGENTS} VIGIE_SEED={SEED}, which cannot be mixed" in said
     assert f"VIGIE_DATA_DIR={place}-3 VIGIE_AGENTS={AGENTS} VIGIE_SEED={SEED + 1} make demo`." in said
     (place / "demo-floor").unlink()
-    assert "holds calls of which no demo has noted" in refused_demo(place, free_port(), free_port())
+    assert "holds calls that were not made by a demo" in refused_demo(place, free_port(), free_port())
     assert totals(place) == before
 
 
@@ -309,7 +309,7 @@ def test_a_broken_configuration_is_told_before_anything_is_started(tmp_path: Pat
     [
         ("import sys; print('a word'); sys.exit('vigie: No more.')", "(No more)"),
         ("import os, signal; print('a word', flush=True); os.kill(os.getpid(), signal.SIGKILL)", "(signal 9)"),
-        ("", "(without a word)"),
+        ("", "(no output)"),
     ],
 )
 def test_why_a_part_of_the_demo_ended(tmp_path: Path, does: str, why: str) -> None:
@@ -332,7 +332,7 @@ def test_campaigns_of_ones_own_are_told_to_be_ignored(tmp_path: Path, name: str)
     done = run(name, "--data-dir", str(tmp_path / "file"), VIGIE_CAMPAIGNS="/etc/vigie/campaigns.toml")
     first, last = done.stderr.splitlines()[0], done.stderr.splitlines()[-1]
     assert first.startswith(
-        "VIGIE_CAMPAIGNS=/etc/vigie/campaigns.toml is not used: these calls are of the campaigns of "
+        "VIGIE_CAMPAIGNS=/etc/vigie/campaigns.toml is ignored: these calls belong to the campaigns of "
     )
     assert "cannot be made" in last
 

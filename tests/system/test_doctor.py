@@ -56,7 +56,7 @@ def test_all_is_well_while_a_consumer_runs(tmp_path: Path, broker: Broker, topic
         wait_for(lambda: count_calls(tmp_path), "calls")
         code, found = told(tmp_path, broker.bootstrap_servers, topic)
     assert code == 0, found
-    assert found["store"][1].endswith("is held by a consumer that runs")
+    assert found["store"][1].endswith("is in use by a running consumer")
     assert found["topic"] == ("ok", f"{topic}: 4 partitions")
     assert found["last record"][0] == "ok"
     assert found["contract"][0] == "ok"
@@ -75,7 +75,7 @@ def test_a_store_that_nobody_feeds_and_one_that_is_corrupt(tmp_path: Path, broke
     send(broker.bootstrap_servers, topic, floor(50))
     catch_up(tmp_path, broker.bootstrap_servers, topic)
     _, found = told(tmp_path, broker.bootstrap_servers, topic)
-    assert found["store"] == ("look", f"{tmp_path}/store.duckdb: 50 events, and no consumer runs on it")
+    assert found["store"] == ("look", f"{tmp_path}/store.duckdb: 50 events, and no consumer is running")
     (tmp_path / "store.duckdb").write_bytes(b"no store" * 1000)
     code, found = told(tmp_path, broker.bootstrap_servers, topic)
     assert code == 1
@@ -139,7 +139,7 @@ def test_a_data_directory_that_is_a_file(tmp_path: Path) -> None:
     place.touch()
     code, found = told(place, f"127.0.0.1:{free_port()}", "call-events")
     assert code == 1
-    assert found["data directory"] == ("BAD", f"{place} is a file, no folder")
+    assert found["data directory"] == ("BAD", f"{place} is a file, not a folder")
 
 
 def test_a_topic_in_which_nothing_is_yet(tmp_path: Path, broker: Broker, topic: str) -> None:
