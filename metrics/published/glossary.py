@@ -115,8 +115,8 @@ def text() -> str:
     sections.append("## Base relations\n")
     for name, columns in relations.COLUMNS.items():
         sections.append(f"### `{name}`\n\nOne row: {relations.MEANING[name]}.\n")
-        described = [(f"`{column}`", kind, meaning) for column, (kind, meaning) in columns.items()]
-        sections.append(_table(("column", "type", "meaning"), described))
+        rows = [(f"`{column}`", kind, meaning) for column, (kind, meaning) in columns.items()]
+        sections.append(_table(("column", "type", "meaning"), rows))
     return "\n".join(sections)
 
 
