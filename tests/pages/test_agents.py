@@ -412,7 +412,7 @@ def test_a_figure_of_an_agent_is_for_who_may_know_them(path: Path) -> None:
     foreign, nobody = told(fes, "Bea"), told(fes, "no-such")
     assert foreign is not None and nobody is not None
     assert foreign.row == nobody.row and (foreign.figure, foreign.agent_name) == (None, None)
-    with pytest.raises(ValueError, match="not known of an agent"):
+    with pytest.raises(ValueError, match="or, for an agent, of"):
         told(MANAGER, "Bea", "service_level")
     whole = readers.explain(reader, MANAGER, "north", "utilisation", day.t0, day.t1)
     assert whole is not None and (whole.agent, whole.elsewhere != ()) == (None, True)
