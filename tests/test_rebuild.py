@@ -12,10 +12,10 @@ import pytest
 
 from ingest.broker import Broker
 from ingest.errors import StoreError
-from ingest.inventory import quoted
 from ingest.rebuild import bring_up_to_date, rebuild
 from ingest.store import Store
 from metrics.campaigns import load
+from metrics.quoting import quoted
 from tests.disks import Disk
 from tests.doomed import rebuild_until
 from tests.floors import CONFIGURATION, as_of, delivered, floor
