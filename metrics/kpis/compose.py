@@ -380,13 +380,10 @@ def formulas() -> str:
     """Return the SELECT of kpi_formulas: service level of each campaign under each of the five formulas."""
     measures = [measure for _, *hits_and_base in service_level.EACH for measure in hits_and_base]
     fragments = _fragments(GRAINS["kpi_campaign"])
-    fragments |= {
-        "every": "SELECT campaign FROM campaigns",
-        "left_joins": "LEFT JOIN calls_of USING (campaign)",
-    }
     keys = _filled(KEYS, fragments)
     calls = _filled(CALLS, fragments | {"measures": _list(f"{m.sql} AS {m.name}" for m in measures)})
-    added = _filled(ADDED, fragments | {"measures": _list(map(_added, measures))})
+    joins = "LEFT JOIN calls_of USING (campaign)"
+    added = _filled(ADDED, fragments | {"measures": _list(map(_added, measures)), "left_joins": joins})
     columns = _list(("campaign", *(f"{kpi.sql} AS {kpi.name}" for kpi, _, _ in service_level.EACH)))
     return f"WITH {keys}, {calls}, {added}\n" + _filled("SELECT\n    $columns\nFROM added", {"columns": columns})
 

@@ -12,10 +12,10 @@ import pytest
 
 from ingest.errors import StoreError
 from ingest.rebuild import bring_up_to_date, rebuild
-from ingest.store.inventory import quoted
 from ingest.store.store import Store
 from ingest.topic.broker import Broker
 from metrics.configuration.campaigns import load
+from metrics.quoting import quoted
 from tests.support.disks import Disk
 from tests.support.doomed import rebuild_until
 from tests.support.floors import CONFIGURATION, as_of, delivered, floor
