@@ -276,7 +276,7 @@ def test_the_cookie_holds_the_claims(tmp_path: Path) -> None:
         pytest.param(SECRETS.replace("/oauth2callback", "/"), PEOPLE, "it ends with /oauth2callback", id="address"),
     ],
 )
-def test_an_invalid_provider_configuration_refuses_to_start(
+def test_an_invalid_provider_refuses_to_start(
     tmp_path: Path, auth: str, people: str, message: str
 ) -> None:
     (tmp_path / "campaigns.toml").write_text(CAMPAIGNS + people)

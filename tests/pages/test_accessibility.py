@@ -65,7 +65,7 @@ def test_nothing_serious_is_wrong_with_any_page(
         site.visit(page, path)
         page.evaluate(AXE)
         checked = page.evaluate(f"axe.run({judged}, {{resultTypes: ['violations', 'passes']}})")
-        contrast = [one for one in checked["passes"] if one["id"] == "color-contrast"]
+        contrast = [rule for rule in checked["passes"] if rule["id"] == "color-contrast"]
         assert contrast and len(contrast[0]["nodes"]) > 1, f"{path} was not there to be judged"
         found += [
             (path, violation["id"], node["target"][-1], node["failureSummary"])
@@ -85,7 +85,7 @@ def test_what_axe_is_asked_is_judged_by_it(site: Site) -> None:
     page.evaluate("fault => document.body.insertAdjacentHTML('beforeend', fault)", fault)
     page.evaluate(AXE)
     checked = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-    assert [one["impact"] for one in checked["violations"] if one["id"] == "color-contrast"] == ["serious"]
+    assert [rule["impact"] for rule in checked["violations"] if rule["id"] == "color-contrast"] == ["serious"]
 
 
 # every page, in every language, on every screen

@@ -336,7 +336,7 @@ def ways(test: AppTest, *words: str) -> list[tuple[str, dict[str, str]]]:
     """Return where the links lead whose title has these words: page and parameters."""
     found = re.findall(r'<a href="([^"]*)" target="_self" title="([^"]*)">', drawn(test))
     parts = [urlsplit(unescape(href)) for href, title in found if all(word in unescape(title) for word in words)]
-    return [(one.path, dict(parse_qsl(one.query))) for one in parts]
+    return [(part.path, dict(parse_qsl(part.query))) for part in parts]
 
 
 def test_an_agents_numbers_lead_to_their_calls(path: Path) -> None:
@@ -357,15 +357,15 @@ def test_an_agents_numbers_lead_to_their_calls(path: Path) -> None:
     assert cleo == ("kpi", {"campaign": "sud", "kpi": "occupancy", "agent": "Cleo"})
     page, asked = ways(test, "The calls of Bea")[0]
     listed = open_page(f"{page}.py", **asked)
-    assert any(one.value.startswith("**2 calls**") for one in listed.markdown)
+    assert any(element.value.startswith("**2 calls**") for element in listed.markdown)
     assert listed.selectbox(key="agent_choice").value == "Bea"
     listed.selectbox(key="agent_choice").select("").run()
-    assert any(one.value.startswith("**3 calls**") for one in listed.markdown)
+    assert any(element.value.startswith("**3 calls**") for element in listed.markdown)
     page, asked = ways(test, "did not pick up")[0]
     listed = open_page(f"{page}.py", **asked)
-    assert any(one.value.startswith("**1 call**") for one in listed.markdown)
+    assert any(element.value.startswith("**1 call**") for element in listed.markdown)
     listed.button(key="without_missed_by").click().run()
-    assert any(one.value.startswith("**3 calls**") for one in listed.markdown)
+    assert any(element.value.startswith("**3 calls**") for element in listed.markdown)
 
 
 def test_an_agents_figures_lead_to_how_they_are_made(path: Path) -> None:
@@ -424,7 +424,9 @@ def test_a_client_cannot_ask_for_an_agents_figures(path: Path) -> None:
         test = open_page(
             "kpi.py", viewer=Viewer("client", frozenset({"north"})), campaign="north", agent="Bea", kpi=kpi
         )
-        shown = [html.proto.body for html in test.get("html")] + [one.value for one in (*test.markdown, *test.caption)]
+        shown = [html.proto.body for html in test.get("html")] + [
+            element.value for element in (*test.markdown, *test.caption)
+        ]
         shown += [button.label for button in test.button]
         assert "Bea" not in "".join(shown) and "400:00" not in "".join(shown)
         assert ('<section class="vigie-formula">' in "".join(shown)) is (kpi not in WORK_FIGURES)  # the campaign's own
@@ -485,7 +487,7 @@ def test_a_leader_meets_nothing_of_another_client_on_the_page(path: Path) -> Non
     assert named(test) == ["was theirs", "mine", "was mine"]
     assert "On another campaign" in words(drawn(test))
     foreign = open_page("agents.py", viewer=LEADER, campaign="sud")
-    assert any("There is no such campaign here" in one.value for one in foreign.markdown)
+    assert any("There is no such campaign here" in element.value for element in foreign.markdown)
     assert not [html for html in foreign.get("html") if html.proto.body.startswith('<div class="vigie-agents')]
 
 
@@ -521,15 +523,15 @@ def test_a_very_long_list_is_cut_and_says_so(path: Path) -> None:
 
 
 def test_the_page_without_data_says_what_to_do(path: Path) -> None:
-    assert any("Waiting for the first data" in one.value for one in open_page("agents.py").markdown)
+    assert any("Waiting for the first data" in element.value for element in open_page("agents.py").markdown)
     path.parent.mkdir(parents=True)
     path.write_bytes(b"not a database" * 1000)
-    assert any("The published data cannot be read" in one.value for one in open_page("agents.py").markdown)
+    assert any("The published data cannot be read" in element.value for element in open_page("agents.py").markdown)
 
 
 def test_what_the_marks_mean_names_the_limits_in_force(path: Path) -> None:
     publish(path, campaigns=CAMPAIGNS, **PEOPLE)
-    said = " ".join(" ".join(one.value for one in open_page("agents.py", lang="fr").markdown).split())
+    said = " ".join(" ".join(element.value for element in open_page("agents.py", lang="fr").markdown).split())
     assert "Au-dessus de 85 %" in said and "au moins 5 min" in said and "toutes les 2 h" in said
     assert "20 min d’affilée en 6 h" in said and "Après 2 min de garde, 20 min sur le même appel" in said
 

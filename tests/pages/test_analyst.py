@@ -123,14 +123,14 @@ def test_the_schema_is_for_managers_and_analysts(path: Path) -> None:
 
 
 def test_the_schema_is_what_the_file_says(path: Path) -> None:
-    relations = {one.name: one for one in readers.schema(Published(path), ANALYST) or ()}
+    relations = {relation.name: relation for relation in readers.schema(Published(path), ANALYST) or ()}
     calls, macro, days = relations["calls"], relations["kpi_campaign"], relations["kpi_daily"]
     assert calls.kind == "view" and calls.comment.startswith("one call")
     assert [c.comment for c in calls.columns if c.name == "caller"] == ["caller's number, masked"]
     assert macro.kind == "macro" and macro.parameters == "t0, t1"
     assert next(c.comment for c in macro.columns if c.name == "abandon_rate").startswith("abandoned / (offered")
     assert days.kind == "view" and {c.type for c in days.columns if c.name == "day"} == {"DATE"}
-    assert all(one.comment for one in relations.values())
+    assert all(relation.comment for relation in relations.values())
 
 
 # what may be asked
@@ -328,7 +328,7 @@ def test_one_at_a_time_a_person_and_few_at_once(path: Path) -> None:
 
     people = [Viewer("analyst", None, f"analyst-{n}") for n in range(AT_ONCE + 1)]
     running = [asks(viewer, ENDLESS) for viewer in people[:AT_ONCE]]
-    assert all(one is not None and one.outcome is None for one in running)
+    assert all(query is not None and query.outcome is None for query in running)
     another = asks(people[-1], "SELECT 1")
     assert another is not None and another.outcome == Trouble("busy")
     again = asks(people[0], "SELECT 1")  # a new one of the same person takes the place of the old
@@ -392,8 +392,12 @@ def test_the_page_answers_and_offers_files(here: Path) -> None:
     )
     assert not test.exception
     assert next(iter(test.dataframe[0].value["outcome"])) == "answered"
-    assert any(re.match(r"\*\*4 rows\*\* · 23/11/2026, as of 12:00:00 UTC · \d", one.value) for one in test.markdown)
-    assert [one.label for one in test.get("download_button")] == [*("CSV", "Parquet", "The query", CALENDAR.name)]
+    assert any(
+        re.match(r"\*\*4 rows\*\* · 23/11/2026, as of 12:00:00 UTC · \d", element.value) for element in test.markdown
+    )
+    assert [element.label for element in test.get("download_button")] == [
+        *("CSV", "Parquet", "The query", CALENDAR.name)
+    ]
     assert "sql" not in test.query_params  # what is asked may hold personal data
     test.switch_page("campaign.py").run()
     test.switch_page("analyst.py").run()
@@ -405,10 +409,13 @@ def test_the_answer_is_drawn_and_another_one_after_it(here: Path) -> None:
     test.session_state["result_tabs"] = "Chart"
     run(test, "SELECT day, count(*) AS n FROM calls GROUP BY day")
     assert not test.exception and len(test.get("plotly_chart")) == 1
-    assert [one.value for one in test.selectbox if one.label in ("Horizontal axis", "Vertical axis")] == ["day", "n"]
+    assert [element.value for element in test.selectbox if element.label in ("Horizontal axis", "Vertical axis")] == [
+        "day",
+        "n",
+    ]
     run(test, "SELECT outcome, avg(wait_s) AS wait_s FROM calls GROUP BY outcome")
     assert not test.exception and len(test.get("plotly_chart")) == 1
-    assert [one.value for one in test.selectbox if one.label in ("Horizontal axis", "Vertical axis")] == [
+    assert [element.value for element in test.selectbox if element.label in ("Horizontal axis", "Vertical axis")] == [
         "outcome",
         "wait_s",
     ]
@@ -420,7 +427,7 @@ def test_numbers_with_decimals_are_written_as_the_browser_does(here: Path) -> No
     sql = "SELECT 2026 AS year, 1.5::DOUBLE AS wait_s, 2.25::DECIMAL(9, 2) AS amount, 0.0001::DOUBLE AS tiny"
     test = run(open_page("analyst.py", ANALYST), sql)
     columns = json.loads(test.dataframe[0].proto.columns)
-    assert {name: one["type_config"]["format"] for name, one in columns.items() if "type_config" in one} == {
+    assert {name: column["type_config"]["format"] for name, column in columns.items() if "type_config" in column} == {
         "wait_s": "localized",
         "amount": "localized",
     }
@@ -435,8 +442,8 @@ def test_an_example_is_taken_into_the_box(here: Path) -> None:
 
 def test_the_page_says_what_was_wrong_in_duckdbs_words(here: Path) -> None:
     test = run(open_page("analyst.py", ANALYST), "SELECT wait FROM calls")
-    assert [one.value for one in test.warning] == ["DuckDB could not run it\\:"]
-    assert any('column "wait" not found' in one.value for one in test.code)
+    assert [element.value for element in test.warning] == ["DuckDB could not run it\\:"]
+    assert any('column "wait" not found' in element.value for element in test.code)
     test = run(test, "DROP TABLE agents")
     assert "single read-only statement" in test.warning[0].value
 
@@ -444,8 +451,8 @@ def test_the_page_says_what_was_wrong_in_duckdbs_words(here: Path) -> None:
 def test_who_sees_some_campaigns_is_told_why_there_is_no_sql(here: Path) -> None:
     everything = open_page("analyst.py", ANALYST)
     assert tabs(everything) == ["SQL", "Connect", "Schema", "Glossary"]
-    assert any(f"duckdb -readonly '{here}'" in one.value for one in everything.code)
-    assert {one.language for one in everything.code} == {"plaintext"}  # ink: a language's colours are too faint
+    assert any(f"duckdb -readonly '{here}'" in element.value for element in everything.code)
+    assert {element.language for element in everything.code} == {"plaintext"}  # ink: a language's colours are too faint
     some = open_page("analyst.py", LIMITED)
     assert tabs(some) == ["Schema", "Glossary"]
     assert "SQL cannot be limited to some campaigns" in some.info[0].value

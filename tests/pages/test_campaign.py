@@ -188,8 +188,8 @@ def told(answer: object) -> Iterator[tuple[str, object]]:
                 yield name, value
             yield from told(value)
     elif isinstance(answer, tuple):
-        for one in answer:
-            yield from told(one)
+        for item in answer:
+            yield from told(item)
 
 
 def everything(reader: Published, viewer: Viewer) -> list[object]:
@@ -252,7 +252,7 @@ def test_what_few_agents_do_is_not_told_to_a_client(path: Path, logged_in: int, 
     assert client and manager
     (north,) = client.campaigns
     assert (north.agents is not None) is is_told and (client.agents is not None) is is_told
-    assert next(one for one in manager.campaigns if one.campaign.campaign == "north").agents == readers.AgentCounts(
+    assert next(tile for tile in manager.campaigns if tile.campaign.campaign == "north").agents == readers.AgentCounts(
         busy=logged_in
     )
     said = words("".join(html.proto.body for html in open_page("campaign.py", viewer=CLIENT).get("html")))
@@ -287,7 +287,9 @@ def test_no_page_shows_a_client_how_long_a_call_took(path: Path) -> None:
         for page, asked in pages:
             test = open_page(page, viewer=viewer, campaign="north", **asked)
             texts = [*test.caption, *test.info, *test.markdown]
-            shown[viewer.role] += "".join([html.proto.body for html in test.get("html")] + [one.value for one in texts])
+            shown[viewer.role] += "".join(
+                [html.proto.body for html in test.get("html")] + [element.value for element in texts]
+            )
     for canary in ("1:10:42", "1:11:28", "zqcanaryqz"):  # talk, handling, who
         assert canary in shown["manager"] and canary not in shown["client"]
     privacy = "is shown for whole months only, on the contract page"
@@ -334,7 +336,7 @@ def test_the_campaign_page_tells_what_a_day_is_made_of(path: Path) -> None:
     assert f"Usual {as_of:%A}" in usual and "Usual: 1 day only" in usual and "Offered 16 16 =" in usual
     (body,) = [html.proto.body for html in test.get("html") if "vigie-table sums shares" in html.proto.body]
     assert 'href="calls?campaign=north&amp;outcome=abandoned"' in body
-    html = "".join(one.proto.body for one in test.get("html"))
+    html = "".join(element.proto.body for element in test.get("html"))
     assert 'href="calls?campaign=north&amp;queue=care"' in html
     assert "outcome=abandoned" in html and "outcome=answered" in html and "outcome=other" not in html
     (chart,) = test.get("plotly_chart")
@@ -361,7 +363,7 @@ def test_who_works_for_a_campaign_is_named_to_who_may_know(path: Path) -> None:
     said = section(open_page("campaign.py", campaign="north"), 'class="vigie-agents')
     assert "6 agents" in said and "agent 3" in said and "elsewhere" not in said
     client = open_page("campaign.py", viewer=CLIENT, campaign="north")
-    html = "".join(one.proto.body for one in client.get("html"))
+    html = "".join(element.proto.body for element in client.get("html"))
     assert "agent 3" not in html and "0 Available" not in html
     assert "Available 0 Busy 6 Wrap-up 0 Paused 0" in section(client, "vigie-tiles four")
     elsewhere = open_page("campaign.py", viewer=Viewer("manager", None, sites=frozenset({"Fès"})), campaign="north")
@@ -413,7 +415,7 @@ def test_who_worked_for_a_campaign_on_a_past_day(path: Path) -> None:
     assert (bea.agent, bea.missed, bea.answered, bea.occupancy) == ("Bea", 1, None, None)
     sud = readers.shifts(reader, MANAGER, "sud", YESTERDAY.date())
     assert sud is not None and sud.shifts is not None
-    assert [(one.agent, one.answered, one.logged_in_s) for one in sud.shifts] == [("Zoe", 0, 3 * 3600)]
+    assert [(shift.agent, shift.answered, shift.logged_in_s) for shift in sud.shifts] == [("Zoe", 0, 3 * 3600)]
     before = readers.shifts(reader, MANAGER, "north", date(2026, 11, 21))
     assert before is not None and (before.people, before.shifts) == (0, ())
 
@@ -426,7 +428,7 @@ def test_only_who_may_know_is_told_who_worked(path: Path) -> None:
     assert readers.shifts(reader, MANAGER, "north", YESTERDAY.date())  # kept, and still not given away
     rabat = readers.shifts(reader, Viewer("manager", None, sites=frozenset({"Rabat"})), "north", YESTERDAY.date())
     assert rabat is not None and rabat.shifts is not None
-    assert [one.agent for one in rabat.shifts] == ["Ana", "Bea"] and rabat.people == 2
+    assert [shift.agent for shift in rabat.shifts] == ["Ana", "Bea"] and rabat.people == 2
     few_people, enough = (
         readers.shifts(reader, Viewer("client", frozenset({of})), of, YESTERDAY.date()) for of in ("north", "sud")
     )
@@ -443,16 +445,16 @@ def test_a_past_day_shows_its_agents_and_leads_to_their_calls(path: Path) -> Non
     said = section(test, 'class="vigie-agents')
     assert "3 agents Agent Time logged in Calls AHT Occupancy Utilisation Time in pauses Missed offers" in said
     assert "Ana Rabat 8:00:00 2 2:00 67% 50% 2:00:00 1 Bea Rabat – – – – – – 1 Zoe Fès 2:00:00 1 2:00 50% 50%" in said
-    html = "".join(one.proto.body for one in test.get("html"))
+    html = "".join(element.proto.body for element in test.get("html"))
     assert f'href="calls?campaign=north&amp;day={day}&amp;agent=Ana&amp;outcome=answered"' in html
     assert f'href="calls?campaign=north&amp;day={day}&amp;missed_by=Bea"' in html
     assert f'href="kpi?campaign=north&amp;day={day}&amp;agent=Ana&amp;kpi=utilisation"' in html
     explained = open_page("kpi.py", campaign="north", day=day, agent="Ana", kpi="utilisation")
     assert "Utilisation · Ana 50.0%" in section(explained, 'class="vigie-explained"')
     listed = open_page("calls.py", campaign="north", day=day, agent="Ana", outcome="answered")
-    assert any(one.value.startswith("**2 calls**") for one in listed.markdown)
+    assert any(element.value.startswith("**2 calls**") for element in listed.markdown)
     client = open_page("campaign.py", viewer=CLIENT, campaign="north", day=day)
-    html = "".join(one.proto.body for one in client.get("html"))
+    html = "".join(element.proto.body for element in client.get("html"))
     assert "Not shown: it would describe fewer than 5 people." in html
     assert not any(secret in html for secret in ("Ana", "Zoe", "Rabat", "Time logged in", "67%"))
 

@@ -51,10 +51,15 @@ def test_numbers_and_dates_are_written_as_the_reader_writes_them() -> None:
         and english.moment(datetime.fromisoformat("2026-06-01")) == "1 Jun 2026"
     )
     assert spanish.day(first) == "miércoles, 1 de julio de 2026"
-    assert [one.separators() for one in (french, spanish, english)] == [",\N{NARROW NO-BREAK SPACE}", ",.", ".,"]
+    assert [language.separators() for language in (french, spanish, english)] == [
+        ",\N{NARROW NO-BREAK SPACE}",
+        ",.",
+        ".,",
+    ]
     for seconds in (4, 720, 7300, 7200, 3 * 86_400):  # no line ends between a number and its unit
         assert not any(
-            " " in one.age(seconds) or len(one.age(seconds).split()) < 2 for one in (french, spanish, english)
+            " " in language.age(seconds) or len(language.age(seconds).split()) < 2
+            for language in (french, spanish, english)
         )
     assert spanish.size(11e6) == "11\N{NO-BREAK SPACE}MB"
 
@@ -80,7 +85,7 @@ def test_french_marks_stand_behind_spaces_of_their_own() -> None:
 def test_without_a_published_file_the_page_says_what_to_do(path: Path) -> None:
     for page in (None, "campaign.py"):
         test = open_page(page)
-        assert any("Waiting for the first data" in one.value for one in test.markdown)
+        assert any("Waiting for the first data" in element.value for element in test.markdown)
         assert not test.error
 
 
@@ -89,7 +94,7 @@ def test_a_file_that_cannot_be_read_is_said_calmly(path: Path) -> None:
     path.write_bytes(b"not a database" * 1000)
     for page in (None, "campaign.py"):
         test = open_page(page)
-        assert any("The published data cannot be read" in one.value for one in test.markdown)
+        assert any("The published data cannot be read" in element.value for element in test.markdown)
 
 
 def test_a_tile_a_campaign_with_its_state_in_words(path: Path) -> None:
@@ -171,7 +176,9 @@ def test_old_data_is_shown_with_its_age(path: Path, age_s: int, stale: bool) -> 
     shown = re.search(r"No new data for (\d+) s", words(html))
     assert shown and age_s <= int(shown[1]) < age_s + 30  # the banner is there; the class shows or hides it
     test = open_page("campaign.py", campaign="north")
-    assert any(("No new data for" in one.value) is stale for one in test.caption if "old" in one.value or stale)
+    assert any(
+        ("No new data for" in element.value) is stale for element in test.caption if "old" in element.value or stale
+    )
 
 
 def test_names_are_text_and_never_html(path: Path) -> None:
@@ -199,11 +206,11 @@ def test_a_viewer_sees_only_own_campaigns(path: Path) -> None:
     unknown = open_page("campaign.py", viewer=client, campaign="no-such")
     for test in (foreign, unknown):  # another client's campaign and none at all are told alike
         assert not headline(test)
-        assert any("There is no such campaign here" in one.value for one in test.markdown)
+        assert any("There is no such campaign here" in element.value for element in test.markdown)
         assert test.selectbox(key="campaign_choice").options == ["Customer care · Brightcart"]
 
     nobody = open_page(viewer=Viewer("client", frozenset()))
-    assert any("No campaign to show" in one.value for one in nobody.markdown)
+    assert any("No campaign to show" in element.value for element in nobody.markdown)
 
 
 def test_a_board_is_drawn_once_a_snapshot_for_all_who_see_the_same(path: Path) -> None:
@@ -273,7 +280,7 @@ def test_a_past_day_is_shown_as_known_now(path: Path) -> None:
     test = open_page("campaign.py", campaign="north", day=(at - timedelta(days=2)).date().isoformat())
     shown = headline(test)
     assert shown["Offered"] == "4" and "Waiting" not in shown
-    assert any("as known now" in one.value for one in test.caption)
+    assert any("as known now" in element.value for element in test.caption)
     for wrong in ("yesterday", ""):
         assert headline(open_page("campaign.py", campaign="north", day=wrong))["Waiting"] == "1"
 
@@ -283,15 +290,15 @@ def test_a_day_of_which_nothing_is_known_says_so_and_shows_no_other(path: Path, 
     at = now()
     publish(path, campaigns=FLOOR, calls=[{"campaign": "north", "queued_at": at - timedelta(days=2)}, *MIXED], as_of=at)
     known = open_page(page, campaign="north", day=(at - timedelta(days=2)).date().isoformat())
-    assert not any("No calls are known" in one.value for one in known.markdown)
+    assert not any("No calls are known" in element.value for element in known.markdown)
     for day in ((at + timedelta(days=2)).date().isoformat(), "2020-01-31", "0001-01-01"):
         test = open_page(page, campaign="north", day=day)
-        assert any("No calls are known for this period" in one.value for one in test.markdown)
+        assert any("No calls are known for this period" in element.value for element in test.markdown)
         assert not headline(test) and not test.get("plotly_chart")
         assert not section(test, "<section class=") and not section(test, "<table class=")
         assert test.date_input(key="day_choice").value is None
     test.date_input(key="day_choice").set_value(at.date()).run()
-    assert not test.exception and not any("No calls are known" in one.value for one in test.markdown)
+    assert not test.exception and not any("No calls are known" in element.value for element in test.markdown)
 
 
 # figures explained
@@ -310,7 +317,7 @@ def test_a_figure_shows_its_formula_with_its_numbers(path: Path) -> None:
     assert "Wazo answered ≤ T / answered answered ≤ T / answered 66.7% +33.3 pts" in systems
     for maker in ("Amazon Connect", "Genesys Cloud", "Cisco", "Talkdesk"):
         assert maker in systems
-    assert any(re.fullmatch("Contract, version [0-9a-f]{8}", one.value) for one in test.caption)
+    assert any(re.fullmatch("Contract, version [0-9a-f]{8}", element.value) for element in test.caption)
 
 
 @pytest.mark.parametrize("language", i18n.LANGUAGES)
@@ -347,10 +354,14 @@ def test_a_figure_that_does_not_exist_is_said_and_no_other_is_shown(path: Path, 
     unknown = ({"kpi": "nonsense"}, {"kpi": "service_level_worst"}, {"kpi": "service_level", "agent": "a"})
     for asked in unknown:  # the last is known, but not of an agent
         test = open_page("kpi.py", campaign="north", lang=language, **asked)
-        assert any(said in one.value for one in test.markdown)
+        assert any(said in element.value for element in test.markdown)
         assert test.selectbox(key="kpi_choice").value is None and not section(test, "<section class=")
     test.selectbox(key="kpi_choice").select("aht_s").run()
-    assert not test.exception and section(test, "vigie-formula") and not any(said in one.value for one in test.markdown)
+    assert (
+        not test.exception
+        and section(test, "vigie-formula")
+        and not any(said in element.value for element in test.markdown)
+    )
     for asked in ({}, {"kpi": ""}):
         assert open_page("kpi.py", campaign="north", **asked).selectbox(key="kpi_choice").value == "service_level"
 
@@ -361,7 +372,7 @@ def test_a_figure_that_no_other_system_has_a_formula_for_is_compared_with_none(p
     for kpi, is_compared in (("abandon_rate", True), ("contact_rate", False), ("drop_rate", False)):
         test = open_page("kpi.py", campaign="north", kpi=kpi)
         assert test.selectbox(key="kpi_choice").value == kpi
-        assert (compared in [one.value for one in test.subheader]) is is_compared
+        assert (compared in [element.value for element in test.subheader]) is is_compared
         assert bool(section(test, 'class="vigie-systems"')) is is_compared
 
 
@@ -385,16 +396,16 @@ def test_the_scale_of_a_comparison(values: list[float], ratio: bool, ends: tuple
 def test_the_calls_behind_a_figure(path: Path) -> None:
     publish(path, campaigns=FLOOR, calls=MIXED, as_of=now().replace(hour=12))
     test = open_page("calls.py", campaign="north", kpi="service_level", counts="miss")
-    assert any(one.value.startswith("**4 calls**") for one in test.markdown)
+    assert any(element.value.startswith("**4 calls**") for element in test.markdown)
     said = section(test, "vigie-table calls")
     assert said.count("not in time") == 4 and "voicemail" in said and "short abandon" not in said
     test = open_page("calls.py", campaign="north", outcome="refused")
-    assert any(one.value.startswith("**1 call**") for one in test.markdown)
+    assert any(element.value.startswith("**1 call**") for element in test.markdown)
     test = open_page("calls.py", campaign="north", outcome="other")
-    assert any(one.value.startswith("**4 calls**") for one in test.markdown)
+    assert any(element.value.startswith("**4 calls**") for element in test.markdown)
     assert test.selectbox(key="outcome_choice").value == "other"
     test.selectbox(key="outcome_choice").select("").run()
-    assert any(one.value.startswith("**10 calls**") for one in test.markdown)
+    assert any(element.value.startswith("**10 calls**") for element in test.markdown)
     times = [{"time": said} for said in ("10:00", "11:00-10:00", "10:07-11:00", "23:00-24:15", "10:00-11:00 --", "")]
     for nonsense in (
         {"outcome": "' OR 1=1 --"},
@@ -404,7 +415,7 @@ def test_the_calls_behind_a_figure(path: Path) -> None:
         *times,
     ):
         test = open_page("calls.py", campaign="north", **nonsense)
-        assert any(one.value.startswith("**10 calls**") for one in test.markdown)
+        assert any(element.value.startswith("**10 calls**") for element in test.markdown)
     today = now().date()
     for days, way in ((0, "The whole day"), (2, f"Only {today - timedelta(days=2):%A}")):
         span = {"from": f"{today - timedelta(days=days)}T00:00Z", "to": f"{today}T13:00Z"}
@@ -465,7 +476,7 @@ def test_the_feed_is_for_managers_and_analysts(path: Path) -> None:
     test = open_page("feed.py", viewer=Viewer("analyst", None), letter="call-events/0/1/1")
     said = section(test, "vigie-scroll letters")
     assert said.count("<b>no</b> such type") == 3 and "call-events/0/2/1" in said
-    assert [one.value for one in test.code] == ['{"type": "call.lost"}']
+    assert [element.value for element in test.code] == ['{"type": "call.lost"}']
     assert "Customer care 8 8 1 yes" in section(test, "vigie-table sums")
     html = "".join(html.proto.body for html in test.get("html"))
     assert '<a href="calls?campaign=north&amp;kpi=offered" target="_self">8</a>' in html
@@ -482,8 +493,8 @@ def test_what_does_not_add_up_is_an_alarm(path: Path) -> None:
     publish(path, campaigns=FLOOR, calls=[*MIXED, *lost], as_of=since)
     test = open_page("feed.py")
     day = (now() - timedelta(days=3)).astimezone(ZoneInfo("Europe/Madrid")).strftime("%d/%m/%Y")
-    assert [(one.proto.title, one.icon) for one in test.error] == [("Alarm", ":material/error:")]
-    (alarm,) = [one.value.replace("\\", "") for one in test.error]
+    assert [(element.proto.title, element.icon) for element in test.error] == [("Alarm", ":material/error:")]
+    (alarm,) = [element.value.replace("\\", "") for element in test.error]
     assert alarm == (
         f"Calls are not conserved on 2 days of campaigns: Almena Siniestros (today), Almena Siniestros ({day})."
         f" Their figures of those days cannot be trusted. Since {since:%d/%m/%Y, %H:%M} UTC."
@@ -510,14 +521,14 @@ def test_a_violation_that_the_publisher_finds_is_an_alarm(
     assert not open_page("feed.py").error
     desk.publisher = Tampered(desk.store, tmp_path / "published", DEFAULTS)
     desk.publish(at("10:00:01"))
-    (alarm,) = [one.value.replace("\\", "") for one in open_page("feed.py").error]
+    (alarm,) = [element.value.replace("\\", "") for element in open_page("feed.py").error]
     assert alarm.startswith("Calls are not conserved on 1 day of a campaign: sav (today).")
     assert "calls of sav are not conserved on 2026-03-10: 2 offered, 1 accounted for" in caplog.text
 
 
 def test_a_configuration_that_cannot_be_used_is_an_alarm(path: Path) -> None:
     publish(path, campaigns=FLOOR, as_of=now(), status={"notice": "campaigns.toml, line 3: no such zone."})
-    (alarm,) = [one.value.replace("\\", "") for one in open_page("feed.py").error]
+    (alarm,) = [element.value.replace("\\", "") for element in open_page("feed.py").error]
     assert alarm.endswith("stays in force. campaigns.toml, line 3: no such zone.")
     assert not open_page("feed.py", viewer=Viewer("manager", frozenset({"north"}))).error
 
@@ -534,7 +545,7 @@ def test_records_that_were_deleted_unread_are_an_alarm(path: Path, gaps: list[tu
     found = [{"partition": 3, "from_offset": a, "to_offset": b, "records": b - a} for a, b in gaps]
     publish(path, campaigns=FLOOR, as_of=now(), gaps=found)
     for viewer in (MANAGER, Viewer("manager", frozenset({"north"}))):  # whose figures lack them, nobody knows
-        (alarm,) = [one.value.replace("\\", "") for one in open_page("feed.py", viewer=viewer).error]
+        (alarm,) = [element.value.replace("\\", "") for element in open_page("feed.py", viewer=viewer).error]
         assert alarm.startswith(said)
         assert alarm.endswith(f"UTC: call-events / 3 / {gaps[0][0]:,}–{gaps[0][1] - 1:,}.")
 
@@ -646,7 +657,7 @@ def test_a_file_that_is_new_and_tells_of_old_data_is_old(path: Path) -> None:
     then = now() - timedelta(minutes=2)
     publish(path, campaigns=FLOOR, as_of=then, published_at=now())
     assert 'class="vigie-board stale"' in wall(open_page())
-    (alarm,) = [one.value.replace("\\", "") for one in open_page("feed.py").error]
+    (alarm,) = [element.value.replace("\\", "") for element in open_page("feed.py").error]
     assert f"Kafka has not answered since {then:%H:%M:%S} UTC" in alarm
 
 

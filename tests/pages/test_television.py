@@ -42,7 +42,11 @@ def floor(many: int, of: int = 2) -> dict[str, tuple[str, str, str]]:
 
 def put(path: Path, many: int = 3, *, missed: tuple[str, ...] = (), waiting: int = 1, age_s: float = 0) -> None:
     """Publish a floor as it is now: every campaign on target, save those `missed`; `waiting` calls in the first."""
-    calls = [{"campaign": one, "wait_s": 60.0 if one in missed else 5.0} for one in floor(many) for _ in range(4)]
+    calls = [
+        {"campaign": campaign, "wait_s": 60.0 if campaign in missed else 5.0}
+        for campaign in floor(many)
+        for _ in range(4)
+    ]
     calls += [{"campaign": "c00", "outcome": "open", "wait_s": 42.0}] * waiting
     agents = {"Nadia Benali": ("c00", "busy"), "Tom Okafor": ("c00", "paused")}
     at = clock.now() - timedelta(seconds=age_s)
@@ -147,7 +151,7 @@ def test_a_television_has_no_menu_no_link_and_names_nobody(path: Path, viewer: V
     html = wall(test)
     assert 'class="vigie-board television' in html and html.count("<article") == 3
     assert links(test) == 0 and not test.selectbox and not test.get("popover")
-    everything = html + "".join(one.proto.body for one in test.get("html"))
+    everything = html + "".join(element.proto.body for element in test.get("html"))
     assert "Nadia" not in everything and "Okafor" not in everything
     assert re.search(r"1 Waiting 0:42 Longest wait > 20 s", words(html.split("<article")[1]))
 
@@ -156,7 +160,7 @@ def test_the_wall_of_somebody_who_asks_for_no_television_keeps_its_links(path: P
     put(path)
     test = open_page(viewer=MANAGER)
     assert links(test) == 6 and "television" not in wall(test)
-    assert not any("data-wanted" in one.proto.body for one in test.get("html"))
+    assert not any("data-wanted" in element.proto.body for element in test.get("html"))
 
 
 def test_a_television_sees_its_campaigns_only_also_in_what_rings(path: Path) -> None:
@@ -181,7 +185,7 @@ def test_old_data_is_grey_on_a_television_too(path: Path) -> None:
 
 def test_a_television_waits_for_the_first_data_in_words(path: Path) -> None:
     test = open_page(viewer=TELEVISION)
-    assert any("Waiting for the first data" in one.value for one in test.markdown)
+    assert any("Waiting for the first data" in element.value for element in test.markdown)
 
 
 # contrast, by the colours of the style sheet
