@@ -276,9 +276,7 @@ def test_the_cookie_holds_the_claims(tmp_path: Path) -> None:
         pytest.param(SECRETS.replace("/oauth2callback", "/"), PEOPLE, "it ends with /oauth2callback", id="address"),
     ],
 )
-def test_an_invalid_provider_refuses_to_start(
-    tmp_path: Path, auth: str, people: str, message: str
-) -> None:
+def test_an_invalid_provider_refuses_to_start(tmp_path: Path, auth: str, people: str, message: str) -> None:
     (tmp_path / "campaigns.toml").write_text(CAMPAIGNS + people)
     given = {"port": 1, "client_id": "x", "client_secret": "y", "issuer": "http://127.0.0.1:1"}
     (tmp_path / "secrets.toml").write_text(auth.replace("{x}", "{client_id}").format(**given))
