@@ -255,33 +255,33 @@ WATCH = """() => {
 SCROLL = "document.querySelector('[data-testid=stMain]').scrollTop"
 
 
-def waits(n: int) -> Callable[["Page"], bool]:
+def wall_waits(n: int) -> Callable[["Page"], bool]:
     return lambda page: page.locator(".vigie-floor .n.first b").first.inner_text() == str(n)
 
 
-def waits_for_campaign(n: int) -> Callable[["Page"], bool]:
+def campaign_waits(n: int) -> Callable[["Page"], bool]:
     return lambda page: bool(
         page.locator(".vigie-headline .card", has_text="Waiting").locator("b").inner_text() == str(n)
     )
 
 
-def does(words: str) -> Callable[["Page"], bool]:
+def thirty_agents_are(words: str) -> Callable[["Page"], bool]:
     return lambda page: page.locator(".vigie-agents").get_by_text(words).count() >= 30
 
 
 TICKS: dict[str, tuple[str, list[tuple[dict[str, Any], Callable[["Page"], bool]]]]] = {
     # page → one of its links, and floors to publish in turn, each with a check that it is drawn
-    "wallboard": (".st-key-links a >> nth=2", [({"waiting": n}, waits(n)) for n in (5, 6, 7)]),
+    "wallboard": (".st-key-links a >> nth=2", [({"waiting": n}, wall_waits(n)) for n in (5, 6, 7)]),
     "campaign?campaign=north": (
         ".st-key-headlinks a >> nth=3",
-        [({"waiting": n}, waits_for_campaign(n)) for n in (5, 6, 7)],
+        [({"waiting": n}, campaign_waits(n)) for n in (5, 6, 7)],
     ),
     "agents": (
         ".vigie-agents td.calls a >> nth=9",  # inside what the tick redraws
         [
-            ({"state": "wrap_up"}, does("In wrap-up")),
-            ({"state": "available"}, does("Available")),
-            ({"state": "wrap_up"}, does("In wrap-up")),
+            ({"state": "wrap_up"}, thirty_agents_are("In wrap-up")),
+            ({"state": "available"}, thirty_agents_are("Available")),
+            ({"state": "wrap_up"}, thirty_agents_are("In wrap-up")),
         ],
     ),
 }

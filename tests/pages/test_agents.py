@@ -71,8 +71,8 @@ def test_an_agents_day_is_computed_by_the_macros(path: Path) -> None:
         *((60, "paused", "training"), (30, "available"), (15, "wrap_up")),
     )
     calls = handled("ana", "north", 170, 160) + handled("ana", "north", 150, outcome="abandoned", missed_by=["ana"])
-    found = look(path, calls=calls, states=states, agents={"ana": now("north", "wrap_up", 15, team="A", site="Fès")})
-    (ana,) = found.agents
+    agents = look(path, calls=calls, states=states, agents={"ana": now("north", "wrap_up", 15, team="A", site="Fès")})
+    (ana,) = agents.agents
     assert (ana.name, ana.team, ana.site, ana.state, ana.campaign_name) == (
         "ana",
         "A",
@@ -219,19 +219,19 @@ def test_a_leader_sees_only_agents_of_their_campaigns(path: Path) -> None:
     reader = Published(path)
     everybody = readers.agents(reader, MANAGER)
     assert everybody is not None and {agent.agent for agent in everybody.agents} == TWO_CLIENTS["agents"].keys()
-    found = readers.agents(reader, LEADER)
-    assert found is not None
-    known = {agent.agent: agent for agent in found.agents}
-    assert list(known) == ["was theirs", "mine", "was mine"]  # due a rest; needs nothing; on another campaign
-    assert "CANARY" not in repr(found) and "sud" not in repr(found) and "Oréa" not in repr(found)
+    seen = readers.agents(reader, LEADER)
+    assert seen is not None
+    by_name = {agent.agent: agent for agent in seen.agents}
+    assert list(by_name) == ["was theirs", "mine", "was mine"]  # due a rest; needs nothing; on another campaign
+    assert "CANARY" not in repr(seen) and "sud" not in repr(seen) and "Oréa" not in repr(seen)
 
 
 def test_a_leader_sees_only_the_work_of_an_agent_for_their_own_client(path: Path) -> None:
     publish(path, campaigns=CAMPAIGNS, **TWO_CLIENTS)
-    found = readers.agents(Published(path), LEADER)
-    assert found is not None
-    known = {agent.agent: agent for agent in found.agents}
-    elsewhere, here = known["was mine"], known["was theirs"]
+    seen = readers.agents(Published(path), LEADER)
+    assert seen is not None
+    by_name = {agent.agent: agent for agent in seen.agents}
+    elsewhere, here = by_name["was mine"], by_name["was theirs"]
     assert elsewhere.state == "elsewhere" and elsewhere.today is not None
     assert (elsewhere.today.answered, elsewhere.today.occupancy, elsewhere.missed) == (2, 30 / 60, 1)
     untold = (elsewhere.campaign, elsewhere.campaign_name, elsewhere.reason, elsewhere.state_s, elsewhere.call_s)
@@ -240,9 +240,9 @@ def test_a_leader_sees_only_the_work_of_an_agent_for_their_own_client(path: Path
     assert here.strain is not None and here.strain.since_rest_s == 12_000  # strain counts the work for all clients
     both = readers.agents(Published(path), MANAGER)
     assert both is not None
-    whole = next(agent for agent in both.agents if agent.agent == "was theirs")
-    assert whole.today is not None and (whole.today.answered, whole.missed) == (3, 2)
-    assert whole.today.occupancy == (140 + 50) / (140 + 60)
+    same = next(agent for agent in both.agents if agent.agent == "was theirs")
+    assert same.today is not None and (same.today.answered, same.missed) == (3, 2)
+    assert same.today.occupancy == (140 + 50) / (140 + 60)
 
 
 @pytest.mark.parametrize(
@@ -262,10 +262,10 @@ def test_viewers_without_access_get_nothing(path: Path, viewer: Viewer, campaign
 
 
 def test_a_campaign_lists_the_agents_who_work_for_it_now(path: Path) -> None:
-    found = look(path, campaign="north", **TWO_CLIENTS)
-    known = {agent.agent: agent for agent in found.agents}
-    assert known.keys() == {"mine", "was theirs"}
-    assert known["was theirs"].today is not None and known["was theirs"].today.answered == 1
+    seen = look(path, campaign="north", **TWO_CLIENTS)
+    by_name = {agent.agent: agent for agent in seen.agents}
+    assert by_name.keys() == {"mine", "was theirs"}
+    assert by_name["was theirs"].today is not None and by_name["was theirs"].today.answered == 1
 
 
 def test_before_anything_is_published_there_are_no_agents(path: Path) -> None:
@@ -302,8 +302,8 @@ def test_the_page_shows_who_needs_help_and_why(path: Path) -> None:
     publish(path, campaigns=CAMPAIGNS, **PEOPLE)
     test = open_page("agents.py")
     assert named(test) == ["Bea", "Ana", "Cleo"]
-    said = words(drawn(test))
-    assert said.startswith(
+    text = words(drawn(test))
+    assert text.startswith(
         "3 agents 1 long on hold 1 without a break of 20 min 1 long on one call 1 to relieve now 1 long in wrap-up"
     )
     bea, ana, cleo = (words(row) for row in drawn(test).split('<th scope="row">')[1:])
@@ -318,7 +318,7 @@ def test_the_page_shows_who_needs_help_and_why(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "occupancy", "said"),
+    ("kind", "occupancy", "text"),
     [
         ("busy", 0.852, "Relieve soon: > 85% busy"),
         ("busy", 0.896, "Relieve soon: 90% busy"),
@@ -327,15 +327,15 @@ def test_the_page_shows_who_needs_help_and_why(path: Path) -> None:
         ("too_busy", 0.906, "Relieve now: 91% busy"),
     ],
 )
-def test_a_value_just_above_a_limit_is_not_rounded_to_it(kind: str, occupancy: float, said: str) -> None:
+def test_a_value_just_above_a_limit_is_not_rounded_to_it(kind: str, occupancy: float, text: str) -> None:
     limits = AgentLimits(occupancy_high=0.85, occupancy_too_high=0.90)
-    assert words(agent_table.need_words(Need(kind, occupancy), limits, i18n.text("en"))) == said
+    assert words(agent_table.need_words(Need(kind, occupancy), limits, i18n.text("en"))) == text
 
 
-def ways(test: AppTest, *words: str) -> list[tuple[str, dict[str, str]]]:
+def link_targets(test: AppTest, *words: str) -> list[tuple[str, dict[str, str]]]:
     """Return page and query of the links whose title contains all of these words."""
-    found = re.findall(r'<a href="([^"]*)" target="_self" title="([^"]*)">', drawn(test))
-    parts = [urlsplit(unescape(href)) for href, title in found if all(word in unescape(title) for word in words)]
+    links = re.findall(r'<a href="([^"]*)" target="_self" title="([^"]*)">', drawn(test))
+    parts = [urlsplit(unescape(href)) for href, title in links if all(word in unescape(title) for word in words)]
     return [(part.path, dict(parse_qsl(part.query))) for part in parts]
 
 
@@ -344,25 +344,27 @@ def test_counts_of_an_agent_link_to_their_calls(path: Path) -> None:
     publish(path, campaigns=CAMPAIGNS, **PEOPLE | {"calls": PEOPLE["calls"] + missed})
     test = open_page("agents.py", lang="en")
     bea = {"campaign": "north", "agent": "Bea"}
-    assert ways(test, "The calls of Bea") == [("calls", bea | {"outcome": "answered", "lang": "en"})]
-    assert ways(test, "Bea did not pick up") == [("calls", {"campaign": "north", "missed_by": "Bea", "lang": "en"})]
-    assert [(way["campaign"], way["outcome"]) for _, way in ways(test, "The calls of Cleo")] == [
+    assert link_targets(test, "The calls of Bea") == [("calls", bea | {"outcome": "answered", "lang": "en"})]
+    assert link_targets(test, "Bea did not pick up") == [
+        ("calls", {"campaign": "north", "missed_by": "Bea", "lang": "en"})
+    ]
+    assert [(way["campaign"], way["outcome"]) for _, way in link_targets(test, "The calls of Cleo")] == [
         ("north", "answered"),
         ("sud", "answered"),
     ]  # one link per campaign
     assert re.search(r"Customer care 1\b.*Oréa Sinistres 1\b", words(drawn(test)))
-    assert not ways(test, "The calls of Ana")
-    head, cleo = ways(open_page("agents.py", campaign="sud"), "Where", "Occupancy")
+    assert not link_targets(test, "The calls of Ana")
+    head, cleo = link_targets(open_page("agents.py", campaign="sud"), "Where", "Occupancy")
     assert head == ("kpi", {"campaign": "sud", "kpi": "occupancy"})
     assert cleo == ("kpi", {"campaign": "sud", "kpi": "occupancy", "agent": "Cleo"})
-    page, asked = ways(test, "The calls of Bea")[0]
-    listed = open_page(f"{page}.py", **asked)
+    page, query = link_targets(test, "The calls of Bea")[0]
+    listed = open_page(f"{page}.py", **query)
     assert any(element.value.startswith("**2 calls**") for element in listed.markdown)
     assert listed.selectbox(key="agent_choice").value == "Bea"
     listed.selectbox(key="agent_choice").select("").run()
     assert any(element.value.startswith("**3 calls**") for element in listed.markdown)
-    page, asked = ways(test, "did not pick up")[0]
-    listed = open_page(f"{page}.py", **asked)
+    page, query = link_targets(test, "did not pick up")[0]
+    listed = open_page(f"{page}.py", **query)
     assert any(element.value.startswith("**1 call**") for element in listed.markdown)
     listed.button(key="without_missed_by").click().run()
     assert any(element.value.startswith("**3 calls**") for element in listed.markdown)
@@ -371,23 +373,23 @@ def test_counts_of_an_agent_link_to_their_calls(path: Path) -> None:
 def test_figures_of_an_agent_link_to_their_explanations(path: Path) -> None:
     publish(path, campaigns=CAMPAIGNS, **TWO_CLIENTS)
     test = open_page("agents.py")
-    assert not ways(test, "Where", "Occupancy, mine")  # they have no states today
-    was_mine = ways(test, "Where", "Occupancy, was mine")
+    assert not link_targets(test, "Where", "Occupancy, mine")  # they have no states today
+    was_mine = link_targets(test, "Where", "Occupancy, was mine")
     assert [(way["campaign"], way["kpi"]) for _page, way in was_mine] == [("sud", "occupancy"), ("north", "occupancy")]
     assert "Oréa Sinistres 100% Customer care 50%" in words(drawn(test))  # one value per campaign
     leader = open_page("agents.py", viewer=LEADER)
-    ((page, asked),) = ways(leader, "Where", "Occupancy, was mine")
-    assert (page, asked) == ("kpi", {"campaign": "north", "agent": "was mine", "kpi": "occupancy"})
-    explained = open_page("kpi.py", viewer=LEADER, **asked)
-    said = words("".join(html.proto.body for html in explained.get("html")))
-    assert "Occupancy · was mine 50%" in said.replace("50.0%", "50%")
-    assert "Busy + Wrap-up" in said and "30:00 + 0:00 30:00 + 0:00 + 30:00" in said  # half an hour busy, half available
+    ((page, query),) = link_targets(leader, "Where", "Occupancy, was mine")
+    assert (page, query) == ("kpi", {"campaign": "north", "agent": "was mine", "kpi": "occupancy"})
+    explained = open_page("kpi.py", viewer=LEADER, **query)
+    text = words("".join(html.proto.body for html in explained.get("html")))
+    assert "Occupancy · was mine 50%" in text.replace("50.0%", "50%")
+    assert "Busy + Wrap-up" in text and "30:00 + 0:00 30:00 + 0:00 + 30:00" in text  # half an hour busy, half available
     assert "What other systems would show" not in str(explained.main)
     options = explained.selectbox(key="kpi_choice").options
     assert "Utilisation" in options and "Service level" not in options
     explained.button(key="without_agent").click().run()
     assert "agent" not in explained.query_params and "Service level" in explained.selectbox(key="kpi_choice").options
-    handling = open_page("kpi.py", viewer=LEADER, **asked | {"kpi": "aht_s"})
+    handling = open_page("kpi.py", viewer=LEADER, **query | {"kpi": "aht_s"})
     html = "".join(html.proto.body for html in handling.get("html"))
     assert 'href="calls?campaign=north&amp;kpi=aht_s&amp;agent=was+mine"' in html and "3:20 + 0:00 + 0:40" in words(
         html
@@ -400,22 +402,22 @@ def test_only_viewers_who_may_see_an_agent_get_their_figures(path: Path) -> None
     day = readers.campaign(reader, MANAGER, "north")
     assert day is not None
 
-    def told(viewer: Viewer, agent: str, kpi: str = "utilisation") -> readers.Explained | None:
+    def explain(viewer: Viewer, agent: str, kpi: str = "utilisation") -> readers.Explained | None:
         return readers.explain(reader, viewer, "north", kpi, day.t0, day.t1, agent)
 
-    bea = told(MANAGER, "Bea")
+    bea = explain(MANAGER, "Bea")
     assert bea is not None and (bea.agent_name, bea.figure, bea.row["busy_s"]) == ("Bea", 1.0, 400 * 60)
     assert bea.terms == () and bea.elsewhere == ()
     for viewer in (Viewer("client", frozenset({"north"})), Viewer("television", None), Viewer("manager", frozenset())):
-        assert all(told(viewer, "Bea", kpi) is None for kpi in readers.AGENT_FIGURES)
+        assert all(explain(viewer, "Bea", kpi) is None for kpi in readers.AGENT_FIGURES)
     fes = Viewer("manager", None, sites=frozenset({"Fès"}))
-    foreign, nobody = told(fes, "Bea"), told(fes, "no-such")
+    foreign, nobody = explain(fes, "Bea"), explain(fes, "no-such")
     assert foreign is not None and nobody is not None
     assert foreign.row == nobody.row and (foreign.figure, foreign.agent_name) == (None, None)
     with pytest.raises(ValueError, match="not known of an agent"):
-        told(MANAGER, "Bea", "service_level")
-    whole = readers.explain(reader, MANAGER, "north", "utilisation", day.t0, day.t1)
-    assert whole is not None and (whole.agent, whole.elsewhere != ()) == (None, True)
+        explain(MANAGER, "Bea", "service_level")
+    campaign = readers.explain(reader, MANAGER, "north", "utilisation", day.t0, day.t1)
+    assert campaign is not None and (campaign.agent, campaign.elsewhere != ()) == (None, True)
 
 
 def test_a_client_cannot_open_the_figures_of_an_agent(path: Path) -> None:
@@ -533,9 +535,9 @@ def test_the_page_without_data_says_what_to_do(path: Path) -> None:
 
 def test_the_legend_names_the_configured_limits(path: Path) -> None:
     publish(path, campaigns=CAMPAIGNS, **PEOPLE)
-    said = " ".join(" ".join(element.value for element in open_page("agents.py", lang="fr").markdown).split())
-    assert "Au-dessus de 85 %" in said and "au moins 5 min" in said and "toutes les 2 h" in said
-    assert "20 min d’affilée en 6 h" in said and "Après 2 min de garde, 20 min sur le même appel" in said
+    legend = " ".join(" ".join(element.value for element in open_page("agents.py", lang="fr").markdown).split())
+    assert "Au-dessus de 85 %" in legend and "au moins 5 min" in legend and "toutes les 2 h" in legend
+    assert "20 min d’affilée en 6 h" in legend and "Après 2 min de garde, 20 min sur le même appel" in legend
 
 
 @needs_chromium

@@ -73,9 +73,9 @@ def ran(connection: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
 
 
 def ask(path: Path, sql: str, seconds: int = UNHURRIED_S) -> Answer | Trouble:
-    asked = readers.query(Published(path), ANALYST, sql, seconds)
-    assert asked is not None
-    return asked.wait()
+    query = readers.query(Published(path), ANALYST, sql, seconds)
+    assert query is not None
+    return query.wait()
 
 
 def answered(path: Path, sql: str) -> Answer:
@@ -110,10 +110,10 @@ def refused(path: Path, sql: str, seconds: int = UNHURRIED_S) -> Trouble:
     ],
 )
 def test_only_viewers_of_everything_may_run_sql(path: Path, viewer: Viewer, may: bool) -> None:
-    asked = readers.query(Published(path), viewer, "SELECT 1", UNHURRIED_S)
-    assert (asked is not None) is may is readers.may_query(viewer)
-    if asked is not None:
-        assert isinstance(asked.wait(), Answer)
+    query = readers.query(Published(path), viewer, "SELECT 1", UNHURRIED_S)
+    assert (query is not None) is may is readers.may_query(viewer)
+    if query is not None:
+        assert isinstance(query.wait(), Answer)
 
 
 def test_the_schema_is_for_managers_and_analysts(path: Path) -> None:
@@ -137,9 +137,9 @@ def test_the_schema_comes_from_the_published_file(path: Path) -> None:
 
 
 def test_an_answer_covers_the_snapshot_and_its_history(path: Path) -> None:
-    one = answered(path, "SELECT count(*) AS n, min(day) AS first_day FROM calls; -- all of them")
-    assert one.table.to_pylist() == [{"n": 10, "first_day": PAST}]
-    assert one.as_of == at("12:00") and not one.cut
+    answer = answered(path, "SELECT count(*) AS n, min(day) AS first_day FROM calls; -- all of them")
+    assert answer.table.to_pylist() == [{"n": 10, "first_day": PAST}]
+    assert answer.as_of == at("12:00") and not answer.cut
 
 
 def test_values_of_types_that_only_duckdb_has_are_texts(path: Path) -> None:
@@ -253,8 +253,8 @@ def test_no_other_file_is_read(path: Path, inside: duckdb.DuckDBPyConnection, sq
     ],
 )
 def test_the_query_process_reports_the_refusal(path: Path, sql: str, trouble: Trouble) -> None:
-    said = refused(path, sql)
-    assert said.reason == trouble.reason and ("/etc/passwd" in said.words) is (trouble.reason == "said")
+    refusal = refused(path, sql)
+    assert refusal.reason == trouble.reason and ("/etc/passwd" in refusal.words) is (trouble.reason == "said")
 
 
 @pytest.mark.parametrize("sql", ["SELECT getenv('HOME')", "FROM table_of_python", "FROM connection", "FROM json"])
@@ -273,8 +273,8 @@ def test_a_select_that_would_log_to_a_file_writes_nothing(path: Path) -> None:
 
 def test_settings_show_no_home_directory(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/of-somebody")
-    said = str(answered(path, "SELECT name, value FROM duckdb_settings()").table.to_pylist())
-    assert "/home/of-somebody" not in said and str(path.parent) in said
+    settings = str(answered(path, "SELECT name, value FROM duckdb_settings()").table.to_pylist())
+    assert "/home/of-somebody" not in settings and str(path.parent) in settings
 
 
 def test_an_error_has_duckdbs_words(path: Path) -> None:
@@ -291,15 +291,15 @@ def test_two_columns_of_the_same_name_are_refused(path: Path) -> None:
 
 
 def test_a_long_answer_is_truncated_and_marked(path: Path) -> None:
-    one = answered(path, "SELECT range AS n FROM range(10_000_000_000)")  # it would never end
-    assert one.cut and one.table.num_rows == ROWS
-    whole = answered(path, f"FROM range({ROWS})")
-    assert not whole.cut and whole.table.num_rows == ROWS
+    truncated = answered(path, "SELECT range AS n FROM range(10_000_000_000)")  # it would never end
+    assert truncated.cut and truncated.table.num_rows == ROWS
+    complete = answered(path, f"FROM range({ROWS})")
+    assert not complete.cut and complete.table.num_rows == ROWS
 
 
 def test_a_large_answer_is_truncated_and_marked(path: Path) -> None:
-    one = answered(path, "SELECT repeat('x', 10_000) AS x FROM range(9_000)")
-    assert one.cut and one.table.num_rows < 9_000 and one.table.nbytes <= readers.SIZE
+    truncated = answered(path, "SELECT repeat('x', 10_000) AS x FROM range(9_000)")
+    assert truncated.cut and truncated.table.num_rows < 9_000 and truncated.table.nbytes <= readers.SIZE
 
 
 def test_a_query_that_runs_too_long_ends(path: Path) -> None:
@@ -318,10 +318,10 @@ def test_a_query_that_needs_too_much_memory_ends(path: Path, sql: str) -> None:
 
 
 def test_a_query_is_interrupted(path: Path) -> None:
-    asked = readers.query(Published(path), ANALYST, ENDLESS, UNHURRIED_S)
-    assert asked is not None and asked.outcome is None
-    asked.interrupt()
-    assert asked.wait() == Trouble("interrupted")
+    query = readers.query(Published(path), ANALYST, ENDLESS, UNHURRIED_S)
+    assert query is not None and query.outcome is None
+    query.interrupt()
+    assert query.wait() == Trouble("interrupted")
 
 
 def test_one_query_per_person_and_few_at_once(path: Path) -> None:
@@ -349,12 +349,12 @@ def test_one_query_per_person_and_few_at_once(path: Path) -> None:
 def test_the_files_hold_what_is_shown(path: Path) -> None:
     sql = """SELECT '=1+1' AS formula, 1.5::DOUBLE AS n, TRUE AS yes, NULL::VARCHAR AS nil,
         TIMESTAMPTZ '2026-11-23 09:00:00+01' AS at, -3 AS minus"""
-    one = answered(path, sql)
-    assert one.csv().startswith(b"\xef\xbb\xbf")
-    head, row = csv.reader(io.StringIO(one.csv().decode("utf-8-sig")))
+    answer = answered(path, sql)
+    assert answer.csv().startswith(b"\xef\xbb\xbf")
+    head, row = csv.reader(io.StringIO(answer.csv().decode("utf-8-sig")))
     assert head == ["formula", "n", "yes", "nil", "at", "minus"]
     assert row == ["'=1+1", "1.5", "true", "", "2026-11-23T08:00:00+00:00", "-3"]
-    assert pq.read_table(io.BytesIO(one.parquet())).equals(one.table)
+    assert pq.read_table(io.BytesIO(answer.parquet())).equals(answer.table)
 
 
 # the page
@@ -379,9 +379,9 @@ def run(test: AppTest, sql: str) -> AppTest:
 
     def is_answered() -> bool:
         next(button for button in test.button if button.label == "Run").click().run()
-        asked = test.session_state["query"]
-        wait_for(lambda: asked.outcome is not None, "the answer")
-        return asked.outcome != Trouble("too_long")
+        query = test.session_state["query"]
+        wait_for(lambda: query.outcome is not None, "the answer")
+        return query.outcome != Trouble("too_long")
 
     wait_for(is_answered, "an answer within the time limit of the page", UNHURRIED_S)
     return test.run()

@@ -52,16 +52,16 @@ def test_usual_is_the_mean_of_the_same_weekdays_that_had_calls(tmp_path: Path) -
         *calls_at("2026-11-20 09:05", *[5] * 50),  # a Friday
         *calls_at("2026-10-19 09:05", *[5] * 50),  # five weeks before
     ]
-    found = readers.compare(published_rows(tmp_path, calls), MANAGER, "c")
-    assert found is not None
-    assert found.days == (date(2026, 11, 9), date(2026, 11, 16))  # the other two Mondays had no calls
-    nine, three = found.usual_at(at("09:00")), found.usual_at(at("15:00"))
+    compared = readers.compare(published_rows(tmp_path, calls), MANAGER, "c")
+    assert compared is not None
+    assert compared.days == (date(2026, 11, 9), date(2026, 11, 16))  # the other two Mondays had no calls
+    nine, three = compared.usual_at(at("09:00")), compared.usual_at(at("15:00"))
     assert nine and three
     assert (nine.intervals, nine.mean("offered"), three.mean("offered")) == (2, 3.0, 0.5)
     assert nine.kpis.service_level == 3 / 6  # the ratio of the sums; the mean of the ratios would be 0.375
-    assert found.until == at("10:00") and found.own is not None and found.usual_so_far is not None
-    assert (found.own.offered, found.own.service_level) == (2, 0.5)
-    assert found.usual_so_far.kpis.offered == 6  # without the call at 15:00, which is later than now
+    assert compared.until == at("10:00") and compared.own is not None and compared.usual_so_far is not None
+    assert (compared.own.offered, compared.own.service_level) == (2, 0.5)
+    assert compared.usual_so_far.kpis.offered == 6  # without the call at 15:00, which is later than now
 
 
 def test_a_comparison_ends_with_the_last_complete_interval(tmp_path: Path) -> None:
@@ -76,15 +76,17 @@ def test_a_comparison_ends_with_the_last_complete_interval(tmp_path: Path) -> No
 
 
 def test_without_earlier_days_there_is_no_mean(tmp_path: Path) -> None:
-    found = readers.compare(published_rows(tmp_path, calls_at("09:05", 5)), MANAGER, "c")
-    assert found is not None and (found.days, found.usual_at(at("09:00"))) == ((), None)
+    compared = readers.compare(published_rows(tmp_path, calls_at("09:05", 5)), MANAGER, "c")
+    assert compared is not None and (compared.days, compared.usual_at(at("09:00"))) == ((), None)
 
 
 def test_a_past_day_is_compared_in_full(tmp_path: Path) -> None:
     calls = [*calls_at("2026-11-16 15:00", 5), *calls_at("2026-11-09 23:59", 5, 5), *calls_at("09:00", 5)]
-    found = readers.compare(published_rows(tmp_path, calls), MANAGER, "c", day=date(2026, 11, 16))
-    assert found is not None and found.until == found.campaign.t1
-    assert found.own and found.usual_so_far and (found.own.offered, found.usual_so_far.kpis.offered) == (1, 2)
+    compared = readers.compare(published_rows(tmp_path, calls), MANAGER, "c", day=date(2026, 11, 16))
+    assert compared is not None and compared.until == compared.campaign.t1
+    assert (
+        compared.own and compared.usual_so_far and (compared.own.offered, compared.usual_so_far.kpis.offered) == (1, 2)
+    )
 
 
 def test_usual_is_by_local_time(tmp_path: Path) -> None:
@@ -96,9 +98,9 @@ def test_usual_is_by_local_time(tmp_path: Path) -> None:
         *calls_at("2026-10-18 07:05", 5, of=paris),  # 9:05, a week before, in summer time
     ]
     reader = published_rows(tmp_path, calls, paris, as_of="2026-11-01 12:00")
-    found = readers.compare(reader, MANAGER, "c")
-    assert found is not None
-    nine, repeated = found.usual_at(at("2026-11-01 08:00")), found.usual_at(at("2026-11-01 01:30"))
+    compared = readers.compare(reader, MANAGER, "c")
+    assert compared is not None
+    nine, repeated = compared.usual_at(at("2026-11-01 08:00")), compared.usual_at(at("2026-11-01 01:30"))
     assert nine and (nine.intervals, nine.mean("offered")) == (2, 1.0)
     assert repeated and (repeated.intervals, repeated.kpis.offered) == (3, 2)
 
@@ -138,9 +140,9 @@ def test_weeks_are_read_once_an_hour(tmp_path: Path) -> None:
     for seconds in (0, 60, 3500, 3700):
         calls = [{"campaign": "north", "queued_at": NOON - timedelta(days=1)}] * (seconds + 1)
         publish(place, campaigns=FLOOR, calls=calls[:100], as_of=NOON + timedelta(seconds=seconds))
-        found = readers.weeks(reader, MANAGER, "north")
-        assert readers.board(reader, MANAGER) and found is not None
-        seen.append(found.cells[6, 12].kpis.offered)
+        weeks = readers.weeks(reader, MANAGER, "north")
+        assert readers.board(reader, MANAGER) and weeks is not None
+        seen.append(weeks.cells[6, 12].kpis.offered)
     assert seen == [1, 1, 1, 100]
 
 
@@ -154,13 +156,13 @@ def test_a_day_by_its_queues(tmp_path: Path) -> None:
         *calls_at("2026-11-22 09:00", 5, queue="care"),
     ]
     reader = published_rows(tmp_path, calls)
-    found = readers.queues(reader, MANAGER, "c")
-    assert [(name, kpis.offered, kpis.service_level) for name, kpis in found] == [("care", 3, 1.0), ("sales", 2, 0.5)]
+    queues = readers.queues(reader, MANAGER, "c")
+    assert [(name, kpis.offered, kpis.service_level) for name, kpis in queues] == [("care", 3, 1.0), ("sales", 2, 0.5)]
     assert [(name, kpis.offered) for name, kpis in readers.queues(reader, MANAGER, "c", date(2026, 11, 22))] == [
         ("care", 1)
     ]
-    known = readers.day(reader, MANAGER, "c")
-    assert known and known.total and known.total.offered == sum(kpis.offered for _name, kpis in found)
+    day = readers.day(reader, MANAGER, "c")
+    assert day and day.total and day.total.offered == sum(kpis.offered for _name, kpis in queues)
 
 
 def test_queues_and_weeks_are_not_shown_to_other_viewers(tmp_path: Path) -> None:
@@ -176,22 +178,22 @@ TALK_S = 4242.0  # 1:10:42
 CANARY = {"talk": TALK_S, "hold": 17.0, "wrap": 29.0, "agent": "zqcanaryqz"}
 
 
-def told(answer: object) -> Iterator[tuple[str, object]]:
+def work_fields(answer: object) -> Iterator[tuple[str, object]]:
     """Yield name and value of every field about how people work, at any depth."""
     if dataclasses.is_dataclass(answer) and not isinstance(answer, type):
         for field in dataclasses.fields(answer):
             value = getattr(answer, field.name)
             if field.name in {*WORK_FIGURES, *call_list.WORK_COLUMNS} and value is not None:
                 yield field.name, value
-            yield from told(value)
+            yield from work_fields(value)
     elif isinstance(answer, Mapping):
         for name, value in answer.items():
             if name in WORK_FIGURES and value is not None:
                 yield name, value
-            yield from told(value)
+            yield from work_fields(value)
     elif isinstance(answer, tuple):
         for item in answer:
-            yield from told(item)
+            yield from work_fields(item)
 
 
 def everything(reader: Published, viewer: Viewer) -> list[object]:
@@ -213,13 +215,13 @@ def everything(reader: Published, viewer: Viewer) -> list[object]:
 def test_no_reader_gives_a_client_working_times(tmp_path: Path) -> None:
     calls = [*calls_at("09:00", 5, **CANARY), *calls_at("2026-11-16 09:00", 5, **CANARY)]
     reader = published_rows(tmp_path, calls)
-    assert {name for name, _value in told(tuple(everything(reader, MANAGER)))} > {
+    assert {name for name, _value in work_fields(tuple(everything(reader, MANAGER)))} > {
         "aht_s",
         "talk_s",
         "ended_at",
         "agent",
     }
-    assert list(told(tuple(everything(reader, CLIENT)))) == []
+    assert list(work_fields(tuple(everything(reader, CLIENT)))) == []
     listed = readers.calls(reader, CLIENT, "c", at("09:00"), at("09:15"), Asked())
     assert listed is not None
     (only,) = listed.calls
@@ -257,8 +259,8 @@ def test_a_client_does_not_see_states_of_few_agents(path: Path, logged_in: int, 
     assert next(tile for tile in manager.campaigns if tile.campaign.campaign == "north").agents == readers.AgentCounts(
         busy=logged_in
     )
-    said = words("".join(html.proto.body for html in open_page("campaign.py", viewer=CLIENT).get("html")))
-    assert ("Not shown: it would describe fewer than 5 people." in said) is not is_told
+    text = words("".join(html.proto.body for html in open_page("campaign.py", viewer=CLIENT).get("html")))
+    assert ("Not shown: it would describe fewer than 5 people." in text) is not is_told
 
 
 def test_a_managers_cached_wall_is_not_shown_to_a_client(path: Path) -> None:
@@ -286,8 +288,8 @@ def test_no_page_shows_a_client_handling_times(path: Path) -> None:
     shown: dict[str, str] = {}
     for viewer in (MANAGER, CLIENT):
         shown[viewer.role] = ""
-        for page, asked in pages:
-            test = open_page(page, viewer=viewer, campaign="north", **asked)
+        for page, query in pages:
+            test = open_page(page, viewer=viewer, campaign="north", **query)
             texts = [*test.caption, *test.info, *test.markdown]
             shown[viewer.role] += "".join(
                 [html.proto.body for html in test.get("html")] + [element.value for element in texts]
@@ -362,8 +364,8 @@ def test_weeks_show_the_requested_figure(path: Path) -> None:
 def test_only_viewers_who_may_see_agents_read_their_names(path: Path) -> None:
     agents = {f"agent {n}": ("north", "busy") for n in range(6)}
     publish(path, campaigns=FLOOR, agents=agents | {"elsewhere": ("sud", "busy")}, as_of=now())
-    said = section(open_page("campaign.py", campaign="north"), 'class="vigie-agents')
-    assert "6 agents" in said and "agent 3" in said and "elsewhere" not in said
+    agents_html = section(open_page("campaign.py", campaign="north"), 'class="vigie-agents')
+    assert "6 agents" in agents_html and "agent 3" in agents_html and "elsewhere" not in agents_html
     client = open_page("campaign.py", viewer=CLIENT, campaign="north")
     html = "".join(element.proto.body for element in client.get("html"))
     assert "agent 3" not in html and "0 Available" not in html
@@ -407,9 +409,9 @@ def past_floor() -> dict[str, Any]:
 def test_agents_of_a_past_day(path: Path) -> None:
     publish(path, campaigns=FLOOR, **past_floor())
     reader = Published(path)
-    found = readers.shifts(reader, MANAGER, "north", YESTERDAY.date())
-    assert found is not None and found.shifts is not None and found.people == 3
-    ana, bea, zoe = found.shifts
+    north = readers.shifts(reader, MANAGER, "north", YESTERDAY.date())
+    assert north is not None and north.shifts is not None and north.people == 3
+    ana, bea, zoe = north.shifts
     assert (ana.agent, ana.answered, ana.aht_s, ana.missed, ana.site) == ("Ana", 2, 120, 1, "Rabat")
     assert (ana.logged_in_s, ana.paused_s) == (8 * 3600, 2 * 3600)
     assert (ana.occupancy, ana.utilisation) == (4 / 6, 4 / 8)  # 3 h busy and 1 in wrap-up, 2 h available, 2 paused
@@ -451,9 +453,9 @@ def test_a_past_day_shows_its_agents_and_links_to_their_calls(path: Path) -> Non
     publish(path, campaigns=FLOOR, **past_floor())
     day = f"{YESTERDAY:%Y-%m-%d}"
     test = open_page("campaign.py", campaign="north", day=day)
-    said = section(test, 'class="vigie-agents')
-    assert "3 agents Agent Time logged in Calls AHT Occupancy Utilisation Time in pauses Missed offers" in said
-    assert "Ana Rabat 8:00:00 2 2:00 67% 50% 2:00:00 1 Bea Rabat – – – – – – 1 Zoe Fès 2:00:00 1 2:00 50% 50%" in said
+    text = section(test, 'class="vigie-agents')
+    assert "3 agents Agent Time logged in Calls AHT Occupancy Utilisation Time in pauses Missed offers" in text
+    assert "Ana Rabat 8:00:00 2 2:00 67% 50% 2:00:00 1 Bea Rabat – – – – – – 1 Zoe Fès 2:00:00 1 2:00 50% 50%" in text
     html = "".join(element.proto.body for element in test.get("html"))
     assert f'href="calls?campaign=north&amp;day={day}&amp;agent=Ana&amp;outcome=answered"' in html
     assert f'href="calls?campaign=north&amp;day={day}&amp;missed_by=Bea"' in html

@@ -71,7 +71,9 @@ def test_units_and_french_punctuation_follow_a_no_break_space(language: str) -> 
         ids = [message.id for message in read_po(source, locale="fr") if message.id]
     texts = [text.gettext(msgid) if isinstance(msgid, str) else text.ngettext(*msgid, 2) for msgid in ids]
     apart = r"|« | [:;!?»%](?!\w)" if language == "fr" else ""
-    assert len(texts) > 500 and not [words for words in texts if re.search(rf"[\d}}] (s|min|h|pts|pp)\b{apart}", words)]
+    assert len(texts) > 500 and not [
+        sentence for sentence in texts if re.search(rf"[\d}}] (s|min|h|pts|pp)\b{apart}", sentence)
+    ]
 
 
 def test_french_punctuation_follows_the_right_space() -> None:
@@ -104,10 +106,10 @@ def test_each_campaign_has_a_tile_with_its_state_in_words(path: Path) -> None:
     publish(path, campaigns=FLOOR, calls=calls, agents=agents, as_of=now() - timedelta(seconds=2))
     html = wall(open_page())
     assert html.count("<article") == 3
-    said = words(html)
-    assert re.search(r"Oréa Sinistres Mutuelle Oréa Below target \d+ s 1 Waiting 0:42 Longest wait > 20 s 50\.0%", said)
-    assert re.search(r"Almena Siniestros Almena On target \d+ s 0 Waiting – Longest wait 100\.0%", said)
-    assert "1 below target" in said
+    text = words(html)
+    assert re.search(r"Oréa Sinistres Mutuelle Oréa Below target \d+ s 1 Waiting 0:42 Longest wait > 20 s 50\.0%", text)
+    assert re.search(r"Almena Siniestros Almena On target \d+ s 0 Waiting – Longest wait 100\.0%", text)
+    assert "1 below target" in text
     late = '<em class="state missed" title="past 20\xa0s"><i></i>&gt; 20 s</em>'
     assert html.count(late) == 1 and 'Longest wait <em class="state missed" title="not in time"><i></i></em>' in html
 
@@ -118,16 +120,16 @@ def test_a_wait_past_the_threshold_has_the_same_mark_everywhere(path: Path) -> N
     shown = "".join(html.proto.body for html in open_page("campaign.py", campaign="north").get("html"))
     shown += wall(open_page())
     marks = re.findall(r'<em class="state (\w+)" title="(?:past 20\xa0s|not in time)"><i></i>([^<]*)</em>', shown)
-    assert marks == [("missed", said) for said in ("past 20\xa0s", "0:42", "0:21", "", "&gt; 20 s")]
+    assert marks == [("missed", text) for text in ("past 20\xa0s", "0:42", "0:21", "", "&gt; 20 s")]
 
 
 def test_an_undefined_value_is_a_dash_and_never_zero(path: Path) -> None:
     publish(path, campaigns={"north": FLOOR["north"]}, as_of=now())
-    said = words(wall(open_page()).split("<article")[1])
-    assert "No calls yet" in said
-    assert "– Service level No target" in said or "– Service level target 80% in 20 s" in said
-    assert "– Answered – Abandoned – AHT – Occupancy" in said
-    assert "– Available – Busy – Wrap-up – Paused" in said
+    text = words(wall(open_page()).split("<article")[1])
+    assert "No calls yet" in text
+    assert "– Service level No target" in text or "– Service level target 80% in 20 s" in text
+    assert "– Answered – Abandoned – AHT – Occupancy" in text
+    assert "– Available – Busy – Wrap-up – Paused" in text
     shown = headline(open_page("campaign.py", campaign="north"))
     assert shown["Service level"] == shown["AHT"] == shown["Answered"] == shown["Occupancy"] == "–"
     assert shown["Waiting"] == "0"  # a measured zero
@@ -199,9 +201,9 @@ def test_a_viewer_sees_only_own_campaigns(path: Path) -> None:
     publish(path, campaigns=FLOOR, calls=calls, as_of=now())
     everything = words(wall(open_page(viewer=MANAGER)))
     assert all(name in everything for _, name, _ in FLOOR.values())
-    said = words(wall(open_page(viewer=Viewer("television", frozenset({"north"})))))
-    assert "Customer care" in said and "Oréa" not in said and "Almena" not in said
-    assert said.startswith("1 Waiting")  # totals count only what the viewer sees
+    text = words(wall(open_page(viewer=Viewer("television", frozenset({"north"})))))
+    assert "Customer care" in text and "Oréa" not in text and "Almena" not in text
+    assert text.startswith("1 Waiting")  # totals count only what the viewer sees
 
     client = Viewer("client", frozenset({"north"}))
     foreign = open_page("campaign.py", viewer=client, campaign="sud")
@@ -266,11 +268,11 @@ def test_the_day_of_a_campaign(path: Path) -> None:
     assert shown["Nivel de servicio"] == "60,0\xa0%"
     assert "0:42" in section(test, ">Espera</th>") and "q inglés 07••••••12" in section(test, ">Espera</th>")
     assert "Nivel de servicio" in section(test, "vigie-table numbers")
-    known = readers.day(Published(path), MANAGER, "north")
-    assert known is not None
-    chart = timeline.figure(known, None, i18n.text("es"))
+    day = readers.day(Published(path), MANAGER, "north")
+    assert day is not None
+    chart = timeline.figure(day, None, i18n.text("es"))
     assert [sum(n or 0 for n in bar.y) for bar in chart.data if bar.type == "bar"] == [3, 1, 1]
-    assert known.total is not None and timeline.other(known.total) == 1
+    assert day.total is not None and timeline.other(day.total) == 1
 
 
 def test_a_past_day_shows_what_is_known_now(path: Path) -> None:
@@ -291,8 +293,8 @@ def test_a_past_day_shows_what_is_known_now(path: Path) -> None:
 def test_a_day_without_data_says_so_and_shows_no_other_day(path: Path, page: str) -> None:
     at = now()
     publish(path, campaigns=FLOOR, calls=[{"campaign": "north", "queued_at": at - timedelta(days=2)}, *MIXED], as_of=at)
-    known = open_page(page, campaign="north", day=(at - timedelta(days=2)).date().isoformat())
-    assert not any("No calls are known" in element.value for element in known.markdown)
+    with_data = open_page(page, campaign="north", day=(at - timedelta(days=2)).date().isoformat())
+    assert not any("No calls are known" in element.value for element in with_data.markdown)
     for day in ((at + timedelta(days=2)).date().isoformat(), "2020-01-31", "0001-01-01"):
         test = open_page(page, campaign="north", day=day)
         assert any("No calls are known for this period" in element.value for element in test.markdown)
@@ -309,9 +311,9 @@ def test_a_day_without_data_says_so_and_shows_no_other_day(path: Path, page: str
 def test_a_figure_shows_its_formula_with_its_numbers(path: Path) -> None:
     publish(path, campaigns=FLOOR, calls=MIXED, as_of=now().replace(hour=12))
     test = open_page("kpi.py", campaign="north", kpi="service_level")
-    said = section(test, "vigie-formula")
-    assert "= Answered in time Offered − Short abandons − Waiting, still in time = 2 8 − 1 − 1 = 2 6 = 33.3%" in said
-    assert "33.3% Below target, −46.7 pts Between 28.6% and 42.9%" in said and "Provisional" in said
+    formula = section(test, "vigie-formula")
+    assert "= Answered in time Offered − Short abandons − Waiting, still in time = 2 8 − 1 − 1 = 2 6 = 33.3%" in formula
+    assert "33.3% Below target, −46.7 pts Between 28.6% and 42.9%" in formula and "Provisional" in formula
     assert "always answered in time / (offered − short abandons) wait ≤ 20 s 80% wait < 5 s 6" in section(
         test, '<th scope="row">always'
     )
@@ -328,43 +330,43 @@ def test_every_figure_is_explained_in_every_language(path: Path, language: str) 
     reader, text = Published(path), i18n.text(language)
     day = today(reader)
     for kpi in FIGURES:
-        one = readers.explain(reader, MANAGER, "north", kpi, day.t0, day.t1)
-        assert one is not None
-        assert words(explanation.figure(one, text)) and (
-            not explanation.is_compared(one) or words(explanation.comparison(one, text))
+        explained = readers.explain(reader, MANAGER, "north", kpi, day.t0, day.t1)
+        assert explained is not None
+        assert words(explanation.figure(explained, text)) and (
+            not explanation.is_compared(explained) or words(explanation.comparison(explained, text))
         )
-        above, below = explanation.fraction(one).sums(one)
+        above, below = explanation.fraction(explained).sums(explained)
         if kpi == "longest_wait_s":
             assert above is None
         elif below == 0:
-            assert one.figure is None
+            assert explained.figure is None
         else:
             times = KPIS[kpi].times if kpi in KPIS else 1
             assert (above or 0) * times == pytest.approx(
-                (one.figure or 0) * (below or 1)
+                (explained.figure or 0) * (below or 1)
             )  # a sum has no denominator, so 1
 
 
 @pytest.mark.parametrize(
-    ("language", "said"),
+    ("language", "message"),
     [
         ("en", "There is no such figure here"),
         ("fr", "Cet indicateur n’existe pas ici"),
         ("es", "Este indicador no existe aquí"),
     ],
 )
-def test_an_unknown_figure_says_so_and_shows_no_other(path: Path, language: str, said: str) -> None:
+def test_an_unknown_figure_says_so_and_shows_no_other(path: Path, language: str, message: str) -> None:
     publish(path, campaigns=FLOOR, calls=MIXED, agents={"a": ("north", "busy")})
     unknown = ({"kpi": "nonsense"}, {"kpi": "service_level_worst"}, {"kpi": "service_level", "agent": "a"})
     for query in unknown:  # the last exists, but not per agent
         test = open_page("kpi.py", campaign="north", lang=language, **query)
-        assert any(said in element.value for element in test.markdown)
+        assert any(message in element.value for element in test.markdown)
         assert test.selectbox(key="kpi_choice").value is None and not section(test, "<section class=")
     test.selectbox(key="kpi_choice").select("aht_s").run()
     assert (
         not test.exception
         and section(test, "vigie-formula")
-        and not any(said in element.value for element in test.markdown)
+        and not any(message in element.value for element in test.markdown)
     )
     for query in ({}, {"kpi": ""}):
         assert open_page("kpi.py", campaign="north", **query).selectbox(key="kpi_choice").value == "service_level"
@@ -401,8 +403,8 @@ def test_the_calls_behind_a_figure(path: Path) -> None:
     publish(path, campaigns=FLOOR, calls=MIXED, as_of=now().replace(hour=12))
     test = open_page("calls.py", campaign="north", kpi="service_level", counts="miss")
     assert any(element.value.startswith("**4 calls**") for element in test.markdown)
-    said = section(test, "vigie-table calls")
-    assert said.count("not in time") == 4 and "voicemail" in said and "short abandon" not in said
+    text = section(test, "vigie-table calls")
+    assert text.count("not in time") == 4 and "voicemail" in text and "short abandon" not in text
     test = open_page("calls.py", campaign="north", outcome="refused")
     assert any(element.value.startswith("**1 call**") for element in test.markdown)
     test = open_page("calls.py", campaign="north", outcome="other")
@@ -410,7 +412,7 @@ def test_the_calls_behind_a_figure(path: Path) -> None:
     assert test.selectbox(key="outcome_choice").value == "other"
     test.selectbox(key="outcome_choice").select("").run()
     assert any(element.value.startswith("**10 calls**") for element in test.markdown)
-    times = [{"time": said} for said in ("10:00", "11:00-10:00", "10:07-11:00", "23:00-24:15", "10:00-11:00 --", "")]
+    times = [{"time": text} for text in ("10:00", "11:00-10:00", "10:07-11:00", "23:00-24:15", "10:00-11:00 --", "")]
     for nonsense in (
         {"outcome": "' OR 1=1 --"},
         {"kpi": "occupancy"},
@@ -476,8 +478,8 @@ def test_the_feed_is_for_managers_and_analysts(path: Path) -> None:
     letter = {"reason": "<b>no</b> such type", "payload": '{"type": "call.lost"}'}
     publish(path, campaigns=FLOOR, calls=MIXED, letters=[letter] * 3, as_of=now())
     test = open_page("feed.py", viewer=Viewer("analyst", None), letter="call-events/0/1/1")
-    said = section(test, "vigie-scroll letters")
-    assert said.count("<b>no</b> such type") == 3 and "call-events/0/2/1" in said
+    letters = section(test, "vigie-scroll letters")
+    assert letters.count("<b>no</b> such type") == 3 and "call-events/0/2/1" in letters
     assert [element.value for element in test.code] == ['{"type": "call.lost"}']
     assert "Customer care 8 8 1 yes" in section(test, "vigie-table sums")
     html = "".join(html.proto.body for html in test.get("html"))
@@ -501,9 +503,9 @@ def test_calls_that_are_not_conserved_raise_an_alarm(path: Path) -> None:
         f"Calls are not conserved on 2 days of campaigns: Almena Siniestros (today), Almena Siniestros ({day})."
         f" Their figures of those days cannot be trusted. Since {since:%d/%m/%Y, %H:%M} UTC."
     )
-    said = section(test, "vigie-table sums")
-    assert said.index(f"Almena Siniestros {day} 1 0 0 no") < said.index("Customer care 8 8 1 yes")
-    assert "Almena Siniestros 1 0 0 no" in said
+    checks = section(test, "vigie-table sums")
+    assert checks.index(f"Almena Siniestros {day} 1 0 0 no") < checks.index("Customer care 8 8 1 yes")
+    assert "Almena Siniestros 1 0 0 no" in checks
 
 
 def test_a_violation_that_the_publisher_finds_raises_an_alarm(
@@ -536,7 +538,7 @@ def test_an_invalid_configuration_raises_an_alarm(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "gaps, said",
+    "gaps, message",
     [
         ([(1_200, 1_201)], "Kafka deleted 1 record before it was read; figures lack it. Noticed "),
         ([(40, 75), (100, 2_000)], "Kafka deleted 1,935 records before they were read; figures lack them. Last "),
@@ -544,13 +546,13 @@ def test_an_invalid_configuration_raises_an_alarm(path: Path) -> None:
     ids=["one", "many"],
 )
 def test_records_deleted_before_they_were_read_raise_an_alarm(
-    path: Path, gaps: list[tuple[int, int]], said: str
+    path: Path, gaps: list[tuple[int, int]], message: str
 ) -> None:
     deleted = [{"partition": 3, "from_offset": a, "to_offset": b, "records": b - a} for a, b in gaps]
     publish(path, campaigns=FLOOR, as_of=now(), gaps=deleted)
     for viewer in (MANAGER, Viewer("manager", frozenset({"north"}))):  # nobody knows whose figures lack them
         (alarm,) = [element.value.replace("\\", "") for element in open_page("feed.py", viewer=viewer).error]
-        assert alarm.startswith(said)
+        assert alarm.startswith(message)
         assert alarm.endswith(f"UTC: call-events / 3 / {gaps[0][0]:,}–{gaps[0][1] - 1:,}.")
 
 
@@ -598,11 +600,11 @@ def test_impossible_counts_raise_alarms_in_every_language(path: Path, language: 
     publish(path, campaigns=FLOOR, calls=MIXED, alarms=ALARMS)
     feed = readers.feed(Published(path), MANAGER)
     assert feed is not None
-    said = [
+    alarms = [
         re.sub("[\N{NARROW NO-BREAK SPACE}\N{NO-BREAK SPACE}]", " ", sentence)
         for sentence in feed_tables.alarms(feed, i18n.text(language))
     ]
-    assert said == [words + SINCE[language] for words in RINGS[language]]
+    assert alarms == [expected + SINCE[language] for expected in RINGS[language]]
 
 
 def test_every_kind_of_alarm_has_a_text(path: Path) -> None:
@@ -614,8 +616,8 @@ def test_an_alarm_of_many_days_names_the_latest(path: Path) -> None:
     publish(path, campaigns=FLOOR, alarms=[alarm("rows_doubled", "calls", 3, 2, day=day) for day in days])
     feed = readers.feed(Published(path), MANAGER)
     assert feed is not None
-    (said,) = feed_tables.alarms(feed, i18n.text("en"))
-    assert said.count("1 call too many") == 6 and "18/11/2026: 1 call too many, +394)." in said
+    (message,) = feed_tables.alarms(feed, i18n.text("en"))
+    assert message.count("1 call too many") == 6 and "18/11/2026: 1 call too many, +394)." in message
 
 
 def test_calls_without_a_beginning_are_a_notice_first_and_then_an_alarm(path: Path) -> None:
@@ -674,11 +676,11 @@ def test_pace_partitions_and_disk(path: Path) -> None:
     measured = {"records_per_s": 1234.5, "publish_s": 0.25, "records": 5000, "events": 4000}
     measured |= {"store_bytes": 1_500_000_000, "published_bytes": 500_000_000, "disk_free_bytes": 1_000_000_000}
     publish(path, campaigns=FLOOR, as_of=NOON, status=measured, lags=(0, 1500))
-    said = words_of_feed(path)
-    assert "Lag 1,500" in said and "Pace 1,234" in said and "Publishing takes 0.25 s" in said
-    assert "Events 4,000 from 5,000 records" in said
-    assert "On disk 2.0 GB store 1.5 GB, published 500 MB" in said and "Free on disk 1.0 GB" in said
-    assert "call-events / 0 100 100 0 call-events / 1 100 1,600 1,500" in said
+    text = words_of_feed(path)
+    assert "Lag 1,500" in text and "Pace 1,234" in text and "Publishing takes 0.25 s" in text
+    assert "Events 4,000 from 5,000 records" in text
+    assert "On disk 2.0 GB store 1.5 GB, published 500 MB" in text and "Free on disk 1.0 GB" in text
+    assert "call-events / 0 100 100 0 call-events / 1 100 1,600 1,500" in text
     french = words_of_feed(path, "fr").replace("\u202f", " ").replace("\xa0", " ")
     assert "2,0 Go base 1,5 Go, publié 500 Mo" in french and "0,25 s" in french
     publish(path, campaigns=FLOOR, as_of=NOON)
@@ -704,10 +706,11 @@ def test_an_unknown_zone_refuses_to_start(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "seconds"), [(None, 0.5), ("", 0.5), ("2", 2.0), ("0", 0.2), ("99", 10.0), ("soon", 0.5), ("nan", 0.5)]
+    ("parameter", "seconds"),
+    [(None, 0.5), ("", 0.5), ("2", 2.0), ("0", 0.2), ("99", 10.0), ("soon", 0.5), ("nan", 0.5)],
 )
-def test_the_tick_of_a_wall(said: str | None, seconds: float) -> None:
-    assert tiles.tick_s(said) == seconds
+def test_the_tick_of_a_wall(parameter: str | None, seconds: float) -> None:
+    assert tiles.tick_s(parameter) == seconds
 
 
 # languages

@@ -139,17 +139,17 @@ def links(test: AppTest) -> int:
 
 
 @pytest.mark.parametrize(
-    ("viewer", "asked"),
+    ("viewer", "query"),
     [
         pytest.param(TELEVISION, {}, id="with the token of a television"),
         pytest.param(MANAGER, {"tv": "1"}, id="when a manager asks for it"),
     ],
 )
 def test_a_television_has_no_menu_no_links_and_no_names_of_agents(
-    path: Path, viewer: Viewer, asked: dict[str, str]
+    path: Path, viewer: Viewer, query: dict[str, str]
 ) -> None:
     put(path)
-    test = open_page(viewer=viewer, **asked)
+    test = open_page(viewer=viewer, **query)
     html = wall(test)
     assert 'class="vigie-board television' in html and html.count("<article") == 3
     assert links(test) == 0 and not test.selectbox and not test.get("popover")
@@ -197,9 +197,9 @@ RGB = tuple[float, float, float]
 
 def palette() -> dict[str, tuple[RGB, RGB]]:
     css = (ASSETS / "style.css").read_text()
-    found = re.findall(r"--(\w+): light-dark\(#(\w{6}), #(\w{6})\);", css)
-    assert len(found) == 10
-    return {name: (rgb(light), rgb(dark)) for name, light, dark in found}
+    colours = re.findall(r"--(\w+): light-dark\(#(\w{6}), #(\w{6})\);", css)
+    assert len(colours) == 10
+    return {name: (rgb(light), rgb(dark)) for name, light, dark in colours}
 
 
 def rgb(code: str) -> RGB:
