@@ -111,15 +111,15 @@ def test_a_password_on_the_command_line_is_not_repeated(line: str) -> None:
     ],
 )
 def test_a_demo_refuses_an_invalid_number(tmp_path: Path, option: str, value: str, says: str) -> None:
-    said = one_sentence(run("demo", "--data-dir", str(tmp_path / "data"), option, value))
-    assert f"argument {option}: {says}" in said
-    assert "`python -m ingest demo --help`" in said
+    error = one_sentence(run("demo", "--data-dir", str(tmp_path / "data"), option, value))
+    assert f"argument {option}: {says}" in error
+    assert "`python -m ingest demo --help`" in error
     assert not (tmp_path / "data").exists()
 
 
 def test_a_demo_refuses_the_same_port_twice(tmp_path: Path) -> None:
-    said = one_sentence(run("demo", "--data-dir", str(tmp_path / "data"), "--port", "9092"))
-    assert "cannot both have port 9092; choose two ports" in said
+    error = one_sentence(run("demo", "--data-dir", str(tmp_path / "data"), "--port", "9092"))
+    assert "cannot both have port 9092; choose two ports" in error
 
 
 def test_an_unknown_command() -> None:
@@ -131,11 +131,11 @@ def test_an_unknown_command() -> None:
 
 def test_a_missing_broker_and_an_unknown_topic_leave_the_store_unchanged(kept: Kept) -> None:
     server = f"127.0.0.1:{free_port()}"
-    said = refused("--bootstrap-servers", server, "--data-dir", str(kept.place))
-    assert f"Kafka at {server} does not answer" in said
-    assert "start it, or name another with --bootstrap-servers" in said
-    said = refused(*options(kept.place, kept.servers, "cal-events"))
-    assert "has no topic cal-events; create it, or name another with --topic" in said
+    error = refused("--bootstrap-servers", server, "--data-dir", str(kept.place))
+    assert f"Kafka at {server} does not answer" in error
+    assert "start it, or name another with --bootstrap-servers" in error
+    error = refused(*options(kept.place, kept.servers, "cal-events"))
+    assert "has no topic cal-events; create it, or name another with --topic" in error
     with closing(KafkaAdminClient(bootstrap_servers=kept.servers)) as admin:
         assert "cal-events" not in admin.list_topics()  # the request did not create it
     kept.goes_on()
@@ -158,9 +158,9 @@ def test_a_broken_configuration(kept: Kept, tmp_path: Path, text: str | None, sa
     if text is not None:
         campaigns.write_text(text)
     store = (kept.place / "store.duckdb").read_bytes()
-    said = kept.refused(campaigns)
-    assert str(campaigns) in said
-    assert says in said
+    error = kept.refused(campaigns)
+    assert str(campaigns) in error
+    assert says in error
     assert (kept.place / "store.duckdb").read_bytes() == store
 
 
@@ -171,37 +171,37 @@ def test_a_data_directory_that_is_a_file_or_cannot_be_created(broker: Broker, to
     file = tmp_path / "file"
     file.touch()
     for place in (file, file / "below", Path("/proc/vigie")):
-        said = refused(*options(place, broker.bootstrap_servers, topic))
-        assert f"{place} cannot be made (" in said
-        assert "choose another --data-dir" in said
+        error = refused(*options(place, broker.bootstrap_servers, topic))
+        assert f"{place} cannot be made (" in error
+        assert "choose another --data-dir" in error
         assert refused_demo(place).startswith(f"vigie: {place} cannot be made or written (")
 
 
 def refused_demo(place: Path) -> str:
     """Return the sentence of a demo that could not use its data directory."""
     ports = ("--port", str(free_port()), "--broker-port", str(free_port()))
-    said = one_sentence(run("demo", "--data-dir", str(place), *ports))
-    assert "choose another --data-dir (VIGIE_DATA_DIR)" in said
-    return said
+    error = one_sentence(run("demo", "--data-dir", str(place), *ports))
+    assert "choose another --data-dir (VIGIE_DATA_DIR)" in error
+    return error
 
 
 def test_a_folder_for_the_published_file_that_cannot_be_created(broker: Broker, topic: str, tmp_path: Path) -> None:
     (tmp_path / "published").touch()
-    said = refused(*options(tmp_path, broker.bootstrap_servers, topic))
-    assert str(tmp_path / "published") in said
+    error = refused(*options(tmp_path, broker.bootstrap_servers, topic))
+    assert str(tmp_path / "published") in error
 
 
 def test_a_folder_in_place_of_the_store(broker: Broker, topic: str, tmp_path: Path) -> None:
     (tmp_path / "store.duckdb").mkdir()
-    said = refused(*options(tmp_path, broker.bootstrap_servers, topic))
-    assert f"{tmp_path}/store.duckdb cannot be opened" in said
+    error = refused(*options(tmp_path, broker.bootstrap_servers, topic))
+    assert f"{tmp_path}/store.duckdb cannot be opened" in error
 
 
 def test_a_second_consumer_is_refused_and_the_first_goes_on(kept: Kept, topic: str) -> None:
     with consumer(kept.place, kept.servers, topic) as process:
         wait_for(lambda: "topic opened" in words(kept.place), "the topic is opened")
-        said = kept.refused()
-        assert "store.duckdb is in use by another consumer; stop that one, or give this one another --data-dir" in said
+        error = kept.refused()
+        assert "store.duckdb is in use by another consumer; stop that one, or give this one another --data-dir" in error
         send(kept.servers, topic, [queued(n) for n in range(300, 350)])
         wait_for(lambda: count_calls(kept.place) == 350, "the calls of the first consumer")
         stop(process, kept.place)
@@ -232,9 +232,9 @@ def test_a_corrupt_store_is_reported_and_kept_until_it_is_restored_or_rebuilt(
     shutil.copy(store, backup)
     damage(store)
     corrupt = store.read_bytes()
-    said = kept.refused()
-    assert f"{store} cannot be opened" in said
-    assert "restore the whole data directory from a backup, or run `python -m ingest rebuild`" in said
+    error = kept.refused()
+    assert f"{store} cannot be opened" in error
+    assert "restore the whole data directory from a backup, or run `python -m ingest rebuild`" in error
     assert store.read_bytes() == corrupt
     assert count_calls(kept.place) == 300  # the published file stays readable
     if remedy == "restore it":
@@ -257,8 +257,8 @@ def test_damage_found_only_while_reading_rows_is_reported(kept: Kept) -> None:
         for (block,) in blocks:
             file.seek(12_288 + block * 262_144 + 1_000)
             file.write(os.urandom(64))
-    assert "; restore" in (said := kept.refused())
-    assert "the whole data directory from a backup, or run `python -m ingest rebuild`" in said
+    assert "; restore" in (error := kept.refused())
+    assert "the whole data directory from a backup, or run `python -m ingest rebuild`" in error
 
 
 def test_a_truncated_file_of_a_settled_day_is_reported(tmp_path: Path) -> None:
@@ -278,10 +278,10 @@ def test_a_truncated_file_of_a_settled_day_is_reported(tmp_path: Path) -> None:
 def test_a_read_only_data_directory(kept: Kept, disk: Disk) -> None:
     kept.place = shutil.copytree(kept.place, disk.place / "data")
     disk.resize("64m", Disk.MS_RDONLY)
-    said = kept.refused()
-    assert "cannot be written; give its folder to this user, or choose another --data-dir" in said
-    said = refused(*options(disk.place / "new", kept.servers, kept.topic))
-    assert "cannot be made (Read-only file system); choose another --data-dir" in said
+    error = kept.refused()
+    assert "cannot be written; give its folder to this user, or choose another --data-dir" in error
+    error = refused(*options(disk.place / "new", kept.servers, kept.topic))
+    assert "cannot be made (Read-only file system); choose another --data-dir" in error
     for place in (kept.place, disk.place / "new"):
         assert f"{place} cannot be made or written (Read-only file system)" in refused_demo(place)
     assert count_calls(kept.place) == 300
@@ -294,9 +294,9 @@ def test_a_full_disk(kept: Kept, disk: Disk, left_kib: int, broker: Broker, topi
     place = shutil.copytree(kept.place, disk.place / "data")
     send(broker.bootstrap_servers, topic, floor(5_000))
     disk.resize(f"{disk.used_kib() + left_kib}k")
-    said = refused(*options(place, broker.bootstrap_servers, topic))
-    assert str(disk.place) in said
-    assert "free" in said  # the remedy
+    error = refused(*options(place, broker.bootstrap_servers, topic))
+    assert str(disk.place) in error
+    assert "free" in error  # the remedy
     assert count_calls(place) >= 300  # the published file stays readable
     disk.resize("64m")
     catch_up(place, broker.bootstrap_servers, topic)
@@ -334,14 +334,14 @@ def test_a_closed_pipe_ends_a_command_quietly(arguments: tuple[str, ...]) -> Non
         assert process.stdout is not None and process.stderr is not None
         process.stdout.read(1)
         process.stdout.close()
-        said = process.stderr.read().decode()
+        error = process.stderr.read().decode()
         assert process.wait(WITHIN_S) == 0
-    assert "Traceback" not in said and "Exception" not in said
+    assert "Traceback" not in error and "Exception" not in error
 
 
 def test_the_bank_month_is_not_mixed_into_another_store(tmp_path: Path, broker: Broker, topic: str) -> None:
     send(broker.bootstrap_servers, topic, [queued(1)])
     catch_up(tmp_path, broker.bootstrap_servers, topic)
-    said = one_sentence(run("bank", VIGIE_DATA_DIR=str(tmp_path)))
-    assert f"{tmp_path} holds what was read from the topic {topic}" in said
+    error = one_sentence(run("bank", VIGIE_DATA_DIR=str(tmp_path)))
+    assert f"{tmp_path} holds what was read from the topic {topic}" in error
     assert count_calls(tmp_path) == 1

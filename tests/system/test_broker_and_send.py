@@ -157,9 +157,9 @@ def test_a_broker_that_dies_is_reported() -> None:
 def test_a_port_in_use_is_one_sentence() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        said = one_sentence(run("broker", "--port", str(port)))
-    assert f"Port {port} on 127.0.0.1 is in use" in said
-    assert "--port" in said
+        error = one_sentence(run("broker", "--port", str(port)))
+    assert f"Port {port} on 127.0.0.1 is in use" in error
+    assert "--port" in error
 
 
 def test_an_invalid_port_is_one_sentence() -> None:
@@ -229,7 +229,7 @@ def test_the_events_of_a_call_share_a_partition(
     partitions: dict[bytes, set[int]] = {}
     for key, _, partition in sent(200):
         partitions.setdefault(key, set()).add(partition)
-    assert all(len(those) == 1 for those in partitions.values())
+    assert all(len(numbers) == 1 for numbers in partitions.values())
     assert len(set.union(*partitions.values())) > 1
 
 
@@ -298,17 +298,17 @@ def test_a_damaged_gzip_file_is_sent_up_to_the_damage(broker: Broker, topic: str
     middle = len(complete) // 2
     file = tmp_path / "events.gz"
     file.write_bytes(complete[:middle] + (b"" if damage == "cut" else b"\xff" * 1_000 + complete[middle + 1_000 :]))
-    said = one_sentence(run("send", str(file), "--bootstrap-servers", broker.bootstrap_servers, "--topic", topic))
-    assert f"{file} cannot be read to its end" in said  # followed by the reason
-    lines_before = int(said.split("; ")[1].split(" lines")[0])
+    error = one_sentence(run("send", str(file), "--bootstrap-servers", broker.bootstrap_servers, "--topic", topic))
+    assert f"{file} cannot be read to its end" in error  # followed by the reason
+    lines_before = int(error.split("; ")[1].split(" lines")[0])
     assert 0 < lines_before < 20_000
 
 
 def test_a_missing_broker_is_one_sentence(tmp_path: Path) -> None:
     file = tmp_path / "events.ndjson"
     file.write_bytes(ndjson(event(0)))
-    said = one_sentence(run("send", str(file), "--bootstrap-servers", f"127.0.0.1:{free_port()}"))
-    assert "--bootstrap-servers" in said
+    error = one_sentence(run("send", str(file), "--bootstrap-servers", f"127.0.0.1:{free_port()}"))
+    assert "--bootstrap-servers" in error
 
 
 def test_shifting_makes_the_newest_event_now_and_changes_nothing_else(

@@ -106,8 +106,8 @@ def test_a_killed_and_restarted_broker_loses_and_duplicates_nothing(
         send(servers, topic, [queued(n) for n in range(500, 800)])
         wait_for(lambda: count_calls(tmp_path) == 800, "the calls sent after")
         stop(process, tmp_path)
-    said = status(tmp_path)
-    assert (said["records"], said["events"], said["duplicates"]) == (800, 800, 0)
+    ingest_status = status(tmp_path)
+    assert (ingest_status["records"], ingest_status["events"], ingest_status["duplicates"]) == (800, 800, 0)
     assert rows(tmp_path, GAPS) == []
 
 
@@ -144,8 +144,8 @@ def test_a_topic_recreated_while_the_consumer_runs_is_read_from_its_beginning(
         send(servers, topic, [queued(n, prefix="other") for n in range(300)])
         wait_for(lambda: count_calls(tmp_path) == 400, "the calls of the new topic")
         stop(process, tmp_path)
-    said = status(tmp_path)
-    assert (said["records"], said["duplicates"]) == (400, 0)
+    ingest_status = status(tmp_path)
+    assert (ingest_status["records"], ingest_status["duplicates"]) == (400, 0)
     assert rows(tmp_path, GAPS) == []
 
 
@@ -218,8 +218,13 @@ def test_compressed_records_are_read(kafka: Kafka, topic: str, tmp_path: Path, c
         for number in range(500):
             producer.send(topic, as_bytes(queued(number)), partition=number % 2)
     catch_up(tmp_path, servers, topic)
-    said = status(tmp_path)
-    assert (count_calls(tmp_path), said["records"], said["dead_letters"], said["lag"]) == (500, 500, 0, 0)
+    ingest_status = status(tmp_path)
+    assert (count_calls(tmp_path), ingest_status["records"], ingest_status["dead_letters"], ingest_status["lag"]) == (
+        500,
+        500,
+        0,
+        0,
+    )
 
 
 def transactional(servers: str) -> Any:

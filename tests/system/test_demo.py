@@ -161,9 +161,9 @@ def test_the_demo_runs_stops_starts_again_and_leaves_nothing_behind(tmp_path: Pa
         offered = dict(rows(place, LAST_DAY))
         assert len(offered) == 8
         assert {campaign for campaign, calls in offered.items() if calls} >= campaigns_of_last_day() != set()
-        events, then = status(place)["events"], status(place)["published_at"]
+        events, published_at = status(place)["events"], status(place)["published_at"]
         wait_for(
-            lambda: status(place)["published_at"] > then, "another publish"
+            lambda: status(place)["published_at"] > published_at, "another publish"
         )  # not another event: at night there may be none for minutes
         assert " events published" in first.said()  # progress of the backfill
         started = first.processes()
@@ -203,16 +203,16 @@ def test_a_second_demo_leaves_the_first_alone_and_the_end_of_its_broker_is_repor
         accounts = contents(place / "demo-access")
         assert {"accounts.json", "secret"} <= accounts.keys()
         logs = {name: len(text) for name, text in contents(place / "logs").items()}
-        said = refused_demo(place, free_port(), free_port())
-        assert f"vigie: {place} is in use; stop what runs there, or start beside it: `VIGIE_PORT=" in said
-        assert f" VIGIE_DATA_DIR={place}-2 VIGIE_AGENTS={AGENTS} VIGIE_SEED={SEED} make demo`." in said
+        error = refused_demo(place, free_port(), free_port())
+        assert f"vigie: {place} is in use; stop what runs there, or start beside it: `VIGIE_PORT=" in error
+        assert f" VIGIE_DATA_DIR={place}-2 VIGIE_AGENTS={AGENTS} VIGIE_SEED={SEED} make demo`." in error
         (tmp_path / "data-2").mkdir()
-        said = refused_demo(place, living.port, living.broker_port)
+        error = refused_demo(place, living.port, living.broker_port)
         assert (
-            f"Port {living.port} on 127.0.0.1, port {living.broker_port} on 127.0.0.1 and {place} are in use;" in said
+            f"Port {living.port} on 127.0.0.1, port {living.broker_port} on 127.0.0.1 and {place} are in use;" in error
         )
         (port, broker_port) = re.search(
-            r"`VIGIE_PORT=(\d+) VIGIE_BROKER_PORT=(\d+) VIGIE_DATA_DIR=\S+-3 ", said
+            r"`VIGIE_PORT=(\d+) VIGIE_BROKER_PORT=(\d+) VIGIE_DATA_DIR=\S+-3 ", error
         ).groups()
         assert len({int(port), int(broker_port), living.port, living.broker_port}) == 4
         assert contents(place / "demo-access") == accounts
@@ -229,9 +229,9 @@ def test_a_second_demo_leaves_the_first_alone_and_the_end_of_its_broker_is_repor
         wait_for(lambda: not any(map(is_alive, started)), "the end of all processes of the demo")
 
     before = totals(place)
-    said = refused_demo(place, free_port(), free_port(), "--seed", str(SEED + 1))
-    assert f"{place} holds the floor of VIGIE_AGENTS={AGENTS} VIGIE_SEED={SEED}, which does not go together" in said
-    assert f"VIGIE_DATA_DIR={place}-3 VIGIE_AGENTS={AGENTS} VIGIE_SEED={SEED + 1} make demo`." in said
+    error = refused_demo(place, free_port(), free_port(), "--seed", str(SEED + 1))
+    assert f"{place} holds the floor of VIGIE_AGENTS={AGENTS} VIGIE_SEED={SEED}, which does not go together" in error
+    assert f"VIGIE_DATA_DIR={place}-3 VIGIE_AGENTS={AGENTS} VIGIE_SEED={SEED + 1} make demo`." in error
     (place / "demo-floor").unlink()
     assert "holds calls of which no demo has noted" in refused_demo(place, free_port(), free_port())
     assert totals(place) == before
@@ -286,12 +286,12 @@ def test_a_taken_port_is_one_sentence_and_nothing_starts(tmp_path: Path) -> None
     place, free = tmp_path / "data", free_port()
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        said = refused_demo(place, port, free)
-        assert f"Port {port} on 127.0.0.1 is in use; stop what runs there, or start beside it: `VIGIE_PORT=" in said
-        assert f" VIGIE_BROKER_PORT={free} VIGIE_DATA_DIR={place} " in said
-        said = refused_demo(place, free, port)
-        assert f"Port {port} on 127.0.0.1 is in use" in said
-        assert f"`VIGIE_PORT={free} VIGIE_BROKER_PORT=" in said
+        error = refused_demo(place, port, free)
+        assert f"Port {port} on 127.0.0.1 is in use; stop what runs there, or start beside it: `VIGIE_PORT=" in error
+        assert f" VIGIE_BROKER_PORT={free} VIGIE_DATA_DIR={place} " in error
+        error = refused_demo(place, free, port)
+        assert f"Port {port} on 127.0.0.1 is in use" in error
+        assert f"`VIGIE_PORT={free} VIGIE_BROKER_PORT=" in error
     assert not published(place).exists()
 
 

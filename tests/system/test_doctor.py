@@ -39,14 +39,14 @@ def findings(place: Path, servers: str, topic: str, *more: str) -> tuple[int, di
 
 def test_before_anything_exists(tmp_path: Path) -> None:
     servers = f"127.0.0.1:{free_port()}"
-    code, found = findings(tmp_path / "new", servers, "call-events")
+    code, checks = findings(tmp_path / "new", servers, "call-events")
     assert code == 1
-    marks = {what: mark for what, (mark, _) in found.items()}
+    marks = {what: mark for what, (mark, _) in checks.items()}
     assert marks == {
         **{"campaigns": "ok", "terms": "ok", "zone rules": "ok", "data directory": "ok", "store": "ok"},
         **{"published file": "look", "broker": "BAD"},
     }
-    assert found["broker"][1].startswith(f"Kafka at {servers} does not answer")
+    assert checks["broker"][1].startswith(f"Kafka at {servers} does not answer")
     assert not (tmp_path / "new").exists()
 
 
@@ -54,41 +54,41 @@ def test_with_a_running_consumer_everything_is_ok(tmp_path: Path, broker: Broker
     send(broker.bootstrap_servers, topic, floor(300))
     with consumer(tmp_path, broker.bootstrap_servers, topic):
         wait_for(lambda: count_calls(tmp_path), "calls")
-        code, found = findings(tmp_path, broker.bootstrap_servers, topic)
-    assert code == 0, found
-    assert found["store"][1].endswith("is held by a consumer that runs")
-    assert found["topic"] == ("ok", f"{topic}: 4 partitions")
-    assert found["last record"][0] == "ok"
-    assert found["contract"][0] == "ok"
+        code, checks = findings(tmp_path, broker.bootstrap_servers, topic)
+    assert code == 0, checks
+    assert checks["store"][1].endswith("is held by a consumer that runs")
+    assert checks["topic"] == ("ok", f"{topic}: 4 partitions")
+    assert checks["last record"][0] == "ok"
+    assert checks["contract"][0] == "ok"
 
 
 def test_contract_violations_are_shown_without_phone_numbers(tmp_path: Path, broker: Broker, topic: str) -> None:
     bad = queued(1) | {"type": "call.lost", "caller": "+33612345678"}
     send(broker.bootstrap_servers, topic, [json.dumps(bad).encode()] * 3)
-    code, found = findings(tmp_path, broker.bootstrap_servers, topic)
+    code, checks = findings(tmp_path, broker.bootstrap_servers, topic)
     assert code == 1
-    mark, words = found["contract"]
-    assert mark == "BAD" and "lines break it" in words and "12345678" not in words
+    mark, text = checks["contract"]
+    assert mark == "BAD" and "lines break it" in text and "12345678" not in text
 
 
 def test_a_store_without_a_consumer_and_a_corrupt_one(tmp_path: Path, broker: Broker, topic: str) -> None:
     send(broker.bootstrap_servers, topic, floor(50))
     catch_up(tmp_path, broker.bootstrap_servers, topic)
-    _, found = findings(tmp_path, broker.bootstrap_servers, topic)
-    assert found["store"] == ("look", f"{tmp_path}/store.duckdb: 50 events, and no consumer runs on it")
+    _, checks = findings(tmp_path, broker.bootstrap_servers, topic)
+    assert checks["store"] == ("look", f"{tmp_path}/store.duckdb: 50 events, and no consumer runs on it")
     (tmp_path / "store.duckdb").write_bytes(b"no store" * 1000)
-    code, found = findings(tmp_path, broker.bootstrap_servers, topic)
+    code, checks = findings(tmp_path, broker.bootstrap_servers, topic)
     assert code == 1
-    assert found["store"][0] == "BAD"
+    assert checks["store"][0] == "BAD"
 
 
 def test_an_invalid_configuration(tmp_path: Path, broker: Broker, topic: str) -> None:
     wrong = tmp_path / "campaigns.toml"
     wrong.write_text((ROOT / "campaigns.toml").read_text().replace("[clients", "[clint", 1))
-    code, found = findings(tmp_path, broker.bootstrap_servers, topic, "--campaigns", str(wrong))
+    code, checks = findings(tmp_path, broker.bootstrap_servers, topic, "--campaigns", str(wrong))
     assert code == 1
-    assert found["campaigns"][0] == "BAD"
-    assert "zone rules" not in found
+    assert checks["campaigns"][0] == "BAD"
+    assert "zone rules" not in checks
 
 
 CONTRACTS = """
@@ -137,21 +137,21 @@ def test_changes_by_each_later_term_of_a_contract(tmp_path: Path) -> None:
 def test_a_data_directory_that_is_a_file(tmp_path: Path) -> None:
     place = tmp_path / "data"
     place.touch()
-    code, found = findings(place, f"127.0.0.1:{free_port()}", "call-events")
+    code, checks = findings(place, f"127.0.0.1:{free_port()}", "call-events")
     assert code == 1
-    assert found["data directory"] == ("BAD", f"{place} is a file, no folder")
+    assert checks["data directory"] == ("BAD", f"{place} is a file, no folder")
 
 
 def test_an_empty_topic(tmp_path: Path, broker: Broker, topic: str) -> None:
-    code, found = findings(tmp_path, broker.bootstrap_servers, topic)
+    code, checks = findings(tmp_path, broker.bootstrap_servers, topic)
     assert code == 0
-    assert found["records"] == ("look", "the topic is empty")
+    assert checks["records"] == ("look", "the topic is empty")
 
 
 def test_a_missing_topic(tmp_path: Path, broker: Broker) -> None:
-    code, found = findings(tmp_path, broker.bootstrap_servers, "nowhere")
+    code, checks = findings(tmp_path, broker.bootstrap_servers, "nowhere")
     assert code == 1
-    assert found["topic"] == ("BAD", "there is no topic nowhere")
+    assert checks["topic"] == ("BAD", "there is no topic nowhere")
 
 
 def test_duckdbs_calendar_with_older_rules_than_the_pinned_zones(tmp_path: Path) -> None:

@@ -242,7 +242,7 @@ def test_a_new_share_is_taken_without_another_rebalance(apache_kafka: ApacheKafk
         with pytest.raises(Moved):
             look_for(casa, WITHIN_S)
         shares = [of_lyon.result(), of_madrid.result(), share_of(casa)]
-        assert sorted(of.partition for share in shares for of in share) == [0, 1, 2, 3]
+        assert sorted(partition.partition for share in shares for partition in share) == [0, 1, 2, 3]
         look_for(madrid, 2 * HEARTBEAT_S)  # raises if it must join again
 
 
@@ -320,7 +320,7 @@ def test_claims_of_a_lost_store_are_in_no_other_and_a_single_consumer_reads_them
     servers, group = apache_kafka.bootstrap_servers, ("--group", topic, "--until-caught-up")
     send(servers, topic, [queued(n) for n in range(100)])
     with closing(Member(servers, topic, topic, "lost", Security())) as lost:
-        lost.claim({of: begin + 5 for of, begin in share_of(lost).items()})
+        lost.claim({partition: begin + 5 for partition, begin in share_of(lost).items()})
     madrid, fresh, alone = tmp_path / "madrid", tmp_path / "fresh", tmp_path / "alone"
     for place in (madrid, fresh):
         done = run("run", *options(place, servers, topic), *group)

@@ -76,28 +76,28 @@ def test_metrics_health_and_logs_of_a_consumer_and_a_dashboard(tmp_path: Path, b
         try:
             send(broker.bootstrap_servers, topic, [*events, b"no event"])
             wait_for(lambda: samples(consumer).get("vigie_records_total") == 402, "all records in the metrics")
-            told = wait_for(
+            metrics = wait_for(
                 lambda: (now := samples(consumer)).get("vigie_events_total") == len(events) and now, "all events"
             )
-            assert told["vigie_dead_letters_total"] == 1
-            assert told["vigie_duplicates_total"] == 0
-            lags = [value for name, value in told.items() if name.startswith("vigie_lag_records,")]
+            assert metrics["vigie_dead_letters_total"] == 1
+            assert metrics["vigie_duplicates_total"] == 0
+            lags = [value for name, value in metrics.items() if name.startswith("vigie_lag_records,")]
             assert lags == [0, 0, 0, 0]
-            assert alarms(told) == RINGING
-            assert told["vigie_store_bytes"] > 0
-            assert 0 <= told["vigie_snapshot_age_seconds"] < 60
-            assert told["vigie_fold_seconds_count"] >= 1
-            assert told["vigie_publish_seconds_count"] >= 1
+            assert alarms(metrics) == RINGING
+            assert metrics["vigie_store_bytes"] > 0
+            assert 0 <= metrics["vigie_snapshot_age_seconds"] < 60
+            assert metrics["vigie_fold_seconds_count"] >= 1
+            assert metrics["vigie_publish_seconds_count"] >= 1
             assert ask(f"{consumer}/healthz") == (200, "ok\n")
             assert ask(f"{consumer}/other")[0] == 404
             taken = run("run", *options(tmp_path / "b", broker.bootstrap_servers, topic), "--metrics-port", str(port))
             assert f"--metrics-port: 127.0.0.1:{port} cannot be listened on" in one_sentence(taken)
             with dashboard(tmp_path) as shown:
-                told = samples(shown.address)
-                assert told["vigie_published"] == 1
-                assert told["vigie_events_total"] == len(events)
-                assert told["vigie_lag_records"] == 0
-                assert alarms(told) == RINGING
+                metrics = samples(shown.address)
+                assert metrics["vigie_published"] == 1
+                assert metrics["vigie_events_total"] == len(events)
+                assert metrics["vigie_lag_records"] == 0
+                assert alarms(metrics) == RINGING
                 campaigns = {event["campaign"] for event in events if "campaign" in event}
                 assert not [name for name in campaigns if name in ask(f"{shown.address}/metrics")[1]]
         finally:

@@ -89,10 +89,15 @@ def test_the_bank_month_has_its_published_figures(bank: Path) -> None:
     assert asa_s == pytest.approx(40.7743, abs=0.00005)
     assert aht_s == pytest.approx(176.353, abs=0.0005)
     assert percent_in_20_s == pytest.approx(52.129, abs=0.0005)
-    said = status(bank)
-    assert (said["records"], said["events"], said["duplicates"], said["dead_letters"]) == (89_350, 89_350, 0, 0)
-    assert said["lag"] == 0
-    assert said["store_bytes"] > 0 and said["disk_free_bytes"] > 0
+    ingest_status = status(bank)
+    assert (
+        ingest_status["records"],
+        ingest_status["events"],
+        ingest_status["duplicates"],
+        ingest_status["dead_letters"],
+    ) == (89_350, 89_350, 0, 0)
+    assert ingest_status["lag"] == 0
+    assert ingest_status["store_bytes"] > 0 and ingest_status["disk_free_bytes"] > 0
     assert rows(bank, "SELECT count(*), sum(position), sum(lag) FROM feed_partitions") == [(4, 89_350, 0)]
     assert rows(bank, "SELECT source, events FROM feed_sources") == [("default", 89_350)]
     assert rows(bank, "SELECT bool_and(conserved) FROM conservation_checks") == [(True,)]
@@ -101,22 +106,22 @@ def test_the_bank_month_has_its_published_figures(bank: Path) -> None:
 def test_an_independent_count_gives_the_same_figures_for_the_bank_month(bank: Path) -> None:
     """Count months, days, one day by half hours, and agents again from the recording, and compare."""
     zone = ZoneInfo("Asia/Jerusalem")
-    of: dict[str, list[Visit]] = defaultdict(list)
+    by_campaign: dict[str, list[Visit]] = defaultdict(list)
     by_day: dict[tuple[str, dt.date], list[Visit]] = defaultdict(list)
     for visit in visits(BANK):
-        of[visit.campaign].append(visit)
+        by_campaign[visit.campaign].append(visit)
         by_day[visit.campaign, dt.datetime.fromtimestamp(visit.queued, zone).date()].append(visit)
 
-    def agree(found: dict[str, Any], expected: dict[str, Any], about: object) -> None:
-        for name in found.keys() & expected.keys():
+    def agree(measured: dict[str, Any], expected: dict[str, Any], about: object) -> None:
+        for name in measured.keys() & expected.keys():
             value = expected[name]
-            assert found[name] == (None if value is None else pytest.approx(value, rel=1e-9)), (about, name)
+            assert measured[name] == (None if value is None else pytest.approx(value, rel=1e-9)), (about, name)
 
     for query in (BANK_MONTH, BANK_FORMULAS):
         month = told(bank, query)
-        assert {row["campaign"] for row in month} == of.keys() and len(of) == 6
+        assert {row["campaign"] for row in month} == by_campaign.keys() and len(by_campaign) == 6
         for row in month:
-            agree(row, counted(of[row["campaign"]]), row["campaign"])
+            agree(row, counted(by_campaign[row["campaign"]]), row["campaign"])
     days = told(bank, "FROM kpi_daily")
     assert len(days) == 6 * 28 and {(row["campaign"], row["day"]) for row in days} > by_day.keys()
     for row in days:
@@ -127,11 +132,11 @@ def test_an_independent_count_gives_the_same_figures_for_the_bank_month(bank: Pa
     assert len(intervals) == 6 * 48
     for row in intervals:
         begin, end = row["interval_start"].timestamp(), row["interval_end"].timestamp()
-        own = [visit for visit in of[row["campaign"]] if begin <= visit.queued < end]
-        expected = counted(own) | {"workload_s": workload(of[row["campaign"]], begin, end)}
+        own = [visit for visit in by_campaign[row["campaign"]] if begin <= visit.queued < end]
+        expected = counted(own) | {"workload_s": workload(by_campaign[row["campaign"]], begin, end)}
         agree(row, expected, (row["campaign"], row["interval_start"]))
     agents = {row["agent"]: row for row in told(bank, BANK_MONTH.replace("kpi_campaign", "kpi_agent"))}
-    everybody = [visit for visits_of in of.values() for visit in visits_of if visit.answered is not None]
+    everybody = [visit for visits_of in by_campaign.values() for visit in visits_of if visit.answered is not None]
     for agent, row in agents.items():
         own = [visit for visit in everybody if visit.agent == agent]
         assert (row["answered"], row["handled"]) == (len(own), len(own))
@@ -149,8 +154,8 @@ def test_the_bank_month_shuffled_and_sent_twice_in_pieces_gives_the_same_rows(
         send(broker.bootstrap_servers, topic, piece)
         catch_up(tmp_path, broker.bootstrap_servers, topic, BANK_CAMPAIGNS)
     assert differences(bank, tmp_path, "FROM calls", "FROM agents", BANK_MONTH, "FROM kpi_daily") == {}
-    said = status(tmp_path)
-    assert (said["records"], said["events"], said["duplicates"]) == (17_870, 89_350, 89_350)
+    ingest_status = status(tmp_path)
+    assert (ingest_status["records"], ingest_status["events"], ingest_status["duplicates"]) == (17_870, 89_350, 89_350)
 
 
 # Killed and stopped
@@ -172,11 +177,11 @@ def test_kills_at_any_moment_lose_duplicate_and_corrupt_nothing(broker: Broker, 
             process.kill()
             process.wait()
         if published(place).exists():
-            said = status(place)
-            assert said["records"] >= records
+            ingest_status = status(place)
+            assert ingest_status["records"] >= records
             assert len(rows(place, "FROM calls")) >= calls
-            assert len(rows(place, "FROM agent_states")) > 0 or said["records"] == 0
-            records, calls = said["records"], len(rows(place, "FROM calls"))
+            assert len(rows(place, "FROM agent_states")) > 0 or ingest_status["records"] == 0
+            records, calls = ingest_status["records"], len(rows(place, "FROM calls"))
     catch_up(place, broker.bootstrap_servers, topic)
     catch_up(untouched, broker.bootstrap_servers, topic)
     assert differences(place, untouched, *EVERYTHING, 'FROM dead_letters ORDER BY "partition", "offset"') == {}
@@ -199,8 +204,13 @@ def test_kills_while_far_behind_give_the_same_rows(bank: Path, broker: Broker, t
             process.wait()
     catch_up(tmp_path, broker.bootstrap_servers, topic, BANK_CAMPAIGNS)
     assert differences(bank, tmp_path, "FROM calls", "FROM agents", BANK_MONTH, "FROM kpi_daily") == {}
-    said = status(tmp_path)
-    assert (said["records"], said["events"], said["duplicates"], said["lag"]) == (89_350, 89_350, 0, 0)
+    ingest_status = status(tmp_path)
+    assert (ingest_status["records"], ingest_status["events"], ingest_status["duplicates"], ingest_status["lag"]) == (
+        89_350,
+        89_350,
+        0,
+        0,
+    )
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
@@ -278,8 +288,8 @@ def suspended(process: "subprocess.Popen[bytes]") -> Iterator[None]:
 
 def age_s(place: Path) -> float:
     """Return the age of the published data when it was published [s]."""
-    said = status(place)
-    return float((said["published_at"] - said["as_of"]).total_seconds())
+    ingest_status = status(place)
+    return float((ingest_status["published_at"] - ingest_status["as_of"]).total_seconds())
 
 
 def test_a_broker_that_comes_back_empty_loses_and_duplicates_nothing(place: Path, tmp_path: Path) -> None:
@@ -294,8 +304,8 @@ def test_a_broker_that_comes_back_empty_loses_and_duplicates_nothing(place: Path
             before.process.kill()
             before.process.wait()
             for _ in range(2):  # publishing goes on for the pages
-                then = status(place)["published_at"]
-                wait_for(lambda: status(place)["published_at"] > then, "another publish")  # noqa: B023  used at once
+                published_at = status(place)["published_at"]
+                wait_for(lambda: status(place)["published_at"] > published_at, "another publish")  # noqa: B023  used at once
             assert status(place)["events"] == 1_500
             wait_for(lambda: age_s(place) > 4, "an age that grows since Kafka last answered")
             with running_broker(port) as after:
@@ -308,8 +318,8 @@ def test_a_broker_that_comes_back_empty_loses_and_duplicates_nothing(place: Path
                 catch_up(tmp_path / "only after", servers, "call-events")
                 stop(process, place)
     assert differences(place, tmp_path / "only after", *EVERYTHING) == {}
-    said = status(place)
-    assert (said["records"], said["events"], said["duplicates"]) == (4_500, 3_000, 1_500)
+    ingest_status = status(place)
+    assert (ingest_status["records"], ingest_status["events"], ingest_status["duplicates"]) == (4_500, 3_000, 1_500)
 
 
 def test_a_broker_replaced_unseen_by_one_with_more_records_is_read_from_its_beginning(place: Path) -> None:
@@ -329,8 +339,8 @@ def test_a_broker_replaced_unseen_by_one_with_more_records_is_read_from_its_begi
                     process.send_signal(signal.SIGCONT)
                     wait_for(lambda: count_calls(place) >= 1_400, "the calls of the other broker")
                     stop(process, place)
-    said = status(place)
-    assert (count_calls(place), said["records"], said["duplicates"]) == (1_400, 1_400, 0)
+    ingest_status = status(place)
+    assert (count_calls(place), ingest_status["records"], ingest_status["duplicates"]) == (1_400, 1_400, 0)
 
 
 @pytest.mark.parametrize("running", [True, False], ids=["while the consumer runs", "between two starts"])
@@ -357,8 +367,8 @@ def test_a_topic_recreated_with_more_than_the_stored_offset_is_read_from_its_beg
         catch_up(place, servers, topic)
         recreate()
         catch_up(place, servers, topic)
-    said = status(place)
-    assert (count_calls(place), said["records"], said["duplicates"]) == (1_400, 1_400, 0)
+    ingest_status = status(place)
+    assert (count_calls(place), ingest_status["records"], ingest_status["duplicates"]) == (1_400, 1_400, 0)
 
 
 def test_a_recreated_topic_that_is_shorter_than_the_stored_offset_is_read_too(

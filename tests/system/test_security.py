@@ -133,9 +133,9 @@ def test_a_topic_that_a_user_may_not_read_is_reported(
     variables = (
         secured(apache_kafka, "SASL_SSL") | credentials() | {"VIGIE_TOPIC": topic, "VIGIE_DATA_DIR": str(tmp_path)}
     )
-    said = one_sentence(run("run", "--until-caught-up", **variables))
-    assert f"does not allow this to {USER}" in said
-    assert "give it the rights that docs/kafka.md lists" in said
+    error = one_sentence(run("run", "--until-caught-up", **variables))
+    assert f"does not allow this to {USER}" in error
+    assert "give it the rights that docs/kafka.md lists" in error
     doctor = run("doctor", **variables)
     assert doctor.returncode == 1
     assert re.search(rf"^BAD   {what} +.*{finding}", doctor.stdout, re.M), doctor.stdout
@@ -151,10 +151,10 @@ def test_a_group_that_a_user_may_not_join_is_reported(
     variables = (
         secured(apache_kafka, "SASL_SSL") | credentials() | {"VIGIE_TOPIC": topic, "VIGIE_DATA_DIR": str(tmp_path)}
     )
-    said = one_sentence(run("run", "--group", group, **variables))
-    assert f"does not allow this to {USER} " in said
-    assert f"GroupAuthorizationFailedError: {group}" in said
-    assert "give it the rights that docs/kafka.md lists" in said
+    error = one_sentence(run("run", "--group", group, **variables))
+    assert f"does not allow this to {USER} " in error
+    assert f"GroupAuthorizationFailedError: {group}" in error
+    assert "give it the rights that docs/kafka.md lists" in error
     allow(apache_kafka, group, USER, ACLOperation.READ, kind=ResourceType.GROUP)
     allowed = run("run", "--group", group, "--until-caught-up", **variables)
     assert allowed.returncode == 0, allowed.stderr
