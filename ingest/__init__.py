@@ -1,3 +1,3 @@
-"""From Kafka to the published file: the event contract, the fold, the store, the publisher, and the sources."""
+"""From Kafka to the published file: sources, the event contract, folding, the store, judging and publishing."""
 
-import metrics  # noqa: F401 - before anything here loads DuckDB: it says where the calendar is
+import metrics  # noqa: F401 - before anything here loads DuckDB: it sets the folder of the zone rules

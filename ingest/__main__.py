@@ -13,13 +13,13 @@ from metrics.errors import MetricsError
 COMMANDS = {
     "run": ("ingest.run", "consume call events, fold them into the store and publish"),
     "send": ("ingest.send", "send a file of NDJSON events to Kafka"),
-    "source": ("ingest.sources", "turn what a switch writes into events"),
-    "rebuild": ("ingest.rebuild", "make the store and the published files again from the archived events"),
-    "doctor": ("ingest.doctor", "try what a start needs, and say of each what to do"),
+    "source": ("ingest.sources", "turn a switch's logs and records into events"),
+    "rebuild": ("ingest.rebuild", "rebuild the store and the published files from the archived events"),
+    "doctor": ("ingest.doctor", "check everything that a start needs, and say what to fix"),
     "broker": ("ingest.topic.broker", "run the embedded broker (memory only: demo and tests)"),
-    "simulate": ("ingest.simulator", "a floor at work: today's shift so far, then live"),
-    "demo": ("ingest.demo", "broker, floor, consumer and dashboard together"),
-    "bank": ("ingest.bank", "a month of real calls through the broker, and its KPIs"),
+    "simulate": ("ingest.simulator", "simulate a floor: today so far, then live"),
+    "demo": ("ingest.demo", "run the broker, a simulated floor, the consumer and the dashboard together"),
+    "bank": ("ingest.bank", "send a month of real calls through the broker, and print its KPIs"),
 }
 
 
@@ -31,7 +31,7 @@ def main(arguments: list[str]) -> int:
         logs.write_to(sys.stderr)
         for name, (module, summary) in COMMANDS.items():
             command = commands.add_parser(name, help=summary, description=summary)
-            if name == chosen:  # import only what runs: `broker` needs no DuckDB
+            if name == chosen:  # import only the chosen command: `broker` needs no DuckDB
                 command.set_defaults(module=importlib.import_module(module))
                 command.get_default("module").arguments(command)
         options = parser.parse_args(arguments)
@@ -39,11 +39,11 @@ def main(arguments: list[str]) -> int:
     except (VigieError, MetricsError) as error:
         sys.stderr.write(f"vigie: {error}\n")
         return error.exit_code
-    except BrokenPipeError:  # as in `… | head`: whoever read has had enough
+    except BrokenPipeError:  # as in `… | head`: the reader has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
 
 
 if __name__ == "__main__":
-    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # a broker that is away is said once, by who needs it
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # commands report themselves, once, that a broker is away
     sys.exit(main(sys.argv[1:]))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import duckdb
 
-from ingest.cli import Parser, brings_its_own_campaigns
+from ingest.cli import Parser, say_campaigns_are_ignored
 from ingest.errors import UsageError
 from ingest.publishing.observed import Observed
 from ingest.run import consume
@@ -37,11 +37,11 @@ ORDER BY grouping(campaign), offered DESC
 
 def arguments(parser: Parser) -> None:
     parser.option("--data-dir", default=Path("data/bank"), type=Path, help="where the store and published file are")
-    parser.epilog = f"It brings its own campaigns, {CAMPAIGNS}: VIGIE_CAMPAIGNS is not used."
+    parser.epilog = f"This command uses its own campaigns, {CAMPAIGNS}: VIGIE_CAMPAIGNS is ignored."
 
 
 def main(options: argparse.Namespace) -> int:
-    brings_its_own_campaigns(CAMPAIGNS)
+    say_campaigns_are_ignored(CAMPAIGNS)
     refuse_other_calls(options.data_dir)
     recording = SAMPLES / "bank_1999_02.ndjson.gz"
     with running_broker() as broker:
@@ -60,23 +60,23 @@ def main(options: argparse.Namespace) -> int:
     published = options.data_dir / "published" / "vigie.duckdb"
     with duckdb.connect(str(published), read_only=True) as connection:
         rows = connection.execute(FIGURES).fetchall()
-    sys.stdout.write(table(rows) + f"\n\n{published} holds all of it: VIGIE_DATA_DIR={options.data_dir} make sql\n")
+    sys.stdout.write(table(rows) + f"\n\nAll of it is in {published}: VIGIE_DATA_DIR={options.data_dir} make sql\n")
     return 0
 
 
 def refuse_other_calls(data_dir: Path) -> None:
-    """Raise UsageError when something else was read into `data_dir`: a month of 1999 is not to be mixed into it."""
+    """Raise UsageError when `data_dir` holds calls of another topic: do not mix a month of 1999 into them."""
     store = data_dir / "store.duckdb"
     if not store.exists():
         return
     with contextlib.suppress(duckdb.Error), duckdb.connect(str(store), read_only=True) as connection:
         other = connection.execute("SELECT max(topic) FROM positions WHERE topic != $own", {"own": TOPIC}).fetchall()
         if topic := other[0][0]:
-            raise UsageError(f"{data_dir} holds what was read from the topic {topic}; choose another --data-dir.")
+            raise UsageError(f"{data_dir} holds calls of the topic {topic}; choose another --data-dir.")
 
 
 def table(rows: list[tuple[object, ...]]) -> str:
-    """The rows of FIGURES for a terminal."""
+    """Format the rows of FIGURES for a terminal."""
     head = f"{'campaign':10}{'offered':>9}{'answered':>10}{'abandoned':>11}{'ASA s':>10}{'AHT s':>10}{'in 20 s':>10}"
     lines = [
         f"{name:10}{offered:>9}{answered:>10}{abandoned:>11}{asa:>10.4f}{aht:>10.3f}{share:>9.3f}%"

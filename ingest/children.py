@@ -1,11 +1,11 @@
-"""Processes that end with the one that started them."""
+"""Child processes that end when the process that started them does."""
 
 import os
 import sys
 from collections.abc import Sequence
 
-# Asks Linux to end the process with its parent, however that one ends, and becomes the command. A process of its
-# own rather than `preexec_fn`, which is not safe beside threads, as those of kafka-python.
+# Ask Linux to end this process when its parent ends, however that happens, then become the command. This is a process
+# of its own because `preexec_fn` is not safe with threads, and kafka-python has some.
 _BECOME = """
 import os, sys
 if sys.platform == "linux":
@@ -19,5 +19,5 @@ os.execvp(sys.argv[2], sys.argv[2:])
 
 
 def ends_with_us(command: Sequence[str]) -> list[str]:
-    """The command line that runs `command` as a child which, on Linux, ends when the starting thread does."""
+    """The command line that runs `command` as a child process; on Linux it ends when the starting thread ends."""
     return [sys.executable, "-I", "-S", "-c", _BECOME, str(os.getpid()), *command]

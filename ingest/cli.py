@@ -17,23 +17,23 @@ class Parser(command_line.Parser):
     def option(self, name: str, *, default: Any, help: str, type: Callable[[str], Any] = str) -> None:
         """Add `--name VALUE`, whose default is the variable `VIGIE_NAME` or else `default`."""
         variable = "VIGIE_" + name.removeprefix("--").replace("-", "_").upper()
-        given = os.environ.get(variable)
-        if given:
+        from_environment = os.environ.get(variable)
+        if from_environment:
             try:
-                default = type(given)
+                default = type(from_environment)
             except (ValueError, argparse.ArgumentTypeError) as error:
-                raise UsageError(f"{variable}={given!r} cannot be used: {error}.") from error
+                raise UsageError(f"{variable}={from_environment!r} cannot be used: {error}.") from error
         shown = "" if default in (None, "") else f" (default {default})"
         self.add_argument(name, default=default, type=type, help=f"{help}{shown}; also {variable}")
 
     def flag(self, name: str, *, help: str) -> None:
-        """Add `--name`, which the variable `VIGIE_NAME`, if neither empty nor 0, sets too."""
+        """Add `--name`. The variable `VIGIE_NAME` sets it too, unless it is empty or 0."""
         variable = "VIGIE_" + name.removeprefix("--").replace("-", "_").upper()
         is_set = os.environ.get(variable, "0") not in ("", "0")
         self.add_argument(name, action="store_true", default=is_set, help=f"{help}; also {variable}=1")
 
     def kafka_options(self) -> None:
-        """Add the options that every command which talks to Kafka has."""
+        """Add the options of every command that connects to Kafka."""
         self.option("--bootstrap-servers", default="127.0.0.1:9092", help="Kafka brokers, HOST:PORT[,HOST:PORT…]")
         self.option("--topic", default="call-events", help="the topic of call events")
         self.option(
@@ -45,7 +45,7 @@ class Parser(command_line.Parser):
         self.option(
             "--sasl-username",
             default="",
-            help="who we are; the password comes from VIGIE_SASL_PASSWORD or the file VIGIE_SASL_PASSWORD_FILE",
+            help="user name; the password comes from VIGIE_SASL_PASSWORD or the file VIGIE_SASL_PASSWORD_FILE",
         )
         self.option("--ssl-ca-file", default="", help="PEM file of the authority that signed the brokers' certificates")
         self.option("--ssl-cert-file", default="", help="PEM file of our own certificate, if the brokers ask for one")
@@ -53,7 +53,7 @@ class Parser(command_line.Parser):
 
 
 def between(least: int, most: int, what: str = "whole number") -> Callable[[str], int]:
-    """The `type` of an option that takes a number from `least` to `most`."""
+    """The `type` of an option whose value is a number from `least` to `most`."""
 
     def number(text: str) -> int:
         if not text.isdecimal() or not least <= int(text) <= most:
@@ -63,7 +63,7 @@ def between(least: int, most: int, what: str = "whole number") -> Callable[[str]
     return number
 
 
-def brings_its_own_campaigns(campaigns: Path) -> None:
-    """Say that VIGIE_CAMPAIGNS, if it is set, does not count: the command's events are of these campaigns."""
-    if given := os.environ.get("VIGIE_CAMPAIGNS"):
-        sys.stderr.write(f"VIGIE_CAMPAIGNS={given} is not used: these calls are of the campaigns of {campaigns}.\n")
+def say_campaigns_are_ignored(campaigns: Path) -> None:
+    """If VIGIE_CAMPAIGNS is set, say that it is ignored: the command's events are of these campaigns."""
+    if ignored := os.environ.get("VIGIE_CAMPAIGNS"):
+        sys.stderr.write(f"VIGIE_CAMPAIGNS={ignored} is ignored: these calls belong to the campaigns of {campaigns}.\n")

@@ -1,4 +1,4 @@
-"""`python -m ingest demo`: the embedded broker, a floor at work, the consumer and the dashboard, until Ctrl-C."""
+"""`python -m ingest demo`: the embedded broker, a simulated floor, the consumer and the dashboard, until Ctrl-C."""
 
 import argparse
 import contextlib
@@ -22,7 +22,7 @@ from typing import IO, Any, TextIO
 import duckdb
 
 from ingest.children import ends_with_us
-from ingest.cli import Parser, between, brings_its_own_campaigns
+from ingest.cli import Parser, between, say_campaigns_are_ignored
 from ingest.errors import StoreError, UsageError, VigieError, disk_trouble
 from ingest.simulator import floor_day, floor_options, parameters
 from ingest.topic.broker import ensure_topic, running_broker
@@ -39,33 +39,31 @@ DEFAULTS = {
     "seed": parameters.DEFAULT_SEED,
 }
 MADE_WITH = "demo-floor"
-"""In the data directory: the numbers of the floor that is stored there; locked while a demo runs."""
+"""The file in the data directory that says with which numbers the stored floor was made; locked while a demo runs."""
 STORE = "store.duckdb"
 STOPS_WITHIN_S = 20.0
 LIVE_WITHIN_RECORDS = 50
 MOST_DAYS = 7
-"""Of a longer pause the first days are left out: a start takes a minute at most, and the broker has all in memory."""
+"""After a longer pause the first days are left out, so that a start takes at most a minute: the broker is in memory."""
 PEOPLE = (
     ("manager", "every campaign", ("--role", "manager")),
     ("client", "the campaigns of Mutuelle Oréa", ("--role", "client", "--client", "orea")),
     ("analyst", "every campaign, and SQL", ("--role", "analyst")),
 )
-"""Accounts, one a role, thrown away at the next start; a television has a token."""
+"""Accounts, one per role, replaced at the next start. A television has a token."""
 
 
 def arguments(parser: Parser) -> None:
     a_port = between(1024, 65535, "port")
-    parser.option(
-        "--data-dir", default=DEFAULTS["data_dir"], type=Path, help="where everything is kept between two starts"
-    )
+    parser.option("--data-dir", default=DEFAULTS["data_dir"], type=Path, help="where everything is kept between starts")
     parser.option("--port", default=DEFAULTS["port"], type=a_port, help="where the dashboard listens on 127.0.0.1")
     parser.option(
         "--broker-port", default=DEFAULTS["broker_port"], type=a_port, help="where the broker listens on 127.0.0.1"
     )
     floor_options(parser)
     parser.epilog = (
-        f"It brings its own campaigns, {CAMPAIGNS}: VIGIE_CAMPAIGNS is not used."
-        " VIGIE_PORT is the dashboard's port here, the broker's in `broker`."
+        f"This command uses its own campaigns, {CAMPAIGNS}: VIGIE_CAMPAIGNS is ignored."
+        " VIGIE_PORT is the dashboard's port here, and the broker's port in `broker`."
     )
 
 
@@ -73,14 +71,14 @@ def main(options: argparse.Namespace) -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    brings_its_own_campaigns(CAMPAIGNS)
+    say_campaigns_are_ignored(CAMPAIGNS)
     load(CAMPAIGNS)
     if options.port == options.broker_port:
         raise UsageError(f"Dashboard and broker cannot both have port {options.port}; choose two ports.")
     started_at = clock.now_s()
     data_dir: Path = options.data_dir.resolve()
     environment = {
-        # not what leads to another Kafka, or another topic, than the demo's own
+        # without the variables that name another Kafka or topic than the demo's own
         **{
             name: value
             for name, value in os.environ.items()
@@ -93,7 +91,7 @@ def main(options: argparse.Namespace) -> int:
     }
     url = f"http://127.0.0.1:{options.port}"
     with contextlib.ExitStack() as stack:
-        stack.enter_context(_alone(options, data_dir))
+        stack.enter_context(_locked_data_dir(options, data_dir))
         days = _days_to_send(data_dir / "published" / "vigie.duckdb", clock.now())
         broker = stack.enter_context(running_broker(options.broker_port))
         ensure_topic(broker.bootstrap_servers, "call-events")
@@ -138,15 +136,15 @@ def main(options: argparse.Namespace) -> int:
         while going_on():
             pass
         _say("\nStopping …")
-    _say("Stopped. What was stored is kept; the next start goes on from it.")
+    _say("Stopped. The data is kept; the next start continues from it.")
     return 0
 
 
 @contextlib.contextmanager
-def _alone(options: argparse.Namespace, data_dir: Path) -> Iterator[None]:
-    """Hold the data directory, ready for this floor; nothing in it is touched when it or a port is in use.
+def _locked_data_dir(options: argparse.Namespace, data_dir: Path) -> Iterator[None]:
+    """Lock the data directory for this floor. Nothing in it is touched when it or a port is in use.
 
-    Raises VigieError that names all that is in use, or the other floor that is stored there.
+    Raises VigieError, which names everything that is in use, or the other floor that is stored there.
     """
     try:
         (data_dir / "logs").mkdir(parents=True, exist_ok=True)
@@ -155,36 +153,36 @@ def _alone(options: argparse.Namespace, data_dir: Path) -> Iterator[None]:
         raise _unusable(data_dir, error) from error
     with made_with:
         taken = [port for port in (options.port, options.broker_port) if not _is_free(port)]
-        told = [f"port {port} on 127.0.0.1" for port in taken]
+        in_use = [f"port {port} on 127.0.0.1" for port in taken]
         is_held = not _locked(made_with) or _has_consumer(data_dir)
         if is_held:
-            told.append(str(data_dir))
-        if told:
-            *others, last = told
+            in_use.append(str(data_dir))
+        if in_use:
+            *others, last = in_use
             what = f"{', '.join(others)} and {last} are" if others else f"{last} is"
             raise VigieError(
                 f"{what[0].upper()}{what[1:]} in use; stop what runs there,"
-                f" or start beside it: `{_beside(options, taken, data_dir if is_held else None)}`."
+                f" or start beside it: `{_alternative_command(options, taken, data_dir if is_held else None)}`."
             )
         _keep_to_one_floor(options, data_dir, made_with)
         yield
 
 
 def _keep_to_one_floor(options: argparse.Namespace, data_dir: Path, made_with: TextIO) -> None:
-    """Note what the floor is made with, or raise VigieError when what is stored is of another one."""
+    """Note the numbers that the floor is made with, or raise VigieError when another floor is stored."""
     this = f"VIGIE_AGENTS={options.agents} VIGIE_SEED={options.seed}"
     made_with.seek(0)
     stored = made_with.read().strip()
-    beside = _beside(options, (), data_dir)
+    alternative = _alternative_command(options, (), data_dir)
     if stored and stored != this:
         raise VigieError(
-            f"{data_dir} holds the floor of {stored}, which does not go together with that of {this};"
-            f" start with those numbers, or elsewhere: `{beside}`."
+            f"{data_dir} holds the floor of {stored}, which cannot be mixed with that of {this};"
+            f" start with the stored numbers, or in another directory: `{alternative}`."
         )
     if not stored and (data_dir / STORE).exists():
         raise VigieError(
-            f"{data_dir} holds calls of which no demo has noted how they were made;"
-            f" move it away, or start elsewhere: `{beside}`."
+            f"{data_dir} holds calls that were not made by a demo;"
+            f" move it away, or start in another directory: `{alternative}`."
         )
     if not stored:
         try:
@@ -194,8 +192,8 @@ def _keep_to_one_floor(options: argparse.Namespace, data_dir: Path, made_with: T
             raise disk_trouble(str(data_dir / MADE_WITH), error) from error
 
 
-def _beside(options: argparse.Namespace, taken: Collection[int], held: Path | None) -> str:
-    """The command for a demo like this one, with other ports for those `taken` and another directory than `held`."""
+def _alternative_command(options: argparse.Namespace, taken: Collection[int], held: Path | None) -> str:
+    """The command for a demo like this one, with other ports instead of `taken` and another directory than `held`."""
     chosen = {name: getattr(options, name) for name in DEFAULTS}
     for name in ("port", "broker_port"):
         if chosen[name] in taken:
@@ -224,7 +222,7 @@ def _is_free(port: int) -> bool:
 
 
 def _locked(file: IO[Any]) -> bool:
-    """Whether no other process has locked the file, and this one has now, until the file is closed."""
+    """Lock the file until it is closed. Return False when another process has locked it."""
     try:
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except (BlockingIOError, PermissionError):
@@ -250,7 +248,7 @@ def _unusable(path: Path, error: OSError) -> StoreError:
 
 
 def _make_accounts(url: str, environment: dict[str, str]) -> list[str]:
-    """Make the accounts of this start, and return what is to be told of them."""
+    """Make the accounts of this start, and return the lines to print about them."""
     shutil.rmtree(environment["VIGIE_ACCESS_DIR"], ignore_errors=True)
 
     def run(*arguments: str, typed: str = "") -> str:
@@ -267,17 +265,17 @@ def _make_accounts(url: str, environment: dict[str, str]) -> list[str]:
             raise VigieError(done.stderr.strip().removeprefix("vigie: "))
         return done.stdout
 
-    told = ["Sign in as    with the password"]
+    lines = ["Sign in as    with the password"]
     for name, sees, options in PEOPLE:
         password = "-".join(secrets.token_hex(2) for _ in range(4))
         run("add", name, *options, typed=password + "\n")
-        told.append(f"  {name:<11} {password}   {sees}")
+        lines.append(f"  {name:<11} {password}   {sees}")
     *_, path = run("tv", "add", "television").splitlines()
-    return [*told, f"A television  {url}{path}"]
+    return [*lines, f"A television  {url}{path}"]
 
 
 class Child:
-    """A command that runs beside this process and writes its words to a file."""
+    """A command that runs beside this process and writes its output to a file."""
 
     def __init__(self, name: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
         self._name = name
@@ -285,12 +283,12 @@ class Child:
         self._log = log
 
     def must_run(self) -> None:
-        """Raise VigieError, with the command's last words or the signal that ended it, if it has ended."""
+        """Raise VigieError if the command has ended, with its last line of output or the signal that ended it."""
         status = self._process.poll()
         if status is not None:
-            words = self._log.read_text(errors="replace").strip().splitlines() or ["without a word"]
-            why = f"signal {-status}" if status < 0 else words[-1].removeprefix("vigie: ").removesuffix(".")
-            raise VigieError(f"The {self._name} ended ({why}); see {self._log}, and start again.")
+            output = self._log.read_text(errors="replace").strip().splitlines() or ["no output"]
+            reason = f"signal {-status}" if status < 0 else output[-1].removeprefix("vigie: ").removesuffix(".")
+            raise VigieError(f"The {self._name} ended ({reason}); see {self._log}, and start again.")
 
     def stop(self) -> None:
         """Ask the command to finish, and wait until it has."""
@@ -304,15 +302,15 @@ class Child:
 
 @contextlib.contextmanager
 def _child(name: str, command: tuple[str, ...], log: Path, environment: dict[str, str]) -> Iterator[Child]:
-    with log.open("wb") as words:
+    with log.open("wb") as output:
         process = subprocess.Popen(
             ends_with_us([sys.executable, *command]),
             stdin=subprocess.DEVNULL,
-            stdout=words,
+            stdout=output,
             stderr=subprocess.STDOUT,
             env=environment,
             cwd=ROOT,
-            start_new_session=True,  # Ctrl-C in a terminal goes to whole groups; these are stopped in order
+            start_new_session=True,  # Ctrl-C in a terminal goes to the whole group; these are stopped in order
         )
     child = Child(name, process, log)
     try:
@@ -322,30 +320,30 @@ def _child(name: str, command: tuple[str, ...], log: Path, environment: dict[str
 
 
 def _days_to_send(published: Path, now: dt.datetime) -> int:
-    """How many days before today the floor is to send: yesterday, or all since the last stored event.
+    """How many days before today the floor has to send: yesterday, or all days since the last stored event.
 
-    The floor worked on while nobody ran it: without those days calls of then would stay open, and a weekend be a hole.
+    The floor goes on while no demo runs. Without those days, calls would stay open, and a weekend would be a gap.
     """
     try:
         with duckdb.connect(str(published), read_only=True) as connection:
             row = connection.execute("SELECT last_event_at FROM ingest_status").fetchone()
     except duckdb.Error:
-        return 1  # not published yet, or to be published anew
+        return 1  # not published yet, or not readable
     if row is None or row[0] is None:
         return 1
     return min(max((floor_day(now) - floor_day(row[0])).days, 1), MOST_DAYS)
 
 
 def _wait_until_live(published: Path, floor_log: Path, started_at: float, going_on: Callable[[], bool]) -> None:
-    """Show how far the backfill is, until the floor has sent all of it and it is published.
+    """Show the progress of the backfill, until the floor has sent all of it and it is published.
 
-    At night the next event may be minutes away, so the newest one's age says nothing. Files from before `started_at`
-    [s since 1970] do not count.
+    The age of the newest event says nothing: at night the next event may be minutes away. Files published before
+    `started_at` [s since 1970] do not count.
     """
     shown, all_sent = "", False
     while going_on():
         if not all_sent and "going on live" in floor_log.read_text(errors="replace"):
-            all_sent, started_at = True, clock.now_s()  # a file from before this may lack the last of it
+            all_sent, started_at = True, clock.now_s()  # a file published before now may lack the last events
         progress = _progress(published, started_at)
         if progress is None:
             continue
@@ -359,7 +357,7 @@ def _wait_until_live(published: Path, floor_log: Path, started_at: float, going_
 
 
 def _progress(published: Path, started_at: float) -> tuple[int, str, int] | None:
-    """(events, the newest one's time in UTC, records not yet read) of the published file."""
+    """From the published file: (events, the time of the newest one in UTC, records not yet read)."""
     try:
         with duckdb.connect(str(published), read_only=True) as connection:
             row = connection.execute(

@@ -1,4 +1,4 @@
-"""`python -m ingest doctor`: tries each thing that a start needs, and says of each what to do. It changes nothing."""
+"""`python -m ingest doctor`: checks everything that a start needs, and says what to fix. It changes nothing."""
 
 import argparse
 import os
@@ -25,7 +25,7 @@ from metrics.configuration.campaigns import Campaign, Configuration
 from metrics.configuration.zones import check_zones
 from metrics.errors import MetricsError
 
-SAMPLE = 50  # records a partition
+SAMPLE = 50  # records per partition
 READS_WITHIN_S = 10.0
 LITTLE_DISK = 2 * 2**30
 NO_DISK = 64 * 2**20  # too little for the next checkpoint and snapshot
@@ -38,16 +38,16 @@ TERMS = {
     "wait_at_threshold_counts": ("a wait at the threshold is in time", ""),
     "short_abandon_s": ("short abandon below", " s"),
 }
-"""What a term says → what it is called here, and its unit."""
+"""Fields of a contract term, each with its name here and its unit."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What was tried, how it stands, and what to do when it does not stand well."""
+    """The result of one check; `to_do` says what to do unless all is well."""
 
-    what: str
+    subject: str
     mark: str
-    says: str
+    result: str
     to_do: str = ""
 
 
@@ -58,11 +58,11 @@ def arguments(parser: Parser) -> None:
 
 
 def main(options: argparse.Namespace) -> int:
-    """Print a line for each finding; 1 when something is bad."""
+    """Print a line for each finding; return 1 when something is bad."""
     is_bad = False
     for finding in examine(options):
         is_bad |= finding.mark == BAD
-        sys.stdout.write(f"{finding.mark:5} {finding.what:15} {finding.says}\n")
+        sys.stdout.write(f"{finding.mark:5} {finding.subject:15} {finding.result}\n")
         if finding.to_do:
             sys.stdout.write(f"{'':21} → {finding.to_do}\n")
         sys.stdout.flush()
@@ -70,7 +70,7 @@ def main(options: argparse.Namespace) -> int:
 
 
 def examine(options: argparse.Namespace) -> Iterator[Finding]:
-    """Yield what is found, the cheapest first."""
+    """Yield the findings, from the cheapest checks first."""
     yield from _configuration(options.campaigns)
     yield from _directory(options.data_dir)
     yield from _store(options.data_dir / "store.duckdb")
@@ -88,12 +88,12 @@ def _configuration(path: Path) -> Iterator[Finding]:
     except MetricsError as error:
         yield Finding("campaigns", BAD, str(error))
         return
-    known = configuration.campaigns
-    if known:
-        yield Finding("campaigns", GOOD, f"{path}: {len(known)} campaigns of {len(configuration.clients)} clients")
+    count = len(configuration.campaigns)
+    if count:
+        yield Finding("campaigns", GOOD, f"{path}: {count} campaigns of {len(configuration.clients)} clients")
     else:
-        yield Finding("campaigns", DOUBTFUL, f"{path} names no campaign", "add them; until then the defaults judge")
-    for campaign in known.values():
+        yield Finding("campaigns", DOUBTFUL, f"{path} has no campaign", "add some; until then the defaults apply")
+    for campaign in configuration.campaigns.values():
         yield from _terms(campaign)
     try:
         check_zones(configuration.zones)
@@ -104,62 +104,62 @@ def _configuration(path: Path) -> Iterator[Finding]:
 
 
 def _terms(campaign: Campaign) -> Iterator[Finding]:
-    """Say what each later term of a contract changes against the one before it."""
+    """Say what each later term of a contract changes compared with the term before it."""
     for before, term in pairwise(campaign.terms):
         changes = [
-            f"{name} {_shown(getattr(before, key))} → {_shown(getattr(term, key))}{unit}"
+            f"{name} {_formatted(getattr(before, key))} → {_formatted(getattr(term, key))}{unit}"
             for key, (name, unit) in TERMS.items()
             if getattr(before, key) != getattr(term, key)
         ]
-        says = f"{campaign.id}, from {term.valid_from:%Y-%m-%d %H:%M}: "
+        from_when = f"{campaign.id}, from {term.valid_from:%Y-%m-%d %H:%M}: "
         if changes:
-            yield Finding("terms", GOOD, says + ", ".join(changes))
+            yield Finding("terms", GOOD, from_when + ", ".join(changes))
         else:
-            yield Finding("terms", DOUBTFUL, says + "nothing changes", "see that the term says what was agreed")
+            yield Finding("terms", DOUBTFUL, from_when + "nothing changes", "check the term against the agreement")
 
 
-def _shown(value: object) -> str:
+def _formatted(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _directory(place: Path) -> Iterator[Finding]:
-    there = next(one for one in (place, *place.resolve().parents) if one.exists())
-    if not there.is_dir():
-        yield Finding("data directory", BAD, f"{there} is a file, no folder", "give --data-dir another")
+    existing = next(path for path in (place, *place.resolve().parents) if path.exists())
+    if not existing.is_dir():
+        yield Finding("data directory", BAD, f"{existing} is a file, not a folder", "choose another --data-dir")
         return
-    if not os.access(there, os.W_OK | os.X_OK):
+    if not os.access(existing, os.W_OK | os.X_OK):
         yield Finding(
-            "data directory", BAD, f"{place} cannot be written", "give it to this user, or --data-dir another"
+            "data directory", BAD, f"{place} is not writable", "give it to this user, or choose another --data-dir"
         )
         return
-    free = shutil.disk_usage(there).free
-    to_do = "make room: a full disk stops the consumer, though it loses nothing" if free < LITTLE_DISK else ""
+    free = shutil.disk_usage(existing).free
+    to_do = "free some space: a full disk stops the consumer, though nothing is lost" if free < LITTLE_DISK else ""
     mark = BAD if free < NO_DISK else DOUBTFUL if to_do else GOOD
     yield Finding("data directory", mark, f"{place}: {free / 2**30:.1f} GiB free", to_do)
 
 
 def _store(path: Path) -> Iterator[Finding]:
     if not path.exists():
-        yield Finding("store", GOOD, f"{path} is not there yet: `ingest run` makes it, from the topic's beginning")
+        yield Finding("store", GOOD, f"{path} does not exist yet: `ingest run` creates it, from the topic's beginning")
         return
     try:
         with duckdb.connect(str(path), read_only=True) as store:
             ((events,),) = store.execute("SELECT lines - duplicates FROM totals").fetchall()
     except duckdb.Error as error:
-        said = str(error).splitlines()[0]
-        if "lock" in said.lower():
-            yield Finding("store", GOOD, f"{path} is held by a consumer that runs")
+        reason = str(error).splitlines()[0]
+        if "lock" in reason.lower():
+            yield Finding("store", GOOD, f"{path} is in use by a running consumer")
         else:
-            yield Finding("store", BAD, said, RESTORE_OR_REBUILD)
+            yield Finding("store", BAD, reason, RESTORE_OR_REBUILD)
     else:
-        yield Finding("store", DOUBTFUL, f"{path}: {events:,} events, and no consumer runs on it", "start `ingest run`")
+        yield Finding("store", DOUBTFUL, f"{path}: {events:,} events, and no consumer is running", "start `ingest run`")
 
 
 def _published(path: Path) -> Iterator[Finding]:
     if not path.exists():
-        yield Finding("published file", DOUBTFUL, f"{path} is not there yet", "start `ingest run`")
+        yield Finding("published file", DOUBTFUL, f"{path} does not exist yet", "start `ingest run`")
         return
     try:
         with duckdb.connect(str(path), read_only=True) as snapshot:
@@ -169,11 +169,11 @@ def _published(path: Path) -> Iterator[Finding]:
         return
     published_at, lag, letters = row
     age_s = (clock.now() - published_at).total_seconds()
-    says = f"{_age(age_s)} old, {lag:,} records to read, {letters:,} dead letters"
-    to_do = "the consumer does not publish: see that it runs" if age_s > OLD_S else ""
+    result = f"{_age(age_s)} old, {lag:,} records to read, {letters:,} dead letters"
+    to_do = "the consumer does not publish: check that it is running" if age_s > OLD_S else ""
     if letters and not to_do:
         to_do = "the feed page shows what was rejected, and why"
-    yield Finding("published file", DOUBTFUL if to_do else GOOD, says, to_do)
+    yield Finding("published file", DOUBTFUL if to_do else GOOD, result, to_do)
 
 
 def _kafka(servers: str, topic: str, settings: dict[str, Any]) -> Iterator[Finding]:
@@ -181,19 +181,19 @@ def _kafka(servers: str, topic: str, settings: dict[str, Any]) -> Iterator[Findi
     try:
         cluster = admin.describe_cluster()["cluster_id"]
         yield Finding("broker", GOOD, f"{servers} answers, cluster {cluster}")
-        (found,) = admin.describe_topics([topic])
+        (description,) = admin.describe_topics([topic])
     finally:
         admin.close()
-    if found["error_code"] == TopicAuthorizationFailedError.errno:
-        yield Finding("topic", BAD, f"this user may not see {topic}", "give it the rights that docs/kafka.md lists")
+    if description["error_code"] == TopicAuthorizationFailedError.errno:
+        yield Finding("topic", BAD, f"this user may not see {topic}", "grant the rights that docs/kafka.md lists")
         return
-    if found["error_code"] or not found["partitions"]:
+    if description["error_code"] or not description["partitions"]:
         yield Finding("topic", BAD, f"there is no topic {topic}", "create it, or name another with --topic")
         return
-    partitions = [TopicPartition(topic, one["partition_index"]) for one in found["partitions"]]
-    without = [one["partition_index"] for one in found["partitions"] if one["leader_id"] < 0]
-    if without:
-        yield Finding("topic", BAD, f"{topic}: partitions {without} have no leader", "see to the brokers")
+    partitions = [TopicPartition(topic, partition["partition_index"]) for partition in description["partitions"]]
+    leaderless = [p["partition_index"] for p in description["partitions"] if p["leader_id"] < 0]
+    if leaderless:
+        yield Finding("topic", BAD, f"{topic}: partitions {leaderless} have no leader", "check the brokers")
         return
     yield Finding("topic", GOOD, f"{topic}: {len(partitions)} partitions")
     consumer = KafkaConsumer(
@@ -208,41 +208,41 @@ def _kafka(servers: str, topic: str, settings: dict[str, Any]) -> Iterator[Findi
 
 
 def _latest(consumer: Any, partitions: list[TopicPartition]) -> list[Any]:
-    """Up to SAMPLE of the last records of each partition, by a consumer of no group."""
+    """Up to SAMPLE of the last records of each partition, read by a consumer without a group."""
     consumer.assign(partitions)
     ends = consumer.end_offsets(partitions)
     beginnings = consumer.beginning_offsets(partitions)
     for partition in partitions:
         consumer.seek(partition, max(beginnings[partition], ends[partition] - SAMPLE))
-    found: list[Any] = []
+    latest: list[Any] = []
     deadline = time.monotonic() + READS_WITHIN_S
-    while time.monotonic() < deadline and any(consumer.position(one) < ends[one] for one in partitions):
+    while time.monotonic() < deadline and any(consumer.position(p) < ends[p] for p in partitions):
         for records in consumer.poll(timeout_ms=500).values():
-            found += records
-    return found
+            latest += records
+    return latest
 
 
-def _records(found: list[Any]) -> Iterator[Finding]:
-    if not found:
+def _records(records: list[Any]) -> Iterator[Finding]:
+    if not records:
         yield Finding("records", DOUBTFUL, "the topic is empty", "start a source, or try `ingest simulate`")
         return
-    age_s = clock.now_s() - max(record.timestamp for record in found) / 1000
-    to_do = "see that the source runs" if age_s > OLD_S else ""
+    age_s = clock.now_s() - max(record.timestamp for record in records) / 1000
+    to_do = "check that the source is running" if age_s > OLD_S else ""
     yield Finding("last record", DOUBTFUL if to_do else GOOD, f"{_age(age_s)} old", to_do)
-    faults = [fault for record in found for _, _, fault in contract.faulty_lines(record.value) if fault]
-    says = f"{len(found)} of the last records: "
+    faults = [fault for record in records for _, _, fault in contract.faulty_lines(record.value) if fault]
+    sample = f"{len(records)} of the last records: "
     if faults:
         commonest = max(set(faults), key=faults.count)
-        to_do = "mend the source; until then these become dead letters"
+        to_do = "fix the source; until then these lines become dead letters"
         yield Finding(
-            "contract", BAD, says + f"{len(faults)} lines break it, mostly: {masking.mask_reason(commonest)}", to_do
+            "contract", BAD, sample + f"{len(faults)} lines break it, mostly: {masking.mask_reason(commonest)}", to_do
         )
     else:
-        yield Finding("contract", GOOD, says + "all keep it")
+        yield Finding("contract", GOOD, sample + "all keep it")
 
 
 def _age(seconds: float) -> str:
-    """A length of time in its greatest unit."""
+    """A duration in its largest unit."""
     for unit, name in ((86_400, "d"), (3_600, "h"), (60, "min")):
         if seconds >= unit:
             return f"{seconds / unit:.0f} {name}"

@@ -1,6 +1,6 @@
 """Everything that can stop a command.
 
-VigieError              said to the user in one sentence that says what to do; exit 1
+VigieError              printed for the user as one sentence that says what to do; exit 1
 ├── UsageError          the command line or its environment is wrong; exit 2
 ├── BrokerUnavailable   Kafka cannot be reached
 └── StoreError          the data directory cannot be used (read-only, in use, corrupt, full)
@@ -10,27 +10,27 @@ A bad record is none of these: it becomes a row in `dead_letters` and the feed g
 
 from pathlib import Path
 
-#: What to do about a store that cannot be used. Its file and those beside it belong together.
+#: What to do about a store that cannot be used. Its file and the files beside it belong together.
 RESTORE_OR_REBUILD = (
     "restore the whole data directory from a backup, or run `python -m ingest rebuild`,"
-    " which makes it again from the events that are archived in it."
+    " which rebuilds it from the events that are archived in it."
 )
 
 
 class VigieError(Exception):
-    """A command cannot go on; the message is one sentence that names what was wrong, where, and what to do."""
+    """A command cannot go on; the message is one sentence that says what was wrong, where, and what to do."""
 
     exit_code = 1
 
 
 class UsageError(VigieError):
-    """An option or a variable of the environment has a value that cannot be used."""
+    """An option or an environment variable has a value that cannot be used."""
 
     exit_code = 2
 
 
 class BrokerUnavailable(VigieError):
-    """Kafka did not answer, or not as Kafka does."""
+    """Kafka did not answer, or what answered is not Kafka."""
 
 
 class StoreError(VigieError):
@@ -38,12 +38,12 @@ class StoreError(VigieError):
 
 
 def is_full(error: Exception) -> bool:
-    """Whether the system refused to write for want of space."""
+    """Whether writing failed for lack of space."""
     return any(reason in str(error) for reason in ("No space left", "File too large", "Disk quota exceeded"))
 
 
 def is_damaged(error: Exception) -> bool:
-    """Whether what was stored before could not be read: a block of the store, or a file of a settled day."""
+    """Whether stored data could not be read: a block of the store, or a file of a settled day."""
     text = str(error)
     is_refused = any(reason in text for reason in ("Permission denied", "Read-only", "Too many open files"))
     damage = ("Corrupt database file", "not a valid DuckDB database", "Could not read enough bytes")
@@ -56,12 +56,12 @@ def is_locked(error: Exception) -> bool:
 
 
 def is_forbidden(error: Exception) -> bool:
-    """Whether this user may not write there."""
+    """Whether this user lacks the permission to write."""
     return "Permission denied" in str(error) or "read-only" in str(error).lower()
 
 
 def open_failure(path: Path, error: Exception) -> StoreError:
-    """What to raise when DuckDB could not open the store at `path`."""
+    """The error to raise when DuckDB could not open the store at `path`."""
     if is_full(error):
         return disk_trouble(str(path), error)
     if is_locked(error):
@@ -73,10 +73,10 @@ def open_failure(path: Path, error: Exception) -> StoreError:
 
 
 def disk_trouble(what: str, error: Exception) -> StoreError:
-    """What to raise when the disk did not take `what`: nothing that was committed is lost."""
+    """The error to raise when the disk refused `what`. Nothing that was committed is lost."""
     text = str(error).splitlines()[0]
     if is_full(error):
         return StoreError(f"{what} could not be written, the disk is full; free some space and start again.")
     if is_damaged(error):
-        return StoreError(f"{what} could not be written: what is stored is damaged ({text}); {RESTORE_OR_REBUILD}")
-    return StoreError(f"{what} could not be written ({text}); see that the disk is sound and start again.")
+        return StoreError(f"{what} could not be written: stored data is damaged ({text}); {RESTORE_OR_REBUILD}")
+    return StoreError(f"{what} could not be written ({text}); check the disk and start again.")

@@ -1,4 +1,4 @@
-"""The reading half of `ingest run`: polls the feed, asks for stored positions, and hands on what came in a queue."""
+"""The reading thread of `ingest run`: polls the feed, asks for stored positions, and hands on batches in a queue."""
 
 import contextlib
 import datetime as dt
@@ -26,7 +26,7 @@ COMMIT_EVERY_S = 5.0
 
 @dataclass
 class Opened:
-    """The feed was opened: where it will read on, and where its logs ended."""
+    """The feed was opened: the next offset to read of each log, and where each log ended."""
 
     positions: dict[Log, int]
     ends: dict[Log, int]
@@ -34,14 +34,14 @@ class Opened:
 
 @dataclass
 class Arrived:
-    """What a poll brought, sorted while the writer is busy with what came before."""
+    """The batch of a poll, sorted while the writer is busy with earlier batches."""
 
     arrivals: Arrivals
 
 
 @dataclass
 class Question:
-    """The reader wants a stored position; asked in line, so that all that it read before is stored by then."""
+    """The reader asks for a stored position: in the queue, so that everything it read before is stored by then."""
 
     log: Log
     answer: "Future[int | None]"
@@ -51,7 +51,7 @@ Item = Opened | Arrived | Question | Exception
 
 
 class Reader(threading.Thread):
-    """Polls the feed into `queue`; what it dies of is the last thing in it."""
+    """Polls the feed into `queue`. If it fails, its error is the last item in the queue."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class Reader(threading.Thread):
         self.queue: queue.Queue[Item] = queue.Queue(MAX_WAITING_BATCHES)
         self.stored: dict[Log, int] = {}
         self.in_touch_at = time.monotonic()
-        self.ends: dict[Log, int] = {}  # of the logs, as the last poll knows them: ahead of what is in the queue
+        self.ends: dict[Log, int] = {}  # of the logs, as of the last poll: ahead of what is in the queue
         self._servers = bootstrap_servers
         self._topic = topic
         self._clock = clock
@@ -98,7 +98,7 @@ class Reader(threading.Thread):
             try:
                 self._follow(feed)
             except TopicChanged as change:
-                log.warning("%s; it is opened again", change)
+                log.warning("%s; opening it again", change)
             feed.close()
             while not self._stopping.is_set():
                 try:
@@ -109,11 +109,11 @@ class Reader(threading.Thread):
                     self._stopping.wait(1.0)
 
     def _gaps(self, feed: Feed) -> Batch:
-        gaps = [Gap(of, *offsets, self._clock()) for of, offsets in feed.gaps.items()]
+        gaps = [Gap(topic_log, *offsets, self._clock()) for topic_log, offsets in feed.gaps.items()]
         return Batch(next_offsets=feed.positions(), gaps=gaps)
 
     def _share(self, group: str) -> None:
-        """Read what the group gives to this consumer."""
+        """Read the partitions that the group assigns to this consumer."""
         while not self._stopping.is_set():
             try:
                 with closing(Member(self._servers, self._topic, group, self._store_id, self._secured)) as member:
@@ -125,16 +125,18 @@ class Reader(threading.Thread):
                     raise
                 log.warning("%s Trying again.", error)
             except (Lost, TopicChanged) as change:
-                log.warning("The group is joined again: %s", change)
+                log.warning("joining the group again: %s", change)
             self._stopping.wait(1.0)
 
     def _read_share(self, member: Member) -> None:
         logs = member.join(self._stopping.is_set)
-        for of, owed in member.owed(logs, self._known_position).items():
-            log.info("partition %d: offsets %d to %d were claimed and not stored", of.partition, owed.start, owed[-1])
-            self._read_owed(of, owed)
-        begins = member.take(logs, self._known_position)
-        only = {of.partition for of in begins}
+        for topic_log, owed in member.owed(logs, self._position_or_moved).items():
+            log.info(
+                "partition %d: offsets %d to %d were claimed but not stored", topic_log.partition, owed.start, owed[-1]
+            )
+            self._read_owed(topic_log, owed)
+        begins = member.take(logs, self._position_or_moved)
+        only = {topic_log.partition for topic_log in begins}
         with closing(Feed(self._servers, self._topic, begins.get, self._secured, only)) as feed:
             if feed.gaps:
                 gaps = self._gaps(feed)
@@ -145,10 +147,12 @@ class Reader(threading.Thread):
             self._has_opened = True
             self._follow(feed, member)
 
-    def _read_owed(self, of: Log, owed: range) -> None:
-        with closing(Feed(self._servers, self._topic, lambda _: owed.start, self._secured, {of.partition})) as feed:
+    def _read_owed(self, topic_log: Log, owed: range) -> None:
+        with closing(
+            Feed(self._servers, self._topic, lambda _: owed.start, self._secured, {topic_log.partition})
+        ) as feed:
             self._put(Arrived(self._sorter.sort(self._gaps(feed).before(owed.stop))))
-            while feed.positions()[of] < owed.stop and not self._stopping.is_set():
+            while feed.positions()[topic_log] < owed.stop and not self._stopping.is_set():
                 if batch := feed.poll(timeout_s=0.2):
                     self._put(Arrived(self._sorter.sort(batch.before(owed.stop))))
 
@@ -171,19 +175,19 @@ class Reader(threading.Thread):
                 committed_at = time.monotonic()
 
     def give_up(self) -> None:
-        """End, once it has been told to stop: nobody takes from the queue any more."""
+        """End, after `stop` was set: nobody takes from the queue any more."""
         self._nobody_takes = True
         self.join()
 
-    def _known_position(self, of: Log) -> int | None:
-        """As `_position`; raises Moved when the end comes first, since claims are made of it."""
-        position = self._position(of)
+    def _position_or_moved(self, topic_log: Log) -> int | None:
+        """The stored position. Raises Moved when the reader is stopping, because claims are made from the answer."""
+        position = self._position(topic_log)
         if self._stopping.is_set():
             raise Moved
         return position
 
-    def _position(self, of: Log) -> int | None:
-        question = Question(of, Future())
+    def _position(self, topic_log: Log) -> int | None:
+        question = Question(topic_log, Future())
         self._put(question)
         while not self._stopping.is_set():
             with contextlib.suppress(TimeoutError):

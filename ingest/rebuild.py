@@ -1,10 +1,10 @@
-"""`python -m ingest rebuild`: the store and the published files, made again from the events that are kept.
+"""`python -m ingest rebuild`: rebuild the store and the published files from the events that are kept.
 
-Everything is a function of the events, so the events are enough: those of the Parquet files in `events/` and, when the
-store can be read, those that had not settled. Positions, totals and dead letters are taken over from it. The new store
-is made in a folder of its own; its files move into place when it is complete, the file of the store last. What is
-interrupted there is finished at the next start. Files of the old store stay for readers of the old snapshot, and are
-deleted as all that are replaced.
+Everything is a function of the events, so the events are enough: those in the Parquet files of `events/` and, if the
+store can be read, those that had not settled. Positions, totals and dead letters are taken over from the store. The new
+store is made in a folder of its own. When it is complete, its files move into place, the store's file last; if that is
+interrupted, the next start finishes it. Files of the old store stay for readers of the old snapshot, and are deleted
+later like all replaced files.
 """
 
 import argparse
@@ -42,17 +42,17 @@ log = logging.getLogger(__name__)
 
 SCRATCH = ".rebuild"
 COMPLETE = "complete"
-ROOM = 1.2  # of what is there: the new files beside the old ones
-ROOM_AN_EVENT = 1_000  # bytes in the store, of one that has not settled
-AUTOMATIC_REBUILD_ROWS = 1_500_000  # rebuilt at a start without being asked: less than a minute's work
+ROOM = 1.2  # free space needed for the new files, as a share of the old ones
+ROOM_AN_EVENT = 1_000  # bytes in the store of an event that has not settled
+AUTOMATIC_REBUILD_ROWS = 1_500_000  # up to this many, a start rebuilds without being asked: it takes less than a minute
 
-#: Tables of the store that are not made of events.
+#: Tables of the store that are not made from events.
 TAKEN_OVER = ("identity", "positions", "gaps", "dead_letters", "letters_kept", "alarms", "totals")
 
 
 @dataclass(frozen=True)
 class Rebuilt:
-    """`rows` read, `events` distinct among them, in `seconds`."""
+    """The rows that were read, the distinct events among them, and how long it took."""
 
     rows: int
     events: int
@@ -63,8 +63,8 @@ def arguments(parser: Parser) -> None:
     parser.option("--data-dir", default=Path("data"), type=Path, help="where the store and the published file are")
     parser.option("--campaigns", default=Path("campaigns.toml"), type=Path, help="campaigns, clients and contracts")
     parser.epilog = (
-        "Stop the consumer first; the dashboard goes on. Started again, the consumer reads the topic on from where it"
-        " was, or from its beginning when the store was lost."
+        "Stop the consumer first; the dashboard can stay up. When it is started again, the consumer continues where it"
+        " stopped, or from the topic's beginning if the store was lost."
     )
 
 
@@ -73,8 +73,8 @@ def main(options: argparse.Namespace) -> int:
     check_zones(configuration.zones)
     with tqdm(unit=" events", unit_scale=True, dynamic_ncols=True, disable=None) as bar:
 
-        def show(read: int, of: int) -> None:
-            bar.total = of
+        def show(read: int, total: int) -> None:
+            bar.total = total
             bar.update(read - bar.n)
 
         with hold(options.data_dir) if options.data_dir.is_dir() else contextlib.nullcontext():
@@ -82,28 +82,28 @@ def main(options: argparse.Namespace) -> int:
     repeated = done.rows - done.events
     sys.stdout.write(
         f"{done.events:,} events in {done.seconds:.1f} s ({done.events / max(done.seconds, 0.001):,.0f} a second)"
-        + (f"; {repeated:,} more rows were repetitions or older contents of them" if repeated else "")
-        + f".\n{options.data_dir / 'published' / 'vigie.duckdb'} is made of them; `python -m ingest run` reads on.\n"
+        + (f"; {repeated:,} more rows were repetitions or older contents" if repeated else "")
+        + f".\n{options.data_dir / 'published' / 'vigie.duckdb'} is rebuilt; `python -m ingest run` reads on.\n"
     )
     return 0
 
 
 def rebuild(data_dir: Path, configuration: Configuration, show: Callable[[int, int], None]) -> Rebuilt:
-    """Make the store of `data_dir` and what is published anew; `show` is told the rows read so far, and of all.
+    """Rebuild the store of `data_dir` and the published files. `show` gets the rows read so far and their total.
 
     Raises StoreError when the store is in use, events are missing or cannot be read, there is nothing to rebuild from,
-    or not the room on the disk; nothing has changed then.
+    or the disk lacks space. Then nothing has changed.
     """
     began = time.monotonic()
     finish_interrupted(data_dir)
     scratch = data_dir / SCRATCH
-    with _or_trouble(scratch):
+    with _store_errors(scratch):
         with open_salvage(data_dir) as salvage:
             salvage.refuse_without_events()
             rows = salvage.rows
             _refuse_without_room(data_dir, salvage)
             if not salvage.has_store:
-                log.warning("%s has no store that can be read: what had not settled is read from the topic", data_dir)
+                log.warning("%s has no readable store: events that had not settled are read from the topic", data_dir)
             scratch.mkdir()
             try:
                 events = _make(scratch, salvage, data_dir, configuration, show)
@@ -117,39 +117,39 @@ def rebuild(data_dir: Path, configuration: Configuration, show: Callable[[int, i
 
 
 def bring_up_to_date(data_dir: Path, configuration: Configuration, at_most: int = AUTOMATIC_REBUILD_ROWS) -> None:
-    """See to what an interrupted rebuild or an older Vigie left, before a consumer opens the store.
+    """Finish an interrupted rebuild and upgrade an older Vigie's store, before a consumer opens it.
 
-    A store of an older layout is rebuilt if it has `at_most` so many rows of events; of a larger one the log says when
-    some of them count twice. Raises StoreError.
+    A store of an older layout is rebuilt if it has at most `at_most` rows of events. For a larger one, an error is
+    logged if some events count twice. Raises StoreError.
     """
     finish_interrupted(data_dir)
     if not (data_dir / "store.duckdb").exists():
         return
-    with _or_trouble(data_dir), open_salvage(data_dir) as salvage:
+    with _store_errors(data_dir), open_salvage(data_dir) as salvage:
         if not salvage.has_store or salvage.layout is None or salvage.layout >= layout.LAYOUT:
             return
         is_small, doubled = salvage.rows <= at_most, salvage.doubled()
     if is_small:
-        log.warning("the store in %s was written by an older Vigie: it is made again from its events", data_dir)
+        log.warning("the store in %s was written by an older Vigie: rebuilding it from its events", data_dir)
         done = rebuild(data_dir, configuration, lambda *_: None)
-        log.warning("made again from %d events in %.0f s; %d rows counted twice", done.events, done.seconds, doubled)
+        log.warning("rebuilt from %d events in %.0f s; %d rows counted twice", done.events, done.seconds, doubled)
     elif doubled:
         log.error(
-            "%d archived events in %s count more than once, as an older Vigie left them:"
+            "%d archived events in %s count more than once, because of an error in an older Vigie:"
             " stop, run `python -m ingest rebuild`, start again",
             *(doubled, data_dir),
         )
 
 
 def finish_interrupted(data_dir: Path) -> None:
-    """Put a rebuilt store in place whose rebuild was interrupted there; delete one that was not complete.
+    """Finish a rebuild that was interrupted while its files moved into place; delete an incomplete one.
 
-    Raises StoreError when a rebuild or a consumer is at work, or the disk does not take it.
+    Raises StoreError when a rebuild or a consumer is running, or the disk refuses it.
     """
     scratch = data_dir / SCRATCH
     if not scratch.exists():
         return
-    with _or_trouble(scratch):
+    with _store_errors(scratch):
         if not (scratch / COMPLETE).exists():
             refuse_while_rebuilding(scratch / "store.duckdb")
         elif (scratch / "store.duckdb").exists():
@@ -157,12 +157,12 @@ def finish_interrupted(data_dir: Path) -> None:
                 if (scratch / COMPLETE).read_text() == _fingerprint(data_dir, salvage):
                     _put_in_place(data_dir, salvage.has_store)
                     return
-            log.warning("a rebuild in %s is of an older state of the store, and is forgotten", data_dir)
+            log.warning("deleting a rebuild in %s: it was made from an older state of the store", data_dir)
         shutil.rmtree(scratch)
 
 
 def refuse_while_rebuilding(store: Path) -> None:
-    """Raise StoreError when another process makes this store."""
+    """Raise StoreError when another process is rebuilding this store."""
     if not store.exists():
         return
     with duckdb.connect() as connection:
@@ -174,7 +174,7 @@ def refuse_while_rebuilding(store: Path) -> None:
 
 
 @contextlib.contextmanager
-def _or_trouble(what: Path) -> Iterator[None]:
+def _store_errors(what: Path) -> Iterator[None]:
     try:
         yield
     except (duckdb.Error, OSError) as error:
@@ -182,7 +182,7 @@ def _or_trouble(what: Path) -> Iterator[None]:
 
 
 def _fingerprint(data_dir: Path, salvage: Salvage) -> str:
-    """What changes whenever the store does: which files it has and how far it has read."""
+    """A digest that changes whenever the store does: of its files, positions and totals."""
     files = inventory.state_of(salvage.counted)
     tables = [salvage.table(name) for name in ("identity", "positions", "totals")]
     return hashlib.sha256(repr([files, *(table and table.to_pylist() for table in tables)]).encode()).hexdigest()
@@ -193,11 +193,11 @@ def _refuse_without_room(data_dir: Path, salvage: Salvage) -> None:
     for file in salvage.files:
         folder = inventory.folder_of(data_dir, inventory.relation_of(file))
         needed[folder] = needed.get(folder, 0.0) + ROOM * file.stat().st_size
-    whole = sum(needed.values())  # all of it is made in the data directory, and may then move to another disk
+    total = sum(needed.values())  # everything is made in the data directory, and may then move to another disk
     for folder in needed:
-        if folder.exists() and (free := shutil.disk_usage(folder).free) < whole:
+        if folder.exists() and (free := shutil.disk_usage(folder).free) < total:
             raise StoreError(
-                f"Rebuilding needs {whole / 2**20:,.1f} MiB and {folder} has {free / 2**20:,.1f} free: the old files"
+                f"Rebuilding needs {total / 2**20:,.1f} MiB and {folder} has {free / 2**20:,.1f} free: the old files"
                 " stay until the new ones are complete. Free some space and start again."
             )
 
@@ -225,14 +225,14 @@ def _make(
             tables = {name: table for name in TAKEN_OVER if (table := salvage.table(name)) is not None}
             store.take_over(tables, salvage.settled_letters())
             store.segments.mark_replaced(data_dir, inventory.archived_files(data_dir))
-        store.checkpoint()  # at its close a full disk would go unnoticed
+        store.checkpoint()  # when the store is closed, a full disk would go unnoticed
     finally:
         store.close()
     return totals.lines - totals.duplicates
 
 
 def _mark_complete(scratch: Path, replaces: str) -> None:
-    """Note that the store in `scratch` is complete, and the fingerprint of the one that it replaces."""
+    """Note that the store in `scratch` is complete, with the fingerprint of the store that it replaces."""
     mark = scratch / "mark"
     with mark.open("w") as text:
         text.write(replaces)
@@ -243,9 +243,9 @@ def _mark_complete(scratch: Path, replaces: str) -> None:
 
 
 def _put_in_place(data_dir: Path, has_store: bool) -> None:
-    """Move the files of a complete rebuild to where they belong, the store last, so that it can end at any instant.
+    """Move the files of a complete rebuild into place, the store last, so that it may be interrupted at any time.
 
-    A store that could not be read is kept under another name, with its log.
+    A store that could not be read is kept in another folder, with its log.
     """
     scratch = data_dir / SCRATCH
     for file in sorted(inventory.archived_files(scratch)):
@@ -263,14 +263,14 @@ def _put_in_place(data_dir: Path, has_store: bool) -> None:
             file.replace(aside / file.name)
     else:
         for file in old[1:]:
-            file.unlink()  # of the old store, and written into it when it was opened
+            file.unlink()  # the old store's log, which was written into it when it was opened
     (scratch / store.name).replace(store)
     inventory.sync(data_dir)
     shutil.rmtree(scratch)
 
 
 def _move(file: Path, place: Path) -> None:
-    """Move a file, whole or not at all, also to another file system."""
+    """Move a file, completely or not at all, even to another file system."""
     try:
         file.replace(place)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""`python -m ingest run`: read the topic, fold, publish; what is in flight carries the offsets stored with it."""
+"""`python -m ingest run`: read the topic, fold, publish. Each batch carries the offsets that are stored with it."""
 
 import argparse
 import datetime as dt
@@ -40,7 +40,9 @@ def arguments(parser: Parser) -> None:
         type=_group,
         help="share the topic with the other consumers of this group (docs/two-sites.md)",
     )
-    parser.add_argument("--until-caught-up", action="store_true", help="stop, published, at the ends seen at the start")
+    parser.add_argument(
+        "--until-caught-up", action="store_true", help="publish and stop once the ends seen at the start are reached"
+    )
 
 
 def main(options: argparse.Namespace) -> int:
@@ -68,14 +70,16 @@ def main(options: argparse.Namespace) -> int:
 
 def _group(text: str) -> str:
     if text == GROUP:
-        raise argparse.ArgumentTypeError(f"{GROUP} is what a consumer alone tells lag tools under; choose another")
+        raise argparse.ArgumentTypeError(
+            f"{GROUP} is the group that consumers without --group report to lag tools; choose another"
+        )
     return text
 
 
 def tune_interpreter() -> None:
-    """Set what a process of two busy threads, one polling and one in SQL, runs better with."""
+    """Tune the interpreter for two busy threads, one that polls and one that runs SQL."""
     gc.set_threshold(100_000, 50, 100)  # records are many and short-lived: +6 % records a second
-    sys.setswitchinterval(0.0001)  # the writer's many short statements wait for the polling thread after each
+    sys.setswitchinterval(0.0001)  # after each of its many short statements the writer waits for the polling thread
 
 
 def consume(
@@ -91,10 +95,10 @@ def consume(
     secured: Security = IN_THE_CLEAR,
     group: str | None = None,
 ) -> None:
-    """Read `topic` into `data_dir` until `stop` is set or, if asked, the ends seen at the start are reached.
+    """Read `topic` into `data_dir` until `stop` is set or, if asked, until the ends seen at the start are reached.
 
-    `clock` gives the present instant; how it goes is told to `observed`. Raises VigieError; what was committed until
-    then stays.
+    `clock` gives the current time; `observed` gets the measurements. Raises VigieError; what was committed until then
+    stays.
     """
     configuration = load(campaigns)
     check_zones(configuration.zones)

@@ -1,4 +1,4 @@
-"""A file of NDJSON events to Kafka, one record a line, as fast as it goes or at the events' own pace."""
+"""Send a file of NDJSON events to Kafka, one record per line, as fast as possible or at the events' own pace."""
 
 import argparse
 import datetime as dt
@@ -24,14 +24,14 @@ from metrics import clock
 
 GZIP = b"\x1f\x8b"  # how a gzip file starts
 CHUNK = 1 << 18  # bytes read at once
-MOST_AT_ONCE = 5_000  # records that a paced replay sends together when it is late
+MOST_AT_ONCE = 5_000  # records that a late replay sends together
 LONGEST_SLEEP_S = 3600.0
 INSTANTS = ("ts", "asked_for_human_at")  # the fields that --shift-to-now moves
 MAX_SPEED = float("inf")
 
 
 class Head(msgspec.Struct, gc=False):
-    """What a line is sent by. `Any`: whether it keeps the contract is for the consumer to judge."""
+    """The fields that are needed to send a line. `Any`: the consumer checks whether it keeps the contract."""
 
     call_id: Any = None
     agent: Any = None
@@ -47,8 +47,8 @@ def arguments(parser: Parser) -> None:
     parser.option("--speed", default="max", type=_speed, help="1 for real time, 60 for an hour a minute, or max")
     parser.flag(
         "--shift-to-now",
-        help="move all events so that none lies ahead of the moment it is sent, and the newest (at a speed "
-        "below 1, the oldest) right at it",
+        help="move all timestamps so that no event is ahead of the time at which it is sent, and the newest (at a "
+        "speed below 1, the oldest) is exactly at that time",
     )
     parser.kafka_options()
 
@@ -78,7 +78,7 @@ def send_file(
 ) -> int:
     """Send the lines of `file` (- for standard input) and return how many Kafka acknowledged: all of them.
 
-    Raises UsageError for a file, a topic or a broker that cannot be used, VigieError for what fails on the way.
+    Raises UsageError for a file, a topic or a broker that cannot be used, VigieError for failures while sending.
     """
     try:
         ensure_valid_topic_name(topic)
@@ -98,7 +98,7 @@ def send_file(
             name = "Standard input" if file == "-" else file
             raise VigieError(
                 f"{name} cannot be read to its end ({error}); {acknowledged} lines before that were acknowledged, "
-                "and an event counts once: send it again when it is whole."
+                "and an event counts once: send it again when the file is complete."
             ) from error
         except KeyboardInterrupt:
             raise VigieError(
@@ -109,7 +109,7 @@ def send_file(
 
 
 def _open(file: str, stack: ExitStack, *, twice: bool) -> IO[bytes]:
-    """Open `file` (- for standard input), unpacked; `twice`: such that it can be read again."""
+    """Open `file` (- for standard input), decompressed; `twice`: so that it can be read again."""
     raw: IO[bytes]
     if file != "-":
         try:
@@ -130,8 +130,8 @@ def _open(file: str, stack: ExitStack, *, twice: bool) -> IO[bytes]:
 
 
 def _lines(source: IO[bytes]) -> Iterator[list[bytes]]:
-    """Yield the lines that are there, without blank ones: a pipe's as they come, a file's by the chunk."""
-    # read1 gives what a pipe has; of a file it gives little at a time when that is packed
+    """Yield the lines, without blank ones: those of a pipe as they come, those of a file in chunks."""
+    # read1 returns what a pipe has; for a compressed file it returns only little at a time
     read = source.read if source.seekable() else cast(Any, source).read1
     rest = b""
     while chunk := read(CHUNK):
@@ -157,7 +157,7 @@ def _span(source: IO[bytes]) -> tuple[dt.datetime, dt.datetime] | None:
 def _batches(
     source: IO[bytes], span: tuple[dt.datetime, dt.datetime] | None, speed: float, shift: bool
 ) -> Iterator[list[Record]]:
-    """Yield the records that are due, sleeping until the next one is."""
+    """Yield the records that are due, and sleep until the next one is."""
     started, now = time.monotonic(), clock.now()
     by = _shift(*span, now, speed) if shift and span else None
     due: list[Record] = []
@@ -180,10 +180,10 @@ def _batches(
 
 
 def _shift(oldest: dt.datetime, newest: dt.datetime, now: dt.datetime, speed: float) -> dt.timedelta:
-    """Return by how much to move events, so that none lies ahead of the moment at which it is sent.
+    """Return by how much to move events, so that none is ahead of the time at which it is sent.
 
-    The consumer refuses events from the future. In real time the oldest lies at `now`, when it is sent. Faster,
-    the newest lies at the moment when it is sent, `span / speed` after `now`; slower, the oldest lies at `now`.
+    The consumer rejects events from the future. In real time or slower, the oldest moves to `now`, when it is sent.
+    Faster, the newest moves to the time when it is sent, `span / speed` after `now`.
     """
     if speed <= 1:
         return now - oldest
@@ -191,7 +191,7 @@ def _shift(oldest: dt.datetime, newest: dt.datetime, now: dt.datetime, speed: fl
 
 
 def _moved(line: bytes, by: dt.timedelta) -> bytes:
-    """Return `line` with its instants moved, everything else as it stands; untouched if it has none."""
+    """Return `line` with its timestamps moved and everything else as it is; unchanged if it has none."""
     try:
         fields = _fields.decode(line)
         instants = {name: _instant(msgspec.json.decode(fields[name])) for name in INSTANTS if name in fields}

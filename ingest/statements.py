@@ -1,4 +1,4 @@
-"""SQL from the files beside the code that runs it."""
+"""Reads SQL from the files beside the code that runs it."""
 
 import re
 from pathlib import Path
@@ -15,7 +15,7 @@ def read(name: str) -> str:
 def read_parts(name: str) -> dict[str, str]:
     """The parts of a file, by the names in the lines `-- name: …` above them.
 
-    A part has no semicolon at its end: it may be a query within another.
+    A part does not end with a semicolon: it may be used within another query.
     """
     _, *parts = PART.split(read(name))
     return {part: text.rstrip().removesuffix(";") for part, text in zip(parts[::2], parts[1::2], strict=True)}

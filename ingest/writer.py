@@ -1,4 +1,4 @@
-"""The writing half of `ingest run`: folds what the reader brings into the store, judges it, and publishes when due."""
+"""The writing thread of `ingest run`: folds the reader's batches into the store, judges, and publishes when due."""
 
 import contextlib
 import datetime as dt
@@ -22,19 +22,19 @@ from metrics.errors import MetricsError
 log = logging.getLogger(__name__)
 
 MAX_BATCH_RECORDS = 250_000
-ENOUGH_RECORDS = 80_000  # while more is to come: to wait for a bigger batch costs more than it saves
+ENOUGH_RECORDS = 80_000  # while behind: waiting for a bigger batch costs more than it saves
 WAIT_S = 0.2
-PUBLISH_EVERY_S = 0.4  # at most, while events come
-PUBLISH_IDLE_S = 1.0  # so that as_of goes on: waiting calls wait longer
-PUBLISH_SHARE = 0.2  # of the time, at most
-IN_TOUCH_S = 3.0  # Kafka that has not answered for longer is away
+PUBLISH_EVERY_S = 0.4  # at most this often, while events come
+PUBLISH_IDLE_S = 1.0  # without events, because as_of advances: waiting calls wait longer
+PUBLISH_SHARE = 0.2  # of the time is spent on publishing, at most
+IN_TOUCH_S = 3.0  # Kafka is away if it has not answered for longer
 BEHIND_RECORDS = 20_000
 PUBLISH_SHARE_BEHIND = 0.02
 RATE_OVER_S = 10.0
 
 
 class Writer:
-    """Applies what the reader brings, and publishes."""
+    """Applies the reader's batches to the store, and publishes."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class Writer:
         self._has_news = True
 
     def run(self, reader: Reader, stop: threading.Event, until_caught_up: bool) -> None:
-        """Go on until `stop` is set or, if asked, what the log held when it was opened is stored; then publish."""
+        """Run until `stop` is set or, if `until_caught_up`, the ends at opening are reached; then publish."""
         self._reader = reader
         targets: dict[Log, int] | None = None
         while not stop.is_set():
@@ -74,7 +74,7 @@ class Writer:
                 if isinstance(item, Opened):
                     self._positions = dict(item.positions)
                     targets = item.ends
-                    if self._publishing_took_s is None:  # while the first records are on their way
+                    if self._publishing_took_s is None:  # while the first records arrive
                         self._publish()
                     log.info("topic opened: %d partitions, %d records to read", len(item.ends), self._lag())
                 elif isinstance(item, Question):
@@ -91,7 +91,7 @@ class Writer:
         self._publish()
 
     def _drain(self, reader: Reader) -> None:
-        """Store what was claimed before the end, so that nothing is owed until the next start."""
+        """Store what was claimed before the stop, so that the next start owes nothing."""
         while reader.is_alive() or not reader.queue.empty():
             with contextlib.suppress(queue.Empty):
                 item = reader.queue.get(timeout=0.1)
@@ -99,7 +99,7 @@ class Writer:
                     self._apply(item)
 
     def _take(self, reader: Reader) -> list[Item]:
-        """What comes until a publish is due, batches that follow each other joined: few big ones cost less."""
+        """Take items until a publish is due. Consecutive batches are joined: a few big ones cost less."""
         items: list[Item] = []
         records = 0
         while records < MAX_BATCH_RECORDS:
@@ -116,7 +116,7 @@ class Writer:
             else:
                 items.append(item)
             if not isinstance(item, Arrived):
-                break  # somebody waits for the answer
+                break  # the reader waits for the answer
             records += item.arrivals.records
             self._has_news = True
         return items
@@ -129,13 +129,13 @@ class Writer:
         with self._store.transaction():
             with self._observed.fold_s.time():
                 self._store.apply(arrived.arrivals)
-            if self._is_behind():  # what settles at once is written once, as settled
+            if self._is_behind():  # rows that settle at once are written only once
                 self._settle(self._judge())
         self._rate.add(arrived.arrivals.records)
         self._has_news = True
 
     def _has_reached(self, targets: dict[Log, int]) -> bool:
-        ends = self._reader.ends if self._reader else {}  # lower where a transaction that was aborted, or is open, lies
+        ends = self._reader.ends if self._reader else {}  # lower after an aborted or open transaction
         return all(self._positions.get(log, 0) >= min(end, ends.get(log, end)) for log, end in targets.items())
 
     def _places(self) -> dict[Log, Place]:
@@ -146,11 +146,11 @@ class Writer:
         return sum(place.lag for place in self._places().values())
 
     def _is_behind(self, taken: int = 0) -> bool:
-        """Whether, once the records `taken` are stored, much is left to read."""
+        """Whether much is left to read once the `taken` records are stored."""
         return self._lag() - taken > BEHIND_RECORDS
 
     def _publish_due(self, taken: int = 0) -> float:
-        """When to take what has come and publish it, on the monotonic clock: to fold and to judge it is in the time."""
+        """When to stop taking batches and publish [monotonic clock]. Time to fold and judge is allowed for."""
         took_s = self._publishing_took_s or 0.0
         if self._is_behind(taken):
             return self._published_from + max(PUBLISH_EVERY_S, took_s / PUBLISH_SHARE_BEHIND)
@@ -169,7 +169,7 @@ class Writer:
         with self._observed.publish_s.time():
             self._publisher.write(moment)
         self._publishing_took_s = time.monotonic() - self._published_from
-        self._settle(moment)  # nobody waits for it
+        self._settle(moment)  # after publishing, because nobody waits for it
         self._observed.published(moment, self._store.totals(), self._store.bytes(), self._publisher.alarms)
         self._has_news = False
 
@@ -188,7 +188,7 @@ class Writer:
             self._publisher.settle(moment)
 
     def _reread_configuration(self) -> None:
-        """Take over the configuration file when it has changed; keep the old one, and say so, when it is broken."""
+        """Load the configuration file if it has changed. If it is invalid, keep the last valid one and log why."""
         path = self._configuration.path
         seen = _identity(path)
         if seen == self._configuration_seen:
@@ -198,23 +198,23 @@ class Writer:
             configuration = load(path)
             check_zones(configuration.zones)
         except MetricsError as error:
-            log.warning("%s The configuration read before stays in force.", error)
+            log.warning("%s The previous configuration stays in force.", error)
             self._publisher.configure(self._configuration, str(error))
         else:
-            log.info("%s was read again", path)
+            log.info("%s was reloaded", path)
             self._configuration = configuration
             self._publisher.configure(configuration)
 
     def _instant(self, now: dt.datetime, lag: int) -> dt.datetime:
-        """The instant a snapshot is judged at: the present once all is read, until then that of the last event.
+        """The instant at which a snapshot is judged: the current time once all is read, before that the last event's.
 
-        While Kafka is away nobody knows what happens, so the present is when it answered last: who waited then is not
-        said to wait longer and longer, and the data is as old as it is.
+        While Kafka is away, the time when it last answered is used instead of the current time. So waits do not grow
+        on the page while nobody knows what happens, and the age of the data shows.
         """
         silent_s = time.monotonic() - self._reader.in_touch_at if self._reader else 0.0
         if silent_s > IN_TOUCH_S:
-            heard_at = now - dt.timedelta(seconds=silent_s)
-            now = max(heard_at, self._as_of or heard_at)
+            answered_at = now - dt.timedelta(seconds=silent_s)
+            now = max(answered_at, self._as_of or answered_at)
         last_event_at = self._store.last_event_at()
         if lag == 0 or last_event_at is None:
             return now
@@ -222,28 +222,28 @@ class Writer:
 
 
 class Rate:
-    """Records a second, over the last RATE_OVER_S; instants are of the monotonic clock."""
+    """Records per second over the last RATE_OVER_S, by the monotonic clock."""
 
     def __init__(self) -> None:
         self._records = 0
-        self._looked: deque[tuple[float, int]] = deque()
+        self._samples: deque[tuple[float, int]] = deque()
 
     def add(self, records: int) -> None:
         self._records += records
 
     def per_s(self, now: float) -> float | None:
-        """The pace since the last look that is RATE_OVER_S old; None at the first look."""
-        self._looked.append((now, self._records))
-        while len(self._looked) > 2 and self._looked[1][0] <= now - RATE_OVER_S:
-            self._looked.popleft()
-        since, records = self._looked[0]
+        """The rate since the latest sample that is at least RATE_OVER_S old; None at the first call."""
+        self._samples.append((now, self._records))
+        while len(self._samples) > 2 and self._samples[1][0] <= now - RATE_OVER_S:
+            self._samples.popleft()
+        since, records = self._samples[0]
         return (self._records - records) / (now - since) if now > since else None
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """What changes when a file is written or replaced; None when it is not there."""
+    """A value that changes when the file is written or replaced; None when there is no file."""
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return None
-    return (found.st_ino, found.st_mtime_ns)
+    return (status.st_ino, status.st_mtime_ns)

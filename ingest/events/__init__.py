@@ -1,1 +1,1 @@
-"""What a record says: the event contract, batches of events, and what is masked."""
+"""The content of records: the event contract, batches of events, and the masking of phone numbers."""

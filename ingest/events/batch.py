@@ -1,4 +1,4 @@
-"""What one poll brought, and what it is sorted into: events and dead letters (sorting.py)."""
+"""The records of one poll, and what they are sorted into (sorting.py): events and dead letters."""
 
 import datetime as dt
 from dataclasses import dataclass, field, replace
@@ -9,7 +9,7 @@ import pyarrow as pa
 
 @dataclass(frozen=True)
 class Log:
-    """One partition of a topic as it exists once: recreated, it has another `topic_id` or `cluster_id`."""
+    """One partition of one topic. A topic that is recreated has another `topic_id` or `cluster_id`."""
 
     topic: str
     partition: int
@@ -19,7 +19,7 @@ class Log:
 
 @dataclass(frozen=True)
 class Gap:
-    """Offsets of a log, from `begin` to before `end`, that Kafka had deleted before they were read."""
+    """Offsets of a log, from `begin` to before `end`, that Kafka deleted before they were read."""
 
     log: Log
     begin: int
@@ -28,7 +28,7 @@ class Gap:
 
 
 class Record(Protocol):
-    """What is needed of a Kafka record; `timestamp` [ms since 1970, -1 for none]."""
+    """The fields that we need of a Kafka record; `timestamp` [ms since 1970, -1 for none]."""
 
     offset: int
     timestamp: int
@@ -37,9 +37,9 @@ class Record(Protocol):
 
 @dataclass
 class Batch:
-    """Records in offset order by the log they came from, and the offsets that are stored with them.
+    """Records in offset order, by the log they came from, and the offsets that are stored with them.
 
-    A log's next offset is that of the record to read after these; it may have moved without a record.
+    A log's next offset is that of the record to read after these. It may move on without a record.
     """
 
     records: dict[Log, list[Record]] = field(default_factory=dict)
@@ -50,15 +50,15 @@ class Batch:
         return sum(map(len, self.records.values()))
 
     def before(self, offset: int) -> "Batch":
-        """What lies before `offset` of each log."""
-        records = {log: [one for one in found if one.offset < offset] for log, found in self.records.items()}
+        """The part of the batch that is before `offset` in each log."""
+        records = {log: [record for record in of_log if record.offset < offset] for log, of_log in self.records.items()}
         gaps = [replace(gap, end=min(gap.end, offset)) for gap in self.gaps]
         return Batch(records, {log: min(end, offset) for log, end in self.next_offsets.items()}, gaps)
 
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """A rejected record or line, masked, where it came from and why; `received_ms` is the record's own timestamp."""
+    """A rejected record or line: masked, with where it came from and why. `received_ms`: the record's own timestamp."""
 
     topic: str
     topic_id: str
@@ -72,10 +72,10 @@ class DeadLetter:
 
 @dataclass
 class Arrivals:
-    """A batch sorted: its events, as tables of what a line says (sorting.py has their columns), and its dead letters.
+    """A sorted batch: its events, as tables with one row per event (columns: sorting.py), and its dead letters.
 
-    It carries the offsets that are stored with it. `records_with_events` counts those that hold an event at least;
-    `reached` is the instant of the last event of each log.
+    It carries the offsets that are stored with it. `records_with_events` counts the records with at least one event;
+    `reached` is the timestamp of the last event of each log.
     """
 
     records: int
@@ -87,7 +87,7 @@ class Arrivals:
     reached: dict[Log, dt.datetime]
 
     def extend(self, later: "Arrivals") -> None:
-        """Append what was read right after this."""
+        """Append the batch that was read right after this one."""
         self.records += later.records
         self.records_with_events += later.records_with_events
         self.events += later.events

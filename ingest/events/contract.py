@@ -1,7 +1,7 @@
-"""The event contract, version 1: what a line must be to become an event.
+"""The event contract, version 1: what a line must contain to become an event.
 
-The classes below are the contract: one a type, its fields with their ranges. Everything else that needs to
-know of a field takes it from the line itself, by SQL (store.py, fold.sql).
+The classes below are the contract: one per event type, with its fields and their ranges. Other code reads fields from
+the line itself, in SQL (sorting.py, fold.sql).
 Source: docs/events.md.
 """
 
@@ -19,11 +19,11 @@ PAYLOAD_LIMIT = 64 * 1024
 Text = Annotated[str, Meta(min_length=1)]
 Campaign = Annotated[str, Meta(min_length=1, max_length=64)]
 Instant = Annotated[dt.datetime, Meta(tz=True)]
-Whole = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+Integer = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 
 
 class Event(Struct, tag_field="type", kw_only=True, gc=False):
-    """What every event has."""
+    """The fields that every event has."""
 
     event_id: Annotated[str, Meta(min_length=1, max_length=128)]
     ts: Instant
@@ -48,7 +48,7 @@ class CallQueued(CallEvent, tag="call.queued"):
     channel: str | None = None
     caller: str | None = None
     language: str | None = None
-    priority: Whole | None = None
+    priority: Integer | None = None
     asked_for_human_at: Instant | None = None
 
 
@@ -137,7 +137,7 @@ class AgentProfile(AgentEvent, tag="agent.profile"):
 
 
 class Unreadable(Struct, tag_field="type", tag="unreadable", kw_only=True):
-    """No event: a source hands on what it could not read, to be kept as a dead letter with the source's reason."""
+    """Not an event: input that a source could not read. It is kept as a dead letter with the source's reason."""
 
     source: Text
     reason: Text
@@ -167,12 +167,12 @@ EVENT_TYPES = tuple(str(c.__struct_config__.tag) for c in EVENT_CLASSES)
 
 
 def types_with(field: str) -> tuple[str, ...]:
-    """The types that have a field of this name."""
+    """The event types that have a field of this name."""
     return tuple(str(c.__struct_config__.tag) for c in EVENT_CLASSES if field in c.__struct_fields__)
 
 
-#: Reads one line into its event. Raises msgspec.DecodeError (ValidationError is one) or RecursionError.
-#: When it happened is judged later, in SQL (store.py).
+#: Decodes one line into its event. Raises msgspec.DecodeError (ValidationError is one) or RecursionError.
+#: The range of `ts` is checked later, in SQL (sorting.py).
 decode = msgspec.json.Decoder(
     CallQueued
     | CallDialed
@@ -197,11 +197,11 @@ _unreadable = msgspec.json.Decoder(Unreadable).decode
 
 
 def are_events(values: Sequence[bytes | None]) -> TypeGuard[Sequence[bytes]]:
-    """Whether each of the values is one event."""
+    """Whether each value is exactly one event."""
     try:
         for value in values:
             decode(value)  # type: ignore[arg-type]  # None, a tombstone, is a TypeError
-        b"\n".join(values).decode()  # type: ignore[arg-type]  # also where `decode` does not look
+        b"\n".join(values).decode()  # type: ignore[arg-type]  # UTF-8, also where `decode` does not look
     except (TypeError, ValueError, RecursionError):  # msgspec.DecodeError is a ValueError
         return False
     return True
@@ -210,8 +210,8 @@ def are_events(values: Sequence[bytes | None]) -> TypeGuard[Sequence[bytes]]:
 def faulty_lines(value: bytes | None) -> list[tuple[int, str, str | None]]:
     """Split a record's value into (line number from 1, line, what is wrong with it or None).
 
-    A value that is one JSON document is one line, whatever its white space; blank lines are passed over. A
-    value with nothing in it is itself at fault, so that every record leaves a trace.
+    A value that is one JSON document is one line, even with line breaks in it. Blank lines are skipped. An empty value
+    is a fault too, so that every record leaves a trace.
     """
     if not value:
         return [(1, "", "Empty record (a tombstone)." if value is None else "Empty record.")]
@@ -236,7 +236,7 @@ def _fault(line: str) -> str | None:
     try:
         decode(line)
     except msgspec.ValidationError as error:
-        return _told_by_source(line) or f"{error}."
+        return _fault_from_source(line) or f"{error}."
     except msgspec.DecodeError as error:
         return f"Not JSON: {error}."
     except RecursionError:
@@ -244,13 +244,13 @@ def _fault(line: str) -> str | None:
     return None
 
 
-def _told_by_source(line: str) -> str | None:
-    """Why a source could not read what it hands on; None for any other line."""
+def _fault_from_source(line: str) -> str | None:
+    """The reason why a source could not read this input; None for a line that is not of type `unreadable`."""
     try:
-        told = _unreadable(line)
+        unreadable = _unreadable(line)
     except (msgspec.DecodeError, RecursionError):
         return None
-    return f"{told.source}: {told.reason}"
+    return f"{unreadable.source}: {unreadable.reason}"
 
 
 def _is_one_document(text: str) -> bool:

@@ -1,7 +1,7 @@
-"""Phone numbers are hidden before a rejected line is kept. It may be broken JSON, so more is hidden than need be.
+"""Phone numbers are masked before a rejected line is kept. It may be broken JSON, so more is masked than necessary.
 
-Kept as they came: instants, and the identities that are published anyway (a call's, an agent's, a campaign's), unless
-they look like a phone number themselves.
+Not masked: timestamps, and the ids that are published anyway (of calls, agents, campaigns), unless they look like a
+phone number.
 """
 
 import json
@@ -25,7 +25,7 @@ _STAMP_OR_DIGITS = re.compile(rf"(?P<stamp>{_STAMP})|{_DIGITS}", re.IGNORECASE)
 _LIKE_A_NUMBER = re.compile(r"(?:[a-z]+:)?[+0(][\d .()/-]{7,}", re.IGNORECASE)
 _SINCE_1970 = re.compile(r"1\d{9}(?:\d{3}|\d{6}|\d{9})?(?:\.\d+)?(?![\d\w])")
 _ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
-#: Fields where no JSON is: quotes that do not match, Python's dicts, logs.
+#: Fields in text that is not JSON: unmatched quotes, Python dicts, logs.
 _LOOSE_FIELD = re.compile(
     rf"""\b({"|".join(sorted(NUMBER_FIELDS))})(["'\\]{{0,3}}\s*[:=]\s*["'\\]{{0,3}})([^"'\\,}}\n]+)""", re.IGNORECASE
 )
@@ -33,7 +33,7 @@ _QUOTED = re.compile(r"'.*'", re.DOTALL)
 
 
 def mask_payload(text: str) -> str:
-    """Hide what is, or may be, a phone number in a line that broke the contract."""
+    """Mask what is, or may be, a phone number in a line that broke the contract."""
     parts = []
     at = 0
     while token := _STRING.search(text, at):
@@ -41,26 +41,26 @@ def mask_payload(text: str) -> str:
         at = token.end()
         if colon := _COLON.match(text, at):
             at = colon.end()
-            value, masked = _field(_said(token.group()).casefold(), text, at)
+            value, masked = _field(_text_of(token.group()).casefold(), text, at)
             parts += [colon.group(), masked]
             at += len(value)
     parts.append(_mask_digits(text[at:]))
-    whole = _DIGITS_APART.sub(_mask_apart, "".join(parts))
-    return _LOOSE_FIELD.sub(lambda m: m[0] if m[3].strip() == "null" else m[1] + m[2] + HIDDEN, whole)
+    masked_text = _DIGITS_APART.sub(_mask_apart, "".join(parts))
+    return _LOOSE_FIELD.sub(lambda m: m[0] if m[3].strip() == "null" else m[1] + m[2] + HIDDEN, masked_text)
 
 
 def mask_reason(text: str) -> str:
-    """Hide phone numbers in the value that a reason quotes."""
+    """Mask phone numbers in the value that a reason quotes."""
     return _QUOTED.sub(lambda quoted: _mask_digits(quoted[0]), text)
 
 
 def _field(name: str, text: str, start: int) -> tuple[str, str]:
-    """The value that begins at `start`, and what stands for it; nothing when it is to be masked as other text is."""
+    """The field's value, which begins at `start`, and its masked form; both empty when no rule for fields applies."""
     string = _STRING.match(text, start)
     if name in NUMBER_FIELDS:
         value = string.group() if string else text[start : _end(text, start)]
         return value, value if value.strip() == "null" else f'"{HIDDEN}"' if string else HIDDEN
-    if name in IDENTITIES and string and not _LIKE_A_NUMBER.fullmatch(_said(string.group()).strip()):
+    if name in IDENTITIES and string and not _LIKE_A_NUMBER.fullmatch(_text_of(string.group()).strip()):
         return string.group(), string.group()
     if name in INSTANTS and (number := _SINCE_1970.match(text, start)):
         return number.group(), number.group()
@@ -68,7 +68,7 @@ def _field(name: str, text: str, start: int) -> tuple[str, str]:
 
 
 def _end(text: str, start: int) -> int:
-    """Where a value ends that is no string; of an object or array that is not closed it is the end of the text."""
+    """Where a value that is not a string ends. An object or array that is not closed ends with the text."""
     depth, at = 0, start
     while at < len(text):
         if depth and (string := _STRING.match(text, at)):
@@ -81,8 +81,8 @@ def _end(text: str, start: int) -> int:
     return len(text)
 
 
-def _said(token: str) -> str:
-    """What a JSON string says; as it stands when it is not one."""
+def _text_of(token: str) -> str:
+    """The text of a JSON string; the token itself, without quotes, when it is not valid JSON."""
     try:
         return str(json.loads(token, strict=False))
     except ValueError:
@@ -90,15 +90,15 @@ def _said(token: str) -> str:
 
 
 def _mask_string(token: str) -> str:
-    """Mask a string, which may hold digits as escapes, or JSON."""
+    """Mask a string, which may contain digits as escapes, or JSON."""
     try:
-        said = json.loads(token, strict=False)
+        content = json.loads(token, strict=False)
     except ValueError:
         plain = _unescaped(token)
         hidden = _mask_digits(plain)
         return token if hidden == plain else hidden
-    hidden = mask_payload(said) if '"' in said else _mask_digits(said)
-    return token if hidden == said else json.dumps(hidden, ensure_ascii=False).encode(errors="replace").decode()
+    hidden = mask_payload(content) if '"' in content else _mask_digits(content)
+    return token if hidden == content else json.dumps(hidden, ensure_ascii=False).encode(errors="replace").decode()
 
 
 def _unescaped(text: str) -> str:
@@ -109,6 +109,6 @@ def _mask_digits(text: str) -> str:
     return _STAMP_OR_DIGITS.sub(lambda m: m[0] if m["stamp"] else HIDDEN, text)
 
 
-def _mask_apart(found: re.Match[str]) -> str:
-    """Mask a list of short numbers that may be one number's digits."""
-    return HIDDEN if sum(map(str.isdecimal, found[0])) >= 6 else found[0]
+def _mask_apart(numbers: re.Match[str]) -> str:
+    """Mask a list of short numbers that may be the digits of one phone number."""
+    return HIDDEN if sum(map(str.isdecimal, numbers[0])) >= 6 else numbers[0]

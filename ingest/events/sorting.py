@@ -1,4 +1,4 @@
-"""A batch sorted into events, as columns, and dead letters: by the contract, then by what DuckDB reads of a line."""
+"""A batch is sorted into events, as columns, and dead letters: by the contract, then by what DuckDB reads."""
 
 import datetime as dt
 from bisect import bisect_right
@@ -11,16 +11,15 @@ import pyarrow as pa
 from ingest.events import contract, masking
 from ingest.events.batch import Arrivals, Batch, DeadLetter, Log, Record
 
-#: `arriving_lines` holds the lines that kept the contract as (n, received_ms, raw); this tells of each, in the same
-#: order, what becomes of it: an event's columns, NULL where DuckDB cannot read it, and what is at fault, NULL for an
-#: event.
-#: A field of another type's is an extra one there, and not looked at.
+#: `arriving_lines` has the lines that kept the contract, as (n, received_ms, raw). For each line, in the same order,
+#: this gives the event's columns (NULL where DuckDB cannot read them) and the fault (NULL for an event).
+#: A field that belongs to other event types is an extra field: it is ignored.
 READ_LINES = f"""
 SELECT
     event_id,
     coalesce(revision, 0) AS revision,
     type,
-    try_cast(upper(said.ts) AS TIMESTAMPTZ) AS ts,
+    try_cast(upper(line.ts) AS TIMESTAMPTZ) AS ts,
     CASE WHEN type LIKE 'call.%' THEN call_id END AS call_id,
     CASE WHEN type IN {contract.types_with("agent")} THEN agent END AS agent,
     campaign,
@@ -44,11 +43,11 @@ FROM (
         "state": "VARCHAR", "reason": "VARCHAR"
     }}')))
     FROM arriving_lines
-) AS said
+) AS line
 """
 
-#: Of a field given twice one reader takes the first value, another the last: no two would agree on the event.
-#: Lines come in few shapes, so to look at each shape once costs a quarter of looking at each line.
+#: If a field is given twice, one reader takes the first value and another the last: they would not agree on the event.
+#: Lines have few shapes, so looking at each shape once costs a quarter of looking at each line.
 ANY_FIELD_TWICE = """
 SELECT coalesce(max(len(keys) - list_unique(keys)), 0) > 0
 FROM (
@@ -61,7 +60,7 @@ SELECT n FROM arriving_lines, (SELECT TRY(json_keys(raw)) AS keys) WHERE len(key
 
 
 class Sorter:
-    """Sorts batches beside the store: what it costs, the thread that writes does not wait for. Not thread-safe."""
+    """Sorts batches on a connection of its own, so that the writing thread does not wait for it. Not thread-safe."""
 
     def __init__(self) -> None:
         self._connection = duckdb.connect()
@@ -70,7 +69,7 @@ class Sorter:
         self._sql("SET threads = 1")
 
     def sort(self, batch: Batch) -> Arrivals:
-        """Read the lines of a batch; what breaks the contract is a dead letter."""
+        """Read the lines of a batch; what breaks the contract becomes a dead letter."""
         lines = _Lines(batch)
         arriving_lines = lines.table()
         self._connection.register("arriving_lines", arriving_lines)
@@ -78,13 +77,13 @@ class Sorter:
             for (n,) in self._sql(LINES_OF_A_FIELD_TWICE).fetchall():
                 lines.reject(n, "JSON that names a field twice.")
         limits = {"allowance": contract.FUTURE_ALLOWANCE, "earliest": contract.EARLIEST}
-        told = self._sql(READ_LINES, limits).to_arrow_table()
+        read_lines = self._sql(READ_LINES, limits).to_arrow_table()
         self._connection.unregister("arriving_lines")
-        if told["fault"].null_count < len(told):
-            for n, reason in enumerate(told["fault"].to_pylist()):
+        if read_lines["fault"].null_count < len(read_lines):
+            for n, reason in enumerate(read_lines["fault"].to_pylist()):
                 if reason:
                     lines.reject(n, reason)
-        events = told.drop_columns("fault").append_column("raw", arriving_lines["raw"])
+        events = read_lines.drop_columns("fault").append_column("raw", arriving_lines["raw"])
         if lines.rejected:
             events = events.filter([n not in lines.rejected for n in range(len(events))])
         return Arrivals(
@@ -99,7 +98,7 @@ class Sorter:
 
 
 class _Lines:
-    """The lines of a batch that keep the contract, numbered from 0 in the order they came, and what does not."""
+    """The lines of a batch that keep the contract, numbered from 0 in the order they came, and the dead letters."""
 
     def __init__(self, batch: Batch) -> None:
         self.reached: dict[Log, dt.datetime] = {}
@@ -126,14 +125,14 @@ class _Lines:
     def _take_lines(self, log: Log, record: Record) -> None:
         for number, text, fault in contract.faulty_lines(record.value):
             if fault is not None:
-                self._bury(log, record, number, text, fault)
+                self._add_dead_letter(log, record, number, text, fault)
                 continue
             if number > 1:
                 self._line_numbers[len(self._lines)] = number
             self._lines.append(text.encode())
             self._records.append(record)
 
-    def _bury(self, log: Log, record: Record, number: int, text: str, fault: str) -> None:
+    def _add_dead_letter(self, log: Log, record: Record, number: int, text: str, fault: str) -> None:
         payload = masking.mask_payload(text.encode()[: contract.PAYLOAD_LIMIT].decode(errors="ignore"))
         reason = masking.mask_reason(fault)
         received_ms = max(record.timestamp, 0)
@@ -147,20 +146,20 @@ class _Lines:
         received_ms = pa.array([record.timestamp for record in self._records], pa.int64())
         ends = np.cumsum(np.fromiter(map(len, self._lines), np.int32, count), dtype=np.int32)
         begins_and_ends = pa.py_buffer(np.concatenate((np.zeros(1, np.int32), ends)))
-        # put together by Python, which keeps its memory: Arrow asks the system for it each time, ten times as slow
+        # joined by Python, which reuses its memory: Arrow asks the system for it each time, ten times as slow
         raw = pa.StringArray.from_buffers(count, begins_and_ends, pa.py_buffer(b"".join(self._lines)))
         return pa.table({"n": np.arange(count, dtype=np.int32), "received_ms": received_ms, "raw": raw})
 
     def reject(self, n: int, reason: str) -> None:
-        """Make line `n` a dead letter after all."""
+        """Make line `n` a dead letter, although it kept the contract."""
         if n in self.rejected:
             return
         _, log = self._starts[bisect_right(self._starts, n, key=lambda start: start[0]) - 1]
-        self._bury(log, self._records[n], self._line_numbers.get(n, 1), self._lines[n].decode(), reason)
+        self._add_dead_letter(log, self._records[n], self._line_numbers.get(n, 1), self._lines[n].decode(), reason)
         self.rejected.add(n)
 
     def records_with_events(self) -> int:
-        """How many records hold at least one event."""
+        """How many records have at least one event."""
         if not self.rejected and not self._line_numbers:
             return len(self._records)
         kept = [id(r) for n, r in enumerate(self._records) if n not in self.rejected]

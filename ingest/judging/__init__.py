@@ -1,1 +1,1 @@
-"""What calls and states are at an instant, by the configuration; and the checks that ring."""
+"""Calls and agents' states judged at an instant, by the configuration; conservation checks and alarms."""

@@ -1,7 +1,7 @@
-"""Alarms, looked for at every publish: what the store and the judged rows can only hold when something is wrong.
+"""Alarms, checked at every publish: counts that are possible only if something is wrong in the store or in judging.
 
-An alarm that rings is a row of the store's table `alarms`, from the publish that noticed it to the one that no longer
-finds it. So the log tells of it once, also over restarts, and whoever reads the published file knows since when.
+An active alarm is a row of the store's table `alarms`, from the publish that first finds it to the publish that no
+longer does. So it is logged once, even across restarts, and readers of the published file see when it began.
 """
 
 import datetime as dt
@@ -37,9 +37,9 @@ FIRST_AT = f"SELECT call_id, min(ts) FROM events WHERE call_id IN ({UNPLACED}) G
 
 @dataclass(frozen=True)
 class Alarm:
-    """Something is `counted` and should be `expected`, or be at most that; `measure` is what was counted.
+    """`measure` is `counted`, and should be `expected` or at most that.
 
-    `campaign`, `day` and `source` are None where the alarm is not about one.
+    `campaign`, `day` and `source` are None where the alarm does not concern one.
     """
 
     kind: str
@@ -52,7 +52,7 @@ class Alarm:
 
     @property
     def subject(self) -> tuple[str, str, str | None, dt.date | None, str | None]:
-        """What is the same alarm from one publish to the next, whatever was counted."""
+        """The identity of the alarm from one publish to the next, whatever was counted."""
         return (self.kind, self.measure, self.campaign, self.day, self.source)
 
     def __str__(self) -> str:
@@ -68,11 +68,11 @@ class Alarm:
                 return f"events are not conserved: {self.expected} accepted, {self.counted} {where}"
             case "rows_doubled":
                 return (
-                    f"archived {self.measure} of {self.day} are there more than once:"
-                    f" {self.counted} rows, {self.expected} different"
+                    f"archived {self.measure} of {self.day} are stored more than once:"
+                    f" {self.counted} rows, {self.expected} distinct"
                 )
             case "calls_in_no_campaign":
-                return f"calls are in no campaign, for no call.queued or call.dialed came: {self.counted}"
+                return f"calls are in no campaign, because no call.queued or call.dialed came: {self.counted}"
         of = f" of {self.campaign} on {self.day or 'no day'}" if self.campaign else ""
         of += f" of source {self.source}" if self.source else ""
         limit = f"more than {self.expected}" if self.counted >= 0 else "negative"
@@ -84,32 +84,32 @@ class Alarms:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._first_at: dict[str, dt.datetime] = {}  # of each call that is in no campaign: its first event
+        self._first_at: dict[str, dt.datetime] = {}  # the time of the first event of each call that is in no campaign
         self.ringing: Counter[str] = Counter()
 
     def check(self, noticed_at: dt.datetime, settled_before: dt.datetime) -> None:
-        """Look for alarms in what was judged; no event from before `settled_before` is expected any more."""
+        """Check for alarms. No event from before `settled_before` is expected any more."""
         sql = self._store.sql
-        found = {alarm.subject: alarm for alarm in self._find(settled_before)}
+        alarms = {alarm.subject: alarm for alarm in self._find(settled_before)}
         before = {
             alarm.subject: (alarm, since)
             for *columns, since in sql("FROM alarms").fetchall()
             for alarm in [Alarm(*columns)]
         }
-        self.ringing = Counter(alarm.kind for alarm in found.values())
-        if found == {subject: alarm for subject, (alarm, _) in before.items()}:
+        self.ringing = Counter(alarm.kind for alarm in alarms.values())
+        if alarms == {subject: alarm for subject, (alarm, _) in before.items()}:
             return
         with self._store.transaction():
             sql("DELETE FROM alarms")
-            for subject, alarm in found.items():
+            for subject, alarm in alarms.items():
                 since = before[subject][1] if subject in before else noticed_at
                 sql("INSERT INTO alarms VALUES (?, ?, ?, ?, ?, ?, ?, ?)", [*astuple(alarm), since])
-        for subject, alarm in found.items():
+        for subject, alarm in alarms.items():
             if subject not in before:
                 log.error("%s", alarm)
         for subject, (alarm, _) in before.items():
-            if subject not in found:
-                log.info("over: %s", alarm)
+            if subject not in alarms:
+                log.info("alarm ended: %s", alarm)
 
     def _find(self, settled_before: dt.datetime) -> Iterator[Alarm]:
         sql = self._store.sql
@@ -137,7 +137,9 @@ class Alarms:
             yield Alarm("impossible_count", "events", None, None, source, n, 0)
         for relation, day, rows, distinct_rows in sql(DOUBLED).fetchall():
             yield Alarm("rows_doubled", relation, None, day, None, rows, distinct_rows)
-        if {call_id for (call_id,) in sql(UNPLACED).fetchall()} != self._first_at.keys():  # few, and rarely others
+        if {
+            call_id for (call_id,) in sql(UNPLACED).fetchall()
+        } != self._first_at.keys():  # they are few and rarely change
             self._first_at = dict(sql(FIRST_AT).fetchall())
         if calls := sum(first_at < settled_before for first_at in self._first_at.values()):
             yield Alarm("calls_in_no_campaign", "calls", None, None, None, calls, 0)

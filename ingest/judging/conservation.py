@@ -4,10 +4,10 @@ from ingest import statements
 from ingest.store.store import Store
 from metrics.kpis.outcomes import PARTS
 
-SHOWN_DAYS = 35  # settled days older than this are published only when something is wrong with them
+SHOWN_DAYS = 35  # settled days older than this are published only if they have a violation
 INBOUND = "direction IS DISTINCT FROM 'outbound'"
-#: Offered as the KPIs have it; accounted for is what stands in a day, under an outcome that they know. What is answered
-#: is told by the answer as well as by the outcome, so that one of them alone cannot hide a fault.
+#: `offered` is defined as in the KPIs. A call is accounted for if it has a day and an outcome that the KPIs know.
+#: `answered` looks at the answer as well as at the outcome, so that an error in one of them is noticed.
 DAY_COUNTS = {
     "offered": f"{INBOUND} AND outcome IS DISTINCT FROM 'refused'",
     "accounted": f"{INBOUND} AND outcome IN {tuple(PARTS)} AND day IS NOT NULL",
@@ -20,7 +20,7 @@ DAY_COUNTS = {
 COUNTED = "campaign, day,\n        " + ",\n        ".join(
     f"count(*) FILTER ({which}) AS {name}" for name, which in DAY_COUNTS.items()
 )
-#: The most that a count can be: another one of the same day, or none at all.
+#: Upper bounds of counts: another count of the same day, or 0.
 BOUNDS = {"answered": "offered", "answered_in_threshold": "answered", "handled": "answered", "negative_times": "0"}
 IMPOSSIBLE = " OR ".join(
     (f"least({', '.join(DAY_COUNTS)}) < 0", *(f"{count} > {bound}" for count, bound in BOUNDS.items()))
@@ -40,7 +40,7 @@ class Conservation:
         self._store = store
 
     def count_settled(self) -> None:
-        """Count the settled calls of the days of which some settled, or were recalled."""
+        """Count the settled calls of each day on which calls have settled or were recalled."""
         sql = self._store.sql
         for (day,) in sql(
             "SELECT DISTINCT day FROM segments"
@@ -52,5 +52,5 @@ class Conservation:
             )
 
     def check(self) -> None:
-        """Make the table `conservation_checks` of what judge.sql left and what is settled."""
+        """Make the table `conservation_checks` from what judge.sql made and from settled calls."""
         self._store.sql(CHECK)

@@ -1,7 +1,7 @@
--- Whether every call is accounted for, by campaign and local day: docs/kpis.md, Conservation, and what was folded
--- against what was judged.
--- Days with unsettled calls are counted here; settled_checks has the settled calls, counted when they were
--- settled. Old days are not repeated for ever, but for those with which something is wrong.
+-- Whether every call is accounted for, by campaign and local day (docs/kpis.md, Conservation), and whether every folded
+-- call was judged.
+-- Unsettled calls are counted here; settled_checks has the counts of settled calls, made when they settled. Old days
+-- are left out, except days with a violation.
 -- Reads: calls, judged_calls, known_campaigns, local_days, settled_checks, $as_of, $published_at.
 -- Makes: conservation_checks.
 CREATE OR REPLACE TEMP TABLE conservation_checks AS
@@ -11,7 +11,7 @@ WITH hot AS MATERIALIZED (
     WHERE campaign IS NOT NULL AND cohort_at IS NOT NULL
     GROUP BY campaign, day
 ),
-unmatched AS (  -- a call that was folded and not judged, or judged twice: it has no day
+unmatched AS (  -- calls that were folded but not judged, or judged twice: they have no day
     SELECT campaign, sum(folded) - sum(judged) AS missing
     FROM (
         SELECT campaign, count(*) AS folded, 0 AS judged

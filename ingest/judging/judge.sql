@@ -1,7 +1,7 @@
--- What is published, judged at getvariable('as_of'), and only where it can have changed since it was judged before: the
--- calls in calls_to_judge, the agents in dirty_agents from an instant on. Judging all of them gives the same rows. The
--- configuration is in known_campaigns, terms and zone_offsets (a zone's distance from UTC in each quarter of an hour
--- since 1970).
+-- The rows to publish, judged at getvariable('as_of'). Only what may have changed since the last judging is judged: the
+-- calls in calls_to_judge, and the agents in dirty_agents from an instant on. Judging everything gives the same rows.
+-- The configuration is in known_campaigns, terms and zone_offsets (a zone's offset from UTC in each quarter of an hour,
+-- counted since 1970).
 -- Reads: agent_marks, calls, calls_to_judge, dirty_agents, events, just_judged_calls, known_campaigns, terms, timeline,
 --     zone_offsets, later(), mask_number(), seconds_between(), $as_of, $max_state_s.
 -- Changes: steady_calls, timeline.
@@ -16,7 +16,7 @@ FROM calls
 SEMI JOIN calls_to_judge USING (call_id)
 WHERE answered_at IS NOT NULL AND talk_end_at IS NULL AND agent IS NOT NULL;
 
--- What agents did that closes an unended call: any state but busy, or another call answered on a voice channel.
+-- Steps of agents that close an unended call: any state but busy, or the answer of another voice call.
 CREATE OR REPLACE TEMP TABLE next_steps AS
 SELECT agent, ts AS at
 FROM events
@@ -24,10 +24,10 @@ WHERE type = 'agent.state' AND state != 'busy' AND agent IN (SELECT agent FROM u
 UNION ALL
 SELECT agent, answered_at FROM calls WHERE channel = 'voice' AND agent IN (SELECT agent FROM unended_calls);
 
--- Few columns go through the steps, the others are joined at the end: a step costs by its columns more than its rows.
--- A call moves when the clock, or its agent's next step, can still change it.
+-- Few columns go through the steps, and the others are joined at the end, because columns cost more than rows.
+-- `moves`: the clock, or the agent's next step, can still change the call.
 CREATE OR REPLACE TEMP TABLE just_judged_calls AS
-WITH visited AS (  -- how the visit to the queue ended, and when; NULL while no event says so
+WITH visited AS (  -- how and when the visit to the queue ended; NULL while no event says so
     SELECT
         c.call_id,
         c.campaign,
@@ -65,7 +65,7 @@ WITH visited AS (  -- how the visit to the queue ended, and when; NULL while no 
         GROUP BY a.call_id
     ) next USING (call_id)
 ),
-localized AS (  -- in its campaign's local time; its source went silent when it is open for too long
+localized AS (  -- in the campaign's local time; a call that is open for too long is given up: its source went silent
     SELECT
         v.*,
         make_timestamp(epoch_us(cohort_at) + o.offset_s * 1000000) AS cohort_local,
@@ -114,7 +114,7 @@ SELECT
     mask_number(caller) AS caller, mask_number(callee) AS callee, consent,
     asked_for_human_at, queued_at, dialed_at, connected_at, answered_by, answered_at, abandoned_at,
     m.ended_at, wrapped_at, left_at, left_reason, cohort_at,
-    CASE  -- under the contract in force then
+    CASE  -- by the contract in force at that time
         WHEN visit = 'abandoned' AND wait_s < short_abandon_s THEN 'short_abandoned'
         ELSE visit
     END AS outcome,
@@ -136,7 +136,7 @@ LEFT JOIN terms t
     ON t.campaign = c.campaign
     AND cohort_local >= coalesce(t.valid_from, '-infinity') AND cohort_local < coalesce(t.valid_to, 'infinity');
 
--- A timeline is made anew from the last interval that an event began before the change: its beginning stays.
+-- A timeline is made again from the last interval before the change that an event began. That interval's start stays.
 CREATE OR REPLACE TEMP TABLE changed_timelines AS
 SELECT d.agent, max(t.started_at) AS since
 FROM (
@@ -151,9 +151,9 @@ FROM (
 LEFT JOIN timeline t ON t.agent = d.agent AND t.started_at < d.ts AND t.by_event
 GROUP BY d.agent;
 
--- Windows without partitions, all in one order: a sort costs more than all else here.
+-- All windows have the same order and no partitions: sorting costs more than everything else here.
 CREATE OR REPLACE TEMP TABLE fresh_timelines AS
-WITH theirs AS (  -- before an agent's mark states are settled; an older event there only names the campaign
+WITH theirs AS (  -- states before an agent's mark are settled; an older event only gives the campaign
     SELECT e.agent, ts, event_id, type = 'agent.state' AS is_state, state, reason, campaign,
         coalesce(since, hot_from, '-infinity') AS since
     FROM events e
@@ -161,7 +161,7 @@ WITH theirs AS (  -- before an agent's mark states are settled; an older event t
     LEFT JOIN agent_marks USING (agent)
     WHERE type IN ('agent.state', 'agent.profile')
 ),
-told AS (  -- each agent begins with a row that names the campaign until then, '' for none
+told AS (  -- the first row of each agent gives the campaign until then, '' for none
     SELECT agent, ts, event_id, is_state, state, reason, campaign FROM theirs WHERE ts >= since
     UNION ALL
     SELECT agent, TIMESTAMPTZ '-infinity', '', false, NULL, NULL,
@@ -175,7 +175,7 @@ named AS (
         nullif(last_value(campaign IGNORE NULLS) OVER (ORDER BY agent, ts, event_id), '') AS campaign
     FROM told
 ),
-followed AS (  -- of two states at one instant the last event_id counts
+followed AS (  -- of two states at one instant, the one with the last event_id counts
     SELECT *, later(ts, getvariable('max_state_s')) AS limit_at
     FROM (
         SELECT
@@ -187,7 +187,7 @@ followed AS (  -- of two states at one instant the last event_id counts
     )
     WHERE next_at IS DISTINCT FROM ts
 ),
-capped AS (  -- a state lasts at most max_state_s: then the logout was lost and the agent is offline
+capped AS (  -- a state lasts at most max_state_s: after that the logout was lost, and the agent is offline
     SELECT
         agent, state, reason, campaign, ts AS started_at,
         CASE WHEN next_at > limit_at OR (next_at IS NULL AND getvariable('as_of') >= limit_at) THEN limit_at ELSE next_at END
@@ -206,7 +206,7 @@ capped AS (  -- a state lasts at most max_state_s: then the logout was lost and 
     FROM followed
     WHERE state = 'offline' OR next_at > limit_at OR (next_at IS NULL AND getvariable('as_of') >= limit_at)
 ),
-marked AS (  -- equal states that follow each other are one, within a UTC day: so no row is longer than 36 h
+marked AS (  -- equal states in a row are merged within a UTC day, so no row is longer than 36 h
     SELECT *, last_value(CASE WHEN is_new THEN started_at END IGNORE NULLS) OVER (ORDER BY agent, started_at) AS began_at
     FROM (
         SELECT

@@ -1,8 +1,8 @@
--- What judging needs and keeps, beside the store, while it is open: its macros, and the rows judged so far.
+-- What judging keeps in memory while the store is open: its macros, and the rows judged so far.
 -- Reads: just_judged_calls, steady_calls.
 -- Makes: judged_calls, profiles, timeline, later(), mask_number(), seconds_between().
 
--- Instants are computed with as microseconds: arithmetic on TIMESTAMPTZ goes through a calendar, 20 times slower.
+-- Timestamps are calculated in microseconds: arithmetic on TIMESTAMPTZ uses a calendar, which is 20 times slower.
 CREATE OR REPLACE TEMP MACRO later(instant, seconds) AS make_timestamptz(epoch_us(instant) + (seconds * 1e6)::BIGINT);
 CREATE OR REPLACE TEMP MACRO seconds_between(start, stop) AS  -- never below 0, NULL while either is unknown
     CASE WHEN stop < start THEN 0.0 ELSE (epoch_us(stop) - epoch_us(start)) / 1e6 END;
@@ -10,8 +10,8 @@ CREATE OR REPLACE TEMP MACRO mask_number(number) AS
     CASE WHEN length(number) > 6 THEN number[:3] || repeat('•', length(number)::INTEGER - 5) || number[-2:]
          ELSE repeat('•', length(number)::INTEGER) END;
 
--- Calls that move are judged each time, so all of them are among just_judged_calls. What was judged last joins the
--- others only when the next calls are judged: most of it has settled by then.
+-- Calls that move are judged each time, so just_judged_calls has all of them. Its rows join steady_calls only when the
+-- next calls are judged: most of them have settled by then.
 CREATE OR REPLACE TEMP VIEW judged_calls AS
 FROM steady_calls UNION ALL BY NAME SELECT * EXCLUDE (moves) FROM just_judged_calls;
 

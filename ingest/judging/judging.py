@@ -1,4 +1,4 @@
-"""Calls and agents' timelines, judged at an instant: kept between two publishes, judged again where they can differ."""
+"""Calls and agents' timelines, judged at an instant. They are kept between publishes; what may differ is rejudged."""
 
 import datetime as dt
 
@@ -65,10 +65,11 @@ GROUP BY agent;
 
 
 class Judging:
-    """Keeps the tables judged_calls and timeline beside the tables of `store`.
+    """Keeps the relations judged_calls and timeline beside the tables of `store`.
 
-    A batch notes what it changed in dirty_calls and dirty_agents. Call `begin`, see to the configuration for the calls
-    in calls_to_judge, then `finish`; until all of that has succeeded once, everything is judged.
+    Each batch notes its changes in dirty_calls and dirty_agents. Call `begin`, then fill the tables of the
+    configuration for the calls in calls_to_judge, then call `finish`. If one of these fails, the next time everything
+    is judged.
     """
 
     def __init__(self, store: Store) -> None:
@@ -77,15 +78,15 @@ class Judging:
         self._judged_at: dt.datetime | None = None
 
     def forget(self) -> None:
-        """Judge everything next time: it is judged by other rules, or nobody knows what was left half done."""
+        """Judge everything next time: the rules have changed, or an error may have left something half done."""
         self._judged_at = None
 
     def starts_over(self, as_of: dt.datetime) -> bool:
-        """Whether judging at `as_of` judges everything: at the start, after `forget`, and when the clock went back."""
+        """Whether judging at `as_of` judges everything: at the start, after `forget`, and if the clock went back."""
         return self._judged_at is None or as_of < self._judged_at
 
     def begin(self, as_of: dt.datetime) -> None:
-        """List in calls_to_judge the calls that are to be judged at `as_of`."""
+        """Write the calls to judge at `as_of` to calls_to_judge."""
         self._sql("SET VARIABLE as_of = $as_of", {"as_of": as_of})
         if self.starts_over(as_of):
             self._sql(EVERYTHING_CHANGED)
@@ -93,7 +94,7 @@ class Judging:
         self._sql(TO_JUDGE)
 
     def finish(self, as_of: dt.datetime) -> None:
-        """Judge what `begin` found."""
+        """Judge the calls that `begin` listed, and the agents that changed."""
         self._sql(JUDGE)
         self._sql(CHANGED_PROFILES)
         if self._sql("FROM changed_profiles LIMIT 1").fetchone():

@@ -1,4 +1,4 @@
-"""The configuration as tables beside the store, for judging and publishing: campaigns, contract terms, local days."""
+"""The configuration as temp tables, for judging and publishing: campaigns, contract terms, local days."""
 
 import datetime as dt
 import functools
@@ -27,7 +27,7 @@ CREATE OR REPLACE TEMP TABLE terms (
 )
 """
 OFFSETS = "CREATE OR REPLACE TEMP TABLE zone_offsets (timezone VARCHAR, quarter BIGINT, offset_s BIGINT)"
-#: The settled states of an agent are followed by one that is not: none ends later than those.
+#: An agent's settled states are followed by an unsettled one, so the last state is in `timeline`.
 SPAN = """
 SELECT
     min(day),
@@ -40,7 +40,7 @@ SELECT
     )
 FROM (SELECT day FROM judged_calls UNION ALL SELECT day FROM settled_checks)
 """
-#: Agents' time of a campaign begins on a local day of its own.
+#: When agents' time begins in each zone: it may be on another local day than the first call.
 FIRST_STATES = """
 SELECT timezone, min(started_at)
 FROM (
@@ -75,7 +75,7 @@ Row = tuple[object, ...]
 
 @dataclass(frozen=True)
 class Span:
-    """Local days, of the campaigns together; None while nothing is known: the columns of ingest_status."""
+    """The range of local days over all campaigns, for the columns of ingest_status; None while there is no data."""
 
     first_day: dt.date | None = None
     first_call_day: dt.date | None = None
@@ -83,29 +83,29 @@ class Span:
 
 
 class Settings:
-    """Keeps the tables known_campaigns, terms, zone_offsets, local_days and agent_limits as `configuration` says."""
+    """Keeps the tables known_campaigns, terms, zone_offsets, local_days and agent_limits, from `configuration`."""
 
     def __init__(self, store: Store, configuration: Configuration) -> None:
         self._store = store
         self._configuration = configuration
-        self._known: list[Campaign] = []
+        self._campaigns: list[Campaign] = []
         self._is_filled = False
         self._quarters: set[tuple[str, int]] | None = None
         self._days: tuple[Sequence[str], dt.date, dt.date] | None = None
         self._fill_agent_limits()
 
     def fill(self) -> None:
-        """Fill known_campaigns and terms, for the campaigns that are configured and those that events name."""
+        """Fill known_campaigns and terms, for campaigns that are configured and campaigns that events name."""
         named = self._store.sql(
             "SELECT campaign FROM events WHERE campaign IS NOT NULL"
             " UNION SELECT name FROM archived_names WHERE kind = 'campaign'"
         ).fetchall()
         names = self._configuration.campaigns.keys() | {name for (name,) in named}
-        if not self._is_filled or names != {c.id for c in self._known}:
+        if not self._is_filled or names != {c.id for c in self._campaigns}:
             self._is_filled = True
-            self._known = [self._configuration.campaign(name) for name in sorted(names)]
-            self._make("known_campaigns", CAMPAIGNS, [self._campaign(c) for c in self._known])
-            self._make("terms", TERMS, [row for c in self._known for row in _terms(c)])
+            self._campaigns = [self._configuration.campaign(name) for name in sorted(names)]
+            self._make("known_campaigns", CAMPAIGNS, [self._campaign(c) for c in self._campaigns])
+            self._make("terms", TERMS, [row for c in self._campaigns for row in _terms(c)])
 
     def fill_offsets(self) -> None:
         """Fill zone_offsets for the calls in calls_to_judge."""
@@ -117,38 +117,38 @@ class Settings:
             )
 
     def changed(self) -> list[tuple[str, dt.date | None]]:
-        """The campaigns whose settled calls were judged by other rules, with the first local day of it (None: all)."""
-        said_before = dict(self._store.sql("FROM judged_by").fetchall())
+        """The campaigns whose settled calls were judged by other rules, each with the first changed day (None: all)."""
+        rules_before = dict(self._store.sql("FROM judged_by").fetchall())
         return [
-            (name, _first_changed_day(json.loads(said_before[name]), json.loads(said)))
-            for name, said in self._said().items()
-            if said_before.get(name, said) != said
+            (name, _first_changed_day(json.loads(rules_before[name]), json.loads(rules)))
+            for name, rules in self._rules().items()
+            if rules_before.get(name, rules) != rules
         ]
 
     def changed_limit_s(self) -> float | None:
-        """When settled states were cut by another max_state_s: the lesser of both, which longer states are cut by."""
+        """If max_state_s has changed since states settled, the smaller of both values: longer states are affected."""
         ((before,),) = self._store.sql("SELECT max(max_state_s) FROM states_judged_by").fetchall()
         now = self._configuration.defaults.max_state_s
         return None if before is None or before == now else min(before, now)
 
     def note(self) -> None:
-        """From now on, what is settled counts as judged by these rules."""
-        said_now = self._said()
-        if said_now != dict(self._store.sql("FROM judged_by").fetchall()):
+        """Note that what is settled is judged by these rules from now on."""
+        rules_now = self._rules()
+        if rules_now != dict(self._store.sql("FROM judged_by").fetchall()):
             self._store.sql("DELETE FROM judged_by")
-            for campaign_and_rules in said_now.items():
+            for campaign_and_rules in rules_now.items():
                 self._store.sql("INSERT INTO judged_by VALUES (?, ?)", campaign_and_rules)
         limit_s = self._configuration.defaults.max_state_s
         if self._store.sql("FROM states_judged_by").fetchall() != [(limit_s,)]:
             self._store.sql("DELETE FROM states_judged_by")
             self._store.sql("INSERT INTO states_judged_by VALUES (?)", [limit_s])
 
-    def _said(self) -> dict[str, str]:
-        return {c.id: _said(c) for c in self._known}
+    def _rules(self) -> dict[str, str]:
+        return {c.id: _rules(c) for c in self._campaigns}
 
     def fill_days(self, as_of: dt.datetime) -> Span:
         """Fill local_days from the first day of a call, or of an agent's time, to the day after `as_of`."""
-        in_use = sorted({c.timezone for c in self._known})
+        in_use = sorted({c.timezone for c in self._campaigns})
         ((first, last, last_at),) = self._store.sql(SPAN, {"as_of": as_of}).fetchall()
         starts = [first] if first else []
         starts += [
@@ -172,7 +172,7 @@ class Settings:
         breaks = dict(limits.pop("breaks"))
         sites = limits.pop("sites")
         columns = ", ".join(f"${name} AS {name}" for name in limits)
-        # a table, for a list as a parameter loads half a second of libraries
+        # a table, because a list as a parameter loads libraries for half a second
         planned = {"reason": pa.array(breaks, pa.string()), "planned_s": pa.array(breaks.values(), pa.float64())}
         own = pa.array([differ for _site, differ in sites], pa.map_(pa.string(), pa.float64()))
         differing = {"site": pa.array([site for site, _differ in sites], pa.string()), "differs": own}
@@ -189,7 +189,7 @@ class Settings:
         return (c.id, c.client or None, name, c.name, c.language, c.timezone, c.give_up_after_s, configured)
 
     def _make(self, table: str, create: str, rows: Sequence[Row]) -> None:
-        """Make `table`, which `create` makes, with `rows`, in the order of its columns."""
+        """Create `table` by the statement `create`, and insert `rows`, whose values are in the order of its columns."""
         self._store.sql(create)
         if rows:
             columns = [row[0] for row in self._store.sql(f"DESCRIBE {table}").fetchall()]
@@ -198,8 +198,8 @@ class Settings:
                 self._store.sql(f"INSERT INTO {table} BY NAME FROM configured_rows")
 
 
-def _said(c: Campaign) -> str:
-    """What of a campaign's configuration its calls are judged by."""
+def _rules(c: Campaign) -> str:
+    """The part of a campaign's configuration by which its calls are judged, as JSON."""
     terms = [
         [
             t.valid_from.isoformat() if t.valid_from else None,
@@ -237,7 +237,7 @@ def _terms(c: Campaign) -> list[Row]:
 
 @functools.cache
 def _offset_s(zone: str, quarter: int) -> int:
-    """A zone's distance from UTC [s] in a quarter of an hour, counted since 1970."""
+    """A zone's offset from UTC [s] in a quarter of an hour, counted since 1970."""
     offset = dt.datetime.fromtimestamp(quarter * zones.QUARTER_S, ZoneInfo(zone)).utcoffset()
     assert offset is not None
     return round(offset.total_seconds())

@@ -1,1 +1,1 @@
-"""The published snapshot and what monitoring is told."""
+"""The published snapshot, and metrics for monitoring."""

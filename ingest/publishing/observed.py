@@ -1,4 +1,4 @@
-"""What the consumer tells of itself over HTTP: /metrics for Prometheus, /healthz for whoever restarts it."""
+"""The consumer's state over HTTP: /metrics for Prometheus, /healthz for a supervisor that restarts it."""
 
 import threading
 import time
@@ -16,36 +16,36 @@ from ingest.publishing.publish import Moment
 from ingest.store.store import Totals
 from metrics.published.alarms import KINDS
 
-ILL_AFTER_S = 60.0  # without a publish: even a consumer with nothing to read publishes every second
+UNHEALTHY_AFTER_S = 60.0  # without a publish: even a consumer with nothing to read publishes every second
 SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 Respond = Callable[[str, list[tuple[str, str]]], Any]
 
 
 class Observed(Collector):
-    """How one consumer gets on. Written by the thread that folds and publishes, read by those that serve."""
+    """The state of a consumer. Written by the thread that folds and publishes, read by the threads that serve HTTP."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.registry.register(self)
         ProcessCollector(registry=self.registry)
 
-        def measured(name: str, says: str) -> Histogram:
-            return Histogram(name, says, registry=self.registry, buckets=SECONDS)
+        def measured(name: str, documentation: str) -> Histogram:
+            return Histogram(name, documentation, registry=self.registry, buckets=SECONDS)
 
         self.fold_s = measured("vigie_fold_seconds", "One batch folded into the store.")
         self.judge_s = measured("vigie_judge_seconds", "Calls and agents judged for one publish.")
         self.publish_s = measured("vigie_publish_seconds", "One snapshot written.")
-        self.settle_s = measured("vigie_settle_seconds", "What was settled, if enough was, moved to the archive.")
+        self.settle_s = measured("vigie_settle_seconds", "Settled rows moved to the archive, if there were enough.")
         self._started_at = time.monotonic()
         self._published: tuple[float, Moment, Totals, int, Mapping[str, int]] | None = None
 
     def published(self, moment: Moment, totals: Totals, store_bytes: int, alarms: Mapping[str, int]) -> None:
-        """Note what was just published; `alarms` is how many ring, by kind."""
+        """Note what was just published; `alarms`: the number of active alarms by kind."""
         self._published = (time.monotonic(), moment, totals, store_bytes, alarms)
 
     def silent_s(self) -> float:
-        """Time since the last publish [s], or since the start while there is none."""
+        """Time since the last publish [s], or since the start if there was none."""
         return time.monotonic() - (self._published[0] if self._published else self._started_at)
 
     def collect(self) -> Iterator[Metric]:
@@ -55,33 +55,33 @@ class Observed(Collector):
         yield GaugeMetricFamily("vigie_snapshot_age_seconds", "Time since a snapshot was written.", self.silent_s())
         yield GaugeMetricFamily("vigie_store_bytes", "The store on disk.", store_bytes)
         as_of = moment.as_of.timestamp()
-        yield GaugeMetricFamily("vigie_as_of_timestamp_seconds", "The instant figures are judged at.", as_of)
+        yield GaugeMetricFamily("vigie_as_of_timestamp_seconds", "The instant at which figures are judged.", as_of)
         lag = GaugeMetricFamily("vigie_lag_records", "Records not read yet.", labels=("topic", "partition"))
         for log, place in moment.places.items():
             lag.add_metric((log.topic, str(log.partition)), place.lag)
         yield lag
-        ringing = GaugeMetricFamily("vigie_alarms", "Alarms that ring: the relation `alarms`.", labels=("kind",))
-        for kind in KINDS:  # a silent kind is 0
-            ringing.add_metric((kind,), alarms.get(kind, 0))
-        yield ringing
+        active_alarms = GaugeMetricFamily("vigie_alarms", "Alarms that ring: the relation `alarms`.", labels=("kind",))
+        for kind in KINDS:  # 0 for a kind without alarms
+            active_alarms.add_metric((kind,), alarms.get(kind, 0))
+        yield active_alarms
         yield CounterMetricFamily("vigie_records", "Kafka records read.", totals.records)
         yield CounterMetricFamily("vigie_events", "Events accepted.", totals.lines - totals.duplicates)
         yield CounterMetricFamily("vigie_duplicates", "Events delivered again.", totals.duplicates)
         yield CounterMetricFamily("vigie_dead_letters", "Records and lines rejected.", totals.dead_letters)
 
     def serve(self, host: str, port: int) -> None:
-        """Answer on `port` of `host`, from threads of its own, until the process ends. Raises UsageError."""
-        tell = make_wsgi_app(self.registry)
+        """Serve on `port` of `host`, in threads of its own, until the process ends. Raises UsageError."""
+        serve_metrics = make_wsgi_app(self.registry)
 
         def route(environ: dict[str, Any], respond: Respond) -> Iterable[bytes]:
             if environ["PATH_INFO"] == "/metrics":
-                answer: Iterable[bytes] = tell(environ, respond)
+                answer: Iterable[bytes] = serve_metrics(environ, respond)
                 return answer
             if environ["PATH_INFO"] != "/healthz":
-                return _say(respond, "404 Not Found", "/metrics or /healthz")
-            if (silent_s := self.silent_s()) > ILL_AFTER_S:
-                return _say(respond, "503 Service Unavailable", f"nothing published for {silent_s:.0f} s")
-            return _say(respond, "200 OK", "ok")
+                return _respond_with(respond, "404 Not Found", "/metrics or /healthz")
+            if (silent_s := self.silent_s()) > UNHEALTHY_AFTER_S:
+                return _respond_with(respond, "503 Service Unavailable", f"nothing published for {silent_s:.0f} s")
+            return _respond_with(respond, "200 OK", "ok")
 
         try:
             server = make_server(host, port, route, _Server, _Quiet)
@@ -90,7 +90,7 @@ class Observed(Collector):
         threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
 
 
-def _say(respond: Respond, status: str, words: str) -> list[bytes]:
+def _respond_with(respond: Respond, status: str, words: str) -> list[bytes]:
     respond(status, [("Content-Type", "text/plain; charset=utf-8"), ("Cache-Control", "no-store")])
     return [f"{words}\n".encode()]
 
@@ -101,4 +101,4 @@ class _Server(ThreadingMixIn, WSGIServer):
 
 class _Quiet(WSGIRequestHandler):
     def log_message(self, format: str, *arguments: object) -> None:
-        """Say nothing: Prometheus asks every few seconds."""
+        """Log nothing: Prometheus sends a request every few seconds."""

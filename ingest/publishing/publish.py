@@ -1,4 +1,4 @@
-"""From the store to the published file: judged by the configuration at one instant, replaced by an atomic rename."""
+"""From the store to the published file: judged at one instant by the configuration, replaced by an atomic rename."""
 
 import contextlib
 import datetime as dt
@@ -24,13 +24,13 @@ from ingest.store.store import Store
 from metrics.configuration.campaigns import Configuration
 
 VERSION = "1"
-SETTLE_ROWS = 5_000  # settled calls and states are moved out of the tables by so many
+SETTLE_ROWS = 5_000  # settled rows are moved to the archive when there are this many
 FILL = statements.read("publishing/publish.sql")
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where reading is in a log: `position` is the offset of the next record, `end` one past the last."""
+    """How far a log is read: `position` is the offset of the next record, `end` one past the last."""
 
     position: int
     end: int
@@ -43,10 +43,11 @@ class Place:
 
 @dataclass(frozen=True)
 class Moment:
-    """What a snapshot believes of time: figures are judged at `as_of`; and how reading and publishing go.
+    """The instant at which a snapshot is judged (`as_of`), and how far and how fast the consumer reads and publishes.
 
-    `records_per_s` is read lately, `publish_s` the last publish took; None while nobody knows. Of logs read side by
-    side one may be hours behind the others: what happened until `read_until` is read of all; None when everything is.
+    `records_per_s`: the recent reading rate; `publish_s`: how long the last publish took; None while unknown.
+    `read_until`: of logs that are read side by side, one may be hours behind the others. All events up to this instant
+    have been read from each log; None when everything has been read.
     """
 
     as_of: dt.datetime
@@ -58,7 +59,7 @@ class Moment:
 
 
 class Publisher:
-    """Writes `directory`/vigie.duckdb from a store, again and again."""
+    """Writes `directory`/vigie.duckdb from a store at each publish."""
 
     def __init__(
         self, store: Store, directory: Path, configuration: Configuration, settle_rows: int = SETTLE_ROWS
@@ -91,39 +92,39 @@ class Publisher:
 
     @property
     def alarms(self) -> Mapping[str, int]:
-        """How many alarms ring, by kind, since the last `judge`; a kind that is silent may be missing."""
+        """The number of active alarms by kind, as of the last `judge`. A kind without alarms may be missing."""
         return self._alarms.ringing
 
     def judge(self, moment: Moment) -> None:
-        """Judge what changed, at `moment`, check that calls are conserved, and see what rings.
+        """Judge what changed, at `moment`; check that calls are conserved, and check for alarms.
 
-        Raises StoreError when the disk does not take it.
+        Raises StoreError when the disk refuses it.
         """
-        with self._or_trouble():
+        with self._store_errors():
             self._judge(moment)
             self._conservation.check()
             self._alarms.check(moment.published_at, self._settled_before(moment))
 
     def settle(self, moment: Moment) -> None:
-        """Move what is settled, of what `judge` left of the same moment, out of the tables; judge again before `write`.
+        """Move what is settled, as `judge` left it at the same moment, to the archive. Judge again before `write`.
 
-        Raises StoreError when the disk does not take it.
+        Raises StoreError when the disk refuses it.
         """
-        with self._or_trouble(), self._store.transaction():
+        with self._store_errors(), self._store.transaction():
             self._store.archive.settle(self._settled_before(moment), self._settle_rows)
 
     def _settled_before(self, moment: Moment) -> dt.datetime:
         """The instant before which no event is expected any more."""
-        heard_until = min(moment.as_of, moment.read_until or moment.as_of)
-        return heard_until - dt.timedelta(seconds=self.configuration.defaults.lateness_s)
+        read_until = min(moment.as_of, moment.read_until or moment.as_of)
+        return read_until - dt.timedelta(seconds=self.configuration.defaults.lateness_s)
 
     def write(self, moment: Moment) -> None:
-        """Replace the published file by what the store holds, as `judge` left it at the same moment.
+        """Replace the published file by the content of the store, as `judge` left it at the same moment.
 
-        Raises StoreError when the disk does not take it; what was published before stays.
+        Raises StoreError when the disk refuses it; the previous file stays.
         """
         fresh = self._directory / f".vigie-{os.getpid()}.duckdb"
-        with self._or_trouble():
+        with self._store_errors():
             try:
                 self._write(fresh, moment.places)
                 os.replace(fresh, self.path)
@@ -134,7 +135,7 @@ class Publisher:
             self._store.segments.sweep()
 
     @contextlib.contextmanager
-    def _or_trouble(self) -> Iterator[None]:
+    def _store_errors(self) -> Iterator[None]:
         try:
             yield
         except (duckdb.Error, OSError) as error:
@@ -172,7 +173,7 @@ class Publisher:
         self._store.set_variables(asdict(self._settings.fill_days(moment.as_of)))
 
     def _rejudge(self) -> None:
-        """Take what is settled, and was judged by other rules than these, to be judged again."""
+        """Recall settled rows that were judged by other rules, to be judged again."""
         for campaign, from_day in self._settings.changed():
             self._store.rejudge(campaign, from_day)
         limit_s = self._settings.changed_limit_s()

@@ -1,4 +1,4 @@
--- The rows of the published file, from what judge.sql left; its tables, views and macros are made by then.
+-- Fill the published file with what judge.sql made. Its tables, views and macros exist by then.
 -- Reads: agent_limits, alarms, archived_names, conservation_checks, dead_letters, events, gaps, judged_calls,
 --     just_judged_calls, known_campaigns, late_answers, local_days, partition_places, profiles, recalled_calls,
 --     recalled_states, sources, terms, timeline, totals, later(), seconds_between(), $as_of, $disk_free_bytes,

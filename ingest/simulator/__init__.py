@@ -1,4 +1,4 @@
-"""`python -m ingest simulate`: an outsourcer's floor at work, as events; first its day so far, then live."""
+"""`python -m ingest simulate`: simulate an outsourcer's floor as events: past days, today so far, then live."""
 
 import argparse
 import logging
@@ -23,7 +23,7 @@ __all__ = ["arguments", "floor_day", "floor_events", "floor_options", "main"]
 log = logging.getLogger(__name__)
 
 BATCH = 20_000  # events at a time while catching up
-LINES = 20  # of those in one record: sending is what takes the time
+LINES = 20  # events in one record while catching up: time is spent per record sent
 TICK_S = 0.1  # live events are at most this late
 
 
@@ -36,7 +36,7 @@ def arguments(parser: Parser) -> None:
 
 
 def floor_options(parser: Parser) -> None:
-    """Add what a floor is made with."""
+    """Add the options of the floor."""
     parser.option(
         "--agents", default=parameters.DEFAULT_AGENTS, type=between(8, 5000),
         help="agents on the floor at its busiest hour; demand grows with them",
@@ -55,16 +55,16 @@ def main(options: argparse.Namespace) -> int:
     events = floor_events(today - timedelta(days=options.days), agents=options.agents, seed=options.seed)
     if producer is None:
         return _print(_due(events, stopped, options.until_now))
-    sent, live, told = 0, False, 0
+    sent, is_live, logged = 0, False, 0
     try:
         for batch in _due(events, stopped, options.until_now):
-            deliver(producer, options.topic, _records(batch, 1 if live else LINES), stopped=stopped.is_set)
+            deliver(producer, options.topic, _records(batch, 1 if is_live else LINES), stopped=stopped.is_set)
             sent += len(batch)
-            if not live and len(batch) < BATCH:
-                live = True
+            if not is_live and len(batch) < BATCH:
+                is_live = True
                 log.info("%d events sent, up to now; going on live", sent)
-            elif not live and sent >= told + 100_000:
-                told = sent
+            elif not is_live and sent >= logged + 100_000:
+                logged = sent
                 log.info("%d events sent, up to %s", sent, batch[-1]["ts"])
     finally:
         producer.close(timeout=5)
@@ -73,7 +73,7 @@ def main(options: argparse.Namespace) -> int:
 
 
 def _due(events: Iterator[Event], stopped: Flag, until_now: bool) -> Iterator[list[Event]]:
-    """Yield batches of events as their instants come: those of the past at once, then what each tick brings."""
+    """Yield batches of events when they are due: past events at once, then the events of each tick."""
     event = next(events)
     while not stopped.is_set():
         now = clock.now().isoformat(timespec="milliseconds")
@@ -90,7 +90,7 @@ def _due(events: Iterator[Event], stopped: Flag, until_now: bool) -> Iterator[li
 
 
 def _records(events: list[Event], lines: int) -> Iterator[tuple[bytes, bytes]]:
-    """Kafka records (key, value) of so many events each, one a line."""
+    """Kafka records (key, value) of `lines` events each, one per line."""
     encoder = msgspec.json.Encoder()
     for start in range(0, len(events), lines):
         together = events[start : start + lines]

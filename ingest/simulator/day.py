@@ -1,7 +1,7 @@
-"""One day of the floor as a discrete-event simulation: calls arrive, wait, are served; agents come, pause and go.
+"""One day of the floor as a discrete-event simulation: calls come, wait, are answered; agents log in, pause, leave.
 
-Each action happens at its instant and appends the events a switch would have sent, so events come out in order of
-`ts`. A day starts with nobody on the floor and ends when its last call is over, at most half an hour into the next.
+Each action happens at its simulated time and adds the events that a switch would have sent, so events come in order of
+`ts`. A day starts with nobody on the floor and ends when its last call is over, at most half an hour into the next day.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,11 +18,11 @@ from ingest.simulator.state import Agent, Call, Lane
 
 Event = dict[str, Any]
 DAY_S = plan.DAY_S
-LAST_REQUEUE = DAY_S - 3600  # after it no call enters a queue again: tomorrow's people have an empty floor
+LAST_REQUEUE = DAY_S - 3600  # after this no call enters a queue again, so the next day starts with an empty floor
 
 
 class Day:
-    """The floor on one day, a function of (day, agents, seed, staffing) and of nothing else."""
+    """The floor on one day: a function of (day, agents, seed, staffing) only."""
 
     def __init__(self, day: date, *, agents: int, seed: int, staffing: float = 1.0) -> None:
         self.rng = rng = Random(f"{seed}/{day.isoformat()}/{agents}/{staffing}")
@@ -52,12 +52,12 @@ class Day:
         first_second = self.started.hour * 3600
         while heap:
             self.now, _, action, subject = heappop(heap)
-            whole = int(self.now)
-            if whole != second:
-                second = whole
-                days, rest = divmod(first_second + whole, 86_400)
+            now_s = int(self.now)
+            if now_s != second:
+                second = now_s
+                days, rest = divmod(first_second + now_s, 86_400)
                 prefix = f"{dates[days]}T{rest // 3600:02d}:{rest // 60 % 60:02d}:{rest % 60:02d}."
-            self.stamp = f"{prefix}{int((self.now - whole) * 1000):03d}Z"
+            self.stamp = f"{prefix}{int((self.now - now_s) * 1000):03d}Z"
             action(subject)
             if events:
                 yield from events
@@ -85,7 +85,7 @@ class Day:
         id = f"{self.tag}c{self.call_count:06d}"
         return Call(id, lane, queue, number, linked_id or id, hops)
 
-    # Calls on their way in
+    # Calls arrive and wait
 
     def arrive(self, lane: Lane) -> None:
         if self.now >= DAY_S:
@@ -113,7 +113,7 @@ class Day:
             self.place(call)
 
     def stays_s(self, call: Call) -> float:
-        """Draw how long the caller stays in line if nobody answers [s]; `call.leaves` says how it ends then."""
+        """Draw how long the caller waits if nobody answers [s]. `call.leaves` says how the wait ends then."""
         rng, campaign = self.rng, call.lane.campaign
         if call.direction == "callback":
             call.leaves = "timeout"
@@ -136,7 +136,7 @@ class Day:
         return stays
 
     def place(self, call: Call, first: bool = False) -> None:
-        """Offer the call to the agent who is idle longest, or let it wait, `first` or last in line."""
+        """Offer the call to the agent who has been idle longest, or queue it, at the front if `first`."""
         lane = call.lane
         if lane.idle:
             self.offer(call, lane.idle.popleft())
@@ -173,16 +173,16 @@ class Day:
 
     def offer(self, call: Call, agent: Agent) -> None:
         call.agent = agent
-        if call.direction == "outbound":  # the party is on the line already: no ringing
+        if call.direction == "outbound":  # the customer is on the line already: no ringing
             call.lane.outbound += 1
             if agent.state != "busy":
-                self.say(agent, "busy")
+                self.set_state(agent, "busy")
             self.answer(call)
             return
         call.state = "ringing"
         self.emit("call.rang", call.lane, call_id=call.id, agent=agent.id)
-        if agent.state != "busy":  # it is when the caller before hung up while it rang
-            self.say(agent, "busy")
+        if agent.state != "busy":  # the agent is busy if the caller before hung up while it rang
+            self.set_state(agent, "busy")
         if self.rng.random() < parameters.MISSED_SHARE and self.now < LAST_REQUEUE:
             self.at(self.now + parameters.MISSED_AFTER_S, self.miss, call)
         else:
@@ -236,7 +236,7 @@ class Day:
             self.emit("call.ended", lane, call_id=call.id, ended_by=by)
             if rng.random() < parameters.RATED_SHARE:
                 self.at(self.now + rng.uniform(*parameters.RATED_AFTER_S), self.rate, call)
-        self.say(agent, "wrap_up")
+        self.set_state(agent, "wrap_up")
         self.at(self.now + 2 + rng.lognormvariate(lane.wrap_mu, 0.5), self.wrap, call)
 
     def transfer(self, call: Call, campaign: str, queue: str) -> None:
@@ -311,7 +311,7 @@ class Day:
 
     # Agents
 
-    def say(self, agent: Agent, state: str, **fields: object) -> None:
+    def set_state(self, agent: Agent, state: str, **fields: object) -> None:
         agent.state = state
         self.emit("agent.state", agent.lane, agent=agent.id, state=state, **fields)
 
@@ -321,24 +321,24 @@ class Day:
         self.emit("agent.profile", lane, agent=agent.id, **profile(agent.number, lane.campaign))
         self.free(agent, queues=list(lane.queues))
         for due, _, _ in agent.pauses:
-            self.at(due, self.look_up, agent)
-        self.at(agent.ends, self.look_up, agent)
+            self.at(due, self.check_plan, agent)
+        self.at(agent.ends, self.check_plan, agent)
 
-    def look_up(self, agent: Agent) -> None:
-        """An idle or paused agent notices that a pause is due or the shift is over."""
+    def check_plan(self, agent: Agent) -> None:
+        """Let an idle or paused agent notice that a pause is due or the shift is over."""
         if agent.state == "available":
             agent.lane.idle.remove(agent)
             self.free(agent, was_idle=True)
         elif agent.state == "paused" and self.now >= agent.ends and not agent.lane.waits():
             agent.lane.paused -= 1
-            self.go(agent)
+            self.go_home(agent)
 
     def free(self, agent: Agent, was_idle: bool = False, **fields: object) -> None:
         """Decide what an agent without a call does next: go home, pause, take the next call, or be idle."""
         lane = agent.lane
         waits = lane.waits()
         if self.now >= agent.ends and not (waits and agent.ends >= DAY_S):
-            self.go(agent)
+            self.go_home(agent)
         elif agent.pauses and self.now >= agent.pauses[0][0] and self.may_pause(agent, waits):
             _, reason, lasts = agent.pauses.pop(0)
             self.pause(agent, reason, lasts)
@@ -347,22 +347,22 @@ class Day:
         else:
             lane.idle.append(agent)
             if not was_idle:
-                self.say(agent, "available", **fields)
+                self.set_state(agent, "available", **fields)
 
     def may_pause(self, agent: Agent, waits: bool) -> bool:
-        """A pause waits up to 20 minutes for a calmer moment, and a fifth of the team may be out at a time."""
+        """Whether a due pause may begin: it waits up to 20 min for a calm moment, and a fifth of a team may be away."""
         lane, due = agent.lane, agent.pauses[0][0]
         if self.now > agent.ends - 1800:
             agent.pauses.clear()
             return False
         if lane.paused >= max(1, parameters.MOST_PAUSED * lane.present) or (waits and self.now < due + 1200):
-            self.at(self.now + 240, self.look_up, agent)
+            self.at(self.now + 240, self.check_plan, agent)
             return False
         return True
 
     def pause(self, agent: Agent, reason: str, lasts: float) -> None:
         agent.lane.paused += 1
-        self.say(agent, "paused", reason=reason)
+        self.set_state(agent, "paused", reason=reason)
         self.at(self.now + lasts, self.come_back, agent)
 
     def come_back(self, agent: Agent) -> None:
@@ -370,6 +370,6 @@ class Day:
             agent.lane.paused -= 1
             self.free(agent)
 
-    def go(self, agent: Agent) -> None:
+    def go_home(self, agent: Agent) -> None:
         agent.lane.present -= 1
-        self.say(agent, "offline")
+        self.set_state(agent, "offline")

@@ -1,4 +1,4 @@
-"""The floor's days one after the other, for ever."""
+"""The days of the floor, one after the other, without end."""
 
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
@@ -10,7 +10,7 @@ from ingest.simulator.day import Day, Event
 
 
 def floor_day(instant: datetime) -> date:
-    """Return the floor day that `instant` (aware) lies in; it began at 22:00 UTC of the date before."""
+    """Return the floor day of `instant` (aware); it began at 22:00 UTC of the day before."""
     return (instant - timedelta(hours=parameters.FLOOR_DAY_STARTS)).date()
 
 
@@ -19,12 +19,12 @@ def floor_events(
 ) -> Iterator[Event]:
     """Yield the events (docs/events.md) of the floor days `start`, `start` + 1 day, … in order of `ts`, without end.
 
-    `agents` is the number of agents on the floor at its busiest hour; demand grows with it. `staffing` is the
-    share of the planned seats that is manned. Each day depends on (day, agents, seed, staffing) only, event ids
-    included, so a second run, or one that starts on another day, repeats the same events. The last calls of a day
-    end in the next one: a run that starts with that one lacks those few.
+    `agents` is the number of agents on the floor at its busiest hour; demand grows with it. `staffing` is the share of
+    the planned seats that are staffed. Each day, including its event ids, depends only on (day, agents, seed,
+    staffing), so a second run, or one that starts on another day, repeats the same events. The last calls of a day end
+    on the next day: a run that starts on that day lacks their last events.
     """
-    late: list[Event] = []  # what the day before did after its end
+    late: list[Event] = []  # events of the day before that happened after its end
     day = start
     while True:
         end = plan.day_start(day + timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%S")

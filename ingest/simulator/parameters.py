@@ -1,4 +1,4 @@
-"""The floor that is simulated: its campaigns, queues, demand and people. Change numbers here.
+"""The simulated floor: its campaigns, queues, demand and people. Change numbers here.
 
 Rates are calls a minute at the default size of 160 agents and scale with the size; durations are seconds; shares
 are 0–1. The demand of a campaign is `night + (peak - night) × curve[local hour] × week[weekday]`.
@@ -25,7 +25,7 @@ MOST_PAUSED = 0.2  # of a team at a time
 BREAK_S, LUNCH_S, LUNCH_FROM_SHIFT_H = (600.0, 900.0), (1800.0, 2700.0), 6
 MEETINGS = (("training", 0.10, 1800.0), ("coaching", 0.14, 1200.0), ("meeting", 0.20, 900.0))
 TEAM_SIZE = 12
-QUARTER_NOISE, RUSH_SHARE, RUSH_FACTOR, RUSH_S = 0.08, 0.30, 1.30, 2400.0  # demand nobody planned for
+QUARTER_NOISE, RUSH_SHARE, RUSH_FACTOR, RUSH_S = 0.08, 0.30, 1.30, 2400.0  # unplanned demand
 
 # Shape of a local day, hour by hour, 0 = the night's level, 1 = the peak
 OFFICE = (
@@ -114,18 +114,18 @@ WORK_WEEK = (1.12, 1.04, 1.0, 0.98, 0.95, 0.45, 0.25)
 
 @dataclass(frozen=True)
 class Queue:
-    """One line of callers: `share` of the campaign's arrivals, `priority` 1 goes before 0."""
+    """A queue of callers. `share`: of the campaign's arrivals; `priority` 1 goes before 0."""
 
     id: str
     share: float
     priority: int = 0
     opens: int = 0
-    closes: int = 24  # local hours; outside them the caller is told so
+    closes: int = 24  # local hours; outside them callers are refused
 
 
 @dataclass(frozen=True)
 class Dialer:
-    """Outbound dialing of a blended campaign, in the hours the law allows (France: weekdays 10–13 h, 14–20 h)."""
+    """Outbound dialing of a blended campaign, in the legal hours (France: weekdays 10–13 h, 14–20 h)."""
 
     queue: str
     lists: tuple[str, ...]
@@ -141,7 +141,7 @@ class Dialer:
 
 @dataclass(frozen=True)
 class Campaign:
-    """What a client's callers do and how the floor is staffed for them."""
+    """How a client's callers behave, and how the floor is staffed for them."""
 
     id: str
     name: str
@@ -170,7 +170,7 @@ class Campaign:
     callback_share: float = 0.0
     overflows_after_s: float | None = None
     voicemail_after_s: float | None = None
-    line_limit: int | None = None  # waiting callers at which a new one is turned away, at the default size
+    line_limit: int | None = None  # new callers are refused while this many wait, at the default size
     dialer: Dialer | None = None
 
 

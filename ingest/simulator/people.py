@@ -1,4 +1,4 @@
-"""Who works on the floor and who calls it: invented names, and numbers that nobody has."""
+"""Agents and callers: invented names, and phone numbers that nobody has."""
 
 from datetime import date, datetime, timedelta
 from random import Random
@@ -11,7 +11,7 @@ from ingest.simulator.parameters import Campaign
 def pauses(starts: float, ends: float, turn: float, rng: Random) -> list[tuple[float, str, float]]:
     """Return a shift's pauses: two breaks, lunch in a long shift, sometimes a meeting.
 
-    The planners let a team pause in turns: `turn`, 0–1, is the agent's place in each window.
+    A team pauses in turns: `turn`, 0–1, is the agent's place in each window.
     """
     length = ends - starts
     windows = [
@@ -31,7 +31,7 @@ def pauses(starts: float, ends: float, turn: float, rng: Random) -> list[tuple[f
 
 
 def profile(number: int, campaign: Campaign) -> dict[str, Any]:
-    """Return what an agent.profile event tells of agent `number`: the same on every day.
+    """Return the agent.profile fields of agent `number`, the same on every day.
 
     Teams are named after their shift: N(uit), M(atin), J(our), S(oir).
     """
@@ -53,7 +53,7 @@ def profile(number: int, campaign: Campaign) -> dict[str, Any]:
 
 
 def number_of(language: str, rng: Random) -> str:
-    """Draw a caller's number from ranges that are kept for fiction, or that no subscriber has."""
+    """Draw a caller's number from ranges that are reserved for fiction, or that no subscriber has."""
     if language == "fr":
         return f"+3319900{rng.randrange(10_000):04d}"
     if language == "es":

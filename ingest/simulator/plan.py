@@ -1,7 +1,7 @@
-"""What the planners know: the demand of each hour, the seats it needs, and who sits in them when.
+"""The plan: the demand of each hour, the seats that it needs, and the shifts that fill them.
 
-A floor day of date D runs from 22:00 UTC of the day before to 22:00 UTC: the night shift comes in first, and every
-local day D of the campaigns' zones lies within the floor days D and D + 1. All times here are seconds of a floor day.
+A floor day of date D runs from 22:00 UTC of the day before to 22:00 UTC: it starts with the night shift, and every
+local day D of the campaigns' zones is within the floor days D and D + 1. All times here are seconds of a floor day.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ REFERENCE_WEEK = tuple(date(2026, 1, 5) + timedelta(days=n) for n in range(7))
 
 @dataclass(frozen=True)
 class Shift:
-    """One agent's presence; `number` is the agent's, the same on every day; `turn` orders the pauses, 0–1."""
+    """The shift of an agent. `number` identifies the agent, the same on every day; `turn`, 0–1, orders the pauses."""
 
     number: int
     starts: float
@@ -57,7 +57,7 @@ def dialing_hours(campaign: Campaign, day: date) -> list[bool]:
 
 
 def seats(campaign: Campaign, day: date, volume: float) -> list[float]:
-    """Return the agents needed in the hours 0 to 23: (a + b √a) / (1 - paused), a the offered load [erlang]."""
+    """Return the agents needed in the hours 0 to 23: (a + b √a) / (1 - paused), with a the offered load [erlang]."""
     handle_s = parameters.RING_S + campaign.talk_s + campaign.hold_share * parameters.HOLD_S + campaign.wrap_s
     visits = 1 + campaign.transfer_share * bool(campaign.transfer_to)
     outbound = campaign.dialer.agents if campaign.dialer else 0.0
@@ -84,7 +84,7 @@ def volume_for(agents: int) -> float:
 
 
 def shifts(campaign: Campaign, day: date, volume: float, rng: Random, staffing: float = 1.0) -> list[Shift]:
-    """Return the day's shifts: seat k is manned while at least k agents are needed, in stretches of 4 to 8 h."""
+    """Return the day's shifts: seat k is staffed while at least k agents are needed, in stretches of 4 to 8 h."""
     needed = [max(1, round(staffing * count)) for count in seats(campaign, day, volume)]
     bands = _split(needed)
     base = 10_000 * (CAMPAIGNS.index(campaign) + 1)
@@ -99,18 +99,18 @@ def shifts(campaign: Campaign, day: date, volume: float, rng: Random, staffing: 
     return planned
 
 
-def _stretches(manned: list[bool]) -> list[tuple[int, int]]:
-    """Return the manned stretches [first hour, last hour), gaps under 3 h closed and each at least 4 h long."""
-    found: list[tuple[int, int]] = []
-    for hour, present in enumerate(manned):
+def _stretches(staffed: list[bool]) -> list[tuple[int, int]]:
+    """Return the staffed stretches [first hour, last hour), without gaps under 3 h, each at least 4 h long."""
+    stretches: list[tuple[int, int]] = []
+    for hour, present in enumerate(staffed):
         if not present:
             continue
-        if found and hour - found[-1][1] < 3:
-            found[-1] = (found[-1][0], hour + 1)
+        if stretches and hour - stretches[-1][1] < 3:
+            stretches[-1] = (stretches[-1][0], hour + 1)
         else:
-            found.append((hour, hour + 1))
+            stretches.append((hour, hour + 1))
     longer: list[tuple[int, int]] = []
-    for first, last in found:
+    for first, last in stretches:
         last = min(24, max(last, first + parameters.SHORTEST_SHIFT_H))
         first = min(first, last - parameters.SHORTEST_SHIFT_H)
         if longer and first <= longer[-1][1]:
@@ -122,13 +122,13 @@ def _stretches(manned: list[bool]) -> list[tuple[int, int]]:
 
 @cache
 def _people(campaign: Campaign, volume: float) -> tuple[int, ...]:
-    """Return the staff of each band: everyone works five days of seven, so 7/5 of the seats of a Monday."""
+    """Return the number of agents of each band: all work five days of seven, so 7/5 of the seats of a Monday."""
     bands = _split([max(1, round(count)) for count in seats(campaign, REFERENCE_WEEK[0], volume)])
     return tuple(-(-len(hours) * 7 // 5) for hours in bands)
 
 
 def _split(needed: list[int]) -> list[list[tuple[float, float]]]:
-    """Return for each band its shifts (start, end), which together seat `needed` agents in each hour."""
+    """Return the shifts (start, end) of each band, which together have `needed` agents in each hour."""
     bands: list[list[tuple[float, float]]] = [[] for _ in BANDS]
     for seat in range(1, max(needed) + 1):
         for first, last in _stretches([count >= seat for count in needed]):
@@ -141,16 +141,16 @@ def _split(needed: list[int]) -> list[list[tuple[float, float]]]:
 
 
 def arrivals(campaign: Campaign, day: date, volume: float, rng: Random) -> list[float]:
-    """Return the instants [s] of a non-homogeneous Poisson process, by thinning.
+    """Return the arrival times [s] of a non-homogeneous Poisson process, by thinning.
 
-    The planned rate is interpolated between the middles of the hours; every quarter of an hour deviates a little,
-    and on some days a rush comes that nobody planned for.
+    The planned rate is interpolated between the middles of the hours. Every quarter of an hour deviates a little, and
+    some days have an unplanned rush.
     """
     rates = [volume * rate / 60 for rate in hourly_rates(campaign, day)]
     quarters = [exp(rng.gauss(0, parameters.QUARTER_NOISE)) for _ in range(96)]
     rush = rng.uniform(0, DAY_S) if rng.random() < parameters.RUSH_SHARE else DAY_S
     most = max(rates) * max(quarters) * parameters.RUSH_FACTOR
-    found = []
+    arrival_times = []
     instant = rng.expovariate(most)
     while instant < DAY_S:
         hour = instant / 3600 + 0.5
@@ -160,6 +160,6 @@ def arrivals(campaign: Campaign, day: date, volume: float, rng: Random) -> list[
         if rush <= instant < rush + parameters.RUSH_S:
             rate *= parameters.RUSH_FACTOR
         if rng.random() * most < rate:
-            found.append(instant)
+            arrival_times.append(instant)
         instant += rng.expovariate(most)
-    return found
+    return arrival_times

@@ -1,4 +1,4 @@
-"""What the simulation keeps in mind: calls, agents, and for each campaign who waits and who is idle."""
+"""The state of the simulation: calls, agents, and the waiting calls and idle agents of each campaign."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ingest.simulator.plan import Shift
 
 
 class Call:
-    """One visit to one queue. `state` is waiting, ringing, talking or over."""
+    """A visit to a queue. `state` is waiting, ringing, talking or over."""
 
     __slots__ = (
         "agent",
@@ -47,7 +47,7 @@ class Call:
 
 
 class Lane:
-    """One campaign today: who waits, who is idle (the longest idle first)."""
+    """A campaign on this day: its waiting calls and its idle agents (longest idle first)."""
 
     def __init__(self, campaign: Campaign, day: date, volume: float) -> None:
         self.campaign = campaign
@@ -71,7 +71,7 @@ class Lane:
 
 
 class Agent:
-    """One agent's day. `pauses` are (due, reason, seconds), in order."""
+    """An agent on this day. `pauses` are (due, reason, seconds), in order."""
 
     __slots__ = ("ends", "id", "lane", "number", "pauses", "state")
 

@@ -1,6 +1,6 @@
-"""`python -m ingest source KIND`: what a switch writes, as events of the contract.
+"""`python -m ingest source KIND`: turn a switch's logs and records into events of the contract.
 
-Each kind is a module with `arguments(parser)` and `main(options)`; docs/sources.md tells what becomes of what.
+Each kind is a module with `arguments(parser)` and `main(options)`. docs/sources.md has the events of each input.
 """
 
 import argparse
@@ -32,4 +32,4 @@ def main(options: argparse.Namespace) -> int:
     try:
         return int(options.kind.main(options))
     except KeyboardInterrupt:
-        raise VigieError("Stopped before the end; the same may be read again, since an event counts once.") from None
+        raise VigieError("Stopped before the end; read it again, since an event counts once.") from None

@@ -1,4 +1,4 @@
-"""Where a source has read to, kept beside the data: written whole or not at all, by one process at a time."""
+"""Where a source has read to, kept in the data directory: written atomically, by one process at a time."""
 
 import fcntl
 import os
@@ -12,9 +12,9 @@ from ingest.errors import StoreError, disk_trouble
 
 
 class Bookmark:
-    """The file `DATA_DIR/sources/NAME.json`, held for as long as it is open.
+    """The file `DATA_DIR/sources/NAME.json`, locked for as long as it is open.
 
-    Raises StoreError when it cannot be used, or another process holds it.
+    Raises StoreError when it cannot be used, or another process has locked it.
     """
 
     def __init__(self, data_dir: Path, name: str) -> None:
@@ -34,29 +34,29 @@ class Bookmark:
             ) from error
 
     def read(self) -> dict[str, Any] | None:
-        """What was kept last; None when nothing was."""
+        """The content that was written last; None when there is none."""
         try:
             return msgspec.json.decode(self._path.read_bytes(), type=dict[str, Any])
         except FileNotFoundError:
             return None
         except (OSError, msgspec.DecodeError) as error:
-            raise self.useless() from error
+            raise self.unusable() from error
 
-    def useless(self) -> StoreError:
-        """What to raise when what was kept cannot be understood."""
+    def unusable(self) -> StoreError:
+        """The error to raise when the content cannot be understood."""
         return StoreError(
             f"{self._path} cannot be understood; remove it to read from the beginning again, an event counts once."
         )
 
-    def write(self, kept: dict[str, Any]) -> None:
-        """Keep this instead of what was kept before."""
-        written = self._path.with_suffix(".new")
+    def write(self, content: dict[str, Any]) -> None:
+        """Replace the content."""
+        new = self._path.with_suffix(".new")
         try:
-            with written.open("wb") as file:
-                file.write(msgspec.json.encode(kept))
+            with new.open("wb") as file:
+                file.write(msgspec.json.encode(content))
                 file.flush()
                 os.fsync(file.fileno())
-            written.replace(self._path)
+            new.replace(self._path)
         except OSError as error:
             raise disk_trouble(str(self._path), error) from error
 

@@ -1,4 +1,4 @@
-"""Where what a source made goes: to Kafka, acknowledged, or to standard output to be looked at."""
+"""Where a source's events go: to Kafka, with acknowledgement, or to standard output for a look at them."""
 
 import argparse
 import logging
@@ -17,28 +17,28 @@ from ingest.topic.servers import Security, security
 
 log = logging.getLogger(__name__)
 
-TOGETHER = 20  # events of one key, at most, in one record while there are many: sending is what takes the time
+TOGETHER = 20  # events of one key in one record, at most, if there are many: time is spent per record sent
 MANY = 1_000
 
-Made = tuple[Event | Rejected, str]  # and the input that it was made of
+Produced = tuple[Event | Rejected, str]  # with the input that it was made from
 
 
 def options(parser: Parser, source: str) -> None:
     """Add the options that every source has."""
     parser.option("--source", default=source, help="the name of this switch, in every event")
     parser.kafka_options()
-    parser.flag("--print", help="write NDJSON to standard output, and what cannot be read to standard error")
+    parser.flag("--print", help="write NDJSON to standard output, and unreadable input to standard error")
 
 
 def opened(options: argparse.Namespace, stopped: Callable[[], bool] = lambda: False) -> "Destination":
-    """Where the options say that events go."""
+    """The destination that the options name."""
     if options.print:
         return Output(options.source)
     return Kafka(options.source, options.bootstrap_servers, options.topic, stopped, security(options))
 
 
 class Counts:
-    """What became of the input so far."""
+    """How many events were made so far, and how much input was unreadable."""
 
     def __init__(self, source: str) -> None:
         self.source = source
@@ -46,27 +46,27 @@ class Counts:
         self.unreadable = 0
         self.last_reason = ""
 
-    def encode(self, made: Iterable[Made]) -> Iterator[tuple[bytes, bytes, str | None]]:
-        for one, origin in made:
-            key, value, reason = encoded(one, self.source, origin)
+    def encode(self, produced: Iterable[Produced]) -> Iterator[tuple[bytes, bytes, str | None]]:
+        for event, origin in produced:
+            key, value, reason = encoded(event, self.source, origin)
             if reason is None:
                 self.events += 1
             else:
                 self.unreadable += 1
-                self.last_reason = mask_reason(reason)  # it may quote what is a phone number
+                self.last_reason = mask_reason(reason)  # it may quote a phone number
             yield key, value, reason
 
     def summary(self, passed_over: str) -> str:
-        said = f"{self.events} events"
+        text = f"{self.events} events"
         if passed_over:
-            said += f"; passed over: {passed_over}"
+            text += f"; skipped: {passed_over}"
         if self.unreadable:
-            said += f"; {self.unreadable} not understood, the last: {self.last_reason.rstrip('.')}"
-        return said
+            text += f"; {self.unreadable} unreadable, the last: {self.last_reason.rstrip('.')}"
+        return text
 
 
 class Kafka:
-    """Sends to a topic, where ingest makes dead letters of what was not understood."""
+    """Sends to a topic. Ingest makes dead letters from unreadable input there."""
 
     def __init__(
         self, source: str, bootstrap_servers: str, topic: str, stopped: Callable[[], bool], secured: Security
@@ -81,31 +81,31 @@ class Kafka:
         self._stopped = stopped
         self._producer: Any = open_producer(bootstrap_servers, secured)
 
-    def send(self, made: Iterable[Made]) -> bool:
-        """Send, and say whether all of it was acknowledged: it was not if told to stop before."""
+    def send(self, produced: Iterable[Produced]) -> bool:
+        """Send; return whether everything was acknowledged. It was not if `stopped` became true before."""
         before = self.counts.unreadable
-        records = list(_records(list(self.counts.encode(made))))
+        records = list(_records(list(self.counts.encode(produced))))
         if more := self.counts.unreadable - before:
-            log.warning("%d not understood, handed on as dead letters, the last: %s", more, self.counts.last_reason)
+            log.warning("%d unreadable, sent as dead letters, the last: %s", more, self.counts.last_reason)
         return deliver(self._producer, self._topic, records, stopped=self._stopped) == len(records)
 
     def close(self) -> None:
         self._producer.close(timeout=5)
 
     def finish(self, passed_over: str = "") -> int:
-        """Say what was done, and what was passed over; the command's exit code."""
+        """Print what was done and what was skipped; return the command's exit code."""
         sys.stdout.write(f"{self.counts.summary(passed_over)}; {self._where}\n")
         return 0
 
 
 class Output:
-    """Writes events to standard output, what was not understood to standard error."""
+    """Writes events to standard output, unreadable input to standard error."""
 
     def __init__(self, source: str) -> None:
         self.counts = Counts(source)
 
-    def send(self, made: Iterable[Made]) -> bool:
-        for _, value, reason in self.counts.encode(made):
+    def send(self, produced: Iterable[Produced]) -> bool:
+        for _, value, reason in self.counts.encode(produced):
             out = sys.stdout if reason is None else sys.stderr
             out.buffer.write(value + b"\n")
         sys.stdout.buffer.flush()
@@ -115,10 +115,10 @@ class Output:
         pass
 
     def finish(self, passed_over: str = "") -> int:
-        said = self.counts.summary(passed_over)
+        summary = self.counts.summary(passed_over)
         if self.counts.unreadable:
-            raise VigieError(f"{said}.")
-        log.info("%s", said)
+            raise VigieError(f"{summary}.")
+        log.info("%s", summary)
         return 0
 
 
@@ -126,9 +126,9 @@ Destination = Kafka | Output
 
 
 def _records(encoded: list[tuple[bytes, bytes, str | None]]) -> Iterator[Record]:
-    """One record an event, or of several of one call or agent when there are many: a call's share a partition.
+    """Yield one record per event or, if there are many, per up to TOGETHER events of one call or agent.
 
-    What was not understood has its own.
+    Unreadable input has records of its own.
     """
     together: dict[bytes, list[bytes]] = {}
     for key, value, reason in encoded:

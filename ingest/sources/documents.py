@@ -1,4 +1,4 @@
-"""JSON objects in a stream: one a line, one after the other as Kinesis and Firehose write them, or in an array."""
+"""JSON objects in a stream: one per line, without separators as Kinesis and Firehose write them, or in an array."""
 
 import codecs
 import json
@@ -7,18 +7,18 @@ from typing import Any
 
 from ingest.sources.events import Rejected
 
-LONGEST = 1 << 20  # characters of one object: Kinesis takes no more
+LONGEST = 1 << 20  # characters of one object: the limit of Kinesis
 BETWEEN = re.compile(r"[\s,\[\]\x00\ufeff]*")
 NEXT = re.compile(r"\n(?=\{)")
 
 _decode = json.JSONDecoder().raw_decode
 
 
-Found = tuple[dict[str, Any] | Rejected, str]  # an object or what is none, and its text
+Found = tuple[dict[str, Any] | Rejected, str]  # an object, or a fault, with its text
 
 
 class Documents:
-    """Takes a stream piece by piece, and gives the objects that are whole."""
+    """Takes a stream piece by piece, and returns the objects that are complete."""
 
     def __init__(self) -> None:
         self._text = codecs.getincrementaldecoder("utf-8")("replace")
@@ -29,31 +29,31 @@ class Documents:
         return self._take(is_all=False)
 
     def finish(self) -> list[Found]:
-        """What the end of the stream makes of the rest."""
+        """The objects in the rest of the stream, which has ended."""
         self._rest += self._text.decode(b"", final=True)
         return self._take(is_all=True)
 
     def _take(self, is_all: bool) -> list[Found]:
-        found: list[Found] = []
+        objects: list[Found] = []
         buffer, at = self._rest, _end(BETWEEN, self._rest, 0)
         while at < len(buffer):
             value, end, fault = _object(buffer, at)
             if value is None:
                 following = NEXT.search(buffer, at)
                 if following is None and not is_all and len(buffer) - at < LONGEST:
-                    break  # its end may be still to come
+                    break  # its end may still come
                 end = following.end() if following else len(buffer)
                 broken = buffer[at:end].rstrip()
-                found.append((Rejected(broken, fault), broken))
+                objects.append((Rejected(broken, fault), broken))
             else:
-                found.append((value, buffer[at:end]))
+                objects.append((value, buffer[at:end]))
             at = _end(BETWEEN, buffer, end)
         self._rest = buffer[at:]
-        return found
+        return objects
 
 
 def _object(text: str, at: int) -> tuple[dict[str, Any] | None, int, str]:
-    """The object that begins at `at` and where it ends, or None and why it is none."""
+    """(the object that begins at `at`, where it ends, ""), or (None, `at`, why there is no object)."""
     if text[at] != "{":
         return None, at, "Not a JSON object."
     try:
@@ -64,5 +64,5 @@ def _object(text: str, at: int) -> tuple[dict[str, Any] | None, int, str]:
 
 
 def _end(pattern: re.Pattern[str], text: str, at: int) -> int:
-    found = pattern.match(text, at)
-    return found.end() if found else at
+    match = pattern.match(text, at)
+    return match.end() if match else at

@@ -1,4 +1,4 @@
-"""The files that sources read, plain or packed with gzip."""
+"""The files that sources read, plain or compressed with gzip."""
 
 import gzip
 import sys
@@ -10,11 +10,11 @@ from typing import IO, Any, cast
 from ingest.errors import UsageError, VigieError
 
 CHUNK = 1 << 20
-TORN = (OSError, EOFError, zlib.error)  # what reading a file raises that is not whole
+TORN = (OSError, EOFError, zlib.error)  # what reading an incomplete file raises
 
 
 def unpacked(path: Path) -> IO[bytes]:
-    """Open a file to read its bytes; one that is packed says so by `.gz`."""
+    """Open a file to read its bytes; a file whose name ends in `.gz` is decompressed."""
     if path.suffix == ".gz":
         return cast(IO[bytes], gzip.open(path))
     return path.open("rb")
@@ -23,7 +23,8 @@ def unpacked(path: Path) -> IO[bytes]:
 def chunks(name: str, option: str) -> Iterator[bytes]:
     """Yield the bytes of a file, or of standard input (-) as they come.
 
-    Raises UsageError, which names the `option`, when there is no such file, VigieError when it cannot be read on.
+    Raises UsageError, which names the `option`, when the file cannot be opened; VigieError when it cannot be read
+    further.
     """
     try:
         file: Any = sys.stdin.buffer if name == "-" else unpacked(Path(name))
@@ -35,6 +36,6 @@ def chunks(name: str, option: str) -> Iterator[bytes]:
                 yield chunk
     except TORN as error:
         raise VigieError(
-            f"{name} cannot be read to its end ({error}); what stands before that was handed on, and an event counts "
-            "once: read it again when it is whole."
+            f"{name} cannot be read to its end ({error}); what was read before that was sent, and an event counts "
+            "once: read it again when the file is complete."
         ) from error

@@ -1,7 +1,8 @@
-"""A log that is being written, read through its rotations: each line once, in order.
+"""Reads a log while it is written, through its rotations: each line once, in order.
 
-A file is known by its beginning, not by its name: rotated by renaming, by copying and truncating (`copytruncate`),
-packed (`.gz`) or all of them while nobody read, it is found again beside the log, at the place where reading stopped.
+A file is recognised by its beginning, not by its name. Whether it was renamed, copied and truncated (`copytruncate`) or
+compressed (`.gz`), or all of that while nobody read it, it is found beside the log, and reading continues where it
+stopped.
 """
 
 import contextlib
@@ -20,14 +21,14 @@ from ingest.sources.files import CHUNK, TORN, unpacked
 
 log = logging.getLogger(__name__)
 
-HEAD = 1024  # bytes by which a file is known: lines begin with their time, so no two files share them
+HEAD = 1024  # bytes by which a file is recognised: lines begin with their time, so no two files share them
 LONGEST_LINE = 1 << 24
 
 
 class Position(msgspec.Struct, frozen=True):
-    """Where reading stopped: after `offset` bytes of the file whose first `known` bytes have this digest.
+    """Where reading stopped: after `offset` bytes of the file whose first `known` bytes have the digest `head`.
 
-    `seen_ns` is when that file had last been written, before it was read last [ns since 1970].
+    `seen_ns` [ns since 1970]: when that file had last been written, as of the last read.
     """
 
     offset: int
@@ -44,11 +45,12 @@ class Position(msgspec.Struct, frozen=True):
 
 
 class Followed:
-    """The lines of a log as they come; `position` is the one after those that `read` gave last (None: none was there).
+    """The lines of a log as they come. `position` is the place after the lines that `read` returned last, or None.
 
-    Without a position, or when its place is gone, the oldest rotated file that may hold what was not read comes first.
+    Without a position, or when its place is gone, reading begins with the oldest rotated file that may have unread
+    lines.
 
-    Raises UsageError when there is no log to read, VigieError when a packed one is torn.
+    Raises UsageError when there is no log to read, VigieError when a compressed one is incomplete.
     """
 
     def __init__(self, path: Path, position: Position | None = None) -> None:
@@ -57,22 +59,22 @@ class Followed:
             unpacked(path).close()
         except OSError as error:
             raise UsageError(f"{path} cannot be read ({error.strerror}); name a log with --queue-log.") from error
-        self._file: IO[bytes] | None = None  # the one at hand; none before anything was written
+        self._file: IO[bytes] | None = None  # the current file; None before anything was written
         self._offset = 0
-        self._first = b""  # what the file at hand is known by, of what was seen of it
+        self._first = b""  # the first bytes of the current file, as far as they were read
         self.position = position
         if position and not self._find(position):
             log.warning(
-                "%s: the place where reading stopped is neither in it nor in a rotated file beside it; "
-                "reading what was written since and is still there; lines that were removed are missing",
+                "%s: the place where reading stopped is neither in this file nor in a rotated one; "
+                "reading what was written since and still exists; lines that were removed are missing",
                 path,
             )
 
     def read(self) -> list[bytes]:
-        """The whole lines that are there now, a chunk of them at most; none when all are read."""
-        while self._file or self._go_on():
+        """The next complete lines, at most a chunk of them; empty when all are read."""
+        while self._file or self._open_next():
             file = cast(IO[bytes], self._file)
-            is_finished = self._is_finished(file)  # asked before reading: what is written until then is read
+            is_finished = self._is_finished(file)  # before reading, so that what is written until now is read
             seen_ns = os.fstat(file.fileno()).st_mtime_ns
             chunk, is_all = self._chunk(file)
             if self._is_rewritten(file):
@@ -82,8 +84,8 @@ class Followed:
             if (is_all and is_finished) or (not end and len(chunk) >= LONGEST_LINE):
                 end = len(chunk)
             if end:
-                return self._give(chunk[:end], seen_ns)
-            if not is_finished or not self._go_on():
+                return self._lines_of(chunk[:end], seen_ns)
+            if not is_finished or not self._open_next():
                 break
         return []
 
@@ -93,7 +95,7 @@ class Followed:
             self._file = None
 
     def _chunk(self, file: IO[bytes]) -> tuple[bytes, bool]:
-        """What follows, at least a line of it, and whether that is all there is."""
+        """The next bytes, at least one line of them, and whether they reach the end of the file."""
         try:
             file.seek(self._offset)
             chunk = more = file.read(CHUNK)
@@ -104,7 +106,7 @@ class Followed:
             raise _torn(Path(file.name), error) from error
         return chunk, len(more) < CHUNK
 
-    def _give(self, chunk: bytes, seen_ns: int) -> list[bytes]:
+    def _lines_of(self, chunk: bytes, seen_ns: int) -> list[bytes]:
         first = (self._first[: self._offset] + chunk)[:HEAD]
         self._first = max(self._first, first, key=len)
         self._offset += len(chunk)
@@ -114,19 +116,19 @@ class Followed:
     # Rotation
 
     def _is_finished(self, file: IO[bytes]) -> bool:
-        """Whether nobody writes to the file at hand any more, since something was written after it."""
+        """Whether the current file is no longer written, because a later file has content."""
         try:
-            found = self._path.stat()
+            log_status = self._path.stat()
         except OSError:  # the log was renamed, and there is no new one yet
             return False
-        if os.path.samestat(found, os.fstat(file.fileno())):
+        if os.path.samestat(log_status, os.fstat(file.fileno())):
             return False
-        return found.st_size > 0 or bool(self._later())
+        return log_status.st_size > 0 or bool(self._later_files())
 
-    def _later(self) -> list[tuple[int, Path]]:
-        """The rotated files that were written after the one at hand (after what was read last), the oldest first.
+    def _later_files(self) -> list[tuple[int, Path]]:
+        """The rotated files that were written after the current file, or after the position; oldest first.
 
-        A copy that is being made is not one of them: the log that it is made of is still there.
+        A copy in progress is left out: the log that is being copied is still there.
         """
         if self._file:
             since = os.fstat(self._file.fileno()).st_mtime_ns
@@ -135,51 +137,53 @@ class Followed:
         while True:
             rotated = _rotated(self._path)
             later = [(at, path) for at, path in rotated if at > since and not self._is_being_copied_to(path)]
-            if rotated == _rotated(self._path):  # else some were renamed between the look and their opening
+            if rotated == _rotated(self._path):  # otherwise some were renamed before they were opened
                 return later
 
     def _is_being_copied_to(self, path: Path) -> bool:
         first = _beginning(path)
-        return _beginning(self._path).startswith(first)  # opened after: the log may grow, and a copy is behind it
+        return _beginning(self._path).startswith(
+            first
+        )  # read after the copy: the log may grow, and a copy is behind it
 
-    def _go_on(self) -> bool:
-        """Go on to the file that was written after the one at hand; not when there is none, or it is rotated now."""
-        later = self._later()
+    def _open_next(self) -> bool:
+        """Open the file that was written after the current one; False if there is none, or during a rotation."""
+        later = self._later_files()
         at, path = later[0] if later else (0, self._path)
         try:
-            following, first = _begun(path)
+            following, first = _open_with_beginning(path)
         except FileNotFoundError:
             return False
         seen_ns = os.fstat(following.fileno()).st_mtime_ns
-        # a whole line tells the log from others, and it is the next if nothing was rotated until its beginning was read
+        # A complete line identifies the log. It is the next file if nothing was rotated before its beginning was read.
         is_known = b"\n" in first or len(first) == HEAD
-        is_next = seen_ns == at if later else is_known and not self._later()
+        is_next = seen_ns == at if later else is_known and not self._later_files()
         if not is_next:
             following.close()
             return False
-        self._stand(following, 0, first)
+        self._open_at(following, 0, first)
         self.position = Position.at(0, first, seen_ns)
         return True
 
-    def _stand(self, file: IO[bytes], offset: int, first: bytes) -> None:
+    def _open_at(self, file: IO[bytes], offset: int, first: bytes) -> None:
         self.close()
         self._file, self._offset, self._first = file, offset, first
 
     def _is_rewritten(self, file: IO[bytes]) -> bool:
-        """Whether the file at hand is not the one any more of which we have read: truncated, and written anew."""
+        """Whether the current file is no longer the one that we have read: it was truncated and written again."""
         if isinstance(file, gzip.GzipFile):
             return False
         number = file.fileno()
         return os.fstat(number).st_size < self._offset or os.pread(number, len(self._first), 0) != self._first
 
     def _recover(self) -> None:
-        """Go on with the copy that was made before the log was truncated."""
+        """Continue in the copy that was made before the log was truncated."""
         if not self.position or not self._find(self.position):
-            log.warning("%s was truncated, and no copy beside it holds what may have stood there unread", self._path)
+            log.warning("%s was truncated, and no copy beside it has the lines that may have been unread", self._path)
             self.close()
 
     def _find(self, position: Position) -> bool:
-        """Open the file that holds `position`, and stand there."""
+        """Open the file that contains `position`, at that position; return whether there is one."""
         rotated = _rotated(self._path)
         for path in (self._path, *(path for _, path in reversed(rotated))):
             try:
@@ -188,15 +192,15 @@ class Followed:
                 continue
             first = _first(file, position)
             if first is not None:
-                self._stand(file, position.offset, first)
+                self._open_at(file, position.offset, first)
                 return True
             file.close()
-        # packed or renamed between the look and the opening: its new name was not among those
+        # if files were compressed or renamed meanwhile, look again: the new names were not in the list
         return rotated != _rotated(self._path) and self._find(position)
 
 
 def _first(file: IO[bytes], position: Position) -> bytes | None:
-    """What the file is known by, if `position` is in it."""
+    """The first bytes of the file, by which it is recognised, if `position` is in it."""
     try:
         first = file.read(position.known)
         file.seek(max(0, position.offset - 1))
@@ -207,13 +211,13 @@ def _first(file: IO[bytes], position: Position) -> bytes | None:
 
 def _torn(path: Path, error: Exception) -> VigieError:
     return VigieError(
-        f"{path} cannot be read to its end ({error}); put a whole copy in its place, or move it away to go on without "
-        "what it held."
+        f"{path} cannot be read to its end ({error}); replace it by a complete copy, or move it away to go on without "
+        "its lines."
     )
 
 
-def _begun(path: Path) -> tuple[IO[bytes], bytes]:
-    """Open a file; return its first bytes with it."""
+def _open_with_beginning(path: Path) -> tuple[IO[bytes], bytes]:
+    """Open a file; return it with its first bytes."""
     with contextlib.ExitStack() as stack:
         try:
             file = stack.enter_context(unpacked(path))
@@ -227,7 +231,7 @@ def _begun(path: Path) -> tuple[IO[bytes], bytes]:
 
 
 def _beginning(path: Path) -> bytes:
-    """The first bytes of a file, none when it is not there; a torn one's are unlike any other's."""
+    """The first bytes of a file; empty when there is none, and zeros for an incomplete one: they match no other."""
     try:
         with unpacked(path) as file:
             return file.read(HEAD)
@@ -238,16 +242,16 @@ def _beginning(path: Path) -> bytes:
 
 
 def _rotated(path: Path) -> list[tuple[int, Path]]:
-    """The rotated files of a log by when they were last written [ns], oldest first.
+    """The rotated files of a log, each with when it was last written [ns since 1970]; oldest first.
 
-    A packed one whose like is still there is not counted: it is not whole yet.
+    A compressed file whose original still exists is left out: it is not complete yet.
     """
-    like = re.compile(re.escape(path.name) + r"[.-]\d[\d._:T-]*(\.gz)?")
+    pattern = re.compile(re.escape(path.name) + r"[.-]\d[\d._:T-]*(\.gz)?")
     names = {beside.name for beside in path.parent.iterdir()}
-    found = []
-    for name in filter(like.fullmatch, names):
+    rotated = []
+    for name in filter(pattern.fullmatch, names):
         if name.endswith(".gz") and name.removesuffix(".gz") in names:
             continue
-        with contextlib.suppress(OSError):  # renamed at this moment
-            found.append(((path.parent / name).stat().st_mtime_ns, path.parent / name))
-    return sorted(found)
+        with contextlib.suppress(OSError):  # it was renamed just now
+            rotated.append(((path.parent / name).stat().st_mtime_ns, path.parent / name))
+    return sorted(rotated)

@@ -1,6 +1,6 @@
-"""`--map FILE`: what a switch calls its queues, agents and pauses, and what we call them.
+"""`--map FILE`: a switch's names for queues, agents and pauses, and our names for them.
 
-The classes below are the file's contract: a key that none of them has is refused, as is a value out of range.
+The classes below are the schema of the file: unknown keys and values out of range are errors.
 """
 
 import tomllib
@@ -18,13 +18,13 @@ LeftReason = Literal["overflow", "callback", "voicemail", "timeout", "closed", "
 
 
 class Queue(Struct, forbid_unknown_fields=True, frozen=True):
-    """`[queues.NAME]`: what a queue's calls are, and where its exits lead, which only the dial plan knows."""
+    """`[queues.NAME]`: properties of a queue's calls, and where its exits lead, which only the dial plan knows."""
 
     campaign: Campaign | None = None
     language: Text | None = None
     direction: Literal["inbound", "outbound", "callback"] | None = None
     on_timeout: LeftReason = "timeout"
-    on_empty: LeftReason = "system"  # they were let in and waited: not refused
+    on_empty: LeftReason = "system"  # callers were let in and waited, so they were not refused
     on_key: LeftReason | dict[str, LeftReason] = "overflow"
     wrap_up_s: Annotated[float, Meta(ge=0, le=3600)] = 0.0
 
@@ -34,7 +34,7 @@ class Queue(Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class Agent(Struct, forbid_unknown_fields=True, frozen=True):
-    """`[agents.ID]`: what is known of an agent, and the names by which the switch calls them."""
+    """`[agents.ID]`: an agent's profile, and the switch's names for the agent."""
 
     interfaces: list[Text] = []
     name: Text | None = None
@@ -42,13 +42,13 @@ class Agent(Struct, forbid_unknown_fields=True, frozen=True):
     site: Text | None = None
 
     def profile(self) -> dict[str, str]:
-        """What `agent.profile` says."""
-        said = {"name": self.name, "team": self.team, "site": self.site}
-        return {field: text for field, text in said.items() if text is not None}
+        """The fields of `agent.profile`."""
+        fields = {"name": self.name, "team": self.team, "site": self.site}
+        return {field: text for field, text in fields.items() if text is not None}
 
 
 class Tables(Struct, forbid_unknown_fields=True, frozen=True):
-    """The whole file, its tables not looked into yet."""
+    """The file, before its tables are checked."""
 
     queues: dict[str, Any] = {}
     agents: dict[str, Any] = {}
@@ -59,7 +59,7 @@ UNNAMED = Queue()
 
 
 class Names:
-    """The names in a map; what it does not name keeps the switch's name, and a queue is its own campaign."""
+    """The names in a map. What it does not name keeps the switch's name, and a queue is its own campaign."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class Names:
     ) -> None:
         self._queues = queues or {}
         self._agents = agents or {}
-        self._reasons = {said.casefold(): ours for said, ours in (reasons or {}).items()}
+        self._reasons = {theirs.casefold(): ours for theirs, ours in (reasons or {}).items()}
         self._ids = {interface: id for id, agent in self._agents.items() for interface in agent.interfaces}
 
     def knows_queue(self, name: str) -> bool:
@@ -85,23 +85,23 @@ class Names:
         return self._ids.get(interface, interface)
 
     def profile(self, agent: str) -> dict[str, str]:
-        """What the map says of an agent besides their id; empty when nothing."""
-        known = self._agents.get(agent)
-        return known.profile() if known else {}
+        """The agent's profile in the map; empty when it has none."""
+        named = self._agents.get(agent)
+        return named.profile() if named else {}
 
-    def reason(self, said: str) -> str | None:
-        """Our word for a pause; the switch's own when the map has none, None when it gave no reason."""
-        return self._reasons.get(said.casefold(), said) or None
+    def reason(self, theirs: str) -> str | None:
+        """Our name for a pause reason; the switch's own when the map has none, None when the switch gave no reason."""
+        return self._reasons.get(theirs.casefold(), theirs) or None
 
 
 def load(path: Path | None) -> Names:
-    """Read a map, or none; raises UsageError with the file, the table and what is wrong there."""
+    """Read a map; None gives empty Names. Raises UsageError with the file, the table and what is wrong there."""
     if path is None:
         return Names()
     tables = checked(read_toml(path), Tables, str(path))
-    queues = {name: checked(said, Queue, f"{path}, [queues.{name}]") for name, said in tables.queues.items()}
-    agents = {id: checked(said, Agent, f"{path}, [agents.{id}]") for id, said in tables.agents.items()}
-    reasons = {said: checked(ours, Text, f"{path}, [reasons], {said}") for said, ours in tables.reasons.items()}
+    queues = {name: checked(table, Queue, f"{path}, [queues.{name}]") for name, table in tables.queues.items()}
+    agents = {id: checked(table, Agent, f"{path}, [agents.{id}]") for id, table in tables.agents.items()}
+    reasons = {theirs: checked(ours, Text, f"{path}, [reasons], {theirs}") for theirs, ours in tables.reasons.items()}
     owners: dict[str, str] = {}
     for id, agent in agents.items():
         if not id:
@@ -113,7 +113,7 @@ def load(path: Path | None) -> Names:
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """A TOML file's tables; raises UsageError for what is none."""
+    """The tables of a TOML file; raises UsageError when it cannot be read or is not TOML."""
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
@@ -124,14 +124,14 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path} is not valid TOML: {error}.") from error
 
 
-def checked(said: Any, kind: Any, where: str) -> Any:
-    """`said` as a `kind`; raises UsageError that tells `where` it is not one, and why."""
+def checked(value: Any, kind: Any, where: str) -> Any:
+    """Convert `value` to `kind`; raises UsageError that says why it cannot, and `where` the value is."""
     try:
-        return msgspec.convert(said, kind)
+        return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
-        what, _, at = str(error).partition(" - at `$")
+        fault, _, at = str(error).partition(" - at `$")
         key = at.removesuffix("`").lstrip(".")
-        if "unknown field" in what:
-            what += f", allowed are {', '.join(getattr(kind, '__struct_fields__', ()))}"
-        what = what.replace("Object", "Table").replace("`object`", "a table")
-        raise UsageError(f"{where}{f', {key}' if key else ''}: {what}.") from error
+        if "unknown field" in fault:
+            fault += f", allowed are {', '.join(getattr(kind, '__struct_fields__', ()))}"
+        fault = fault.replace("Object", "Table").replace("`object`", "a table")
+        raise UsageError(f"{where}{f', {key}' if key else ''}: {fault}.") from error

@@ -1,4 +1,4 @@
-"""A Kafka topic that a source reads, from where it got to."""
+"""A Kafka topic that a source reads, from where the last process stopped."""
 
 import logging
 from collections.abc import Iterator
@@ -21,9 +21,9 @@ AGAIN_AFTER_S = 1.0
 
 
 class Topic:
-    """The values of a topic's records; `keep` moves the place from which the next process reads on.
+    """The values of a topic's records. `keep` moves the place from which the next process reads on.
 
-    Records that were deleted before they were read are a `Rejected` for each partition, which says how many they were.
+    If records were deleted before they were read, each partition gives a `Rejected` that says how many.
     """
 
     def __init__(self, bootstrap_servers: str, name: str, bookmark: Bookmark | None, secured: Security) -> None:
@@ -36,26 +36,28 @@ class Topic:
         self._open()
 
     def values(self, stopped: Flag, until_caught_up: bool) -> Iterator[list[bytes | Rejected]]:
-        """Yield what each poll brings, until `stopped` or, if asked, the ends seen when it was opened are reached."""
+        """Yield the values of each poll, until `stopped` is set or, if asked, the ends seen at opening are reached."""
         while not stopped.is_set():
             if self._feed.gaps:
-                self._read = self._read | {of: end for of, (_, end) in self._feed.gaps.items()}
-                yield [_gap(of, *offsets) for of, offsets in self._feed.gaps.items()]
+                self._read = self._read | {topic_log: end for topic_log, (_, end) in self._feed.gaps.items()}
+                yield [_gap(topic_log, *offsets) for topic_log, offsets in self._feed.gaps.items()]
                 self._feed.gaps.clear()
             batch = self._poll(stopped)
             if batch is None:
                 continue
             self._read = batch.next_offsets
             yield [record.value for records in batch.records.values() for record in records if record.value]
-            if until_caught_up and all(self._read.get(of, 0) >= end for of, end in self._ends.items()):
+            if until_caught_up and all(self._read.get(topic_log, 0) >= end for topic_log, end in self._ends.items()):
                 return
 
     def keep(self) -> None:
-        """What was read so far was handed on."""
-        if not self._read.items() <= self._positions.items():  # which has logs of a topic that is no more, too
+        """Keep the positions: what was read so far was sent."""
+        if not self._read.items() <= self._positions.items():  # which may have logs of a deleted topic too
             self._positions.update(self._read)
             if self._bookmark:
-                self._bookmark.write({"logs": [[*astuple(of), offset] for of, offset in self._positions.items()]})
+                self._bookmark.write(
+                    {"logs": [[*astuple(topic_log), offset] for topic_log, offset in self._positions.items()]}
+                )
 
     def close(self) -> None:
         self._feed.close()
@@ -68,7 +70,7 @@ class Topic:
         try:
             return self._feed.poll(POLL_S)
         except TopicChanged as change:
-            log.warning("%s; going on with it from its beginning", change)
+            log.warning("%s; reading it from its beginning", change)
         self._feed.close()
         while not stopped.is_set():
             try:
@@ -80,19 +82,19 @@ class Topic:
         return None
 
 
-def _gap(of: Log, begin: int, end: int) -> Rejected:
+def _gap(topic_log: Log, begin: int, end: int) -> Rejected:
     reason = f"At most {end - begin} records (offsets {begin} to {end - 1}) were deleted before they were read."
-    return Rejected(f"{of.topic}, partition {of.partition}", reason)
+    return Rejected(f"{topic_log.topic}, partition {topic_log.partition}", reason)
 
 
 def _positions(bookmark: Bookmark | None) -> dict[Log, int]:
-    kept = bookmark.read() if bookmark else None
-    if not bookmark or kept is None:
+    content = bookmark.read() if bookmark else None
+    if not bookmark or content is None:
         return {}
     try:
-        logs = msgspec.convert(kept["logs"], list[tuple[str, int, str, str, int]])
+        logs = msgspec.convert(content["logs"], list[tuple[str, int, str, str, int]])
     except (KeyError, msgspec.ValidationError) as error:
-        raise bookmark.useless() from error
+        raise bookmark.unusable() from error
     return {
         Log(topic, partition, cluster_id, topic_id): offset for topic, partition, cluster_id, topic_id, offset in logs
     }

@@ -1,8 +1,8 @@
-"""A call that is told whole and afterwards, and may be told again otherwise: what is told last replaces all before.
+"""A call that is reported as a whole, after its end, and may be reported again: the last report replaces all others.
 
-Each thing that may be told of a call has a place of its own: an event_id, made of the call and the place. A later
-telling has a higher revision, and fills the same places. A place of which it says nothing gets the call's first
-event once more, which says nothing new: so what an earlier telling said there is gone, though events are never deleted.
+Each thing that a report may contain has a place: an event_id made from the call and the place. A later report has a
+higher revision and fills the same places. A place for which it has nothing gets the call's first event once more, which
+adds nothing. So what an earlier report had there is gone, although events are never deleted.
 """
 
 import datetime as dt
@@ -15,16 +15,16 @@ from ingest.sources.events import Event, event
 
 Instant = dt.datetime | None
 Text = str | None
-Told = tuple[str, Instant, dict[str, Any]]  # type, instant, fields
+Content = tuple[str, Instant, dict[str, Any]]  # type, timestamp, fields
 
-# the places of every call, and those of some
+# the places of every call, then those of some calls
 COMMON = ("queued", "outcome", "held", "resumed", "end", "wrapped")
 OUTBOUND = ("dialed", "connected")
 RATED = ("rated",)
 
 
 class WholeCall(msgspec.Struct, kw_only=True):
-    """What is told of one visit to a queue, or of one outbound call. Durations in seconds."""
+    """A report of one visit to a queue, or of one outbound call. Durations in seconds."""
 
     call_id: str
     linked_id: Text = None
@@ -61,20 +61,22 @@ class WholeCall(msgspec.Struct, kw_only=True):
     score: float | None = None
 
     def events(self, places: Iterable[str], revision: int) -> list[Event]:
-        """One event for each of the `places` that its teller may ever fill; none of a call that nobody began."""
-        told = self._told()
-        first = next((told[place] for place in ("queued", "dialed") if told[place][1]), None)
+        """One event for each of `places`, all that the source may ever fill; none if the call has no beginning."""
+        contents = self._contents()
+        first = next((contents[place] for place in ("queued", "dialed") if contents[place][1]), None)
         if first is None:
             return []
-        made = []
+        events_made = []
         for place in places:
-            type, at, said = told[place] if told[place][1] else first
+            type, at, fields = contents[place] if contents[place][1] else first
             assert at is not None
-            made.append(event(type, at, self.call_id, place, call_id=self.call_id, revision=revision or None, **said))
-        return made
+            events_made.append(
+                event(type, at, self.call_id, place, call_id=self.call_id, revision=revision or None, **fields)
+            )
+        return events_made
 
-    def _told(self) -> dict[str, Told]:
-        """What is told at each place; its instant is None where nothing is."""
+    def _contents(self) -> dict[str, Content]:
+        """The content of each place; its timestamp is None where there is none."""
         held_at = self.answered_at if self.hold_s else None
         resumed_at = held_at + dt.timedelta(seconds=self.hold_s) if held_at else None
         return {
@@ -97,19 +99,19 @@ class WholeCall(msgspec.Struct, kw_only=True):
             "rated": ("call.rated", None if self.score is None else self.ended_at, self._fields("score")),
         }
 
-    def _connected(self) -> Told:
+    def _connected(self) -> Content:
         if self.connected_at:
             return ("call.connected", self.connected_at, self._fields("answered_by"))
         return ("call.not_connected", self.not_connected_at, {"reason": self.not_connected})
 
-    def _outcome(self) -> Told:
+    def _outcome(self) -> Content:
         if self.answered_at:
             return ("call.answered", self.answered_at, self._fields("agent"))
         if self.abandoned_at:
             return ("call.abandoned", self.abandoned_at, {})
         return ("call.left_queue", self.left_at, {"reason": self.left})
 
-    def _end(self) -> Told:
+    def _end(self) -> Content:
         if self.transferred_at:
             return ("call.transferred", self.transferred_at, self._fields("to_queue", "to_agent", "to_number"))
         return ("call.ended", self.ended_at, self._fields("ended_by"))

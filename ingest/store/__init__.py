@@ -1,1 +1,1 @@
-"""The store: events folded into calls, archived in Parquet once they settle, and brought back when they change."""
+"""The store: events are folded into calls, archived in Parquet once they settle, and recalled when they change."""

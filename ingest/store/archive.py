@@ -1,7 +1,7 @@
-"""What is settled lies apart, in Parquet files, one folder a day: its rows to be published, its events to be recalled.
+"""Settled rows and their events are kept in Parquet files, one folder a day: rows to publish, events to recall.
 
-So a batch is folded, and a snapshot written, at a cost that does not grow with history. Whatever a later event
-touches is recalled first, and settles again some time after: the published rows stay a function of the events.
+So the cost of folding a batch and of writing a snapshot does not grow with history. Whatever a later event touches is
+recalled first and settles again later: the published rows stay a function of the events.
 """
 
 import datetime as dt
@@ -29,7 +29,7 @@ EVENT_COLUMNS = "event_id, revision, type, ts, call_id, agent, campaign, source,
 
 
 class Archive:
-    """What is settled of the store that `connection` has open: it lies in the files of `segments`."""
+    """The settled part of the store that `connection` has open. It is in the files of `segments`."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, segments: Segments) -> None:
         self._connection = connection
@@ -41,22 +41,22 @@ class Archive:
         self._learn(RECALL["archived_keys"].format(archived=self._archived()))
 
     def _archived(self, homes: Collection[dt.date] | None = None) -> str:
-        """The SELECT of the archived events that count, of the days `homes` or of all, with where they are."""
+        """The SELECT of the archived events that count, with file and place; of the days `homes`, or of all days."""
         return self._segments.rows(EVENTS, homes) or RECALL["none_archived"]
 
     def _learn(self, query: str) -> None:
-        """Note where the events of `query` are."""
+        """Note the days in which the events of `query` are archived."""
         for keys, column in ((self._events, "event_id"), (self._calls, "call_id")):
             found = self._sql(RECALL["keys"].format(column=column, events=query)).fetchnumpy()
             keys.add(found["key"].astype(np.uint64), found["day"].astype(np.int32))
 
     def _homes(self, keys: KeyDays, column: str, table: str) -> list[dt.date]:
-        """The days at which something in `column` of `table` may be archived."""
+        """The days in which a key in `column` of `table` may be archived."""
         found = self._sql(RECALL["keys_of"].format(column=column, table=table)).fetchnumpy()
         return [EPOCH + dt.timedelta(days=day) for day in sorted(keys.days(found["key"].astype(np.uint64)))]
 
     def recall_for_incoming(self) -> int:
-        """Bring back what the events of `incoming_events` touch; drop those archived word for word, and count them."""
+        """Recall what `incoming_events` touch. Drop events that are archived word for word; return their number."""
         homes = self._homes(self._events, "event_id", "incoming_events")
         self._sql(RECALL["find_known"].format(columns=EVENT_COLUMNS, archived=self._archived(homes)))
         repeated = self._sql(RECALL["drop_repeated"]).fetchall()
@@ -66,16 +66,16 @@ class Archive:
         return len(repeated)
 
     def recall_of_campaign(self, campaign: str, from_day: dt.date | None) -> None:
-        """Bring back the settled calls of a campaign, of `from_day` and later (None: all), to be judged again."""
+        """Recall the settled calls of a campaign, of `from_day` and later (None: all), to judge them again."""
         if settled := self._segments.rows("calls"):
             self._sql("SET VARIABLE recalled_campaign = $campaign", {"campaign": campaign})
             self._sql("SET VARIABLE recalled_from_day = $day", {"day": from_day or dt.date.min})
             self._recall_calls(RECALL["calls_of_campaign"].format(settled=settled))
 
     def recall_ahead(self, as_of: dt.datetime) -> None:
-        """Bring back what settled by a clock that was ahead of `as_of`.
+        """Recall what settled by a clock that was ahead of `as_of`.
 
-        These are the calls that were given up on, and at `as_of` are not yet; and each agent's states from the one at
+        These are the calls that were given up on but would not be at `as_of`, and each agent's states from the one at
         `as_of` on.
         """
         self._sql("SET VARIABLE as_of = $as_of", {"as_of": as_of})
@@ -86,7 +86,7 @@ class Archive:
         self._recall_states(RECALL["states_ahead"])
 
     def recall_long_states(self, least_s: float) -> None:
-        """Bring back each agent's settled states from the first on that lasted `least_s` [s] or longer."""
+        """Recall each agent's settled states, from the first that lasted `least_s` [s] or longer."""
         if settled := self._segments.rows("agent_states"):
             self._sql("SET VARIABLE shortest_recalled_s = $least_s", {"least_s": least_s})
             self._recall_states(RECALL["long_states"].format(settled=settled))
@@ -101,7 +101,7 @@ class Archive:
         self._sql(RECALL["note_recalled_calls"])
 
     def _recall_states(self, query: str) -> None:
-        """Bring back agents' states, for each (agent, ts) of `query` before the agent's mark: from the one then on."""
+        """For each (agent, ts) of `query` that is before the agent's mark, recall the states from the one at ts on."""
         self._sql(RECALL["list_agents"].format(states=query))
         ((first,),) = self._sql(RECALL["first_day_to_recall"]).fetchall()
         if first is None:
@@ -121,24 +121,23 @@ class Archive:
         self._sql(RECALL["note_dirty_agents"])
 
     def _find_marks(self, since: dt.date) -> None:
-        """Make earlier_marks: the starts of the states at agents_to_recall, from `since` on, that an event began."""
+        """Make earlier_marks: the starts of the states at agents_to_recall, if an event from `since` on began them."""
         settled = self._segments.rows("agent_states", self._segments.days("agent_states", since))
         starts = RECALL["settled_starts"].format(settled=settled) if settled else RECALL["no_starts"]
         began = self._archived(self._segments.days(EVENTS, since))
         self._sql(RECALL["find_marks"].format(starts=starts, began=began))
 
     def recall_for_folded(self) -> bool:
-        """Bring back what the calls just folded need, or make different; whether any call came back.
+        """Recall what the calls just folded need or change. Return whether any call was recalled.
 
-        A settled call that its agent's next step closed comes back when that step changed (reopened.sql). A call in
-        `calls_to_fold` that has no end needs its agent's next step, also where that is settled. What comes back is then
-        in `calls_to_fold`, alone, to be folded; ask again after that.
+        A settled call that was closed by its agent's next step is recalled when that step changed (reopened.sql). A
+        call in `calls_to_fold` without an end needs its agent's next step, even a settled one. Afterwards
+        `calls_to_fold` has only the recalled calls. Fold them, then call this again.
         """
         self._sql(REOPENED)
         self._sql(RECALL["find_unended"])
         self._sql(RECALL["forget_folded"])
         self._recall_calls(RECALL["reopened_calls"])
-        self._sql(RECALL["forget_changes"])
         if self._sql(RECALL["any_unended"]).fetchall():
             self._recall_states(RECALL["states_after_unended"])
             if settled := self._segments.rows("calls"):
@@ -155,9 +154,9 @@ class Archive:
         self._sql(ARCHIVE["count_names"].format(sign=sign, events=query))
 
     def settle(self, settled_before: dt.datetime, at_least: int) -> None:
-        """Move what is settled, if it is `at_least` so many rows, from the tables just judged to the archive.
+        """Move the settled rows from the tables just judged to the archive, if there are `at_least` this many.
 
-        To be called in a transaction; if that fails, open the store anew.
+        Call it in a transaction. If that fails, open the store again.
         """
         self._sql("SET VARIABLE settled_before = $at", {"at": settled_before})
         ((at_most,),) = self._sql(ARCHIVE["count_unsettled"]).fetchall()

@@ -1,4 +1,4 @@
--- What settle.sql found leaves the store's tables for the archive, by part: archive.py says when each runs.
+-- Rows that settle.sql selected move from the store's tables to the archive. archive.py says when each part runs.
 -- Reads: archived_names, archived_until, dead_letters, judged_calls, just_judged_calls, new_marks, recalled_calls,
 --     recalled_states, segments, settled_calls, settled_ends, settled_events, settled_letters, settled_states,
 --     steady_calls, timeline, $settled_before.
@@ -26,7 +26,7 @@ INSERT INTO archived_names FROM name_counts;
 FROM settled_events;
 
 -- name: count_unsettled
--- At least as many rows as settle; cheap, and mostly enough.
+-- An upper bound of the rows that settle: cheap, and mostly enough.
 SELECT
     (SELECT count(*) FROM judged_calls WHERE cohort_at < getvariable('settled_before'))
     + (SELECT count(*) FROM timeline WHERE started_at < getvariable('settled_before'))
@@ -47,7 +47,6 @@ FROM segments s
 WHERE relation = 'agent_states' AND s.day >= (SELECT min(make_timestamp(epoch_us(from_at)))::DATE FROM recalled_states);
 
 -- name: forget_recalled
-DELETE FROM settled_checks WHERE day IN (SELECT day FROM recalled_calls);
 DELETE FROM settled_checks WHERE day IN (SELECT day FROM settled_calls);
 DELETE FROM dead_letters;
 DELETE FROM recalled_calls;
@@ -63,7 +62,7 @@ INSERT INTO archived_until VALUES (getvariable('settled_before'));
 DELETE FROM archived_until WHERE closed_before < (SELECT max(closed_before) FROM archived_until);
 
 -- name: forget_judged
--- Made anew rather than deleted from: a table in memory keeps the room of what was deleted.
+-- The tables are created again, because a table in memory keeps the space of deleted rows.
 CREATE OR REPLACE TEMP TABLE steady_calls AS FROM steady_calls ANTI JOIN settled_calls USING (call_id);
 CREATE OR REPLACE TEMP TABLE just_judged_calls AS FROM just_judged_calls ANTI JOIN settled_calls USING (call_id);
 CREATE OR REPLACE TEMP TABLE timeline AS

@@ -1,16 +1,16 @@
--- A batch is written to the store, by part: store.py says when each runs.
+-- A batch is written to the store. store.py says when each part runs.
 -- Reads: arriving_events, arriving_letters, events, letters_kept.
 -- Changes: calls, dead_letters, events, gaps, sources, totals.
 -- Makes: calls_to_fold, changed_states, contested_event_ids, dirty_agents, dirty_calls, incoming_events,
 --     incoming_letters, replaced_event_ids, source_tallies, winning_events.
 
 -- name: changes
--- What changed since everything was judged last (judging.py), noted in the transaction that wrote the events.
+-- Changes since the last judging (judging.py), noted in the transaction that writes the events.
 CREATE TEMP TABLE dirty_calls (call_id VARCHAR);
 CREATE TEMP TABLE dirty_agents (agent VARCHAR, ts TIMESTAMPTZ, has_profile BOOLEAN);
 
 -- name: begin_fold
--- The last two are what may have closed settled calls that the batch does not touch (reopened.sql).
+-- changed_states and replaced_event_ids may concern settled calls that the batch does not touch (reopened.sql).
 CREATE OR REPLACE TEMP TABLE calls_to_fold (call_id VARCHAR);
 CREATE OR REPLACE TEMP TABLE changed_states (agent VARCHAR, ts TIMESTAMPTZ);
 CREATE OR REPLACE TEMP TABLE replaced_event_ids (event_id VARCHAR);
@@ -23,7 +23,7 @@ SELECT row_number() OVER () AS n, * REPLACE (type::event_type AS type) FROM arri
 SELECT max(ts) FROM incoming_events;
 
 -- name: note_new
--- A revision may take an event from one source to another: contested events are tallied when their content is known.
+-- A revision may move an event to another source, so contested events are tallied once their content is decided.
 CREATE OR REPLACE TEMP TABLE contested_event_ids AS
 SELECT event_id FROM incoming_events GROUP BY event_id HAVING count(*) > 1
 UNION
@@ -60,7 +60,7 @@ SELECT
     (SELECT count(*) FROM incoming_events WHERE event_id IN (FROM contested_event_ids));
 
 -- name: replace_contested
--- Of the contents under one event_id the highest revision counts, then the last one as sorted JSON.
+-- Of several contents with one event_id, the highest revision counts, then the last in the order of their sorted JSON.
 CREATE OR REPLACE TEMP TABLE winning_events AS
 WITH contents AS (
     SELECT DISTINCT ON (event_id, revision, raw) {columns}, is_kept
@@ -129,7 +129,7 @@ SELECT
 FROM arriving_letters;
 
 -- name: days_read_again
--- After a rebuild of a store that was lost the topic is read again, and with it letters that are archived.
+-- After a rebuild without the old store the topic is read again, with letters that may be archived already.
 SELECT DISTINCT day
 FROM incoming_letters
 JOIN letters_kept USING (topic, "partition")

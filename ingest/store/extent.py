@@ -1,7 +1,7 @@
-"""How far what is settled reaches, kept in the store: no publish reads the files of past days to know it.
+"""The extent of the settled rows, kept in the store, so that no publish reads the files of past days for it.
 
-`late_answers`: where calls were answered far from their own day, for metrics.kpis.agent_time.answered_between.
-`first_states`: by campaign where agents' time begins, for the first day of `kpi_daily`.
+`late_answers`: days whose calls were answered more than a day away, for metrics.kpis.agent_time.answered_between.
+`first_states`: when agents' time begins in each campaign, for the first day of `kpi_daily`.
 """
 
 import datetime as dt
@@ -26,9 +26,9 @@ NO_STATES = (
 )
 MAKE = f"""
 CREATE TABLE IF NOT EXISTS late_answers AS {LATE_ANSWERS};
-COMMENT ON TABLE late_answers IS 'Of settled calls; of recalled ones too, which only costs that their day is read.';
+COMMENT ON TABLE late_answers IS 'Of settled calls. Recalled calls may be among them: it only costs reading their day.';
 CREATE TABLE IF NOT EXISTS first_states AS {FIRST_STATES};
-COMMENT ON TABLE first_states IS 'By campaign the first settled state but offline.';
+COMMENT ON TABLE first_states IS 'The first settled state of each campaign that is not offline.';
 """
 ADD_SETTLED = f"""
 INSERT INTO late_answers ({LATE_ANSWERS.format(calls="FROM settled_calls")}) EXCEPT FROM late_answers;
@@ -49,19 +49,19 @@ FIRST_RECALLED = "SELECT make_timestamp(epoch_us(min(started_at)))::DATE FROM re
 
 
 def make(connection: duckdb.DuckDBPyConnection, calls: str | None, states: str | None) -> None:
-    """Create the tables of a store that lacks them, from its settled rows (SELECTs; None: there are none)."""
+    """Create the tables if the store lacks them, from its settled rows (SELECTs; None: there are none)."""
     connection.execute(MAKE.format(calls=calls or NO_CALLS, states=states or NO_STATES))
 
 
 def add_settled(connection: duckdb.DuckDBPyConnection) -> None:
-    """Note what is in settled_calls and settled_states."""
+    """Add what is in settled_calls and settled_states."""
     connection.execute(ADD_SETTLED)
 
 
 def take_recalled(connection: duckdb.DuckDBPyConnection) -> dt.date | None:
-    """Forget where campaigns began with the states of earlier_marks; the first UTC date of them, None for none.
+    """Forget the first states that are recalled with earlier_marks; return their first UTC date, None for none.
 
-    Then note_recalled_first_states has to look for what they begin with now.
+    After that, note_recalled_first_states has to find the campaigns' first states again.
     """
     connection.execute(TAKE_RECALLED)
     first: dt.date | None
@@ -70,6 +70,6 @@ def take_recalled(connection: duckdb.DuckDBPyConnection) -> dt.date | None:
 
 
 def note_recalled_first_states(connection: duckdb.DuckDBPyConnection, states: str) -> None:
-    """Look among the settled `states` for what the campaigns that take_recalled left begin with."""
+    """Find the first state, among the settled `states`, of each campaign that take_recalled has forgotten."""
     of_campaigns = f"SELECT * FROM ({states}) WHERE campaign IN (SELECT campaign FROM recalled_first_states)"
     connection.execute(f"INSERT INTO first_states {FIRST_STATES.format(states=of_campaigns)}")

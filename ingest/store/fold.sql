@@ -1,6 +1,6 @@
--- The rows of `calls` for the call_ids in `calls_to_fold`, each from all the events of its call. Of several events
--- of a kind the earliest counts (ties: the smaller event_id), of wrap-ups and ratings the latest:
--- docs/kpis.md, From events to a call.
+-- The rows of `calls` for the call_ids in `calls_to_fold`, each made from all events of the call. If a call has several
+-- events of a type, the earliest counts (ties: the smaller event_id); of wrap-ups and ratings, the latest.
+-- Source: docs/kpis.md, From events to a call.
 -- Reads: calls_to_fold, events.
 -- Changes: calls.
 -- Makes: nothing.

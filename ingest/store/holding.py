@@ -1,4 +1,4 @@
-"""One process at a time works on a data directory: DuckDB's own lock is on the store's file, which may be missing."""
+"""One process at a time uses a data directory. DuckDB's own lock is on the store's file, which may be missing."""
 
 import contextlib
 import fcntl
@@ -12,7 +12,7 @@ LOCK = ".lock"
 
 @contextlib.contextmanager
 def hold(data_dir: Path) -> Iterator[None]:
-    """Hold a data directory. Raises StoreError when another process does, or it cannot be written to."""
+    """Lock a data directory. Raises StoreError when another process has locked it, or it is not writable."""
     store = data_dir / "store.duckdb"
     try:
         lock = (data_dir / LOCK).open("w")

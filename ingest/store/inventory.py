@@ -1,8 +1,8 @@
-"""Which Parquet files a data directory has, and why: the one place that answers what may be read, and what deleted.
+"""The Parquet files of a data directory: the one place that decides which may be read and which may be deleted.
 
-A file counts (the store's table `segments` names it), was replaced (`replaced_files`), or belongs to a transaction that
-did not commit (it is listed in the text file UNFINISHED). Any other is unknown: it belongs to another store, or to a
-later state of this one, and nobody may delete it.
+A file counts (the store's table `segments` names it), was replaced (`replaced_files` names it), or belongs to a
+transaction that did not commit (the text file UNFINISHED lists it). Any other file is unknown: it belongs to another
+store, or to a later state of this one, and must not be deleted.
 """
 
 import hashlib
@@ -17,13 +17,13 @@ from ingest.errors import RESTORE_OR_REBUILD, StoreError
 from metrics.quoting import quoted
 
 RELATIONS = ("calls", "agent_states", "dead_letters")
-EVENTS = "events"  # archived beside them, and private
+EVENTS = "events"  # archived like RELATIONS, but not published
 UNFINISHED = "unfinished-files"
 
 
 @dataclass(frozen=True)
 class Inventory:
-    """The files of a data directory: those that are `there`, and those that the store or UNFINISHED name."""
+    """The files of a data directory: those that are `there`, and those that the store or UNFINISHED names."""
 
     there: frozenset[Path]
     counted: frozenset[Path]
@@ -32,22 +32,22 @@ class Inventory:
 
     @property
     def missing(self) -> frozenset[Path]:
-        """Files that count and are not there."""
+        """Files that count but are not there."""
         return self.counted - self.there
 
     @property
     def unknown(self) -> frozenset[Path]:
-        """Files that nobody names."""
+        """Files that neither the store nor UNFINISHED names."""
         return self.there - self.counted - self.replaced - self.unfinished
 
     @property
     def kept(self) -> frozenset[Path]:
-        """Files whose rows are the store's, or may be another's: all but what was replaced or never finished."""
+        """Files whose rows belong to this store, or may belong to another: all but replaced and unfinished files."""
         return self.there & self.counted | self.unknown
 
 
 def take(connection: duckdb.DuckDBPyConnection | None, data_dir: Path) -> Inventory:
-    """Take the inventory of a data directory by its store, the connection's default catalog; None: there is none."""
+    """Take the inventory of a data directory. Its store is the connection's default catalog; None: it has no store."""
     data_dir = data_dir.resolve()
     counted = _named(connection, "segments", data_dir)
     replaced = _named(connection, "replaced_files", data_dir) - counted
@@ -55,27 +55,27 @@ def take(connection: duckdb.DuckDBPyConnection | None, data_dir: Path) -> Invent
     notes = data_dir / UNFINISHED
     if notes.exists():
         begun_from, *names = notes.read_text().splitlines() or [""]
-        if begun_from == state_of(counted):  # else it committed, or the notes are those of another store
+        if begun_from == state_of(counted):  # otherwise it committed, or the notes belong to another store
             unfinished = {folder_of(data_dir, name.split("/")[0]) / name for name in names if name.endswith(".parquet")}
     return Inventory(archived_files(data_dir), frozenset(counted), frozenset(replaced), frozenset(unfinished))
 
 
 def state_of(counted: Iterable[Path]) -> str:
-    """A name for the state of a store in which these files count."""
+    """A digest that names the state of a store in which these files count."""
     return hashlib.sha256("\n".join(sorted(file.name for file in counted)).encode()).hexdigest()
 
 
 def refuse_unknown(data_dir: Path, unknown: frozenset[Path]) -> None:
-    """Raise StoreError if there are files, beside the store of `data_dir`, that nobody names."""
+    """Raise StoreError if `data_dir` has files that neither its store nor UNFINISHED names."""
     if unknown:
         raise StoreError(
-            f"{len(unknown)} Parquet files in {data_dir}, {min(unknown)} for one, are not known to its store.duckdb,"
+            f"{len(unknown)} Parquet files in {data_dir}, such as {min(unknown)}, are not known to its store.duckdb,"
             f" which is missing, empty or older than they are; nothing was changed: {RESTORE_OR_REBUILD}"
         )
 
 
 def folder_of(data_dir: Path, relation: str) -> Path:
-    """The folder beneath a data directory to which the names of a relation's files are relative."""
+    """The folder to which the names of a relation's files are relative."""
     return data_dir if relation == EVENTS else data_dir / "published"
 
 
@@ -85,12 +85,12 @@ def relation_of(file: Path) -> str:
 
 
 def name_of(data_dir: Path, file: Path) -> str:
-    """The name of a file as the store has it."""
+    """The name of a file in the store's tables."""
     return str(file.relative_to(folder_of(data_dir.resolve(), relation_of(file))))
 
 
 def archived_files(data_dir: Path) -> frozenset[Path]:
-    """Every Parquet file beneath a data directory that holds, or held, settled rows or events."""
+    """Every Parquet file of a data directory that has, or had, settled rows or events."""
     return frozenset(
         file
         for relation in (EVENTS, *RELATIONS)
@@ -104,7 +104,7 @@ def read_files(files: Iterable[Path], more: str = "") -> str:
 
 
 def sync(path: Path) -> None:
-    """Wait until the disk has a file, or the entries of a folder."""
+    """Flush a file, or the entries of a folder, to the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

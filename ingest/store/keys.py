@@ -1,4 +1,4 @@
-"""Where a key may be found among very many, without asking the disk."""
+"""The days in which a key may be archived, among very many keys, without reading the disk."""
 
 import numpy as np
 import numpy.typing as npt
@@ -8,17 +8,17 @@ Days = npt.NDArray[np.int32]
 
 
 class KeyDays:
-    """Days by hashed key. A day may be told that no longer holds the key, never one missed.
+    """Days by hashed key. It may return a day that no longer has the key, but never misses one.
 
-    Sorted runs that double in size, merged when they are alike: adding n keys costs n·log n in all, asking costs
-    the logarithm, and a key takes 12 bytes.
+    It keeps sorted runs that double in size and merges runs of similar size: adding n keys costs n·log n in all, a
+    search costs log n, and a key takes 12 bytes.
     """
 
     def __init__(self) -> None:
         self._runs: list[tuple[Keys, Days]] = []
 
     def add(self, keys: Keys, days: Days) -> None:
-        """Note `keys` [n] at `days` [n], counted since 1970."""
+        """Add `keys` [n] with their `days` [n], in days since 1970."""
         if not keys.size:
             return
         order = np.argsort(keys, kind="stable")
@@ -34,11 +34,11 @@ class KeyDays:
             self._runs[-2:] = [(keys[is_new], days[is_new])]
 
     def days(self, keys: Keys) -> set[int]:
-        """Every day that any of `keys` was noted at."""
-        found: set[int] = set()
+        """Every day with which any of `keys` was added."""
+        days: set[int] = set()
         for run_keys, run_days in self._runs:
             first = np.searchsorted(run_keys, keys, side="left")
             last = np.searchsorted(run_keys, keys, side="right")
             for start, end in zip(first[last > first], last[last > first], strict=True):
-                found.update(run_days[start:end].tolist())
-        return found
+                days.update(run_days[start:end].tolist())
+        return days

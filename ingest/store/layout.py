@@ -1,9 +1,9 @@
-"""Which version of its tables a store was written by, and what is done to one that an older Vigie wrote.
+"""The layout (version of the tables) of a store, and the upgrade of a store that an older Vigie wrote.
 
-0   Settled events lay in a table of the store. Only `rebuild` reads it.
-1   The rows of corrected events were merged into new files again: a store that was corrected may count them twice.
-    A settled call did not know by what it was closed.
-2   Files are only deleted when the store names them as replaced; a settled call knows what closed it.
+0   Settled events were in a table of the store. Only `rebuild` reads it.
+1   Corrected events were written to merged files again: a store with corrections may count them twice. Nothing recorded
+    what had closed a settled call.
+2   Files are deleted only when the store names them as replaced; what closed a settled call is recorded.
 """
 
 import logging
@@ -21,7 +21,7 @@ LAYOUT = 2
 ALL = (EVENTS, *RELATIONS)
 IDENTITY = {EVENTS: "event_id, revision, raw", "dead_letters": 'topic, "partition", "offset", line'}
 
-#: What closed a settled call is found where the same step is settled. Naming too many steps does no harm.
+#: Finds what closed a settled call: the agent's step at the call's end. Too many steps do no harm.
 NAME_WHAT_CLOSED = """
 CREATE OR REPLACE TEMP TABLE unnamed_ends AS
 SELECT DISTINCT call_id, agent, answered_at, ended_at, day FROM inferred_ends;
@@ -40,24 +40,24 @@ ANSWERED_HERE = "SELECT call_id, agent, answered_at, channel FROM calls WHERE an
 
 
 def tables(connection: duckdb.DuckDBPyConnection) -> set[str]:
-    """The names of the tables in the store that is the connection's default catalog."""
+    """The names of the tables of the store, which is the connection's default catalog."""
     named = "SELECT table_name FROM duckdb_tables() WHERE database_name = current_database()"
     return {name for (name,) in connection.execute(named).fetchall()}
 
 
 def version(connection: duckdb.DuckDBPyConnection) -> int | None:
-    """The layout of the store that is the connection's default catalog; None for one that is empty."""
+    """The layout of the store, which is the connection's default catalog; None for an empty store."""
     names = tables(connection)
     if "archived_events" in names:
         return 0
     if "layout" in names:
-        ((found,),) = connection.execute("SELECT max(version) FROM layout").fetchall()
-        return int(found) if found is not None else 1
+        ((version,),) = connection.execute("SELECT max(version) FROM layout").fetchall()
+        return int(version) if version is not None else 1
     return 1 if "positions" in names else None
 
 
 def upgrade(connection: duckdb.DuckDBPyConnection, data_dir: Path) -> None:
-    """Turn a store of layout 1 into one of LAYOUT, in the transaction that is open; what it counts twice stays so."""
+    """Upgrade a store from layout 1 to LAYOUT, in the open transaction. Events that it counts twice stay so."""
     sql = connection.execute
     for column in ("closed_by_event", "closed_by_call"):
         sql(f"ALTER TABLE inferred_ends ADD COLUMN IF NOT EXISTS {column} VARCHAR")
@@ -81,23 +81,23 @@ def upgrade(connection: duckdb.DuckDBPyConnection, data_dir: Path) -> None:
 def _holds_nothing_new(
     connection: duckdb.DuckDBPyConnection, files: Inventory, counted: Mapping[str, Sequence[Path]]
 ) -> bool:
-    """Whether the store knows all that is in the files that layout 1 did not name: then it had replaced them.
+    """Whether the store has everything that is in the unknown files: then these are files that layout 1 had replaced.
 
-    Calls and states are made of events; events and dead letters are compared row by row. A file that cannot be read was
-    never finished.
+    Events and dead letters are compared row by row; calls and states are made from events. A file that cannot be read
+    was never finished.
     """
     if not any(counted.values()):
         return False
     for relation, columns in IDENTITY.items():
-        known = f"SELECT {columns} FROM {relation}"
+        stored = f"SELECT {columns} FROM {relation}"
         if counted[relation]:
-            known += f" UNION ALL SELECT {columns} FROM {read_files(counted[relation])}"
+            stored += f" UNION ALL SELECT {columns} FROM {read_files(counted[relation])}"
         for file in files.unknown:
             if relation_of(file) == relation:
-                news = f"FROM {read_files([file])} ANTI JOIN ({known}) USING ({columns}) LIMIT 1"
+                new_rows = f"FROM {read_files([file])} ANTI JOIN ({stored}) USING ({columns}) LIMIT 1"
                 try:
-                    if connection.execute(news).fetchone():
+                    if connection.execute(new_rows).fetchone():
                         return False
                 except duckdb.InvalidInputException:
-                    log.warning("%s is no whole Parquet file: it was never finished", file)
+                    log.warning("%s is not a complete Parquet file: it was never finished", file)
     return True

@@ -1,9 +1,9 @@
--- What is settled and no longer certain comes back from the archive, by part: archive.py says when each runs.
--- {archived} are the archived events that count, {settled} settled rows that count.
+-- Settled calls and states that may change are recalled from the archive. archive.py says when each part runs.
+-- {archived}: the archived events that count. {settled}: the settled rows that count.
 -- Reads: agent_marks, archived_until, calls, calls_to_fold, events, incoming_events, known_campaigns, reopened_calls,
 --     $as_of, $recalled_campaign, $recalled_from_day, $shortest_recalled_s.
--- Changes: agent_marks, calls_to_fold, changed_states, dirty_agents, events, incoming_events, inferred_ends,
---     recalled_calls, recalled_events, recalled_states, replaced_event_ids, settled_checks.
+-- Changes: agent_marks, calls_to_fold, dirty_agents, events, incoming_events, inferred_ends,
+--     recalled_calls, recalled_events, recalled_states, settled_checks.
 -- Makes: agents_to_recall, calls_to_recall, earlier_marks, events_to_recall, folded_unended_calls, known_events,
 --     recalled_contents.
 
@@ -39,7 +39,7 @@ DELETE FROM known_events WHERE event_id NOT IN (SELECT event_id FROM incoming_ev
 SELECT call_id FROM incoming_events UNION SELECT call_id FROM known_events;
 
 -- name: states_of_incoming
--- From just before: of several states at one instant the last counts, and it may equal the settled state before it.
+-- From just before ts: of several states at one instant the last counts, and it may equal the settled state before it.
 SELECT agent, ts - INTERVAL 1 MICROSECOND AS ts
 FROM (SELECT agent, ts, type FROM incoming_events UNION ALL SELECT agent, ts, type FROM known_events)
 WHERE type IN ('agent.state', 'agent.profile');
@@ -96,7 +96,7 @@ SELECT agent, started_at FROM ({settled});
 FROM agent_marks LIMIT 0;
 
 -- name: find_marks
--- For each agent the start of the settled state then, if an event that was looked through began it.
+-- For each agent the start of the settled state at that time, if one of the archived events read here began it.
 CREATE OR REPLACE TEMP TABLE earlier_marks AS
 SELECT a.agent, max(s.started_at) AS mark
 FROM agents_to_recall a
@@ -149,7 +149,7 @@ FROM recalled_contents;
 INSERT INTO recalled_events SELECT parse_filename(filename), file_row_number FROM recalled_contents;
 
 -- name: find_unended
--- Calls without an end, just folded, after which their agent may have done something that is settled.
+-- Calls without an end, just folded, whose agent's next step may be settled.
 CREATE OR REPLACE TEMP TABLE folded_unended_calls AS
 SELECT call_id, agent, answered_at
 FROM calls
@@ -162,10 +162,6 @@ DELETE FROM calls_to_fold;
 -- name: reopened_calls
 FROM reopened_calls;
 
--- name: forget_changes
-DELETE FROM changed_states;
-DELETE FROM replaced_event_ids;
-
 -- name: any_unended
 FROM folded_unended_calls LIMIT 1;
 
@@ -173,7 +169,7 @@ FROM folded_unended_calls LIMIT 1;
 SELECT agent, answered_at AS ts FROM folded_unended_calls;
 
 -- name: next_answers
--- For each of them, not for each agent: of two calls without an end each has a next answer of its own.
+-- One for each call, not for each agent: two calls of an agent without an end have different next answers.
 SELECT arg_min(s.call_id, s.answered_at) AS call_id
 FROM ({settled}) s
 JOIN folded_unended_calls u ON u.agent = s.agent AND s.answered_at > u.answered_at

@@ -1,11 +1,11 @@
--- The settled calls that were closed by what their agent did next, and that this is no longer so: the agent did
--- something else in between, or what closed the call is no longer what it was. A call is closed by the earliest step
--- after its answer, so nothing later matters, nor another step at the same instant.
+-- Settled calls that were closed by their agent's next step, and for which that has changed: the agent did something
+-- else in between, or the step itself changed. A call is closed by the earliest step after its answer, so later steps
+-- do not matter, nor does another step at the same instant.
 -- Reads: calls, calls_to_fold, changed_states, inferred_ends, replaced_event_ids.
 -- Makes: reopened_calls.
 
 CREATE OR REPLACE TEMP TABLE reopened_calls AS
-WITH answered AS (  -- calls that were just folded
+WITH answered AS (  -- calls just folded
     SELECT call_id, agent, answered_at
     FROM calls
     SEMI JOIN calls_to_fold USING (call_id)

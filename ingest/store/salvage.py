@@ -1,4 +1,4 @@
-"""What a store can be made from again: the events in its Parquet files, and its tables if they can be read."""
+"""What a store can be rebuilt from: the events in its Parquet files, and its tables if they can be read."""
 
 import contextlib
 import datetime as dt
@@ -21,7 +21,7 @@ from ingest.store.inventory import EVENTS, read_files, relation_of
 from metrics.quoting import quoted
 
 BATCH_EVENTS = 200_000
-#: The type of an event is an enumeration, which may have had other members then.
+#: The type of an event is an ENUM, which may have had other members when the store was written.
 SELECT_EVENTS = f"SELECT DISTINCT * REPLACE (type::VARCHAR AS type) FROM (SELECT {EVENT_COLUMNS} {{within}})"
 LETTERS = 'topic, "partition", "offset", line, received_at, reason, payload'
 DAY_OF_LETTER = "make_timestamp(epoch_us(received_at))::DATE AS day"
@@ -30,10 +30,10 @@ NOT_RECALLED = "ANTI JOIN recalled_events x ON x.file = parse_filename(filename)
 
 
 class Salvage:
-    """The events of a data directory, each content once a day, and the tables of its store.
+    """The events of a data directory, without repetitions within a day, and the tables of its store.
 
-    `has_store` is False when its file is not there or cannot be opened: what had not settled is lost then, and where
-    to read on. Raises StoreError when events are missing: what is made of the rest would not be the same.
+    `has_store` is False when the store's file is not there or cannot be opened. Then unsettled events and positions are
+    lost. Raises StoreError when events are missing: a store made of the rest would differ.
     """
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, data_dir: Path, has_store: bool) -> None:
@@ -52,25 +52,25 @@ class Salvage:
         """Raise StoreError when files of events are missing."""
         if missing := [file for file in self._inventory.missing if relation_of(file) == EVENTS]:
             raise StoreError(
-                f"{len(missing)} files of archived events are not there, {min(missing)} among them; put them back from"
-                " a backup. To go on without these events move store.duckdb and published/ away first."
+                f"{len(missing)} files of archived events are not there, such as {min(missing)}; restore them from"
+                " a backup. To go on without these events, move store.duckdb and published/ away first."
             )
         days = {_date(name) for name in self._days[EVENTS]}
         without = {_date(name) for name in self._days["calls"]} - days
         without |= {
             day
             for day in map(_date, self._days["agent_states"])
-            if not {day, day - dt.timedelta(days=1)} & days  # a state that lasts too long ends as another, a day later
+            if not {day, day - dt.timedelta(days=1)} & days  # a state that lasts too long ends as offline, a day later
         }
         if without and "archived_events" not in self._tables:
             raise StoreError(
-                f"published/ has {len(without)} days whose archived events are not there, {min(without)} among them;"
-                " put events/ back from a backup. To go on without these events move published/ away first."
+                f"published/ has {len(without)} days whose archived events are not there, such as {min(without)};"
+                " restore events/ from a backup. To go on without these events, move published/ away first."
             )
 
     @functools.cached_property
     def rows(self) -> int:
-        """How many rows of events there are, repetitions and older contents too."""
+        """How many rows of events there are, with repetitions and older contents."""
         return sum(rows for _, rows in self._sources())
 
     def unsettled(self) -> int:
@@ -78,7 +78,7 @@ class Salvage:
         return sum(self._count(table) for table in ("archived_events", "events") if table in self._tables)
 
     def doubled(self) -> int:
-        """How many rows that count are beyond the first of their event_id, counted day by day."""
+        """How many rows that count repeat the event_id of another row of their day."""
         mark = NOT_RECALLED if "recalled_events" in self._tables else ""
         counted = defaultdict(list)
         for file in self._inventory.counted & self._inventory.there:
@@ -90,14 +90,14 @@ class Salvage:
         )
 
     def batches(self) -> Iterator[tuple[int, pa.Table]]:
-        """How many rows were read, and their distinct contents as events of a batch; in the order of days and times."""
+        """Yield the events in batches, by day and time: how many rows were read, and their distinct contents."""
         for source, rows in self._sources():
             with self._readable(source):
                 for begin, end in self._cuts(source, math.ceil(rows / BATCH_EVENTS)):
                     within = f"FROM {source} WHERE ts >= $begin AND ts < $end"
-                    given = {"begin": begin, "end": end}
-                    ((count,),) = self._connection.execute(f"SELECT count(*) {within}", given).fetchall()
-                    contents = self._connection.execute(SELECT_EVENTS.format(within=within), given)
+                    piece = {"begin": begin, "end": end}
+                    ((count,),) = self._connection.execute(f"SELECT count(*) {within}", piece).fetchall()
+                    contents = self._connection.execute(SELECT_EVENTS.format(within=within), piece)
                     yield int(count), contents.to_arrow_table()
 
     def settled_letters(self) -> pa.Table | None:
@@ -122,7 +122,7 @@ class Salvage:
         return self._connection.execute(query).fetchall()
 
     def _sources(self) -> Iterator[tuple[str, int]]:
-        """What has events, a day at a time, what has not settled last, and how many rows."""
+        """Yield each source of events and its number of rows: one per settled day, then the store's tables."""
         for files in self._days[EVENTS].values():
             yield (source := read_files(files)), self._count(source)
         for table in ("archived_events", "events"):
@@ -134,7 +134,7 @@ class Salvage:
             return int(self._rows(f"SELECT count(*) FROM {source}")[0][0])
 
     def _cuts(self, source: str, pieces: int) -> Iterator[tuple[object, object]]:
-        """The beginning and end of each of so many pieces of a source's time; fewer where much has one instant."""
+        """Yield the begin and end of each piece of a source's time; fewer `pieces` if many events share a timestamp."""
         shares = [piece / pieces for piece in range(1, pieces)]
         inner = self._rows(f"SELECT quantile_disc(ts, {shares}) FROM {source}")[0][0] if shares else []
         edges = [contract.EARLIEST, *sorted(set(inner)), dt.datetime.max.replace(tzinfo=dt.UTC)]
@@ -148,20 +148,20 @@ class Salvage:
             reason = str(error).splitlines()[0]
             if source in self._tables:
                 raise StoreError(
-                    f"store.duckdb is damaged ({reason}); move it away, it alone, and rebuild again:"
-                    " what had not settled is then read from the topic."
+                    f"store.duckdb is damaged ({reason}); move only this file away and rebuild again:"
+                    " events that had not settled are then read from the topic."
                 ) from error
             raise StoreError(
-                f"An archived file cannot be read ({reason}); put it back from a backup, or move it away to go on"
-                " without what is in it."
+                f"An archived file cannot be read ({reason}); restore it from a backup, or move it away to go on"
+                " without its rows."
             ) from error
 
 
 @contextlib.contextmanager
 def open_salvage(data_dir: Path) -> Iterator[Salvage]:
-    """Open what there is in `data_dir`, and hold the store's file, if there is one, so that no consumer opens it.
+    """Open what `data_dir` has, and keep the store's file, if any, open so that no consumer can open it.
 
-    Raises StoreError when one has it open, or when there is nothing.
+    Raises StoreError when a consumer has it open, or when `data_dir` has neither a store nor events.
     """
     store = data_dir / "store.duckdb"
     with duckdb.connect() as connection:
@@ -173,7 +173,7 @@ def open_salvage(data_dir: Path) -> Iterator[Salvage]:
 
 
 def _attach(connection: duckdb.DuckDBPyConnection, store: Path) -> bool:
-    """Attach a store for reading, its log replayed; False when it is damaged, or no DuckDB file."""
+    """Attach a store for reading, with its log replayed; False when it is damaged or not a DuckDB file."""
     try:
         connection.execute(f"ATTACH {quoted(store)} AS salvaged")
         connection.execute("CHECKPOINT salvaged")

@@ -1,4 +1,4 @@
--- The store: private to the consumer, one writer. What is published is made from it (publish.sql).
+-- The store: private to the consumer, one writer. The published file is made from it (publish.sql).
 -- Reads: nothing.
 -- Makes: agent_marks, alarms, archived_counts, archived_names, archived_until, calls, dead_letters, event_type, events,
 --     gaps, identity, inferred_ends, judged_by, layout, letters_kept, positions, recalled_events, replaced_files,
@@ -11,7 +11,7 @@ CREATE TABLE IF NOT EXISTS positions (
     topic_id     VARCHAR NOT NULL,
     next_offset  BIGINT  NOT NULL
 );
-COMMENT ON TABLE positions IS 'Where to read on, written in the transaction that wrote what was read. Another cluster_id or topic_id is another topic of the same name.';
+COMMENT ON TABLE positions IS 'The next offset to read, written in the transaction that wrote the records before it. Another cluster_id or topic_id means another topic of the same name.';
 
 CREATE TABLE IF NOT EXISTS identity (store_id VARCHAR NOT NULL);
 COMMENT ON TABLE identity IS 'One row: the name of this store among those of a group.';
@@ -24,7 +24,7 @@ CREATE TABLE IF NOT EXISTS gaps (
     to_offset    BIGINT      NOT NULL,
     noticed_at   TIMESTAMPTZ NOT NULL
 );
-COMMENT ON TABLE gaps IS 'Offsets from_offset to before to_offset: Kafka had deleted them before they were read. Written with the position behind them.';
+COMMENT ON TABLE gaps IS 'Offsets from_offset to before to_offset: Kafka deleted them before they were read. Written together with the position after them.';
 
 CREATE TABLE IF NOT EXISTS totals (
     records             BIGINT NOT NULL,
@@ -34,10 +34,10 @@ CREATE TABLE IF NOT EXISTS totals (
     dead_letters        BIGINT NOT NULL,
     last_event_at       TIMESTAMPTZ
 );
-COMMENT ON TABLE totals IS 'One row. lines: valid events as delivered; duplicates: those of them whose event_id was known (the same again, or another revision).';
+COMMENT ON TABLE totals IS 'One row. lines: valid events as delivered; duplicates: those whose event_id was known (a repetition or another revision).';
 
 CREATE TABLE IF NOT EXISTS sources (source VARCHAR NOT NULL, events BIGINT NOT NULL, last_event_at TIMESTAMPTZ NOT NULL);
-COMMENT ON TABLE sources IS 'events: those that count, archived ones too, by the source that the content that counts names.';
+COMMENT ON TABLE sources IS 'events: the events that count, with archived ones, by the source in the content that counts.';
 
 CREATE TABLE IF NOT EXISTS dead_letters (
     topic        VARCHAR     NOT NULL,
@@ -50,13 +50,13 @@ CREATE TABLE IF NOT EXISTS dead_letters (
     payload      VARCHAR     NOT NULL
 );
 CREATE TABLE IF NOT EXISTS letters_kept (topic VARCHAR NOT NULL, "partition" INTEGER NOT NULL, last_offset BIGINT NOT NULL);
-COMMENT ON TABLE letters_kept IS 'After a rebuild without the old store: letters up to last_offset may be archived when they are read again.';
+COMMENT ON TABLE letters_kept IS 'After a rebuild without the old store: letters up to last_offset may be archived already when they are read again.';
 COMMENT ON COLUMN dead_letters.received_at IS 'The record''s Kafka timestamp.';
 
 CREATE TYPE IF NOT EXISTS event_type AS ENUM ({event_types});
 
--- One row an event_id: of all that was delivered under it, the content that counts, as it came and with what
--- folding looks for in every event.
+-- One row per event_id: of all contents delivered with it, the one that counts, as it came (raw) and with the fields
+-- that folding needs from every event.
 CREATE TABLE IF NOT EXISTS events (
     event_id VARCHAR     NOT NULL,
     revision BIGINT      NOT NULL,
@@ -71,7 +71,7 @@ CREATE TABLE IF NOT EXISTS events (
     raw      VARCHAR     NOT NULL
 );
 
--- What the events of each call say of it, before any contract or clock judges it. A function of `events`.
+-- Each call as its events describe it, before contracts and the clock are applied. A function of `events`.
 CREATE TABLE IF NOT EXISTS calls (
     call_id            VARCHAR NOT NULL,
     linked_id          VARCHAR,
@@ -109,24 +109,24 @@ CREATE TABLE IF NOT EXISTS calls (
     missed_by          VARCHAR[],
     holds              STRUCT(ts TIMESTAMPTZ, held BOOLEAN)[]
 );
-ALTER TABLE calls ADD COLUMN IF NOT EXISTS missed_by VARCHAR[];  -- a store that was made before
+ALTER TABLE calls ADD COLUMN IF NOT EXISTS missed_by VARCHAR[];  -- for a store that was created before
 COMMENT ON COLUMN calls.talk_end_at IS 'The earliest of call.ended and call.transferred.';
 COMMENT ON COLUMN calls.holds IS 'call.held (true) and call.resumed (false) in order.';
 
--- What is settled (see settle.sql) lies apart, so that a batch and a publish cost the same whatever the history: in
--- Parquet, one folder a day, the judged rows, and the events that they were made of, to be recalled when another event
--- touches them.
+-- Settled rows (see settle.sql) are kept apart, so that the cost of a batch and of a publish does not depend on the
+-- history: in Parquet, one folder a day, the judged rows and the events that they were made from. They are recalled when
+-- another event touches them.
 CREATE TABLE IF NOT EXISTS segments (relation VARCHAR NOT NULL, day DATE NOT NULL, file VARCHAR NOT NULL, rows BIGINT NOT NULL);
-COMMENT ON TABLE segments IS 'The Parquet files that count, by relation (calls, agent_states, dead_letters, events) and day. An event''s day is that of the rows made of it: of its call (local), or of its state (UTC).';
+COMMENT ON TABLE segments IS 'The Parquet files that count, by relation (calls, agent_states, dead_letters, events) and day. An event''s day is the day of the row made from it: of its call (local), or of its state (UTC).';
 
 CREATE TABLE IF NOT EXISTS recalled_events (file VARCHAR NOT NULL, place BIGINT NOT NULL);
-COMMENT ON TABLE recalled_events IS 'The rows of events'' files, by number from 0, that no longer count: they are in `events` again.';
+COMMENT ON TABLE recalled_events IS 'Rows of event files (place: row number from 0) that no longer count, because they are in `events` again.';
 
 CREATE TABLE IF NOT EXISTS agent_marks (agent VARCHAR NOT NULL, hot_from TIMESTAMPTZ NOT NULL);
-COMMENT ON TABLE agent_marks IS 'Before hot_from an agent''s states are in segments; an older event here only names the campaign.';
+COMMENT ON TABLE agent_marks IS 'An agent''s states before hot_from are in segments; an older event in `events` only gives the campaign.';
 
 CREATE TABLE IF NOT EXISTS replaced_files (relation VARCHAR NOT NULL, file VARCHAR NOT NULL);
-COMMENT ON TABLE replaced_files IS 'Parquet files whose rows are in others now; they stay for a while for readers of an older snapshot.';
+COMMENT ON TABLE replaced_files IS 'Parquet files whose rows are in other files now; they stay for a while for readers of an older snapshot.';
 
 CREATE TABLE IF NOT EXISTS inferred_ends (
     call_id         VARCHAR     NOT NULL,
@@ -137,19 +137,19 @@ CREATE TABLE IF NOT EXISTS inferred_ends (
     closed_by_event VARCHAR,
     closed_by_call  VARCHAR
 );
-COMMENT ON TABLE inferred_ends IS 'Settled calls that were closed by what their agent did next, and by what: an agent.state, or another call''s answer. One row for each step at that instant.';
+COMMENT ON TABLE inferred_ends IS 'Settled calls that were closed by their agent''s next step, and that step: an agent.state, or another call''s answer. One row for each step at that instant.';
 
 CREATE TABLE IF NOT EXISTS archived_names (kind VARCHAR NOT NULL, name VARCHAR NOT NULL, events BIGINT NOT NULL);
-COMMENT ON TABLE archived_names IS 'How many archived events name an agent or a campaign.';
+COMMENT ON TABLE archived_names IS 'The number of archived events that name an agent or a campaign.';
 
 CREATE TABLE IF NOT EXISTS archived_until (closed_before TIMESTAMPTZ NOT NULL);
-COMMENT ON TABLE archived_until IS 'One row: no settled row was closed at this instant or later.';
+COMMENT ON TABLE archived_until IS 'One row: all settled rows were closed before this instant.';
 
 CREATE TABLE IF NOT EXISTS judged_by (campaign VARCHAR NOT NULL, said VARCHAR NOT NULL);
-COMMENT ON TABLE judged_by IS 'The zone and contract, as JSON, by which the settled calls of a campaign were judged.';
+COMMENT ON TABLE judged_by IS 'said: the zone and contract, as JSON, by which the settled calls of a campaign were judged.';
 
 CREATE TABLE IF NOT EXISTS states_judged_by (max_state_s DOUBLE NOT NULL);
-COMMENT ON TABLE states_judged_by IS 'One row: by what the settled states of agents were cut.';
+COMMENT ON TABLE states_judged_by IS 'One row: the limit that was applied to the settled states of agents.';
 
 CREATE TABLE IF NOT EXISTS settled_checks (
     campaign   VARCHAR     NOT NULL,
@@ -159,16 +159,16 @@ CREATE TABLE IF NOT EXISTS settled_checks (
     refused    BIGINT      NOT NULL,
     checked_at TIMESTAMPTZ NOT NULL
 );
--- a store that was made before counts its settled days again
+-- A store that was created before counts its settled days again.
 ALTER TABLE settled_checks ADD COLUMN IF NOT EXISTS answered BIGINT;
 ALTER TABLE settled_checks ADD COLUMN IF NOT EXISTS answered_in_threshold BIGINT;
 ALTER TABLE settled_checks ADD COLUMN IF NOT EXISTS handled BIGINT;
 ALTER TABLE settled_checks ADD COLUMN IF NOT EXISTS negative_times BIGINT;
 DELETE FROM settled_checks WHERE answered IS NULL;
-COMMENT ON TABLE settled_checks IS 'Conservation of the settled calls; a day whose segments or recalled calls changed has no rows until it is counted again.';
+COMMENT ON TABLE settled_checks IS 'Conservation of the settled calls. A day whose segments or recalled calls changed has no rows until it is counted again.';
 
 CREATE TABLE IF NOT EXISTS archived_counts (relation VARCHAR NOT NULL, day DATE NOT NULL, rows BIGINT NOT NULL, distinct_rows BIGINT NOT NULL);
-COMMENT ON TABLE archived_counts IS 'How many rows of a day counted when files of it were merged last, and how many of them differ in what identifies them: no row may be there twice.';
+COMMENT ON TABLE archived_counts IS 'The number of rows of a day that counted when its files were last merged, and the number of distinct keys among them: no row may be there twice.';
 
 CREATE TABLE IF NOT EXISTS alarms (
     kind     VARCHAR     NOT NULL,
@@ -180,7 +180,7 @@ CREATE TABLE IF NOT EXISTS alarms (
     expected BIGINT      NOT NULL,
     since    TIMESTAMPTZ NOT NULL
 );
-COMMENT ON TABLE alarms IS 'What rang at the last publish (alarms.py), and since which publish.';
+COMMENT ON TABLE alarms IS 'The alarms of the last publish (alarms.py). since: the publish that first had the alarm.';
 
 CREATE TABLE IF NOT EXISTS layout (version INTEGER NOT NULL);
-COMMENT ON TABLE layout IS 'One row: by which version of these tables the store was written. 1: before 2026-12; what was corrected may be in its files twice.';
+COMMENT ON TABLE layout IS 'One row: the version of these tables that wrote the store. 1: before 2026-12; corrected events may be in its files twice.';

@@ -1,6 +1,6 @@
-"""The Parquet files of what is settled: one folder a day, written once, merged, and deleted ten minutes after that.
+"""The Parquet files of settled rows: one folder a day. A file is written once, and deleted ten minutes after a merge.
 
-Which files there may be, and which may be deleted, says inventory.py.
+inventory.py decides which files may be there and which may be deleted.
 """
 
 import datetime as dt
@@ -31,9 +31,9 @@ OUTDATED = {
     "dead_letters": "",
     EVENTS: "ANTI JOIN recalled_events x ON x.file = parse_filename(filename) AND x.place = file_row_number",
 }
-#: What no two rows of a relation that count may have in common.
+#: No two rows of a relation that count may agree in this.
 IDENTITY = {"calls": "call_id", "agent_states": "(agent, started_at)", EVENTS: "event_id"}
-#: Texts that hardly repeat, read rarely: no dictionary is tried, and they are packed well.
+#: Texts that rarely repeat and are rarely read: no dictionary is tried, and they are compressed well.
 PACKED = {EVENTS: "(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, DICTIONARY_SIZE_LIMIT 4096)"}
 MERGE_AT_FILES = 4  # so many of a day's files of one size are merged into one of the next
 KEEP_REPLACED_S = 600.0  # a file that was replaced stays for those who hold an older snapshot open
@@ -41,7 +41,7 @@ KEEP_REPLACED_S = 600.0  # a file that was replaced stays for those who hold an 
 
 @dataclass(frozen=True)
 class Segment:
-    """A Parquet file that counts, and how many rows are in it."""
+    """A Parquet file that counts, and its number of rows."""
 
     day: dt.date
     file: Path
@@ -49,9 +49,9 @@ class Segment:
 
 
 class Segments:
-    """The Parquet files, beneath `data_dir`, of the store that `connection` has open.
+    """The Parquet files, in `data_dir`, of the store that `connection` has open.
 
-    Raises StoreError when there are files that the store does not name, or it names files that are not there.
+    Raises StoreError when there are files that the store does not name, or the store names files that are missing.
     """
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, data_dir: Path) -> None:
@@ -74,7 +74,7 @@ class Segments:
         return folder_of(self._data_dir, relation)
 
     def bytes(self, *relations: str) -> int:
-        """What the files of `relations` take of the disk, with those that were replaced and are still there."""
+        """The disk space of the files of `relations` [bytes], with replaced files that are still there."""
         roots = [self._root(relation) / relation for relation in relations]
         return sum(size for file, size in self._sizes.items() if file.parent.parent in roots)
 
@@ -85,18 +85,18 @@ class Segments:
             self._segments.setdefault(relation, []).append(Segment(day, self._root(relation) / name, rows))
 
     def days(self, relation: str, since: dt.date) -> set[dt.date]:
-        """The days of `relation`, `since` and later, that have files."""
+        """The days from `since` on that have files of `relation`."""
         return {segment.day for segment in self._segments.get(relation, ()) if segment.day >= since}
 
     def rows(self, relation: str, days: Collection[dt.date] | None = None) -> str | None:
-        """The SELECT of the settled rows that count, of some days or of all; None when there are none."""
+        """The SELECT of the settled rows that count, of `days` or of all days; None when there are no files."""
         segments = self._segments.get(relation, [])
         if days is not None:
             segments = [segment for segment in segments if segment.day in days]
         return self._read(relation, segments) if segments else None
 
     def count_rows(self, relation: str, days: Collection[dt.date]) -> None:
-        """Note in archived_counts how many rows of each of `days` count, and how many differ in their IDENTITY."""
+        """Note in archived_counts, for each of `days`, how many rows count and how many IDENTITY values they have."""
         if rows := self.rows(relation, days):
             named = ", ".join(f"DATE '{day}'" for day in days)
             self._sql(f"DELETE FROM archived_counts WHERE relation = '{relation}' AND day IN ({named})")
@@ -108,15 +108,15 @@ class Segments:
     def past(self) -> dict[str, str]:
         """For each relation the SELECT of its settled rows that count; it reads the tables of RECALLED.
 
-        Also where there are none yet: what is made for the published file stays the same when the first settle.
+        A relation without files has a SELECT too, so that the published views stay the same when its first rows settle.
         """
         return {relation: self.rows(relation) or f"FROM recent_{relation} WHERE false" for relation in RELATIONS}
 
     def _read(self, relation: str, segments: list[Segment]) -> str:
-        """The SELECT of the rows of `segments` that count; of events, with the file and the place in it.
+        """The SELECT of the rows of `segments` that count; for events, with the file and the place in it.
 
-        DuckDB takes a relative path from where a process stands, so files have whole ones; who has the published folder
-        elsewhere says where in the variable FOLDER.
+        Paths are absolute, because DuckDB resolves relative paths from the working directory of each process. A reader
+        that has the published folder elsewhere sets the variable FOLDER.
         """
         root = self._root(relation)
         names = ", ".join(quoted(segment.file.relative_to(root)) for segment in segments)
@@ -128,9 +128,10 @@ class Segments:
         )
 
     def write(self, relation: str, fresh: str, outdated: str = "SELECT NULL::DATE LIMIT 0") -> set[dt.date]:
-        """Write `fresh` rows to a new file for each of their days; return the days of which older files were merged.
+        """Write the rows of `fresh` to a new file for each of their days; return the days with merged older files.
 
-        A day that `outdated` selects gets all its rows written again. Call it in a transaction, then `committed`.
+        For a day that `outdated` selects, all rows are written again. Call it in a transaction, then
+        `forget_unfinished`.
         """
         days = self._sql(
             f"SELECT day, count(fresh)::BIGINT, day IN ({outdated})"
@@ -151,7 +152,7 @@ class Segments:
         return merged_days
 
     def _write_file(self, relation: str, name: str, selected: str, merged: list[Segment]) -> int:
-        """Write the rows of `selected`, and those of `merged` that count, to the file `name`; return how many."""
+        """Write the rows of `selected`, and the rows of `merged` that count, to the file `name`; return how many."""
         if merged:
             unplaced = "EXCLUDE (filename, file_row_number)" if relation == EVENTS else ""
             selected += f" UNION ALL BY NAME SELECT * {unplaced} FROM ({self._read(relation, merged)})"
@@ -165,12 +166,12 @@ class Segments:
         return int(rows)
 
     def _replace(self, relation: str, merged: list[Segment]) -> None:
-        """Let the files `merged` count no longer, now that another has their rows."""
+        """Stop counting the files `merged`, now that another file has their rows."""
         if not merged:
             return
         root = self._root(relation)
         files = [str(segment.file.relative_to(root)) for segment in merged]
-        # only now: what a mark leaves out would have been written to the new file again
+        # only now: rows whose marks are deleted earlier would be written to the new file again
         self._sql(
             "DELETE FROM recalled_events WHERE file IN (SELECT unnest(?))", [[segment.file.name for segment in merged]]
         )
@@ -179,13 +180,13 @@ class Segments:
         self._replaced.extend((time.monotonic(), segment.file) for segment in merged)
 
     def mark_replaced(self, data_dir: Path, files: Iterable[Path]) -> None:
-        """Note that `files`, beneath `data_dir`, are replaced by these, which will be put beside them."""
+        """Note that `files`, in `data_dir`, are replaced by the files of this store, which will be moved there."""
         for file in sorted(files):
             named = [inventory.relation_of(file), inventory.name_of(data_dir, file)]
             self._sql("INSERT INTO replaced_files VALUES (?, ?)", named)
 
     def _note_unfinished(self, names: list[str]) -> None:
-        """Note on disk the files that a transaction is about to write: should it not commit, they are nobody's."""
+        """List on disk the files that a transaction will write: if it does not commit, they can be deleted."""
         if not names:
             return
         is_new = not self._unfinished.exists()
@@ -199,14 +200,13 @@ class Segments:
         sync(self._data_dir)
 
     def forget_unfinished(self) -> None:
-        """The store has committed: it names the files that were written since it did so last."""
+        """The store has committed, so it names all files that were written since its last commit: delete the list."""
         self._unfinished.unlink(missing_ok=True)
 
     def _discard(self, unfinished: Collection[Path]) -> None:
-        """Delete the files of a transaction that did not commit, and what DuckDB had not finished of them."""
+        """Delete the files of a transaction that did not commit."""
         for file in unfinished:
             file.unlink(missing_ok=True)
-            file.with_name(f"tmp_{file.name}").unlink(missing_ok=True)
         self._unfinished.unlink(missing_ok=True)
 
     def sweep(self) -> None:
@@ -226,9 +226,9 @@ class Segments:
 
 
 def _alike(segments: list[Segment], rows: int) -> list[Segment]:
-    """Those to be merged with so many new rows: `MERGE_AT_FILES` files of a size become one of the next.
+    """The segments to merge with this many new `rows`: `MERGE_AT_FILES` files of similar size become one larger file.
 
-    So a row is written again a logarithm of times, and the files of a day are about as many.
+    So a row is rewritten only O(log n) times, and a day has O(log n) files.
     """
     merged: list[Segment] = []
     while True:

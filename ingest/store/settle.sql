@@ -1,5 +1,5 @@
--- What no event is expected to change any more: closed, and nothing heard of it since getvariable('settled_before').
--- Made from judged_calls and timeline; taken over by archive.py.
+-- Rows that no event is expected to change any more: they are closed, and had no event since
+-- getvariable('settled_before'). Selected from judged_calls and timeline; archive.py moves them to the archive.
 -- Reads: calls, dead_letters, events, judged_calls, timeline, unended_calls, seconds_between(), $settled_before.
 -- Makes: closed_calls, leaving_events, naming_events, new_marks, pinned_agents, settled_calls, settled_ends,
 --     settled_events, settled_letters, settled_states.
@@ -12,7 +12,7 @@ WHERE day IS NOT NULL
     AND (answered_at IS NULL OR ended_at IS NOT NULL)
     AND greatest(cohort_at, answered_at, abandoned_at, left_at, ended_at, wrapped_at) < getvariable('settled_before');
 
--- An unended call that stays keeps what its agent did after it, for that may close it.
+-- While an unended call stays, its agent's later steps stay too, because one may close it.
 CREATE OR REPLACE TEMP TABLE pinned_agents AS
 SELECT agent, min(answered_at) AS from_at
 FROM unended_calls
@@ -24,8 +24,8 @@ SELECT *
 FROM closed_calls c
 WHERE NOT EXISTS (FROM pinned_agents p WHERE p.agent = c.agent AND c.answered_at > p.from_at);
 
--- What closed a call that no event ended: the steps of its agent at that instant. All of them are here still, and
--- should one change when it has settled too, the call comes back (reopened.sql).
+-- What closed each call that no event ended: its agent's steps at that instant. All of them are still in the store's
+-- tables. If one changes after it has settled, the call is recalled (reopened.sql).
 CREATE OR REPLACE TEMP TABLE settled_ends AS
 WITH inferred AS (
     SELECT call_id, agent, answered_at, ended_at, day
@@ -40,7 +40,7 @@ SELECT i.*, NULL, c.call_id
 FROM inferred i
 JOIN calls c ON c.agent = i.agent AND c.answered_at = i.ended_at AND c.channel = 'voice';
 
--- An agent's states up to the one in force at settled_before; the mark is that state's first event, which stays.
+-- An agent's states settle up to the one in force at settled_before. The mark is that state's first event, which stays.
 CREATE OR REPLACE TEMP TABLE new_marks AS
 SELECT agent, max(started_at) AS hot_from
 FROM timeline t
@@ -55,7 +55,7 @@ SELECT t.* EXCLUDE (limit_at, by_event), seconds_between(started_at, ended_at) A
 FROM timeline t
 JOIN new_marks m ON m.agent = t.agent AND t.started_at < m.hot_from;
 
--- The last event before a mark that names a campaign stays too: the states after it belong there.
+-- The last event before a mark that names a campaign stays too: it gives the campaign of the states after it.
 CREATE OR REPLACE TEMP TABLE naming_events AS
 SELECT agent, max_by(event_id, (ts, event_id)) AS event_id
 FROM events e

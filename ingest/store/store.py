@@ -1,4 +1,4 @@
-"""The store: one DuckDB file, one writer; a batch and the offsets it came from are one transaction."""
+"""The store: one DuckDB file with one writer. A batch and its offsets are written in one transaction."""
 
 import contextlib
 import datetime as dt
@@ -31,7 +31,7 @@ STORE = statements.read_parts("store/store.sql")
 
 @dataclass(frozen=True)
 class Totals:
-    """What was read so far; `lines` are events as delivered, `duplicates` those with a known event_id."""
+    """What was read so far. `lines`: events as delivered; `duplicates`: those whose event_id was known."""
 
     records: int
     records_with_events: int
@@ -43,7 +43,7 @@ class Totals:
 class Store:
     """The open store. Not thread-safe: one thread applies batches and publishes.
 
-    Raises StoreError when the file cannot be opened: another consumer holds it, it is corrupt or read-only.
+    Raises StoreError when the file cannot be opened: it is in use by another consumer, corrupt or read-only.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -57,9 +57,9 @@ class Store:
             self.sql("USE store")
             self.sql("SET TimeZone = 'UTC'")
             self.sql("SET threads = 1")  # statements are small; the other core is the poll loop's
-            self.sql("SET force_compression = 'uncompressed'")  # what is soon elsewhere: a sixth
+            self.sql("SET force_compression = 'uncompressed'")  # rows soon move elsewhere; saves a sixth of the time
             self.sql("SET wal_autocheckpoint = '256MB'")
-            self.sql("SET block_allocator_memory = '256MB'")  # what a batch needs is kept for the next: a twentieth
+            self.sql("SET block_allocator_memory = '256MB'")  # reuse a batch's memory for the next; saves a twentieth
             self.sql("SET allocator_flush_threshold = '1GB'")
             self.sql("BEGIN")
             self._make_tables()
@@ -77,7 +77,7 @@ class Store:
         )
 
     def sql(self, query: str, parameters: object = None) -> duckdb.DuckDBPyConnection:
-        """Execute SQL on the store and the temp relations beside it; ask the result for its rows before the next."""
+        """Execute SQL on the store and its temp relations. Fetch the result's rows before the next statement."""
         return self.connection.execute(query, parameters)
 
     def set_variables(self, values: Mapping[str, object]) -> None:
@@ -87,14 +87,14 @@ class Store:
 
     @contextlib.contextmanager
     def registered(self, name: str, rows: pa.Table) -> Iterator[None]:
-        """Let SQL read `rows` by `name` within."""
+        """Let SQL read `rows` under `name` within the context."""
         self.connection.register(name, rows)
         yield
         self.connection.unregister(name)  # not after an error: in a transaction that failed this would hide it
 
     @contextlib.contextmanager
     def snapshot(self, file: Path) -> Iterator[None]:
-        """Make the database `file`, attached as `snapshot` within, with the published relations and macros."""
+        """Create the database `file` with the published relations and macros; it is attached as `snapshot` within."""
         # a file that is thrown away unless it is whole needs no log
         self.sql(f"ATTACH {quoted(file)} AS snapshot (BLOCK_SIZE 16384, RECOVERY_MODE no_wal_writes)")
         try:
@@ -104,7 +104,7 @@ class Store:
             self.sql("DETACH snapshot")
 
     def _make_tables(self) -> None:
-        """Make the tables that are not there yet, and bring those of an older layout up to date."""
+        """Create missing tables, and upgrade those of an older layout."""
         version = layout.version(self.connection)
         if version is not None and version > layout.LAYOUT:
             raise StoreError(f"{self._path} was written by a newer Vigie; start that one, or {RESTORE_OR_REBUILD}")
@@ -118,9 +118,9 @@ class Store:
             layout.upgrade(self.connection, self._path.parent.resolve())
 
     def take_over(self, tables: Mapping[str, pa.Table], settled_letters: pa.Table | None) -> None:
-        """Take over what is not made of events from the store that this one replaces, by the names of its tables.
+        """Take over what cannot be made from events from the store that this one replaces: its tables, by name.
 
-        Call it in a transaction, last: the events that are here count as read.
+        Call it last, in a transaction: the events that are here by then count as read.
         """
         for name, table in tables.items():
             with self.registered("old_rows", table):
@@ -133,7 +133,7 @@ class Store:
                 self.sql(STORE["keep_letters"])
 
     def checkpoint(self) -> None:
-        """Write the store's log into its file. Raises StoreError when the disk does not take it."""
+        """Write the store's log into its file. Raises StoreError when the disk refuses it."""
         try:
             self.sql("CHECKPOINT store")
         except duckdb.Error as error:
@@ -143,22 +143,22 @@ class Store:
         self.connection.close()
 
     def bytes(self) -> int:
-        """How much of the disk the store takes, with archived events and its log of what is not checkpointed yet."""
+        """The disk space of the store [bytes], with archived events and the log that is not checkpointed yet."""
         files = (self._path, self._path.with_name(self._path.name + ".wal"))
         return sum(file.stat().st_size for file in files if file.exists()) + self.segments.bytes(EVENTS)
 
     def identity(self) -> str:
-        """The name that this store has had since it was made."""
+        """The name that this store got when it was created."""
         (name,) = self.sql(STORE["identity"]).fetchall()[0]
         return str(name)
 
     def position(self, log: Log) -> int | None:
-        """The offset to read on from; None for a log never read."""
+        """The next offset to read of a log; None for a log that was never read."""
         found = self.sql(STORE["position"], asdict(log)).fetchone()
         return int(found[0]) if found else None
 
     def last_event_at(self) -> dt.datetime | None:
-        """The newest event's instant; None while there is none."""
+        """The timestamp of the newest event; None while there is none."""
         row = self.sql(STORE["last_event_at"]).fetchone()
         return row[0] if row else None
 
@@ -170,24 +170,24 @@ class Store:
     def apply(self, arrivals: Arrivals) -> None:
         """Fold a batch into the tables and move the positions past it, all or nothing.
 
-        Raises StoreError when the disk does not take it; the batch can be applied again later.
+        Raises StoreError when the disk refuses it; the batch can be applied again later.
         """
         with self.transaction():
             self._write(arrivals)
 
     def rejudge(self, campaign: str, from_day: dt.date | None) -> None:
-        """Take the settled calls of a campaign, of local day `from_day` and later (None: all), to be judged again."""
+        """Recall the settled calls of a campaign, from local day `from_day` on (None: all), to be judged again."""
         with self._recalling():
             self.archive.recall_of_campaign(campaign, from_day)
 
     def rejudge_ahead(self, as_of: dt.datetime) -> None:
-        """Take what settled by a clock that was ahead of `as_of` to be judged again."""
+        """Recall what settled by a clock that was ahead of `as_of`, to be judged again."""
         with self._recalling():
             self.archive.recall_ahead(as_of)
 
     @contextlib.contextmanager
     def _recalling(self) -> Iterator[None]:
-        """Fold the calls that are recalled within, and all that comes back for them."""
+        """Fold the calls that are recalled within the context, and the calls that are recalled for them."""
         with self.transaction():
             self.sql(BATCH["begin_fold"])
             yield
@@ -196,15 +196,15 @@ class Store:
                 self._fold()
 
     def rejudge_states(self, least_s: float) -> None:
-        """Take the settled states of agents, from the first that lasted `least_s`, to be judged again."""
+        """Recall agents' settled states, from the first that lasted `least_s` on, to be judged again."""
         with self.transaction():
             self.archive.recall_long_states(least_s)
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
-        """All that is done within, or nothing; within another transaction it is a part of that one.
+        """Commit everything that is done within, or nothing. Within another transaction it is a part of that one.
 
-        Raises StoreError when the disk does not take it.
+        Raises StoreError when the disk refuses it.
         """
         if self._is_in_transaction:
             yield
@@ -254,12 +254,12 @@ class Store:
             self._move(log, offset)
 
     def _fold(self) -> None:
-        """Make the calls in `calls_to_fold` anew."""
+        """Fold the calls in `calls_to_fold` again."""
         self.sql(BATCH["forget_folded"])
         self.sql(FOLD)
 
     def _merge_events(self) -> int:
-        """Add `incoming_events` to `events`, and what changed to `calls_to_fold`; return how many were known."""
+        """Add `incoming_events` to `events`, and changed calls to `calls_to_fold`; return how many were known."""
         self.sql(BATCH["note_new"])
         (contested,) = self._one(BATCH["count_contested_ids"])
         if not contested:
@@ -294,5 +294,5 @@ def _canonical_json(raw: str | None) -> str | None:
         return None
     try:
         return json.dumps(json.loads(raw), sort_keys=True)
-    except (ValueError, RecursionError):  # a number of thousands of digits, or very deep nesting, in an extra field
+    except (ValueError, RecursionError):  # an extra field has a number of thousands of digits, or very deep nesting
         return raw

@@ -1,4 +1,5 @@
--- What a store says of itself, and takes over from the one that it replaces, by part: store.py says when each runs.
+-- The store's own data (identity, layout, positions, totals), and what a rebuilt store takes over from the store that
+-- it replaces. store.py says when each part runs.
 -- Reads: identity, layout, old_rows, positions, totals.
 -- Changes: identity, layout, letters_kept, positions, totals.
 -- Makes: taken_over_letters.
@@ -37,7 +38,7 @@ DELETE FROM {table};
 INSERT INTO {table} BY NAME FROM old_rows;
 
 -- name: take_over_totals
--- `lines` and `duplicates` of this store are of reading the events again, each once.
+-- `lines` and `duplicates` of this store count the events as the rebuild read them.
 UPDATE totals SET
     records = old_rows.records,
     records_with_events = old_rows.records_with_events,

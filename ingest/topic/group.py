@@ -1,9 +1,9 @@
-"""Several consumers share a topic: who owns which offsets, so that each is in one store, whoever is killed.
+"""Several consumers share a topic: which store owns which offsets. Each record is in one store, even after a kill.
 
-A consumer claims offsets before it hands them on to its store: it commits them to Kafka, which takes a commit only from
-a member of the group's present generation. The commit's metadata says whose store they are in, since which offset, and
-where each earlier owner ended. So the next owner goes on where the last claim ended, and a store that was cut off
-between claim and transaction finds, whenever it is opened again, what it still owes, and reads it then.
+A consumer claims offsets before it stores their records: it commits them to Kafka, which accepts a commit only from a
+member of the group's current generation. The commit's metadata says which store owns the offsets, its first offset,
+and the last range of each earlier owner. So the next owner continues where the last claim ended. A store that was cut
+off between claim and transaction finds out which records it still owes when it is opened again, and reads them then.
 """
 
 import contextlib
@@ -22,21 +22,21 @@ from ingest.events.batch import Log
 from ingest.topic.feed import describe
 from ingest.topic.servers import Security, connecting, not_allowed
 
-SESSION_MS = 10_000  # a member that is killed is missed after so long
-REBALANCE_MS = 20_000  # one that is there and too busy to ask for its new share is not waited for any longer
+SESSION_MS = 10_000  # Kafka notices a killed member after this long
+REBALANCE_MS = 20_000  # the group waits no longer for a member that is too busy to ask for its new share
 LOOK_EVERY_S = 0.5
-# kafka-python throws away a share that comes while nobody waits for it, and asks for another: the whole group may have
-# to join again then, and the next share may be thrown away as well; so it is waited for long, and without a break
+# kafka-python discards an assignment that arrives while nobody waits for it, and asks for another. Then the whole group
+# may have to join again, and the next assignment may be lost too. So we wait long, and without a break.
 WAIT_MS = 2_000
 ANSWER_WITHIN_MS = 10_000
-JOIN_WITHIN_S = 30.0  # no member holds the others up for so long: Kafka itself does not answer
+JOIN_WITHIN_S = 30.0  # no member delays the others for this long: after it, Kafka itself does not answer
 
 
 @dataclass(frozen=True)
 class Share:
-    """What the group knows of a log: `owner` has claimed the offsets from `since` to before `end`.
+    """What the group knows about a log: the store `owner` has claimed the offsets from `since` to before `end`.
 
-    `earlier` has, for each store that owned it before, from where to where it did last.
+    `earlier`: for each store that owned the log before, its last range (first offset, one past the last).
     """
 
     topic_id: str
@@ -46,16 +46,16 @@ class Share:
     earlier: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
     def owed(self, store: str, position: int | None) -> range:
-        """Offsets that `store`, whose own position is `position`, has claimed and does not have."""
+        """The offsets that `store` has claimed but not stored. `position`: the next offset that it would store."""
         since, end = (self.since, self.end) if self.owner == store else self.earlier.get(store, (0, 0))
         begin = max(since, position or 0)
         return range(begin, max(begin, end))
 
     def taken_by(self, store: str) -> "Share":
-        """The same log with `store` as its owner from here on; what that store claimed before must be in it."""
+        """The same log, owned by `store` from `end` on. That store must have stored all that it claimed before."""
         if self.owner == store:
             return self
-        earlier = {one: ends for one, ends in self.earlier.items() if one != store}
+        earlier = {owner: claimed for owner, claimed in self.earlier.items() if owner != store}
         return Share(self.topic_id, store, self.end, self.end, earlier | {self.owner: (self.since, self.end)})
 
     def claimed(self, end: int) -> "Share":
@@ -66,29 +66,30 @@ class Share:
 
 
 def read_share(committed: OffsetAndMetadata | None, topic_id: str) -> Share | None:
-    """The share that a commit tells; None when there is none, of this topic."""
+    """The share that a commit describes; None when it describes none of this topic."""
     if committed is None:
         return None
     try:
-        of, owner, since, earlier = json.loads(committed.metadata)
-        share = Share(of, owner, since, committed.offset, {store: (a, b) for store, (a, b) in earlier.items()})
+        committed_id, owner, since, earlier = json.loads(committed.metadata)
+        ranges = {store: (begin, end) for store, (begin, end) in earlier.items()}
+        share = Share(committed_id, owner, since, committed.offset, ranges)
     except (ValueError, TypeError):
         return None
-    return share if of == topic_id else None
+    return share if committed_id == topic_id else None
 
 
 class Moved(Exception):
-    """The group gives out partitions anew, and took no claim since: join again."""
+    """The group is assigning its partitions again and accepts no claims until then: join again."""
 
 
 class Lost(Exception):
-    """Kafka did not say whether it took a claim: drop what was claimed, and be another member from here on."""
+    """Kafka did not say whether it accepted a claim: drop what was claimed, and join as another member."""
 
 
 class Member:
-    """This consumer among those of the group. Not thread-safe; it reads nothing itself.
+    """This consumer's membership of the group. Not thread-safe. It reads no records.
 
-    Raises BrokerUnavailable when Kafka does not answer or does not let us in.
+    Raises BrokerUnavailable when Kafka does not answer or refuses us.
     """
 
     def __init__(self, bootstrap_servers: str, topic: str, group: str, store: str, secured: Security) -> None:
@@ -118,7 +119,7 @@ class Member:
                     max_poll_interval_ms=REBALANCE_MS,
                     partition_assignment_strategy=(StickyPartitionAssignor,),
                 )
-                # else the first member, who gives out the partitions, may not know of any yet
+                # otherwise the first member, which assigns the partitions, may not know of any yet
                 self._consumer.partitions_for_topic(topic)
             self._consumer.subscribe([topic], listener=_Listener(self))
         except BaseException:
@@ -126,77 +127,80 @@ class Member:
             raise
 
     def join(self, is_stopping: Callable[[], bool]) -> dict[TopicPartition, Log]:
-        """Wait until the group has given out its partitions; return all logs of the topic.
+        """Wait until the group has assigned its partitions; return all logs of the topic.
 
         Raises Lost when it takes too long.
         """
         self._shares = {}
-        with self._told():
-            # asked at least once: a claim may be refused before this consumer was told that its share is gone
+        with self._kafka_errors():
+            # at least once: a claim may be refused before this consumer hears that it has lost its share
             self._take_part()
-            self._wait_until_given(is_stopping)
+            self._wait_for_assignment(is_stopping)
             self._is_stale = False
             return describe(self._admin, self._topic)
 
-    def _wait_until_given(self, is_stopping: Callable[[], bool]) -> None:
+    def _wait_for_assignment(self, is_stopping: Callable[[], bool]) -> None:
         deadline = time.monotonic() + JOIN_WITHIN_S
         while self._assigned is None and not is_stopping():
             if time.monotonic() > deadline:
-                raise Lost(f"it gave out no partitions within {JOIN_WITHIN_S:g} s")
+                raise Lost(f"it assigned no partitions within {JOIN_WITHIN_S:g} s")
             self._take_part()
 
     def _take_part(self) -> None:
-        """Do what the group asks for; at once when that is nothing, else within WAIT_MS.
+        """Do what the group asks for, within WAIT_MS; return at once when it asks for nothing.
 
-        Not `poll`, which would go on to fetch until its time is over, though the feed reads the partitions.
+        Not `poll`: it would fetch until its timeout, but it is the feed that reads the partitions.
         """
         self._consumer._coordinator.poll(timeout_ms=WAIT_MS)
 
     def owed(self, logs: Mapping[TopicPartition, Log], position: Callable[[Log], int | None]) -> dict[Log, range]:
-        """What this store has claimed and does not have, of each log. Ask after `join`: no older claim comes later."""
-        found = {}
-        with self._told():
-            for partition, of in logs.items():
-                share = self._share(partition, of)
-                if share and (owed := share.owed(self._store, position(of))):
-                    found[of] = owed
-        return found
+        """For each log, the offsets that this store has claimed but not stored.
+
+        Call it after `join`: from then on no older claim can arrive.
+        """
+        owed_offsets = {}
+        with self._kafka_errors():
+            for partition, topic_log in logs.items():
+                share = self._share(partition, topic_log)
+                if share and (owed := share.owed(self._store, position(topic_log))):
+                    owed_offsets[topic_log] = owed
+        return owed_offsets
 
     def take(self, logs: Mapping[TopicPartition, Log], position: Callable[[Log], int | None]) -> dict[Log, int]:
-        """Become the owner of the logs that were given to us; return where to read on in each."""
-        with self._told():
+        """Become the owner of the logs that are assigned to us; return the next offset to read of each."""
+        with self._kafka_errors():
             for partition in self._assigned or ():
                 if partition in logs:
                     self._shares[logs[partition]] = self._take(partition, logs[partition], position)
             self._commit()
-        return {of: share.end for of, share in self._shares.items()}
+        return {topic_log: share.end for topic_log, share in self._shares.items()}
 
-    def _take(self, partition: TopicPartition, of: Log, position: Callable[[Log], int | None]) -> Share:
-        if share := self._share(partition, of):
+    def _take(self, partition: TopicPartition, topic_log: Log, position: Callable[[Log], int | None]) -> Share:
+        if share := self._share(partition, topic_log):
             return share.taken_by(self._store)
-        begin = position(of)  # the first member may have read alone before
+        begin = position(topic_log)  # the first member may have read the topic alone before
         if begin is None:
             begin = self._consumer.beginning_offsets([partition])[partition]
-        return Share(of.topic_id, self._store, begin, begin)
+        return Share(topic_log.topic_id, self._store, begin, begin)
 
-    def _share(self, partition: TopicPartition, of: Log) -> Share | None:
+    def _share(self, partition: TopicPartition, topic_log: Log) -> Share | None:
         committed = self._consumer.committed(partition, metadata=True, timeout_ms=ANSWER_WITHIN_MS)
-        return read_share(committed, of.topic_id)
+        return read_share(committed, topic_log.topic_id)
 
     def claim(self, positions: Mapping[Log, int]) -> None:
-        """Claim what lies before `positions`. Raises Moved or Lost when that is not ours: then drop it."""
-        news = {of: end for of, end in positions.items() if end != self._shares[of].end}
-        if news:
-            self._shares |= {of: self._shares[of].claimed(end) for of, end in news.items()}
-            with self._told():
+        """Claim the offsets before `positions`. Raises Moved or Lost when we may not: then drop their records."""
+        changed = {topic_log: end for topic_log, end in positions.items() if end != self._shares[topic_log].end}
+        if changed:
+            self._shares |= {topic_log: self._shares[topic_log].claimed(end) for topic_log, end in changed.items()}
+            with self._kafka_errors():
                 self._commit()
 
     def look(self, is_stopping: Callable[[], bool]) -> None:
-        """Tell the group that we are there. Raises Moved when it has given out partitions anew."""
+        """Take part in the group, every LOOK_EVERY_S. Raises Moved when it has assigned its partitions again."""
         if time.monotonic() - self._looked_at > LOOK_EVERY_S:
-            with self._told():
+            with self._kafka_errors():
                 self._take_part()
-                self._wait_until_given(is_stopping)
+                self._wait_for_assignment(is_stopping)
             self._looked_at = time.monotonic()
             if self._is_stale:
                 raise Moved
@@ -206,21 +210,21 @@ class Member:
             raise Moved
         if self._shares:
             offsets = {
-                TopicPartition(of.topic, of.partition): OffsetAndMetadata(share.end, share.metadata(), -1)
-                for of, share in self._shares.items()
+                TopicPartition(topic_log.topic, topic_log.partition): OffsetAndMetadata(share.end, share.metadata(), -1)
+                for topic_log, share in self._shares.items()
             }
             self._consumer.commit(offsets, timeout_ms=ANSWER_WITHIN_MS)
 
-    def given(self, partitions: set[TopicPartition]) -> None:
+    def on_assigned(self, partitions: set[TopicPartition]) -> None:
         self._consumer.pause(*partitions)  # the feed reads them
         self._assigned = partitions
 
-    def withdrawn(self) -> None:
+    def on_revoked(self) -> None:
         self._assigned = None
         self._is_stale = True
 
     @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
+    def _kafka_errors(self) -> Iterator[None]:
         try:
             yield
         except (CommitFailedError, RebalanceInProgressError) as error:
@@ -242,10 +246,10 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka has n
         self._member = member
 
     def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
-        self._member.withdrawn()
+        self._member.on_revoked()
 
     def on_partitions_lost(self, lost: set[TopicPartition]) -> None:
-        self._member.withdrawn()
+        self._member.on_revoked()
 
     def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
-        self._member.given(set(assigned))
+        self._member.on_assigned(set(assigned))

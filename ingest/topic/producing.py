@@ -1,7 +1,7 @@
 """Sending records to Kafka so that nothing is lost silently.
 
-A record counts once the broker has acknowledged it. What it does not acknowledge is sent again, for as long
-as it takes: a record may arrive twice, which the event ids make harmless, and never not at all.
+A record counts as sent once the broker has acknowledged it. A record that it does not acknowledge is sent again, for
+as long as it takes. So a record may arrive twice, which event ids make harmless, but it always arrives.
 """
 
 import logging
@@ -69,27 +69,27 @@ def open_producer(bootstrap_servers: str, secured: Security = IN_THE_CLEAR) -> A
 def deliver(
     producer: Any, topic: str, records: Iterable[Record], *, stopped: Callable[[], bool] = lambda: False
 ) -> int:
-    """Send `records` (key, value), wait for the broker's word on each and return how many it acknowledged.
+    """Send `records` (key, value), wait for the broker's answer to each and return how many it acknowledged.
 
-    That is all of them, unless `stopped()` turned true: then `records` is read no further, and a broker that
-    is away is not waited for. Raises `VigieError` for a record or a topic that Kafka refuses for good.
+    That is all of them unless `stopped()` becomes true: then no more of `records` is read, and a broker that does not
+    answer is not waited for. Raises `VigieError` for a record or a topic that Kafka refuses for good.
     """
     acknowledged = 0
     source = iter(records)
     while not stopped() and (pending := list(islice(source, IN_FLIGHT))):
-        away = False
+        is_away = False
         while pending:
             count = len(pending)
             pending = _attempt(producer, topic, pending)
             acknowledged += count - len(pending)
-            if pending and not away:
+            if pending and not is_away:
                 log.warning("Kafka does not acknowledge topic %s; trying again until it does", topic)
-                away = True
+                is_away = True
             if pending and stopped():
                 return acknowledged
             if pending:
                 time.sleep(AGAIN_AFTER_S)
-        if away:
+        if is_away:
             log.info("Kafka acknowledges topic %s again", topic)
     return acknowledged
 
@@ -108,14 +108,14 @@ def _attempt(producer: Any, topic: str, records: list[Record]) -> list[Record]:
         raise _refused(topic, error) from error
     except KafkaError:  # the topic's metadata, or room in the buffer, did not come in time
         pass
-    producer.flush()  # ends: what is not acknowledged fails at the delivery timeout
-    lost = records[len(futures) :]
+    producer.flush()  # it ends: what is not acknowledged fails at the delivery timeout
+    unacknowledged = records[len(futures) :]
     for record, future in zip(records, futures, strict=False):
         if not future.succeeded():
             if isinstance(future.exception, FOR_GOOD):
                 raise _refused(topic, future.exception) from future.exception
-            lost.append(record)
-    return lost
+            unacknowledged.append(record)
+    return unacknowledged
 
 
 def _refused(topic: str, error: KafkaError) -> VigieError:

@@ -1,4 +1,4 @@
-"""A fetch's records, read by compiled code: kafka-python's own reading of them is four fifths of what a poll costs."""
+"""The records of a fetch, decoded by compiled code: kafka-python's own decoder takes four fifths of a poll's time."""
 
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -9,33 +9,33 @@ from aiokafka.record.default_records import DefaultRecordBatch
 from kafka.consumer.fetcher import Fetcher
 from kafka.errors import CorruptRecordError
 
-MAGIC = 2  # of the record batches of Kafka 0.11 and later; older ones kafka-python reads itself
+MAGIC = 2  # record batches of Kafka 0.11 and later; kafka-python decodes older ones itself
 
 
 class Records(Fetcher.PartitionRecords):  # type: ignore[misc]  # kafka-python has no types
-    """Of one partition, each with `offset`, `timestamp` [ms since 1970, -1 for none] and `value`.
+    """The records of one partition, each with `offset`, `timestamp` [ms since 1970, -1 for none] and `value`.
 
-    kafka-python looks after batches: their checksums, transactions and control batches. It is handed each as one
-    record, whose value is the list of its records.
+    kafka-python handles the batches: checksums, transactions and control batches. It gets each batch as one record,
+    whose value is the list of the batch's records.
     """
 
     def take(self, n: int | None = None) -> list[Any]:
         records: list[Any] = super().take(n)
-        if records and self:  # there are more: what is fetched next lies behind these, and not behind their batch
+        if records and self:  # more are left: the next fetch starts after these records, not after their batch
             self.next_fetch_offset = records[-1].offset + 1
         return records
 
     def _unpack_records(self, tp: Any, records: Any, *deserializers: Any) -> Iterator[Any]:
-        for one in super()._unpack_records(tp, _Batches(records), *deserializers):
-            yield from one.value if isinstance(one.value, _Inside) else (one,)
+        for record in super()._unpack_records(tp, _Batches(records), *deserializers):
+            yield from record.value if isinstance(record.value, _BatchRecords) else (record,)
 
 
-class _Inside(list[Any]):
+class _BatchRecords(list[Any]):
     """The records of a batch."""
 
 
 class _Batches:
-    """Batches, each of one record."""
+    """Batches that each look like one record to kafka-python."""
 
     def __init__(self, batches: Any) -> None:
         self._batches = batches
@@ -46,7 +46,7 @@ class _Batches:
 
 
 class _Batch:
-    """A batch that is one record."""
+    """A batch that looks like one record to kafka-python."""
 
     def __init__(self, batch: Any) -> None:
         self._batch = batch
@@ -59,7 +59,7 @@ class _Batch:
 
     def __iter__(self) -> Iterator[Any]:
         try:
-            inside = _Inside(DefaultRecordBatch(bytes(self._batch._buffer)))
+            batch_records = _BatchRecords(DefaultRecordBatch(bytes(self._batch._buffer)))
         except Unreadable as error:
             raise CorruptRecordError(str(error)) from error
         yield SimpleNamespace(
@@ -67,7 +67,7 @@ class _Batch:
             timestamp=self._batch.max_timestamp,
             timestamp_type=self._batch.timestamp_type,
             key=None,
-            value=inside,
+            value=batch_records,
             headers=(),
             checksum=None,
             size_in_bytes=self._batch.size_in_bytes,

@@ -1,4 +1,4 @@
-"""The brokers that a command is told to use, who it is to them, and what to say when they do not let it in."""
+"""The brokers that a command uses, how it signs in to them, and the errors when they do not answer or refuse it."""
 
 import argparse
 import contextlib
@@ -23,7 +23,7 @@ PASSWORD_FILE = "VIGIE_SASL_PASSWORD_FILE"
 
 @dataclass(frozen=True)
 class Security:
-    """How to speak to the brokers; the default is in the clear and without a name."""
+    """How to connect to the brokers; by default unencrypted and without a user."""
 
     protocol: str = "PLAINTEXT"
     mechanism: str = "SCRAM-SHA-512"
@@ -38,7 +38,7 @@ class Security:
         return self.protocol.startswith("SASL")
 
     def settings(self) -> dict[str, Any]:
-        """What kafka-python's clients take. Raises UsageError for files that cannot be used."""
+        """The settings for kafka-python's clients. Raises UsageError for files that cannot be used."""
         settings: dict[str, Any] = {"security_protocol": self.protocol}
         if self.has_sasl:
             settings["sasl_mechanism"] = self.mechanism
@@ -52,10 +52,10 @@ class Security:
         try:
             context = ssl.create_default_context(cafile=self.ca_file or None)
         except (OSError, ssl.SSLError) as error:
-            raise UsageError(f"--ssl-ca-file: {self.ca_file} is no certificate that can be read ({error}).") from error
+            raise UsageError(f"--ssl-ca-file: {self.ca_file} is not a readable certificate ({error}).") from error
         if self.cert_file:
             try:
-                # an empty password: a key that has one is refused, where OpenSSL would ask the terminal for it
+                # with an empty password an encrypted key is refused; otherwise OpenSSL would ask on the terminal
                 context.load_cert_chain(self.cert_file, self.key_file or None, password="")
             except (OSError, ssl.SSLError) as error:
                 raise UsageError(
@@ -69,12 +69,12 @@ IN_THE_CLEAR = Security()
 
 
 def security(options: argparse.Namespace) -> Security:
-    """What `Parser.kafka_options` were given. Raises UsageError for what does not go together."""
+    """What the options of `Parser.kafka_options` say. Raises UsageError for options that contradict each other."""
     protocol, mechanism = options.security_protocol.upper(), options.sasl_mechanism.upper()
     if protocol not in PROTOCOLS:
-        raise UsageError(f"--security-protocol {options.security_protocol} is none of {', '.join(PROTOCOLS)}.")
+        raise UsageError(f"--security-protocol {options.security_protocol} is not one of {', '.join(PROTOCOLS)}.")
     if mechanism not in MECHANISMS:
-        raise UsageError(f"--sasl-mechanism {options.sasl_mechanism} is none of {', '.join(MECHANISMS)}.")
+        raise UsageError(f"--sasl-mechanism {options.sasl_mechanism} is not one of {', '.join(MECHANISMS)}.")
     password = _password()
     if protocol.startswith("SASL") and not (options.sasl_username and password):
         raise UsageError(
@@ -83,24 +83,24 @@ def security(options: argparse.Namespace) -> Security:
         )
     if options.sasl_username and not protocol.startswith("SASL"):
         raise UsageError(
-            f"--sasl-username is of no use with --security-protocol {protocol}; choose SASL_SSL or SASL_PLAINTEXT."
+            f"--sasl-username has no effect with --security-protocol {protocol}; choose SASL_SSL or SASL_PLAINTEXT."
         )
     files = (options.ssl_ca_file, options.ssl_cert_file, options.ssl_key_file)
     if any(files) and not protocol.endswith("SSL"):
         raise UsageError(
-            f"--ssl-ca-file, --ssl-cert-file and --ssl-key-file are of no use with --security-protocol {protocol};"
+            f"--ssl-ca-file, --ssl-cert-file and --ssl-key-file have no effect with --security-protocol {protocol};"
             " choose SSL or SASL_SSL."
         )
     return Security(protocol, mechanism, options.sasl_username, password, *files)
 
 
 def _password() -> str:
-    """From the environment or the file that it names: what stands on a command line, anybody on the machine can see."""
-    given, file = os.environ.get(PASSWORD), os.environ.get(PASSWORD_FILE)
-    if given and file:
+    """The password, from the environment or the file that it names: anybody on the machine can see a command line."""
+    password, file = os.environ.get(PASSWORD), os.environ.get(PASSWORD_FILE)
+    if password and file:
         raise UsageError(f"{PASSWORD} and {PASSWORD_FILE} are both set; keep one.")
     if not file:
-        return given or ""
+        return password or ""
     try:
         return Path(file).read_text(encoding="utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
@@ -109,9 +109,9 @@ def _password() -> str:
 
 @contextlib.contextmanager
 def connecting(bootstrap_servers: str, secured: Security = IN_THE_CLEAR) -> Iterator[dict[str, Any]]:
-    """Give the settings to open kafka-python's clients with; what they fail of leaves as one sentence.
+    """Yield the settings for kafka-python's clients; turn their failures into errors of one sentence.
 
-    Raises UsageError for what is no address, BrokerUnavailable when Kafka is not there or does not let us in.
+    Raises UsageError for a malformed address, BrokerUnavailable when Kafka does not answer or refuses us.
     """
     settings = {"bootstrap_servers": listening(bootstrap_servers), "bootstrap_timeout_ms": 5_000, **secured.settings()}
     with _reasons() as reasons:
@@ -122,10 +122,10 @@ def connecting(bootstrap_servers: str, secured: Security = IN_THE_CLEAR) -> Iter
 
 
 def listening(bootstrap_servers: str) -> list[str]:
-    """Split HOST:PORT[,HOST:PORT…] into a list, once one of them answers.
+    """Split HOST:PORT[,HOST:PORT…] into a list, if something listens at one of them.
 
-    Raises UsageError for what is no address, BrokerUnavailable when nothing listens at any: at once, where
-    kafka-python would try for long.
+    Raises UsageError for a malformed address, BrokerUnavailable when nothing listens at any: at once, while
+    kafka-python would try for a long time.
     """
     servers = [server.strip() for server in bootstrap_servers.split(",")]
     if not any(_listens(server) for server in servers):
@@ -134,17 +134,17 @@ def listening(bootstrap_servers: str) -> list[str]:
 
 
 def unavailable(bootstrap_servers: str) -> BrokerUnavailable:
-    """What to raise when Kafka is not there."""
+    """The error to raise when Kafka does not answer."""
     return BrokerUnavailable(
         f"Kafka at {bootstrap_servers} does not answer; start it, or name another with --bootstrap-servers."
     )
 
 
-def not_allowed(servers: str, secured: Security, said: str) -> BrokerUnavailable:
-    """What to raise when Kafka knows us and refuses a right."""
+def not_allowed(servers: str, secured: Security, reason: str) -> BrokerUnavailable:
+    """The error to raise when Kafka knows the user and refuses a right."""
     return BrokerUnavailable(
-        f"Kafka at {servers} does not allow this to {secured.username or 'us'} ({said}); give it the rights that"
-        " docs/kafka.md lists."
+        f"Kafka at {servers} does not allow {secured.username or 'this client'} to do this ({reason}); grant the rights"
+        " that docs/kafka.md lists."
     )
 
 
@@ -161,12 +161,12 @@ def _listens(server: str) -> bool:
 
 @contextlib.contextmanager
 def _reasons() -> Iterator[list[str]]:
-    """What kafka-python's connections end of meanwhile: it only logs it, and raises a time-out in the end."""
-    found: list[str] = []
+    """Collect why kafka-python's connections fail: it only logs the reasons, and raises a timeout in the end."""
+    reasons: list[str] = []
 
     class Reasons(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            found.extend(str(one) for one in record.args or () if isinstance(one, Exception))
+            reasons.extend(str(argument) for argument in record.args or () if isinstance(argument, Exception))
 
     connections, handler = logging.getLogger("kafka.net"), Reasons(logging.WARNING)
     level, propagates = connections.level, connections.propagate
@@ -174,7 +174,7 @@ def _reasons() -> Iterator[list[str]]:
     connections.setLevel(logging.WARNING)
     connections.propagate = False
     try:
-        yield found
+        yield reasons
     finally:
         connections.removeHandler(handler)
         connections.setLevel(level)
@@ -182,36 +182,39 @@ def _reasons() -> Iterator[list[str]]:
 
 
 def _refusal(servers: str, secured: Security, reasons: list[str]) -> BrokerUnavailable:
-    said = " ".join(reasons)
+    all_reasons = " ".join(reasons)
     if not any(_listens(server.strip()) for server in servers.split(",")):
         return unavailable(servers)
-    if "AuthorizationFailed" in said:
+    if "AuthorizationFailed" in all_reasons:
         return not_allowed(servers, secured, reasons[-1])
-    if "CERTIFICATE_VERIFY_FAILED" in said:
-        why = said.partition("certificate verify failed: ")[2].partition(" (_ssl")[0]
+    if "CERTIFICATE_VERIFY_FAILED" in all_reasons:
+        why = all_reasons.partition("certificate verify failed: ")[2].partition(" (_ssl")[0]
         return BrokerUnavailable(
             f"The certificate of Kafka at {servers} is not trusted ({why}); name the file of the authority that signed"
             " it with --ssl-ca-file, and the broker as its certificate does."
         )
-    if "ALERT" in said and "CERTIFICATE" in said:
+    if "ALERT" in all_reasons and "CERTIFICATE" in all_reasons:
         return BrokerUnavailable(
-            f"Kafka at {servers} does not take this client's certificate, or misses one; see --ssl-cert-file and"
+            f"Kafka at {servers} rejects this client's certificate, or requires one; see --ssl-cert-file and"
             " --ssl-key-file."
         )
-    if "[SSL" in said:
-        return BrokerUnavailable(f"Kafka at {servers} does not speak TLS there; see the port and --security-protocol.")
-    if secured.has_sasl and ("SaslState" in said or "SaslMechanism" in said):
+    if "[SSL" in all_reasons:
         return BrokerUnavailable(
-            f"Kafka at {servers} does not take {secured.mechanism} there; see the port, --security-protocol and"
-            " --sasl-mechanism."
+            f"Kafka at {servers} does not use TLS on this port; see the port and --security-protocol."
         )
-    if secured.has_sasl and ("disconnected" in said or "SaslAuthentication" in said):
+    if secured.has_sasl and ("SaslState" in all_reasons or "SaslMechanism" in all_reasons):
+        return BrokerUnavailable(
+            f"Kafka at {servers} does not offer {secured.mechanism} on this port; see the port,"
+            " --security-protocol and --sasl-mechanism."
+        )
+    if secured.has_sasl and ("disconnected" in all_reasons or "SaslAuthentication" in all_reasons):
         return BrokerUnavailable(
             f"Kafka at {servers} does not let user {secured.username} in; see --sasl-username, --sasl-mechanism and the"
             f" password in {PASSWORD} or {PASSWORD_FILE}."
         )
-    if "disconnected" in said:
+    if "disconnected" in all_reasons:
         return BrokerUnavailable(
-            f"Kafka at {servers} hangs up; it may want TLS or a password there: see the port and --security-protocol."
+            f"Kafka at {servers} closes the connection; it may require TLS or a password on this port: see the port and"
+            " --security-protocol."
         )
     return unavailable(servers)

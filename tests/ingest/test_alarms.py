@@ -98,7 +98,7 @@ def test_rows_that_are_archived_twice_ring_when_files_are_merged(
     found = ("rows_doubled", relation, None, TEN, None, rows + 1, rows)
     assert found in ringing(desk)
     told_of = [line for line in logged(caplog, "ERROR") if "archived" in line]
-    assert told_of == [f"archived {relation} of 2026-03-10 are there more than once: {rows + 1} rows, {rows} different"]
+    assert told_of == [f"archived {relation} of 2026-03-10 are stored more than once: {rows + 1} rows, {rows} distinct"]
     desk.store.close()
     again = Desk(tmp_path)  # what rang goes on ringing, and is not told again
     again.publish(LATER + dt.timedelta(hours=1))
@@ -229,7 +229,7 @@ def test_judged_calls_that_cannot_be_ring_once_and_are_over(
     desk.publisher = whole
     desk.publish(LATER + dt.timedelta(seconds=4))
     assert ringing(desk) == []
-    assert (logged(caplog, "ERROR"), logged(caplog, "INFO")) == ([line], [f"over: {line}"])
+    assert (logged(caplog, "ERROR"), logged(caplog, "INFO")) == ([line], [f"alarm ended: {line}"])
 
 
 @pytest.mark.parametrize(
@@ -285,7 +285,7 @@ def test_a_call_whose_beginning_never_came_rings_after_the_lateness_allowance(
     assert found == {"09:02:00": [], "09:15:05": [], "09:15:06": [1], "09:15:11": [2], "10:00:00": [2]}
     assert ringing(desk) == [("calls_in_no_campaign", "calls", None, None, None, 2, 0)]
     assert dict(desk.publisher.alarms) == {"calls_in_no_campaign": 1}
-    line = "calls are in no campaign, for no call.queued or call.dialed came: 1"
+    line = "calls are in no campaign, because no call.queued or call.dialed came: 1"
     assert logged(caplog, "ERROR") == [line]
     begun = told("09:00:00 queued call_id=lost\n09:00:00 dialed call_id=rung")
     desk.apply([begun[0] | {"event_id": "late"}], at("10:00:00"))

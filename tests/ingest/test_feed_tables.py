@@ -87,6 +87,25 @@ def test_a_recalled_call_has_its_day_checked_again_and_no_other(tmp_path: Path) 
     assert [row["checked_at"] for row in said] == [LATER, *[LATER + dt.timedelta(hours=1)] * 2]
 
 
+def test_a_recalled_call_is_counted_once_before_it_settles_again(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    desk.apply(told(TWO_DAYS), LATER)
+    desk.publish(LATER)
+    desk.apply(told("33:02:00 wrapped call_id=c4 event_id=late"), LATER)
+    desk.publisher.judge(Moment(LATER, LATER))
+    assert desk.store.connection.execute(CHECKS).fetchall() == DAYS
+    desk.store.close()
+
+
+def test_a_late_call_is_in_the_check_of_its_day_when_it_has_settled(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    desk.apply(told(TWO_DAYS), LATER)
+    desk.publish(LATER)
+    desk.apply(told("09:07:00 queued call_id=c7 event_id=l1\n09:07:30 abandoned call_id=c7 event_id=l2"), LATER)
+    desk.publish(LATER)
+    assert checks(desk) == [("sav", dt.date(2026, 3, 10), 3, 3, 1, True), *DAYS[1:]]
+
+
 def test_a_late_event_is_in_the_check_of_its_day(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     desk.apply(told(TWO_DAYS), LATER)

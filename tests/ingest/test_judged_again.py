@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from ingest.judging.judging import Judging
+from ingest.publishing.publish import Moment
 from metrics.configuration.campaigns import Configuration, Defaults, Term
 from tests.support.stream import DEFAULTS, Desk, Event, at, campaign, configured, local, told
 
@@ -103,6 +104,19 @@ def test_a_term_added_judges_settled_calls_from_its_day_on(tmp_path: Path) -> No
     assert in_time(desk) == [("monday", True, 40), ("tuesday", True, 40)]
 
 
+def test_a_changed_contract_leaves_the_calls_of_other_campaigns_settled(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, of_terms(Term()))
+    desk.apply(told(CALLS) + told("08:00:00 queued call_id=vip campaign=vip event_id=v1"), LATER)
+    desk.publish(LATER)
+    desk.publisher.configure(of_terms(Term(threshold_s=40)))
+    desk.publisher.judge(Moment(LATER, LATER))
+    assert desk.store.connection.execute("SELECT call_id FROM calls ORDER BY ALL").fetchall() == [
+        ("monday",),
+        ("tuesday",),
+    ]
+    desk.store.close()
+
+
 def test_a_stop_between_the_change_and_its_judging_is_made_up_for(tmp_path: Path) -> None:
     class Stopped(Exception):
         pass
@@ -156,6 +170,57 @@ def test_a_state_that_settled_by_a_clock_that_was_ahead_lasts_until_now(tmp_path
     assert desk.rows(seconds) == [{"seconds": 3_600.0}]
     desk.publish(at("60:00:00"))
     assert desk.rows(seconds) == [{"seconds": 7_200.0}]
+
+
+def test_a_call_that_the_most_patient_campaign_gave_up_ahead_of_time_is_open_again(tmp_path: Path) -> None:
+    """It lies on the day before, in its campaign's local time, and at this instant has not waited for too long."""
+    patient = campaign("patient", "America/New_York", give_up_after_s=72 * 3600)
+    hasty = campaign("hasty", give_up_after_s=3600)
+    desk = Desk(tmp_path, configured(hasty, patient))
+    desk.apply(told("01:00:00 queued campaign=patient"), at("01:00:00"))
+    outcome = "SELECT day, outcome FROM calls"
+    for clock, expected in (("100:00:00", "dropped"), ("73:00:00", "open"), ("73:00:01", "dropped")):
+        desk.publish(at(clock))
+        assert desk.rows(outcome) == [{"day": dt.date(2026, 3, 9), "outcome": expected}]
+    desk.store.close()
+
+
+NO_LONGER_MOVING = """
+55:00:00 queued call_id=given-up
+58:00:00 queued call_id=left
+58:05:00 left_queue call_id=left reason=timeout
+58:00:00 queued call_id=closed-by-a-state
+58:01:00 answered call_id=closed-by-a-state agent=amina
+58:30:00 state agent=amina state=available
+59:00:00 state agent=amina state=paused
+"""
+
+
+def test_what_no_longer_moves_stays_settled_when_the_consumer_starts_again(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    desk.apply(told(NO_LONGER_MOVING), LATER)
+    desk.publish(LATER)
+    desk.store.close()
+    desk = Desk(tmp_path)
+    desk.publisher.judge(Moment(LATER, LATER))
+    assert desk.store.connection.execute("SELECT event_id FROM events").fetchall() == [("e07",)]
+    desk.store.close()
+
+
+def test_settled_states_stay_so_while_the_clock_is_behind_them(tmp_path: Path) -> None:
+    """At the next settling their agent's state at that time is not old enough to settle."""
+    desk = Desk(tmp_path)
+    story = "08:00:00 state agent=ana state=busy campaign=sav\n08:50:00 state agent=ana state=paused"
+    desk.apply(told(story), at("08:50:00"))
+    desk.publish(at("60:00:00"))
+    desk.apply(told("08:00:00 queued event_id=l1\n08:01:00 abandoned event_id=l2"), at("08:50:00"))
+    desk.publish(at("09:00:00"))
+    assert desk.rows("FROM recent_calls") == []  # it has settled
+    desk.store.close()
+    desk = Desk(tmp_path)
+    desk.publish(at("09:00:00"))
+    assert [row["state"] for row in desk.rows(STATES)] == ["busy", "paused"]
+    desk.store.close()
 
 
 ENDED_AND_GOING_ON = """

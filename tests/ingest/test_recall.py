@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ingest.publishing.publish import Moment
 from tests.support.stream import LOG, Desk, Event, at, told
 
 pytestmark = pytest.mark.slow
@@ -14,21 +15,25 @@ LATER = at("20:00:00")
 NEVER = 1_000_000  # rows: so many are never there to settle
 CALLS = "SELECT call_id, agent, answered_at, ended_at, inferred_end, handle_s FROM calls ORDER BY call_id"
 FIGURES = "SELECT campaign, day, handled, aht_s, service_level FROM kpi_daily"
+STATES = "SELECT agent, state, campaign, started_at, ended_at FROM agent_states ORDER BY agent, started_at"
 
 
 def rows_after(home: Path, deliveries: list[list[Event]], settle_rows: int) -> list[list[Event]]:
-    """The calls and figures after `deliveries`, each of them published, and settled, before the next."""
+    """The calls, figures and states after `deliveries`, each of them published, and settled, before the next."""
     desk = Desk(home, settle_rows=settle_rows)
     for number, events in enumerate(deliveries):
         desk.apply(events, LATER)
         desk.publish(LATER + dt.timedelta(minutes=number))
-    found = [desk.rows(CALLS), desk.rows(FIGURES)]
+    found = [desk.rows(CALLS), desk.rows(FIGURES), desk.rows(STATES)]
     desk.store.close()
     return found
 
 
 def as_never_settled(tmp_path: Path, *deliveries: list[Event]) -> list[Event]:
-    """Return the calls after `deliveries`; they and the figures are those of a store that never settled anything."""
+    """Return the calls after `deliveries`.
+
+    They, the figures and the states are those of a store that never settled anything.
+    """
     found = rows_after(tmp_path / "settled", [*deliveries], 1)
     assert found == rows_after(tmp_path / "fresh", [[event for each in deliveries for event in each]], NEVER)
     return found[0]
@@ -100,6 +105,23 @@ def test_a_settled_end_goes_where_the_next_answer_goes(tmp_path: Path, late: str
     """Case 31: what gave a settled call its end is changed, and no longer gives it."""
     found = as_never_settled(tmp_path, told(CLOSED_BY_THE_NEXT), told(late))
     assert ends(found) == {"c1": end, "c2": "09:20:00"}
+
+
+def test_a_settled_end_stays_where_another_answer_takes_over_from_the_one_that_moved(tmp_path: Path) -> None:
+    """Both come in one batch. The end is the same, but from then on it goes where the other answer goes."""
+    taken_over = """
+        09:12:00 answered call_id=c2 agent=ana event_id=a2 revision=1
+        09:05:00 queued call_id=c3 event_id=q3
+        09:10:00 answered call_id=c3 agent=ana event_id=a3
+        09:40:00 ended call_id=c3 event_id=e3
+    """
+    moved_too = "09:30:00 answered call_id=c3 agent=ana event_id=a3 revision=1"
+    desk = Desk(tmp_path)
+    for story, end in ((CLOSED_BY_THE_NEXT, "09:10:00"), (taken_over, "09:10:00"), (moved_too, "09:12:00")):
+        desk.apply(told(story), LATER)
+        desk.publish(LATER)
+        assert ends(desk.rows(CALLS))["c1"] == end
+    desk.store.close()
 
 
 BETWEEN = {
@@ -280,6 +302,10 @@ UNCONCERNED = {
     "by nobody": "09:00:00 queued call_id=c1 event_id=l1 \n 09:00:10 answered call_id=c1 event_id=l2",
     "of another agent": "09:00:00 queued call_id=c1 event_id=l1 \n 09:00:10 answered call_id=c1 agent=bob event_id=l2",
     "not answered": "09:00:00 queued call_id=c1 event_id=l1",
+    "as the last state began": """
+        09:40:00 queued call_id=c1 event_id=l1
+        09:40:00 answered call_id=c1 agent=ana event_id=l2
+    """,
     "after all of them": "09:50:00 queued call_id=c1 event_id=l1 \n 09:50:10 answered call_id=c1 agent=ana event_id=l2",
 }
 
@@ -395,6 +421,203 @@ def test_a_late_state_is_in_the_campaign_that_was_named_before_it(tmp_path: Path
     expected = ["available sav", "paused sav", "busy sav", "available vip", "offline vip", "available vip"]
     assert [" ".join(row.values()) for row in states] == expected
     desk.store.close()
+
+
+SHIFTS = """
+    05:00:00 state agent=ana state=available campaign=old event_id=a1
+    06:00:00 state agent=ana state=available campaign=old event_id=a2
+    06:00:00 state agent=ana state=available campaign=sav event_id=a3
+    08:00:00 state agent=ana state=paused event_id=a4
+    09:00:00 state agent=ana state=available campaign=vip event_id=a5
+    10:00:00 state agent=ana state=paused event_id=a6
+    06:00:00 state agent=bob state=available campaign=sav event_id=b0
+    07:00:00 state agent=bob state=available campaign=tech event_id=b1
+    08:00:00 state agent=bob state=paused event_id=b2
+    09:00:00 state agent=bob state=available campaign=vip event_id=b3
+    10:00:00 state agent=bob state=paused event_id=b4
+    07:00:00 state agent=zoe state=available campaign=tech event_id=z1
+    08:00:00 state agent=zoe state=paused event_id=z2
+    09:00:00 state agent=zoe state=available campaign=vip event_id=z3
+    10:00:00 state agent=zoe state=paused event_id=z4
+"""
+
+
+def test_a_late_state_brings_back_the_state_then_and_what_named_its_campaign(tmp_path: Path) -> None:
+    """Of each agent that a batch tells of: the last event that named a campaign. Nothing earlier, and nobody else."""
+    late = """
+        08:30:00 state agent=ana state=busy event_id=l1
+        08:00:00.000001 state agent=bob state=busy event_id=l2
+    """
+    desk = Desk(tmp_path)
+    desk.apply(told(SHIFTS), LATER)
+    desk.publish(LATER)
+    before = unsettled(desk)
+    assert before == ["a5", "a6", "b3", "b4", "z3", "z4"]
+    desk.apply(told(late), LATER)
+    assert sorted({*unsettled(desk)} - {*before}) == ["a3", "a4", "b1", "b2", "l1", "l2"]
+    desk.publish(LATER)
+    states = desk.rows(f"FROM ({STATES}) WHERE state = 'busy'")
+    assert [(row["agent"], row["campaign"]) for row in states] == [("ana", "sav"), ("bob", "tech")]
+    desk.store.close()
+
+
+def test_a_late_profile_names_the_campaign_of_settled_states(tmp_path: Path) -> None:
+    states = """
+        07:00:00 state agent=ana state=available campaign=sav event_id=s1
+        08:00:00 state agent=ana state=paused event_id=s2
+        09:00:00 state agent=ana state=available event_id=s3
+        10:00:00 state agent=ana state=paused event_id=s4
+    """
+    desk = Desk(tmp_path)
+    desk.apply(told(states), LATER)
+    desk.publish(LATER)
+    desk.apply(told("08:30:00 profile agent=ana name=Ana campaign=vip event_id=l1"), LATER)
+    desk.publish(LATER)
+    assert [row["campaign"] for row in desk.rows(STATES)] == ["sav", "sav", "vip", "vip"]
+    desk.store.close()
+
+
+LOST_LOGOUT = """
+    08:00:00 state agent=ana state=busy event_id=s1
+    30:00:00 state agent=ana state=available event_id=s2
+    31:00:00 state agent=ana state=paused event_id=s3
+    19:59:00 queued event_id=q1
+    20:00:00 answered agent=ana event_id=q2
+    20:05:00 ended event_id=q3
+    20:00:00 state agent=bob state=available event_id=b1
+    31:00:00 state agent=bob state=paused event_id=b2
+"""
+
+
+def test_a_late_state_while_its_agent_was_offline_by_a_lost_logout(tmp_path: Path) -> None:
+    """That settled state began by no event of its agent's, whatever else was told of that instant."""
+    late = told("21:00:00 state agent=ana state=paused event_id=l1")
+    desk = Desk(tmp_path)
+    for events in (told(LOST_LOGOUT), late):
+        desk.apply(events, at("40:00:00"))
+        desk.publish(at("40:00:00"))
+    states = desk.rows(f"SELECT state, started_at FROM ({STATES}) WHERE agent = 'ana'")
+    assert [(row["state"], row["started_at"]) for row in states] == [
+        ("busy", at("08:00:00")),
+        ("offline", at("20:00:00")),
+        ("paused", at("21:00:00")),
+        ("available", at("30:00:00")),
+        ("paused", at("31:00:00")),
+    ]
+    desk.store.close()
+
+
+def test_a_late_state_after_days_off_leaves_the_days_before_settled(tmp_path: Path) -> None:
+    week = """
+        08:00:00 state agent=ana state=available event_id=s1
+        09:00:00 state agent=ana state=paused event_id=s2
+        10:00:00 state agent=ana state=offline event_id=s3
+        177:00:00 state agent=ana state=available event_id=s4
+        178:00:00 state agent=ana state=paused event_id=s5
+    """
+    desk = Desk(tmp_path)
+    desk.apply(told(week), at("180:00:00"))
+    desk.publish(at("180:00:00"))
+    assert unsettled(desk) == ["s5"]
+    desk.apply(told("153:00:00 state agent=ana state=available event_id=l1"), at("180:00:00"))
+    assert unsettled(desk) == ["l1", "s3", "s4", "s5"]
+    desk.store.close()
+
+
+DAYS = """
+    09:00:00 queued call_id=c{day} event_id=q{day}
+    09:00:10 answered call_id=c{day} agent=ana event_id=a{day}
+    09:10:00 ended call_id=c{day} event_id=e{day}
+"""
+SHIFTS_OF_DAYS = """
+    08:00:00 state agent=ana state=available event_id=s0
+    24:00:00 state agent=bob state=available event_id=s1
+    72:00:00 state agent=ana state=busy event_id=s2
+    125:00:00 state agent=ana state=paused campaign=new event_id=s3
+    126:00:00 state agent=bob state=paused event_id=s4
+    150:00:00 state agent=ana state=offline event_id=s5
+    150:00:00 state agent=bob state=offline event_id=s6
+"""
+
+
+def test_files_of_days_that_cannot_matter_are_not_read(tmp_path: Path) -> None:
+    """They are away while a new call ends, two states come late, and the clock turns out to have been ahead."""
+    days = [event for day in range(6) for event in told(DAYS.format(day=day), at(f"{day * 24}:00:00"))]
+    desk = Desk(tmp_path)
+    desk.apply(days + told(SHIFTS_OF_DAYS), at("152:00:00"))
+    desk.publish(at("152:00:00"))
+    for relation, first_needed in (("calls", "day=2026-03-15"), ("agent_states", "day=2026-03-13")):
+        folders = sorted((tmp_path / "published" / relation).iterdir())
+        away = [folder for folder in folders if folder.name < first_needed]
+        assert 0 < len(away) < len(folders)
+        for folder in away:
+            folder.rename(folder.with_name(f"away-{folder.name}"))
+    fresh = """
+        149:00:00 queued call_id=new event_id=n1
+        149:00:30 answered call_id=new agent=eva event_id=n2
+        149:01:00 ended call_id=new event_id=n3
+    """
+    desk.apply(told(fresh), at("152:00:00"))
+    late = "124:00:00 state agent=ana state=available event_id=l1 \n 145:00:00 state agent=bob state=busy event_id=l2"
+    desk.apply(told(late), at("152:00:00"))
+    assert {"l1", "l2", "s2", "s3", "s4"} <= {*unsettled(desk)}
+    desk.publisher.judge(Moment(at("151:00:00"), at("151:00:00")))
+    desk.store.close()
+
+
+def test_an_agent_and_a_campaign_that_no_event_names_any_more_leave(tmp_path: Path) -> None:
+    call = "09:00:00 queued event_id=q1 \n 09:00:10 answered agent=bob event_id=a1 \n 09:10:00 ended event_id=e1"
+    corrected = """
+        09:00:00 queued campaign=vip event_id=q1 revision=1
+        09:00:10 answered agent=ana event_id=a1 revision=1
+    """
+    desk = Desk(tmp_path)
+    for events, names in (
+        (told(call), {"agent": "bob", "campaign": "sav"}),
+        (told(corrected), {"agent": "ana", "campaign": "vip"}),
+    ):
+        desk.apply(events, LATER)
+        desk.publish(LATER)
+        assert desk.rows("SELECT a.agent, c.campaign FROM agents a, campaigns c") == [names]
+    desk.store.close()
+
+
+SETTLING = """
+    09:00:00 queued call_id=c1
+    09:00:30 abandoned call_id=c1
+    09:00:00 queued call_id=c2
+    09:00:30 abandoned call_id=c2
+"""
+STAYING = """
+    09:00:00 queued call_id=c3 event_id=s1
+    09:00:10 answered call_id=c3 agent=bob event_id=s2
+    07:00:00 state agent=ana state=available event_id=s3
+    08:00:00 state agent=ana state=paused event_id=s4
+    09:00:00 state agent=ana state=available event_id=s5
+    10:00:00 state agent=ana state=paused event_id=s6
+"""
+LETTERS = [b"1", b"2"]
+
+
+@pytest.mark.parametrize(
+    ("values", "rows"),
+    [
+        pytest.param([*told(SETTLING), *LETTERS], 2 + 2, id="calls and letters"),
+        pytest.param([*told(SETTLING), *LETTERS, *told(STAYING)], 2 + 2 + 3, id="calls, letters and states"),
+    ],
+)
+def test_what_is_settled_leaves_as_soon_as_it_is_so_many_rows(
+    tmp_path: Path, values: list[Event | bytes], rows: int
+) -> None:
+    """Counted are the rows that leave: not an agent's last state, nor a call that goes on."""
+    for settle_rows in (rows, rows + 1):
+        desk = Desk(tmp_path / str(settle_rows), settle_rows=settle_rows)
+        desk.apply(values, LATER)
+        desk.publish(LATER)
+        left = desk.store.connection.execute("SELECT coalesce(sum(rows), 0) FROM segments WHERE relation != 'events'")
+        assert left.fetchall() == [(rows if settle_rows == rows else 0,)]
+        assert desk.rows("SELECT count(*) AS letters FROM dead_letters") == [{"letters": len(LETTERS)}]
+        desk.store.close()
 
 
 def test_what_fails_in_a_transaction_leaves_nothing(tmp_path: Path) -> None:

@@ -589,7 +589,7 @@ def test_an_unknown_event_is_told_once_and_counted(caplog: pytest.LogCaptureFixt
     assert len(caplog.messages) == 2
 
 
-KNOWN_EVENTS = sorted(Translator("pbx", names.Names())._meanings)
+KNOWN_EVENTS = sorted(Translator("pbx", names.Names())._handlers)
 FIELD = st.one_of(st.text(max_size=12), st.sampled_from(["NONE", "q", "1.1", "SIP/9", "0", "15000", "PAUSED"]))
 LINE = st.one_of(
     st.binary(max_size=80),
@@ -636,7 +636,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPy
         "source", "asterisk", "--queue-log", str(SAMPLE), "--map", str(SAMPLE.with_name("queues.toml")), "--print"
     )
     assert done.returncode == 0, done.stderr
-    assert "passed over: unknown events CALLSTATUS (1)" in done.stderr
+    assert "skipped: unknown events CALLSTATUS (1)" in done.stderr
     events = [json.loads(one) for one in done.stdout.splitlines()]
     with folded(tmp_path_factory.mktemp("sample"), events, NOON, load(ROOT / "campaigns.toml")) as reader:
         yield reader
@@ -724,7 +724,7 @@ def test_a_log_with_broken_lines_is_published_and_what_is_broken_is_kept(
     for _ in range(2):
         done = run("source", "asterisk", "--queue-log", str(log), *to)
         assert done.returncode == 0, done.stderr
-        assert "74 events; passed over: unknown events CALLSTATUS (1), INFO (1); 1 not understood" in done.stdout
+        assert "74 events; skipped: unknown events CALLSTATUS (1), INFO (1); 1 unreadable" in done.stdout
     catch_up(tmp_path, broker.bootstrap_servers, topic)
     counted = totals(tmp_path)
     assert (counted["lines"], counted["dead_letters"]) == (2 * 74, 2)
@@ -745,7 +745,7 @@ def test_what_is_printed_of_a_log_with_broken_lines(tmp_path: Path) -> None:
     assert json.loads(done.stdout)["type"] == "call.queued"
     unreadable, said = done.stderr.splitlines()
     assert json.loads(unreadable)["line"] == "1773129900|1.1|q"
-    assert said == "vigie: 1 events; 1 not understood, the last: 3 fields, where a line of queue_log has at least 5."
+    assert said == "vigie: 1 events; 1 unreadable, the last: 3 fields, where a line of queue_log has at least 5."
     assert done.returncode == 1
 
 
@@ -772,7 +772,7 @@ TABLE = "time,callid,queuename,agent,event\n2026-03-10 09:05:00,1.1,q,NONE,ABAND
         (("--queue-log", "-", "--follow"), "--follow needs a file"),
         (("--queue-log", "{place}/none"), "none cannot be read"),
         (("--queue-log", "{place}/table.csv"), "have no zone; name it with --timezone"),
-        (("--queue-log", "{place}/table.csv", "--timezone", "Paris"), "'Paris' is no IANA zone"),
+        (("--queue-log", "{place}/table.csv", "--timezone", "Paris"), "'Paris' is not an IANA zone"),
         (("--queue-log", "{place}/torn.gz"), "cannot be read to its end"),
         (("--queue-log", "{place}/table.csv", "--map", "{place}/none.toml"), "none.toml cannot be read"),
         (("--queue-log", "{place}/table.csv", "--source", ""), "--source is empty"),

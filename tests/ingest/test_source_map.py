@@ -200,16 +200,16 @@ def test_durations(plain: mapping.Mapping, text: str, seconds: float) -> None:
 WRONG = {
     "no id": ({"id": ""}, "The call has no id."),
     "no beginning": ({"at": ""}, "The call has no beginning."),
-    "no time": ({"at": "soon"}, "queued_at: 'soon' is no time by iso."),
+    "no time": ({"at": "soon"}, "queued_at: 'soon' is not a time in the format iso."),
     "too old": ({"at": "1066-10-14"}, "queued_at: '1066-10-14' lies before 1990."),
     "no queue": ({"queue": ""}, "The call has neither a campaign nor a queue."),
     "an unknown word": ({"outcome": "lost"}, "outcome: there is no word for 'lost'; add it under [words.outcome]."),
-    "no duration": ({"wait": "long"}, "wait_s: 'long' is no number."),
-    "a duration below 0": ({"wait": "-3"}, "wait_s: '-3' is no duration."),
-    "no number": ({"outcome": "open", "score": "good"}, "score: 'good' is no number."),
+    "no duration": ({"wait": "long"}, "wait_s: 'long' is not a number."),
+    "a duration below 0": ({"wait": "-3"}, "wait_s: '-3' is not a duration."),
+    "no number": ({"outcome": "open", "score": "good"}, "score: 'good' is not a number."),
     "answered, nobody knows when": (
         {"outcome": "answered"},
-        "The call was answered, but neither answered_at nor wait_s tells when.",
+        "The call was answered, but neither answered_at nor wait_s says when.",
     ),
 }
 
@@ -284,23 +284,23 @@ MAPS = {
     ),
     "an unknown outcome": (
         PLAIN + "[words.outcome]\nx = 'lost'",
-        "mapping.toml, [words.outcome], x: lost is none of answered,",
+        "mapping.toml, [words.outcome], x: lost is not one of answered,",
     ),
     "an unknown direction": (
         PLAIN.replace("[fixed]", "[fixed]\ndirection = 'up'"),
-        "mapping.toml, [fixed], direction: up is none of inbound",
+        "mapping.toml, [fixed], direction: up is not one of inbound",
     ),
     "an unknown sale": (
         PLAIN + "[words.sale]\nx = 'maybe'",
-        "mapping.toml, [words.sale], x: maybe is none of true, false.",
+        "mapping.toml, [words.sale], x: maybe is not one of true, false.",
     ),
     "an unknown zone": (
         PLAIN.replace("Europe/Paris", "Paris"),
-        "mapping.toml, [file], timezone: Paris is no IANA zone",
+        "mapping.toml, [file], timezone: Paris is not an IANA zone",
     ),
     "an unknown encoding": (
         PLAIN.replace("[file]", "[file]\nencoding = 'x'"),
-        "mapping.toml, [file], encoding: x is not known",
+        "mapping.toml, [file], encoding: x is unknown",
     ),
     "a long delimiter": (
         PLAIN.replace('";"', '";;"'),

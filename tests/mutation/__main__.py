@@ -44,12 +44,13 @@ PATHS = {file.name: file for file in sorted((ROOT / "ingest").glob("*/*")) if fi
 TESTS = (
     *("ingest/test_fold.py", "ingest/test_recall.py", "ingest/test_judged_again.py", "ingest/test_feed_tables.py"),
     *("ingest/test_alarms.py", "metrics/test_properties.py", "ingest/test_rebuild.py"),
+    *("ingest/test_segments.py", "ingest/test_store.py"),
 )
 #: Those that are about a file come before others of it.
 ABOUT = {
     "archive.py": ("test_recall.py", "test_judged_again.py"),
-    "segments.py": ("test_recall.py", "test_rebuild.py", "test_alarms.py"),
-    "store.py": ("test_feed_tables.py", "test_recall.py", "test_rebuild.py"),
+    "segments.py": ("test_segments.py", "test_recall.py", "test_rebuild.py", "test_alarms.py"),
+    "store.py": ("test_store.py", "test_feed_tables.py", "test_recall.py", "test_rebuild.py"),
     "judging.py": ("test_judged_again.py",),
     "batch.sql": ("test_fold.py", "test_recall.py", "test_feed_tables.py"),
     "store.sql": ("test_feed_tables.py", "test_rebuild.py"),

@@ -262,6 +262,7 @@ def _compare(desk: Desk, known: list[Event], as_of: dt.datetime) -> None:
     expected = [{name: value for name, value in row.items() if name != "seconds"} for row in states]
     _same(rows(sql, f"FROM ({query}) ORDER BY agent, started_at"), expected, "agent")
     _counted(desk, known)
+    _noted(desk)
     checks = sql.execute("SELECT campaign, day, offered, accounted, refused, conserved FROM conservation_checks")
     assert checks.fetchall() == _conserved(calls.values(), as_of), "conservation"
 
@@ -315,3 +316,20 @@ def _counted(desk: Desk, known: list[Event]) -> None:
             names["agent", row["agent"]] += row["type"] != "call.dialed"
     there = {(row["kind"], row["name"]): row["events"] for row in rows(sql, "FROM archived_names")}
     assert there == {(kind, name): count for (kind, name), count in names.items() if name is not None and count}
+
+
+def _noted(desk: Desk) -> None:
+    """What the store notes of its settled rows is what they say."""
+    sql = desk.store.connection
+    calls, states = (desk.store.segments.rows(relation) for relation in ("calls", "agent_states"))
+    untils = sql.execute("SELECT DISTINCT closed_before FROM archived_until").fetchall()
+    assert len(untils) == bool(calls or states), "until when something has settled"
+    if calls:
+        columns = "call_id, agent, answered_at, ended_at, day"
+        noted = sql.execute(f"SELECT DISTINCT {columns} FROM inferred_ends ORDER BY ALL").fetchall()
+        ends = f"SELECT {columns} FROM ({calls}) WHERE inferred_end AND answered_at IS NOT NULL ORDER BY ALL"
+        assert noted == sql.execute(ends).fetchall(), "settled calls that their agent's next step ended"
+    if states:
+        noted = sql.execute("SELECT campaign, started_at FROM first_states ORDER BY ALL").fetchall()
+        firsts = f"SELECT campaign, min(started_at) FROM ({states}) WHERE state != 'offline' AND campaign IS NOT NULL"
+        assert noted == sql.execute(f"{firsts} GROUP BY campaign ORDER BY ALL").fetchall(), "campaigns' first states"

@@ -343,5 +343,5 @@ def test_the_bank_month_is_not_mixed_into_another_store(tmp_path: Path, broker: 
     send(broker.bootstrap_servers, topic, [queued(1)])
     catch_up(tmp_path, broker.bootstrap_servers, topic)
     error = one_sentence(run("bank", VIGIE_DATA_DIR=str(tmp_path)))
-    assert f"{tmp_path} holds what was read from the topic {topic}" in error
+    assert f"{tmp_path} holds calls of the topic {topic}" in error
     assert count_calls(tmp_path) == 1

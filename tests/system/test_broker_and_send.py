@@ -151,7 +151,7 @@ def test_a_broker_that_dies_is_reported() -> None:
             pytest.skip("children are found in Linux's /proc")
         os.kill(int(children.read_text()), signal.SIGKILL)
         assert process.wait(WITHIN_S) == 1
-        assert "ended by itself" in process.stderr.read().decode()
+        assert "stopped unexpectedly" in process.stderr.read().decode()
 
 
 def test_a_port_in_use_is_one_sentence() -> None:

@@ -101,7 +101,7 @@ def test_a_killed_and_restarted_broker_loses_and_duplicates_nothing(
     with consumer(tmp_path, servers, topic) as process:
         wait_for(lambda: count_calls(tmp_path) == 500, "the calls sent before")
         kafka.kill()
-        wait_for(lambda: "is away" in words(tmp_path), "the log line that the broker is away")
+        wait_for(lambda: "trying until it does" in words(tmp_path), "a warning that the broker does not answer")
         kafka.start()
         send(servers, topic, [queued(n) for n in range(500, 800)])
         wait_for(lambda: count_calls(tmp_path) == 800, "the calls sent after")

@@ -170,7 +170,7 @@ def test_the_demo_runs_stops_starts_again_and_leaves_nothing_behind(tmp_path: Pa
         assert len(started) >= 5  # demo, broker, consumer, dashboard, simulator
         first.process.send_signal(signal.SIGINT)
         assert first.process.wait(WITHIN_S) == 0, first.said()
-        assert "Stopped. What was stored is kept" in first.said()
+        assert "Stopped. The data is kept" in first.said()
         assert [pid for pid in started if is_alive(pid)] == []
     before, calls_before = totals(place), counts(place)[0]
     assert before["lines"] - before["duplicates"] == status(place)["events"] >= events
@@ -224,16 +224,16 @@ def test_a_second_demo_leaves_the_first_alone_and_the_end_of_its_broker_is_repor
         (broker,) = [pid for pid in started if b"\0broker\0" in Path(f"/proc/{pid}/cmdline").read_bytes()]
         os.kill(broker, signal.SIGKILL)
         assert living.process.wait(WITHIN_S) == 1
-        assert f"vigie: The embedded broker at 127.0.0.1:{living.broker_port} ended by itself" in living.said()
+        assert f"vigie: The embedded broker at 127.0.0.1:{living.broker_port} stopped unexpectedly" in living.said()
         assert "Traceback" not in living.said()
         wait_for(lambda: not any(map(is_alive, started)), "the end of all processes of the demo")
 
     before = totals(place)
     error = refused_demo(place, free_port(), free_port(), "--seed", str(SEED + 1))
-    assert f"{place} holds the floor of VIGIE_AGENTS={AGENTS} VIGIE_SEED={SEED}, which does not go together" in error
+    assert f"{place} holds the floor of VIGIE_AGENTS={AGENTS} VIGIE_SEED={SEED}, which cannot be mixed" in error
     assert f"VIGIE_DATA_DIR={place}-3 VIGIE_AGENTS={AGENTS} VIGIE_SEED={SEED + 1} make demo`." in error
     (place / "demo-floor").unlink()
-    assert "holds calls of which no demo has noted" in refused_demo(place, free_port(), free_port())
+    assert "holds calls that were not made by a demo" in refused_demo(place, free_port(), free_port())
     assert totals(place) == before
 
 
@@ -311,7 +311,7 @@ def test_a_broken_configuration_is_reported_before_anything_starts(tmp_path: Pat
     [
         ("import sys; print('a word'); sys.exit('vigie: No more.')", "(No more)"),
         ("import os, signal; print('a word', flush=True); os.kill(os.getpid(), signal.SIGKILL)", "(signal 9)"),
-        ("", "(without a word)"),
+        ("", "(no output)"),
     ],
 )
 def test_the_reason_why_a_part_of_the_demo_ended(tmp_path: Path, does: str, why: str) -> None:
@@ -334,7 +334,7 @@ def test_a_warning_says_that_own_campaigns_are_ignored(tmp_path: Path, name: str
     done = run(name, "--data-dir", str(tmp_path / "file"), VIGIE_CAMPAIGNS="/etc/vigie/campaigns.toml")
     first, last = done.stderr.splitlines()[0], done.stderr.splitlines()[-1]
     assert first.startswith(
-        "VIGIE_CAMPAIGNS=/etc/vigie/campaigns.toml is not used: these calls are of the campaigns of "
+        "VIGIE_CAMPAIGNS=/etc/vigie/campaigns.toml is ignored: these calls belong to the campaigns of "
     )
     assert "cannot be made" in last
 

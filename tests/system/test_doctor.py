@@ -56,7 +56,7 @@ def test_with_a_running_consumer_everything_is_ok(tmp_path: Path, broker: Broker
         wait_for(lambda: count_calls(tmp_path), "calls")
         code, checks = findings(tmp_path, broker.bootstrap_servers, topic)
     assert code == 0, checks
-    assert checks["store"][1].endswith("is held by a consumer that runs")
+    assert checks["store"][1].endswith("is in use by a running consumer")
     assert checks["topic"] == ("ok", f"{topic}: 4 partitions")
     assert checks["last record"][0] == "ok"
     assert checks["contract"][0] == "ok"
@@ -75,7 +75,7 @@ def test_a_store_without_a_consumer_and_a_corrupt_one(tmp_path: Path, broker: Br
     send(broker.bootstrap_servers, topic, floor(50))
     catch_up(tmp_path, broker.bootstrap_servers, topic)
     _, checks = findings(tmp_path, broker.bootstrap_servers, topic)
-    assert checks["store"] == ("look", f"{tmp_path}/store.duckdb: 50 events, and no consumer runs on it")
+    assert checks["store"] == ("look", f"{tmp_path}/store.duckdb: 50 events, and no consumer is running")
     (tmp_path / "store.duckdb").write_bytes(b"no store" * 1000)
     code, checks = findings(tmp_path, broker.bootstrap_servers, topic)
     assert code == 1
@@ -139,7 +139,7 @@ def test_a_data_directory_that_is_a_file(tmp_path: Path) -> None:
     place.touch()
     code, checks = findings(place, f"127.0.0.1:{free_port()}", "call-events")
     assert code == 1
-    assert checks["data directory"] == ("BAD", f"{place} is a file, no folder")
+    assert checks["data directory"] == ("BAD", f"{place} is a file, not a folder")
 
 
 def test_an_empty_topic(tmp_path: Path, broker: Broker, topic: str) -> None:

@@ -394,7 +394,7 @@ def test_a_consumer_stops_with_0_while_its_broker_is_away(place: Path) -> None:
             wait_for(lambda: "topic opened" in words(place), "the topic is opened")
             gone.process.kill()
             gone.process.wait()
-            wait_for(lambda: "is away" in words(place), "the log line that the broker is away")
+            wait_for(lambda: "trying until it does" in words(place), "a warning that the broker does not answer")
             stop(process, place)
 
 

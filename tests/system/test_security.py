@@ -134,8 +134,8 @@ def test_a_topic_that_a_user_may_not_read_is_reported(
         secured(apache_kafka, "SASL_SSL") | credentials() | {"VIGIE_TOPIC": topic, "VIGIE_DATA_DIR": str(tmp_path)}
     )
     error = one_sentence(run("run", "--until-caught-up", **variables))
-    assert f"does not allow this to {USER}" in error
-    assert "give it the rights that docs/kafka.md lists" in error
+    assert f"does not allow {USER} to do this" in error
+    assert "grant the rights that docs/kafka.md lists" in error
     doctor = run("doctor", **variables)
     assert doctor.returncode == 1
     assert re.search(rf"^BAD   {what} +.*{finding}", doctor.stdout, re.M), doctor.stdout
@@ -152,9 +152,9 @@ def test_a_group_that_a_user_may_not_join_is_reported(
         secured(apache_kafka, "SASL_SSL") | credentials() | {"VIGIE_TOPIC": topic, "VIGIE_DATA_DIR": str(tmp_path)}
     )
     error = one_sentence(run("run", "--group", group, **variables))
-    assert f"does not allow this to {USER} " in error
+    assert f"does not allow {USER} to do this " in error
     assert f"GroupAuthorizationFailedError: {group}" in error
-    assert "give it the rights that docs/kafka.md lists" in error
+    assert "grant the rights that docs/kafka.md lists" in error
     allow(apache_kafka, group, USER, ACLOperation.READ, kind=ResourceType.GROUP)
     allowed = run("run", "--group", group, "--until-caught-up", **variables)
     assert allowed.returncode == 0, allowed.stderr
@@ -189,17 +189,17 @@ REFUSED: list[tuple[str, Callable[[ApacheKafka], Variables], str]] = [
     (
         "no client certificate",
         lambda kafka: secured(kafka, "SSL"),
-        r"does not take this client's certificate, or misses one; see --ssl-cert-file",
+        r"rejects this client's certificate, or requires one; see --ssl-cert-file",
     ),
     (
         "TLS on a plaintext port",
         lambda kafka: secured(kafka, "SSL") | {"VIGIE_BOOTSTRAP_SERVERS": kafka.servers()},
-        r"does not speak TLS there",
+        r"does not use TLS on this port",
     ),
     (
         "plaintext on a TLS port",
         lambda kafka: {"VIGIE_BOOTSTRAP_SERVERS": kafka.servers("SSL")},
-        r"hangs up; it may want TLS or a password",
+        r"closes the connection; it may require TLS or a password",
     ),
 ]
 
@@ -220,11 +220,11 @@ def test_a_refused_connection_is_one_sentence(apache_kafka: ApacheKafka, tmp_pat
 @pytest.mark.parametrize(
     "variables, why",
     [
-        ({"VIGIE_SECURITY_PROTOCOL": "TLS"}, "--security-protocol TLS is none of PLAINTEXT, SSL"),
-        ({"VIGIE_SASL_MECHANISM": "GSSAPI"}, "--sasl-mechanism GSSAPI is none of PLAIN, SCRAM-SHA-256"),
+        ({"VIGIE_SECURITY_PROTOCOL": "TLS"}, "--security-protocol TLS is not one of PLAINTEXT, SSL"),
+        ({"VIGIE_SASL_MECHANISM": "GSSAPI"}, "--sasl-mechanism GSSAPI is not one of PLAIN, SCRAM-SHA-256"),
         ({"VIGIE_SECURITY_PROTOCOL": "SASL_SSL", "VIGIE_SASL_USERNAME": "floor"}, "needs a user and a password"),
-        ({"VIGIE_SASL_USERNAME": "floor"}, "--sasl-username is of no use with --security-protocol PLAINTEXT"),
-        ({"VIGIE_SSL_CA_FILE": "authority.crt"}, "are of no use with --security-protocol PLAINTEXT"),
+        ({"VIGIE_SASL_USERNAME": "floor"}, "--sasl-username has no effect with --security-protocol PLAINTEXT"),
+        ({"VIGIE_SSL_CA_FILE": "authority.crt"}, "have no effect with --security-protocol PLAINTEXT"),
         ({"VIGIE_SASL_PASSWORD": "a", "VIGIE_SASL_PASSWORD_FILE": "b"}, "are both set; keep one"),
         ({"VIGIE_SASL_PASSWORD_FILE": "/nowhere/password"}, "/nowhere/password cannot be read"),
     ],

@@ -1,4 +1,4 @@
-"""`python -m ingest source asterisk`: a queue_log's lines as events, once or for as long as it is written."""
+"""`python -m ingest source asterisk`: turn the lines of a queue_log into events, once or as they are written."""
 
 import argparse
 import datetime as dt
@@ -20,7 +20,7 @@ from ingest.sources import delivery, names
 from ingest.sources.asterisk.queue_log import Reader, decoded
 from ingest.sources.asterisk.translator import Translator
 from ingest.sources.bookmark import Bookmark
-from ingest.sources.delivery import Destination, Made, Output
+from ingest.sources.delivery import Destination, Output, Produced
 from ingest.sources.events import Rejected, Unreadable
 from ingest.sources.files import chunks
 from ingest.sources.follow import LONGEST_LINE, Followed, Position
@@ -29,16 +29,18 @@ from metrics import clock
 log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 0.2  # for new lines
-KEEP_EVERY_S = 1.0  # the bookmark, at most
-UNWRITTEN = dt.timedelta(seconds=2)  # a line may still come that happened so long ago
+KEEP_EVERY_S = 1.0  # the bookmark is written at most this often
+UNWRITTEN = dt.timedelta(seconds=2)  # lines may be written this long after what they report
 
 
 def arguments(parser: Parser) -> None:
     parser.option(
-        "--queue-log", default=None, help="the queue_log, as file or as CSV of its table; - for standard input"
+        "--queue-log", default=None, help="the queue_log, a file or a CSV export of its table; - for standard input"
     )
-    parser.flag("--follow", help="go on with the lines as they are written, through rotations and restarts")
-    parser.option("--timezone", default=None, type=zone, help="of times without an offset, as the table has them")
+    parser.flag("--follow", help="keep reading lines as they are written, through rotations and restarts")
+    parser.option(
+        "--timezone", default=None, type=zone, help="IANA zone of times without an offset, as the table has them"
+    )
     parser.option("--map", default=None, type=Path, help="our names for queues, agents and pauses, TOML")
     parser.option("--data-dir", default=Path("data"), type=Path, help="where --follow keeps its place")
     delivery.options(parser, "asterisk")
@@ -76,34 +78,35 @@ def zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (OSError, ValueError, KeyError):
-        raise argparse.ArgumentTypeError(f"{name!r} is no IANA zone such as Europe/Paris") from None
+        raise argparse.ArgumentTypeError(f"{name!r} is not an IANA zone such as Europe/Paris") from None
 
 
 class Switch:
-    """A reader of lines and the floor they tell of."""
+    """Reads the lines of a switch, and keeps the state of its floor."""
 
-    def __init__(self, source: str, known: names.Names, timezone: ZoneInfo | None) -> None:
+    def __init__(self, source: str, names_map: names.Names, timezone: ZoneInfo | None) -> None:
         self._reader = Reader(timezone)
-        self._floor = Translator(source, known)
+        self._floor = Translator(source, names_map)
 
-    def take(self, lines: Iterable[bytes]) -> Iterator[Made]:
-        """What each line makes, or that it was not understood."""
+    def take(self, lines: Iterable[bytes]) -> Iterator[Produced]:
+        """Yield the events of each line, or that it is unreadable."""
         for text in map(decoded, lines):
             try:
                 entry = self._reader.read(text)
-                made = self._floor.take(entry) if entry else []
+                events = self._floor.take(entry) if entry else []
             except Unreadable as unreadable:
                 yield Rejected(text, str(unreadable)), text
             else:
-                for one in made:
-                    yield one, text
+                for event in events:
+                    yield event, text
 
-    def pass_time(self, now: dt.datetime) -> Iterator[Made]:
-        for one in self._floor.pass_time(now):
-            yield one, ""
+    def pass_time(self, now: dt.datetime) -> Iterator[Produced]:
+        """Yield the events that happen until `now` without a line."""
+        for event in self._floor.pass_time(now):
+            yield event, ""
 
     def passed_over(self) -> str:
-        """Which events are not known, and how often they came."""
+        """The names of unknown events, and how often each came."""
         unknown = [f"{name[:80]} ({count})" for name, count in self._floor.unknown.items()]
         return f"unknown events {', '.join(unknown)}" if unknown else ""
 
@@ -116,15 +119,15 @@ class Switch:
 
 
 def _read_once(path: str, switch: Switch, destination: Destination) -> None:
-    """Read to the end, and tell what the last lines have led to since."""
+    """Read to the end, then send the events that have followed from the last lines since."""
     for lines in _lines(chunks(path, "--queue-log")):
         if not destination.send(switch.take(lines)):
             return
-    destination.send(switch.pass_time(_lately()))
+    destination.send(switch.pass_time(_written_until()))
 
 
 def _lines(chunks: Iterable[bytes]) -> Iterator[list[bytes]]:
-    """Yield the lines that each chunk ends."""
+    """Yield the lines that are complete after each chunk."""
     rest = b""
     for chunk in chunks:
         *lines, rest = (rest + chunk).split(b"\n")
@@ -136,21 +139,21 @@ def _lines(chunks: Iterable[bytes]) -> Iterator[list[bytes]]:
 
 
 def _recall(bookmark: Bookmark, switch: Switch) -> Position | None:
-    """Where the last run got to, and what it knew then; None when this is the first."""
-    kept = bookmark.read()
-    if kept is None:
+    """Restore the state of the last run and return where it stopped; None when this is the first."""
+    content = bookmark.read()
+    if content is None:
         return None
     try:
-        switch.recall(kept)
-        return msgspec.convert(kept["position"], Position)
+        switch.recall(content)
+        return msgspec.convert(content["position"], Position)
     except (KeyError, TypeError, ValueError) as error:  # ValidationError is a ValueError
-        raise bookmark.useless() from error
+        raise bookmark.unusable() from error
 
 
 def _follow(
     followed: Followed, switch: Switch, destination: Destination, stopped: Flag, bookmark: Bookmark | None = None
 ) -> None:
-    """Hand on what comes until told to stop; the bookmark moves when that was acknowledged."""
+    """Send events as lines come, until `stopped` is set. The bookmark moves once they are acknowledged."""
 
     def keep() -> None:
         if bookmark and followed.position:
@@ -159,7 +162,7 @@ def _follow(
     kept, kept_at = followed.position, time.monotonic()
     while not stopped.is_set():
         lines = followed.read()
-        if not destination.send(switch.take(lines) if lines else switch.pass_time(_lately())):
+        if not destination.send(switch.take(lines) if lines else switch.pass_time(_written_until())):
             return
         if followed.position != kept and time.monotonic() >= kept_at + KEEP_EVERY_S:
             keep()
@@ -169,5 +172,5 @@ def _follow(
     keep()
 
 
-def _lately() -> dt.datetime:
+def _written_until() -> dt.datetime:
     return clock.now() - UNWRITTEN

@@ -1,4 +1,4 @@
-"""A line of Asterisk's queue_log, as the file has it or as the realtime database has it (CSV with a header).
+"""The lines of Asterisk's queue_log, from its file or from the realtime database (CSV with a header).
 
 File:     epoch|callid|queue|agent|event|data…
 Database: columns time, callid, queuename, agent, event, data1 … data5, in any order; times local, or with an offset.
@@ -16,9 +16,9 @@ from ingest.sources.events import Unreadable
 
 NOBODY = ("", "NONE")
 FIELDS = 5  # before the data
-DISORDER = dt.timedelta(seconds=5)  # by which lines may be out of order
+DISORDER = dt.timedelta(seconds=5)  # lines may be out of order by this much
 
-# QueueMetrics, whose table VICIdial and others fill, names the same columns otherwise
+# QueueMetrics, whose table VICIdial and others fill, has other names for the same columns
 COLUMNS = {
     "time": "time", "time_id": "time",
     "callid": "callid", "call_id": "callid",
@@ -33,7 +33,7 @@ DATA = tuple(f"data{n}" for n in range(1, 6))
 
 @dataclass(frozen=True)
 class Entry:
-    """One line: what `event` happened `at` this instant (UTC) to the call, in the queue, by the agent."""
+    """One line: the `event` that happened `at` this time (UTC), with its call, queue and agent."""
 
     at: dt.datetime
     callid: str
@@ -42,13 +42,13 @@ class Entry:
     event: str
     data: tuple[str, ...] = ()
 
-    def said(self, place: int) -> str:
-        """The data field at `place`, from 1; empty when it has none."""
+    def data_field(self, place: int) -> str:
+        """The data field at `place`, counted from 1; empty when there is none."""
         return self.data[place - 1] if place <= len(self.data) else ""
 
     def number(self, place: int) -> float:
-        """The same as a number not below 0; 0 when it is none."""
-        text = self.said(place)
+        """The data field as a number; 0 when it is not a number."""
+        text = self.data_field(place)
         return float(text) if text.isdecimal() and len(text) < 10 else 0.0
 
     def has_agent(self) -> bool:
@@ -59,8 +59,8 @@ class Entry:
 class Reader:
     """Reads lines in order; a header changes how the lines after it are read.
 
-    `timezone` is that of times without an offset. Raises UsageError for such a time when there is none: it would be
-    wrong by hours, and so would every line.
+    `timezone` is the zone of times without an offset. Without it, such a time raises UsageError: this and every other
+    line would be wrong by hours.
     """
 
     timezone: ZoneInfo | None = None
@@ -69,7 +69,7 @@ class Reader:
     last_at: dt.datetime = EARLIEST
 
     def read(self, text: str) -> Entry | None:
-        """The entry of a line, None for one that holds none; raises Unreadable."""
+        """The entry of a line; None for a header or an empty line. Raises Unreadable."""
         if not text or self._is_header(text):
             return None
         fields = self._columns(text) if self.header else text.split("|")
@@ -85,7 +85,7 @@ class Reader:
         return Entry(at, callid, queue, agent, event.upper(), tuple(data))
 
     def remembered(self) -> dict[str, Any]:
-        """What to know to read on after this line."""
+        """The state that is needed to read on after this line."""
         return {"header": self.header, "delimiter": self.delimiter, "last_at": self.last_at.isoformat()}
 
     def recall(self, remembered: dict[str, Any]) -> None:
@@ -116,8 +116,10 @@ class Reader:
     def _instant(self, text: str) -> dt.datetime:
         try:
             if text.replace(".", "", 1).isdecimal():  # seconds since 1970, UTC
-                whole, _, part = text.partition(".")
-                return dt.datetime.fromtimestamp(int(whole), dt.UTC) + dt.timedelta(microseconds=int(f"{part:0<6.6}"))
+                seconds, _, fraction = text.partition(".")
+                return dt.datetime.fromtimestamp(int(seconds), dt.UTC) + dt.timedelta(
+                    microseconds=int(f"{fraction:0<6.6}")
+                )
             local = dt.datetime.fromisoformat(text)
             if local.tzinfo is not None:
                 return local.astimezone(dt.UTC)
@@ -125,12 +127,12 @@ class Reader:
                 raise UsageError(
                     "The times of this queue_log have no zone; name it with --timezone, such as Europe/Paris."
                 )
-            return self._of_two(*(local.replace(tzinfo=self.timezone, fold=fold) for fold in (0, 1)))
+            return self._first_or_second(*(local.replace(tzinfo=self.timezone, fold=fold) for fold in (0, 1)))
         except (ValueError, OverflowError, OSError):
             raise Unreadable("The time is neither seconds since 1970 nor a date and time.") from None
 
-    def _of_two(self, first: dt.datetime, second: dt.datetime) -> dt.datetime:
-        """Which instant is meant when a local time comes twice: lines are in order, or nearly."""
+    def _first_or_second(self, first: dt.datetime, second: dt.datetime) -> dt.datetime:
+        """Decide which of two times is meant when a local time occurs twice: lines are (nearly) in order."""
         earlier, later = first.astimezone(dt.UTC), second.astimezone(dt.UTC)
         is_past_the_change = self.last_at.astimezone(self.timezone).utcoffset() == second.utcoffset()
         is_behind = earlier < self.last_at if is_past_the_change else earlier + DISORDER < self.last_at
@@ -138,7 +140,7 @@ class Reader:
 
 
 def decoded(line: bytes) -> str:
-    """The text of a line: UTF-8, or else Latin-1, which old phones' names may be; without what a crash leaves."""
+    """The text of a line: UTF-8, or else Latin-1, which names on old phones may use; without NULs left by a crash."""
     stripped = line.strip(b"\0\r\n \xef\xbb\xbf")
     try:
         return stripped.decode().strip("\ufeff")

@@ -1,4 +1,4 @@
-"""What the lines of a queue_log say, as events of the contract. docs/sources.md has the table of all of them."""
+"""Translates the lines of a queue_log into events of the contract. docs/sources.md has the table of all of them."""
 
 import datetime as dt
 import logging
@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 NOT_A_NUMBER = ("", "unknown", "anonymous", "restricted", "unavailable", "<unknown>")
 
-# what is logged of a caller who is sent away at the door, and why
+# events for callers who are refused before they wait, and the reason
 REFUSED = {
     "JOINEMPTY": "no_agents",
     "CLOSED": "closed",
@@ -23,29 +23,29 @@ REFUSED = {
     "DIVERT_CA_RATIO": "overflow",
     "DIVERT_HOLDTIME": "overflow",
 }
-# of one who waited and is put out of the queue because its last agent went
+# events for callers who waited and are removed from the queue because its last agent left
 EMPTY = ("EXITEMPTY", "LEAVEEMPTY")
 ENDED_BY = {"COMPLETEAGENT": "agent", "COMPLETECALLER": "customer"}
 TRANSFERS = ("TRANSFER", "BLINDTRANSFER", "ATTENDEDTRANSFER")
-# lines of which the contract has nothing to tell
+# lines for which the contract has no event
 SILENT = ("CONFIGRELOAD", "DID")
 
 
 class Translator:
-    """Takes the lines of a log in order; each gives the events that follow from it and those before."""
+    """Takes the lines of a log in order; each line gives the events that follow from it and the lines before."""
 
     def __init__(self, source: str, names: Names) -> None:
         self._source = source
         self._names = names
         self._visits = Visits(source)
         self._agents = Agents(source, names)
-        self.unknown: dict[str, int] = {}  # events that we do not know: how often each came
-        self._meanings: dict[str, Callable[[Entry], list[Event]]] = {
+        self.unknown: dict[str, int] = {}  # events that we do not know, and how often each came
+        self._handlers: dict[str, Callable[[Entry], list[Event]]] = {
             "ENTERQUEUE": self._enter,
             **dict.fromkeys(REFUSED, self._refuse),
             "ABANDON": self._abandon,
-            "EXITWITHTIMEOUT": lambda e: self._put_out(e, "timeout", self._names.queue(e.queue).on_timeout),
-            **dict.fromkeys(EMPTY, lambda e: self._put_out(e, "system", self._names.queue(e.queue).on_empty)),
+            "EXITWITHTIMEOUT": lambda e: self._remove(e, "timeout", self._names.queue(e.queue).on_timeout),
+            **dict.fromkeys(EMPTY, lambda e: self._remove(e, "system", self._names.queue(e.queue).on_empty)),
             "SYSCOMPAT": lambda e: [self._left(self._visits.waiting(e), e.at, "system")],
             "EXITWITHKEY": self._press_key,
             "RINGNOANSWER": self._miss,
@@ -70,20 +70,20 @@ class Translator:
 
     def take(self, entry: Entry) -> list[Event]:
         """The events of a line; raises Unreadable when the line lacks what its event needs."""
-        meaning = self._meanings.get(entry.event)
-        if meaning is None:
+        handler = self._handlers.get(entry.event)
+        if handler is None:
             if entry.event not in SILENT:
                 self._note_unknown(entry.event)
             return []
         self._check(entry)
-        return self.pass_time(entry.at) + meaning(entry)
+        return self.pass_time(entry.at) + handler(entry)
 
     def pass_time(self, now: dt.datetime) -> list[Event]:
-        """What happens by itself until `now`, without a line."""
+        """The events that happen until `now` without a line."""
         return self._agents.pass_time(now)
 
     def remembered(self) -> dict[str, Any]:
-        """What to know to read on after this line."""
+        """The state that is needed to read on after this line."""
         return {"visits": self._visits.remembered(), "agents": self._agents.remembered()}
 
     def recall(self, remembered: dict[str, Any]) -> None:
@@ -100,7 +100,7 @@ class Translator:
 
     def _note_unknown(self, name: str) -> None:
         if name not in self.unknown:
-            log.warning("%s: the event %r is not one we know; its lines are passed over", self._source, name[:80])
+            log.warning("%s: unknown event %r; its lines are skipped", self._source, name[:80])
         self.unknown[name] = self.unknown.get(name, 0) + 1
 
     # A caller waits
@@ -111,7 +111,7 @@ class Translator:
 
     def _queued(self, visit: Visit, entry: Entry) -> Event:
         queue = self._names.queue(entry.queue)
-        caller = entry.said(2) if entry.event == "ENTERQUEUE" else ""
+        caller = entry.data_field(2) if entry.event == "ENTERQUEUE" else ""
         return event(
             "call.queued",
             entry.at,
@@ -127,10 +127,10 @@ class Translator:
         )
 
     def _go_on_from(self, left: Visit | None, at: dt.datetime) -> list[Event]:
-        """A caller enters a queue, so where they were before is an overflow: that queue handed them on."""
+        """A caller enters a queue. If they were in another queue before, that queue passed them on: an overflow."""
         if left is None:
             return []
-        if left.state == "waiting":  # sent on from outside, which is not logged
+        if left.state == "waiting":  # moved by something other than the queue, which is not logged
             return [self._left(left, at, "overflow")]
         put_out_at, left.put_out_at = left.put_out_at, None
         return [self._left(left, put_out_at, "overflow", revision=1)] if put_out_at else []
@@ -159,17 +159,17 @@ class Translator:
         visit.state = "over"
         return [event("call.abandoned", entry.at, visit.call_id, "abandoned", call_id=visit.call_id)]
 
-    def _put_out(self, entry: Entry, reason: str, leads_to: str) -> list[Event]:
-        """The queue put its caller out; `leads_to` differs from `reason` when the map knows where to."""
+    def _remove(self, entry: Entry, reason: str, leads_to: str) -> list[Event]:
+        """The queue removed its caller. `leads_to` differs from `reason` when the map says where the caller goes."""
         visit = self._visits.waiting(entry)
         visit.put_out_at = entry.at if leads_to == reason else None
         return [self._left(visit, entry.at, leads_to)]
 
     def _press_key(self, entry: Entry) -> list[Event]:
-        reason = self._names.queue(entry.queue).key_leads_to(entry.said(1))
+        reason = self._names.queue(entry.queue).key_leads_to(entry.data_field(1))
         return [self._left(self._visits.waiting(entry), entry.at, reason)]
 
-    # An agent is offered a call, and talks
+    # An agent is offered a call and talks
 
     def _ring(self, entry: Entry) -> list[Event]:
         visit, rang_at = self._visits.waiting(entry), self._rang_at(entry, entry.number(1) / 1000)
@@ -194,7 +194,7 @@ class Translator:
         ]
 
     def _rang_at(self, entry: Entry, seconds: float) -> dt.datetime:
-        """Since when it rang, not before the call was there."""
+        """When the ringing began, not before the call entered the queue."""
         return max(entry.at - dt.timedelta(seconds=seconds), self._visits.waiting(entry).entered_at)
 
     def _offer(self, type: str, at: dt.datetime, visit: Visit, entry: Entry) -> Event:
@@ -211,11 +211,11 @@ class Translator:
     def _transfer(self, entry: Entry) -> list[Event]:
         visit = self._visits.talking(entry, self._names.agent(entry.agent))
         to: dict[str, Any] = {"warm": entry.event == "ATTENDEDTRANSFER"}
-        if not to["warm"] and entry.said(1):
-            is_queue = self._names.knows_queue(entry.said(1))
-            to["to_queue" if is_queue else "to_number"] = entry.said(1)
-        gone = event("call.transferred", entry.at, visit.call_id, "transferred", call_id=visit.call_id, **to)
-        return [gone, *self._finish(visit, entry)]
+        if not to["warm"] and entry.data_field(1):
+            is_queue = self._names.knows_queue(entry.data_field(1))
+            to["to_queue" if is_queue else "to_number"] = entry.data_field(1)
+        transferred = event("call.transferred", entry.at, visit.call_id, "transferred", call_id=visit.call_id, **to)
+        return [transferred, *self._finish(visit, entry)]
 
     def _finish(self, visit: Visit, entry: Entry) -> list[Event]:
         visit.state = "over"
@@ -228,22 +228,22 @@ class Translator:
     # Agents and the switch itself
 
     def _join(self, entry: Entry) -> list[Event]:
-        return self._agents.join(entry.at, entry.agent, entry.queue, entry.said(1).upper() == "PAUSED")
+        return self._agents.join(entry.at, entry.agent, entry.queue, entry.data_field(1).upper() == "PAUSED")
 
     def _reason(self, entry: Entry) -> str | None:
-        return self._names.reason(entry.said(1))
+        return self._names.reason(entry.data_field(1))
 
     def _start(self, entry: Entry) -> list[Event]:
-        """Asterisk was started: whoever was on the line is not any more."""
-        made = []
+        """Asterisk was started, so all calls before that have ended."""
+        events = []
         for visit in self._visits.unfinished():
             if visit.state == "waiting":
-                made.append(self._left(visit, entry.at, "system"))
+                events.append(self._left(visit, entry.at, "system"))
             else:
                 visit.state = "over"
-                said = {"call_id": visit.call_id, "ended_by": "system"}
-                made.append(event("call.ended", entry.at, visit.call_id, "ended", **said))
-        return made + self._agents.drop_calls(entry.at)
+                fields = {"call_id": visit.call_id, "ended_by": "system"}
+                events.append(event("call.ended", entry.at, visit.call_id, "ended", **fields))
+        return events + self._agents.drop_calls(entry.at)
 
 
 OF_AGENTS = {

@@ -1,8 +1,8 @@
-"""The calls of a queue_log: which visit of which queue a line tells of.
+"""The calls of a queue_log: which visit to which queue each line belongs to.
 
-A line names a phone call (the caller's channel) and a queue, and a phone call may visit a queue again. The first
-visit of a queue is known by those two, so that its lines belong together whatever was read before; a later one
-also by when it began. A line that is read again is thereby of the same visit again.
+A line names a phone call (the caller's channel) and a queue, and a phone call may visit a queue again. The first visit
+to a queue is identified by these two, so that its lines belong together whatever was read before. A later visit is
+identified by its beginning too. So a line that is read again belongs to the same visit again.
 """
 
 import datetime as dt
@@ -13,13 +13,13 @@ import msgspec
 
 from ingest.sources.asterisk.queue_log import Entry
 
-FORGOTTEN_AFTER = dt.timedelta(hours=4)  # a phone call that is over; its channel hardly comes back later
-GIVEN_UP_AFTER = dt.timedelta(hours=24)  # one whose end was never logged
+FORGOTTEN_AFTER = dt.timedelta(hours=4)  # a phone call that is over: its channel is unlikely to come back later
+GIVEN_UP_AFTER = dt.timedelta(hours=24)  # a phone call whose end was never logged
 LOOK_EVERY = 1_000  # new visits
 
 
 class Visit(msgspec.Struct):
-    """One visit of a queue; `put_out_at`: the queue put it out then, and nobody knows yet where to."""
+    """One visit to a queue. `put_out_at`: when the queue removed the caller, while it is unknown where they go."""
 
     call_id: str
     linked_id: str
@@ -32,7 +32,7 @@ class Visit(msgspec.Struct):
 
 
 class Visits:
-    """The visits of the phone calls that are not long over, by channel and in the order they began."""
+    """The visits of phone calls that are not long over, by channel, in the order they began."""
 
     def __init__(self, source: str) -> None:
         self._source = source
@@ -40,7 +40,7 @@ class Visits:
         self._begun = 0
 
     def enter(self, entry: Entry) -> tuple[Visit, Visit | None]:
-        """The visit that `entry` begins, again when it was read before, and the one that the phone call leaves."""
+        """(the visit that `entry` begins, or began when it was read before, and the visit that the call leaves)."""
         self._forget(entry.at)
         visits = self._calls.setdefault(entry.callid, [])
         for visit in visits:
@@ -53,11 +53,11 @@ class Visits:
         return self._begin(entry), left
 
     def waiting(self, entry: Entry) -> Visit:
-        """The visit that a line about a waiting call tells of."""
+        """The visit to which a line about a waiting call belongs."""
         return self._of(entry, lambda visit: visit.state == "waiting")
 
     def talking(self, entry: Entry, agent: str | None) -> Visit:
-        """The visit that a line about the end of a talk tells of."""
+        """The visit to which a line about the end of a conversation belongs."""
         return self._of(entry, lambda visit: visit.state == "talking" and visit.agent == agent)
 
     def is_waiting(self, entry: Entry) -> bool:
@@ -68,7 +68,7 @@ class Visits:
         return [visit for visits in self._calls.values() for visit in visits if visit.state != "over"]
 
     def remembered(self) -> Any:
-        """What to know to read on after this line."""
+        """The state that is needed to read on after this line."""
         return msgspec.to_builtins(self._calls)
 
     def recall(self, remembered: Any) -> None:

@@ -1,4 +1,4 @@
-"""A row of a call list as a call, by its mapping."""
+"""Turns a row of a call list into a call, by the list's mapping."""
 
 import datetime as dt
 import re
@@ -11,17 +11,17 @@ from ingest.sources.call_list.mapping import LEFT, NOT_CONNECTED, VOCABULARIES, 
 from ingest.sources.events import Event, Unreadable
 from ingest.sources.whole_call import WholeCall
 
-Row = Callable[[str], Any]  # gives the value of a column, None when there is none
+Row = Callable[[str], Any]  # returns the value of a column; None when there is none
 
 NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 CLOCK = re.compile(r"(?:(\d+):)?(\d{1,2}):(\d{2}(?:[.,]\d+)?)")
 MOST_S = 7 * 86_400.0
-MILLISECONDS = 100_000_000_000  # since 1970; seconds that are as many lie in the year 5138
-UNSAID = ("", "-", "null", "none", "n/a")
+MILLISECONDS = 100_000_000_000  # since 1970, from this number on: as seconds it would be the year 5138
+EMPTY = ("", "-", "null", "none", "n/a")
 
 
 class CallList:
-    """Makes calls of rows. `revision` is that of rows which have none of their own."""
+    """Makes calls from rows. `revision` is used for rows without one of their own."""
 
     def __init__(self, source: str, mapping: Mapping, revision: int) -> None:
         self._source = source
@@ -36,37 +36,38 @@ class CallList:
 
     def events(self, row: Row) -> list[Event]:
         """The events of a row; raises Unreadable."""
-        said = {field: self._said(field, row) for field in self._mapping.columns.__struct_fields__}
-        instants = {field: self._instant(field, text) for field, text in said.items() if field.endswith("_at")}
-        durations = {field: _seconds(field, text) for field, text in said.items() if field.endswith("_s")}
-        if said["call_id"] is None:
+        fields = {field: self._field(field, row) for field in self._mapping.columns.__struct_fields__}
+        instants = {field: self._instant(field, text) for field, text in fields.items() if field.endswith("_at")}
+        durations = {field: _seconds(field, text) for field, text in fields.items() if field.endswith("_s")}
+        if fields["call_id"] is None:
             raise Unreadable("The call has no id.")
         begins = instants["queued_at"]
         if begins is None:
             raise Unreadable("The call has no beginning.")
         call = WholeCall(
-            call_id=f"{self._source}/{said['call_id']}",
-            linked_id=f"{self._source}/{said['linked_id']}" if said["linked_id"] else None,
-            campaign=said["campaign"] or said["queue"] or "",
-            queue=said["queue"] or said["campaign"],
-            **{field: said[field] for field in ("direction", "channel", "language", "agent", "ended_by")},
+            call_id=f"{self._source}/{fields['call_id']}",
+            linked_id=f"{self._source}/{fields['linked_id']}" if fields["linked_id"] else None,
+            campaign=fields["campaign"] or fields["queue"] or "",
+            queue=fields["queue"] or fields["campaign"],
+            **{field: fields[field] for field in ("direction", "channel", "language", "agent", "ended_by")},
             **{
-                field: said[field] for field in ("to_queue", "to_agent", "to_number", "disposition", "sale", "currency")
+                field: fields[field]
+                for field in ("to_queue", "to_agent", "to_number", "disposition", "sale", "currency")
             },
-            amount=_number("amount", said["amount"]),
-            score=_number("score", said["score"]),
+            amount=_number("amount", fields["amount"]),
+            score=_number("score", fields["score"]),
             hold_s=durations["hold_s"] or 0.0,
         )
         if not call.campaign:
             raise Unreadable("The call has neither a campaign nor a queue.")
-        _tell(call, said, begins, instants, durations)
-        return call.events(self._places, self._revision_of(said["revision"]))
+        _fill_in(call, fields, begins, instants, durations)
+        return call.events(self._places, self._revision_of(fields["revision"]))
 
-    def _said(self, field: str, row: Row) -> Any:
-        """What a row says of a field: its columns joined, in our words; None when nothing."""
+    def _field(self, field: str, row: Row) -> Any:
+        """The value of a field in a row: its columns joined, translated to our words; None when it is empty."""
         names = self._mapping.names(field)
         parts = [str(value).strip() for name in names if (value := row(name)) is not None]
-        text = " ".join(part for part in parts if part.casefold() not in UNSAID)
+        text = " ".join(part for part in parts if part.casefold() not in EMPTY)
         if not text:
             return self._mapping.fixed.get(field)
         word: Any = self._words.get(field, {}).get(text.casefold(), text)
@@ -86,7 +87,7 @@ class CallList:
                 at = at.replace(tzinfo=self._zone)
             at = at.astimezone(dt.UTC)
         except (ValueError, OverflowError, OSError):
-            raise Unreadable(f"{field}: {text!r} is no time by {self._mapping.file.instants}.") from None
+            raise Unreadable(f"{field}: {text!r} is not a time in the format {self._mapping.file.instants}.") from None
         if at < EARLIEST:
             raise Unreadable(f"{field}: {text!r} lies before 1990.")
         return at
@@ -101,32 +102,32 @@ class CallList:
         return round(at.timestamp() * 1000)
 
 
-def _tell(
+def _fill_in(
     call: WholeCall,
-    said: dict[str, Any],
+    fields: dict[str, Any],
     begins: dt.datetime,
     instants: dict[str, dt.datetime | None],
     durations: dict[str, float | None],
 ) -> None:
-    """Fill in when what happened, from instants or from durations one after the other."""
-    waited = instants["answered_at"] or _after(begins, durations["wait_s"])
+    """Fill in the times of the call, from timestamps or from consecutive durations."""
+    wait_ended_at = instants["answered_at"] or _after(begins, durations["wait_s"])
     talk_s = durations["call_s"]
     if talk_s is None and durations["talk_s"] is not None:
         talk_s = durations["talk_s"] + call.hold_s
-    outcome = said["outcome"] or ("answered" if instants["answered_at"] or talk_s else "abandoned")
+    outcome = fields["outcome"] or ("answered" if instants["answered_at"] or talk_s else "abandoned")
     if call.direction == "outbound":
-        call.dialed_at, call.callee = begins, said["caller"]
-        _connect(call, outcome, waited or instants["ended_at"] or begins)
+        call.dialed_at, call.callee = begins, fields["caller"]
+        _connect(call, outcome, wait_ended_at or instants["ended_at"] or begins)
     else:
-        call.queued_at, call.caller = begins, said["caller"]
+        call.queued_at, call.caller = begins, fields["caller"]
     if outcome in ("answered", "transferred"):
-        if waited is None:
-            raise Unreadable("The call was answered, but neither answered_at nor wait_s tells when.")
-        call.answered_at = waited
-        call.ended_at = instants["ended_at"] or _after(waited, talk_s)
+        if wait_ended_at is None:
+            raise Unreadable("The call was answered, but neither answered_at nor wait_s says when.")
+        call.answered_at = wait_ended_at
+        call.ended_at = instants["ended_at"] or _after(wait_ended_at, talk_s)
         call.transferred_at = call.ended_at if outcome == "transferred" else None
         call.wrapped_at = instants["wrapped_at"] or _after(call.ended_at, durations["wrap_s"])
-    left_at = call.ended_at or instants["ended_at"] or waited or begins
+    left_at = call.ended_at or instants["ended_at"] or wait_ended_at or begins
     if call.wrapped_at is None and (call.disposition or call.sale is not None or call.amount is not None):
         call.wrapped_at = left_at
     if outcome == "abandoned":
@@ -136,7 +137,7 @@ def _tell(
 
 
 def _connect(call: WholeCall, outcome: str, at: dt.datetime) -> None:
-    """Whether and by whom an outbound call was picked up."""
+    """Fill in whether and by whom an outbound call was picked up."""
     if outcome in NOT_CONNECTED:
         call.not_connected_at, call.not_connected = at, outcome
     elif outcome != "open":
@@ -164,21 +165,21 @@ def _seconds(field: str, text: str | None) -> float | None:
         return None
     if clock := CLOCK.fullmatch(text):
         hours, minutes, seconds = (float((part or "0").replace(",", ".")) for part in clock.groups())
-        found = hours * 3600 + minutes * 60 + seconds
+        duration_s = hours * 3600 + minutes * 60 + seconds
     else:
         number = _number(field, text)
         assert number is not None
-        found = number
-    if not 0 <= found <= MOST_S:
-        raise Unreadable(f"{field}: {text!r} is no duration.")
-    return found
+        duration_s = number
+    if not 0 <= duration_s <= MOST_S:
+        raise Unreadable(f"{field}: {text!r} is not a duration.")
+    return duration_s
 
 
 def _number(field: str, text: str | None) -> float | None:
-    """A number with a point or a comma, blanks between thousands, and a sign of money."""
+    """A number with a decimal point or comma; spaces between thousands and a currency sign are allowed."""
     if text is None:
         return None
     plain = re.sub(r"[\s€$£]", "", text).replace(",", ".")
     if not NUMBER.fullmatch(plain):
-        raise Unreadable(f"{field}: {text!r} is no number.")
+        raise Unreadable(f"{field}: {text!r} is not a number.")
     return float(plain)

@@ -1,6 +1,6 @@
-"""`--map FILE` of a call list: which column says what of a call, and how.
+"""`--map FILE` of a call list: which column has which field of a call, and in what format.
 
-The classes below are the file's contract: a key that none of them has is refused, as is a value out of range.
+The classes below are the schema of the file: unknown keys and values out of range are errors.
 """
 
 import codecs
@@ -17,9 +17,9 @@ from ingest.sources.whole_call import COMMON, OUTBOUND, RATED
 
 LEFT = ("overflow", "callback", "voicemail", "timeout", "closed", "full", "no_agents", "system")
 NOT_CONNECTED = ("no_answer", "busy", "invalid", "refused")
-#: What a call may have come to; the last five are of outbound calls.
+#: The outcomes of a call; the last five are for outbound calls.
 OUTCOMES = ("answered", "transferred", "abandoned", "open", *LEFT, *NOT_CONNECTED, "machine")
-#: The words that a field may have, in the end.
+#: The values that a field may have, after translation by `words`.
 VOCABULARIES: dict[str, tuple[str | bool, ...]] = {
     "outcome": OUTCOMES,
     "direction": ("inbound", "outbound", "callback"),
@@ -27,11 +27,11 @@ VOCABULARIES: dict[str, tuple[str | bool, ...]] = {
     "sale": (True, False),
 }
 
-Column = Text | list[Text]  # several are joined by a blank, such as a date and a time
+Column = Text | list[Text]  # several, such as a date and a time, are joined by a space
 
 
 class File(Struct, forbid_unknown_fields=True, frozen=True):
-    """`[file]`: how the list is written."""
+    """`[file]`: the format of the list."""
 
     format: Literal["csv", "json"] = "csv"
     delimiter: Annotated[str, Meta(min_length=1, max_length=1)] = ","
@@ -41,17 +41,17 @@ class File(Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class Columns(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """`[columns]`: where to find what; of JSON a path such as agent.name."""
+    """`[columns]`: the column of each field; for JSON a path such as agent.name."""
 
     call_id: Column
-    queued_at: Column  # of an outbound call when it was dialed
+    queued_at: Column  # for an outbound call, when it was dialed
     linked_id: Column | None = None
     campaign: Column | None = None
     queue: Column | None = None
     direction: Column | None = None
     channel: Column | None = None
     language: Column | None = None
-    caller: Column | None = None  # of an outbound call who was called
+    caller: Column | None = None  # for an outbound call, who was called
     agent: Column | None = None
     outcome: Column | None = None
     answered_at: Column | None = None
@@ -59,7 +59,7 @@ class Columns(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     wrapped_at: Column | None = None
     wait_s: Column | None = None
     call_s: Column | None = None  # from the answer to the end
-    talk_s: Column | None = None  # the same without holds
+    talk_s: Column | None = None  # the same without hold time
     hold_s: Column | None = None
     wrap_s: Column | None = None
     ended_by: Column | None = None
@@ -78,7 +78,7 @@ FIELDS = Columns.__struct_fields__
 
 
 class Mapping(Struct, forbid_unknown_fields=True, frozen=True):
-    """The whole file. `fixed` says what no column does, `words` what the list's words mean, field by field."""
+    """The file. `fixed`: values of fields without a column. `words`: our word for each word of the list, by field."""
 
     columns: Columns
     file: File = File()
@@ -100,12 +100,12 @@ class Mapping(Struct, forbid_unknown_fields=True, frozen=True):
         return ZoneInfo(self.file.timezone) if self.file.timezone else None
 
     def places(self) -> tuple[str, ...]:
-        """What the list may ever tell of a call."""
-        told = [place for place in COMMON if place not in ("held", "resumed", "wrapped")]
-        told += ["held", "resumed"] if self.has("hold_s") else []
-        told += ["wrapped"] if self.has("wrapped_at", "wrap_s", "disposition", "sale", "amount") else []
-        told += OUTBOUND if self.has("direction") else ()
-        return (*told, *(RATED if self.has("score") else ()))
+        """The places (whole_call.py) that the list may ever fill."""
+        places = [place for place in COMMON if place not in ("held", "resumed", "wrapped")]
+        places += ["held", "resumed"] if self.has("hold_s") else []
+        places += ["wrapped"] if self.has("wrapped_at", "wrap_s", "disposition", "sale", "amount") else []
+        places += OUTBOUND if self.has("direction") else ()
+        return (*places, *(RATED if self.has("score") else ()))
 
 
 def load(path: Path) -> Mapping:
@@ -118,22 +118,22 @@ def load(path: Path) -> Mapping:
     for name, allowed in VOCABULARIES.items():
         for word, meaning in mapping.words.get(name, {}).items():
             if meaning not in allowed:
-                raise UsageError(f"{path}, [words.{name}], {word}: {meaning} is none of {_listed(allowed)}.")
+                raise UsageError(f"{path}, [words.{name}], {word}: {meaning} is not one of {_listed(allowed)}.")
         if (fixed := mapping.fixed.get(name)) is not None and fixed not in allowed:
-            raise UsageError(f"{path}, [fixed], {name}: {fixed} is none of {_listed(allowed)}.")
+            raise UsageError(f"{path}, [fixed], {name}: {fixed} is not one of {_listed(allowed)}.")
     if not mapping.has("campaign", "queue"):
         raise UsageError(f"{path}: neither a campaign nor a queue; name a column, or one for all under [fixed].")
     try:
         codecs.lookup(mapping.file.encoding)
     except LookupError:
         raise UsageError(
-            f"{path}, [file], encoding: {mapping.file.encoding} is not known, utf-8 and cp1252 are."
+            f"{path}, [file], encoding: {mapping.file.encoding} is unknown; name one such as utf-8 or cp1252."
         ) from None
     try:
         mapping.zone()
     except (OSError, ValueError, KeyError):
         raise UsageError(
-            f"{path}, [file], timezone: {mapping.file.timezone} is no IANA zone such as Europe/Paris."
+            f"{path}, [file], timezone: {mapping.file.timezone} is not an IANA zone such as Europe/Paris."
         ) from None
     return mapping
 

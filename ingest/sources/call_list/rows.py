@@ -11,31 +11,31 @@ from ingest.sources.call_list.mapping import Mapping
 from ingest.sources.documents import Documents
 from ingest.sources.events import Rejected
 
-Found = tuple[Row | Rejected, str]  # a row, or what is none, and its text
+Found = tuple[Row | Rejected, str]  # a row, or a fault, with its text
 
 
 def rows(chunks: Iterable[bytes], mapping: Mapping) -> Iterator[Found]:
-    """Yield the rows of a list; raises UsageError when it is not what the mapping says."""
+    """Yield the rows of a list; raises UsageError when the list does not match the mapping."""
     return _of_json(chunks) if mapping.file.format == "json" else _of_csv(chunks, mapping)
 
 
 def _of_json(chunks: Iterable[bytes]) -> Iterator[Found]:
     documents = Documents()
     for chunk in chunks:
-        for found, text in documents.feed(chunk):
-            yield found if isinstance(found, Rejected) else _path(found), text
-    for found, text in documents.finish():
-        yield found if isinstance(found, Rejected) else _path(found), text
+        for document, text in documents.feed(chunk):
+            yield document if isinstance(document, Rejected) else _path(document), text
+    for document, text in documents.finish():
+        yield document if isinstance(document, Rejected) else _path(document), text
 
 
 def _path(document: dict[str, Any]) -> Row:
     def value(path: str) -> Any:
-        found: Any = document
+        node: Any = document
         if path in document:
             return document[path]
         for name in path.split("."):
-            found = found.get(name) if isinstance(found, dict) else None
-        return found
+            node = node.get(name) if isinstance(node, dict) else None
+        return node
 
     return value
 
@@ -74,7 +74,7 @@ def _check(header: list[str], mapping: Mapping) -> None:
 
 
 class _Lines:
-    """The lines of a text, with what of them was read since one asked last."""
+    """The lines of a text. `since_last` returns what was read since its last call."""
 
     def __init__(self, chunks: Iterable[bytes], encoding: str) -> None:
         self._lines = _decoded(chunks, encoding)
@@ -103,8 +103,6 @@ def _decoded(chunks: Iterable[bytes], encoding: str) -> Iterator[str]:
             yield from (line + "\n" for line in lines)
         rest += decoder.decode(b"", final=True)
     except UnicodeDecodeError as error:
-        raise UsageError(
-            f"The list is not {encoding} ({error.reason}); say what it is as encoding under [file]."
-        ) from error
+        raise UsageError(f"The list is not {encoding} ({error.reason}); name its encoding under [file].") from error
     if rest:
         yield rest

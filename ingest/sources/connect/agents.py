@@ -1,6 +1,6 @@
-"""Amazon Connect's agent events: what an agent was doing at an instant, with the contacts they had then.
+"""Amazon Connect's agent events: what an agent was doing at an instant, with their contacts at that time.
 
-The classes are what we look at in an event, all else is passed over.
+The classes have the fields that we use; other fields are ignored.
 Source: docs.aws.amazon.com/connect/latest/adminguide/agent-event-stream-model.html
 """
 
@@ -20,7 +20,7 @@ KNOWN_TYPES = ("LOGIN", "LOGOUT", "STATE_CHANGE", "HEART_BEAT")
 WORKING = ("PENDING", "INCOMING", "CONNECTING", "CONNECTED", "CONNECTED_ONHOLD", "PAUSED")
 RINGING = ("INCOMING", "CONNECTING")
 NOT_TAKEN = ("MISSED", "REJECTED", "ERROR")
-TYPES = {"Available": "ROUTABLE", "Offline": "OFFLINE"}  # of statuses, where older events do not tell
+TYPES = {"Available": "ROUTABLE", "Offline": "OFFLINE"}  # of statuses, for older events that have no type
 
 
 class Named(Struct, rename="pascal"):
@@ -56,7 +56,7 @@ class Configuration(Struct, rename="pascal"):
         return [queue.name for queue in queues if queue.name]
 
     def profile(self) -> dict[str, str]:
-        """What `agent.profile` says: the name, and the lowest group of the hierarchy as the team."""
+        """The fields of `agent.profile`: the name, and the lowest group of the hierarchy as the team."""
         name = " ".join(filter(None, (self.first_name, self.last_name)))
         groups = [group for _, group in sorted((self.agent_hierarchy_groups or {}).items()) if group]
         teams = [team for group in groups if (team := group.group_name or group.name)]
@@ -90,31 +90,31 @@ class AgentEvent(Struct, rename="pascal"):
     previous_agent_snapshot: Snapshot | None = None
 
     def username(self) -> str:
-        """By what contact records know the agent too; the end of the ARN when the event does not tell."""
+        """The username, which contact records have too; the end of the ARN when the event has none."""
         for snapshot in (self.current_agent_snapshot, self.previous_agent_snapshot):
             if snapshot and snapshot.configuration and snapshot.configuration.username:
                 return snapshot.configuration.username
         return self.arn.rpartition("/")[2]
 
 
-def profile(told: AgentEvent, names: Names) -> dict[str, str]:
-    """What is known of the agent; where the map says something, that counts."""
-    snapshot = told.current_agent_snapshot
+def profile(agent_event: AgentEvent, names: Names) -> dict[str, str]:
+    """The agent's profile; the map's values take precedence."""
+    snapshot = agent_event.current_agent_snapshot
     configured = snapshot.configuration.profile() if snapshot and snapshot.configuration else {}
-    return {**configured, **names.profile(names.agent(told.username()))}
+    return {**configured, **names.profile(names.agent(agent_event.username()))}
 
 
-def state(told: AgentEvent, source: str, names: Names) -> Event:
-    """What the agent does; a heart beat says it again, which mends what was lost before it."""
-    snapshot = told.current_agent_snapshot or Snapshot()
+def state(agent_event: AgentEvent, source: str, names: Names) -> Event:
+    """The agent's state. A heartbeat repeats it, so a lost event is corrected by the next heartbeat."""
+    snapshot = agent_event.current_agent_snapshot or Snapshot()
     contacts = snapshot.contacts or []
     kind = snapshot.agent_status.kind() if snapshot.agent_status else "OFFLINE"
     queues = snapshot.configuration.queues() if snapshot.configuration else []
     campaigns = [names.campaign(queue) for queue in queues]
-    # of several, the one that was named last goes on to hold; a day begins with the first
-    campaign = campaigns[0] if len(set(campaigns)) == 1 or (campaigns and told.event_type == "LOGIN") else None
+    # with several campaigns, the one that was named last stays; a login begins with the first
+    campaign = campaigns[0] if len(set(campaigns)) == 1 or (campaigns and agent_event.event_type == "LOGIN") else None
     reason = None
-    if told.event_type == "LOGOUT":
+    if agent_event.event_type == "LOGOUT":
         state = "offline"
     elif working := [contact for contact in contacts if contact.state in WORKING]:
         state, campaign = "busy", _campaign(working[0], names) or campaign
@@ -130,11 +130,11 @@ def state(told: AgentEvent, source: str, names: Names) -> Event:
         state, reason = "paused", names.reason((snapshot.agent_status.name or "") if snapshot.agent_status else "")
     return event(
         "agent.state",
-        told.event_timestamp,
+        agent_event.event_timestamp,
         source,
         "agent",
-        told.event_id,
-        agent=names.agent(told.username()),
+        agent_event.event_id,
+        agent=names.agent(agent_event.username()),
         state=state,
         reason=reason,
         campaign=None if state == "offline" else campaign,
@@ -142,18 +142,18 @@ def state(told: AgentEvent, source: str, names: Names) -> Event:
     )
 
 
-def calls(told: AgentEvent, source: str, names: Names) -> list[Event]:
-    """What it says of the contacts, long before their records come: these replace it."""
-    snapshot = told.current_agent_snapshot
-    if told.event_type == "HEART_BEAT" or snapshot is None:
+def calls(agent_event: AgentEvent, source: str, names: Names) -> list[Event]:
+    """The events of the contacts, long before their contact records come, which replace them."""
+    snapshot = agent_event.current_agent_snapshot
+    if agent_event.event_type == "HEART_BEAT" or snapshot is None:
         return []
-    agent = names.agent(told.username())
-    made = []
+    agent = names.agent(agent_event.username())
+    events = []
     for contact in snapshot.contacts or []:
         is_queued = contact.queue and contact.queue.name and contact.queue_timestamp
         if is_queued and contact.initiation_method not in (*DIALED, "API", "MONITOR"):
-            made += _contact(contact, source, names, agent)
-    return made
+            events += _contact(contact, source, names, agent)
+    return events
 
 
 def _contact(contact: Contact, source: str, names: Names, agent: str) -> list[Event]:
@@ -163,13 +163,13 @@ def _contact(contact: Contact, source: str, names: Names, agent: str) -> list[Ev
         contact.initiation_method,
     )  # fmt: skip
     call.queued_at, call.answered_at, call.agent = contact.queue_timestamp, contact.connected_to_agent_timestamp, agent
-    made = call.events(("queued", "outcome") if call.answered_at else ("queued",), revision=0)
+    events = call.events(("queued", "outcome") if call.answered_at else ("queued",), revision=0)
     at = contact.state_start_timestamp
     if contact.state in RINGING:
-        made.append(_offer("call.rang", at, call.call_id, agent))
+        events.append(_offer("call.rang", at, call.call_id, agent))
     if contact.state in NOT_TAKEN:
-        made.append(_offer("call.missed", at, call.call_id, agent))
-    return made
+        events.append(_offer("call.missed", at, call.call_id, agent))
+    return events
 
 
 def _offer(type: str, at: dt.datetime, call_id: str, agent: str) -> Event:

@@ -1,6 +1,6 @@
-"""Amazon Connect's contact records: a contact told whole, when it is over and again when something of it changes.
+"""Amazon Connect's contact records: a report of a whole contact, after its end and again after each change.
 
-The classes are what we look at in a record, all else is passed over.
+The classes have the fields that we use; other fields are ignored.
 Source: docs.aws.amazon.com/connect/latest/adminguide/ctr-data-model.html
 """
 
@@ -67,13 +67,13 @@ class ContactRecord(Struct, rename="pascal"):
         return self.initiation_method in DIALED or (is_call and self.initiation_method == "API")
 
     def revision(self) -> int:
-        """Grows with each delivery that says something new; above 0, which is what agent events say of a contact."""
+        """Grows with each delivery that has something new. It is above 0, the revision of what agent events report."""
         updated = self.last_update_timestamp
         return int(updated.timestamp() * 1000) if updated else 1
 
 
 def events(record: ContactRecord, source: str, names: Names) -> list[Event]:
-    """What a record says; nothing of a contact that neither entered a queue nor was dialed for one."""
+    """The events of a record; none for a contact that neither entered a queue nor was dialed for one."""
     if record.queue is None:
         return []
     call = begun(
@@ -105,7 +105,7 @@ def begun(
     channel: str | None,
     method: str | None,
 ) -> WholeCall:
-    """A contact as it enters a queue, which records and agent events both tell."""
+    """A contact as it enters a queue; both records and agent events report it."""
     return WholeCall(
         call_id=f"{source}/{contact_id}",
         linked_id=f"{source}/{initial_id or contact_id}",
@@ -125,15 +125,15 @@ def _dial(call: WholeCall, record: ContactRecord) -> None:
         is_wrong = record.disconnect_reason == "OUTBOUND_DESTINATION_ENDPOINT_ERROR"
         call.not_connected = "invalid" if is_wrong else "no_answer"
         return
-    heard = record.answering_machine_detection_status or ""
-    if heard.startswith("VOICEMAIL"):
+    detected = record.answering_machine_detection_status or ""
+    if detected.startswith("VOICEMAIL"):
         call.answered_by = "machine"
-    elif heard == "HUMAN_ANSWERED" or record.initiation_method in DIALED:  # an agent who dials hears who it is
+    elif detected == "HUMAN_ANSWERED" or record.initiation_method in DIALED:  # an agent who dials hears who it is
         call.answered_by = "human"
 
 
 def _answer(call: WholeCall, record: ContactRecord, agent: Agent) -> None:
-    """The record tells how long the customer was on hold, not when: it is put at the talk's beginning."""
+    """The record says how long the customer was on hold, not when: the hold is put at the start of the conversation."""
     call.answered_at = agent.connected_to_agent_timestamp
     call.hold_s = agent.customer_hold_duration or 0.0
     call.ended_at = agent.after_contact_work_start_timestamp or record.disconnect_timestamp
@@ -149,7 +149,7 @@ def ended_by(record: ContactRecord) -> str | None:
 
 
 def _leave(call: WholeCall, record: ContactRecord, at: dt.datetime | None) -> None:
-    """It left the queue without an agent: handed on, hung up, or ended by the system."""
+    """The contact left the queue without an agent: passed on, hung up, or ended by the system."""
     if record.next_contact_id or record.transferred_to_endpoint:
         call.left_at, call.left = at, "overflow"
     elif record.disconnect_reason in (None, "CUSTOMER_DISCONNECT"):
