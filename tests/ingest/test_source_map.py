@@ -1,4 +1,4 @@
-"""A call list by its mapping: CSV or JSON, columns, formats, zones, words; and the list of samples/ run end to end."""
+"""A call list with its mapping: CSV or JSON, columns, formats, zones, words; the list of samples/ is run end to end."""
 
 import datetime as dt
 import json
@@ -67,19 +67,19 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> mapping.Mapping:
     return loaded(tmp_path_factory.mktemp("plain"), PLAIN)
 
 
-def made(data: bytes, known: mapping.Mapping, revision: int = 1) -> list[Any]:
-    """What a list makes: events, each of which passes the contract, or what was rejected."""
-    found = [one for one, _ in events(CallList("list", known, revision), read_rows([data], known))]
-    for one in found:
-        if not isinstance(one, Rejected):
-            contract.decode(encoded(one, "list", "")[1])
-    return found
+def made(data: bytes, mapped: mapping.Mapping, revision: int = 1) -> list[Any]:
+    """Return what a list makes: events, each of which passes the contract, and rejections."""
+    results = [result for result, _ in events(CallList("list", mapped, revision), read_rows([data], mapped))]
+    for result in results:
+        if not isinstance(result, Rejected):
+            contract.decode(encoded(result, "list", "")[1])
+    return results
 
 
-def row(**said: str) -> bytes:
-    """A list of one call, of which not all is said."""
-    said = {"id": "1", "queue": "q", "at": "2026-03-10 09:00:00"} | said
-    return (";".join(HEADER) + "\n" + ";".join(said.get(name, "") for name in HEADER) + "\n").encode()
+def row(**cells: str) -> bytes:
+    """Return a list of one call, with these cells over defaults."""
+    cells = {"id": "1", "queue": "q", "at": "2026-03-10 09:00:00"} | cells
+    return (";".join(HEADER) + "\n" + ";".join(cells.get(name, "") for name in HEADER) + "\n").encode()
 
 
 FIELDS = (
@@ -149,7 +149,7 @@ def test_a_row_is_a_call(tmp_path: Path, plain: mapping.Mapping, said: dict[str,
     assert found == {"direction": "inbound", **expected}
 
 
-def test_a_later_list_replaces_what_an_earlier_one_said(tmp_path: Path, plain: mapping.Mapping) -> None:
+def test_a_later_list_replaces_an_earlier_one(tmp_path: Path, plain: mapping.Mapping) -> None:
     earlier = made(
         row(outcome="answered", wait="5", talk="60", hold="9", wrap="8", what="x", score="3"), plain, revision=1
     )
@@ -215,7 +215,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("said", "reason"), WRONG.values(), ids=WRONG)
-def test_a_row_that_is_no_call_is_handed_on_with_the_reason(
+def test_a_row_that_is_no_call_is_rejected_with_the_reason(
     plain: mapping.Mapping, said: dict[str, str], reason: str
 ) -> None:
     data = row(**said)
@@ -223,7 +223,7 @@ def test_a_row_that_is_no_call_is_handed_on_with_the_reason(
     assert rejected == Rejected(data.decode().splitlines()[1], reason)
 
 
-def test_rows_that_are_no_csv_are_handed_on_and_the_others_read(plain: mapping.Mapping) -> None:
+def test_rows_that_are_no_csv_are_rejected_and_the_others_read(plain: mapping.Mapping) -> None:
     good = row(wait="1").decode().splitlines()[1]
     data = "\n".join([";".join(HEADER), "1;q;short", '"1"x;q', "", good, '2;"q'])
     found = made(data.encode(), plain)
@@ -237,7 +237,7 @@ def test_rows_that_are_no_csv_are_handed_on_and_the_others_read(plain: mapping.M
     assert {e["call_id"] for e in found if not isinstance(e, Rejected)} == {"list/1"}
 
 
-def test_a_field_of_several_lines_is_one(tmp_path: Path, plain: mapping.Mapping) -> None:
+def test_a_field_of_several_lines_is_one_field(tmp_path: Path, plain: mapping.Mapping) -> None:
     data = row(wait="1", what="§").replace("§".encode(), b'"first\nsecond"')
     assert {e.get("disposition") for e in made(data, plain)} == {None, "first\nsecond"}
 
@@ -310,7 +310,7 @@ MAPS = {
 
 
 @pytest.mark.parametrize(("text", "says"), MAPS.values(), ids=MAPS)
-def test_a_mapping_that_is_wrong_is_one_sentence(tmp_path: Path, text: str, says: str) -> None:
+def test_a_wrong_mapping_is_reported_in_one_sentence(tmp_path: Path, text: str, says: str) -> None:
     with pytest.raises(UsageError) as error:
         loaded(tmp_path, text)
     assert str(error.value).removeprefix(f"{tmp_path}/").startswith(says)
@@ -324,7 +324,7 @@ def test_a_mapping_that_is_wrong_is_one_sentence(tmp_path: Path, text: str, says
         (row(), PLAIN.replace('timezone = "Europe/Paris"', ""), "The times of this list have no zone"),
     ],
 )  # fmt: skip
-def test_a_list_that_is_not_what_the_mapping_says_is_one_sentence(
+def test_a_list_unlike_its_mapping_is_reported_in_one_sentence(
     tmp_path: Path, data: bytes, text: str, says: str
 ) -> None:
     with pytest.raises(UsageError) as error:
@@ -338,9 +338,7 @@ CELL = st.one_of(
 
 
 @given(st.lists(st.dictionaries(st.sampled_from(HEADER), CELL, max_size=8), max_size=4))
-def test_any_list_makes_events_of_the_contract_or_is_handed_on(
-    plain: mapping.Mapping, said: list[dict[str, str]]
-) -> None:
+def test_any_list_makes_valid_events_or_is_rejected(plain: mapping.Mapping, said: list[dict[str, str]]) -> None:
     data = b"\n".join([";".join(HEADER).encode(), *(row(**one).split(b"\n", 1)[1] for one in said)])
     for one, origin in events(CallList("list", plain, 1), read_rows([data], plain)):
         _, value, reason = encoded(one, "list", origin)
@@ -389,7 +387,7 @@ def test_a_list_written_later_counts(tmp_path: Path) -> None:
         done = run("source", "map", "--calls", str(path), "--map", str(SAMPLES / "appels.toml"), "--print")
         (revision,) = {json.loads(line)["revision"] for line in done.stdout.splitlines()}
         revisions.append(revision)
-    assert revisions[1] - revisions[0] == 7_200_000  # whatever clock the process has
+    assert revisions[1] - revisions[0] == 7_200_000  # whatever the process's clock says
 
 
 @pytest.mark.parametrize(
@@ -401,5 +399,5 @@ def test_a_list_written_later_counts(tmp_path: Path) -> None:
         (("--calls", str(SAMPLES / "appels.csv"), "--map", "/none.toml"), "/none.toml cannot be read"),
     ],
 )
-def test_what_cannot_be_done_is_one_sentence(arguments: tuple[str, ...], says: str) -> None:
+def test_wrong_usage_is_reported_in_one_sentence(arguments: tuple[str, ...], says: str) -> None:
     assert says in one_sentence(run("source", "map", *arguments, "--print"))
