@@ -343,12 +343,12 @@ def several(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[bytes, 
         ids = [f"{n}-{line}" for line in "ab"][: value.count(b"%s")]
         values[name] = value % tuple(event(event_id=i, call_id=i) for i in ids)
     tmp_path = tmp_path_factory.mktemp("several")
-    said = applied(tmp_path, list(values.values()), NOW, range(1, len(values)))
+    totals_after = applied(tmp_path, list(values.values()), NOW, range(1, len(values)))
     with folded(tmp_path, [], NOW) as published:
         calls = [c["call_id"] for c in rows(published, "SELECT call_id FROM calls ORDER BY ALL")]
         dead = rows(published, 'FROM dead_letters ORDER BY "offset", line')
         assert status_of(published)["records"] == len(values)
-    counted = [(0, 0), *((t.records_with_events, t.lines) for t in said)]
+    counted = [(0, 0), *((t.records_with_events, t.lines) for t in totals_after)]
     added = [(now[0] - before[0], now[1] - before[1]) for before, now in itertools.pairwise(counted)]
     return {
         name: (value, [c for c in calls if c.startswith(f"{n}-")], [d for d in dead if d["offset"] == n], added[n])

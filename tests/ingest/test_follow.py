@@ -100,7 +100,7 @@ class Writer:
             plain.unlink()
 
     def begin_to_pack(self) -> None:
-        """Compress half of the newest rotated file; the unfinished file is the youngest and lies beside the plain one."""
+        """Compress half of the newest rotated file; the unfinished file is the youngest, beside the plain one."""
         if self._numbered(1).exists():
             half = gzip.compress(self._numbered(1).read_bytes())
             Path(f"{self._numbered(1)}.gz").write_bytes(half[: len(half) // 2])
@@ -460,8 +460,8 @@ def test_a_bookmark_that_is_no_json_is_one_sentence(tmp_path: Path) -> None:
     log = tmp_path / "queue_log"
     log.touch()
     options = ("--queue-log", str(log), "--follow", "--data-dir", str(tmp_path), "--source", "pbx")
-    said = one_sentence(run("source", "asterisk", *options))
-    assert "pbx.json cannot be understood; remove it" in said
+    message = one_sentence(run("source", "asterisk", *options))
+    assert "pbx.json cannot be understood; remove it" in message
 
 
 def test_a_source_is_followed_by_one_process(tmp_path: Path) -> None:

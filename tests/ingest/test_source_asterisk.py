@@ -56,7 +56,7 @@ interfaces = ["SIP/1", "Local/1@from-queue/n", "Ana Díaz"]
 
 
 @pytest.fixture(scope="module")
-def known(tmp_path_factory: pytest.TempPathFactory) -> names.Names:
+def queue_map(tmp_path_factory: pytest.TempPathFactory) -> names.Names:
     path = tmp_path_factory.mktemp("map") / "queues.toml"
     path.write_text(MAP)
     return names.load(path)
@@ -75,9 +75,9 @@ def lines(story: str) -> list[bytes]:
     return [line(text) for text in story.strip().splitlines()]
 
 
-def made(story: str | Iterable[bytes], known: names.Names | None = None) -> list[Event]:
+def events_of(story: str | Iterable[bytes], queue_map: names.Names | None = None) -> list[Event]:
     """Return the events of a story; all its lines must be readable, and each event passes the contract."""
-    switch = Switch("pbx", known or names.Names(), ZoneInfo("Europe/Paris"))
+    switch = Switch("pbx", queue_map or names.Names(), ZoneInfo("Europe/Paris"))
     results = [result for result, _ in switch.take(lines(story) if isinstance(story, str) else story)]
     assert not [result for result in results if isinstance(result, Rejected)]
     for result in results:
@@ -94,8 +94,8 @@ def short(event: Event) -> str:
     return " ".join([event["ts"][11:].removesuffix("Z"), what, of, *map(str, fields.values())])
 
 
-def told(story: str, known: names.Names | None = None, of: str = "call.") -> list[str]:
-    return [short(event) for event in made(story, known) if event["type"].startswith(of)]
+def summaries(story: str, queue_map: names.Names | None = None, of: str = "call.") -> list[str]:
+    return [short(event) for event in events_of(story, queue_map) if event["type"].startswith(of)]
 
 
 # What each line means for a call
@@ -150,29 +150,29 @@ REFUSALS = {
 
 @pytest.mark.parametrize(("then", "events"), CALLS.values(), ids=CALLS)
 def test_a_line_of_a_waiting_call(then: str, events: list[str]) -> None:
-    assert told(f"{QUEUED}\n{then}") == events
+    assert summaries(f"{QUEUED}\n{then}") == events
 
 
 @pytest.mark.parametrize(("then", "event"), TALK_ENDS.values(), ids=TALK_ENDS)
 def test_a_line_that_ends_a_talk(then: str, event: str) -> None:
-    assert told(f"{TALKS}\n09:01:10 1.1 q SIP/9 {then}") == [*ANSWERED, event]
+    assert summaries(f"{TALKS}\n09:01:10 1.1 q SIP/9 {then}") == [*ANSWERED, event]
 
 
 @pytest.mark.parametrize(("event", "reason"), REFUSALS.items())
 def test_a_call_refused_on_arrival_was_queued_for_no_time(event: str, reason: str) -> None:
-    queued, left = made(f"09:00:00 1.1 q NONE {event}|")
+    queued, left = events_of(f"09:00:00 1.1 q NONE {event}|")
     assert (queued["type"], queued["campaign"], left["reason"]) == ("call.queued", "q", reason)
     assert queued["ts"] == left["ts"]
 
 
 @pytest.mark.parametrize("event", REFUSALS)
 def test_a_call_refused_after_it_entered_is_one_call(event: str) -> None:
-    queued, left = made(f"{QUEUED}\n09:00:05 1.1 q NONE {event}|")
+    queued, left = events_of(f"{QUEUED}\n09:00:05 1.1 q NONE {event}|")
     assert (queued["call_id"], queued["type"]) == (left["call_id"], "call.queued")
 
 
-def test_the_map_describes_a_queue(known: names.Names) -> None:
-    (queued,) = made("09:00:00 1.1 vip NONE ENTERQUEUE||0612345678|1", known)
+def test_the_map_describes_a_queue(queue_map: names.Names) -> None:
+    (queued,) = events_of("09:00:00 1.1 vip NONE ENTERQUEUE||0612345678|1", queue_map)
     assert queued | {"event_id": "", "ts": ""} == {
         "event_id": "", "type": "call.queued", "ts": "", "call_id": "pbx/1.1/vip", "linked_id": "pbx/1.1",
         "campaign": "gold", "queue": "vip", "language": "es", "direction": "callback", "caller": "0612345678",
@@ -192,18 +192,21 @@ def test_the_map_describes_a_queue(known: names.Names) -> None:
         ("back", "EXITWITHTIMEOUT|1|1|9", "timeout"),
     ],
 )
-def test_the_map_says_where_an_exit_leads(known: names.Names, queue: str, exit: str, reason: str) -> None:
+def test_the_map_says_where_an_exit_leads(queue_map: names.Names, queue: str, exit: str, reason: str) -> None:
     story = f"09:00:00 1.1 {queue} NONE ENTERQUEUE|||1\n09:00:09 1.1 {queue} NONE {exit}"
-    assert made(story, known)[-1]["reason"] == reason
+    assert events_of(story, queue_map)[-1]["reason"] == reason
 
 
 @pytest.mark.parametrize("caller", ["", "unknown", "Anonymous"])
 def test_an_unknown_caller_is_left_out(caller: str) -> None:
-    assert "caller" not in made(f"09:00:00 1.1 q NONE ENTERQUEUE||{caller}|1")[0]
+    assert "caller" not in events_of(f"09:00:00 1.1 q NONE ENTERQUEUE||{caller}|1")[0]
 
 
-def test_a_transfer_to_a_queue_of_the_map(known: names.Names) -> None:
-    assert made(f"{TALKS}\n09:01:10 1.1 q SIP/9 BLINDTRANSFER|vip|default|10|60|1", known)[-2]["to_queue"] == "vip"
+def test_a_transfer_to_a_queue_of_the_map(queue_map: names.Names) -> None:
+    assert (
+        events_of(f"{TALKS}\n09:01:10 1.1 q SIP/9 BLINDTRANSFER|vip|default|10|60|1", queue_map)[-2]["to_queue"]
+        == "vip"
+    )
 
 
 # One phone call, several visits
@@ -211,7 +214,7 @@ def test_a_transfer_to_a_queue_of_the_map(known: names.Names) -> None:
 
 def test_a_call_that_visits_two_queues_is_two_calls_with_one_linked_id() -> None:
     story = f"{QUEUED}\n09:00:30 1.1 q NONE EXITWITHKEY|2|1|1|30\n09:00:30 1.1 r NONE ENTERQUEUE||06|1"
-    events = made(story)
+    events = events_of(story)
     assert [e["call_id"] for e in events] == ["pbx/1.1/q", "pbx/1.1/q", "pbx/1.1/r"]
     assert {e["linked_id"] for e in events if e["type"] == "call.queued"} == {"pbx/1.1"}
 
@@ -222,13 +225,13 @@ def test_a_call_that_visits_two_queues_is_two_calls_with_one_linked_id() -> None
 )
 def test_a_call_that_moves_on_to_another_queue_has_overflowed(out: str, reason: str) -> None:
     story = f"{QUEUED}\n09:00:30 1.1 q NONE {out}\n09:00:31 1.1 r NONE ENTERQUEUE|||1"
-    first, later = [e for e in made(story) if "reason" in e]
+    first, later = [e for e in events_of(story) if "reason" in e]
     assert (first["reason"], "revision" in first) == (reason, False)
     assert later == {**first, "reason": "overflow", "revision": 1}
 
 
 def test_a_call_cannot_wait_in_two_queues() -> None:
-    assert told(f"{QUEUED}\n09:00:31 1.1 r NONE ENTERQUEUE|||1") == [
+    assert summaries(f"{QUEUED}\n09:00:31 1.1 r NONE ENTERQUEUE|||1") == [
         *ENTERED,
         "09:00:31 left_queue 1.1/q overflow",
         "09:00:31 queued 1.1/r",
@@ -242,7 +245,7 @@ def test_a_call_that_comes_back_to_a_queue_is_another_call() -> None:
         09:01:15 1.1 q SIP/9 RINGNOANSWER|2000
         09:01:20 1.1 q SIP/8 CONNECT|9|1.3|1
         09:02:20 1.1 q SIP/8 COMPLETEAGENT|9|60|1"""
-    events = [e for e in made(story) if e["type"].startswith("call.")]
+    events = [e for e in events_of(story) if e["type"].startswith("call.")]
     first, second = {e["call_id"]: None for e in events}
     assert {e["type"] for e in events if e["call_id"] == first} == {
         "call.queued", "call.rang", "call.answered", "call.transferred",
@@ -254,13 +257,13 @@ def test_a_call_that_comes_back_to_a_queue_is_another_call() -> None:
 
 def test_a_transfer_logged_after_the_next_visit_began_belongs_to_the_visit_that_talked() -> None:
     story = f"{TALKS}\n09:01:10 1.1 q NONE ENTERQUEUE||06|1\n09:01:10 1.1 q SIP/9 BLINDTRANSFER|q|default|10|60|1"
-    assert made(story)[-2]["type"] == "call.transferred"
-    assert made(story)[-2]["call_id"] == "pbx/1.1/q"
+    assert events_of(story)[-2]["type"] == "call.transferred"
+    assert events_of(story)[-2]["call_id"] == "pbx/1.1/q"
 
 
 def test_a_call_without_its_first_lines_gets_the_same_id() -> None:
-    from_start = made(TALKS + "\n09:01:10 1.1 q SIP/9 COMPLETEAGENT|10|60|1")
-    rest = made("09:01:10 1.1 q SIP/9 COMPLETEAGENT|10|60|1")
+    from_start = events_of(TALKS + "\n09:01:10 1.1 q SIP/9 COMPLETEAGENT|10|60|1")
+    rest = events_of("09:01:10 1.1 q SIP/9 COMPLETEAGENT|10|60|1")
     assert rest[0] == next(e for e in from_start if e["type"] == "call.ended")
 
 
@@ -271,12 +274,12 @@ def test_lines_read_twice_are_the_same_events() -> None:
         09:01:15 1.1 q SIP/9 RINGNOANSWER|2000
         09:01:20 1.1 q SIP/8 CONNECT|9|1.3|1
         09:02:20 1.1 q SIP/8 COMPLETEAGENT|9|60|1""")
-    of_calls = [{e["event_id"] for e in made(s) if e["type"].startswith("call.")} for s in (story, story + story)]
+    of_calls = [{e["event_id"] for e in events_of(s) if e["type"].startswith("call.")} for s in (story, story + story)]
     assert of_calls[0] == of_calls[1]
 
 
 def test_two_equal_lines_count_once() -> None:
-    ids = [e["event_id"] for e in made(f"{QUEUED}\n{QUEUED}\n09:00:05 1.1 q SIP/9 RINGNOANSWER|0\n"
+    ids = [e["event_id"] for e in events_of(f"{QUEUED}\n{QUEUED}\n09:00:05 1.1 q SIP/9 RINGNOANSWER|0\n"
                                        "09:00:05 1.1 q SIP/9 RINGNOANSWER|0")]  # fmt: skip
     assert len(set(ids)) == 3  # queued, missed, rang
 
@@ -289,7 +292,7 @@ def test_another_switch_has_other_call_and_event_ids() -> None:
         }
         for name in ("casa", "rabat")
     )
-    assert not {part for one in here for part in one if part} & {part for one in there for part in one}
+    assert not {part for ids in here for part in ids if part} & {part for ids in there for part in ids}
 
 
 # What each line means for an agent
@@ -438,17 +441,17 @@ def test_the_states_of_an_agent(story: str, states: list[str]) -> None:
                 ],
             )
         )
-        for e in made(story)
+        for e in events_of(story)
         if e["type"] == "agent.state"
     ]
     assert found == states
 
 
-def test_an_agent_with_several_interfaces_gets_one_profile(known: names.Names) -> None:
+def test_an_agent_with_several_interfaces_gets_one_profile(queue_map: names.Names) -> None:
     story = lines("""09:00:00 NONE q SIP/1 ADDMEMBER|
         09:30:00 NONE NONE Local/1@from-queue/n PAUSEALL|Pausa comida
         09:40:00 NONE q ANA UNPAUSE|""")
-    profile, *states = made([entry.replace(b"ANA", "Ana Díaz".encode()) for entry in story], known)
+    profile, *states = events_of([entry.replace(b"ANA", "Ana Díaz".encode()) for entry in story], queue_map)
     assert profile["type"] == "agent.profile"
     assert (profile["agent"], profile["name"], profile["team"]) == ("ana", "Ana", "Norte")
     assert [(e["agent"], e["state"], e.get("reason")) for e in states] == [
@@ -458,15 +461,15 @@ def test_an_agent_with_several_interfaces_gets_one_profile(known: names.Names) -
     ]
 
 
-def test_the_campaign_of_an_agent_in_several(known: names.Names) -> None:
-    events = made(
+def test_the_campaign_of_an_agent_in_several(queue_map: names.Names) -> None:
+    events = events_of(
         """09:00:00 NONE q SIP/9 ADDMEMBER|
         09:00:00 NONE vip SIP/9 ADDMEMBER|
         09:10:00 1.1 vip NONE ENTERQUEUE|||1
         09:10:05 1.1 vip SIP/9 CONNECT|5|1.2|5
         09:11:00 1.1 vip SIP/9 COMPLETEAGENT|5|55|1
         09:30:00 NONE NONE SIP/9 PAUSEALL|""",
-        known,
+        queue_map,
     )
     states = [(e["state"], e["campaign"]) for e in events if e["type"] == "agent.state"]
     assert states == [
@@ -475,12 +478,12 @@ def test_the_campaign_of_an_agent_in_several(known: names.Names) -> None:
     ]
 
 
-def test_a_queue_with_a_wrap_up_of_its_own(known: names.Names) -> None:
+def test_a_queue_with_a_wrap_up_of_its_own(queue_map: names.Names) -> None:
     story = """09:10:00 1.1 vip NONE ENTERQUEUE|||1
         09:10:05 1.1 vip SIP/9 CONNECT|5|1.2|5
         09:11:00 1.1 vip SIP/9 COMPLETEAGENT|5|55|1
         09:30:00 NONE NONE SIP/9 PAUSEALL|"""
-    assert "09:11:20 wrapped 1.1/vip" in told(story, known)
+    assert "09:11:20 wrapped 1.1/vip" in summaries(story, queue_map)
 
 
 # Both formats
@@ -493,8 +496,8 @@ def as_table(story: list[bytes], zone: str, delimiter: str = ",") -> list[bytes]
     writer.writerow(
         ["id", "time", "callid", "queuename", "agent", "event", *(f"data{n}" for n in range(1, 6)), "created"]
     )
-    for number, one in enumerate(story):
-        time, callid, queue, agent, event, *data = one.decode().split("|")
+    for number, entry in enumerate(story):
+        time, callid, queue, agent, event, *data = entry.decode().split("|")
         local = dt.datetime.fromtimestamp(int(time), ZoneInfo(zone)).strftime("%Y-%m-%d %H:%M:%S.%f")
         writer.writerow([number, local, callid, queue, agent, event, *(data + [""] * 5)[:5], local])
     return out.getvalue().encode().splitlines()
@@ -503,13 +506,13 @@ def as_table(story: list[bytes], zone: str, delimiter: str = ",") -> list[bytes]
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 def test_the_realtime_table_gives_the_same_events_as_the_file(delimiter: str) -> None:
     story = SAMPLE.read_bytes().splitlines()
-    assert made(as_table(story, "Europe/Paris", delimiter)) == made(story)
+    assert events_of(as_table(story, "Europe/Paris", delimiter)) == events_of(story)
 
 
 def test_the_columns_of_queuemetrics() -> None:
     table = [b"partition,time_id,call_id,queue,agent,verb,data1,data2,data3,data4,data5,serverid",
              b"P001,1773129900,1.1,q,NONE,ENTERQUEUE,,0612345678,1,,,pbx"]  # fmt: skip
-    assert made(table) == made("08:05:00 1.1 q NONE ENTERQUEUE||0612345678|1")
+    assert events_of(table) == events_of("08:05:00 1.1 q NONE ENTERQUEUE||0612345678|1")
 
 
 @pytest.mark.parametrize(
@@ -543,7 +546,7 @@ def test_a_local_time_without_a_zone_is_an_error() -> None:
 
 
 def test_names_in_latin_1_are_read() -> None:
-    (paused,) = made([line("09:00:00 NONE q SIP/9 PAUSE|") + "Pause déjeuner".encode("latin-1")])
+    (paused,) = events_of([line("09:00:00 NONE q SIP/9 PAUSE|") + "Pause déjeuner".encode("latin-1")])
     assert paused["reason"] == "Pause déjeuner"
 
 
@@ -579,10 +582,10 @@ def test_a_name_that_the_contract_forbids_is_rejected_with_the_reason() -> None:
 
 def test_an_unknown_event_is_logged_once_and_counted(caplog: pytest.LogCaptureFixture) -> None:
     floor, reader = Translator("pbx", names.Names()), Reader()
-    for one in lines(
+    for text in lines(
         "09:00:00 1.1 q SIP/9 CALLSTATUS|A\n09:00:00 1.1 q SIP/9 CALLSTATUS|B\n09:00:01 1.1 q SIP/9 INFO|"
     ):
-        entry = reader.read(one.decode())
+        entry = reader.read(text.decode())
         assert entry
         assert floor.take(entry) == []
     assert floor.unknown == {"CALLSTATUS": 2, "INFO": 1}
@@ -613,7 +616,7 @@ def test_any_lines_make_valid_events_or_are_rejected_and_a_restart_changes_nothi
             switch = Switch("pbx", names.Names(), ZoneInfo("Europe/Paris"))
             if remembered is not None:
                 switch.recall(json.loads(json.dumps(remembered)))
-            found += [encoded(one, "pbx", origin) for one, origin in switch.take(part)]
+            found += [encoded(result, "pbx", origin) for result, origin in switch.take(part)]
             remembered = switch.remembered()
         return found
 
@@ -637,7 +640,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPy
     )
     assert done.returncode == 0, done.stderr
     assert "passed over: unknown events CALLSTATUS (1)" in done.stderr
-    events = [json.loads(one) for one in done.stdout.splitlines()]
+    events = [json.loads(line) for line in done.stdout.splitlines()]
     with folded(tmp_path_factory.mktemp("sample"), events, NOON, load(ROOT / "campaigns.toml")) as reader:
         yield reader
 
@@ -680,7 +683,7 @@ def test_the_agents_of_the_sample_spent_their_hour_as_counted_by_hand(
 
 
 def test_without_a_map_a_queue_is_its_campaign(tmp_path: Path) -> None:
-    with folded(tmp_path, made(SAMPLE.read_bytes().splitlines()), NOON) as reader:
+    with folded(tmp_path, events_of(SAMPLE.read_bytes().splitlines()), NOON) as reader:
         found = {row["campaign"] for row in rows(reader, "SELECT DISTINCT campaign FROM calls")}
     assert found == {"sinistres", "ventes", "soporte"}
 
@@ -728,7 +731,7 @@ def test_a_log_with_broken_lines_is_published_and_the_broken_lines_are_kept(
     catch_up(tmp_path, broker.bootstrap_servers, topic)
     counted = totals(tmp_path)
     assert (counted["lines"], counted["dead_letters"]) == (2 * 74, 2)
-    ids = {e["event_id"] for e in made(SAMPLE.read_bytes().splitlines())}
+    ids = {e["event_id"] for e in events_of(SAMPLE.read_bytes().splitlines())}
     assert status(tmp_path)["events"] == len(ids) < 74  # of an agent's states in one second, the last one counts
     ((reason, payload),) = set(processes.rows(tmp_path, "SELECT reason, payload FROM dead_letters"))
     assert reason == "asterisk: 4 fields, where a line of queue_log has at least 5."
@@ -743,16 +746,18 @@ def test_printing_a_log_with_broken_lines(tmp_path: Path) -> None:
     log.write_bytes(b"1773129900|1.1|q\n1773129900|1.1|q|NONE|ENTERQUEUE||06|1")
     done = run("source", "asterisk", "--queue-log", str(log), "--print")
     assert json.loads(done.stdout)["type"] == "call.queued"
-    unreadable, said = done.stderr.splitlines()
+    unreadable, summary = done.stderr.splitlines()
     assert json.loads(unreadable)["line"] == "1773129900|1.1|q"
-    assert said == "vigie: 1 events; 1 not understood, the last: 3 fields, where a line of queue_log has at least 5."
+    assert summary == "vigie: 1 events; 1 not understood, the last: 3 fields, where a line of queue_log has at least 5."
     assert done.returncode == 1
 
 
 def test_a_compressed_log_and_a_pipe_give_the_same_events(tmp_path: Path) -> None:
-    packed = tmp_path / "queue_log.1.gz"
-    packed.write_bytes(gzip.compress(SAMPLE.read_bytes()))
-    printed = [run("source", "asterisk", "--queue-log", str(one), "--print").stdout for one in (SAMPLE, packed)]
+    compressed = tmp_path / "queue_log.1.gz"
+    compressed.write_bytes(gzip.compress(SAMPLE.read_bytes()))
+    printed = [
+        run("source", "asterisk", "--queue-log", str(log_file), "--print").stdout for log_file in (SAMPLE, compressed)
+    ]
     assert printed[0].count("\n") == 74
     assert printed[1] == printed[0]
     piped = subprocess.run(
@@ -777,15 +782,15 @@ TABLE = "time,callid,queuename,agent,event\n2026-03-10 09:05:00,1.1,q,NONE,ABAND
         (("--queue-log", "{place}/table.csv", "--map", "{place}/none.toml"), "none.toml cannot be read"),
         (("--queue-log", "{place}/table.csv", "--source", ""), "--source is empty"),
     ],
-    ids=lambda one: one if isinstance(one, str) else "",
+    ids=lambda argument: argument if isinstance(argument, str) else "",
 )
 def test_wrong_usage_is_reported_in_one_sentence(tmp_path: Path, arguments: tuple[str, ...], says: str) -> None:
     (tmp_path / "table.csv").write_text(TABLE)
     (tmp_path / "torn.gz").write_bytes(gzip.compress(SAMPLE.read_bytes())[:400])
-    chosen = [one.format(place=tmp_path) for one in arguments]
+    chosen = [argument.format(place=tmp_path) for argument in arguments]
     assert says in one_sentence(run("source", "asterisk", *chosen, "--print"))
 
 
 def test_the_documentation_lists_every_event() -> None:
-    told_of = (ROOT / "docs" / "sources.md").read_text()
-    assert [event for event in (*KNOWN_EVENTS, *SILENT) if f"`{event}`" not in told_of] == []
+    documentation = (ROOT / "docs" / "sources.md").read_text()
+    assert [event for event in (*KNOWN_EVENTS, *SILENT) if f"`{event}`" not in documentation] == []

@@ -80,7 +80,7 @@ def record(number: int, **changed: Any) -> Document:
     return changes
 
 
-def made(*documents: Document) -> list[Event]:
+def events_of(*documents: Document) -> list[Event]:
     """Return the events of documents; none may be rejected, and each event passes the contract."""
     results = [result for result, _ in Instance("aws", KNOWN).take((document, "") for document in documents)]
     for result in results:
@@ -90,11 +90,11 @@ def made(*documents: Document) -> list[Event]:
 
 
 def calls(place: Path, documents: Iterable[Document]) -> list[Event]:
-    with folded(place, made(*documents), NOON, load(ROOT / "campaigns.toml")) as reader:
+    with folded(place, events_of(*documents), NOON, load(ROOT / "campaigns.toml")) as reader:
         return rows(reader, "FROM calls ORDER BY queued_at, call_id")
 
 
-def told(place: Path, *documents: Document) -> dict[str, Any]:
+def published_fields(place: Path, *documents: Document) -> dict[str, Any]:
     """Return the published fields of the only call that are neither null nor false."""
     (call,) = calls(place, documents)
     return {field: call[field] for field in FIELDS if call[field] is not None and call[field] is not False}
@@ -154,7 +154,9 @@ RECORDED = {
 
 @pytest.mark.parametrize(("document", "expected"), RECORDED.values(), ids=RECORDED)
 def test_a_contact_record_is_one_call(tmp_path: Path, document: Document, expected: Event) -> None:
-    assert told(tmp_path, document) == {field: value for field, value in expected.items() if value is not None}
+    assert published_fields(tmp_path, document) == {
+        field: value for field, value in expected.items() if value is not None
+    }
 
 
 def test_contacts_of_one_conversation_share_a_linked_id(tmp_path: Path) -> None:
@@ -165,12 +167,12 @@ def test_contacts_of_one_conversation_share_a_linked_id(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("channel", "ours"), [("VOICE", "voice"), ("CHAT", "chat"), ("TASK", "task"), (None, "voice")])
 def test_a_channel(channel: str | None, ours: str) -> None:
-    assert made(record(1, Channel=channel))[0]["channel"] == ours
+    assert events_of(record(1, Channel=channel))[0]["channel"] == ours
 
 
 @pytest.mark.parametrize(("channel", "direction"), [("VOICE", "outbound"), ("CHAT", None)])
 def test_a_call_begun_by_an_api_is_outbound(channel: str, direction: str | None) -> None:
-    assert made(record(1, InitiationMethod="API", Channel=channel))[0].get("direction") == direction
+    assert events_of(record(1, InitiationMethod="API", Channel=channel))[0].get("direction") == direction
 
 
 @pytest.mark.parametrize(
@@ -183,13 +185,15 @@ def test_a_call_begun_by_an_api_is_outbound(channel: str, direction: str | None)
     ],
 )
 def test_who_answered_an_outbound_call(method: str, heard: str | None, answered_by: str | None) -> None:
-    events = made(record(6, InitiationMethod=method, AnsweringMachineDetectionStatus=heard))
+    events = events_of(record(6, InitiationMethod=method, AnsweringMachineDetectionStatus=heard))
     (connected,) = [event for event in events if event["type"] == "call.connected"]
     assert connected.get("answered_by") == answered_by
 
 
 def test_an_address_that_is_no_telephone_number_is_no_caller() -> None:
-    assert "caller" not in made(record(1, CustomerEndpoint={"Address": "x@example.org", "Type": "EMAIL_ADDRESS"}))[0]
+    assert (
+        "caller" not in events_of(record(1, CustomerEndpoint={"Address": "x@example.org", "Type": "EMAIL_ADDRESS"}))[0]
+    )
 
 
 def test_a_contact_that_entered_no_queue_makes_no_call_and_is_counted() -> None:
@@ -234,8 +238,8 @@ def test_only_the_latest_delivery_of_a_record_counts(tmp_path: Path, order: str)
 
 
 def test_the_same_record_again_gives_the_same_events() -> None:
-    assert made(record(1)) == made(record(1))
-    assert len({event["event_id"] for event in made(record(1))}) == len(made(record(1)))
+    assert events_of(record(1)) == events_of(record(1))
+    assert len({event["event_id"] for event in events_of(record(1))}) == len(events_of(record(1)))
 
 
 # Agent events
@@ -276,18 +280,18 @@ DOING = {
 
 @pytest.mark.parametrize(("document", "expected"), DOING.values(), ids=DOING)
 def test_the_events_of_an_agent(document: Document, expected: str) -> None:
-    (state,) = [event for event in made(document) if event["type"] == "agent.state"]
+    (state,) = [event for event in events_of(document) if event["type"] == "agent.state"]
     assert " ".join(filter(None, (state["state"], state.get("reason"), state.get("campaign")))) == expected
     assert (state["agent"], state["ts"]) == ("ines", at("08:00:35"))
 
 
 def test_an_agent_without_a_snapshot_is_identified_by_the_arn() -> None:
-    (state,) = made({**agent_event("LOGOUT"), "CurrentAgentSnapshot": None})
+    (state,) = events_of({**agent_event("LOGOUT"), "CurrentAgentSnapshot": None})
     assert (state["agent"], state["state"]) == ("ines", "offline")
 
 
 def test_an_agent_gets_a_profile_when_something_about_them_is_new() -> None:
-    profiles = [event for event in made(*AGENT_EVENTS) if event["type"] == "agent.profile"]
+    profiles = [event for event in events_of(*AGENT_EVENTS) if event["type"] == "agent.profile"]
     assert [(p["agent"], p["name"], p["team"]) for p in profiles] == [
         ("ines", "Inès Alaoui", "Plateau 2"),
         ("marc", "Marc Petit", "Plateau 2"),
@@ -316,7 +320,7 @@ def test_the_record_replaces_the_agent_events_of_its_call(tmp_path: Path, first:
 
 
 def test_the_sample_has_the_figures_counted_by_hand(tmp_path: Path) -> None:
-    with folded(tmp_path, made(*AGENT_EVENTS, *RECORDS), NOON, load(ROOT / "campaigns.toml")) as reader:
+    with folded(tmp_path, events_of(*AGENT_EVENTS, *RECORDS), NOON, load(ROOT / "campaigns.toml")) as reader:
         sinistres, ventes = (
             rows(reader, f"FROM kpi_campaign{HOUR} WHERE campaign = '{campaign}'")[0]
             for campaign in ("orea-sinistres", "orea-ventes")
@@ -341,7 +345,7 @@ WRITTEN = {
     "an array": json.dumps(SMALL),
     "an array, indented": json.dumps(SMALL, indent=2, ensure_ascii=False),
     "one a line": "\n".join(map(json.dumps, SMALL)),
-    "one after the other": "".join(json.dumps(one, ensure_ascii=False) for one in SMALL),
+    "one after the other": "".join(json.dumps(document, ensure_ascii=False) for document in SMALL),
     "with blanks and a byte order mark": "\ufeff \n\n" + " \r\n ".join(map(json.dumps, SMALL)) + "\n",
 }
 
@@ -366,8 +370,8 @@ def test_any_bytes_become_objects_or_are_rejected(pieces: list[bytes]) -> None:
     documents = Documents()
     for piece in pieces:
         documents.feed(piece)
-    for one, _ in documents.finish():
-        assert isinstance(one, dict | Rejected)
+    for document, _ in documents.finish():
+        assert isinstance(document, dict | Rejected)
 
 
 JSON = st.recursive(
@@ -392,8 +396,8 @@ def test_any_document_makes_valid_events_or_is_rejected(document: Document, chan
         ):
             inner = following
         inner[chance.choice(sorted(inner))] = value
-    for one, origin in Instance("aws", KNOWN).take([(document, "")]):
-        _, value, reason = encoded(one, "aws", origin)
+    for result, origin in Instance("aws", KNOWN).take([(document, "")]):
+        _, value, reason = encoded(result, "aws", origin)
         ((_, _, fault),) = contract.faulty_lines(value)
         assert (fault is None) == (reason is None)
 
@@ -425,7 +429,9 @@ def test_records_from_a_topic_are_read_on_from_where_the_last_run_stopped(
     def send(documents: list[Document]) -> str:
         with closing(open_producer(servers)) as producer:
             deliver(
-                producer, contacts, [(str(n).encode(), msgspec.json.encode(one)) for n, one in enumerate(documents)]
+                producer,
+                contacts,
+                [(str(n).encode(), msgspec.json.encode(document)) for n, document in enumerate(documents)],
             )
         done = run("source", "connect", *arguments, *to)
         assert done.returncode == 0, done.stderr
@@ -450,7 +456,7 @@ def test_records_deleted_unread_become_a_dead_letter_with_their_number(
 
     def fill(*documents: Document) -> None:
         with closing(open_producer(servers)) as producer:
-            deliver(producer, contacts, [(b"key", msgspec.json.encode(one)) for one in documents])
+            deliver(producer, contacts, [(b"key", msgspec.json.encode(document)) for document in documents])
 
     def read() -> str:
         done = run("source", "connect", *arguments, "--bootstrap-servers", servers)

@@ -317,7 +317,7 @@ def main() -> int:
             _say(f"{each.name} {each.file}:{each.line} {ended}: {each.what}")
     _say(f"{time.monotonic() - begun:.0f} s\n")
     if gone := set(reasons) - {m.name for file in FILES for m in mutants_of(file)}:
-        _say(f"In {EQUIVALENT.name}but not a mutant any more: {', '.join(sorted(gone))}\n")
+        _say(f"In {EQUIVALENT.name}, but not a mutant any more: {', '.join(sorted(gone))}\n")
     return _report(mutants, verdicts, reasons)
 
 

@@ -174,12 +174,12 @@ def applied(
     """Apply without publishing; return the store's totals after each batch."""
     records = messages(values, arrived)
     store = Store(tmp_path / "store.duckdb")
-    said = []
+    totals_after = []
     for begin, end in itertools.pairwise([0, *sorted(batches), len(records)]):
         store.apply(sort(Batch({LOG: list(records[begin:end])}, {LOG: end})))
-        said.append(store.totals())
+        totals_after.append(store.totals())
     store.close()
-    return said
+    return totals_after
 
 
 def totals(tmp_path: Path) -> Totals:
