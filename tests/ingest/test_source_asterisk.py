@@ -395,7 +395,7 @@ STATES = {
         f"{TALKS}\n09:01:00 NONE q SIP/9 PAUSE|coffee\n09:01:10 1.1 q SIP/9 COMPLETEAGENT|10|60|1",
         ["09:00:06 busy q", "09:01:10 paused q coffee"],
     ),
-    "after-call work, told by Wazo": (
+    "after-call work, reported by Wazo": (
         f"""{TALKS}
         09:01:10 1.1 q SIP/9 COMPLETEAGENT|10|60|1
         09:01:10 NONE NONE SIP/9 WRAPUPSTART|15

@@ -259,7 +259,7 @@ def agent_event(
 
 DOING = {
     "available": (agent_event(), "available"),
-    "available, told as older events do": (agent_event(kind=None), "available"),
+    "available, in the form of older events": (agent_event(kind=None), "available"),
     "a break": (agent_event(status="Pause déjeuner", kind="CUSTOM"), "paused lunch"),
     "a break that the map does not know": (agent_event(status="Formation", kind="CUSTOM"), "paused Formation"),
     "offline": (agent_event(status="Offline", kind="OFFLINE"), "offline"),

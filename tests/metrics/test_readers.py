@@ -66,7 +66,7 @@ def test_today_is_the_campaigns_own_day(path: Path) -> None:
 def test_a_viewer_sees_only_own_campaigns(path: Path) -> None:
     publish(path, campaigns=FLOOR, calls=[{"campaign": c, "outcome": "open"} for c in FLOOR])
     reader = Published(path)
-    assert readers.board(reader, MANAGER) is not None  # the cache must not give others what a manager read
+    assert readers.board(reader, MANAGER) is not None  # the cache must not serve this to others
     client = Viewer("client", frozenset({"north", "unheard-of"}))
     board = readers.board(reader, client)
     assert board is not None

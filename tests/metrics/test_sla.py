@@ -271,7 +271,7 @@ def test_viewers_read_only_their_own_campaigns_and_televisions_none(tmp_path: Pa
     path = tmp_path / "v.duckdb"
     publish(path, [call()], campaigns=[campaign(), campaign("foreign")]).close()
     reader = Published(path)
-    assert readers.sla(reader, MANAGER, "foreign", NOVEMBER, KEY)  # the cache must not give others what a manager read
+    assert readers.sla(reader, MANAGER, "foreign", NOVEMBER, KEY)  # the cache must not serve this to others
     for viewer in (Viewer("client", frozenset({"c"})), Viewer("television", None)):
         assert readers.sla(reader, viewer, "foreign", NOVEMBER, KEY) is None
         assert readers.months(reader, viewer, "foreign") == ()

@@ -48,7 +48,7 @@ SINCE = {
         day_of(("08:00", "busy"), ("10:00", "paused", "lunch"), ("10:20", "busy")),
         (100, 100),
     ),
-    "two pauses that follow each other are one": (
+    "consecutive pauses count as one": (
         day_of(("08:00", "busy"), ("10:00", "paused", "break"), ("10:10", "paused", "lunch"), ("10:20", "busy")),
         (100, 100),
     ),
@@ -63,9 +63,9 @@ SINCE = {
         day_of(("08:00", "busy"), ("10:00", "paused"), ("10:30", "busy")),
         (90, 90),
     ),
-    "training is none": (day_of(("08:00", "busy"), ("10:00", "paused", "training"), ("11:00", "busy")), (240, 240)),
+    "training is no rest": (day_of(("08:00", "busy"), ("10:00", "paused", "training"), ("11:00", "busy")), (240, 240)),
     "being offline is rest": (day_of(("06:00", "busy"), ("08:00", "offline"), ("09:00", "available")), (180, 180)),
-    "offline for a moment is none": (
+    "offline for a moment is no rest": (
         day_of(("08:00", "busy"), ("10:00", "offline"), ("10:01", "available")),
         (240, 240),
     ),
@@ -92,13 +92,13 @@ def test_time_since_the_last_rest(tmp_path: Path, states: list[Row], expected_mi
 
 OCCUPANCY = {
     "45 of 60 min: 75 %": (day_of(("10:00", "busy"), ("11:30", "available"), ("11:45", "wrap_up")), 0.75),
-    "what was before the last hour does not count": (day_of(("08:00", "available"), ("11:00", "busy")), 1),
-    "pauses are out: 30 of 40 min": (
+    "time before the last hour does not count": (day_of(("08:00", "available"), ("11:00", "busy")), 1),
+    "pauses are left out: 30 of 40 min": (
         day_of(("10:00", "busy"), ("11:30", "paused", "break"), ("11:50", "available")),
         0.75,
     ),
     "30 min on the phone are enough": (day_of(("11:30", "busy")), 1),
-    "less is not": (day_of(("11:30:01", "busy")), None),
+    "less than 30 min are not": (day_of(("11:30:01", "busy")), None),
     "in training: undefined": (day_of(("10:00", "paused", "training")), None),
 }
 
@@ -114,7 +114,7 @@ def answered(*instants: str) -> list[Row]:
 
 STREAK = {
     # calls answered, states, (streak_calls, streak_s)
-    "without a breath since 11:30: three calls": (
+    "no breath since 11:30: three calls": (
         answered("11:00", "11:30", "11:40", "11:50"),
         day_of(("11:00", "busy"), ("11:10", "available"), ("11:30", "busy")),
         (3, 1800),
@@ -124,7 +124,7 @@ STREAK = {
         day_of(("11:00", "available"), ("11:30", "busy"), ("11:40", "available"), ("11:40:09", "busy")),
         (2, 1800),
     ),
-    "10 s are one": (
+    "10 s are a breath": (
         answered("11:30", "11:40:10"),
         day_of(("11:00", "available"), ("11:30", "busy"), ("11:40", "available"), ("11:40:10", "busy")),
         (1, 1190),
@@ -137,9 +137,9 @@ STREAK = {
         ),
         (1, 1190),
     ),
-    "in a breath: none": (answered("11:30"), day_of(("11:30", "busy"), ("11:59:50", "available")), (0, 0)),
+    "during a breath: none": (answered("11:30"), day_of(("11:30", "busy"), ("11:59:50", "available")), (0, 0)),
     "from the login": (answered("11:30", "11:45"), day_of(("11:30", "busy")), (2, 1800)),
-    "another's calls are another's": (
+    "another agent's calls do not count": (
         [row | {"agent": "sara"} for row in answered("11:30")],
         day_of(("11:30", "busy")),
         (0, 1800),

@@ -113,7 +113,7 @@ def check_floor(rng: random.Random, home: Path, parts: list[list[Event]]) -> Non
 
 
 def _all_settled(desk: Desk, delivered_events: list[Event], as_of: dt.datetime) -> None:
-    """Check that what no event is expected to change has left the tables, and nothing else has."""
+    """Check that exactly the rows that no event is expected to change have left the tables."""
     before = as_of - dt.timedelta(seconds=CONFIGURATION.defaults.lateness_s)
     calls = oracle.calls(delivered_events, CONFIGURATION, as_of).values()
     steps = ("cohort_at", "answered_at", "abandoned_at", "left_at", "ended_at", "wrapped_at")

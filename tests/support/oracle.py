@@ -74,7 +74,7 @@ def calls(events: list[Event], configuration: Any, as_of: dt.datetime) -> dict[s
     for event in events:
         if event["type"].startswith("call."):
             histories[event["call_id"]].append(event)
-    rows = {call_id: _told(call_id, history) for call_id, history in histories.items()}
+    rows = {call_id: _call(call_id, history) for call_id, history in histories.items()}
     states = [e for e in events if e["type"] == "agent.state"]
     inferred = {call_id: _next_of_agent(row, rows, states) for call_id, row in rows.items()}
     for call_id, row in rows.items():
@@ -86,7 +86,7 @@ def calls(events: list[Event], configuration: Any, as_of: dt.datetime) -> dict[s
     return rows
 
 
-def _told(call_id: str, history: list[Event]) -> Row:
+def _call(call_id: str, history: list[Event]) -> Row:
     """Return what the events say, before any contract or clock; `history` is in order of time, then event_id."""
 
     def all_of(kind: str) -> list[Event]:
