@@ -62,6 +62,7 @@ class Archive:
         repeated = self._sql(RECALL["drop_repeated"]).fetchall()
         self._sql(RECALL["forget_repeated"])
         self._recall_calls(RECALL["calls_of_incoming"])
+        self._sql(RECALL["note_lost_states"])
         self._recall_states(RECALL["states_of_incoming"])
         return len(repeated)
 
@@ -131,8 +132,8 @@ class Archive:
         """Recall what the calls just folded need or change. Return whether any call was recalled.
 
         A settled call that was closed by its agent's next step is recalled when that step changed (reopened.sql). A
-        call in `calls_to_fold` without an end needs its agent's next step, even a settled one. Afterwards
-        `calls_to_fold` has only the recalled calls. Fold them, then call this again.
+        call in `calls_to_fold` without an end needs its agent's next step, even a settled one; so does any other that
+        loses its next step. Afterwards `calls_to_fold` has only the recalled calls. Fold them, then call this again.
         """
         self._sql(REOPENED)
         self._sql(RECALL["find_unended"])

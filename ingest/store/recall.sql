@@ -1,10 +1,10 @@
 -- Settled calls and states that may change are recalled from the archive. archive.py says when each part runs.
 -- {archived}: the archived events that count. {settled}: the settled rows that count.
--- Reads: agent_marks, archived_until, calls, calls_to_fold, events, incoming_events, known_campaigns, reopened_calls,
---     $as_of, $recalled_campaign, $recalled_from_day, $shortest_recalled_s.
--- Changes: agent_marks, calls_to_fold, dirty_agents, events, incoming_events, inferred_ends,
+-- Reads: agent_marks, archived_until, calls, calls_to_fold, events, incoming_events, known_campaigns, lost_steps,
+--     reopened_calls, $as_of, $recalled_campaign, $recalled_from_day, $shortest_recalled_s.
+-- Changes: agent_marks, calls_to_fold, dirty_agents, events, incoming_events, inferred_ends, lost_steps,
 --     recalled_calls, recalled_events, recalled_states, settled_checks.
--- Makes: agents_to_recall, calls_to_recall, earlier_marks, events_to_recall, folded_unended_calls, known_events,
+-- Makes: agents_to_recall, calls_to_end, calls_to_recall, earlier_marks, events_to_recall, known_events,
 --     recalled_contents.
 
 -- name: none_archived
@@ -43,6 +43,9 @@ SELECT call_id FROM incoming_events UNION SELECT call_id FROM known_events;
 SELECT agent, ts - INTERVAL 1 MICROSECOND AS ts
 FROM (SELECT agent, ts, type FROM incoming_events UNION ALL SELECT agent, ts, type FROM known_events)
 WHERE type IN ('agent.state', 'agent.profile');
+
+-- name: note_lost_states
+INSERT INTO lost_steps SELECT agent, ts FROM known_events WHERE type = 'agent.state' AND state != 'busy';
 
 -- name: calls_of_campaign
 SELECT call_id
@@ -149,30 +152,36 @@ FROM recalled_contents;
 INSERT INTO recalled_events SELECT parse_filename(filename), file_row_number FROM recalled_contents;
 
 -- name: find_unended
--- Calls without an end, just folded, whose agent's next step may be settled.
-CREATE OR REPLACE TEMP TABLE folded_unended_calls AS
+-- Calls without an end whose agent's next step may be settled: they were just folded, or what followed was lost.
+CREATE OR REPLACE TEMP TABLE calls_to_end AS
 SELECT call_id, agent, answered_at
-FROM calls
-SEMI JOIN calls_to_fold USING (call_id)
-WHERE talk_end_at IS NULL AND agent IS NOT NULL AND answered_at < (SELECT max(closed_before) FROM archived_until);
+FROM calls c
+WHERE talk_end_at IS NULL
+    AND agent IS NOT NULL
+    AND answered_at < (SELECT max(closed_before) FROM archived_until)
+    AND (
+        call_id IN (FROM calls_to_fold)
+        OR EXISTS (FROM lost_steps l WHERE l.agent = c.agent AND l.ts > c.answered_at)
+    );
 
 -- name: forget_folded
 DELETE FROM calls_to_fold;
+DELETE FROM lost_steps;
 
 -- name: reopened_calls
 FROM reopened_calls;
 
 -- name: any_unended
-FROM folded_unended_calls LIMIT 1;
+FROM calls_to_end LIMIT 1;
 
 -- name: states_after_unended
-SELECT agent, answered_at AS ts FROM folded_unended_calls;
+SELECT agent, answered_at AS ts FROM calls_to_end;
 
 -- name: next_answers
 -- One for each call, not for each agent: two calls of an agent without an end have different next answers.
 SELECT arg_min(s.call_id, s.answered_at) AS call_id
 FROM ({settled}) s
-JOIN folded_unended_calls u ON u.agent = s.agent AND s.answered_at > u.answered_at
+JOIN calls_to_end u ON u.agent = s.agent AND s.answered_at > u.answered_at
 WHERE s.channel = 'voice'
 GROUP BY u.call_id;
 
