@@ -2,8 +2,9 @@
 -- calls in calls_to_judge, and the agents in dirty_agents from an instant on. Judging everything gives the same rows.
 -- The configuration is in known_campaigns, terms and zone_offsets (a zone's offset from UTC in each quarter of an hour,
 -- counted since 1970).
--- Reads: agent_marks, calls, calls_to_judge, dirty_agents, events, just_judged_calls, known_campaigns, terms, timeline,
---     zone_offsets, later(), mask_number(), seconds_between(), $as_of, $max_state_s.
+-- Reads: agent_marks, calls, calls_to_judge, dirty_agents, events, just_judged_calls, known_campaigns,
+--     recalled_stretches, terms, timeline, zone_offsets, later(), mask_number(), seconds_between(), $as_of,
+--     $max_state_s.
 -- Changes: steady_calls, timeline.
 -- Makes: changed_timelines, fresh_timelines, just_judged_calls, next_steps, unended_calls.
 
@@ -153,26 +154,41 @@ GROUP BY d.agent;
 
 -- All windows have the same order and no partitions: sorting costs more than everything else here.
 CREATE OR REPLACE TEMP TABLE fresh_timelines AS
-WITH theirs AS (  -- states before an agent's mark are settled; an older event only gives the campaign
-    SELECT e.agent, ts, event_id, type = 'agent.state' AS is_state, state, reason, campaign,
-        coalesce(since, hot_from, '-infinity') AS since
-    FROM events e
-    JOIN changed_timelines USING (agent)
-    LEFT JOIN agent_marks USING (agent)
-    WHERE type IN ('agent.state', 'agent.profile')
-),
-told AS (  -- the first row of each agent gives the campaign until then, '' for none
-    SELECT agent, ts, event_id, is_state, state, reason, campaign FROM theirs WHERE ts >= since
+WITH stretches AS (  -- what is here of each timeline: from the mark on, and before it what was recalled (stretches.py)
+    SELECT agent, greatest(hot_from, since) AS from_at, until_at
+    FROM changed_timelines
+    JOIN (
+        SELECT agent, hot_from, NULL AS until_at FROM agent_marks
+        UNION ALL
+        SELECT agent, from_at, until_at FROM recalled_stretches
+    ) USING (agent)
+    WHERE since IS NULL OR until_at IS NULL OR until_at > since
     UNION ALL
-    SELECT agent, TIMESTAMPTZ '-infinity', '', false, NULL, NULL,
-        coalesce(arg_max(campaign, (ts, event_id)) FILTER (ts < since), '')  -- arg_max passes over NULLs
+    SELECT agent, coalesce(since, '-infinity'), NULL
+    FROM changed_timelines
+    ANTI JOIN agent_marks USING (agent)
+),
+theirs AS (
+    SELECT agent, ts, event_id, type = 'agent.state' AS is_state, state, reason, campaign
+    FROM events
+    WHERE type IN ('agent.state', 'agent.profile') AND agent IN (SELECT agent FROM changed_timelines)
+),
+told AS (  -- the first row of each stretch gives the campaign until then, '' for none; so may an event that is in none
+    SELECT agent, from_at, until_at, ts, event_id, is_state, state, reason, campaign
     FROM theirs
-    GROUP BY agent
+    JOIN stretches USING (agent)
+    WHERE ts >= from_at AND (until_at IS NULL OR ts < until_at)
+    UNION ALL
+    SELECT agent, from_at, any_value(until_at), TIMESTAMPTZ '-infinity', '', false, NULL, NULL,
+        coalesce(arg_max(campaign, (ts, event_id)) FILTER (ts < from_at), '')  -- arg_max passes over NULLs
+    FROM theirs
+    JOIN stretches USING (agent)
+    GROUP BY agent, from_at
 ),
 named AS (
     SELECT
-        agent, ts, event_id, is_state, state, reason,
-        nullif(last_value(campaign IGNORE NULLS) OVER (ORDER BY agent, ts, event_id), '') AS campaign
+        agent, from_at, until_at, ts, event_id, is_state, state, reason,
+        nullif(last_value(campaign IGNORE NULLS) OVER (ORDER BY agent, from_at, ts, event_id), '') AS campaign
     FROM told
 ),
 followed AS (  -- of two states at one instant, the one with the last event_id counts
@@ -180,16 +196,19 @@ followed AS (  -- of two states at one instant, the one with the last event_id c
     FROM (
         SELECT
             *,
-            CASE WHEN lead(agent) OVER in_order = agent THEN lead(ts) OVER in_order END AS next_at
+            CASE
+                WHEN lead(agent) OVER in_order = agent AND lead(from_at) OVER in_order = from_at THEN lead(ts) OVER in_order
+                ELSE until_at
+            END AS next_at
         FROM named
         WHERE is_state
-        WINDOW in_order AS (ORDER BY agent, ts, event_id)
+        WINDOW in_order AS (ORDER BY agent, from_at, ts, event_id)
     )
     WHERE next_at IS DISTINCT FROM ts
 ),
 capped AS (  -- a state lasts at most max_state_s: after that the logout was lost, and the agent is offline
     SELECT
-        agent, state, reason, campaign, ts AS started_at,
+        agent, from_at, state, reason, campaign, ts AS started_at,
         CASE WHEN next_at > limit_at OR (next_at IS NULL AND getvariable('as_of') >= limit_at) THEN limit_at ELSE next_at END
             AS ended_at,
         limit_at,
@@ -198,7 +217,7 @@ capped AS (  -- a state lasts at most max_state_s: after that the logout was los
     WHERE state != 'offline'
     UNION ALL
     SELECT
-        agent, 'offline', CASE WHEN state = 'offline' THEN reason END, campaign,
+        agent, from_at, 'offline', CASE WHEN state = 'offline' THEN reason END, campaign,
         CASE WHEN state = 'offline' THEN ts ELSE limit_at END,
         next_at,
         NULL,
@@ -211,8 +230,8 @@ marked AS (  -- equal states in a row are merged within a UTC day, so no row is 
     FROM (
         SELECT
             *,
-            (agent, state, reason, campaign, day) IS DISTINCT FROM
-                lag((agent, state, reason, campaign, day)) OVER (ORDER BY agent, started_at) AS is_new
+            (agent, from_at, state, reason, campaign, day) IS DISTINCT FROM
+                lag((agent, from_at, state, reason, campaign, day)) OVER (ORDER BY agent, started_at) AS is_new
         FROM (SELECT *, make_timestamp(epoch_us(started_at))::DATE AS day FROM capped)
     )
 )

@@ -11,18 +11,17 @@ import duckdb
 import numpy as np
 
 from ingest import statements
-from ingest.events import contract
 from ingest.store import extent
 from ingest.store.inventory import EVENTS
 from ingest.store.keys import KeyDays
 from ingest.store.segments import IDENTITY, Segments
+from ingest.store.stretches import LOOK_ROUND, Stretches, later
 
 SETTLE = statements.read("store/settle.sql")
 REOPENED = statements.read("store/reopened.sql")
 ARCHIVE = statements.read_parts("store/archive.sql")
 RECALL = statements.read_parts("store/recall.sql")
 
-LOOK_BACK = dt.timedelta(days=2)
 EPOCH = dt.date(1970, 1, 1)
 
 EVENT_COLUMNS = "event_id, revision, type, ts, call_id, agent, campaign, source, state, reason, raw"
@@ -37,6 +36,7 @@ class Archive:
         self._segments = segments
         self._events = KeyDays()
         self._calls = KeyDays()
+        self._stretches = Stretches(connection, segments)
         extent.make(connection, segments.rows("calls"), segments.rows("agent_states"))
         self._learn(RECALL["archived_keys"].format(archived=self._archived()))
 
@@ -62,6 +62,7 @@ class Archive:
         repeated = self._sql(RECALL["drop_repeated"]).fetchall()
         self._sql(RECALL["forget_repeated"])
         self._recall_calls(RECALL["calls_of_incoming"])
+        self._sql(RECALL["note_lost_states"])
         self._recall_states(RECALL["states_of_incoming"])
         return len(repeated)
 
@@ -100,49 +101,62 @@ class Archive:
         self._bring_back(homes)
         self._sql(RECALL["note_recalled_calls"])
 
-    def _recall_states(self, query: str) -> None:
-        """For each (agent, ts) of `query` that is before the agent's mark, recall the states from the one at ts on."""
-        self._sql(RECALL["list_agents"].format(states=query))
-        ((first,),) = self._sql(RECALL["first_day_to_recall"]).fetchall()
-        if first is None:
+    def _recall_states(self, changes: str) -> None:
+        """Recall the agents' states that `changes` affect, a query as `Stretches.find` takes it."""
+        if not self._stretches.find(changes):
             return
-        for since in (first - LOOK_BACK, dt.date.min):  # most states began a short time before
-            self._find_marks(since)
-            if not self._sql(RECALL["any_without_mark"]).fetchall():
-                break
-        self._sql(RECALL["list_events_of_agents"].format(archived=self._archived()))
+        self._stretches.select_events()
         self._bring_back([day for (day,) in self._sql(RECALL["homes_to_recall"]).fetchall()])
-        self._sql(RECALL["move_marks"])
-        self._sql(RECALL["note_recalled_states"], {"earliest": contract.EARLIEST})
-        if (began := extent.take_recalled(self._connection)) is not None and (
-            settled := self._segments.rows("agent_states", self._segments.days("agent_states", began))
-        ):
-            extent.note_recalled_first_states(self._connection, settled)
+        self._stretches.take_up()
+        self._note_first_states(extent.take_recalled(self._connection))
         self._sql(RECALL["note_dirty_agents"])
 
-    def _find_marks(self, since: dt.date) -> None:
-        """Make earlier_marks: the starts of the states at agents_to_recall, if an event from `since` on began them."""
-        settled = self._segments.rows("agent_states", self._segments.days("agent_states", since))
-        starts = RECALL["settled_starts"].format(settled=settled) if settled else RECALL["no_starts"]
-        began = self._archived(self._segments.days(EVENTS, since))
-        self._sql(RECALL["find_marks"].format(starts=starts, began=began))
+    def _note_first_states(self, first: dt.date | None) -> None:
+        """Find the first settled states again of the campaigns whose first one, of day `first` or later, came back."""
+        if first is None:
+            return
+        for look in LOOK_ROUND:
+            days = self._segments.days("agent_states", first, later(first, look))
+            if (settled := self._segments.rows("agent_states", days)) and extent.note_recalled_first_states(
+                self._connection, settled
+            ):
+                return
 
     def recall_for_folded(self) -> bool:
         """Recall what the calls just folded need or change. Return whether any call was recalled.
 
         A settled call that was closed by its agent's next step is recalled when that step changed (reopened.sql). A
-        call in `calls_to_fold` without an end needs its agent's next step, even a settled one. Afterwards
-        `calls_to_fold` has only the recalled calls. Fold them, then call this again.
+        call in `calls_to_fold` without an end needs its agent's next step, even a settled one; so does any other that
+        loses its next step. Afterwards `calls_to_fold` has only the recalled calls. Fold them, then call this again.
         """
         self._sql(REOPENED)
         self._sql(RECALL["find_unended"])
         self._sql(RECALL["forget_folded"])
         self._recall_calls(RECALL["reopened_calls"])
         if self._sql(RECALL["any_unended"]).fetchall():
-            self._recall_states(RECALL["states_after_unended"])
-            if settled := self._segments.rows("calls"):
-                self._recall_calls(RECALL["next_answers"].format(settled=settled))
+            self._recall_next_steps()
         return bool(self._sql(RECALL["any_to_fold"]).fetchall())
+
+    def _recall_next_steps(self) -> None:
+        """Recall for each call in `calls_to_end` its agent's first settled step after it, if that may close the call.
+
+        Of a state only the event is recalled, because the timeline stays the same.
+        """
+        self._sql(RECALL["find_next_states"])
+        self._sql(RECALL["find_archived_next_states"].format(archived=RECALL["none_archived"]))
+        ((first, last),) = self._sql(RECALL["days_of_unsure"]).fetchall()
+        for look in LOOK_ROUND if first is not None else ():
+            until = later(last, look)
+            archived = self._archived(self._segments.days(EVENTS, first, until))
+            self._sql(RECALL["find_archived_next_states"].format(archived=archived))
+            if self._sql(RECALL["count_sought_further"], {"until": until}).fetchall() == [(0,)]:
+                break
+        if days := [day for (day,) in self._sql(RECALL["days_of_archived_next_states"]).fetchall()]:
+            self._sql(RECALL["list_next_states"].format(archived=self._archived(days)))
+            self._bring_back(days)
+        days = [day for (day,) in self._sql(RECALL["days_of_next_answers"]).fetchall()]
+        if settled := self._segments.rows("calls", days):
+            self._recall_calls(RECALL["next_answers"].format(settled=settled))
 
     def _bring_back(self, homes: list[dt.date]) -> None:
         """Move the events in `events_to_recall` from the archive to the events that are folded."""

@@ -3,7 +3,7 @@
 --     recalled_states, segments, settled_calls, settled_ends, settled_events, settled_letters, settled_states,
 --     steady_calls, timeline, $settled_before.
 -- Changes: agent_marks, archived_names, archived_until, calls, dead_letters, events, inferred_ends, recalled_calls,
---     recalled_states, settled_checks.
+--     recalled_states, recalled_stretches, settled_checks.
 -- Makes: just_judged_calls, name_counts, steady_calls, timeline.
 
 -- name: count_names
@@ -42,9 +42,12 @@ SELECT
 SELECT day FROM recalled_calls;
 
 -- name: recalled_state_days
-SELECT s.day
+SELECT DISTINCT s.day
 FROM segments s
-WHERE relation = 'agent_states' AND s.day >= (SELECT min(make_timestamp(epoch_us(from_at)))::DATE FROM recalled_states);
+JOIN recalled_states r
+    ON s.day >= make_timestamp(epoch_us(r.from_at))::DATE
+    AND (r.until_at IS NULL OR s.day <= make_timestamp(epoch_us(r.until_at))::DATE)
+WHERE relation = 'agent_states';
 
 -- name: forget_recalled
 DELETE FROM settled_checks WHERE day IN (SELECT day FROM settled_calls);
@@ -57,6 +60,7 @@ INSERT INTO inferred_ends BY NAME FROM settled_ends;
 DELETE FROM events WHERE rowid IN (SELECT place FROM settled_events);
 DELETE FROM calls WHERE call_id IN (SELECT call_id FROM settled_calls);
 DELETE FROM agent_marks WHERE agent IN (SELECT agent FROM new_marks);
+DELETE FROM recalled_stretches WHERE agent IN (SELECT agent FROM new_marks);
 INSERT INTO agent_marks SELECT agent, hot_from FROM new_marks;
 INSERT INTO archived_until VALUES (getvariable('settled_before'));
 DELETE FROM archived_until WHERE closed_before < (SELECT max(closed_before) FROM archived_until);

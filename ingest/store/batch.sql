@@ -1,8 +1,8 @@
 -- A batch is written to the store. store.py says when each part runs.
--- Reads: arriving_events, arriving_letters, events, letters_kept.
+-- Reads: arriving_events, arriving_letters, calls, events, letters_kept.
 -- Changes: calls, dead_letters, events, gaps, sources, totals.
--- Makes: calls_to_fold, changed_states, contested_event_ids, dirty_agents, dirty_calls, incoming_events,
---     incoming_letters, replaced_event_ids, source_tallies, winning_events.
+-- Makes: answers_before_fold, calls_to_fold, changed_states, contested_event_ids, dirty_agents, dirty_calls,
+--     incoming_events, incoming_letters, lost_steps, replaced_event_ids, source_tallies, winning_events.
 
 -- name: changes
 -- Changes since the last judging (judging.py), noted in the transaction that writes the events.
@@ -10,10 +10,12 @@ CREATE TEMP TABLE dirty_calls (call_id VARCHAR);
 CREATE TEMP TABLE dirty_agents (agent VARCHAR, ts TIMESTAMPTZ, has_profile BOOLEAN);
 
 -- name: begin_fold
--- changed_states and replaced_event_ids may concern settled calls that the batch does not touch (reopened.sql).
+-- changed_states and replaced_event_ids may concern settled calls that the batch does not touch (reopened.sql);
+-- lost_steps, what an agent did not do after all, concerns calls that have not settled (recall.sql).
 CREATE OR REPLACE TEMP TABLE calls_to_fold (call_id VARCHAR);
 CREATE OR REPLACE TEMP TABLE changed_states (agent VARCHAR, ts TIMESTAMPTZ);
 CREATE OR REPLACE TEMP TABLE replaced_event_ids (event_id VARCHAR);
+CREATE OR REPLACE TEMP TABLE lost_steps (agent VARCHAR, ts TIMESTAMPTZ);
 
 -- name: number_events
 CREATE OR REPLACE TEMP TABLE incoming_events AS
@@ -119,7 +121,18 @@ WHEN NOT MATCHED THEN INSERT;
 
 -- name: forget_folded
 INSERT INTO dirty_calls FROM calls_to_fold;
+CREATE OR REPLACE TEMP TABLE answers_before_fold AS
+SELECT call_id, agent, answered_at
+FROM calls
+SEMI JOIN calls_to_fold USING (call_id)
+WHERE channel = 'voice' AND agent IS NOT NULL AND answered_at IS NOT NULL;
 DELETE FROM calls WHERE call_id IN (FROM calls_to_fold);
+
+-- name: note_lost_answers
+INSERT INTO lost_steps
+SELECT agent, answered_at
+FROM answers_before_fold
+ANTI JOIN (SELECT call_id, agent, answered_at FROM calls WHERE channel = 'voice') USING (call_id, agent, answered_at);
 
 -- name: date_letters
 CREATE OR REPLACE TEMP TABLE incoming_letters AS

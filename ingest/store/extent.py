@@ -41,10 +41,11 @@ TAKE_RECALLED = """
 CREATE OR REPLACE TEMP TABLE recalled_first_states AS
 SELECT f.campaign, f.started_at
 FROM first_states f
-JOIN earlier_marks m USING (agent)
-WHERE m.mark IS NULL OR f.started_at >= m.mark;
+JOIN stretches_to_recall s USING (agent)
+WHERE f.started_at >= s.from_at AND (s.until_at IS NULL OR f.started_at < s.until_at);
 DELETE FROM first_states WHERE campaign IN (SELECT campaign FROM recalled_first_states);
 """
+STILL_SOUGHT = "SELECT campaign FROM recalled_first_states EXCEPT SELECT campaign FROM first_states"
 FIRST_RECALLED = "SELECT make_timestamp(epoch_us(min(started_at)))::DATE FROM recalled_first_states"
 
 
@@ -59,7 +60,7 @@ def add_settled(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def take_recalled(connection: duckdb.DuckDBPyConnection) -> dt.date | None:
-    """Forget the first states that are recalled with earlier_marks; return their first UTC date, None for none.
+    """Forget the first states that are recalled with stretches_to_recall; return their first UTC date, None for none.
 
     After that, note_recalled_first_states has to find the campaigns' first states again.
     """
@@ -69,7 +70,11 @@ def take_recalled(connection: duckdb.DuckDBPyConnection) -> dt.date | None:
     return first
 
 
-def note_recalled_first_states(connection: duckdb.DuckDBPyConnection, states: str) -> None:
-    """Find the first state, among the settled `states`, of each campaign that take_recalled has forgotten."""
-    of_campaigns = f"SELECT * FROM ({states}) WHERE campaign IN (SELECT campaign FROM recalled_first_states)"
+def note_recalled_first_states(connection: duckdb.DuckDBPyConnection, states: str) -> bool:
+    """Find the first state, among the settled `states`, of each campaign that take_recalled has forgotten.
+
+    `states` are those of some days from the first on. Return whether all were found; if not, ask again with more days.
+    """
+    of_campaigns = f"SELECT * FROM ({states}) WHERE campaign IN (FROM ({STILL_SOUGHT}))"
     connection.execute(f"INSERT INTO first_states {FIRST_STATES.format(states=of_campaigns)}")
+    return not connection.execute(STILL_SOUGHT).fetchall()

@@ -1,10 +1,11 @@
 -- Settled calls and states that may change are recalled from the archive. archive.py says when each part runs.
 -- {archived}: the archived events that count. {settled}: the settled rows that count.
--- Reads: agent_marks, archived_until, calls, calls_to_fold, events, incoming_events, known_campaigns, reopened_calls,
---     $as_of, $recalled_campaign, $recalled_from_day, $shortest_recalled_s.
--- Changes: agent_marks, calls_to_fold, dirty_agents, events, incoming_events, inferred_ends,
---     recalled_calls, recalled_events, recalled_states, settled_checks.
--- Makes: agents_to_recall, calls_to_recall, earlier_marks, events_to_recall, folded_unended_calls, known_events,
+-- Reads: agent_marks, archived_until, calls, calls_to_fold, events, incoming_events, known_campaigns, late_answers,
+--     lost_steps, recalled_stretches, reopened_calls, segments, stretches_to_recall, $as_of, $recalled_campaign,
+--     $recalled_from_day, $shortest_recalled_s.
+-- Changes: calls_to_fold, dirty_agents, events, incoming_events, inferred_ends, lost_steps, recalled_calls,
+--     recalled_events, settled_checks.
+-- Makes: archived_next_states, calls_to_end, calls_to_recall, events_to_recall, known_events, next_states,
 --     recalled_contents.
 
 -- name: none_archived
@@ -39,10 +40,18 @@ DELETE FROM known_events WHERE event_id NOT IN (SELECT event_id FROM incoming_ev
 SELECT call_id FROM incoming_events UNION SELECT call_id FROM known_events;
 
 -- name: states_of_incoming
--- From just before ts: of several states at one instant the last counts, and it may equal the settled state before it.
-SELECT agent, ts - INTERVAL 1 MICROSECOND AS ts
-FROM (SELECT agent, ts, type FROM incoming_events UNION ALL SELECT agent, ts, type FROM known_events)
+-- What the batch changes in agents' timelines, by its events and by those that they replace. From just before ts: of
+-- several states at one instant the last counts, and it may equal the settled state before it.
+SELECT agent, ts - INTERVAL 1 MICROSECOND AS ts, ts AS last_at, campaign, is_replaced
+FROM (
+    SELECT agent, ts, type, campaign, false AS is_replaced FROM incoming_events
+    UNION ALL
+    SELECT agent, ts, type, campaign, true FROM known_events
+)
 WHERE type IN ('agent.state', 'agent.profile');
+
+-- name: note_lost_states
+INSERT INTO lost_steps SELECT agent, ts FROM known_events WHERE type = 'agent.state' AND state != 'busy';
 
 -- name: calls_of_campaign
 SELECT call_id
@@ -60,10 +69,12 @@ WHERE outcome = 'dropped' AND inferred_end
     AND epoch_us(getvariable('as_of')) - epoch_us(cohort_at) <= give_up_after_s * 1e6;
 
 -- name: states_ahead
-SELECT agent, getvariable('as_of') AS ts FROM agent_marks;
+SELECT
+    agent, getvariable('as_of') AS ts, NULL::TIMESTAMPTZ AS last_at, NULL::VARCHAR AS campaign, false AS is_replaced
+FROM agent_marks;
 
 -- name: long_states
-SELECT agent, started_at AS ts
+SELECT agent, started_at AS ts, NULL::TIMESTAMPTZ AS last_at, NULL::VARCHAR AS campaign, false AS is_replaced
 FROM ({settled})
 WHERE state != 'offline' AND seconds >= getvariable('shortest_recalled_s');
 
@@ -82,57 +93,8 @@ DELETE FROM inferred_ends WHERE call_id IN (SELECT call_id FROM events_to_recall
 INSERT INTO calls_to_fold
 SELECT DISTINCT call_id FROM events_to_recall WHERE call_id NOT IN (FROM calls_to_fold);
 
--- name: list_agents
-CREATE OR REPLACE TEMP TABLE agents_to_recall AS
-SELECT agent, min(ts) AS ts FROM ({states}) JOIN agent_marks USING (agent) WHERE ts < hot_from GROUP BY agent;
-
--- name: first_day_to_recall
-SELECT make_timestamp(epoch_us(min(ts)))::DATE FROM agents_to_recall;
-
--- name: settled_starts
-SELECT agent, started_at FROM ({settled});
-
--- name: no_starts
-FROM agent_marks LIMIT 0;
-
--- name: find_marks
--- For each agent the start of the settled state at that time, if one of the archived events read here began it.
-CREATE OR REPLACE TEMP TABLE earlier_marks AS
-SELECT a.agent, max(s.started_at) AS mark
-FROM agents_to_recall a
-LEFT JOIN (
-    SELECT agent, started_at
-    FROM ({starts}) AS begun(agent, started_at)
-    SEMI JOIN (SELECT agent, ts FROM ({began}) WHERE type = 'agent.state') e
-        ON e.agent = begun.agent AND e.ts = begun.started_at
-) s ON s.agent = a.agent AND s.started_at <= a.ts
-GROUP BY a.agent;
-
--- name: any_without_mark
-FROM earlier_marks WHERE mark IS NULL LIMIT 1;
-
--- name: list_events_of_agents
-CREATE OR REPLACE TEMP TABLE events_to_recall AS
-WITH states AS (
-    SELECT event_id, call_id, day AS home, ts, agent, campaign, mark
-    FROM ({archived})
-    JOIN earlier_marks USING (agent)
-    WHERE type = 'agent.state'
-)
-SELECT event_id, call_id, home FROM states WHERE mark IS NULL OR ts >= mark
-UNION
-SELECT event_id, call_id, home FROM states WHERE ts < mark AND campaign IS NOT NULL
-QUALIFY row_number() OVER (PARTITION BY agent ORDER BY ts DESC, event_id DESC) = 1;
-
--- name: move_marks
-DELETE FROM agent_marks WHERE agent IN (SELECT agent FROM earlier_marks);
-INSERT INTO agent_marks SELECT agent, mark FROM earlier_marks WHERE mark IS NOT NULL;
-
--- name: note_recalled_states
-INSERT INTO recalled_states SELECT agent, coalesce(mark, $earliest) FROM earlier_marks;
-
 -- name: note_dirty_agents
-INSERT INTO dirty_agents SELECT agent, '-infinity', false FROM earlier_marks;
+INSERT INTO dirty_agents SELECT agent, '-infinity', false FROM stretches_to_recall;
 
 -- name: homes_to_recall
 SELECT DISTINCT home FROM events_to_recall;
@@ -149,32 +111,102 @@ FROM recalled_contents;
 INSERT INTO recalled_events SELECT parse_filename(filename), file_row_number FROM recalled_contents;
 
 -- name: find_unended
--- Calls without an end, just folded, whose agent's next step may be settled.
-CREATE OR REPLACE TEMP TABLE folded_unended_calls AS
+-- Calls without an end whose agent's next step may be settled: they were just folded, or what followed was lost.
+CREATE OR REPLACE TEMP TABLE calls_to_end AS
 SELECT call_id, agent, answered_at
-FROM calls
-SEMI JOIN calls_to_fold USING (call_id)
-WHERE talk_end_at IS NULL AND agent IS NOT NULL AND answered_at < (SELECT max(closed_before) FROM archived_until);
+FROM calls c
+WHERE talk_end_at IS NULL
+    AND agent IS NOT NULL
+    AND answered_at < (SELECT max(closed_before) FROM archived_until)
+    AND (
+        call_id IN (FROM calls_to_fold)
+        OR EXISTS (FROM lost_steps l WHERE l.agent = c.agent AND l.ts > c.answered_at)
+    );
 
 -- name: forget_folded
 DELETE FROM calls_to_fold;
+DELETE FROM lost_steps;
 
 -- name: reopened_calls
 FROM reopened_calls;
 
 -- name: any_unended
-FROM folded_unended_calls LIMIT 1;
+FROM calls_to_end LIMIT 1;
 
--- name: states_after_unended
-SELECT agent, answered_at AS ts FROM folded_unended_calls;
+-- name: find_next_states
+-- One for each call, not for each agent: two calls of an agent without an end have different next steps. What follows
+-- an answer within one recalled stretch, or after the mark, is sure to be here.
+CREATE OR REPLACE TEMP TABLE next_states AS
+WITH here AS (
+    SELECT c.call_id, c.agent, c.answered_at, min(e.ts) AS ts
+    FROM calls_to_end c
+    LEFT JOIN events e ON e.agent = c.agent AND e.ts > c.answered_at AND e.type = 'agent.state' AND e.state != 'busy'
+    GROUP BY ALL
+)
+SELECT
+    h.*,
+    hot_from IS NULL OR answered_at >= hot_from OR EXISTS (
+        FROM recalled_stretches s WHERE s.agent = h.agent AND h.answered_at >= s.from_at AND h.ts < s.until_at
+    ) AS is_sure
+FROM here h
+LEFT JOIN agent_marks USING (agent);
+
+-- name: days_of_unsure
+SELECT make_timestamp(epoch_us(min(answered_at)))::DATE, make_timestamp(epoch_us(max(answered_at)))::DATE
+FROM next_states
+WHERE NOT is_sure;
+
+-- name: find_archived_next_states
+CREATE OR REPLACE TEMP TABLE archived_next_states AS
+SELECT n.call_id, n.agent, min(a.ts) AS ts
+FROM ({archived}) a
+JOIN next_states n ON n.agent = a.agent AND NOT n.is_sure AND a.ts > n.answered_at AND (n.ts IS NULL OR a.ts <= n.ts)
+WHERE a.type = 'agent.state' AND a.state != 'busy'
+GROUP BY n.call_id, n.agent;
+
+-- name: count_sought_further
+SELECT count(*)
+FROM next_states
+WHERE NOT is_sure
+    AND call_id NOT IN (SELECT call_id FROM archived_next_states)
+    AND (ts IS NULL OR make_timestamp(epoch_us(ts))::DATE > $until);
+
+-- name: days_of_archived_next_states
+SELECT DISTINCT make_timestamp(epoch_us(ts))::DATE FROM archived_next_states;
+
+-- name: list_next_states
+CREATE OR REPLACE TEMP TABLE events_to_recall AS
+SELECT DISTINCT a.event_id, a.call_id, a.day AS home
+FROM ({archived}) a
+JOIN archived_next_states n ON n.agent = a.agent AND n.ts = a.ts
+WHERE a.type = 'agent.state' AND a.state != 'busy';
+
+-- name: days_of_next_answers
+-- The days of calls that may have been answered before those states.
+WITH next AS (
+    SELECT n.answered_at, least(n.ts, a.ts) AS ts FROM next_states n LEFT JOIN archived_next_states a USING (call_id)
+),
+span AS (
+    SELECT
+        make_timestamp(epoch_us(min(answered_at)))::DATE AS first,
+        CASE WHEN count(*) = count(ts) THEN make_timestamp(epoch_us(max(ts)))::DATE END AS last
+    FROM next
+)
+SELECT s.day
+FROM segments s, span
+WHERE s.relation = 'calls' AND s.day >= first - 1 AND (last IS NULL OR s.day <= last + 1)
+UNION
+SELECT day
+FROM late_answers, span
+WHERE answered_on >= first AND (last IS NULL OR answered_on <= last);
 
 -- name: next_answers
--- One for each call, not for each agent: two calls of an agent without an end have different next answers.
 SELECT arg_min(s.call_id, s.answered_at) AS call_id
 FROM ({settled}) s
-JOIN folded_unended_calls u ON u.agent = s.agent AND s.answered_at > u.answered_at
-WHERE s.channel = 'voice'
-GROUP BY u.call_id;
+JOIN next_states n ON n.agent = s.agent AND s.answered_at > n.answered_at
+LEFT JOIN archived_next_states a ON a.call_id = n.call_id
+WHERE s.channel = 'voice' AND (least(n.ts, a.ts) IS NULL OR s.answered_at <= least(n.ts, a.ts))
+GROUP BY n.call_id;
 
 -- name: any_to_fold
 FROM calls_to_fold LIMIT 1;

@@ -1,8 +1,9 @@
 -- The store: private to the consumer, one writer. The published file is made from it (publish.sql).
 -- Reads: nothing.
+-- Changes: IF.
 -- Makes: agent_marks, alarms, archived_counts, archived_names, archived_until, calls, dead_letters, event_type, events,
---     gaps, identity, inferred_ends, judged_by, layout, letters_kept, positions, recalled_events, replaced_files,
---     segments, settled_checks, sources, states_judged_by, totals.
+--     gaps, identity, inferred_ends, judged_by, layout, letters_kept, positions, recalled_events, recalled_stretches,
+--     replaced_files, segments, settled_checks, sources, states_judged_by, totals.
 
 CREATE TABLE IF NOT EXISTS positions (
     topic        VARCHAR NOT NULL,
@@ -123,7 +124,19 @@ CREATE TABLE IF NOT EXISTS recalled_events (file VARCHAR NOT NULL, place BIGINT 
 COMMENT ON TABLE recalled_events IS 'Rows of event files (place: row number from 0) that no longer count, because they are in `events` again.';
 
 CREATE TABLE IF NOT EXISTS agent_marks (agent VARCHAR NOT NULL, hot_from TIMESTAMPTZ NOT NULL);
-COMMENT ON TABLE agent_marks IS 'An agent''s states before hot_from are in segments; an older event in `events` only gives the campaign.';
+COMMENT ON TABLE agent_marks IS 'An agent''s states before hot_from are in segments, except those of recalled_stretches; another event from before hot_from in `events` only gives the campaign or ends a call.';
+
+CREATE TABLE IF NOT EXISTS recalled_stretches (
+    agent          VARCHAR     NOT NULL,
+    from_at        TIMESTAMPTZ NOT NULL,
+    until_at       TIMESTAMPTZ NOT NULL,
+    campaign       VARCHAR,
+    names_campaign BOOLEAN     NOT NULL
+);
+COMMENT ON TABLE recalled_stretches IS 'Before an agent''s mark: the states from from_at to before until_at are made from events that are in `events` again. At until_at begins a settled state that stays, whatever they are (stretches.py).';
+COMMENT ON COLUMN recalled_stretches.campaign IS 'The campaign of the state at until_at.';
+COMMENT ON COLUMN recalled_stretches.names_campaign IS 'Whether an event at until_at is known to name that campaign.';
+ALTER TABLE IF EXISTS recalled_states ADD COLUMN IF NOT EXISTS until_at TIMESTAMPTZ;  -- for a store that was created before
 
 CREATE TABLE IF NOT EXISTS replaced_files (relation VARCHAR NOT NULL, file VARCHAR NOT NULL);
 COMMENT ON TABLE replaced_files IS 'Parquet files whose rows are in other files now; they stay for a while for readers of an older snapshot.';

@@ -22,12 +22,18 @@ from metrics.quoting import quoted
 RECALLED = """
 CREATE TABLE IF NOT EXISTS recalled_calls (call_id VARCHAR NOT NULL, day DATE NOT NULL);
 COMMENT ON TABLE recalled_calls IS 'Calls with a row in a Parquet file that no longer counts.';
-CREATE TABLE IF NOT EXISTS recalled_states (agent VARCHAR NOT NULL, from_at TIMESTAMPTZ NOT NULL);
-COMMENT ON TABLE recalled_states IS 'An agent''s rows in Parquet files, started at from_at or later, no longer count.';
+CREATE TABLE IF NOT EXISTS recalled_states (
+    agent VARCHAR NOT NULL, from_at TIMESTAMPTZ NOT NULL, until_at TIMESTAMPTZ
+);
+COMMENT ON TABLE recalled_states IS 'Rows in Parquet files, begun from from_at to before until_at, no longer count.';
+COMMENT ON COLUMN recalled_states.until_at IS 'NULL: all later rows do not count either.';
 """
 OUTDATED = {
     "calls": "ANTI JOIN recalled_calls USING (call_id)",
-    "agent_states": "r WHERE NOT EXISTS (FROM recalled_states x WHERE x.agent = r.agent AND r.started_at >= x.from_at)",
+    "agent_states": """r WHERE NOT EXISTS (
+        FROM recalled_states x
+        WHERE x.agent = r.agent AND r.started_at >= x.from_at AND (x.until_at IS NULL OR r.started_at < x.until_at)
+    )""",
     "dead_letters": "",
     EVENTS: "ANTI JOIN recalled_events x ON x.file = parse_filename(filename) AND x.place = file_row_number",
 }
@@ -84,9 +90,9 @@ class Segments:
         for relation, day, name, rows in self._sql("FROM segments ORDER BY ALL").fetchall():
             self._segments.setdefault(relation, []).append(Segment(day, self._root(relation) / name, rows))
 
-    def days(self, relation: str, since: dt.date) -> set[dt.date]:
-        """The days from `since` on that have files of `relation`."""
-        return {segment.day for segment in self._segments.get(relation, ()) if segment.day >= since}
+    def days(self, relation: str, since: dt.date, until: dt.date = dt.date.max) -> set[dt.date]:
+        """The days from `since` to `until` that have files of `relation`."""
+        return {segment.day for segment in self._segments.get(relation, ()) if since <= segment.day <= until}
 
     def rows(self, relation: str, days: Collection[dt.date] | None = None) -> str | None:
         """The SELECT of the settled rows that count, of `days` or of all days; None when there are no files."""

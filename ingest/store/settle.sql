@@ -1,6 +1,7 @@
 -- Rows that no event is expected to change any more: they are closed, and had no event since
 -- getvariable('settled_before'). Selected from judged_calls and timeline; archive.py moves them to the archive.
--- Reads: calls, dead_letters, events, judged_calls, timeline, unended_calls, seconds_between(), $settled_before.
+-- Reads: agent_marks, calls, dead_letters, events, judged_calls, timeline, unended_calls, seconds_between(),
+--     $settled_before.
 -- Makes: closed_calls, leaving_events, naming_events, new_marks, pinned_agents, settled_calls, settled_ends,
 --     settled_events, settled_letters, settled_states.
 
@@ -41,11 +42,14 @@ FROM inferred i
 JOIN calls c ON c.agent = i.agent AND c.answered_at = i.ended_at AND c.channel = 'voice';
 
 -- An agent's states settle up to the one in force at settled_before. The mark is that state's first event, which stays.
+-- What was recalled from before the present mark settles with them, or not at all.
 CREATE OR REPLACE TEMP TABLE new_marks AS
 SELECT agent, max(started_at) AS hot_from
 FROM timeline t
 LEFT JOIN pinned_agents p USING (agent)
+LEFT JOIN agent_marks m USING (agent)
 WHERE started_at < getvariable('settled_before')
+    AND (m.hot_from IS NULL OR started_at >= m.hot_from)
     AND (p.from_at IS NULL OR started_at <= p.from_at)
     AND by_event
 GROUP BY agent;

@@ -257,6 +257,7 @@ class Store:
         """Fold the calls in `calls_to_fold` again."""
         self.sql(BATCH["forget_folded"])
         self.sql(FOLD)
+        self.sql(BATCH["note_lost_answers"])
 
     def _merge_events(self) -> int:
         """Add `incoming_events` to `events`, and changed calls to `calls_to_fold`; return how many were known."""

@@ -146,6 +146,17 @@ def test_defaults_judge_campaigns_that_nobody_configured(tmp_path: Path, settle_
     assert in_time(desk) == [("monday", True, 40), ("tuesday", True, 40)]
 
 
+def test_a_correction_may_take_the_only_campaign_away(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, DEFAULTS)
+    desk.apply(told("09:00:00 state agent=ana state=available campaign=sav event_id=s1"), LATER)
+    desk.publish(LATER)
+    desk.apply(told("09:00:00 state agent=ana state=available event_id=s1 revision=1"), LATER)
+    desk.publish(LATER)
+    assert desk.rows("SELECT DISTINCT campaign FROM agent_states") == [{"campaign": None}]
+    assert desk.rows("FROM campaigns") == []
+    desk.store.close()
+
+
 def test_a_call_given_up_by_a_clock_that_was_ahead_is_open_again(tmp_path: Path) -> None:
     desk = Desk(tmp_path, DEFAULTS)
     desk.apply(told("09:00:00 queued"), at("09:00:10"))

@@ -39,22 +39,25 @@ MEASURED = ROOT / ".cache" / "reach.json"
 FILES = (
     *("archive.py", "segments.py", "store.py", "judging.py", "fold.sql", "judge.sql", "judged.sql", "settle.sql"),
     *("reopened.sql", "conservation.sql", "store.sql", "batch.sql", "recall.sql", "archive.sql"),
+    *("stretches.py", "stretches.sql"),
 )
 PATHS = {file.name: file for file in sorted((ROOT / "ingest").glob("*/*")) if file.name in FILES}
 TESTS = (
     *("ingest/test_fold.py", "ingest/test_recall.py", "ingest/test_judged_again.py", "ingest/test_feed_tables.py"),
     *("ingest/test_alarms.py", "metrics/test_properties.py", "ingest/test_rebuild.py"),
-    *("ingest/test_segments.py", "ingest/test_store.py"),
+    *("ingest/test_segments.py", "ingest/test_store.py", "ingest/test_stretches.py"),
 )
 #: Tests of a file run before others when the file has a mutant.
 ABOUT = {
-    "archive.py": ("test_recall.py", "test_judged_again.py"),
+    "archive.py": ("test_recall.py", "test_stretches.py", "test_judged_again.py"),
+    "stretches.py": ("test_stretches.py", "test_recall.py"),
+    "stretches.sql": ("test_stretches.py", "test_recall.py"),
     "segments.py": ("test_segments.py", "test_recall.py", "test_rebuild.py", "test_alarms.py"),
     "store.py": ("test_store.py", "test_feed_tables.py", "test_recall.py", "test_rebuild.py"),
     "judging.py": ("test_judged_again.py",),
     "batch.sql": ("test_fold.py", "test_recall.py", "test_feed_tables.py"),
     "store.sql": ("test_feed_tables.py", "test_rebuild.py"),
-    "recall.sql": ("test_recall.py", "test_judged_again.py"),
+    "recall.sql": ("test_recall.py", "test_stretches.py", "test_judged_again.py"),
     "archive.sql": ("test_recall.py",),
     "judge.sql": ("test_fold.py", "test_judged_again.py"),
     "judged.sql": ("test_fold.py",),
