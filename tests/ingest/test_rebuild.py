@@ -220,7 +220,9 @@ def test_events_that_are_missing_are_not_rebuilt_without(home: Path) -> None:
     with pytest.raises(StoreError, match=r"files of archived events are not there.*restore them from a backup"):
         rebuild(home, DEFAULTS, silent)
     (home / "store.duckdb").unlink()
-    with pytest.raises(StoreError, match=r"published/ has 1 days whose archived events are not there, such as 2026-03-10"):
+    with pytest.raises(
+        StoreError, match=r"published/ has 1 days whose archived events are not there, such as 2026-03-10"
+    ):
         rebuild(home, DEFAULTS, silent)
     assert set((home / "published").rglob("*.parquet")) == published
 
