@@ -25,11 +25,12 @@ from pathlib import Path
 import duckdb
 from tqdm import tqdm
 
+from ingest.archive import inventory
 from ingest.cli import Parser
 from ingest.errors import StoreError, disk_trouble, is_locked, open_failure
 from ingest.events.batch import Arrivals
 from ingest.publishing.publish import Moment, Publisher
-from ingest.store import inventory, layout
+from ingest.store import layout
 from ingest.store.holding import hold
 from ingest.store.salvage import Salvage, open_salvage
 from ingest.store.store import Store

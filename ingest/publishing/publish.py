@@ -12,14 +12,14 @@ import duckdb
 import pyarrow as pa
 
 from ingest import statements
+from ingest.archive.extent import LATE_ANSWERS
+from ingest.archive.inventory import RELATIONS
 from ingest.errors import StoreError, disk_trouble
 from ingest.events.batch import Log
 from ingest.judging.alarms import Alarms
 from ingest.judging.conservation import Conservation
 from ingest.judging.judging import Judging
 from ingest.judging.settings import Settings
-from ingest.store.extent import LATE_ANSWERS
-from ingest.store.inventory import RELATIONS
 from ingest.store.store import Store
 from metrics.configuration.campaigns import Configuration
 

@@ -1,1 +1,1 @@
-"""The store: events are folded into calls, archived in Parquet once they settle, and recalled when they change."""
+"""The store: events folded into calls, in one DuckDB file that only the consumer opens."""

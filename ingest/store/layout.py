@@ -12,8 +12,8 @@ from pathlib import Path
 
 import duckdb
 
-from ingest.store import inventory
-from ingest.store.inventory import EVENTS, RELATIONS, Inventory, read_files, relation_of
+from ingest.archive import inventory
+from ingest.archive.inventory import EVENTS, RELATIONS, Inventory, read_files, relation_of
 
 log = logging.getLogger(__name__)
 

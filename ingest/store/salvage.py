@@ -13,11 +13,12 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from ingest.archive import inventory
+from ingest.archive.archive import EVENT_COLUMNS
+from ingest.archive.inventory import EVENTS, read_files, relation_of
 from ingest.errors import RESTORE_OR_REBUILD, StoreError, is_damaged, open_failure
 from ingest.events import contract
-from ingest.store import inventory, layout
-from ingest.store.archive import EVENT_COLUMNS
-from ingest.store.inventory import EVENTS, read_files, relation_of
+from ingest.store import layout
 from metrics.quoting import quoted
 
 BATCH_EVENTS = 200_000

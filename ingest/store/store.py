@@ -14,13 +14,14 @@ from duckdb.func import FunctionNullHandling
 
 import metrics
 from ingest import statements
+from ingest.archive import inventory
+from ingest.archive.archive import EVENT_COLUMNS, Archive
+from ingest.archive.inventory import EVENTS, refuse_unknown
+from ingest.archive.segments import RECALLED, Segments
 from ingest.errors import RESTORE_OR_REBUILD, StoreError, disk_trouble, open_failure
 from ingest.events import contract
 from ingest.events.batch import Arrivals, DeadLetter, Log
-from ingest.store import inventory, layout
-from ingest.store.archive import EVENT_COLUMNS, Archive
-from ingest.store.inventory import EVENTS, refuse_unknown
-from ingest.store.segments import RECALLED, Segments
+from ingest.store import layout
 from metrics.quoting import quoted
 
 FOLD = statements.read("store/fold.sql")

@@ -6,9 +6,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from ingest.archive.inventory import EVENTS
+from ingest.archive.segments import MERGE_AT_FILES
 from ingest.publishing.publish import Moment, Publisher
-from ingest.store.inventory import EVENTS
-from ingest.store.segments import MERGE_AT_FILES
 from tests.support.stream import DEFAULTS, Desk, Event, at, told
 
 pytestmark = pytest.mark.slow

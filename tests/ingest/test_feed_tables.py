@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from ingest.archive.inventory import RELATIONS
 from ingest.events.batch import Batch, Gap, Log
 from ingest.publishing.publish import Moment, Place, Publisher
-from ingest.store.inventory import RELATIONS
 from metrics.configuration.campaigns import Term
 from tests.support.stream import DEFAULTS, LOG, Desk, at, campaign, configured, folded, publish, rows, sort, told
 

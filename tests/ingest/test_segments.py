@@ -9,8 +9,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from ingest.archive import inventory, segments
 from ingest.errors import StoreError
-from ingest.store import inventory, segments
 from ingest.store.store import Store
 from metrics.published.relations import FOLDER
 

@@ -152,7 +152,7 @@ def test_what_sql_reads_changes_and_makes(text: str, expected: tuple[str, str, s
 
 
 def test_the_parts_of_a_file_are_queries() -> None:
-    parts = statements.read_parts("store/recall.sql")
+    parts = statements.read_parts("archive/recall.sql")
     assert parts["calls_of_incoming"] == "SELECT call_id FROM incoming_events UNION SELECT call_id FROM known_events"
 
 

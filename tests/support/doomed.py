@@ -23,10 +23,10 @@ import duckdb
 import pandas  # noqa: F401 - DuckDB imports it if it is installed: once here, and not in every child
 
 from ingest import rebuild
+from ingest.archive import segments
 from ingest.events.batch import Batch, Log
 from ingest.events.sorting import Sorter
 from ingest.publishing.publish import Moment, Publisher
-from ingest.store import segments
 from ingest.store.store import Store
 from metrics.configuration.campaigns import Configuration
 from tests.support.stream import DEFAULTS

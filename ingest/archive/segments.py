@@ -13,9 +13,9 @@ from pathlib import Path
 
 import duckdb
 
+from ingest.archive import inventory
+from ingest.archive.inventory import EVENTS, RELATIONS, folder_of, sync
 from ingest.errors import RESTORE_OR_REBUILD, StoreError
-from ingest.store import inventory
-from ingest.store.inventory import EVENTS, RELATIONS, folder_of, sync
 from metrics.published.relations import FOLDER
 from metrics.quoting import quoted
 

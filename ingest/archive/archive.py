@@ -11,16 +11,16 @@ import duckdb
 import numpy as np
 
 from ingest import statements
-from ingest.store import extent
-from ingest.store.inventory import EVENTS
-from ingest.store.keys import KeyDays
-from ingest.store.segments import IDENTITY, Segments
-from ingest.store.stretches import LOOK_ROUND, Stretches, later
+from ingest.archive import extent
+from ingest.archive.inventory import EVENTS
+from ingest.archive.keys import KeyDays
+from ingest.archive.segments import IDENTITY, Segments
+from ingest.archive.stretches import LOOK_ROUND, Stretches, later
 
-SETTLE = statements.read("store/settle.sql")
-REOPENED = statements.read("store/reopened.sql")
-ARCHIVE = statements.read_parts("store/archive.sql")
-RECALL = statements.read_parts("store/recall.sql")
+SETTLE = statements.read("archive/settle.sql")
+REOPENED = statements.read("archive/reopened.sql")
+ARCHIVE = statements.read_parts("archive/archive.sql")
+RECALL = statements.read_parts("archive/recall.sql")
 
 EPOCH = dt.date(1970, 1, 1)
 

@@ -13,11 +13,11 @@ import datetime as dt
 import duckdb
 
 from ingest import statements
+from ingest.archive.inventory import EVENTS
+from ingest.archive.segments import Segments
 from ingest.events import contract
-from ingest.store.inventory import EVENTS
-from ingest.store.segments import Segments
 
-STRETCHES = statements.read_parts("store/stretches.sql")
+STRETCHES = statements.read_parts("archive/stretches.sql")
 
 #: Settled states are first sought within so many days, because most agents work every few days.
 LOOK_ROUND = (dt.timedelta(days=2), dt.timedelta(days=14), dt.timedelta(days=40_000))
