@@ -42,10 +42,10 @@ def main() -> int:
         try:
             assert demo.stdout is not None
             password = ""
-            for line in demo.stdout:  # the accounts, then what analysts do, once it is live
+            for line in demo.stdout:  # the accounts, once it is live; then the past, day by day
                 if found := re.fullmatch(r"  manager +(\S+) .*\n", line):
                     password = found[1]
-                if line.startswith("Analysts:"):
+                if line.startswith("The past is complete."):
                     break
             _take(browser, f"http://127.0.0.1:{port}", password)
         finally:
