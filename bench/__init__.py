@@ -1,3 +1,3 @@
-"""What Vigie takes beside what it is compared with, measured in one run: `python -m bench [NAME…] [--json FILE]`."""
+"""Benchmarks of Vigie, each side by side with what it is compared with: `python -m bench [NAME…] [--json FILE]`."""
 
-import metrics  # noqa: F401 - before anything here loads DuckDB: it says where the calendar is
+import metrics  # noqa: F401 - sets the folder of DuckDB's calendar, so it must come before anything loads DuckDB

@@ -1,4 +1,4 @@
-"""`python -m bench [NAME…] [--json FILE]`: a table of ratios and the machine; 0 whether goals are met or not."""
+"""`python -m bench [NAME…] [--json FILE]`: prints machine and ratios. Exits with 0 even if a goal fails."""
 
 import argparse
 import importlib
@@ -11,48 +11,48 @@ from pathlib import Path
 from bench import figures, machine
 
 MEASURES = {
-    "backlog": "half a million events to the published file, beside a bare poll loop and one INSERT an event",
-    "delay": "event sent to event published, at 1,500 events a second",
-    "viewers": "50 wallboard viewers at a 2-second refresh, beside one",
-    "soak": "a television for 3 minutes, or as bench/soak.py says: whether its browser or the server grow",
+    "backlog": "half a million events to the published file, compared with a bare poll loop and one INSERT per event",
+    "delay": "from event sent to event published, at 1,500 events per second",
+    "viewers": "50 wallboard viewers at a 2-second refresh, compared with one",
+    "soak": "a television for 3 minutes (see bench/soak.py for longer): whether memory of browser or server grows",
 }
 
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m bench",
-        description="Measures, side by side in one run: " + "; ".join(f"{n} ({what})" for n, what in MEASURES.items()),
+        description="Benchmarks: " + "; ".join(f"{name} ({summary})" for name, summary in MEASURES.items()),
     )
-    parser.add_argument("names", nargs="*", metavar="NAME", help="which of them (default: all)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the plain numbers there too")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="the benchmarks to run (default: all)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the numbers to this file")
     options = parser.parse_args(arguments)
     if unknown := set(options.names) - MEASURES.keys():
-        parser.error(f"no measure {', '.join(sorted(unknown))}; there are {', '.join(MEASURES)}")
-    described = machine.describe()
-    for what, value in described.items():
-        _say(f"{what:12} {value}")
-    found = {}
-    for name in options.names or MEASURES:  # each told as soon as it is known: all together take minutes
+        parser.error(f"unknown benchmark {', '.join(sorted(unknown))}; there are {', '.join(MEASURES)}")
+    properties = machine.describe()
+    for name, value in properties.items():
+        _print(f"{name:12} {value}")
+    results = {}
+    for name in options.names or MEASURES:  # print each result at once, because all together take minutes
         sys.stderr.write(f"{name}: {MEASURES[name]} …\n")
-        found[name] = importlib.import_module(f"bench.{name}").measure()
-        _say("")
-        _say(figures.table(found[name].rows))
-        for remark in found[name].remarks:
-            _say(f"- {remark}")
-    _say("\nmedian (least–most of the rounds); ratio: A to B")
+        results[name] = importlib.import_module(f"bench.{name}").measure()
+        _print("")
+        _print(figures.table(results[name].rows))
+        for remark in results[name].remarks:
+            _print(f"- {remark}")
+    _print("\nmedian (lowest–highest of the rounds); ratio: A to B")
     if options.json:
-        numbers = {name: one.numbers for name, one in found.items()}
-        options.json.write_text(json.dumps({"machine": described, **numbers}, indent=2) + "\n")
+        numbers = {name: result.numbers for name, result in results.items()}
+        options.json.write_text(json.dumps({"machine": properties, **numbers}, indent=2) + "\n")
     return 0
 
 
-def _say(line: str) -> None:
+def _print(line: str) -> None:
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
 
 
 if __name__ == "__main__":
-    # as Ctrl-C, so that what runs is stopped and what lies about is removed
+    # handle SIGTERM like Ctrl-C, so that child processes are stopped and temporary files removed
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
     logging.getLogger("kafka").setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""Fresh processes: one that answers with a line of JSON, one that runs beside us."""
+"""Child processes: one that returns a result as a line of JSON, one that runs in the background."""
 
 import contextlib
 import json
@@ -17,11 +17,11 @@ STOPS_WITHIN_S = 20.0
 
 
 class ChildFailed(Exception):
-    """A child ended with an error; its last words are the message."""
+    """A child process failed; the message has the last line of its output."""
 
 
-def ask(module: str, *arguments: object, within_s: float = 900.0) -> dict[str, Any]:
-    """Run `python -m MODULE ARGUMENTS…` to its end and return the JSON object that is its last line."""
+def result_of(module: str, *arguments: object, within_s: float = 900.0) -> dict[str, Any]:
+    """Run `python -m MODULE ARGUMENTS…` to its end and return the JSON object on its last line of output."""
     with subprocess.Popen(
         ends_with_us([sys.executable, "-m", module, *map(str, arguments)]),
         stdin=subprocess.DEVNULL,
@@ -32,29 +32,29 @@ def ask(module: str, *arguments: object, within_s: float = 900.0) -> dict[str, A
         text=True,
     ) as child:
         try:
-            said, errors = child.communicate(timeout=within_s)
+            output, errors = child.communicate(timeout=within_s)
         except BaseException:
             child.kill()
             raise
     if child.returncode:
         raise ChildFailed(f"{module} {arguments[0]} ended with {child.returncode}: {_last_line(errors)}")
-    answer: dict[str, Any] = json.loads(said.splitlines()[-1])
-    return answer
+    result: dict[str, Any] = json.loads(output.splitlines()[-1])
+    return result
 
 
-def tell(answer: dict[str, Any]) -> None:
-    """What a child says to `ask`."""
-    sys.stdout.write(json.dumps(answer) + "\n")
+def report(result: dict[str, Any]) -> None:
+    """Print the result of this child process for `result_of`."""
+    sys.stdout.write(json.dumps(result) + "\n")
 
 
 @contextlib.contextmanager
-def beside(*command: str, log: Path, **variables: str) -> Iterator["subprocess.Popen[bytes]"]:
-    """Run `python COMMAND…` for as long as the context lasts; its words go to the file `log`."""
-    with log.open("wb") as words:
+def in_background(*command: str, log: Path, **variables: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """Run `python COMMAND…` for as long as the context lasts, with its output in the file `log`."""
+    with log.open("wb") as output:
         process = subprocess.Popen(
             ends_with_us([sys.executable, *command]),
             stdin=subprocess.DEVNULL,
-            stdout=words,
+            stdout=output,
             stderr=subprocess.STDOUT,
             env=_environment() | variables,
             cwd=ROOT,
@@ -71,13 +71,13 @@ def beside(*command: str, log: Path, **variables: str) -> Iterator["subprocess.P
 
 
 def must_run(process: "subprocess.Popen[bytes]", log: Path) -> None:
-    """Raise ChildFailed, with its last words, if `process` has ended."""
+    """Raise ChildFailed, with the last line of its log, if `process` has ended."""
     if process.poll() is not None:
         raise ChildFailed(f"{log.stem} ended with {process.returncode}: {_last_line(log.read_text(errors='replace'))}")
 
 
 def cpu_s(pid: int) -> float | None:
-    """The processor time [s] that a running process has taken; None where the system does not tell."""
+    """Return the CPU time [s] of a running process; None if the system does not report it."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -86,7 +86,7 @@ def cpu_s(pid: int) -> float | None:
 
 
 def resident_mb(pid: int) -> float:
-    """The memory of a running process that is not swapped out [MB]; only Linux tells."""
+    """Return the resident memory of a running process [MB]; Linux only."""
     return _status(pid, "VmRSS") * 1024 / 1e6
 
 
@@ -95,19 +95,19 @@ def threads(pid: int) -> int:
 
 
 def open_files(pid: int) -> int:
-    """How many files, sockets and pipes a running process has open; only Linux tells."""
+    """Return the number of open files, sockets and pipes of a running process; Linux only."""
     return sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
 
 
-def _status(pid: int, what: str) -> int:
-    (value,) = re.findall(rf"^{what}:\s+(\d+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+def _status(pid: int, field: str) -> int:
+    (value,) = re.findall(rf"^{field}:\s+(\d+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
     return int(value)
 
 
 def _environment() -> dict[str, str]:
-    ours = {name: value for name, value in os.environ.items() if not name.startswith("VIGIE_")}
-    return ours | {"PYTHONTZPATH": "", "PYTHONUNBUFFERED": "1"}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("VIGIE_")}
+    return inherited | {"PYTHONTZPATH": "", "PYTHONUNBUFFERED": "1"}
 
 
 def _last_line(text: str) -> str:
-    return (text.strip().splitlines() or ["without a word"])[-1]
+    return (text.strip().splitlines() or ["no output"])[-1]

@@ -1,8 +1,8 @@
-/* Preloaded by bench/clock.py: another clock on the wall, which may run faster than it is.
+/* Preloaded by bench/clock.py: replaces the wall clock by another one, which may run faster.
 
-   PRELOADED_CLOCK="SPEED REAL FAKE": at REAL [s since 1970] it shows FAKE, and from then on runs SPEED times as fast.
-   What waits goes by the monotonic clock, which stays as it is; what waits until an instant on the wall gets the instant
-   at which the kernel's clock will be there, else it would not wait at all: Chromium's crash handler and Java spin then. */
+   PRELOADED_CLOCK="SPEED REAL FAKE": at REAL [s since 1970] it shows FAKE, and from then on it runs SPEED times as fast.
+   The monotonic clock, which most waits use, is unchanged. A wait until a wall-clock time is converted to the kernel's
+   clock. Otherwise it would return at once, and Chromium's crash handler and Java would spin. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <pthread.h>
@@ -17,8 +17,8 @@
 static long long speed = 1, real_s, fake_s;
 
 __attribute__((constructor)) static void wind(void) {
-    const char *said = getenv("PRELOADED_CLOCK");
-    if (said == NULL || sscanf(said, "%lld %lld %lld", &speed, &real_s, &fake_s) != 3) abort();
+    const char *setting = getenv("PRELOADED_CLOCK");
+    if (setting == NULL || sscanf(setting, "%lld %lld %lld", &speed, &real_s, &fake_s) != 3) abort();
 }
 
 int clock_gettime(clockid_t which, struct timespec *at) {
@@ -31,8 +31,8 @@ int clock_gettime(clockid_t which, struct timespec *at) {
     return failed;
 }
 
-/* An instant that the kernel's clock shows; one of the monotonic clock, which began with the machine, is left alone. */
-static struct timespec on_the_kernels_clock(const struct timespec *until) {
+/* Convert a time to the kernel's clock. A small value is a monotonic time (since boot), which is left unchanged. */
+static struct timespec by_kernel_clock(const struct timespec *until) {
     if (until->tv_sec < 1000000000LL) return *until;
     long long left_ns = (((long long)until->tv_sec - fake_s) * 1000000000LL + until->tv_nsec) / speed;
     long long at_ns = real_s * 1000000000LL + left_ns;
@@ -44,14 +44,14 @@ int pthread_cond_timedwait(pthread_cond_t *restrict condition, pthread_mutex_t *
     static int (*wait)(pthread_cond_t *, pthread_mutex_t *, const struct timespec *);
     if (wait == NULL) wait = dlvsym(RTLD_NEXT, "pthread_cond_timedwait", "GLIBC_2.3.2");
     if (wait == NULL) wait = dlsym(RTLD_NEXT, "pthread_cond_timedwait");
-    struct timespec at = on_the_kernels_clock(until);
+    struct timespec at = by_kernel_clock(until);
     return wait(condition, mutex, &at);
 }
 
 int sem_timedwait(sem_t *restrict semaphore, const struct timespec *restrict until) {
     static int (*wait)(sem_t *, const struct timespec *);
     if (wait == NULL) wait = dlsym(RTLD_NEXT, "sem_timedwait");
-    struct timespec at = on_the_kernels_clock(until);
+    struct timespec at = by_kernel_clock(until);
     return wait(semaphore, &at);
 }
 

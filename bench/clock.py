@@ -1,10 +1,11 @@
-"""Another clock on the wall for a command and all that it starts: it begins at an instant, and may run faster.
+"""Gives a command and its child processes another wall clock, which starts at a chosen instant and may run faster.
 
-`python -m bench.clock 2026-12-31T23:59Z COMMAND…` runs a command by it: its children, the browser and Java too. What
-waits goes by the monotonic clock, which stays as it is. Times of files stay the machine's. It needs a C compiler.
+`python -m bench.clock 2026-12-31T23:59Z COMMAND…` runs a command with it, including its child processes, the browser
+and Java. The monotonic clock, which waits use, is unchanged. Timestamps of files stay the machine's. It needs a C
+compiler.
 
-clock.c is preloaded. Debian's libfaketime 0.9.10 was tried: told to leave the monotonic clock alone, it makes Python's
-`time.sleep` fail with EINVAL; else `Event.wait` with a time limit never returns.
+It preloads clock.c. Debian's libfaketime 0.9.10 was tried and does not work: if it leaves the monotonic clock alone,
+Python's `time.sleep` fails with EINVAL; if not, `Event.wait` with a timeout never returns.
 """
 
 import os
@@ -22,9 +23,9 @@ SOURCE = Path(__file__).with_suffix(".c")
 
 @contextmanager
 def another_clock(begin: str | None, speed: int = 1) -> Iterator[Mapping[str, str]]:
-    """Yield the environment by which a process goes by a clock that shows `begin` now (None: the present).
+    """Yield the environment variables for a process whose clock shows `begin` now (None: the current time).
 
-    Raises ValueError when `begin` is not ISO 8601; without a zone it is in the machine's.
+    Raises ValueError if `begin` is not ISO 8601. Without an offset it is in the machine's time zone.
     """
     real_s = int(time.time())
     shown_s = int(datetime.fromisoformat(begin).astimezone(UTC).timestamp()) if begin else real_s

@@ -1,4 +1,4 @@
-"""Figures as they are told: medians with their spread, and one table for all."""
+"""Formats results: medians with their spread, in one table."""
 
 import math
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from statistics import median
 
 @dataclass(frozen=True)
 class Row:
-    """One comparison: `ratio` and `goal` in words; `met` None where there is no goal."""
+    """One comparison, as text; `met` None if there is no goal."""
 
     what: str
     a: str
@@ -20,7 +20,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Measured:
-    """What one measure found: rows for the table, remarks below it, plain numbers for --json."""
+    """The result of one benchmark: rows of the table, remarks below it, numbers for --json."""
 
     rows: list[Row]
     remarks: list[str]
@@ -28,7 +28,7 @@ class Measured:
 
 
 def spread(values: Sequence[float], form: str = ",.0f", unit: str = "") -> str:
-    """ "median (least–most)": three rounds are too few for anything finer."""
+    """Return "median (lowest–highest)": three rounds are too few for finer statistics."""
     return f"{format(median(values), form)}{unit} ({least_most(values, form)})"
 
 
@@ -37,16 +37,16 @@ def least_most(values: Sequence[float], form: str) -> str:
 
 
 def ratio(a: Sequence[float], b: Sequence[float]) -> float:
-    """The ratio of the medians."""
+    """Return the ratio of the medians."""
     return median(a) / median(b)
 
 
 def by_round(a: Sequence[float], b: Sequence[float]) -> list[float]:
-    return [one / other for one, other in zip(a, b, strict=True)]
+    return [of_a / of_b for of_a, of_b in zip(a, b, strict=True)]
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The smallest value that `share` of all do not exceed (nearest rank)."""
+    """Return the smallest value that at least this share of the values do not exceed (nearest rank)."""
     return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
 
 

@@ -1,4 +1,4 @@
-"""The load generator: `python -m bench.load SERVERS TOPIC RATE SECONDS` sends events that happen as they are sent."""
+"""The load generator: `python -m bench.load SERVERS TOPIC RATE SECONDS` sends events stamped at sending."""
 
 import datetime as dt
 import re
@@ -6,7 +6,7 @@ import sys
 import time
 from zlib import crc32
 
-from bench.children import tell
+from bench.children import report
 from bench.figures import percentile
 from bench.simulated import records
 from ingest.topic.broker import ensure_topic
@@ -15,13 +15,13 @@ from ingest.topic.producing import open_producer
 STEP_S = 0.005
 MARK_EVERY_S = 0.05
 MARKER = "bench-marker-"
-"""The markers are agents, one a partition: their newest state tells up to where a partition is published."""
+"""Markers are events of special agents, one per partition. Their latest published state shows its progress."""
 SEED = 2
 TS = re.compile(rb'"ts":"[^"]*"')
 
 
 def main(servers: str, topic: str, rate: int, seconds: int) -> None:
-    """Tell what was sent, and when each marker was: [partition, instant in microseconds]."""
+    """Send the events, then report counts and the time of each marker as [partition, microseconds since 1970]."""
     events = []
     for key, value in records(rate * seconds, seed=SEED):
         head, tail = TS.split(value, maxsplit=1)
@@ -35,7 +35,7 @@ def main(servers: str, topic: str, rate: int, seconds: int) -> None:
     while (passed := time.perf_counter() - started) < seconds:
         while sent < len(events) and (due := sent / rate) <= passed:
             late_s.append(passed - due)
-            if sent % per_mark < len(partitions):  # instead of an event
+            if sent % per_mark < len(partitions):  # send a marker instead of an event
                 partition = partitions[sent % per_mark]
                 now = _now()
                 marks.append((partition, round(now.timestamp() * 1e6)))
@@ -49,7 +49,7 @@ def main(servers: str, topic: str, rate: int, seconds: int) -> None:
         time.sleep(STEP_S)
     took_s = time.perf_counter() - started
     producer.flush(timeout=10)
-    tell(
+    report(
         {
             "sent": sent,
             "acknowledged": sum(future.succeeded() for future in futures),
@@ -68,7 +68,7 @@ def _now() -> dt.datetime:
 
 
 def _marker(partition: int, number: int, now: dt.datetime) -> bytes:
-    state = ("available", "paused")[number // 4 % 2]  # equal states that follow each other would be one row
+    state = ("available", "paused")[number // 4 % 2]  # alternate, because consecutive equal states would be one row
     return (
         f'{{"event_id":"{MARKER}{partition}-{number}","type":"agent.state","ts":"{now.isoformat()}",'
         f'"agent":"{MARKER}{partition}","state":"{state}"}}'

@@ -1,4 +1,4 @@
-"""The machine that the figures are of: without it they say nothing."""
+"""Describes the machine, without which the results mean nothing."""
 
 import importlib.metadata
 import os

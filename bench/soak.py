@@ -1,17 +1,18 @@
-"""A television before a live floor for a while: does its browser grow, or the server?
+"""Runs a television on a live floor for a while, and measures whether memory of its browser or of the server grows.
 
-The heap is read after a forced collection, so what is left is held. The first third is not counted: caches fill then.
-The sound is on by a touch, so this is the screen that is never loaded anew.
+The heap is read after a forced garbage collection, so that only referenced memory counts. The first third of the
+samples is ignored, because caches fill then. A click turns the sound on, because a screen with sound never reloads its
+page.
 
-Three minutes tell a leak of a tick, not one of an hour. VIGIE_SOAK_MINUTES=4320 is three days; who has not got them
-lets the clock run faster. With VIGIE_SOAK_SPEED=15 consumer, floor and server go by a clock on the wall that passes 15
-hours in one (clock.c; it needs a C compiler), and the page's intervals are as much shorter, so that it asks for 15
-hours' ticks. VIGIE_SOAK_FROM is the instant at which that clock begins (default: now), so that a midnight may be
-among them; VIGIE_SOAK_TICK_S is the tick [s of that clock]. What waits in the servers waits as long as ever: at that
-speed a snapshot every 0.4 s is one every 6, and what the page counts on its own clock, as the hours until it is loaded
-anew, does not come sooner. Where the machine is too slow to draw so much, VIGIE_SOAK_SCREEN=960x540 is a smaller screen
-and VIGIE_SOAK_AGENTS=40 a smaller floor. The 75 hours of docs/measured.md are those two, 75 minutes, a speed of 60 and
-a tick of 5.
+Three minutes show a leak per tick, but not a leak per hour. VIGIE_SOAK_MINUTES=4320 is three days; for a shorter run,
+let the clock run faster. With VIGIE_SOAK_SPEED=15, 15 hours pass in one hour on the wall clock of consumer, floor and
+server (clock.c, which needs a C compiler). The page's intervals become shorter by the same factor, so it asks for the
+ticks of 15 hours. VIGIE_SOAK_FROM is the start of that clock (default: now), so that the run can include a midnight.
+VIGIE_SOAK_TICK_S is the tick [s of that clock]. Waits in the servers do not become shorter: at that speed a snapshot
+every 0.4 s is one every 6 s. What the page measures on its own clock, such as the hours until it reloads, does not come
+sooner either. If the machine is too slow to draw so much, set a smaller screen (VIGIE_SOAK_SCREEN=960x540) and a
+smaller floor (VIGIE_SOAK_AGENTS=40). The 75 hours of docs/measured.md used these two, 75 minutes, a speed of 60 and a
+tick of 5.
 """
 
 import json
@@ -40,7 +41,7 @@ USUAL_SCREEN = "1920x1080"
 USUAL_AGENTS = "160"
 TOPIC = "bench-soak"
 THREE_DAYS = 259_200
-"""So many seconds, each of which is drawn once at least: the age of the data counts them."""
+"""Seconds in three days. A wall is drawn at least once a second, because it shows the age of the data in seconds."""
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 KEPT = (
@@ -54,7 +55,7 @@ KEPT = (
 )
 COUNT = """(() => {
     const { setInterval } = window, { send } = WebSocket.prototype;
-    window.setInterval = (run, ms = 0, ...said) => setInterval(run, ms / SPEED, ...said);
+    window.setInterval = (run, ms = 0, ...rest) => setInterval(run, ms / SPEED, ...rest);
     const before = JSON.parse(sessionStorage.getItem("soak")) ?? { loads: 0, asked: 0, drawn: 0, seconds: 0 };
     const soak = (window.soak = { ...before, loads: before.loads + 1 });
     addEventListener("pagehide", () => sessionStorage.setItem("soak", JSON.stringify(soak)));
@@ -71,56 +72,56 @@ COUNT = """(() => {
         }
     }).observe(document, { childList: true, subtree: true });
 })()"""
-"""Lets intervals run faster, and counts how often the page was loaded, asked the server, was drawn, and how many of
-those drawings told another second."""
+"""Shortens intervals. Counts how often the page was loaded, sent a message to the server and was drawn, and how many of
+those drawings showed a different second."""
 
 Sample = dict[str, float]
 
 
 def measure() -> Measured:
-    minutes = _asked("VIGIE_SOAK_MINUTES", USUAL_MINUTES)
-    speed = int(_asked("VIGIE_SOAK_SPEED", 1))
-    tick_s = _asked("VIGIE_SOAK_TICK_S", USUAL_TICK_S)
-    found = []
+    minutes = _setting("VIGIE_SOAK_MINUTES", USUAL_MINUTES)
+    speed = int(_setting("VIGIE_SOAK_SPEED", 1))
+    tick_s = _setting("VIGIE_SOAK_TICK_S", USUAL_TICK_S)
+    samples = []
     with _clock(speed) as clock, live_dashboard(TOPIC, tick_s, clock) as live, _browser() as chromium:
         page = _television(chromium, live, speed)
         inside, renderer = page.context.new_cdp_session(page), _renderer(chromium)
         began = time.monotonic()
         while (passed_s := time.monotonic() - began) < minutes * 60:
-            found.append({"at_s": passed_s} | _page(page, inside) | _servers(live, renderer))
-            sys.stderr.write(json.dumps(found[-1]) + "\n")  # it takes hours, and may be stopped
+            samples.append({"at_s": passed_s} | _page(page, inside) | _servers(live, renderer))
+            sys.stderr.write(json.dumps(samples[-1]) + "\n")  # a run takes hours and may be stopped
             time.sleep(minutes * 60 / SAMPLES)
-    return told(found, speed, tick_s)
+    return growth(samples, speed, tick_s)
 
 
-def told(found: list[Sample], speed: int, tick_s: float) -> Measured:
-    """What the samples say of growth. Those of the browser are compared within one load of its page."""
-    counted = found[len(found) // 3 :]
-    first, last = found[0], found[-1]
-    gone = {what: last[what] - first[what] for what in last}
-    if len({one["seconds"] for one in counted}) < len(counted) / 2:
-        raise RuntimeError("the television stood still; nothing was measured")
+def growth(samples: list[Sample], speed: int, tick_s: float) -> Measured:
+    """Compute the growth from the samples. The browser's samples are compared only within one load of its page."""
+    counted = samples[len(samples) // 3 :]
+    first, last = samples[0], samples[-1]
+    change = {name: last[name] - first[name] for name in last}
+    if len({sample["seconds"] for sample in counted}) < len(counted) / 2:
+        raise RuntimeError("the television stopped updating; nothing was measured")
     grown = ", ".join(
-        f"{title} {_slope(counted, what, 'drawn') * THREE_DAYS:+,.1f} {unit}" for what, unit, title in KEPT
+        f"{title} {_slope(counted, name, 'drawn') * THREE_DAYS:+,.1f} {unit}" for name, unit, title in KEPT
     )
     remarks = [
-        f"soak: {last['at_s'] / 60:.0f} minutes, {len(counted)} samples of the last two thirds: A median of their first"
-        " half, B of their second; the slope is the median of all pairs'.",
-        f"soak: a clock {speed} times as fast, a tick of {tick_s:g} s on it: the page asked for {gone['asked']:,.0f}"
-        f" ticks, was drawn {gone['drawn']:,.0f} times, telling {gone['seconds']:,.0f} different seconds, from"
-        f" {gone['snapshots']:,.0f} snapshots; loaded anew {gone['loads']:.0f} times. To draw it once cost"
-        f" {gone['renderer_cpu_s'] / gone['drawn'] * 1e3:.0f} ms of processor time in the page's process and"
-        f" {gone['server_cpu_s'] / gone['drawn'] * 1e3:.0f} in the server.",
-        f"soak: at that slope 72 hours, drawn once a second, make: {grown}.",
+        f"soak: {last['at_s'] / 60:.0f} minutes, {len(counted)} samples of the last two thirds. A is the median of"
+        " their first half, B of their second half; the slope is the median over all pairs.",
+        f"soak: a clock {speed} times as fast with a tick of {tick_s:g} s: the page asked for {change['asked']:,.0f}"
+        f" ticks and was drawn {change['drawn']:,.0f} times, showing {change['seconds']:,.0f} different seconds from"
+        f" {change['snapshots']:,.0f} snapshots. It was reloaded {change['loads']:.0f} times. Each drawing cost"
+        f" {change['renderer_cpu_s'] / change['drawn'] * 1e3:.0f} ms of CPU time in the page's process and"
+        f" {change['server_cpu_s'] / change['drawn'] * 1e3:.0f} ms in the server.",
+        f"soak: at that slope, 72 hours drawn once a second would add: {grown}.",
     ]
-    return Measured([_row(counted, *one) for one in KEPT], remarks, {"samples": found})
+    return Measured([_row(counted, *kept) for kept in KEPT], remarks, {"samples": samples})
 
 
 @contextmanager
 def _browser() -> Iterator[Browser]:
-    path = next((found for name in BROWSERS if (found := shutil.which(name))), None)
+    path = next((program for name in BROWSERS if (program := shutil.which(name))), None)
     if path is None:
-        raise RuntimeError("there is no Chromium on this machine; install it (Debian: apt-get install chromium)")
+        raise RuntimeError("Chromium is not installed (Debian: apt-get install chromium)")
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield chromium
@@ -128,24 +129,24 @@ def _browser() -> Iterator[Browser]:
 
 
 def _television(chromium: Browser, live: Live, speed: int) -> Page:
-    """Open the wall by a television's token, and touch it."""
+    """Open the wall with a television's token, and click on it."""
     width, height = map(int, (os.environ.get("VIGIE_SOAK_SCREEN") or USUAL_SCREEN).split("x"))
     page = chromium.new_context(viewport={"width": width, "height": height}).new_page()
     page.add_init_script(COUNT.replace("SPEED", str(speed)))
-    way, _, token = add_account(live.directory, "tv", "add", "bench").partition("#")
-    page.goto(f"{live.address}{way}?by=client&every=5&sound=1#{token}")
+    path, _, token = add_account(live.directory, "tv", "add", "bench").partition("#")
+    page.goto(f"{live.address}{path}?by=client&every=5&sound=1#{token}")
     page.wait_for_selector(".vigie-board.television", timeout=120_000)
     page.mouse.click(300, 300)
     return page
 
 
-def _asked(name: str, otherwise: float) -> float:
-    return float(os.environ.get(name) or otherwise)
+def _setting(variable: str, default: float) -> float:
+    return float(os.environ.get(variable) or default)
 
 
 @contextmanager
 def _clock(speed: int) -> Iterator[Mapping[str, str]]:
-    """Yield the environment of what goes by the clock."""
+    """Yield the environment variables for the processes that use the faster clock."""
     agents = {"VIGIE_AGENTS": os.environ.get("VIGIE_SOAK_AGENTS") or USUAL_AGENTS}
     if speed == 1:
         yield agents
@@ -155,9 +156,10 @@ def _clock(speed: int) -> Iterator[Mapping[str, str]]:
 
 
 def _renderer(chromium: Browser) -> int:
-    """Return the process that draws the only page: the one that has worked most."""
+    """Return the id of the process that draws the page: the renderer with the most CPU time."""
     processes = chromium.new_browser_cdp_session().send("SystemInfo.getProcessInfo")["processInfo"]
-    return int(max((one for one in processes if one["type"] == "renderer"), key=lambda one: one["cpuTime"])["id"])
+    renderers = (process for process in processes if process["type"] == "renderer")
+    return int(max(renderers, key=lambda process: process["cpuTime"])["id"])
 
 
 def _page(page: Page, inside: CDPSession) -> Sample:
@@ -183,15 +185,15 @@ def _servers(live: Live, renderer: int) -> Sample:
     }
 
 
-def _slope(counted: list[Sample], what: str, over: str) -> float:
-    # of all pairs, not least squares: what is in use rises and falls with every publish, and one peak would tell
+def _slope(counted: list[Sample], name: str, over: str) -> float:
+    # median over pairs, not least squares: usage rises and falls with every publish, and one peak would distort the fit
     pairs = ((a, b) for a, b in combinations(counted, 2) if a["loads"] == b["loads"] and a[over] < b[over])
-    return median((b[what] - a[what]) / (b[over] - a[over]) for a, b in pairs)
+    return median((b[name] - a[name]) / (b[over] - a[over]) for a, b in pairs)
 
 
-def _row(counted: list[Sample], what: str, unit: str, title: str) -> Row:
+def _row(counted: list[Sample], name: str, unit: str, title: str) -> Row:
     half = len(counted) // 2
-    before, after = (median(one[what] for one in part) for part in (counted[:half], counted[half:]))
-    hour, drawn = _slope(counted, what, "at_s") * 3600, _slope(counted, what, "drawn") * 100_000
-    slopes = f"{hour:+,.1f} {unit} an hour, {drawn:+,.1f} {unit} in 100,000 drawn"
+    before, after = (median(sample[name] for sample in part) for part in (counted[:half], counted[half:]))
+    hour, drawn = _slope(counted, name, "at_s") * 3600, _slope(counted, name, "drawn") * 100_000
+    slopes = f"{hour:+,.1f} {unit} per hour, {drawn:+,.1f} {unit} per 100,000 drawings"
     return Row(title, f"{before:,.1f} {unit}", f"{after:,.1f} {unit}", slopes, "", None)

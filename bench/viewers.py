@@ -1,7 +1,7 @@
-"""The real dashboard, seen by one wallboard and by fifty: how long a tick takes, and what the server spends.
+"""Measures the real dashboard with one wallboard viewer and with fifty: the time per tick, and the server's CPU time.
 
-A viewer here is what a browser is to the server: a websocket at /_stcore/stream that asks for `/`, then, every two
-seconds, for the fragments that the page told to run again, and reads all that comes back.
+A viewer here does what a browser does to the server. It opens a websocket at /_stcore/stream, asks for `/`, then asks
+every two seconds for the fragments that the page wants to rerun, and reads all answers.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.asyncio.client import ClientConnection, connect
 
 from bench import figures
-from bench.children import ROOT, beside, cpu_s, must_run
+from bench.children import ROOT, cpu_s, in_background, must_run
 from bench.figures import Measured, Row
 from ingest.topic.broker import ensure_topic, running_broker
 
@@ -42,14 +42,14 @@ READY_WITHIN_S = 240.0
 CONNECTS_WITHIN_S = 120.0
 TICK_WITHIN_S = 30.0
 FRESH_S = 300.0
-"""How old the last event may be: at night minutes pass without one."""
+"""Greatest age of the last event: at night there can be minutes without one."""
 NO_CLOCK: Mapping[str, str] = {}
 FRAGMENT_DONE = ForwardMsg.FINISHED_FRAGMENT_RUN_SUCCESSFULLY
 
 
 @dataclass
 class Viewer:
-    """One session; `ticks` [s] and `late` [s] are of those that began while `is_counted()`."""
+    """One session; `ticks` has the durations [s] of the ticks that began while `is_counted()`."""
 
     url: str
     cookie: str
@@ -71,7 +71,7 @@ class Viewer:
         ) as socket:
             fragments = await self._run(socket, BackMsg(rerun_script=ClientState()))
             if not fragments:
-                raise RuntimeError("the wallboard asked for no refresh: nothing is published, or the page failed")
+                raise RuntimeError("the wallboard did not ask for a refresh: nothing is published, or the page failed")
             opened.set()
             begin_at = time.perf_counter() + REFRESH_S
             while True:
@@ -84,11 +84,11 @@ class Viewer:
                 begin_at = max(begin_at + REFRESH_S, time.perf_counter())
 
     async def _run(self, socket: ClientConnection, request: Any) -> list[str]:
-        """Send `request`, read until its run has finished; return the fragments that it wants run again."""
+        """Send `request`, read until its run has finished, and return the fragments to rerun."""
         await socket.send(request.SerializeToString())
         fragments: list[str] = []
         while True:
-            async with asyncio.timeout(TICK_WITHIN_S):  # of Python 3.11, wait_for now and then loses a cancellation
+            async with asyncio.timeout(TICK_WITHIN_S):  # wait_for of Python 3.11 sometimes loses a cancellation
                 data = await socket.recv()
             message = ForwardMsg.FromString(data if isinstance(data, bytes) else data.encode())
             if self.is_counted():
@@ -106,7 +106,7 @@ class Viewer:
 
 
 async def _watch(url: str, cookie: str, viewers: int, server_cpu_s: Callable[[], float | None]) -> dict[str, Any]:
-    """`viewers` sessions, spread over a refresh, for WINDOW_S; what they saw, and the server's share of a core."""
+    """Run `viewers` sessions, spread over a refresh, for WINDOW_S. Return their ticks and the server's CPU share."""
     counting = False
     sessions = [Viewer(url, cookie, lambda: counting) for _ in range(viewers)]
     opened = [asyncio.Event() for _ in sessions]
@@ -118,7 +118,7 @@ async def _watch(url: str, cookie: str, viewers: int, server_cpu_s: Callable[[],
         all_open: asyncio.Future[Any] = asyncio.gather(*(event.wait() for event in opened))
         done, _ = await asyncio.wait([all_open, *tasks], timeout=CONNECTS_WITHIN_S, return_when=asyncio.FIRST_COMPLETED)
         for task in done - {all_open}:
-            task.result()  # raises what the viewer died of
+            task.result()  # raises the error that ended the viewer
         if not all_open.done():
             raise TimeoutError(f"{viewers} viewers were not all served within {CONNECTS_WITHIN_S:g} s")
         await asyncio.sleep(2 * REFRESH_S)
@@ -149,7 +149,7 @@ async def _watch(url: str, cookie: str, viewers: int, server_cpu_s: Callable[[],
 
 @dataclass(frozen=True)
 class Live:
-    """A dashboard that follows a live floor: its process and address, its data directory, its consumer's metrics."""
+    """A dashboard of a live floor: its process and address, its data directory, the URL of its consumer's metrics."""
 
     dashboard: "subprocess.Popen[bytes]"
     address: str
@@ -159,16 +159,16 @@ class Live:
 
 @contextlib.contextmanager
 def live_dashboard(topic: str, tick_s: float, clock: Mapping[str, str] = NO_CLOCK) -> Iterator[Live]:
-    """Run a dashboard that follows a live floor, both by the `clock` that these environment variables give them."""
+    """Run a dashboard of a live floor, both with these environment variables of another `clock`."""
     with contextlib.ExitStack() as stack:
         directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="vigie-bench-"))
         broker = stack.enter_context(running_broker())
         ensure_topic(broker.bootstrap_servers, topic)
         kafka = ("--bootstrap-servers", broker.bootstrap_servers, "--topic", topic)
         port, metrics_port = _free_port(), _free_port()
-        told = ("--metrics-port", str(metrics_port))
+        metrics_option = ("--metrics-port", str(metrics_port))
         commands = {
-            "consumer": ("-m", "ingest", "run", *kafka, "--data-dir", directory, *told),
+            "consumer": ("-m", "ingest", "run", *kafka, "--data-dir", directory, *metrics_option),
             "floor": ("-m", "ingest", "simulate", *kafka, "--days", "1"),
             "dashboard": ("-m", "streamlit", "run", str(ROOT / "dashboard.py"), "--server.port", str(port)),
         }
@@ -177,38 +177,38 @@ def live_dashboard(topic: str, tick_s: float, clock: Mapping[str, str] = NO_CLOC
             log = Path(directory, f"{name}.log")
             variables = {"VIGIE_DATA_DIR": directory, "VIGIE_ACCESS_DIR": access_dir(directory), **clock}
             variables["VIGIE_TICK_S"] = f"{tick_s:g}"
-            children[name] = stack.enter_context(beside(*command, log=log, **variables)), log
+            children[name] = stack.enter_context(in_background(*command, log=log, **variables)), log
         deadline = time.monotonic() + READY_WITHIN_S
         published = Path(directory, "published", "vigie.duckdb")
         address = f"http://127.0.0.1:{port}"
-        while not (_is_live(published) and _answers(f"{address}/healthz")):
+        while not (_is_live(published) and _responds(f"{address}/healthz")):
             for child, log in children.values():
                 must_run(child, log)
             if time.monotonic() > deadline:
-                raise TimeoutError(f"the dashboard did not follow a live floor within {READY_WITHIN_S:g} s")
+                raise TimeoutError(f"the dashboard did not show a live floor within {READY_WITHIN_S:g} s")
             time.sleep(0.5)
         dashboard, _ = children["dashboard"]
         yield Live(dashboard, address, directory, f"http://127.0.0.1:{metrics_port}/metrics")
 
 
 def measure(rounds: int = ROUNDS, many: int = MANY) -> Measured:
-    """One viewer and `many`, in turns, before a dashboard that follows a live floor."""
-    found: dict[int, list[dict[str, Any]]] = {1: [], many: []}
+    """Measure one viewer and `many`, in turn, on a dashboard of a live floor."""
+    results: dict[int, list[dict[str, Any]]] = {1: [], many: []}
     with live_dashboard(TOPIC, REFRESH_S) as live:
         url, cookie = live.address.replace("http", "ws") + "/_stcore/stream", _sign_in(live.address, live.directory)
         asyncio.run(_watch(url, cookie, 1, lambda: None))  # the first visit loads modules
         for _ in range(rounds):
-            for viewers in found:
-                found[viewers].append(asyncio.run(_watch(url, cookie, viewers, lambda: cpu_s(live.dashboard.pid))))
-    return _told(found, many)
+            for viewers in results:
+                results[viewers].append(asyncio.run(_watch(url, cookie, viewers, lambda: cpu_s(live.dashboard.pid))))
+    return _measured(results, many)
 
 
-def _told(found: dict[int, list[dict[str, Any]]], many: int) -> Measured:
-    def of(viewers: int, what: str) -> list[float]:
-        return [one[what] for one in found[viewers]]
+def _measured(results: dict[int, list[dict[str, Any]]], many: int) -> Measured:
+    def values(viewers: int, name: str) -> list[float]:
+        return [result[name] for result in results[viewers]]
 
-    def compared(what: str, form: str, unit: str, scale: float, title: str) -> Row:
-        a, b = ([value * scale for value in of(viewers, what)] for viewers in (many, 1))
+    def compared(name: str, form: str, unit: str, scale: float, title: str) -> Row:
+        a, b = ([value * scale for value in values(viewers, name)] for viewers in (many, 1))
         rounds = figures.least_most(figures.by_round(a, b), ".1f")
         return Row(
             f"{title}, {many} wallboard viewers (A), one (B)",
@@ -223,21 +223,21 @@ def _told(found: dict[int, list[dict[str, Any]]], many: int) -> Measured:
         compared("median_s", ".0f", " ms", 1e3, f"a tick of {REFRESH_S:g} s, median"),
         compared("p99_s", ".0f", " ms", 1e3, "the same, p99"),
     ]
-    if None not in of(1, "cpu_share") + of(many, "cpu_share"):
+    if None not in values(1, "cpu_share") + values(many, "cpu_share"):
         rows.append(compared("cpu_share", ".0f", " %", 100, "the server's share of a core"))
-    ticks, expected = sum(of(many, "ticks")), sum(of(many, "expected"))
+    ticks, expected = sum(values(many, "ticks")), sum(values(many, "expected"))
     remarks = [
-        f"viewers: {len(found[many])} rounds of {WINDOW_S:g} s, A and B in turns; real websocket sessions of `/`"
-        " beside a live floor, its consumer and broker on the same cores.",
-        f"viewers: {ticks:,.0f} of {expected:,.0f} ticks were served in time to {many};"
-        f" {sum(of(many, 'failed')) + sum(of(1, 'failed')):.0f} runs failed;"
-        f" {median(of(many, 'bytes')) / WINDOW_S / many / 1024:.0f} KiB/s a viewer.",
+        f"viewers: {len(results[many])} rounds of {WINDOW_S:g} s, A and B in turn; real websocket sessions of `/`,"
+        " with a live floor, its consumer and broker on the same cores.",
+        f"viewers: {ticks:,.0f} of {expected:,.0f} ticks of {many} viewers were served in time;"
+        f" {sum(values(many, 'failed')) + sum(values(1, 'failed')):.0f} runs failed;"
+        f" {median(values(many, 'bytes')) / WINDOW_S / many / 1024:.0f} KiB/s per viewer.",
     ]
-    return Measured(rows, remarks, {"one": found[1], "many": found[many]})
+    return Measured(rows, remarks, {"one": results[1], "many": results[many]})
 
 
 def _is_live(published: Path) -> bool:
-    """Whether the published file has come to the present."""
+    """Whether the published file has caught up with the present."""
     with contextlib.suppress(duckdb.IOException), duckdb.connect(str(published), read_only=True) as connection:
         ((live,),) = connection.execute(
             "SELECT coalesce(epoch(published_at) - epoch(last_event_at) < $fresh_s AND events > 0, false)"
@@ -249,16 +249,16 @@ def _is_live(published: Path) -> bool:
 
 
 def _sign_in(url: str, directory: str) -> str:
-    """Add a manager's account and return the cookie of a session of it."""
+    """Add a manager's account, sign in, and return the session cookie."""
     password = secrets.token_urlsafe()
-    add_account(directory, "add", "bench", "--role", "manager", said=password)
+    add_account(directory, "add", "bench", "--role", "manager", answer=password)
     form = urlencode({"name": "bench", "password": password}).encode()
     connection = http.client.HTTPConnection(urlsplit(url).netloc)
     connection.request("POST", "/sign-in", form, {"Content-Type": "application/x-www-form-urlencoded"})
     answer = connection.getresponse()
     connection.close()
     if answer.status != 303:
-        raise RuntimeError(f"the dashboard did not let the account in that was just added ({answer.status})")
+        raise RuntimeError(f"the dashboard refused the account that was just added (status {answer.status})")
     return str(answer.headers["Set-Cookie"]).partition(";")[0]
 
 
@@ -266,11 +266,11 @@ def access_dir(directory: str) -> str:
     return directory + "/access"
 
 
-def add_account(directory: str, *command: str, said: str = "") -> str:
-    """Run `pages.accounts COMMAND…`, which is told `said`; return the last line of its answer."""
+def add_account(directory: str, *command: str, answer: str = "") -> str:
+    """Run `pages.accounts COMMAND…` with `answer` on its input; return the last line of its output."""
     done = subprocess.run(
         [sys.executable, "-m", "pages.accounts", *command],
-        input=f"{said}\n",
+        input=f"{answer}\n",
         encoding="utf-8",
         stdout=subprocess.PIPE,
         cwd=ROOT,
@@ -280,7 +280,7 @@ def add_account(directory: str, *command: str, said: str = "") -> str:
     return done.stdout.splitlines()[-1]
 
 
-def _answers(url: str) -> bool:
+def _responds(url: str) -> bool:
     try:
         with urllib.request.urlopen(url, timeout=1) as answer:
             return bool(answer.status == 200)

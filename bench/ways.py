@@ -1,6 +1,7 @@
-"""The ways an event can go, each in a process of its own: `python -m bench.ways WAY …` tells how long it took.
+"""Ways of processing events, to compare: `python -m bench.ways WAY …` runs one and reports how long it took.
 
-Times begin after the imports, with the opening of store and connections, and end when all is published or counted.
+The time starts after the imports, before store and connections are opened, and ends when all events are published or
+counted.
 """
 
 import datetime as dt
@@ -11,11 +12,11 @@ import time
 from pathlib import Path
 
 import duckdb
-import pandas  # noqa: F401  # DuckDB imports it, and the next, at the first parameter or table that it is given
+import pandas  # noqa: F401  # DuckDB would import pandas and pyarrow.dataset during the measurement
 import pyarrow.dataset  # noqa: F401
 from kafka.consumer.fetcher import Fetcher
 
-from bench.children import ROOT, tell
+from bench.children import ROOT, report
 from bench.simulated import records
 from ingest.events import contract
 from ingest.publishing.observed import Observed
@@ -25,8 +26,8 @@ from ingest.topic.feed import Feed
 from ingest.topic.records import Records
 
 
-def whole(servers: str, topic: str) -> None:
-    """Topic to published file, as `python -m ingest run --until-caught-up` goes."""
+def publish(servers: str, topic: str) -> None:
+    """From topic to published file, like `python -m ingest run --until-caught-up`."""
     tune_interpreter()
     with tempfile.TemporaryDirectory(prefix="vigie-bench-") as directory:
         started_at, cpu = time.time(), time.process_time()
@@ -42,40 +43,42 @@ def whole(servers: str, topic: str) -> None:
         )
         cpu_s = time.process_time() - cpu
         snapshot = Path(directory, "published", "vigie.duckdb")
-        took_s = snapshot.stat().st_ctime - started_at  # until it was put in its place; the store is closed after that
+        # until it was renamed to its place; the store is closed later
+        took_s = snapshot.stat().st_ctime - started_at
         with duckdb.connect(snapshot, read_only=True) as published:
             row = published.execute("SELECT events, dead_letters, lag, (SELECT count(*) FROM calls) FROM ingest_status")
             events, dead_letters, lag, calls = row.fetchall()[0]
-    tell({"events": events, "dead_letters": dead_letters, "lag": lag, "calls": calls, "took_s": took_s, "cpu_s": cpu_s})
+    counts = {"events": events, "dead_letters": dead_letters, "lag": lag, "calls": calls}
+    report(counts | {"took_s": took_s, "cpu_s": cpu_s})
 
 
 def bare(servers: str, topic: str) -> None:
-    """kafka-python's poll loop alone, as it comes: the records are counted and dropped."""
+    """Only kafka-python's poll loop, unchanged: the records are counted and dropped."""
     _poll(servers, topic, Fetcher.PartitionRecords)
 
 
 def compiled(servers: str, topic: str) -> None:
-    """The same loop, with the records read as the whole way reads them."""
+    """The same loop, with records decoded by Vigie's compiled code."""
     _poll(servers, topic, Records)
 
 
-def _poll(servers: str, topic: str, reading: type) -> None:
+def _poll(servers: str, topic: str, record_reader: type) -> None:
     tune_interpreter()
     started, cpu = time.perf_counter(), time.process_time()
     feed = Feed(servers, topic, lambda log: None)
-    consumer = feed._consumer  # opened by Feed, so that its settings are those of the whole way
-    consumer._fetcher.PartitionRecords = reading
+    consumer = feed._consumer  # opened by Feed, so that it has the same settings as in publish()
+    consumer._fetcher.PartitionRecords = record_reader
     end, count = sum(feed.ends().values()), 0
     while count < end:
         for polled in consumer.poll(timeout_ms=200).values():
             count += len(polled)
     took_s, cpu_s = time.perf_counter() - started, time.process_time() - cpu
     feed.close()
-    tell({"events": count, "took_s": took_s, "cpu_s": cpu_s})
+    report({"events": count, "took_s": took_s, "cpu_s": cpu_s})
 
 
 def inserts(count: int) -> None:
-    """One event after the other: validated, then a row by an INSERT that commits. Kafka's part is not even in it."""
+    """Validate events one by one, and commit each with its own INSERT. Reading from Kafka is not included."""
     lines = [value.decode() for _, value in records(count)]
     statement = f"INSERT INTO events VALUES ({', '.join('?' * 11)})"
     with tempfile.TemporaryDirectory(prefix="vigie-bench-") as directory:
@@ -99,7 +102,7 @@ def inserts(count: int) -> None:
                 )
             took_s, cpu_s = time.perf_counter() - started, time.process_time() - cpu
             ((rows,),) = store.execute("SELECT count(*) FROM events").fetchall()
-    tell({"events": rows, "took_s": took_s, "cpu_s": cpu_s})
+    report({"events": rows, "took_s": took_s, "cpu_s": cpu_s})
 
 
 if __name__ == "__main__":
@@ -107,4 +110,4 @@ if __name__ == "__main__":
     if way == "inserts":
         inserts(int(rest[0]))
     else:
-        {"whole": whole, "bare": bare, "compiled": compiled}[way](*rest)
+        {"publish": publish, "bare": bare, "compiled": compiled}[way](*rest)

@@ -1,4 +1,4 @@
-"""`make screenshots`: the pictures of the README and the docs, taken of a living demo in a real browser."""
+"""`make screenshots`: takes the screenshots for the README and the docs from a running demo in a real browser."""
 
 import re
 import shutil
@@ -30,9 +30,9 @@ SHOTS = (
 
 
 def main() -> int:
-    browser = next((found for name in BROWSER if (found := shutil.which(name))), None)
+    browser = next((program for name in BROWSER if (program := shutil.which(name))), None)
     if browser is None:
-        sys.stderr.write("There is no Chromium on this machine; install it (Debian: apt-get install chromium).\n")
+        sys.stderr.write("Chromium is not installed (Debian: apt-get install chromium).\n")
         return 1
     port, broker_port = _free_port(), _free_port()
     with tempfile.TemporaryDirectory() as data:
@@ -42,9 +42,9 @@ def main() -> int:
         try:
             assert demo.stdout is not None
             password = ""
-            for line in demo.stdout:  # the accounts, once it is live; then the past, day by day
-                if found := re.fullmatch(r"  manager +(\S+) .*\n", line):
-                    password = found[1]
+            for line in demo.stdout:  # it prints the accounts once it is live, then how much of the past is there
+                if account := re.fullmatch(r"  manager +(\S+) .*\n", line):
+                    password = account[1]
                 if line.startswith("The past is complete."):
                     break
             _take(browser, f"http://127.0.0.1:{port}", password)
@@ -60,12 +60,12 @@ def _take(browser: str, url: str, password: str) -> None:
         chromium = playwright.chromium.launch(executable_path=browser, args=FLAGS)
         for name, path, (width, height), scheme in SHOTS:
             page = chromium.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
-            page.goto(url + path)  # leads to the sign-in page, and from there on
+            page.goto(url + path)  # redirects to the sign-in page, and back after signing in
             page.fill("#name", "manager")
             page.fill("#password", password)
             page.keyboard.press("Enter")
             page.wait_for_selector('[data-testid="stAppViewContainer"]')
-            page.wait_for_timeout(8_000)  # a few ticks, charts drawn
+            page.wait_for_timeout(8_000)  # for a few ticks, and until charts are drawn
             page.screenshot(path=OUT / f"{name}.png")
             page.close()
         chromium.close()

@@ -1,13 +1,13 @@
-"""What Vigie's numbers mean: the configuration they are judged by, the SQL objects, and the readers for pages."""
+"""Vigie's figures: the configuration that calls are judged by, the SQL objects, and the readers for pages."""
 
 import os
 from pathlib import Path
 
 CALENDAR = Path(__file__).parent / "icu" / "zoneinfo64.res"
-"""Zone rules for DuckDB that are newer than its own; icu/README.md tells where they are from."""
+"""Time zone rules for DuckDB, newer than its own. icu/README.md names their source."""
 
 CALENDAR_FOLDER = "ICU_TIMEZONE_FILES_DIR"
-"""The environment variable by which DuckDB finds them. It looks once, when it is loaded: nothing may load it before."""
+"""Environment variable with their folder. DuckDB reads it once, when it is loaded, so it must be set before that."""
 
 os.environ.setdefault(CALENDAR_FOLDER, str(CALENDAR.parent))
 

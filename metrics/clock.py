@@ -1,8 +1,8 @@
-"""The present: asked here and nowhere else, so that tests and demonstrations can give every process its own.
+"""The current time. Everything takes it from here, so that tests and demonstrations can set it for all processes.
 
-`VIGIE_CLOCK=2026-11-25T14:00Z` is what the clock shows when it is first asked, and from then on it runs as the
-machine's does. The processes that this one starts show the same time: the instant in the environment is replaced by the
-seconds that it lies ahead of the machine's clock. What waits goes by the monotonic clock, which nothing changes.
+With `VIGIE_CLOCK=2026-11-25T14:00Z` the clock shows that instant when it is first read, and then runs at normal speed.
+Child processes show the same time: the instant in the environment is replaced by its lead over the machine's clock in
+seconds. Waits use the monotonic clock, which is never changed.
 """
 
 import datetime as dt
@@ -28,29 +28,29 @@ def now_s() -> float:
 
     Raises ConfigurationError when VIGIE_CLOCK is neither an instant nor a number of seconds.
     """
-    return _ahead_s() + time.time()  # in this order: when first asked, it shows the instant itself
+    return _ahead_s() + time.time()  # in this order, so that the first call returns the instant itself
 
 
 def shown_at(machine_s: float) -> float:
-    """Return what the clock shows [s since 1970] when a machine's shows `machine_s`, as an identity provider's does."""
+    """Return this clock's time [s since 1970] for a time by the machine's clock, such as an identity provider's."""
     return machine_s + _ahead_s()
 
 
 @cache
 def _ahead_s() -> float:
-    """Return how far the clock is ahead of the machine's [s], and tell it to processes that are started later."""
+    """Return how far this clock is ahead of the machine's [s], and set it in the environment for child processes."""
     given = os.environ.get(VARIABLE)
     if not given:
         return 0.0
     ahead_s = seconds_ahead(given, time.time())
     if given[0] not in "+-":
         os.environ[VARIABLE] = f"{ahead_s:+}"
-        log.warning("the clock shows %s and not the present: %s is for tests and demonstrations", given, VARIABLE)
+        log.warning("the clock was set to %s: %s is for tests and demonstrations only", given, VARIABLE)
     return ahead_s
 
 
 def seconds_ahead(given: str, machine_s: float) -> float:
-    """Return how far ahead [s] of a machine's clock at `machine_s` [s since 1970] a clock is that is set so."""
+    """Return how far [s] a clock set to `given` is ahead of a machine's clock at `machine_s` [s since 1970]."""
     if given[0] in "+-":
         try:
             return float(given)
@@ -67,5 +67,5 @@ def seconds_ahead(given: str, machine_s: float) -> float:
 
 def _unusable(given: str) -> ConfigurationError:
     return ConfigurationError(
-        f"{VARIABLE}={given!r} is no instant; write it with its zone, as 2026-11-25T14:00Z, or leave it empty."
+        f"{VARIABLE}={given!r} is not an instant; write it with its zone, as 2026-11-25T14:00Z, or leave it empty."
     )

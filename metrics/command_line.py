@@ -1,4 +1,4 @@
-"""How every command of Vigie answers a command line that it cannot follow: in one sentence that tells no secret."""
+"""The argument parser of every command: it reports a bad command line in one sentence without secrets."""
 
 import argparse
 import re
@@ -11,15 +11,15 @@ OPTION = re.compile(r"--[a-z][a-z-]*")
 
 
 class Parser(argparse.ArgumentParser):
-    """An ArgumentParser that raises CommandLineError; of what it does not know it repeats the options' names only."""
+    """An ArgumentParser that raises CommandLineError. Of unknown arguments it repeats only the names of options."""
 
     def error(self, message: str) -> NoReturn:
         raise CommandLineError(f"{message}; see `{self.prog} --help`.")
 
     def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
-        """As argparse has it, but a value that belongs to no option is not repeated: it may be a password."""
+        """Like argparse, but never repeat a value that belongs to no option: it may be a password."""
         options, unknown = self.parse_known_args(args, namespace)
-        named = [found.group() for word in unknown if (found := OPTION.match(word))]
+        named = [match.group() for word in unknown if (match := OPTION.match(word))]
         if named:
             self.error(f"there is no option {', '.join(named)}")
         if unknown:

@@ -1,29 +1,29 @@
-"""Everything that can be wrong with what the numbers are judged by.
+"""The errors of metrics that are shown to the user.
 
-MetricsError            said to the user in one sentence that says what to do
-├── CommandLineError    a command was given words that it does not know; exit 2
-├── ConfigurationError  campaigns.toml, or the zone rules of this machine, cannot be used; exit 2
-└── NothingPublished    there is no published file to read yet; exit 1
+MetricsError            one sentence that says what is wrong and what to do
+├── CommandLineError    a command has unknown options, values or words; exit 2
+├── ConfigurationError  campaigns.toml, or the time zone rules of this machine, cannot be used; exit 2
+└── NothingPublished    there is no published file yet; exit 1
 """
 
 
 class MetricsError(Exception):
-    """The message is one sentence that names what was wrong, where, and what to do."""
+    """The message is one sentence that says what is wrong, where, and what to do."""
 
     exit_code = 1
 
 
 class CommandLineError(MetricsError):
-    """The command line has an option, a value or a word that the command does not know."""
+    """The command line has an unknown option, value or word."""
 
     exit_code = 2
 
 
 class ConfigurationError(MetricsError):
-    """The configuration breaks a rule, or Python and DuckDB disagree on a zone that it names."""
+    """The configuration is invalid, or Python and DuckDB disagree about one of its time zones."""
 
     exit_code = 2
 
 
 class NothingPublished(MetricsError):
-    """The data directory holds no published file."""
+    """The data directory has no published file."""

@@ -1,4 +1,4 @@
-"""How the consumer and the dashboard write their logs: a line each for people, or JSON for a log store."""
+"""The log format of the consumer and the dashboard: text lines for people, or JSON for a log store."""
 
 import logging
 import os
@@ -14,18 +14,18 @@ JSON = "{asctime}{levelname}{name}{message}"
 
 
 def write_to(stream: TextIO, of: str = "") -> None:
-    """Write what the logger `of` (default: every one) says, from INFO on, to `stream`, as VIGIE_LOG_FORMAT says.
+    """Write messages of the logger `of` (default: the root), from INFO up, to `stream` in the format VIGIE_LOG_FORMAT.
 
-    Raises ConfigurationError for another format than text or json.
+    Raises ConfigurationError for a format other than text or json.
     """
-    wanted = os.environ.get("VIGIE_LOG_FORMAT") or "text"
-    if wanted not in FORMATS:
-        raise ConfigurationError(f"VIGIE_LOG_FORMAT={wanted!r} is not one of {', '.join(FORMATS)}.")
+    log_format = os.environ.get("VIGIE_LOG_FORMAT") or "text"
+    if log_format not in FORMATS:
+        raise ConfigurationError(f"VIGIE_LOG_FORMAT={log_format!r} is not one of {', '.join(FORMATS)}.")
     log = logging.getLogger(of)
     if log.handlers:
         return
-    formatter = logging.Formatter(TEXT) if wanted == "text" else _json()
-    for other in [*logging.root.manager.loggerDict.values()]:  # a server that this runs in has handlers of its own
+    formatter = logging.Formatter(TEXT) if log_format == "text" else _json()
+    for other in [*logging.root.manager.loggerDict.values()]:  # a server around this code has its own handlers
         for handler in getattr(other, "handlers", ()):
             handler.setFormatter(formatter)
     handler = logging.StreamHandler(stream)

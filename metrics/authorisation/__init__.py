@@ -1,1 +1,1 @@
-"""Who is looking, and what they may see."""
+"""The viewer, and what they may see."""

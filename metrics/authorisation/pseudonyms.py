@@ -1,6 +1,6 @@
-"""Names for agents that say nothing about who they are, and stay the same: one a person and client.
+"""Stable pseudonyms for agents, a different one for each client.
 
-Who does not hold the key cannot find the agent, nor join what two clients were shown.
+Without the key nobody can identify the agent, or match an agent across two clients.
 """
 
 import hashlib
@@ -9,8 +9,8 @@ from base64 import b32encode
 from collections.abc import Iterable
 
 SHORTEST = 4
-"""So many characters are shown, unless two agents share them: among 200, one time in fifty."""
-LEGIBLE = str.maketrans("IO", "89")  # base32 has no 8 and 9, and no 0 and 1 to be taken for O and I
+"""Show this many characters, unless two agents share them: among 200 agents, one time in fifty."""
+LEGIBLE = str.maketrans("IO", "89")  # base32 has no 8 and 9; replacing O and I avoids confusion with 0 and 1
 
 
 def pseudonyms(key: bytes, client: str, agents: Iterable[str]) -> dict[str, str]:

@@ -1,10 +1,11 @@
-"""Groups of people too small to be told of: hidden, together with what would give them away.
+"""Hides figures about small groups of people, and other figures from which they could be computed.
 
-A figure of how few people work shows a person. Hidden alone it could still be computed, from the total and the groups
-that are shown; so as much more is hidden as it takes for what is hidden to be the work of SMALLEST people at least.
+A figure about how a few people work reveals individuals. If only that figure were hidden, it could still be computed
+from the total and the other groups. So more groups are hidden, until the hidden ones have at least SMALLEST people
+together.
 
-A client is told how people work of whole months only (`metrics.readers.sla`), and no figure of WORK_FIGURES of less:
-what one stretch of time shows, less what a part of it shows, is the rest, and that may be one person's call.
+A client sees how people work for whole months only (`metrics.readers.sla`), and none of WORK_FIGURES for shorter
+periods. Otherwise the difference between a period and a part of it could show one person's call.
 """
 
 from collections.abc import Hashable, Mapping
@@ -16,7 +17,7 @@ from metrics.kpis import agent_time, handling
 from metrics.kpis.compose import KPIS
 
 SMALLEST = 5
-"""Fewer people than these are not told of."""
+"""Figures about fewer people than this are hidden."""
 
 _TIME = frozenset(
     measure.name
@@ -24,36 +25,38 @@ _TIME = frozenset(
     if measure.unit == "s"
 )
 WORK_FIGURES = _TIME | {kpi.name for kpi in KPIS.values() if not _TIME.isdisjoint(kpi.inputs)}
-"""How long people work, in columns of the KPI relations: handling and agents' time, and the figures made of them."""
+"""Columns of the KPI relations about how long people work: handling and agents' time, and KPIs computed from them."""
 
 Group = TypeVar("Group", bound=Hashable)
 
 
 def may_show(viewer: Viewer, column: str) -> bool:
-    """Whether a viewer may be told a column of the KPI relations of less than a whole month."""
+    """Whether a viewer may see this column of the KPI relations for less than a whole month."""
     return viewer.sees_work or column not in WORK_FIGURES
 
 
 def hidden(groups: Mapping[Group, AbstractSet[str]], never: AbstractSet[Group] = frozenset()) -> frozenset[Group]:
-    """Return the groups to hide, of all that add up to a total which is shown; `groups` are the people in each.
+    """Return the groups to hide. `groups` has the people of every group in a total that is shown.
 
-    `never` are groups that are not shown anyhow. The smallest of the others go first; of equals, the later.
+    `never` are groups that are hidden anyway. If more must be hidden, the smallest are chosen first; among equals, the
+    later one.
     """
-    away = {group for group, people in groups.items() if group in never or 0 < len(people) < SMALLEST}
-    people: set[str] = set().union(*(groups[group] for group in away))
-    left = sorted((group for group in groups if group not in away), key=lambda group: -len(groups[group]))
-    while 0 < len(people) < SMALLEST and left:
-        group = left.pop()
-        away.add(group)
+    hiding = {group for group, people in groups.items() if group in never or 0 < len(people) < SMALLEST}
+    people: set[str] = set().union(*(groups[group] for group in hiding))
+    candidates = sorted((group for group in groups if group not in hiding), key=lambda group: -len(groups[group]))
+    while 0 < len(people) < SMALLEST and candidates:
+        group = candidates.pop()
+        hiding.add(group)
         people |= groups[group]
-    return frozenset(away)
+    return frozenset(hiding)
 
 
 def pooled(calls: Mapping[str, int]) -> frozenset[str]:
-    """Return the people who are told of only together; `calls` is how many each handled.
+    """Return the people whose figures are shown only as one group; `calls` is the number that each handled.
 
-    Who handled fewer than SMALLEST could be known by them, by whoever remembers one. People with more go with them
-    until they are SMALLEST; when there are not as many, all are returned, and together they are not told of either.
+    An agent with fewer than SMALLEST calls could be recognised by anyone who remembers one of the calls. Agents with
+    the next fewest calls join them until the group has SMALLEST people. If there are fewer people than that, all are
+    returned, and even the group's figures are not shown.
     """
     by_calls = sorted(calls, key=lambda person: (calls[person], person))
     few = sum(n < SMALLEST for n in calls.values())

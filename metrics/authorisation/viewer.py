@@ -1,4 +1,4 @@
-"""Who is looking, and at which campaigns: what every reader asks before it gives anything away."""
+"""The viewer: role, campaigns and sites. Every reader checks it before it returns anything."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -9,10 +9,10 @@ ROLES: tuple[Role, ...] = get_args(Role)
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """A person, or a television, with the campaigns and sites that are theirs.
+    """A person or a television, with the campaigns and sites that they may see.
 
-    `campaigns` None means every campaign, also one that nobody configured yet; the empty set means none. `sites` limits
-    whose agents are named, None not at all; figures of a campaign are of all its agents wherever they sit.
+    `campaigns` None means every campaign, even unconfigured ones; the empty set means none. `sites` limits which agents
+    are named, None means no limit. A campaign's figures always cover all its agents at all sites.
     """
 
     role: Role
@@ -22,24 +22,24 @@ class Viewer:
 
     def __post_init__(self) -> None:
         if self.role not in ROLES or not all(
-            isinstance(said, frozenset | None) for said in (self.campaigns, self.sites)
+            isinstance(limit, frozenset | None) for limit in (self.campaigns, self.sites)
         ):
             raise ValueError(f"no viewer has role {self.role!r}, campaigns {self.campaigns!r}, sites {self.sites!r}")
 
     def sees(self, campaign: str | None) -> bool:
-        """Whether rows of `campaign` may be read by this viewer."""
+        """Whether this viewer may read rows of `campaign`."""
         return self.campaigns is None or campaign in self.campaigns
 
     @property
     def sees_work(self) -> bool:
-        """Whether this viewer may know how long people work on each call and in each hour (see `suppression`)."""
+        """Whether this viewer may see how long people work on each call and in each hour (see `suppression`)."""
         return self.role != "client"
 
     @property
     def names_agents(self) -> bool:
-        """Whether this viewer may know who works: the agents of their sites, if they are limited to some."""
+        """Whether this viewer may see agents' names: only those of their sites, if `sites` is set."""
         return self.role in ("manager", "analyst")
 
     def names_agents_of(self, site: str | None) -> bool:
-        """Whether this viewer may know who the agents of `site` are."""
+        """Whether this viewer may see the names of agents of `site`."""
         return self.names_agents and (self.sites is None or site in self.sites)

@@ -1,1 +1,1 @@
-"""campaigns.toml: campaigns, terms, people, zones."""
+"""Reads campaigns.toml: campaigns, contract terms, people and time zones."""

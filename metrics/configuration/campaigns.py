@@ -1,8 +1,8 @@
 """The configuration: clients, campaigns, opening hours, the contracts that calls are judged by, and who sees what.
 
-`campaigns.toml` is read as a whole or refused as a whole, in one sentence that names file, line and what is
-allowed. What it does not say, its `[defaults]` say; a campaign that only events know gets those defaults. What a later
-term of a contract does not say, the term before it says.
+If any part of `campaigns.toml` is invalid, all of it is refused, with one sentence that names file, line and what is
+allowed. Missing values come from its `[defaults]`, and so do all values of a campaign that only events name. A value
+missing in a later contract term comes from the term before it.
 """
 
 import re
@@ -21,12 +21,12 @@ WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 LANGUAGES = ("en", "es", "fr")
 DAY_S = 86_400
 BREAK_LIMITS = ("rest_s", "rest_within_s", "break_s", "break_within_s")
-"""What law and agreements say of breaks, and a site may have its own of."""
+"""The limits that law and agreements set for breaks; a site can have its own."""
 
 
 @dataclass(frozen=True)
 class Term:
-    """What a contract says from `valid_from` until `valid_to` (local times of the campaign; None: no limit)."""
+    """The terms of a contract from `valid_from` until `valid_to` (local times of the campaign; None: no limit)."""
 
     valid_from: datetime | None = None
     valid_to: datetime | None = None
@@ -39,7 +39,7 @@ class Term:
 
 @dataclass(frozen=True)
 class Defaults:
-    """What holds where a campaign says nothing."""
+    """Values for whatever a campaign does not set."""
 
     language: str = "en"
     timezone: str = "UTC"
@@ -51,12 +51,12 @@ class Defaults:
 
 @dataclass(frozen=True)
 class AgentLimits:
-    """When an agent needs a person, or a break: for everybody on the floor, whatever campaign they work for.
+    """The limits beyond which an agent needs support or a break, for all agents of all campaigns.
 
-    `breaks` are the pauses that are rest, by reason, with how long each is planned to last [s]; others are work away
-    from the phone. A rest of `rest_s` is due within `rest_within_s`, a longer one of `break_s` within `break_within_s`.
-    `lately_s` is the stretch of time over which occupancy and missed offers are looked at. `sites` are those with
-    breaks of their own, under another law or agreement: site → which of BREAK_LIMITS differ there.
+    `breaks` are the reasons of pauses that are rest, each with its planned length [s]; other pauses are work away from
+    the phone. A rest of `rest_s` is due within `rest_within_s`, a longer break of `break_s` within `break_within_s`.
+    Occupancy and missed offers are measured over the last `lately_s`. `sites` are the sites under another law or
+    agreement: site → the BREAK_LIMITS that differ there.
     """
 
     wrap_up_long_s: float = 180.0
@@ -90,10 +90,10 @@ class Client:
 
 @dataclass(frozen=True)
 class Campaign:
-    """One campaign. `opening` holds, for Monday to Sunday, the spans (minutes of the local day) it is open.
+    """One campaign. `opening` has the opening hours from Monday to Sunday, as spans in minutes of the local day.
 
-    `terms` are in order, without gap or overlap, from the beginning of time to its end, so that the term of an
-    instant is the last one with `valid_from` at or before it. Empty `opening` means: not configured.
+    `terms` are in order and cover all time without gap or overlap. So the term in force at an instant is the last one
+    with `valid_from` at or before it. An empty `opening` means that no hours are configured.
     """
 
     id: str
@@ -108,7 +108,7 @@ class Campaign:
 
 @dataclass(frozen=True)
 class Configuration:
-    """A configuration that was checked; `digest` is the SHA-256 of the file's bytes."""
+    """A valid configuration; `digest` is the SHA-256 of the file's bytes."""
 
     path: Path
     digest: str
@@ -121,16 +121,16 @@ class Configuration:
 
     @property
     def zones(self) -> tuple[str, ...]:
-        """Every zone that a campaign or the defaults name, sorted."""
+        """The time zones of all campaigns and of the defaults, sorted."""
         return tuple(sorted({c.timezone for c in self.campaigns.values()} | {self.defaults.timezone}))
 
     def campaigns_of(self, clients: Iterable[str], campaigns: Iterable[str]) -> frozenset[str]:
-        """Return these campaigns and all of these clients'."""
-        asked = set(clients)
-        return frozenset(campaigns) | {c.id for c in self.campaigns.values() if c.client in asked}
+        """Return `campaigns` and all campaigns of `clients`."""
+        clients = set(clients)
+        return frozenset(campaigns) | {c.id for c in self.campaigns.values() if c.client in clients}
 
     def campaign(self, campaign_id: str) -> Campaign:
-        """Return the campaign, or one made of the defaults (client "") when only events know it."""
+        """Return the campaign, or one with the defaults (client "") if only events name it."""
         return self.campaigns.get(campaign_id) or Campaign(
             campaign_id,
             campaign_id,
@@ -144,22 +144,22 @@ class Configuration:
 
 
 def load(path: str | Path) -> Configuration:
-    """Read and check a configuration file; raise ConfigurationError with file, line and what is allowed."""
+    """Read and check a configuration file. Raises ConfigurationError with file, line and what is allowed."""
     top, digest = read_toml(Path(path), "set VIGIE_CAMPAIGNS to the configuration file")
     top.allow("defaults", "agents", "clients", "campaigns", "people", "sign_in")
     defaults = _defaults(top.table("defaults"))
     agents = _agents(top.table("agents"))
     clients = {t.id: Client(t.id, t.text("name", t.id)) for t in top.tables("clients", ("name",))}
     campaigns = {t.id: _campaign(t, clients, defaults) for t in top.tables("campaigns")}
-    known = people_of(top, clients, campaigns), claims_of(top)
-    return Configuration(Path(path), digest, defaults, clients, campaigns, agents, *known)
+    people = people_of(top, clients, campaigns)
+    return Configuration(Path(path), digest, defaults, clients, campaigns, agents, people, claims_of(top))
 
 
 _TERM_KEYS = ("formula", "threshold_s", "target", "wait_at_threshold_counts", "short_abandon_s")
 
 
 def _term(table: Table, default: Term) -> Term:
-    """Read a term; what it leaves out is as in `default`."""
+    """Read a term. Missing values come from `default`."""
     return replace(
         default,
         valid_from=table.local("valid_from"),
@@ -179,7 +179,7 @@ def _defaults(table: Table) -> Defaults:
         language=table.choice("language", own.language, LANGUAGES),
         timezone=table.zone("timezone", own.timezone),
         give_up_after_s=table.number("give_up_after_s", own.give_up_after_s, 60, DAY_S),
-        # a state never outlives a day: macros look for a window's states one day back, no further
+        # a day at most, because macros search only one day back for the states of a window
         max_state_s=table.number("max_state_s", own.max_state_s, 60, DAY_S),
         lateness_s=table.number("lateness_s", own.lateness_s, 0, 30 * DAY_S),
         term=_term(table, own.term),
@@ -193,12 +193,12 @@ def _agents(table: Table) -> AgentLimits:
     def seconds(key: str) -> float:
         return table.number(key, getattr(own, key), 0, DAY_S)
 
-    def due(of: Table, key: str) -> float:
-        return of.number(key, getattr(own, key), 1, DAY_S)
+    def break_limit(source: Table, key: str) -> float:
+        return source.number(key, getattr(own, key), 1, DAY_S)
 
     sites = table.tables("sites", BREAK_LIMITS)
-    told = table.table("breaks")
-    breaks = tuple((reason, told.number(reason, 0, 1, DAY_S)) for reason in told.values)
+    planned = table.table("breaks")
+    breaks = tuple((reason, planned.number(reason, 0, 1, DAY_S)) for reason in planned.values)
     limits = AgentLimits(
         wrap_up_long_s=seconds("wrap_up_long_s"),
         hold_long_s=seconds("hold_long_s"),
@@ -211,17 +211,17 @@ def _agents(table: Table) -> AgentLimits:
         breath_s=table.number("breath_s", own.breath_s, 1, 3_600),
         streak_calls=table.count("streak_calls", own.streak_calls, 2, 1_000),
         breaks=breaks if "breaks" in table.values else own.breaks,
-        rest_s=due(table, "rest_s"),
-        rest_within_s=due(table, "rest_within_s"),
-        break_s=due(table, "break_s"),
-        break_within_s=due(table, "break_within_s"),
-        sites=tuple((site.id, tuple((key, due(site, key)) for key in site.values)) for site in sites),
+        rest_s=break_limit(table, "rest_s"),
+        rest_within_s=break_limit(table, "rest_within_s"),
+        break_s=break_limit(table, "break_s"),
+        break_within_s=break_limit(table, "break_within_s"),
+        sites=tuple((site.id, tuple((key, break_limit(site, key)) for key in site.values)) for site in sites),
     )
-    for of, here in ((table, limits), *((site, limits.at(site.id)) for site in sites)):
+    for source, checked in ((table, limits), *((site, limits.at(site.id)) for site in sites)):
         for less, more in (("occupancy_high", "occupancy_too_high"), ("rest_s", "break_s")):
-            if getattr(here, less) > getattr(here, more):
-                what = f"`{less}` ({getattr(here, less):g}) is more than `{more}` ({getattr(here, more):g})"
-                of.refuse((less if less in of.values else more,), f"{what}, allowed is at most that")
+            if getattr(checked, less) > getattr(checked, more):
+                what = f"`{less}` ({getattr(checked, less):g}) is more than `{more}` ({getattr(checked, more):g})"
+                source.refuse((less if less in source.values else more,), f"{what}, allowed is at most that")
     return limits
 
 
@@ -240,9 +240,9 @@ def _campaign(table: Table, clients: dict[str, Client], defaults: Defaults) -> C
 
 
 def _terms(table: Table, defaults: Defaults) -> tuple[Term, ...]:
-    """Return the terms in order with every end filled in; gaps are filled with the defaults.
+    """Return the terms in order, with every end filled in and gaps filled with the defaults.
 
-    What a term leaves out is as in the one written before it: who changes the target does not mean the rest.
+    A value missing in a term comes from the term before it, so that a change of the target alone changes nothing else.
     """
     written: list[tuple[Table, Term]] = []
     for entry in table.array("sla"):
@@ -252,13 +252,13 @@ def _terms(table: Table, defaults: Defaults) -> tuple[Term, ...]:
         if term.valid_from is None:
             entry.refuse((), "`valid_from` is missing, allowed is to leave it out in the first term only")
         if before.valid_from and term.valid_from <= before.valid_from:
-            what = f"this term begins at {term.valid_from}, not after the term before it"
+            what = f"this term begins at {term.valid_from}, not later than the term before it"
             entry.refuse(("valid_from",), f"{what} ({before.valid_from}), allowed are terms in order")
         if before.valid_to and before.valid_to > term.valid_from:
             what = f"terms overlap: this one begins at {term.valid_from}, the one before it ends later"
             entry.refuse(("valid_from",), f"{what} ({before.valid_to}), allowed is a later `valid_from`")
     terms: list[Term] = []
-    end: datetime | None = None  # where the terms so far stop
+    end: datetime | None = None  # end of the last term so far
     for i, (entry, term) in enumerate(written):
         if term.valid_to and term.valid_from and term.valid_to <= term.valid_from:
             entry.refuse(("valid_to",), f"`valid_to` is not after `valid_from` ({term.valid_from})")
@@ -283,7 +283,7 @@ def _opening(table: Table) -> tuple[tuple[tuple[int, int], ...], ...]:
         begin, end = WEEKDAYS.index(first), WEEKDAYS.index(last or first)
         chosen = range(begin, end + 1)
         if not chosen or seen & set(chosen):
-            table.refuse((key,), f"`{key}` names no day or a day named before, allowed is each day once")
+            table.refuse((key,), f"`{key}` is empty or repeats a day, allowed is each day once")
         seen |= set(chosen)
         spans = [_span(part) for part in value.split(",")] if isinstance(value, str) else [None]
         good = [span for span in spans if span]

@@ -1,7 +1,7 @@
-"""Who may see what, of the people that an identity provider knows: by name here, or by the claims that it tells.
+"""What the users of an identity provider may see: by an entry for the person, or by the provider's claims.
 
-`[[people]]` names a person by the provider's subject, or by an e-mail address that it says is verified. Without such an
-entry the claims that `[sign_in]` names count. Whoever has neither sees nothing.
+`[[people]]` names a person by the provider's subject, or by an e-mail address that the provider has verified. For a
+person without such an entry, the claims named in `[sign_in]` decide. A person with neither sees nothing.
 """
 
 from collections.abc import Collection
@@ -13,7 +13,7 @@ from metrics.configuration.toml_table import Table
 
 @dataclass(frozen=True)
 class Person:
-    """One person. What is empty does not limit, but a client always says whose."""
+    """One person. An empty field does not limit what they see, but a client must have `clients` or `campaigns`."""
 
     role: Role
     subject: str = ""
@@ -25,7 +25,7 @@ class Person:
 
 @dataclass(frozen=True)
 class Claims:
-    """The names of the claims that say a person's role and limits; "" is not asked for."""
+    """The names of the claims with a person's role and limits; "": this claim is not used."""
 
     role: str = ""
     clients: str = ""
@@ -48,7 +48,7 @@ def people_of(top: Table, clients: Collection[str], campaigns: Collection[str]) 
     for table in top.array("people"):
         table.allow("subject", "email", "role", "clients", "campaigns", "sites")
         if ("subject" in table.values) == ("email" in table.values):
-            table.refuse((), "a person is named by `subject` or by `email`, allowed is one of them")
+            table.refuse((), "a person is named by `subject` or by `email`, allowed is exactly one of them")
         person = Person(
             role=next(role for role in ROLES if role == table.choice("role", None, ROLES)),
             subject=table.text("subject", ""),
@@ -58,8 +58,8 @@ def people_of(top: Table, clients: Collection[str], campaigns: Collection[str]) 
             sites=table.texts("sites"),
         )
         if person.role == "client" and not (person.clients or person.campaigns):
-            table.refuse((), "a client sees somebody's campaigns, allowed are `clients`, `campaigns` or both")
-        if any((one.subject, one.email) == (person.subject, person.email) for one in people):
-            table.refuse((), f"`{person.subject or person.email}` is named before, allowed is each person once")
+            table.refuse((), "a client has no campaigns to see, allowed are `clients`, `campaigns` or both")
+        if any((other.subject, other.email) == (person.subject, person.email) for other in people):
+            table.refuse((), f"`{person.subject or person.email}` is named twice, allowed is each person once")
         people.append(person)
     return tuple(people)

@@ -1,4 +1,4 @@
-"""A TOML file whose tables know their lines: what cannot be used is refused with file, line and what is allowed."""
+"""TOML tables that know their line numbers, so that an error can name file, line and what is allowed."""
 
 import hashlib
 import re
@@ -13,7 +13,7 @@ from metrics.errors import ConfigurationError
 
 
 def read_toml(path: Path, otherwise: str) -> "tuple[Table, str]":
-    """Read a file; return its top table and the SHA-256 of its bytes. `otherwise`: what to do when it is not there."""
+    """Return the top table of a file and the SHA-256 of its bytes. `otherwise`: what the user does if it is missing."""
     try:
         raw = path.read_bytes()
         text = raw.decode()
@@ -29,7 +29,7 @@ def read_toml(path: Path, otherwise: str) -> "tuple[Table, str]":
 
 
 class Table:
-    """A TOML table that knows where it was written."""
+    """A TOML table that knows its place in the file."""
 
     def __init__(self, path: Path, lines: dict[tuple[str | int, ...], int], at: tuple[str | int, ...], values: Any):
         self.path, self.lines, self.at = path, lines, at
@@ -53,14 +53,14 @@ class Table:
         return Table(self.path, self.lines, (*self.at, key), self.values.get(key, {}))
 
     def tables(self, key: str, keys: tuple[str, ...] = ()) -> "list[Table]":
-        of = self.table(key)
-        found = [Table(self.path, self.lines, (*of.at, name), values) for name, values in of.values.items()]
-        for table in found:
+        parent = self.table(key)
+        tables = [Table(self.path, self.lines, (*parent.at, name), values) for name, values in parent.values.items()]
+        for table in tables:
             if not 1 <= len(table.id) <= 64:
                 table.refuse((), f"the id `{table.id}` is empty or too long, allowed are 1 to 64 characters")
             if keys:
                 table.allow(*keys)
-        return found
+        return tables
 
     def array(self, key: str) -> "list[Table]":
         values = self.values.get(key, [])
@@ -83,16 +83,16 @@ class Table:
         return str(self.take(key, default, ok, "a text"))
 
     def texts(self, key: str, choices: Iterable[str] | None = None) -> tuple[str, ...]:
-        """Return a list of texts, each one of `choices` when they are given; none when it is not said."""
+        """Return a list of texts, each of them in `choices` if these are given; empty if the key is missing."""
         allowed = None if choices is None else tuple(choices)
 
         def ok(v: Any) -> bool:
             return isinstance(v, list) and all(
-                isinstance(one, str) and (allowed is None or one in allowed) for one in v
+                isinstance(item, str) and (allowed is None or item in allowed) for item in v
             )
 
-        words = "texts" if allowed is None else f"{', '.join(allowed) or 'none, for none is written here'}"
-        return tuple(self.take(key, [], ok, f"a list of {words}"))
+        choice = "texts" if allowed is None else f"{', '.join(allowed) or 'none, because the file defines none'}"
+        return tuple(self.take(key, [], ok, f"a list of {choice}"))
 
     def choice(self, key: str, default: str | None, choices: Iterable[str]) -> str:
         allowed = tuple(choices)
@@ -152,14 +152,14 @@ _ASSIGNMENT = re.compile(rf"\s*({_PATH})\s*=")
 
 
 def _lines(text: str) -> dict[tuple[str | int, ...], int]:
-    """Return the line on which each table and key of a valid TOML text was written (tomllib does not tell).
+    """Return the line number of each table and key of a valid TOML text (tomllib does not report it).
 
-    Keys inside an inline table are found on the line of the key that holds it.
+    A key inside an inline table has no entry: use the line of the key that holds the table.
     """
     lines: dict[tuple[str | int, ...], int] = {}
     arrays: dict[tuple[str | int, ...], int] = {}  # how many entries each array of tables has so far
     here: tuple[str | int, ...] = ()
-    quoted: str | None = None  # inside a text of several lines
+    quoted: str | None = None  # the quotes of the multi-line text that this line is in
     for number, line in enumerate(text.splitlines(), 1):
         if not quoted:
             if match := _HEADER.match(line):

@@ -1,9 +1,10 @@
-"""The clock of every zone, by one set of rules: those of the pinned tzdata, which DuckDB's calendar must share.
+"""Local time by one set of rules: those of the pinned tzdata, with which DuckDB's calendar must agree.
 
-Campaign days and contract terms are local. Python takes its rules from the machine's zone files where there are any,
-and those of 2025 do not know that Morocco left UTC+1 for good on 2026-09-20; nor does the calendar inside DuckDB
-1.5.5, instead of which it is given `metrics/icu`. What is local is computed here and published (`local_days`, and the
-instants in `sla_terms`); analysts may ask DuckDB for it. A start where the two would answer otherwise is refused.
+Campaign days and contract terms are local. Python uses the machine's zone files if there are any, and those of 2025 do
+not know that Morocco left UTC+1 for good on 2026-09-20. Neither does the calendar inside DuckDB 1.5.5, which is
+therefore given `metrics/icu`. Local days and terms are computed here and published (`local_days`, and the instants in
+`sla_terms`), but analysts may also use DuckDB's own functions. If Python and DuckDB disagree, the programs refuse to
+start.
 """
 
 import importlib.resources
@@ -23,7 +24,7 @@ FIRST = int(datetime(2019, 1, 1, tzinfo=UTC).timestamp())
 END = int(datetime(2038, 1, 1, tzinfo=UTC).timestamp())
 DAY_S = 86_400
 QUARTER_S = 900
-"""Zones change their distance from UTC at quarters of an hour only."""
+"""Zones change their offset from UTC only at quarter hours."""
 
 
 def instant(local: datetime | None, zone: str) -> datetime | None:
@@ -44,9 +45,9 @@ def _midnight(zone: str, day: date) -> datetime:
 
 
 def check_zones(zones: Iterable[str]) -> None:
-    """Raise ConfigurationError when Python or DuckDB is not by the pinned rules in one of `zones`, from 2019 to 2037.
+    """Raise ConfigurationError if Python or DuckDB differs from the pinned rules in one of `zones`, from 2019 to 2037.
 
-    It names the first zone, the first day on which they differ, and what to do.
+    The message names the first such zone, the first day on which they differ, and what to do.
     """
     with duckdb.connect() as connection:
         for zone in sorted(set(zones)):
@@ -62,7 +63,7 @@ def _check_python(zone: str) -> None:
     for instant_s, pinned_s in rules.items():
         if (offset_s := _offset_s(here, instant_s)) != pinned_s:
             raise ConfigurationError(
-                f"This machine's zone files put {zone} at {_differing(offset_s, pinned_s, instant_s)}: start Python "
+                f"This machine's zone files put {zone} at {_difference(offset_s, pinned_s, instant_s)}: start Python "
                 'with PYTHONTZPATH="".'
             )
 
@@ -71,23 +72,23 @@ def _check_duckdb(connection: duckdb.DuckDBPyConnection, zone: str) -> None:
     query = "SELECT (epoch(timezone($zone, to_timestamp(s))) - s)::BIGINT FROM unnest($instants) r(s)"
     rules = _rules(zone)
     try:
-        theirs = connection.execute(query, {"zone": zone, "instants": [*rules]}).fetchall()
+        offsets = connection.execute(query, {"zone": zone, "instants": [*rules]}).fetchall()
     except duckdb.Error as error:
-        said = str(error).splitlines()[0].rstrip("!.")
-        raise ConfigurationError(f"DuckDB's calendar cannot be asked for {zone} ({said}): {_to_do()}.") from error
-    for (instant_s, pinned_s), (offset_s,) in zip(rules.items(), theirs, strict=True):
+        cause = str(error).splitlines()[0].rstrip("!.")
+        raise ConfigurationError(f"DuckDB's calendar cannot be asked for {zone} ({cause}): {_to_do()}.") from error
+    for (instant_s, pinned_s), (offset_s,) in zip(rules.items(), offsets, strict=True):
         if offset_s != pinned_s:
-            said = _differing(offset_s, pinned_s, instant_s)
-            raise ConfigurationError(f"DuckDB's calendar puts {zone} at {said}: {_to_do()}.")
+            difference = _difference(offset_s, pinned_s, instant_s)
+            raise ConfigurationError(f"DuckDB's calendar puts {zone} at {difference}: {_to_do()}.")
 
 
-def _differing(offset_s: int, pinned_s: int, instant_s: int) -> str:
+def _difference(offset_s: int, pinned_s: int, instant_s: int) -> str:
     day = datetime.fromtimestamp(instant_s, UTC).date()
     return f"{offset_s / 3600:+g} h from UTC on {day}, the pinned tzdata at {pinned_s / 3600:+g} h"
 
 
 def _to_do() -> str:
-    """What gives DuckDB the calendar that it should have."""
+    """Return how to give DuckDB the right calendar."""
     chosen = os.environ.get(CALENDAR_FOLDER, "")
     if Path(chosen) != CALENDAR.parent:
         return f"start without {CALENDAR_FOLDER}, which is {chosen!r}, or put a newer zoneinfo64.res there"
@@ -96,9 +97,9 @@ def _to_do() -> str:
 
 @cache
 def _rules(zone: str) -> dict[int, int]:
-    """The pinned distance from UTC [s] at the instants [s] that are compared.
+    """Return the pinned offset from UTC [s] at each instant [s since 1970] to compare.
 
-    They are each midnight of UTC, and each quarter of an hour of a day on which the distance changes.
+    These are each midnight UTC, and each quarter hour of a day on which the offset changes.
     """
     pinned = _pinned(zone)
     rules = {instant_s: _offset_s(pinned, instant_s) for instant_s in range(FIRST, END + 1, DAY_S)}
@@ -109,7 +110,7 @@ def _rules(zone: str) -> dict[int, int]:
 
 
 def _pinned(zone: str) -> ZoneInfo:
-    """The zone as the installed tzdata package has it, whatever zone files the machine has."""
+    """Return the zone from the installed tzdata package, whatever zone files the machine has."""
     package, _, name = ("tzdata.zoneinfo." + zone.replace("/", ".")).rpartition(".")
     try:
         with importlib.resources.files(package).joinpath(name).open("rb") as rules:

@@ -1,11 +1,11 @@
-"""Abandon rate: the share of callers who gave up waiting, short ones left out of both sides.
+"""Abandon rate: the share of callers who hung up while waiting. Short abandons are in neither side.
 
     abandon_rate = abandoned / (offered - short_abandoned)
 
-Edge cases: open calls are in `offered`, so the rate of a living window is low at first and grows; NULL when every
-offered call was a short abandon, or none was offered. Calls that left for a call back or voicemail did not abandon.
+Edge cases: open calls are in `offered`, so the rate of the current window starts low and grows. NULL when no call was
+offered, or all were short abandons. Calls that left for a callback or voicemail are not abandoned.
 
-References: docs/kpis.md, Abandon rate. Amazon Connect and Genesys Cloud leave short ones in.
+References: docs/kpis.md, Abandon rate. Amazon Connect and Genesys Cloud include short abandons.
 """
 
 from metrics.kpis.kpi import RATIO, Kpi, Printed, sum_of

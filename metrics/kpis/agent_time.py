@@ -1,39 +1,39 @@
-"""Agents' time, by accrual: it belongs to the window in which it was spent, clipped at its ends and at as_of.
+"""Agents' time, by accrual: it belongs to the window in which it was spent, cut at the window's ends and at as_of.
 
-    occupancy   = (busy_s + wrap_up_s) / (busy_s + wrap_up_s + available_s)      pauses are out
-    utilisation = (busy_s + wrap_up_s) / logged_in_s                             all states but offline
-    workload_s  = wall-clock union, per agent, of [answered_at, end of wrap-up)  from the calls themselves
+    occupancy   = (busy_s + wrap_up_s) / (busy_s + wrap_up_s + available_s)      without pauses
+    utilisation = (busy_s + wrap_up_s) / logged_in_s                             all states except offline
+    workload_s  = wall-clock union, per agent, of [answered_at, end of wrap-up)  computed from the calls
 
-Edge cases: work on a call counts up to `max_state_s` from its answer, as an agent's state does: a talk that nothing
-ends, or a wrap-up reported days later, is no work without end. The call keeps the end that it has, or none.
-Two logins of one agent are one timeline and two calls at once are one stretch of work, so that no agent has more than
-60 minutes an hour and occupancy never passes 1. A call whose agent is unknown counts for itself. NULL when nobody was
-logged in. These ratios never use a call count: cohort and accrual do not mix.
+Edge cases: work on a call counts for at most `max_state_s` from its answer, as an agent's state does. So a talk without
+an end, or a wrap-up reported days later, does not count as endless work. The call itself keeps its end, or has none.
+Two logins of one agent are one timeline, and two simultaneous calls are one stretch of work. So no agent has more than
+60 minutes per hour, and occupancy never exceeds 1. A call without a known agent counts separately. NULL when nobody was
+logged in. These ratios never use a call count: cohort and accrual are not mixed.
 
-References: docs/kpis.md, Cohort and accrual: calls 09:16–09:32 and 09:35–10:05 are 14, 27 and 5 minutes
-of the half hours from 09:00, where Amazon Connect and Genesys Cloud print 0, 16 and 30.
+References: docs/kpis.md, Cohort and accrual. Calls from 09:16 to 09:32 and from 09:35 to 10:05 give 14, 27 and 5
+minutes to the half hours from 09:00; Amazon Connect and Genesys Cloud print 0, 16 and 30.
 """
 
 from metrics.kpis.kpi import RATIO, Aggregate, Kpi, Measure, Printed, sum_of
 
 STATES = {
-    "available": "ready for a call",
-    "busy": "ringing, talking or holding",
-    "wrap_up": "after-call work",
-    "paused": "in a pause",
+    "available": "while available for a call",
+    "busy": "while ringing, talking or holding",
+    "wrap_up": "in after-call work",
+    "paused": "in pauses",
 }
 
-# over pieces of agents' time: `state`, and `us`, whole microseconds
+# aggregates over pieces of agents' time with the columns `state` and `us` (whole microseconds)
 STATE_MEASURES = (
     *(
-        Measure(f"{state}_s", Aggregate(f"sum(us) FILTER (WHERE state = '{state}')"), "s", f"agents' time {what}")
-        for state, what in STATES.items()
+        Measure(f"{state}_s", Aggregate(f"sum(us) FILTER (WHERE state = '{state}')"), "s", f"agents' time {when}")
+        for state, when in STATES.items()
     ),
     Measure(
         "logged_in_s",
         Aggregate("sum(us) FILTER (WHERE state <> 'offline')"),
         "s",
-        "agents' time in all states but offline",
+        "agents' time in all states except offline",
     ),
 )
 WORK_MEASURES = (
@@ -41,18 +41,18 @@ WORK_MEASURES = (
         "workload_s",
         Aggregate("sum(us)"),
         "s",
-        "wall-clock union per agent of [answered_at, end of wrap-up), of each call at most max_state_s",
+        "agents' time on calls, from answer to end of wrap-up: simultaneous calls count once, each max_state_s at most",
     ),
 )
 
 
 def answered_between(first: str, last: str) -> str:
-    """Return the SELECT of the calls answered on the UTC dates `first` to `last` (SQL), and of some others.
+    """Return a SELECT of the calls answered on the UTC dates `first` to `last` (SQL). It also returns some other calls.
 
-    Calls lie in files by the local day of their cohort, mostly a day from their answer at most; where it is more,
-    late_answers has that day, and a call that is in no campaign has no day. DuckDB knows these days before it opens a
-    file, and opens none of another day. It is a JOIN of distinct days because a SEMI JOIN cannot be used with a window
-    taken from another relation's row.
+    Calls are stored in files by the local day of their cohort. That day is normally at most one day from the answer; if
+    not, late_answers has it. A call without a campaign has no day. DuckDB knows these days before it opens any file,
+    and opens no file of another day. The query is a JOIN of distinct days because a SEMI JOIN does not work with a
+    window that comes from another relation's row.
     """
     return f"""SELECT * FROM calls JOIN (
     SELECT unnest(

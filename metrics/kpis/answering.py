@@ -2,8 +2,8 @@
 
     answer_rate = answered / offered
 
-Edge cases: open calls are in `offered`, so the rate of a living window is low at first and grows; short abandons are in
-it too, so it does not add up with the abandon rate to 1. NULL when no call was offered.
+Edge cases: open calls are in `offered`, so the rate of the current window starts low and grows. Short abandons are in
+`offered` too, so answer rate and abandon rate do not add up to 1. NULL when no call was offered.
 
 References: docs/kpis.md, Answer rate.
 """

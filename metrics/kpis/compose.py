@@ -1,15 +1,15 @@
-"""Composes the measures and KPIs of this package into the SQL of every macro and view: one definition for all.
+"""Composes the measures and KPIs of this package into the SQL of every macro and view, so each is defined once.
 
-Each relation is built the same way. What happened to calls and how agents spent their time are added up apart, by the
-keys of the relation; the sums meet on those keys; ratios are taken last.
+Each relation is built the same way. Calls and agents' time are added up separately by the keys of the relation, then
+the sums are joined on those keys, and ratios are computed last.
 
     calls ── tallies ── CALL_MEASURES ─────────────┐
     agent_states ── cut at the edges ── STATE_… ───┼── keys ── KPIS, contract, settled
     calls ── stretches of work ── cut ── WORK_… ───┘
 
-Days are limited by constants, so that Parquet files of other days are not opened: a call's local day is at most one
-day from the UTC date of its cohort, and a state, or the work on a call, lasts at most a day (`max_state_s`). Calls that
-were answered long after their cohort are looked up (`late_answers`).
+Queries limit `day` by constants, so that Parquet files of other days are not opened. A call's local day is at most one
+day from the UTC date of its cohort. A state, or the work on a call, lasts at most a day (`max_state_s`). Days of calls
+that were answered long after their cohort are in `late_answers`.
 """
 
 import re
@@ -59,7 +59,7 @@ KPIS: dict[str, Kpi] = {
     for kpi in module.KPIS
 }
 
-# the columns after the keys: docs/architecture.md, Published relations, in its order; then the extras
+# the columns after the keys, in the order of docs/architecture.md, Published relations; then EXTRAS and LATER
 COUNTS = (
     *("offered", "answered", "abandoned", "short_abandoned", "overflowed", "callback", "voicemail", "refused"),
     *("dropped", "open", "answered_in_threshold", "abandoned_in_threshold", "handled", "transferred", "sales"),
@@ -78,18 +78,18 @@ EXTRAS = (
     *("outbound_answered", "conserved"),
 )
 SATISFACTION = ("rated", "satisfied", "score_points", "avg_score", "satisfaction")
-LATER = ("answer_rate", *SATISFACTION, "sales_per_hour")  # in the order in which they were added: new ones go last
+LATER = ("answer_rate", *SATISFACTION, "sales_per_hour")  # in the order they were added: append new columns
 COLUMNS = (*COUNTS, *RATES, *TIME, *DIALER, "conversion", "settled", *CONTRACT, *EXTRAS, *LATER)
-# every tick of a dashboard asks for days, of which the union of calls would be a third of the cost: see kpi_interval
+# dashboards query days at every tick, and workload_s would be a third of that query's cost: kpi_interval has it
 DAY_COLUMNS = tuple(c for c in COLUMNS if c != "workload_s")
 # agents' states have no queue, and a dialer's attempts mostly have none
 _OF_STATES = {"logged_in_s", *TIME}
 QUEUE_COLUMNS = tuple(
     c for c in COLUMNS if c not in (*_OF_STATES, *DIALER) and not (c in KPIS and _OF_STATES & {*KPIS[c].inputs})
 )
-# a term is not measured by another's, and says itself what it asks for
+# a row is one term, and shows that term's own target and threshold
 TERM_COLUMNS = tuple(c for c in QUEUE_COLUMNS if c not in (*CONTRACT, "workload_s"))
-# what happened before an agent answered has no agent
+# only what happened after an agent answered has an agent
 AGENT_COLUMNS = (
     *("answered", "answered_in_threshold", "handled", "transferred", "sales", "asa_s"),
     *("aht_s", "avg_talk_s", "avg_hold_s", "avg_wrap_s", "occupancy", "utilisation", *TIME),
@@ -108,15 +108,15 @@ DAY_US = 86_400_000_000
 
 @dataclass(frozen=True)
 class Grain:
-    """What one row of a relation stands for, as fragments of SQL; the defaults fit one row for the whole window."""
+    """What one row of a relation stands for, as fragments of SQL. The defaults suit one row for the entire window."""
 
     parameters: tuple[str, ...]
     keys: tuple[str, ...]
-    every: str  # SELECT of all keys: each has a row, also when nothing happened
+    every: str  # SELECT of all keys: each gets a row, even if nothing happened
     columns: tuple[str, ...]
-    shown: str | None = None  # the first columns, when they are not the keys; "": none
-    is_keyed_by_work: bool = False  # who worked, or on what, is among the keys
-    call_keys: str = ""  # the keys of a row of calls, when they are not its columns
+    shown: str | None = None  # the first columns if they are not the keys; "": none
+    is_keyed_by_work: bool = False  # `every` also takes keys from work_of
+    call_keys: str = ""  # SQL for the keys of a call, if they are not columns of `calls`
     which: str = ""  # further conditions on calls and states
     cohort: str = f"day BETWEEN {UTC0} - 1 AND {UTC1} + 1 AND cohort_at >= {T0} AND cohort_at < {T1}"
     states: str = f"day BETWEEN {UTC0} - 1 AND {UTC1} AND started_at < {T1}"
@@ -124,19 +124,19 @@ class Grain:
     worked: str = f"answered_at >= make_timestamptz(epoch_us({T0}) - {DAY_US}) AND answered_at < {T1}"
     t0_us: str = f"epoch_us({T0})"  # the window of agents' time
     t1_us: str = f"epoch_us({T1})"
-    cut_keys: str = ""  # the keys of a piece of agents' time, when they are not its columns
+    cut_keys: str = ""  # SQL for the keys of a piece of agents' time, if they are not its columns
     cut: str = """SELECT $cut_keys, state, least(to_us, w.until_us) - greatest(from_us, w.t0_us) AS us
 FROM spans, clock AS w"""
-    union_by: str = ""  # calls of one agent at once count once within these, when they are not the keys
+    union_by: str = ""  # columns within which an agent's simultaneous calls count once, if they are not the keys
     joins: str = ""
-    ends: str = T1  # the instant at which a row's window ends
-    # a row's window, as far as it has come
+    ends: str = T1  # the end of a row's window
+    # a row's window up to as_of
     starts: str = T0
     reached: str = f"greatest({T0}, least({T1}, w.as_of))"
 
 
 def _agents(keys: str) -> str:
-    """Return the SELECT of those who were logged in, answered a call or worked on one, by `keys`."""
+    """Return a SELECT of the agents who were logged in, answered a call or worked on one, by `keys`."""
     return f"""SELECT DISTINCT {keys} FROM agent_states, clock AS w
 WHERE $states$which AND state <> 'offline' AND coalesce(epoch_us(ended_at), w.until_us) > w.t0_us
 UNION
@@ -167,7 +167,7 @@ WHERE day >= day0::DATE AND day < day1::DATE""",
     states="day BETWEEN day0::DATE - 2 AND day1::DATE",
     t0_us="0",
     t1_us="epoch_us(as_of)",
-    # a day is met by what began on the UTC date before it, on it or after it, or lasted into it
+    # a local day can overlap a state that began up to two UTC dates before it, on the same date, or on the next
     cut=f"""SELECT campaign, d.day, state, least(s.to_us, d.until_us, w.until_us) - greatest(s.from_us, d.from_us) AS us
 FROM (SELECT *, from_us // {DAY_US} AS utc_day FROM spans) AS s
 JOIN (SELECT *, unnest(range(day - DATE '1970-01-01' - 2, day - DATE '1970-01-01' + 2)) AS utc_day
@@ -178,7 +178,7 @@ JOIN (SELECT timezone, day AS on_day, until_at FROM local_days) AS d ON d.timezo
     starts="make_timestamptz(k.from_us)",
     reached="make_timestamptz(k.until_us)",
 )
-_SINCE = "coalesce({}, TIMESTAMP '-infinity') AS since"  # of a term without beginning: NULL joins nothing
+_SINCE = "coalesce({}, TIMESTAMP '-infinity') AS since"  # -infinity for a term without a start: NULL would not join
 GRAINS = {
     "kpi_campaign": _CAMPAIGN,
     "kpi_queue": replace(
@@ -235,13 +235,13 @@ FROM (
     "kpi_total": replace(
         _CAMPAIGN,
         parameters=("t0", "t1", "among"),
-        keys=("whole",),
-        every="SELECT true AS whole",
+        keys=("total",),
+        every="SELECT true AS total",
         columns=tuple(c for c in COLUMNS if c not in CONTRACT),
         which="AND (among IS NULL OR list_contains(among, campaign))",
         shown="",
-        call_keys="true AS whole",
-        cut_keys="true AS whole",
+        call_keys="true AS total",
+        cut_keys="true AS total",
         union_by="true",
     ),
 }
@@ -287,7 +287,7 @@ states_of AS (
     GROUP BY ALL
 )"""
 
-# of two calls of one agent at once, the later adds what the earlier ones leave; no call counts beyond max_state_s
+# if an agent's calls overlap, the later one adds only the time after the earlier ones; each counts max_state_s at most
 WORK = """\
 work_of AS (
     WITH stretches AS (
@@ -314,7 +314,7 @@ work_of AS (
     GROUP BY ALL
 )"""
 
-# the terms that touch a row's window: the last one is shown
+# the terms that overlap a row's window up to as_of; the last one's target and threshold are shown
 TERMS = """\
 terms_of AS (
     SELECT $k_keys, count(*) > 1 AS terms_changed,
@@ -348,7 +348,7 @@ PARTS: dict[str, tuple[str, tuple[Measure, ...]]] = {  # name: template and meas
 
 
 def relation(name: str) -> str:
-    """Return the SELECT of a macro: the grain's keys, then its columns."""
+    """Return the SELECT of a macro: the keys of its grain, then its columns."""
     grain = GRAINS[name]
     needed = set(grain.columns) | {i for c in grain.columns if c in KPIS for i in KPIS[c].inputs} | {"open_any"}
     fragments = _fragments(grain)
@@ -359,7 +359,7 @@ def relation(name: str) -> str:
         if sums:
             parts.append(_filled(template, fragments | {"measures": sums}))
             joins.append(f"LEFT JOIN {alias} USING ({fragments['keys']})")
-    # who worked is among the keys; a day's work is cut by them
+    # the keys come after work_of if they are taken from it, otherwise first, because a day's cut joins them
     parts.insert(len(parts) if grain.is_keyed_by_work else 0, _filled(KEYS, fragments))
     rows = ["FROM added AS k"]
     if grain.joins:
@@ -378,15 +378,12 @@ def relation(name: str) -> str:
 
 def formulas() -> str:
     """Return the SELECT of kpi_formulas: service level of each campaign under each of the five formulas."""
-    measures = [measure for _, *own in service_level.EACH for measure in own]
+    measures = [measure for _, *hits_and_base in service_level.EACH for measure in hits_and_base]
     fragments = _fragments(GRAINS["kpi_campaign"])
-    fragments |= {
-        "every": "SELECT campaign FROM campaigns",
-        "left_joins": "LEFT JOIN calls_of USING (campaign)",
-    }
     keys = _filled(KEYS, fragments)
     calls = _filled(CALLS, fragments | {"measures": _list(f"{m.sql} AS {m.name}" for m in measures)})
-    added = _filled(ADDED, fragments | {"measures": _list(map(_added, measures))})
+    joins = "LEFT JOIN calls_of USING (campaign)"
+    added = _filled(ADDED, fragments | {"measures": _list(map(_added, measures)), "left_joins": joins})
     columns = _list(("campaign", *(f"{kpi.sql} AS {kpi.name}" for kpi, _, _ in service_level.EACH)))
     return f"WITH {keys}, {calls}, {added}\n" + _filled("SELECT\n    $columns\nFROM added", {"columns": columns})
 
@@ -416,7 +413,7 @@ def _fragments(grain: Grain) -> dict[str, str]:
 
 
 def _filled(template: str, fragments: Mapping[str, str]) -> str:
-    """Return `template` with its `$names` filled in; one that stands first in its line indents all its lines."""
+    """Return `template` with its `$names` filled in. A name at a line's start indents all lines of its fragment."""
 
     def fragment(name: re.Match[str]) -> str:
         return indent(fragments[name["name"]], name["spaces"] or "")
@@ -435,8 +432,8 @@ def _column(name: str, grain: Grain) -> str:
 
 
 def _added(measure: Measure) -> str:
-    whole = f"coalesce({measure.name}, 0)" if measure.zero else measure.name
-    return f"{whole}::BIGINT AS {measure.name}" if measure.is_count else f"{whole} / 1e6 AS {measure.name}"
+    value = f"coalesce({measure.name}, 0)" if measure.zero else measure.name
+    return f"{value}::BIGINT AS {measure.name}" if measure.is_count else f"{value} / 1e6 AS {measure.name}"
 
 
 def _list(items: Iterable[str]) -> str:

@@ -1,23 +1,23 @@
 """How far a window is from its contract's target, in calls.
 
-A term of the contract asks that of the N calls that it judges at least p N are in time (H). Over a window whose terms
-changed, what the terms ask is added: the window is on target when the sum of H reaches the sum of p N. So no term
-judges another's calls, and with one term it is H / N >= p as ever. With S = sum(H) - sum(p N):
+A contract term judges N calls and requires that at least p N of them are in time; H are. If a window spans several
+terms, their requirements are added: the window is on target when the sum of H reaches the sum of p N. So no term judges
+another term's calls, and with one term this is the usual H / N >= p. With S = sum(H) - sum(p N):
 
-    on target:  late calls to come until it misses     floor(S / p) + 1        p of the term in force
-                calls in time that could be late       floor(S)
-    below:      calls in time to come until it holds   ceil(-S / (1 - p))
-                late calls that were one too many      ceil(-S)
+    on target:  more late calls until it misses            floor(S / p) + 1        p of the term in force
+                calls in time that could have been late    floor(S)
+    below:      more calls in time until it is on target   ceil(-S / (1 - p))
+                late calls too many                        ceil(-S)
 
-What is asked for moves as calls come, unless all terms have the same target: a call to come is asked for p of its own
-term. When M calls are usual for the rest of the window, M_i of them under the i-th term,
+The target of the window changes as calls come, unless all terms have the same target: each further call is held to the
+p of its own term. If M more calls are expected in the window, M_i of them under the i-th term, then
 
-    of them may be late, and the window ends on target    floor(S + sum((1 - p_i) M_i))
+    so many of them may be late with the window still on target    floor(S + sum((1 - p_i) M_i))
 
-and below 0 it is out of reach. A call to come counts, in time or late, in the denominator of all five formulas: an
-answered one.
+Below 0 the target is out of reach. Each further call is assumed to be answered, so that it counts in the denominator of
+all five formulas, in time or late.
 
-References: docs/kpis.md, Distance to the target. All is counted in fractions: 0.8 is four fifths.
+References: docs/kpis.md, Distance to the target. All arithmetic uses exact fractions: 0.8 is four fifths.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ from math import ceil, floor
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """Calls judged by one term: `hits` of `base` in time, `target` [ratio 0–1] asked for."""
+    """Calls judged by one term: `hits` of `base` are in time, and the term requires `target` [ratio 0–1]."""
 
     hits: int
     base: int
@@ -37,13 +37,13 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Distance:
-    """Calls between a window and its target; of the counts on the other side of the target all are None.
+    """How many calls a window is from its target. The counts for the other side of the target are None.
 
-    `until_missed`: so many more late calls and it misses; None also when no number of them does (a target of 0).
-    `could_be_late`: so many of the calls in time could have been late.
-    `until_reached`: so many more calls in time and it holds; None also when no number of them does (a target of 100 %).
-    `too_late`: had so many of the late calls been in time, it had held.
-    `level_then`: the level [ratio 0–1] of the window after `until_missed` or `until_reached` calls.
+    `until_missed`: more late calls until the target is missed; also None if no number is enough (a target of 0).
+    `could_be_late`: calls in time that could have been late with the target still met.
+    `until_reached`: more calls in time until the target is met; also None if no number is enough (a target of 100 %).
+    `too_late`: late calls that would have had to be in time to meet the target.
+    `level_then`: service level [ratio 0–1] of the window after `until_missed` or `until_reached` more calls.
     """
 
     is_met: bool
@@ -56,9 +56,9 @@ class Distance:
 
 @dataclass(frozen=True, slots=True)
 class ToCome:
-    """Calls that are usual for the rest of a window and will be judged by one term, of `target` [ratio 0–1].
+    """Calls that usually come in the rest of a window and will be judged by one term with this `target` [ratio 0–1].
 
-    `hits` of the `calls` are usually in time; a mean, so not whole.
+    `hits` of the `calls` are usually in time. It is a mean, so it need not be an integer.
     """
 
     calls: int
@@ -68,11 +68,11 @@ class ToCome:
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """How a window ends when as many calls come as usual: `calls` of them.
+    """How a window ends if the usual number of calls, `calls`, still comes.
 
-    `may_be_late`: at most so many of them, all of them when even that is enough; None: it is out of reach, though none
-    of them be late. Levels [ratio 0–1] at its end: `best` with all of them in time, `expected` with as many as usual;
-    `target` is what all its terms then ask for together.
+    `may_be_late`: how many of them may be late with the target still met; None if it is out of reach even when all are
+    in time. Service levels [ratio 0–1] at the end of the window: `best` if all of them are in time, `expected` if as
+    many as usual are. `target` is the combined target of all terms at that point.
     """
 
     calls: int
@@ -83,20 +83,20 @@ class Outlook:
 
 
 def target(terms: Sequence[Judged]) -> float | None:
-    """Return what the terms together ask for [ratio 0–1]: each as heavy as its calls; None when none counts."""
+    """Return the combined target of the terms [ratio 0–1], weighted by their calls; None when no call counts."""
     base = sum(term.base for term in terms)
-    return float(_asked(terms) / base) if base else None
+    return float(_required(terms) / base) if base else None
 
 
 def distance(terms: Sequence[Judged], next_target: float) -> Distance | None:
-    """Return how far these calls are from what was asked; `next_target` judges the calls to come.
+    """Return how far these calls are from their target. Further calls are judged by `next_target` [ratio 0–1].
 
     None when no call counts yet.
     """
     if not any(term.base for term in terms):
         return None
     hits, base = sum(term.hits for term in terms), sum(term.base for term in terms)
-    spare = hits - _asked(terms)
+    spare = hits - _required(terms)
     p = _exact(next_target)
     if spare >= 0:
         late = floor(spare / p) + 1 if p else None
@@ -108,26 +108,26 @@ def distance(terms: Sequence[Judged], next_target: float) -> Distance | None:
 
 
 def outlook(terms: Sequence[Judged], to_come: Sequence[ToCome]) -> Outlook | None:
-    """Return how a window ends whose calls so far these are, when those `to_come` come; None when there is none."""
+    """Return how a window with the calls `terms` ends after the calls `to_come`; None if there are no calls at all."""
     hits, base = sum(term.hits for term in terms), sum(term.base for term in terms)
     calls = sum(term.calls for term in to_come)
     if not base + calls:
         return None
-    asked = _asked(terms) + _asked([Judged(0, term.calls, term.target) for term in to_come])
-    late = floor(hits + calls - asked)
+    required = _required(terms) + _required([Judged(0, term.calls, term.target) for term in to_come])
+    late = floor(hits + calls - required)
     return Outlook(
         calls=calls,
         may_be_late=None if late < 0 else min(late, calls),
         best=(hits + calls) / (base + calls),
         expected=(hits + sum(term.hits for term in to_come)) / (base + calls),
-        target=float(asked / (base + calls)),
+        target=float(required / (base + calls)),
     )
 
 
-def _asked(terms: Sequence[Judged]) -> Fraction:
+def _required(terms: Sequence[Judged]) -> Fraction:
     return sum((_exact(term.target) * term.base for term in terms), Fraction())
 
 
 def _exact(ratio: float) -> Fraction:
-    """Return the decimal that was written: 4/5 for 0.8, not the binary number beside it."""
+    """Return the decimal as written: 4/5 for 0.8, not its nearest binary number."""
     return Fraction(str(ratio))

@@ -1,29 +1,29 @@
-"""Handling: how long a call keeps an agent, and its three parts, which share one denominator so that they add up.
+"""Handling: the time that an agent spends on a call, and its three parts. All share one denominator, so they add up.
 
     aht_s = (talk_s + hold_s + wrap_s) / handled = avg_talk_s + avg_hold_s + avg_wrap_s
     handled = answered calls, inbound and outbound, whose talk has ended
 
-Edge cases: a call still talking is answered but not handled; no wrap-up reported counts as 0 s; NULL when nothing
-was handled. `transfer_rate` counts a call of which this agent's part ended by a transfer.
+Edge cases: while talk lasts, a call is answered but not handled. A call without a reported wrap-up has 0 s of it. NULL
+when no call was handled. `transfer_rate` counts calls whose talk with this agent ended by a transfer.
 
-References: docs/kpis.md, Average handling time. Genesys Cloud divides each part by another count, so that its parts
-do not add up to its AHT.
+References: docs/kpis.md, Average handling time. Genesys Cloud divides each part by a different count, so its parts do
+not add up to its AHT.
 """
 
 from metrics.kpis.kpi import RATIO, SECONDS, Kpi, Measure, Printed, Sum, sum_of
 from metrics.kpis.tallies import tally
 
 MEASURES = (
-    Measure("handled", tally("handled_calls"), "calls", "answered, any direction, and talk has ended"),
+    Measure("handled", tally("handled_calls"), "calls", "answered calls of any direction whose talk has ended"),
     Measure(
         "transferred",
         tally("transfers"),
         "calls",
         "handled calls whose talk ended by a transfer",
     ),
-    Measure("talk_s", tally("talked"), "s", "talk of handled calls, without hold"),
-    Measure("hold_s", tally("held"), "s", "hold of handled calls"),
-    Measure("wrap_s", tally("wrapped"), "s", "wrap-up of handled calls"),
+    Measure("talk_s", tally("talked"), "s", "talk time of handled calls, without hold"),
+    Measure("hold_s", tally("held"), "s", "hold time of handled calls"),
+    Measure("wrap_s", tally("wrapped"), "s", "wrap-up time of handled calls"),
 )
 
 

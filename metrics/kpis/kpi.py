@@ -1,7 +1,7 @@
-"""What the modules of this package declare: numbers that add up, and figures made of them last.
+"""The classes that the modules of this package declare: measures, which add up, and KPIs, which are computed from them.
 
-A figure is declared once, as sums of measures. Its SQL, its formula, its fraction on a page and the list of the calls
-behind it are derived from that.
+A KPI is declared once, as sums of measures. Its SQL, its formula text, the fraction on a page and the list of its calls
+are derived from that declaration.
 """
 
 from collections.abc import Mapping
@@ -13,9 +13,10 @@ SECONDS = "s"
 
 @dataclass(frozen=True)
 class Aggregate:
-    """`sql` adds up tallies of calls, or pieces of agents' time; `calls` is the condition of the calls that it counts.
+    """`sql` is an aggregate over tallies of calls, or over pieces of agents' time.
 
-    `calls` is SQL over a row of `calls` with `tallies.FACTS` and `service_level.FACTS`; None: it is not made of calls.
+    `calls` is the condition of the calls that it counts: SQL over a row of `calls` with `tallies.FACTS` and
+    `service_level.FACTS`. None: it does not count calls.
     """
 
     sql: str
@@ -24,18 +25,18 @@ class Aggregate:
 
 @dataclass(frozen=True)
 class Measure:
-    """A count, or a number of seconds, that may be added over calls, agents, campaigns and windows.
+    """A count, or a number of seconds, that can be added over calls, agents, campaigns and windows.
 
     `total` is an aggregate over tallies of calls (`metrics.kpis.tallies`) or pieces of agents' time
-    (`metrics.kpis.agent_time`). What is no count, such as seconds, is added as whole millionths: the sum does not
-    depend on the order of its parts.
+    (`metrics.kpis.agent_time`). Anything other than a count, such as seconds, is added in whole millionths, so that the
+    sum does not depend on the order of its parts.
     """
 
     name: str
     total: Aggregate
     unit: str  # "calls", "agents", "s", "calls, not whole"
     meaning: str
-    zero: bool = True  # nothing to add is 0; else NULL, for what is not a sum
+    zero: bool = True  # 0 if there is nothing to add; False, for an aggregate that is not a sum: NULL
 
     @property
     def sql(self) -> str:
@@ -48,7 +49,7 @@ class Measure:
 
 @dataclass(frozen=True)
 class Sum:
-    """Measures by name: those that are added, then those that are subtracted."""
+    """Names of measures: those that are added, and those that are subtracted."""
 
     plus: tuple[str, ...]
     minus: tuple[str, ...] = ()
@@ -63,11 +64,11 @@ class Sum:
 
     @property
     def signed(self) -> tuple[tuple[int, str], ...]:
-        """Each measure with its sign, 1 or -1."""
+        """Each measure after its sign, 1 or -1."""
         return tuple((1, name) for name in self.plus) + tuple((-1, name) for name in self.minus)
 
     def calls(self, measures: Mapping[str, Measure]) -> str | None:
-        """Return SQL for the calls that this sum counts; None when it counts something else."""
+        """Return the SQL condition for the calls that this sum counts; None if it does not count calls."""
         conditions = {name: measures[name].total.calls for name in self.measures}
         if None in conditions.values():
             return None
@@ -80,12 +81,12 @@ class Sum:
 
 
 def sum_of(*plus: str, less: tuple[str, ...] = ()) -> Sum:
-    """Return the sum of the measures `plus`, less the measures `less`."""
+    """Return the sum of the measures `plus` minus the measures `less`."""
     return Sum(plus, less)
 
 
 def ratio(numerator: Sum, denominator: Sum) -> str:
-    """Return SQL for a ratio of sums that is NULL when there is nothing to divide by."""
+    """Return SQL for a ratio of sums, NULL when the denominator is 0."""
     return f"{_side(numerator)} / nullif({denominator.sql}, 0)"
 
 
@@ -100,7 +101,7 @@ def _side(side: Sum) -> str:
 
 @dataclass(frozen=True)
 class Printed:
-    """What another system prints for a figure: its formula over the same calls, and how it counts, in words."""
+    """The formula by which another system computes a figure, over the same calls; `how` describes it in words."""
 
     system: str
     numerator: Sum
@@ -116,8 +117,8 @@ class Printed:
 class Kpi:
     """A figure computed from sums of measures.
 
-    Without a denominator the figure is the numerator. `times` turns a denominator in seconds into one in hours. Where
-    `is_equation`, the figure is whether both sides are equal.
+    Without a denominator, the figure is the numerator. `times` multiplies the ratio: 3600 gives a rate per hour from a
+    denominator in seconds. If `is_equation`, the figure is whether both sides are equal.
     """
 
     name: str
@@ -126,10 +127,10 @@ class Kpi:
     unit: str  # RATIO, SECONDS, "true or false", …
     undefined: str  # when the figure is NULL
     source: str
-    note: str = ""  # what the formula does not say
+    note: str = ""  # what the formula alone does not show
     times: int = 1
     is_equation: bool = False
-    beside: tuple[str, ...] = ()  # measures that explain the figure without being in its formula
+    beside: tuple[str, ...] = ()  # measures that explain the figure but are not in its formula
     elsewhere: tuple[Printed, ...] = ()
 
     @property
@@ -142,7 +143,7 @@ class Kpi:
 
     @property
     def formula(self) -> str:
-        """The formula in columns of the KPI relations, and what it does not say."""
+        """The formula in columns of the KPI relations, followed by the note."""
         formula = self.sql
         if self.denominator is not None and not self.is_equation:
             formula = fraction(self.numerator, self.denominator) + (f" * {self.times}" if self.times != 1 else "")
@@ -150,10 +151,10 @@ class Kpi:
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """The measures that it is made of, each once, and those beside it."""
-        below = self.denominator.measures if self.denominator else ()
-        return tuple(dict.fromkeys((*self.numerator.measures, *below, *self.beside)))
+        """The measures in its formula and those beside it, each once."""
+        divisors = self.denominator.measures if self.denominator else ()
+        return tuple(dict.fromkeys((*self.numerator.measures, *divisors, *self.beside)))
 
     def calls(self, measures: Mapping[str, Measure]) -> str | None:
-        """Return SQL for the calls in its denominator; None for what is made of agents' time."""
+        """Return the SQL condition for the calls in its denominator; None if it is computed from agents' time."""
         return (self.denominator or self.numerator).calls(measures)

@@ -1,14 +1,14 @@
-"""Outbound: what the dialer's attempts became. These calls are in no inbound column.
+"""Outbound: the results of the dialer's attempts. These calls are in no inbound column.
 
     contact_rate = contacts / dialed                 contacts: a human picked up
     drop_rate    = drops / (answered + drops)        answered: outbound calls that reached an agent
 
-Edge cases: a pick-up of which the source does not say who answered counts as human (a dialer without machine
-detection); a drop is such a pick-up that ended before an agent, whether the person hung up or was cut off. A contact
-that waits for an agent is neither. NULL when nothing was dialed, or nobody reached an agent or was dropped.
+Edge cases: if the source does not say who picked up (a dialer without machine detection), the pick-up counts as human.
+A drop is a contact that ended before an agent answered, whether the person hung up or was cut off. A contact still
+waiting for an agent is neither. NULL when nothing was dialed, or when no call reached an agent and none was dropped.
 
-References: docs/kpis.md, Contact rate; docs/kpis.md, Drop rate (Ofcom's 3 % is a contract habit, no longer a legal
-limit).
+References: docs/kpis.md, Contact rate; docs/kpis.md, Drop rate (Ofcom's 3 % is a habit of contracts, not a legal limit
+since 2017).
 """
 
 from metrics.kpis.kpi import RATIO, Kpi, Measure, sum_of
@@ -20,7 +20,7 @@ MEASURES = (
         "connected",
         tally("picked_up", "NOT inbound"),
         "calls",
-        "outbound attempts that somebody or something picked up",
+        "outbound attempts that were picked up, by a human or a machine",
     ),
     Measure("contacts", tally("people", "NOT inbound"), "calls", "outbound attempts that a human picked up"),
     Measure(
@@ -33,7 +33,7 @@ MEASURES = (
         "drops",
         tally("people", "NOT inbound AND outcome IN ('abandoned', 'short_abandoned', 'dropped', 'refused')"),
         "calls",
-        "contacts that hung up, or were cut off, before an agent",
+        "contacts that hung up or were cut off before an agent answered",
     ),
 )
 

@@ -1,10 +1,11 @@
-"""What became of the calls that were queued in a window: one outcome each, and nothing lost between them.
+"""Outcomes: each call queued in a window has exactly one, so no call is lost or counted twice.
 
     offered = answered + abandoned + short_abandoned + overflowed + callback + voicemail + dropped + open
 
-`refused` (closed, full, no agents) is counted apart; outbound calls are in none of these columns.
+`refused` (closed, full, no agents) is counted separately. Outbound calls are in none of these columns.
 
-References: docs/kpis.md, Outcomes; docs/kpis.md, Conservation: the systems that were read do not print it.
+References: docs/kpis.md, Outcomes; docs/kpis.md, Conservation. None of the systems described there prints this
+identity.
 """
 
 from metrics.kpis.kpi import Kpi, Measure, sum_of
@@ -14,10 +15,10 @@ PARTS = {
     "answered": "an agent and the customer were connected",
     "abandoned": "the customer hung up while waiting",
     "short_abandoned": "hung up after a wait below short_abandon_s",
-    "overflowed": "left for another queue",
-    "callback": "left for a promised call back",
-    "voicemail": "left a message",
-    "dropped": "cut off by system or timeout, or its source went silent",
+    "overflowed": "moved to another queue",
+    "callback": "left the queue for a promised callback",
+    "voicemail": "left the queue for voicemail",
+    "dropped": "removed by the system or a timeout, or its source went silent",
     "open": "still waiting at as_of",
 }
 
@@ -26,23 +27,23 @@ MEASURES = (
         "offered",
         tally("calls", "inbound AND outcome IS DISTINCT FROM 'refused'"),
         "calls",
-        "inbound and call-back calls queued in the window, without the refused",
+        "inbound and callback calls queued in the window, except refused ones",
     ),
     *(
-        Measure(name, tally("calls", f"inbound AND outcome = '{name}'"), "calls", f"offered calls: {what}")
-        for name, what in PARTS.items()
+        Measure(name, tally("calls", f"inbound AND outcome = '{name}'"), "calls", f"offered calls: {meaning}")
+        for name, meaning in PARTS.items()
     ),
     Measure(
         "refused",
         tally("calls", "inbound AND outcome = 'refused'"),
         "calls",
-        "calls that the queue did not take: closed, full or no agents; not offered",
+        "calls that the queue did not take (closed, full or no agents); not in offered",
     ),
     Measure(
         "open_any",
         tally("calls", "outcome = 'open'"),
         "calls",
-        "open calls of any direction: while there is one, the window is not settled",
+        "open calls of any direction; a window with an open call is not settled",
     ),
 )
 

@@ -1,10 +1,10 @@
-"""Satisfaction: what customers answered to the survey after their call, from 1 to 5.
+"""Satisfaction: customers' answers to the survey after a call, from 1 to 5.
 
     avg_score    = score_points / rated     the mean of the scores
-    satisfaction = satisfied / rated        the share of 4 and 5, known as CSAT
+    satisfaction = satisfied / rated        the share of scores of 4 or better, known as CSAT
 
-Edge cases: only rated calls count, of any direction; of several ratings of a call, the latest. Fractions are allowed:
-4.5 is satisfied, 3.9 is not. NULL when no call was rated.
+Edge cases: only rated calls count, of any direction. If a call has several ratings, the latest counts. Fractions are
+allowed: 4.5 is satisfied, 3.9 is not. NULL when no call was rated.
 
 References: docs/kpis.md, Satisfaction.
 """
@@ -15,7 +15,7 @@ from metrics.kpis.tallies import tally
 MEASURES = (
     Measure("rated", tally("rated_calls"), "calls", "calls that the customer rated"),
     Measure("satisfied", tally("satisfied_calls"), "calls", "calls that the customer rated 4 or better"),
-    Measure("score_points", tally("scores"), "points, not whole", "scores of rated calls, added"),
+    Measure("score_points", tally("scores"), "points, not whole", "sum of the scores of rated calls"),
 )
 
 _RATED = sum_of("rated")

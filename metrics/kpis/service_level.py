@@ -6,14 +6,14 @@
     abandon_counts_as_success     (answered<=T + abandoned<=T) / offered
     answered_only                 answered<=T / answered
 
-A call is judged by the formula, T, comparator and short limit of its own contract term; what it adds to the
-numerator and to the denominator is then summed, so that a window across two terms is still one honest ratio.
+Each call is judged by the formula, T, comparator and short limit of its own contract term. Its contributions to the
+numerator and the denominator are then added up, so a window that spans two terms still has one correct ratio.
 
-Edge cases: `offered` leaves out open calls still inside T; an open call past T is a miss at once. `abandoned<=T`
-includes the short ones. NULL, never 0 or 100 %, when the denominator is 0. `answered_only` has no place for open
-calls, so they move only its worst and best: there `worst` takes every open call as answered too late.
+Edge cases: `offered` excludes open calls still within T. An open call past T is a miss immediately. `abandoned<=T`
+includes short abandons. If the denominator is 0 the result is NULL, never 0 or 100 %. `answered_only` does not count
+open calls, so they affect only its worst and best: `worst` assumes that every open call is answered too late.
 
-References: docs/kpis.md, The five formulas; Call Centre Helper's example there, which is the golden day of the tests
+References: docs/kpis.md, The five formulas, with Call Centre Helper's example, which is the golden day of the tests
 (81.90, 81.13, 82.69, 83.02 and 86.00 %); Cisco ICM's service-level event for open calls.
 """
 
@@ -30,32 +30,32 @@ _COUNTS = (
         "answered_in_threshold",
         tally("calls", "inbound AND outcome = 'answered' AND in_threshold"),
         "calls",
-        "answered with a wait inside the threshold of the call's contract",
+        "calls answered with a wait within the threshold of the call's contract",
     ),
     Measure(
         "abandoned_in_threshold",
         tally("calls", f"inbound AND {ABANDONED} AND in_threshold"),
         "calls",
-        "abandoned, short ones too, with a wait inside the threshold",
+        "calls abandoned, short ones included, with a wait within the threshold",
     ),
     Measure(
         "callback_in_threshold",
         tally("calls", "inbound AND outcome = 'callback' AND in_threshold"),
         "calls",
-        "left for a call back inside the threshold (Amazon Connect counts them as served)",
+        "calls that left for a callback within the threshold (Amazon Connect counts them as served)",
     ),
     Measure(
         "open_in_threshold",
         tally("calls", "inbound AND inside"),
         "calls",
-        "open and still inside the threshold: not yet counted for or against",
+        "open calls still within the threshold: not yet counted for or against",
     ),
 )
 
 
 @dataclass(frozen=True)
 class Formula:
-    """A contract's formula, as the counts of a window in which no other is in force, and who else prints it."""
+    """A formula of service level, in counts of a window in which no other is in force; `printed_by` uses it."""
 
     numerator: Sum
     denominator: Sum
@@ -67,12 +67,12 @@ class Formula:
 
     @property
     def hit(self) -> str:
-        """SQL for the calls in its numerator, over a row with the columns of `tallies.BY` and `tallies.FACTS`."""
+        """SQL condition for calls in the numerator, over a row with the columns of `tallies.BY` and `tallies.FACTS`."""
         return _calls(self.numerator)
 
     @property
     def base(self) -> str:
-        """SQL for the calls in its denominator, over the same row."""
+        """SQL condition for calls in the denominator, over the same row."""
         return _calls(self.denominator)
 
 
@@ -83,7 +83,7 @@ def _calls(counts: Sum) -> str:
 
 
 def _offered(*less: str) -> Sum:
-    """Return the calls that count of those offered: open ones inside T do not count yet."""
+    """Return the offered calls that count, less the measures `less`. Open calls within T do not count yet."""
     return sum_of("offered", less=(*less, "open_in_threshold"))
 
 
@@ -101,7 +101,7 @@ FORMULAS = {
 
 
 def _by_contract(conditions: dict[str, str]) -> str:
-    """Return the condition that each call's own formula asks of it, of `conditions` by formula."""
+    """Return SQL that picks, for each call, the condition of its own contract's formula."""
     formulas: dict[str, list[str]] = {}
     for name, condition in conditions.items():
         formulas.setdefault(condition, []).append(f"'{name}'")
@@ -109,7 +109,7 @@ def _by_contract(conditions: dict[str, str]) -> str:
     return "\n".join(("CASE", *cases, "END"))
 
 
-# facts of a row of tallies, beside those of metrics.kpis.tallies
+# more facts about a row of tallies, in addition to those of metrics.kpis.tallies
 FACTS = {
     "hit": _by_contract({name: formula.hit for name, formula in FORMULAS.items()}),
     "base": _by_contract({name: formula.base for name, formula in FORMULAS.items()}),
@@ -122,25 +122,25 @@ MEASURES = (
         "service_level_hits",
         tally("calls", "hit"),
         "calls",
-        "calls in the numerator of service_level, each by its own contract",
+        "calls in the numerator of service_level, each judged by its own contract",
     ),
     Measure(
         "service_level_base",
         tally("calls", "base"),
         "calls",
-        "calls in the denominator of service_level, each by its own contract",
+        "calls in the denominator of service_level, each judged by its own contract",
     ),
     Measure(
         "service_level_asked",
-        tally("asked", "base"),
+        tally("targets", "base"),
         "calls, not whole",
-        "calls in time that the contract asks for: of each call in service_level_base the target of its own term",
+        "calls in time required by the contract: the sum of each call's own target, over service_level_base",
     ),
     Measure(
         "service_level_late",
         tally("calls", "inbound AND outcome = 'open' AND NOT inside AND formula = 'answered_only'"),
         "calls",
-        "open calls past the threshold that answered_only does not count before they are answered",
+        "open calls past the threshold that answered_only does not count until they are answered",
     ),
 )
 
@@ -206,7 +206,7 @@ KPIS = (
         RATIO,
         "no call counts and none is open",
         _BOUNDS_SOURCE,
-        "service_level if every open call inside T misses it",
+        "service_level if every open call within T misses it",
         elsewhere=_ELSEWHERE,
     ),
     Kpi(
@@ -214,14 +214,14 @@ KPIS = (
         sum_of("service_level_hits", "open_in_threshold"),
         sum_of("service_level_base", "open_in_threshold"),
         RATIO,
-        "no call counts and none is open inside T",
+        "no call counts and none is open within T",
         _BOUNDS_SOURCE,
-        "service_level if every open call inside T is answered in time",
+        "service_level if every open call within T is answered in time",
         elsewhere=_ELSEWHERE,
     ),
 )
 
-# for kpi_formulas: the same calls, thresholds and comparators under each of the formulas
+# for kpi_formulas: the same calls, thresholds and comparators, with each of the formulas
 EACH = tuple(
     (
         Kpi(
@@ -231,7 +231,7 @@ EACH = tuple(
             RATIO,
             _UNDEFINED,
             "docs/kpis.md, The five formulas",
-            f"{formula.text}, as printed by {formula.printed_by}",
+            f"{formula.text}, as used by {formula.printed_by}",
         ),
         Measure(f"{name}_hits", tally("calls", formula.hit), "calls", "numerator"),
         Measure(f"{name}_base", tally("calls", formula.base), "calls", "denominator"),

@@ -1,16 +1,17 @@
-"""Strain: who has worked so hard, or so long, that somebody should relieve them; and what to count it against.
+"""Strain: which agents have worked so hard, or so long, that they need relief, and their pauses and missed offers.
 
-    occupancy     = (busy + wrap_up) / (busy + wrap_up + available), as agent_time has it, over the last `lately_s`
-    streak_calls  = calls answered since the agent last had a breath: `breath_s` at a stretch without work
-    since_rest_s  = time since the last rest of at least `rest_s` ended; 0 while one lasts
-    since_break_s = the same with `break_s`, which is the break that law or contract asks for; a site may have its own
+    occupancy     = (busy + wrap_up) / (busy + wrap_up + available), as in agent_time, over the last `lately_s`
+    streak_calls  = calls answered since the agent's last breather: at least `breath_s` in a row without work
+    since_rest_s  = time since the last rest of at least `rest_s` ended; 0 during a rest
+    since_break_s = the same with `break_s`, the break required by law or contract; sites can have their own values
 
-Work is `busy` and `wrap_up`; rest is a pause for a reason in `agent_limits.breaks`, or without any, and being offline.
-Training, coaching and meetings are neither: away from the phone, and no rest. Pauses that follow each other are one
-stretch. All of it looks back a day, over every campaign: it is the person who is tired.
+Work is `busy` and `wrap_up`. Rest is being offline, or a pause whose reason is in `agent_limits.breaks`, or a pause
+without a reason. Training, coaching and meetings are neither work nor rest. Consecutive pauses count as one. Everything
+looks back one day and over all campaigns, because the person is tired whatever campaign it was.
 
-Edge cases: only who is logged in has a row. Who has no rest behind them counts from their login. The occupancy of less
-than half of `lately_s` on the phone is NULL: somebody who logged in with a call would be at 100 %.
+Edge cases: only agents who are logged in have a row. Without a rest in that day, times count from the login. Occupancy
+is NULL if the agent spent less than half of `lately_s` on the phone: an agent who just logged in and took a call would
+be at 100 %.
 
 References: docs/kpis.md, Strain (keep occupancy below 85 %, above 90 % for nobody).
 Breaks: docs/breaks.md, with sources; `[agents]` in campaigns.toml.
@@ -27,34 +28,34 @@ _MOMENT = "moment::TIMESTAMPTZ"
 _UTC = f"({_MOMENT} AT TIME ZONE 'UTC')::DATE"
 _RESTS = "(state = 'offline' OR (state = 'paused' AND (reason IS NULL OR map_contains(breaks, reason))))"
 
-# macro: its columns: unit, meaning
+# macro → column → (unit, meaning)
 COLUMNS = {
     "agent_strain": {
-        "agent": ("id", "of everybody logged in at that moment"),
+        "agent": ("id", "agent logged in at `moment`"),
         "occupancy": (
             "ratio 0–1",
-            f"{_OCCUPANCY.formula} over the last lately_s; NULL: less than half of it on the phone",
+            f"{_OCCUPANCY.formula} over the last lately_s; NULL: less than half of lately_s on the phone",
         ),
         "streak_calls": (
             "calls",
-            "answered since the last breath, breath_s at a stretch without work; 0 while one lasts",
+            "calls answered since the last breather (at least breath_s in a row without work); 0 during a breather",
         ),
-        "streak_s": ("s", "time since that breath ended; 0 while one lasts"),
-        "since_rest_s": ("s", "time since a rest of at least rest_s ended, or since the login; 0 while one lasts"),
-        "since_break_s": ("s", "time since a break of at least break_s ended, or since the login; 0 while one lasts"),
+        "streak_s": ("s", "time since the last breather ended; 0 during a breather"),
+        "since_rest_s": ("s", "time since a rest of at least rest_s ended, or since the login; 0 during a rest"),
+        "since_break_s": ("s", "time since a break of at least break_s ended, or since the login; 0 during a break"),
     },
     "agent_pauses": {
         "agent": ("id", "agent"),
-        "reason": ("text", "reason of the pauses; NULL: none was given"),
+        "reason": ("text", "reason of the pauses; NULL: no reason given"),
         "rests": ("true or false", "whether they are rest: the reason is in agent_limits.breaks, or none was given"),
-        "pauses": ("pauses", "begun in the window"),
-        "paused_s": ("s", "time in them, clipped at the window's ends and at as_of"),
-        "longest_s": ("s", "the longest of them in the window"),
+        "pauses": ("pauses", "pauses that began in the window"),
+        "paused_s": ("s", "time in these pauses, cut at the window's ends and at as_of"),
+        "longest_s": ("s", "the longest of these pauses, cut the same way"),
     },
     "agent_missed": {
         "agent": ("id", "agent"),
         "campaign": ("id", "campaign of the calls"),
-        "missed": ("offers", "of calls queued in the window, not picked up by this agent"),
+        "missed": ("offers", "offers that this agent did not pick up, of calls queued in the window"),
     },
 }
 
@@ -63,7 +64,7 @@ WITH clock AS (
     SELECT *, now_us - (lately_s * 1e6)::BIGINT AS lately_us
     FROM (SELECT l.*, least(epoch_us({_MOMENT}), epoch_us(as_of)) AS now_us FROM ingest_status, agent_limits AS l)
 ),
-spans AS (  -- a state lasts at most a day and is in one row within a UTC day
+spans AS (  -- a state lasts at most a day, and has one row per UTC day
     SELECT agent, state, state IN ('busy', 'wrap_up') AS works, {_RESTS} AS rests,
            greatest(epoch_us(started_at), now_us - {_DAY_US}) AS from_us,
            least(coalesce(epoch_us(ended_at), now_us), now_us) AS to_us
@@ -129,7 +130,7 @@ SELECT agent, reason, any_value(rests) AS rests, count(*) FILTER (began_us >= t0
 FROM (
     SELECT agent, reason, t0_us, {_RESTS} AS rests, epoch_us(started_at) AS began_us,
            greatest(t0_us, epoch_us(started_at)) AS from_us, least(t1_us, coalesce(epoch_us(ended_at), t1_us)) AS to_us,
-           -- a state that lasts over midnight UTC is two rows
+           -- a state that lasts past midnight UTC has two rows
            coalesce(lag(ended_at) OVER (PARTITION BY agent, reason ORDER BY started_at) = started_at, false) AS goes_on
     FROM agent_states, clock
     WHERE day BETWEEN (t0::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE - 2 AND (t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE

@@ -1,7 +1,7 @@
-"""Tallies: calls counted and added up by what the measures tell apart, before anything else is asked of them.
+"""Tallies: calls grouped by the columns that the measures distinguish, and counted and added up in one pass.
 
-A day of 25,000 calls becomes a few hundred rows in one pass; the measures of this package are sums over them. A row
-holds the calls of one key (campaign, queue, agent, …) that share `direction`, `outcome`, `formula` and `in_threshold`.
+A day of 25,000 calls becomes a few hundred rows; the measures of this package are sums over those rows. A row holds the
+calls of one key (campaign, queue, agent, …) with the same `direction`, `outcome`, `formula` and `in_threshold`.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ CONNECTED = "connected_at IS NOT NULL"
 
 @dataclass(frozen=True)
 class Tally:
-    """`total` is an aggregate over the rows of `calls` of which `where` is true; `of` adds up tallies."""
+    """`total` aggregates the rows of `calls` for which `where` is true; `of` is the aggregate that combines tallies."""
 
     total: str
     where: str = ""
@@ -31,10 +31,10 @@ def _millionths(column: str, of: str = "sum") -> str:
     return f"{of}(CAST(round({column} * 1e6) AS BIGINT))"
 
 
-# times are whole microseconds, targets and scores whole millionths
+# times are in whole microseconds, targets and scores in whole millionths
 TALLIES = {
     "calls": Tally("count(*)"),
-    "asked": Tally(_millionths("target")),
+    "targets": Tally(_millionths("target")),
     "waited": Tally(_millionths("wait_s")),
     "longest": Tally(_millionths("wait_s", "max"), of="max"),
     "handled_calls": Tally("count(*)", HANDLED),
@@ -50,15 +50,15 @@ TALLIES = {
     "people": Tally("count(*)", f"{CONNECTED} AND answered_by IS DISTINCT FROM 'machine'"),
 }
 
-# what the measures ask of a row of tallies
+# conditions on a row of tallies that measures use
 FACTS = {
     "inbound": "direction IS DISTINCT FROM 'outbound'",
-    "inside": "outcome = 'open' AND in_threshold IS TRUE",  # still waiting, and may still be answered in time
+    "inside": "outcome = 'open' AND in_threshold IS TRUE",  # still waiting, and can still be answered in time
 }
 
 
 def tally(name: str, where: str = "") -> Aggregate:
-    """Return what adds up a tally, over those rows of which `where` is true."""
+    """Return the aggregate that adds up a tally over the rows for which `where` is true."""
     added = f"{TALLIES[name].of}({name})"
     conditions = [condition for condition in (where, TALLIES[name].where) if condition]
     return Aggregate(f"{added} FILTER (WHERE {where})" if where else added, " AND ".join(conditions) or "true")

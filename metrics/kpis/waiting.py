@@ -1,12 +1,12 @@
-"""Waiting: the average speed of answer of those who were answered, and the longest wait of those who were not yet.
+"""Waiting: the average speed of answer, and the longest wait among calls that are not answered yet.
 
     asa_s          = total wait of answered calls / answered        wait = answered_at - queued_at
     longest_wait_s = the longest wait among open calls at as_of
 
-Edge cases: abandoned waits are in neither; NULL, not 0, when nobody was answered or nobody waits.
+Edge cases: waits of abandoned calls are in neither. NULL, not 0, when no call was answered or none is waiting.
 
-References: docs/kpis.md, Average speed of answer: Amazon Connect's also includes agent whisper, which no event
-carries; docs/kpis.md, Longest wait.
+References: docs/kpis.md, Average speed of answer (Amazon Connect's also includes agent whisper, which no event
+reports); docs/kpis.md, Longest wait.
 """
 
 from metrics.kpis.kpi import SECONDS, Kpi, Measure, Printed, sum_of
@@ -17,7 +17,7 @@ MEASURES = (
         "answered_wait_s",
         tally("waited", "inbound AND outcome = 'answered'"),
         "s",
-        "waits of answered calls, added",
+        "sum of the waits of answered calls",
     ),
     Measure(
         "open_wait_s",

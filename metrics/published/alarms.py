@@ -1,9 +1,9 @@
-"""The alarms that the consumer publishes (relation `alarms`): what may ring, and what each kind means."""
+"""The kinds of alarm that the consumer publishes (relation `alarms`), and what each means."""
 
 KINDS = {
-    "calls_not_conserved": "calls of a campaign and day that are lost, counted twice, or under no outcome",
-    "events_not_conserved": "the events that are stored are not as many as those that were accepted",
-    "rows_doubled": "archived rows of a day are there more than once, as counted when its files were merged",
-    "impossible_count": "a count that cannot be: negative, or a part that is more than its whole",
-    "calls_in_no_campaign": "no event says when these calls entered a queue or were dialed, and none is expected now",
+    "calls_not_conserved": "calls of a campaign and day are missing, counted twice, or have no outcome",
+    "events_not_conserved": "the number of stored events differs from the number accepted",
+    "rows_doubled": "a day has duplicate archived rows, found when its files were merged",
+    "impossible_count": "a count is negative, or a part is larger than its whole",
+    "calls_in_no_campaign": "no event says when these calls were queued or dialed, and none is expected any more",
 }

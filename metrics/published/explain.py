@@ -1,8 +1,8 @@
-"""explain_kpi: what a figure was made of, and what five other systems would print from the same calls.
+"""explain_kpi: how a figure was computed, and what five other systems would print for the same calls.
 
-The other systems' formulas are in docs/kpis.md, Sources; where none was found in public text, the value is NULL and
-the text says so. All count the calls queued in the window, so that only the formula differs: Amazon Connect and
-Genesys Cloud would also move calls to the interval in which they end.
+The other systems' formulas are in docs/kpis.md, Sources. If no public formula was found, the value is NULL and the text
+says so. All formulas are applied to the calls queued in the window, so only the formula differs. In fact Amazon Connect
+and Genesys Cloud would also move calls to the interval in which they end.
 """
 
 from metrics.kpis.compose import COLUMNS, KPIS, MEASURES
@@ -12,10 +12,10 @@ from metrics.quoting import quoted
 SYSTEMS = ("Amazon Connect", "Genesys Cloud", "Cisco", "Talkdesk", "Wazo")
 
 BY_CONTRACT = ("service_level", "service_level_worst", "service_level_best", "abandon_rate")
-# columns of kpi_term that the contract's rows carry, beside the same said as text
+# columns of kpi_term in the rows about the contract; `text` describes the same term in words
 TERM = ("valid_from", "valid_to", "formula", "threshold_s", "target", "wait_at_threshold_counts", "short_abandon_s")
-_TERM_SAID = """format('contract {}: {}, wait {} {:g} s, target {:g} %, short below {:g} s',
-               coalesce('from ' || strftime(s.valid_from, '%Y-%m-%d %H:%M'), 'without beginning'), s.formula,
+_TERM_TEXT = """format('contract {}: {}, wait {} {:g} s, target {:g} %, short below {:g} s',
+               coalesce('from ' || strftime(s.valid_from, '%Y-%m-%d %H:%M'), 'from the beginning'), s.formula,
                CASE WHEN s.wait_at_threshold_counts THEN '<=' ELSE '<' END, s.threshold_s, s.target * 100,
                s.short_abandon_s)"""
 
@@ -29,7 +29,7 @@ def explain() -> str:
         text = f"{kpi.formula} [{kpi.unit}]; NULL: {kpi.undefined}; {kpi.source}"
         lines.append((kpi.name, 0, "figure", kpi.name, kpi.name, text))
         for i, column in enumerate(kpi.inputs):
-            # what is no column of its own, as the longest wait's only input, is the figure itself
+            # an input without a column of its own, such as open_wait_s of longest_wait_s, is the figure itself
             figure = column if column in COLUMNS else kpi.name
             figures[figure] = figure
             lines.append((kpi.name, 20 + i, "count", column, figure, ""))
@@ -50,29 +50,29 @@ def explain() -> str:
     term = ", ".join(TERM)
     rows = ",\n        ".join(f"({quoted(k)}, {p}, {', '.join(map(quoted, rest))})" for k, p, *rest in lines)
     return f"""\
-WITH asked AS (  -- named apart: inside the macro that is called, `campaign` would be ambiguous
-    SELECT campaign AS chosen, kpi AS figure_asked
-), row_of AS (
-    SELECT k.* FROM asked, kpi_campaign(t0, t1) AS k WHERE k.campaign = chosen
+WITH chosen AS (  -- renamed: inside the macro that is called, `campaign` would be ambiguous
+    SELECT campaign AS chosen_campaign, kpi AS chosen_kpi
+), kpi_row AS (
+    SELECT k.* FROM chosen, kpi_campaign(t0, t1) AS k WHERE k.campaign = chosen_campaign
 ), figures AS (
     SELECT unnest([
            {values}
            ], recursive := true)
-    FROM row_of
+    FROM kpi_row
 ), lines(about, position, step, name, figure, text) AS (
     VALUES
         {rows}
 ), contract AS (
     SELECT 10 AS position, 'contract' AS step, 'calls judged by it' AS name, s.service_level_base AS value,
-           {_TERM_SAID} AS text, {", ".join(f"s.{column}" for column in TERM)}
-    FROM asked, kpi_term(t0, t1) AS s
-    WHERE s.campaign = chosen AND figure_asked IN ({", ".join(map(quoted, BY_CONTRACT))})
+           {_TERM_TEXT} AS text, {", ".join(f"s.{column}" for column in TERM)}
+    FROM chosen, kpi_term(t0, t1) AS s
+    WHERE s.campaign = chosen_campaign AND chosen_kpi IN ({", ".join(map(quoted, BY_CONTRACT))})
 )
 SELECT step, name, value, text, {term}
 FROM (
     SELECT position, step, name, value, text
-    FROM lines JOIN asked ON about = figure_asked LEFT JOIN figures USING (figure)
-    WHERE EXISTS (FROM row_of)
+    FROM lines JOIN chosen ON about = chosen_kpi LEFT JOIN figures USING (figure)
+    WHERE EXISTS (FROM kpi_row)
     UNION ALL BY NAME
     FROM contract
 )

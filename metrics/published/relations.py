@@ -1,60 +1,60 @@
-"""The base relations of the published file: what each row and each column is. The publisher fills them.
+"""The base relations of the published file, with the meaning of each row and column. The publisher fills them.
 
-Stable names for analysts: columns may be added, not renamed. Times are TIMESTAMPTZ (stored in UTC), durations DOUBLE
-seconds ending in `_s`, ratios 0–1.
+Analysts rely on the names: columns may be added, but not renamed. Times are TIMESTAMPTZ (stored in UTC), durations are
+DOUBLE seconds ending in `_s`, ratios are 0–1.
 """
 
 from metrics.published.alarms import KINDS
 
 FOLDER = "vigie_folder"
-"""A session's variable: where the published folder is, for who has it elsewhere than where it was written."""
+"""Session variable with the path of the published folder. Set it if the folder was moved after it was written."""
 
 CONTRACT = """
 formula                  VARCHAR    service-level formula of the contract: see kpi_formulas
-threshold_s              DOUBLE     T: a wait up to it is in time [s]
-target                   DOUBLE     service level that the contract asks for [ratio 0–1]
+threshold_s              DOUBLE     T: the longest wait that is in time [s]
+target                   DOUBLE     service level required by the contract [ratio 0–1]
 wait_at_threshold_counts BOOLEAN    true: wait <= T is in time; false: wait < T
-short_abandon_s          DOUBLE     an abandon after a wait below it is short [s]
+short_abandon_s          DOUBLE     an abandoned call is short if its wait is below this [s]
 """
 
-# relation: what one row is, then its columns: name, type, meaning
+# relation: meaning of one row, then its columns: name, type, meaning
 _RELATIONS = {
     "calls": (
-        "one call: one visit to one queue and its handling by at most one agent; all history",
+        "one call: one visit to one queue, and its handling by at most one agent; all history",
         f"""
-call_id                  VARCHAR     identity of the visit
+call_id                  VARCHAR     id of the call
 linked_id                VARCHAR     groups the visits of one phone call
 campaign                 VARCHAR     campaign id
-queue                    VARCHAR     queue; NULL for a dialer's attempt that no queue saw
+queue                    VARCHAR     queue; NULL for an outbound attempt that entered no queue
 direction                VARCHAR     inbound, outbound or callback
 channel                  VARCHAR     voice, chat, …
 language                 VARCHAR     language of the caller
 priority                 BIGINT      priority in the queue
-agent                    VARCHAR     agent who answered first, or for whom was dialed
+agent                    VARCHAR     agent who answered first, or for whom the dialer placed the call
 caller                   VARCHAR     caller's number, masked
 callee                   VARCHAR     dialed number, masked
-dialed_at                TIMESTAMPTZ the dialer placed the call
-connected_at             TIMESTAMPTZ the called party picked up
+dialed_at                TIMESTAMPTZ when the dialer placed the call
+connected_at             TIMESTAMPTZ when the called party picked up
 answered_by              VARCHAR     human or machine; NULL when the source does not say
-consent                  VARCHAR     ground of an outbound call: consent, contract or none
-asked_for_human_at       TIMESTAMPTZ the caller asked for a person
-queued_at                TIMESTAMPTZ entered the queue: the wait begins
-answered_at              TIMESTAMPTZ an agent and the customer were connected: talk begins
-abandoned_at             TIMESTAMPTZ the customer hung up while waiting
-ended_at                 TIMESTAMPTZ end of talk: the earliest of ended and transferred, or inferred
-wrapped_at               TIMESTAMPTZ after-call work was done
-left_at                  TIMESTAMPTZ left the queue without an agent and without hanging up
-left_reason              VARCHAR     why it left the queue
-cohort_at                TIMESTAMPTZ the instant that decides its window: queued_at, or dialed_at when no queue saw it
-outcome                  VARCHAR     what became of it: see kpi_campaign; not_connected for outbound attempts
-wait_s                   DOUBLE      wait: answered_at - queued_at, or to the end of the visit; open calls: so far [s]
-talk_s                   DOUBLE      ended_at - answered_at - hold; NULL unless talk has ended [s]
+consent                  VARCHAR     legal basis of an outbound call: consent, contract or none
+asked_for_human_at       TIMESTAMPTZ when the caller asked for a person
+queued_at                TIMESTAMPTZ when the call entered the queue: the wait begins
+answered_at              TIMESTAMPTZ when an agent and the customer were connected: talk begins
+abandoned_at             TIMESTAMPTZ when the customer hung up while waiting
+ended_at                 TIMESTAMPTZ end of talk: the earlier of ended and transferred, or inferred
+wrapped_at               TIMESTAMPTZ when after-call work was done
+left_at                  TIMESTAMPTZ when the call left the queue although nobody answered or hung up
+left_reason              VARCHAR     why the call left the queue that way
+cohort_at                TIMESTAMPTZ the time that decides the call's window: queued_at, or dialed_at if never queued
+outcome                  VARCHAR     how the call ended: see kpi_campaign; not_connected: an outbound attempt failed
+wait_s                   DOUBLE      answered_at - queued_at, or until the call left the queue; open calls: so far [s]
+talk_s                   DOUBLE      ended_at - answered_at - hold_s; NULL unless talk has ended [s]
 hold_s                   DOUBLE      time on hold [s]
 wrap_s                   DOUBLE      wrapped_at - ended_at, 0 without wrap-up [s]
 handle_s                 DOUBLE      talk + hold + wrap; NULL unless answered and talk has ended [s]
-held_since               TIMESTAMPTZ on hold since; NULL unless it is on hold now
+held_since               TIMESTAMPTZ when the current hold began; NULL: not on hold now
 missed_offers            BIGINT      offers to agents who did not pick up
-missed_by                VARCHAR[]   those agents, in order, as often as it was offered to them
+missed_by                VARCHAR[]   those agents, in order; an agent is listed once for each offer
 transferred              BOOLEAN     talk ended by a transfer
 disposition              VARCHAR     result code of the latest wrap-up
 sale                     BOOLEAN     the latest wrap-up reports a sale
@@ -62,197 +62,198 @@ amount                   DOUBLE      amount of the sale, in `currency`
 currency                 VARCHAR     ISO 4217 code of `amount`
 score                    DOUBLE      latest answer to the survey, 1 to 5
 ended_by                 VARCHAR     customer, agent or system
-inferred_end             BOOLEAN     no event said that it ended: closed by the agent's next step, or given up
-clock_skew               BOOLEAN     a pair of stamps ran backwards and counts 0 s
+inferred_end             BOOLEAN     true: no event ended the call, only the agent's next event or give_up_after_s did
+clock_skew               BOOLEAN     true: a later step has an earlier timestamp; the time between them counts as 0 s
 day                      DATE        the campaign's local date of cohort_at
 {CONTRACT}
-term_from                TIMESTAMP   local time from which the call's contract term holds; NULL: always
-in_threshold             BOOLEAN     the wait is inside T of the call's contract; open calls: still inside
+term_from                TIMESTAMP   local time at which the call's contract term starts; NULL: no start
+in_threshold             BOOLEAN     true: the wait is within T of the call's contract; open calls: still within T
 """,
     ),
     "agent_states": (
-        "one agent and state interval; intervals of one agent never overlap",
+        "one interval in which an agent is in one state; intervals of one agent never overlap",
         """
 agent                    VARCHAR     agent id
 state                    VARCHAR     available, busy, wrap_up, paused or offline
 reason                   VARCHAR     reason of a pause
-campaign                 VARCHAR     campaign the time belongs to: the last one named for the agent
-started_at               TIMESTAMPTZ the state began
-ended_at                 TIMESTAMPTZ the state ended; NULL while it lasts
+campaign                 VARCHAR     campaign that the time belongs to: the last one named in the agent's events
+started_at               TIMESTAMPTZ start of the interval
+ended_at                 TIMESTAMPTZ end of the interval; NULL: the agent is still in this state
 seconds                  DOUBLE      length, up to as_of [s]
 day                      DATE        UTC date of started_at
 """,
     ),
     "agents": (
-        "one agent, as of as_of",
+        "one agent, with their state at as_of",
         """
 agent                    VARCHAR     agent id
-name                     VARCHAR     name of the latest profile, else the id
+name                     VARCHAR     name in the latest agent.profile; without one, the agent id
 team                     VARCHAR     team
 site                     VARCHAR     site
 languages                VARCHAR[]   languages
-state                    VARCHAR     state now
-reason                   VARCHAR     reason of the pause now
-since                    TIMESTAMPTZ in this state since
-campaign                 VARCHAR     campaign of the state
-call_id                  VARCHAR     call that the agent is on: of several, the one answered last; max_state_s at most
+state                    VARCHAR     current state
+reason                   VARCHAR     reason of the current pause
+since                    TIMESTAMPTZ start of the current state
+campaign                 VARCHAR     campaign that the current state belongs to
+call_id                  VARCHAR     call that the agent is on: the latest answered, for max_state_s at most
 call_since               TIMESTAMPTZ when that call was answered
-held_since               TIMESTAMPTZ that call is on hold since; NULL unless it is
+held_since               TIMESTAMPTZ when that call's current hold began; NULL: not on hold now
 """,
     ),
     "campaigns": (
-        "one campaign, configured or only seen in events",
+        "one campaign, configured or only named in events",
         """
 campaign                 VARCHAR     campaign id
 client                   VARCHAR     client id; NULL when not configured
 client_name              VARCHAR     client's name
 name                     VARCHAR     campaign's name
 language                 VARCHAR     fr, es or en
-timezone                 VARCHAR     IANA zone: days and contract terms are local to it, by the rules of local_days
+timezone                 VARCHAR     IANA zone of the campaign's days and contract terms; see local_days
 give_up_after_s          DOUBLE      an open call older than this counts as dropped [s]
-configured               BOOLEAN     false: seen in events only, judged by the defaults
+configured               BOOLEAN     false: only named in events, and judged by the defaults
 """,
     ),
     "sla_terms": (
-        "one term of a campaign's contract; the terms of a campaign follow each other without gap",
+        "one term of a campaign's contract; the terms of a campaign have no gap and no overlap",
         f"""
 campaign                 VARCHAR     campaign id
-valid_from               TIMESTAMP   local time from which it holds; NULL: always
-valid_to                 TIMESTAMP   local time until which it holds (not included); NULL: still
+valid_from               TIMESTAMP   local time at which the term starts; NULL: no start
+valid_to                 TIMESTAMP   local time at which the term ends (not included); NULL: no end
 from_at                  TIMESTAMPTZ valid_from as an instant
 until_at                 TIMESTAMPTZ valid_to as an instant
 {CONTRACT}
 """,
     ),
     "local_days": (
-        "one day of a zone that a campaign is in, by the zone rules of the pinned tzdata: 23, 24 or 25 hours. Count "
-        "local hours from from_at; AT TIME ZONE of a DuckDB 1.5 without ICU_TIMEZONE_FILES_DIR is an hour ahead for "
-        "Morocco since 2026-09-20",
+        "one day of a campaign's time zone, by the rules of the pinned tzdata: 23, 24 or 25 hours. Count local hours "
+        "from from_at: AT TIME ZONE in a DuckDB 1.5 without ICU_TIMEZONE_FILES_DIR is an hour ahead for Morocco since "
+        "2026-09-20",
         """
 timezone                 VARCHAR     IANA zone
-day                      DATE        the zone's calendar day
-from_at                  TIMESTAMPTZ the day began
-until_at                 TIMESTAMPTZ the next day began
+day                      DATE        local calendar day
+from_at                  TIMESTAMPTZ start of the day
+until_at                 TIMESTAMPTZ start of the next day
 """,
     ),
     "late_answers": (
-        "one local day, and a UTC date more than a day from it on which a call of that day was answered (or had been, "
-        "before it was corrected): where work is looked for besides the days around it",
+        "one local day with a UTC date, more than a day away from it, on which a call of that day was answered (or had "
+        "been, before a correction). Macros search these days too, because work is normally within a day of the call",
         """
 day                      DATE        local day of the calls
 answered_on              DATE        UTC date of an answer
 """,
     ),
     "agent_limits": (
-        "one row: when an agent needs a person, or a break, as the configuration says",
+        "one row: the configured limits beyond which an agent needs support or a break",
         """
-wrap_up_long_s           DOUBLE      longer in wrap-up is too long [s]
-hold_long_s              DOUBLE      longer on hold is too long [s]
-call_long_s              DOUBLE      longer on one call is too long [s]
-pause_long_s             DOUBLE      a longer pause, of no reason in `breaks`, is too long [s]
-missed_offers            BIGINT      so many offers missed within lately_s are many
-lately_s                 DOUBLE      over so much time occupancy and missed offers are looked at [s]
-occupancy_high           DOUBLE      above it somebody is to be relieved soon [ratio 0–1]
-occupancy_too_high       DOUBLE      above it somebody is to be relieved now [ratio 0–1]
-breath_s                 DOUBLE      less time without work between two calls is no breath [s]
-streak_calls             BIGINT      so many calls without a breath are many
-breaks                   MAP(VARCHAR,DOUBLE) reason of a pause that is rest: how long it is planned to last [s]
-rest_s                   DOUBLE      a rest at least so long counts [s]
-rest_within_s            DOUBLE      it is due so long after the last one [s]
-break_s                  DOUBLE      a break at least so long counts: the law's, or the contract's [s]
-break_within_s           DOUBLE      it is due so long after the last one [s]
-sites                    MAP(VARCHAR,MAP(VARCHAR,DOUBLE)) site with its own breaks: which of these four differ there [s]
+wrap_up_long_s           DOUBLE      a longer wrap-up is too long [s]
+hold_long_s              DOUBLE      a longer hold is too long [s]
+call_long_s              DOUBLE      a longer call is too long [s]
+pause_long_s             DOUBLE      a longer pause is too long, if its reason is not in `breaks` [s]
+missed_offers            BIGINT      this many missed offers within lately_s are too many
+lately_s                 DOUBLE      period over which occupancy and missed offers are measured [s]
+occupancy_high           DOUBLE      above this, the agent needs relief soon [ratio 0–1]
+occupancy_too_high       DOUBLE      above this, the agent needs relief now [ratio 0–1]
+breath_s                 DOUBLE      shortest time without work between two calls that counts as a breather [s]
+streak_calls             BIGINT      this many calls without a breather are too many
+breaks                   MAP(VARCHAR,DOUBLE) reasons of pauses that are rest, each with its planned length [s]
+rest_s                   DOUBLE      shortest rest that counts [s]
+rest_within_s            DOUBLE      time after a rest within which the next is due [s]
+break_s                  DOUBLE      shortest break that counts, by law or contract [s]
+break_within_s           DOUBLE      time after a break within which the next is due [s]
+sites                    MAP(VARCHAR,MAP(VARCHAR,DOUBLE)) sites with their own values for some of the four above [s]
 """,
     ),
     "ingest_status": (
-        "one row: what this file was made of and when",
+        "one row: what this file contains and when it was written",
         """
-as_of                    TIMESTAMPTZ the instant at which everything here is judged
-published_at             TIMESTAMPTZ the file was written
-last_event_at            TIMESTAMPTZ latest event time read
-first_day                DATE        first local day of a call, or of an agent's time
-first_call_day           DATE        first local day of a call
-last_day                 DATE        last local day of a call, or of an agent's time
+as_of                    TIMESTAMPTZ the time at which this file describes the floor
+published_at             TIMESTAMPTZ when the file was written
+last_event_at            TIMESTAMPTZ time of the latest event read
+first_day                DATE        first local day with a call or with agents' time
+first_call_day           DATE        first local day with a call
+last_day                 DATE        last local day with a call or with agents' time
 records                  BIGINT      Kafka records read
-events                   BIGINT      events accepted, duplicates left out
-duplicates               BIGINT      events delivered again
+events                   BIGINT      events accepted, without duplicates
+duplicates               BIGINT      events that were delivered again
 dead_letters             BIGINT      rejected records and lines
 lag                      BIGINT      records not yet read
-records_per_s            DOUBLE      Kafka records read a second, over the last 10 s; NULL before there is a pace
-publish_s                DOUBLE      how long it took to publish the file before this one; NULL for the first [s]
-store_bytes              BIGINT      size of the consumer's private store
-published_bytes          BIGINT      size of the published file before this one, and of the settled days' Parquet files
-disk_free_bytes          BIGINT      free on the disk that they are on
-lateness_s               DOUBLE      a window is settled when its calls are closed and it is this old [s]
-max_state_s              DOUBLE      an agent's state, and the work on a call, lasts no longer, a day at most [s]
-notice                   VARCHAR     what is wrong with the configuration file, while an older one is in force
+records_per_s            DOUBLE      Kafka records read per second over the last 10 s; NULL: not measured yet
+publish_s                DOUBLE      time taken to publish the previous file; NULL: this is the first [s]
+store_bytes              BIGINT      size of the consumer's private store [bytes]
+published_bytes          BIGINT      size of the previous published file and the settled days' Parquet files [bytes]
+disk_free_bytes          BIGINT      free space on the disk with these files [bytes]
+lateness_s               DOUBLE      a window is settled when it ended this long ago and its calls are closed [s]
+max_state_s              DOUBLE      an agent's state, or the work on a call, counts this long at most; up to a day [s]
+notice                   VARCHAR     what is wrong with the configuration file; an older configuration is in force
 version                  VARCHAR     version of these relations
 """,
     ),
     "feed_partitions": (
-        "one partition of the topic that is read",
+        "one partition of the Kafka topic",
         """
 topic                    VARCHAR     Kafka topic
 partition                INTEGER     Kafka partition
-position                 BIGINT      offset of the next record to read; what lies before it is in this file
-end_offset               BIGINT      one past the last record, as known when the file was written
+position                 BIGINT      offset of the next record to read; this file contains everything before it
+end_offset               BIGINT      offset after the last record, when the file was written
 lag                      BIGINT      end_offset - position: records not yet read
 """,
     ),
     "feed_gaps": (
-        "one run of offsets that Kafka deleted before they were read: figures lack what was in them",
+        "one range of records that Kafka deleted before they were read: figures lack their events",
         """
 topic                    VARCHAR     Kafka topic
 partition                INTEGER     Kafka partition
 from_offset              BIGINT      first offset that was not read
-to_offset                BIGINT      offset of the record that was read next
-records                  BIGINT      to_offset - from_offset: at most so many records are missing
-noticed_at               TIMESTAMPTZ when the consumer found out
+to_offset                BIGINT      offset of the next record that was read
+records                  BIGINT      to_offset - from_offset: at most this many records are missing
+noticed_at               TIMESTAMPTZ when the consumer noticed the gap
 """,
     ),
     "feed_sources": (
-        "one source that events name: a switch, a dialer",
+        "one source named in events, such as a switch or a dialer",
         """
 source                   VARCHAR     source
-events                   BIGINT      events accepted, duplicates left out; a revision counts for the source it names
-last_event_at            TIMESTAMPTZ latest event time read from it
+events                   BIGINT      events accepted, without duplicates; a revised event counts for its latest source
+last_event_at            TIMESTAMPTZ time of the latest event read from this source
 """,
     ),
     "conservation_checks": (
-        "one campaign and local day: today, days with unsettled calls, settled ones of 35 days, and all with an alarm",
+        "one campaign and local day: today, days with unsettled calls, settled days of the last 35, and every day with "
+        "an alarm",
         """
 campaign                 VARCHAR     campaign id
-day                      DATE        the campaign's local day; NULL: calls that are in no day, or judged twice
-offered                  BIGINT      calls offered, as kpi_campaign counts them
-accounted                BIGINT      those of them that stand under one of the outcomes that sum to offered
-refused                  BIGINT      calls refused, counted apart
-conserved                BOOLEAN     offered = accounted; false is an alarm
-checked_at               TIMESTAMPTZ when it was checked: at this publish, or when the day's calls were settled
+day                      DATE        the campaign's local day; NULL: calls without a day, or judged twice
+offered                  BIGINT      calls offered, as counted by kpi_campaign
+accounted                BIGINT      calls with one of the outcomes that add up to offered
+refused                  BIGINT      calls refused, counted separately
+conserved                BOOLEAN     whether offered = accounted; false raises an alarm
+checked_at               TIMESTAMPTZ when this was checked: at this publish, or when the day's calls were settled
 """,
     ),
     "alarms": (
-        "one alarm that rings: something that can only be when Vigie, a source or a disk is at fault",
+        "one active alarm: something that happens only if Vigie, a source or a disk is at fault",
         f"""
-kind                     VARCHAR     {"; ".join(f"{kind}: {what}" for kind, what in KINDS.items())}
-measure                  VARCHAR     what was counted, as columns and relations are named; stored, by_source: events
-campaign                 VARCHAR     campaign id; NULL: the alarm is not about one
-day                      DATE        local day of the campaign, or of archived rows; NULL: not about one, or in no day
-source                   VARCHAR     source whose events were counted; NULL: not about one
-counted                  BIGINT      how many there are
-expected                 BIGINT      how many there should be, or may be at most
-since                    TIMESTAMPTZ the publish that noticed it
+kind                     VARCHAR     {"; ".join(f"{kind}: {meaning}" for kind, meaning in KINDS.items())}
+measure                  VARCHAR     column or relation that was counted; `stored` and `by_source` count events
+campaign                 VARCHAR     campaign id; NULL: not about one campaign
+day                      DATE        local day of the campaign, or of archived rows; NULL: not about one day, or no day
+source                   VARCHAR     source whose events were counted; NULL: not about one source
+counted                  BIGINT      the actual number
+expected                 BIGINT      the correct number, or the highest allowed
+since                    TIMESTAMPTZ time of the publish that first noticed it
 """,
     ),
     "dead_letters": (
-        "one rejected record, or line of a record",
+        "one rejected record, or one rejected line of a record",
         """
 topic                    VARCHAR     Kafka topic
 partition                INTEGER     Kafka partition
 offset                   BIGINT      Kafka offset
-line                     INTEGER     line of the record, from 1
-received_at              TIMESTAMPTZ Kafka's timestamp
+line                     INTEGER     line of the record, counted from 1
+received_at              TIMESTAMPTZ Kafka's timestamp of the record
 reason                   VARCHAR     what was wrong, in one sentence
-payload                  VARCHAR     the payload, up to 64 KiB; what is or may be a phone number is masked
+payload                  VARCHAR     the payload, up to 64 KiB; possible phone numbers are masked
 """,
     ),
 }
@@ -267,6 +268,6 @@ COLUMNS = {name: _columns(text) for name, (_, text) in _RELATIONS.items()}
 
 
 def create(relation: str, name: str | None = None) -> str:
-    """Return the CREATE TABLE of a base relation, under its own name or another."""
+    """Return the CREATE TABLE statement of a base relation, under its own name or as `name`."""
     columns = ", ".join(f'"{column}" {kind}' for column, (kind, _) in COLUMNS[relation].items())
     return f"CREATE TABLE {name or relation} ({columns})"

@@ -1,4 +1,4 @@
-"""`make sql`: a SQL shell on the published file, read-only. Uses the `duckdb` program when there is one."""
+"""`make sql`: a read-only SQL shell on the published file. Uses the `duckdb` program if it is installed."""
 
 import os
 import shutil
@@ -13,14 +13,14 @@ from metrics.published.relations import FOLDER
 from metrics.quoting import quoted
 
 WELCOME = """\
-Vigie's published file, read-only; a statement ends with `;`, Ctrl-D leaves. Times are shown in UTC. Try:
+Vigie's published file, read-only. End a statement with `;`; press Ctrl-D to leave. Times are in UTC. Try:
   SHOW TABLES;   FROM kpi_campaign(current_date, current_date + 1);   FROM kpi_daily;
   SELECT function_name, comment FROM duckdb_functions() WHERE NOT internal;
 """
 
 
 def main(arguments: list[str]) -> int:
-    """Open the shell; return the exit code: 1 when a statement failed that nobody saw typed."""
+    """Run the shell and return the exit code: 1 if input was not a terminal and a statement failed."""
     parser = Parser(prog="python -m metrics.published.shell", description="A SQL shell on the published file.")
     default = os.environ.get("VIGIE_DATA_DIR") or "data"
     parser.add_argument("--data-dir", type=Path, default=Path(default), help=f"default {default}; also VIGIE_DATA_DIR")
@@ -52,13 +52,16 @@ def main(arguments: list[str]) -> int:
 
 
 def run(path: Path, statement: str) -> bool:
-    """Run statements on the newest file, which each publish replaces, and print what each gives; False: one failed."""
+    """Run the statements on the newest published file and print their results; return whether all succeeded.
+
+    The file is opened anew because each publish replaces it.
+    """
     try:
         with duckdb.connect(path, read_only=True) as connection:
             connection.execute("SET TimeZone = 'UTC'")
             connection.execute(f"SET VARIABLE {FOLDER} = {_folder(path)}")
-            for one in connection.extract_statements(statement):
-                result = connection.sql(one)
+            for single in connection.extract_statements(statement):
+                result = connection.sql(single)
                 if result is not None:
                     result.show(max_width=shutil.get_terminal_size((160, 40)).columns)
     except duckdb.Error as error:
@@ -68,7 +71,7 @@ def run(path: Path, statement: str) -> bool:
 
 
 def _folder(path: Path) -> str:
-    """The folder of the published file, as SQL."""
+    """Return the folder of the published file as an SQL string."""
     return quoted(path.parent.resolve())
 
 

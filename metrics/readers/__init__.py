@@ -1,11 +1,12 @@
-"""What pages read: a module a subject, with its SQL, what it answers, and the functions that ask.
+"""The readers of the pages: one module per subject, with its SQL, its result classes and its reader functions.
 
-Each reader is a function of the published file and the Viewer, `board(published(), viewer, …)`. Every answer is kept
-for all who ask the same, and filtered to the Viewer, or refused, as it is handed out; no reader works without a Viewer.
-A new subject is a new module and its line below.
+Each reader takes the published file and the Viewer: `board(published(), viewer, …)`. Answers are cached and shared by
+all viewers. They are filtered for the Viewer, or refused, when they are returned. No reader works without a Viewer. For
+a new subject, add a module and import it below.
 
-A macro costs more to plan (about 70 ms of CPU) than to run, so each snapshot asks only one, `kpi_days`, for every
-campaign's own day at once. What moves slowly, which is everything but that and who waits, is asked every SLOW_S.
+Planning a macro costs more (about 70 ms of CPU) than running it. So each snapshot queries only one macro, `kpi_days`,
+once for the local day of every campaign. Everything else except waiting calls changes slowly, and is queried every
+SLOW_S.
 """
 
 from metrics.authorisation.suppression import may_show

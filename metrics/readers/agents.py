@@ -1,9 +1,10 @@
-"""The agents of a floor: what each does now, their figures today, and who needs a person, or a break, first.
+"""The agents on the floor: what each is doing now, their figures today, and who most needs support or a break.
 
-Only managers and analysts are answered; who is limited to sites, of the agents there. Whoever sees some campaigns only
-is told of the agents who work for those today, and their figures are of those campaigns. What an agent does now, and
-how strained they are, is told while they work for one of them, and then it is of the whole person, whatever campaign
-tired them; while they work for another client they are "elsewhere", and nothing more is told.
+Only managers and analysts get an answer. A viewer limited to sites sees only the agents there. A viewer limited to
+campaigns sees the agents who work for those campaigns today, with their figures for those campaigns. An agent's current
+state and strain are shown only while they work for one of those campaigns. Strain then covers all their work, because
+the person is tired whatever campaign it was. While they work for another client, they are "elsewhere" without any
+details.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,10 +19,10 @@ from metrics.readers.campaigns import Campaign, campaigns_on
 from metrics.readers.snapshot import SLOW_S, Freshness, Published, Snapshot, fetch
 
 NEEDS = ("hold", "break_due", "call", "too_busy", "wrap_up", "pause", "missed", "rest_due", "streak", "busy")
-"""What an agent may need somebody for, the most pressing first."""
+"""Reasons why an agent needs somebody, the most urgent first."""
 STATES = ("busy", "wrap_up", "available", "paused", "elsewhere", "offline")
 AWAY = ("elsewhere", "offline")
-"""Who is not on the viewer's floor now."""
+"""States of agents who are not working for the viewer's campaigns now."""
 
 NOW = """
 SELECT agent, name, team, site, campaign, state, reason, since, call_since, held_since
@@ -47,7 +48,8 @@ MISSED = "SELECT agent, campaign, missed FROM agent_missed($t0::TIMESTAMPTZ, $t1
 _RATIOS = ("aht_s", "occupancy", "utilisation")
 _SUMS = sorted({"answered", "handled"} | {name for ratio in _RATIOS for name in KPIS[ratio].inputs})
 DAY = """
-SELECT * FROM kpi_agent_campaign($t0_{n}::TIMESTAMPTZ, $t1_{n}::TIMESTAMPTZ) WHERE list_contains($of_{n}, campaign)
+SELECT * FROM kpi_agent_campaign($t0_{n}::TIMESTAMPTZ, $t1_{n}::TIMESTAMPTZ)
+WHERE list_contains($campaigns_{n}, campaign)
 """
 TODAY = f"""
 SELECT agent, answered, handled, {", ".join(f"{KPIS[name].sql} AS {name}" for name in _RATIOS)}, worked_for
@@ -63,7 +65,7 @@ FROM (
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """How many of the offers that an agent missed were one campaign's."""
+    """How many offers of one campaign an agent missed."""
 
     campaign: str
     name: str
@@ -84,9 +86,9 @@ class Stint:
 
 @dataclass(frozen=True, slots=True)
 class AgentDay:
-    """An agent's day so far, in the campaigns that were asked for.
+    """An agent's day so far, for the selected campaigns.
 
-    `worked_for` are those of their calls and of the time that they were logged in, the most answered calls first.
+    `worked_for` are the campaigns for which they had calls or were logged in, the most answered calls first.
     """
 
     answered: int
@@ -99,7 +101,7 @@ class AgentDay:
 
 @dataclass(frozen=True, slots=True)
 class Pauses:
-    """An agent's pauses today: how many were rest, for how long [s], and the time in others, such as training [s]."""
+    """An agent's pauses today: number and time [s] of those that were rest, time [s] of others, such as training."""
 
     rests: int = 0
     rest_s: float = 0.0
@@ -108,7 +110,7 @@ class Pauses:
 
 @dataclass(frozen=True, slots=True)
 class Strain:
-    """A row of `agent_strain`; `occupancy` is that of the last `lately_s`."""
+    """A row of `agent_strain`; `occupancy` is over the last `lately_s`."""
 
     occupancy: float | None
     streak_calls: int
@@ -119,7 +121,7 @@ class Strain:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """One of NEEDS, and how much of it there is: seconds, a ratio or a count."""
+    """One of NEEDS, with its value: seconds, a ratio or a count."""
 
     kind: str
     value: float
@@ -129,8 +131,8 @@ class Need:
 class Agent:
     """An agent as the viewer may see them; `state` is one of STATES.
 
-    `campaign`, `reason`, times, `pauses` and `strain` are None while the agent is elsewhere, `strain` also offline.
-    `missed_for` are the offers of today that were missed, by campaign, the most first.
+    `campaign`, `reason`, times, `pauses` and `strain` are None while the agent is elsewhere. `strain` is also None
+    while they are offline. `missed_for` are today's missed offers by campaign, the most first.
     """
 
     agent: str
@@ -159,7 +161,7 @@ class Agent:
 
 @dataclass(frozen=True, slots=True)
 class Agents:
-    """The agents of a viewer's campaigns, who needs somebody first, first; then by name; who is away, last."""
+    """The agents of a viewer's campaigns: first by urgency of their needs, then by name, and those away last."""
 
     freshness: Freshness
     limits: AgentLimits
@@ -167,7 +169,7 @@ class Agents:
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
+class _AgentRow:
     """A row of NOW."""
 
     agent: str
@@ -186,12 +188,12 @@ class _Seen:
 class _Now:
     freshness: Freshness
     limits: AgentLimits
-    seen: tuple[_Seen, ...]
+    agents: tuple[_AgentRow, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class _Lately:
-    """What moves slowly, of every agent: before a viewer is known. Missed offers are by agent and campaign."""
+    """Slowly changing data of all agents, for any viewer. Missed offers are by agent and campaign."""
 
     campaigns: Mapping[str, Campaign]
     strain: Mapping[str, Strain]
@@ -203,7 +205,7 @@ class _Lately:
 def agents(published: Published, viewer: Viewer, campaign: str | None = None) -> Agents | None:
     """Return the agents of the viewer's campaigns, or those who work for `campaign` now, with their figures for it.
 
-    None: nothing is published, the viewer is no manager or analyst, or has no such campaign.
+    None: nothing is published, the viewer is no manager or analyst, or may not see the campaign.
     """
     if not viewer.names_agents or (campaign is not None and not viewer.sees(campaign)):
         return None
@@ -215,96 +217,97 @@ def agents(published: Published, viewer: Viewer, campaign: str | None = None) ->
         return None
     missed = _shares(scope, lately.missed, lately.campaigns)
     missed_lately = _shares(scope, lately.missed_lately, lately.campaigns)
-    found = []
-    for seen in now.seen:
-        here = viewer.sees(seen.campaign)
-        asked = seen.campaign == campaign if campaign else here or seen.agent in today
-        if asked and viewer.names_agents_of(seen.site):
-            day = today.get(seen.agent), missed.get(seen.agent, ())
-            lately_missed = sum(one.calls for one in missed_lately.get(seen.agent, ()))
-            found.append(_here(seen, *day, lately_missed, now, lately) if here else _away(seen, *day))
-    return Agents(now.freshness, now.limits, tuple(sorted(found, key=_urgency)))
+    listed = []
+    for row in now.agents:
+        here = viewer.sees(row.campaign)
+        selected = row.campaign == campaign if campaign else here or row.agent in today
+        if selected and viewer.names_agents_of(row.site):
+            day = today.get(row.agent), missed.get(row.agent, ())
+            lately_missed = sum(share.calls for share in missed_lately.get(row.agent, ()))
+            listed.append(_here(row, *day, lately_missed, now, lately) if here else _away(row, *day))
+    return Agents(now.freshness, now.limits, tuple(sorted(listed, key=_urgency)))
 
 
 def _urgency(agent: Agent) -> tuple[int, float]:
     if agent.needs:
-        return NEEDS.index(agent.needs[0].kind), -round(agent.needs[0].value, 2)  # calm: not by a tenth of a percent
+        # rounded, so that a change of a tenth of a percent does not change the order
+        return NEEDS.index(agent.needs[0].kind), -round(agent.needs[0].value, 2)
     return len(NEEDS) + (AWAY.index(agent.state) + 1 if agent.state in AWAY else 0), 0.0
 
 
 def _shares(
     scope: frozenset[str] | None, counts: Mapping[tuple[str, str], int], campaigns: Mapping[str, Campaign]
 ) -> dict[str, tuple[Share, ...]]:
-    """Return what is counted by agent and campaign, for each agent, of the campaigns in scope."""
-    found: dict[str, tuple[Share, ...]] = {}
-    for (agent, campaign), n in sorted(counts.items(), key=lambda one: (-one[1], one[0])):
+    """Return the counts of each agent by campaign, for the campaigns in scope."""
+    shares: dict[str, tuple[Share, ...]] = {}
+    for (agent, campaign), n in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
         if scope is None or campaign in scope:
             name = campaigns[campaign].name if campaign in campaigns else campaign
-            found[agent] = (*found.get(agent, ()), Share(campaign, name, n))
-    return found
+            shares[agent] = (*shares.get(agent, ()), Share(campaign, name, n))
+    return shares
 
 
-def _away(seen: _Seen, today: AgentDay | None, missed: tuple[Share, ...]) -> Agent:
-    """Return an agent who works for a campaign that the viewer does not see."""
-    return Agent(seen.agent, seen.name, seen.team, seen.site, "elsewhere", today=today, missed_for=missed)
+def _away(row: _AgentRow, today: AgentDay | None, missed: tuple[Share, ...]) -> Agent:
+    """Return an agent who works for a campaign that the viewer may not see."""
+    return Agent(row.agent, row.name, row.team, row.site, "elsewhere", today=today, missed_for=missed)
 
 
 def _here(
-    seen: _Seen, today: AgentDay | None, missed: tuple[Share, ...], missed_lately: int, now: _Now, lately: _Lately
+    row: _AgentRow, today: AgentDay | None, missed: tuple[Share, ...], missed_lately: int, now: _Now, lately: _Lately
 ) -> Agent:
     """Return an agent who works, or worked last, for a campaign of the viewer."""
 
     def so_far_s(since: datetime | None) -> float | None:
         return None if since is None else max(0.0, (now.freshness.as_of - since).total_seconds())
 
-    campaign = lately.campaigns.get(seen.campaign or "")
+    campaign = lately.campaigns.get(row.campaign or "")
     day = (campaign.t0, campaign.t1) if campaign else next(iter(lately.pauses), None)
-    offline = seen.state == "offline"
-    one = Agent(
-        seen.agent,
-        seen.name,
-        seen.team,
-        seen.site,
-        seen.state,
-        campaign=seen.campaign,
-        campaign_name=campaign.name if campaign else seen.campaign,
-        reason=seen.reason,
-        state_s=so_far_s(seen.since),
-        call_s=None if offline else so_far_s(seen.call_since),
-        hold_s=None if offline else so_far_s(seen.held_since),
+    offline = row.state == "offline"
+    agent = Agent(
+        row.agent,
+        row.name,
+        row.team,
+        row.site,
+        row.state,
+        campaign=row.campaign,
+        campaign_name=campaign.name if campaign else row.campaign,
+        reason=row.reason,
+        state_s=so_far_s(row.since),
+        call_s=None if offline else so_far_s(row.call_since),
+        hold_s=None if offline else so_far_s(row.held_since),
         today=today,
         missed_for=missed,
         missed_lately=missed_lately,
-        pauses=lately.pauses[day].get(seen.agent, Pauses()) if day else None,
-        strain=None if offline else lately.strain.get(seen.agent),
+        pauses=lately.pauses[day].get(row.agent, Pauses()) if day else None,
+        strain=None if offline else lately.strain.get(row.agent),
     )
-    needs = () if offline else _needs(one, now.limits.at(one.site))
-    return replace(one, needs=needs) if needs else one
+    needs = () if offline else _needs(agent, now.limits.at(agent.site))
+    return replace(agent, needs=needs) if needs else agent
 
 
-def _needs(one: Agent, limits: AgentLimits) -> tuple[Need, ...]:
-    """Return what an agent needs somebody for, the most pressing first. Who rests is left to rest."""
+def _needs(agent: Agent, limits: AgentLimits) -> tuple[Need, ...]:
+    """Return why an agent needs somebody, the most urgent first. An agent at rest does not need rest or relief."""
     breaks = dict(limits.breaks)
-    paused = one.state == "paused"
-    resting = paused and (one.reason is None or one.reason in breaks)
-    strain = one.strain or Strain(None, 0, 0.0, 0.0, 0.0)
+    paused = agent.state == "paused"
+    resting = paused and (agent.reason is None or agent.reason in breaks)
+    strain = agent.strain or Strain(None, 0, 0.0, 0.0, 0.0)
     occupancy = strain.occupancy or 0.0
-    planned_s = breaks.get(one.reason or "", limits.pause_long_s)
+    planned_s = breaks.get(agent.reason or "", limits.pause_long_s)
     break_due = strain.since_break_s >= limits.break_within_s
     too_busy = occupancy > limits.occupancy_too_high
-    found = {
-        "hold": (one.hold_s, (one.hold_s or 0.0) > limits.hold_long_s),
+    checks = {  # kind of need → value, whether the agent has this need
+        "hold": (agent.hold_s, (agent.hold_s or 0.0) > limits.hold_long_s),
         "break_due": (strain.since_break_s, not resting and break_due),
-        "call": (one.call_s, (one.call_s or 0.0) > limits.call_long_s),
+        "call": (agent.call_s, (agent.call_s or 0.0) > limits.call_long_s),
         "too_busy": (occupancy, not paused and too_busy),
-        "wrap_up": (one.state_s, one.state == "wrap_up" and (one.state_s or 0.0) > limits.wrap_up_long_s),
-        "pause": (one.state_s, paused and (one.state_s or 0.0) > planned_s),
-        "missed": (one.missed_lately, one.missed_lately >= limits.missed_offers),
+        "wrap_up": (agent.state_s, agent.state == "wrap_up" and (agent.state_s or 0.0) > limits.wrap_up_long_s),
+        "pause": (agent.state_s, paused and (agent.state_s or 0.0) > planned_s),
+        "missed": (agent.missed_lately, agent.missed_lately >= limits.missed_offers),
         "rest_due": (strain.since_rest_s, not (resting or break_due) and strain.since_rest_s >= limits.rest_within_s),
         "streak": (strain.streak_calls, not paused and strain.streak_calls >= limits.streak_calls),
         "busy": (occupancy, not (paused or too_busy) and occupancy > limits.occupancy_high),
     }
-    return tuple(Need(kind, float(found[kind][0] or 0.0)) for kind in NEEDS if found[kind][1])
+    return tuple(Need(kind, float(checks[kind][0] or 0.0)) for kind in NEEDS if checks[kind][1])
 
 
 def _now(snapshot: Snapshot) -> _Now:
@@ -313,21 +316,21 @@ def _now(snapshot: Snapshot) -> _Now:
     limits = dict(zip(names, result.fetchone() or (), strict=True))
     limits["breaks"] = _pairs(limits["breaks"])
     limits["sites"] = tuple((site, _pairs(differs)) for site, differs in _pairs(limits["sites"]))
-    seen = fetch(snapshot.connection, NOW, day_ago=snapshot.freshness.as_of - timedelta(days=1))
-    return _Now(snapshot.freshness, AgentLimits(**limits), tuple(_Seen(*row) for row in seen))
+    rows = fetch(snapshot.connection, NOW, day_ago=snapshot.freshness.as_of - timedelta(days=1))
+    return _Now(snapshot.freshness, AgentLimits(**limits), tuple(_AgentRow(*row) for row in rows))
 
 
 def _pairs(entries: Sequence[Mapping[str, Any]] | None) -> tuple[tuple[str, Any], ...]:
-    """Return the entries of a map of DuckDB."""
+    """Return the entries of a DuckDB map as pairs."""
     return tuple((entry["key"], entry["value"]) for entry in entries or ())
 
 
 def _days(campaigns: Sequence[Campaign]) -> dict[tuple[datetime, datetime], list[str]]:
-    """Return the campaigns by the bounds of their local day: those that share them share a query."""
-    found: dict[tuple[datetime, datetime], list[str]] = {}
-    for one in campaigns:
-        found.setdefault((one.t0, one.t1), []).append(one.campaign)
-    return found
+    """Return the campaigns by the bounds of their local day. Campaigns with the same bounds share a query."""
+    by_bounds: dict[tuple[datetime, datetime], list[str]] = {}
+    for campaign in campaigns:
+        by_bounds.setdefault((campaign.t0, campaign.t1), []).append(campaign.campaign)
+    return by_bounds
 
 
 def _lately(snapshot: Snapshot) -> _Lately:
@@ -340,30 +343,35 @@ def _lately(snapshot: Snapshot) -> _Lately:
     campaigns = campaigns_on(connection, as_of)
     days = _days(campaigns)
     return _Lately(
-        campaigns={one.campaign: one for one in campaigns},
+        campaigns={campaign.campaign: campaign for campaign in campaigns},
         strain={agent: Strain(*row) for agent, *row in fetch(connection, STRAIN, as_of=as_of)},
         pauses={
             (t0, t1): {agent: Pauses(*row) for agent, *row in fetch(connection, PAUSES, t0=t0, t1=t1)}
             for t0, t1 in days
         },
-        missed={key: n for (t0, t1), of in days.items() for key, n in missed(t0, t1).items() if key[1] in of},
+        missed={
+            (agent, campaign): n
+            for (t0, t1), with_these_bounds in days.items()
+            for (agent, campaign), n in missed(t0, t1).items()
+            if campaign in with_these_bounds
+        },
         missed_lately=missed(as_of - timedelta(seconds=lately_s), as_of),
     )
 
 
 def _today(snapshot: Snapshot, scope: frozenset[str] | None) -> dict[str, AgentDay]:
-    """Return each agent's figures of the local days of the campaigns in scope: sums over those, ratios last."""
+    """Return each agent's figures over the local days of the campaigns in scope: sums first, ratios last."""
     campaigns = campaigns_on(snapshot.connection, snapshot.freshness.as_of)
-    days = _days([one for one in campaigns if scope is None or one.campaign in scope])
+    days = _days([campaign for campaign in campaigns if scope is None or campaign.campaign in scope])
     if not days:
         return {}
     parameters: dict[str, object] = {}
-    for n, ((t0, t1), of) in enumerate(days.items()):
-        parameters |= {f"t0_{n}": t0, f"t1_{n}": t1, f"of_{n}": of}
+    for n, ((t0, t1), campaign_ids) in enumerate(days.items()):
+        parameters |= {f"t0_{n}": t0, f"t1_{n}": t1, f"campaigns_{n}": campaign_ids}
     sql = TODAY.format(days=" UNION ALL BY NAME ".join(DAY.format(n=n) for n in range(len(days))))
-    names = {one.campaign: one.name for one in campaigns}
-    found = {}
+    names = {campaign.campaign: campaign.name for campaign in campaigns}
+    agent_days = {}
     for agent, *figures, worked_for in fetch(snapshot.connection, sql, **parameters):
-        stints = tuple(Stint(campaign, names[campaign], *told) for campaign, *told in worked_for or ())
-        found[agent] = replace(AgentDay(*figures), worked_for=stints)
-    return found
+        stints = tuple(Stint(campaign, names[campaign], *rest) for campaign, *rest in worked_for or ())
+        agent_days[agent] = replace(AgentDay(*figures), worked_for=stints)
+    return agent_days

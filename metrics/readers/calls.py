@@ -17,7 +17,7 @@ from metrics.readers.snapshot import SLOW_S, Freshness, Published, Snapshot, fet
 
 PER_PAGE = 50
 LONGEST = timedelta(weeks=12, hours=1)
-"""Calls are listed for no longer than this: the longest weeks that are told of, in which clocks are turned back."""
+"""The longest window for which calls are listed: the most weeks shown, plus an hour because clocks may go back."""
 _WINDOW = """campaign = $campaign AND cohort_at >= $t0::TIMESTAMPTZ AND cohort_at < $t1::TIMESTAMPTZ
         AND day BETWEEN CAST(timezone('UTC', $t0::TIMESTAMPTZ) AS DATE) - 1
             AND CAST(timezone('UTC', $t1::TIMESTAMPTZ) AS DATE) + 1"""
@@ -51,20 +51,20 @@ BEHIND = {
     for name in FIGURES
     if (condition := KPIS[name].calls(MEASURES) if name in KPIS else MEASURES[name].total.calls) is not None
 }
-"""Figure → condition of the calls in its denominator. Occupancy and utilisation are made of agents' time."""
+"""Figure → condition of the calls in its denominator. Figures of agents' time, such as occupancy, are not in it."""
 QUARTER_MIN, DAY_MIN = 15, 24 * 60
-"""So finely times of day are told apart: quarters of an hour are the same in every zone and in UTC."""
+"""Times of day are selected by quarter hours, because these are the same in every zone and in UTC."""
 OTHER = "other"
 OUTCOMES = (*PARTS, OTHER, "refused", "not_connected")
-"""What may have become of a call; OTHER: it was offered, and neither answered nor abandoned."""
+"""Outcomes to select calls by; OTHER: the call was offered, and neither answered nor abandoned."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A row of `calls`. `hit`: in time by its contract, or not; None: it does not count for the service level.
+    """A row of `calls`. `hit`: whether it was in time by its contract; None: it does not count in the service level.
 
-    `agent` and `agent_name` are None for a viewer who may not know who works, and for a client `talk_s`, `hold_s`,
-    `wrap_s` and `ended_at` too.
+    `agent` and `agent_name` are None for a viewer who may not see agents' names. For a client, `talk_s`, `hold_s`,
+    `wrap_s` and `ended_at` are None too.
     """
 
     call_id: str
@@ -94,10 +94,10 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class CallList:
-    """`calls` of a window, the newest first; `total` is how many there are with the pages that are not here.
+    """A page of the calls of a window, the newest first; `total` is the number on all pages.
 
-    Of all of them: whether any has a `disposition`, and whether any is out of the ordinary (`noted`): not inbound,
-    transferred, of an inferred end, or told by clocks that differ.
+    `has_dispositions` and `noted` are about all pages: whether any call has a disposition, and whether any is unusual
+    (not inbound, transferred, with an inferred end, or with clock skew).
     """
 
     freshness: Freshness
@@ -112,11 +112,11 @@ class CallList:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Which calls of a window: with this outcome, in this KPI's denominator, in time for the contract or not.
+    """A selection of the calls of a window: by outcome, by a KPI's denominator, by whether they were in time (`hit`).
 
-    `agent` answered them, `missed_by` was offered them and did not pick up; `queue` is the one that they entered.
-    `time`: at this time of any day, `[start, end)` in minutes by the campaign's clock on the wall, whole quarters.
-    `weekday`: on such days of the campaign, 0 is Monday.
+    `agent` answered the calls, `missed_by` was offered them and did not pick up, `queue` is the queue that they
+    entered. `time` is the local time of day `[start, end)` in minutes, in whole quarter hours. `weekday` is the
+    campaign's local weekday, 0 is Monday.
     """
 
     outcome: str | None = None
@@ -130,25 +130,28 @@ class Asked:
 
     @property
     def people(self) -> tuple[str, ...]:
-        """The agents it names."""
-        return tuple(one for one in (self.agent, self.missed_by) if one is not None)
+        """The agents in the selection."""
+        return tuple(agent for agent in (self.agent, self.missed_by) if agent is not None)
 
     @property
     def has_quarters(self) -> bool:
-        """Whether it asks for some quarters of an hour only."""
+        """Whether the selection is limited to certain quarter hours."""
         return self.time is not None or self.weekday is not None
 
     def quarters(self, zone: str, t0: datetime, t1: datetime) -> list[int]:
-        """Return the quarters of an hour of `[t0, t1)` that it asks for, counted from 1970.
+        """Return the selected quarter hours of `[t0, t1)`, counted from 1970.
 
-        By Python's zone rules: an hour that a change of clocks repeats is there twice, one that it skips is not.
+        By Python's zone rules: if clocks go back, the repeated hour is in it twice; if they go forward, the skipped
+        hour is not in it.
         """
         start, end = self.time or (0, DAY_MIN)
         local, length_s = ZoneInfo(zone), QUARTER_MIN * 60
         numbers = range(int(t0.timestamp() // length_s), int(-(-t1.timestamp() // length_s)))
-        walls = ((n, datetime.fromtimestamp(n * length_s, local)) for n in numbers)
+        local_times = ((n, datetime.fromtimestamp(n * length_s, local)) for n in numbers)
         return [
-            n for n, at in walls if start <= at.hour * 60 + at.minute < end and self.weekday in (None, at.weekday())
+            n
+            for n, at in local_times
+            if start <= at.hour * 60 + at.minute < end and self.weekday in (None, at.weekday())
         ]
 
     def values(self) -> dict[str, str]:
@@ -158,20 +161,22 @@ class Asked:
 
     def sql(self) -> str:
         if self.outcome not in (None, *OUTCOMES) or self.kpi not in (None, *BEHIND):
-            raise ValueError(f"no calls are known by {self}")
-        said = [BEHIND[self.kpi]] if self.kpi else []
+            raise ValueError(f"calls cannot be selected by {self}")
+        conditions = [BEHIND[self.kpi]] if self.kpi else []
         if self.outcome == OTHER:
-            said.append(f"{BEHIND['offered']} AND outcome NOT IN ('answered', 'abandoned')")
+            conditions.append(f"{BEHIND['offered']} AND outcome NOT IN ('answered', 'abandoned')")
         elif self.outcome:
-            said.append(f"outcome = '{self.outcome}'" + ("" if self.outcome == "not_connected" else " AND inbound"))
+            direction = "" if self.outcome == "not_connected" else " AND inbound"
+            conditions.append(f"outcome = '{self.outcome}'{direction}")
         if self.hit is not None:
-            said.append(f"base AND coalesce(hit, false) = {self.hit}")
-        conditions = {"queue": "queue = $queue", "agent": "agent = $agent"}
-        conditions["missed_by"] = "list_contains(missed_by, $missed_by)"
-        said += [conditions[name] for name in self.values()]
+            conditions.append(f"base AND coalesce(hit, false) = {self.hit}")
+        by_name = {"queue": "queue = $queue", "agent": "agent = $agent"}
+        by_name["missed_by"] = "list_contains(missed_by, $missed_by)"
+        conditions += [by_name[name] for name in self.values()]
         if self.has_quarters:
-            said.append(f"epoch_us(cohort_at) // {QUARTER_MIN * 60_000_000} IN (SELECT unnest($quarters::BIGINT[]))")
-        return " AND ".join(f"({one})" for one in said) or "true"
+            quarter = f"epoch_us(cohort_at) // {QUARTER_MIN * 60_000_000}"
+            conditions.append(f"{quarter} IN (SELECT unnest($quarters::BIGINT[]))")
+        return " AND ".join(f"({condition})" for condition in conditions) or "true"
 
 
 def calls(
@@ -186,30 +191,30 @@ def calls(
 ) -> CallList | None:
     """Return a page of PER_PAGE calls that entered their queue in `[t0, t1)`, the newest first.
 
-    `page` None: all of them. None: the viewer has no such campaign, or is a television. A client sees the calls
-    and neither who worked on them nor how long, and may not ask for an agent's; who is limited to sites sees that of
-    their agents only, and no call of another's.
+    `page` None returns all of them. The result is None if the viewer may not see the campaign, or is a television. A
+    client sees the calls, but not who worked on them or for how long, and may not select by agent. A viewer limited to
+    sites sees that only for agents of their sites, and may select only those agents' calls.
     """
-    _refuse_longer(t0, t1)
-    one = wall.campaign(published, viewer, campaign)
-    if one is None or (asked.people and not viewer.names_agents):
+    _check_length(t0, t1)
+    visible = wall.campaign(published, viewer, campaign)
+    if visible is None or (asked.people and not viewer.names_agents):
         return None
     question = ("calls", campaign, t0, t1, asked, page, viewer.role, viewer.sites)
     if page is not None:
-        return published.ask(question, lambda s: _calls(s, viewer, one, t0, t1, asked, page), SLOW_S)
-    return published.ask(question, lambda s: _calls(s, viewer, one, t0, t1, asked, None), keep=False)
+        return published.ask(question, lambda s: _calls(s, viewer, visible, t0, t1, asked, page), SLOW_S)
+    return published.ask(question, lambda s: _calls(s, viewer, visible, t0, t1, asked, None), keep=False)
 
 
 def agents_of_calls(
     published: Published, viewer: Viewer, campaign: str, t0: datetime, t1: datetime
 ) -> Mapping[str, str] | None:
-    """Return who answered calls of `[t0, t1)` or missed them, agent → name, by name: those whom the viewer may name.
+    """Return the agents who answered or missed calls of `[t0, t1)`, agent → name, sorted by name.
 
-    None: the viewer has no such campaign, or may not know who works.
+    Only agents whom the viewer may see are returned. None: the viewer may not see the campaign, or no agents' names.
     """
-    _refuse_longer(t0, t1)
-    one = wall.campaign(published, viewer, campaign)
-    if one is None or not viewer.names_agents:
+    _check_length(t0, t1)
+    visible = wall.campaign(published, viewer, campaign)
+    if visible is None or not viewer.names_agents:
         return None
     window = {"campaign": campaign, "t0": t0, "t1": t1}
     rows = published.ask(
@@ -218,9 +223,9 @@ def agents_of_calls(
     return {agent: name for agent, name, site in rows or () if viewer.names_agents_of(site)}
 
 
-def _refuse_longer(t0: datetime, t1: datetime) -> None:
+def _check_length(t0: datetime, t1: datetime) -> None:
     if not timedelta() < t1 - t0 <= LONGEST:
-        raise ValueError(f"calls are listed for more than nothing and at most {LONGEST.days} days")
+        raise ValueError(f"the window is empty or too long: calls are listed for at most {LONGEST.days} days")
 
 
 def _calls(
@@ -243,9 +248,9 @@ def _calls(
         window["quarters"] = asked.quarters(campaign.timezone, t0, t1)
     rows = fetch(snapshot.connection, sql, most=most, skipped=skipped, **window, **asked.values())
     total, has_dispositions, noted = rows[0][-3:] if rows else (0, False, False)
-    untold: dict[str, Any] = {} if viewer.sees_work else dict.fromkeys(("talk_s", "hold_s", "wrap_s", "ended_at"))
+    withheld: dict[str, Any] = {} if viewer.sees_work else dict.fromkeys(("talk_s", "hold_s", "wrap_s", "ended_at"))
     calls = tuple(
-        call if viewer.names_agents_of(site) else replace(call, agent=None, agent_name=None, **untold)
+        call if viewer.names_agents_of(site) else replace(call, agent=None, agent_name=None, **withheld)
         for call, site in ((Call(*row[:-4]), row[-4]) for row in rows)
     )
     return CallList(snapshot.freshness, campaign, t0, t1, total, calls, has_dispositions, bool(noted))

@@ -1,6 +1,6 @@
-"""Campaigns with their local day, and their figures by day and by interval: what several readers are made of.
+"""Campaigns with their local day, and their figures by day and by interval. Several readers use this module.
 
-A macro costs more to plan (about 70 ms of CPU) than to run, so one query serves every campaign.
+Planning a macro costs more (about 70 ms of CPU) than running it, so one query serves all campaigns.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,7 +18,7 @@ from metrics.readers.snapshot import fetch
 
 MINUTES = 15
 STEPS = (15, 30, 60)
-"""Lengths of an interval [min] that fill every local day, also one of 23 or 25 hours."""
+"""Interval lengths [min] that divide every local day evenly, including days of 23 or 25 hours."""
 CAMPAIGNS = """
 SELECT campaign, coalesce(client_name, ''), coalesce(name, campaign), language, coalesce(timezone, 'UTC'),
        configured IS NOT false
@@ -29,7 +29,7 @@ ORDER BY lower(client_name) NULLS LAST, lower(name), campaign
 
 @dataclass(frozen=True, slots=True)
 class Kpis:
-    """A row of `kpi_campaign` or `kpi_interval`: ratios 0–1, durations [s]; None is undefined, 0 measured."""
+    """A row of `kpi_campaign` or `kpi_interval`: ratios 0–1, durations [s]; None is undefined, 0 is a measured zero."""
 
     offered: int
     answered: int
@@ -52,18 +52,18 @@ class Kpis:
     conserved: bool
 
     def without_work(self) -> "Kpis":
-        """Return the same for a viewer who does not see how people work."""
-        return replace(self, **_UNTOLD)
+        """Return the same for a viewer who may not see how people work."""
+        return replace(self, **_WITHOUT_WORK)
 
 
 NAMES = tuple(field.name for field in fields(Kpis))
-_UNTOLD: dict[str, Any] = {name: None for name in NAMES if name in WORK_FIGURES}
+_WITHOUT_WORK: dict[str, Any] = {name: None for name in NAMES if name in WORK_FIGURES}
 KPI_COLUMNS = ", ".join(f'k."{name}"' for name in NAMES)
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A quarter of an hour, or another stretch `[start, end)`; `kpis` None when nothing is known of it."""
+    """An interval `[start, end)`, such as a quarter hour; `kpis` None if it has no row."""
 
     start: datetime
     end: datetime
@@ -75,7 +75,7 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Campaign:
-    """A campaign and the local day `[t0, t1)` that is asked for."""
+    """A campaign and one of its local days, `[t0, t1)`."""
 
     campaign: str
     client: str
@@ -89,19 +89,19 @@ class Campaign:
 
 
 def needed(counts: Iterable[str], ratios: Iterable[str]) -> tuple[str, ...]:
-    """Return the measures that these counts and ratios are made of."""
+    """Return the measures needed to compute these counts and ratios."""
     return tuple(sorted({*counts, *(name for ratio in ratios for name in KPIS[ratio].inputs)}))
 
 
 def sums(measures: Iterable[str]) -> str:
-    """Return SQL that adds up measures, as themselves."""
+    """Return SQL that adds up each measure under its own name."""
     return ", ".join(
         f"sum({name})::BIGINT AS {name}" if MEASURES[name].is_count else f"sum({name}) AS {name}" for name in measures
     )
 
 
 def on_day(campaign: Campaign, day: date) -> Campaign:
-    """Return the campaign with another local day, by Python's zone rules, as `calls.day` has them."""
+    """Return the campaign with another local day, by Python's zone rules, which `calls.day` also follows."""
     zone = ZoneInfo(campaign.timezone)
     t0, t1 = (datetime.combine(day + timedelta(n), clock(), zone).astimezone(UTC) for n in (0, 1))
     return replace(campaign, day=day, t0=t0, t1=t1)
@@ -110,20 +110,20 @@ def on_day(campaign: Campaign, day: date) -> Campaign:
 def campaigns_on(
     connection: duckdb.DuckDBPyConnection, as_of: datetime, day: date | None = None
 ) -> tuple[Campaign, ...]:
-    """Return the campaigns, each with its local day: `day`, or the one of `as_of`."""
+    """Return all campaigns with their local day: `day`, or the day of `as_of`."""
     campaigns = []
     for campaign, client, name, language, timezone, configured in fetch(connection, CAMPAIGNS):
         today = as_of.astimezone(ZoneInfo(timezone)).date()
-        one = Campaign(campaign, client, name, language, timezone, today, as_of, as_of, configured)
-        campaigns.append(on_day(one, day or today))
+        without_day = Campaign(campaign, client, name, language, timezone, today, as_of, as_of, configured)
+        campaigns.append(on_day(without_day, day or today))
     return tuple(campaigns)
 
 
 def totals_of(connection: duckdb.DuckDBPyConnection, campaigns: Sequence[Campaign]) -> dict[str, Kpis]:
-    """Return each campaign's own day, all by one query: days of several zones begin at several instants."""
+    """Return the KPIs of each campaign's local day, with one query even if the days begin at different instants."""
     if not campaigns:
         return {}
-    days = {one.campaign: one.day for one in campaigns}
+    days = {campaign.campaign: campaign.day for campaign in campaigns}
     sql = f"SELECT k.campaign, k.day, {KPI_COLUMNS} FROM kpi_days($first::DATE, $after::DATE) AS k"
     after = max(days.values()) + timedelta(1)
     rows = fetch(connection, sql, first=min(days.values()), after=after)
@@ -133,19 +133,19 @@ def totals_of(connection: duckdb.DuckDBPyConnection, campaigns: Sequence[Campaig
 def intervals_between(
     connection: duckdb.DuckDBPyConnection, t0: datetime, t1: datetime, minutes: int
 ) -> dict[str, dict[datetime, Kpis]]:
-    """Return campaign → start of interval → KPIs, for the intervals of `[t0, t1)` that have a row."""
+    """Return campaign → start of interval → KPIs for the intervals of `[t0, t1)`."""
     sql = f"""
         SELECT k.campaign, k.interval_start, {KPI_COLUMNS}
         FROM kpi_interval($t0::TIMESTAMPTZ, $t1::TIMESTAMPTZ, {int(minutes)}) AS k
     """
-    found: dict[str, dict[datetime, Kpis]] = {}
+    by_campaign: dict[str, dict[datetime, Kpis]] = {}
     for campaign, start, *kpis in fetch(connection, sql, t0=t0, t1=t1):
-        found.setdefault(campaign, {})[start] = Kpis(*kpis)
-    return found
+        by_campaign.setdefault(campaign, {})[start] = Kpis(*kpis)
+    return by_campaign
 
 
-def slots_between(t0: datetime, t1: datetime, minutes: int, found: dict[datetime, Kpis]) -> tuple[Interval, ...]:
-    """Return the consecutive intervals of `[t0, t1)`, with what was found in them."""
+def slots_between(t0: datetime, t1: datetime, minutes: int, kpis_at: dict[datetime, Kpis]) -> tuple[Interval, ...]:
+    """Return the consecutive intervals of `[t0, t1)`, each with the KPIs at its start, if any."""
     step = timedelta(minutes=minutes)
     starts = [t0 + step * n for n in range(-((t0 - t1) // step))]
-    return tuple(Interval(start, min(start + step, t1), found.get(start)) for start in starts)
+    return tuple(Interval(start, min(start + step, t1), kpis_at.get(start)) for start in starts)

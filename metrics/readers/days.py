@@ -1,4 +1,4 @@
-"""Campaigns' local days by intervals."""
+"""A campaign's local day by interval and by queue."""
 
 from dataclasses import dataclass, replace
 from datetime import date
@@ -35,7 +35,7 @@ SELECT min(day) FROM local_days
 
 @dataclass(frozen=True, slots=True)
 class CampaignDay:
-    """One campaign's local day by intervals, up to the snapshot's `as_of`."""
+    """One campaign's local day by interval, up to the snapshot's `as_of`."""
 
     freshness: Freshness
     campaign: Campaign
@@ -46,44 +46,44 @@ class CampaignDay:
 def day(
     published: Published, viewer: Viewer, campaign: str, *, day: date | None = None, minutes: int = MINUTES
 ) -> CampaignDay | None:
-    """Return a local day of a campaign (default: the day of `as_of`); None: the viewer has no such.
+    """Return a local day of a campaign (default: the day of `as_of`); None if the viewer may not see the campaign.
 
-    A client is not told how people worked.
+    A client does not see how people worked.
     """
     if minutes not in STEPS:
         raise ValueError(f"intervals of {minutes} minutes do not fill every day, allowed are {STEPS}")
     if wall.campaign(published, viewer, campaign) is None:
         return None
     days = published.ask(("day", day, minutes), lambda s: _days(s, day, minutes), SLOW_S)
-    known = days.get(campaign) if days else None
-    if known is None or viewer.sees_work:
-        return known
-    intervals = tuple(one.without_work() for one in known.intervals)
-    return replace(known, total=known.total and known.total.without_work(), intervals=intervals)
+    campaign_day = days.get(campaign) if days else None
+    if campaign_day is None or viewer.sees_work:
+        return campaign_day
+    intervals = tuple(interval.without_work() for interval in campaign_day.intervals)
+    return replace(campaign_day, total=campaign_day.total and campaign_day.total.without_work(), intervals=intervals)
 
 
 def queues(
     published: Published, viewer: Viewer, campaign: str, day: date | None = None
 ) -> tuple[tuple[str, Kpis], ...]:
     """Return a local day of a campaign (default: today) by queue, the busiest first; a queue has no occupancy."""
-    one = wall.campaign(published, viewer, campaign, day)
-    if one is None:
+    visible = wall.campaign(published, viewer, campaign, day)
+    if visible is None:
         return ()
     # campaigns whose days begin at the same instant share a query
-    found = published.ask(("queues", one.t0, one.t1), lambda s: _queues(s, one), SLOW_S) or {}
-    told = found.get(campaign, ())
-    return told if viewer.sees_work else tuple((queue, kpis.without_work()) for queue, kpis in told)
+    by_campaign = published.ask(("queues", visible.t0, visible.t1), lambda s: _queues(s, visible), SLOW_S) or {}
+    rows = by_campaign.get(campaign, ())
+    return rows if viewer.sees_work else tuple((queue, kpis.without_work()) for queue, kpis in rows)
 
 
 def _queues(snapshot: Snapshot, day: Campaign) -> dict[str, tuple[tuple[str, Kpis], ...]]:
-    found: dict[str, tuple[tuple[str, Kpis], ...]] = {}
+    by_campaign: dict[str, tuple[tuple[str, Kpis], ...]] = {}
     for campaign, queue, *kpis in fetch(snapshot.connection, QUEUES, t0=day.t0, t1=day.t1):
-        found[campaign] = (*found.get(campaign, ()), (queue, Kpis(*kpis)))
-    return found
+        by_campaign[campaign] = (*by_campaign.get(campaign, ()), (queue, Kpis(*kpis)))
+    return by_campaign
 
 
 def first_day(published: Published, viewer: Viewer) -> date | None:
-    """Return the first day of which anything may be known, or None."""
+    """Return the first day that can have data, or None."""
     if not wall.board(published, viewer):
         return None
     return published.ask("first day", lambda s: cast("date | None", fetch(s.connection, FIRST_DAY)[0][0]), SLOW_S)
@@ -96,14 +96,14 @@ def _days(snapshot: Snapshot, day: date | None, minutes: int) -> dict[str, Campa
     totals = totals_of(connection, campaigns)
     step_s = minutes * 60
     days: dict[str, CampaignDay] = {}
-    # days that begin at the same minutes of an hour share their intervals, and so one query
-    for phase in sorted({one.t0.timestamp() % step_s for one in campaigns}):
-        group = [one for one in campaigns if one.t0.timestamp() % step_s == phase]
-        found = intervals_between(connection, min(one.t0 for one in group), max(one.t1 for one in group), minutes)
-        for one in group:
-            until = min(one.t1, max(one.t0, freshness.as_of))
-            slots = slots_between(one.t0, one.t1, minutes, found.get(one.campaign, {}))
-            days[one.campaign] = CampaignDay(
-                freshness, one, totals.get(one.campaign), tuple(slot for slot in slots if slot.start < until)
-            )
+    # days that begin at the same minute of an hour have the same interval boundaries, so they share one query
+    for phase in sorted({campaign.t0.timestamp() % step_s for campaign in campaigns}):
+        group = [campaign for campaign in campaigns if campaign.t0.timestamp() % step_s == phase]
+        first, last = min(campaign.t0 for campaign in group), max(campaign.t1 for campaign in group)
+        kpis_of = intervals_between(connection, first, last, minutes)
+        for campaign in group:
+            until = min(campaign.t1, max(campaign.t0, freshness.as_of))
+            slots = slots_between(campaign.t0, campaign.t1, minutes, kpis_of.get(campaign.campaign, {}))
+            past = tuple(slot for slot in slots if slot.start < until)
+            days[campaign.campaign] = CampaignDay(freshness, campaign, totals.get(campaign.campaign), past)
     return days

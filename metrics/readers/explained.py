@@ -1,4 +1,4 @@
-"""A figure explained: what it was made of, by which contract, and what other systems would print."""
+"""Explains a figure: how it was computed, by which contract, and what other systems would print."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -20,10 +20,10 @@ FROM explain_kpi($campaign, $t0::TIMESTAMPTZ, $t1::TIMESTAMPTZ, $kpi)
 """
 _BESIDE = ("service_level_worst", "service_level_best", "conserved")
 FIGURES = ("offered", *(name for name in KPIS if name not in _BESIDE))
-"""What a page can explain; worst and best stand beside the service level."""
+"""The figures that a page can explain; worst and best are shown with the service level."""
 OF_AGENT = GRAINS["kpi_agent_campaign"].columns
 AGENT_FIGURES = tuple(name for name in FIGURES if name in KPIS and set(KPIS[name].inputs) <= set(OF_AGENT))
-"""What can be explained of one agent: figures of which all that goes in is known by agent."""
+"""The figures that can be explained for one agent: all their inputs exist by agent."""
 AGENT = f"""
 SELECT coalesce(name, agent), site, {", ".join(OF_AGENT)}
 FROM kpi_agent_campaign($t0::TIMESTAMPTZ, $t1::TIMESTAMPTZ)
@@ -33,7 +33,7 @@ WHERE campaign = $campaign AND agent = $agent
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """A term of a contract, in the campaign's local time; `calls` are in the service level's denominator by it."""
+    """A contract term, in the campaign's local time; `calls` is how many it adds to the service level's denominator."""
 
     calls: int
     valid_from: datetime | None
@@ -46,14 +46,14 @@ class Term:
 
 
 def version(terms: Iterable[Term]) -> str:
-    """Return what tells one version of a contract from another: the beginning of a hash of all that its terms say."""
-    said = repr([astuple(replace(term, calls=0)) for term in terms])
-    return hashlib.sha256(said.encode()).hexdigest()[:8]
+    """Return an id of this version of a contract: the start of a hash over its terms, without their calls."""
+    text = repr([astuple(replace(term, calls=0)) for term in terms])
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 @dataclass(frozen=True, slots=True)
 class Elsewhere:
-    """What another system would print from the same calls; `value` None where its formula is not public."""
+    """What another system would print for the same calls; `value` None if its formula is not public."""
 
     system: str
     value: float | None
@@ -62,10 +62,10 @@ class Elsewhere:
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """A figure of one campaign and window: `row` is its row of `kpi_campaign`, all columns.
+    """A figure of one campaign and window, with all columns of its `row` in `kpi_campaign`.
 
-    Of one `agent` it is the row of `kpi_agent_campaign`, all None when they did not work then, and there is no contract
-    and no other system beside it.
+    For one `agent` the row is from `kpi_agent_campaign`. It is all None if the agent did not work in the window.
+    Contract terms and other systems are not shown then.
     """
 
     freshness: Freshness
@@ -81,7 +81,7 @@ class Explained:
 
     @property
     def contract(self) -> str:
-        """Return the version of the terms that touch the window; of the same terms a statement names the same."""
+        """Return the version of the terms that overlap the window; a statement by the same terms shows the same one."""
         return version(self.terms)
 
     @property
@@ -98,29 +98,31 @@ def explain(
     t1: datetime,
     agent: str | None = None,
 ) -> Explained | None:
-    """Return what a figure of FIGURES was made of in `[t0, t1)`; None: the viewer has no such campaign, or figure.
+    """Explain a figure of FIGURES in `[t0, t1)`. None: the viewer may not see the campaign or the figure.
 
-    In `row` what is not told to the viewer is None. Of an `agent` it is a figure of AGENT_FIGURES, and None for who may
-    not know who works; to who is limited to other sites than theirs they are an agent who did not work.
+    Columns of `row` that the viewer may not see are None. With an `agent` it must be a figure of AGENT_FIGURES, and the
+    result is None for viewers who may not see agents' names. If the viewer may not see the agent's site, the agent
+    appears as one who did not work.
     """
     if kpi not in (FIGURES if agent is None else AGENT_FIGURES):
-        raise ValueError(f"{kpi!r} is not one of the figures {FIGURES}, or not known of an agent: {AGENT_FIGURES}")
-    one = wall.campaign(published, viewer, campaign)
-    if one is None or not may_show(viewer, kpi):
+        raise ValueError(f"{kpi!r} is not one of the figures {FIGURES}, or, for an agent, of {AGENT_FIGURES}")
+    visible = wall.campaign(published, viewer, campaign)
+    if visible is None or not may_show(viewer, kpi):
         return None
-    known = published.ask(("explain", campaign, kpi, t0, t1), lambda s: _explain(s, one, kpi, t0, t1), SLOW_S)
-    if known is None:
+    figure = published.ask(("explain", campaign, kpi, t0, t1), lambda s: _explain(s, visible, kpi, t0, t1), SLOW_S)
+    if figure is None:
         return None
     if agent is not None:
-        return _of_agent(published, viewer, known, agent) if viewer.names_agents else None
+        return _of_agent(published, viewer, figure, agent) if viewer.names_agents else None
     if viewer.sees_work:
-        return known
-    return replace(known, row={name: value if may_show(viewer, name) else None for name, value in known.row.items()})
+        return figure
+    return replace(figure, row={name: value if may_show(viewer, name) else None for name, value in figure.row.items()})
 
 
-def _of_agent(published: Published, viewer: Viewer, whole: Explained, agent: str) -> Explained | None:
-    """Return the same figure of one agent."""
-    window = {"campaign": whole.campaign.campaign, "agent": agent, "t0": whole.t0, "t1": whole.t1}
+def _of_agent(published: Published, viewer: Viewer, of_campaign: Explained, agent: str) -> Explained | None:
+    """Return the same figure for one agent."""
+    campaign = of_campaign.campaign.campaign
+    window = {"campaign": campaign, "agent": agent, "t0": of_campaign.t0, "t1": of_campaign.t1}
     question = ("explain agent", *window.values())
     rows = published.ask(question, lambda s: fetch(s.connection, AGENT, **window), SLOW_S)
     if rows is None:
@@ -128,8 +130,8 @@ def _of_agent(published: Published, viewer: Viewer, whole: Explained, agent: str
     name, site, *values = rows[0] if rows else (None, None, *(None for _ in OF_AGENT))
     if not viewer.names_agents_of(site):
         name, values = None, [None for _ in OF_AGENT]
-    row = dict(zip(OF_AGENT, values, strict=True)) | {"settled": whole.row["settled"], "terms_changed": False}
-    return replace(whole, row=row, terms=(), elsewhere=(), agent=agent, agent_name=name)
+    row = dict(zip(OF_AGENT, values, strict=True)) | {"settled": of_campaign.row["settled"], "terms_changed": False}
+    return replace(of_campaign, row=row, terms=(), elsewhere=(), agent=agent, agent_name=name)
 
 
 def _explain(snapshot: Snapshot, campaign: Campaign, kpi: str, t0: datetime, t1: datetime) -> Explained:

@@ -1,4 +1,4 @@
-"""How the data comes in: counters, partitions, sources, whether calls are conserved, what was rejected."""
+"""The state of the feed: counters, partitions, sources, conservation of calls, and rejected records."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -49,9 +49,9 @@ SELECT count(*) FROM calls WHERE day IS NULL AND cohort_at IS NULL
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """The identity of a campaign's day, as it was checked when the file was published, or the day was settled.
+    """The conservation check of a campaign's day, done when the file was published or when the day was settled.
 
-    `accounted` is the sum of the parts of `offered`. `day` None: calls that stand in no day, or were judged twice.
+    `accounted` is the sum of the parts of `offered`. `day` None: calls without a day, or judged twice.
     """
 
     campaign: Campaign
@@ -65,9 +65,9 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """Something that cannot be right: `counted` of `measure` where `expected` should be, or may be at most.
+    """Something that cannot be right: `measure` is `counted`, but should be `expected`, or at most that.
 
-    `kind` is one of metrics.published.alarms.KINDS; `campaign`, `day`, `source` None: it is not about one.
+    `kind` is one of metrics.published.alarms.KINDS. `campaign`, `day` or `source` None: the alarm is not about one.
     """
 
     campaign: Campaign | None
@@ -82,7 +82,7 @@ class Alarm:
 
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """How far a partition is read: `position` is the next offset to read, `end` is one past the last record."""
+    """How far a partition was read: `position` is the next offset to read, `end` the offset after the last record."""
 
     topic: str
     partition: int
@@ -93,7 +93,7 @@ class Partition:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Offsets `begin` to before `end` of a partition, deleted before they were read: at most `records` are missing."""
+    """Offsets `[begin, end)` of a partition that Kafka deleted before they were read: at most `records` are missing."""
 
     topic: str
     partition: int
@@ -105,7 +105,7 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A switch or a dialer, as events name it."""
+    """A source named in events, such as a switch or a dialer."""
 
     source: str
     events: int
@@ -114,7 +114,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A record, or a line of it, that was rejected; the payload is masked as it was published."""
+    """A rejected record, or a rejected line of one. The payload is already masked in the published file."""
 
     topic: str | None
     partition: int | None
@@ -131,12 +131,12 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """How the data comes in.
+    """The state of the feed.
 
-    `today` are the checks of each campaign's own day, `violated` those that failed, of any day, `checked` how many
-    there are in all. What belongs to no campaign is None for who sees only some: sources, the notice about the
-    configuration, calls without a campaign, dead letters. `alarms` are those about the viewer's campaigns, or about
-    all events; `ringing` counts all that ring, by kind, as `counters` counts all that was read.
+    `today` are the checks of each campaign's current day, `violated` the failed checks of any day, `checked` the number
+    of checks. Data that belongs to no campaign is None for a viewer of only some campaigns: sources, the notice about
+    the configuration, calls without a campaign, dead letters. `alarms` are the alarms about the viewer's campaigns or
+    about all events. `ringing` counts all active alarms by kind, just as `counters` counts everything that was read.
     """
 
     freshness: Freshness
@@ -157,7 +157,7 @@ class Feed:
 
 @dataclass(frozen=True, slots=True)
 class _Tables:
-    """What the publisher tells of its own making: small tables, read from each snapshot."""
+    """The small tables about the feed, read from each snapshot."""
 
     checks: tuple[tuple[Any, ...], ...]
     alarms: tuple[tuple[Any, ...], ...]
@@ -168,40 +168,45 @@ class _Tables:
 
 
 def feed(published: Published, viewer: Viewer) -> Feed | None:
-    """Return how the data comes in, for managers and analysts; None for others, and before it comes."""
-    now = wall.whole(published)
-    if now is None or viewer.role not in ("manager", "analyst"):
+    """Return the state of the feed. None: nothing is published, or the viewer is no manager or analyst."""
+    floor = wall.whole_floor(published)
+    if floor is None or viewer.role not in ("manager", "analyst"):
         return None
     tables, rejected = published.ask("feed", _tables), published.ask("rejected", _rejected, SLOW_S)
     if tables is None or rejected is None:
         return None
-    theirs = {one.campaign.campaign: one.campaign for one in now.board.campaigns if viewer.sees(one.campaign.campaign)}
-    checks = {(name, day): Check(theirs[name], day, *rest) for name, day, *rest in tables.checks if name in theirs}
+    campaigns = (tile.campaign for tile in floor.board.campaigns)
+    visible = {campaign.campaign: campaign for campaign in campaigns if viewer.sees(campaign.campaign)}
+    checks = {(name, day): Check(visible[name], day, *rest) for name, day, *rest in tables.checks if name in visible}
     unplaced, letters = rejected
-    whole = viewer.campaigns is None
+    sees_all = viewer.campaigns is None
     return Feed(
-        freshness=now.board.freshness,
-        counters=now.counters,
+        freshness=floor.board.freshness,
+        counters=floor.counters,
         ringing=Counter(kind for _, kind, *_ in tables.alarms),
-        alarms=tuple(_alarms(tables, theirs, whole)),
-        today=tuple(checks[name, one.day] for name, one in theirs.items() if (name, one.day) in checks),
+        alarms=tuple(_alarms(tables, visible, sees_all)),
+        today=tuple(checks[name, today.day] for name, today in visible.items() if (name, today.day) in checks),
         violated=tuple(check for check in checks.values() if not check.conserved),
         checked=len(checks),
-        unconfigured=tuple(one for one in theirs.values() if not one.configured),
+        unconfigured=tuple(campaign for campaign in visible.values() if not campaign.configured),
         partitions=tables.partitions,
         gaps=tables.gaps,
-        sources=tables.sources if whole else None,
-        notice=tables.notice if whole else None,
-        unplaced=unplaced if whole else None,
-        letters=letters if whole else None,
+        sources=tables.sources if sees_all else None,
+        notice=tables.notice if sees_all else None,
+        unplaced=unplaced if sees_all else None,
+        letters=letters if sees_all else None,
     )
 
 
-def _alarms(tables: _Tables, theirs: Mapping[str, Campaign], whole: bool) -> Iterator[Alarm]:
-    """Yield the alarms about the campaigns `theirs`; those about none, unless a source or a call is meant, to all."""
+def _alarms(tables: _Tables, visible: Mapping[str, Campaign], sees_all: bool) -> Iterator[Alarm]:
+    """Yield the alarms about the campaigns `visible`, and alarms about no campaign.
+
+    Of the latter, those about a source or about calls without a campaign are only for viewers of all campaigns.
+    """
     for name, *about in tables.alarms:
-        alarm = Alarm(theirs.get(name), *about)
-        if alarm.campaign or (name is None and (whole or not (alarm.source or alarm.kind == "calls_in_no_campaign"))):
+        alarm = Alarm(visible.get(name), *about)
+        is_internal = alarm.source or alarm.kind == "calls_in_no_campaign"
+        if alarm.campaign or (name is None and (sees_all or not is_internal)):
             yield alarm
 
 

@@ -1,8 +1,8 @@
-"""What is usual for a campaign: the same weekday lately, and its weeks by weekday and hour.
+"""What is usual for a campaign: the same weekday of recent weeks, and its weeks by weekday and hour.
 
-Past days hardly change, and to read weeks of them costs a second, so these answers are kept for an hour: it is the same
-price however many look, however often. Counts and seconds are added up, ratios are taken last; a day on which no call
-was offered is closed, and in no mean.
+Past days hardly change, and reading weeks of them takes a second, so these answers are cached for an hour for all
+viewers. Counts and seconds are added up first, ratios are computed last. A day without offered calls counts as closed
+and is in no mean.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,9 +17,9 @@ from metrics.readers.campaigns import MINUTES, NAMES, STEPS, Campaign, Kpis, nee
 from metrics.readers.snapshot import Published, Snapshot, fetch
 
 HISTORY_S = 3600.0
-"""So long [s between two snapshots' `as_of`] an answer about past days is given again."""
+"""Time for which an answer about past days is reused [s between the `as_of` of two snapshots]."""
 SO_FAR_S = 300.0
-"""The same for a day up to its last whole interval: calls that were open then have ended since."""
+"""The same for the current day up to its last complete interval. It is shorter, because calls open then end later."""
 SAME_WEEKDAYS = 4
 WEEKS = (4, 8, 12)
 
@@ -53,39 +53,39 @@ ORDER BY so_far, slot
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """Intervals added up: `kpis` has the sums of their counts and the ratios of their sums."""
+    """The total of several intervals: `kpis` has the sums of their counts, and the ratios of their sums."""
 
     intervals: int
     kpis: Kpis
 
     def mean(self, count: str) -> float:
-        """Return the mean of a count an interval."""
+        """Return the mean of a count per interval."""
         return float(getattr(self.kpis, count)) / self.intervals
 
 
 @dataclass(frozen=True, slots=True)
 class Slots:
-    """What `days` add up to by slots, and up to the end of each slot: days on which calls were offered."""
+    """Totals of `days` for each slot, and for the time up to the end of each slot. `days` had offered calls."""
 
     days: tuple[date, ...]
     each: Mapping[int, Added]
     so_far: Mapping[int, Added]
 
     def without_work(self) -> "Slots":
-        """Return the same for a viewer who does not see how people work."""
+        """Return the same for a viewer who may not see how people work."""
         each, so_far = (
-            {slot: Added(one.intervals, one.kpis.without_work()) for slot, one in of.items()}
-            for of in (self.each, self.so_far)
+            {slot: Added(added.intervals, added.kpis.without_work()) for slot, added in slots.items()}
+            for slots in (self.each, self.so_far)
         )
         return Slots(self.days, each, so_far)
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A day, as far as its last whole interval, beside the same weekday of the weeks before.
+    """A day up to its last complete interval, compared with the same weekday of the weeks before.
 
-    `until` is the end of that interval, `own` the day up to it, `usual_so_far` the other days up to the same time.
-    `days` are those of them on which calls were offered.
+    `until` is the end of that interval, `own` the day up to then, `usual_so_far` the earlier days up to the same time.
+    `days` are the earlier days with offered calls.
     """
 
     campaign: Campaign
@@ -96,13 +96,13 @@ class Comparison:
     usual: Mapping[int, Added]
 
     def usual_at(self, start: datetime) -> Added | None:
-        """Return the same weekdays together at the time of day of an interval."""
+        """Return the total of the earlier days in the interval at this time of day."""
         return self.usual.get(_minute(start, ZoneInfo(self.campaign.timezone)))
 
 
 @dataclass(frozen=True, slots=True)
 class Weeks:
-    """The days `[first, until)` of a campaign by weekday (0 is Monday) and hour of the clock on the wall."""
+    """The days `[first, until)` of a campaign by weekday (0 is Monday) and local hour."""
 
     first: date
     until: date
@@ -113,46 +113,50 @@ class Weeks:
 def compare(
     published: Published, viewer: Viewer, campaign: str, *, day: date | None = None, minutes: int = MINUTES
 ) -> Comparison | None:
-    """Return a local day (default: today) beside the SAME_WEEKDAYS before it; None: the viewer has no such."""
+    """Compare a local day (default: today) with the SAME_WEEKDAYS before it; None if the viewer may not see it."""
     if minutes not in STEPS:
         raise ValueError(f"intervals of {minutes} minutes do not fill every day, allowed are {STEPS}")
-    one, known = wall.campaign(published, viewer, campaign, day), wall.freshness(published, viewer)
-    if one is None or known is None:
+    visible, freshness = wall.campaign(published, viewer, campaign, day), wall.freshness(published, viewer)
+    if visible is None or freshness is None:
         return None
-    days = [one.day - timedelta(weeks=n) for n in range(SAME_WEEKDAYS, 0, -1)]
+    days = [visible.day - timedelta(weeks=n) for n in range(SAME_WEEKDAYS, 0, -1)]
     step = timedelta(minutes=minutes)
-    whole = (min(known.as_of, one.t1) - one.t0) // step
-    asked = campaign, one.day, minutes
-    usual = published.ask(("usual", *asked), lambda s: _slots(s, one, days, minutes, _minute), HISTORY_S)
+    complete = (min(freshness.as_of, visible.t1) - visible.t0) // step  # number of complete intervals
+    key = campaign, visible.day, minutes
+    usual = published.ask(("usual", *key), lambda s: _slots(s, visible, days, minutes, _minute), HISTORY_S)
     own = published.ask(
-        ("so far", *asked, whole), lambda s: _slots(s, one, [one.day], minutes, _minute, closed=True), SO_FAR_S
+        ("so far", *key, complete),
+        lambda s: _slots(s, visible, [visible.day], minutes, _minute, closed=True),
+        SO_FAR_S,
     )
     if usual is None or own is None:
         return None
     if not viewer.sees_work:
         usual, own = usual.without_work(), own.without_work()
-    if whole <= 0:
-        return Comparison(one, usual.days, None, None, None, usual.each)
-    end = one.t0 + step * whole
-    last = _minute(end - step, ZoneInfo(one.timezone))
-    reached = own.so_far.get(last)
-    return Comparison(one, usual.days, end, reached.kpis if reached else None, usual.so_far.get(last), usual.each)
+    if complete <= 0:
+        return Comparison(visible, usual.days, None, None, None, usual.each)
+    end = visible.t0 + step * complete
+    last = _minute(end - step, ZoneInfo(visible.timezone))
+    own_so_far = own.so_far.get(last)
+    kpis = own_so_far.kpis if own_so_far else None
+    return Comparison(visible, usual.days, end, kpis, usual.so_far.get(last), usual.each)
 
 
 def weeks(published: Published, viewer: Viewer, campaign: str, count: int = WEEKS[0]) -> Weeks | None:
-    """Return the last so many weeks of a campaign, up to yesterday; None: the viewer has no such."""
+    """Return the last `count` weeks of a campaign, up to yesterday; None if the viewer may not see it."""
     if count not in WEEKS:
-        raise ValueError(f"no {count} weeks are told of, allowed are {WEEKS}")
-    one = wall.campaign(published, viewer, campaign)
-    if one is None:
+        raise ValueError(f"{count} weeks cannot be shown, allowed are {WEEKS}")
+    visible = wall.campaign(published, viewer, campaign)
+    if visible is None:
         return None
-    days = [one.day - timedelta(days=n) for n in range(7 * count, 0, -1)]
-    found = published.ask(("weeks", campaign, one.day, count), lambda s: _slots(s, one, days, 60, _hour), HISTORY_S)
-    if found is None:
+    days = [visible.day - timedelta(days=n) for n in range(7 * count, 0, -1)]
+    key = ("weeks", campaign, visible.day, count)
+    slots = published.ask(key, lambda s: _slots(s, visible, days, 60, _hour), HISTORY_S)
+    if slots is None:
         return None
     if not viewer.sees_work:
-        found = found.without_work()
-    return Weeks(days[0], one.day, found.days, {divmod(slot, 24): cell for slot, cell in found.each.items()})
+        slots = slots.without_work()
+    return Weeks(days[0], visible.day, slots.days, {divmod(slot, 24): cell for slot, cell in slots.each.items()})
 
 
 def _minute(at: datetime, zone: ZoneInfo) -> int:
@@ -174,19 +178,19 @@ def _slots(
     *,
     closed: bool = False,
 ) -> Slots:
-    """Add up the days of a campaign by slots; of a day that is not over, its whole intervals. `closed`: those too."""
+    """Add up the complete intervals of these days by slot. `closed`: include days without offered calls."""
     zone = ZoneInfo(campaign.timezone)
     step = timedelta(minutes=minutes)
     starts: list[datetime] = []
     of_day: list[date] = []
     for day in days:
         bounds = on_day(campaign, day)
-        whole = range((min(bounds.t1, snapshot.freshness.as_of) - bounds.t0) // step)
-        starts += [bounds.t0 + step * n for n in whole]
-        of_day += [day] * len(whole)
+        complete = range((min(bounds.t1, snapshot.freshness.as_of) - bounds.t0) // step)
+        starts += [bounds.t0 + step * n for n in complete]
+        of_day += [day] * len(complete)
     if not starts:
         return Slots((), {}, {})
-    # intervals count from t0, and a change of clocks between days moves midnight by whole hours only
+    # intervals are counted from t0; a clock change between the days moves midnight by full hours, so they still match
     rows = fetch(
         snapshot.connection,
         SLOTS.format(minutes=minutes),
@@ -200,8 +204,8 @@ def _slots(
     )
     each: dict[int, Added] = {}
     so_far: dict[int, Added] = {}
-    told: tuple[date, ...] = ()
+    counted_days: tuple[date, ...] = ()
     for is_so_far, slot, intervals, open_days, *kpis in rows:
         (so_far if is_so_far else each)[slot] = Added(int(intervals), Kpis(*kpis))
-        told = tuple(open_days)
-    return Slots(told, each, so_far)
+        counted_days = tuple(open_days)
+    return Slots(counted_days, each, so_far)

@@ -1,7 +1,7 @@
-"""A question of SQL on the newest snapshot, for who may see all of it: in a process of its own, with limits.
+"""Runs an SQL query on the newest snapshot, for viewers who may see all of it, in a separate process with limits.
 
-A process, because a killed process is the surest limit, and because a connection of this one would share DuckDB's
-instance of the file, its threads and its memory with every wallboard.
+It is a separate process because killing a process is the surest limit. Also, a connection in this process would share
+DuckDB's instance of the file, with its threads and its memory, with every wallboard.
 """
 
 import csv
@@ -32,18 +32,18 @@ from metrics.readers.spreadsheet import cell
 SECONDS = 20
 ROWS = 10_000
 SIZE = 32 * 2**20
-"""Of a longer answer [s], or a bigger one [rows, bytes], nothing, or its beginning, is given."""
+"""Limits: time [s], rows, size [bytes]. Past the time limit there is no answer; past the others it is truncated."""
 AT_ONCE = 2
-"""So many queries run at once, of all people."""
+"""Run at most this many queries at once, for all people together."""
 LONGEST = 20_000
-"""So many characters a query has at most."""
+"""A query has at most this many characters; the rest is cut off."""
 
 Reason = Literal["not_one_read", "same_name", "said", "too_much", "too_long", "interrupted", "busy", "ended"]
 
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Why there is no answer; `words` are DuckDB's, or the name that was given twice."""
+    """Why there is no answer; `words` is DuckDB's message, or the column name that occurs twice."""
 
     reason: Reason
     words: str = ""
@@ -51,7 +51,7 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The rows, as the snapshot of `as_of` has them; `cut` when there are more."""
+    """The rows, from the snapshot of `as_of`; `cut` if there are more rows."""
 
     table: pa.Table
     as_of: datetime
@@ -59,11 +59,11 @@ class Answer:
     took_s: float
 
     def csv(self) -> bytes:
-        """Return the rows as CSV, instants in UTC; text that a spreadsheet takes for a formula gets an apostrophe."""
+        """Return the rows as CSV, instants in UTC. Text that looks like a spreadsheet formula gets an apostrophe."""
         out = io.StringIO()
         writer = csv.writer(out)
         writer.writerow(self.table.column_names)
-        columns = [_written(column) for column in self.table.columns]
+        columns = [_cells(column) for column in self.table.columns]
         writer.writerows(zip(*columns, strict=True))
         return out.getvalue().encode("utf-8-sig")
 
@@ -74,7 +74,7 @@ class Answer:
 
 
 class Query:
-    """A question that was asked: `outcome` is None while it runs."""
+    """A query that was started: `outcome` is None while it runs."""
 
     def __init__(self, sql: str, outcome: Trouble | None = None) -> None:
         self.sql = sql
@@ -89,62 +89,62 @@ class Query:
         return time.monotonic() - self._began
 
     def interrupt(self) -> None:
-        """End it; nothing happens when it has ended by itself."""
+        """Stop the query, unless it has already ended."""
         if self._process is not None and self.outcome is None:
             self._ended = Trouble("interrupted")
             self._process.kill()
 
     def wait(self) -> "Answer | Trouble":
-        """Return the outcome when there is one."""
+        """Wait for the end of the query and return its outcome."""
         if self._reader is not None:
             self._reader.join()
         return cast("Answer | Trouble", self.outcome)
 
     def _start(self, path: Path, seconds: int) -> None:
         command = [sys.executable, "-I", metrics.readers.sandbox.__file__]
-        asked: Question = {"path": str(path), "sql": self.sql, "seconds": seconds, "rows": ROWS, "size": SIZE}
+        question: Question = {"path": str(path), "sql": self.sql, "seconds": seconds, "rows": ROWS, "size": SIZE}
         pipe, null = subprocess.PIPE, subprocess.DEVNULL
         calendar = {CALENDAR_FOLDER: os.environ[CALENDAR_FOLDER]}
         self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=null, env=calendar, cwd=path.anchor)
-        self._reader = Thread(target=self._read, args=(self._process, json.dumps(asked).encode()), daemon=True)
+        self._reader = Thread(target=self._read, args=(self._process, json.dumps(question).encode()), daemon=True)
         self._reader.start()
 
-    def _read(self, process: "subprocess.Popen[bytes]", asked: bytes) -> None:
-        said, _ = process.communicate(asked)
-        self.outcome = self._ended or _outcome(said, process.returncode)
+    def _read(self, process: "subprocess.Popen[bytes]", question: bytes) -> None:
+        output, _ = process.communicate(question)
+        self.outcome = self._ended or _outcome(output, process.returncode)
 
 
 _lock = Lock()
 _latest: dict[str, Query] = {}
-"""The query of each person that was asked last, while it runs."""
+"""The latest query of each person, while it runs."""
 
 
 def may_query(viewer: Viewer) -> bool:
-    """Whether somebody may ask in SQL: it cannot be limited to some campaigns, nor to the agents of some sites."""
+    """Whether the viewer may use SQL. SQL cannot be limited to some campaigns or to the agents of some sites."""
     return viewer.role in ("manager", "analyst") and viewer.campaigns is None and viewer.sites is None
 
 
 def query(published: Published, viewer: Viewer, sql: str, seconds: int = SECONDS) -> Query | None:
-    """Ask, and return at once; None when this viewer may not. What the same person asked before is interrupted."""
+    """Start a query and return it; None if the viewer may not. The same person's previous query is interrupted."""
     if not may_query(viewer):
         return None
     with _lock:
         before = _latest.pop(viewer.name, None)
         if before is not None:
             before.interrupt()
-        for name in [name for name, one in _latest.items() if one.outcome is not None]:
+        for name in [name for name, latest in _latest.items() if latest.outcome is not None]:
             del _latest[name]
         if len(_latest) >= AT_ONCE:
             return Query(sql, Trouble("busy"))
-        asked = Query(sql[:LONGEST])
-        asked._start(published.path, seconds)
-        _latest[viewer.name] = asked
-    return asked
+        started = Query(sql[:LONGEST])
+        started._start(published.path, seconds)
+        _latest[viewer.name] = started
+    return started
 
 
-def _outcome(said: bytes, code: int) -> Answer | Trouble:
-    """Read what the process has said before it ended."""
-    line, _, rows = said.partition(b"\n")
+def _outcome(output: bytes, code: int) -> Answer | Trouble:
+    """Parse the output of the process that ended with this exit code."""
+    line, _, rows = output.partition(b"\n")
     if code != 0 or not line:
         return Trouble("too_long" if code == -signal.SIGALRM else "ended")
     header = json.loads(line)
@@ -156,7 +156,7 @@ def _outcome(said: bytes, code: int) -> Answer | Trouble:
 
 
 def _numbers(table: pa.Table) -> pa.Table:
-    """Return the table with DuckDB's sums of whole numbers, 128 bits wide, as numbers that other tools know."""
+    """Return the table with DuckDB's 128-bit sums of integers converted to types that other tools know."""
     for place, column in enumerate(table.columns):
         if pa.types.is_decimal(column.type) and column.type.scale == 0:
             try:
@@ -167,7 +167,7 @@ def _numbers(table: pa.Table) -> pa.Table:
     return table
 
 
-def _written(column: pa.ChunkedArray) -> list[object]:
+def _cells(column: pa.ChunkedArray) -> list[object]:
     values = column.to_pylist()
     if pa.types.is_timestamp(column.type):
         return [None if at is None else at.isoformat() for at in values]

@@ -1,14 +1,14 @@
-"""Answers one question of SQL in a process of its own, which can do nothing else; metrics/readers/query.py starts it.
+"""Runs one SQL query in a separate process that can do nothing else. metrics/readers/query.py starts it.
 
-The question comes on standard input as JSON (a Question as an object), the answer goes to standard output: a line of
-JSON (a Header as an object), and the rows as an Arrow stream when there are any. It imports nothing of Vigie and is run
-isolated, `python -I sandbox.py`, with nothing in its environment but where
-DuckDB finds its calendar: nothing that it could tell is in it.
+The query comes on standard input as JSON (a Question). The answer goes to standard output: a line of JSON (a Header),
+then the rows as an Arrow stream if there are any. The process runs isolated (`python -I sandbox.py`), and its
+environment has only the folder of DuckDB's calendar, so there is nothing to leak.
 
-What holds it, from the inside out: DuckDB opens one file read-only, reads besides only the Parquet files of that
-snapshot, and takes no settings; one statement, and only one that reads; the system ends the process at the time limit,
-gives it no more memory, and lets it write to no file. The last two are not DuckDB's word: its `memory_limit` does not
-count what a function allocates (`repeat('x', 3_000_000_000)` takes 6 GB), and a SELECT can ask it to write a log.
+The limits, from the inside out. DuckDB opens one file read-only, can also read the Parquet files of that snapshot but
+nothing else, and accepts no settings. There must be exactly one statement, a SELECT. The operating system ends the
+process at the time limit, limits its memory, and lets it write to no file. For memory and files, DuckDB's own limits
+are not enough: its `memory_limit` does not count what a function allocates (`repeat('x', 3_000_000_000)` takes 6 GB),
+and a SELECT can make it write a log.
 """
 
 import json
@@ -24,7 +24,7 @@ import duckdb
 import pyarrow as pa
 
 MEMORY_BYTES = 512 * 2**20
-"""For DuckDB; the process has so much again for what DuckDB does not count, and what it takes to start."""
+"""Memory for DuckDB. The process gets as much again for its own start and for what DuckDB does not count."""
 BATCH_ROWS = 1_000
 CONFIG: dict[str, Any] = {
     "threads": 1,
@@ -33,7 +33,7 @@ CONFIG: dict[str, Any] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
     "allow_community_extensions": False,
-    "python_enable_replacements": False,  # a name in SQL is never one of this module
+    "python_enable_replacements": False,  # a name in SQL never means a variable of this module
 }
 PLAIN = frozenset(
     [
@@ -42,11 +42,11 @@ PLAIN = frozenset(
         *("timestamp", "timestamp_s", "timestamp_ms", "timestamp_ns", "timestamp with time zone"),
     ]
 )
-"""Types that a table, a CSV file and a Parquet file all know; values of others are given as DuckDB writes them."""
+"""Types that tables, CSV and Parquet all support. Values of other types are returned as text, as DuckDB writes them."""
 
 
 class Question(TypedDict):
-    """`rows` and `size` [bytes] are where the answer is cut."""
+    """A query and its limits. The answer is truncated after `rows` rows or `size` bytes."""
 
     path: str
     sql: str
@@ -56,7 +56,7 @@ class Question(TypedDict):
 
 
 class Header(TypedDict, total=False):
-    """Either `trouble`, with what DuckDB said in `words`, or the rows' `as_of`, whether they were `cut`, `took_s`."""
+    """Either `trouble` with DuckDB's message in `words`, or `as_of`, `took_s` and whether the rows were `cut`."""
 
     trouble: str
     words: str
@@ -66,7 +66,7 @@ class Header(TypedDict, total=False):
 
 
 class Refused(Exception):
-    """The statement is not run: trouble, words."""
+    """The statement was not run. The arguments are `trouble` and `words` of the Header."""
 
 
 def main() -> None:
@@ -87,13 +87,13 @@ def main() -> None:
         with pa.ipc.new_stream(out, table.schema) as stream:
             stream.write_table(table)
     out.flush()
-    os._exit(0)  # nothing is left to put away, and DuckDB may be in the middle of it
+    os._exit(0)  # nothing is left to clean up, and DuckDB may still be running the query
 
 
 def confine(seconds: int) -> None:
-    """Give the rest of this process to the system's limits; at the time limit it ends, wherever it is."""
+    """Put this process under the operating system's limits. At the time limit it ends, whatever it is doing."""
     signal.setitimer(signal.ITIMER_REAL, seconds)
-    os.nice(10)  # a wall is drawn first
+    os.nice(10)  # pages come first
     resource.setrlimit(resource.RLIMIT_AS, (2 * MEMORY_BYTES, 2 * MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -108,9 +108,9 @@ def answer(question: Question) -> tuple[Header, pa.Table]:
 
 
 def opened(path: Path) -> duckdb.DuckDBPyConnection:
-    """Open the published file, and shut everything else."""
+    """Open the published file, and deny access to everything else."""
     connection = duckdb.connect(str(path), read_only=True, config=CONFIG)
-    # its history by name, not the directory: DuckDB may also write where it may read
+    # allow the history's files by name, not their directory, because DuckDB may also write where it may read
     # not `metrics.quoting.quoted`: nothing of Vigie can be imported here
     history = ", ".join("'" + str(file).replace("'", "''") + "'" for file in path.parent.glob("*/day=*/*.parquet"))
     connection.execute("SET TimeZone = 'UTC'")
@@ -122,7 +122,7 @@ def opened(path: Path) -> duckdb.DuckDBPyConnection:
 
 
 def readable(connection: duckdb.DuckDBPyConnection, sql: str) -> duckdb.DuckDBPyRelation:
-    """Return the relation of a single statement that reads, not run yet."""
+    """Return the relation of a single SELECT, without running it. Raises Refused for anything else."""
     statements = connection.extract_statements(sql)
     if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
         raise Refused("not_one_read", "")
@@ -133,14 +133,14 @@ def readable(connection: duckdb.DuckDBPyConnection, sql: str) -> duckdb.DuckDBPy
             raise Refused("same_name", name)
     columns = []
     for place, (name, kind) in enumerate(zip(relation.columns, relation.types, strict=True), start=1):
-        # by place: DuckDB would read a name like min("day") as an expression of its own
+        # by position, because DuckDB would read a column name like min("day") as an expression
         value = f"#{place}" if str(kind.id) in PLAIN else f"CAST(#{place} AS VARCHAR)"
         columns.append(f"{value} AS " + '"' + name.replace('"', '""') + '"')
     return relation.project(", ".join(columns))
 
 
 def fetched(relation: duckdb.DuckDBPyRelation, rows: int, size: int) -> tuple[pa.Table, bool]:
-    """Return the first rows, and whether there are more; what comes after is never computed when nothing sorts it."""
+    """Return the first rows, and whether there are more. Without sorting, DuckDB never computes the rest."""
     reader = relation.to_arrow_reader(BATCH_ROWS)
     batches: list[pa.RecordBatch] = []
     left = rows

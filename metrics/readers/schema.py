@@ -1,4 +1,4 @@
-"""What the published file holds, as it says itself: every relation and column with its comment."""
+"""The relations and columns of the published file, with their comments."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -29,7 +29,7 @@ ORDER BY function_name
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """`type` None: a macro's columns are named in its comment, without their types."""
+    """A column. `type` None: it is a column of a macro, whose comment lists columns without types."""
 
     name: str
     type: str | None
@@ -38,7 +38,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """A table, a view, or a macro, which is called with `parameters`."""
+    """A table, a view or a macro; `parameters` are those of the macro."""
 
     name: str
     kind: Literal["table", "view", "macro"]
@@ -48,7 +48,7 @@ class Relation:
 
 
 def schema(published: Published, viewer: Viewer) -> tuple[Relation, ...] | None:
-    """Return the relations and then the macros, for managers and analysts; None for others, and before they come."""
+    """Return the relations, then the macros. None: nothing is published, or the viewer is no manager or analyst."""
     if viewer.role not in ("manager", "analyst"):
         return None
     return published.ask("schema", _schema, SLOW_S)
@@ -63,8 +63,8 @@ def _schema(snapshot: Snapshot) -> tuple[Relation, ...]:
         for name, kind, comment in fetch(snapshot.connection, RELATIONS)
     ]
     for name, parameters, comment in fetch(snapshot.connection, MACROS):
-        says, *lines = comment.split("\n")
+        row_meaning, *lines = comment.split("\n")
         parts = [line.partition(": ") for line in lines]
-        named = tuple(Column(column, None, meaning) for column, _, meaning in parts)
-        relations.append(Relation(name, "macro", parameters, says, named))
+        described = tuple(Column(column, None, meaning) for column, _, meaning in parts)
+        relations.append(Relation(name, "macro", parameters, row_meaning, described))
     return tuple(relations)

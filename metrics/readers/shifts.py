@@ -1,6 +1,6 @@
-"""Who worked for a campaign on one of its days, and their figures of that day, of that campaign only.
+"""The agents who worked for a campaign on one of its days, with their figures for that day and campaign only.
 
-A client is told how many they were, and nothing of what one of them did: `metrics.authorisation.suppression`.
+A client sees only the number of agents, and nothing about one of them: `metrics.authorisation.suppression`.
 """
 
 from dataclasses import dataclass
@@ -24,9 +24,9 @@ ORDER BY campaign, lower(coalesce(a.name, agent)), agent
 
 @dataclass(frozen=True, slots=True)
 class Shift:
-    """An agent's day for a campaign: times [s], ratios 0–1; None where nothing is known, as of who only missed calls.
+    """An agent's day for a campaign: times [s], ratios 0–1. They are None for an agent who only missed calls.
 
-    `missed` are the calls that were offered to them and that they did not pick up.
+    `missed` is the number of offers that they did not pick up.
     """
 
     agent: str
@@ -44,9 +44,9 @@ class Shift:
 
 @dataclass(frozen=True, slots=True)
 class Shifts:
-    """Who worked for a campaign on a day, by name; `shifts` None: the viewer may not know who.
+    """The agents who worked for a campaign on a day, by name. `shifts` None: the viewer may not see who they are.
 
-    `people` is how many they are, in `shifts` or not; None: so few that a client is not told.
+    `people` is their number, even if `shifts` is None. None: there are too few to tell a client.
     """
 
     freshness: Freshness
@@ -56,28 +56,29 @@ class Shifts:
 
 
 def shifts(published: Published, viewer: Viewer, campaign: str, day: date) -> Shifts | None:
-    """Return who was logged in for a campaign on a local day of it, was offered one of its calls or worked on one.
+    """Return the agents who were logged in for the campaign on this local day, missed a call of it or worked on one.
 
-    None: nothing is published, or the viewer has no such campaign. Who is limited to sites is told of the agents there.
+    None: nothing is published, or the viewer may not see the campaign. A viewer limited to sites sees only their
+    agents.
     """
-    one = wall.campaign(published, viewer, campaign, day)
-    if one is None:
+    visible = wall.campaign(published, viewer, campaign, day)
+    if visible is None:
         return None
     # campaigns whose days begin at the same instant share a query
-    asked = published.ask(("shifts", one.t0, one.t1), lambda s: _shifts(s, one), SLOW_S)
-    if asked is None:
+    answer = published.ask(("shifts", visible.t0, visible.t1), lambda s: _shifts(s, visible), SLOW_S)
+    if answer is None:
         return None
-    freshness, found = asked
-    everybody = found.get(campaign, ())
+    freshness, by_campaign = answer
+    everybody = by_campaign.get(campaign, ())
     if viewer.role == "client":
-        n = len(everybody)
-        return Shifts(freshness, one, None if 0 < n < SMALLEST else n, None)
-    told = tuple(shift for shift in everybody if viewer.names_agents_of(shift.site))
-    return Shifts(freshness, one, len(told), told)
+        people = len(everybody)
+        return Shifts(freshness, visible, None if 0 < people < SMALLEST else people, None)
+    named = tuple(shift for shift in everybody if viewer.names_agents_of(shift.site))
+    return Shifts(freshness, visible, len(named), named)
 
 
 def _shifts(snapshot: Snapshot, day: Campaign) -> tuple[Freshness, dict[str, tuple[Shift, ...]]]:
-    found: dict[str, list[Shift]] = {}
+    by_campaign: dict[str, list[Shift]] = {}
     for campaign, *row in fetch(snapshot.connection, SHIFTS, t0=day.t0, t1=day.t1):
-        found.setdefault(campaign, []).append(Shift(*row))
-    return snapshot.freshness, {campaign: tuple(shifts) for campaign, shifts in found.items()}
+        by_campaign.setdefault(campaign, []).append(Shift(*row))
+    return snapshot.freshness, {campaign: tuple(shifts) for campaign, shifts in by_campaign.items()}

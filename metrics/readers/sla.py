@@ -1,8 +1,8 @@
-"""A month or a day of a campaign against its contract: what a client is shown, and signs.
+"""A month or a day of a campaign against its contract: the statement that the client sees and signs.
 
-All of it is asked of one snapshot, so that the parts add up to the whole on a page and in a file alike. How people
-work is told of months only, under pseudonyms, and never of so few that it would show one: no day can be computed from
-what the others leave.
+All figures come from one snapshot, so that the parts add up to the total on the page and in a file. How people work is
+shown for months only, under pseudonyms, and never for so few people that it would reveal one. So nobody can compute a
+single day from the rest.
 """
 
 from collections.abc import Iterable, Mapping
@@ -28,7 +28,7 @@ from metrics.readers.snapshot import SLOW_S, Freshness, Published, Snapshot, fet
 from metrics.readers.to_come import to_come
 
 MONTH_S = 60.0
-"""A month is asked again after this [s between two snapshots' `as_of`]."""
+"""Time for which the answer about a month is reused [s between the `as_of` of two snapshots]."""
 HOUR = 60
 
 _RATIOS = ("service_level", "service_level_worst", "service_level_best", "abandon_rate", "asa_s", "conserved")
@@ -157,7 +157,7 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """A day of the period; `target` is that of its last term."""
+    """A day of the period; `target` is the target of the last term in force on it."""
 
     day: date
     settled: bool
@@ -171,7 +171,7 @@ class Day:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """An interval by the clock on the wall, `[start, end)` in minutes of the day; of a month, that of all its days."""
+    """An interval by local clock time, `[start, end)` in minutes of the day. For a month it covers all its days."""
 
     start: int
     end: int
@@ -180,7 +180,7 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class JudgedTerm:
-    """A term of the contract and the calls of the period that it judged; `waiting` are those it does not count yet."""
+    """A contract term and the calls of the period that it judged; `waiting` is the number that do not count yet."""
 
     term: Term
     waiting: int
@@ -190,7 +190,7 @@ class JudgedTerm:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """How calls were handled, by how many people; times [s], a ratio 0–1; `name` is a pseudonym, or a queue."""
+    """How calls were handled, and by how many people; times [s], ratio 0–1. `name` is a pseudonym, "" for a group."""
 
     name: str
     agents: int
@@ -205,10 +205,10 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """How people worked in a month. Who may be told of only together is in `others`.
+    """How people worked in a month. Agents who may only be shown as a group are in `others`.
 
-    `whole` None: there were fewer than SMALLEST, and nothing is told. `aht_s` is by queue, of those that may be told,
-    and of all calls under None; calls that nobody is known to have handled are in it.
+    `whole` is the total; None: there were fewer than SMALLEST agents, and nothing is shown. `aht_s` is by queue, for
+    queues that may be shown, and under None for all calls; it includes calls without a known agent.
     """
 
     agents: tuple[Work, ...]
@@ -221,12 +221,12 @@ class People:
 class Sla:
     """A campaign's period against its contract.
 
-    `target` is what the terms together ask for so far, and the term in force while no call counts; `distance` is how
-    far that is, and `next_target` judges the calls that come now. `outlook` is how it ends when as many calls come as
-    usual, None when that is not known or it `is_over`: has ended. All of them are by `metrics.kpis.distance`.
-    `settled`: only a late event moves it.
-    `known_from` is the campaign's first call, when the first of all lies inside the period; `days` are none
-    before it. `people` None: the period is a day.
+    `target` is the combined target of the terms so far; while no call counts, the target of the term in force.
+    `distance` is how far the period is from it, and `next_target` judges the next calls. `outlook` is how the period
+    ends if the usual number of calls comes; None: this is unknown, or the period `is_over`. `metrics.kpis.distance`
+    defines all of them. `settled`: only a late event can change the figures. `known_from` is the campaign's first call,
+    if the first call of all campaigns is within the period; `days` then start at that call's day. `people` None: the
+    period is a day.
     """
 
     freshness: Freshness
@@ -250,21 +250,21 @@ class Sla:
     @property
     def contract(self) -> str:
         """Return the version of these terms."""
-        return version(one.term for one in self.terms)
+        return version(judged.term for judged in self.terms)
 
     @property
     def target_moves(self) -> bool:
-        """Whether terms of the period have other targets than others: what is asked for then moves as calls come."""
-        return len({one.term.target for one in self.terms}) > 1
+        """Whether the terms of the period have different targets, so that the combined target changes as calls come."""
+        return len({judged.term.target for judged in self.terms}) > 1
 
     @property
     def today(self) -> date:
-        """Return the campaign's local day of the snapshot."""
+        """Return the campaign's local day at the snapshot's `as_of`."""
         return self.freshness.as_of.astimezone(ZoneInfo(self.campaign.timezone)).date()
 
     @property
     def days_without_calls(self) -> tuple[date, ...]:
-        """Return the days of a month that are known and over, and had no call; none when the month had none."""
+        """Return the known past days of a month without calls; none if the entire month had no call."""
         if not self.period.is_month or not any(day.has_calls for day in self.days):
             return ()
         return tuple(day.day for day in self.days if day.day < self.today and not day.has_calls)
@@ -273,68 +273,68 @@ class Sla:
 def sla(
     published: Published, viewer: Viewer, campaign: str, period: Period, key: bytes, *, minutes: int = HOUR
 ) -> Sla | None:
-    """Return a campaign's period by days, queues and intervals of so many minutes; None: the viewer has no such.
+    """Return a campaign's period by day, queue and interval; None if the viewer may not see the campaign.
 
-    `key` makes the agents' pseudonyms: whoever has it could find out who they are.
+    `key` makes the agents' pseudonyms. Anyone who has it could find out who they are.
     """
     if minutes not in STEPS:
         raise ValueError(f"intervals of {minutes} minutes do not fill every day, allowed are {STEPS}")
-    one = wall.campaign(published, viewer, campaign)
-    if one is None:
+    visible = wall.campaign(published, viewer, campaign)
+    if visible is None:
         return None
-    question = ("sla", one.timezone, period, minutes, key)
+    question = ("sla", visible.timezone, period, minutes, key)
     slow_s = MONTH_S if period.is_month else SLOW_S
-    known = published.ask(question, lambda s: _zone(s, one.timezone, period, key, minutes), slow_s)
-    found = known.get(campaign) if known else None
-    return found and replace(found, outlook=_outlook(published, found))
+    by_campaign = published.ask(question, lambda s: _zone(s, visible.timezone, period, key, minutes), slow_s)
+    statement = by_campaign.get(campaign) if by_campaign else None
+    return statement and replace(statement, outlook=_outlook(published, statement))
 
 
-def _outlook(published: Published, one: Sla) -> Outlook | None:
-    """Return how a period that lasts ends when as many calls come as usual."""
-    calls = [Judged(judged.hits, judged.term.calls, judged.term.target) for judged in one.terms]
-    if one.is_over or sum(judged.base for judged in calls) != one.total.service_level_base:
+def _outlook(published: Published, so_far: Sla) -> Outlook | None:
+    """Return how a current period ends if the usual number of calls comes."""
+    calls = [Judged(judged.hits, judged.term.calls, judged.term.target) for judged in so_far.terms]
+    if so_far.is_over or sum(judged.base for judged in calls) != so_far.total.service_level_base:
         return None
-    waiting = [(judged.term, judged.waiting) for judged in one.terms]
-    coming = to_come(published, one.campaign, one.freshness.as_of, one.period.first, one.period.until, waiting)
-    return None if coming is None else outlook(calls, coming)
+    period, as_of = so_far.period, so_far.freshness.as_of
+    waiting = [(judged.term, judged.waiting) for judged in so_far.terms]
+    expected = to_come(published, so_far.campaign, as_of, period.first, period.until, waiting)
+    return None if expected is None else outlook(calls, expected)
 
 
 def months(published: Published, viewer: Viewer, campaign: str) -> tuple[date, ...]:
-    """Return the first days of the months with calls, and those between: the latest, which is this month, first."""
-    one = wall.campaign(published, viewer, campaign)
+    """Return the first days of the months from the first call to now, this month first."""
+    visible = wall.campaign(published, viewer, campaign)
     span = published.ask("span", lambda s: fetch(s.connection, SPAN)[0], SLOW_S)
-    if one is None or span is None:
+    if visible is None or span is None:
         return ()
-    this = one.day.replace(day=1)
-    found = {this}
+    first_days = {visible.day.replace(day=1)}
     first, last = span
     if first is not None:
-        at = min(last, one.day).replace(day=1)
-        while at >= first.replace(day=1):
-            found.add(at)
-            at = (at - timedelta(days=1)).replace(day=1)
-    return tuple(sorted(found, reverse=True))
+        month = min(last, visible.day).replace(day=1)
+        while month >= first.replace(day=1):
+            first_days.add(month)
+            month = (month - timedelta(days=1)).replace(day=1)
+    return tuple(sorted(first_days, reverse=True))
 
 
 def _zone(snapshot: Snapshot, zone: str, period: Period, key: bytes, minutes: int) -> dict[str, Sla]:
-    """Return the period of every campaign of a zone: their days begin at the same instants."""
+    """Return the period of every campaign in a time zone, because their days begin at the same instants."""
     connection, as_of = snapshot.connection, snapshot.freshness.as_of
     clock_of = ZoneInfo(zone)
     t0, t1 = (datetime.combine(day, clock(), clock_of).astimezone(UTC) for day in (period.first, period.until))
     window: dict[str, Any] = {"t0": t0, "t1": t1}
 
     def by_campaign(sql: str, **more: object) -> dict[str, list[tuple[Any, ...]]]:
-        found: dict[str, list[tuple[Any, ...]]] = {}
+        rows: dict[str, list[tuple[Any, ...]]] = {}
         for campaign, *row in fetch(connection, sql, **window, **more):
-            found.setdefault(campaign, []).append(tuple(row))
-        return found
+            rows.setdefault(campaign, []).append(tuple(row))
+        return rows
 
     step = timedelta(minutes=minutes)
     starts = [t0 + step * n for n in range(-((t0 - t1) // step))]
-    walls = [at.astimezone(clock_of) for at in starts]
-    # an hour that a change of clocks repeats is one row of a month, and two rows of its day
-    numbers = [at.hour * 60 + at.minute for at in walls] if period.is_month else list(range(len(starts)))
-    minute_of = {number: at.hour * 60 + at.minute for number, at in zip(numbers, walls, strict=True)}
+    local_starts = [at.astimezone(clock_of) for at in starts]
+    # an hour repeated by a clock change is one row in a month, but two rows in a day
+    numbers = [at.hour * 60 + at.minute for at in local_starts] if period.is_month else list(range(len(starts)))
+    minute_of = {number: at.hour * 60 + at.minute for number, at in zip(numbers, local_starts, strict=True)}
     days = by_campaign(DAYS, first=period.first, until=period.until)
     queues = by_campaign(QUEUES)
     slots = by_campaign(INTERVALS.format(minutes=minutes), starts=starts, slots=numbers)
@@ -344,7 +344,7 @@ def _zone(snapshot: Snapshot, zone: str, period: Period, key: bytes, minutes: in
     clients = dict(fetch(connection, CLIENTS))
     first_calls = _first_calls(connection, period)
     today = as_of.astimezone(clock_of).date()
-    found: dict[str, Sla] = {}
+    statements: dict[str, Sla] = {}
     for campaign in campaigns_on(connection, as_of, period.first):
         name = campaign.campaign
         if campaign.timezone != zone or name not in days:
@@ -355,14 +355,14 @@ def _zone(snapshot: Snapshot, zone: str, period: Period, key: bytes, minutes: in
             JudgedTerm(Term(base, *term), waiting, hits, level)
             for *term, waiting, hits, base, level in terms.get(name, ())
         )
-        calls = [Judged(one.hits, one.term.calls, one.term.target) for one in judged]
-        if sum(one.base for one in calls) != total.service_level_base:
-            calls = []  # judged by a term that the contract no longer has: no target is told of
+        calls = [Judged(own.hits, own.term.calls, own.term.target) for own in judged]
+        if sum(own.base for own in calls) != total.service_level_base:
+            calls = []  # some calls were judged by a term that was removed from the contract: show no target
         local = min(as_of, t1).astimezone(clock_of).replace(tzinfo=None)
-        in_force = [one.term for one in judged if one.term.valid_from is None or one.term.valid_from <= local]
+        in_force = [own.term for own in judged if own.term.valid_from is None or own.term.valid_from <= local]
         known_from = first_calls.get(name)
         known_day = known_from.astimezone(clock_of).date() if known_from else period.first
-        found[name] = Sla(
+        statements[name] = Sla(
             freshness=snapshot.freshness,
             campaign=replace(campaign, t1=t1),
             period=period,
@@ -373,11 +373,11 @@ def _zone(snapshot: Snapshot, zone: str, period: Period, key: bytes, minutes: in
             target=target(calls) if total.service_level_base or not in_force else in_force[-1].target,
             next_target=in_force[-1].target if in_force else None,
             distance=distance(calls, in_force[-1].target) if in_force else None,
-            outlook=None,  # asked apart: what is usual is kept for longer
+            outlook=None,  # computed separately, because what is usual is cached for longer
             terms=judged,
             days=tuple(
-                Day(day, is_settled, own, Figures(*row))
-                for day, is_settled, own, _, *row in of_days
+                Day(day, is_settled, day_target, Figures(*row))
+                for day, is_settled, day_target, _, *row in of_days
                 if known_day <= day <= today
             ),
             queues=tuple((queue, Figures(*row)) for queue, _, *row in queues.get(name, ())),
@@ -392,16 +392,16 @@ def _zone(snapshot: Snapshot, zone: str, period: Period, key: bytes, minutes: in
                 key,
                 work.get(name, []),
                 people.get(name, []),
-                {None: aht_s} | {queue: own for queue, own, *_ in queues.get(name, ())},
+                {None: aht_s} | {queue: queue_aht_s for queue, queue_aht_s, *_ in queues.get(name, ())},
             )
             if period.is_month
             else None,
         )
-    return found
+    return statements
 
 
 def _first_calls(connection: duckdb.DuckDBPyConnection, period: Period) -> dict[str, datetime]:
-    """Return the first call of each campaign, when the first of all lies inside the period: else nothing."""
+    """Return the first call of each campaign if the first call of all is within the period, otherwise nothing."""
     first, _last = fetch(connection, SPAN)[0]
     if first is None or not period.first <= first < period.until:
         return {}
@@ -411,7 +411,7 @@ def _first_calls(connection: duckdb.DuckDBPyConnection, period: Period) -> dict[
 
 
 def _active(slots: Iterable[Slot]) -> tuple[Slot, ...]:
-    """Leave out what lies before the first call of all, and after the last."""
+    """Leave out the slots before the first offered call and after the last."""
     slots = tuple(slots)
     active = [n for n, slot in enumerate(slots) if slot.figures.offered]
     return slots[active[0] : active[-1] + 1] if active else ()
@@ -425,7 +425,7 @@ def _people(
     people: list[tuple[Any, ...]],
     aht_s_of: Mapping[str | None, float | None],
 ) -> People:
-    """Return how people worked, told of so that nobody is shown. `work` is by agent, `people` who worked in a queue."""
+    """Return how people worked, without revealing individuals. `work` is by agent; `people` has the agents by queue."""
     sums = {agent: tuple(row) for agent, *row in work}
     if len(sums) < SMALLEST:
         return People((), None, None, {})
@@ -433,23 +433,22 @@ def _people(
     together = pooled({agent: row[handled] for agent, row in sums.items()})
     names = pseudonyms(key, client, sums)
     agents_of = {queue: frozenset(agents) for queue, agents in people}
-    away = hidden(agents_of, never=frozenset({None}))
+    hidden_queues = hidden(agents_of, never=frozenset({None}))
 
-    def told(name: str, agents: Iterable[str]) -> tuple[str, int, list[float]]:
+    def summed(name: str, agents: Iterable[str]) -> tuple[str, int, list[float]]:
         rows = [sums[agent] for agent in agents]
         return name, len(rows), [sum(values) for values in zip(*rows, strict=True)]
 
-    groups = [told(names[agent], (agent,)) for agent in sorted(sums.keys() - together, key=names.__getitem__)]
-    groups += [told("", together)] if together else []
-    *shown, whole = _work(connection, [*groups, told("", sums)])
+    groups = [summed(names[agent], (agent,)) for agent in sorted(sums.keys() - together, key=names.__getitem__)]
+    groups += [summed("", together)] if together else []
+    *shown, total = _work(connection, [*groups, summed("", sums)])
     others = shown.pop() if together else None
-    return People(
-        tuple(shown), others, whole, {q: aht_s for q, aht_s in aht_s_of.items() if q is None or q not in away}
-    )
+    aht_s = {queue: mean_s for queue, mean_s in aht_s_of.items() if queue is None or queue not in hidden_queues}
+    return People(tuple(shown), others, total, aht_s)
 
 
 def _work(connection: duckdb.DuckDBPyConnection, groups: list[tuple[str, int, list[float]]]) -> list[Work]:
-    """Take the ratios of sums, by the definitions that everybody's figures have."""
+    """Compute the ratios of sums by the definitions of the KPIs."""
     columns = {name: [sums[n] for _, _, sums in groups] for n, name in enumerate(_WORK_NEEDED)}
     ratios = fetch(connection, WORK_RATIOS, **columns)
     return [Work(name, agents, *row) for (name, agents, _), row in zip(groups, ratios, strict=True)]

@@ -1,9 +1,8 @@
-"""The published file, opened once a snapshot and asked once a snapshot, for everybody.
+"""Opens the published file once per snapshot, and runs each query once per snapshot for all viewers.
 
-This is the only place that opens `D/published/vigie.duckdb`. A snapshot is replaced by a rename, so a new one has
-another inode or time of change. DuckDB keeps one instance a path in a process: opening the path again while the old
-snapshot is open would give the old one. So the old connection is closed before the new one is opened, and one lock
-serves both.
+Nothing else opens `D/published/vigie.duckdb`. Each publish replaces the file by a rename, so a new snapshot has another
+inode or modification time. DuckDB keeps one instance per path and process: opening the path while the old snapshot is
+still open would return the old one. So the old connection is closed before the new one is opened, under one lock.
 """
 
 import os
@@ -22,14 +21,14 @@ from metrics.published.relations import FOLDER
 
 Answer = TypeVar("Answer")
 SnapshotId = tuple[int, int]
-"""Inode and time of change [ns] of the published file."""
+"""Inode and modification time [ns] of the published file."""
 
 SLOW_S = 15.0
-"""For so long [s between two snapshots' `as_of`] an answer that moves slowly is given again."""
+"""Time for which a slowly changing answer is reused [s between the `as_of` of two snapshots]."""
 BUSY_S = 10.0
-"""Who comes while another asks is given an answer that is no older than this, rather than made to wait."""
+"""While one thread queries a new snapshot, others get the previous answer if it is younger than this."""
 KEPT = 300
-"""So many answers are kept at most."""
+"""Cache at most this many answers."""
 STATUS = """
 SELECT as_of, published_at, last_event_at, records, events, duplicates, dead_letters, lag,
        records_per_s, publish_s, store_bytes, published_bytes, disk_free_bytes
@@ -38,12 +37,12 @@ FROM ingest_status
 
 
 class PublishedFileError(MetricsError):
-    """The published file is there, but is not a snapshot that this version can read."""
+    """The published file exists, but this version cannot read it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """Which snapshot this is: `as_of` is its "now", `published_at` when it appeared."""
+    """Identity and times of a snapshot: it describes the floor at `as_of` and was written at `published_at`."""
 
     snapshot: SnapshotId
     as_of: datetime
@@ -51,18 +50,18 @@ class Freshness:
     last_event_at: datetime | None
 
     def age_s(self, now: datetime) -> float:
-        """How old what is shown is [s]: a file may be new and tell of how it was when Kafka answered last."""
+        """Age of the data shown [s]. A new file can hold old data: as_of is when Kafka last answered."""
         return (now - self.as_of).total_seconds()
 
     @property
     def silent_s(self) -> float | None:
-        """How long nothing had happened, by the events' own clocks [s]; None: nothing ever did."""
+        """Time since the latest event, by the events' timestamps [s]; None: there has been no event."""
         return None if self.last_event_at is None else (self.as_of - self.last_event_at).total_seconds()
 
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """What the consumer has read so far, and what is left [`lag` records]; how it gets on, and what disk it takes."""
+    """The consumer's counters: records read and not yet read (`lag`), its speed, and its disk usage."""
 
     records: int | None
     events: int | None
@@ -86,7 +85,7 @@ class _Kept:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The snapshot that is open: its connection, and what its `ingest_status` says."""
+    """The open snapshot: its connection, and the contents of its `ingest_status`."""
 
     connection: duckdb.DuckDBPyConnection = field(repr=False)
     freshness: Freshness
@@ -94,9 +93,9 @@ class Snapshot:
 
 
 class Published:
-    """The published file at `path`: newest snapshot only, shared by all threads of this process.
+    """The newest snapshot of the published file at `path`, shared by all threads of this process.
 
-    It knows nothing of viewers: only the readers of this package ask it.
+    It does not know about viewers, so only the readers of this package may use it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -108,9 +107,10 @@ class Published:
     def ask(
         self, question: object, query: Callable[[Snapshot], Answer], slow_s: float = 0.0, keep: bool = True
     ) -> Answer | None:
-        """Return `query`'s answer, asked once a snapshot, or every `slow_s`, for all; None when no file is there.
+        """Return the answer of `query`; None if there is no file. `question` is the key of the cached answer.
 
-        Who comes while another thread already asks the new snapshot gets the previous answer at once.
+        The query runs once per snapshot, or once every `slow_s`. While one thread queries a new snapshot, other threads
+        immediately get the previous answer, if it is young enough.
         """
         newest = self.newest()
         if newest is None:
@@ -127,23 +127,23 @@ class Published:
                 snapshot = self._opened(newest)
                 kept = _Kept(newest, snapshot.freshness.as_of, slow_s, query(snapshot))
                 if keep:
-                    self._kept.pop(question, None)  # what was asked last stands last
+                    self._kept.pop(question, None)  # keep the newest answer at the end
                     self._kept[question] = kept
                     while len(self._kept) > KEPT:
                         del self._kept[next(iter(self._kept))]
             return cast(Answer, kept.answer)
         except duckdb.Error as error:
             self._forget()
-            said = str(error).splitlines()[0]
+            cause = str(error).splitlines()[0]
             raise PublishedFileError(
-                f"{self.path} cannot be read as a published snapshot ({said}); publish again with this "
+                f"{self.path} cannot be read as a published snapshot ({cause}); publish again with this "
                 f"version, or set VIGIE_DATA_DIR to the consumer's data directory."
             ) from error
         finally:
             self._lock.release()
 
     def newest(self) -> SnapshotId | None:
-        """Return which snapshot lies at the path now; None: there is none."""
+        """Return the id of the snapshot now at the path; None if there is none."""
         try:
             stat = self.path.stat()
         except FileNotFoundError:
@@ -166,17 +166,17 @@ class Published:
         self._open = None
 
     def _holds(self, kept: _Kept, newest: SnapshotId, slow_s: float) -> bool:
-        """Whether an answer is the newest snapshot's, or, when it moves slowly, of one shortly before."""
+        """Whether an answer is still valid: from the newest snapshot, or less than `slow_s` older than the open one."""
         opened = self._open
         if kept.snapshot == newest or opened is None:
             return kept.snapshot == newest
         return 0 < (opened.freshness.as_of - kept.as_of).total_seconds() < slow_s
 
     def _opened(self, newest: SnapshotId) -> Snapshot:
-        """Return the newest snapshot, opened; called with the lock held."""
+        """Return the newest snapshot, and open it if needed. The caller holds the lock."""
         if self._open is None or self._open.freshness.snapshot != newest:
             self._forget()
-            # the questions are many and small: one thread answers them with a quarter less work than two
+            # there are many small queries: one thread takes a quarter less CPU for them than two
             connection = duckdb.connect(str(self.path), read_only=True, config={"threads": 1})
             connection.execute(f"SET VARIABLE {FOLDER} = $folder", {"folder": str(self.path.parent.resolve())})
             connection.execute("SET TimeZone = 'UTC'")
@@ -187,7 +187,7 @@ class Published:
             (as_of, published_at, last_event_at, *counts) = status[0]
             freshness = Freshness(newest, as_of, published_at, last_event_at)
             self._open = Snapshot(connection, freshness, Counters(*counts))
-            # what nobody asked since is not kept; the last answers serve who comes while the next are made
+            # drop answers that nobody has needed lately; keep recent ones for threads that come during a new query
             self._kept = {
                 q: kept
                 for q, kept in self._kept.items()
@@ -207,9 +207,9 @@ def _published(path: Path) -> Published:
 
 
 def fetch(connection: duckdb.DuckDBPyConnection, sql: str, **parameters: object) -> list[tuple[Any, ...]]:
-    """Return the rows of a query, instants in UTC, local times (without zone) as they are.
+    """Return the rows of a query. Instants are in UTC; local times (without zone) are unchanged.
 
-    A parameter that the SQL does not name is left out.
+    Parameters that do not occur in the SQL are ignored.
     """
     used = {name: value for name, value in parameters.items() if f"${name}" in sql}
     return [

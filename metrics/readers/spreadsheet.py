@@ -1,4 +1,4 @@
-"""Values as cells of a CSV file that a spreadsheet will open."""
+"""Cells of CSV files that are safe to open in a spreadsheet."""
 
 import re
 
@@ -6,7 +6,7 @@ NUMBER = re.compile(r"[+\d•* ]+")
 
 
 def cell(value: object) -> object:
-    """Return what to write: text that a spreadsheet would take for a formula gets an apostrophe before it."""
+    """Return the value to write. Text that a spreadsheet would take for a formula gets a leading apostrophe."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") and not NUMBER.fullmatch(value):

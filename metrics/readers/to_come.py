@@ -1,8 +1,8 @@
-"""The calls that are usual for the rest of a period, by the terms of the contract that will judge them.
+"""The calls that usually come in the rest of a period, by the contract terms that will judge them.
 
-Usual is what the same weekday was lately, as in `metrics.readers.history`: the mean of the SAME_WEEKDAYS before today,
-and of those only the ones on which calls were offered. Their calls are judged once more by the terms in force on the
-days left, so that a change of threshold, formula or short abandon counts. Slots go by the clock on the wall.
+What is usual for a weekday is the mean of the SAME_WEEKDAYS before today, as in `metrics.readers.history`. Only days
+with offered calls count. The calls of those days are judged again by the terms in force on the remaining days, so that
+a change of threshold, formula or short abandon has its effect. Slots are by local clock time.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ from metrics.readers.history import HISTORY_S, SAME_WEEKDAYS
 from metrics.readers.snapshot import Published, Snapshot, fetch
 
 KNOWN_WEEKDAYS = 2
-"""Of fewer days of a weekday it is not said what is usual on it."""
+"""With fewer days of a weekday than this, what is usual on it is unknown."""
 SLOT = timedelta(minutes=15)
 DAY = timedelta(days=1)
 FIRST = f"""
@@ -49,7 +49,7 @@ GROUP BY ALL
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """Calls of one day and slot, by one term."""
+    """Calls of one day and slot, judged by one term."""
 
     offered: int
     base: int
@@ -67,10 +67,10 @@ def to_come(
     until: date,
     terms: Sequence[tuple[Term, int]],
 ) -> tuple[ToCome, ...] | None:
-    """Return the calls that are still to come in the days `[first, until)`, by the terms that will judge them.
+    """Return the calls that are still expected on the days `[first, until)`, by the terms that will judge them.
 
-    `terms` are those of the period, each with its calls that wait and are not counted yet: they are to come too. None:
-    too little is known to say what is usual on each of the days left.
+    `terms` are the terms of the period, each with the number of its waiting calls that do not count yet; these are
+    still to come too. None: too few days are known to say what is usual for every remaining day.
     """
     now = max(as_of.astimezone(ZoneInfo(campaign.timezone)).replace(tzinfo=None), datetime.combine(first, clock()))
     end = datetime.combine(until, clock())
@@ -81,11 +81,11 @@ def to_come(
     ]
     judging = tuple(term for term, _, start, stop in left if start < stop)
     question = ("usual calls", campaign.campaign, today, tuple(astuple(term) for term in judging))
-    known = published.ask(question, lambda s: _history(s, campaign, today, judging), HISTORY_S)
-    if known is None:
+    known_days_and_history = published.ask(question, lambda s: _history(s, campaign, today, judging), HISTORY_S)
+    if known_days_and_history is None:
         return None
-    days, history = known
-    found = []
+    days, history = known_days_and_history
+    expected = []
     for term, waiting, start, stop in left:
         base = hits = 0.0
         at = start
@@ -94,52 +94,52 @@ def to_come(
             of_weekday = [day for day in days if day.weekday() == at.weekday()]
             if len(of_weekday) < KNOWN_WEEKDAYS:
                 return None
-            more = _usual(history[term], of_weekday, at - midnight, min(stop - midnight, DAY))
-            base, hits, at = base + more[0], hits + more[1], midnight + DAY
+            day_base, day_hits = _usual(history[term], of_weekday, at - midnight, min(stop - midnight, DAY))
+            base, hits, at = base + day_base, hits + day_hits, midnight + DAY
         calls = round(base) + waiting
         if calls:
-            found.append(ToCome(calls, calls * hits / base if base else float(calls), term.target))
-    return tuple(found)
+            expected.append(ToCome(calls, calls * hits / base if base else float(calls), term.target))
+    return tuple(expected)
 
 
 def _usual(
     judged: Mapping[date, Mapping[int, Judged]], days: Sequence[date], start: timedelta, stop: timedelta
 ) -> tuple[float, float]:
-    """Return how many calls count between two times of day, and how many of them are in time: means of open days."""
-    of_days = [judged[day] for day in days if day in judged and any(one.offered for one in judged[day].values())]
+    """Return how many calls count between two times of day, and how many of those are in time: means over open days."""
+    open_days = [judged[day] for day in days if day in judged and any(calls.offered for calls in judged[day].values())]
     base = hits = 0.0
-    for slots in of_days:
-        for slot, one in slots.items():
+    for slots in open_days:
+        for slot, calls in slots.items():
             share = (min(stop, SLOT * (slot + 1)) - max(start, SLOT * slot)) / SLOT
             if share > 0:
-                base, hits = base + share * one.base, hits + share * one.hits
-    return (base / len(of_days), hits / len(of_days)) if of_days else (0.0, 0.0)
+                base, hits = base + share * calls.base, hits + share * calls.hits
+    return (base / len(open_days), hits / len(open_days)) if open_days else (0.0, 0.0)
 
 
 def _history(
     snapshot: Snapshot, campaign: Campaign, today: date, terms: Sequence[Term]
 ) -> tuple[tuple[date, ...], History]:
-    """Return the days of which the calls are known, and their calls by term, day and slot.
+    """Return the days whose calls are known, and their calls by term, day and slot.
 
-    A day on which nothing was offered is known when calls are known of a day before it; a day on which the first call
-    came, within a week more than is asked for, may have begun unseen.
+    A day without offered calls is known if there are calls on a day before it. The day of the first call, searched for
+    one week further back, is not known, because its earlier calls may be missing.
     """
     zone = ZoneInfo(campaign.timezone)
     first = today - SAME_WEEKDAYS * 7 * DAY
     t0, t1 = (datetime.combine(day, clock(), zone).astimezone(UTC) for day in (first, today))
     starts = [t0 + SLOT * n for n in range(-((t0 - t1) // SLOT))]
-    walls = [at.astimezone(zone) for at in starts]
-    asked = {"campaign": campaign.campaign, "first": first, "today": today, "t0": t0}
-    asked |= {"slots": [(at.hour * 60 + at.minute) * 60 // (SLOT // timedelta(seconds=1)) for at in walls]}
-    asked |= {"step_us": SLOT // timedelta(microseconds=1)}
-    (begun,) = fetch(snapshot.connection, FIRST, **asked | {"first": first - 7 * DAY})[0]
+    local_starts = [at.astimezone(zone) for at in starts]
+    parameters = {"campaign": campaign.campaign, "first": first, "today": today, "t0": t0}
+    parameters |= {"slots": [(at.hour * 60 + at.minute) * 60 // (SLOT // timedelta(seconds=1)) for at in local_starts]}
+    parameters |= {"step_us": SLOT // timedelta(microseconds=1)}
+    (first_call_day,) = fetch(snapshot.connection, FIRST, **parameters | {"first": first - 7 * DAY})[0]
     days = [first + DAY * n for n in range((today - first).days)]
     history: dict[Term, dict[date, dict[int, Judged]]] = {}
     for term in terms:
         sql = JUDGED.format(base=FORMULAS[term.formula].base, hit=FORMULAS[term.formula].hit)
-        by = {name: getattr(term, name) for name in ("threshold_s", "wait_at_threshold_counts", "short_abandon_s")}
-        of_days: dict[date, dict[int, Judged]] = {}
-        for day, slot, *counts in fetch(snapshot.connection, sql, **asked | by):
-            of_days.setdefault(day, {})[slot] = Judged(*counts)
-        history[term] = of_days
-    return tuple(day for day in days if begun is not None and day > begun), history
+        limits = {name: getattr(term, name) for name in ("threshold_s", "wait_at_threshold_counts", "short_abandon_s")}
+        by_day: dict[date, dict[int, Judged]] = {}
+        for day, slot, *counts in fetch(snapshot.connection, sql, **parameters | limits):
+            by_day.setdefault(day, {})[slot] = Judged(*counts)
+        history[term] = by_day
+    return tuple(day for day in days if first_call_day is not None and day > first_call_day), history

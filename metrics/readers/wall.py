@@ -1,4 +1,4 @@
-"""The floor as it is now: every campaign's tile, and who waits."""
+"""The floor now: every campaign's tile, and the waiting calls."""
 
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, date, datetime, timedelta
@@ -20,11 +20,11 @@ from metrics.readers.campaigns import (
 from metrics.readers.snapshot import SLOW_S, Counters, Freshness, Published, Snapshot, fetch
 
 RECENT = timedelta(hours=8)
-"""How far back a tile's sparkline looks: rolling, so that it is as full at 0:05 as at noon."""
+"""Period of a tile's sparkline. It is rolling, so that the sparkline is as full at 0:05 as at noon."""
 WAITING = """
 SELECT campaign, queue, language, caller, queued_at, epoch($as_of::TIMESTAMPTZ) - epoch(queued_at) AS wait_s
 FROM calls
-WHERE day >= CAST(timezone('UTC', $as_of::TIMESTAMPTZ) AS DATE) - 2  -- none waits longer: it is given up before
+WHERE day >= CAST(timezone('UTC', $as_of::TIMESTAMPTZ) AS DATE) - 2  -- give_up_after_s is a day at most
     AND outcome = 'open' AND direction IS DISTINCT FROM 'outbound'
 ORDER BY queued_at, call_id
 """
@@ -38,7 +38,7 @@ GROUP BY campaign, state
 
 @dataclass(frozen=True, slots=True)
 class AgentCounts:
-    """Agents of a campaign by what they do now; who is offline is not counted."""
+    """Agents of a campaign by current state, without offline agents."""
 
     available: int = 0
     busy: int = 0
@@ -64,9 +64,9 @@ class WaitingCall:
 
 @dataclass(frozen=True, slots=True)
 class CampaignNow:
-    """What a tile shows: the campaign's local day so far, its queue and agents now, its last hours.
+    """The contents of a tile: the campaign's local day so far, its queue and agents now, and its last hours.
 
-    `agents` None: there are so few that a client is not told what they do.
+    `agents` None: there are too few to show a client what they do.
     """
 
     campaign: Campaign
@@ -77,106 +77,106 @@ class CampaignNow:
     recent: tuple[Interval, ...]
 
     def without_work(self) -> "CampaignNow":
-        """Return the same for a viewer who does not see how people work."""
-        told = self.agents is None or self.agents.logged_in not in range(1, SMALLEST)
+        """Return the same for a viewer who may not see how people work."""
+        may_show_agents = self.agents is None or self.agents.logged_in not in range(1, SMALLEST)
         return replace(
             self,
             today=self.today and self.today.without_work(),
-            agents=self.agents if told else None,
-            recent=tuple(one.without_work() for one in self.recent),
+            agents=self.agents if may_show_agents else None,
+            recent=tuple(interval.without_work() for interval in self.recent),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """All campaigns of one viewer, from one snapshot, by client and name: an order that stays."""
+    """All campaigns of one viewer, from one snapshot, in a fixed order: by client and name."""
 
     freshness: Freshness
     campaigns: tuple[CampaignNow, ...]
 
     @property
     def waiting(self) -> int:
-        return sum(one.waiting for one in self.campaigns)
+        return sum(tile.waiting for tile in self.campaigns)
 
     @property
     def longest_wait_s(self) -> float | None:
-        return max((one.longest_wait_s for one in self.campaigns if one.longest_wait_s is not None), default=None)
+        return max((tile.longest_wait_s for tile in self.campaigns if tile.longest_wait_s is not None), default=None)
 
     @property
     def agents(self) -> AgentCounts | None:
-        """Return the agents of all campaigns; None when those of one are not told: they would be the difference."""
-        counts = [one.agents for one in self.campaigns if one.agents is not None]
+        """Return the agents of all campaigns. None if one campaign's are hidden: the total would reveal them."""
+        counts = [tile.agents for tile in self.campaigns if tile.agents is not None]
         if len(counts) < len(self.campaigns):
             return None
-        return AgentCounts(*(sum(getattr(one, state.name) for one in counts) for state in fields(AgentCounts)))
+        return AgentCounts(*(sum(getattr(count, state.name) for count in counts) for state in fields(AgentCounts)))
 
 
 @dataclass(frozen=True, slots=True)
 class Recent:
-    """The sparklines' intervals: kept for SLOW_S, within a quarter of an hour."""
+    """The sparklines' intervals. They are reused for SLOW_S, within the same quarter hour."""
 
     as_of: datetime
     start: datetime
-    found: dict[str, dict[datetime, Kpis]]
+    kpis_of: dict[str, dict[datetime, Kpis]]
 
 
 @dataclass(frozen=True, slots=True)
 class Floor:
-    """Every campaign, before a viewer is known: other readers filter it to their viewer too.
+    """All campaigns, for any viewer. Other readers use it too, and filter it for their viewer.
 
-    `told` is the board for who does not see how people work.
+    `board_without_work` is the board for viewers who may not see how people work.
     """
 
     board: Board
-    told: Board
+    board_without_work: Board
     counters: Counters
     waiting: tuple[WaitingCall, ...]
     recent: Recent
 
 
 def board(published: Published, viewer: Viewer) -> Board | None:
-    """Return the viewer's campaigns as they are now, or None before anything is published."""
-    known = whole(published)
-    if known is None:
+    """Return the viewer's campaigns as they are now; None if nothing is published."""
+    floor = whole_floor(published)
+    if floor is None:
         return None
-    board = known.board if viewer.sees_work else known.told
+    board = floor.board if viewer.sees_work else floor.board_without_work
     if viewer.campaigns is None:
         return board
-    return Board(board.freshness, tuple(one for one in board.campaigns if viewer.sees(one.campaign.campaign)))
+    return Board(board.freshness, tuple(tile for tile in board.campaigns if viewer.sees(tile.campaign.campaign)))
 
 
 def freshness(published: Published, viewer: Viewer) -> Freshness | None:
-    """Return which snapshot is the newest, or None before anything is published."""
-    known = board(published, viewer)
-    return None if known is None else known.freshness
+    """Return identity and times of the newest snapshot; None if nothing is published."""
+    visible = board(published, viewer)
+    return None if visible is None else visible.freshness
 
 
 def waiting(published: Published, viewer: Viewer, campaign: str) -> tuple[WaitingCall, ...]:
     """Return the calls waiting in the campaign's queues, the longest wait first."""
-    known = whole(published)
-    if known is None or viewer.role == "television" or not viewer.sees(campaign):
+    floor = whole_floor(published)
+    if floor is None or viewer.role == "television" or not viewer.sees(campaign):
         return ()
-    return tuple(call for call in known.waiting if call.campaign == campaign)
+    return tuple(call for call in floor.waiting if call.campaign == campaign)
 
 
 def campaign(published: Published, viewer: Viewer, campaign: str, day: date | None = None) -> Campaign | None:
-    """Return a campaign with the bounds of a local day (default: the day of `as_of`); None: there is no such.
+    """Return a campaign with a local day (default: the day of `as_of`); None if the viewer may not see it.
 
-    What is about one campaign begins here, and a television shows the wall only: to it there is none.
+    Every reader about one campaign starts here. A television shows only the wall, so it always gets None.
     """
-    known = None if viewer.role == "television" else board(published, viewer)
-    seen = {one.campaign.campaign: one.campaign for one in known.campaigns} if known else {}
-    one = seen.get(campaign)
-    return one if one is None or day is None else on_day(one, day)
+    visible = None if viewer.role == "television" else board(published, viewer)
+    by_id = {tile.campaign.campaign: tile.campaign for tile in visible.campaigns} if visible else {}
+    today = by_id.get(campaign)
+    return today if today is None or day is None else on_day(today, day)
 
 
-def whole(published: Published) -> Floor | None:
-    """Return the floor of everybody; None before anything is published."""
+def whole_floor(published: Published) -> Floor | None:
+    """Return the unfiltered floor; None if nothing is published."""
     return published.ask("floor", lambda s: _look(s, cast("Floor | None", published.last("floor"))))
 
 
 def _look(snapshot: Snapshot, last: Floor | None) -> Floor:
-    """Ask for the floor. The sparklines are asked for again only every SLOW_S."""
+    """Query the floor. The sparklines are queried only every SLOW_S."""
     as_of = snapshot.freshness.as_of
     quarter_s = MINUTES * 60
     start = datetime.fromtimestamp(as_of.timestamp() // quarter_s * quarter_s, UTC)
@@ -196,20 +196,20 @@ def _floor(snapshot: Snapshot, recent: Recent) -> Floor:
     for call in waiting:
         queues.setdefault(call.campaign, []).append(call.wait_s)
     states: dict[str, dict[str, int]] = {}
-    for campaign, state, agents in fetch(connection, AGENTS):
-        states.setdefault(campaign, {})[state] = agents
+    for campaign_id, state, agents in fetch(connection, AGENTS):
+        states.setdefault(campaign_id, {})[state] = agents
     start, end = recent.start - RECENT, recent.start + timedelta(minutes=MINUTES)
     tiles = tuple(
         CampaignNow(
-            campaign=one,
-            today=totals.get(one.campaign),
-            waiting=len(queues.get(one.campaign, ())),
-            longest_wait_s=max(queues.get(one.campaign, ()), default=None),
-            agents=AgentCounts(**states.get(one.campaign, {})),
-            recent=slots_between(start, end, MINUTES, recent.found.get(one.campaign, {})),
+            campaign=campaign,
+            today=totals.get(campaign.campaign),
+            waiting=len(queues.get(campaign.campaign, ())),
+            longest_wait_s=max(queues.get(campaign.campaign, ()), default=None),
+            agents=AgentCounts(**states.get(campaign.campaign, {})),
+            recent=slots_between(start, end, MINUTES, recent.kpis_of.get(campaign.campaign, {})),
         )
-        for one in campaigns
+        for campaign in campaigns
     )
-    told = tuple(one.without_work() for one in tiles)
-    boards = Board(snapshot.freshness, tiles), Board(snapshot.freshness, told)
+    without_work = tuple(tile.without_work() for tile in tiles)
+    boards = Board(snapshot.freshness, tiles), Board(snapshot.freshness, without_work)
     return Floor(*boards, snapshot.counters, waiting, recent)

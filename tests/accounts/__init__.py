@@ -1,1 +1,1 @@
-"""Who may look, and at what."""
+"""Sign-in, sessions, accounts, and who may see what."""

@@ -1,4 +1,4 @@
-"""Accounts of this machine: the command that keeps them, what they see, their sessions, and how often one may try."""
+"""Local accounts: the command that manages them, what they may see, their sessions, and limits on attempts."""
 
 import json
 import os
@@ -62,27 +62,27 @@ def test_an_account_is_added_listed_changed_and_removed(place: Path) -> None:
     assert accounts(place, "list").stdout == "mona\tmanager\tagents of sites Rabat\n"
 
 
-def test_a_television_gets_a_token_that_is_told_once(place: Path) -> None:
-    told = accounts(place, "tv", "add", "hall", "--campaign", "sud").stdout.splitlines()
-    token = told[-1].removeprefix("/tv#")
+def test_a_television_gets_a_token_that_is_shown_once(place: Path) -> None:
+    lines = accounts(place, "tv", "add", "hall", "--campaign", "sud").stdout.splitlines()
+    token = lines[-1].removeprefix("/tv#")
     assert len(token) >= 43
     kept = (place / "access" / "accounts.json").read_text()
     assert token not in kept and passwords.is_token(json.loads(kept)["accounts"][0]["proof"], token)
     assert accounts(place, "tv", "list").stdout == "hall\ttelevision\tcampaigns sud\n"
     assert accounts(place, "list").stdout == ""
-    assert accounts(place, "remove", "hall").returncode == 2  # a person of this name, there is none
+    assert accounts(place, "remove", "hall").returncode == 2  # there is no person of that name
     assert accounts(place, "tv", "revoke", "hall").returncode == 0
     assert accounts(place, "tv", "list").stdout == ""
 
 
 @pytest.mark.parametrize(
-    ("arguments", "typed", "said"),
+    ("arguments", "typed", "message"),
     [
         pytest.param("add x --role client", PASSWORD, "A client account must say whose campaigns it sees", id="whose"),
         pytest.param("add x --role client --client y", PASSWORD, "no client 'y'; there are brightcart,", id="client"),
         pytest.param("add x --role analyst --campaign y", PASSWORD, "no campaign 'y'; there are north", id="campaign"),
         pytest.param("add x --role boss", PASSWORD, "invalid choice: 'boss'", id="role"),
-        pytest.param("add x --role television", PASSWORD, "invalid choice: 'television'", id="a screen has a token"),
+        pytest.param("add x --role television", PASSWORD, "invalid choice: 'television'", id="television"),
         pytest.param("add ../x --role manager", PASSWORD, "'../x' is not a valid name", id="name"),
         pytest.param("add x --role manager", "short", "The password has 5 characters; choose 12 to 256", id="short"),
         pytest.param("add x --role manager", "a" * 300, "The password has 300 characters", id="long"),
@@ -94,20 +94,20 @@ def test_a_television_gets_a_token_that_is_told_once(place: Path) -> None:
         pytest.param("add x --role manager --password y", PASSWORD, "there is no option --password;", id="on the line"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_done_is_one_sentence(place: Path, arguments: str, typed: str, said: str) -> None:
+def test_an_invalid_command_is_refused_in_one_sentence(place: Path, arguments: str, typed: str, message: str) -> None:
     Accounts(place / "access").change(lambda all: all.update(mona=Account("mona", "manager", "x")))
     before = (place / "access" / "accounts.json").read_bytes()
     done = accounts(place, *arguments.split(), typed=typed)
     assert done.returncode == 2 and not done.stdout
-    assert done.stderr.startswith("vigie: ") and said in done.stderr and done.stderr.count("\n") == 1
+    assert done.stderr.startswith("vigie: ") and message in done.stderr and done.stderr.count("\n") == 1
     assert (place / "access" / "accounts.json").read_bytes() == before
 
 
-def test_two_commands_at_once_do_not_lose_an_account(place: Path) -> None:
+def test_two_commands_at_once_lose_no_account(place: Path) -> None:
     here = Accounts(place / "access")
     with pytest.raises(AccountsError, match="Another command is changing"):
         here.change(lambda _: here.change(lambda all: all.update(mona=Account("mona", "manager", "x"))))
-    here.change(lambda all: all.update(mona=Account("mona", "manager", "x")))  # and then goes on
+    here.change(lambda all: all.update(mona=Account("mona", "manager", "x")))  # the lock is free again
     assert set(here.all()) == {"mona"}
 
 
@@ -122,7 +122,7 @@ def test_two_commands_at_once_do_not_lose_an_account(place: Path) -> None:
         pytest.param('{"accounts": [{"name": "m", "proof": "x"}]}', id="no role"),
     ],
 )
-def test_a_file_that_is_not_ours_lets_nobody_in(place: Path, written: str) -> None:
+def test_an_invalid_accounts_file_lets_nobody_in(place: Path, written: str) -> None:
     here = Access(place / "access", place / "campaigns.toml")
     here.accounts.change(lambda all: all.update(m=Account("m", "manager", "x")))
     assert json.loads(here.accounts.path.read_text())["accounts"] == [GOOD]
@@ -161,7 +161,7 @@ def test_a_session_is_signed_and_ends(place: Path) -> None:
     assert Sessions(place / "other").read(cookie, NOW) is None  # with another secret
 
 
-def test_who_signed_out_is_out_also_after_a_restart(place: Path) -> None:
+def test_signing_out_outlasts_a_restart(place: Path) -> None:
     sessions = Sessions(place)
     mine, other = (sessions.begin(Account(name, "manager", "x"), NOW) for name in ("mona", "max"))
     sessions.end(mine, NOW)
@@ -169,10 +169,10 @@ def test_who_signed_out_is_out_also_after_a_restart(place: Path) -> None:
         assert here.read(here.cookie(mine), NOW) is None
         assert here.read(here.cookie(other), NOW) == other
     sessions.end(other, NOW + PERSON_S + 1)
-    assert mine.id not in (place / "ended").read_text()  # what is over by itself is forgotten
+    assert mine.id not in (place / "ended").read_text()  # an expired session is dropped from the list
 
 
-def test_the_secret_is_nobody_elses(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_secret_is_private_and_long_enough(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Sessions(place / "access")
     secret = place / "access" / "secret"
     assert stat.S_IMODE(secret.stat().st_mode) == 0o600 and len(secret.read_text()) >= 64
@@ -195,7 +195,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("changed", CHANGES.values(), ids=CHANGES)
-def test_an_account_that_changes_ends_its_sessions(place: Path, changed: Account | None) -> None:
+def test_changing_an_account_ends_its_sessions(place: Path, changed: Account | None) -> None:
     here = Access(place / "access", place / "campaigns.toml")
     here.accounts.change(lambda all: all.update(mona=MONA))
     cookie = here.sessions.cookie(here.sessions.begin(MONA, NOW))
@@ -206,7 +206,7 @@ def test_an_account_that_changes_ends_its_sessions(place: Path, changed: Account
         if changed is not None:
             all["mona"] = changed
 
-    Accounts(place / "access").change(change)  # another process
+    Accounts(place / "access").change(change)  # as another process would
     assert here.viewer(cookie, NOW) is None
 
 
@@ -216,8 +216,8 @@ SEEN = {
     "a manager of a client": (Account("x", "manager", "", clients=("orea",)), {"sud", "sud-ventes"}),
     "an analyst sees all": (Account("x", "analyst", ""), None),
     "a client and one campaign": (Account("x", "client", "", ("orea",), ("north",)), {"sud", "sud-ventes", "north"}),
-    "a client who is not known any more": (Account("x", "client", "", ("gone",)), set()),
-    "a client of nobody": (Account("x", "client", ""), set()),
+    "a client that is not configured": (Account("x", "client", "", ("gone",)), set()),
+    "a client account without a client": (Account("x", "client", ""), set()),
     "a television": (Account("x", "television", "", campaigns=("sud",)), {"sud"}),
 }
 
@@ -229,7 +229,7 @@ def test_what_an_account_sees(place: Path, account: Account, campaigns: set[str]
     assert seen.campaigns == campaigns
 
 
-def test_a_new_campaign_of_a_client_is_theirs_and_a_slip_of_the_pen_takes_nothing_away(place: Path) -> None:
+def test_a_client_sees_its_new_campaigns_and_an_invalid_file_changes_nothing(place: Path) -> None:
     here, cleo = access(), Account("cleo", "client", "", ("orea",))
     assert here.viewer_of(cleo).campaigns == {"sud", "sud-ventes"}
     (place / "campaigns.toml").write_text(CONFIGURATION + '[campaigns.sud-nuit]\nclient = "orea"\n')
@@ -248,12 +248,12 @@ def test_attempts_are_counted_within_a_window() -> None:
     for at in (0, 10, 20):
         assert tried.wait_s("mona", at) == 0
         tried.add("mona", at)
-    assert tried.wait_s("mona", 20) == 40  # until the first one is a minute old
+    assert tried.wait_s("mona", 20) == 40  # until the first attempt is a minute old
     assert tried.wait_s("max", 20) == 0
     assert tried.wait_s("mona", 60) == 0
     tried.add("mona", 60)
     assert tried.wait_s("mona", 60) == 10
-    tried.forgive("mona")  # it was right
+    tried.forgive("mona")  # the password was right
     assert tried.wait_s("mona", 60) == 0
     tried.forgive("mona", all=True)
     for at in (61, 62, 63):
@@ -261,7 +261,7 @@ def test_attempts_are_counted_within_a_window() -> None:
         tried.add("mona", at)
 
 
-def test_attempts_do_not_fill_the_memory() -> None:
+def test_memory_for_attempts_is_bounded() -> None:
     tried = Attempts(1, within_s=60)
     for n in range(11_000):
         tried.add(f"name-{n}", 0)

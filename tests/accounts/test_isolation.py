@@ -1,8 +1,9 @@
-"""Nobody sees what is another's: every page, address, parameter, tick, widget and file, tried as every role.
+"""Nobody sees another client's data: every page, address, parameter, tick, widget and file, tried as every role.
 
-A floor is published whose every text carries a marker: of which client it is, and what kind of secret. Pages and
-parameters are found in `pages/`, texts in `metrics/published/relations.py`, so that new ones are tried as well. No
-marker may reach who must not see it, in any byte that the server sends; each must reach who may, so this can fail.
+Every text in the published file carries a marker that names its client and the kind of secret. The tests discover
+pages and parameters in `pages/` and texts in `metrics/published/relations.py`, so new ones are covered too. No byte
+that the server sends may carry a marker that the viewer must not see. Every marker must reach the viewers who may see
+it, so the tests can fail.
 """
 
 import ast
@@ -48,25 +49,25 @@ PAGES = sorted(
 OWN, OTHER = "own-campaign", "campaign-zqotherqz"
 MARKERS = {
     "other": "zqotherqz",  # everything of another client
-    "agent": "zqagentqz",  # who works for one's own campaign
-    "away": "zqawayqz",  # the same, of agents at another site
-    "feed": "zqfeedqz",  # what belongs to no campaign: rejected records, sources, notices
-    "own": "zqownqz",  # what is one's own
+    "agent": "zqagentqz",  # agents of the viewer's own campaign
+    "away": "zqawayqz",  # agents of the same campaign at another site
+    "feed": "zqfeedqz",  # data of no campaign: rejected records, sources, notices
+    "own": "zqownqz",  # everything else of the viewer's own campaign
 }
 WORDS = {"direction", "channel", "language", "outcome", "answered_by", "consent", "currency", "ended_by", "state"}
 WORDS |= {"formula", "timezone", "version", "kind", "measure"}
-"""Columns whose values are words of Vigie's own; every other text is somebody's."""
+"""Columns whose values Vigie defines. Every other text column may hold somebody's data."""
 WHO = {"agent", "name", "team", "missed_by"}
-"""Columns that say who works."""
+"""Columns that identify an agent."""
 
 
 def text(of: str, name: str) -> str:
-    """Return a text with a marker: no two are a part of each other, so that one that is asked for can be left out."""
+    """Return a text with a marker. No text contains another, so a requested one can be removed from a response."""
     return f"{name}-{MARKERS[of]}"
 
 
-def row(relation: str, of: str, said: dict[str, object], *, agent: str = "agent") -> dict[str, object]:
-    """Return a row of a relation: what is said, and a marker in every other text. `agent`: the marker of who works."""
+def row(relation: str, of: str, values: dict[str, object], *, agent: str = "agent") -> dict[str, object]:
+    """Return a row with these values and a marker in every other text. `agent` is the marker for names of agents."""
     texts: dict[str, object] = {}
     for column, (kind, _meaning) in COLUMNS[relation].items():
         whose = agent if column in WHO and relation != "campaigns" and of == "own" else of
@@ -74,11 +75,11 @@ def row(relation: str, of: str, said: dict[str, object], *, agent: str = "agent"
             texts[column] = text(whose, "agent") if column == "agent" else [text(whose, "agent")]
         elif kind == "VARCHAR" and column not in WORDS:
             texts[column] = text(whose, f"{relation}-{column}")
-    return texts | said
+    return texts | values
 
 
 def publish(path: Path, as_of: datetime) -> None:
-    """Publish the floor: two clients, agents at two sites, calls of today and yesterday, all that the feed tells."""
+    """Publish two clients, agents at two sites, calls of today and yesterday, and the feed's data."""
     path.parent.mkdir(parents=True, exist_ok=True)
     writer = duckdb.connect()
     writer.execute("SET TimeZone = 'UTC'")
@@ -97,8 +98,8 @@ def publish(path: Path, as_of: datetime) -> None:
     terms = {"formula": "exclude_short", "threshold_s": 20.0, "target": 0.8, "wait_at_threshold_counts": True}
     terms |= {"short_abandon_s": 5.0}
     for of, campaign in (("own", OWN), ("other", OTHER)):
-        known = {"campaign": campaign, "language": "fr", "timezone": "UTC", "configured": of == "own"}
-        add("campaigns", row("campaigns", of, known | {"give_up_after_s": 14400.0}))
+        configured = {"campaign": campaign, "language": "fr", "timezone": "UTC", "configured": of == "own"}
+        add("campaigns", row("campaigns", of, configured | {"give_up_after_s": 14400.0}))
         add("sla_terms", {"campaign": campaign} | terms)
         sites = [("Rabat", "agent"), (text("away", "site"), "away")] if of == "own" else [(None, "agent")]
         for n, (site, who) in enumerate(sites):
@@ -148,7 +149,7 @@ DAY = timedelta(days=1)
 
 @dataclass(frozen=True)
 class Case:
-    """A viewer, and the markers that must reach them somewhere; no other one may, ever."""
+    """A viewer, and the markers that must reach them on some page. No other marker ever may."""
 
     viewer: Viewer
     sees: frozenset[str]
@@ -170,21 +171,21 @@ CASES = {
     "television": case("television", "own", campaigns={OWN}),
     "client of nobody": case("client", campaigns=set()),
 }
-# what is asked
+# the requests
 
 
 def parameters() -> list[str]:
-    """Return every name that a function of a page which reads or writes the address speaks of."""
-    found: set[str] = set()
+    """Return every string in functions of `pages/` that read or write query parameters, if it looks like a name."""
+    names: set[str] = set()
     for file in (ROOT / "pages").rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.FunctionDef | ast.Module) and "query_params" in ast.unparse(node):
-                found |= {str(one.value) for one in ast.walk(node) if isinstance(one, ast.Constant)}
-    return sorted(name for name in found - {"campaign"} if re.fullmatch(r"[a-z][a-z_]{1,19}", name))
+                names |= {str(inner.value) for inner in ast.walk(node) if isinstance(inner, ast.Constant)}
+    return sorted(name for name in names - {"campaign"} if re.fullmatch(r"[a-z][a-z_]{1,19}", name))
 
 
 def values(as_of: datetime) -> list[str]:
-    """Return what every parameter is tried with: what of another could be asked for."""
+    """Return the values to try for every parameter: names of another client or site, SQL, times, a rejected record."""
     others = [text("other", name) for name in ("agent", "agents-team", "calls-queue", "campaigns-client")]
     sql = ["FROM calls, agents, campaigns, dead_letters, ingest_status"]
     times = [f"{as_of - DAY:%Y-%m-%d}", f"{as_of - DAY:%Y-%m}", f"{as_of - 2 * DAY:%Y-%m-%dT%H:%M}Z"]
@@ -193,9 +194,9 @@ def values(as_of: datetime) -> list[str]:
 
 
 def addresses(as_of: datetime, *, all: bool) -> Iterator[tuple[str, dict[str, str]]]:
-    """Return every page, of one's own campaign, of another's, and of one that there is not; `all`: by every parameter.
+    """Return every page for the viewer's own campaign, another's, and an unknown one. `all`: with every parameter too.
 
-    One address tries one value for every parameter at once.
+    One address gives one value to all parameters at once.
     """
     names = parameters()
     assert {
@@ -227,7 +228,7 @@ def addresses(as_of: datetime, *, all: bool) -> Iterator[tuple[str, dict[str, st
 
 
 def found_in(data: bytes) -> set[str]:
-    """Return the names of the markers in what was sent, also inside what is packed: Excel files, PDF streams."""
+    """Return the names of the markers in these bytes, including inside compressed Excel files and PDF streams."""
     texts = [data]
     if data.startswith(b"PK"):
         with zipfile.ZipFile(io.BytesIO(data)) as packed:
@@ -242,30 +243,30 @@ def found_in(data: bytes) -> set[str]:
 
 
 class Visit:
-    """All that one viewer is sent, and the addresses at which something was that is not theirs."""
+    """Everything that one viewer is sent, and the addresses where a marker appeared that they must not see."""
 
-    def __init__(self, running: Dashboard, one: Case, session: str) -> None:
-        self.running, self.case, self.session = running, one, session
+    def __init__(self, running: Dashboard, case: Case, session: str) -> None:
+        self.running, self.case, self.session = running, case, session
         self.seen: set[str] = set()
         self.wrong: list[str] = []
         self.files: list[str] = []
 
-    def note(self, where: str, data: bytes, *asked: str) -> None:
-        """Note what was sent. What the viewer has asked for is not told by being said back."""
-        for value in asked:
+    def note(self, where: str, data: bytes, *requested: str) -> None:
+        """Record the markers in a response. A requested value that is only echoed does not count."""
+        for value in requested:
             if any(marker in value for marker in MARKERS.values()):
                 data = data.replace(value.encode(), b"").replace(plain(value).encode(), b"")
-        found = found_in(data)
-        self.seen |= found
-        self.wrong += [f"{name} at {where[:100]}" for name in sorted(found - self.case.sees)]
+        markers = found_in(data)
+        self.seen |= markers
+        self.wrong += [f"{name} at {where[:100]}" for name in sorted(markers - self.case.sees)]
 
     def walk(self, as_of: datetime, *, all: bool) -> None:
-        """Open every address in one connection, and on each page touch everything that is on it."""
+        """Open every address over one connection and use every element of each page."""
         with stream(self.running.address, self.session) as connection:
             entered: set[str] = set()
-            for page, asked in addresses(as_of, all=all):
-                self.note(f"/{page}?{urlencode(asked)}", connection.open(page, **asked), *asked.values())
-                if page not in entered and asked.get("campaign") == OWN:
+            for page, query in addresses(as_of, all=all):
+                self.note(f"/{page}?{urlencode(query)}", connection.open(page, **query), *query.values())
+                if page not in entered and query.get("campaign") == OWN:
                     entered.add(page)
                     self.touch(connection, page)
             for page in PAGES:
@@ -274,12 +275,12 @@ class Visit:
                 self.note(f"{page} by its hash", connection.ask(request))
 
     def touch(self, connection: Stream, page: str) -> None:
-        """Let every fragment tick, download every file, and choose in every widget what is not offered there."""
+        """Run every fragment, download every file, and send every widget values that it does not offer."""
         drawn = connection.received[-connection.last :]
-        for fragment in {one.auto_rerun.fragment_id for one in drawn if one.HasField("auto_rerun")}:
+        for fragment in {message.auto_rerun.fragment_id for message in drawn if message.HasField("auto_rerun")}:
             self.note(f"a tick of {page}", connection.tick(fragment))
-        elements = [one.delta.new_element for one in drawn if one.HasField("delta")]
-        widgets = [getattr(one, one.WhichOneof("type")) for one in elements if one.WhichOneof("type")]
+        elements = [message.delta.new_element for message in drawn if message.HasField("delta")]
+        widgets = [getattr(element, element.WhichOneof("type")) for element in elements if element.WhichOneof("type")]
         for widget in widgets:
             for url in self.downloads(connection, widget):
                 self.files.append(url)
@@ -298,7 +299,7 @@ class Visit:
             self.note(f"{value} chosen on {page}", connection.ask(request), value)
 
     def downloads(self, connection: Stream, widget: object) -> list[str]:
-        """Return the addresses of a download button's file, made for this if it is made on demand."""
+        """Return the address of a download button's file, and make the file if it is made on demand."""
         if not isinstance(widget, Message) or widget.DESCRIPTOR.name != "DownloadButton":
             return []
         if not widget.deferred_file_id:
@@ -322,7 +323,7 @@ class Visit:
 
 @pytest.fixture
 def as_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> datetime:
-    """The floor's now; the data directory is this test's."""
+    """Publish the floor in a data directory of its own and return its `as_of`."""
     monkeypatch.setenv("VIGIE_DATA_DIR", str(tmp_path))
     moment = clock.now().replace(microsecond=0)
     publish(tmp_path / "published" / "vigie.duckdb", moment)
@@ -336,12 +337,12 @@ def as_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> datetime:
         pytest.param(["client", "television", "manager of a site", "manager"], False, id="those who see little first"),
     ],
 )
-def test_nobody_is_sent_what_is_anothers(tmp_path: Path, as_of: datetime, order: list[str], all: bool) -> None:
+def test_nobody_receives_data_of_another_client(tmp_path: Path, as_of: datetime, order: list[str], all: bool) -> None:
     with dashboard(tmp_path) as running:
         for name in order:
             visit = Visit(running, CASES[name], session_of(CASES[name].viewer))
             visit.walk(as_of, all=all and CASES[name].viewer.campaigns is not None)
-            assert not visit.wrong, f"{name} was sent what is another's: {visit.wrong[:5]}"
+            assert not visit.wrong, f"{name} was sent data that they must not see: {visit.wrong[:5]}"
             assert visit.seen == CASES[name].sees, f"{name} saw nothing of {CASES[name].sees - visit.seen}"
             assert visit.files or CASES[name].viewer.role == "television" or not CASES[name].sees
         nobody = Visit(running, CASES["manager"], "forged")
@@ -353,14 +354,14 @@ def test_nobody_is_sent_what_is_anothers(tmp_path: Path, as_of: datetime, order:
             assert status == 200 and not found_in(data)
 
 
-def test_a_file_is_given_to_whom_it_was_made_for(tmp_path: Path, as_of: datetime) -> None:
+def test_only_the_viewer_who_made_a_file_can_download_it(tmp_path: Path, as_of: datetime) -> None:
     with dashboard(tmp_path) as running:
-        visits = {name: Visit(running, one, session_of(one.viewer)) for name, one in CASES.items()}
+        visits = {name: Visit(running, case, session_of(case.viewer)) for name, case in CASES.items()}
         mine, nobody = visits["manager"], Visit(running, CASES["manager"], "forged")
         with stream(running.address, mine.session) as connection:
             connection.open("calls", campaign=OTHER)
-            elements = [one.delta.new_element for one in connection.received if one.HasField("delta")]
-            buttons = [one.download_button for one in elements if one.HasField("download_button")]
+            elements = [message.delta.new_element for message in connection.received if message.HasField("delta")]
+            buttons = [element.download_button for element in elements if element.HasField("download_button")]
             (url,) = [url for button in buttons for url in mine.downloads(connection, button)]
             for name, visit in visits.items():
                 status, data = visit.fetch(url)
@@ -370,20 +371,20 @@ def test_a_file_is_given_to_whom_it_was_made_for(tmp_path: Path, as_of: datetime
 
 @needs_chromium
 @pytest.mark.parametrize("name", ["client", "television", "manager of a campaign", "manager"])
-def test_a_browser_receives_nothing_of_anothers(tmp_path: Path, as_of: datetime, name: str) -> None:
-    """Every page in a real browser: each frame and each answer that reaches it, and what it shows."""
-    one = CASES[name]
+def test_a_browser_receives_no_data_of_another_client(tmp_path: Path, as_of: datetime, name: str) -> None:
+    """Open every page in a real browser and check each WebSocket frame, each response and the page it draws."""
+    tried = CASES[name]
     with dashboard(tmp_path) as running, browser() as chromium:
-        page = open_tab(chromium, running.address, session_of(one.viewer))
-        visit = Visit(running, one, "")
+        page = open_tab(chromium, running.address, session_of(tried.viewer))
+        visit = Visit(running, tried, "")
         received: list[bytes] = []
         page.on("websocket", lambda socket: socket.on("framereceived", lambda data: received.append(as_bytes(data))))
         page.on("response", lambda answer: received.append(str(answer.all_headers()).encode()))
-        for path, asked in [("", {}), *((path, {"campaign": campaign}) for path in PAGES for campaign in (OWN, OTHER))]:
-            page.goto(f"{running.address}/{path}?{urlencode(asked)}")
+        for path, query in [("", {}), *((path, {"campaign": campaign}) for path in PAGES for campaign in (OWN, OTHER))]:
+            page.goto(f"{running.address}/{path}?{urlencode(query)}")
             drawn(page)
-            where = f"/{path}?{urlencode(asked)}"
-            visit.note(f"{where}, shown", page.content().encode(), *asked.values())
-            visit.note(f"{where}, received", b"\n".join(received), *asked.values())
+            where = f"/{path}?{urlencode(query)}"
+            visit.note(f"{where}, shown", page.content().encode(), *query.values())
+            visit.note(f"{where}, received", b"\n".join(received), *query.values())
             received.clear()
-        assert not visit.wrong and visit.seen == one.sees
+        assert not visit.wrong and visit.seen == tried.sees

@@ -1,4 +1,4 @@
-"""Signing in by OpenID Connect, against a real provider, in a real browser; and who is taken in by what it tells."""
+"""Signing in by OpenID Connect, with a real provider and a real browser, and the viewer that its claims give."""
 
 import json
 import re
@@ -67,9 +67,9 @@ KNOWN = {
 
 @contextmanager
 def served(place: Path, people: dict[str, dict[str, Any]] = KNOWN) -> Iterator[tuple[Dashboard, Provider]]:
-    """Serve a dashboard that asks a provider, with a floor of three campaigns of three clients."""
+    """Serve a dashboard that signs people in through a provider, with three campaigns of three clients."""
     place.mkdir(exist_ok=True)
-    publish(place / "published" / "vigie.duckdb", campaigns=FLOOR, calls=[{"campaign": one} for one in FLOOR])
+    publish(place / "published" / "vigie.duckdb", campaigns=FLOOR, calls=[{"campaign": campaign} for campaign in FLOOR])
     (place / "campaigns.toml").write_text(CAMPAIGNS + PEOPLE + CLAIMED)
     port = free_port()
     with identity_provider(f"http://127.0.0.1:{port}/oauth2callback", people) as provider:
@@ -92,7 +92,7 @@ def everything(place: Path) -> Iterator[tuple[Dashboard, Provider, Browser]]:
 
 
 def sign_in(chromium: Browser, running: Dashboard, subject: str, path: str = "/") -> Page:
-    """Sign in as somebody whom the provider knows, beginning at a page of the dashboard."""
+    """Open a page of the dashboard and sign in there as a user of the provider."""
     page = open_tab(chromium, running.address, None)
     page.goto(running.address + path)
     page.get_by_role("link", name="Sign in with your organisation’s account").click()
@@ -111,12 +111,12 @@ def sign_in(chromium: Browser, running: Dashboard, subject: str, path: str = "/"
         pytest.param("max", "Max <b>", {"Almena", "Brightcart", "Mutuelle Oréa"}, id="by claims, of everybody"),
     ],
 )
-def test_who_is_mapped_sees_what_is_theirs(
+def test_a_mapped_person_sees_their_campaigns(
     everything: tuple[Dashboard, Provider, Browser], subject: str, name: str, sees: set[str]
 ) -> None:
     running, _provider, chromium = everything
     page = sign_in(chromium, running, subject, "/calls?campaign=sud")
-    page.wait_for_url("**/calls?campaign=sud")  # the page that was asked for
+    page.wait_for_url("**/calls?campaign=sud")  # the requested page
     page.locator(".vigie-table").wait_for()
     page.get_by_role("button", name=name).wait_for()
     page.get_by_role("combobox", name="Campaign").click()
@@ -127,7 +127,7 @@ def test_who_is_mapped_sees_what_is_theirs(
 
 @needs_chromium
 @pytest.mark.parametrize("subject", ["cleo-2", "cleo-3", "nina"])
-def test_who_is_not_mapped_sees_nothing_but_a_sentence(
+def test_an_unmapped_person_sees_only_an_explanation(
     everything: tuple[Dashboard, Provider, Browser], subject: str
 ) -> None:
     running, _provider, chromium = everything
@@ -142,7 +142,7 @@ def test_who_is_not_mapped_sees_nothing_but_a_sentence(
 
 
 @needs_chromium
-def test_signing_out_ends_it_here_and_at_the_provider(everything: tuple[Dashboard, Provider, Browser]) -> None:
+def test_signing_out_ends_the_session_here_and_at_the_provider(everything: tuple[Dashboard, Provider, Browser]) -> None:
     running, provider, chromium = everything
     page = sign_in(chromium, running, "cleo-1", "/campaign?campaign=sud")
     page.locator(".vigie-headline").wait_for()
@@ -151,17 +151,17 @@ def test_signing_out_ends_it_here_and_at_the_provider(everything: tuple[Dashboar
     page.get_by_role("button", name="Cleo").click()
     page.get_by_role("button", name="Sign out").click()
     page.get_by_role("heading", name="Sign in").wait_for()
-    assert [asked["client_id"] for asked in provider.signed_out] == [CLIENT_ID]
+    assert [request["client_id"] for request in provider.signed_out] == [CLIENT_ID]
     assert not {cookie["name"] for cookie in page.context.cookies()} & {COOKIE, "_streamlit_user"}
     thief = chromium.new_context()
-    thief.add_cookies(cookies)  # neither our session nor the provider's word of it are good any more
+    thief.add_cookies(cookies)  # neither our session cookie nor Streamlit's is valid now
     stolen = thief.new_page()
     stolen.goto(f"{running.address}/calls")
     stolen.get_by_role("heading", name="Sign in").wait_for()
 
 
 @needs_chromium
-def test_who_is_taken_out_of_the_configuration_is_out_within_seconds(
+def test_a_person_removed_from_the_configuration_loses_access_within_seconds(
     tmp_path: Path, everything: tuple[Dashboard, Provider, Browser]
 ) -> None:
     chromium = everything[2]
@@ -172,7 +172,7 @@ def test_who_is_taken_out_of_the_configuration_is_out_within_seconds(
         path.write_text(
             CAMPAIGNS + PEOPLE.replace('role = "manager"', 'role = "analyst"\nclients = ["orea"]') + CLAIMED
         )
-        page.get_by_text("There is no such campaign here").wait_for()  # loaded anew, for another viewer
+        page.get_by_text("There is no such campaign here").wait_for()  # reloaded, with less access
         path.write_text(CAMPAIGNS + CLAIMED)
         page.get_by_text("You are signed in as Mona, but nothing is assigned to you.").wait_for()
 
@@ -189,7 +189,7 @@ def test_who_is_taken_out_of_the_configuration_is_out_within_seconds(
         pytest.param({"claims": {"iat": int(time.time()) - 3600}}, id="a token of an hour ago"),
     ],
 )
-def test_a_token_that_is_not_good_lets_nobody_in(
+def test_an_invalid_token_lets_nobody_in(
     everything: tuple[Dashboard, Provider, Browser], monkeypatch: pytest.MonkeyPatch, wrong: dict[str, Any]
 ) -> None:
     running, provider, chromium = everything
@@ -200,7 +200,7 @@ def test_a_token_that_is_not_good_lets_nobody_in(
     assert COOKIE not in {cookie["name"] for cookie in page.context.cookies()}
 
 
-def test_a_cookie_that_is_not_streamlits_lets_nobody_in(everything: tuple[Dashboard, Provider, Browser]) -> None:
+def test_a_forged_streamlit_cookie_lets_nobody_in(everything: tuple[Dashboard, Provider, Browser]) -> None:
     running, _provider, _chromium = everything
     forged = json.dumps({"sub": "mona-1", "iat": time.time(), "origin": running.address, "provider": "default"})
     for cookie in (f"_streamlit_user={forged}", "_streamlit_user=x", "_streamlit_user=chunks-9"):
@@ -209,7 +209,7 @@ def test_a_cookie_that_is_not_streamlits_lets_nobody_in(everything: tuple[Dashbo
             assert "Sign in with your organisation" in answer.read().decode() and COOKIE not in str(answer.headers)
 
 
-# who a person is, by what was told
+# the viewer that the claims give
 
 
 OF_PROVIDER = '[sign_in]\nrole_claim = "r"\n'
@@ -223,17 +223,17 @@ CLAIMS = {
     ),
     "nobody": (ProviderClaims("nobody"), CLAIMED, None),
     "no address is nobody's address": (ProviderClaims("any", ""), "", None),
-    "claims that are not asked for": (ProviderClaims("any", roles=("manager",)), "", None),
-    "no limits are asked for": (ProviderClaims("any", roles=("manager",)), OF_PROVIDER, ("manager", None)),
+    "claims that the configuration does not use": (ProviderClaims("any", roles=("manager",)), "", None),
+    "no claim for limits is configured": (ProviderClaims("any", roles=("manager",)), OF_PROVIDER, ("manager", None)),
     "a client without a limit": (ProviderClaims("any", roles=("client",)), OF_PROVIDER, ("client", set())),
     "a claim that limits": (
         ProviderClaims("any", roles=("manager",), clients=("orea",)),
         CLAIMED,
         ("manager", {"sud"}),
     ),
-    "a claim that is asked for and not there": (ProviderClaims("any", roles=("manager",)), CLAIMED, ("manager", set())),
-    "a claim of everything": (ProviderClaims("any", roles=("analyst",), clients=("*",)), CLAIMED, ("analyst", None)),
-    "a client of everybody is nobody's": (
+    "a configured claim that is missing": (ProviderClaims("any", roles=("manager",)), CLAIMED, ("manager", set())),
+    "a claim for every client": (ProviderClaims("any", roles=("analyst",), clients=("*",)), CLAIMED, ("analyst", None)),
+    "a client may not claim every client": (
         ProviderClaims("any", roles=("client",), clients=("*",)),
         CLAIMED,
         ("client", set()),
@@ -243,9 +243,7 @@ CLAIMS = {
 
 
 @pytest.mark.parametrize(("claims", "claimed", "seen"), CLAIMS.values(), ids=CLAIMS)
-def test_what_a_person_sees_by_what_was_told(
-    tmp_path: Path, claims: ProviderClaims, claimed: str, seen: object
-) -> None:
+def test_what_a_person_sees_by_their_claims(tmp_path: Path, claims: ProviderClaims, claimed: str, seen: object) -> None:
     (tmp_path / "campaigns.toml").write_text(CAMPAIGNS + PEOPLE + claimed)
     viewer = Access(tmp_path, tmp_path / "campaigns.toml").viewer_in(Session("id", "x", 0, claims=claims))
     assert (viewer and (viewer.role, viewer.campaigns)) == seen
@@ -259,7 +257,7 @@ def test_sites_limit_whose_agents_are_named(tmp_path: Path) -> None:
         assert viewer is not None and viewer.sites == named
 
 
-def test_what_was_told_stands_in_the_cookie(tmp_path: Path) -> None:
+def test_the_cookie_holds_the_claims(tmp_path: Path) -> None:
     claims = ProviderClaims("mona-1", "m@orea.example", ("manager",), ("orea", "*"), ("sud",), ("Rabat", "Tanger"))
     session = Session("id", "Mona", 2_000_000_000, claims=claims)
     sessions = Sessions(tmp_path)
@@ -270,7 +268,7 @@ def test_what_was_told_stands_in_the_cookie(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("auth", "people", "said"),
+    ("auth", "people", "message"),
     [
         pytest.param(SECRETS, "", "does not say who may see what; add [[people]] or [sign_in]", id="nobody is named"),
         pytest.param(SECRETS.replace("client_id", "x"), PEOPLE, "missing the following keys: ['client_id']", id="half"),
@@ -278,9 +276,9 @@ def test_what_was_told_stands_in_the_cookie(tmp_path: Path) -> None:
         pytest.param(SECRETS.replace("/oauth2callback", "/"), PEOPLE, "it ends with /oauth2callback", id="address"),
     ],
 )
-def test_a_provider_that_cannot_work_refuses_to_start(tmp_path: Path, auth: str, people: str, said: str) -> None:
+def test_an_invalid_provider_refuses_to_start(tmp_path: Path, auth: str, people: str, message: str) -> None:
     (tmp_path / "campaigns.toml").write_text(CAMPAIGNS + people)
     given = {"port": 1, "client_id": "x", "client_secret": "y", "issuer": "http://127.0.0.1:1"}
     (tmp_path / "secrets.toml").write_text(auth.replace("{x}", "{client_id}").format(**given))
     variables = {"VIGIE_CAMPAIGNS": str(tmp_path / "campaigns.toml")}
-    assert said in refused(tmp_path / "data", "--secrets.files", str(tmp_path / "secrets.toml"), **variables)
+    assert message in refused(tmp_path / "data", "--secrets.files", str(tmp_path / "secrets.toml"), **variables)

@@ -1,4 +1,4 @@
-"""Signing in: what the gate lets past by HTTP and by websocket, the forms and their limits, and a real browser."""
+"""Signing in: what the gate lets through over HTTP and WebSocket, the forms, the limits, and a real browser."""
 
 import http.client
 import time
@@ -30,7 +30,7 @@ PHONE = {"viewport": {"width": 390, "height": 844}, "color_scheme": "dark"}
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
-    """A dashboard with two people, mona who sees all and cleo who sees one client's, and a floor."""
+    """A dashboard with a floor and three people: mona and max see everything, cleo one campaign."""
     place = tmp_path_factory.mktemp("served")
     proof = passwords.proof_of(PASSWORD)
     people = {
@@ -39,7 +39,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
         "max": Account("max", "manager", proof),
     }
     Accounts(place / "access").change(lambda all: all.update(people))
-    publish(place / "published" / "vigie.duckdb", campaigns=FLOOR, calls=[{"campaign": one} for one in FLOOR])
+    publish(place / "published" / "vigie.duckdb", campaigns=FLOOR, calls=[{"campaign": campaign} for campaign in FLOOR])
     with dashboard(place) as running:
         yield running
 
@@ -47,7 +47,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
 def ask(
     running: Dashboard, method: str, path: str, form: dict[str, str] | None = None, **headers: str
 ) -> tuple[int, dict[str, str], str]:
-    """Send one request; return status, headers and body. `_` in a header's name stands for `-`."""
+    """Send one request and return status, headers and body. `_` in a header's name becomes `-`."""
     connection = http.client.HTTPConnection(urlsplit(running.address).netloc, timeout=WITHIN_S)
     given = {name.replace("_", "-"): value for name, value in headers.items()}
     body = None
@@ -55,24 +55,24 @@ def ask(
         body, given["Content-Type"] = urlencode(form), "application/x-www-form-urlencoded"
     connection.request(method, path, body, given)
     answer = connection.getresponse()
-    said = answer.read().decode(errors="replace")
+    text = answer.read().decode(errors="replace")
     connection.close()
-    return answer.status, {name.lower(): value for name, value in answer.headers.items()}, said
+    return answer.status, {name.lower(): value for name, value in answer.headers.items()}, text
 
 
 def sign_in(running: Dashboard, name: str = "mona", password: str = PASSWORD, **headers: str) -> str:
     """Sign in and return the cookie."""
-    status, answered, said = ask(running, "POST", "/sign-in", {"name": name, "password": password}, **headers)
-    assert status == 303, said
-    return answered["set-cookie"].partition(";")[0].removeprefix(f"{COOKIE}=")
+    status, answer_headers, body = ask(running, "POST", "/sign-in", {"name": name, "password": password}, **headers)
+    assert status == 303, body
+    return answer_headers["set-cookie"].partition(";")[0].removeprefix(f"{COOKIE}=")
 
 
 @pytest.mark.parametrize(
     "path", ["/healthz", "/metrics", "/_stcore/health", "/_stcore/host-config", "/sign-in", "/tv", "/favicon.png"]
 )
-def test_what_is_open_to_everybody(served: Dashboard, path: str) -> None:
-    status, _headers, said = ask(served, "GET", path)
-    assert status == 200 and "Customer care" not in said
+def test_these_paths_need_no_session(served: Dashboard, path: str) -> None:
+    status, _headers, body = ask(served, "GET", path)
+    assert status == 200 and "Customer care" not in body
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_what_is_open_to_everybody(served: Dashboard, path: str) -> None:
         *("/_stcore/upload_file/a/b", "/_stcore/stream", "/component/x/y", "/_stcore/agent/openapi.json"),
     ],
 )
-def test_everything_else_leads_to_the_sign_in_page(served: Dashboard, path: str) -> None:
+def test_every_other_path_redirects_to_the_sign_in_page(served: Dashboard, path: str) -> None:
     status, headers, _ = ask(served, "GET", path, Accept="text/html")
     assert status == 303 and headers["location"].startswith("/sign-in"), (status, headers)
     assert headers["cache-control"] == "no-store"
@@ -101,7 +101,7 @@ def test_everything_else_leads_to_the_sign_in_page(served: Dashboard, path: str)
     assert ask(served, "GET", path, Cookie=f"{COOKIE}=forged")[0] == 401
 
 
-def test_a_session_is_a_cookie_that_no_script_reads(served: Dashboard) -> None:
+def test_the_session_cookie_is_http_only(served: Dashboard) -> None:
     status, headers, _ = ask(served, "POST", "/sign-in", {"name": " Mona ", "password": PASSWORD, "next": "/calls?x=1"})
     assert (status, headers["location"]) == (303, "/calls?x=1")
     cookie, *flags = headers["set-cookie"].split("; ")
@@ -125,7 +125,7 @@ def test_a_session_is_a_cookie_that_no_script_reads(served: Dashboard) -> None:
         "",
     ],
 )
-def test_signing_in_leads_nowhere_else(served: Dashboard, next: str) -> None:
+def test_signing_in_redirects_to_no_other_site(served: Dashboard, next: str) -> None:
     status, headers, _ = ask(served, "POST", "/sign-in", {"name": "mona", "password": PASSWORD, "next": next})
     assert (status, headers["location"]) == (303, "/")
     page = ask(served, "GET", f"/sign-in?{urlencode({'next': next})}")[2]
@@ -144,8 +144,8 @@ def test_signing_in_leads_nowhere_else(served: Dashboard, next: str) -> None:
 )
 def test_another_page_cannot_sign_anybody_in_or_out(served: Dashboard, headers: dict[str, str]) -> None:
     cookie = sign_in(served)
-    status, answered, said = ask(served, "POST", "/sign-in", {"name": "mona", "password": PASSWORD}, **headers)
-    assert status == 403 and COOKIE not in answered.get("set-cookie", "") and "another page" in said
+    status, answered, body = ask(served, "POST", "/sign-in", {"name": "mona", "password": PASSWORD}, **headers)
+    assert status == 403 and COOKIE not in answered.get("set-cookie", "") and "another page" in body
     assert ask(served, "POST", "/sign-out", {}, Cookie=f"{COOKIE}={cookie}", **headers)[0] == 403
     assert ask(served, "GET", "/", Cookie=f"{COOKIE}={cookie}")[0] == 200
     own = {"Origin": served.address, "Sec_Fetch_Site": "same-origin"}
@@ -153,75 +153,75 @@ def test_another_page_cannot_sign_anybody_in_or_out(served: Dashboard, headers: 
     assert ask(served, "GET", "/", Cookie=f"{COOKIE}={cookie}")[0] == 401
 
 
-def try_in(running: Dashboard, name: str, password: str, address: str) -> tuple[int, dict[str, str], str]:
-    """Try to sign in from an address, which a proxy on this machine is believed to know."""
+def try_sign_in(running: Dashboard, name: str, password: str, address: str) -> tuple[int, dict[str, str], str]:
+    """Try to sign in from this address, as a proxy on this machine would report it."""
     return ask(running, "POST", "/sign-in", {"name": name, "password": password}, X_Forwarded_For=address)
 
 
-def test_a_wrong_name_and_a_wrong_password_are_told_alike(served: Dashboard) -> None:
+def test_a_wrong_name_and_a_wrong_password_get_the_same_answer(served: Dashboard) -> None:
     def wrong(name: str, password: str) -> tuple[int, str]:
-        status, _headers, said = try_in(served, name, password, "10.1.0.1")
-        return status, said.replace(name, "NAME")
+        status, _headers, body = try_sign_in(served, name, password, "10.1.0.1")
+        return status, body.replace(name, "NAME")
 
     first = wrong("mona", "not the password")
     assert first[0] == 403 and "The user name or password is wrong." in first[1]
     assert wrong("nobody-of-here", "not the password") == first
     assert wrong("mona", "") == first
-    status, _headers, said = try_in(served, "<script>alert(1)</script>", PASSWORD, "10.1.0.1")
-    assert status == 403 and "<script>alert" not in said and "&lt;script&gt;alert" in said
-    assert try_in(served, "mona", "x" * 10_000, "10.1.0.1")[0] == 403
-    sign_in(served, "mona", X_Forwarded_For="10.1.0.1")  # which forgives what was wrong
+    status, _headers, body = try_sign_in(served, "<script>alert(1)</script>", PASSWORD, "10.1.0.1")
+    assert status == 403 and "<script>alert" not in body and "&lt;script&gt;alert" in body
+    assert try_sign_in(served, "mona", "x" * 10_000, "10.1.0.1")[0] == 403
+    sign_in(served, "mona", X_Forwarded_For="10.1.0.1")  # clears the count of wrong attempts
 
 
-def test_an_account_is_locked_for_a_while_and_so_is_one_that_does_not_exist(served: Dashboard) -> None:
+def test_an_account_is_locked_for_a_while_whether_it_exists_or_not(served: Dashboard) -> None:
     for n, name in enumerate(("max", "no-such-name")):
         for attempt in range(5):
-            assert try_in(served, name, f"guess number {attempt}", f"10.2.{n}.{attempt}")[0] == 403
-        status, headers, said = try_in(served, name, PASSWORD, "10.2.9.9")  # which would be right for max
+            assert try_sign_in(served, name, f"guess number {attempt}", f"10.2.{n}.{attempt}")[0] == 403
+        status, headers, body = try_sign_in(served, name, PASSWORD, "10.2.9.9")  # the right password of max
         assert status == 429 and 840 <= int(headers["retry-after"]) <= 900
-        assert "Too many attempts. Try again in 1" in said
+        assert "Too many attempts. Try again in 1" in body
         assert COOKIE not in headers.get("set-cookie", "")
 
 
 def test_an_address_is_locked_for_a_while(served: Dashboard) -> None:
     for attempt in range(50):
-        assert try_in(served, f"guess-{attempt}", "guess", f"2001:db8::{attempt}")[0] == 403
+        assert try_sign_in(served, f"guess-{attempt}", "guess", f"2001:db8::{attempt}")[0] == 403
     household = "2001:db8::ffff"
-    assert try_in(served, "mona", PASSWORD, household)[0] == 429
+    assert try_sign_in(served, "mona", PASSWORD, household)[0] == 429
     assert ask(served, "POST", "/tv", {"token": "guess"}, X_Forwarded_For=household)[0] == 429
-    assert try_in(served, "mona", PASSWORD, "2001:db9::1")[0] == 303
+    assert try_sign_in(served, "mona", PASSWORD, "2001:db9::1")[0] == 303
 
 
-def test_the_log_says_who_and_no_secret(served: Dashboard) -> None:
+def test_the_log_names_accounts_and_no_secrets(served: Dashboard) -> None:
     sign_in(served, "cleo", X_Forwarded_For="10.3.0.1")
-    try_in(served, "cleo", "wrong-password", "10.3.0.2")
-    try_in(served, "my-password-by-mistake", "x", "10.3.0.3")
-    said = served.said()
-    assert "sign-in of cleo from 10.3.0.1: accepted as client" in said
-    assert "sign-in of cleo from 10.3.0.2: wrong name or password" in said
-    assert "sign-in of an unknown name from 10.3.0.3: wrong name or password" in said
+    try_sign_in(served, "cleo", "wrong-password", "10.3.0.2")
+    try_sign_in(served, "my-password-by-mistake", "x", "10.3.0.3")
+    log = served.said()
+    assert "sign-in of cleo from 10.3.0.1: accepted as client" in log
+    assert "sign-in of cleo from 10.3.0.2: wrong name or password" in log
+    assert "sign-in of an unknown name from 10.3.0.3: wrong name or password" in log
     for secret in (PASSWORD, "wrong-password", "my-password-by-mistake"):
-        assert secret not in said
+        assert secret not in log
 
 
-# the gate, over the websocket
+# the gate, over WebSocket
 
 
 def is_sent_away(messages: list[ForwardMsg]) -> bool:
-    """Whether the last word was to load the page anew, and nothing was drawn."""
+    """Whether the last message told the browser to reload, and nothing was drawn."""
     kinds = [message.WhichOneof("type") for message in messages]
     return kinds[-1] == "auth_redirect" and not {"new_session", "delta"} & set(kinds)
 
 
 @pytest.mark.parametrize("session", [None, "forged"])
 def test_the_websocket_runs_nothing_without_a_session(served: Dashboard, session: str | None) -> None:
-    told = {"X-Vigie-Session": sign_in(served), "X-Vigie-Viewer": "x"}  # only the gate says who somebody is
-    with stream(served.address, session, **told) as connection:
+    forged = {"X-Vigie-Session": sign_in(served), "X-Vigie-Viewer": "x"}  # only the gate may set these headers
+    with stream(served.address, session, **forged) as connection:
         connection.until_closed()
         assert is_sent_away(connection.received)
 
 
-def test_the_websocket_shows_whose_session_it_is(served: Dashboard) -> None:
+def test_the_websocket_shows_the_campaigns_of_its_session(served: Dashboard) -> None:
     forged = {"X-Vigie-Session": sign_in(served, "mona")}
     with stream(served.address, sign_in(served, "cleo"), **forged) as connection:
         drawn = connection.open("campaign")
@@ -230,31 +230,35 @@ def test_the_websocket_shows_whose_session_it_is(served: Dashboard) -> None:
         assert "Oréa".encode() in connection.open("campaign")
 
 
-def test_nobody_goes_on_with_anothers_page(served: Dashboard) -> None:
+def test_nobody_can_resume_the_page_of_another(served: Dashboard) -> None:
     mona = sign_in(served, "mona")
     with stream(served.address, mona) as first:
         first.open("calls", campaign="sud")
-        known = first.session_id()
-    with stream(served.address, mona, resume=known) as again:
+        session_id = first.session_id()
+    with stream(served.address, mona, resume=session_id) as again:
         assert "Oréa".encode() in again.open("calls")
-        assert again.session_id() == known
-    with stream(served.address, sign_in(served, "cleo"), resume=known) as other:
+        assert again.session_id() == session_id
+    with stream(served.address, sign_in(served, "cleo"), resume=session_id) as other:
         assert "Oréa".encode() not in other.open("calls")
-        assert other.session_id() != known
+        assert other.session_id() != session_id
 
 
-def test_a_browser_is_heard_only_in_what_a_page_sends(served: Dashboard) -> None:
-    """Streamlit's own messages for developers, such as one that clears the caches of everybody, do not come through."""
+def test_the_gate_drops_messages_that_no_page_sends(served: Dashboard) -> None:
+    """Streamlit's messages for developers, such as the one that clears everybody's caches, are dropped."""
     for_developers = BackMsg(set_run_on_save=True)
     with stream(served.address, sign_in(served)) as connection:
         connection.open("calls")
         connection.socket.send(for_developers.SerializeToString())
         connection.open("calls")
-        told = [one.session_status_changed for one in connection.received if one.HasField("session_status_changed")]
-        assert told and not any(one.run_on_save for one in told)
+        changes = [
+            message.session_status_changed
+            for message in connection.received
+            if message.HasField("session_status_changed")
+        ]
+        assert changes and not any(change.run_on_save for change in changes)
 
 
-def test_a_page_that_is_open_is_cut_off_when_its_session_ends(served: Dashboard) -> None:
+def test_an_open_page_is_closed_when_its_session_ends(served: Dashboard) -> None:
     cookie = sign_in(served)
     with stream(served.address, cookie) as connection:
         connection.open("campaign", campaign="sud")
@@ -262,7 +266,7 @@ def test_a_page_that_is_open_is_cut_off_when_its_session_ends(served: Dashboard)
         assert b"Waiting" in connection.tick(tick)
         assert ask(served, "POST", "/sign-out", {}, Cookie=f"{COOKIE}={cookie}")[0] == 303
         before = len(connection.received)
-        connection.until_closed()  # nothing is asked, and it is closed all the same
+        connection.until_closed()  # the server closes it without another request
         assert is_sent_away(connection.received[before:])
 
 
@@ -286,7 +290,7 @@ def test_a_person_signs_in_and_out(
         page = open_tab(chromium, served.address, None, locale=locale, **options)
         page.goto(f"{served.address}/campaign?campaign=north")
         page.get_by_role("heading", name=signs_in).wait_for()
-        page.keyboard.type("cleo")  # the first field has the focus, the others follow
+        page.keyboard.type("cleo")  # the first field has the focus; Tab leads to the others
         page.keyboard.press("Tab")
         page.keyboard.type("not her password")
         page.keyboard.press("Enter")
@@ -304,13 +308,13 @@ def test_a_person_signs_in_and_out(
         other.locator(".vigie-table").wait_for()
         page.get_by_role("button", name=signs_out).click()
         page.get_by_role("heading", name=signs_in).wait_for()
-        other.get_by_role("heading", name=signs_in).wait_for()  # the other tab too
+        other.get_by_role("heading", name=signs_in).wait_for()  # the other tab is signed out too
         page.goto(f"{served.address}/campaign?campaign=north")
         page.get_by_role("heading", name=signs_in).wait_for()
 
 
 @needs_chromium
-def test_a_person_who_is_removed_is_out_within_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_removed_person_is_signed_out_within_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VIGIE_DATA_DIR", str(tmp_path))
     publish(tmp_path / "published" / "vigie.duckdb", campaigns=FLOOR)
     session = session_of(MANAGER)
@@ -321,7 +325,7 @@ def test_a_person_who_is_removed_is_out_within_seconds(tmp_path: Path, monkeypat
         Accounts(tmp_path / "access").change(lambda all: all.clear())
         removed_at = time.monotonic()
         page.get_by_text("Nobody can sign in yet").wait_for()
-        assert time.monotonic() - removed_at < 30  # two seconds where nothing else runs
+        assert time.monotonic() - removed_at < 30  # 2 s on an idle machine
         page.goto(f"{running.address}/tv#no-such-token")
         page.get_by_role("alert").get_by_text("This token is not known, or was revoked.").wait_for()
         assert "no-such-token" not in page.url
@@ -362,14 +366,14 @@ def test_a_television_shows_the_wall_by_its_token_until_it_is_revoked(
             page.locator(".vigie-board").wait_for()
             assert page.url == f"{running.address}/wallboard?tv=1&every=20&lang=en"
             assert page.get_by_text("Mutuelle Oréa").count() == 1 and page.get_by_text("Brightcart").count() == 0
-            assert page.get_by_role("button", name="hall").count() == 0  # no menus on a wall
-            page.go_back()  # to the form, which has forgotten the token
+            assert page.get_by_role("button", name="hall").count() == 0  # a wall has no menus
+            page.go_back()  # back to the form, which no longer holds the token
             assert token not in page.url + page.content()
             page.goto(f"{running.address}/wallboard?tv=1")
             page.locator(".vigie-board").wait_for()
             assert token not in running.said() and "television hall from 127.0.0.1: accepted" in running.said()
         publish(path, campaigns=FLOOR, calls=[{"campaign": "sud", "outcome": "open"}] * 7)
-        with dashboard(tmp_path, port=port) as running:  # the same screen goes on by itself
+        with dashboard(tmp_path, port=port) as running:  # the same screen reconnects on its own
             waiting = page.locator(".vigie-floor .n.first b").first
             wait_for(lambda: waiting.inner_text() == "7", "the new number on the screen")
             for refused in ("calls?campaign=sud", "campaign?campaign=sud", "feed", "agents"):

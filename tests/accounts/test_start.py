@@ -1,4 +1,4 @@
-"""How the dashboard starts, as real processes: to others than this machine only when something says who may sign in."""
+"""How the dashboard starts, as a real process. It listens to other machines only when sign-in is configured."""
 
 import urllib.error
 import urllib.request
@@ -32,13 +32,13 @@ def add_account(place: Path) -> None:
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "::", ""])
 def test_an_open_address_without_accounts_refuses_to_start(place: Path, address: str) -> None:
-    said = refused(place, "--server.address", address)
-    assert f"listen on {address or 'every address of this machine'} {REFUSED}" in said
+    error = refused(place, "--server.address", address)
+    assert f"listen on {address or 'every address of this machine'} {REFUSED}" in error
 
 
-def test_however_the_address_is_said(place: Path, tmp_path: Path) -> None:
+def test_the_address_is_found_in_every_setting(place: Path, tmp_path: Path) -> None:
     assert "listen on 0.0.0.0" in refused(place, STREAMLIT_SERVER_ADDRESS="0.0.0.0")
-    root = tmp_path / "root"  # the dashboard with a configuration of its own
+    root = tmp_path / "root"  # the dashboard with another .streamlit/config.toml
     root.mkdir()
     for name in ("dashboard.py", "pages", "metrics", "campaigns.toml"):
         (root / name).symlink_to(ROOT / name)
@@ -66,7 +66,7 @@ def test_however_the_address_is_said(place: Path, tmp_path: Path) -> None:
         ("no-such-host.invalid", False),
     ],
 )
-def test_what_this_machine_only_means(address: str | None, loopback: bool) -> None:
+def test_loopback_addresses(address: str | None, loopback: bool) -> None:
     assert start.is_loopback(address) is loopback
 
 
@@ -81,12 +81,12 @@ def test_with_an_account_it_starts_and_serves_nothing_without_signing_in(place: 
 
 def test_on_this_machine_it_starts_without_accounts_and_says_what_to_do(place: Path) -> None:
     with dashboard(place) as running, urllib.request.urlopen(f"{running.address}/sign-in") as page:
-        said = page.read().decode()
-        assert "Nobody can sign in yet" in said and "python -m pages.accounts add NAME --role manager" in said
-        assert "<form" not in said
+        html = page.read().decode()
+        assert "Nobody can sign in yet" in html and "python -m pages.accounts add NAME --role manager" in html
+        assert "<form" not in html
 
 
-def test_what_cannot_be_trusted_refuses_to_start(place: Path) -> None:
+def test_an_unsafe_secret_or_accounts_file_refuses_to_start(place: Path) -> None:
     assert "at least 32" in refused(place, **{SECRET_VARIABLE: "short"})
     add_account(place)
     (place / "access" / "accounts.json").chmod(0o644)
@@ -96,8 +96,8 @@ def test_what_cannot_be_trusted_refuses_to_start(place: Path) -> None:
     assert "is not a valid accounts file" in refused(place)
 
 
-def test_the_frame_alone_shows_nothing_to_nobody(place: Path) -> None:
-    """`streamlit run pages/app.py` has no gate before it; the pages themselves ask for a session."""
+def test_pages_without_the_gate_still_need_a_session(place: Path) -> None:
+    """`streamlit run pages/app.py` runs without the gate, so the pages check the session themselves."""
     publish(place / "published" / "vigie.duckdb", campaigns=FLOOR)
     with dashboard(place, script="pages/app.py") as running:
         for page in ("", "campaign", "calls", "feed"):
@@ -105,10 +105,10 @@ def test_the_frame_alone_shows_nothing_to_nobody(place: Path) -> None:
                 drawn = connection.open(page, campaign="sud")
                 assert b"You are signed out" in drawn and "Oréa".encode() not in drawn
         with stream(running.address, None, **{"X-Vigie-Session": session_of(MANAGER)}) as connection:
-            assert "Oréa".encode() in connection.open("campaign", campaign="sud")  # so the test can fail
+            assert "Oréa".encode() in connection.open("campaign", campaign="sud")  # proves that the test can fail
 
 
-def test_a_dashboard_under_a_path_of_a_proxy(place: Path) -> None:
+def test_a_dashboard_under_a_proxys_path(place: Path) -> None:
     publish(place / "published" / "vigie.duckdb", campaigns=FLOOR)
     session = session_of(MANAGER)
     with dashboard(place, "--server.baseUrlPath", "vigie") as running:

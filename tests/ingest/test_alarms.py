@@ -1,4 +1,4 @@
-"""What cannot be rings: published as `alarms`, and told to the log when it begins and when it is over."""
+"""Impossible counts raise alarms: published in `alarms`, and logged when they begin and when they are over."""
 
 import datetime as dt
 from pathlib import Path
@@ -36,7 +36,9 @@ def ringing(desk: Desk) -> list[tuple[object, ...]]:
 
 def logged(caplog: pytest.LogCaptureFixture, level: str) -> list[str]:
     return [
-        one.getMessage() for one in caplog.records if one.levelname == level and one.name == "ingest.judging.alarms"
+        record.getMessage()
+        for record in caplog.records
+        if record.levelname == level and record.name == "ingest.judging.alarms"
     ]
 
 
@@ -46,7 +48,7 @@ def archived_files(home: Path, relation: str) -> list[Path]:
 
 
 def double_a_row(file: Path) -> None:
-    """Write a file again with its first row twice."""
+    """Rewrite a file with its first row twice."""
     doubled = file.with_suffix(".doubled")
     rows = f"read_parquet('{file}', hive_partitioning = false)"
     with duckdb.connect() as connection:
@@ -55,7 +57,7 @@ def double_a_row(file: Path) -> None:
 
 
 def call(n: int, begin: str = "09:00:00") -> list[Event]:
-    """A call with three events, and its agent's two states, that settle together."""
+    """A call with three events and two states of its agent, which settle together."""
     story = f"{begin} queued\n{begin} answered agent=amina\n{begin} ended\n{begin} state agent=a{n} state=available"
     story += f"\n{begin} state agent=a{n} state=paused"
     later = dt.timedelta(seconds=30 * n)
@@ -74,7 +76,7 @@ def settle_days_files(desk: Desk, files: range) -> None:
         desk.publish(LATER + dt.timedelta(seconds=n))
 
 
-def test_a_floor_without_faults_is_silent(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_floor_without_faults_raises_no_alarm(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     desk = Desk(tmp_path)
     desk.apply(told(CALLS), LATER)
     settle_days_files(desk, range(MERGE_AT_FILES))
@@ -86,7 +88,7 @@ def test_a_floor_without_faults_is_silent(tmp_path: Path, caplog: pytest.LogCapt
 @pytest.mark.parametrize(
     ("relation", "rows"), [("calls", 4), ("agent_states", 4), ("events", 16)], ids=["calls", "states", "events"]
 )
-def test_rows_that_are_archived_twice_ring_when_files_are_merged(
+def test_rows_archived_twice_raise_an_alarm_when_files_are_merged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, relation: str, rows: int
 ) -> None:
     desk = Desk(tmp_path)
@@ -97,13 +99,13 @@ def test_rows_that_are_archived_twice_ring_when_files_are_merged(
     settle_days_files(desk, range(MERGE_AT_FILES - 1, MERGE_AT_FILES))
     found = ("rows_doubled", relation, None, TEN, None, rows + 1, rows)
     assert found in ringing(desk)
-    told_of = [line for line in logged(caplog, "ERROR") if "archived" in line]
-    assert told_of == [f"archived {relation} of 2026-03-10 are stored more than once: {rows + 1} rows, {rows} distinct"]
+    errors = [line for line in logged(caplog, "ERROR") if "archived" in line]
+    assert errors == [f"archived {relation} of 2026-03-10 are stored more than once: {rows + 1} rows, {rows} distinct"]
     desk.store.close()
-    again = Desk(tmp_path)  # what rang goes on ringing, and is not told again
+    again = Desk(tmp_path)  # an alarm stays published after a restart and is not logged again
     again.publish(LATER + dt.timedelta(hours=1))
     assert found in ringing(again)
-    assert [line for line in logged(caplog, "ERROR") if "archived" in line] == told_of
+    assert [line for line in logged(caplog, "ERROR") if "archived" in line] == errors
 
 
 @pytest.mark.parametrize(
@@ -168,7 +170,7 @@ def test_rows_that_are_archived_twice_ring_when_files_are_merged(
         ),
     ],
 )
-def test_a_count_of_the_store_that_cannot_be_rings(
+def test_an_impossible_count_of_the_store_raises_an_alarm(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, tampering: str, found: list[tuple[object, ...]]
 ) -> None:
     """The calls of the 10th are settled, those of the 12th are not."""
@@ -208,25 +210,25 @@ UNSETTLED = dt.date(2026, 3, 12)
         ),
     ],
 )
-def test_judged_calls_that_cannot_be_ring_once_and_are_over(
+def test_impossible_judged_calls_raise_one_alarm_until_they_are_right(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, tampering: str, found: tuple[object, ...], line: str
 ) -> None:
     class Tampered(Publisher):
         def _judge(self, moment: Moment) -> None:
-            self._judging.forget()  # so that it is whole again before it is tampered with
+            self._judging.forget()  # judges everything again, so that the table is intact before it is tampered with
             super()._judge(moment)
             desk.store.connection.execute(f"UPDATE just_judged_calls SET {tampering}")
 
     caplog.set_level("INFO")
     desk = Desk(tmp_path)
     desk.apply(told(CALLS), LATER)
-    whole, desk.publisher = desk.publisher, Tampered(desk.store, tmp_path / "published", DEFAULTS)
+    publisher, desk.publisher = desk.publisher, Tampered(desk.store, tmp_path / "published", DEFAULTS)
     for seconds in range(3):
         desk.publish(LATER + dt.timedelta(seconds=seconds))
         assert ringing(desk) == [found]
         assert desk.rows("SELECT since FROM alarms") == [{"since": LATER}]
     assert (logged(caplog, "ERROR"), logged(caplog, "INFO")) == ([line], [])
-    desk.publisher = whole
+    desk.publisher = publisher
     desk.publish(LATER + dt.timedelta(seconds=4))
     assert ringing(desk) == []
     assert (logged(caplog, "ERROR"), logged(caplog, "INFO")) == ([line], [f"alarm ended: {line}"])
@@ -239,7 +241,7 @@ def test_judged_calls_that_cannot_be_ring_once_and_are_over(
         pytest.param("accounted = 1", ("calls_not_conserved", "accounted", "sav", TEN, None, 1, 2), id="not conserved"),
     ],
 )
-def test_a_settled_day_rings_when_it_is_older_than_those_that_are_published(
+def test_a_settled_day_older_than_the_published_ones_raises_an_alarm(
     tmp_path: Path, tampering: str, found: tuple[object, ...]
 ) -> None:
     desk = Desk(tmp_path)
@@ -250,7 +252,7 @@ def test_a_settled_day_rings_when_it_is_older_than_those_that_are_published(
     assert found in ringing(desk)
 
 
-def test_a_store_that_was_made_before_counts_its_settled_days_again(tmp_path: Path) -> None:
+def test_a_store_of_an_earlier_version_counts_its_settled_days_again(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     desk.apply(told(CALLS), LATER)
     desk.publish(LATER)
@@ -272,7 +274,7 @@ ORPHAN = (
 )
 
 
-def test_a_call_whose_beginning_never_came_rings_after_the_lateness_allowance(
+def test_a_call_without_its_first_event_raises_an_alarm_after_the_lateness_allowance(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
@@ -295,10 +297,10 @@ def test_a_call_whose_beginning_never_came_rings_after_the_lateness_allowance(
     desk.publish(at("10:00:02"))
     assert ringing(desk) == []
     assert logged(caplog, "ERROR") == [line]
-    assert [one.split(":")[0] for one in logged(caplog, "INFO")] == ["over"]
+    assert [message.split(":")[0] for message in logged(caplog, "INFO")] == ["over"]
 
 
-def test_events_that_come_out_of_order_do_not_ring(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_events_out_of_order_raise_no_alarm(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     desk = Desk(tmp_path)
     first, *others = told(CALLS)
     desk.apply(others[:2], at("09:01:00"))
@@ -308,7 +310,7 @@ def test_events_that_come_out_of_order_do_not_ring(tmp_path: Path, caplog: pytes
     assert ringing(desk) == [] and logged(caplog, "ERROR") == []
 
 
-def test_while_a_partition_is_hours_behind_its_calls_are_waited_for(tmp_path: Path) -> None:
+def test_calls_of_a_partition_that_is_hours_behind_raise_no_alarm(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     desk.apply(told(ORPHAN), at("12:00:00"))
     for read_until, rings in ((at("09:10:00"), False), (None, True)):

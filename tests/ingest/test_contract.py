@@ -1,4 +1,4 @@
-"""docs/events.md as a table: which records become events, and what the others leave behind."""
+"""docs/events.md as a table: which records become events, and which dead letters the others become."""
 
 import datetime as dt
 import itertools
@@ -19,7 +19,7 @@ UNSAID = object()
 
 
 def event(**fields: Any) -> bytes:
-    """A good call.queued, changed field by field; UNSAID leaves one out."""
+    """A valid call.queued with fields changed; UNSAID leaves one out."""
     good = {
         "event_id": "e1",
         "type": "call.queued",
@@ -32,10 +32,10 @@ def event(**fields: Any) -> bytes:
 
 
 def of(kind: str, **fields: Any) -> bytes:
-    """An event of another type, with what every type needs and nothing more."""
+    """An event of another type with its required fields only."""
     own = {"call_id": "c1"} if kind.startswith("call.") else {"agent": "amina"}
-    said = {"event_id": "e1", "type": kind, "ts": "2026-03-10T11:00:00Z"} | own | fields
-    return json.dumps({k: v for k, v in said.items() if v is not UNSAID}).encode()
+    fields_of_event = {"event_id": "e1", "type": kind, "ts": "2026-03-10T11:00:00Z"} | own | fields
+    return json.dumps({k: v for k, v in fields_of_event.items() if v is not UNSAID}).encode()
 
 
 REQUIRED: dict[str, dict[str, Any]] = {
@@ -242,7 +242,7 @@ BAD: dict[str, bytes | None] = {
 
 
 def in_one_batch(tmp_path: Path, values: dict[str, bytes | None]) -> tuple[list[dict[str, Any]], Any]:
-    """Dead letters by offset, and the store's totals, of records that arrive in one batch."""
+    """Return the dead letters by offset, and the store's totals, of records that arrive in one batch."""
     with folded(tmp_path, list(values.values()), NOW) as published:
         dead = rows(published, 'FROM dead_letters ORDER BY "offset", line')
     return dead, totals(tmp_path)
@@ -250,8 +250,8 @@ def in_one_batch(tmp_path: Path, values: dict[str, bytes | None]) -> tuple[list[
 
 @pytest.fixture(scope="module")
 def good(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
-    """The reasons for which good records were refused, by their names."""
-    # ids of their own: what is asked is not which of many deliveries of one event counts
+    """The reasons why valid records were rejected, by the records' names."""
+    # each gets its own id: this is not about several deliveries of one event
     values = {
         name: value
         if b'"event_id": "e1"' not in value
@@ -289,9 +289,9 @@ def test_bad_records_become_dead_letters(bad: dict[str, list[dict[str, Any]]], n
     assert 10 <= len(reason) <= 200
     payload = (BAD[name] or b"").decode(errors="replace")
     if any(f" {field} of the wrong type" in name for field in ("caller", "callee", "to_number")):
-        payload = payload.replace(": 7", ": •••")  # whatever stands where a phone number should is hidden
+        payload = payload.replace(": 7", ": •••")  # whatever is in a field for phone numbers is hidden
     if "beyond 64 bits" in name:
-        payload = re.sub(r"\d{19,}", "•••", payload)  # so are digits that may be one
+        payload = re.sub(r"\d{19,}", "•••", payload)  # so are digits that may be a phone number
     assert letter["payload"].strip() == payload[: 64 * 1024].strip()
 
 
@@ -337,18 +337,18 @@ SEVERAL_LINES = {
 
 @pytest.fixture(scope="module")
 def several(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[bytes, list[str], list[dict[str, Any]], Any]]:
-    """By name: the value, the calls that it made, its dead letters, and what it added to the totals."""
+    """Return by name: the value, the calls it made, its dead letters, and what it added to the totals."""
     values = {}
     for n, (name, (value, _)) in enumerate(SEVERAL_LINES.items()):
         ids = [f"{n}-{line}" for line in "ab"][: value.count(b"%s")]
         values[name] = value % tuple(event(event_id=i, call_id=i) for i in ids)
     tmp_path = tmp_path_factory.mktemp("several")
-    said = applied(tmp_path, list(values.values()), NOW, range(1, len(values)))
+    totals_after = applied(tmp_path, list(values.values()), NOW, range(1, len(values)))
     with folded(tmp_path, [], NOW) as published:
         calls = [c["call_id"] for c in rows(published, "SELECT call_id FROM calls ORDER BY ALL")]
         dead = rows(published, 'FROM dead_letters ORDER BY "offset", line')
         assert status_of(published)["records"] == len(values)
-    counted = [(0, 0), *((t.records_with_events, t.lines) for t in said)]
+    counted = [(0, 0), *((t.records_with_events, t.lines) for t in totals_after)]
     added = [(now[0] - before[0], now[1] - before[1]) for before, now in itertools.pairwise(counted)]
     return {
         name: (value, [c for c in calls if c.startswith(f"{n}-")], [d for d in dead if d["offset"] == n], added[n])
@@ -385,7 +385,7 @@ def test_lines_are_numbered_as_their_comment_says(tmp_path: Path) -> None:
     assert lines == ([1, 4] if "from 1" in meaning["comment"] else [0, 3])
 
 
-def test_records_are_those_with_events_and_those_wholly_rejected(tmp_path: Path) -> None:
+def test_records_with_events_and_wholly_rejected_ones_add_up(tmp_path: Path) -> None:
     good, bad = event(event_id="a"), b"nothing"
     values = [good, bad, good + b"\n" + bad, bad + b"\n" + bad, None, good + b"\n" + good]
     with folded(tmp_path, values, NOW, batches=[2, 3]) as published:
@@ -436,7 +436,7 @@ def test_dead_letters_show_no_phone_number(tmp_path: Path) -> None:
 
 # Nothing stops the feed ---------------------------------------------------------------------------------------------
 
-# Two deliveries of one event_id that differ, so that their contents are compared
+# Two different deliveries of one event_id, so that their contents are compared
 ODD = {
     "6,000 digits": (b"1" * 6000, b"2" * 6000),
     "beyond a double": (b"1e999", b"-1e999"),
@@ -447,9 +447,9 @@ ODD = {
 }
 
 
-@pytest.mark.parametrize(("one", "other"), ODD.values(), ids=ODD)
-def test_odd_contents_under_one_id_do_not_stop_the_feed(tmp_path: Path, one: bytes, other: bytes) -> None:
-    values = [event(x=0).replace(b'"x": 0', b'"x": ' + odd) for odd in (one, other)]
+@pytest.mark.parametrize(("first", "other"), ODD.values(), ids=ODD)
+def test_odd_contents_under_one_id_do_not_stop_the_feed(tmp_path: Path, first: bytes, other: bytes) -> None:
+    values = [event(x=0).replace(b'"x": 0', b'"x": ' + odd) for odd in (first, other)]
     after = applied(tmp_path, [*values, event(event_id="e2")], NOW, batches=[1, 2])[-1]
     assert (after.records, after.records_with_events) == (3, 3)
 
@@ -474,12 +474,12 @@ TWICE = {
 }
 
 
-def test_a_field_named_twice_does_not_make_the_order_matter(tmp_path: Path) -> None:
-    """Whatever becomes of such a line, it is the same in any order, and the record is accounted for."""
+def test_a_field_named_twice_gives_the_same_in_any_order(tmp_path: Path) -> None:
+    """The line is treated the same in any order, and the record is accounted for."""
     pairs = []
     for n, again in enumerate(TWICE.values()):
         twice = event(event_id=f"e{n}", call_id=f"c{n}").replace(b'"queue": "main"', again)
-        pairs.append((twice, json.dumps(json.loads(twice)).encode()))  # and what Python's reader takes it for
+        pairs.append((twice, json.dumps(json.loads(twice)).encode()))  # and with the value that Python's reader takes
     published = []
     for order in ([*zip(*pairs, strict=True)], [*zip(*pairs, strict=True)][::-1]):
         home = tmp_path / str(len(published))
@@ -491,7 +491,7 @@ def test_a_field_named_twice_does_not_make_the_order_matter(tmp_path: Path) -> N
     assert published[0] == published[1]
 
 
-def test_extra_fields_make_nothing(tmp_path: Path) -> None:
+def test_extra_fields_have_no_effect(tmp_path: Path) -> None:
     extra = {"agent": "ghost", "state": "paused", "reason": "closed", "seconds": 7}
     with folded(tmp_path, [event(**extra)], NOW) as published:
         assert rows(published, "SELECT agent FROM agents") == []

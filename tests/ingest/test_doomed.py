@@ -1,4 +1,4 @@
-"""The consumer of the torture dies where it is told to, also between two statements that are executed together."""
+"""The stress test's consumer dies where a Death says, even between two statements that are executed together."""
 
 from pathlib import Path
 

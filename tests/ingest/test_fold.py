@@ -1,7 +1,7 @@
 """From events to a call, docs/kpis.md rule by rule: stories that a floor manager could have written.
 
-Each story is folded in a world of its own name (its calls, agents and events), all of them in one store, and read
-from the published file. Unsaid: the call is c1, of campaign `sav` (T 20 s, short below 5 s); as of 20:00:00.
+Each story is folded under names of its own (calls, agents and events), all of them in one store, and read from the
+published file. By default the call is c1 of campaign `sav` (T 20 s, short below 5 s), as of 20:00:00.
 """
 
 import datetime as dt
@@ -379,7 +379,7 @@ STORIES: list[Story] = [
     ),
     (
         "a name that one content has and the other has not",
-        # {"call_id", "campaign", "event_id", "queue", …} before {"call_id", "campaign", "channel", …}? c < e: e is last
+        # {"call_id", "campaign", "event_id", "queue", …} or {"call_id", "campaign", "channel", …}? c < e: e is last
         "09:00:00 queued event_id=q queue=plain \n 09:00:00 queued event_id=q queue=chat channel=chat",
         {"queue": "plain", "channel": "voice"},
     ),
@@ -710,7 +710,7 @@ LATER: list[Story] = [
 
 
 def named(events: list[Event], world: str) -> list[Event]:
-    """Keep a story's calls, agents and events apart from those of all others; ids sort as they did."""
+    """Give a story's calls, agents and events names of their own; ids sort as before."""
     own = ("event_id", "call_id", "linked_id", "agent")
     return [e | {field: f"{world}/{e[field]}" for field in own if field in e} for e in events]
 
@@ -727,7 +727,7 @@ def fold_stories(tmp_path: Path, stories: list[Story], day: dt.datetime, as_of: 
 
 @pytest.fixture(scope="module")
 def stories(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Event]:
-    """The published calls of all stories."""
+    """Return the published calls of all stories."""
     home = tmp_path_factory.mktemp
     found = fold_stories(home("today"), STORIES, DAY, AS_OF)
     found |= fold_stories(home("days"), DAYS, DAY, AS_OF + dt.timedelta(days=60))
@@ -761,7 +761,7 @@ def fold_one(tmp_path: Path, story: str, as_of: str, columns: str, **how: Any) -
         return rows(published, f"SELECT {columns} FROM calls ORDER BY call_id")
 
 
-# What one call does to another, and to what was published before ------------------------------------------------------
+# What one call does to another, and to rows published before ---------------------------------------------------------
 
 MOVED = """
     09:00:00 queued call_id=a
@@ -784,14 +784,14 @@ def test_an_event_moves_to_another_call_by_a_revision(tmp_path: Path, order: int
     ]
 
 
-def test_a_call_whose_only_event_moved_away_is_no_call(tmp_path: Path) -> None:
+def test_a_call_whose_only_event_moved_away_is_gone(tmp_path: Path) -> None:
     story = "09:00:00 queued call_id=a event_id=x \n 09:00:00 queued call_id=b event_id=x revision=1"
     assert fold_one(tmp_path, story, "12:00:00", "call_id", batches=[1], published={0: at("12:00:00")}) == [
         {"call_id": "b"}
     ]
 
 
-def test_a_call_that_a_revision_gave_to_an_agent_is_no_call(tmp_path: Path) -> None:
+def test_a_call_event_revised_into_an_agent_state_leaves_no_call(tmp_path: Path) -> None:
     story = "09:00:00 queued call_id=a event_id=x \n 09:00:00 state event_id=x revision=1 agent=amina state=paused"
     with folded(tmp_path, told(story), at("12:00:00"), CONFIGURATION, batches=[1]) as published:
         assert rows(published, "FROM calls") == []
@@ -824,7 +824,7 @@ def test_a_late_event_corrects_what_was_published_long_ago(tmp_path: Path, late:
 
 
 @pytest.mark.parametrize("settle_rows", [1, 10_000], ids=["settled", "not settled"])
-def test_the_last_state_of_an_instant_goes_on_with_the_state_before(tmp_path: Path, settle_rows: int) -> None:
+def test_the_last_state_of_an_instant_merges_with_the_state_before(tmp_path: Path, settle_rows: int) -> None:
     story = """
     09:00:00 state agent=amina state=paused reason=lunch
     09:30:00 state agent=amina state=available event_id=x1
@@ -842,7 +842,7 @@ def test_the_last_state_of_an_instant_goes_on_with_the_state_before(tmp_path: Pa
     ]
 
 
-def test_the_call_that_an_agent_is_on(tmp_path: Path) -> None:
+def test_the_current_call_of_an_agent(tmp_path: Path) -> None:
     story = """
     19:00:00 queued call_id=a
     19:00:10 answered call_id=a agent=amina
@@ -871,7 +871,7 @@ def test_call_queued_comes_days_after_the_rest(tmp_path: Path) -> None:
     assert found == [{"campaign": "sav", "wait_s": 10, "talk_s": 60, "day": dt.date(2026, 3, 10)}]
 
 
-def test_a_call_given_up_is_taken_back_by_its_late_answer(tmp_path: Path) -> None:
+def test_a_late_answer_revives_a_call_that_was_given_up(tmp_path: Path) -> None:
     story = "09:00:00 queued \n 09:00:10 answered agent=amina \n 09:01:10 ended"
     as_of = at("200:00:00")
     found = fold_one(tmp_path, story, "200:00:00", "outcome, inferred_end, talk_s", batches=[1], published={0: as_of})
@@ -892,8 +892,8 @@ def test_the_next_call_of_the_agent_is_revised_away_after_it_was_published(tmp_p
     assert found == [{"ended_at": None, "inferred_end": False, "handle_s": None}]
 
 
-def test_what_was_judged_at_a_later_instant_does_not_stay(tmp_path: Path) -> None:
-    """A machine's clock may step back between two publishes: figures are those of the last as_of."""
+def test_judgements_of_a_later_as_of_do_not_stay(tmp_path: Path) -> None:
+    """A machine's clock may be set back between two publishes: the KPIs are those of the last as_of."""
     story = "09:00:00 queued \n 09:00:00 state agent=amina state=available"
     with folded(
         tmp_path, told(story), at("09:01:00"), CONFIGURATION, batches=[2], published={0: at("200:00:00")}
@@ -928,10 +928,10 @@ PROFILES = """
 OTHERS = [("bob", "bob", None, None, []), ("eva", "Eva", "red", "fes", ["en"])]
 
 
-def test_an_agent_has_the_last_profile_by_then(tmp_path: Path) -> None:
-    """At one instant the last event_id counts; the clock alone brings the next one, or takes it back.
+def test_an_agent_has_the_last_profile_as_of_now(tmp_path: Path) -> None:
+    """At one instant the last event_id counts. The clock alone may bring the next profile, or take it back.
 
-    What another event says beyond its contract is no profile.
+    Fields that another type of event has beyond its contract are no profile.
     """
 
     def agents(as_of: str) -> list[tuple[Any, ...]]:
@@ -952,7 +952,7 @@ def test_an_agent_has_the_last_profile_by_then(tmp_path: Path) -> None:
     desk.store.close()
 
 
-# An attempt that did not connect, of a call that is offered -----------------------------------------------------------
+# An attempt that did not connect, of an offered call -----------------------------------------------------------------
 
 CALLBACKS = {
     "called back, no answer": "09:00:00 queued direction=callback \n 09:00:30 not_connected reason=no_answer",
@@ -1103,7 +1103,7 @@ TIMELINES = [
 
 @pytest.fixture(scope="module")
 def timelines(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
-    """Rows of agent_states by the story's name; stories of one as_of share a store."""
+    """Return the rows of agent_states by the story's name; stories with one as_of share a store."""
     found: dict[str, list[str]] = {}
     for as_of in sorted({clock for _, _, clock, _ in TIMELINES}):
         stories = [(name, story) for name, story, clock, _ in TIMELINES if clock == as_of]
@@ -1122,12 +1122,12 @@ def _line(row: Event) -> str:
 
 
 @pytest.mark.parametrize(("name", "expected"), [pytest.param(name, lines, id=name) for name, _, _, lines in TIMELINES])
-def test_a_timeline(timelines: dict[str, list[str]], name: str, expected: list[str]) -> None:
+def test_a_story_becomes_a_timeline(timelines: dict[str, list[str]], name: str, expected: list[str]) -> None:
     assert timelines[name] == expected
 
 
-def test_the_last_that_named_a_campaign_by_time_counts(tmp_path: Path) -> None:
-    """Whatever the event_ids; at one instant the last of them. The timeline is made anew from a later state on."""
+def test_a_state_has_the_last_campaign_named_before_it(tmp_path: Path) -> None:
+    """Only at one instant do event_ids decide: the last counts. The timeline is redone from a later state on."""
     story = """
         08:00:00 state agent=ana state=available campaign=par event_id=z9
         09:00:00 state agent=ana state=paused campaign=vip event_id=a1
@@ -1140,8 +1140,8 @@ def test_the_last_that_named_a_campaign_by_time_counts(tmp_path: Path) -> None:
     assert [row["campaign"] for row in found] == ["par", "sav", "sav", "sav"]
 
 
-def test_a_profile_names_a_campaign_for_what_comes_after_it(tmp_path: Path) -> None:
-    """Also from a later state on; at one instant what has a greater event_id comes after."""
+def test_a_profile_names_the_campaign_of_later_states(tmp_path: Path) -> None:
+    """This also holds from a later state on; at one instant, a greater event_id comes after."""
     story = """
         08:00:00 state agent=ana state=available campaign=par event_id=s1
         08:30:00 profile agent=ana campaign=vip event_id=p1
@@ -1155,9 +1155,9 @@ def test_a_profile_names_a_campaign_for_what_comes_after_it(tmp_path: Path) -> N
     assert [row["campaign"] for row in found] == ["par", "vip", "vip", "sav"]
 
 
-@pytest.mark.parametrize("hours", [1, 11], ids=["told every hour", "told every 11 hours"])
-def test_time_of_a_state_told_again_for_days_is_all_there(tmp_path: Path, hours: int) -> None:
-    """A merged row may be longer than any one state: a window in its middle still finds it."""
+@pytest.mark.parametrize("hours", [1, 11], ids=["sent every hour", "sent every 11 hours"])
+def test_a_state_repeated_for_days_has_all_its_time(tmp_path: Path, hours: int) -> None:
+    """A merged row may be longer than any single state: a window in its middle still finds it."""
     story = "\n".join(f"{h}:00:00 state agent=amina state=available campaign=sav" for h in range(0, 100, hours))
     with folded(tmp_path, told(story), at("100:00:00"), CONFIGURATION) as published:
         spent = rows(

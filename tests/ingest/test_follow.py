@@ -31,12 +31,12 @@ from tests.support.processes import ROOT, WITHIN_S, command, environment, free_p
 
 pytestmark = pytest.mark.slow
 
-Steps = list[tuple[int, Callable[[], None]]]  # after how many lines of the reader's code, what
+Steps = list[tuple[int, Callable[[], None]]]  # number of lines of the reader's code to run first, then the step
 TraceFunction = Callable[[FrameType, str, object], object]
 
 
 class Writer:
-    """Writes a log and rotates it, as Asterisk and logrotate do. Each file is a second younger than the one before."""
+    """Writes a log and rotates it, as Asterisk and logrotate do; each file is a second younger than the last one."""
 
     def __init__(self, home: Path) -> None:
         self.path = home / "queue_log"
@@ -51,7 +51,7 @@ class Writer:
         self._age(self.path)
 
     def write_slowly(self) -> None:
-        """Half a line; the other half comes with the next lines."""
+        """Write half a line; the rest follows with the next lines."""
         self.lines.append(b"17000%05d|1.%d|q|NONE|ABANDON|9|9|9" % (len(self.lines), len(self.lines)))
         self._file.write(self.lines[-1][:7])
         self._rest = self.lines[-1][7:] + b"\n"
@@ -61,7 +61,7 @@ class Writer:
         self._age(self.path)
 
     def rename(self, late: int = 0) -> None:
-        """Rename and create; the writer goes on with the old file for `late` lines, until it is told."""
+        """Rename and create; the writer goes on in the old file for `late` lines, until it is told to reopen."""
         self._shift()
         self.path.rename(self._numbered(1))
         self.path.touch()
@@ -74,14 +74,14 @@ class Writer:
         self.truncate()
 
     def begin_to_copy(self) -> None:
-        """As far as the middle of what is there."""
+        """Copy the first half of the log."""
         self._shift()
         with self.path.open("rb") as log:
             self._numbered(1).write_bytes(log.read(self.path.stat().st_size // 2))
         self._age(self._numbered(1))
 
     def finish_copy(self) -> None:
-        """With what was written meanwhile; what is written from here to `truncate` nobody could save."""
+        """Copy everything, with what was written meanwhile; nobody could save lines between here and `truncate`."""
         shutil.copyfile(self.path, self._numbered(1))
         self._age(self._numbered(1))
 
@@ -90,7 +90,7 @@ class Writer:
         self._age(self.path)
 
     def pack(self, number: int = 1) -> None:
-        """Pack a rotated file, the newest by default."""
+        """Compress a rotated file, by default the newest."""
         plain = self._numbered(number)
         if plain.exists():
             packed = Path(f"{plain}.gz")
@@ -100,7 +100,7 @@ class Writer:
             plain.unlink()
 
     def begin_to_pack(self) -> None:
-        """As `pack`, but it is not done yet: half of it is there, as the youngest file, beside its like."""
+        """Compress half of the newest rotated file; the unfinished file is the youngest, beside the plain one."""
         if self._numbered(1).exists():
             half = gzip.compress(self._numbered(1).read_bytes())
             Path(f"{self._numbered(1)}.gz").write_bytes(half[: len(half) // 2])
@@ -140,7 +140,7 @@ def writing() -> Iterator[Writer]:
 
 
 class Reading:
-    """A reader that may be started again from where it stopped."""
+    """A reader that can be restarted where it stopped."""
 
     def __init__(self, path: Path) -> None:
         self.lines: list[bytes] = []
@@ -177,7 +177,7 @@ def test_every_line_is_read_once_in_order_through_any_rotation(steps: list[tuple
         with closing(Reading(writer.path)) as reading:
             reading.read()
             for step, count in steps:
-                # an empty log is not rotated (notifempty), and nobody could tell one empty file from another
+                # an empty log is not rotated (notifempty), and nobody could tell empty files apart
                 if step in ("rename", "copy_and_truncate") and not writer.path.stat().st_size:
                     continue
                 of = reading if hasattr(reading, step) else writer
@@ -189,7 +189,7 @@ def test_every_line_is_read_once_in_order_through_any_rotation(steps: list[tuple
 
 @contextmanager
 def between_its_steps(steps: Iterable[tuple[int, Callable[[], None]]]) -> Iterator[None]:
-    """Do each step when the reader has run so many more lines of its code; what is left, at the end."""
+    """Do each step after the reader has run so many more lines of its code; do the remaining ones at the end."""
     left = deque(steps)
     to_run = left[0][0] if left else 0
 
@@ -218,18 +218,18 @@ COPYING = ("begin_to_copy", "finish_copy", "truncate")
 
 
 class Rotation:
-    """What happens to a log while it is read, in any order in which it can: a step that cannot be is left out."""
+    """Rotates a log while it is read, in any possible order; impossible steps are left out."""
 
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
-        self._copied = 0  # steps of COPYING
+        self._copied = 0  # steps of COPYING already done
 
     def do(self, step: str) -> None:
         is_filled = self._writer.path.stat().st_size > 0
         if step == "copy" and (self._copied or is_filled):  # an empty log is not rotated (notifempty)
             getattr(self._writer, COPYING[self._copied])()
             self._copied = (self._copied + 1) % len(COPYING)
-        elif step == "write" and self._copied < 2:  # else it would be lost, whoever reads
+        elif step == "write" and self._copied < 2:  # later lines would be lost to any reader
             self._writer.write(2)
         elif not self._copied and (step == "pack" or (step == "rename" and is_filled)):
             getattr(self._writer, step)()
@@ -245,7 +245,7 @@ WHILE_READING = st.tuples(st.integers(0, 60), st.sampled_from(["write", "copy", 
 
 @settings(max_examples=300)
 @given(st.integers(0, 2), st.lists(st.sampled_from(["write", "copy", "rename"]), max_size=8), st.lists(WHILE_READING))
-def test_every_line_is_read_once_in_order_whatever_happens_between_two_steps_of_the_reader(
+def test_every_line_is_read_once_in_order_whatever_happens_during_a_read(
     lines: int, before: list[str], meanwhile: list[tuple[int, str]]
 ) -> None:
     with writing() as writer, closing(Reading(writer.path)) as reading:
@@ -297,7 +297,7 @@ def two_to_read_and_the_older_packed(writer: Writer, lines: int) -> Steps:
 def test_a_rotation_may_come_after_any_line_of_our_code(
     happens: Callable[[Writer, int], Steps],
 ) -> None:
-    """The log at hand was copied and truncated, and is read to its end in its copy, when it is rotated again."""
+    """The log was copied and truncated while it was read, and is rotated again while its copy is read to the end."""
     for lines in range(120):
         with writing() as writer, closing(Reading(writer.path)) as reading:
             writer.write(5)
@@ -311,7 +311,7 @@ def test_a_rotation_may_come_after_any_line_of_our_code(
             assert (lines, reading.lines) == (lines, writer.lines)
 
 
-def test_a_log_is_not_known_by_half_a_line() -> None:
+def test_half_a_line_does_not_identify_a_log() -> None:
     with writing() as writer, closing(Reading(writer.path)) as reading:
         writer.write(1)
         reading.read()
@@ -325,7 +325,7 @@ def test_a_log_is_not_known_by_half_a_line() -> None:
         assert reading.lines == writer.lines
 
 
-def test_what_is_written_to_an_empty_log_and_copied_before_it_is_looked_at_is_read() -> None:
+def test_lines_copied_away_before_the_first_look_at_an_empty_log_are_read() -> None:
     with writing() as writer, closing(Reading(writer.path)) as reading:
         reading.read()
         writer.write(3)
@@ -335,7 +335,7 @@ def test_what_is_written_to_an_empty_log_and_copied_before_it_is_looked_at_is_re
         assert reading.lines == writer.lines
 
 
-def test_a_reader_that_kept_no_position_yet_begins_with_the_oldest_rotated_file() -> None:
+def test_a_reader_without_a_saved_position_begins_with_the_oldest_rotated_file() -> None:
     with writing() as writer:
         for rotate in (writer.copy_and_truncate, writer.rename, writer.copy_and_truncate):
             writer.write(3)
@@ -347,7 +347,7 @@ def test_a_reader_that_kept_no_position_yet_begins_with_the_oldest_rotated_file(
             assert reading.lines == writer.lines
 
 
-def test_what_is_still_kept_is_read_when_the_place_where_reading_stopped_was_removed(
+def test_remaining_files_are_read_when_the_one_at_the_position_was_removed(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     with writing() as writer:
@@ -380,7 +380,7 @@ def test_half_a_line_is_not_a_line_yet() -> None:
             assert reading.lines == writer.lines
 
 
-def test_half_a_line_at_the_end_of_a_rotated_file_is_one() -> None:
+def test_half_a_line_at_the_end_of_a_rotated_file_is_a_line() -> None:
     with writing() as writer:
         writer.write(2)
         with closing(Reading(writer.path)) as reading:
@@ -392,7 +392,7 @@ def test_half_a_line_at_the_end_of_a_rotated_file_is_one() -> None:
             assert reading.lines == [*writer.lines[:2], writer.lines[2][:7], writer.lines[3]]
 
 
-def test_a_line_of_many_megabytes_is_handed_on_in_pieces(tmp_path: Path) -> None:
+def test_a_line_of_many_megabytes_is_returned_in_pieces(tmp_path: Path) -> None:
     path = tmp_path / "queue_log"
     path.write_bytes(b"x" * (40 << 20) + b"\nlast\n")
     with closing(Reading(path)) as reading:
@@ -401,7 +401,7 @@ def test_a_line_of_many_megabytes_is_handed_on_in_pieces(tmp_path: Path) -> None
         assert sum(map(len, reading.lines[:-1])) == 40 << 20
 
 
-def test_a_log_that_was_rewritten_without_a_copy_is_read_from_its_beginning_and_told(
+def test_a_log_rewritten_without_a_copy_is_read_from_its_beginning_and_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "queue_log"
@@ -414,7 +414,7 @@ def test_a_log_that_was_rewritten_without_a_copy_is_read_from_its_beginning_and_
     assert ["was truncated, and no copy beside it" in message for message in caplog.messages] == [True]
 
 
-def test_a_position_that_is_nowhere_any_more_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_position_that_cannot_be_found_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "queue_log"
     path.write_bytes(b"1|a\n")
     with closing(Reading(path)) as reading:
@@ -427,7 +427,7 @@ def test_a_position_that_is_nowhere_any_more_is_told(tmp_path: Path, caplog: pyt
     assert ["lines that were removed are missing" in message for message in caplog.messages] == [True]
 
 
-def test_a_packed_log_that_is_torn_stops_with_one_sentence(tmp_path: Path) -> None:
+def test_a_truncated_compressed_log_stops_with_one_sentence(tmp_path: Path) -> None:
     log, packed = tmp_path / "queue_log", tmp_path / "queue_log.1.gz"
     old = b"".join(b"17000%05d|1.%d|q|NONE|ABANDON|1|1|3\n" % (number, number) for number in range(1_000))
     log.write_bytes(b"new\n")
@@ -438,7 +438,7 @@ def test_a_packed_log_that_is_torn_stops_with_one_sentence(tmp_path: Path) -> No
     assert str(error.value).startswith(f"{packed} cannot be read to its end")
 
 
-def test_a_packed_log_that_cannot_be_opened_stops_with_one_sentence(tmp_path: Path) -> None:
+def test_a_compressed_log_that_cannot_be_opened_stops_with_one_sentence(tmp_path: Path) -> None:
     log, packed = tmp_path / "queue_log", tmp_path / "queue_log.1.gz"
     log.write_bytes(b"new\n")
     packed.write_bytes(b"not packed")
@@ -460,8 +460,8 @@ def test_a_bookmark_that_is_no_json_is_one_sentence(tmp_path: Path) -> None:
     log = tmp_path / "queue_log"
     log.touch()
     options = ("--queue-log", str(log), "--follow", "--data-dir", str(tmp_path), "--source", "pbx")
-    said = one_sentence(run("source", "asterisk", *options))
-    assert "pbx.json cannot be understood; remove it" in said
+    message = one_sentence(run("source", "asterisk", *options))
+    assert "pbx.json cannot be understood; remove it" in message
 
 
 def test_a_source_is_followed_by_one_process(tmp_path: Path) -> None:
@@ -478,12 +478,12 @@ def test_a_source_is_followed_by_one_process(tmp_path: Path) -> None:
 @contextmanager
 def following(log: Path, servers: str, topic: str, home: Path) -> Iterator["subprocess.Popen[bytes]"]:
     options = ("--follow", "--queue-log", str(log), "--bootstrap-servers", servers, "--topic", topic)
-    with (home / "source.log").open("ab") as words:
+    with (home / "source.log").open("ab") as log_file:
         process = subprocess.Popen(
             command("source", "asterisk", *options, "--data-dir", str(home), "--source", "pbx"),
             stdin=subprocess.DEVNULL,
-            stdout=words,
-            stderr=words,
+            stdout=log_file,
+            stderr=log_file,
             cwd=ROOT,
             env=environment(),
         )
@@ -495,12 +495,12 @@ def following(log: Path, servers: str, topic: str, home: Path) -> Iterator["subp
 
 
 def in_topic(servers: str, topic: str, partitions: int = 4) -> list[bytes]:
-    """Every line of every record."""
+    """Return every line of every record."""
     return [line for _, value in records_in(servers, topic, partitions) for line in value.split(b"\n")]
 
 
 def records_in(servers: str, topic: str, partitions: int = 4) -> list[tuple[bytes, bytes]]:
-    """The key and the value of every record."""
+    """Return the key and the value of every record."""
     with closing(KafkaConsumer(bootstrap_servers=servers, fetch_max_wait_ms=50)) as consumer:
         logs = [TopicPartition(topic, number) for number in range(partitions)]
         consumer.assign(logs)
@@ -510,29 +510,29 @@ def records_in(servers: str, topic: str, partitions: int = 4) -> list[tuple[byte
         while quiet < 3:
             records = consumer.poll(timeout_ms=200)
             quiet = 0 if records else quiet + 1
-            found += [(one.key, one.value) for batch in records.values() for one in batch]
+            found += [(record.key, record.value) for batch in records.values() for record in batch]
         return found
 
 
 def call(number: int) -> list[bytes]:
-    """A call's lines: entered, answered, ended."""
+    """Return a call's lines: entered, answered, ended."""
     at, callid = 1773129600 + 10 * number, f"{1773129600 + 10 * number}.{number}"
-    said = (f"q|NONE|ENTERQUEUE||06{number:08}|1", "q|SIP/9|CONNECT|3|1.2|1", "q|SIP/9|COMPLETEAGENT|3|5|1")
-    return [f"{at + after}|{callid}|{one}\n".encode() for after, one in zip((0, 3, 8), said, strict=True)]
+    steps = (f"q|NONE|ENTERQUEUE||06{number:08}|1", "q|SIP/9|CONNECT|3|1.2|1", "q|SIP/9|COMPLETEAGENT|3|5|1")
+    return [f"{at + after}|{callid}|{step}\n".encode() for after, step in zip((0, 3, 8), steps, strict=True)]
 
 
 def events(lines: list[bytes]) -> set[bytes]:
-    """What the lines are when read in one go."""
-    with tempfile.NamedTemporaryFile() as whole:
-        whole.write(b"".join(lines))
-        whole.flush()
-        done = run("source", "asterisk", "--queue-log", whole.name, "--source", "pbx", "--print")
+    """Return the events of the lines when they are read in one go."""
+    with tempfile.NamedTemporaryFile() as log:
+        log.write(b"".join(lines))
+        log.flush()
+        done = run("source", "asterisk", "--queue-log", log.name, "--source", "pbx", "--print")
     assert done.returncode == 0, done.stderr
-    return {one.encode() for one in done.stdout.splitlines()}
+    return {line.encode() for line in done.stdout.splitlines()}
 
 
 @pytest.mark.parametrize("rotation", ["rename", "copytruncate"])
-def test_a_followed_log_is_sent_once_though_it_is_rotated_and_the_process_killed(
+def test_a_followed_log_is_sent_once_although_it_is_rotated_and_the_process_killed(
     broker: Broker, topic: str, tmp_path: Path, rotation: str
 ) -> None:
     log, servers = tmp_path / "queue_log", broker.bootstrap_servers
@@ -558,16 +558,16 @@ def test_a_followed_log_is_sent_once_though_it_is_rotated_and_the_process_killed
     for round in range(4):
         with following(log, servers, topic, tmp_path) as process:
             write(40)
-            # killed wherever it is, and once before it has done anything
+            # killed at any point, once before it has done anything
             wait_for(lambda: process.poll() is None and (tmp_path / "source.log").stat().st_size, "the source to start")
-            time.sleep(chance.random() * 0.5)  # any instant will do: what must hold, holds at each
+            time.sleep(chance.random() * 0.5)  # any instant will do: the promise must hold at each
             write(20)
             process.send_signal(signal.SIGKILL)
             process.wait()
         write(10)
         rotate(round)
         write(10)
-        if round == 2:  # twice while nobody reads
+        if round == 2:  # rotated twice while nobody reads
             rotate(8)
             write(10)
     with following(log, servers, topic, tmp_path) as process:
@@ -576,17 +576,17 @@ def test_a_followed_log_is_sent_once_though_it_is_rotated_and_the_process_killed
         process.send_signal(signal.SIGTERM)
         assert process.wait(WITHIN_S) == 0
     assert set(in_topic(servers, topic)) == expected
-    said = (tmp_path / "source.log").read_text()
-    assert "Traceback" not in said
-    assert "missing" not in said
+    logged = (tmp_path / "source.log").read_text()
+    assert "Traceback" not in logged
+    assert "missing" not in logged
 
 
-def test_a_first_run_that_ended_before_it_kept_a_place_has_lost_nothing(
+def test_a_first_run_that_ended_before_it_saved_a_position_has_lost_nothing(
     broker: Broker, topic: str, tmp_path: Path
 ) -> None:
     log, written = tmp_path / "queue_log", [call(number) for number in range(3)]
     log.write_bytes(b"".join(written[0]))
-    with following(log, f"127.0.0.1:{free_port()}", topic, tmp_path) as process:  # there is no Kafka
+    with following(log, f"127.0.0.1:{free_port()}", topic, tmp_path) as process:  # no Kafka here
         assert process.wait(WITHIN_S) != 0
     assert not (tmp_path / "sources" / "pbx.json").exists()
     for number in (1, 2):
@@ -613,8 +613,8 @@ def test_a_restart_does_not_send_again_what_was_acknowledged(broker: Broker, top
             file.writelines(call(2_000))
 
 
-def test_a_record_of_many_events_is_of_one_call_or_agent(broker: Broker, topic: str, tmp_path: Path) -> None:
-    """Its key is theirs, so all events of a call are in one partition: the consumers of a group share those out."""
+def test_a_record_holds_the_events_of_one_call_or_agent(broker: Broker, topic: str, tmp_path: Path) -> None:
+    """Its key is the call or agent: all events of a call are in one partition, as a group shares out partitions."""
     log = tmp_path / "queue_log"
     log.write_bytes(b"".join(line for number in range(500) for line in call(number)))
     to = ("--bootstrap-servers", broker.bootstrap_servers, "--topic", topic)
@@ -632,7 +632,7 @@ def has_calls(servers: str, topic: str, count: int) -> bool:
     return len(queued(in_topic(servers, topic))) >= count
 
 
-def test_a_broker_that_is_away_is_waited_for_and_nothing_is_lost(tmp_path: Path) -> None:
+def test_nothing_is_lost_while_the_broker_is_away(tmp_path: Path) -> None:
     log, port, topic = tmp_path / "queue_log", free_port(), "away"
     servers = f"127.0.0.1:{port}"
     log.write_bytes(b"".join(call(0)))
@@ -643,7 +643,7 @@ def test_a_broker_that_is_away_is_waited_for_and_nothing_is_lost(tmp_path: Path)
         with log.open("ab") as file:
             file.writelines(call(1))
         wait_for(lambda: "does not acknowledge" in (tmp_path / "source.log").read_text(), "its absence to be told")
-        with running_broker(port):  # another one, which knows nothing of the first call
+        with running_broker(port):  # another source process, which knows nothing of the first call
             wait_for(partial(has_calls, servers, topic, 1), "what was written meanwhile")
             process.send_signal(signal.SIGTERM)
             assert process.wait(WITHIN_S) == 0

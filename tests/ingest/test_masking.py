@@ -1,4 +1,4 @@
-"""What of a rejected line is kept: enough to find the fault, and no phone number, however it is written."""
+"""What is kept of a rejected line: enough to find the fault, but no phone number, however it is written."""
 
 import json
 from pathlib import Path
@@ -70,7 +70,7 @@ def test_a_number_is_hidden(payload: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize("payload", KEPT)
-def test_what_is_no_number_stays_to_find_the_fault(payload: str) -> None:
+def test_other_text_stays_to_find_the_fault(payload: str) -> None:
     assert mask_payload(payload) == payload
 
 
@@ -98,10 +98,10 @@ spellings = st.sampled_from(
     st.data(),
     st.recursive(words, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=3)),
 )
-def test_no_number_survives_wherever_it_stands(data: Any, document: Any) -> None:
-    said = data.draw(spellings)
+def test_no_number_survives_anywhere(data: Any, document: Any) -> None:
+    number = data.draw(spellings)
     field = data.draw(names)
-    planted = data.draw(st.permutations([("before", document), (field, said), ("after", document)]))
+    planted = data.draw(st.permutations([("before", document), (field, number), ("after", document)]))
     text = json.dumps(dict(planted), ensure_ascii=data.draw(st.booleans()))
     for _ in range(data.draw(st.integers(0, 2))):
         text = json.dumps({"raw": text})
@@ -115,8 +115,8 @@ def test_no_number_survives_wherever_it_stands(data: Any, document: Any) -> None
 
 
 @pytest.mark.parametrize("part", ['{"a":', "[", '"\\', '{"caller":[', '"caller":', '"1 ', "1 -", "\\u0031"])
-def test_a_hostile_payload_of_64_kib_is_masked_at_once(part: str) -> None:
-    """Nothing here may take time that grows with the square of the length, or recurse without bound."""
+def test_a_hostile_payload_of_64_kib_is_masked_quickly(part: str) -> None:
+    """No pattern may take time that grows with the square of the length, or recurse without a limit."""
     assert mask_payload(part * (65_536 // len(part))) is not None
 
 

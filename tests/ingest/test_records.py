@@ -1,4 +1,4 @@
-"""The records of a fetch, as compiled code reads them, beside kafka-python's own reading of the same bytes."""
+"""The records of a fetch: the compiled reader compared with kafka-python's own reader on the same bytes."""
 
 import struct
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from ingest.topic.records import Records
 
 PARTITION = TopicPartition("call-events", 0)
 CODECS = {"none": 0, "gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}
-CRC, ATTRIBUTES = 17, 21  # where they begin in a batch
+CRC, ATTRIBUTES = 17, 21  # their offsets in a batch
 LOG_APPEND_TIME = 0x08
 
 Line = tuple[int, bytes | None, bytes | None]
@@ -26,33 +26,35 @@ lines = st.tuples(
 )  # timestamp [ms], key, value
 
 
-def packed(found: Sequence[Line], base_offset: int = 0, codec: int = 0) -> bytearray:
-    """A batch of the records `found`, which begins at `base_offset`."""
+def packed(records: Sequence[Line], base_offset: int = 0, codec: int = 0) -> bytearray:
+    """Return a batch of these records that begins at `base_offset`."""
     builder = MemoryRecordsBuilder(magic=2, compression_type=codec, batch_size=2**20, offset=base_offset)
-    for timestamp, key, value in found:
+    for timestamp, key, value in records:
         assert builder.append(timestamp=timestamp, key=key, value=value, headers=[("source", b"pbx"), ("note", None)])
     builder.close()
     return bytearray(builder.buffer())
 
 
 def signed(batch: bytearray) -> bytearray:
-    """A batch that was changed, with the checksum that it then has."""
+    """Give a changed batch the checksum that it should then have."""
     struct.pack_into(">I", batch, CRC, crc32c(bytes(batch[ATTRIBUTES:])))
     return batch
 
 
 def read(by: Any, fetched: bytes, fetch_offset: int, pieces: Sequence[int]) -> list[Any]:
-    """What `by` tells of a fetch: the records of each take, and the offset that would be fetched next after it."""
-    found = by(fetch_offset, PARTITION, MemoryRecords(fetched))
-    told = []
+    """Return the records that `by` returns for each take, each followed by its next fetch offset."""
+    reader = by(fetch_offset, PARTITION, MemoryRecords(fetched))
+    results = []
     for piece in (*pieces, None):
-        told.append([(record.offset, record.timestamp, record.value) for record in found.take(piece)] if found else [])
-        told.append(found.next_fetch_offset)
-    return told
+        results.append(
+            [(record.offset, record.timestamp, record.value) for record in reader.take(piece)] if reader else []
+        )
+        results.append(reader.next_fetch_offset)
+    return results
 
 
 def same(fetched: bytes, fetch_offset: int = 0, pieces: Sequence[int] = ()) -> list[Any]:
-    """What is read, which is the same by both."""
+    """Return what both readers read, which must be the same."""
     ours = read(Records, fetched, fetch_offset, pieces)
     assert ours == read(Fetcher.PartitionRecords, fetched, fetch_offset, pieces)
     return ours
@@ -82,7 +84,7 @@ def test_each_compression(codec: str) -> None:
     assert (len(taken), taken[-1], end) == (500, (539, 1_499, b'{"event_id":"e499"}'), 540)
 
 
-def test_where_the_broker_gives_the_time_it_counts() -> None:
+def test_the_brokers_timestamp_counts_where_it_sets_one() -> None:
     batch = packed([(1_000, None, b"a"), (2_000, None, b"b")])
     batch[ATTRIBUTES + 1] |= LOG_APPEND_TIME
     assert same(bytes(signed(batch)))[0] == [(0, 2_000, b"a"), (1, 2_000, b"b")]
@@ -102,7 +104,7 @@ def test_a_batch_of_an_old_format_is_read() -> None:
         pytest.param(signed(packed([(1_000, None, b"a")])[:-1] + b"\x02"), id="cut off"),
     ],
 )
-def test_what_is_corrupt_is_told_as_kafka_python_tells_it(batch: bytearray) -> None:
+def test_a_corrupt_batch_raises_what_kafka_python_raises(batch: bytearray) -> None:
     for by in (Records, Fetcher.PartitionRecords):
         with pytest.raises(CorruptRecordError):
             read(by, bytes(batch), 0, ())

@@ -1,4 +1,4 @@
-"""The configuration file changes while a consumer runs: taken over when it is good, refused and told when it is not."""
+"""The configuration file changes while a consumer runs: a valid file is adopted, an invalid one gives a notice."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ threshold_s = 5
 """
 
 
-def test_a_running_consumer_takes_a_good_file_and_keeps_the_old_one_for_a_broken_one(
+def test_a_running_consumer_adopts_a_valid_file_and_ignores_a_broken_one(
     broker: Broker, topic: str, tmp_path: Path
 ) -> None:
     configuration = tmp_path / "campaigns.toml"
@@ -41,12 +41,13 @@ def test_a_running_consumer_takes_a_good_file_and_keeps_the_old_one_for_a_broken
         wait_for(lambda: not status(place)["notice"], "the notice is gone")
         assert [threshold_s for _, threshold_s in rows(place, TERMS)] == [30.0, 5.0]
         changed = "SELECT bool_or(terms_changed), max(threshold_s) FROM kpi_campaign('{}', '{}') WHERE campaign = $one"
-        for window, said in {
-            ("2024-03-03 23:00:00+00", "2024-03-04 23:00:00+00"): (False, 30.0),  # the day in Paris before the term
+        for window, changed_and_threshold in {
+            # the local day in Paris before the term
+            ("2024-03-03 23:00:00+00", "2024-03-04 23:00:00+00"): (False, 30.0),
             ("2024-03-04 23:00:00+00", "2024-03-05 23:00:00+00"): (False, 5.0),
             ("2024-03-03 23:00:00+00", "2024-03-05 23:00:00+00"): (True, 5.0),
         }.items():
-            assert rows(place, changed.format(*window), {"one": "vianova-mobile"}) == [said]
+            assert rows(place, changed.format(*window), {"one": "vianova-mobile"}) == [changed_and_threshold]
         past = "campaign <> 'vianova-mobile' OR day < DATE '2024-03-05'"
         only_past = FIGURES.replace("ORDER", f"WHERE {past} ORDER")
         kept = [row for row in before if row[0] != "vianova-mobile" or str(row[1]) < "2024-03-05"]

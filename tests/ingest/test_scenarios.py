@@ -1,8 +1,8 @@
-"""Hard input, docs/kpis.md at work: each scenario goes through store, publisher and published file.
+"""Difficult input, docs/kpis.md at work: each scenario goes through store, publisher and published file.
 
-Scenarios that are published at the same instants share a floor, each in a world of its own name. A floor is played
-as it is written, and shuffled, with repetitions, in other batches and with publishes between them; at every publish
-all that can settle does. Both must be published as the scenarios say, and equally.
+Scenarios that are published at the same times share a floor, each under names of its own. A floor is played as written,
+and again shuffled, with repetitions, in other batches and with publishes in between; at every publish everything that
+can settle does. Both must be published as the scenarios say, and equally.
 """
 
 import random
@@ -23,7 +23,7 @@ from tests.support.stream import LOG, Event, configured, messages, publish, rows
 SCENARIOS = [Scenario(path) for path in sorted((Path(__file__).parent / "scenarios").glob("*.txt"))]
 WAYS = ("as written", "shuffled")
 
-# the rows that a table of a scenario is compared with, and what tells them apart
+# per table of a scenario: the query of the rows to compare with, and their key
 RELATIONS = {
     "calls": ("FROM calls", ("call_id",)),
     "states": ("FROM agent_states", ("agent", "started_at")),
@@ -41,7 +41,7 @@ Published = list[duckdb.DuckDBPyConnection]
 
 @pytest.fixture(scope="module")
 def floors(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """A function that gives what was published, part by part, of a scenario's floor played in one of the WAYS."""
+    """A function that returns the published files, part by part, of a scenario's floor played in one of the WAYS."""
 
     @cache
     def play(instants: tuple[Any, ...], way: str) -> Published:
@@ -72,7 +72,7 @@ def instants_of(scenario: Scenario) -> tuple[Any, ...]:
 
 
 def named(event: Event, scenario: Scenario) -> Event:
-    """Put a scenario's names into its own world."""
+    """Prefix an event's names with the scenario's."""
     return event | {n: f"{scenario.path.stem}/{event[n]}" for n in NAMES if n in event}
 
 
@@ -82,7 +82,7 @@ def read(published: duckdb.DuckDBPyConnection, query: str, given: tuple[Any, ...
 
 
 def own(found: list[Event], scenario: Scenario) -> list[Event]:
-    """The rows of a scenario's own world, with the names that it uses."""
+    """Return a scenario's own rows, with the names that it uses."""
     world = f"{scenario.path.stem}/"
     short = [{n: v.removeprefix(world) if n in NAMES and v else v for n, v in row.items()} for row in found]
     return [mine for mine, row in zip(short, found, strict=True) if any(mine.get(n) != row.get(n) for n in NAMES)]
@@ -109,16 +109,16 @@ def test_a_scenario_is_published_equally_in_any_order(floors: Any, scenario: Sce
 
 
 def differences(scenario: Scenario, published: duckdb.DuckDBPyConnection, expected: list[Row]) -> list[str]:
-    """Say line by line what is not as expected; of calls, and of an agent's states, all must be expected."""
+    """Describe each difference in a line; of calls, and of an agent's states, all rows must be expected."""
     wrong = []
     for row in expected:
         query, key = RELATIONS[row.table]
         found = own(read(published, query, tuple(row.given.items())), scenario)
-        told = {r.key for r in expected if r.table == row.table}
+        expected_keys = {r.key for r in expected if r.table == row.table}
         there = {tuple(r[column] for column in key): r for r in found}
         if row.table in ("calls", "states"):
             whose = {row.key[0]} if row.table == "states" else {name for name, *_ in there}
-            wrong += [f"line {row.line}: not expected: {k}" for k in there if k not in told and k[0] in whose]
+            wrong += [f"line {row.line}: not expected: {k}" for k in there if k not in expected_keys and k[0] in whose]
         if row.key not in there:
             wrong.append(f"line {row.line}: {row.table} has no row {row.key}")
         for word, figure in row.figures.items() if row.key in there else ():

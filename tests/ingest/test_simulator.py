@@ -51,7 +51,7 @@ VALUES = {
     "call.rated": {"score": {1, 2, 3, 4, 5}},
     "agent.state": {"state": {"available", "busy", "wrap_up", "paused", "offline"}},
 }
-NEXT = {  # what may follow what in the life of one call
+NEXT = {  # which events may follow which in the life of a call
     None: {"call.queued", "call.dialed"},
     "call.queued": {"call.rang", "call.abandoned", "call.left_queue"},
     "call.dialed": {"call.connected", "call.not_connected"},
@@ -85,13 +85,13 @@ def by(key, events):
 
 @pytest.fixture(scope="module")
 def monday():
-    """One floor day at the default size."""
+    """A floor day at the default size."""
     return list(Day(MONDAY, agents=160, seed=1).run())
 
 
 @pytest.fixture(scope="module")
 def two_days():
-    """Two floor days of a small floor, and the last calls of the second."""
+    """Two days of a small floor, and the last calls of the second."""
     end = (plan.day_start(MONDAY + timedelta(days=2)) + timedelta(minutes=1)).isoformat()
     return list(takewhile(lambda event: event["ts"] < end, floor_events(MONDAY, **SMALL)))
 
@@ -102,8 +102,8 @@ def test_the_same_seed_and_day_give_the_same_events():
 
 
 def test_another_seed_gives_another_floor_with_other_ids():
-    one, two = (list(islice(floor_events(MONDAY, agents=40, seed=seed), 500)) for seed in (1, 2))
-    assert not {event["event_id"] for event in one} & {event["event_id"] for event in two}
+    first, two = (list(islice(floor_events(MONDAY, agents=40, seed=seed), 500)) for seed in (1, 2))
+    assert not {event["event_id"] for event in first} & {event["event_id"] for event in two}
 
 
 def test_a_day_is_the_same_whichever_day_the_run_starts_on(two_days):
@@ -118,7 +118,7 @@ def test_events_come_in_order_of_ts_and_never_share_an_id(two_days):
     assert len({event["event_id"] for event in two_days}) == len(two_days)
 
 
-def test_every_event_is_as_the_contract_says(monday):
+def test_every_event_keeps_the_contract(monday):
     for event in monday:
         required, optional = FIELDS[event["type"]]
         fields = set(event) - {"event_id", "type", "ts", "source", "campaign"}
@@ -130,7 +130,7 @@ def test_every_event_is_as_the_contract_says(monday):
     assert {event["type"] for event in monday} == set(FIELDS)
 
 
-def test_a_call_lives_one_life(monday):
+def test_the_events_of_a_call_follow_each_other(monday):
     for call_id, events in by("call_id", monday).items():
         before = None
         for event in [*events, {"type": None}]:
@@ -185,8 +185,8 @@ def test_wrap_up_begins_when_the_talk_ends(two_days):
     assert not wrapping
 
 
-def test_a_day_hands_over_cleanly_to_the_next(two_days):
-    """Whatever of Monday ends on Tuesday ends soon, with Monday's agents."""
+def test_a_day_continues_cleanly_into_the_next(two_days):
+    """Everything of Monday that ends on Tuesday ends soon, with Monday's agents."""
     midnight = plan.day_start(MONDAY + timedelta(days=1))
     late = [event for event in two_days if "-261123-" in event["event_id"] and at(event) >= midnight]
     assert late
@@ -224,7 +224,7 @@ def test_no_hour_of_the_week_is_planned_with_less_than_a_call_a_minute(days):
 
 
 def shares(events):
-    """Return each campaign's (answered within 20 s, abandoned), as shares of its inbound calls."""
+    """Return each campaign's shares of inbound calls (answered within 20 s, abandoned)."""
     found = {}
     for campaign, mine in by("campaign", events).items():
         queued = {e["call_id"]: at(e) for e in mine if e["type"] == "call.queued"}
@@ -242,7 +242,7 @@ def test_service_levels_spread_as_on_a_real_floor(monday):
     assert all(0.01 < abandoned < 0.13 for _, abandoned in shares(monday).values())
 
 
-def test_half_the_agents_lose_many_more_callers():
+def test_with_half_the_agents_many_more_callers_hang_up():
     full, half = (shares(Day(MONDAY, agents=24, seed=1, staffing=staffing).run()) for staffing in (1.0, 0.5))
     for campaign in full:
         assert half[campaign][1] > 1.5 * full[campaign][1]

@@ -1,4 +1,4 @@
-"""Asterisk's queue_log: what each line says, told as text tables, and what a floor manager then sees published."""
+"""Asterisk's queue_log: what each line means, as text tables, and what a floor manager then sees published."""
 
 import csv
 import datetime as dt
@@ -56,15 +56,15 @@ interfaces = ["SIP/1", "Local/1@from-queue/n", "Ana Díaz"]
 
 
 @pytest.fixture(scope="module")
-def known(tmp_path_factory: pytest.TempPathFactory) -> names.Names:
+def queue_map(tmp_path_factory: pytest.TempPathFactory) -> names.Names:
     path = tmp_path_factory.mktemp("map") / "queues.toml"
     path.write_text(MAP)
     return names.load(path)
 
 
-def line(told: str) -> bytes:
-    """A line of the file from `09:00:00 callid queue agent EVENT|data…`."""
-    clock, rest = told.strip().split(" ", 1)
+def line(text: str) -> bytes:
+    """Return a line of the file from `09:00:00 callid queue agent EVENT|data…`."""
+    clock, rest = text.strip().split(" ", 1)
     callid, queue, agent, event = rest.split(" ", 3)
     h, m, s = map(int, clock.split(":"))
     at = DAY + dt.timedelta(hours=h, minutes=m, seconds=s)
@@ -72,33 +72,33 @@ def line(told: str) -> bytes:
 
 
 def lines(story: str) -> list[bytes]:
-    return [line(told) for told in story.strip().splitlines()]
+    return [line(text) for text in story.strip().splitlines()]
 
 
-def made(story: str | Iterable[bytes], known: names.Names | None = None) -> list[Event]:
-    """The events of a story, of which nothing may be unreadable; each passes the contract."""
-    switch = Switch("pbx", known or names.Names(), ZoneInfo("Europe/Paris"))
-    found = [one for one, _ in switch.take(lines(story) if isinstance(story, str) else story)]
-    assert not [one for one in found if isinstance(one, Rejected)]
-    for one in found:
-        contract.decode(encoded(one, "pbx", "")[1])
-    return [one for one in found if not isinstance(one, Rejected)]
+def events_of(story: str | Iterable[bytes], queue_map: names.Names | None = None) -> list[Event]:
+    """Return the events of a story; all its lines must be readable, and each event passes the contract."""
+    switch = Switch("pbx", queue_map or names.Names(), ZoneInfo("Europe/Paris"))
+    results = [result for result, _ in switch.take(lines(story) if isinstance(story, str) else story)]
+    assert not [result for result in results if isinstance(result, Rejected)]
+    for result in results:
+        contract.decode(encoded(result, "pbx", "")[1])
+    return [result for result in results if not isinstance(result, Rejected)]
 
 
 def short(event: Event) -> str:
-    """An event in few words: when, what, of what, and the fields that are not always the same."""
+    """Return an event in short: time, type, call or agent, and the fields that vary."""
     what = event["type"].split(".")[1] if event["type"].startswith("call.") else event["type"]
     of = event.get("call_id", event.get("agent", "")).removeprefix("pbx/")
     left_out = ("event_id", "type", "ts", "call_id", "linked_id", "queue", "queues", "campaign", "warm", "name", "team")
-    said = {k: v for k, v in event.items() if k not in left_out and v != of}
-    return " ".join([event["ts"][11:].removesuffix("Z"), what, of, *map(str, said.values())])
+    fields = {k: v for k, v in event.items() if k not in left_out and v != of}
+    return " ".join([event["ts"][11:].removesuffix("Z"), what, of, *map(str, fields.values())])
 
 
-def told(story: str, known: names.Names | None = None, of: str = "call.") -> list[str]:
-    return [short(event) for event in made(story, known) if event["type"].startswith(of)]
+def summaries(story: str, queue_map: names.Names | None = None, of: str = "call.") -> list[str]:
+    return [short(event) for event in events_of(story, queue_map) if event["type"].startswith(of)]
 
 
-# What each line says of a call
+# What each line means for a call
 
 QUEUED = "09:00:00 1.1 q NONE ENTERQUEUE||0612345678|1"
 TALKS = QUEUED + "\n09:00:10 1.1 q SIP/9 CONNECT|10|1.2|4"
@@ -150,29 +150,29 @@ REFUSALS = {
 
 @pytest.mark.parametrize(("then", "events"), CALLS.values(), ids=CALLS)
 def test_a_line_of_a_waiting_call(then: str, events: list[str]) -> None:
-    assert told(f"{QUEUED}\n{then}") == events
+    assert summaries(f"{QUEUED}\n{then}") == events
 
 
 @pytest.mark.parametrize(("then", "event"), TALK_ENDS.values(), ids=TALK_ENDS)
 def test_a_line_that_ends_a_talk(then: str, event: str) -> None:
-    assert told(f"{TALKS}\n09:01:10 1.1 q SIP/9 {then}") == [*ANSWERED, event]
+    assert summaries(f"{TALKS}\n09:01:10 1.1 q SIP/9 {then}") == [*ANSWERED, event]
 
 
 @pytest.mark.parametrize(("event", "reason"), REFUSALS.items())
-def test_a_call_refused_at_the_door_was_queued_for_no_time(event: str, reason: str) -> None:
-    queued, left = made(f"09:00:00 1.1 q NONE {event}|")
+def test_a_call_refused_on_arrival_was_queued_for_no_time(event: str, reason: str) -> None:
+    queued, left = events_of(f"09:00:00 1.1 q NONE {event}|")
     assert (queued["type"], queued["campaign"], left["reason"]) == ("call.queued", "q", reason)
     assert queued["ts"] == left["ts"]
 
 
 @pytest.mark.parametrize("event", REFUSALS)
 def test_a_call_refused_after_it_entered_is_one_call(event: str) -> None:
-    queued, left = made(f"{QUEUED}\n09:00:05 1.1 q NONE {event}|")
+    queued, left = events_of(f"{QUEUED}\n09:00:05 1.1 q NONE {event}|")
     assert (queued["call_id"], queued["type"]) == (left["call_id"], "call.queued")
 
 
-def test_what_the_map_says_of_a_queue(known: names.Names) -> None:
-    (queued,) = made("09:00:00 1.1 vip NONE ENTERQUEUE||0612345678|1", known)
+def test_the_map_describes_a_queue(queue_map: names.Names) -> None:
+    (queued,) = events_of("09:00:00 1.1 vip NONE ENTERQUEUE||0612345678|1", queue_map)
     assert queued | {"event_id": "", "ts": ""} == {
         "event_id": "", "type": "call.queued", "ts": "", "call_id": "pbx/1.1/vip", "linked_id": "pbx/1.1",
         "campaign": "gold", "queue": "vip", "language": "es", "direction": "callback", "caller": "0612345678",
@@ -192,18 +192,21 @@ def test_what_the_map_says_of_a_queue(known: names.Names) -> None:
         ("back", "EXITWITHTIMEOUT|1|1|9", "timeout"),
     ],
 )
-def test_where_an_exit_leads_only_the_map_knows(known: names.Names, queue: str, exit: str, reason: str) -> None:
+def test_the_map_says_where_an_exit_leads(queue_map: names.Names, queue: str, exit: str, reason: str) -> None:
     story = f"09:00:00 1.1 {queue} NONE ENTERQUEUE|||1\n09:00:09 1.1 {queue} NONE {exit}"
-    assert made(story, known)[-1]["reason"] == reason
+    assert events_of(story, queue_map)[-1]["reason"] == reason
 
 
 @pytest.mark.parametrize("caller", ["", "unknown", "Anonymous"])
-def test_an_unknown_caller_is_none(caller: str) -> None:
-    assert "caller" not in made(f"09:00:00 1.1 q NONE ENTERQUEUE||{caller}|1")[0]
+def test_an_unknown_caller_is_left_out(caller: str) -> None:
+    assert "caller" not in events_of(f"09:00:00 1.1 q NONE ENTERQUEUE||{caller}|1")[0]
 
 
-def test_a_transfer_to_a_queue_of_the_map(known: names.Names) -> None:
-    assert made(f"{TALKS}\n09:01:10 1.1 q SIP/9 BLINDTRANSFER|vip|default|10|60|1", known)[-2]["to_queue"] == "vip"
+def test_a_transfer_to_a_queue_of_the_map(queue_map: names.Names) -> None:
+    assert (
+        events_of(f"{TALKS}\n09:01:10 1.1 q SIP/9 BLINDTRANSFER|vip|default|10|60|1", queue_map)[-2]["to_queue"]
+        == "vip"
+    )
 
 
 # One phone call, several visits
@@ -211,7 +214,7 @@ def test_a_transfer_to_a_queue_of_the_map(known: names.Names) -> None:
 
 def test_a_call_that_visits_two_queues_is_two_calls_with_one_linked_id() -> None:
     story = f"{QUEUED}\n09:00:30 1.1 q NONE EXITWITHKEY|2|1|1|30\n09:00:30 1.1 r NONE ENTERQUEUE||06|1"
-    events = made(story)
+    events = events_of(story)
     assert [e["call_id"] for e in events] == ["pbx/1.1/q", "pbx/1.1/q", "pbx/1.1/r"]
     assert {e["linked_id"] for e in events if e["type"] == "call.queued"} == {"pbx/1.1"}
 
@@ -220,15 +223,15 @@ def test_a_call_that_visits_two_queues_is_two_calls_with_one_linked_id() -> None
     ("out", "reason"),
     [("EXITWITHTIMEOUT|1|1|30", "timeout"), ("EXITEMPTY|1|1|30", "system"), ("LEAVEEMPTY|", "system")],
 )
-def test_a_queue_that_puts_a_caller_out_to_another_queue_overflowed_after_all(out: str, reason: str) -> None:
+def test_a_call_that_moves_on_to_another_queue_has_overflowed(out: str, reason: str) -> None:
     story = f"{QUEUED}\n09:00:30 1.1 q NONE {out}\n09:00:31 1.1 r NONE ENTERQUEUE|||1"
-    first, later = [e for e in made(story) if "reason" in e]
+    first, later = [e for e in events_of(story) if "reason" in e]
     assert (first["reason"], "revision" in first) == (reason, False)
     assert later == {**first, "reason": "overflow", "revision": 1}
 
 
 def test_a_call_cannot_wait_in_two_queues() -> None:
-    assert told(f"{QUEUED}\n09:00:31 1.1 r NONE ENTERQUEUE|||1") == [
+    assert summaries(f"{QUEUED}\n09:00:31 1.1 r NONE ENTERQUEUE|||1") == [
         *ENTERED,
         "09:00:31 left_queue 1.1/q overflow",
         "09:00:31 queued 1.1/r",
@@ -242,7 +245,7 @@ def test_a_call_that_comes_back_to_a_queue_is_another_call() -> None:
         09:01:15 1.1 q SIP/9 RINGNOANSWER|2000
         09:01:20 1.1 q SIP/8 CONNECT|9|1.3|1
         09:02:20 1.1 q SIP/8 COMPLETEAGENT|9|60|1"""
-    events = [e for e in made(story) if e["type"].startswith("call.")]
+    events = [e for e in events_of(story) if e["type"].startswith("call.")]
     first, second = {e["call_id"]: None for e in events}
     assert {e["type"] for e in events if e["call_id"] == first} == {
         "call.queued", "call.rang", "call.answered", "call.transferred",
@@ -252,16 +255,16 @@ def test_a_call_that_comes_back_to_a_queue_is_another_call() -> None:
     ]  # fmt: skip
 
 
-def test_a_transfer_logged_after_the_next_visit_began_is_of_the_visit_that_talked() -> None:
+def test_a_transfer_logged_after_the_next_visit_began_belongs_to_the_visit_that_talked() -> None:
     story = f"{TALKS}\n09:01:10 1.1 q NONE ENTERQUEUE||06|1\n09:01:10 1.1 q SIP/9 BLINDTRANSFER|q|default|10|60|1"
-    assert made(story)[-2]["type"] == "call.transferred"
-    assert made(story)[-2]["call_id"] == "pbx/1.1/q"
+    assert events_of(story)[-2]["type"] == "call.transferred"
+    assert events_of(story)[-2]["call_id"] == "pbx/1.1/q"
 
 
-def test_a_call_whose_beginning_was_not_read_gets_the_id_that_it_has_elsewhere() -> None:
-    whole = made(TALKS + "\n09:01:10 1.1 q SIP/9 COMPLETEAGENT|10|60|1")
-    rest = made("09:01:10 1.1 q SIP/9 COMPLETEAGENT|10|60|1")
-    assert rest[0] == next(e for e in whole if e["type"] == "call.ended")
+def test_a_call_without_its_first_lines_gets_the_same_id() -> None:
+    from_start = events_of(TALKS + "\n09:01:10 1.1 q SIP/9 COMPLETEAGENT|10|60|1")
+    rest = events_of("09:01:10 1.1 q SIP/9 COMPLETEAGENT|10|60|1")
+    assert rest[0] == next(e for e in from_start if e["type"] == "call.ended")
 
 
 def test_lines_read_twice_are_the_same_events() -> None:
@@ -271,17 +274,17 @@ def test_lines_read_twice_are_the_same_events() -> None:
         09:01:15 1.1 q SIP/9 RINGNOANSWER|2000
         09:01:20 1.1 q SIP/8 CONNECT|9|1.3|1
         09:02:20 1.1 q SIP/8 COMPLETEAGENT|9|60|1""")
-    of_calls = [{e["event_id"] for e in made(s) if e["type"].startswith("call.")} for s in (story, story + story)]
+    of_calls = [{e["event_id"] for e in events_of(s) if e["type"].startswith("call.")} for s in (story, story + story)]
     assert of_calls[0] == of_calls[1]
 
 
-def test_two_equal_lines_are_one() -> None:
-    ids = [e["event_id"] for e in made(f"{QUEUED}\n{QUEUED}\n09:00:05 1.1 q SIP/9 RINGNOANSWER|0\n"
+def test_two_equal_lines_count_once() -> None:
+    ids = [e["event_id"] for e in events_of(f"{QUEUED}\n{QUEUED}\n09:00:05 1.1 q SIP/9 RINGNOANSWER|0\n"
                                        "09:00:05 1.1 q SIP/9 RINGNOANSWER|0")]  # fmt: skip
     assert len(set(ids)) == 3  # queued, missed, rang
 
 
-def test_another_switch_has_other_calls_and_events() -> None:
+def test_another_switch_has_other_call_and_event_ids() -> None:
     here, there = (
         {
             (e["event_id"], e.get("call_id", ""), e.get("linked_id", ""))
@@ -289,10 +292,10 @@ def test_another_switch_has_other_calls_and_events() -> None:
         }
         for name in ("casa", "rabat")
     )
-    assert not {part for one in here for part in one if part} & {part for one in there for part in one}
+    assert not {part for ids in here for part in ids if part} & {part for ids in there for part in ids}
 
 
-# What each line says of an agent
+# What each line means for an agent
 
 STATES = {
     "a member is available": ("09:00:00 NONE q SIP/9 ADDMEMBER|", ["09:00:00 available q"]),
@@ -392,7 +395,7 @@ STATES = {
         f"{TALKS}\n09:01:00 NONE q SIP/9 PAUSE|coffee\n09:01:10 1.1 q SIP/9 COMPLETEAGENT|10|60|1",
         ["09:00:06 busy q", "09:01:10 paused q coffee"],
     ),
-    "after-call work, told by Wazo": (
+    "after-call work, reported by Wazo": (
         f"""{TALKS}
         09:01:10 1.1 q SIP/9 COMPLETEAGENT|10|60|1
         09:01:10 NONE NONE SIP/9 WRAPUPSTART|15
@@ -438,17 +441,17 @@ def test_the_states_of_an_agent(story: str, states: list[str]) -> None:
                 ],
             )
         )
-        for e in made(story)
+        for e in events_of(story)
         if e["type"] == "agent.state"
     ]
     assert found == states
 
 
-def test_one_agent_by_all_their_interfaces_is_introduced_once(known: names.Names) -> None:
+def test_an_agent_with_several_interfaces_gets_one_profile(queue_map: names.Names) -> None:
     story = lines("""09:00:00 NONE q SIP/1 ADDMEMBER|
         09:30:00 NONE NONE Local/1@from-queue/n PAUSEALL|Pausa comida
         09:40:00 NONE q ANA UNPAUSE|""")
-    profile, *states = made([one.replace(b"ANA", "Ana Díaz".encode()) for one in story], known)
+    profile, *states = events_of([entry.replace(b"ANA", "Ana Díaz".encode()) for entry in story], queue_map)
     assert profile["type"] == "agent.profile"
     assert (profile["agent"], profile["name"], profile["team"]) == ("ana", "Ana", "Norte")
     assert [(e["agent"], e["state"], e.get("reason")) for e in states] == [
@@ -458,15 +461,15 @@ def test_one_agent_by_all_their_interfaces_is_introduced_once(known: names.Names
     ]
 
 
-def test_the_campaign_of_an_agent_in_several(known: names.Names) -> None:
-    events = made(
+def test_the_campaign_of_an_agent_in_several(queue_map: names.Names) -> None:
+    events = events_of(
         """09:00:00 NONE q SIP/9 ADDMEMBER|
         09:00:00 NONE vip SIP/9 ADDMEMBER|
         09:10:00 1.1 vip NONE ENTERQUEUE|||1
         09:10:05 1.1 vip SIP/9 CONNECT|5|1.2|5
         09:11:00 1.1 vip SIP/9 COMPLETEAGENT|5|55|1
         09:30:00 NONE NONE SIP/9 PAUSEALL|""",
-        known,
+        queue_map,
     )
     states = [(e["state"], e["campaign"]) for e in events if e["type"] == "agent.state"]
     assert states == [
@@ -475,41 +478,41 @@ def test_the_campaign_of_an_agent_in_several(known: names.Names) -> None:
     ]
 
 
-def test_a_queue_with_a_wrap_up_of_its_own(known: names.Names) -> None:
+def test_a_queue_with_a_wrap_up_of_its_own(queue_map: names.Names) -> None:
     story = """09:10:00 1.1 vip NONE ENTERQUEUE|||1
         09:10:05 1.1 vip SIP/9 CONNECT|5|1.2|5
         09:11:00 1.1 vip SIP/9 COMPLETEAGENT|5|55|1
         09:30:00 NONE NONE SIP/9 PAUSEALL|"""
-    assert "09:11:20 wrapped 1.1/vip" in told(story, known)
+    assert "09:11:20 wrapped 1.1/vip" in summaries(story, queue_map)
 
 
 # Both formats
 
 
 def as_table(story: list[bytes], zone: str, delimiter: str = ",") -> list[bytes]:
-    """The same lines as the realtime table has them, in local time, with columns that we do not know."""
+    """Return the same lines as rows of the realtime table, in local time, with extra columns that we do not know."""
     out = io.StringIO()
     writer = csv.writer(out, delimiter=delimiter, lineterminator="\n")
     writer.writerow(
         ["id", "time", "callid", "queuename", "agent", "event", *(f"data{n}" for n in range(1, 6)), "created"]
     )
-    for number, one in enumerate(story):
-        time, callid, queue, agent, event, *data = one.decode().split("|")
+    for number, entry in enumerate(story):
+        time, callid, queue, agent, event, *data = entry.decode().split("|")
         local = dt.datetime.fromtimestamp(int(time), ZoneInfo(zone)).strftime("%Y-%m-%d %H:%M:%S.%f")
         writer.writerow([number, local, callid, queue, agent, event, *(data + [""] * 5)[:5], local])
     return out.getvalue().encode().splitlines()
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
-def test_the_table_says_the_same_as_the_file(delimiter: str) -> None:
+def test_the_realtime_table_gives_the_same_events_as_the_file(delimiter: str) -> None:
     story = SAMPLE.read_bytes().splitlines()
-    assert made(as_table(story, "Europe/Paris", delimiter)) == made(story)
+    assert events_of(as_table(story, "Europe/Paris", delimiter)) == events_of(story)
 
 
 def test_the_columns_of_queuemetrics() -> None:
     table = [b"partition,time_id,call_id,queue,agent,verb,data1,data2,data3,data4,data5,serverid",
              b"P001,1773129900,1.1,q,NONE,ENTERQUEUE,,0612345678,1,,,pbx"]  # fmt: skip
-    assert made(table) == made("08:05:00 1.1 q NONE ENTERQUEUE||0612345678|1")
+    assert events_of(table) == events_of("08:05:00 1.1 q NONE ENTERQUEUE||0612345678|1")
 
 
 @pytest.mark.parametrize(
@@ -528,7 +531,7 @@ def test_times(time: str, instant: str) -> None:
     assert entry.at.isoformat() == instant
 
 
-def test_the_hour_that_comes_twice_is_told_apart_by_the_order_of_the_lines() -> None:
+def test_the_repeated_hour_is_resolved_by_the_order_of_the_lines() -> None:
     reader = Reader(ZoneInfo("Europe/Paris"))
     clocks = ("01:30:00", "02:10:00", "02:59:58", "02:00:01", "02:00:00.5", "02:59:59", "03:00:00")
     entries = [reader.read(f"2026-10-25 {clock}|1.1|q|NONE|ABANDON") for clock in clocks]
@@ -537,17 +540,17 @@ def test_the_hour_that_comes_twice_is_told_apart_by_the_order_of_the_lines() -> 
     ]
 
 
-def test_a_local_time_without_a_zone_stops_rather_than_be_wrong_by_hours() -> None:
+def test_a_local_time_without_a_zone_is_an_error() -> None:
     with pytest.raises(UsageError, match="no zone; name it with --timezone"):
         Reader().read("2026-03-10 09:05:00|1.1|q|NONE|ABANDON")
 
 
 def test_names_in_latin_1_are_read() -> None:
-    (paused,) = made([line("09:00:00 NONE q SIP/9 PAUSE|") + "Pause déjeuner".encode("latin-1")])
+    (paused,) = events_of([line("09:00:00 NONE q SIP/9 PAUSE|") + "Pause déjeuner".encode("latin-1")])
     assert paused["reason"] == "Pause déjeuner"
 
 
-# What is not understood
+# Lines that are not understood
 
 BROKEN = {
     "1773129900|1.1|q": "3 fields, where a line of queue_log has at least 5.",
@@ -562,7 +565,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize(("broken", "reason"), BROKEN.items(), ids=BROKEN.values())
-def test_a_broken_line_is_handed_on_with_the_reason(broken: str, reason: str) -> None:
+def test_a_broken_line_is_rejected_with_the_reason(broken: str, reason: str) -> None:
     ((rejected, origin),) = Switch("pbx", names.Names(), None).take([broken.encode()])
     _, value, why = encoded(rejected, "pbx", origin)
     assert why == reason
@@ -570,19 +573,19 @@ def test_a_broken_line_is_handed_on_with_the_reason(broken: str, reason: str) ->
     assert json.loads(value)["line"] == broken
 
 
-def test_a_name_that_the_contract_does_not_take_is_handed_on_with_the_reason() -> None:
+def test_a_name_that_the_contract_forbids_is_rejected_with_the_reason() -> None:
     ((event, origin),) = Switch("pbx", names.Names(), None).take([line(f"09:00:00 1.1 {'q' * 65} NONE ENTERQUEUE|||1")])
     _, value, why = encoded(event, "pbx", origin)
     assert why == "call.queued would break the contract: Expected `str` of length <= 64 - at `$.campaign`."
     assert json.loads(value)["line"] == origin
 
 
-def test_an_unknown_event_is_told_once_and_counted(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unknown_event_is_logged_once_and_counted(caplog: pytest.LogCaptureFixture) -> None:
     floor, reader = Translator("pbx", names.Names()), Reader()
-    for one in lines(
+    for text in lines(
         "09:00:00 1.1 q SIP/9 CALLSTATUS|A\n09:00:00 1.1 q SIP/9 CALLSTATUS|B\n09:00:01 1.1 q SIP/9 INFO|"
     ):
-        entry = reader.read(one.decode())
+        entry = reader.read(text.decode())
         assert entry
         assert floor.take(entry) == []
     assert floor.unknown == {"CALLSTATUS": 2, "INFO": 1}
@@ -604,7 +607,7 @@ LINE = st.one_of(
 
 
 @given(st.lists(LINE, max_size=30), st.integers(0, 30))
-def test_any_lines_make_events_of_the_contract_or_are_handed_on_and_a_restart_changes_nothing(
+def test_any_lines_make_valid_events_or_are_rejected_and_a_restart_changes_nothing(
     story: list[bytes], cut: int
 ) -> None:
     def records(*parts: list[bytes]) -> list[tuple[bytes, bytes, str | None]]:
@@ -613,7 +616,7 @@ def test_any_lines_make_events_of_the_contract_or_are_handed_on_and_a_restart_ch
             switch = Switch("pbx", names.Names(), ZoneInfo("Europe/Paris"))
             if remembered is not None:
                 switch.recall(json.loads(json.dumps(remembered)))
-            found += [encoded(one, "pbx", origin) for one, origin in switch.take(part)]
+            found += [encoded(result, "pbx", origin) for result, origin in switch.take(part)]
             remembered = switch.remembered()
         return found
 
@@ -624,7 +627,7 @@ def test_any_lines_make_events_of_the_contract_or_are_handed_on_and_a_restart_ch
         assert (fault is None) == (reason is None)
 
 
-# The sample, as a newcomer tries it, against a count by hand
+# The sample, as a newcomer tries it, compared with a count by hand
 
 
 NOON = DAY + dt.timedelta(hours=12)
@@ -637,7 +640,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPy
     )
     assert done.returncode == 0, done.stderr
     assert "skipped: unknown events CALLSTATUS (1)" in done.stderr
-    events = [json.loads(one) for one in done.stdout.splitlines()]
+    events = [json.loads(line) for line in done.stdout.splitlines()]
     with folded(tmp_path_factory.mktemp("sample"), events, NOON, load(ROOT / "campaigns.toml")) as reader:
         yield reader
 
@@ -656,7 +659,7 @@ BY_HAND = {
         "dropped": 1, "open": 0, "transferred": 0, "service_level": 1 / 3, "asa_s": 8, "aht_s": 330,
     },
 }  # fmt: skip
-AGENTS_BY_HAND = {  # of the hour from 08:00
+AGENTS_BY_HAND = {  # for the hour from 08:00
     "amina": {"handled": 2, "busy_s": 184 + 10 + 183, "wrap_up_s": 0, "paused_s": 900, "available_s": 2018},
     "youssef": {"handled": 3, "busy_s": 15 + 245 + 304 + 186, "wrap_up_s": 0, "paused_s": 0, "available_s": 2560},
     "lucia": {"handled": 1, "busy_s": 303, "wrap_up_s": 30, "paused_s": 0, "available_s": 2997},
@@ -680,7 +683,7 @@ def test_the_agents_of_the_sample_spent_their_hour_as_counted_by_hand(
 
 
 def test_without_a_map_a_queue_is_its_campaign(tmp_path: Path) -> None:
-    with folded(tmp_path, made(SAMPLE.read_bytes().splitlines()), NOON) as reader:
+    with folded(tmp_path, events_of(SAMPLE.read_bytes().splitlines()), NOON) as reader:
         found = {row["campaign"] for row in rows(reader, "SELECT DISTINCT campaign FROM calls")}
     assert found == {"sinistres", "ventes", "soporte"}
 
@@ -703,7 +706,7 @@ def test_without_a_map_a_queue_is_its_campaign(tmp_path: Path) -> None:
         ("[queues", "queues.toml is not valid TOML"),
     ],
 )  # fmt: skip
-def test_a_map_that_is_wrong_is_one_sentence(tmp_path: Path, text: str, says: str) -> None:
+def test_a_wrong_map_is_reported_in_one_sentence(tmp_path: Path, text: str, says: str) -> None:
     path = tmp_path / "queues.toml"
     path.write_text(text)
     with pytest.raises(UsageError) as error:
@@ -714,7 +717,7 @@ def test_a_map_that_is_wrong_is_one_sentence(tmp_path: Path, text: str, says: st
 # The command, through a real broker into a store
 
 
-def test_a_log_with_broken_lines_is_published_and_what_is_broken_is_kept(
+def test_a_log_with_broken_lines_is_published_and_the_broken_lines_are_kept(
     broker: Broker, topic: str, tmp_path: Path
 ) -> None:
     log = tmp_path / "queue_log"
@@ -728,8 +731,8 @@ def test_a_log_with_broken_lines_is_published_and_what_is_broken_is_kept(
     catch_up(tmp_path, broker.bootstrap_servers, topic)
     counted = totals(tmp_path)
     assert (counted["lines"], counted["dead_letters"]) == (2 * 74, 2)
-    ids = {e["event_id"] for e in made(SAMPLE.read_bytes().splitlines())}
-    assert status(tmp_path)["events"] == len(ids) < 74  # of agents' states in one second the last one counts
+    ids = {e["event_id"] for e in events_of(SAMPLE.read_bytes().splitlines())}
+    assert status(tmp_path)["events"] == len(ids) < 74  # of an agent's states in one second, the last one counts
     ((reason, payload),) = set(processes.rows(tmp_path, "SELECT reason, payload FROM dead_letters"))
     assert reason == "asterisk: 4 fields, where a line of queue_log has at least 5."
     assert "sinistres" in payload
@@ -738,21 +741,23 @@ def test_a_log_with_broken_lines_is_published_and_what_is_broken_is_kept(
     assert [row for row in found if row[1]] == [("sinistres", 6, 4), ("soporte", 3, 1), ("ventes", 2, 1)]
 
 
-def test_what_is_printed_of_a_log_with_broken_lines(tmp_path: Path) -> None:
+def test_printing_a_log_with_broken_lines(tmp_path: Path) -> None:
     log = tmp_path / "queue_log"
     log.write_bytes(b"1773129900|1.1|q\n1773129900|1.1|q|NONE|ENTERQUEUE||06|1")
     done = run("source", "asterisk", "--queue-log", str(log), "--print")
     assert json.loads(done.stdout)["type"] == "call.queued"
-    unreadable, said = done.stderr.splitlines()
+    unreadable, summary = done.stderr.splitlines()
     assert json.loads(unreadable)["line"] == "1773129900|1.1|q"
-    assert said == "vigie: 1 events; 1 unreadable, the last: 3 fields, where a line of queue_log has at least 5."
+    assert summary == "vigie: 1 events; 1 unreadable, the last: 3 fields, where a line of queue_log has at least 5."
     assert done.returncode == 1
 
 
-def test_a_packed_log_and_a_pipe_say_the_same(tmp_path: Path) -> None:
-    packed = tmp_path / "queue_log.1.gz"
-    packed.write_bytes(gzip.compress(SAMPLE.read_bytes()))
-    printed = [run("source", "asterisk", "--queue-log", str(one), "--print").stdout for one in (SAMPLE, packed)]
+def test_a_compressed_log_and_a_pipe_give_the_same_events(tmp_path: Path) -> None:
+    compressed = tmp_path / "queue_log.1.gz"
+    compressed.write_bytes(gzip.compress(SAMPLE.read_bytes()))
+    printed = [
+        run("source", "asterisk", "--queue-log", str(log_file), "--print").stdout for log_file in (SAMPLE, compressed)
+    ]
     assert printed[0].count("\n") == 74
     assert printed[1] == printed[0]
     piped = subprocess.run(
@@ -777,15 +782,15 @@ TABLE = "time,callid,queuename,agent,event\n2026-03-10 09:05:00,1.1,q,NONE,ABAND
         (("--queue-log", "{place}/table.csv", "--map", "{place}/none.toml"), "none.toml cannot be read"),
         (("--queue-log", "{place}/table.csv", "--source", ""), "--source is empty"),
     ],
-    ids=lambda one: one if isinstance(one, str) else "",
+    ids=lambda argument: argument if isinstance(argument, str) else "",
 )
-def test_what_cannot_be_done_is_one_sentence(tmp_path: Path, arguments: tuple[str, ...], says: str) -> None:
+def test_wrong_usage_is_reported_in_one_sentence(tmp_path: Path, arguments: tuple[str, ...], says: str) -> None:
     (tmp_path / "table.csv").write_text(TABLE)
     (tmp_path / "torn.gz").write_bytes(gzip.compress(SAMPLE.read_bytes())[:400])
-    chosen = [one.format(place=tmp_path) for one in arguments]
+    chosen = [argument.format(place=tmp_path) for argument in arguments]
     assert says in one_sentence(run("source", "asterisk", *chosen, "--print"))
 
 
-def test_the_documentation_tells_of_every_event() -> None:
-    told_of = (ROOT / "docs" / "sources.md").read_text()
-    assert [event for event in (*KNOWN_EVENTS, *SILENT) if f"`{event}`" not in told_of] == []
+def test_the_documentation_lists_every_event() -> None:
+    documentation = (ROOT / "docs" / "sources.md").read_text()
+    assert [event for event in (*KNOWN_EVENTS, *SILENT) if f"`{event}`" not in documentation] == []

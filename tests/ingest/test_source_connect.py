@@ -1,4 +1,4 @@
-"""Amazon Connect's contact records and agent events: what each says, and that a record told again replaces itself."""
+"""Amazon Connect's contact records and agent events: what each means, and that a newer version replaces a record."""
 
 import copy
 import datetime as dt
@@ -56,10 +56,11 @@ FIELDS = (
 
 
 def found(data: bytes, size: int | None = None) -> list[Any]:
-    """The documents in a stream that comes in pieces of `size`."""
+    """Return the documents in a stream that comes in pieces of `size`."""
     documents = Documents()
     pieces = [data[at : at + (size or len(data))] for at in range(0, len(data), size or len(data) or 1)]
-    return [one for piece in pieces for one, _ in documents.feed(piece)] + [one for one, _ in documents.finish()]
+    fed = [document for piece in pieces for document, _ in documents.feed(piece)]
+    return fed + [document for document, _ in documents.finish()]
 
 
 RECORDS = found((SAMPLES / "connect_records.json").read_bytes())
@@ -68,7 +69,7 @@ KNOWN = names.load(SAMPLES / "connect.toml")
 
 
 def record(number: int, **changed: Any) -> Document:
-    """A contact record of the sample, by its number there from 1, with fields changed; `Agent.x` names an inner one."""
+    """Return contact record `number` (from 1) of the sample with fields changed; `Agent__x` names an inner field."""
     changes = copy.deepcopy(RECORDS[number - 1])
     for name, value in changed.items():
         outer, _, inner = name.partition("__")
@@ -79,22 +80,22 @@ def record(number: int, **changed: Any) -> Document:
     return changes
 
 
-def made(*documents: Document) -> list[Event]:
-    """The events of documents, of which nothing may be rejected; each passes the contract."""
-    events = [one for one, _ in Instance("aws", KNOWN).take((document, "") for document in documents)]
-    for one in events:
-        assert not isinstance(one, Rejected), one
-        contract.decode(encoded(one, "aws", "")[1])
-    return [one for one in events if not isinstance(one, Rejected)]
+def events_of(*documents: Document) -> list[Event]:
+    """Return the events of documents; none may be rejected, and each event passes the contract."""
+    results = [result for result, _ in Instance("aws", KNOWN).take((document, "") for document in documents)]
+    for result in results:
+        assert not isinstance(result, Rejected), result
+        contract.decode(encoded(result, "aws", "")[1])
+    return [result for result in results if not isinstance(result, Rejected)]
 
 
 def calls(place: Path, documents: Iterable[Document]) -> list[Event]:
-    with folded(place, made(*documents), NOON, load(ROOT / "campaigns.toml")) as reader:
+    with folded(place, events_of(*documents), NOON, load(ROOT / "campaigns.toml")) as reader:
         return rows(reader, "FROM calls ORDER BY queued_at, call_id")
 
 
-def told(place: Path, *documents: Document) -> dict[str, Any]:
-    """What is published of the only call, without what is not known or not so."""
+def published_fields(place: Path, *documents: Document) -> dict[str, Any]:
+    """Return the published fields of the only call that are neither null nor false."""
     (call,) = calls(place, documents)
     return {field: call[field] for field in FIELDS if call[field] is not None and call[field] is not False}
 
@@ -153,7 +154,9 @@ RECORDED = {
 
 @pytest.mark.parametrize(("document", "expected"), RECORDED.values(), ids=RECORDED)
 def test_a_contact_record_is_one_call(tmp_path: Path, document: Document, expected: Event) -> None:
-    assert told(tmp_path, document) == {field: value for field, value in expected.items() if value is not None}
+    assert published_fields(tmp_path, document) == {
+        field: value for field, value in expected.items() if value is not None
+    }
 
 
 def test_contacts_of_one_conversation_share_a_linked_id(tmp_path: Path) -> None:
@@ -164,12 +167,12 @@ def test_contacts_of_one_conversation_share_a_linked_id(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("channel", "ours"), [("VOICE", "voice"), ("CHAT", "chat"), ("TASK", "task"), (None, "voice")])
 def test_a_channel(channel: str | None, ours: str) -> None:
-    assert made(record(1, Channel=channel))[0]["channel"] == ours
+    assert events_of(record(1, Channel=channel))[0]["channel"] == ours
 
 
 @pytest.mark.parametrize(("channel", "direction"), [("VOICE", "outbound"), ("CHAT", None)])
-def test_what_an_api_begins_is_outbound_when_it_is_a_call(channel: str, direction: str | None) -> None:
-    assert made(record(1, InitiationMethod="API", Channel=channel))[0].get("direction") == direction
+def test_a_call_begun_by_an_api_is_outbound(channel: str, direction: str | None) -> None:
+    assert events_of(record(1, InitiationMethod="API", Channel=channel))[0].get("direction") == direction
 
 
 @pytest.mark.parametrize(
@@ -181,14 +184,16 @@ def test_what_an_api_begins_is_outbound_when_it_is_a_call(channel: str, directio
         ("OUTBOUND", None, "human"),
     ],
 )
-def test_who_picked_up_an_outbound_call(method: str, heard: str | None, answered_by: str | None) -> None:
-    events = made(record(6, InitiationMethod=method, AnsweringMachineDetectionStatus=heard))
+def test_who_answered_an_outbound_call(method: str, heard: str | None, answered_by: str | None) -> None:
+    events = events_of(record(6, InitiationMethod=method, AnsweringMachineDetectionStatus=heard))
     (connected,) = [event for event in events if event["type"] == "call.connected"]
     assert connected.get("answered_by") == answered_by
 
 
 def test_an_address_that_is_no_telephone_number_is_no_caller() -> None:
-    assert "caller" not in made(record(1, CustomerEndpoint={"Address": "x@example.org", "Type": "EMAIL_ADDRESS"}))[0]
+    assert (
+        "caller" not in events_of(record(1, CustomerEndpoint={"Address": "x@example.org", "Type": "EMAIL_ADDRESS"}))[0]
+    )
 
 
 def test_a_contact_that_entered_no_queue_makes_no_call_and_is_counted() -> None:
@@ -197,7 +202,7 @@ def test_a_contact_that_entered_no_queue_makes_no_call_and_is_counted() -> None:
     assert instance.passed_over() == "contacts that entered no queue (1)"
 
 
-# A record that comes again replaces what it said
+# A newer version of a record replaces the older
 
 VERSIONS = {
     "abandoned": record(2),
@@ -216,7 +221,7 @@ VERSIONS = {
 
 
 @pytest.mark.parametrize("order", ["in order", "the later one first"])
-def test_a_later_delivery_of_a_record_is_all_that_counts(tmp_path: Path, order: str) -> None:
+def test_only_the_latest_delivery_of_a_record_counts(tmp_path: Path, order: str) -> None:
     delivered, last = [], []
     for pair in itertools.permutations(VERSIONS, 2):
         earlier, later = (
@@ -232,9 +237,9 @@ def test_a_later_delivery_of_a_record_is_all_that_counts(tmp_path: Path, order: 
     assert len(both) == len(alone) == 42
 
 
-def test_the_same_record_again_says_the_same() -> None:
-    assert made(record(1)) == made(record(1))
-    assert len({event["event_id"] for event in made(record(1))}) == len(made(record(1)))
+def test_the_same_record_again_gives_the_same_events() -> None:
+    assert events_of(record(1)) == events_of(record(1))
+    assert len({event["event_id"] for event in events_of(record(1))}) == len(events_of(record(1)))
 
 
 # Agent events
@@ -254,7 +259,7 @@ def agent_event(
 
 DOING = {
     "available": (agent_event(), "available"),
-    "available, told as older events do": (agent_event(kind=None), "available"),
+    "available, in the form of older events": (agent_event(kind=None), "available"),
     "a break": (agent_event(status="Pause déjeuner", kind="CUSTOM"), "paused lunch"),
     "a break that the map does not know": (agent_event(status="Formation", kind="CUSTOM"), "paused Formation"),
     "offline": (agent_event(status="Offline", kind="OFFLINE"), "offline"),
@@ -274,19 +279,19 @@ DOING = {
 
 
 @pytest.mark.parametrize(("document", "expected"), DOING.values(), ids=DOING)
-def test_what_an_agent_does(document: Document, expected: str) -> None:
-    (state,) = [event for event in made(document) if event["type"] == "agent.state"]
+def test_the_events_of_an_agent(document: Document, expected: str) -> None:
+    (state,) = [event for event in events_of(document) if event["type"] == "agent.state"]
     assert " ".join(filter(None, (state["state"], state.get("reason"), state.get("campaign")))) == expected
     assert (state["agent"], state["ts"]) == ("ines", at("08:00:35"))
 
 
-def test_an_agent_without_a_snapshot_is_known_by_the_arn() -> None:
-    (state,) = made({**agent_event("LOGOUT"), "CurrentAgentSnapshot": None})
+def test_an_agent_without_a_snapshot_is_identified_by_the_arn() -> None:
+    (state,) = events_of({**agent_event("LOGOUT"), "CurrentAgentSnapshot": None})
     assert (state["agent"], state["state"]) == ("ines", "offline")
 
 
-def test_an_agent_is_introduced_when_something_of_them_is_new() -> None:
-    profiles = [event for event in made(*AGENT_EVENTS) if event["type"] == "agent.profile"]
+def test_an_agent_gets_a_profile_when_something_about_them_is_new() -> None:
+    profiles = [event for event in events_of(*AGENT_EVENTS) if event["type"] == "agent.profile"]
     assert [(p["agent"], p["name"], p["team"]) for p in profiles] == [
         ("ines", "Inès Alaoui", "Plateau 2"),
         ("marc", "Marc Petit", "Plateau 2"),
@@ -299,7 +304,7 @@ def test_a_new_type_of_event_is_counted_and_passed_over() -> None:
     assert instance.passed_over() == "agent events of type STRETCH (1)"
 
 
-def test_agent_events_tell_of_a_call_while_it_goes_on(tmp_path: Path) -> None:
+def test_agent_events_describe_a_call_in_progress(tmp_path: Path) -> None:
     until = [e for e in AGENT_EVENTS if e["EventTimestamp"] < at("08:01:30")]
     call, *_ = calls(tmp_path, until)
     assert (call["outcome"], call["wait_s"], call["agent"], call["ended_at"]) == ("answered", 15, "ines", None)
@@ -307,7 +312,7 @@ def test_agent_events_tell_of_a_call_while_it_goes_on(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("first", ["records", "agent events"])
-def test_the_record_replaces_what_agent_events_told(tmp_path: Path, first: str) -> None:
+def test_the_record_replaces_the_agent_events_of_its_call(tmp_path: Path, first: str) -> None:
     documents = [*RECORDS, *AGENT_EVENTS] if first == "records" else [*AGENT_EVENTS, *RECORDS]
     both, alone = calls(tmp_path / "both", documents), calls(tmp_path / "alone", RECORDS)
     rung = ("missed_offers", "missed_by")
@@ -315,7 +320,7 @@ def test_the_record_replaces_what_agent_events_told(tmp_path: Path, first: str) 
 
 
 def test_the_sample_has_the_figures_counted_by_hand(tmp_path: Path) -> None:
-    with folded(tmp_path, made(*AGENT_EVENTS, *RECORDS), NOON, load(ROOT / "campaigns.toml")) as reader:
+    with folded(tmp_path, events_of(*AGENT_EVENTS, *RECORDS), NOON, load(ROOT / "campaigns.toml")) as reader:
         sinistres, ventes = (
             rows(reader, f"FROM kpi_campaign{HOUR} WHERE campaign = '{campaign}'")[0]
             for campaign in ("orea-sinistres", "orea-ventes")
@@ -333,27 +338,27 @@ def test_the_sample_has_the_figures_counted_by_hand(tmp_path: Path) -> None:
     assert [agents["marc"][f] for f in spent] == [3600 - 5 - 30 - 125 - 10 - 192 - 30, 5 + 125 + 192, 10 + 30, 30]
 
 
-# How documents come
+# How documents arrive
 
 SMALL = [{"a": 1}, {"b": "é} {"}, {"c": [{"d": "\n{"}]}]
 WRITTEN = {
     "an array": json.dumps(SMALL),
     "an array, indented": json.dumps(SMALL, indent=2, ensure_ascii=False),
     "one a line": "\n".join(map(json.dumps, SMALL)),
-    "one after the other": "".join(json.dumps(one, ensure_ascii=False) for one in SMALL),
+    "one after the other": "".join(json.dumps(document, ensure_ascii=False) for document in SMALL),
     "with blanks and a byte order mark": "\ufeff \n\n" + " \r\n ".join(map(json.dumps, SMALL)) + "\n",
 }
 
 
 @pytest.mark.parametrize("text", WRITTEN.values(), ids=WRITTEN)
 @pytest.mark.parametrize("size", [None, 1, 7])
-def test_documents_come_in_any_way_and_in_any_pieces(text: str, size: int | None) -> None:
+def test_documents_may_arrive_in_any_form_and_in_any_pieces(text: str, size: int | None) -> None:
     assert found(text.encode(), size) == SMALL
 
 
 @pytest.mark.parametrize("size", [None, 1, 7])
 @pytest.mark.parametrize("broken", ['{"a": }', "nothing", '{"a": 1', "[17]", '"x"'])
-def test_what_is_broken_is_rejected_and_what_follows_is_read(broken: str, size: int | None) -> None:
+def test_a_broken_document_is_rejected_and_the_next_is_read(broken: str, size: int | None) -> None:
     rejected, good = found(f'{broken}\n{{"b": 2}}\n'.encode(), size)
     assert isinstance(rejected, Rejected)
     assert rejected.line.strip("[]") == broken.strip("[]")
@@ -361,12 +366,12 @@ def test_what_is_broken_is_rejected_and_what_follows_is_read(broken: str, size: 
 
 
 @given(st.lists(st.binary(max_size=60), max_size=8))
-def test_any_bytes_are_objects_or_rejected(pieces: list[bytes]) -> None:
+def test_any_bytes_become_objects_or_are_rejected(pieces: list[bytes]) -> None:
     documents = Documents()
     for piece in pieces:
         documents.feed(piece)
-    for one, _ in documents.finish():
-        assert isinstance(one, dict | Rejected)
+    for document, _ in documents.finish():
+        assert isinstance(document, dict | Rejected)
 
 
 JSON = st.recursive(
@@ -382,7 +387,7 @@ JSON = st.recursive(
     st.sampled_from([*RECORDS[:4], RECORDS[6], *AGENT_EVENTS[:8]]),
     st.lists(st.tuples(st.randoms(use_true_random=False), JSON), max_size=4),
 )
-def test_any_document_makes_events_of_the_contract_or_is_rejected(document: Document, changes: list[Any]) -> None:
+def test_any_document_makes_valid_events_or_is_rejected(document: Document, changes: list[Any]) -> None:
     document = copy.deepcopy(document)
     for chance, value in changes:
         inner = document
@@ -391,8 +396,8 @@ def test_any_document_makes_events_of_the_contract_or_is_rejected(document: Docu
         ):
             inner = following
         inner[chance.choice(sorted(inner))] = value
-    for one, origin in Instance("aws", KNOWN).take([(document, "")]):
-        _, value, reason = encoded(one, "aws", origin)
+    for result, origin in Instance("aws", KNOWN).take([(document, "")]):
+        _, value, reason = encoded(result, "aws", origin)
         ((_, _, fault),) = contract.faulty_lines(value)
         assert (fault is None) == (reason is None)
 
@@ -405,7 +410,7 @@ def test_any_document_makes_events_of_the_contract_or_is_rejected(document: Docu
         ({"hello": 1}, "Neither a contact record nor an agent event."),
     ],
 )
-def test_what_is_no_record_is_handed_on_with_the_reason(document: Document, reason: str) -> None:
+def test_a_document_that_is_no_record_is_rejected_with_the_reason(document: Document, reason: str) -> None:
     ((rejected, _),) = Instance("aws", KNOWN).take([(document, "x")])
     assert rejected == Rejected("x", reason)
 
@@ -413,7 +418,7 @@ def test_what_is_no_record_is_handed_on_with_the_reason(document: Document, reas
 # The command
 
 
-def test_records_from_a_topic_are_read_on_from_where_the_last_run_got_to(
+def test_records_from_a_topic_are_read_on_from_where_the_last_run_stopped(
     broker: Broker, topic: str, tmp_path: Path
 ) -> None:
     servers, contacts = broker.bootstrap_servers, f"{topic}-contacts"
@@ -424,7 +429,9 @@ def test_records_from_a_topic_are_read_on_from_where_the_last_run_got_to(
     def send(documents: list[Document]) -> str:
         with closing(open_producer(servers)) as producer:
             deliver(
-                producer, contacts, [(str(n).encode(), msgspec.json.encode(one)) for n, one in enumerate(documents)]
+                producer,
+                contacts,
+                [(str(n).encode(), msgspec.json.encode(document)) for n, document in enumerate(documents)],
             )
         done = run("source", "connect", *arguments, *to)
         assert done.returncode == 0, done.stderr
@@ -439,7 +446,7 @@ def test_records_from_a_topic_are_read_on_from_where_the_last_run_got_to(
     assert found == [("answered",)] * 4
 
 
-def test_records_that_were_deleted_unread_are_a_dead_letter_with_their_number(
+def test_records_deleted_unread_become_a_dead_letter_with_their_number(
     apache_kafka: ApacheKafka, tmp_path: Path
 ) -> None:
     servers, topic, contacts = apache_kafka.bootstrap_servers, f"calls-{uuid4().hex}", f"contacts-{uuid4().hex}"
@@ -449,7 +456,7 @@ def test_records_that_were_deleted_unread_are_a_dead_letter_with_their_number(
 
     def fill(*documents: Document) -> None:
         with closing(open_producer(servers)) as producer:
-            deliver(producer, contacts, [(b"key", msgspec.json.encode(one)) for one in documents])
+            deliver(producer, contacts, [(b"key", msgspec.json.encode(document)) for document in documents])
 
     def read() -> str:
         done = run("source", "connect", *arguments, "--bootstrap-servers", servers)
@@ -463,11 +470,11 @@ def test_records_that_were_deleted_unread_are_a_dead_letter_with_their_number(
         admin.delete_records({TopicPartition(contacts, 0): 6})
     gap = "At most 4 records (offsets 2 to 5) were deleted before they were read."
     assert f"1 unreadable, the last: {gap.rstrip('.')}" in read()
-    assert "unreadable" not in read()  # told once
+    assert "unreadable" not in read()  # logged once
     with closing(KafkaAdminClient(bootstrap_servers=servers)) as admin:
         fill(RECORDS[0])
         admin.delete_records({TopicPartition(contacts, 0): 8})
-    assert "0 events; 1 unreadable" in read()  # also when no record is left behind it
+    assert "0 events; 1 unreadable" in read()  # also if no record is left behind it
     assert "unreadable" not in read()
     catch_up(tmp_path, servers, topic, ROOT / "campaigns.toml")
     found = processes.rows(tmp_path, 'SELECT reason FROM dead_letters ORDER BY "offset"')
@@ -507,7 +514,7 @@ def test_a_topic_of_records_that_is_made_again_is_read_to_its_end(broker: Broker
 
 
 def test_a_topic_that_changes_again_while_it_is_opened_is_opened_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As one that is made again: its leader may change before the position is known."""
+    """This happens when a topic is made again: its leader may change before the position is known."""
     record = types.SimpleNamespace(value=b"a record")
     log = Log("contacts", 0, "cluster", "topic")
     opened: list[Any] = []
@@ -552,11 +559,11 @@ def test_a_file_of_records_is_printed() -> None:
         (("--records", "/none"), "/none cannot be read"),
     ],
 )
-def test_what_cannot_be_done_is_one_sentence(arguments: tuple[str, ...], says: str) -> None:
+def test_wrong_usage_is_reported_in_one_sentence(arguments: tuple[str, ...], says: str) -> None:
     assert says in one_sentence(run("source", "connect", *arguments, "--print"))
 
 
-def test_a_topic_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
+def test_a_missing_topic_is_reported_in_one_sentence(tmp_path: Path) -> None:
     arguments = (
         "--from-topic",
         "x",

@@ -1,4 +1,4 @@
-"""A call list by its mapping: CSV or JSON, columns, formats, zones, words; and the list of samples/ run end to end."""
+"""A call list with its mapping: CSV or JSON, columns, formats, zones, words; the list of samples/ is run end to end."""
 
 import datetime as dt
 import json
@@ -67,19 +67,19 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> mapping.Mapping:
     return loaded(tmp_path_factory.mktemp("plain"), PLAIN)
 
 
-def made(data: bytes, known: mapping.Mapping, revision: int = 1) -> list[Any]:
-    """What a list makes: events, each of which passes the contract, or what was rejected."""
-    found = [one for one, _ in events(CallList("list", known, revision), read_rows([data], known))]
-    for one in found:
-        if not isinstance(one, Rejected):
-            contract.decode(encoded(one, "list", "")[1])
-    return found
+def events_of(data: bytes, mapped: mapping.Mapping, revision: int = 1) -> list[Any]:
+    """Return what a list makes: events, each of which passes the contract, and rejections."""
+    results = [result for result, _ in events(CallList("list", mapped, revision), read_rows([data], mapped))]
+    for result in results:
+        if not isinstance(result, Rejected):
+            contract.decode(encoded(result, "list", "")[1])
+    return results
 
 
-def row(**said: str) -> bytes:
-    """A list of one call, of which not all is said."""
-    said = {"id": "1", "queue": "q", "at": "2026-03-10 09:00:00"} | said
-    return (";".join(HEADER) + "\n" + ";".join(said.get(name, "") for name in HEADER) + "\n").encode()
+def row(**cells: str) -> bytes:
+    """Return a list of one call, with these cells over defaults."""
+    cells = {"id": "1", "queue": "q", "at": "2026-03-10 09:00:00"} | cells
+    return (";".join(HEADER) + "\n" + ";".join(cells.get(name, "") for name in HEADER) + "\n").encode()
 
 
 FIELDS = (
@@ -141,21 +141,21 @@ CALLS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("said", "expected"), CALLS.values(), ids=CALLS)
-def test_a_row_is_a_call(tmp_path: Path, plain: mapping.Mapping, said: dict[str, str], expected: Event) -> None:
-    with folded(tmp_path, made(row(**said), plain), NOON) as reader:
+@pytest.mark.parametrize(("cells", "expected"), CALLS.values(), ids=CALLS)
+def test_a_row_is_a_call(tmp_path: Path, plain: mapping.Mapping, cells: dict[str, str], expected: Event) -> None:
+    with folded(tmp_path, events_of(row(**cells), plain), NOON) as reader:
         (call,) = rows(reader, "FROM calls")
     found = {field: call[field] for field in FIELDS if call[field] is not None and call[field] is not False}
     assert found == {"direction": "inbound", **expected}
 
 
-def test_a_later_list_replaces_what_an_earlier_one_said(tmp_path: Path, plain: mapping.Mapping) -> None:
-    earlier = made(
+def test_a_later_list_replaces_an_earlier_one(tmp_path: Path, plain: mapping.Mapping) -> None:
+    earlier = events_of(
         row(outcome="answered", wait="5", talk="60", hold="9", wrap="8", what="x", score="3"), plain, revision=1
     )
-    later = made(row(outcome="abandoned", wait="7"), plain, revision=2)
-    for number, told in enumerate(([*earlier, *later], [*later, *earlier], later)):
-        with folded(tmp_path / str(number), told, NOON) as reader:
+    later = events_of(row(outcome="abandoned", wait="7"), plain, revision=2)
+    for number, sent in enumerate(([*earlier, *later], [*later, *earlier], later)):
+        with folded(tmp_path / str(number), sent, NOON) as reader:
             (call,) = rows(reader, "FROM calls")
         assert [call[f] for f in ("outcome", "wait_s", "talk_s", "disposition", "score")] == [
             "abandoned",
@@ -166,9 +166,9 @@ def test_a_later_list_replaces_what_an_earlier_one_said(tmp_path: Path, plain: m
         ]
 
 
-@pytest.mark.parametrize(("said", "revision"), [("17", 17), ("2026-03-10 10:00:00", 1773133200000), ("", 5)])
-def test_a_revision_is_the_rows_own_or_the_lists(plain: mapping.Mapping, said: str, revision: int) -> None:
-    assert made(row(revision=said), plain, revision=5)[0]["revision"] == revision
+@pytest.mark.parametrize(("cell", "revision"), [("17", 17), ("2026-03-10 10:00:00", 1773133200000), ("", 5)])
+def test_a_revision_is_the_rows_own_or_the_lists(plain: mapping.Mapping, cell: str, revision: int) -> None:
+    assert events_of(row(revision=cell), plain, revision=5)[0]["revision"] == revision
 
 
 INSTANTS = {
@@ -183,8 +183,8 @@ INSTANTS = {
 
 @pytest.mark.parametrize(("form", "text", "instant"), INSTANTS.values(), ids=INSTANTS)
 def test_instants(tmp_path: Path, form: str, text: str, instant: str) -> None:
-    known = loaded(tmp_path, PLAIN.replace("[file]", f'[file]\ninstants = "{form}"'))
-    assert made(row(at=text), known)[0]["ts"] == instant
+    mapped = loaded(tmp_path, PLAIN.replace("[file]", f'[file]\ninstants = "{form}"'))
+    assert events_of(row(at=text), mapped)[0]["ts"] == instant
 
 
 DURATIONS = {"45": 45, "45,5": 45.5, "1:05": 65, "00:01:05": 65, "10:00:00": 36_000, "2:03.5": 123.5, "0": 0}
@@ -192,7 +192,7 @@ DURATIONS = {"45": 45, "45,5": 45.5, "1:05": 65, "00:01:05": 65, "10:00:00": 36_
 
 @pytest.mark.parametrize(("text", "seconds"), DURATIONS.items())
 def test_durations(plain: mapping.Mapping, text: str, seconds: float) -> None:
-    (left,) = [e for e in made(row(wait=text), plain) if e["type"] == "call.abandoned"]
+    (left,) = [e for e in events_of(row(wait=text), plain) if e["type"] == "call.abandoned"]
     waited = dt.datetime.fromisoformat(left["ts"]) - dt.datetime(2026, 3, 10, 8, tzinfo=dt.UTC)
     assert waited.total_seconds() == seconds
 
@@ -214,22 +214,22 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize(("said", "reason"), WRONG.values(), ids=WRONG)
-def test_a_row_that_is_no_call_is_handed_on_with_the_reason(
-    plain: mapping.Mapping, said: dict[str, str], reason: str
+@pytest.mark.parametrize(("cells", "reason"), WRONG.values(), ids=WRONG)
+def test_a_row_that_is_no_call_is_rejected_with_the_reason(
+    plain: mapping.Mapping, cells: dict[str, str], reason: str
 ) -> None:
-    data = row(**said)
-    (rejected,) = made(data, plain)
+    data = row(**cells)
+    (rejected,) = events_of(data, plain)
     assert rejected == Rejected(data.decode().splitlines()[1], reason)
 
 
-def test_rows_that_are_no_csv_are_handed_on_and_the_others_read(plain: mapping.Mapping) -> None:
+def test_rows_that_are_no_csv_are_rejected_and_the_others_read(plain: mapping.Mapping) -> None:
     good = row(wait="1").decode().splitlines()[1]
     data = "\n".join([";".join(HEADER), "1;q;short", '"1"x;q', "", good, '2;"q'])
-    found = made(data.encode(), plain)
-    rejected = [one for one in found if isinstance(one, Rejected)]
-    assert [one.line for one in rejected] == ["1;q;short", '"1"x;q', '2;"q']
-    assert [one.reason for one in rejected] == [
+    found = events_of(data.encode(), plain)
+    rejected = [result for result in found if isinstance(result, Rejected)]
+    assert [result.line for result in rejected] == ["1;q;short", '"1"x;q', '2;"q']
+    assert [result.reason for result in rejected] == [
         "3 fields, where the header names 17.",
         "Not CSV: ';' expected after '\"'.",
         "Not CSV: unexpected end of data.",
@@ -237,9 +237,9 @@ def test_rows_that_are_no_csv_are_handed_on_and_the_others_read(plain: mapping.M
     assert {e["call_id"] for e in found if not isinstance(e, Rejected)} == {"list/1"}
 
 
-def test_a_field_of_several_lines_is_one(tmp_path: Path, plain: mapping.Mapping) -> None:
+def test_a_field_of_several_lines_is_one_field(tmp_path: Path, plain: mapping.Mapping) -> None:
     data = row(wait="1", what="§").replace("§".encode(), b'"first\nsecond"')
-    assert {e.get("disposition") for e in made(data, plain)} == {None, "first\nsecond"}
+    assert {e.get("disposition") for e in events_of(data, plain)} == {None, "first\nsecond"}
 
 
 JSON_MAP = """
@@ -262,7 +262,7 @@ def test_json_by_paths(tmp_path: Path, form: Any) -> None:
         {"id": 1, "times": {"queued": "2026-03-10T09:00:00Z", "wait": 12.5}, "queue": {"name": "q"}, "who": None},
         {"id": 2, "times": "none", "queue": {"name": "q"}},
     ]
-    *told, rejected = made(form(calls).encode(), loaded(tmp_path, JSON_MAP))
+    *told, rejected = events_of(form(calls).encode(), loaded(tmp_path, JSON_MAP))
     assert [(e["type"], e["ts"], e["call_id"]) for e in told if e["type"] != "call.queued"] == [
         ("call.abandoned", "2026-03-10T09:00:12.500000Z", "list/1"),
     ]
@@ -310,7 +310,7 @@ MAPS = {
 
 
 @pytest.mark.parametrize(("text", "says"), MAPS.values(), ids=MAPS)
-def test_a_mapping_that_is_wrong_is_one_sentence(tmp_path: Path, text: str, says: str) -> None:
+def test_a_wrong_mapping_is_reported_in_one_sentence(tmp_path: Path, text: str, says: str) -> None:
     with pytest.raises(UsageError) as error:
         loaded(tmp_path, text)
     assert str(error.value).removeprefix(f"{tmp_path}/").startswith(says)
@@ -324,11 +324,11 @@ def test_a_mapping_that_is_wrong_is_one_sentence(tmp_path: Path, text: str, says
         (row(), PLAIN.replace('timezone = "Europe/Paris"', ""), "The times of this list have no zone"),
     ],
 )  # fmt: skip
-def test_a_list_that_is_not_what_the_mapping_says_is_one_sentence(
+def test_a_list_unlike_its_mapping_is_reported_in_one_sentence(
     tmp_path: Path, data: bytes, text: str, says: str
 ) -> None:
     with pytest.raises(UsageError) as error:
-        made(data, loaded(tmp_path, text))
+        events_of(data, loaded(tmp_path, text))
     assert str(error.value).startswith(says)
 
 
@@ -338,12 +338,10 @@ CELL = st.one_of(
 
 
 @given(st.lists(st.dictionaries(st.sampled_from(HEADER), CELL, max_size=8), max_size=4))
-def test_any_list_makes_events_of_the_contract_or_is_handed_on(
-    plain: mapping.Mapping, said: list[dict[str, str]]
-) -> None:
-    data = b"\n".join([";".join(HEADER).encode(), *(row(**one).split(b"\n", 1)[1] for one in said)])
-    for one, origin in events(CallList("list", plain, 1), read_rows([data], plain)):
-        _, value, reason = encoded(one, "list", origin)
+def test_any_list_makes_valid_events_or_is_rejected(plain: mapping.Mapping, table: list[dict[str, str]]) -> None:
+    data = b"\n".join([";".join(HEADER).encode(), *(row(**cells).split(b"\n", 1)[1] for cells in table)])
+    for result, origin in events(CallList("list", plain, 1), read_rows([data], plain)):
+        _, value, reason = encoded(result, "list", origin)
         ((_, _, fault),) = contract.faulty_lines(value)
         assert (fault is None) == (reason is None)
 
@@ -389,7 +387,7 @@ def test_a_list_written_later_counts(tmp_path: Path) -> None:
         done = run("source", "map", "--calls", str(path), "--map", str(SAMPLES / "appels.toml"), "--print")
         (revision,) = {json.loads(line)["revision"] for line in done.stdout.splitlines()}
         revisions.append(revision)
-    assert revisions[1] - revisions[0] == 7_200_000  # whatever clock the process has
+    assert revisions[1] - revisions[0] == 7_200_000  # whatever the process's clock says
 
 
 @pytest.mark.parametrize(
@@ -401,5 +399,5 @@ def test_a_list_written_later_counts(tmp_path: Path) -> None:
         (("--calls", str(SAMPLES / "appels.csv"), "--map", "/none.toml"), "/none.toml cannot be read"),
     ],
 )
-def test_what_cannot_be_done_is_one_sentence(arguments: tuple[str, ...], says: str) -> None:
+def test_wrong_usage_is_reported_in_one_sentence(arguments: tuple[str, ...], says: str) -> None:
     assert says in one_sentence(run("source", "map", *arguments, "--print"))

@@ -20,9 +20,9 @@ Imports = Mapping[str, set[str]]
 
 
 def imports(text: str) -> Imports:
-    """What SQL reads, changes and makes: names of relations as they are, `m()` for a macro, `$v` for a variable.
+    """Return what SQL reads, changes and makes: names of relations, `m()` for a macro, `$v` for a variable.
 
-    What it reads or changes after having made it counts as made only.
+    Anything it reads or changes after making it counts as made only.
     """
     found: dict[str, set[str]] = {name: set() for name in NAMES}
     made: set[str] = set()
@@ -56,7 +56,7 @@ def imports(text: str) -> Imports:
 
 
 def _common_tables(of: list[Token]) -> set[str]:
-    """The names that WITH gives to queries."""
+    """Return the names that WITH gives to queries."""
     words = [token.word for token in of]
     return {
         token.text
@@ -69,14 +69,14 @@ def _common_tables(of: list[Token]) -> set[str]:
 
 
 def _statement(of: list[Token], place: int) -> str:
-    """The word that begins the statement."""
+    """Return the word that begins the statement."""
     while place and of[place - 1].text != ";":
         place -= 1
     return of[place].word
 
 
 def _is_made(of: list[Token], place: int) -> bool:
-    """Is it the name after CREATE, rather than one of a query further on?"""
+    """Return whether it is the name after CREATE, rather than one of a query further on."""
     words = []
     while place and of[place - 1].text != ";":
         place -= 1
@@ -85,14 +85,14 @@ def _is_made(of: list[Token], place: int) -> bool:
 
 
 def _qualified(of: list[Token], place: int) -> str:
-    """A name, with that of the database before it; a placeholder for the name of a relation counts as that name."""
+    """Return a name with its database before it; a placeholder for a relation's name counts as that name."""
     if of[place + 1].text != ".":
         return of[place].text
     return f"{of[place].text}.{of[place + 2].text.strip('{}')}"
 
 
 def header(text: str) -> Imports:
-    """What the comment at the top of a file says."""
+    """Return what the comment at the top of a file says."""
     top = re.split(r"^(?!--)", text, maxsplit=1, flags=re.M)[0].replace("\n--     ", " ")
     found = {}
     for name in NAMES:
@@ -102,7 +102,7 @@ def header(text: str) -> Imports:
 
 
 def written(found: Imports) -> str:
-    """The lines of a header."""
+    """Return the lines of a header."""
     lines = []
     for name in NAMES:
         if found[name] or name != "Changes":

@@ -1,4 +1,4 @@
-"""The configuration: what is read, what is refused and how it is said."""
+"""The configuration file: what is read, what is rejected, and the error messages."""
 
 import datetime as dt
 from dataclasses import replace
@@ -67,11 +67,11 @@ def test_the_bank_is_a_file_of_its_own() -> None:
     assert {(t.formula, t.threshold_s) for c in bank.campaigns.values() for t in c.terms} == {("all_offered", 20)}
 
 
-def test_what_is_said_and_what_the_defaults_say(tmp_path: Path) -> None:
-    one = load(tmp_path, GOOD).campaigns["orea-ventes"]
+def test_a_campaigns_own_values_come_before_the_defaults(tmp_path: Path) -> None:
+    campaign = load(tmp_path, GOOD).campaigns["orea-ventes"]
     working_day = ((600, 780), (840, 1200))
     change = dt.datetime.fromisoformat("2026-01-01")
-    assert one == Campaign(
+    assert campaign == Campaign(
         id="orea-ventes",
         name="Oréa Ventes",
         client="orea",
@@ -86,29 +86,34 @@ def test_what_is_said_and_what_the_defaults_say(tmp_path: Path) -> None:
     )
 
 
-def test_a_campaign_that_only_events_know_gets_the_defaults(tmp_path: Path) -> None:
+def test_a_campaign_that_only_events_name_gets_the_defaults(tmp_path: Path) -> None:
     unknown = load(tmp_path, GOOD).campaign("mystery")
     assert (unknown.name, unknown.client, unknown.timezone, unknown.terms) == ("mystery", "", "Europe/Paris", (Term(),))
 
 
-def test_digest_tells_versions_apart(tmp_path: Path) -> None:
+def test_versions_differ_in_their_digest(tmp_path: Path) -> None:
     assert load(tmp_path, GOOD).digest == load(tmp_path, GOOD).digest != load(tmp_path, GOOD + "\n").digest
 
 
 def test_limits_of_agents(tmp_path: Path) -> None:
     assert load(tmp_path, GOOD).agents == AgentLimits()
-    said = load(tmp_path, GOOD + "[agents]\nhold_long_s = 60\nbreaks = { pausa = 600, comida = 1800 }").agents
-    assert said == AgentLimits(hold_long_s=60, breaks=(("pausa", 600), ("comida", 1800)))
+    limits = load(tmp_path, GOOD + "[agents]\nhold_long_s = 60\nbreaks = { pausa = 600, comida = 1800 }").agents
+    assert limits == AgentLimits(hold_long_s=60, breaks=(("pausa", 600), ("comida", 1800)))
     assert load(tmp_path, GOOD + "[agents]\nbreaks = {}").agents.breaks == ()
-    assert campaigns.load(HERE / "campaigns.toml").agents == AgentLimits()  # the file says what the defaults are
+    assert campaigns.load(HERE / "campaigns.toml").agents == AgentLimits()  # the file states the defaults
 
 
 def test_a_site_may_have_breaks_of_its_own(tmp_path: Path) -> None:
-    said = load(tmp_path, GOOD + "[agents.sites.Sevilla]\nbreak_s = 900\nrest_within_s = 3600").agents
-    assert said.sites == (("Sevilla", (("break_s", 900.0), ("rest_within_s", 3600.0))),)
-    there = said.at("Sevilla")
-    assert (there.break_s, there.break_within_s, there.rest_s, there.rest_within_s) == (900, 21_600, 300, 3600)
-    assert said.at("Rabat") is said.at(None) is said
+    limits = load(tmp_path, GOOD + "[agents.sites.Sevilla]\nbreak_s = 900\nrest_within_s = 3600").agents
+    assert limits.sites == (("Sevilla", (("break_s", 900.0), ("rest_within_s", 3600.0))),)
+    in_sevilla = limits.at("Sevilla")
+    assert (in_sevilla.break_s, in_sevilla.break_within_s, in_sevilla.rest_s, in_sevilla.rest_within_s) == (
+        900,
+        21_600,
+        300,
+        3600,
+    )
+    assert limits.at("Rabat") is limits.at(None) is limits
     with pytest.raises(ConfigurationError, match=r"hold_long_s"):
         load(tmp_path, GOOD + "[agents.sites.Sevilla]\nhold_long_s = 60")
     with pytest.raises(ConfigurationError, match=r"`rest_s` \(300\) is more than `break_s` \(60\)"):
@@ -146,7 +151,7 @@ SAID = (
 
 
 @pytest.mark.parametrize("changed", ["formula", "threshold_s", "target", "wait_at_threshold_counts", "short_abandon_s"])
-def test_what_a_later_term_leaves_out_is_as_in_the_term_before_it(tmp_path: Path, changed: str) -> None:
+def test_a_later_term_inherits_from_the_term_before_it(tmp_path: Path, changed: str) -> None:
     values = {
         "formula": "answered_only",
         "threshold_s": 20.0,
@@ -163,7 +168,7 @@ def test_what_a_later_term_leaves_out_is_as_in_the_term_before_it(tmp_path: Path
     assert third == replace(second, valid_from=AT(2027, 1, 1), valid_to=None, target=0.5)
 
 
-def test_a_term_after_a_gap_is_as_the_term_before_the_gap(tmp_path: Path) -> None:
+def test_a_term_after_a_gap_inherits_from_the_term_before_the_gap(tmp_path: Path) -> None:
     head = "[[campaigns.orea-ventes.sla]]\n"
     later = f"{head}valid_from = 2026-02-01\ntarget = 0.9\n"
     first, gap, second = terms(tmp_path, head + SAID + "valid_to = 2026-01-01\n" + later)
@@ -171,7 +176,7 @@ def test_a_term_after_a_gap_is_as_the_term_before_the_gap(tmp_path: Path) -> Non
     assert second == replace(first, valid_from=AT(2026, 2, 1), valid_to=None, target=0.9)
 
 
-# what to replace in GOOD, by what, and what is then said after file and line
+# text to replace in GOOD, its replacement, and the message after file and line
 REFUSED = {
     "not TOML": ("[clients]", "[clients", None, "not valid TOML"),
     "unknown table": (
@@ -269,23 +274,25 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize(("old", "new", "line", "said"), REFUSED.values(), ids=REFUSED)
-def test_refused_with_line_and_what_is_allowed(tmp_path: Path, old: str, new: str, line: int | None, said: str) -> None:
+@pytest.mark.parametrize(("old", "new", "line", "expected"), REFUSED.values(), ids=REFUSED)
+def test_an_invalid_file_is_rejected_with_line_and_what_is_allowed(
+    tmp_path: Path, old: str, new: str, line: int | None, expected: str
+) -> None:
     assert GOOD.count(old) >= 1
     with pytest.raises(ConfigurationError) as refused:
         load(tmp_path, GOOD.replace(old, new, 1))
     message = str(refused.value)
     assert message.startswith(f"{tmp_path / 'campaigns.toml'}" + (f", line {line}: " if line else ": "))
-    assert said in message
+    assert expected in message
     assert "\n" not in message and message.endswith(".")
 
 
-def test_no_file_says_what_to_set(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported_with_what_to_set(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="VIGIE_CAMPAIGNS"):
         campaigns.load(tmp_path / "none.toml")
 
 
-# who sees what
+# permissions
 
 WHO = """
 [sign_in]
@@ -316,7 +323,7 @@ def test_people_and_claims(tmp_path: Path) -> None:
     assert (nobody.people, nobody.claims) == ((), Claims())
 
 
-# what to replace in WHO, by what, and what is then said after file and line
+# text to replace in WHO, its replacement, and the message after file and line
 REFUSED_OF_WHO = {
     "no role claim": ('role_claim = "groups"\n', "", 20, "`role_claim` is missing, allowed is the name of a claim"),
     "unknown claim": (
@@ -327,27 +334,30 @@ REFUSED_OF_WHO = {
     ),
     "unknown role": ('"manager"', '"boss"', 31, '`role` is "boss", allowed is one of manager, client, analyst'),
     "no role": ('role = "manager"\n', "", 29, "`role` is missing, allowed is one of manager"),
-    "nobody": ('subject = "8f2c"\n', "", 29, "a person is named by `subject` or by `email`, allowed is one of them"),
-    "two names": ('subject = "8f2c"\n', 'subject = "8f2c"\nemail = "x"\n', 29, "allowed is one of them"),
+    "nobody": (
+        'subject = "8f2c"\n',
+        "",
+        29,
+        "a person is named by `subject` or by `email`, allowed is exactly one of them",
+    ),
+    "two names": ('subject = "8f2c"\n', 'subject = "8f2c"\nemail = "x"\n', 29, "allowed is exactly one of them"),
     "an empty name": ('"8f2c"', '" "', 30, '`subject` is " ", allowed is a text'),
-    "a client of nobody": ('clients = ["orea"]\n', "", 24, "a client sees somebody's campaigns, allowed are `clients`"),
+    "a client of nobody": ('clients = ["orea"]\n', "", 24, "a client has no campaigns to see, allowed are `clients`"),
     "an unknown client": ('["orea"]', '["oreo"]', 27, "`clients` is an array, allowed is a list of orea"),
     "an unknown campaign": ('["orea-ventes"]', '["ventes"]', 32, "`campaigns` is an array, allowed is a list of orea-"),
     "no list": ('["Rabat"]', '"Rabat"', 33, '`sites` is "Rabat", allowed is a list of texts'),
     "unknown key": ("sites = [", "site = [", 33, "unknown key `site`, allowed are subject, email, role"),
-    "twice": ('subject = "8f2c"', 'email = "cleo@orea.EXAMPLE"', 29, "`cleo@orea.example` is named before"),
+    "twice": ('subject = "8f2c"', 'email = "cleo@orea.EXAMPLE"', 29, "`cleo@orea.example` is named twice"),
     "no array": ("[[people]]\nemail", "[people]\nemail", 24, "`people` is"),
 }
 
 
-@pytest.mark.parametrize(("written", "instead", "line", "said"), REFUSED_OF_WHO.values(), ids=REFUSED_OF_WHO)
-def test_people_that_cannot_be_read_are_refused(
-    tmp_path: Path, written: str, instead: str, line: int, said: str
-) -> None:
-    text = GOOD + WHO.replace(written, instead)
-    if instead.startswith("[people]"):
+@pytest.mark.parametrize(("old", "new", "line", "expected"), REFUSED_OF_WHO.values(), ids=REFUSED_OF_WHO)
+def test_invalid_people_are_rejected(tmp_path: Path, old: str, new: str, line: int, expected: str) -> None:
+    text = GOOD + WHO.replace(old, new)
+    if new.startswith("[people]"):
         text = text[: text.rindex("[[people]]")]
     assert text != GOOD + WHO
     with pytest.raises(ConfigurationError) as error:
         load(tmp_path, text)
-    assert str(error.value).startswith(f"{tmp_path / 'campaigns.toml'}, line {line}: ") and said in str(error.value)
+    assert str(error.value).startswith(f"{tmp_path / 'campaigns.toml'}, line {line}: ") and expected in str(error.value)

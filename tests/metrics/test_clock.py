@@ -1,4 +1,4 @@
-"""The present comes from one clock, which tests and demonstrations set, and nothing else asks the machine's."""
+"""All code takes the time from one clock, which tests and demonstrations can set, and none from the machine's."""
 
 import ast
 import datetime as dt
@@ -19,14 +19,14 @@ from tests.support.browsing import refused
 from tests.support.processes import ROOT, WITHIN_S, environment, one_sentence, queued, run, send, wait_for
 
 ASKED = {"datetime": ("now", "today", "utcnow"), "date": ("today",), "time": ("time", "time_ns")}
-"""What asks the machine's clock, by the last name before the dot."""
+"""Calls that read the machine's clock, by the last name before the dot."""
 MACHINES = {
     "metrics/clock.py": "is the clock",
     "tests/metrics/test_clock.py": "compares the two",
     "tests/support/identity_provider.py": "stands for another machine",
     "tests/accounts/test_provider.py": "says when that machine issued a token",
 }
-"""Who may ask it, and why."""
+"""Files that may read it, and why."""
 
 LATER = """
 import subprocess, sys, time
@@ -39,7 +39,7 @@ subprocess.run([sys.executable, "-c", "from metrics import clock; print(clock.no
 
 
 def asks_the_machine(path: Path) -> Iterator[int]:
-    """The lines of a file that ask the machine's clock for the present."""
+    """Yield the lines of a file that read the machine's clock."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             of = node.func.value
@@ -48,7 +48,7 @@ def asks_the_machine(path: Path) -> Iterator[int]:
                 yield node.lineno
 
 
-def test_nobody_asks_the_machine_for_the_present() -> None:
+def test_nothing_reads_the_machines_clock() -> None:
     files = [
         ROOT / "dashboard.py",
         *(file for of in ("ingest", "metrics", "pages", "tests") for file in (ROOT / of).rglob("*.py")),
@@ -57,7 +57,7 @@ def test_nobody_asks_the_machine_for_the_present() -> None:
     assert asking == MACHINES.keys()
 
 
-def test_children_share_the_clock_of_the_process_that_was_given_an_instant() -> None:
+def test_children_share_the_clock_of_a_process_that_was_set_to_an_instant() -> None:
     done = subprocess.run(
         [sys.executable, "-c", LATER],
         env=environment(VIGIE_CLOCK="2028-02-29T23:59:59Z"),
@@ -69,18 +69,18 @@ def test_children_share_the_clock_of_the_process_that_was_given_an_instant() -> 
     begun, later = (dt.datetime.fromisoformat(line) for line in done.stdout.splitlines())
     shown = dt.datetime(2028, 2, 29, 23, 59, 59, tzinfo=dt.UTC)
     assert shown <= begun < shown + dt.timedelta(seconds=1)
-    assert later >= begun + dt.timedelta(seconds=0.5)  # and does not begin with the instant anew
+    assert later >= begun + dt.timedelta(seconds=0.5)  # a child does not start from the instant again
 
 
 def test_without_a_setting_it_is_the_machines() -> None:
-    asked = "import time; from metrics import clock; print(clock.now_s() - time.time())"
+    code = "import time; from metrics import clock; print(clock.now_s() - time.time())"
     done = subprocess.run(
-        [sys.executable, "-c", asked], env=environment(VIGIE_CLOCK=""), cwd=ROOT, capture_output=True, check=True
+        [sys.executable, "-c", code], env=environment(VIGIE_CLOCK=""), cwd=ROOT, capture_output=True, check=True
     )
     assert abs(float(done.stdout)) < 1
 
 
-def test_all_tests_and_their_processes_go_by_one_clock() -> None:
+def test_all_tests_and_their_processes_share_one_clock() -> None:
     ahead_s = float(environment()[clock.VARIABLE])
     assert clock.now_s() == pytest.approx(time.time() + ahead_s, abs=1)
     assert clock.shown_at(1000.0) == 1000.0 + ahead_s
@@ -100,18 +100,18 @@ def test_a_clock_is_set_by_an_instant_or_by_how_far_it_is_ahead(given: str, ahea
 
 
 @pytest.mark.parametrize("given", ["noon", "2026-11-25T14:00", "25/11/2026", "+", "-1d", "14:00Z"])
-def test_what_is_no_instant_is_refused(given: str) -> None:
-    with pytest.raises(ConfigurationError, match=r"VIGIE_CLOCK='.*' is no instant; write it with its zone, as "):
+def test_an_invalid_clock_is_rejected(given: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"VIGIE_CLOCK='.*' is not an instant; write it with its zone, as "):
         clock.seconds_ahead(given, machine_s=1000.0)
 
 
-def test_a_command_refuses_it_in_one_sentence() -> None:
-    said = one_sentence(run("simulate", "--print", "--until-now", VIGIE_CLOCK="yesterday"))
-    assert said.startswith("vigie: VIGIE_CLOCK='yesterday' is no instant")
+def test_a_command_rejects_it_in_one_sentence() -> None:
+    message = one_sentence(run("simulate", "--print", "--until-now", VIGIE_CLOCK="yesterday"))
+    assert message.startswith("vigie: VIGIE_CLOCK='yesterday' is not an instant")
 
 
-def test_a_dashboard_refuses_it_in_one_sentence(tmp_path: Path) -> None:
-    assert "VIGIE_CLOCK='2026-11-25' is no instant" in refused(tmp_path, VIGIE_CLOCK="2026-11-25")
+def test_a_dashboard_rejects_it_in_one_sentence(tmp_path: Path) -> None:
+    assert "VIGIE_CLOCK='2026-11-25' is not an instant" in refused(tmp_path, VIGIE_CLOCK="2026-11-25")
 
 
 def test_records_are_stamped_by_it(broker: Broker, topic: str) -> None:
@@ -125,8 +125,8 @@ def test_records_are_stamped_by_it(broker: Broker, topic: str) -> None:
     assert record.timestamp / 1000 == pytest.approx(clock.now_s(), abs=WITHIN_S)
 
 
-def test_a_command_goes_by_it() -> None:
+def test_a_command_uses_it() -> None:
     done = run("simulate", "--print", "--until-now", "--days", "0", "--agents", "8", VIGIE_CLOCK="2028-02-29T09:30:00Z")
     last = done.stdout.splitlines()[-1]
     assert '"ts":"2028-02-29T09:' in last
-    assert "the clock shows 2028-02-29T09:30:00Z and not the present" in done.stderr
+    assert "the clock was set to 2028-02-29T09:30:00Z" in done.stderr

@@ -1,4 +1,4 @@
-"""kpi_daily has a row for every campaign and day, from the first day of a call or of agents' time to the last."""
+"""kpi_daily has a row for every campaign and day, from the first day with a call or agent time to the last."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ DAILY = "SELECT campaign, day, offered, available_s, service_level, conserved FR
 
 
 def daily(home: Path, events: list[Event], settle_rows: int, *zones: str) -> dict[str, dict[int, tuple[object, ...]]]:
-    """By campaign and day of March: offered, available [h], service level, conserved."""
+    """Return by campaign and day of March: offered, available [h], service level, conserved."""
     named = [campaign(name, zone) for name, zone in zip(("sav", "ventas"), zones, strict=True)]
     desk = Desk(home, configured(*named), settle_rows)
     desk.apply(events, LATER)
@@ -71,7 +71,7 @@ class TestDays:
         first, *between = days[:-1]
         assert found["sav"] == {first: (0, 1, None), 10: (1, 0, 1.0)} | dict.fromkeys(between, (0, 0, None))
 
-    def test_begin_with_work_and_not_with_who_is_away(self, tmp_path: Path, settle_rows: int) -> None:
+    def test_begin_with_work_and_not_with_an_absent_agent(self, tmp_path: Path, settle_rows: int) -> None:
         shift = told("""
             -39:00:00 state agent=amina state=offline campaign=sav
             -15:00:00 state agent=driss state=paused
@@ -80,7 +80,7 @@ class TestDays:
         events = told(CALLS) + [event | {"event_id": f"s{n}"} for n, event in enumerate(shift)]
         assert list(daily(tmp_path, events, settle_rows, "UTC", "UTC")["sav"]) == [10]  # driss works for no campaign
 
-    def test_without_a_call_are_those_of_agents(self, tmp_path: Path, settle_rows: int) -> None:
+    def test_without_any_call_are_those_with_agent_time(self, tmp_path: Path, settle_rows: int) -> None:
         shift = told("""
             18:00:00 state agent=amina state=paused campaign=sav
             23:00:00 state agent=amina state=available
@@ -96,10 +96,10 @@ class TestDays:
         assert found["ventas"] == {10: (0, 0, None), 11: (0, 0, None)}
 
     def test_after_the_last_event_have_no_row_yet(self, tmp_path: Path, settle_rows: int) -> None:
-        """A month replayed years later is a month, though `as_of` is today."""
+        """A month replayed years later is a month, although `as_of` is today."""
         assert list(daily(tmp_path, told(CALLS), settle_rows, "UTC", "UTC")["sav"]) == [10]
 
-    def test_of_nothing_are_none(self, tmp_path: Path, settle_rows: int) -> None:
+    def test_of_an_empty_store_are_none(self, tmp_path: Path, settle_rows: int) -> None:
         assert daily(tmp_path, [], settle_rows, "UTC", "UTC") == {}
 
 
@@ -117,8 +117,8 @@ FIRST_SHIFT = told("""
 """)
 
 
-def shifts(events: list[Event], **said: object) -> list[Event]:
-    return [event | said | {"event_id": f"s{n}"} for n, event in enumerate(events)]
+def shifts(events: list[Event], **changes: object) -> list[Event]:
+    return [event | changes | {"event_id": f"s{n}"} for n, event in enumerate(events)]
 
 
 @pytest.mark.parametrize(
@@ -144,11 +144,11 @@ def test_the_first_shift_is_corrected_when_it_has_settled(
         assert [row["day"].day for row in desk.rows("SELECT DISTINCT day FROM kpi_daily ORDER BY day")] == days
 
 
-def test_the_first_shift_of_a_store_that_was_made_before(tmp_path: Path) -> None:
+def test_the_first_shift_of_a_store_of_an_earlier_version(tmp_path: Path) -> None:
     desk = Desk(tmp_path, configured(campaign("sav")))
     desk.apply(told(CALLS) + shifts(FIRST_SHIFT), LATER)
     desk.publish(LATER)
-    desk.store.connection.execute("DROP TABLE first_states")  # a version before this had none
+    desk.store.connection.execute("DROP TABLE first_states")  # earlier versions had none
     desk.store.close()
     again = Desk(tmp_path, configured(campaign("sav")))
     again.publish(LATER)

@@ -1,4 +1,4 @@
-"""The SQL objects as analysts meet them: comments, other names, Parquet days, the glossary, the shell."""
+"""The SQL objects as analysts find them: comments, other names, Parquet days, the glossary, the shell."""
 
 import datetime as dt
 import os
@@ -27,7 +27,7 @@ conversion, settled
 """
 
 
-RELATIONS = {  # docs/architecture.md, Published relations; more columns may stand between and after them
+RELATIONS = {  # docs/architecture.md, Published relations; there may be more columns between and after them
     "calls": "call_id, linked_id, campaign, queue, direction, channel, language, priority, agent, caller, queued_at,"
     " answered_at, ended_at, wrapped_at, left_at, outcome, wait_s, talk_s, hold_s, wrap_s, handle_s, missed_offers,"
     " transferred, disposition, sale, amount, currency, score, ended_by, inferred_end, clock_skew, day",
@@ -61,7 +61,7 @@ def listed(columns: str) -> list[str]:
 
 
 @pytest.mark.parametrize("name", RELATIONS)
-def test_a_relation_has_the_columns_that_it_promises_with_comments(tmp_path: Path, name: str) -> None:
+def test_a_relation_has_its_documented_columns_with_comments(tmp_path: Path, name: str) -> None:
     with publish(tmp_path / "v.duckdb", [call()], [state("busy", "10:00", "10:30")]) as published:
         found = dict(
             published.execute(
@@ -78,14 +78,14 @@ def test_a_relation_has_the_columns_that_it_promises_with_comments(tmp_path: Pat
 
 
 @pytest.mark.parametrize("name", MACROS)
-def test_a_macro_has_the_columns_that_it_promises(tmp_path: Path, name: str) -> None:
+def test_a_macro_has_its_documented_columns(tmp_path: Path, name: str) -> None:
     with publish(tmp_path / "v.duckdb", [call()], [state("busy", "10:00", "10:30")]) as published:
         (first, *_) = rows(published, f"FROM {name}", t0=at("00:00"), t1=at("24 00:00"))
     promised = listed(MACROS[name])
     assert [column for column in first if column in promised] == promised
 
 
-def test_columns_are_those_of_the_contract_in_its_order(tmp_path: Path) -> None:
+def test_columns_have_the_documented_order(tmp_path: Path) -> None:
     promised = listed(PROMISED)
     with publish(tmp_path / "v.duckdb", [call()]) as published:
         assert list(day(published))[: len(promised) + 1] == ["campaign", *promised]
@@ -104,16 +104,16 @@ def test_every_object_and_column_has_a_comment(tmp_path: Path) -> None:
             *rows(published, "SELECT function_name FROM duckdb_functions() WHERE NOT internal AND comment IS NULL"),
         ]
         assert bare == []
-        said = dict(
+        comments = dict(
             published.execute("SELECT function_name, comment FROM duckdb_functions() WHERE NOT internal").fetchall()
         )
-    assert said.keys() == ROWS.keys() - {"kpi_daily"}
+    assert comments.keys() == ROWS.keys() - {"kpi_daily"}
     for column in COLUMNS:
-        assert f"\n{column}: " in said["kpi_campaign"]
+        assert f"\n{column}: " in comments["kpi_campaign"]
 
 
 def test_alone_or_attached_under_another_name(tmp_path: Path) -> None:
-    """Views work under any name; macros once the file is on the search path: the README says so."""
+    """Views work under any name, macros once the file is on the search path, as the README says."""
     publish(tmp_path / "v.duckdb", [call()]).close()
     with duckdb.connect() as analyst:
         analyst.execute(f"ATTACH '{tmp_path / 'v.duckdb'}' AS other (READ_ONLY); SET TimeZone = 'UTC'")
@@ -127,12 +127,12 @@ def test_alone_or_attached_under_another_name(tmp_path: Path) -> None:
         assert analyst.execute(ask.format("")).fetchall() == [(1,)]
 
 
-def test_past_days_in_parquet_are_read_only_when_asked_for(tmp_path: Path) -> None:
+def test_past_days_in_parquet_are_read_only_when_needed(tmp_path: Path) -> None:
     past = [call(queued=f"2026-11-{d:02} 10:00") for d in range(1, 23)]
     states = [state("busy", f"2026-11-{d:02} 10:00", f"2026-11-{d:02} 11:00") for d in range(1, 23)]
-    with publish(tmp_path / "past.duckdb", past, states) as whole:
+    with publish(tmp_path / "past.duckdb", past, states) as complete:
         for name in ("calls", "agent_states"):
-            whole.execute(f"COPY {name} TO '{tmp_path / name}' (FORMAT parquet, PARTITION_BY (day))")
+            complete.execute(f"COPY {name} TO '{tmp_path / name}' (FORMAT parquet, PARTITION_BY (day))")
     files = {
         name: f"FROM read_parquet('{tmp_path / name}/*/*.parquet', hive_partitioning = true)"
         for name in ("calls", "agent_states")
@@ -144,7 +144,7 @@ def test_past_days_in_parquet_are_read_only_when_asked_for(tmp_path: Path) -> No
         assert [r["offered"] for r in rows(published, "FROM kpi_daily ORDER BY day")] == [1] * 23
         row = day(published, "2026-11-10 00:00", "2026-11-11 00:00")
         assert (row["offered"], row["busy_s"]) == (1, 3600)
-        for name in ("calls", "agent_states"):  # whoever opens another day's file fails
+        for name in ("calls", "agent_states"):  # opening another day's file fails
             (tmp_path / name / "day=2026-11-17" / "data_0.parquet").write_text("not Parquet")
         with pytest.raises(duckdb.Error):
             rows(published, "FROM kpi_daily")
@@ -163,7 +163,7 @@ def test_past_days_in_parquet_are_read_only_when_asked_for(tmp_path: Path) -> No
         assert rows(published, "FROM kpi_days(DATE '2026-11-10', DATE '2026-11-12')")
 
 
-def test_install_keeps_relations_that_are_there(tmp_path: Path) -> None:
+def test_install_keeps_existing_relations(tmp_path: Path) -> None:
     with duckdb.connect() as writer:
         writer.execute(f"ATTACH '{tmp_path / 'v.duckdb'}' AS snapshot")
         writer.execute("CREATE TABLE snapshot.ingest_status (as_of TIMESTAMPTZ, lateness_s DOUBLE, own INTEGER)")
@@ -193,7 +193,7 @@ def test_strings_dates_and_instants_are_windows(tmp_path: Path, name: str) -> No
     assert by_text and grain.columns
 
 
-def test_what_the_glossary_says_of_another_database_works(tmp_path: Path) -> None:
+def test_the_glossarys_advice_on_another_database_works(tmp_path: Path) -> None:
     query = glossary.ATTACHED.split("```sql\n")[1].split("```")[0]
     published = "data/published/vigie.duckdb"
     assert published in query
@@ -236,7 +236,7 @@ def test_the_generated_sql_is_fresh_and_runs() -> None:
     assert definitions[0] == definitions[1], "a line is broken where it changes the SQL"
 
 
-def test_the_shell_shows_what_was_published_last(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_shell_shows_the_last_published_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "v.duckdb"
     publish(path, [call()]).close()
     shell.run(path, "SELECT offered FROM kpi_campaign('2026-11-23', '2026-11-24');")

@@ -1,4 +1,4 @@
-"""The KPIs, as specified: one table per KPI, with its boundary and its empty case."""
+"""The KPIs as specified: one table per KPI, with its boundary and its empty case."""
 
 import datetime as dt
 from pathlib import Path
@@ -284,7 +284,7 @@ def test_workload_by_half_hours(tmp_path: Path, calls: list[Row], minutes: list[
 WHO_WORKED = {
     ("09:00", "09:30"): 14,
     ("09:30", "10:00"): 27,
-    ("10:00", "10:30"): 5,  # no call was queued, nobody's state is known: there was work all the same
+    ("10:00", "10:30"): 5,  # no call was queued and no agent's state is known, but there was work
     ("10:05", "10:30"): None,  # a window begins where the work ended
     ("09:32", "09:34"): None,
 }
@@ -301,9 +301,9 @@ def test_work_has_its_agent_and_its_queue_in_the_window_where_it_was_done(
 
 
 def test_cohort_and_accrual_do_not_mix(tmp_path: Path) -> None:
-    """Queued at 09:28, answered at 09:31: the call is of the first half hour, the talk of the second."""
-    told = [call(queued="09:28", wait=180, until="09:40")], [state("busy", "09:31", "09:40")]
-    with publish(tmp_path / "v.duckdb", *told) as published:
+    """Queued at 09:28, answered at 09:31: the call belongs to the first half hour, the talk to the second."""
+    calls_and_states = [call(queued="09:28", wait=180, until="09:40")], [state("busy", "09:31", "09:40")]
+    with publish(tmp_path / "v.duckdb", *calls_and_states) as published:
         found = rows(
             published, "FROM kpi_interval($t0, $t1, 30) ORDER BY interval_start", t0=at("09:00"), t1=at("10:00")
         )
@@ -326,7 +326,7 @@ def test_settled(tmp_path: Path, calls: list[Row], as_of: str, expected: bool) -
     assert figure(tmp_path, calls, [], "settled", as_of=as_of) is expected
 
 
-def test_conservation_holds_and_a_violation_shows(tmp_path: Path) -> None:
+def test_conservation_holds_and_a_violation_is_shown(tmp_path: Path) -> None:
     outcomes = ["answered", "abandoned", "overflowed", "callback", "voicemail", "refused", "dropped", "open"]
     with publish(tmp_path / "v.duckdb", [call(o, wait=30) for o in outcomes]) as published:
         (row,) = rows(published, "FROM conservation($t0, $t1)", t0=at("00:00"), t1=at("24 00:00"))
@@ -385,7 +385,7 @@ def test_half_open_windows(tmp_path: Path) -> None:
         ] == [1, 1, 0]
 
 
-def test_across_midnight_a_call_stays_with_its_queueing(tmp_path: Path) -> None:
+def test_across_midnight_a_call_stays_in_the_day_when_it_was_queued(tmp_path: Path) -> None:
     with publish(tmp_path / "v.duckdb", [call(queued="2026-11-22 23:59:50", wait=15, talk=600)]) as published:
         assert [day(published, d, e)["answered"] for d, e in (("22 00:00", "23 00:00"), ("23 00:00", "24 00:00"))] == [
             1,
@@ -428,7 +428,7 @@ def test_local_days_have_23_24_or_25_hours(tmp_path: Path, zone: str, date: str,
     assert sum(row["offered"] for row in intervals) == 2
 
 
-def test_two_zones_at_their_midnights(tmp_path: Path) -> None:
+def test_two_zones_have_their_own_midnights(tmp_path: Path) -> None:
     paris, london = campaign("paris", "Europe/Paris"), campaign("london", "Europe/London")
     calls = [call(of=c, queued="2026-11-22 23:30") for c in (paris, london)]
     with publish(tmp_path / "v.duckdb", calls, campaigns=[paris, london]) as published:
@@ -488,9 +488,9 @@ def test_total_is_the_ratio_of_the_sums(tmp_path: Path) -> None:
         assert published.execute(ask.format("[]"), window).fetchall() == [(0, None)]
 
 
-def test_calls_of_two_campaigns_at_once_are_one_stretch_of_work_in_their_total(tmp_path: Path) -> None:
+def test_simultaneous_calls_of_two_campaigns_count_once_in_the_total(tmp_path: Path) -> None:
     a, b = campaign("a"), campaign("b")
-    calls = [call(of=one, queued=q, wait=0, until=u) for one, q, u in ((a, "09:00", "09:20"), (b, "09:10", "09:30"))]
+    calls = [call(of=of, queued=q, wait=0, until=u) for of, q, u in ((a, "09:00", "09:20"), (b, "09:10", "09:30"))]
     window = {"t0": at("09:05"), "t1": at("10:00")}
     with publish(tmp_path / "v.duckdb", calls, campaigns=[a, b]) as published:
         each = rows(published, "FROM kpi_campaign($t0, $t1) ORDER BY campaign", **window)
@@ -500,8 +500,8 @@ def test_calls_of_two_campaigns_at_once_are_one_stretch_of_work_in_their_total(t
     assert total["workload_s"] == agent["workload_s"] == 25 * 60
 
 
-def test_time_after_as_of_has_not_been_spent(tmp_path: Path) -> None:
-    """A switch whose clock is ahead tells of a state and a call that end after the snapshot."""
+def test_time_after_as_of_does_not_count(tmp_path: Path) -> None:
+    """A switch whose clock is ahead reports a state and a call that end after the snapshot."""
     states = [state("busy", "11:50", "12:04")]
     with publish(tmp_path / "v.duckdb", [call(queued="11:55", wait=0, until="12:04")], states, as_of="12:00") as file:
         whole, after = day(file, "11:00", "13:00"), day(file, "12:00", "13:00")
@@ -561,11 +561,11 @@ EVERY_OUTCOME = (  # offered: 19, of which 2 are open
 )
 BY_HAND = {
     "service_level": {
-        "Vigie": 6 / (19 - 1 - 1),  # without the short one and the one that waits inside T
-        "Amazon Connect": (6 + 2 + 1) / 17,  # gone from the queue in T: also by hanging up or for a call back
+        "Vigie": 6 / (19 - 1 - 1),  # without the short one and the one that waits within T
+        "Amazon Connect": (6 + 2 + 1) / 17,  # left the queue within T: also by hanging up or for a callback
         "Genesys Cloud": 6 / (8 + 4),
         "Genesys Cloud, short abandons excluded": 6 / (8 + 3),
-        "Cisco, ignore abandons": 6 / (18 - 2),  # who waits past T counts already
+        "Cisco, ignore abandons": 6 / (18 - 2),  # a call that waits longer than T counts already
         "Cisco, abandons negative": 6 / 18,
         "Cisco, abandons positive": (6 + 2) / 18,
         "Talkdesk": 6 / (8 + 3 + 1 + 1),
@@ -596,8 +596,10 @@ def test_every_count_explains_itself(tmp_path: Path) -> None:
     window = {"t0": at("08:00"), "t1": at("12:00")}
     with publish(tmp_path / "v.duckdb", MIXED, MIXED_STATES) as published:
         shown = day(published, "08:00", "12:00")
-        told = {name: rows(published, "FROM explain_kpi('c', $t0, $t1, $kpi)", kpi=name, **window) for name in counts}
-    for name, (first, *parts) in told.items():
+        explained = {
+            name: rows(published, "FROM explain_kpi('c', $t0, $t1, $kpi)", kpi=name, **window) for name in counts
+        }
+    for name, (first, *parts) in explained.items():
         assert (first["step"], first["name"], first["value"]) == ("figure", name, shown[name])
         assert first["text"] == f"{MEASURES[name].meaning} [{MEASURES[name].unit}]"
         assert sum(part["value"] for part in parts) == (shown["offered"] if name == "offered" else 0)
@@ -614,8 +616,8 @@ def test_explain_kpi_gives_each_term_in_columns(tmp_path: Path) -> None:
         columns = list(found[0])
     assert columns[:4] == ["step", "name", "value", "text"]
     terms = [[row[column] for column in columns[4:]] for row in found]
-    said = [[getattr(term, column) for column in columns[4:]] for term in (first, second)]
-    assert [term for term, row in zip(terms, found, strict=True) if row["step"] == "contract"] == said
+    expected = [[getattr(term, column) for column in columns[4:]] for term in (first, second)]
+    assert [term for term, row in zip(terms, found, strict=True) if row["step"] == "contract"] == expected
     assert [row["value"] for row in found if row["step"] == "contract"] == [2, 2]
     assert all(set(term) == {None} for term, row in zip(terms, found, strict=True) if row["step"] != "contract")
 

@@ -1,4 +1,4 @@
-"""The published folder seen at another path than where it was written: a mount, a copy, a share on Windows."""
+"""The published folder read at another path than where it was written: a mount, a copy, a share on Windows."""
 
 import shutil
 import subprocess
@@ -27,7 +27,7 @@ ROWS = [("c1", 60.0)]
 
 @pytest.fixture
 def moved(tmp_path: Path) -> Path:
-    """A published file whose only call lies in Parquet, in a folder that was renamed after it was written."""
+    """A published file whose only call is in Parquet, in a folder that was renamed after it was written."""
     desk = Desk(tmp_path / "here")
     desk.apply(told(STORY), at("09:05:00"))
     desk.publish(at("48:00:00", DAY))
@@ -37,7 +37,7 @@ def moved(tmp_path: Path) -> Path:
     return tmp_path / "it's elsewhere" / "published" / "vigie.duckdb"
 
 
-def test_any_tool_is_told_where_with_a_variable(moved: Path) -> None:
+def test_any_tool_finds_it_with_a_variable(moved: Path) -> None:
     with duckdb.connect(str(moved), read_only=True) as analyst:
         with pytest.raises(duckdb.IOException, match="No files found"):
             analyst.execute(ASK).fetchall()
@@ -51,11 +51,11 @@ def test_pages_find_it(moved: Path) -> None:
 
 
 def test_the_sql_box_finds_it(moved: Path) -> None:
-    asked = readers.query(Published(moved), Viewer("analyst", None, "ana"), ASK)
-    assert asked is not None
-    found = asked.wait()
-    assert isinstance(found, readers.Answer), found
-    assert [tuple(row.values()) for row in found.table.to_pylist()] == ROWS
+    query = readers.query(Published(moved), Viewer("analyst", None, "ana"), ASK)
+    assert query is not None
+    answer = query.wait()
+    assert isinstance(answer, readers.Answer), answer
+    assert [tuple(row.values()) for row in answer.table.to_pylist()] == ROWS
 
 
 def test_the_shell_finds_it(moved: Path) -> None:

@@ -1,4 +1,4 @@
-"""What can still become of a month: what the contract page says is what happens when the calls come, one by one."""
+"""How a month can still end: what the contract page says is what happens when the calls come, one by one."""
 
 import io
 import re
@@ -38,25 +38,25 @@ TARGETS = (0.0, 0.5, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0)
 def read(path: Path, calls: Sequence[Row], of: Campaign, as_of: str, period: Period = NOVEMBER) -> Sla:
     path.unlink(missing_ok=True)
     publish(path, calls, campaigns=[of], as_of=as_of).close()
-    one = readers.sla(Published(path), MANAGER, of.id, period, KEY)
-    assert one is not None
-    return one
+    sla = readers.sla(Published(path), MANAGER, of.id, period, KEY)
+    assert sla is not None
+    return sla
 
 
-def said(one: Sla, language: str = "en") -> str:
-    return plain(standing.distance(one, i18n.text(language)))
+def distance_text(sla: Sla, language: str = "en") -> str:
+    return plain(standing.distance(sla, i18n.text(language)))
 
 
-def plain(words: str) -> str:
-    return words.replace("\xa0", " ").replace("\u202f", " ")
+def plain(text: str) -> str:
+    return text.replace("\xa0", " ").replace("\u202f", " ")
 
 
 def holds(calls: Sequence[tuple[bool, Fraction]]) -> bool:
-    """Say whether calls, each in time or late and asked for its own term's target, are on target together."""
+    """Return whether calls, each in time or late and with its own term's target, are on target together."""
     return sum(in_time for in_time, _ in calls) >= sum((p for _, p in calls), Fraction())
 
 
-# the arithmetic, call by call
+# call by call
 
 targets = st.sampled_from(TARGETS)
 so_far = st.builds(
@@ -72,20 +72,23 @@ def one_by_one(terms: Sequence[Judged]) -> list[tuple[bool, Fraction]]:
 
 
 @given(terms=st.lists(so_far, max_size=3), to_come=st.lists(coming, max_size=3))
-def test_so_many_of_the_calls_to_come_may_be_late(terms: list[Judged], to_come: list[ToCome]) -> None:
+def test_how_many_of_the_calls_to_come_may_be_late(terms: list[Judged], to_come: list[ToCome]) -> None:
     calls = one_by_one(terms)
     ahead = outlook(terms, to_come)
-    asked = [Fraction(str(term.target)) for term in to_come for _ in range(term.calls)]
-    if not calls and not asked:
+    targets_to_come = [Fraction(str(term.target)) for term in to_come for _ in range(term.calls)]
+    if not calls and not targets_to_come:
         assert ahead is None
         return
-    ends = [holds(calls + [(n >= late, p) for n, p in enumerate(asked)]) for late in range(len(asked) + 1)]
+    ends = [
+        holds(calls + [(n >= late, p) for n, p in enumerate(targets_to_come)])
+        for late in range(len(targets_to_come) + 1)
+    ]
     allowed = [late for late, is_met in enumerate(ends) if is_met]
-    assert ahead is not None and ahead.calls == len(asked)
+    assert ahead is not None and ahead.calls == len(targets_to_come)
     assert ahead.may_be_late == (max(allowed) if allowed else None)
-    hits, base = sum(hit for hit, _ in calls), len(calls) + len(asked)
-    assert ahead.best == (hits + len(asked)) / base
-    assert ahead.target == pytest.approx(float(sum((p for _, p in calls), sum(asked, Fraction())) / base))
+    hits, base = sum(hit for hit, _ in calls), len(calls) + len(targets_to_come)
+    assert ahead.best == (hits + len(targets_to_come)) / base
+    assert ahead.target == pytest.approx(float(sum((p for _, p in calls), sum(targets_to_come, Fraction())) / base))
     assert ahead.expected == pytest.approx((hits + sum(term.hits for term in to_come)) / base)
 
 
@@ -94,19 +97,19 @@ def test_the_level_after_the_calls_that_change_the_verdict(terms: list[Judged], 
     calls, away, own = one_by_one(terms), distance(terms, p), Fraction(str(p))
     if away is None:
         return
-    met, hits, base = holds(calls), sum(hit for hit, _ in calls), len(calls)
-    asked = sum((target for _, target in calls), Fraction())
-    counted = away.until_missed if met else away.until_reached
+    is_met, hits, base = holds(calls), sum(hit for hit, _ in calls), len(calls)
+    required = sum((target for _, target in calls), Fraction())
+    counted = away.until_missed if is_met else away.until_reached
     for n in range(1, 1_000):
-        hits, base, asked = hits + (not met), base + 1, asked + own
-        if (hits >= asked) is not met:
+        hits, base, required = hits + (not is_met), base + 1, required + own
+        if (hits >= required) is not is_met:
             assert counted == n and away.level_then == hits / base
             return
     assert counted is None or counted >= 1_000
     assert (away.level_then is None) is (counted is None)
 
 
-# over a change of terms, nothing else being known
+# over a change of terms, with nothing else known
 
 CHANGE = (Term(None, AT("2026-10-29"), target=0.8), Term(AT("2026-10-29"), None, target=0.9))
 
@@ -138,15 +141,15 @@ def calls_of(hits: int, late: int, of: Campaign, queued: str) -> list[Row]:
         ),
     ],
 )
-def test_over_a_change_of_terms_the_level_is_the_one_after_those_calls(
+def test_after_a_change_of_terms_the_level_includes_the_calls_to_come(
     tmp_path: Path, language: str, aim: str, words: str
 ) -> None:
     of = campaign(terms=CHANGE)
     before = calls_of(1100, 388, of, "2026-10-28 10:00") + calls_of(1005, 555, of, "2026-10-29 10:00")
-    one = read(tmp_path / "v.duckdb", before, of, "2026-10-30 12:00", OCTOBER)
-    assert one.outlook is None and one.target == pytest.approx(0.8512, abs=5e-5)
-    assert said(one, language) == words
-    assert plain(standing.target_words(one, i18n.text(language))) == aim
+    sla = read(tmp_path / "v.duckdb", before, of, "2026-10-30 12:00", OCTOBER)
+    assert sla.outlook is None and sla.target == pytest.approx(0.8512, abs=5e-5)
+    assert distance_text(sla, language) == words
+    assert plain(standing.target_words(sla, i18n.text(language))) == aim
     enough = before + calls_of(4894, 0, of, "2026-10-30 11:00")
     ends = read(tmp_path / "v.duckdb", enough, of, "2026-10-30 12:00", OCTOBER)
     assert ends.distance is not None and ends.distance.is_met
@@ -159,7 +162,7 @@ def test_over_a_change_of_terms_the_level_is_the_one_after_those_calls(
     ("hits", "words"),
     [
         (
-            27,  # of 20 and 10 calls 25 are asked for, of 2 more 26.8, of 3 more 27.7
+            27,  # 20 and 10 calls require 25 in time, 2 more 26.8, 3 more 27.7
             {
                 "en": "3 more late calls under the terms now in force (target 90%) and October is off "
                 "target, at 81.82%",
@@ -181,34 +184,34 @@ def test_over_a_change_of_terms_the_level_is_the_one_after_those_calls(
         ),
     ],
 )
-def test_over_a_change_of_terms_late_calls_are_judged_by_the_new_one(
+def test_after_a_change_of_terms_late_calls_are_judged_by_the_new_one(
     tmp_path: Path, hits: int, words: dict[str, str]
 ) -> None:
     of = campaign(terms=CHANGE)
     before = calls_of(hits - 9, 29 - hits, of, "2026-10-28 10:00") + calls_of(9, 1, of, "2026-10-29 10:00")
-    one = read(tmp_path / "v.duckdb", before, of, "2026-10-30 12:00", OCTOBER)
-    assert {language: said(one, language) for language in words} == words
+    sla = read(tmp_path / "v.duckdb", before, of, "2026-10-30 12:00", OCTOBER)
+    assert {language: distance_text(sla, language) for language in words} == words
 
 
-# as many calls as usual
+# the usual number of calls
 
 
 def weeks(
     of: Campaign, until: str, per_day: int = 6, first: str = "2026-09-28", late: int = 0, **kind: Any
 ) -> list[Row]:
-    """Return so many calls at noon of each day `[first, until)` of the campaign's zone; the first `late` are late."""
-    day, end, made = date.fromisoformat(first), date.fromisoformat(until), []
+    """Return `per_day` calls at noon of each day `[first, until)` in the campaign's zone; the first `late` are late."""
+    day, end, calls = date.fromisoformat(first), date.fromisoformat(until), []
     while day < end:
         at = f"{day} 12:00"
-        made += [call(of=of, wait=60 if n < late else 9, queued=at, zone=of.timezone, **kind) for n in range(per_day)]
+        calls += [call(of=of, wait=60 if n < late else 9, queued=at, zone=of.timezone, **kind) for n in range(per_day)]
         day += timedelta(1)
-    return made
+    return calls
 
 
-def numbers(words: str) -> list[int]:
-    """Return the counts that a sentence names, in order; the ratios are left out."""
-    whole = re.sub(r"[\d.,]+\s?%", "", words)
-    return [int(re.sub(r"\D", "", found)) for found in re.findall(r"\d[\d.,\s]*\d|\d", whole)]
+def numbers(sentence: str) -> list[int]:
+    """Return the counts in a sentence, in order, without the ratios."""
+    counts_only = re.sub(r"[\d.,]+\s?%", "", sentence)
+    return [int(re.sub(r"\D", "", found)) for found in re.findall(r"\d[\d.,\s]*\d|\d", counts_only)]
 
 
 @pytest.mark.parametrize(
@@ -236,15 +239,15 @@ def numbers(words: str) -> list[int]:
         ),
     ],
 )
-def test_a_month_that_is_out_of_reach_is_said_to_be(tmp_path: Path, language: str, words: str, beside: str) -> None:
-    """Of 60 calls a day 18 are late; ten days are left: (1200 * 0.7 + 600) / 1800 = 80 %."""
+def test_a_month_that_cannot_reach_its_target_says_so(tmp_path: Path, language: str, words: str, beside: str) -> None:
+    """18 of 60 calls a day are late and ten days are left: (1200 * 0.7 + 600) / 1800 = 80 %."""
     of = campaign(zone="Europe/Paris", terms=[Term(target=0.85)])
-    one = read(tmp_path / "v.duckdb", weeks(of, "2026-11-21", 60, late=18), of, "2026-11-20 23:00")
-    assert said(one, language) == words
+    sla = read(tmp_path / "v.duckdb", weeks(of, "2026-11-21", 60, late=18), of, "2026-11-20 23:00")
+    assert distance_text(sla, language) == words
     text = i18n.text(language)
-    assert [plain(line) for line in standing.outlook(one, text)] == beside.split("|")
-    pdf = plain(text_of(statement.as_pdf(one, text)))
-    workbook = plain(summary(downloads.as_excel(one, text)))
+    assert [plain(line) for line in standing.outlook(sla, text)] == beside.split("|")
+    pdf = plain(text_of(statement.as_pdf(sla, text)))
+    workbook = plain(summary(downloads.as_excel(sla, text)))
     for line in (words, *beside.split("|")):
         assert line in pdf and line in workbook
 
@@ -257,7 +260,7 @@ def summary(workbook: bytes) -> str:
 @pytest.mark.parametrize(
     ("target", "late", "words"),
     [
-        # 600 calls so far, 300 to come: 900 * 0.8 = 720 are asked for
+        # 600 calls so far, 300 to come: 900 * 0.8 = 720 must be in time
         (0.8, 3, "November reaches 80% if at most 120 of about 300 calls still to come are late"),
         (0.8, 7, "November reaches 80% if at most 40 of about 300 calls still to come are late"),
         (0.6, 1, "November reaches 60% even if all of about 300 calls still to come are late"),
@@ -274,16 +277,16 @@ def test_a_month_that_can_be_saved_says_how_many_calls_may_be_late(
 ) -> None:
     of = campaign(terms=[Term(target=target)])
     calls = weeks(of, "2026-11-21", 30, late=late)
-    one = read(tmp_path / "v.duckdb", calls, of, "2026-11-21 00:00")
-    assert said(one) == words
+    sla = read(tmp_path / "v.duckdb", calls, of, "2026-11-21 00:00")
+    assert distance_text(sla) == words
 
 
-def test_no_call_usual_for_the_rest_says_where_it_ends(tmp_path: Path) -> None:
+def test_a_month_with_no_more_usual_calls_says_how_it_ends(tmp_path: Path) -> None:
     of = campaign(terms=[Term(target=0.8)])
     for late, words in ((4, "November ends at 60.0% and misses 80%"), (2, "November ends at 80.0% and reaches 80%")):
-        one = read(tmp_path / "v.duckdb", weeks(of, "2026-12-01", 10, late=late), of, "2026-11-30 13:00")
-        assert said(one) == f"{words}: usually no more calls come"
-        assert len(standing.outlook(one, i18n.text("en"))) == 1
+        sla = read(tmp_path / "v.duckdb", weeks(of, "2026-12-01", 10, late=late), of, "2026-11-30 13:00")
+        assert distance_text(sla) == f"{words}: usually no more calls come"
+        assert len(standing.outlook(sla, i18n.text("en"))) == 1
 
 
 def test_a_level_just_below_its_target_is_not_written_as_the_target() -> None:
@@ -310,7 +313,7 @@ terms_of_a_month = st.lists(
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @pytest.mark.slow
 @given(
-    made=terms_of_a_month,
+    drawn=terms_of_a_month,
     late=st.integers(0, 4),
     day=st.integers(9, 30),
     hour=st.sampled_from([0, 9, 13, 23]),
@@ -318,16 +321,16 @@ terms_of_a_month = st.lists(
     language=st.sampled_from(["fr", "es", "en"]),
 )
 def test_what_the_page_says_is_what_happens_when_the_calls_come(
-    tmp_path: Path, made: Any, late: int, day: int, hour: int, zone: str, language: str
+    tmp_path: Path, drawn: Any, late: int, day: int, hour: int, zone: str, language: str
 ) -> None:
-    """The usual calls are appended under the terms in force: with one more of them late the verdict turns."""
-    made = sorted(made, key=lambda term: term[0] or "")
-    starts = [None, *(AT(since or "2026-11-02") for since, *_ in made[1:])]
+    """The usual calls are added under the terms in force: one more late call than allowed changes the verdict."""
+    drawn = sorted(drawn, key=lambda term: term[0] or "")
+    starts = [None, *(AT(since or "2026-11-02") for since, *_ in drawn[1:])]
     of = campaign(
         zone=zone,
         terms=[
             Term(since, until, formula, threshold_s, target)
-            for (_, target, threshold_s, formula), since, until in zip(made, starts, [*starts[1:], None], strict=True)
+            for (_, target, threshold_s, formula), since, until in zip(drawn, starts, [*starts[1:], None], strict=True)
         ],
     )
     now = AT(f"2026-11-{day:02}") + timedelta(hours=hour)
@@ -339,11 +342,11 @@ def test_what_the_page_says_is_what_happens_when_the_calls_come(
         return bool(row["queued_at"] < moment)
 
     past = [row for row in month if happened(row)]
-    one = read(path, past, of, f"{moment:%Y-%m-%d %H:%M}")
+    sla = read(path, past, of, f"{moment:%Y-%m-%d %H:%M}")
     left = [row for row in month if not happened(row)]
-    ahead = one.outlook
+    ahead = sla.outlook
     assert ahead is not None and ahead.calls == len(left)
-    counts = numbers(said(one, language))
+    counts = numbers(distance_text(sla, language))
     assert counts in ([], [len(left)], [ahead.may_be_late, len(left)], [len(left), ahead.may_be_late])
 
     def ends(late_calls: int) -> Sla:
@@ -363,8 +366,8 @@ def test_what_the_page_says_is_what_happens_when_the_calls_come(
         assert found.target == pytest.approx(ahead.target)
 
 
-def test_what_is_usual_is_of_open_days_up_to_the_time_of_day(tmp_path: Path) -> None:
-    """Mondays 8 calls but for a holiday, Sundays closed; on Tuesday the 24th at 12:07:30 half a quarter is to come."""
+def test_usual_calls_are_those_of_open_days_from_this_time_of_day_on(tmp_path: Path) -> None:
+    """Mondays have 8 calls but for a holiday, Sundays none; at 12:07:30 on Tuesday, half a quarter hour is to come."""
     of = campaign(zone="Europe/Paris")
     at = datetime.fromisoformat("2026-10-20")
     calls = []
@@ -373,53 +376,55 @@ def test_what_is_usual_is_of_open_days_up_to_the_time_of_day(tmp_path: Path) -> 
             times = ["09:00", "12:03", "12:03", "12:03", "12:03", "12:20", "18:00", "18:00"]
             calls += [call(of=of, queued=f"{at:%Y-%m-%d} {time}", zone=of.timezone) for time in times]
         at += timedelta(1)
-    one = read(tmp_path / "v.duckdb", calls, of, "2026-11-24 11:07:30")
-    # today 2 + 3, then Wednesday to Saturday, Sunday closed, Monday
-    assert one.outlook is not None and one.outlook.calls == 5 + 4 * 8 + 8
+    sla = read(tmp_path / "v.duckdb", calls, of, "2026-11-24 11:07:30")
+    # today 2 + 3, then Wednesday to Saturday, nothing on Sunday, and Monday
+    assert sla.outlook is not None and sla.outlook.calls == 5 + 4 * 8 + 8
 
 
-def test_calls_that_wait_are_to_come_and_another_threshold_judges_the_usual_ones_anew(tmp_path: Path) -> None:
+def test_waiting_calls_are_to_come_and_a_new_threshold_judges_the_usual_calls_again(tmp_path: Path) -> None:
     of = campaign(
         terms=[Term(None, AT("2026-11-25"), threshold_s=30.0), Term(AT("2026-11-25"), None, threshold_s=10.0)]
     )
     calls = weeks(of, "2026-11-24", 4)
     calls = [row | {"wait_s": 20.0, "in_threshold": True} for row in calls]
     calls += [call("open", of=of, queued="2026-11-23 23:59:50", wait=10, zone="UTC")]
-    one = read(tmp_path / "v.duckdb", calls, of, "2026-11-24 00:00")
-    assert one.outlook is not None and one.outlook.calls == 7 * 4 + 1
+    sla = read(tmp_path / "v.duckdb", calls, of, "2026-11-24 00:00")
+    assert sla.outlook is not None and sla.outlook.calls == 7 * 4 + 1
     # 23 days so far and the 24th are in time by the first term, six days are late by the second
-    assert one.outlook.expected == pytest.approx((23 * 4 + 4 + 1) / (30 * 4 + 1))
+    assert sla.outlook.expected == pytest.approx((23 * 4 + 4 + 1) / (30 * 4 + 1))
 
 
 @pytest.mark.parametrize("known_from", ["2026-11-09", "2026-11-17"])
-def test_too_little_history_says_only_what_arithmetic_gives(tmp_path: Path, known_from: str) -> None:
+def test_with_too_little_history_only_the_distance_is_shown(tmp_path: Path, known_from: str) -> None:
     of = campaign()
-    one = read(tmp_path / "v.duckdb", weeks(of, "2026-11-23", 4, known_from, late=2), of, "2026-11-23 00:00")
-    n = one.distance and one.distance.until_reached
-    assert one.outlook is None and said(one) == f"It would take {n} more calls in time for November to reach 80%"
-    assert standing.outlook(one, i18n.text("en")) == []
+    sla = read(tmp_path / "v.duckdb", weeks(of, "2026-11-23", 4, known_from, late=2), of, "2026-11-23 00:00")
+    n = sla.distance and sla.distance.until_reached
+    assert (
+        sla.outlook is None and distance_text(sla) == f"It would take {n} more calls in time for November to reach 80%"
+    )
+    assert standing.outlook(sla, i18n.text("en")) == []
     enough = read(tmp_path / "v.duckdb", weeks(of, "2026-11-23", 4, "2026-11-02", late=2), of, "2026-11-23 00:00")
     assert enough.outlook is not None
 
 
-def test_a_target_of_everything_is_lost_unless_a_later_term_asks_for_less(tmp_path: Path) -> None:
+def test_a_target_of_100_percent_is_lost_unless_a_later_term_requires_less(tmp_path: Path) -> None:
     late = [call(wait=60, queued="2026-11-23 09:00")]
     for terms, words in (
         ([Term(target=1.0)], "November can no longer reach 100%"),
         ([Term(None, AT("2026-11-28"), target=1.0), Term(AT("2026-11-28"), None, target=0.5)], ""),
     ):
-        assert said(read(tmp_path / "v.duckdb", late, campaign(terms=terms), "2026-11-23 12:00")) == words
+        assert distance_text(read(tmp_path / "v.duckdb", late, campaign(terms=terms), "2026-11-23 12:00")) == words
 
 
 def test_a_day_has_an_outlook_too(tmp_path: Path) -> None:
     of = campaign(zone="Europe/Paris", terms=[Term(target=0.8)])
     calls = weeks(of, "2026-11-24", 10) + calls_of(1, 2, of, "2026-11-24 07:00")
-    one = read(tmp_path / "v.duckdb", calls, of, "2026-11-24 09:00", Period.day(date(2026, 11, 24)))
-    assert said(one) == "This day reaches 80% only if all of about 10 calls still to come are in time"
+    sla = read(tmp_path / "v.duckdb", calls, of, "2026-11-24 09:00", Period.day(date(2026, 11, 24)))
+    assert distance_text(sla) == "This day reaches 80% only if all of about 10 calls still to come are in time"
 
 
 def test_the_year_of_a_month_is_left_out_by_the_campaigns_own_calendar(tmp_path: Path) -> None:
-    """At 23:30 in UTC on 31 December it is 2027 in Paris."""
+    """At 23:30 UTC on 31 December it is 2027 in Paris."""
     of, at = campaign(zone="Europe/Paris"), "2026-12-31 23:30"
     january = read(
         tmp_path / "v.duckdb", [call(of=of, queued="2026-12-31 23:10")], of, at, Period.month(date(2027, 1, 1))
@@ -434,7 +439,7 @@ def test_the_year_of_a_month_is_left_out_by_the_campaigns_own_calendar(tmp_path:
     assert (january.is_over, december.is_over, january.today) == (False, True, date(2027, 1, 1))
 
 
-# when a term holds
+# validity of a term in words
 
 
 @pytest.mark.parametrize(
@@ -479,7 +484,7 @@ def test_the_year_of_a_month_is_left_out_by_the_campaigns_own_calendar(tmp_path:
         ),
     ],
 )
-def test_it_is_said_to_which_term_a_day_belongs(
+def test_the_validity_of_a_term_in_words(
     since: str | None, until: str | None, english: str, french: str, spanish: str
 ) -> None:
     term = readers.Term(0, since and AT(since), until and AT(until), "exclude_short", 20, 0.8, True, 5)
@@ -515,16 +520,16 @@ def test_the_example_of_a_month_says_what_the_page_says(
     path.unlink(missing_ok=True)
     publish(path, calls, campaigns=[of], as_of=as_of).close()
     local = datetime.fromisoformat(as_of).replace(tzinfo=UTC).astimezone(ZoneInfo(zone)).date()
-    one = readers.sla(Published(path), MANAGER, of.id, Period.month(min(local, date(2026, 11, 11))), KEY)
+    sla = readers.sla(Published(path), MANAGER, of.id, Period.month(min(local, date(2026, 11, 11))), KEY)
     with duckdb.connect(str(path), read_only=True) as published:
         found = rows(published, EXAMPLES["month_to_target"])
-    if one is None or not one.total.service_level_base:
+    if sla is None or not sla.total.service_level_base:
         assert found == []
         return
     (row,) = found
-    assert (row["in_time"], row["counted"]) == (one.total.service_level_hits, one.total.service_level_base)
-    assert row["target"] == pytest.approx(one.target, abs=1e-6) and row["next_target"] == one.next_target
-    away = one.distance
+    assert (row["in_time"], row["counted"]) == (sla.total.service_level_hits, sla.total.service_level_base)
+    assert row["target"] == pytest.approx(sla.target, abs=1e-6) and row["next_target"] == sla.next_target
+    away = sla.distance
     assert away is not None
     assert row["calls_to_reach"] == away.until_reached
     if away.is_met:

@@ -1,4 +1,4 @@
-"""What must always hold, on floors that hypothesis makes up: invariants 2, 4, and docs/kpis.md against its oracle."""
+"""What must always hold on generated floors: invariants 2 and 4, and docs/kpis.md against its oracle."""
 
 import datetime as dt
 import json
@@ -27,7 +27,7 @@ from tests.support.stream import Event, rows
 
 pytestmark = pytest.mark.slow
 
-WINDOWS = [  # hours from START: all, one half of it, an hour, and one with nothing in it
+WINDOWS = [  # hours from START: everything, half of it, an hour, and a window with nothing in it
     (-1, 60),
     (0, 5),
     (4, 5),
@@ -36,7 +36,7 @@ WINDOWS = [  # hours from START: all, one half of it, an hour, and one with noth
 ]
 
 
-FAULTS = "FROM alarms WHERE kind != 'calls_in_no_campaign'"  # floors lose events, too
+FAULTS = "FROM alarms WHERE kind != 'calls_in_no_campaign'"  # floors also lose events
 
 
 def everything(connection: duckdb.DuckDBPyConnection) -> dict[str, list[Event]]:
@@ -56,7 +56,7 @@ def everything(connection: duckdb.DuckDBPyConnection) -> dict[str, list[Event]]:
 @few
 @given(rng=floors)
 def test_invariant_2_order_free(rng: random.Random) -> None:
-    """Any order, batching, repetition and restart, published and settled between or not: the same rows."""
+    """Any order, batching, repetition and restart, with or without publishes in between, give the same rows."""
     check_order_free(rng, 12)
 
 
@@ -96,7 +96,7 @@ def test_a_big_floor_is_what_the_oracle_says(seed: int) -> None:
 
 
 def check_against_the_oracle(rng: random.Random, most_calls: int, at_least: int = 0) -> None:
-    """One published floor against all that can be asked of it alone."""
+    """Compare every relation and macro of a published floor with the oracle."""
     events = floor(rng, most_calls)
     while len(events) < at_least:
         events = floor(rng, most_calls)
@@ -134,7 +134,7 @@ def check_against_the_oracle(rng: random.Random, most_calls: int, at_least: int 
 
 
 def same(found: Event, expected: Event, events: list[Event]) -> None:
-    """Each column that the oracle knows has its value; the events of that call are shown when not."""
+    """Check each column that the oracle has; show the call's events if one differs."""
     for column, value in expected.items():
         if column.startswith("_"):
             continue
@@ -149,7 +149,7 @@ def same(found: Event, expected: Event, events: list[Event]) -> None:
 
 
 def conserved(row: Event) -> None:
-    """Invariant 4."""
+    """Check invariant 4."""
     assert row["offered"] == sum(row[part] for part in oracle.PARTS), row
     assert row["conserved"] is True
 
@@ -179,7 +179,7 @@ def adds_up(
     span: dict[str, dt.datetime],
     connection: duckdb.DuckDBPyConnection,
 ) -> None:
-    """Counts and seconds of adjacent windows are those of their union; so are those of its intervals."""
+    """Check that counts and seconds of adjacent windows, and of intervals, add up to those of their union."""
     union = {row["campaign"]: row for row in rows(connection, KPIS, span)}
     added = _list_of_sums(SUMS)
     by_interval = f"SELECT campaign, {added} FROM kpi_interval($t0, $t1, 45) GROUP BY campaign ORDER BY campaign"

@@ -1,4 +1,4 @@
-"""What pages read: from real published files, a new one each time the old one is replaced."""
+"""The readers behind the pages, on real published files that are replaced by new ones."""
 
 import os
 import threading
@@ -24,7 +24,7 @@ def test_before_anything_is_published_there_is_no_board(path: Path) -> None:
     assert readers.waiting(reader, MANAGER, "north") == ()
 
 
-def test_a_board_stands_by_client_and_name_and_counts_what_is_there(path: Path) -> None:
+def test_a_board_is_sorted_by_client_and_name_and_counts_agents_and_calls(path: Path) -> None:
     calls = [
         {"campaign": "sud", "wait_s": 5.0},
         {"campaign": "sud", "wait_s": 30.0},
@@ -37,17 +37,17 @@ def test_a_board_stands_by_client_and_name_and_counts_what_is_there(path: Path) 
     publish(path, campaigns=FLOOR, calls=calls, agents=agents)
     board = readers.board(Published(path), MANAGER)
     assert board is not None
-    assert [one.campaign.campaign for one in board.campaigns] == ["este", "north", "sud"]
+    assert [status.campaign.campaign for status in board.campaigns] == ["este", "north", "sud"]
     este, north, sud = board.campaigns
     assert (sud.waiting, sud.longest_wait_s) == (2, 42.0)
     assert sud.today is not None
-    assert sud.today.service_level == pytest.approx(1 / 3)  # 5 s; not 30 s, not 42 s and waiting; 7 s is still open
+    assert sud.today.service_level == pytest.approx(1 / 3)  # 5 s; not 30 s, nor 42 s and waiting; 7 s is still open
     assert (sud.agents.busy, sud.agents.wrap_up, sud.agents.logged_in) == (1, 1, 2)
     assert (north.waiting, north.longest_wait_s) == (0, None)
     assert north.today is not None and north.today.service_level is None
     assert este.today is not None and (este.today.offered, este.today.aht_s) == (0, None)
     assert (board.waiting, board.longest_wait_s, board.agents.logged_in) == (2, 42.0, 3)
-    assert all(len(one.recent) == 33 and one.recent[-1].end > NOON for one in board.campaigns)
+    assert all(len(status.recent) == 33 and status.recent[-1].end > NOON for status in board.campaigns)
 
 
 def test_today_is_the_campaigns_own_day(path: Path) -> None:
@@ -56,18 +56,21 @@ def test_today_is_the_campaigns_own_day(path: Path) -> None:
     publish(path, campaigns=FLOOR, calls=calls, as_of=as_of)
     board = readers.board(Published(path), MANAGER)
     assert board is not None
-    days = {one.campaign.campaign: (one.campaign.day.day, one.today and one.today.offered) for one in board.campaigns}
+    days = {
+        status.campaign.campaign: (status.campaign.day.day, status.today and status.today.offered)
+        for status in board.campaigns
+    }
     assert days == {"este": (23, 0), "north": (22, 1), "sud": (22, 1)}
 
 
 def test_a_viewer_sees_only_own_campaigns(path: Path) -> None:
     publish(path, campaigns=FLOOR, calls=[{"campaign": c, "outcome": "open"} for c in FLOOR])
     reader = Published(path)
-    assert readers.board(reader, MANAGER) is not None  # what a manager was given, no cache gives to others
+    assert readers.board(reader, MANAGER) is not None  # the cache must not serve this to others
     client = Viewer("client", frozenset({"north", "unheard-of"}))
     board = readers.board(reader, client)
     assert board is not None
-    assert [one.campaign.campaign for one in board.campaigns] == ["north"]
+    assert [status.campaign.campaign for status in board.campaigns] == ["north"]
     assert board.waiting == 1
     assert readers.waiting(reader, client, "sud") == () and len(readers.waiting(reader, client, "north")) == 1
     assert readers.day(reader, client, "sud") is None and readers.day(reader, client, "north") is not None
@@ -87,28 +90,28 @@ def test_a_viewer_sees_only_own_campaigns(path: Path) -> None:
 def test_a_past_day_has_all_its_hours(path: Path, day: date, hours: int) -> None:
     noon = datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
     publish(path, campaigns=FLOOR, calls=[{"campaign": "este", "queued_at": noon}])
-    known = readers.day(Published(path), MANAGER, "este", day=day, minutes=15)
-    assert known is not None and known.campaign.day == day
-    assert len(known.intervals) == hours * 4
-    assert [one.start for one in known.intervals if one.kpis and one.kpis.offered] == [noon]
-    assert known.total is not None and known.total.offered == 1
+    day_read = readers.day(Published(path), MANAGER, "este", day=day, minutes=15)
+    assert day_read is not None and day_read.campaign.day == day
+    assert len(day_read.intervals) == hours * 4
+    assert [interval.start for interval in day_read.intervals if interval.kpis and interval.kpis.offered] == [noon]
+    assert day_read.total is not None and day_read.total.offered == 1
 
 
 def test_a_day_ends_where_the_snapshot_ends(path: Path) -> None:
     publish(path, campaigns=FLOOR)
-    known = readers.day(Published(path), MANAGER, "north")
-    assert known is not None
-    assert len(known.intervals) == 12 * 4  # midnight to noon, London winter time
+    today = readers.day(Published(path), MANAGER, "north")
+    assert today is not None
+    assert len(today.intervals) == 12 * 4  # midnight to noon, London winter time
 
 
-def test_a_new_snapshot_is_followed_and_the_old_one_closed(path: Path) -> None:
+def test_a_new_snapshot_is_opened_and_the_old_one_closed(path: Path) -> None:
     reader = Published(path)
     seen = []
     for waiting in range(3):
         publish(path, campaigns=FLOOR, calls=[{"campaign": "sud", "outcome": "open"}] * waiting)
         board = readers.board(reader, MANAGER)
         assert board is not None
-        assert readers.board(reader, MANAGER) is board  # asked once a snapshot
+        assert readers.board(reader, MANAGER) is board  # read once for each snapshot
         seen.append(board.waiting)
     assert seen == [0, 1, 2]
     held = [os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd") if _is_link(fd)]
@@ -171,32 +174,32 @@ def test_the_data_directory_comes_from_the_environment(tmp_path: Path, monkeypat
     assert published() is published()
 
 
-# figures explained, the calls behind them, the feed
+# KPIs explained, the calls behind them, the feed
 
 CLIENT = Viewer("client", frozenset({"north"}))
 TELEVISION = Viewer("television", None)
 
 
 @pytest.mark.parametrize("kpi", FIGURES)
-def test_the_calls_behind_a_figure_are_as_many_as_it_counted(path: Path, kpi: str) -> None:
+def test_a_kpi_counts_as_many_calls_as_are_listed_behind_it(path: Path, kpi: str) -> None:
     publish(path, campaigns=FLOOR, calls=MIXED)
     reader = Published(path)
     day = today(reader)
-    one = readers.explain(reader, MANAGER, "north", kpi, day.t0, day.t1)
-    assert one is not None and one.figure == one.row[kpi]
+    explained = readers.explain(reader, MANAGER, "north", kpi, day.t0, day.t1)
+    assert explained is not None and explained.figure == explained.row[kpi]
     counted = {
-        "offered": one.row["offered"],
-        "service_level": one.row["service_level_base"],
-        "abandon_rate": one.row["offered"] - one.row["short_abandoned"],
-        "answer_rate": one.row["offered"],
-        "avg_score": one.row["rated"],
-        "satisfaction": one.row["rated"],
-        "asa_s": one.row["answered"],
-        "longest_wait_s": one.row["open"],
-        "contact_rate": one.row["dialed"],
-        "drop_rate": one.row["outbound_answered"] + one.row["drops"],
+        "offered": explained.row["offered"],
+        "service_level": explained.row["service_level_base"],
+        "abandon_rate": explained.row["offered"] - explained.row["short_abandoned"],
+        "answer_rate": explained.row["offered"],
+        "avg_score": explained.row["rated"],
+        "satisfaction": explained.row["rated"],
+        "asa_s": explained.row["answered"],
+        "longest_wait_s": explained.row["open"],
+        "contact_rate": explained.row["dialed"],
+        "drop_rate": explained.row["outbound_answered"] + explained.row["drops"],
     } | dict.fromkeys(
-        ("aht_s", "avg_talk_s", "avg_hold_s", "avg_wrap_s", "transfer_rate", "conversion"), one.row["handled"]
+        ("aht_s", "avg_talk_s", "avg_hold_s", "avg_wrap_s", "transfer_rate", "conversion"), explained.row["handled"]
     )
     assert counted.keys() == BEHIND.keys()
     if kpi in BEHIND:
@@ -208,15 +211,15 @@ def test_each_call_says_whether_it_was_in_time(path: Path) -> None:
     publish(path, campaigns=FLOOR, calls=MIXED)
     reader = Published(path)
     day = today(reader)
-    one = readers.explain(reader, MANAGER, "north", "service_level", day.t0, day.t1)
-    assert one is not None
+    explained = readers.explain(reader, MANAGER, "north", "service_level", day.t0, day.t1)
+    assert explained is not None
     for hit, waits in ((True, [5.0, 20.0]), (False, [31.0, 40.0, 50.0, 70.0])):
         listed = readers.calls(reader, MANAGER, "north", day.t0, day.t1, Asked(hit=hit))
         assert listed is not None and sorted(call.wait_s or 0 for call in listed.calls) == waits
-    assert (one.row["service_level_hits"], one.row["service_level_base"]) == (2, 6)
-    ((term),) = one.terms
+    assert (explained.row["service_level_hits"], explained.row["service_level_base"]) == (2, 6)
+    ((term),) = explained.terms
     assert (term.formula, term.threshold_s, term.valid_from, term.calls) == ("exclude_short", 20.0, None, 6)
-    printed = {other.system: other.value for other in one.elsewhere}
+    printed = {other.system: other.value for other in explained.elsewhere}
     assert printed["Wazo"] == pytest.approx(2 / 3) and printed["Cisco, abandons negative"] == pytest.approx(2 / 7)
 
 
@@ -231,7 +234,7 @@ def test_other_calls_are_the_offered_that_were_neither_answered_nor_abandoned(pa
     assert total and total.total and total.total.offered - total.total.answered - total.total.abandoned == listed.total
 
 
-def test_outcomes_and_intervals_choose_calls_the_newest_first(path: Path) -> None:
+def test_calls_by_outcome_and_interval_are_listed_newest_first(path: Path) -> None:
     calls = [{"campaign": "north", "queued_at": NOON - timedelta(minutes=n)} for n in range(1, 121)]
     publish(path, campaigns=FLOOR, calls=calls)
     reader = Published(path)
@@ -242,7 +245,7 @@ def test_outcomes_and_intervals_choose_calls_the_newest_first(path: Path) -> Non
     assert (first.total, len(first.calls), len(third.calls), len(every.calls)) == (120, 50, 20, 120)
     assert [call.queued_at for call in every.calls] == sorted((c["queued_at"] for c in calls), reverse=True)
     hour = readers.calls(reader, MANAGER, "north", NOON - timedelta(minutes=60), NOON - timedelta(minutes=30), Asked())
-    assert hour is not None and hour.total == 30  # the first instant is in it, the last is not
+    assert hour is not None and hour.total == 30  # the start is included, the end is not
     turned = (
         datetime(2026, 10, 1, tzinfo=ZoneInfo("Europe/Paris")),
         datetime(2026, 11, 1, tzinfo=ZoneInfo("Europe/Paris")),
@@ -251,7 +254,7 @@ def test_outcomes_and_intervals_choose_calls_the_newest_first(path: Path) -> Non
     assert october is not None and october.total == 0  # a month of 31 days and an hour
     with pytest.raises(ValueError, match="84 days"):
         readers.calls(reader, MANAGER, "north", NOON - timedelta(weeks=13), NOON, Asked())
-    with pytest.raises(ValueError, match="known by"):
+    with pytest.raises(ValueError, match="cannot be selected by"):
         Asked(outcome="x' OR true --").sql()
 
 
@@ -293,12 +296,12 @@ def test_calls_of_a_weekday(path: Path, weekday: int, time: tuple[int, int] | No
     assert turned(path, Asked(time=time, weekday=weekday)) == expected
 
 
-def turned(path: Path, asked: Asked) -> int:
-    """How many calls of TURNED are listed."""
+def turned(path: Path, selection: Asked) -> int:
+    """Return how many calls of TURNED are listed."""
     calls = [{"campaign": "north", "queued_at": datetime.fromisoformat(at).replace(tzinfo=UTC)} for at in TURNED]
     publish(path, campaigns=FLOOR, calls=calls)
     t0, t1 = (datetime(2026, month, 1, tzinfo=ZoneInfo("Europe/London")).astimezone(UTC) for month in (10, 11))
-    listed = readers.calls(Published(path), CLIENT, "north", t0, t1, asked)
+    listed = readers.calls(Published(path), CLIENT, "north", t0, t1, selection)
     assert listed is not None and listed.total == len(listed.calls)
     return listed.total
 
@@ -319,7 +322,7 @@ WORKED: dict[str, Any] = {
 
 
 @pytest.mark.parametrize(
-    ("asked", "total"),
+    ("selection", "total"),
     [
         pytest.param(Asked(agent="ana"), 2, id="who answered, in this campaign"),
         pytest.param(Asked(agent="ana", outcome="abandoned"), 0, id="nobody answers what is abandoned"),
@@ -331,45 +334,46 @@ WORKED: dict[str, Any] = {
         pytest.param(Asked(queue="Q"), 0, id="no such queue"),
     ],
 )
-def test_calls_of_an_agent_or_a_queue(path: Path, asked: Asked, total: int) -> None:
+def test_calls_of_an_agent_or_a_queue(path: Path, selection: Asked, total: int) -> None:
     publish(path, campaigns=FLOOR, **WORKED)
     reader = Published(path)
     day = today(reader)
-    listed = readers.calls(reader, MANAGER, "north", day.t0, day.t1, asked)
+    listed = readers.calls(reader, MANAGER, "north", day.t0, day.t1, selection)
     assert listed is not None and listed.total == len(listed.calls) == total
 
 
-def test_only_who_may_name_an_agent_finds_their_calls(path: Path) -> None:
+def test_only_viewers_who_may_see_an_agents_name_find_their_calls(path: Path) -> None:
     publish(path, campaigns=FLOOR, **WORKED)
     reader = Published(path)
     day = today(reader)
 
-    def found(viewer: Viewer, asked: Asked) -> int | None:
-        listed = readers.calls(reader, viewer, "north", day.t0, day.t1, asked)
+    def found(viewer: Viewer, selection: Asked) -> int | None:
+        listed = readers.calls(reader, viewer, "north", day.t0, day.t1, selection)
         return None if listed is None else listed.total
 
     rabat = Viewer("manager", frozenset({"north"}), sites=frozenset({"Rabat"}))
-    for asked in (Asked(agent="bea"), Asked(missed_by="bea")):
-        assert found(MANAGER, asked) == 1 and found(Viewer("analyst", None), asked) == 1
-        assert found(rabat, asked) == 0  # as if there were no such agent
-        assert found(CLIENT, asked) is None and found(TELEVISION, asked) is None
+    for selection in (Asked(agent="bea"), Asked(missed_by="bea")):
+        assert found(MANAGER, selection) == 1 and found(Viewer("analyst", None), selection) == 1
+        assert found(rabat, selection) == 0  # as if there were no such agent
+        assert found(CLIENT, selection) is None and found(TELEVISION, selection) is None
     assert found(rabat, Asked(agent="ana")) == 2
 
     def named(viewer: Viewer, campaign: str = "north") -> dict[str, str] | None:
-        hands = readers.agents_of_calls(reader, viewer, campaign, day.t0, day.t1)
-        return None if hands is None else dict(hands)
+        agents = readers.agents_of_calls(reader, viewer, campaign, day.t0, day.t1)
+        return None if agents is None else dict(agents)
 
     assert named(MANAGER) == {"ana": "Ana", "bea": "Béa"} and named(rabat) == {"ana": "Ana"}
     assert named(CLIENT) is None and named(TELEVISION) is None and named(rabat, "sud") is None
 
 
-def test_nobody_reads_calls_figures_or_the_feed_that_are_not_theirs(path: Path) -> None:
+def test_viewers_read_no_calls_kpis_or_feed_of_others(path: Path) -> None:
     publish(path, campaigns=FLOOR, calls=MIXED)
     reader = Published(path)
     day = today(reader, "sud")
     everything = readers.calls(reader, MANAGER, "sud", day.t0, day.t1, Asked())
     assert everything is not None and everything.calls[0].agent == "CANARY"
-    assert readers.explain(reader, MANAGER, "sud", "offered", day.t0, day.t1)  # kept, and still not given away
+    # this is cached, and still not given to others
+    assert readers.explain(reader, MANAGER, "sud", "offered", day.t0, day.t1)
     assert readers.calls(reader, CLIENT, "sud", day.t0, day.t1, Asked()) is None
     assert readers.calls(reader, CLIENT, "sud", day.t0, day.t1, Asked(), page=None) is None
     assert readers.explain(reader, CLIENT, "sud", "offered", day.t0, day.t1) is None
@@ -379,46 +383,48 @@ def test_nobody_reads_calls_figures_or_the_feed_that_are_not_theirs(path: Path) 
     assert own is not None and own.total > 0 and {(call.agent, call.agent_name) for call in own.calls} == {(None, None)}
     assert readers.feed(reader, CLIENT) is None and readers.feed(reader, TELEVISION) is None
     limited = readers.feed(reader, Viewer("manager", frozenset({"north"})))
-    assert limited is not None and [one.campaign.campaign for one in limited.today] == ["north"]
+    assert limited is not None and [checked.campaign.campaign for checked in limited.today] == ["north"]
     assert (limited.sources, limited.notice, limited.unplaced, limited.letters) == (None, None, None, None)
-    whole = readers.feed(reader, MANAGER)
-    assert whole is not None and whole.letters == () and whole.unplaced == 0
-    assert [one.conserved for one in whole.today] == [True] * 3
+    unlimited = readers.feed(reader, MANAGER)
+    assert unlimited is not None and unlimited.letters == () and unlimited.unplaced == 0
+    assert [checked.conserved for checked in unlimited.today] == [True] * 3
 
 
-def test_the_feed_tells_of_today_and_of_every_day_that_is_violated(path: Path) -> None:
+def test_the_feed_shows_today_and_every_day_that_is_not_conserved(path: Path) -> None:
     calls = [{"campaign": "este", "outcome": "lost", "queued_at": NOON - timedelta(days=n)} for n in (2, 5)]
-    heard = {"switch-1": NOON, "switch-2": NOON - timedelta(hours=1)}
-    publish(path, campaigns=FLOOR, calls=[*MIXED, *calls], sources=heard, lags=(0, 3), status={"notice": "no"})
+    last_event_at = {"switch-1": NOON, "switch-2": NOON - timedelta(hours=1)}
+    publish(path, campaigns=FLOOR, calls=[*MIXED, *calls], sources=last_event_at, lags=(0, 3), status={"notice": "no"})
     reader = Published(path)
     feed = readers.feed(reader, MANAGER)
     assert feed is not None
-    assert {one.campaign.campaign: (one.day, one.offered) for one in feed.today}["este"] == (NOON.date(), 0)
+    assert {row.campaign.campaign: (row.day, row.offered) for row in feed.today}["este"] == (NOON.date(), 0)
     days = [(NOON - timedelta(days=n)).date() for n in (2, 5)]
-    assert [(one.campaign.campaign, one.day, one.offered, one.accounted) for one in feed.violated] == [
+    assert [(row.campaign.campaign, row.day, row.offered, row.accounted) for row in feed.violated] == [
         ("este", day, 1, 0) for day in days
     ]
     assert feed.checked == 5 and feed.notice == "no"
-    assert [(one.partition, one.position, one.end, one.lag) for one in feed.partitions] == [
+    assert [(row.partition, row.position, row.end, row.lag) for row in feed.partitions] == [
         (0, 100, 100, 0),
         (1, 100, 103, 3),
     ]
-    assert feed.sources is not None and {one.source: one.last_event_at for one in feed.sources} == heard
+    assert feed.sources is not None and {row.source: row.last_event_at for row in feed.sources} == last_event_at
     limited = readers.feed(reader, Viewer("manager", frozenset({"north"})))
     assert limited is not None and limited.violated == () and limited.alarms == ()
 
 
-def test_who_may_know_which_alarm(path: Path) -> None:
-    """Those about one's own campaigns, and about all events: sources and calls without campaign belong to nobody."""
+def test_viewers_see_the_alarms_they_may_know(path: Path) -> None:
+    """Alarms about their own campaigns and about all events; sources and calls without a campaign belong to nobody."""
     publish(path, campaigns=FLOOR, calls=MIXED, alarms=ALARMS)
     reader = Published(path)
 
     def ringing(viewer: Viewer) -> list[tuple[str, str, str | None]]:
         feed = readers.feed(reader, viewer)
         assert feed is not None and sum(feed.ringing.values()) == len(ALARMS)
-        return sorted((one.kind, one.measure, one.campaign.campaign if one.campaign else "") for one in feed.alarms)
+        return sorted(
+            (alarm.kind, alarm.measure, alarm.campaign.campaign if alarm.campaign else "") for alarm in feed.alarms
+        )
 
-    everything = sorted((one["kind"], one["measure"], one.get("campaign", "")) for one in ALARMS)
+    everything = sorted((alarm["kind"], alarm["measure"], alarm.get("campaign", "")) for alarm in ALARMS)
     assert ringing(MANAGER) == everything
     of_all = [("events_not_conserved", "by_source", ""), ("events_not_conserved", "stored", "")]
     of_all += [("impossible_count", "events", ""), ("rows_doubled", "agent_states", ""), ("rows_doubled", "events", "")]
@@ -429,7 +435,7 @@ def test_who_may_know_which_alarm(path: Path) -> None:
     assert readers.feed(reader, CLIENT) is None and readers.feed(reader, TELEVISION) is None
 
 
-def test_what_moves_slowly_is_asked_again_only_after_a_while(path: Path) -> None:
+def test_slow_queries_are_repeated_only_after_a_while(path: Path) -> None:
     reader = Published(path)
     seen = []
     for seconds in (0, 5, 14, 16):
@@ -437,8 +443,8 @@ def test_what_moves_slowly_is_asked_again_only_after_a_while(path: Path) -> None
         publish(path, campaigns=FLOOR, calls=calls, as_of=NOON + timedelta(seconds=seconds))
         board, day = readers.board(reader, MANAGER), readers.day(reader, MANAGER, "north")
         assert board and day and day.total
-        north = next(one for one in board.campaigns if one.campaign.campaign == "north")
-        drawn = sum(one.kpis.offered for one in north.recent if one.kpis)
+        north = next(status for status in board.campaigns if status.campaign.campaign == "north")
+        drawn = sum(interval.kpis.offered for interval in north.recent if interval.kpis)
         assert north.today is not None
         seen.append((north.today.offered, drawn, day.total.offered))
     assert seen == [(1, 1, 1), (6, 1, 1), (15, 1, 1), (17, 17, 17)]

@@ -1,4 +1,4 @@
-"""A month against its contract: the reader behind the SLA page, its distance in calls, and whom it does not show."""
+"""A month compared with its contract: the reader of the SLA page, the distance in calls, and which people it hides."""
 
 import re
 from datetime import UTC, date, datetime, timedelta
@@ -32,17 +32,17 @@ pytestmark = pytest.mark.slow
 MANAGER = Viewer("manager", None)
 KEY = b"a key for tests, as long as it takes"
 NOVEMBER = Period.month(date(2026, 11, 23))
-MIDMONTH = datetime.fromisoformat("2026-11-10")  # local, as contracts are
+MIDMONTH = datetime.fromisoformat("2026-11-10")  # local, like the terms of contracts
 TWO_TERMS = (Term(None, MIDMONTH, threshold_s=30.0), Term(MIDMONTH, None, target=0.9))
 
 
-def read(tmp_path: Path, calls: list[Row], of: Campaign, period: Period = NOVEMBER, **said: Any) -> readers.Sla:
+def read(tmp_path: Path, calls: list[Row], of: Campaign, period: Period = NOVEMBER, **given: Any) -> readers.Sla:
     path = tmp_path / "v.duckdb"
     path.unlink(missing_ok=True)
-    publish(path, calls, campaigns=[of], **said).close()
-    known = readers.sla(Published(path), MANAGER, of.id, period, KEY)
-    assert known is not None
-    return known
+    publish(path, calls, campaigns=[of], **given).close()
+    sla = readers.sla(Published(path), MANAGER, of.id, period, KEY)
+    assert sla is not None
+    return sla
 
 
 # the distance to the target
@@ -57,11 +57,11 @@ judged = st.builds(
 
 @given(terms=st.lists(judged, min_size=1, max_size=3), p=st.sampled_from([0.0, 0.5, 0.8, 0.9, 0.95, 1.0]))
 def test_the_distance_is_the_first_call_that_changes_the_verdict(terms: list[Judged], p: float) -> None:
-    hits, asked = sum(t.hits for t in terms), sum((Fraction(str(t.target)) * t.base for t in terms), Fraction())
+    hits, required = sum(t.hits for t in terms), sum((Fraction(str(t.target)) * t.base for t in terms), Fraction())
     own = Fraction(str(p))
 
     def holds(late: int = 0, in_time: int = 0) -> bool:
-        return hits + in_time >= asked + own * (late + in_time)
+        return hits + in_time >= required + own * (late + in_time)
 
     found = distance(terms, p)
     if not sum(t.base for t in terms):
@@ -70,12 +70,12 @@ def test_the_distance_is_the_first_call_that_changes_the_verdict(terms: list[Jud
     assert found is not None and found.is_met is holds()
     if holds():
         until_missed = next((n for n in range(1, 4000) if not holds(late=n)), None)
-        could_be_late = max(n for n in range(hits + 1) if hits - n >= asked)
+        could_be_late = max(n for n in range(hits + 1) if hits - n >= required)
         assert (found.until_missed, found.could_be_late) == (until_missed, could_be_late)
         assert found.until_reached is None and found.too_late is None
     else:
         until_reached = next((n for n in range(1, 4000) if holds(in_time=n)), None)
-        too_late = next(n for n in range(1, 200) if hits + n >= asked)
+        too_late = next(n for n in range(1, 200) if hits + n >= required)
         assert (found.until_reached, found.too_late) == (until_reached, too_late)
         assert found.until_missed is None and found.could_be_late is None
 
@@ -98,7 +98,7 @@ def test_distances_worked_by_hand(hits: int, base: int, p: float, found: tuple[s
 
 
 @pytest.mark.parametrize("formula", FORMULAS)
-def test_so_many_more_calls_change_the_verdict_under_each_formula(tmp_path: Path, formula: str) -> None:
+def test_the_distance_changes_the_verdict_under_each_formula(tmp_path: Path, formula: str) -> None:
     of = campaign(terms=[Term(formula=formula, target=0.75)])
     day = [call(of=of, wait=w) for w in (5, 6, 7, 8, 9, 10, 25)]
     day += [call("abandoned", of=of, wait=w) for w in (3, 12, 60)] + [call("open", of=of, wait=50), call("open", of=of)]
@@ -123,21 +123,21 @@ def test_so_many_more_calls_change_the_verdict_under_each_formula(tmp_path: Path
 # a month of two terms
 
 
-def test_the_version_of_a_contract_is_the_same_where_a_figure_is_explained(tmp_path: Path) -> None:
+def test_a_contracts_version_is_the_same_on_the_sla_and_kpi_pages(tmp_path: Path) -> None:
     of = campaign(zone="Europe/Paris", terms=TWO_TERMS)
     found = read(tmp_path, [call(of=of, queued="2026-11-02 10:00"), call(of=of, queued="2026-11-12 10:00")], of)
-    known = Published(tmp_path / "v.duckdb")
+    published = Published(tmp_path / "v.duckdb")
     codes = []
     for days in ((0, 30), (8, 10), (1, 2), (11, 12)):
         t0, t1 = (datetime(2026, 10, 31, 23, tzinfo=UTC) + timedelta(days=day) for day in days)
-        one = readers.explain(known, MANAGER, of.id, "service_level", t0, t1)
-        assert one is not None
-        codes.append(one.contract)
+        explained = readers.explain(published, MANAGER, of.id, "service_level", t0, t1)
+        assert explained is not None
+        codes.append(explained.contract)
     both, about_the_turn, old, new = codes
     assert both == about_the_turn == found.contract and len({both, old, new}) == 3
 
 
-def test_a_month_of_two_terms_is_asked_what_each_term_asks(tmp_path: Path) -> None:
+def test_the_target_of_a_month_of_two_terms_weighs_both(tmp_path: Path) -> None:
     of = campaign(zone="Europe/Paris", terms=TWO_TERMS)
     early = [call(of=of, wait=25, queued="2026-11-02 10:00")] * 18 + [
         call(of=of, wait=40, queued="2026-11-03 10:00")
@@ -148,10 +148,16 @@ def test_a_month_of_two_terms_is_asked_what_each_term_asks(tmp_path: Path) -> No
         call(of=of, wait=25, queued="2026-11-09 23:00:00"),  # midnight there: the new 20 s, late
     ]
     found = read(tmp_path, early + late + edges, of)
-    assert [(one.term.target, one.hits, one.term.calls) for one in found.terms] == [(0.8, 19, 21), (0.9, 8, 11)]
-    assert [(one.term.valid_from, one.term.valid_to) for one in found.terms] == [(None, MIDMONTH), (MIDMONTH, None)]
+    assert [(judged_by.term.target, judged_by.hits, judged_by.term.calls) for judged_by in found.terms] == [
+        (0.8, 19, 21),
+        (0.9, 8, 11),
+    ]
+    assert [(judged_by.term.valid_from, judged_by.term.valid_to) for judged_by in found.terms] == [
+        (None, MIDMONTH),
+        (MIDMONTH, None),
+    ]
     assert found.total.service_level == 27 / 32
-    assert found.target == pytest.approx((0.8 * 21 + 0.9 * 11) / 32)  # 26.7 calls of 32 are asked for
+    assert found.target == pytest.approx((0.8 * 21 + 0.9 * 11) / 32)  # of 32 calls, 26.7 must be in time
     assert found.distance is not None and found.distance.is_met
     assert found.distance.until_missed == 1  # 27 >= 26.7, but not 26.7 + 0.9
     assert len({found.contract, read(tmp_path, early, campaign(terms=TWO_TERMS[:1])).contract}) == 2
@@ -174,20 +180,20 @@ def test_the_parts_add_up_to_the_whole(tmp_path: Path) -> None:
     for parts in ([d.figures for d in found.days], [f for _, f in found.queues], [s.figures for s in found.slots]):
         for name in ("offered", "answered", "abandoned", "open", "service_level_hits", "service_level_base"):
             assert sum(getattr(part, name) for part in parts) == getattr(found.total, name), name
-    assert [one.day.day for one in found.days] == [*range(1, 24)]
+    assert [day.day.day for day in found.days] == [*range(1, 24)]
     assert not found.settled and not found.is_over and found.total.conserved
     assert (found.slots[0].start, found.slots[-1].end) == (8 * 60, 23 * 60)
     assert found.total.service_level_worst == 12 / 20 and found.total.service_level_best == 13 / 20
 
 
-def test_the_chart_of_a_month_has_a_place_for_each_of_its_days(tmp_path: Path) -> None:
+def test_the_chart_of_a_month_has_a_bar_for_each_of_its_days(tmp_path: Path) -> None:
     found = read(tmp_path, [call(queued=f"2026-11-{day} 10:00") for day in (20, 22)], campaign(), as_of="23 12:00")
     in_time = month_chart.figure(found, text("en")).data[0]
     assert len(in_time.x) == 30 and {n + 1: count for n, count in enumerate(in_time.y) if count} == {20: 1, 22: 1}
-    assert in_time.y[29] is None  # the 30th is not yet
+    assert in_time.y[29] is None  # the 30th is still to come
 
 
-def test_bounds_are_said_when_they_differ_as_they_are_shown(tmp_path: Path) -> None:
+def test_bounds_are_shown_if_they_differ_after_rounding(tmp_path: Path) -> None:
     calls = [call(queued="2026-11-20 10:00"), call("open", queued="2026-11-23 11:59:55")]
     few = read(tmp_path, calls, campaign(), as_of="23 12:00")
     many = read(
@@ -204,7 +210,7 @@ def test_a_month_that_is_over_is_settled_after_the_lateness_allowance(tmp_path: 
     assert (after.is_over, after.settled) == (True, True)
 
 
-def test_the_hour_that_comes_twice_is_two_rows_of_its_day_and_one_of_its_month(tmp_path: Path) -> None:
+def test_the_repeated_hour_is_two_rows_of_its_day_and_one_of_its_month(tmp_path: Path) -> None:
     of = campaign(zone="Europe/Paris")
     calls = [call(of=of, queued=f"2026-10-25 {at}") for at in ("00:30", "01:30")]  # 02:30 twice in Paris
     day = read(tmp_path, calls, of, Period.day(date(2026, 10, 25)))
@@ -229,7 +235,7 @@ PARIS = campaign(zone="Europe/Paris")
 FEW_DAYS = [call(of=PARIS, queued=f"2026-11-{at}") for at in ("18 22:00", "20 09:00", "21 09:00", "24 09:00")]
 
 
-def test_what_is_known_begins_with_the_first_call_of_a_store_that_begins_inside_the_period(tmp_path: Path) -> None:
+def test_calls_are_known_from_the_first_call_of_a_store_that_begins_inside_the_period(tmp_path: Path) -> None:
     found = read(tmp_path, FEW_DAYS, PARIS, as_of="25 12:00")
     assert found.known_from == datetime(2026, 11, 18, 22, tzinfo=UTC)
     assert [day.day.day for day in found.days] == [*range(18, 26)]
@@ -239,14 +245,14 @@ def test_what_is_known_begins_with_the_first_call_of_a_store_that_begins_inside_
     assert read(tmp_path, FEW_DAYS, PARIS, Period.day(date(2026, 11, 20))).known_from is None
 
 
-def test_what_is_known_since_before_the_period_is_known_for_all_of_it(tmp_path: Path) -> None:
+def test_calls_are_known_for_the_whole_period_if_the_store_begins_before_it(tmp_path: Path) -> None:
     for earlier in ("2026-11-01 09:00", "2026-10-31 09:00"):
         found = read(tmp_path, [call(of=campaign("d"), queued=earlier), *FEW_DAYS], PARIS, as_of="20 12:00")
         assert found.known_from is None and [day.day.day for day in found.days] == [*range(1, 21)]
         assert [day.day for day in found.days_without_calls] == [*range(1, 18), 19]
 
 
-def test_what_is_known_of_calls_does_not_begin_with_who_was_logged_in_before(tmp_path: Path) -> None:
+def test_earlier_agent_states_do_not_make_calls_known(tmp_path: Path) -> None:
     path = tmp_path / "v.duckdb"
     shift = state("available", "2026-09-30 09:00", "2026-09-30 10:00")
     publish(path, FEW_DAYS, [shift], campaigns=[PARIS], as_of="25 12:00").close()
@@ -255,17 +261,17 @@ def test_what_is_known_of_calls_does_not_begin_with_who_was_logged_in_before(tmp
     assert readers.months(Published(path), MANAGER, "c") == (date(2026, 11, 1),)
 
 
-def test_months_of_which_anything_may_be_known(tmp_path: Path) -> None:
+def test_months_that_may_have_calls(tmp_path: Path) -> None:
     path = tmp_path / "v.duckdb"
     publish(path, [call(queued="2026-08-31 10:00"), call(queued="2026-09-01 10:00")]).close()
     assert readers.months(Published(path), MANAGER, "c") == (date(2026, 11, 1), date(2026, 9, 1), date(2026, 8, 1))
 
 
-def test_only_the_viewers_own_and_no_television(tmp_path: Path) -> None:
+def test_viewers_read_only_their_own_campaigns_and_televisions_none(tmp_path: Path) -> None:
     path = tmp_path / "v.duckdb"
     publish(path, [call()], campaigns=[campaign(), campaign("foreign")]).close()
     reader = Published(path)
-    assert readers.sla(reader, MANAGER, "foreign", NOVEMBER, KEY)  # what a manager was given, no cache gives to others
+    assert readers.sla(reader, MANAGER, "foreign", NOVEMBER, KEY)  # the cache must not serve this to others
     for viewer in (Viewer("client", frozenset({"c"})), Viewer("television", None)):
         assert readers.sla(reader, viewer, "foreign", NOVEMBER, KEY) is None
         assert readers.months(reader, viewer, "foreign") == ()
@@ -275,35 +281,35 @@ def test_only_the_viewers_own_and_no_television(tmp_path: Path) -> None:
 # people
 
 
-def team(n: int, calls: int = 6, queue: str = "q", name: str = "agent", **said: Any) -> list[Row]:
-    return [call(agent=f"{name} {i}", queue=queue, **said) for i in range(n) for _ in range(calls)]
+def team(n: int, calls: int = 6, queue: str = "q", name: str = "agent", **fields: Any) -> list[Row]:
+    return [call(agent=f"{name} {i}", queue=queue, **fields) for i in range(n) for _ in range(calls)]
 
 
 def test_agents_have_pseudonyms_that_stay(tmp_path: Path) -> None:
     first = read(tmp_path, team(6), campaign()).people
     again = read(tmp_path, team(9, calls=7), campaign()).people
     assert first is not None and again is not None and first.whole is not None
-    names = [one.name for one in first.agents]
-    assert len(set(names)) == 6 and set(names) < {one.name for one in again.agents}
+    names = [agent.name for agent in first.agents]
+    assert len(set(names)) == 6 and set(names) < {agent.name for agent in again.agents}
     assert not any("agent" in name for name in names) and names == sorted(names)
     assert (first.whole.agents, first.whole.handled, first.whole.aht_s, first.others) == (6, 36, 180.0, None)
     assert pseudonyms(KEY, "other client", ["agent 0"]) != pseudonyms(KEY, "client", ["agent 0"])
     assert pseudonyms(b"another key", "client", ["agent 0"]) != pseudonyms(KEY, "client", ["agent 0"])
 
 
-def test_who_would_share_a_pseudonym_gets_a_longer_one() -> None:
+def test_agents_who_would_share_a_pseudonym_get_longer_ones() -> None:
     agents = [f"agent {n}" for n in range(5000)]
     named = pseudonyms(KEY, "client", agents)
     assert len(set(named.values())) == len(agents) and {len(name) for name in named.values()} != {4}
 
 
-def test_nothing_is_told_of_fewer_than_five(tmp_path: Path) -> None:
+def test_nothing_is_shown_of_fewer_than_five_agents(tmp_path: Path) -> None:
     people = read(tmp_path, team(4), campaign()).people
     assert people is not None and (people.agents, people.others, people.whole, people.aht_s) == ((), None, None, {})
     assert read(tmp_path, team(9), campaign(), Period.day(date(2026, 11, 23))).people is None
 
 
-def test_who_handled_few_calls_is_told_of_only_with_others(tmp_path: Path) -> None:
+def test_agents_with_few_calls_are_shown_only_together_with_others(tmp_path: Path) -> None:
     calls = team(8) + team(1, calls=2, name="newcomer", talk=1000)
     people = read(tmp_path, calls, campaign()).people
     assert people is not None and people.others is not None
@@ -314,7 +320,7 @@ def test_who_handled_few_calls_is_told_of_only_with_others(tmp_path: Path) -> No
 def test_a_hidden_queue_cannot_be_computed_from_the_others(tmp_path: Path) -> None:
     calls = team(9, queue="large") + team(6, queue="middle") + team(2, queue="small", talk=1000)
     people = read(tmp_path, calls, campaign()).people
-    assert people is not None and people.aht_s.keys() == {"large", None}  # hiding "small" alone would leave the rest
+    assert people is not None and people.aht_s.keys() == {"large", None}  # hiding only "small" would leave the rest
 
 
 @given(
@@ -322,7 +328,7 @@ def test_a_hidden_queue_cannot_be_computed_from_the_others(tmp_path: Path) -> No
         st.sampled_from("abcdef") | st.none(), st.frozensets(st.integers(0, 12).map(str), max_size=9), max_size=6
     )
 )
-def test_what_is_hidden_is_the_work_of_five_or_of_everybody(groups: dict[str | None, frozenset[str]]) -> None:
+def test_hidden_work_is_that_of_at_least_five_agents_or_of_everybody(groups: dict[str | None, frozenset[str]]) -> None:
     away = hidden(groups, never=frozenset({None}))
     people = frozenset().union(*(groups[group] for group in away))
     shown = groups.keys() - away
@@ -331,7 +337,7 @@ def test_what_is_hidden_is_the_work_of_five_or_of_everybody(groups: dict[str | N
 
 
 @given(st.dictionaries(st.text(max_size=3), st.integers(1, 12), max_size=12))
-def test_who_is_pooled(calls: dict[str, int]) -> None:
+def test_which_agents_are_pooled(calls: dict[str, int]) -> None:
     together = pooled(calls)
     assert all(calls[person] >= SMALLEST for person in calls.keys() - together)
     assert not together or len(together) >= SMALLEST or together == calls.keys()
@@ -354,7 +360,7 @@ def test_a_period_is_a_month_or_a_day() -> None:
 
 @pytest.fixture
 def shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the pages look for the published file; nothing is there yet."""
+    """Where the pages look for the published file, which is not there yet."""
     monkeypatch.setenv("VIGIE_DATA_DIR", str(tmp_path))
     (tmp_path / "published").mkdir()
     return tmp_path / "published" / "vigie.duckdb"
@@ -369,7 +375,7 @@ CANARY = "canary"
 OTHER = campaign(CANARY)
 
 
-def october(path: Path, **said: Any) -> None:
+def october(path: Path, **given: Any) -> None:
     """Publish 848 of 1000 calls in time, over two days and queues, and a canary of another client."""
     calls = [
         call(wait=9 if n < 848 else 60, queued=f"2026-10-{5 + n % 2:02} {8 + n % 9:02}:10", queue="ab"[n % 2])
@@ -377,11 +383,11 @@ def october(path: Path, **said: Any) -> None:
         for n in range(1000)
     ]
     calls += [call(of=OTHER, queue=CANARY, queued="2026-10-05 09:00", agent=CANARY)] * 7
-    publish(path, calls, campaigns=[campaign(), OTHER], **said).close()
+    publish(path, calls, campaigns=[campaign(), OTHER], **given).close()
 
 
 @pytest.mark.parametrize(
-    ("language", "as_of", "said"),
+    ("language", "as_of", "expected"),
     [
         ("en", "2026-10-06 20:00", "84.8% On target, +4.8 pts 61 more late calls and October misses 80%"),
         ("fr", "2026-10-06 20:00", "Encore 61 appels hors délai et octobre n’atteint plus 80\xa0%"),
@@ -391,14 +397,16 @@ def october(path: Path, **said: Any) -> None:
         ("es", "2026-11-23 12:00", "Octubre alcanzó el 80\xa0%, con 48 llamadas de margen Definitivo"),
     ],
 )
-def test_the_page_says_how_far_the_month_is(shown: Path, language: str, as_of: str, said: str) -> None:
+def test_the_page_shows_the_months_distance_to_its_target(
+    shown: Path, language: str, as_of: str, expected: str
+) -> None:
     october(shown, as_of=as_of)
     test = open_page("sla.py", campaign="c", month="2026-10", lang=language)
-    assert said.replace("\xa0", " ") in drawn(test).replace("\xa0", " ")
+    assert expected.replace("\xa0", " ") in drawn(test).replace("\xa0", " ")
 
 
 @pytest.mark.parametrize(
-    ("language", "said"),
+    ("language", "expected"),
     [
         (
             "en",
@@ -411,16 +419,16 @@ def test_the_page_says_how_far_the_month_is(shown: Path, language: str, as_of: s
         ("es", "No constan llamadas anteriores al 18/11/2026 23:00: faltan 17 días de 30|llamadas: jue 19, dom"),
     ],
 )
-def test_the_page_says_what_is_not_known_and_its_chart_shows_it(shown: Path, language: str, said: str) -> None:
+def test_the_page_says_what_is_not_known_and_its_chart_shows_it(shown: Path, language: str, expected: str) -> None:
     publish(shown, FEW_DAYS, campaigns=[PARIS], as_of="25 12:00").close()
     test = open_page("sla.py", campaign="c", lang=language)
     plain = drawn(test).replace("\xa0", " ")
-    for part in said.split("|"):
+    for part in expected.split("|"):
         assert part in plain, plain
-    one = readers.sla(Published(shown), MANAGER, "c", NOVEMBER, KEY)
-    assert one is not None
+    sla = readers.sla(Published(shown), MANAGER, "c", NOVEMBER, KEY)
+    assert sla is not None
     text = i18n.text(language)
-    chart = month_chart.figure(one, text)
+    chart = month_chart.figure(sla, text)
     in_time = chart.data[0].y
     assert len(in_time) == 30 and [n for n, calls in enumerate(in_time, start=1) if calls is not None] == [
         *range(18, 26)
@@ -430,10 +438,11 @@ def test_the_page_says_what_is_not_known_and_its_chart_shows_it(shown: Path, lan
     assert (band.x0, band.x1, words_on_it.text) == (-0.5, 16.5, text.gettext("No data"))
 
 
-def test_bounds_that_read_the_same_are_not_said(shown: Path) -> None:
+def test_bounds_that_look_the_same_are_not_shown(shown: Path) -> None:
     many = [call()] * 3000 + [call("open", queued="11:59:50")]
     publish(shown, many, as_of="23 12:00").close()
-    assert "Between" not in drawn(open_page("sla.py", campaign="c", lang="en"))  # 99.97 % and 100 %: both 100.0 %
+    # 99.97 % and 100 %: both are shown as 100.0 %
+    assert "Between" not in drawn(open_page("sla.py", campaign="c", lang="en"))
     publish(shown.with_name("few.duckdb"), many[-30:], as_of="23 12:00").close()
     shown.with_name("few.duckdb").replace(shown)
     assert "Between 96.7% and 100.0%" in drawn(open_page("sla.py", campaign="c", lang="en"))
@@ -444,21 +453,21 @@ def test_a_month_without_calls_shows_its_target(shown: Path) -> None:
     assert "Service level · Target 80%" in drawn(open_page("sla.py", campaign="c", lang="en"))
 
 
-def test_a_period_of_which_nothing_is_known_says_so_and_has_no_files(shown: Path) -> None:
+def test_a_period_without_known_calls_says_so_and_has_no_downloads(shown: Path) -> None:
     october(shown, as_of="2026-10-06 20:00")
-    known = open_page("sla.py", campaign="c", month="2026-10")
-    assert drawn(known) and known.get("download_button")
+    shown_page = open_page("sla.py", campaign="c", month="2026-10")
+    assert drawn(shown_page) and shown_page.get("download_button")
     months = [{"month": month} for month in ("2020-10", "2026-11", "9999-12", "0001-01")]
     days = [{"day": day} for day in ("2020-10-05", "2026-10-07", "2027-01-01", "9999-12-31", "0001-01-01")]
-    for asked in (*months, *days):
-        unknown = open_page("sla.py", campaign="c", **asked)
+    for parameters in (*months, *days):
+        unknown = open_page("sla.py", campaign="c", **parameters)
         assert not drawn(unknown) and not unknown.get("download_button") and not unknown.get("plotly_chart")
-        assert any("No calls are known for this period" in one.value for one in unknown.markdown)
+        assert any("No calls are known for this period" in element.value for element in unknown.markdown)
         chosen = [unknown.selectbox(key=key).value for key in ("month_choice", "month_day_choice")]
-        asked_for = next(iter(asked.values()))
-        assert chosen[0].isoformat()[:7] == asked_for[:7] and chosen[1] == asked.get("day", "")
+        asked_for = next(iter(parameters.values()))
+        assert chosen[0].isoformat()[:7] == asked_for[:7] and chosen[1] == parameters.get("day", "")
     unknown.selectbox(key="month_choice").set_value(date(2026, 10, 1)).run()
-    assert not unknown.exception and drawn(unknown) == drawn(known)
+    assert not unknown.exception and drawn(unknown) == drawn(shown_page)
 
 
 def test_a_client_sees_their_own_and_nothing_of_the_canary(shown: Path) -> None:
@@ -468,13 +477,13 @@ def test_a_client_sees_their_own_and_nothing_of_the_canary(shown: Path) -> None:
     assert "1,000" in drawn(own) and "Agent " in drawn(own) and CANARY not in str(own.main).lower()
     assert "agent 3" not in str(own.main)
     foreign = open_page("sla.py", viewer=client, campaign=CANARY, month="2026-10")
-    assert any("There is no such campaign here" in one.value for one in foreign.markdown)
+    assert any("There is no such campaign here" in element.value for element in foreign.markdown)
     assert not drawn(foreign) and not foreign.get("download_button")
-    with pytest.raises(ValueError, match=r"sla\.py"):  # not one of a television's pages
+    with pytest.raises(ValueError, match=r"sla\.py"):  # televisions have no such page
         open_page("sla.py", viewer=Viewer("television", None))
 
 
-def test_a_day_is_chosen_and_nonsense_is_this_month(shown: Path) -> None:
+def test_a_day_can_be_chosen_and_invalid_parameters_give_this_month(shown: Path) -> None:
     october(shown, as_of="2026-10-06 20:00")
     day = drawn(open_page("sla.py", campaign="c", day="2026-10-05", minutes="30"))
     assert "This day" in day and "08:00–08:30" in day and "Agent " not in day
@@ -485,42 +494,48 @@ def test_a_day_is_chosen_and_nonsense_is_this_month(shown: Path) -> None:
 
 
 def ways(test: AppTest) -> dict[str, tuple[str, dict[str, str]]]:
-    """Return where the links of the page lead, by their words: page and parameters."""
+    """Return the targets of the page's links by their text: page and parameters."""
     html = "".join(html.proto.body for html in test.get("html") if html.proto.body.startswith('<div class="vigie-s'))
     found = re.findall(r'<a href="([^"]*)" target="_self"[^>]*>(.*?)</a>', html)
-    parts = {said: urlsplit(unescape(href)) for href, said in found}
-    return {said: (one.path, dict(parse_qsl(one.query))) for said, one in parts.items()}
+    parts = {label: urlsplit(unescape(href)) for href, label in found}
+    return {label: (url.path, dict(parse_qsl(url.query))) for label, url in parts.items()}
 
 
 def links(row: str) -> list[tuple[str, dict[str, str]]]:
-    """Return where the links of a row lead: page and parameters."""
+    """Return the targets of a row's links: page and parameters."""
     parts = [urlsplit(unescape(href)) for href in re.findall(r'<a href="([^"]*)"', row)]
-    return [(one.path, dict(parse_qsl(one.query))) for one in parts]
+    return [(url.path, dict(parse_qsl(url.query))) for url in parts]
 
 
 def counted(way: tuple[str, dict[str, str]], viewer: Viewer = MANAGER) -> str:
-    """Open the page of calls and return how many it says there are."""
-    page, asked = way
+    """Open the list of calls and return how many it says there are."""
+    page, parameters = way
     assert page == "calls"
-    (said,) = (one.value for one in open_page("calls.py", viewer=viewer, **asked).markdown if "call" in one.value)
-    return said.split("**")[1].split()[0]
+    (count_line,) = (
+        element.value
+        for element in open_page("calls.py", viewer=viewer, **parameters).markdown
+        if "call" in element.value
+    )
+    return count_line.split("**")[1].split()[0]
 
 
-def test_the_figures_of_a_month_lead_to_their_calls(shown: Path) -> None:
+def test_the_figures_of_a_month_link_to_their_calls(shown: Path) -> None:
     october(shown, as_of="2026-11-06 20:00")
     month = ways(open_page("sla.py", campaign="c", month="2026-10", lang="en"))
-    whole = {"campaign": "c", "from": "2026-10-01", "to": "2026-11-01", "lang": "en"}
-    assert month["84.8%"] == ("kpi", whole | {"kpi": "service_level"})
-    assert month["848"] == ("calls", whole | {"kpi": "service_level", "counts": "hit"})
-    assert [counted(month[said]) for said in ("848", "152", "a", "b")] == ["848", "152", "500", "500"]
+    october_link = {"campaign": "c", "from": "2026-10-01", "to": "2026-11-01", "lang": "en"}
+    assert month["84.8%"] == ("kpi", october_link | {"kpi": "service_level"})
+    assert month["848"] == ("calls", october_link | {"kpi": "service_level", "counts": "hit"})
+    assert [counted(month[label]) for label in ("848", "152", "a", "b")] == ["848", "152", "500", "500"]
     figures = open_page("kpi.py", **month["84.8%"][1])
     assert any("84.8%" in html.proto.body for html in figures.get("html"))
-    assert any("1 October 2026 – Saturday 31 October 2026" in one.value.replace(",", "") for one in figures.caption)
-    page, asked = month["Mon 5"]
-    assert (page, asked["day"]) == ("sla", "2026-10-05")
+    assert any(
+        "1 October 2026 – Saturday 31 October 2026" in element.value.replace(",", "") for element in figures.caption
+    )
+    page, parameters = month["Mon 5"]
+    assert (page, parameters["day"]) == ("sla", "2026-10-05")
 
 
-def test_the_figures_of_a_day_lead_to_their_calls(shown: Path) -> None:
+def test_the_figures_of_a_day_link_to_their_calls(shown: Path) -> None:
     october(shown, as_of="2026-11-06 20:00")
     test = open_page("sla.py", campaign="c", day="2026-10-05", lang="en")
     day = ways(test)
@@ -529,18 +544,18 @@ def test_the_figures_of_a_day_lead_to_their_calls(shown: Path) -> None:
     assert counted(day["08:00–09:00"]) == row
 
 
-def test_every_line_leads_to_its_calls_or_to_how_it_is_made(shown: Path) -> None:
+def test_every_row_links_to_its_calls_or_its_explanation(shown: Path) -> None:
     zone = {"of": campaign(zone="Europe/Paris"), "zone": "Europe/Paris"}
     calls = [call(wait=5, queued=f"2026-10-{day:02} 10:15", queue="a", **zone) for day in range(1, 31)]
     calls += [call(wait=99, queued=f"2026-10-{day:02} 10:59:59", queue="b", **zone) for day in (3, 29)]
     calls += [call(wait=99, queued=f"2026-10-{day:02} 11:00", **zone) for day in (3, 5, 29)]
     publish(shown, calls, campaigns=[zone["of"]], as_of="2026-11-06 20:00").close()  # type: ignore[list-item]
     month = open_page("sla.py", campaign="c", month="2026-10", lang="en")
-    html = "".join(one.proto.body for one in month.get("html"))
+    html = "".join(element.proto.body for element in month.get("html"))
     lines = {
         name: links(row) for name, row in re.findall(r'<tr><th scope="row"><a [^>]*>([^<]*)</a></th>(.*?)</tr>', html)
     }
-    whole = {"campaign": "c", "from": "2026-10-01", "to": "2026-11-01", "lang": "en"}
+    month_link = {"campaign": "c", "from": "2026-10-01", "to": "2026-11-01", "lang": "en"}
     for name, late, total in (
         ("10:00–11:00", "2", "32"),
         ("11:00–12:00", "3", "3"),
@@ -554,35 +569,35 @@ def test_every_line_leads_to_its_calls_or_to_how_it_is_made(shown: Path) -> None
         assert {counted(way) for way in of_all} == {total}
         level = dict(lines[name][-3][1])
         assert level.pop("kpi") == "service_level" and counted(("calls", level)) == total
-    at_ten = whole | {"kpi": "service_level", "time": "10:00-11:00"}
+    at_ten = month_link | {"kpi": "service_level", "time": "10:00-11:00"}
     assert all(way in lines["10:00–11:00"] for way in (("calls", at_ten | {"counts": "miss"}), ("calls", at_ten)))
     of_day = {"campaign": "c", "day": "2026-10-03", "lang": "en"}
     assert lines["Sat 3"][-3:] == [("kpi", of_day | {"kpi": kpi}) for kpi in ("service_level", "abandon_rate", "asa_s")]
     (way,) = re.findall(r'<th scope="row"><a href="([^"]*)" target="_self">10:00–11:00', html)
     listed = open_page("calls.py", **dict(parse_qsl(urlsplit(unescape(way)).query)))
-    assert any(one.value.startswith("**32 calls**") for one in listed.markdown)
+    assert any(element.value.startswith("**32 calls**") for element in listed.markdown)
     listed.button(key="without_time").click().run()
-    assert any(one.value.startswith("**35 calls**") for one in listed.markdown)
+    assert any(element.value.startswith("**35 calls**") for element in listed.markdown)
 
 
-def test_each_term_of_the_contract_leads_to_the_calls_that_it_judged(shown: Path) -> None:
+def test_each_term_of_the_contract_links_to_the_calls_that_it_judged(shown: Path) -> None:
     of = campaign(zone="Europe/Paris", terms=TWO_TERMS)
-    calls = [call(of=of, wait=25, queued="2026-11-09 22:59:59")] * 3  # the old 30 s, in time
+    calls = [call(of=of, wait=25, queued="2026-11-09 22:59:59")] * 3  # the old 30 s: in time
     calls += [call(of=of, wait=25, queued="2026-11-09 23:00")] * 2 + [call(of=of, wait=5, queued="2026-11-30 22:59")]
     publish(shown, calls, campaigns=[of], as_of="2026-12-02 12:00").close()
-    html = "".join(one.proto.body for one in open_page("sla.py", campaign="c", month="2026-11").get("html"))
+    html = "".join(element.proto.body for element in open_page("sla.py", campaign="c", month="2026-11").get("html"))
     (table,) = re.findall(r'<table class="vigie-table terms">(.*?)</table>', html)
     old, new = (links(row) for row in re.findall(r"<tr>(.*?)</tr>", table)[1:])
     assert [way[0] for way in old] == ["calls", "calls", "kpi"]
     assert [counted(way) for way in (*old[:2], *new[:2])] == ["3", "3", "3", "1"]
-    for (_page, asked), level in ((old[2], "100.0%"), (new[2], "33.3%")):
-        explained = "".join(one.proto.body for one in open_page("kpi.py", **asked).get("html"))
+    for (_page, parameters), level in ((old[2], "100.0%"), (new[2], "33.3%")):
+        explained = "".join(element.proto.body for element in open_page("kpi.py", **parameters).get("html"))
         assert level in words(explained) and "Calls judged" in explained
         assert "The contract changed inside this window" not in explained
 
 
 @pytest.mark.parametrize("viewer", [MANAGER, Viewer("client", frozenset({"c"}))], ids=["manager", "client"])
-def test_the_calls_judged_by_a_term_are_those_of_the_list_that_they_lead_to(shown: Path, viewer: Viewer) -> None:
+def test_a_terms_number_of_calls_is_that_of_the_linked_list(shown: Path, viewer: Viewer) -> None:
     of = campaign(zone="Europe/Paris", terms=TWO_TERMS)
     calls = [call(of=of, queued="2026-11-09 22:30")] * 3 + [call("abandoned", of=of, wait=3, queued="2026-11-09 22:40")]
     calls += [call(of=of, queued="2026-11-09 23:30")] * 2 + [call("refused", of=of, queued="2026-11-09 23:40")] * 4
@@ -590,7 +605,7 @@ def test_the_calls_judged_by_a_term_are_those_of_the_list_that_they_lead_to(show
     publish(shown, calls, campaigns=[of], as_of="2026-11-10 00:00").close()
     span = {"from": "2026-11-09T22:15Z", "to": "2026-11-10T00:00Z"}
     test = open_page("kpi.py", viewer=viewer, campaign="c", kpi="service_level", lang="en", **span)
-    html = "".join(one.proto.body for one in test.get("html"))
+    html = "".join(element.proto.body for element in test.get("html"))
     (table,) = re.findall(r'<table class="vigie-table terms">(.*?)</table>', html)
     rows = re.findall(r"<tr>(.*?)</tr>", table)[1:]
     judged = [re.findall(r">([^<]+)</a></td>", row)[0] for row in rows]
@@ -598,4 +613,4 @@ def test_the_calls_judged_by_a_term_are_those_of_the_list_that_they_lead_to(show
 
 
 def test_before_anything_is_published_the_page_says_so(shown: Path) -> None:
-    assert any("Waiting for the first data" in one.value for one in open_page("sla.py").markdown)
+    assert any("Waiting for the first data" in element.value for element in open_page("sla.py").markdown)

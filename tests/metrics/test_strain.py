@@ -1,4 +1,4 @@
-"""Who should be relieved: strain, pauses and missed offers, told as agents' days. Limits are those of AgentLimits."""
+"""Which agents should take a break: strain, pauses and missed offers over agents' days, by limits of AgentLimits."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +19,7 @@ NOON = "12:00"
 
 
 def day_of(*states: tuple[str, str] | tuple[str, str, str], agent: str = "ana") -> list[Row]:
-    """Return one agent's states from (begin, state[, reason]); each lasts until the next, the last one still does."""
+    """Return an agent's states from (begin, state[, reason]); each lasts until the next, and the last one goes on."""
     ends = [begin for begin, *_ in states[1:]] + [None]
     return [
         state(name, begin, end, agent) | {"reason": reason[0] if reason else None}
@@ -34,7 +34,7 @@ def strain(path: Path, states: list[Row], calls: list[Row] | None = None, moment
 
 
 SINCE = {
-    # day: (since_rest_s, since_break_s) in minutes at noon
+    # a day, and (since_rest_s, since_break_s) in minutes at noon
     "from the login, while there was no rest": (day_of(("09:00", "available")), (180, 180)),
     "a rest of exactly 5 min counts, and is no break of 20": (
         day_of(("08:00", "busy"), ("10:00", "paused", "break"), ("10:05", "busy")),
@@ -48,7 +48,7 @@ SINCE = {
         day_of(("08:00", "busy"), ("10:00", "paused", "lunch"), ("10:20", "busy")),
         (100, 100),
     ),
-    "two pauses that follow each other are one": (
+    "consecutive pauses count as one": (
         day_of(("08:00", "busy"), ("10:00", "paused", "break"), ("10:10", "paused", "lunch"), ("10:20", "busy")),
         (100, 100),
     ),
@@ -63,9 +63,9 @@ SINCE = {
         day_of(("08:00", "busy"), ("10:00", "paused"), ("10:30", "busy")),
         (90, 90),
     ),
-    "training is none": (day_of(("08:00", "busy"), ("10:00", "paused", "training"), ("11:00", "busy")), (240, 240)),
+    "training is no rest": (day_of(("08:00", "busy"), ("10:00", "paused", "training"), ("11:00", "busy")), (240, 240)),
     "being offline is rest": (day_of(("06:00", "busy"), ("08:00", "offline"), ("09:00", "available")), (180, 180)),
-    "offline for a moment is none": (
+    "offline for a moment is no rest": (
         day_of(("08:00", "busy"), ("10:00", "offline"), ("10:01", "available")),
         (240, 240),
     ),
@@ -92,19 +92,19 @@ def test_time_since_the_last_rest(tmp_path: Path, states: list[Row], expected_mi
 
 OCCUPANCY = {
     "45 of 60 min: 75 %": (day_of(("10:00", "busy"), ("11:30", "available"), ("11:45", "wrap_up")), 0.75),
-    "what was before the last hour does not count": (day_of(("08:00", "available"), ("11:00", "busy")), 1),
-    "pauses are out: 30 of 40 min": (
+    "time before the last hour does not count": (day_of(("08:00", "available"), ("11:00", "busy")), 1),
+    "pauses are left out: 30 of 40 min": (
         day_of(("10:00", "busy"), ("11:30", "paused", "break"), ("11:50", "available")),
         0.75,
     ),
     "30 min on the phone are enough": (day_of(("11:30", "busy")), 1),
-    "less is not": (day_of(("11:30:01", "busy")), None),
+    "less than 30 min are not": (day_of(("11:30:01", "busy")), None),
     "in training: undefined": (day_of(("10:00", "paused", "training")), None),
 }
 
 
 @pytest.mark.parametrize(("states", "expected"), OCCUPANCY.values(), ids=OCCUPANCY)
-def test_occupancy_lately(tmp_path: Path, states: list[Row], expected: float | None) -> None:
+def test_recent_occupancy(tmp_path: Path, states: list[Row], expected: float | None) -> None:
     assert strain(tmp_path, states)["occupancy"] == expected
 
 
@@ -114,7 +114,7 @@ def answered(*instants: str) -> list[Row]:
 
 STREAK = {
     # calls answered, states, (streak_calls, streak_s)
-    "without a breath since 11:30: three calls": (
+    "no breath since 11:30: three calls": (
         answered("11:00", "11:30", "11:40", "11:50"),
         day_of(("11:00", "busy"), ("11:10", "available"), ("11:30", "busy")),
         (3, 1800),
@@ -124,7 +124,7 @@ STREAK = {
         day_of(("11:00", "available"), ("11:30", "busy"), ("11:40", "available"), ("11:40:09", "busy")),
         (2, 1800),
     ),
-    "10 s are one": (
+    "10 s are a breath": (
         answered("11:30", "11:40:10"),
         day_of(("11:00", "available"), ("11:30", "busy"), ("11:40", "available"), ("11:40:10", "busy")),
         (1, 1190),
@@ -137,9 +137,9 @@ STREAK = {
         ),
         (1, 1190),
     ),
-    "in a breath: none": (answered("11:30"), day_of(("11:30", "busy"), ("11:59:50", "available")), (0, 0)),
+    "during a breath: none": (answered("11:30"), day_of(("11:30", "busy"), ("11:59:50", "available")), (0, 0)),
     "from the login": (answered("11:30", "11:45"), day_of(("11:30", "busy")), (2, 1800)),
-    "another's calls are another's": (
+    "another agent's calls do not count": (
         [row | {"agent": "sara"} for row in answered("11:30")],
         day_of(("11:30", "busy")),
         (0, 1800),
@@ -148,12 +148,12 @@ STREAK = {
 
 
 @pytest.mark.parametrize(("calls", "states", "expected"), STREAK.values(), ids=STREAK)
-def test_calls_back_to_back(tmp_path: Path, calls: list[Row], states: list[Row], expected: tuple[int, float]) -> None:
+def test_calls_in_a_row(tmp_path: Path, calls: list[Row], states: list[Row], expected: tuple[int, float]) -> None:
     row = strain(tmp_path, states, calls)
     assert (row["streak_calls"], row["streak_s"]) == expected
 
 
-def test_only_who_is_logged_in_at_that_moment(tmp_path: Path) -> None:
+def test_only_agents_who_are_logged_in_then(tmp_path: Path) -> None:
     states = day_of(("08:00", "busy"), ("10:00", "offline")) + day_of(("11:00", "available"), agent="sara")
     with publish(tmp_path / "v.duckdb", [], states) as published:
         there = [rows(published, "FROM agent_strain($m) ORDER BY agent", m=at(m)) for m in ("09:00", "10:30", "12:00")]
@@ -185,7 +185,7 @@ def test_pauses_by_reason_clipped_at_the_window(tmp_path: Path) -> None:
         assert pauses(published, "08:10", "09:00") == []
 
 
-def test_a_pause_over_utc_midnight_is_one(tmp_path: Path) -> None:
+def test_a_pause_over_utc_midnight_is_one_pause(tmp_path: Path) -> None:
     states = [
         state("paused", "23:50", "24 00:00") | {"reason": "break"},
         state("paused", "24 00:00", "24 00:05") | {"reason": "break"},
@@ -224,7 +224,7 @@ def test_the_limits_of_the_configuration_are_published(tmp_path: Path) -> None:
 
 
 def test_a_site_with_breaks_of_its_own(tmp_path: Path) -> None:
-    """A pause of 15 minutes is the break in Sevilla, where law says so, and none of 20 minutes elsewhere."""
+    """A pause of 15 minutes is a break in Sevilla, where the law says so; elsewhere a break takes 20 minutes."""
     limits = AgentLimits(sites=(("Sevilla", (("break_s", 900.0), ("rest_within_s", 3600.0))),))
     configuration = replace(configured(campaign("sav")), agents=limits)
     story = """
@@ -241,11 +241,13 @@ def test_a_site_with_breaks_of_its_own(tmp_path: Path) -> None:
         (row,) = rows(published, "SELECT sites FROM agent_limits")
         found = rows(published, "FROM agent_strain((SELECT as_of FROM ingest_status)) ORDER BY agent")
     assert row["sites"] == {"Sevilla": {"break_s": 900.0, "rest_within_s": 3600.0}}
-    assert [(one["agent"], one["since_rest_s"], one["since_break_s"]) for one in found] == [
+    assert [
+        (row_of_agent["agent"], row_of_agent["since_rest_s"], row_of_agent["since_break_s"]) for row_of_agent in found
+    ] == [
         ("ana", 3600, 3600),
         ("bea", 3600, 8100),
     ]
     found_needs = readers.agents(Published(tmp_path / "published" / "vigie.duckdb"), Viewer("manager", None))
     assert found_needs is not None
-    needs = {one.agent: [need.kind for need in one.needs] for one in found_needs.agents}
+    needs = {row_of_agent.agent: [need.kind for need in row_of_agent.needs] for row_of_agent in found_needs.agents}
     assert "rest_due" in needs["ana"] and "rest_due" not in needs["bea"]

@@ -1,4 +1,4 @@
-"""What must always hold between windows, on floors that hypothesis makes up: sums, days, settled ones, contracts."""
+"""What must always hold between windows on generated floors: sums, days, settled windows, contracts."""
 
 import datetime as dt
 import itertools
@@ -48,7 +48,7 @@ def by_campaign(connection: duckdb.DuckDBPyConnection, hours: tuple[float, float
 @rare
 @given(rng=floors)
 def test_a_day_is_the_sum_of_its_intervals_and_the_campaigns_window(rng: random.Random) -> None:
-    """Also a day of 25 hours: Paris and London turn their clocks back in it, Kolkata does not."""
+    """This includes a day of 25 hours: Paris and London turn their clocks back in it, Kolkata does not."""
     with published(delivered(rng, floor(rng, 40)), as_of(rng)) as connection:
         check_days(connection)
 
@@ -92,32 +92,32 @@ def check_days(connection: duckdb.DuckDBPyConnection) -> None:
 @rare
 @given(rng=floors)
 def test_the_kpi_of_a_sum_lies_between_its_parts(rng: random.Random) -> None:
-    """Of a window cut in two, and of campaigns taken together."""
+    """For a window cut in two, and for campaigns taken together."""
     with published(delivered(rng, floor(rng, 40)), as_of(rng)) as connection:
-        first, second, whole = (by_campaign(connection, hours) for hours in ((0, 5), (5, 40), (0, 40)))
-        for name, row in whole.items():
+        first, second, total = (by_campaign(connection, hours) for hours in ((0, 5), (5, 40), (0, 40)))
+        for name, row in total.items():
             between(row, (first[name], second[name]))
         among = list(rng.sample(CAMPAIGNS, rng.randint(2, len(CAMPAIGNS))))
         (together,) = rows(connection, "FROM kpi_total($t0, $t1, $among)", window((0, 40)) | {"among": among})
-        parts = [whole[name] for name in among if name in whole]
+        parts = [total[name] for name in among if name in total]
         between(together, parts)
         for column in SUMS:
             added = sum(part[column] for part in parts)
-            if column == "workload_s":  # an agent's calls of two campaigns at once count once
+            if column == "workload_s":  # an agent's simultaneous calls of two campaigns count once
                 assert max((part[column] for part in parts), default=0) - 1e-6 <= together[column] <= added + 1e-6
             else:
                 assert added == pytest.approx(together[column]), column
 
 
-def between(whole: Event, parts: list[Event] | tuple[Event, ...]) -> None:
+def between(total: Event, parts: list[Event] | tuple[Event, ...]) -> None:
     for name in RATIOS_AND_MEANS:
-        known = [part[name] for part in parts if part[name] is not None]
-        if not known:
-            assert whole[name] is None, name
+        values = [part[name] for part in parts if part[name] is not None]
+        if not values:
+            assert total[name] is None, name
         elif name == "longest_wait_s":
-            assert whole[name] == max(known)
+            assert total[name] == max(values)
         else:
-            assert min(known) - 1e-9 <= whole[name] <= max(known) + 1e-9, name
+            assert min(values) - 1e-9 <= total[name] <= max(values) + 1e-9, name
 
 
 MAIL = configured(campaign("paris", "Europe/Paris"), campaign("lima", "America/Lima"))
@@ -127,7 +127,7 @@ WRAPPED_AFTER_H = (None, None, 0.1, 12, 40, 200)
 
 
 def long_work(rng: random.Random) -> list[Event]:
-    """Make up calls that are answered late, talk for days or without end, and are wrapped up days later."""
+    """Generate calls that are answered late, last for days or without end, and are wrapped up days later."""
     events: list[Event] = []
     for number in range(rng.randint(3, 12)):
         moment = START + dt.timedelta(hours=rng.choice((0, 2, 3.5, 9, 30, 70)), seconds=rng.randint(0, 7200))
@@ -151,7 +151,7 @@ def long_work(rng: random.Random) -> list[Event]:
 @rare
 @given(rng=floors)
 def test_windows_add_up_to_their_union_whatever_is_open_late_or_long(rng: random.Random) -> None:
-    """Published and settled between, so that work lies in the files of days long before it."""
+    """Publishing and settling in between puts work into the files of much earlier days."""
     events = long_work(rng)
     instants = [START + dt.timedelta(hours=hours) for hours in sorted(rng.sample((10, 40, 110, 400, 700), 2))]
     edges = sorted({-24.0, *(rng.choice((0, 3, 12, 26, 50, 51.5, 100, 104, 301, 330)) for _ in range(4)), 720.0})
@@ -186,14 +186,15 @@ def settled_windows(desk: Desk) -> dict[tuple[str, dt.datetime], Event]:
 @rare
 @given(rng=floors)
 def test_a_settled_window_changes_only_by_an_event_for_it(rng: random.Random) -> None:
-    """Published again and again while others' calls come, everything that can settle moved to Parquet in between."""
+    """Publish again and again while events of other calls come; all that can settle moves to Parquet in between."""
     events = floor(rng, 20)
     instant = START + dt.timedelta(hours=rng.choice((6, 12, 30, 41)))
-    known = [event for event in events if dt.datetime.fromisoformat(event["ts"]) < instant]
-    waits_since = instant - dt.timedelta(minutes=rng.choice((16, 90, 150, 239)))  # of a window that is not settled
+    earlier = [event for event in events if dt.datetime.fromisoformat(event["ts"]) < instant]
+    # columns of a window that is not settled
+    waits_since = instant - dt.timedelta(minutes=rng.choice((16, 90, 150, 239)))
     waits = {"type": "call.queued", "call_id": "waits", "campaign": rng.choice(CAMPAIGNS), "queue": "a"}
-    known.append(waits | {"event_id": "waits", "ts": waits_since.isoformat()})
-    others = [  # of other calls and agents, later than every window that is settled
+    earlier.append(waits | {"event_id": "waits", "ts": waits_since.isoformat()})
+    others = [  # events of other calls and agents, later than every settled window
         event
         | {name: f"other-{event[name]}" for name in ("event_id", "call_id", "agent") if name in event}
         | {"ts": (dt.datetime.fromisoformat(event["ts"]) + (LATEST - START)).isoformat()}
@@ -201,7 +202,7 @@ def test_a_settled_window_changes_only_by_an_event_for_it(rng: random.Random) ->
     ]
     with tempfile.TemporaryDirectory() as home:
         desk = Desk(Path(home), CONFIGURATION, settle_rows=rng.choice((1, 10_000)))
-        desk.apply(known, instant)
+        desk.apply(earlier, instant)
         desk.publish(instant)
         settled = settled_windows(desk)
         for hours in (0.5, 12, 100):
@@ -219,7 +220,7 @@ def test_a_settled_window_changes_only_by_an_event_for_it(rng: random.Random) ->
 @rare
 @given(rng=floors)
 def test_a_term_added_changes_no_past_figure(rng: random.Random) -> None:
-    """Settled calls are judged again from its day on only, and then as if it had always been there."""
+    """Settled calls are judged again only from the term's first day on, and as if it had always been there."""
     events = delivered(rng, floor(rng, 20))
     instant = LATEST + dt.timedelta(hours=rng.choice((1, 20)))
     turn = dt.datetime(2026, 10, 24, 22) + dt.timedelta(minutes=rng.randint(0, 40 * 60))  # noqa: DTZ001 - local
@@ -247,18 +248,18 @@ def test_a_term_added_changes_no_past_figure(rng: random.Random) -> None:
 
 
 def renewed(configuration: Configuration, turn: dt.datetime, rng: random.Random) -> Configuration:
-    """Add a term from `turn` on to some campaigns, after their last one or within it."""
+    """Add a term from `turn` on to some campaigns, after their last term or within it."""
     campaigns = []
-    for one in configuration.campaigns.values():
-        *rest, last = one.terms
+    for changed in configuration.campaigns.values():
+        *rest, last = changed.terms
         since = max(turn, last.valid_from) if last.valid_from else turn
         if rng.random() < 0.7 and since != last.valid_from:
-            one = with_term(one, rest, last, since, rng)
-        campaigns.append(one)
+            changed = with_term(changed, rest, last, since, rng)
+        campaigns.append(changed)
     return configured(*campaigns)
 
 
-def with_term(one: Campaign, rest: list[Term], last: Term, since: dt.datetime, rng: random.Random) -> Campaign:
+def with_term(changed: Campaign, rest: list[Term], last: Term, since: dt.datetime, rng: random.Random) -> Campaign:
     term = Term(
         valid_from=since,
         formula=rng.choice(("exclude_short", "all_offered", "answered_only", "abandon_counts_as_success")),
@@ -267,4 +268,4 @@ def with_term(one: Campaign, rest: list[Term], last: Term, since: dt.datetime, r
         wait_at_threshold_counts=rng.random() < 0.5,
         short_abandon_s=rng.choice((0.0, 4.0, 21.0)),
     )
-    return replace(one, terms=(*rest, replace(last, valid_to=since), term))
+    return replace(campaign, terms=(*rest, replace(last, valid_to=since), term))

@@ -1,4 +1,4 @@
-"""Work on a call belongs to the windows in which it was done, for max_state_s from its answer at most."""
+"""Work on a call belongs to the windows in which it was done, for at most max_state_s from its answer."""
 
 import datetime as dt
 from pathlib import Path
@@ -9,18 +9,18 @@ import pytest
 from metrics.configuration.campaigns import Defaults
 from tests.support.published import at as on
 from tests.support.published import call, publish, state
-from tests.support.published import rows as asked
+from tests.support.published import rows as rows_of
 from tests.support.stream import DAY, Desk, Event, at, campaign, configured, told
 
 pytestmark = pytest.mark.slow
 
-UNENDED = "09:00:00 queued\n09:00:10 answered agent=ana"  # and nothing more is heard of ana
+UNENDED = "09:00:00 queued\n09:00:10 answered agent=ana"  # no later event names ana
 DAYS = tuple((DAY + dt.timedelta(days=n), DAY + dt.timedelta(days=n + 1)) for n in range(10))
 TEN_DAYS_LATER = DAYS[-1][1]
 WORKED = "SELECT workload_s, handled, aht_s FROM kpi_campaign($t0, $t1) WHERE campaign = 'sav'"
 KINDS = ("kpi_campaign($t0, $t1)", "kpi_queue($t0, $t1)", "kpi_agent($t0, $t1)")
 BY_DAY = "SELECT workload_s / 3600 AS hours FROM kpi_interval($t0, $t1, 1440) ORDER BY interval_start"
-LATE = {  # a story, and the hours of each day from the 10th in which its agent worked
+LATE = {  # a story, and the hours of each day from the 10th on which its agent worked
     "a talk that nothing ends": (UNENDED, {0: 12}),
     "a talk that ends after days": (f"{UNENDED}\n57:00:10 ended", {0: 12}),
     "a wrap-up that is reported after days": (f"{UNENDED}\n10:00:10 ended\n81:00:10 wrapped", {0: 12}),
@@ -74,7 +74,7 @@ def test_a_talk_that_nothing_ends_has_no_end_and_is_not_handled(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("hours", [1, 24])
-def test_the_limit_is_the_settings(tmp_path: Path, hours: int) -> None:
+def test_the_limit_is_configured(tmp_path: Path, hours: int) -> None:
     desk = Desk(tmp_path, configured(campaign("sav"), defaults=Defaults(max_state_s=hours * 3600)))
     desk.apply(told(UNENDED), TEN_DAYS_LATER)
     desk.publish(TEN_DAYS_LATER)
@@ -107,7 +107,7 @@ def test_an_agent_whose_first_call_nothing_ended_is_on_the_next(tmp_path: Path) 
 
 
 def emails(answers: dict[int, str]) -> list[Event]:
-    """One of the 10th, the 11th, … each, answered so late, for an hour."""
+    """Emails of the 10th, the 11th and so on, each answered at the given time for an hour."""
     events = []
     for number, answered in answers.items():
         hours, rest = answered.split(":", 1)
@@ -117,7 +117,7 @@ def emails(answers: dict[int, str]) -> list[Event]:
     return events
 
 
-def test_no_file_is_opened_but_those_of_the_days_that_are_needed(tmp_path: Path) -> None:
+def test_only_the_files_of_the_needed_days_are_opened(tmp_path: Path) -> None:
     desk = Desk(tmp_path, configured(campaign("sav")))
     desk.apply(emails({0: "150:00:00", 1: "34:00:00", 2: "152:00:00", 3: "82:00:00", 6: "153:30:00"}), TEN_DAYS_LATER)
     desk.publish(TEN_DAYS_LATER)
@@ -137,7 +137,7 @@ def test_no_file_is_opened_but_those_of_the_days_that_are_needed(tmp_path: Path)
         desk.rows(WORKED, window | {"t0": DAY})
 
 
-def test_what_settled_before_a_version_that_looks_for_late_answers_is_found(tmp_path: Path) -> None:
+def test_late_answers_settled_by_an_earlier_version_are_found(tmp_path: Path) -> None:
     desk = Desk(tmp_path, configured(campaign("sav")))
     desk.apply(emails({0: "150:00:00"}), TEN_DAYS_LATER)
     desk.publish(TEN_DAYS_LATER)
@@ -148,7 +148,7 @@ def test_what_settled_before_a_version_that_looks_for_late_answers_is_found(tmp_
     assert [spent(again, "kpi_campaign($t0, $t1)", *day) for day in DAYS] == [0, 0, 0, 0, 0, 0, 1, 0, 0, 0]
 
 
-def test_a_late_answer_that_is_corrected_is_looked_for_where_it_is_now(tmp_path: Path) -> None:
+def test_a_corrected_late_answer_is_found_at_its_new_time(tmp_path: Path) -> None:
     desk = Desk(tmp_path, configured(campaign("sav")))
     events = emails({0: "150:00:00"})
     desk.apply(events, TEN_DAYS_LATER)
@@ -160,7 +160,7 @@ def test_a_late_answer_that_is_corrected_is_looked_for_where_it_is_now(tmp_path:
         assert of_days == [0, 0, 0, 0, 12, 0, 0, 0, 0, 0]
 
 
-def test_a_streak_counts_answers_to_what_came_days_ago(tmp_path: Path) -> None:
+def test_a_streak_counts_answers_to_contacts_of_days_ago(tmp_path: Path) -> None:
     calls = [
         call(queued=f"{day} 09:00", answered_at=on(f"23 09:{minute}"), ended_at=on(f"23 09:{minute + 1}"))
         for day, minute in ((18, 10), (20, 20), (23, 30))
@@ -168,7 +168,7 @@ def test_a_streak_counts_answers_to_what_came_days_ago(tmp_path: Path) -> None:
     late = [{"day": calls[n]["day"], "answered_on": on("09:00").date()} for n in (0, 1)]
     shift = [state("busy", "09:10", None)]
     with publish(tmp_path / "v.duckdb", calls, shift, as_of="10:00", late_answers=late) as published:
-        found = asked(published, "SELECT agent, streak_calls FROM agent_strain($at)", at=on("10:00"))
+        found = rows_of(published, "SELECT agent, streak_calls FROM agent_strain($at)", at=on("10:00"))
     assert found == [{"agent": "ana", "streak_calls": 3}]
 
 
@@ -177,7 +177,7 @@ def test_a_window_may_be_taken_from_a_relation(tmp_path: Path) -> None:
     with publish(tmp_path / "vigie.duckdb", [call()]) as published:
         for macro in ("kpi_campaign", "kpi_queue", "kpi_agent"):
             query = f"SELECT answered FROM ingest_status, {macro}(as_of - INTERVAL 2 DAYS, as_of)"
-            assert asked(published, query) == [{"answered": 1}], macro
+            assert rows_of(published, query) == [{"answered": 1}], macro
 
 
 def test_an_agent_works_on_a_call_that_is_in_no_campaign(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""One set of zone rules, for Python and for DuckDB: who starts with another one is refused."""
+"""One set of zone rules for Python and DuckDB: a program that would start with another one is refused."""
 
 import datetime as dt
 import os
@@ -59,7 +59,7 @@ def casablanca(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def no_calendar(tmp_path: Path) -> str:
-    """A folder without zone rules, in which DuckDB finds nothing newer than what it brings along."""
+    """A folder without zone rules, in which DuckDB finds nothing newer than its built-in ones."""
     path = tmp_path / "nothing"
     path.mkdir()
     return str(path)
@@ -67,7 +67,7 @@ def no_calendar(tmp_path: Path) -> str:
 
 @pytest.fixture
 def old_zone_files(tmp_path: Path) -> Path:
-    """The files of before 2026-09-20: Casablanca at UTC+1 for ever, the others as they are."""
+    """The zone files from before 2026-09-20: Casablanca at UTC+1 for ever, the others unchanged."""
     path = tmp_path / "zones"
     shutil.copytree(Path(tzdata.__file__).parent / "zoneinfo", path)
     shutil.copyfile(path / "Africa" / "Lagos", path / "Africa" / "Casablanca")
@@ -76,7 +76,7 @@ def old_zone_files(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def old_tzdata(tmp_path: Path, old_zone_files: Path) -> str:
-    """A folder with the package tzdata as it was before 2026-09-20."""
+    """A folder with the package tzdata from before 2026-09-20."""
     package = tmp_path / "packages" / "tzdata"
     package.mkdir(parents=True)
     (package / "__init__.py").touch()
@@ -85,7 +85,7 @@ def old_tzdata(tmp_path: Path, old_zone_files: Path) -> str:
 
 
 def start(program: str, configuration: Path, **variables: str) -> str:
-    """What `program` says when it does not start; the one sentence."""
+    """Return the error message of a `program` that refuses to start."""
     place = configuration.parent / "data"
     started = {
         "consumer": command("run", "--bootstrap-servers", f"127.0.0.1:{free_port()}"),
@@ -104,42 +104,45 @@ PROGRAMS = pytest.mark.parametrize("program", ["consumer", "dashboard"])
 
 
 @PROGRAMS
-def test_none_starts_by_the_calendar_that_duckdb_brings_along(program: str, casablanca: Path, no_calendar: str) -> None:
-    said = start(program, casablanca, **{CALENDAR_FOLDER: no_calendar})
-    assert said == (
+def test_no_program_starts_with_the_calendar_built_into_duckdb(
+    program: str, casablanca: Path, no_calendar: str
+) -> None:
+    message = start(program, casablanca, **{CALENDAR_FOLDER: no_calendar})
+    assert message == (
         "vigie: DuckDB's calendar puts Africa/Casablanca at +1 h from UTC on 2026-09-20, the pinned tzdata at +0 h: "
         f"start without ICU_TIMEZONE_FILES_DIR, which is {no_calendar!r}, or put a newer zoneinfo64.res there."
     )
 
 
 def test_a_calendar_that_cannot_be_read_is_refused(casablanca: Path, no_calendar: str) -> None:
-    """DuckDB takes seconds to tell of it, with its stack; so this is tried once."""
+    """DuckDB takes seconds to report it, with its stack, so this is tried once."""
     (Path(no_calendar) / CALENDAR.name).write_bytes(b"no zones")
-    said = start("consumer", casablanca, **{CALENDAR_FOLDER: no_calendar})
-    assert said.startswith("vigie: DuckDB's calendar cannot be asked for Africa/Casablanca (")
-    assert "start without ICU_TIMEZONE_FILES_DIR" in said
+    message = start("consumer", casablanca, **{CALENDAR_FOLDER: no_calendar})
+    assert message.startswith("vigie: DuckDB's calendar cannot be asked for Africa/Casablanca (")
+    assert "start without ICU_TIMEZONE_FILES_DIR" in message
 
 
 @PROGRAMS
-def test_none_starts_with_an_old_package_of_zones(program: str, casablanca: Path, old_tzdata: str) -> None:
-    said = start(program, casablanca, PYTHONPATH=old_tzdata)
-    assert said.startswith("vigie: DuckDB's calendar puts Africa/Casablanca at +0 h from UTC on 2019-")
-    assert said.endswith(
+def test_no_program_starts_with_an_old_tzdata_package(program: str, casablanca: Path, old_tzdata: str) -> None:
+    message = start(program, casablanca, PYTHONPATH=old_tzdata)
+    assert message.startswith("vigie: DuckDB's calendar puts Africa/Casablanca at +0 h from UTC on 2019-")
+    assert message.endswith(
         f"install the tzdata of requirements.txt, or renew {CALENDAR} as the README.md beside it says."
     )
 
 
-def test_the_consumer_does_not_start_by_old_zone_files_of_the_machine(casablanca: Path, old_zone_files: Path) -> None:
-    """Of the dashboard, which is also started by `streamlit run`, dashboard.py leaves them out."""
-    said = start("consumer", casablanca, PYTHONTZPATH=str(old_zone_files))
-    assert said.startswith("vigie: This machine's zone files put Africa/Casablanca at +1 h from UTC on 2019-")
-    assert said.endswith('start Python with PYTHONTZPATH="".')
+def test_the_consumer_does_not_start_with_old_zone_files_of_the_machine(casablanca: Path, old_zone_files: Path) -> None:
+    """The dashboard may be started by `streamlit run`, so dashboard.py itself leaves these files out."""
+    message = start("consumer", casablanca, PYTHONTZPATH=str(old_zone_files))
+    assert message.startswith("vigie: This machine's zone files put Africa/Casablanca at +1 h from UTC on 2019-")
+    assert message.endswith('start Python with PYTHONTZPATH="".')
 
 
-def test_a_running_consumer_refuses_a_zone_that_duckdb_has_otherwise(
+def test_a_running_consumer_rejects_a_zone_that_differs_in_duckdb(
     broker: Broker, topic: str, casablanca: Path, no_calendar: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(CALENDAR_FOLDER, no_calendar)  # of the consumer that is started; DuckDB here has found its own
+    # for the consumer that is started; DuckDB in this process has found its own
+    monkeypatch.setenv(CALENDAR_FOLDER, no_calendar)
     casablanca.write_text(CASABLANCA.replace("Africa/Casablanca", "Europe/Madrid"))
     place = casablanca.parent / "data"
     with consumer(place, broker.bootstrap_servers, topic, "--campaigns", str(casablanca)) as process:
@@ -154,7 +157,7 @@ def test_a_running_consumer_refuses_a_zone_that_duckdb_has_otherwise(
 
 
 @pytest.mark.parametrize("package", ["ingest", "metrics", "bench", "tests"])
-def test_whoever_imports_vigie_has_its_calendar_in_duckdb(package: str) -> None:
+def test_importing_vigie_sets_its_calendar_in_duckdb(package: str) -> None:
     without = {name: value for name, value in os.environ.items() if name != CALENDAR_FOLDER}
     for before, hours in ((f"import {package}", 0), ("", 1)):
         program = [sys.executable, "-W", "error", "-c", before + ASK]
@@ -182,7 +185,7 @@ def test_the_configured_zones_are_of_the_three_countries_and_morocco() -> None:
     zones.check_zones({*CONFIGURED, "Africa/Casablanca"})
 
 
-DAYS = {  # UTC instants of its midnights, before, at and after leaving UTC+1 on 2026-09-20 at 02:00 (01:00 UTC)
+DAYS = {  # UTC times of its midnights before, at and after leaving UTC+1 on 2026-09-20 at 02:00 (01:00 UTC)
     "2026-09-19": ("2026-09-18T23:00:00", 24),
     "2026-09-20": ("2026-09-19T23:00:00", 25),
     "2026-09-21": ("2026-09-21T00:00:00", 24),

@@ -1,4 +1,4 @@
-"""Mutation testing of what decides rows and figures: SQL and Python of the store, the fold and the judging.
+"""Mutation testing of the code that decides rows and figures: SQL and Python of the store, the fold and the judging.
 
-`make mutants`; how it works, what it found and why it is not mutmut: docs/testing.md.
+Run `make mutants`. docs/testing.md explains how it works, what it found and why it is not mutmut.
 """

@@ -1,7 +1,7 @@
-"""Put each fault into the code and see which check fails of it: `python -m tests.mutation [FILE …]`.
+"""Puts each fault into the code and finds a check that fails because of it: `python -m tests.mutation [FILE …]`.
 
-One process imports what all need. For each mutant it forks; the child imports Vigie with the fault in it, and runs the
-checks from quick to slow until one fails.
+One process imports what all checks need and forks for each mutant. The child imports Vigie with the fault in it and
+runs the checks, quick ones first, until one fails.
 """
 
 import argparse
@@ -47,7 +47,7 @@ TESTS = (
     *("ingest/test_alarms.py", "metrics/test_properties.py", "ingest/test_rebuild.py"),
     *("ingest/test_segments.py", "ingest/test_store.py", "ingest/test_stretches.py"),
 )
-#: Those that are about a file come before others of it.
+#: Tests of a file run before others when the file has a mutant.
 ABOUT = {
     "archive.py": ("test_recall.py", "test_stretches.py", "test_judged_again.py"),
     "stretches.py": ("test_stretches.py", "test_recall.py"),
@@ -65,8 +65,8 @@ ABOUT = {
     "reopened.sql": ("test_recall.py",),
     "conservation.sql": ("test_feed_tables.py", "test_alarms.py"),
 }
-#: Left out are tests that start other processes, which have no fault in them, and those that take long and killed
-#: nothing in the first 355 mutants that the others did not.
+#: Left out are tests that start other processes, which would run without the fault, and slow ones that killed none of
+#: the first 355 mutants that other tests did not kill.
 APART = (
     *("killed", "command", "disk", "kafka", "end_at_any_step", "complete_rebuild_of_an_older_state"),
     *("floor_with_corrections", "order_free", "a_floor_is_what", "big_floor"),
@@ -84,18 +84,18 @@ def _say(line: str) -> None:
 
 
 def mutants_of(file: str) -> list[Mutant]:
-    """Every mutant of a file of ingest/, in order of lines; a text that two faults make is one mutant."""
+    """Return every mutant of a file of ingest/ by line; two faults that make the same text are one mutant."""
     text = PATHS[file].read_text()
     found = python.faults(text) if file.endswith(".py") else sql.faults(sql.tokens(text, [(0, len(text))]))
-    made = {made.text(text): made for made in (mutant(file, text, what, edits) for what, edits in found)}
-    made.pop(text, None)
+    mutants = {mutants.text(text): mutants for mutants in (mutant(file, text, what, edits) for what, edits in found)}
+    mutants.pop(text, None)
     if file.endswith(".py"):
-        made = {changed: each for changed, each in made.items() if _compiles(changed)}
-    return sorted(made.values(), key=lambda m: (m.line, m.edits[0]))
+        mutants = {changed: each for changed, each in mutants.items() if _compiles(changed)}
+    return sorted(mutants.values(), key=lambda m: (m.line, m.edits[0]))
 
 
 def _compiles(text: str) -> bool:
-    """Is it Python still? An operand in brackets of its own is not always left out well."""
+    """Return whether it is still Python: leaving out an operand in its own brackets may break the syntax."""
     try:
         compile(text, "a mutant", "exec")
     except SyntaxError:
@@ -104,7 +104,7 @@ def _compiles(text: str) -> bool:
 
 
 def warm_up() -> None:
-    """Import what the checks import, then forget what a fault may be in."""
+    """Import what the checks import, then unload every module that a fault may be in."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         for name in ("tests.conftest", "tests.support.floors", *(f"tests.{t[:-3].replace('/', '.')}" for t in TESTS)):
@@ -115,7 +115,7 @@ def warm_up() -> None:
 
 
 def put_in(changed: Mutant) -> None:
-    """Let what is imported from now on have the fault in it."""
+    """Make later imports see the code with the fault."""
     path = PATHS[changed.file]
     text = changed.text(path.read_text())
     if changed.file.endswith(".sql"):
@@ -138,7 +138,7 @@ def put_in(changed: Mutant) -> None:
 
 
 def measure(home: Path) -> int:
-    """Run all checks without any fault, in a child; note what each runs and how long it takes."""
+    """Run all checks without a fault in a child; record what lines each runs and how long it takes."""
     reach = Reach([PATHS[file] for file in FILES if file.endswith(".py")])
     floors = importlib.import_module("tests.mutation.checks").FLOORS
     for name, floor in floors.items():
@@ -152,12 +152,13 @@ def measure(home: Path) -> int:
 def _run_tests(home: Path, chosen: list[str], plugins: list[object]) -> int:
     options = ["-x", "-q", "--tb=line", "-n0", "-p", "no:cacheprovider", f"--basetemp={home / 'tests'}"]
     options += ["-k", "not " + " and not ".join(APART), f"--rootdir={ROOT}"]
-    options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # what all need is imported already
+    # the modules that all checks need are imported already
+    options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
     return pytest.main([*options, *chosen], plugins)
 
 
 def check(changed: Mutant, home: Path, chosen: list[str]) -> int:
-    """Run the chosen checks, in a child, in their order, until one fails."""
+    """Run the chosen checks in order, in a child, until one fails."""
     try:
         put_in(changed)
     except REJECTED:
@@ -177,14 +178,14 @@ def check(changed: Mutant, home: Path, chosen: list[str]) -> int:
 
 
 class Choice:
-    """Which checks to run for a mutant, in which order: those that kill most in a second come first."""
+    """Chooses which checks to run for a mutant, and their order: those with the most kills per second come first."""
 
     def __init__(self, reach: Reach, quick: bool, most_s: float) -> None:
         self._reach, self._quick, self._most_s = reach, quick, most_s
         self._killed: collections.Counter[tuple[str, str]] = collections.Counter()
 
     def note(self, file: str, told: str) -> None:
-        """Note which check killed a mutant of `file`."""
+        """Record which check killed a mutant of `file`."""
         if words := told.split():
             self._killed[file, " ".join(words[1:]).split(" - ")[0] if words[0] == "FAILED" else words[1]] += 1
 
@@ -210,7 +211,7 @@ class Choice:
 
 
 class Trial:
-    """A mutant, or no fault, before the checks in a child."""
+    """A child that runs the checks on a mutant, or on the code without a fault."""
 
     def __init__(self, changed: Mutant | None, limit_s: int, chosen: list[str]) -> None:
         self.changed = changed
@@ -219,7 +220,7 @@ class Trial:
         self._said = self._home / "said"
         self._until = (
             time.monotonic() + 15 * limit_s
-        )  # for one that waits for something; the processor's time is limited
+        )  # for a mutant that waits for something: CPU time has its own limit
         self._child = os.fork()
         if not self._child:
             code = BROKEN
@@ -237,7 +238,7 @@ class Trial:
                 os._exit(code)
 
     def verdict(self) -> tuple[str, str, float] | None:
-        """How it ended, the last that the checks said, and the processor time it took [s]; None while they run."""
+        """Return how it ended, the checks' last message and the CPU time [s]; None while they run."""
         if time.monotonic() > self._until:
             os.killpg(self._child, signal.SIGKILL)
         done, status, used = os.wait4(self._child, os.WNOHANG)
@@ -254,7 +255,7 @@ class Trial:
 def trials(
     mutants: Iterable[Mutant | None], jobs: int, limit_s: int, choice: Choice | None
 ) -> Iterator[tuple[Trial, Verdict]]:
-    """Try mutants, `jobs` at once; give each with its verdict."""
+    """Try mutants, `jobs` at once; yield each with its verdict."""
     waiting, running = iter(mutants), []
     while True:
         while len(running) < jobs and (following := next(waiting, END)) is not END:
@@ -270,16 +271,20 @@ def trials(
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__.split("\n")[0])
-    parser.add_argument("files", nargs="*", help=f"files of ingest/, all by default: {', '.join(FILES)}")
-    parser.add_argument("--sample", type=int, help="so many mutants of each file, chosen at random by --seed")
+    parser.add_argument("files", nargs="*", help=f"files of ingest/, default all: {', '.join(FILES)}")
+    parser.add_argument("--sample", type=int, help="number of mutants of each file, chosen at random by --seed")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", nargs="*", default=[], metavar="NAME", help="mutants by name")
-    parser.add_argument("--again", action="store_true", help="also judge again what was killed by an earlier run")
-    parser.add_argument("--quick", action="store_true", help="without the tests: more survive")
-    parser.add_argument("--measure", action="store_true", help="measure again what each check runs, and how long")
-    parser.add_argument("--most", type=float, default=1e9, metavar="S", help="no more checks of a mutant than take S")
-    parser.add_argument("--jobs", type=int, default=1, help="so many at once")
-    parser.add_argument("--list", action="store_true", help="show the mutants and judge none")
+    parser.add_argument("--again", action="store_true", help="try mutants again that an earlier run killed")
+    parser.add_argument("--quick", action="store_true", help="run no tests, only the quick checks: more survive")
+    parser.add_argument(
+        "--measure", action="store_true", help="measure again what each check runs and how long it takes"
+    )
+    parser.add_argument(
+        "--most", type=float, default=1e9, metavar="S", help="run at most S seconds of checks for each mutant"
+    )
+    parser.add_argument("--jobs", type=int, default=1, help="number of mutants at once")
+    parser.add_argument("--list", action="store_true", help="list the mutants and try none")
     given = parser.parse_args()
     mutants = [m for file in given.files or FILES for m in _chosen(file, given)]
     reasons = tomllib.loads(EQUIVALENT.read_text())
@@ -288,12 +293,12 @@ def main() -> int:
             _say(f"{each.name} {each.file}:{each.line} {each.what}")
         return 0
     RESULTS.parent.mkdir(exist_ok=True)
-    known = {} if given.again else {row["name"]: row["ended"] for row in _rows()}
+    verdicts = {} if given.again else {row["name"]: row["ended"] for row in _rows()}
     warm_up()
     if given.measure or not MEASURED.exists():
         ((_, (ended, told, _)),) = trials([None], 1, 3600, None)
         if ended != "survived":
-            _say(f"The checks fail without any fault: {told}")
+            _say(f"The checks fail without a fault: {told}")
             return 2
     reach = Reach([])
     reach.load(MEASURED)
@@ -303,11 +308,11 @@ def main() -> int:
     for row in _rows():
         choice.note(row["file"], row["told"])
     begun = time.monotonic()
-    left = [m for m in mutants if m.name not in reasons and known.get(m.name) not in ("killed", "rejected")]
-    random.Random(given.seed).shuffle(left)  # so that a run which is stopped has judged a sample
+    left = [m for m in mutants if m.name not in reasons and verdicts.get(m.name) not in ("killed", "rejected")]
+    random.Random(given.seed).shuffle(left)  # so that a run which is stopped early has judged a sample
     for trial, (ended, told, spent) in trials(left, given.jobs, 30 + int(4 * min(all_s, given.most)), choice):
         each = trial.changed
-        known[each.name] = ended
+        verdicts[each.name] = ended
         choice.note(each.file, told)
         with RESULTS.open("a") as results:
             row = {"name": each.name, "file": each.file, "line": each.line, "what": each.what}
@@ -316,8 +321,8 @@ def main() -> int:
             _say(f"{each.name} {each.file}:{each.line} {ended}: {each.what}")
     _say(f"{time.monotonic() - begun:.0f} s\n")
     if gone := set(reasons) - {m.name for file in FILES for m in mutants_of(file)}:
-        _say(f"In {EQUIVALENT.name}, and no mutant any more: {', '.join(sorted(gone))}\n")
-    return _report(mutants, known, reasons)
+        _say(f"In {EQUIVALENT.name}, but not a mutant any more: {', '.join(sorted(gone))}\n")
+    return _report(mutants, verdicts, reasons)
 
 
 def _chosen(file: str, given: argparse.Namespace) -> list[Mutant]:
@@ -330,18 +335,18 @@ def _chosen(file: str, given: argparse.Namespace) -> list[Mutant]:
 
 
 def _rows() -> list[dict[str, Any]]:
-    """What earlier runs wrote of each mutant that they judged."""
+    """Return what earlier runs recorded of each mutant."""
     return [json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.exists() else []
 
 
-def _report(mutants: list[Mutant], known: dict[str, str], reasons: dict[str, object]) -> int:
-    """Print the score by file; return 1 when a mutant survived that equivalent.toml does not explain."""
+def _report(mutants: list[Mutant], verdicts: dict[str, str], reasons: dict[str, object]) -> int:
+    """Print the score by file; return 1 if a mutant survived that equivalent.toml does not explain."""
     _say("| file | mutants | rejected | killed | equivalent | survived |")
     _say("| --- | --- | --- | --- | --- | --- |")
     survived = 0
     for file in FILES:
         own = [m for m in mutants if m.file == file]
-        counts = collections.Counter("equivalent" if m.name in reasons else known.get(m.name, "") for m in own)
+        counts = collections.Counter("equivalent" if m.name in reasons else verdicts.get(m.name, "") for m in own)
         survived += counts["survived"]
         if own:
             figures = (len(own), *(counts[kind] for kind in ("rejected", "killed", "equivalent", "survived")))

@@ -1,6 +1,6 @@
-"""Quick checks: few floors, corrected and settled again and again, against the oracle and against counts.
+"""Quick checks: a few floors, corrected and settled again and again, against the oracle and against counts.
 
-What a check costs is statements, hardly rows. What these leave is for the tests proper.
+The cost of a check is its number of statements, hardly its rows. Faults that survive these are left to the real tests.
 """
 
 import datetime as dt
@@ -21,7 +21,7 @@ KINDS = ("moved", "moved", "other agent", "other campaign", "busy", "text", "bet
 
 
 def check_seed(seed: int) -> None:
-    """Raise AssertionError when what is judged, or counted, is not what the events say."""
+    """Raise AssertionError if judged rows or counts differ from what the events say."""
     rng = random.Random(seed)
     with tempfile.TemporaryDirectory() as home:
         check_floor(rng, Path(home), lonely(rng) if seed else crowded(rng))
@@ -35,7 +35,7 @@ FLOORS = {
 
 
 def crowded(rng: random.Random) -> list[list[Event]]:
-    """All that may happen at once: calls that go on, and many corrections in each batch."""
+    """Everything at once: calls that go on, and many corrections in each batch."""
     events = floor(rng, 50)
     events = delivered(rng, events + _echoed(rng, events)) + _unended(rng)
     cut = len(events) // 2
@@ -45,7 +45,7 @@ def crowded(rng: random.Random) -> list[list[Event]]:
 
 
 def _echoed(rng: random.Random, events: list[Event]) -> list[Event]:
-    """More of the same kinds in the same calls, at the same instant or about then, with other details."""
+    """More events of the same kinds in the same calls, at the same time or nearly, with other details."""
     of_calls = [event for event in events if event["type"].startswith("call.")]
     echoes = []
     for number, event in enumerate(rng.sample(of_calls, min(len(of_calls), 120))):
@@ -61,7 +61,7 @@ def _echoed(rng: random.Random, events: list[Event]) -> list[Event]:
 
 
 def lonely(rng: random.Random) -> list[list[Event]]:
-    """One agent on three days, then one late event at a time: nothing else comes back beside what it touches."""
+    """One agent on three days, then one late event at a time: nothing is recalled but what the event touches."""
     events: list[Event] = []
     moment = START
     for number in range(24):
@@ -80,40 +80,42 @@ def lonely(rng: random.Random) -> list[list[Event]]:
 
 
 def check_floor(rng: random.Random, home: Path, parts: list[list[Event]]) -> None:
-    """Deliver a floor in parts; after each let settle what can, and compare all rows and counts."""
-    known: list[Event] = []
+    """Deliver a floor in parts; after each, settle what can settle, and compare all rows and counts."""
+    delivered_events: list[Event] = []
     desk = Desk(home / "desk", CONFIGURATION)
     as_of = LATEST
     for number, part in enumerate(parts):
-        again = [] if part else rng.sample(oracle.settled_events(known), 20)
-        known += part + again
+        again = [] if part else rng.sample(oracle.settled_events(delivered_events), 20)
+        delivered_events += part + again
         kept = _unsettled(desk)
         desk.apply(part + again, LATEST)
-        assert not again or _unsettled(desk) == kept, "what was delivered before is recalled"
+        assert not again or _unsettled(desk) == kept, "events that were delivered before recalled rows"
         as_of += dt.timedelta(hours=rng.choice((0, 1, 30)) if number > 1 else 0)
         moment = Moment(as_of, as_of)
         desk.publisher.judge(moment)
         if not number:
-            _compare(desk, known, as_of)
+            _compare(desk, delivered_events, as_of)
         desk.publisher.settle(moment)
-        _all_settled(desk, known, as_of)
+        _all_settled(desk, delivered_events, as_of)
         desk.publisher.judge(moment)
-        _compare(desk, known, as_of)
+        _compare(desk, delivered_events, as_of)
         if number == 2:
             position = desk.store.position(LOG)
             desk.store.close()
             desk = Desk(home / "desk", CONFIGURATION)
-            assert desk.store.position(LOG) == position == len(known)
-            desk._offset = len(known)
+            assert desk.store.position(LOG) == position == len(delivered_events)
+            desk._offset = len(delivered_events)
     publish(desk.publisher, moment)
-    assert desk.rows("SELECT count(*) AS n FROM calls") == [{"n": len(oracle.calls(known, CONFIGURATION, as_of))}]
+    assert desk.rows("SELECT count(*) AS n FROM calls") == [
+        {"n": len(oracle.calls(delivered_events, CONFIGURATION, as_of))}
+    ]
     desk.store.close()
 
 
-def _all_settled(desk: Desk, known: list[Event], as_of: dt.datetime) -> None:
-    """What no event is expected to change has left the tables, and nothing else."""
+def _all_settled(desk: Desk, delivered_events: list[Event], as_of: dt.datetime) -> None:
+    """Check that exactly the rows that no event is expected to change have left the tables."""
     before = as_of - dt.timedelta(seconds=CONFIGURATION.defaults.lateness_s)
-    calls = oracle.calls(known, CONFIGURATION, as_of).values()
+    calls = oracle.calls(delivered_events, CONFIGURATION, as_of).values()
     steps = ("cohort_at", "answered_at", "abandoned_at", "left_at", "ended_at", "wrapped_at")
     closed = {
         call["call_id"]
@@ -135,21 +137,21 @@ def _all_settled(desk: Desk, known: list[Event], as_of: dt.datetime) -> None:
     found = desk.store.connection.execute("SELECT call_id FROM calls ORDER BY ALL").fetchall()
     assert [call_id for (call_id,) in found] == sorted(stay), "calls that stay"
 
-    events = oracle.settled_events(known)
-    told = {(e["agent"], oracle.instant(e["ts"])) for e in events if e["type"] == "agent.state"}
+    events = oracle.settled_events(delivered_events)
+    state_times = {(e["agent"], oracle.instant(e["ts"])) for e in events if e["type"] == "agent.state"}
     earliest: dict[str, dt.datetime] = {}
     marks: dict[str, dt.datetime] = {}
-    for state in oracle.agent_states(known, CONFIGURATION, as_of):
+    for state in oracle.agent_states(delivered_events, CONFIGURATION, as_of):
         agent, start = state["agent"], state["started_at"]
         earliest.setdefault(agent, start)
-        if (agent, start) in told and start < before and start <= pins.get(agent, start):
+        if (agent, start) in state_times and start < before and start <= pins.get(agent, start):
             marks[agent] = start
     query = "SELECT agent, min(started_at) AS at FROM timeline GROUP BY agent"
     found_at = {row["agent"]: row["at"] for row in rows(desk.store.connection, query)}
     assert found_at == earliest | marks, "states that stay"
 
     stays = {event["event_id"] for event in events if event["type"] == "agent.profile" or event.get("call_id") in stay}
-    naming = {}  # the last before an agent's mark that names a campaign
+    naming = {}  # the last event before an agent's mark that names a campaign
     for event in events:
         if event["type"] == "agent.state":
             if oracle.instant(event["ts"]) >= marks.get(event["agent"], START - dt.timedelta(days=1)):
@@ -186,7 +188,7 @@ def _unended(rng: random.Random) -> list[Event]:
                 }
                 events.append(state | {"ts": moment, "source": rng.choice(SOURCES)})
                 moment += dt.timedelta(minutes=rng.choice((0, 2)))
-    for number in range(24):  # the last that is heard of a call is about as old as what settles first
+    for number in range(24):  # their last events are about as old as the first rows to settle
         moment = LATEST - dt.timedelta(minutes=59)
         call = {"call_id": f"edge{number}", "source": rng.choice(SOURCES)}
         agent = {"agent": f"edgar{number}"}
@@ -210,7 +212,7 @@ def _unended(rng: random.Random) -> list[Event]:
         for before in rng.sample((40, 16, 15, 14, 5), 2):
             state = {"type": "agent.state", "state": rng.choice(("available", "paused", "busy"))}
             events.append(agent | state | {"ts": LATEST - dt.timedelta(minutes=before), "source": "switch-1"})
-    for number in range(12):  # what is going on when all is judged first
+    for number in range(12):  # calls in progress when everything is judged first
         moment = LATEST - dt.timedelta(minutes=rng.choice((5, 14, 15, 16, 59, 239, 241)))
         queued = {"type": "call.queued", "campaign": rng.choice(CAMPAIGNS), "queue": "u", "ts": moment}
         call = {"call_id": f"last{number}", "source": rng.choice(SOURCES)}
@@ -225,7 +227,7 @@ def _unended(rng: random.Random) -> list[Event]:
 
 
 def _corrected(rng: random.Random, event: Event, agents: tuple[str, ...]) -> Event:
-    """Another event like `event`, or another content of it."""
+    """Return another event like `event`, or other content for it."""
     revised = event | {"revision": rng.choice((1, 2, 3, 20))}
     later = oracle.instant(event["ts"]) + dt.timedelta(minutes=rng.choice((-4, -1, 0, 0.5, 3, 9)))
     fresh = event | {"event_id": f"f{rng.randint(0, 10**9)}", "ts": min(later, LATEST).isoformat()}
@@ -248,27 +250,27 @@ def _corrected(rng: random.Random, event: Event, agents: tuple[str, ...]) -> Eve
     return event
 
 
-def _compare(desk: Desk, known: list[Event], as_of: dt.datetime) -> None:
+def _compare(desk: Desk, delivered_events: list[Event], as_of: dt.datetime) -> None:
     sql = desk.store.connection
     settled = desk.store.segments.rows("calls")
     query = "SELECT * FROM judged_calls" + (f" UNION ALL BY NAME SELECT * FROM ({settled})" if settled else "")
-    calls = oracle.calls(known, CONFIGURATION, as_of)
+    calls = oracle.calls(delivered_events, CONFIGURATION, as_of)
     _same(rows(sql, f"FROM ({query}) ORDER BY call_id"), list(calls.values()), "call_id")
     settled = desk.store.segments.rows("agent_states")
     query = "SELECT * FROM timeline" + (
         f" UNION ALL BY NAME SELECT * EXCLUDE (seconds) FROM ({settled})" if settled else ""
     )
-    states = oracle.agent_states(known, CONFIGURATION, as_of)
+    states = oracle.agent_states(delivered_events, CONFIGURATION, as_of)
     expected = [{name: value for name, value in row.items() if name != "seconds"} for row in states]
     _same(rows(sql, f"FROM ({query}) ORDER BY agent, started_at"), expected, "agent")
-    _counted(desk, known)
+    _counted(desk, delivered_events)
     _noted(desk)
     checks = sql.execute("SELECT campaign, day, offered, accounted, refused, conserved FROM conservation_checks")
     assert checks.fetchall() == _conserved(calls.values(), as_of), "conservation"
 
 
 def _conserved(calls: Iterable[Event], as_of: dt.datetime) -> list[tuple[str, dt.date, int, int, int, bool]]:
-    """Each campaign and day that has calls, and today's of those that have none, in order."""
+    """Return each campaign's days with calls, and today for those without, in order."""
     days = Counter((c["campaign"], c["day"]) for c in calls if c["day"])
     incoming = (c for c in calls if c["direction"] != "outbound")
     inbound = Counter((c["campaign"], c["day"], c["outcome"] == "refused") for c in incoming)
@@ -296,8 +298,8 @@ def _same(found: list[Event], expected: list[Event], key: str) -> None:
                 assert is_near or there == value, f"{row[key]}: {column} is {there}, the oracle says {value}"
 
 
-def _counted(desk: Desk, known: list[Event]) -> None:
-    """Each event is there once, and what is counted of them is so."""
+def _counted(desk: Desk, delivered_events: list[Event]) -> None:
+    """Check that each event is there once and that the counts of events are right."""
     sql = desk.store.connection
     archived = desk.store.segments.rows("events")
     columns = "event_id, type::VARCHAR AS type, agent, campaign, raw"
@@ -305,10 +307,12 @@ def _counted(desk: Desk, known: list[Event]) -> None:
     if archived:
         places.append(f"SELECT {columns}, true FROM ({archived})")
     kept = rows(sql, " UNION ALL ".join(places))
-    assert sorted(row["event_id"] for row in kept) == sorted({event["event_id"] for event in known})
-    said = desk.store.totals()
-    assert (said.lines, said.lines - said.duplicates) == (len(known), len(kept))
-    assert rows(sql, "SELECT source, events, last_event_at FROM sources ORDER BY source") == oracle.feed_sources(known)
+    assert sorted(row["event_id"] for row in kept) == sorted({event["event_id"] for event in delivered_events})
+    totals = desk.store.totals()
+    assert (totals.lines, totals.lines - totals.duplicates) == (len(delivered_events), len(kept))
+    assert rows(sql, "SELECT source, events, last_event_at FROM sources ORDER BY source") == oracle.feed_sources(
+        delivered_events
+    )
     names: Counter[tuple[str, str]] = Counter()
     for row in kept:
         if row["is_archived"]:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Edit(NamedTuple):
-    """Replace the text from `start` to before `end` by `new`."""
+    """Replace the text from `start` to before `end` with `new`."""
 
     start: int
     end: int
@@ -15,7 +15,7 @@ class Edit(NamedTuple):
 
 @dataclass(frozen=True)
 class Mutant:
-    """A fault in `file`: what it does, and the edits, which do not overlap, that do it."""
+    """A fault in `file`: its description, and the edits that make it, which do not overlap."""
 
     file: str
     line: int
@@ -30,12 +30,12 @@ class Mutant:
 
 
 def mutant(file: str, original: str, what: str, edits: tuple[Edit, ...]) -> Mutant:
-    """Make a mutant with a name that stays the same while its lines do, wherever they move in the file."""
+    """Make a mutant; its name stays the same while its lines do, wherever they move in the file."""
     first, last = min(e.start for e in edits), max(e.end for e in edits)
     begin = original.rfind("\n", 0, first) + 1
     end = original.find("\n", last)
     lines = original[begin : end if end >= 0 else len(original)]
     places = [(e.start - begin, e.end - begin, e.new) for e in edits]
-    before = original.count(lines, 0, begin)  # of equal lines, which
+    before = original.count(lines, 0, begin)  # which of equal lines
     digest = hashlib.sha256(repr((file, lines, places, before)).encode()).hexdigest()[:10]
     return Mutant(file, original.count("\n", 0, first) + 1, what, edits, digest)

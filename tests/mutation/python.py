@@ -1,4 +1,4 @@
-"""Faults for Python: a statement is left out or comes after the next, a condition is another; and SQL in strings."""
+"""Faults for Python: a statement is left out or swapped with the next, a condition is changed; and SQL in strings."""
 
 import ast
 import re
@@ -10,7 +10,7 @@ from tests.mutation.sql import Fault
 
 SQL = re.compile(r"\b(SELECT|FROM|WHERE|DELETE|INSERT|UPDATE|MERGE|JOIN|CREATE|FILTER|UNION)\b")
 LITERAL = re.compile(r'[rbfuRBFU]*("""|\'\'\'|"|\')')
-#: Left alone: what only makes it quick, or only a power cut shows.
+#: Left alone: code that only makes things fast, or that only a power cut would show.
 NO_ROWS = re.compile(
     r"SET (threads|force_compression|wal_autocheckpoint|block_allocator_memory|allocator_flush_threshold)\b"
     r"|\bf?sync\(|\.flush\(\)"
@@ -33,7 +33,7 @@ NAMES = {"min": "max", "max": "min"}
 
 
 class _Places:
-    """Where the nodes of a text are."""
+    """Finds the position of each node in a text."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -59,7 +59,7 @@ class _Places:
 
 
 def faults(text: str) -> Iterator[Fault]:
-    """Each fault in a module: what it does, and its edits."""
+    """Yield each fault in a module: its description and its edits."""
     tree, places = ast.parse(text), _Places(text)
     annotations = {id(inner) for node in ast.walk(tree) for inner in _annotations(node)}
     messages = {id(inner) for node in ast.walk(tree) if isinstance(node, ast.Raise) for inner in ast.walk(node)}
@@ -100,7 +100,7 @@ def _of_statements(parent: ast.AST, body: list[ast.stmt], places: _Places) -> It
     for number, statement in enumerate(body):
         if _is_docstring(statement) or isinstance(parent, ast.ClassDef | ast.Module):
             continue
-        told = " ".join(places.source(statement).split())[:60]
+        shown = " ".join(places.source(statement).split())[:60]
         is_left = isinstance(statement, ast.Assign | ast.AnnAssign) and isinstance(
             statement.targets[0] if isinstance(statement, ast.Assign) else statement.target, ast.Attribute
         )
@@ -108,14 +108,14 @@ def _of_statements(parent: ast.AST, body: list[ast.stmt], places: _Places) -> It
         if is_simple and NO_ROWS.search(places.source(statement)):
             continue
         if is_left or is_simple or isinstance(statement, ast.For):
-            yield f"without: {told}", (places.replaced(statement, "pass"),)
+            yield f"without: {shown}", (places.replaced(statement, "pass"),)
         follower = body[number + 1] if number + 1 < len(body) else None
         if isinstance(statement, ast.Expr) and isinstance(follower, ast.Expr):
             edits = (
                 places.replaced(statement, places.source(follower)),
                 places.replaced(follower, places.source(statement)),
             )
-            yield f"after the next: {told}", edits
+            yield f"after the next: {shown}", edits
         if isinstance(statement, ast.If | ast.While):
             test = places.source(statement.test)
             keyword = "while" if isinstance(statement, ast.While) else "if"
@@ -166,7 +166,7 @@ def _of_expression(node: ast.AST, places: _Places) -> Iterator[Fault]:
 
 
 def _in_text(node: ast.Constant | ast.JoinedStr, places: _Places) -> Iterator[Fault]:
-    """Faults of the SQL in a literal, which may be several strings beside each other."""
+    """Yield faults of the SQL in a literal, which may be several adjacent strings."""
     if isinstance(node, ast.Constant) and not isinstance(node.value, str):
         return
     start, end = places.span(node)

@@ -1,5 +1,6 @@
-"""Which checks run which statements of the Python files, and how long each takes: those that cannot see a fault are
-not run for it, and those that cost least come first.
+"""Which checks run which statements of the Python files, and how long each takes.
+
+Checks that cannot see a fault are not run for it, and the cheapest come first.
 """
 
 import ast
@@ -17,7 +18,7 @@ import pytest
 
 
 class Reach:
-    """What was measured of each check, by its name: its processor time [s], and the lines that it ran, by file."""
+    """The measured CPU time [s] of each check by name, and the lines that it ran by file."""
 
     def __init__(self, files: list[Path]) -> None:
         self._names = {str(file): file.name for file in files}
@@ -59,7 +60,7 @@ class Reach:
         self.lines = {check: {name: set(ran) for name, ran in each.items()} for check, each in saved["lines"].items()}
 
     def of(self, name: str, text: str, line: int) -> list[str]:
-        """The checks that run the statement at `line` of the Python file `name`; all when it is run on import."""
+        """Return the checks that run the statement at `line` of the Python file `name`; all if it runs on import."""
         places = _run_with(ast.parse(text), line)
         if not places:
             return list(self.seconds)
@@ -67,7 +68,7 @@ class Reach:
 
 
 def _run_with(tree: ast.Module, line: int) -> set[int]:
-    """The lines of the statement that `line` is in; of a constant of the module those of the statements that use it."""
+    """Return the lines of the statement at `line`; for a module's constant, those of the statements that use it."""
     owner = next((s for s in tree.body if s.lineno <= line <= (s.end_lineno or 0)), None)
     if isinstance(owner, ast.Assign | ast.AnnAssign):
         targets = owner.targets if isinstance(owner, ast.Assign) else [owner.target]
@@ -78,7 +79,7 @@ def _run_with(tree: ast.Module, line: int) -> set[int]:
     inner: ast.stmt | None = None
     for node in ast.walk(tree):
         if isinstance(node, ast.stmt) and node.lineno <= line <= (node.end_lineno or 0):
-            inner = node  # breadth first: the last is the innermost
+            inner = node  # breadth first, so the last match is the innermost
     if inner is None or isinstance(inner, ast.FunctionDef | ast.ClassDef):
         return set()
     body = getattr(inner, "body", None)

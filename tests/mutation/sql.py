@@ -1,7 +1,6 @@
-"""Faults for SQL: a token is exchanged, or a part left out that the rest can do without.
+"""Faults for SQL: a token is replaced, or a part that the rest can do without is left out.
 
-A text is a list of tokens with their places in a file: one .sql file, or the strings beside each other that make up one
-literal in Python.
+A text is a list of tokens with their positions in a file: a .sql file, or the adjacent strings of a literal in Python.
 """
 
 import itertools
@@ -29,7 +28,7 @@ EXCHANGED = {
     **{"LEAST": "greatest", "GREATEST": "least", "LEAD": "lag", "LAG": "lead", "LAST_VALUE": "first_value"},
     **{"TRUE": "false", "FALSE": "true", "MAX_BY": "min_by", "BOOL_OR": "bool_and"},
 }
-#: Not tried where the condition is left out too: what sees the one sees the other.
+#: Not tried where the condition is left out too: whatever detects one detects the other.
 NEGATED = {"=", "!=", "IS", "IN", "EXISTS", "NOT"}
 OPTIONAL = {"LEFT", "DESC", "DISTINCT"}
 OPEN, CLOSE = {"(", "[", "{"}, {")", "]", "}"}
@@ -37,7 +36,7 @@ CLAUSES = {
     *("SELECT", "FROM", "WHERE", "GROUP", "ORDER", "HAVING", "QUALIFY", "UNION", "WINDOW", "RETURNING", "LIMIT"),
     *("JOIN", "LEFT", "ANTI", "SEMI", "ON", "USING", "WHEN", "THEN", "ELSE", "END", "AS", "SET", "CASE", "BETWEEN"),
 }
-#: Of these functions an argument can be left out, and it still is what it was for the others.
+#: An argument of these functions can be left out without changing the meaning of the others.
 OF_ANY_NUMBER = {"COALESCE", "LEAST", "GREATEST"}
 
 
@@ -75,7 +74,7 @@ def tokens(text: str, pieces: Sequence[tuple[int, int]]) -> list[Token]:
 
 
 def faults(of: list[Token]) -> Iterator[Fault]:
-    """Each fault: what it does, and its edits."""
+    """Yield each fault: its description and its edits."""
     for place, token in enumerate(of):
         if token.word in NEGATED and _is_left_out(of, place):
             continue
@@ -89,8 +88,8 @@ def _without(gone: Sequence[Token]) -> tuple[Edit, ...]:
 
 
 def _told(gone: Sequence[Token]) -> str:
-    told = " ".join(t.text for t in gone)
-    return told if len(told) <= 70 else f"{told[:45]} … {told[-20:]}"
+    text = " ".join(t.text for t in gone)
+    return text if len(text) <= 70 else f"{text[:45]} … {text[-20:]}"
 
 
 def _word(of: list[Token], place: int) -> str:
@@ -151,7 +150,7 @@ def _nullness(of: list[Token], place: int, token: Token) -> Iterator[Fault]:
 
 
 def _branches(of: list[Token], place: int, token: Token) -> Iterator[Fault]:
-    """A branch of a CASE is left out, or taken when it should not be."""
+    """Leave out a branch of a CASE, or take it when it should not be."""
     if token.word not in ("WHEN", "ELSE"):
         return
     depth, nested, until = token.depth, 0, place + 1
@@ -199,7 +198,7 @@ def _closing(of: list[Token], place: int) -> int:
 
 
 def _split(of: list[Token], begin: int, end: int) -> list[tuple[int, int]]:
-    """The parts between the commas of a list from `begin` to before `end`."""
+    """Return the parts between the commas of a list from `begin` to before `end`."""
     depth = of[begin].depth
     commas = [n for n in range(begin, end) if of[n].text == "," and of[n].depth == depth]
     edges = [begin - 1, *commas, end]
@@ -207,7 +206,7 @@ def _split(of: list[Token], begin: int, end: int) -> list[tuple[int, int]]:
 
 
 def _listed(of: list[Token], place: int, token: Token) -> Iterator[Fault]:
-    """One of several arguments, items or keys is left out; an order is turned round."""
+    """Leave out one of several arguments, items or keys; reverse an order."""
     if token.word == "BY" and _word(of, place - 1) in ("ORDER", "PARTITION", "GROUP"):
         begin, end = place + 1, _end_of_keys(of, place + 1)
         if begin == end:
@@ -239,7 +238,7 @@ def _listed(of: list[Token], place: int, token: Token) -> Iterator[Fault]:
 
 
 def _end_of_keys(of: list[Token], begin: int) -> int:
-    """Where the list of keys of an ORDER BY, PARTITION BY or GROUP BY ends."""
+    """Return where the list of keys of an ORDER BY, PARTITION BY or GROUP BY ends."""
     for place in range(begin, len(of)):
         if of[place].depth < of[begin].depth or of[place].text == ";":
             return place
@@ -249,7 +248,7 @@ def _end_of_keys(of: list[Token], begin: int) -> int:
 
 
 def _unions(of: list[Token], place: int, token: Token) -> Iterator[Fault]:
-    """A branch of a UNION is left out."""
+    """Leave out a branch of a UNION."""
     if token.word != "UNION":
         return
     begin = place + 1
@@ -268,7 +267,7 @@ def _unions(of: list[Token], place: int, token: Token) -> Iterator[Fault]:
     while first and not (of[first - 1].depth < token.depth or of[first - 1].word in (";", "UNION")):
         first -= 1
     if of[first - 1].word == "UNION":
-        return  # left out as the branch on the right of the one before
+        return  # left out as the branch to the right of the one before
     while first < place and not (of[first].depth == token.depth and of[first].word in ("SELECT", "FROM")):
         first += 1
     if first < place:
@@ -276,7 +275,7 @@ def _unions(of: list[Token], place: int, token: Token) -> Iterator[Fault]:
 
 
 def _clauses(of: list[Token], place: int, token: Token) -> Iterator[Fault]:
-    """A conjunct, or a whole condition, is left out."""
+    """Leave out a conjunct, or a whole condition."""
     if token.word in ("WHERE", "HAVING", "QUALIFY"):
         end = _end_of_condition(of, place + 1, token.depth)
         if _word(of, end) not in ("AND", "OR") and not any(
@@ -292,7 +291,7 @@ def _clauses(of: list[Token], place: int, token: Token) -> Iterator[Fault]:
             or (of[first - 1].depth == token.depth and _ends_condition(of, first - 1, {"AND", "OR"}))
         ):
             first -= 1
-        if of[first - 1].word not in ("AND", "OR"):  # else left out as what follows that one
+        if of[first - 1].word not in ("AND", "OR"):  # otherwise left out as the part after that one
             yield f"without {_told(of[first : place + 1])}", _without(of[first : place + 1])
 
 
@@ -320,7 +319,7 @@ def _end_of_condition(of: list[Token], begin: int, depth: int, also: set[str] = 
 
 
 def _is_left_out(of: list[Token], place: int) -> bool:
-    """Is the condition that has this token one that is left out, alone or with the clause?"""
+    """Return whether this token's condition can be left out, alone or with its clause."""
     depth, first = of[place].depth, place
     while first and of[first - 1].depth >= depth and not _ends_condition(of, first - 1, {"AND", "OR"}):
         first -= 1
@@ -330,7 +329,7 @@ def _is_left_out(of: list[Token], place: int) -> bool:
 
 
 def _statements(of: list[Token]) -> Iterator[Fault]:
-    """A DELETE or an INSERT among several statements is left out."""
+    """Leave out a DELETE or an INSERT among several statements."""
     begin = 0
     ends = [n for n, t in enumerate(of) if t.text == ";" and t.depth == 0]
     for end in ends:

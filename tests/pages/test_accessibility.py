@@ -1,7 +1,7 @@
-"""Pages for everybody, and calm ones: contrast, keyboard, words for charts, ticks that take nothing from the reader.
+"""Accessible and calm pages: contrast, keyboard, described charts, and ticks that keep scroll and focus.
 
-axe-core judges what a browser has drawn, on every page, light and dark. What it finds in Streamlit's own parts and we
-cannot change would be excused in EXCUSED, by rule and selector, each with its reason.
+axe-core checks what a browser has drawn, on every page, light and dark. EXCUSED lists violations in Streamlit's own
+elements that we cannot change, by rule and selector, each with its reason. There are none today.
 """
 
 from collections.abc import Callable, Iterator
@@ -28,22 +28,22 @@ EVERYBODYS = ("campaign?campaign=north", "sla?campaign=north", "kpi?campaign=nor
 PAGES = ("wallboard", "wallboard?tv=1", *EVERYBODYS, "agents", "analyst", "feed")
 GRAVE = ("serious", "critical")
 EXCUSED: dict[tuple[str, str], str] = {}
-"""(rule, selector) → why it is not ours to change."""
+"""(rule, selector) → why we cannot change it."""
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """One dashboard and one browser for all of these; each test publishes what it needs."""
+    """One dashboard and one browser, shared by the tests of this module. Each test publishes its own floor."""
     with served(tmp_path_factory.mktemp("pages")) as site:
         yield site
 
 
-# what axe-core finds
+# axe-core
 
 
 LAPTOP, SCREEN, PHONE = (1366, 768), (1920, 1080), (390, 844)
 DOUBLED = ((683, 384), (960, 540))
-"""A laptop and a large screen whose page is shown at 200 %."""
+"""A laptop and a large screen with the page zoomed to 200 %."""
 
 
 @pytest.mark.parametrize(
@@ -52,40 +52,40 @@ DOUBLED = ((683, 384), (960, 540))
     ids=["light-laptop", "dark-screen", "light-phone"],
 )
 @pytest.mark.parametrize(("viewer", "pages"), [(MANAGER, PAGES), (CLIENT, EVERYBODYS)], ids=["manager", "client"])
-def test_nothing_serious_is_wrong_with_any_page(
+def test_no_page_has_a_serious_accessibility_violation(
     site: Site, viewer: Viewer, pages: tuple[str, ...], scheme: str, size: tuple[int, int]
 ) -> None:
     floor(site.path)
     width, height = size
     page = site.tab(viewer, color_scheme=scheme, viewport={"width": width, "height": height}, bypass_csp=True)
-    # axe gives up on contrast where a table is wider than a phone; what is in it has the colours it has on a laptop
-    judged = "{exclude: ['.vigie-scroll']}" if size == PHONE else "document"
-    found = []
+    # axe cannot check contrast in a table that is wider than a phone; the laptop run checks the same colours
+    context = "{exclude: ['.vigie-scroll']}" if size == PHONE else "document"
+    faults = []
     for path in pages:
         site.visit(page, path)
         page.evaluate(AXE)
-        checked = page.evaluate(f"axe.run({judged}, {{resultTypes: ['violations', 'passes']}})")
-        contrast = [one for one in checked["passes"] if one["id"] == "color-contrast"]
-        assert contrast and len(contrast[0]["nodes"]) > 1, f"{path} was not there to be judged"
-        found += [
+        checked = page.evaluate(f"axe.run({context}, {{resultTypes: ['violations', 'passes']}})")
+        contrast = [rule for rule in checked["passes"] if rule["id"] == "color-contrast"]
+        assert contrast and len(contrast[0]["nodes"]) > 1, f"axe-core checked no contrast on {path}"
+        faults += [
             (path, violation["id"], node["target"][-1], node["failureSummary"])
             for violation in checked["violations"]
             if violation["impact"] in GRAVE
             for node in violation["nodes"]
             if (violation["id"], node["target"][-1]) not in EXCUSED
         ]
-    assert not found
+    assert not faults
 
 
-def test_what_axe_is_asked_is_judged_by_it(site: Site) -> None:
-    """A page with a fault that we put there is found faulty."""
+def test_axe_finds_a_violation(site: Site) -> None:
+    """axe-core reports a violation that this test adds to a page."""
     page = site.tab(MANAGER, bypass_csp=True)
     site.visit(page, "agents")
     fault = '<p style="position: fixed; top: 50%; left: 40%; z-index: 9; color: #ddd; background: #fff">a fault</p>'
     page.evaluate("fault => document.body.insertAdjacentHTML('beforeend', fault)", fault)
     page.evaluate(AXE)
     checked = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-    assert [one["impact"] for one in checked["violations"] if one["id"] == "color-contrast"] == ["serious"]
+    assert [rule["impact"] for rule in checked["violations"] if rule["id"] == "color-contrast"] == ["serious"]
 
 
 # every page, in every language, on every screen
@@ -103,7 +103,7 @@ CUT_OFF = """() => {
     for (const one of document.querySelectorAll('input')) {
         if (one.checkVisibility(seen) && one.scrollWidth > one.clientWidth + 1) found.push(`cut: ${one.value}`);
     }
-    for (const one of document.querySelectorAll('.xtick text')) {  // turned labels run into what is below them
+    for (const one of document.querySelectorAll('.xtick text')) {  // rotated labels overlap what is below them
         if (/rotate\\((?!0)/.test(one.getAttribute('transform'))) found.push(`turned: ${one.textContent}`);
     }
     const cards = document.querySelectorAll('.vigie-headline .card');
@@ -123,7 +123,7 @@ CUT_OFF = """() => {
         let isHidden = false, scrolls = false, cut = 0;
         for (let around = within; around && around !== document.body; around = around.parentElement) {
             const style = getComputedStyle(around), edge = around.getBoundingClientRect();
-            if (style.clipPath !== 'none' && edge.width < 3) isHidden = true;  // said to screen readers only
+            if (style.clipPath !== 'none' && edge.width < 3) isHidden = true;  // for screen readers only
             if (style.display === 'inline' || around instanceof SVGElement && around.localName !== 'svg') continue;
             scrolls ||= ['auto', 'scroll'].includes(style.overflowX) && around.scrollWidth > around.clientWidth;
             if (style.overflowX === 'visible' || scrolls) continue;
@@ -150,44 +150,44 @@ CUT_OFF = """() => {
 
 @pytest.mark.parametrize(
     ("viewer", "pages", "language"),
-    # French and Spanish are the long ones: what fits in them fits in English
+    # French and Spanish texts are longer: if they fit, English fits
     [(MANAGER, PAGES, "fr"), (MANAGER, PAGES, "es"), (CLIENT, EVERYBODYS, "fr")],
     ids=["manager-fr", "manager-es", "client"],
 )
-def test_nothing_is_cut_off_or_lies_over_another_on_any_screen(
+def test_no_text_is_cut_off_or_overlaps_another_on_any_screen(
     site: Site, viewer: Viewer, pages: tuple[str, ...], language: str
 ) -> None:
     floor(site.path)
     page = site.tab(viewer)
-    said: list[str] = []
-    page.on("pageerror", lambda error: said.append(str(error)))
-    page.on("console", lambda one: said.append(one.text) if is_ours(one) else None)
-    found = []
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("console", lambda message: errors.append(message.text) if is_our_error(message) else None)
+    faults = []
     for path in (*pages, f"sla?campaign=north&day={clock.now():%Y-%m-%d}"):
         site.visit(page, path, language)
         for width, height in (SCREEN, LAPTOP, PHONE, *DOUBLED):
             page.set_viewport_size({"width": width, "height": height})
             page.wait_for_function(CHARTS_FIT)
-            found += [(path, width, one) for one in page.evaluate(CUT_OFF)]
-    page.context.close()  # its ticks would slow down the tests that follow
-    assert not found and not said
+            faults += [(path, width, fault) for fault in page.evaluate(CUT_OFF)]
+    page.context.close()  # so that its ticks do not slow down the next tests
+    assert not faults and not errors
 
 
-def is_ours(one: "ConsoleMessage") -> bool:
-    """Whether an error is of this page; Streamlit asks beside a page for what is at the root, and is told 404."""
-    return one.type == "error" and "/_stcore/" not in one.location["url"]
+def is_our_error(message: "ConsoleMessage") -> bool:
+    """Whether the page caused this error. Streamlit also requests its root paths relative to a page, and gets 404."""
+    return message.type == "error" and "/_stcore/" not in message.location["url"]
 
 
-def test_what_is_cut_off_is_found(site: Site) -> None:
-    """A page with faults that we put there is found faulty."""
+def test_cut_off_and_overlapping_texts_are_found(site: Site) -> None:
+    """CUT_OFF reports faults that this test adds to a page."""
     page = site.tab(MANAGER)
     site.visit(page, "feed")
     page.locator(".card b").first.wait_for()
     assert page.evaluate(CUT_OFF) == []
     page.evaluate("document.querySelector('.card b').style = 'width: 1px; overflow: hidden'")
     page.evaluate("document.querySelectorAll('.card > span')[1].style = 'position: relative; top: 25px'")
-    found = " ".join(page.evaluate(CUT_OFF))
-    assert "cut by" in found and " over " in found
+    faults = " ".join(page.evaluate(CUT_OFF))
+    assert "cut by" in faults and " over " in faults
 
 
 @pytest.mark.parametrize("path", ["sla?campaign=north", "campaign?campaign=north"])
@@ -205,7 +205,7 @@ def test_a_chart_is_described_in_words(site: Site, path: str) -> None:
 # the keyboard
 
 KEY = """() => {
-    window.key = (one) =>  // a tick may draw an element anew meanwhile
+    window.key = (one) =>  // a tick may have redrawn the element
         [one.localName, one.getAttribute('href') ?? one.getAttribute('aria-label') ?? one.innerText].join(' ');
     document.addEventListener('focusin', ({target}) => window.reached.add(window.key(target)));
 }"""
@@ -213,22 +213,22 @@ REACHABLE = """() => {
     const all = document.querySelectorAll(':is(a[href], button, input, textarea, select, summary, [tabindex="0"])');
     const seen = [...all].filter((one) => one.checkVisibility({visibilityProperty: true}) && !one.disabled
         && one.tabIndex >= 0 && one.getClientRects().length && !one.closest('.js-plotly-plot')
-        && !one.matches('[role=radio] ~ [role=radio]'));  // of a choice the first; arrows lead to the others
+        && !one.matches('[role=radio] ~ [role=radio]'));  // of a radio group the first; arrow keys reach the rest
     return seen.map(window.key);
 }"""
 
 
 @pytest.mark.parametrize("path", [*EVERYBODYS, "wallboard", "agents", "feed"])
-def test_everything_is_reached_with_the_keyboard(site: Site, path: str) -> None:
+def test_the_keyboard_reaches_every_control(site: Site, path: str) -> None:
     floor(site.path)
     page = site.tab(MANAGER)
     site.visit(page, path)
     page.evaluate(KEY)
-    wait_for(lambda: not unreached(page), "everything that is there is reached")  # a tick may spoil it
+    wait_for(lambda: not unreached(page), "every element to get the focus")  # retried, since a tick may interfere
 
 
 def unreached(page: "Page") -> set[str]:
-    """Press Tab as often as it takes, and tell what has not had the focus; what a tick draws anew meanwhile may."""
+    """Press Tab more often than there are elements, and return those that never had the focus."""
     reachable = page.evaluate(REACHABLE)
     assert len(reachable) > 5
     page.evaluate("() => { window.reached = new Set(); }")
@@ -255,46 +255,46 @@ WATCH = """() => {
 SCROLL = "document.querySelector('[data-testid=stMain]').scrollTop"
 
 
-def waits(n: int) -> Callable[["Page"], bool]:
+def wall_waits(n: int) -> Callable[["Page"], bool]:
     return lambda page: page.locator(".vigie-floor .n.first b").first.inner_text() == str(n)
 
 
-def waits_for_campaign(n: int) -> Callable[["Page"], bool]:
+def campaign_waits(n: int) -> Callable[["Page"], bool]:
     return lambda page: bool(
         page.locator(".vigie-headline .card", has_text="Waiting").locator("b").inner_text() == str(n)
     )
 
 
-def does(words: str) -> Callable[["Page"], bool]:
+def thirty_agents_are(words: str) -> Callable[["Page"], bool]:
     return lambda page: page.locator(".vigie-agents").get_by_text(words).count() >= 30
 
 
 TICKS: dict[str, tuple[str, list[tuple[dict[str, Any], Callable[["Page"], bool]]]]] = {
-    # page → a link of it, and what is published one after the other, with how one sees that it is drawn
-    "wallboard": (".st-key-links a >> nth=2", [({"waiting": n}, waits(n)) for n in (5, 6, 7)]),
+    # page → one of its links, and floors to publish in turn, each with a check that it is drawn
+    "wallboard": (".st-key-links a >> nth=2", [({"waiting": n}, wall_waits(n)) for n in (5, 6, 7)]),
     "campaign?campaign=north": (
         ".st-key-headlinks a >> nth=3",
-        [({"waiting": n}, waits_for_campaign(n)) for n in (5, 6, 7)],
+        [({"waiting": n}, campaign_waits(n)) for n in (5, 6, 7)],
     ),
     "agents": (
-        ".vigie-agents td.calls a >> nth=9",  # inside what the tick draws anew
+        ".vigie-agents td.calls a >> nth=9",  # inside what the tick redraws
         [
-            ({"state": "wrap_up"}, does("In wrap-up")),
-            ({"state": "available"}, does("Available")),
-            ({"state": "wrap_up"}, does("In wrap-up")),
+            ({"state": "wrap_up"}, thirty_agents_are("In wrap-up")),
+            ({"state": "available"}, thirty_agents_are("Available")),
+            ({"state": "wrap_up"}, thirty_agents_are("In wrap-up")),
         ],
     ),
 }
 
 
 @pytest.mark.parametrize("path", TICKS)
-def test_three_ticks_take_neither_scroll_nor_focus_nor_an_open_menu(site: Site, path: str) -> None:
+def test_ticks_keep_scroll_focus_and_an_open_menu(site: Site, path: str) -> None:
     link, ticks = TICKS[path]
 
     def tick() -> None:
         for published, is_drawn in ticks:
             floor(site.path, **published)
-            wait_for(lambda: is_drawn(page), f"the tick after {published}")  # noqa: B023 - asked at once
+            wait_for(lambda: is_drawn(page), f"the tick after {published}")  # noqa: B023 - called at once
 
     floor(site.path)
     page = site.tab(MANAGER, viewport={"width": 390, "height": 844})
@@ -319,13 +319,13 @@ def test_three_ticks_take_neither_scroll_nor_focus_nor_an_open_menu(site: Site, 
     assert page.evaluate("shown") == []
 
 
-def test_a_tick_leaves_a_table_where_its_reader_had_scrolled_it(site: Site) -> None:
+def test_a_tick_keeps_the_scroll_of_a_table(site: Site) -> None:
     floor(site.path)
     page = site.tab(MANAGER)
     site.visit(page, "feed")
     letters = page.locator(".vigie-scroll.letters")
     letters.get_by_text("no such type 3").first.wait_for(state="attached")
     letters.evaluate("table => table.scrollTo(0, 300)")
-    floor(site.path, letters=61, later_s=60)  # what moves slowly is asked again
+    floor(site.path, letters=61, later_s=60)  # 60 s later the cached part of the page is read again
     letters.get_by_text("no such type 60").wait_for(state="attached")
     assert letters.evaluate("table => table.scrollTop") == 300

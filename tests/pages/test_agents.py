@@ -1,4 +1,4 @@
-"""The agents' page and its reader: a small floor of two clients, told as a team leader sees it."""
+"""The agents page and its reader: a small floor of two clients, as a team leader sees it."""
 
 import re
 from datetime import datetime, timedelta
@@ -36,7 +36,7 @@ def ago(minutes: float) -> datetime:
 def spent(
     agent: str, campaign: str, *states: tuple[float, str] | tuple[float, str, str], until: float | None = None
 ) -> list[dict[str, Any]]:
-    """Return an agent's states from (minutes before noon, state[, reason]): each lasts until the next."""
+    """Return an agent's states from (minutes before noon, state[, reason]). Each lasts until the next."""
     ends = [*(minutes for minutes, *_ in states[1:]), until]
     return [
         {"agent": agent, "campaign": campaign, "state": state, "reason": reason[0] if reason else None}
@@ -45,34 +45,34 @@ def spent(
     ]
 
 
-def handled(agent: str, campaign: str, *minutes: float, **said: Any) -> list[dict[str, Any]]:
-    """Return calls of two minutes that entered their queue so many minutes before noon."""
-    return [{"agent": agent, "campaign": campaign, "queued_at": ago(m)} | said for m in minutes]
+def handled(agent: str, campaign: str, *minutes: float, **fields: Any) -> list[dict[str, Any]]:
+    """Return calls of two minutes that entered their queue this many minutes before noon."""
+    return [{"agent": agent, "campaign": campaign, "queued_at": ago(m)} | fields for m in minutes]
 
 
-def now(campaign: str, state: str, since: float, **said: Any) -> dict[str, Any]:
-    return {"campaign": campaign, "state": state, "since": ago(since)} | said
+def now(campaign: str, state: str, since: float, **fields: Any) -> dict[str, Any]:
+    return {"campaign": campaign, "state": state, "since": ago(since)} | fields
 
 
 def look(path: Path, viewer: Viewer = MANAGER, campaign: str | None = None, **floor: Any) -> Agents:
     publish(path, campaigns=CAMPAIGNS, **floor)
-    found = readers.agents(Published(path), viewer, campaign)
-    assert found is not None
-    return found
+    agents = readers.agents(Published(path), viewer, campaign)
+    assert agents is not None
+    return agents
 
 
 def needs(agent: Agent) -> list[tuple[str, float]]:
     return [(need.kind, need.value) for need in agent.needs]
 
 
-def test_an_agents_day_is_what_the_macros_say(path: Path) -> None:
+def test_an_agents_day_is_computed_by_the_macros(path: Path) -> None:
     states = spent(
         *("ana", "north", (240, "available"), (180, "busy"), (120, "paused", "break"), (110, "available")),
         *((60, "paused", "training"), (30, "available"), (15, "wrap_up")),
     )
     calls = handled("ana", "north", 170, 160) + handled("ana", "north", 150, outcome="abandoned", missed_by=["ana"])
-    found = look(path, calls=calls, states=states, agents={"ana": now("north", "wrap_up", 15, team="A", site="Fès")})
-    (ana,) = found.agents
+    agents = look(path, calls=calls, states=states, agents={"ana": now("north", "wrap_up", 15, team="A", site="Fès")})
+    (ana,) = agents.agents
     assert (ana.name, ana.team, ana.site, ana.state, ana.campaign_name) == (
         "ana",
         "A",
@@ -82,7 +82,7 @@ def test_an_agents_day_is_what_the_macros_say(path: Path) -> None:
     )
     assert ana.state_s == 900 and ana.call_s is None and ana.hold_s is None
     assert ana.today is not None and (ana.today.answered, ana.today.handled, ana.today.aht_s) == (2, 2, 120)
-    assert ana.today.occupancy == 75 / 200  # busy 60 and wrap-up 15 of those and 125 min available; pauses are out
+    assert ana.today.occupancy == 75 / 200  # (60 busy + 15 wrap-up) / (those + 125 min available); pauses do not count
     assert ana.today.utilisation == 75 / 240
     assert ana.pauses is not None
     assert (ana.pauses.rests, ana.pauses.rest_s, ana.pauses.other_s) == (1, 600, 1800)
@@ -93,7 +93,7 @@ def test_an_agents_day_is_what_the_macros_say(path: Path) -> None:
 
 
 NEEDS = {
-    # agents' row, states, calls → needs; the limits are those of AgentLimits
+    # row of `agents`, states, calls → needs; the limits are the defaults of AgentLimits
     "nothing": (now("north", "available", 1), [], [], []),
     "in wrap-up for 180 s: not yet": (now("north", "wrap_up", 3), [], [], []),
     "in wrap-up for longer": (now("north", "wrap_up", 4), [], [], [("wrap_up", 240)]),
@@ -106,15 +106,15 @@ NEEDS = {
         *([], [], [("hold", 180), ("call", 1440)]),
     ),
     "a break past its 15 min": (now("north", "paused", 16, reason="break"), [], [], [("pause", 960)]),
-    "lunch is planned longer": (now("north", "paused", 16, reason="lunch"), [], [], []),
-    "training is longer than any pause": (now("north", "paused", 46, reason="training"), [], [], [("pause", 2760)]),
+    "lunch may last longer": (now("north", "paused", 16, reason="lunch"), [], [], []),
+    "training longer than 45 min": (now("north", "paused", 46, reason="training"), [], [], [("pause", 2760)]),
     "two missed offers in the last hour": (
         now("north", "available", 1),
         [],
         handled("sara", "north", 50, 40, missed_by=["ana"]),
         [("missed", 2)],
     ),
-    "one lately and one before": (
+    "one missed offer in the last hour and one before": (
         now("north", "available", 1),
         [],
         handled("sara", "north", 70, 40, missed_by=["ana"]),
@@ -126,7 +126,7 @@ NEEDS = {
         [],
         [("busy", 0.88)],
     ),
-    "exactly 85 % is still well": (
+    "exactly 85 % is not too much": (
         now("north", "busy", 1),
         spent("ana", "north", (60, "available"), (51, "busy")),
         *([], []),
@@ -148,7 +148,7 @@ NEEDS = {
         [],
         [("rest_due", 7200)],
     ),
-    "six hours without 20 minutes: one word for both": (
+    "six hours without 20 minutes: one need for both limits": (
         now("north", "available", 70),
         spent("ana", "north", (360, "busy"), (70, "available")),
         [],
@@ -160,7 +160,7 @@ NEEDS = {
         [],
         [("rest_due", 7800)],
     ),
-    "eight calls without a breath": (
+    "eight calls in a row": (
         now("north", "busy", 30),
         spent("ana", "north", (60, "available"), (30, "busy")),
         handled("ana", "north", *range(2, 18, 2)),
@@ -175,12 +175,12 @@ NEEDS = {
 
 
 @pytest.mark.parametrize(("row", "states", "calls", "expected"), NEEDS.values(), ids=NEEDS)
-def test_what_an_agent_needs_somebody_for(path: Path, row: Any, states: Any, calls: Any, expected: Any) -> None:
+def test_needs_of_an_agent(path: Path, row: Any, states: Any, calls: Any, expected: Any) -> None:
     (ana,) = look(path, agents={"ana": row}, states=states, calls=calls).agents
     assert needs(ana) == [(kind, pytest.approx(value)) for kind, value in expected]
 
 
-def test_who_needs_somebody_first_is_first(path: Path) -> None:
+def test_agents_with_the_most_urgent_needs_come_first(path: Path) -> None:
     floor = {
         "Gone": now("north", "offline", 5),
         "bea": now("north", "busy", 1),
@@ -214,35 +214,35 @@ TWO_CLIENTS: dict[str, Any] = {
 }
 
 
-def test_a_leader_sees_only_who_works_for_their_campaigns(path: Path) -> None:
+def test_a_leader_sees_only_agents_of_their_campaigns(path: Path) -> None:
     publish(path, campaigns=CAMPAIGNS, **TWO_CLIENTS)
     reader = Published(path)
     everybody = readers.agents(reader, MANAGER)
     assert everybody is not None and {agent.agent for agent in everybody.agents} == TWO_CLIENTS["agents"].keys()
-    found = readers.agents(reader, LEADER)
-    assert found is not None
-    known = {agent.agent: agent for agent in found.agents}
-    assert list(known) == ["was theirs", "mine", "was mine"]  # due a rest; well; away
-    assert "CANARY" not in repr(found) and "sud" not in repr(found) and "Oréa" not in repr(found)
+    seen = readers.agents(reader, LEADER)
+    assert seen is not None
+    by_name = {agent.agent: agent for agent in seen.agents}
+    assert list(by_name) == ["was theirs", "mine", "was mine"]  # due a rest; needs nothing; on another campaign
+    assert "CANARY" not in repr(seen) and "sud" not in repr(seen) and "Oréa" not in repr(seen)
 
 
-def test_of_an_agent_of_two_clients_only_the_own_half_is_told(path: Path) -> None:
+def test_a_leader_sees_only_the_work_of_an_agent_for_their_own_client(path: Path) -> None:
     publish(path, campaigns=CAMPAIGNS, **TWO_CLIENTS)
-    found = readers.agents(Published(path), LEADER)
-    assert found is not None
-    known = {agent.agent: agent for agent in found.agents}
-    elsewhere, here = known["was mine"], known["was theirs"]
+    seen = readers.agents(Published(path), LEADER)
+    assert seen is not None
+    by_name = {agent.agent: agent for agent in seen.agents}
+    elsewhere, here = by_name["was mine"], by_name["was theirs"]
     assert elsewhere.state == "elsewhere" and elsewhere.today is not None
     assert (elsewhere.today.answered, elsewhere.today.occupancy, elsewhere.missed) == (2, 30 / 60, 1)
     untold = (elsewhere.campaign, elsewhere.campaign_name, elsewhere.reason, elsewhere.state_s, elsewhere.call_s)
     assert {*untold, elsewhere.hold_s, elsewhere.pauses, elsewhere.strain} == {None} and elsewhere.needs == ()
     assert here.today is not None and (here.today.answered, here.today.occupancy, here.missed) == (1, 50 / 60, 1)
-    assert here.strain is not None and here.strain.since_rest_s == 12_000  # of the whole person
+    assert here.strain is not None and here.strain.since_rest_s == 12_000  # strain counts the work for all clients
     both = readers.agents(Published(path), MANAGER)
     assert both is not None
-    whole = next(agent for agent in both.agents if agent.agent == "was theirs")
-    assert whole.today is not None and (whole.today.answered, whole.missed) == (3, 2)
-    assert whole.today.occupancy == (140 + 50) / (140 + 60)
+    same = next(agent for agent in both.agents if agent.agent == "was theirs")
+    assert same.today is not None and (same.today.answered, same.missed) == (3, 2)
+    assert same.today.occupancy == (140 + 50) / (140 + 60)
 
 
 @pytest.mark.parametrize(
@@ -254,18 +254,18 @@ def test_of_an_agent_of_two_clients_only_the_own_half_is_told(path: Path) -> Non
         pytest.param(MANAGER, "no-such", id="no campaign at all"),
     ],
 )
-def test_who_gets_nothing(path: Path, viewer: Viewer, campaign: str | None) -> None:
+def test_viewers_without_access_get_nothing(path: Path, viewer: Viewer, campaign: str | None) -> None:
     publish(path, campaigns=CAMPAIGNS, **TWO_CLIENTS)
     reader = Published(path)
-    assert readers.agents(reader, MANAGER) is not None  # kept, and still not given away
+    assert readers.agents(reader, MANAGER) is not None  # the manager's answer is cached, and must not leak
     assert readers.agents(reader, viewer, campaign) is None
 
 
-def test_of_one_campaign_the_agents_who_work_for_it_now(path: Path) -> None:
-    found = look(path, campaign="north", **TWO_CLIENTS)
-    known = {agent.agent: agent for agent in found.agents}
-    assert known.keys() == {"mine", "was theirs"}
-    assert known["was theirs"].today is not None and known["was theirs"].today.answered == 1
+def test_a_campaign_lists_the_agents_who_work_for_it_now(path: Path) -> None:
+    seen = look(path, campaign="north", **TWO_CLIENTS)
+    by_name = {agent.agent: agent for agent in seen.agents}
+    assert by_name.keys() == {"mine", "was theirs"}
+    assert by_name["was theirs"].today is not None and by_name["was theirs"].today.answered == 1
 
 
 def test_before_anything_is_published_there_are_no_agents(path: Path) -> None:
@@ -276,13 +276,13 @@ def test_before_anything_is_published_there_are_no_agents(path: Path) -> None:
 
 
 def drawn(test: AppTest) -> str:
-    """Return the one element of the page that a tick draws."""
+    """Return the HTML of the element that a tick redraws."""
     (html,) = (html.proto.body for html in test.get("html") if html.proto.body.startswith('<div class="vigie-agents'))
     return html
 
 
 def named(test: AppTest) -> list[str]:
-    """Return the agents of the table, in their order."""
+    """Return the names of the agents in the table, in order."""
     return re.findall(r'<th scope="row">(.*?)<small>', drawn(test))
 
 
@@ -298,12 +298,12 @@ PEOPLE: dict[str, Any] = {
 }
 
 
-def test_the_page_says_who_needs_somebody_and_why(path: Path) -> None:
+def test_the_page_shows_who_needs_help_and_why(path: Path) -> None:
     publish(path, campaigns=CAMPAIGNS, **PEOPLE)
     test = open_page("agents.py")
     assert named(test) == ["Bea", "Ana", "Cleo"]
-    said = words(drawn(test))
-    assert said.startswith(
+    text = words(drawn(test))
+    assert text.startswith(
         "3 agents 1 long on hold 1 without a break of 20 min 1 long on one call 1 to relieve now 1 long in wrap-up"
     )
     bea, ana, cleo = (words(row) for row in drawn(test).split('<th scope="row">')[1:])
@@ -318,7 +318,7 @@ def test_the_page_says_who_needs_somebody_and_why(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "occupancy", "said"),
+    ("kind", "occupancy", "text"),
     [
         ("busy", 0.852, "Relieve soon: > 85% busy"),
         ("busy", 0.896, "Relieve soon: 90% busy"),
@@ -327,110 +327,116 @@ def test_the_page_says_who_needs_somebody_and_why(path: Path) -> None:
         ("too_busy", 0.906, "Relieve now: 91% busy"),
     ],
 )
-def test_who_is_above_a_limit_is_not_said_to_be_at_it(kind: str, occupancy: float, said: str) -> None:
+def test_a_value_just_above_a_limit_is_not_rounded_to_it(kind: str, occupancy: float, text: str) -> None:
     limits = AgentLimits(occupancy_high=0.85, occupancy_too_high=0.90)
-    assert words(agent_table.need_words(Need(kind, occupancy), limits, i18n.text("en"))) == said
+    assert words(agent_table.need_words(Need(kind, occupancy), limits, i18n.text("en"))) == text
 
 
-def ways(test: AppTest, *words: str) -> list[tuple[str, dict[str, str]]]:
-    """Return where the links lead whose title has these words: page and parameters."""
-    found = re.findall(r'<a href="([^"]*)" target="_self" title="([^"]*)">', drawn(test))
-    parts = [urlsplit(unescape(href)) for href, title in found if all(word in unescape(title) for word in words)]
-    return [(one.path, dict(parse_qsl(one.query))) for one in parts]
+def link_targets(test: AppTest, *words: str) -> list[tuple[str, dict[str, str]]]:
+    """Return page and query of the links whose title contains all of these words."""
+    links = re.findall(r'<a href="([^"]*)" target="_self" title="([^"]*)">', drawn(test))
+    parts = [urlsplit(unescape(href)) for href, title in links if all(word in unescape(title) for word in words)]
+    return [(part.path, dict(parse_qsl(part.query))) for part in parts]
 
 
-def test_an_agents_numbers_lead_to_their_calls(path: Path) -> None:
+def test_counts_of_an_agent_link_to_their_calls(path: Path) -> None:
     missed = handled("Cleo", "north", 40, missed_by=["Bea"])
     publish(path, campaigns=CAMPAIGNS, **PEOPLE | {"calls": PEOPLE["calls"] + missed})
     test = open_page("agents.py", lang="en")
     bea = {"campaign": "north", "agent": "Bea"}
-    assert ways(test, "The calls of Bea") == [("calls", bea | {"outcome": "answered", "lang": "en"})]
-    assert ways(test, "Bea did not pick up") == [("calls", {"campaign": "north", "missed_by": "Bea", "lang": "en"})]
-    assert [(way["campaign"], way["outcome"]) for _, way in ways(test, "The calls of Cleo")] == [
+    assert link_targets(test, "The calls of Bea") == [("calls", bea | {"outcome": "answered", "lang": "en"})]
+    assert link_targets(test, "Bea did not pick up") == [
+        ("calls", {"campaign": "north", "missed_by": "Bea", "lang": "en"})
+    ]
+    assert [(way["campaign"], way["outcome"]) for _, way in link_targets(test, "The calls of Cleo")] == [
         ("north", "answered"),
         ("sud", "answered"),
-    ]  # of two campaigns each by itself
+    ]  # one link per campaign
     assert re.search(r"Customer care 1\b.*Oréa Sinistres 1\b", words(drawn(test)))
-    assert not ways(test, "The calls of Ana")
-    head, cleo = ways(open_page("agents.py", campaign="sud"), "Where", "Occupancy")
+    assert not link_targets(test, "The calls of Ana")
+    head, cleo = link_targets(open_page("agents.py", campaign="sud"), "Where", "Occupancy")
     assert head == ("kpi", {"campaign": "sud", "kpi": "occupancy"})
     assert cleo == ("kpi", {"campaign": "sud", "kpi": "occupancy", "agent": "Cleo"})
-    page, asked = ways(test, "The calls of Bea")[0]
-    listed = open_page(f"{page}.py", **asked)
-    assert any(one.value.startswith("**2 calls**") for one in listed.markdown)
+    page, query = link_targets(test, "The calls of Bea")[0]
+    listed = open_page(f"{page}.py", **query)
+    assert any(element.value.startswith("**2 calls**") for element in listed.markdown)
     assert listed.selectbox(key="agent_choice").value == "Bea"
     listed.selectbox(key="agent_choice").select("").run()
-    assert any(one.value.startswith("**3 calls**") for one in listed.markdown)
-    page, asked = ways(test, "did not pick up")[0]
-    listed = open_page(f"{page}.py", **asked)
-    assert any(one.value.startswith("**1 call**") for one in listed.markdown)
+    assert any(element.value.startswith("**3 calls**") for element in listed.markdown)
+    page, query = link_targets(test, "did not pick up")[0]
+    listed = open_page(f"{page}.py", **query)
+    assert any(element.value.startswith("**1 call**") for element in listed.markdown)
     listed.button(key="without_missed_by").click().run()
-    assert any(one.value.startswith("**3 calls**") for one in listed.markdown)
+    assert any(element.value.startswith("**3 calls**") for element in listed.markdown)
 
 
-def test_an_agents_figures_lead_to_how_they_are_made(path: Path) -> None:
+def test_figures_of_an_agent_link_to_their_explanations(path: Path) -> None:
     publish(path, campaigns=CAMPAIGNS, **TWO_CLIENTS)
     test = open_page("agents.py")
-    assert not ways(test, "Where", "Occupancy, mine")  # nothing is known of their day
-    was_mine = ways(test, "Where", "Occupancy, was mine")
+    assert not link_targets(test, "Where", "Occupancy, mine")  # they have no states today
+    was_mine = link_targets(test, "Where", "Occupancy, was mine")
     assert [(way["campaign"], way["kpi"]) for _page, way in was_mine] == [("sud", "occupancy"), ("north", "occupancy")]
-    assert "Oréa Sinistres 100% Customer care 50%" in words(drawn(test))  # of two campaigns each by itself
+    assert "Oréa Sinistres 100% Customer care 50%" in words(drawn(test))  # one value per campaign
     leader = open_page("agents.py", viewer=LEADER)
-    ((page, asked),) = ways(leader, "Where", "Occupancy, was mine")
-    assert (page, asked) == ("kpi", {"campaign": "north", "agent": "was mine", "kpi": "occupancy"})
-    explained = open_page("kpi.py", viewer=LEADER, **asked)
-    said = words("".join(html.proto.body for html in explained.get("html")))
-    assert "Occupancy · was mine 50%" in said.replace("50.0%", "50%")
-    assert "Busy + Wrap-up" in said and "30:00 + 0:00 30:00 + 0:00 + 30:00" in said  # half an hour busy, half available
+    ((page, query),) = link_targets(leader, "Where", "Occupancy, was mine")
+    assert (page, query) == ("kpi", {"campaign": "north", "agent": "was mine", "kpi": "occupancy"})
+    explained = open_page("kpi.py", viewer=LEADER, **query)
+    text = words("".join(html.proto.body for html in explained.get("html")))
+    assert "Occupancy · was mine 50%" in text.replace("50.0%", "50%")
+    assert "Busy + Wrap-up" in text and "30:00 + 0:00 30:00 + 0:00 + 30:00" in text  # half an hour busy, half available
     assert "What other systems would show" not in str(explained.main)
     options = explained.selectbox(key="kpi_choice").options
     assert "Utilisation" in options and "Service level" not in options
     explained.button(key="without_agent").click().run()
     assert "agent" not in explained.query_params and "Service level" in explained.selectbox(key="kpi_choice").options
-    handling = open_page("kpi.py", viewer=LEADER, **asked | {"kpi": "aht_s"})
+    handling = open_page("kpi.py", viewer=LEADER, **query | {"kpi": "aht_s"})
     html = "".join(html.proto.body for html in handling.get("html"))
     assert 'href="calls?campaign=north&amp;kpi=aht_s&amp;agent=was+mine"' in html and "3:20 + 0:00 + 0:40" in words(
         html
     )
 
 
-def test_a_figure_of_an_agent_is_for_who_may_know_them(path: Path) -> None:
+def test_only_viewers_who_may_see_an_agent_get_their_figures(path: Path) -> None:
     publish(path, campaigns=CAMPAIGNS, **PEOPLE)
     reader = Published(path)
     day = readers.campaign(reader, MANAGER, "north")
     assert day is not None
 
-    def told(viewer: Viewer, agent: str, kpi: str = "utilisation") -> readers.Explained | None:
+    def explain(viewer: Viewer, agent: str, kpi: str = "utilisation") -> readers.Explained | None:
         return readers.explain(reader, viewer, "north", kpi, day.t0, day.t1, agent)
 
-    bea = told(MANAGER, "Bea")
+    bea = explain(MANAGER, "Bea")
     assert bea is not None and (bea.agent_name, bea.figure, bea.row["busy_s"]) == ("Bea", 1.0, 400 * 60)
     assert bea.terms == () and bea.elsewhere == ()
     for viewer in (Viewer("client", frozenset({"north"})), Viewer("television", None), Viewer("manager", frozenset())):
-        assert all(told(viewer, "Bea", kpi) is None for kpi in readers.AGENT_FIGURES)
+        assert all(explain(viewer, "Bea", kpi) is None for kpi in readers.AGENT_FIGURES)
     fes = Viewer("manager", None, sites=frozenset({"Fès"}))
-    foreign, nobody = told(fes, "Bea"), told(fes, "no-such")
+    foreign, nobody = explain(fes, "Bea"), explain(fes, "no-such")
     assert foreign is not None and nobody is not None
     assert foreign.row == nobody.row and (foreign.figure, foreign.agent_name) == (None, None)
-    with pytest.raises(ValueError, match="not known of an agent"):
-        told(MANAGER, "Bea", "service_level")
-    whole = readers.explain(reader, MANAGER, "north", "utilisation", day.t0, day.t1)
-    assert whole is not None and (whole.agent, whole.elsewhere != ()) == (None, True)
+    with pytest.raises(ValueError, match="or, for an agent, of"):
+        explain(MANAGER, "Bea", "service_level")
+    campaign = readers.explain(reader, MANAGER, "north", "utilisation", day.t0, day.t1)
+    assert campaign is not None and (campaign.agent, campaign.elsewhere != ()) == (None, True)
 
 
-def test_a_client_cannot_ask_for_an_agents_figures(path: Path) -> None:
+def test_a_client_cannot_open_the_figures_of_an_agent(path: Path) -> None:
     publish(path, campaigns=CAMPAIGNS, **PEOPLE)
     for kpi in readers.AGENT_FIGURES:
         test = open_page(
             "kpi.py", viewer=Viewer("client", frozenset({"north"})), campaign="north", agent="Bea", kpi=kpi
         )
-        shown = [html.proto.body for html in test.get("html")] + [one.value for one in (*test.markdown, *test.caption)]
+        shown = [html.proto.body for html in test.get("html")] + [
+            element.value for element in (*test.markdown, *test.caption)
+        ]
         shown += [button.label for button in test.button]
         assert "Bea" not in "".join(shown) and "400:00" not in "".join(shown)
-        assert ('<section class="vigie-formula">' in "".join(shown)) is (kpi not in WORK_FIGURES)  # the campaign's own
+        assert ('<section class="vigie-formula">' in "".join(shown)) is (
+            kpi not in WORK_FIGURES
+        )  # the campaign's figure
 
 
-def test_a_client_cannot_ask_for_an_agents_calls(path: Path) -> None:
+def test_a_client_cannot_open_the_calls_of_an_agent(path: Path) -> None:
     publish(path, campaigns=CAMPAIGNS, **PEOPLE)
     test = open_page("calls.py", viewer=Viewer("client", frozenset({"north"})), campaign="north", agent="Bea")
     assert not [box for box in test.selectbox if box.key == "agent_choice"]
@@ -443,7 +449,7 @@ def test_no_data_is_a_dash(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "expected"),
+    ("query", "expected"),
     [
         pytest.param({"team": "Day"}, ["Bea", "Ana"], id="a team"),
         pytest.param({"site": "Rabat"}, ["Bea", "Cleo"], id="a site"),
@@ -452,21 +458,21 @@ def test_no_data_is_a_dash(path: Path) -> None:
         pytest.param({"state": "wrap_up"}, ["Ana"], id="a state"),
         pytest.param({"state": "offline"}, ["Dora"], id="gone home"),
         pytest.param({"state": "needs"}, ["Bea", "Ana"], id="who needs help"),
-        pytest.param({"state": "no-such"}, ["Bea", "Ana", "Cleo"], id="a state that is none: everybody"),
-        pytest.param({"team": "Gone"}, [], id="a team that nobody is of just now"),
+        pytest.param({"state": "no-such"}, ["Bea", "Ana", "Cleo"], id="an unknown state: everybody"),
+        pytest.param({"team": "Gone"}, [], id="a team without agents now"),
     ],
 )
-def test_the_address_says_which_agents(path: Path, asked: dict[str, str], expected: list[str]) -> None:
+def test_the_address_selects_agents(path: Path, query: dict[str, str], expected: list[str]) -> None:
     publish(path, campaigns=CAMPAIGNS, **PEOPLE)
-    test = open_page("agents.py", **asked)
+    test = open_page("agents.py", **query)
     assert named(test) == expected
-    for name, value in asked.items():
+    for name, value in query.items():
         assert test.selectbox(key=f"{name}_choice").value == (value if value != "no-such" else "")
     if not expected:
-        assert words(drawn(test)) == "No agent of this kind now."  # and not that nobody needs help
+        assert words(drawn(test)) == "No agent of this kind now."  # not "nobody needs help"
 
 
-def test_a_choice_is_in_the_address_and_can_be_taken_back(path: Path) -> None:
+def test_a_selection_is_in_the_address_and_can_be_cleared(path: Path) -> None:
     publish(path, campaigns=CAMPAIGNS, **PEOPLE)
     test = open_page("agents.py")
     test.selectbox(key="team_choice").select("Night").run()
@@ -475,7 +481,7 @@ def test_a_choice_is_in_the_address_and_can_be_taken_back(path: Path) -> None:
     assert named(test) == ["Bea", "Ana", "Cleo"] and "team" not in test.query_params
 
 
-def test_a_leader_meets_nothing_of_another_client_on_the_page(path: Path) -> None:
+def test_a_leader_sees_no_data_of_another_client_on_the_page(path: Path) -> None:
     floor = TWO_CLIENTS | {"agents": {who: {"team": "T"} | row for who, row in TWO_CLIENTS["agents"].items()}}
     publish(path, campaigns=CAMPAIGNS, **floor)
     for viewer, canary in ((MANAGER, True), (LEADER, False)):
@@ -485,19 +491,19 @@ def test_a_leader_meets_nothing_of_another_client_on_the_page(path: Path) -> Non
     assert named(test) == ["was theirs", "mine", "was mine"]
     assert "On another campaign" in words(drawn(test))
     foreign = open_page("agents.py", viewer=LEADER, campaign="sud")
-    assert any("There is no such campaign here" in one.value for one in foreign.markdown)
+    assert any("There is no such campaign here" in element.value for element in foreign.markdown)
     assert not [html for html in foreign.get("html") if html.proto.body.startswith('<div class="vigie-agents')]
 
 
 @pytest.mark.parametrize("role", ["client", "television"])
 def test_the_page_is_for_managers_and_analysts(path: Path, role: Any) -> None:
     publish(path, campaigns=CAMPAIGNS, **PEOPLE)
-    with pytest.raises(ValueError, match=r"agents\.py"):  # not one of their pages
+    with pytest.raises(ValueError, match=r"agents\.py"):  # they have no such page
         open_page("agents.py", viewer=Viewer(role, frozenset({"north"})))
     assert open_page("agents.py", viewer=Viewer("analyst", None)).selectbox(key="team_choice")
 
 
-def test_who_is_limited_to_sites_meets_the_agents_there(path: Path) -> None:
+def test_a_manager_of_a_site_sees_the_agents_of_that_site(path: Path) -> None:
     publish(path, campaigns=CAMPAIGNS, **PEOPLE)
     for sites, expected in ((None, ["Bea", "Ana", "Cleo"]), (frozenset({"Rabat"}), ["Bea", "Cleo"])):
         test = open_page("agents.py", viewer=Viewer("manager", None, sites=sites))
@@ -512,7 +518,7 @@ def test_names_are_text_and_never_html(path: Path) -> None:
     assert "<script" not in html and html.count("&lt;script&gt;") == 5
 
 
-def test_a_very_long_list_is_cut_and_says_so(path: Path) -> None:
+def test_a_very_long_list_is_truncated_with_a_note(path: Path) -> None:
     floor = {f"a{n:03}": now("north", "available", 1) for n in range(agent_table.SHOWN + 3)}
     publish(path, campaigns=CAMPAIGNS, agents=floor)
     test = open_page("agents.py")
@@ -521,21 +527,21 @@ def test_a_very_long_list_is_cut_and_says_so(path: Path) -> None:
 
 
 def test_the_page_without_data_says_what_to_do(path: Path) -> None:
-    assert any("Waiting for the first data" in one.value for one in open_page("agents.py").markdown)
+    assert any("Waiting for the first data" in element.value for element in open_page("agents.py").markdown)
     path.parent.mkdir(parents=True)
     path.write_bytes(b"not a database" * 1000)
-    assert any("The published data cannot be read" in one.value for one in open_page("agents.py").markdown)
+    assert any("The published data cannot be read" in element.value for element in open_page("agents.py").markdown)
 
 
-def test_what_the_marks_mean_names_the_limits_in_force(path: Path) -> None:
+def test_the_legend_names_the_configured_limits(path: Path) -> None:
     publish(path, campaigns=CAMPAIGNS, **PEOPLE)
-    said = " ".join(" ".join(one.value for one in open_page("agents.py", lang="fr").markdown).split())
-    assert "Au-dessus de 85 %" in said and "au moins 5 min" in said and "toutes les 2 h" in said
-    assert "20 min d’affilée en 6 h" in said and "Après 2 min de garde, 20 min sur le même appel" in said
+    legend = " ".join(" ".join(element.value for element in open_page("agents.py", lang="fr").markdown).split())
+    assert "Au-dessus de 85 %" in legend and "au moins 5 min" in legend and "toutes les 2 h" in legend
+    assert "20 min d’affilée en 6 h" in legend and "Après 2 min de garde, 20 min sur le même appel" in legend
 
 
 @needs_chromium
-def test_a_tick_loses_neither_scroll_nor_focus_nor_an_open_filter(path: Path) -> None:
+def test_a_tick_keeps_scroll_focus_and_an_open_filter(path: Path) -> None:
     def crowd(state: str) -> None:
         floor: Any = {f"a{n:02}": now("north", state, 1, team=f"T{n % 3}") for n in range(60)}
         publish(path, campaigns=CAMPAIGNS, agents=floor, published_at=clock.now())

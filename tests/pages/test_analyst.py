@@ -1,4 +1,4 @@
-"""The analyst page and its readers: what SQL may do on a published file with history, and what it may not."""
+"""The analyst page and its readers: what SQL may and may not do on a published file with history."""
 
 import csv
 import io
@@ -31,15 +31,15 @@ pytestmark = pytest.mark.slow
 
 ANALYST = Viewer("analyst", None, "ana")
 LIMITED = Viewer("analyst", frozenset({"c"}), "ben")
-ENDLESS = "SELECT count(*) FROM range(1_000_000_000_000_000) r (n) WHERE n % 7 = 3"  # takes time, and no memory
+ENDLESS = "SELECT count(*) FROM range(1_000_000_000_000_000) r (n) WHERE n % 7 = 3"  # takes time but no memory
 UNHURRIED_S = 300
-"""The time limit of a question that is not about it: a nice process gets little of a machine that is busy."""
+"""Time limit of queries in tests that are not about time. Query processes run niced, so a busy machine slows them."""
 PAST = date(2026, 10, 5)
 
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A floor whose history lies beside the published file, and what else lies in a data directory."""
+    """A published file with history beside it, in a data directory with other files."""
     data = tmp_path_factory.mktemp("data")
     directory = data / "published"
     segment = directory / "calls" / f"day={PAST}" / "0.parquet"
@@ -63,7 +63,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def inside(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """The connection that a query gets, without the process around it."""
+    """The sandbox's connection, in this process."""
     with sandbox.opened(path) as connection:
         yield connection
 
@@ -73,9 +73,9 @@ def ran(connection: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
 
 
 def ask(path: Path, sql: str, seconds: int = UNHURRIED_S) -> Answer | Trouble:
-    asked = readers.query(Published(path), ANALYST, sql, seconds)
-    assert asked is not None
-    return asked.wait()
+    query = readers.query(Published(path), ANALYST, sql, seconds)
+    assert query is not None
+    return query.wait()
 
 
 def answered(path: Path, sql: str) -> Answer:
@@ -95,7 +95,7 @@ def refused(path: Path, sql: str, seconds: int = UNHURRIED_S) -> Trouble:
     return outcome
 
 
-# who may
+# who may run SQL
 
 
 @pytest.mark.parametrize(
@@ -109,11 +109,11 @@ def refused(path: Path, sql: str, seconds: int = UNHURRIED_S) -> Trouble:
         pytest.param(Viewer("television", None), False, id="a television"),
     ],
 )
-def test_sql_is_for_who_sees_everything(path: Path, viewer: Viewer, may: bool) -> None:
-    asked = readers.query(Published(path), viewer, "SELECT 1", UNHURRIED_S)
-    assert (asked is not None) is may is readers.may_query(viewer)
-    if asked is not None:
-        assert isinstance(asked.wait(), Answer)
+def test_only_viewers_of_everything_may_run_sql(path: Path, viewer: Viewer, may: bool) -> None:
+    query = readers.query(Published(path), viewer, "SELECT 1", UNHURRIED_S)
+    assert (query is not None) is may is readers.may_query(viewer)
+    if query is not None:
+        assert isinstance(query.wait(), Answer)
 
 
 def test_the_schema_is_for_managers_and_analysts(path: Path) -> None:
@@ -122,40 +122,40 @@ def test_the_schema_is_for_managers_and_analysts(path: Path) -> None:
         assert readers.schema(Published(path), Viewer(role, None)) is None
 
 
-def test_the_schema_is_what_the_file_says(path: Path) -> None:
-    relations = {one.name: one for one in readers.schema(Published(path), ANALYST) or ()}
+def test_the_schema_comes_from_the_published_file(path: Path) -> None:
+    relations = {relation.name: relation for relation in readers.schema(Published(path), ANALYST) or ()}
     calls, macro, days = relations["calls"], relations["kpi_campaign"], relations["kpi_daily"]
     assert calls.kind == "view" and calls.comment.startswith("one call")
     assert [c.comment for c in calls.columns if c.name == "caller"] == ["caller's number, masked"]
     assert macro.kind == "macro" and macro.parameters == "t0, t1"
     assert next(c.comment for c in macro.columns if c.name == "abandon_rate").startswith("abandoned / (offered")
     assert days.kind == "view" and {c.type for c in days.columns if c.name == "day"} == {"DATE"}
-    assert all(one.comment for one in relations.values())
+    assert all(relation.comment for relation in relations.values())
 
 
-# what may be asked
+# what SQL may do
 
 
-def test_an_answer_is_of_the_snapshot_with_its_history(path: Path) -> None:
-    one = answered(path, "SELECT count(*) AS n, min(day) AS first_day FROM calls; -- all of them")
-    assert one.table.to_pylist() == [{"n": 10, "first_day": PAST}]
-    assert one.as_of == at("12:00") and not one.cut
+def test_an_answer_covers_the_snapshot_and_its_history(path: Path) -> None:
+    answer = answered(path, "SELECT count(*) AS n, min(day) AS first_day FROM calls; -- all of them")
+    assert answer.table.to_pylist() == [{"n": 10, "first_day": PAST}]
+    assert answer.as_of == at("12:00") and not answer.cut
 
 
-def test_values_that_only_duckdb_knows_are_given_as_it_writes_them(path: Path) -> None:
+def test_values_of_types_that_only_duckdb_has_are_texts(path: Path) -> None:
     sql = "SELECT INTERVAL 90 SECONDS AS i, [1, 2] AS l, {'a': 1} AS s, sum(2) AS n, 'x'::ENUM ('x') AS e"
     (row,) = answered(path, sql).table.to_pylist()
     assert row == {"i": "00:01:30", "l": "[1, 2]", "s": "{'a': 1}", "n": 2, "e": "x"}
 
 
-def test_columns_keep_the_names_that_duckdb_gives_them(inside: duckdb.DuckDBPyConnection) -> None:
+def test_columns_keep_duckdbs_names(inside: duckdb.DuckDBPyConnection) -> None:
     rows = ran(inside, """SELECT min(day), count(*), 1 AS "we""ird", [1], 'x' AS "#2" FROM calls""")
     assert rows.column_names == ['min("day")', "count_star()", 'we"ird', "main.list_value(1)", "#2"]
     assert [column[0].as_py() for column in rows.columns] == [PAST, 10, 1, "[1]", "x"]
 
 
 @pytest.mark.parametrize("sql", ["FROM calls", "DESCRIBE calls", "SHOW TABLES", "SUMMARIZE agents", "VALUES (1)"])
-def test_statements_that_read(inside: duckdb.DuckDBPyConnection, sql: str) -> None:
+def test_read_only_statements_run(inside: duckdb.DuckDBPyConnection, sql: str) -> None:
     assert ran(inside, sql).num_columns
 
 
@@ -164,11 +164,11 @@ def test_an_example_runs_on_a_small_floor(inside: duckdb.DuckDBPyConnection, nam
     assert EXAMPLES[name].startswith("-- ")
     rows = ran(inside, EXAMPLES[name])
     assert rows.num_columns > 1
-    assert rows.num_rows or name == "rejected_records"  # this floor rejected nothing
+    assert rows.num_rows or name == "rejected_records"  # this floor has no rejected records
 
 
-def test_what_examples_say_is_right(inside: duckdb.DuckDBPyConnection) -> None:
-    """In time: answered after 5, 10, 10, 10 s. Late: answered after 50 s, abandoned after 12 and 45, open 60."""
+def test_results_of_the_examples(inside: duckdb.DuckDBPyConnection) -> None:
+    """In time: answered after 5, 10, 10, 10 s. Late: answered after 50 s, abandoned after 12 and 45 s, open at 60 s."""
     (month,) = ran(inside, EXAMPLES["month_to_target"]).to_pylist()
     assert (month["in_time"], month["counted"]) == (4, 8)
     assert month["late_calls_to_spare"] == -3  # 4 of 5 would be 80 %
@@ -180,7 +180,7 @@ def test_what_examples_say_is_right(inside: duckdb.DuckDBPyConnection) -> None:
     assert (transfers["visits"], transfers["queues"]) == (2, "[a, b]")
 
 
-# what may not
+# what SQL may not do
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,9 @@ def test_what_examples_say_is_right(inside: duckdb.DuckDBPyConnection) -> None:
         "CHECKPOINT",
     ],
 )
-def test_only_one_statement_and_one_that_reads(path: Path, inside: duckdb.DuckDBPyConnection, sql: str) -> None:
+def test_anything_but_a_single_read_only_statement_is_refused(
+    path: Path, inside: duckdb.DuckDBPyConnection, sql: str
+) -> None:
     before = sorted(path.parent.rglob("*"))
     segment = path.parent / "calls" / f"day={PAST}" / "0.parquet"
     with pytest.raises(sandbox.Refused, match="not_one_read"):
@@ -250,54 +252,54 @@ def test_no_other_file_is_read(path: Path, inside: duckdb.DuckDBPyConnection, sq
         pytest.param("FROM read_csv('/etc/passwd')", Trouble("said"), id="another file"),
     ],
 )
-def test_the_process_says_so(path: Path, sql: str, trouble: Trouble) -> None:
-    said = refused(path, sql)
-    assert said.reason == trouble.reason and ("/etc/passwd" in said.words) is (trouble.reason == "said")
+def test_the_query_process_reports_the_refusal(path: Path, sql: str, trouble: Trouble) -> None:
+    refusal = refused(path, sql)
+    assert refusal.reason == trouble.reason and ("/etc/passwd" in refusal.words) is (trouble.reason == "said")
 
 
 @pytest.mark.parametrize("sql", ["SELECT getenv('HOME')", "FROM table_of_python", "FROM connection", "FROM json"])
-def test_nothing_of_the_process_can_be_named(inside: duckdb.DuckDBPyConnection, sql: str) -> None:
+def test_a_query_cannot_reach_the_python_process(inside: duckdb.DuckDBPyConnection, sql: str) -> None:
     with pytest.raises(duckdb.CatalogException, match="does not exist"):
         ran(inside, sql)
 
 
 def test_a_select_that_would_log_to_a_file_writes_nothing(path: Path) -> None:
-    """DuckDB counts it as a SELECT, and would make files wherever it may read."""
+    """DuckDB classes this as a SELECT, and would create files wherever it may read."""
     before = sorted(path.parent.rglob("*"))
     storage = f"storage = 'file', storage_config = {{'path': '{path.parent}/calls'}}"
     ask(path, f"SELECT * FROM enable_logging({storage}), calls")
     assert sorted(path.parent.rglob("*")) == before
 
 
-def test_settings_tell_no_secret_of_the_machine(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_show_no_home_directory(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/of-somebody")
-    said = str(answered(path, "SELECT name, value FROM duckdb_settings()").table.to_pylist())
-    assert "/home/of-somebody" not in said and str(path.parent) in said
+    settings = str(answered(path, "SELECT name, value FROM duckdb_settings()").table.to_pylist())
+    assert "/home/of-somebody" not in settings and str(path.parent) in settings
 
 
-def test_an_error_is_duckdbs_own(path: Path) -> None:
+def test_an_error_has_duckdbs_words(path: Path) -> None:
     trouble = refused(path, "SELECT wait FROM calls")
     assert trouble.reason == "said" and trouble.words.startswith('Binder Error: Referenced column "wait" not found')
     assert "sandbox" not in trouble.words and "Traceback" not in trouble.words
 
 
-def test_two_columns_of_one_name_are_told_apart_by_who_asks(path: Path) -> None:
+def test_two_columns_of_the_same_name_are_refused(path: Path) -> None:
     assert refused(path, "SELECT 1 AS a, 2 AS A") == Trouble("same_name", "a")
 
 
 # limits
 
 
-def test_a_long_answer_is_cut_and_says_so(path: Path) -> None:
-    one = answered(path, "SELECT range AS n FROM range(10_000_000_000)")  # it would never come to its end
-    assert one.cut and one.table.num_rows == ROWS
-    whole = answered(path, f"FROM range({ROWS})")
-    assert not whole.cut and whole.table.num_rows == ROWS
+def test_a_long_answer_is_truncated_and_marked(path: Path) -> None:
+    truncated = answered(path, "SELECT range AS n FROM range(10_000_000_000)")  # it would never end
+    assert truncated.cut and truncated.table.num_rows == ROWS
+    complete = answered(path, f"FROM range({ROWS})")
+    assert not complete.cut and complete.table.num_rows == ROWS
 
 
-def test_a_big_answer_is_cut_too(path: Path) -> None:
-    one = answered(path, "SELECT repeat('x', 10_000) AS x FROM range(9_000)")
-    assert one.cut and one.table.num_rows < 9_000 and one.table.nbytes <= readers.SIZE
+def test_a_large_answer_is_truncated_and_marked(path: Path) -> None:
+    truncated = answered(path, "SELECT repeat('x', 10_000) AS x FROM range(9_000)")
+    assert truncated.cut and truncated.table.num_rows < 9_000 and truncated.table.nbytes <= readers.SIZE
 
 
 def test_a_query_that_runs_too_long_ends(path: Path) -> None:
@@ -316,22 +318,22 @@ def test_a_query_that_needs_too_much_memory_ends(path: Path, sql: str) -> None:
 
 
 def test_a_query_is_interrupted(path: Path) -> None:
-    asked = readers.query(Published(path), ANALYST, ENDLESS, UNHURRIED_S)
-    assert asked is not None and asked.outcome is None
-    asked.interrupt()
-    assert asked.wait() == Trouble("interrupted")
+    query = readers.query(Published(path), ANALYST, ENDLESS, UNHURRIED_S)
+    assert query is not None and query.outcome is None
+    query.interrupt()
+    assert query.wait() == Trouble("interrupted")
 
 
-def test_one_at_a_time_a_person_and_few_at_once(path: Path) -> None:
+def test_one_query_per_person_and_few_at_once(path: Path) -> None:
     def asks(viewer: Viewer, sql: str) -> readers.Query | None:
         return readers.query(Published(path), viewer, sql, UNHURRIED_S)
 
     people = [Viewer("analyst", None, f"analyst-{n}") for n in range(AT_ONCE + 1)]
     running = [asks(viewer, ENDLESS) for viewer in people[:AT_ONCE]]
-    assert all(one is not None and one.outcome is None for one in running)
+    assert all(query is not None and query.outcome is None for query in running)
     another = asks(people[-1], "SELECT 1")
     assert another is not None and another.outcome == Trouble("busy")
-    again = asks(people[0], "SELECT 1")  # a new one of the same person takes the place of the old
+    again = asks(people[0], "SELECT 1")  # a person's new query replaces the running one
     assert again is not None and isinstance(again.wait(), Answer)
     assert running[0] is not None and running[0].wait() == Trouble("interrupted")
     after = asks(people[-1], "SELECT 1")
@@ -347,12 +349,12 @@ def test_one_at_a_time_a_person_and_few_at_once(path: Path) -> None:
 def test_the_files_hold_what_is_shown(path: Path) -> None:
     sql = """SELECT '=1+1' AS formula, 1.5::DOUBLE AS n, TRUE AS yes, NULL::VARCHAR AS nil,
         TIMESTAMPTZ '2026-11-23 09:00:00+01' AS at, -3 AS minus"""
-    one = answered(path, sql)
-    assert one.csv().startswith(b"\xef\xbb\xbf")
-    head, row = csv.reader(io.StringIO(one.csv().decode("utf-8-sig")))
+    answer = answered(path, sql)
+    assert answer.csv().startswith(b"\xef\xbb\xbf")
+    head, row = csv.reader(io.StringIO(answer.csv().decode("utf-8-sig")))
     assert head == ["formula", "n", "yes", "nil", "at", "minus"]
     assert row == ["'=1+1", "1.5", "true", "", "2026-11-23T08:00:00+00:00", "-3"]
-    assert pq.read_table(io.BytesIO(one.parquet())).equals(one.table)
+    assert pq.read_table(io.BytesIO(answer.parquet())).equals(answer.table)
 
 
 # the page
@@ -360,11 +362,11 @@ def test_the_files_hold_what_is_shown(path: Path) -> None:
 
 @pytest.fixture
 def here(path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
-    """Where the pages look for the published file."""
+    """The published file, where the pages look for it."""
     monkeypatch.setenv("VIGIE_DATA_DIR", str(path.parent.parent))
     monkeypatch.setenv("VIGIE_ACCESS_DIR", str(tmp_path))
     yield path
-    readers.published().close()  # or this process could not open it in another way
+    readers.published().close()  # DuckDB refuses to open an open file with other settings
 
 
 def tabs(test: AppTest) -> list[str]:
@@ -372,14 +374,14 @@ def tabs(test: AppTest) -> list[str]:
 
 
 def run(test: AppTest, sql: str) -> AppTest:
-    """Write a query, run it, and wait for what comes of it as the page does; again when the machine was too busy."""
+    """Enter a query, run it and wait for the result. Run it again if a busy machine reached the time limit."""
     test.text_area(key="sql").set_value(sql)
 
     def is_answered() -> bool:
         next(button for button in test.button if button.label == "Run").click().run()
-        asked = test.session_state["query"]
-        wait_for(lambda: asked.outcome is not None, "the answer")
-        return asked.outcome != Trouble("too_long")
+        query = test.session_state["query"]
+        wait_for(lambda: query.outcome is not None, "the answer")
+        return query.outcome != Trouble("too_long")
 
     wait_for(is_answered, "an answer within the time limit of the page", UNHURRIED_S)
     return test.run()
@@ -392,23 +394,30 @@ def test_the_page_answers_and_offers_files(here: Path) -> None:
     )
     assert not test.exception
     assert next(iter(test.dataframe[0].value["outcome"])) == "answered"
-    assert any(re.match(r"\*\*4 rows\*\* · 23/11/2026, as of 12:00:00 UTC · \d", one.value) for one in test.markdown)
-    assert [one.label for one in test.get("download_button")] == [*("CSV", "Parquet", "The query", CALENDAR.name)]
-    assert "sql" not in test.query_params  # what is asked may hold personal data
+    assert any(
+        re.match(r"\*\*4 rows\*\* · 23/11/2026, as of 12:00:00 UTC · \d", element.value) for element in test.markdown
+    )
+    assert [element.label for element in test.get("download_button")] == [
+        *("CSV", "Parquet", "The query", CALENDAR.name)
+    ]
+    assert "sql" not in test.query_params  # a query may contain personal data
     test.switch_page("campaign.py").run()
     test.switch_page("analyst.py").run()
     assert test.text_area(key="sql").value.startswith("SELECT outcome")
 
 
-def test_the_answer_is_drawn_and_another_one_after_it(here: Path) -> None:
+def test_each_answer_is_drawn(here: Path) -> None:
     test = open_page("analyst.py", ANALYST)
     test.session_state["result_tabs"] = "Chart"
     run(test, "SELECT day, count(*) AS n FROM calls GROUP BY day")
     assert not test.exception and len(test.get("plotly_chart")) == 1
-    assert [one.value for one in test.selectbox if one.label in ("Horizontal axis", "Vertical axis")] == ["day", "n"]
+    assert [element.value for element in test.selectbox if element.label in ("Horizontal axis", "Vertical axis")] == [
+        "day",
+        "n",
+    ]
     run(test, "SELECT outcome, avg(wait_s) AS wait_s FROM calls GROUP BY outcome")
     assert not test.exception and len(test.get("plotly_chart")) == 1
-    assert [one.value for one in test.selectbox if one.label in ("Horizontal axis", "Vertical axis")] == [
+    assert [element.value for element in test.selectbox if element.label in ("Horizontal axis", "Vertical axis")] == [
         "outcome",
         "wait_s",
     ]
@@ -416,36 +425,38 @@ def test_the_answer_is_drawn_and_another_one_after_it(here: Path) -> None:
     assert not test.exception and not test.get("plotly_chart")
 
 
-def test_numbers_with_decimals_are_written_as_the_browser_does(here: Path) -> None:
+def test_decimals_follow_the_browsers_locale(here: Path) -> None:
     sql = "SELECT 2026 AS year, 1.5::DOUBLE AS wait_s, 2.25::DECIMAL(9, 2) AS amount, 0.0001::DOUBLE AS tiny"
     test = run(open_page("analyst.py", ANALYST), sql)
     columns = json.loads(test.dataframe[0].proto.columns)
-    assert {name: one["type_config"]["format"] for name, one in columns.items() if "type_config" in one} == {
+    assert {name: column["type_config"]["format"] for name, column in columns.items() if "type_config" in column} == {
         "wait_s": "localized",
         "amount": "localized",
     }
 
 
-def test_an_example_is_taken_into_the_box(here: Path) -> None:
+def test_an_example_fills_the_editor(here: Path) -> None:
     test = open_page("analyst.py", ANALYST)
     assert test.text_area(key="sql").value == EXAMPLES["intervals_today"]
     test.selectbox(key="example_choice").select("patience").run()
     assert test.text_area(key="sql").value == EXAMPLES["patience"]
 
 
-def test_the_page_says_what_was_wrong_in_duckdbs_words(here: Path) -> None:
+def test_the_page_shows_duckdbs_error(here: Path) -> None:
     test = run(open_page("analyst.py", ANALYST), "SELECT wait FROM calls")
-    assert [one.value for one in test.warning] == ["DuckDB could not run it\\:"]
-    assert any('column "wait" not found' in one.value for one in test.code)
+    assert [element.value for element in test.warning] == ["DuckDB could not run it\\:"]
+    assert any('column "wait" not found' in element.value for element in test.code)
     test = run(test, "DROP TABLE agents")
     assert "single read-only statement" in test.warning[0].value
 
 
-def test_who_sees_some_campaigns_is_told_why_there_is_no_sql(here: Path) -> None:
+def test_a_viewer_of_some_campaigns_reads_why_there_is_no_sql(here: Path) -> None:
     everything = open_page("analyst.py", ANALYST)
     assert tabs(everything) == ["SQL", "Connect", "Schema", "Glossary"]
-    assert any(f"duckdb -readonly '{here}'" in one.value for one in everything.code)
-    assert {one.language for one in everything.code} == {"plaintext"}  # ink: a language's colours are too faint
+    assert any(f"duckdb -readonly '{here}'" in element.value for element in everything.code)
+    assert {element.language for element in everything.code} == {
+        "plaintext"
+    }  # plain text: the colours of syntax highlighting are too faint
     some = open_page("analyst.py", LIMITED)
     assert tabs(some) == ["Schema", "Glossary"]
     assert "SQL cannot be limited to some campaigns" in some.info[0].value
@@ -454,7 +465,7 @@ def test_who_sees_some_campaigns_is_told_why_there_is_no_sql(here: Path) -> None
 
 @pytest.mark.parametrize("role", ["client", "television"])
 def test_clients_and_televisions_have_no_such_page(here: Path, role: Role) -> None:
-    with pytest.raises(ValueError, match=r"analyst\.py"):  # not one of their pages
+    with pytest.raises(ValueError, match=r"analyst\.py"):  # they have no such page
         open_page("analyst.py", Viewer(role, frozenset({"c"})))
 
 
@@ -463,7 +474,7 @@ def test_every_example_has_a_title(language: str) -> None:
     assert set(analysis.titles(i18n.text(language))) == set(EXAMPLES)
 
 
-def test_every_trouble_is_said(path: Path) -> None:
+def test_every_trouble_has_a_text(path: Path) -> None:
     for reason in get_args(Reason):
         assert analysis.trouble(Trouble(reason, "a"), i18n.text("en"))
 
@@ -479,7 +490,7 @@ def test_every_trouble_is_said(path: Path) -> None:
         ),
     ],
 )
-def test_a_chart_is_chosen_by_what_the_columns_are(
+def test_the_columns_determine_the_chart(
     inside: duckdb.DuckDBPyConnection, sql: str, drawn: tuple[str, str, str | None, str]
 ) -> None:
     rows = ran(inside, sql)
@@ -489,7 +500,7 @@ def test_a_chart_is_chosen_by_what_the_columns_are(
     assert sum(len(series.x) for series in figure.data) == rows.num_rows
 
 
-def test_a_line_goes_along_the_time_whatever_the_order_of_the_rows(inside: duckdb.DuckDBPyConnection) -> None:
+def test_a_line_is_drawn_in_order_of_time(inside: duckdb.DuckDBPyConnection) -> None:
     rows = ran(inside, "SELECT DATE '2026-11-01' + n AS day, n FROM (VALUES (2), (0), (1)) AS v(n)")
     drawn = analysis.figure(rows, "day", "n", None, "line", i18n.text("fr"))
     assert list(drawn.data[0].y) == [0, 1, 2] and drawn.layout.separators[0] == ","

@@ -1,4 +1,4 @@
-"""The campaign page: what is usual, weeks by weekday and hour, queues, the calls; and what no client is told."""
+"""The campaign page: the usual weekday, weeks by weekday and hour, queues and calls; and what clients must not see."""
 
 import dataclasses
 from collections.abc import Iterator, Mapping
@@ -36,8 +36,8 @@ def published_rows(tmp_path: Path, calls: list[Row], of: Campaign | None = None,
     return Published(place)
 
 
-def calls_at(moment: str, *waits: float, of: Campaign | None = None, **said: Any) -> list[Row]:
-    return [call(wait=wait, queued=moment, of=of, **said) for wait in waits]
+def calls_at(moment: str, *waits: float, of: Campaign | None = None, **fields: Any) -> list[Row]:
+    return [call(wait=wait, queued=moment, of=of, **fields) for wait in waits]
 
 
 # the same weekday
@@ -52,19 +52,19 @@ def test_usual_is_the_mean_of_the_same_weekdays_that_had_calls(tmp_path: Path) -
         *calls_at("2026-11-20 09:05", *[5] * 50),  # a Friday
         *calls_at("2026-10-19 09:05", *[5] * 50),  # five weeks before
     ]
-    found = readers.compare(published_rows(tmp_path, calls), MANAGER, "c")
-    assert found is not None
-    assert found.days == (date(2026, 11, 9), date(2026, 11, 16))  # on the other two Mondays nobody called
-    nine, three = found.usual_at(at("09:00")), found.usual_at(at("15:00"))
+    compared = readers.compare(published_rows(tmp_path, calls), MANAGER, "c")
+    assert compared is not None
+    assert compared.days == (date(2026, 11, 9), date(2026, 11, 16))  # the other two Mondays had no calls
+    nine, three = compared.usual_at(at("09:00")), compared.usual_at(at("15:00"))
     assert nine and three
     assert (nine.intervals, nine.mean("offered"), three.mean("offered")) == (2, 3.0, 0.5)
     assert nine.kpis.service_level == 3 / 6  # the ratio of the sums; the mean of the ratios would be 0.375
-    assert found.until == at("10:00") and found.own is not None and found.usual_so_far is not None
-    assert (found.own.offered, found.own.service_level) == (2, 0.5)
-    assert found.usual_so_far.kpis.offered == 6  # not the call at 15:00: the day has not come so far
+    assert compared.until == at("10:00") and compared.own is not None and compared.usual_so_far is not None
+    assert (compared.own.offered, compared.own.service_level) == (2, 0.5)
+    assert compared.usual_so_far.kpis.offered == 6  # without the call at 15:00, which is later than now
 
 
-def test_what_is_compared_ends_with_the_last_whole_interval(tmp_path: Path) -> None:
+def test_a_comparison_ends_with_the_last_complete_interval(tmp_path: Path) -> None:
     calls = [*calls_at("09:05", 5), *calls_at("09:31", 5), *calls_at("2026-11-16 09:05", 5)]
     reader = published_rows(tmp_path, calls, as_of="09:40")
     quarter, hour = (readers.compare(reader, MANAGER, "c", minutes=minutes) for minutes in (15, 60))
@@ -75,19 +75,21 @@ def test_what_is_compared_ends_with_the_last_whole_interval(tmp_path: Path) -> N
     assert early is not None and (early.until, early.own, early.usual_so_far) == (None, None, None)
 
 
-def test_nothing_known_is_no_mean(tmp_path: Path) -> None:
-    found = readers.compare(published_rows(tmp_path, calls_at("09:05", 5)), MANAGER, "c")
-    assert found is not None and (found.days, found.usual_at(at("09:00"))) == ((), None)
+def test_without_earlier_days_there_is_no_mean(tmp_path: Path) -> None:
+    compared = readers.compare(published_rows(tmp_path, calls_at("09:05", 5)), MANAGER, "c")
+    assert compared is not None and (compared.days, compared.usual_at(at("09:00"))) == ((), None)
 
 
-def test_a_past_day_is_compared_whole(tmp_path: Path) -> None:
+def test_a_past_day_is_compared_in_full(tmp_path: Path) -> None:
     calls = [*calls_at("2026-11-16 15:00", 5), *calls_at("2026-11-09 23:59", 5, 5), *calls_at("09:00", 5)]
-    found = readers.compare(published_rows(tmp_path, calls), MANAGER, "c", day=date(2026, 11, 16))
-    assert found is not None and found.until == found.campaign.t1
-    assert found.own and found.usual_so_far and (found.own.offered, found.usual_so_far.kpis.offered) == (1, 2)
+    compared = readers.compare(published_rows(tmp_path, calls), MANAGER, "c", day=date(2026, 11, 16))
+    assert compared is not None and compared.until == compared.campaign.t1
+    assert (
+        compared.own and compared.usual_so_far and (compared.own.offered, compared.usual_so_far.kpis.offered) == (1, 2)
+    )
 
 
-def test_usual_goes_by_the_clock_on_the_wall(tmp_path: Path) -> None:
+def test_usual_is_by_local_time(tmp_path: Path) -> None:
     paris = campaign(zone="Europe/Paris")
     calls = [
         *calls_at("2026-10-25 00:30", 5, of=paris),  # 2:30 in summer time
@@ -96,9 +98,9 @@ def test_usual_goes_by_the_clock_on_the_wall(tmp_path: Path) -> None:
         *calls_at("2026-10-18 07:05", 5, of=paris),  # 9:05, a week before, in summer time
     ]
     reader = published_rows(tmp_path, calls, paris, as_of="2026-11-01 12:00")
-    found = readers.compare(reader, MANAGER, "c")
-    assert found is not None
-    nine, repeated = found.usual_at(at("2026-11-01 08:00")), found.usual_at(at("2026-11-01 01:30"))
+    compared = readers.compare(reader, MANAGER, "c")
+    assert compared is not None
+    nine, repeated = compared.usual_at(at("2026-11-01 08:00")), compared.usual_at(at("2026-11-01 01:30"))
     assert nine and (nine.intervals, nine.mean("offered")) == (2, 1.0)
     assert repeated and (repeated.intervals, repeated.kpis.offered) == (3, 2)
 
@@ -123,22 +125,24 @@ def test_weeks_add_up_by_weekday_and_hour(tmp_path: Path) -> None:
     assert (monday.intervals, monday.mean("offered"), monday.kpis.service_level) == (2, 2.5, 3 / 5)
     assert monday.kpis.aht_s == (4 * 60 + 560) / 5
     assert (wednesday.intervals, wednesday.kpis.offered) == (1, 1)
-    assert four.cells[0, 10].kpis.service_level is None and (1, 9) not in four.cells  # no call, and a day closed
+    assert (
+        four.cells[0, 10].kpis.service_level is None and (1, 9) not in four.cells
+    )  # an hour without calls, and a closed day
     assert eight.cells[0, 9].kpis.offered == 6
     with pytest.raises(ValueError, match="allowed are"):
         readers.weeks(reader, MANAGER, "c", 5200)
 
 
-def test_weeks_are_asked_once_an_hour(tmp_path: Path) -> None:
+def test_weeks_are_read_once_an_hour(tmp_path: Path) -> None:
     place = tmp_path / "published" / "vigie.duckdb"
     reader = Published(place)
     seen = []
     for seconds in (0, 60, 3500, 3700):
         calls = [{"campaign": "north", "queued_at": NOON - timedelta(days=1)}] * (seconds + 1)
         publish(place, campaigns=FLOOR, calls=calls[:100], as_of=NOON + timedelta(seconds=seconds))
-        found = readers.weeks(reader, MANAGER, "north")
-        assert readers.board(reader, MANAGER) and found is not None
-        seen.append(found.cells[6, 12].kpis.offered)
+        weeks = readers.weeks(reader, MANAGER, "north")
+        assert readers.board(reader, MANAGER) and weeks is not None
+        seen.append(weeks.cells[6, 12].kpis.offered)
     assert seen == [1, 1, 1, 100]
 
 
@@ -152,48 +156,48 @@ def test_a_day_by_its_queues(tmp_path: Path) -> None:
         *calls_at("2026-11-22 09:00", 5, queue="care"),
     ]
     reader = published_rows(tmp_path, calls)
-    found = readers.queues(reader, MANAGER, "c")
-    assert [(name, kpis.offered, kpis.service_level) for name, kpis in found] == [("care", 3, 1.0), ("sales", 2, 0.5)]
+    queues = readers.queues(reader, MANAGER, "c")
+    assert [(name, kpis.offered, kpis.service_level) for name, kpis in queues] == [("care", 3, 1.0), ("sales", 2, 0.5)]
     assert [(name, kpis.offered) for name, kpis in readers.queues(reader, MANAGER, "c", date(2026, 11, 22))] == [
         ("care", 1)
     ]
-    known = readers.day(reader, MANAGER, "c")
-    assert known and known.total and known.total.offered == sum(kpis.offered for _name, kpis in found)
+    day = readers.day(reader, MANAGER, "c")
+    assert day and day.total and day.total.offered == sum(kpis.offered for _name, kpis in queues)
 
 
-def test_nobody_is_told_of_anothers_queues_and_weeks(tmp_path: Path) -> None:
+def test_queues_and_weeks_are_not_shown_to_other_viewers(tmp_path: Path) -> None:
     reader = published_rows(tmp_path, calls_at("09:00", 5))
     for viewer in (Viewer("client", frozenset({"other"})), Viewer("television", None)):
         assert readers.queues(reader, viewer, "c") == ()
         assert readers.compare(reader, viewer, "c") is None and readers.weeks(reader, viewer, "c") is None
 
 
-# what no client is told
+# what clients must not see
 
 TALK_S = 4242.0  # 1:10:42
 CANARY = {"talk": TALK_S, "hold": 17.0, "wrap": 29.0, "agent": "zqcanaryqz"}
 
 
-def told(answer: object) -> Iterator[tuple[str, object]]:
-    """Yield every field, however deep, that tells how people work, with what it tells."""
+def work_fields(answer: object) -> Iterator[tuple[str, object]]:
+    """Yield name and value of every field about how people work, at any depth."""
     if dataclasses.is_dataclass(answer) and not isinstance(answer, type):
         for field in dataclasses.fields(answer):
             value = getattr(answer, field.name)
             if field.name in {*WORK_FIGURES, *call_list.WORK_COLUMNS} and value is not None:
                 yield field.name, value
-            yield from told(value)
+            yield from work_fields(value)
     elif isinstance(answer, Mapping):
         for name, value in answer.items():
             if name in WORK_FIGURES and value is not None:
                 yield name, value
-            yield from told(value)
+            yield from work_fields(value)
     elif isinstance(answer, tuple):
-        for one in answer:
-            yield from told(one)
+        for item in answer:
+            yield from work_fields(item)
 
 
 def everything(reader: Published, viewer: Viewer) -> list[object]:
-    """Ask each reader of the campaign, calls and figures pages whatever they can be asked."""
+    """Call the readers of the campaign, calls and figures pages with all their options."""
     day = readers.campaign(reader, viewer, "c")
     assert day is not None
     answers: list[object] = [readers.board(reader, viewer), readers.weeks(reader, viewer, "c")]
@@ -208,27 +212,27 @@ def everything(reader: Published, viewer: Viewer) -> list[object]:
     return answers
 
 
-def test_no_reader_tells_a_client_how_long_anybody_worked(tmp_path: Path) -> None:
+def test_no_reader_gives_a_client_working_times(tmp_path: Path) -> None:
     calls = [*calls_at("09:00", 5, **CANARY), *calls_at("2026-11-16 09:00", 5, **CANARY)]
     reader = published_rows(tmp_path, calls)
-    assert {name for name, _value in told(tuple(everything(reader, MANAGER)))} > {
+    assert {name for name, _value in work_fields(tuple(everything(reader, MANAGER)))} > {
         "aht_s",
         "talk_s",
         "ended_at",
         "agent",
     }
-    assert list(told(tuple(everything(reader, CLIENT)))) == []
+    assert list(work_fields(tuple(everything(reader, CLIENT)))) == []
     listed = readers.calls(reader, CLIENT, "c", at("09:00"), at("09:15"), Asked())
     assert listed is not None
-    (one,) = listed.calls
-    assert (one.wait_s, one.answered_at, one.hit) == (5.0, at("09:00:05"), True)  # these are the client's own
+    (only,) = listed.calls
+    assert (only.wait_s, only.answered_at, only.hit) == (5.0, at("09:00:05"), True)  # a client may see these
     day = readers.day(reader, CLIENT, "c")
     assert day and day.total and (day.total.offered, day.total.service_level, day.total.asa_s) == (1, 1.0, 5.0)
     assert readers.explain(reader, CLIENT, "c", "aht_s", at("09:00"), at("09:15")) is None
     assert readers.explain(reader, CLIENT, "c", "asa_s", at("09:00"), at("09:15")) is not None
 
 
-def test_work_is_whatever_is_made_of_peoples_time() -> None:
+def test_work_figures_are_those_made_of_peoples_time() -> None:
     assert {"aht_s", "avg_talk_s", "avg_hold_s", "avg_wrap_s", "occupancy", "utilisation"} <= WORK_FIGURES
     assert {"talk_s", "hold_s", "wrap_s", "busy_s", "available_s", "paused_s", "workload_s"} <= WORK_FIGURES
     of_calls = {"service_level", "asa_s", "abandon_rate", "longest_wait_s", "answered", "handled", "conversion"}
@@ -238,13 +242,13 @@ def test_work_is_whatever_is_made_of_peoples_time() -> None:
 @pytest.mark.parametrize(
     ("logged_in", "is_told"),
     [
-        pytest.param(0, True, id="nobody: it shows no one"),
-        pytest.param(1, False, id="one person's every state"),
-        pytest.param(SMALLEST - 1, False, id="one fewer than it takes"),
-        pytest.param(SMALLEST, True, id="as many as it takes"),
+        pytest.param(0, True, id="nobody: counts identify no one"),
+        pytest.param(1, False, id="one person: their state would show"),
+        pytest.param(SMALLEST - 1, False, id="one fewer than the minimum"),
+        pytest.param(SMALLEST, True, id="the minimum"),
     ],
 )
-def test_what_few_agents_do_is_not_told_to_a_client(path: Path, logged_in: int, is_told: bool) -> None:
+def test_a_client_does_not_see_states_of_few_agents(path: Path, logged_in: int, is_told: bool) -> None:
     agents = {f"a{n}": ("north", "busy") for n in range(logged_in)}
     publish(path, campaigns=FLOOR, agents=agents | {"b": ("sud", "paused")}, as_of=now())
     reader = Published(path)
@@ -252,18 +256,18 @@ def test_what_few_agents_do_is_not_told_to_a_client(path: Path, logged_in: int, 
     assert client and manager
     (north,) = client.campaigns
     assert (north.agents is not None) is is_told and (client.agents is not None) is is_told
-    assert next(one for one in manager.campaigns if one.campaign.campaign == "north").agents == readers.AgentCounts(
+    assert next(tile for tile in manager.campaigns if tile.campaign.campaign == "north").agents == readers.AgentCounts(
         busy=logged_in
     )
-    said = words("".join(html.proto.body for html in open_page("campaign.py", viewer=CLIENT).get("html")))
-    assert ("Not shown: it would describe fewer than 5 people." in said) is not is_told
+    text = words("".join(html.proto.body for html in open_page("campaign.py", viewer=CLIENT).get("html")))
+    assert ("Not shown: it would describe fewer than 5 people." in text) is not is_told
 
 
-def test_a_wall_that_a_manager_was_drawn_is_not_a_clients(path: Path) -> None:
+def test_a_managers_cached_wall_is_not_shown_to_a_client(path: Path) -> None:
     publish(path, campaigns=FLOOR, calls=MIXED, as_of=NOON)
     reader = Published(path)
     drawn_for = {}
-    for role in ("manager", "client"):  # the manager first, so that there is something to be given
+    for role in ("manager", "client"):  # the manager first, so that the cache could leak
         viewer = Viewer(role, frozenset({"north"}))  # type: ignore[arg-type]
         board = readers.board(reader, viewer)
         assert board is not None
@@ -272,7 +276,7 @@ def test_a_wall_that_a_manager_was_drawn_is_not_a_clients(path: Path) -> None:
     assert "AHT" not in drawn_for["client"] and "Occupancy" not in drawn_for["client"] and "ASA" in drawn_for["client"]
 
 
-def test_no_page_shows_a_client_how_long_a_call_took(path: Path) -> None:
+def test_no_page_shows_a_client_handling_times(path: Path) -> None:
     of = campaign("north")
     as_of = now()
     calls = [call(of=of, wait=5, queued=as_of - timedelta(hours=2), **CANARY)]
@@ -284,11 +288,13 @@ def test_no_page_shows_a_client_how_long_a_call_took(path: Path) -> None:
     shown: dict[str, str] = {}
     for viewer in (MANAGER, CLIENT):
         shown[viewer.role] = ""
-        for page, asked in pages:
-            test = open_page(page, viewer=viewer, campaign="north", **asked)
+        for page, query in pages:
+            test = open_page(page, viewer=viewer, campaign="north", **query)
             texts = [*test.caption, *test.info, *test.markdown]
-            shown[viewer.role] += "".join([html.proto.body for html in test.get("html")] + [one.value for one in texts])
-    for canary in ("1:10:42", "1:11:28", "zqcanaryqz"):  # talk, handling, who
+            shown[viewer.role] += "".join(
+                [html.proto.body for html in test.get("html")] + [element.value for element in texts]
+            )
+    for canary in ("1:10:42", "1:11:28", "zqcanaryqz"):  # talk time, handle time, agent
         assert canary in shown["manager"] and canary not in shown["client"]
     privacy = "is shown for whole months only, on the contract page"
     assert privacy in shown["client"] and privacy not in shown["manager"]
@@ -309,7 +315,7 @@ OTHERS = ("voicemail", "overflowed", "callback")
 
 
 def busy_floor(path: Path, as_of: datetime, *more: Row) -> None:
-    """Publish a campaign with calls of today and of the same weekday before, two queues, and `more`."""
+    """Publish a campaign of two queues with calls today, yesterday and a week ago, and the calls in `more`."""
     of = campaign("north")
     calls = [
         call("abandoned" if n % 4 == 3 else "answered", of=of, wait=10 + n, queued=as_of - ago, queue=queue)
@@ -321,7 +327,7 @@ def busy_floor(path: Path, as_of: datetime, *more: Row) -> None:
     publish_rows(path, [*calls, *more], campaigns=[of], as_of=as_of).close()
 
 
-def test_the_campaign_page_tells_what_a_day_is_made_of(path: Path) -> None:
+def test_the_campaign_page_breaks_down_the_day(path: Path) -> None:
     as_of = now().replace(hour=12, minute=5)
     busy_floor(path, as_of)
     test = open_page("campaign.py", campaign="north")
@@ -334,34 +340,34 @@ def test_the_campaign_page_tells_what_a_day_is_made_of(path: Path) -> None:
     assert f"Usual {as_of:%A}" in usual and "Usual: 1 day only" in usual and "Offered 16 16 =" in usual
     (body,) = [html.proto.body for html in test.get("html") if "vigie-table sums shares" in html.proto.body]
     assert 'href="calls?campaign=north&amp;outcome=abandoned"' in body
-    html = "".join(one.proto.body for one in test.get("html"))
+    html = "".join(element.proto.body for element in test.get("html"))
     assert 'href="calls?campaign=north&amp;queue=care"' in html
     assert "outcome=abandoned" in html and "outcome=answered" in html and "outcome=other" not in html
     (chart,) = test.get("plotly_chart")
     assert "16 offered, service level" in str(chart.proto)
 
 
-def test_weeks_are_shown_by_the_figure_that_is_asked_for(path: Path) -> None:
+def test_weeks_show_the_requested_figure(path: Path) -> None:
     as_of = now().replace(hour=12, minute=5)
     busy_floor(path, as_of)
     for measure, shown in (("offered", "16"), ("service_level", "75%"), ("abandon_rate", "25%"), ("aht_s", "3:00")):
         heat = section(open_page("campaign.py", campaign="north", measure=measure), 'class="vigie-heat"')
         assert "Mon Tue Wed Thu Fri Sat Sun" in heat
         assert shown in heat or measure == "service_level"
-        assert "–" in heat  # no call, no figure
+        assert "–" in heat  # hours without calls
     for nonsense in ({"measure": "agent"}, {"weeks": "9999"}, {"measure": "", "weeks": "x"}):
         assert "16" in section(open_page("campaign.py", campaign="north", **nonsense), 'class="vigie-heat"')
     client = open_page("campaign.py", viewer=CLIENT, campaign="north", measure="aht_s")
     assert "3:00" not in section(client, 'class="vigie-heat"') and "16" in section(client, 'class="vigie-heat"')
 
 
-def test_who_works_for_a_campaign_is_named_to_who_may_know(path: Path) -> None:
+def test_only_viewers_who_may_see_agents_read_their_names(path: Path) -> None:
     agents = {f"agent {n}": ("north", "busy") for n in range(6)}
     publish(path, campaigns=FLOOR, agents=agents | {"elsewhere": ("sud", "busy")}, as_of=now())
-    said = section(open_page("campaign.py", campaign="north"), 'class="vigie-agents')
-    assert "6 agents" in said and "agent 3" in said and "elsewhere" not in said
+    agents_html = section(open_page("campaign.py", campaign="north"), 'class="vigie-agents')
+    assert "6 agents" in agents_html and "agent 3" in agents_html and "elsewhere" not in agents_html
     client = open_page("campaign.py", viewer=CLIENT, campaign="north")
-    html = "".join(one.proto.body for one in client.get("html"))
+    html = "".join(element.proto.body for element in client.get("html"))
     assert "agent 3" not in html and "0 Available" not in html
     assert "Available 0 Busy 6 Wrap-up 0 Paused 0" in section(client, "vigie-tiles four")
     elsewhere = open_page("campaign.py", viewer=Viewer("manager", None, sites=frozenset({"Fès"})), campaign="north")
@@ -374,7 +380,7 @@ YESTERDAY = NOON - timedelta(days=1)
 
 
 def worked(agent: str, of: str, *states: tuple[int, str], site: str = "Rabat") -> dict[str, Any]:
-    """Return an agent's row and states of yesterday, by hour of the day: each lasts until the next."""
+    """Return an agent's row and states of yesterday, from (hour, state). Each lasts until the next."""
     hours = [YESTERDAY.replace(hour=hour) for hour, _state in states]
     spans = [
         {"agent": agent, "campaign": of, "state": state, "started_at": start, "ended_at": end}
@@ -384,49 +390,56 @@ def worked(agent: str, of: str, *states: tuple[int, str], site: str = "Rabat") -
 
 
 def past_floor() -> dict[str, Any]:
-    """Yesterday: Ana worked 8 h for north, 2 of them in a pause; Zoe 2 h for north and 3 for sud; Bea missed a call."""
+    """Yesterday Ana worked 8 h for north, with a pause of 2 h, Zoe 2 h for north and 3 h for sud. Bea missed a call."""
     zoe = [
         worked("Zoe", "north", (8, "busy"), (9, "available"), (10, "offline"), site="Fès"),
         worked("Zoe", "sud", (10, "busy"), (13, "offline"), site="Fès"),
     ]
     ana = worked("Ana", "north", (8, "available"), (10, "busy"), (13, "paused"), (15, "wrap_up"), (16, "offline"))
-    said = [{"agent": "Ana", "queued_at": YESTERDAY.replace(hour=10, minute=n)} for n in (0, 30)]
-    said += [{"agent": "Zoe", "queued_at": YESTERDAY.replace(hour=8), "missed_by": ["Bea", "Ana"]}]
-    said += [{"agent": "Ana", "queued_at": NOON - timedelta(hours=1)}]  # today's
+    calls = [{"agent": "Ana", "queued_at": YESTERDAY.replace(hour=10, minute=n)} for n in (0, 30)]
+    calls += [{"agent": "Zoe", "queued_at": YESTERDAY.replace(hour=8), "missed_by": ["Bea", "Ana"]}]
+    calls += [{"agent": "Ana", "queued_at": NOON - timedelta(hours=1)}]  # a call of today
     return {
         "agents": {"Bea": {"campaign": "north", "state": "busy", "site": "Rabat"}} | ana["agents"] | zoe[0]["agents"],
         "states": ana["states"] + zoe[0]["states"] + zoe[1]["states"],
-        "calls": [{"campaign": "north"} | call for call in said],
+        "calls": [{"campaign": "north"} | call for call in calls],
     }
 
 
-def test_who_worked_for_a_campaign_on_a_past_day(path: Path) -> None:
+def test_agents_of_a_past_day(path: Path) -> None:
     publish(path, campaigns=FLOOR, **past_floor())
     reader = Published(path)
-    found = readers.shifts(reader, MANAGER, "north", YESTERDAY.date())
-    assert found is not None and found.shifts is not None and found.people == 3
-    ana, bea, zoe = found.shifts
+    north = readers.shifts(reader, MANAGER, "north", YESTERDAY.date())
+    assert north is not None and north.shifts is not None and north.people == 3
+    ana, bea, zoe = north.shifts
     assert (ana.agent, ana.answered, ana.aht_s, ana.missed, ana.site) == ("Ana", 2, 120, 1, "Rabat")
     assert (ana.logged_in_s, ana.paused_s) == (8 * 3600, 2 * 3600)
     assert (ana.occupancy, ana.utilisation) == (4 / 6, 4 / 8)  # 3 h busy and 1 in wrap-up, 2 h available, 2 paused
-    assert (zoe.agent, zoe.answered, zoe.logged_in_s, zoe.occupancy) == ("Zoe", 1, 2 * 3600, 0.5)  # sud's are not here
+    assert (zoe.agent, zoe.answered, zoe.logged_in_s, zoe.occupancy) == (
+        "Zoe",
+        1,
+        2 * 3600,
+        0.5,
+    )  # without the work for sud
     assert (bea.agent, bea.missed, bea.answered, bea.occupancy) == ("Bea", 1, None, None)
     sud = readers.shifts(reader, MANAGER, "sud", YESTERDAY.date())
     assert sud is not None and sud.shifts is not None
-    assert [(one.agent, one.answered, one.logged_in_s) for one in sud.shifts] == [("Zoe", 0, 3 * 3600)]
+    assert [(shift.agent, shift.answered, shift.logged_in_s) for shift in sud.shifts] == [("Zoe", 0, 3 * 3600)]
     before = readers.shifts(reader, MANAGER, "north", date(2026, 11, 21))
     assert before is not None and (before.people, before.shifts) == (0, ())
 
 
-def test_only_who_may_know_is_told_who_worked(path: Path) -> None:
+def test_only_viewers_who_may_see_agents_get_those_of_a_past_day(path: Path) -> None:
     floor = past_floor()
     few = [{"campaign": "sud", "agent": f"a{n}", "queued_at": YESTERDAY} for n in range(SMALLEST)]
     publish(path, campaigns=FLOOR, **floor | {"calls": floor["calls"] + few})
     reader = Published(path)
-    assert readers.shifts(reader, MANAGER, "north", YESTERDAY.date())  # kept, and still not given away
+    assert readers.shifts(
+        reader, MANAGER, "north", YESTERDAY.date()
+    )  # the manager's answer is cached, and must not leak
     rabat = readers.shifts(reader, Viewer("manager", None, sites=frozenset({"Rabat"})), "north", YESTERDAY.date())
     assert rabat is not None and rabat.shifts is not None
-    assert [one.agent for one in rabat.shifts] == ["Ana", "Bea"] and rabat.people == 2
+    assert [shift.agent for shift in rabat.shifts] == ["Ana", "Bea"] and rabat.people == 2
     few_people, enough = (
         readers.shifts(reader, Viewer("client", frozenset({of})), of, YESTERDAY.date()) for of in ("north", "sud")
     )
@@ -436,29 +449,29 @@ def test_only_who_may_know_is_told_who_worked(path: Path) -> None:
         assert readers.shifts(reader, viewer, "north", YESTERDAY.date()) is None
 
 
-def test_a_past_day_shows_its_agents_and_leads_to_their_calls(path: Path) -> None:
+def test_a_past_day_shows_its_agents_and_links_to_their_calls(path: Path) -> None:
     publish(path, campaigns=FLOOR, **past_floor())
     day = f"{YESTERDAY:%Y-%m-%d}"
     test = open_page("campaign.py", campaign="north", day=day)
-    said = section(test, 'class="vigie-agents')
-    assert "3 agents Agent Time logged in Calls AHT Occupancy Utilisation Time in pauses Missed offers" in said
-    assert "Ana Rabat 8:00:00 2 2:00 67% 50% 2:00:00 1 Bea Rabat – – – – – – 1 Zoe Fès 2:00:00 1 2:00 50% 50%" in said
-    html = "".join(one.proto.body for one in test.get("html"))
+    text = section(test, 'class="vigie-agents')
+    assert "3 agents Agent Time logged in Calls AHT Occupancy Utilisation Time in pauses Missed offers" in text
+    assert "Ana Rabat 8:00:00 2 2:00 67% 50% 2:00:00 1 Bea Rabat – – – – – – 1 Zoe Fès 2:00:00 1 2:00 50% 50%" in text
+    html = "".join(element.proto.body for element in test.get("html"))
     assert f'href="calls?campaign=north&amp;day={day}&amp;agent=Ana&amp;outcome=answered"' in html
     assert f'href="calls?campaign=north&amp;day={day}&amp;missed_by=Bea"' in html
     assert f'href="kpi?campaign=north&amp;day={day}&amp;agent=Ana&amp;kpi=utilisation"' in html
     explained = open_page("kpi.py", campaign="north", day=day, agent="Ana", kpi="utilisation")
     assert "Utilisation · Ana 50.0%" in section(explained, 'class="vigie-explained"')
     listed = open_page("calls.py", campaign="north", day=day, agent="Ana", outcome="answered")
-    assert any(one.value.startswith("**2 calls**") for one in listed.markdown)
+    assert any(element.value.startswith("**2 calls**") for element in listed.markdown)
     client = open_page("campaign.py", viewer=CLIENT, campaign="north", day=day)
-    html = "".join(one.proto.body for one in client.get("html"))
+    html = "".join(element.proto.body for element in client.get("html"))
     assert "Not shown: it would describe fewer than 5 people." in html
     assert not any(secret in html for secret in ("Ana", "Zoe", "Rabat", "Time logged in", "67%"))
 
 
 @needs_chromium
-def test_a_bar_and_a_link_lead_to_their_calls_and_a_tick_takes_no_focus(path: Path) -> None:
+def test_bars_and_links_open_their_calls_and_a_tick_keeps_the_focus(path: Path) -> None:
     as_of = now().replace(hour=12, minute=5)
     left = [call(outcome, of=campaign("north"), queued=as_of - timedelta(minutes=32)) for outcome in OTHERS]
     busy_floor(path, as_of, *left)

@@ -1,4 +1,4 @@
-"""The pages as a reader meets them: drawn by Streamlit from real published files, in three languages."""
+"""The pages as users see them: drawn by Streamlit from real published files, in three languages."""
 
 import os
 import re
@@ -39,7 +39,7 @@ pytestmark = pytest.mark.slow
 # the wallboard
 
 
-def test_numbers_and_dates_are_written_as_the_reader_writes_them() -> None:
+def test_numbers_and_dates_follow_the_language() -> None:
     french, spanish, english = (i18n.text(language) for language in ("fr", "es", "en"))
     first = date(2026, 7, 1)
     assert (
@@ -51,25 +51,32 @@ def test_numbers_and_dates_are_written_as_the_reader_writes_them() -> None:
         and english.moment(datetime.fromisoformat("2026-06-01")) == "1 Jun 2026"
     )
     assert spanish.day(first) == "miércoles, 1 de julio de 2026"
-    assert [one.separators() for one in (french, spanish, english)] == [",\N{NARROW NO-BREAK SPACE}", ",.", ".,"]
-    for seconds in (4, 720, 7300, 7200, 3 * 86_400):  # no line ends between a number and its unit
+    assert [language.separators() for language in (french, spanish, english)] == [
+        ",\N{NARROW NO-BREAK SPACE}",
+        ",.",
+        ".,",
+    ]
+    for seconds in (4, 720, 7300, 7200, 3 * 86_400):  # a line must not break between a number and its unit
         assert not any(
-            " " in one.age(seconds) or len(one.age(seconds).split()) < 2 for one in (french, spanish, english)
+            " " in language.age(seconds) or len(language.age(seconds).split()) < 2
+            for language in (french, spanish, english)
         )
     assert spanish.size(11e6) == "11\N{NO-BREAK SPACE}MB"
 
 
 @pytest.mark.parametrize("language", i18n.LANGUAGES)
-def test_no_line_ends_before_a_unit_nor_before_a_mark_that_french_sets_apart(language: str) -> None:
+def test_units_and_french_punctuation_follow_a_no_break_space(language: str) -> None:
     text = i18n.text(language)
     with (PAGES / "locale" / "fr" / "LC_MESSAGES" / "vigie.po").open("rb") as source:
         ids = [message.id for message in read_po(source, locale="fr") if message.id]
-    said = [text.gettext(one) if isinstance(one, str) else text.ngettext(*one, 2) for one in ids]
+    texts = [text.gettext(msgid) if isinstance(msgid, str) else text.ngettext(*msgid, 2) for msgid in ids]
     apart = r"|« | [:;!?»%](?!\w)" if language == "fr" else ""
-    assert len(said) > 500 and not [words for words in said if re.search(rf"[\d}}] (s|min|h|pts|pp)\b{apart}", words)]
+    assert len(texts) > 500 and not [
+        sentence for sentence in texts if re.search(rf"[\d}}] (s|min|h|pts|pp)\b{apart}", sentence)
+    ]
 
 
-def test_french_marks_stand_behind_spaces_of_their_own() -> None:
+def test_french_punctuation_follows_the_right_space() -> None:
     french, english = i18n.text("fr"), i18n.text("en")
     assert french.gettext("past {seconds} s") == "au-delà de {seconds}\N{NO-BREAK SPACE}s"
     where = "Where this figure comes from: {figure}"
@@ -77,55 +84,55 @@ def test_french_marks_stand_behind_spaces_of_their_own() -> None:
     assert english.gettext(where) == where
 
 
-def test_without_a_published_file_the_page_says_what_to_do(path: Path) -> None:
+def test_pages_without_a_published_file_say_what_to_do(path: Path) -> None:
     for page in (None, "campaign.py"):
         test = open_page(page)
-        assert any("Waiting for the first data" in one.value for one in test.markdown)
+        assert any("Waiting for the first data" in element.value for element in test.markdown)
         assert not test.error
 
 
-def test_a_file_that_cannot_be_read_is_said_calmly(path: Path) -> None:
+def test_pages_with_an_unreadable_file_say_so(path: Path) -> None:
     path.parent.mkdir(parents=True)
     path.write_bytes(b"not a database" * 1000)
     for page in (None, "campaign.py"):
         test = open_page(page)
-        assert any("The published data cannot be read" in one.value for one in test.markdown)
+        assert any("The published data cannot be read" in element.value for element in test.markdown)
 
 
-def test_a_tile_a_campaign_with_its_state_in_words(path: Path) -> None:
+def test_each_campaign_has_a_tile_with_its_state_in_words(path: Path) -> None:
     calls = [{"campaign": "sud", "wait_s": 42.0, "outcome": "open"}, {"campaign": "sud", "wait_s": 2.0}]
     calls += [{"campaign": "este", "wait_s": 2.0}] * 4
     agents = {"a": ("sud", "busy"), "b": ("sud", "paused")}
     publish(path, campaigns=FLOOR, calls=calls, agents=agents, as_of=now() - timedelta(seconds=2))
     html = wall(open_page())
     assert html.count("<article") == 3
-    said = words(html)
-    assert re.search(r"Oréa Sinistres Mutuelle Oréa Below target \d+ s 1 Waiting 0:42 Longest wait > 20 s 50\.0%", said)
-    assert re.search(r"Almena Siniestros Almena On target \d+ s 0 Waiting – Longest wait 100\.0%", said)
-    assert "1 below target" in said
+    text = words(html)
+    assert re.search(r"Oréa Sinistres Mutuelle Oréa Below target \d+ s 1 Waiting 0:42 Longest wait > 20 s 50\.0%", text)
+    assert re.search(r"Almena Siniestros Almena On target \d+ s 0 Waiting – Longest wait 100\.0%", text)
+    assert "1 below target" in text
     late = '<em class="state missed" title="past 20\xa0s"><i></i>&gt; 20 s</em>'
     assert html.count(late) == 1 and 'Longest wait <em class="state missed" title="not in time"><i></i></em>' in html
 
 
-def test_a_wait_past_the_threshold_has_one_mark_wherever_it_is_shown(path: Path) -> None:
+def test_a_wait_past_the_threshold_has_the_same_mark_everywhere(path: Path) -> None:
     calls = [{"campaign": "north", "outcome": "open", "wait_s": wait} for wait in (42.0, 21.0, 20.0, 3.0)]
     publish(path, campaigns={"north": FLOOR["north"]}, calls=calls, as_of=now())
     shown = "".join(html.proto.body for html in open_page("campaign.py", campaign="north").get("html"))
     shown += wall(open_page())
     marks = re.findall(r'<em class="state (\w+)" title="(?:past 20\xa0s|not in time)"><i></i>([^<]*)</em>', shown)
-    assert marks == [("missed", said) for said in ("past 20\xa0s", "0:42", "0:21", "", "&gt; 20 s")]
+    assert marks == [("missed", text) for text in ("past 20\xa0s", "0:42", "0:21", "", "&gt; 20 s")]
 
 
-def test_undefined_is_a_dash_and_never_zero(path: Path) -> None:
+def test_an_undefined_value_is_a_dash_and_never_zero(path: Path) -> None:
     publish(path, campaigns={"north": FLOOR["north"]}, as_of=now())
-    said = words(wall(open_page()).split("<article")[1])
-    assert "No calls yet" in said
-    assert "– Service level No target" in said or "– Service level target 80% in 20 s" in said
-    assert "– Answered – Abandoned – AHT – Occupancy" in said
-    assert "– Available – Busy – Wrap-up – Paused" in said
+    text = words(wall(open_page()).split("<article")[1])
+    assert "No calls yet" in text
+    assert "– Service level No target" in text or "– Service level target 80% in 20 s" in text
+    assert "– Answered – Abandoned – AHT – Occupancy" in text
+    assert "– Available – Busy – Wrap-up – Paused" in text
     shown = headline(open_page("campaign.py", campaign="north"))
     assert shown["Service level"] == shown["AHT"] == shown["Answered"] == shown["Occupancy"] == "–"
-    assert shown["Waiting"] == "0"  # measured: nobody waits
+    assert shown["Waiting"] == "0"  # a measured zero
 
 
 APART = """() => [...document.querySelectorAll('.vigie-grid .tile')].flatMap((tile, n) => {
@@ -142,17 +149,17 @@ STOPS = "[...document.querySelectorAll('.st-key-links a')].filter((one) => one.t
 
 @needs_chromium
 @pytest.mark.parametrize("width", [1366, 390])
-def test_each_figure_of_a_tile_leads_to_where_it_comes_from(path: Path, width: int) -> None:
+def test_each_figure_of_a_tile_links_to_its_explanation(path: Path, width: int) -> None:
     calls = [{"campaign": "north", "wait_s": 90.0, "outcome": "open"}, *[{"campaign": "north"}] * 7]
     publish(path, campaigns=FLOOR, calls=calls, as_of=now())
     with dashboard(path.parent.parent) as running, browser() as chromium:
         page = open_tab(chromium, running.address, session_of(MANAGER), viewport={"width": width, "height": 844})
         for label, kpi in (("Waiting", "longest_wait_s"), ("Answered", "offered"), ("AHT", "aht_s")):
             page.goto(running.address)
-            wait_for(lambda: page.evaluate(STOPS) == 2 * len(FLOOR), "two links a tile for the keyboard, and no more")
+            wait_for(lambda: page.evaluate(STOPS) == 2 * len(FLOOR), "exactly two links a tile for the keyboard")
             wait_for(lambda: max(page.evaluate(APART), default=9) < 1, "links over the figures")
             over = page.locator(".st-key-links .tile", has_text="Customer care")
-            over.locator("a.n", has_text=label).click()  # fails when anything lies over it
+            over.locator("a.n", has_text=label).click()  # fails if anything covers it
             page.wait_for_url(f"**/kpi?campaign=north&kpi={kpi}")
         page.goto(running.address)
         page.get_by_role("link", name="Open Customer care").click()
@@ -161,7 +168,7 @@ def test_each_figure_of_a_tile_leads_to_where_it_comes_from(path: Path, width: i
 
 @pytest.mark.parametrize(
     ("age_s", "stale"),
-    [pytest.param(3, False, id="3 s: fresh"), pytest.param(60, True, id="60 s: grey, and words say so")],
+    [pytest.param(3, False, id="3 s: fresh"), pytest.param(60, True, id="60 s: grey, with a banner")],
 )
 def test_old_data_is_shown_with_its_age(path: Path, age_s: int, stale: bool) -> None:
     at = now() - timedelta(seconds=age_s)
@@ -169,9 +176,13 @@ def test_old_data_is_shown_with_its_age(path: Path, age_s: int, stale: bool) -> 
     html = wall(open_page())
     assert ('class="vigie-board stale"' in html) is stale
     shown = re.search(r"No new data for (\d+) s", words(html))
-    assert shown and age_s <= int(shown[1]) < age_s + 30  # the banner is there; the class shows or hides it
+    assert (
+        shown and age_s <= int(shown[1]) < age_s + 30
+    )  # the banner is always in the page; the class shows or hides it
     test = open_page("campaign.py", campaign="north")
-    assert any(("No new data for" in one.value) is stale for one in test.caption if "old" in one.value or stale)
+    assert any(
+        ("No new data for" in element.value) is stale for element in test.caption if "old" in element.value or stale
+    )
 
 
 def test_names_are_text_and_never_html(path: Path) -> None:
@@ -190,30 +201,30 @@ def test_a_viewer_sees_only_own_campaigns(path: Path) -> None:
     publish(path, campaigns=FLOOR, calls=calls, as_of=now())
     everything = words(wall(open_page(viewer=MANAGER)))
     assert all(name in everything for _, name, _ in FLOOR.values())
-    said = words(wall(open_page(viewer=Viewer("television", frozenset({"north"})))))
-    assert "Customer care" in said and "Oréa" not in said and "Almena" not in said
-    assert said.startswith("1 Waiting")  # totals are of what the viewer sees
+    text = words(wall(open_page(viewer=Viewer("television", frozenset({"north"})))))
+    assert "Customer care" in text and "Oréa" not in text and "Almena" not in text
+    assert text.startswith("1 Waiting")  # totals count only what the viewer sees
 
     client = Viewer("client", frozenset({"north"}))
     foreign = open_page("campaign.py", viewer=client, campaign="sud")
     unknown = open_page("campaign.py", viewer=client, campaign="no-such")
-    for test in (foreign, unknown):  # another client's campaign and none at all are told alike
+    for test in (foreign, unknown):  # another client's campaign looks like an unknown one
         assert not headline(test)
-        assert any("There is no such campaign here" in one.value for one in test.markdown)
+        assert any("There is no such campaign here" in element.value for element in test.markdown)
         assert test.selectbox(key="campaign_choice").options == ["Customer care · Brightcart"]
 
     nobody = open_page(viewer=Viewer("client", frozenset()))
-    assert any("No campaign to show" in one.value for one in nobody.markdown)
+    assert any("No campaign to show" in element.value for element in nobody.markdown)
 
 
-def test_a_board_is_drawn_once_a_snapshot_for_all_who_see_the_same(path: Path) -> None:
+def test_a_board_is_drawn_once_per_snapshot_and_access(path: Path) -> None:
     publish(path, campaigns=FLOOR, as_of=NOON)
     board = readers.board(Published(path), MANAGER)
     assert board is not None
     english = i18n.text("en")
     first = tiles.draw(board, MANAGER, english, 1.0)
     assert tiles.draw(board, MANAGER, english, 1.4) == first
-    assert tiles.draw(board, MANAGER, english, 2.0) != first  # only its age
+    assert tiles.draw(board, MANAGER, english, 2.0) != first  # its age has changed
     assert tiles.draw(board, MANAGER, i18n.text("fr"), 1.0) != first
     client = Viewer("client", frozenset({"north"}))
     own = readers.board(Published(path), client)
@@ -257,14 +268,14 @@ def test_the_day_of_a_campaign(path: Path) -> None:
     assert shown["Nivel de servicio"] == "60,0\xa0%"
     assert "0:42" in section(test, ">Espera</th>") and "q inglés 07••••••12" in section(test, ">Espera</th>")
     assert "Nivel de servicio" in section(test, "vigie-table numbers")
-    known = readers.day(Published(path), MANAGER, "north")
-    assert known is not None
-    chart = timeline.figure(known, None, i18n.text("es"))
+    day = readers.day(Published(path), MANAGER, "north")
+    assert day is not None
+    chart = timeline.figure(day, None, i18n.text("es"))
     assert [sum(n or 0 for n in bar.y) for bar in chart.data if bar.type == "bar"] == [3, 1, 1]
-    assert known.total is not None and timeline.other(known.total) == 1
+    assert day.total is not None and timeline.other(day.total) == 1
 
 
-def test_a_past_day_is_shown_as_known_now(path: Path) -> None:
+def test_a_past_day_shows_what_is_known_now(path: Path) -> None:
     at = now()
     calls = [{"campaign": "north", "queued_at": at - timedelta(days=2)}] * 4 + [
         {"campaign": "north", "outcome": "open"}
@@ -273,25 +284,25 @@ def test_a_past_day_is_shown_as_known_now(path: Path) -> None:
     test = open_page("campaign.py", campaign="north", day=(at - timedelta(days=2)).date().isoformat())
     shown = headline(test)
     assert shown["Offered"] == "4" and "Waiting" not in shown
-    assert any("as known now" in one.value for one in test.caption)
+    assert any("as known now" in element.value for element in test.caption)
     for wrong in ("yesterday", ""):
         assert headline(open_page("campaign.py", campaign="north", day=wrong))["Waiting"] == "1"
 
 
 @pytest.mark.parametrize("page", ["campaign.py", "kpi.py", "calls.py"])
-def test_a_day_of_which_nothing_is_known_says_so_and_shows_no_other(path: Path, page: str) -> None:
+def test_a_day_without_data_says_so_and_shows_no_other_day(path: Path, page: str) -> None:
     at = now()
     publish(path, campaigns=FLOOR, calls=[{"campaign": "north", "queued_at": at - timedelta(days=2)}, *MIXED], as_of=at)
-    known = open_page(page, campaign="north", day=(at - timedelta(days=2)).date().isoformat())
-    assert not any("No calls are known" in one.value for one in known.markdown)
+    with_data = open_page(page, campaign="north", day=(at - timedelta(days=2)).date().isoformat())
+    assert not any("No calls are known" in element.value for element in with_data.markdown)
     for day in ((at + timedelta(days=2)).date().isoformat(), "2020-01-31", "0001-01-01"):
         test = open_page(page, campaign="north", day=day)
-        assert any("No calls are known for this period" in one.value for one in test.markdown)
+        assert any("No calls are known for this period" in element.value for element in test.markdown)
         assert not headline(test) and not test.get("plotly_chart")
         assert not section(test, "<section class=") and not section(test, "<table class=")
         assert test.date_input(key="day_choice").value is None
     test.date_input(key="day_choice").set_value(at.date()).run()
-    assert not test.exception and not any("No calls are known" in one.value for one in test.markdown)
+    assert not test.exception and not any("No calls are known" in element.value for element in test.markdown)
 
 
 # figures explained
@@ -300,9 +311,9 @@ def test_a_day_of_which_nothing_is_known_says_so_and_shows_no_other(path: Path, 
 def test_a_figure_shows_its_formula_with_its_numbers(path: Path) -> None:
     publish(path, campaigns=FLOOR, calls=MIXED, as_of=now().replace(hour=12))
     test = open_page("kpi.py", campaign="north", kpi="service_level")
-    said = section(test, "vigie-formula")
-    assert "= Answered in time Offered − Short abandons − Waiting, still in time = 2 8 − 1 − 1 = 2 6 = 33.3%" in said
-    assert "33.3% Below target, −46.7 pts Between 28.6% and 42.9%" in said and "Provisional" in said
+    formula = section(test, "vigie-formula")
+    assert "= Answered in time Offered − Short abandons − Waiting, still in time = 2 8 − 1 − 1 = 2 6 = 33.3%" in formula
+    assert "33.3% Below target, −46.7 pts Between 28.6% and 42.9%" in formula and "Provisional" in formula
     assert "always answered in time / (offered − short abandons) wait ≤ 20 s 80% wait < 5 s 6" in section(
         test, '<th scope="row">always'
     )
@@ -310,7 +321,7 @@ def test_a_figure_shows_its_formula_with_its_numbers(path: Path) -> None:
     assert "Wazo answered ≤ T / answered answered ≤ T / answered 66.7% +33.3 pts" in systems
     for maker in ("Amazon Connect", "Genesys Cloud", "Cisco", "Talkdesk"):
         assert maker in systems
-    assert any(re.fullmatch("Contract, version [0-9a-f]{8}", one.value) for one in test.caption)
+    assert any(re.fullmatch("Contract, version [0-9a-f]{8}", element.value) for element in test.caption)
 
 
 @pytest.mark.parametrize("language", i18n.LANGUAGES)
@@ -319,49 +330,55 @@ def test_every_figure_is_explained_in_every_language(path: Path, language: str) 
     reader, text = Published(path), i18n.text(language)
     day = today(reader)
     for kpi in FIGURES:
-        one = readers.explain(reader, MANAGER, "north", kpi, day.t0, day.t1)
-        assert one is not None
-        assert words(explanation.figure(one, text)) and (
-            not explanation.is_compared(one) or words(explanation.comparison(one, text))
+        explained = readers.explain(reader, MANAGER, "north", kpi, day.t0, day.t1)
+        assert explained is not None
+        assert words(explanation.figure(explained, text)) and (
+            not explanation.is_compared(explained) or words(explanation.comparison(explained, text))
         )
-        above, below = explanation.fraction(one).sums(one)
+        above, below = explanation.fraction(explained).sums(explained)
         if kpi == "longest_wait_s":
             assert above is None
         elif below == 0:
-            assert one.figure is None
+            assert explained.figure is None
         else:
             times = KPIS[kpi].times if kpi in KPIS else 1
-            assert (above or 0) * times == pytest.approx((one.figure or 0) * (below or 1))  # a sum has no denominator
+            assert (above or 0) * times == pytest.approx(
+                (explained.figure or 0) * (below or 1)
+            )  # a sum has no denominator, so 1
 
 
 @pytest.mark.parametrize(
-    ("language", "said"),
+    ("language", "message"),
     [
         ("en", "There is no such figure here"),
         ("fr", "Cet indicateur n’existe pas ici"),
         ("es", "Este indicador no existe aquí"),
     ],
 )
-def test_a_figure_that_does_not_exist_is_said_and_no_other_is_shown(path: Path, language: str, said: str) -> None:
+def test_an_unknown_figure_says_so_and_shows_no_other(path: Path, language: str, message: str) -> None:
     publish(path, campaigns=FLOOR, calls=MIXED, agents={"a": ("north", "busy")})
     unknown = ({"kpi": "nonsense"}, {"kpi": "service_level_worst"}, {"kpi": "service_level", "agent": "a"})
-    for asked in unknown:  # the last is known, but not of an agent
-        test = open_page("kpi.py", campaign="north", lang=language, **asked)
-        assert any(said in one.value for one in test.markdown)
+    for query in unknown:  # the last exists, but not per agent
+        test = open_page("kpi.py", campaign="north", lang=language, **query)
+        assert any(message in element.value for element in test.markdown)
         assert test.selectbox(key="kpi_choice").value is None and not section(test, "<section class=")
     test.selectbox(key="kpi_choice").select("aht_s").run()
-    assert not test.exception and section(test, "vigie-formula") and not any(said in one.value for one in test.markdown)
-    for asked in ({}, {"kpi": ""}):
-        assert open_page("kpi.py", campaign="north", **asked).selectbox(key="kpi_choice").value == "service_level"
+    assert (
+        not test.exception
+        and section(test, "vigie-formula")
+        and not any(message in element.value for element in test.markdown)
+    )
+    for query in ({}, {"kpi": ""}):
+        assert open_page("kpi.py", campaign="north", **query).selectbox(key="kpi_choice").value == "service_level"
 
 
-def test_a_figure_that_no_other_system_has_a_formula_for_is_compared_with_none(path: Path) -> None:
+def test_a_figure_is_compared_only_with_systems_that_publish_a_formula(path: Path) -> None:
     publish(path, campaigns=FLOOR, calls=MIXED)
     compared = "What other systems would show"
     for kpi, is_compared in (("abandon_rate", True), ("contact_rate", False), ("drop_rate", False)):
         test = open_page("kpi.py", campaign="north", kpi=kpi)
         assert test.selectbox(key="kpi_choice").value == kpi
-        assert (compared in [one.value for one in test.subheader]) is is_compared
+        assert (compared in [element.value for element in test.subheader]) is is_compared
         assert bool(section(test, 'class="vigie-systems"')) is is_compared
 
 
@@ -371,7 +388,7 @@ def test_a_figure_that_no_other_system_has_a_formula_for_is_compared_with_none(p
         pytest.param([0.806, 0.787, 0.852], True, (0.75, 0.9), id="whole steps of 5 points"),
         pytest.param([1.0, 1.0], True, (0.95, 1.0), id="never past 100 %"),
         pytest.param([0.0], True, (0.0, 0.05), id="never 0 wide"),
-        pytest.param([], True, (0.0, 0.05), id="nothing known"),
+        pytest.param([], True, (0.0, 0.05), id="no values"),
         pytest.param([284.0, 284.0], False, (270.0, 290.0), id="seconds"),
     ],
 )
@@ -385,17 +402,17 @@ def test_the_scale_of_a_comparison(values: list[float], ratio: bool, ends: tuple
 def test_the_calls_behind_a_figure(path: Path) -> None:
     publish(path, campaigns=FLOOR, calls=MIXED, as_of=now().replace(hour=12))
     test = open_page("calls.py", campaign="north", kpi="service_level", counts="miss")
-    assert any(one.value.startswith("**4 calls**") for one in test.markdown)
-    said = section(test, "vigie-table calls")
-    assert said.count("not in time") == 4 and "voicemail" in said and "short abandon" not in said
+    assert any(element.value.startswith("**4 calls**") for element in test.markdown)
+    text = section(test, "vigie-table calls")
+    assert text.count("not in time") == 4 and "voicemail" in text and "short abandon" not in text
     test = open_page("calls.py", campaign="north", outcome="refused")
-    assert any(one.value.startswith("**1 call**") for one in test.markdown)
+    assert any(element.value.startswith("**1 call**") for element in test.markdown)
     test = open_page("calls.py", campaign="north", outcome="other")
-    assert any(one.value.startswith("**4 calls**") for one in test.markdown)
+    assert any(element.value.startswith("**4 calls**") for element in test.markdown)
     assert test.selectbox(key="outcome_choice").value == "other"
     test.selectbox(key="outcome_choice").select("").run()
-    assert any(one.value.startswith("**10 calls**") for one in test.markdown)
-    times = [{"time": said} for said in ("10:00", "11:00-10:00", "10:07-11:00", "23:00-24:15", "10:00-11:00 --", "")]
+    assert any(element.value.startswith("**10 calls**") for element in test.markdown)
+    times = [{"time": text} for text in ("10:00", "11:00-10:00", "10:07-11:00", "23:00-24:15", "10:00-11:00 --", "")]
     for nonsense in (
         {"outcome": "' OR 1=1 --"},
         {"kpi": "occupancy"},
@@ -404,7 +421,7 @@ def test_the_calls_behind_a_figure(path: Path) -> None:
         *times,
     ):
         test = open_page("calls.py", campaign="north", **nonsense)
-        assert any(one.value.startswith("**10 calls**") for one in test.markdown)
+        assert any(element.value.startswith("**10 calls**") for element in test.markdown)
     today = now().date()
     for days, way in ((0, "The whole day"), (2, f"Only {today - timedelta(days=2):%A}")):
         span = {"from": f"{today - timedelta(days=days)}T00:00Z", "to": f"{today}T13:00Z"}
@@ -418,20 +435,18 @@ def test_the_calls_behind_a_figure(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("of_one", "last_columns"),
+    ("fields", "last_columns"),
     [
-        pytest.param({}, "Wrap-up Caller", id="nothing to say of any call"),
+        pytest.param({}, "Wrap-up Caller", id="no call has a result or a note"),
         pytest.param({"disposition": "sold"}, "Wrap-up Result Caller", id="a result"),
         pytest.param({"transferred": True}, "Wrap-up Caller Notes", id="a note"),
         pytest.param({"direction": "outbound", "disposition": "sold"}, "Wrap-up Result Caller Notes", id="both"),
     ],
 )
-def test_a_column_that_is_empty_in_the_whole_list_is_left_out(
-    path: Path, of_one: dict[str, Any], last_columns: str
-) -> None:
-    earliest = {"campaign": "north", "queued_at": NOON - timedelta(hours=2)} | of_one
+def test_a_column_without_values_is_left_out(path: Path, fields: dict[str, Any], last_columns: str) -> None:
+    earliest = {"campaign": "north", "queued_at": NOON - timedelta(hours=2)} | fields
     publish(path, campaigns=FLOOR, calls=[{"campaign": "north"}] * readers.PER_PAGE + [earliest], as_of=NOON)
-    for number in ("1", "2"):  # the call that has more is on the last page
+    for number in ("1", "2"):  # the call with more fields is on the last page
         drawn = open_page("calls.py", campaign="north", page=number, lang="en")
         (table,) = (html.proto.body for html in drawn.get("html") if "vigie-table calls" in html.proto.body)
         head = words(table.partition("</thead>")[0])
@@ -463,40 +478,40 @@ def test_the_feed_is_for_managers_and_analysts(path: Path) -> None:
     letter = {"reason": "<b>no</b> such type", "payload": '{"type": "call.lost"}'}
     publish(path, campaigns=FLOOR, calls=MIXED, letters=[letter] * 3, as_of=now())
     test = open_page("feed.py", viewer=Viewer("analyst", None), letter="call-events/0/1/1")
-    said = section(test, "vigie-scroll letters")
-    assert said.count("<b>no</b> such type") == 3 and "call-events/0/2/1" in said
-    assert [one.value for one in test.code] == ['{"type": "call.lost"}']
+    letters = section(test, "vigie-scroll letters")
+    assert letters.count("<b>no</b> such type") == 3 and "call-events/0/2/1" in letters
+    assert [element.value for element in test.code] == ['{"type": "call.lost"}']
     assert "Customer care 8 8 1 yes" in section(test, "vigie-table sums")
     html = "".join(html.proto.body for html in test.get("html"))
     assert '<a href="calls?campaign=north&amp;kpi=offered" target="_self">8</a>' in html
     assert '<a href="calls?campaign=north&amp;outcome=refused" target="_self">1</a>' in html
     assert not test.error
     for role in ("client", "television"):
-        with pytest.raises(ValueError, match=r"feed\.py"):  # not one of their pages
+        with pytest.raises(ValueError, match=r"feed\.py"):  # they have no such page
             open_page("feed.py", viewer=Viewer(role, frozenset({"north"})))
 
 
-def test_what_does_not_add_up_is_an_alarm(path: Path) -> None:
+def test_calls_that_are_not_conserved_raise_an_alarm(path: Path) -> None:
     lost = [{"campaign": "este", "outcome": "lost", "queued_at": now() - timedelta(days=n)} for n in (0, 3)]
     since = now()
     publish(path, campaigns=FLOOR, calls=[*MIXED, *lost], as_of=since)
     test = open_page("feed.py")
     day = (now() - timedelta(days=3)).astimezone(ZoneInfo("Europe/Madrid")).strftime("%d/%m/%Y")
-    assert [(one.proto.title, one.icon) for one in test.error] == [("Alarm", ":material/error:")]
-    (alarm,) = [one.value.replace("\\", "") for one in test.error]
+    assert [(element.proto.title, element.icon) for element in test.error] == [("Alarm", ":material/error:")]
+    (alarm,) = [element.value.replace("\\", "") for element in test.error]
     assert alarm == (
         f"Calls are not conserved on 2 days of campaigns: Almena Siniestros (today), Almena Siniestros ({day})."
         f" Their figures of those days cannot be trusted. Since {since:%d/%m/%Y, %H:%M} UTC."
     )
-    said = section(test, "vigie-table sums")
-    assert said.index(f"Almena Siniestros {day} 1 0 0 no") < said.index("Customer care 8 8 1 yes")
-    assert "Almena Siniestros 1 0 0 no" in said
+    checks = section(test, "vigie-table sums")
+    assert checks.index(f"Almena Siniestros {day} 1 0 0 no") < checks.index("Customer care 8 8 1 yes")
+    assert "Almena Siniestros 1 0 0 no" in checks
 
 
-def test_a_violation_that_the_publisher_finds_is_an_alarm(
+def test_a_violation_that_the_publisher_finds_raises_an_alarm(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """From the judged rows, tampered with in a real store, to the page."""
+    """Tamper with judged rows in a real store, and find the alarm on the page."""
 
     class Tampered(Publisher):
         def _judge(self, moment: Moment) -> None:
@@ -510,32 +525,34 @@ def test_a_violation_that_the_publisher_finds_is_an_alarm(
     assert not open_page("feed.py").error
     desk.publisher = Tampered(desk.store, tmp_path / "published", DEFAULTS)
     desk.publish(at("10:00:01"))
-    (alarm,) = [one.value.replace("\\", "") for one in open_page("feed.py").error]
+    (alarm,) = [element.value.replace("\\", "") for element in open_page("feed.py").error]
     assert alarm.startswith("Calls are not conserved on 1 day of a campaign: sav (today).")
     assert "calls of sav are not conserved on 2026-03-10: 2 offered, 1 accounted for" in caplog.text
 
 
-def test_a_configuration_that_cannot_be_used_is_an_alarm(path: Path) -> None:
+def test_an_invalid_configuration_raises_an_alarm(path: Path) -> None:
     publish(path, campaigns=FLOOR, as_of=now(), status={"notice": "campaigns.toml, line 3: no such zone."})
-    (alarm,) = [one.value.replace("\\", "") for one in open_page("feed.py").error]
+    (alarm,) = [element.value.replace("\\", "") for element in open_page("feed.py").error]
     assert alarm.endswith("stays in force. campaigns.toml, line 3: no such zone.")
     assert not open_page("feed.py", viewer=Viewer("manager", frozenset({"north"}))).error
 
 
 @pytest.mark.parametrize(
-    "gaps, said",
+    "gaps, message",
     [
         ([(1_200, 1_201)], "Kafka deleted 1 record before it was read; figures lack it. Noticed "),
         ([(40, 75), (100, 2_000)], "Kafka deleted 1,935 records before they were read; figures lack them. Last "),
     ],
     ids=["one", "many"],
 )
-def test_records_that_were_deleted_unread_are_an_alarm(path: Path, gaps: list[tuple[int, int]], said: str) -> None:
-    found = [{"partition": 3, "from_offset": a, "to_offset": b, "records": b - a} for a, b in gaps]
-    publish(path, campaigns=FLOOR, as_of=now(), gaps=found)
-    for viewer in (MANAGER, Viewer("manager", frozenset({"north"}))):  # whose figures lack them, nobody knows
-        (alarm,) = [one.value.replace("\\", "") for one in open_page("feed.py", viewer=viewer).error]
-        assert alarm.startswith(said)
+def test_records_deleted_before_they_were_read_raise_an_alarm(
+    path: Path, gaps: list[tuple[int, int]], message: str
+) -> None:
+    deleted = [{"partition": 3, "from_offset": a, "to_offset": b, "records": b - a} for a, b in gaps]
+    publish(path, campaigns=FLOOR, as_of=now(), gaps=deleted)
+    for viewer in (MANAGER, Viewer("manager", frozenset({"north"}))):  # nobody knows whose figures lack them
+        (alarm,) = [element.value.replace("\\", "") for element in open_page("feed.py", viewer=viewer).error]
+        assert alarm.startswith(message)
         assert alarm.endswith(f"UTC: call-events / 3 / {gaps[0][0]:,}–{gaps[0][1] - 1:,}.")
 
 
@@ -579,31 +596,31 @@ SINCE = {
 
 
 @pytest.mark.parametrize("language", i18n.LANGUAGES)
-def test_what_cannot_be_is_an_alarm_in_the_readers_language(path: Path, language: str) -> None:
+def test_impossible_counts_raise_alarms_in_every_language(path: Path, language: str) -> None:
     publish(path, campaigns=FLOOR, calls=MIXED, alarms=ALARMS)
     feed = readers.feed(Published(path), MANAGER)
     assert feed is not None
-    said = [
-        re.sub("[\N{NARROW NO-BREAK SPACE}\N{NO-BREAK SPACE}]", " ", one)
-        for one in feed_tables.alarms(feed, i18n.text(language))
+    alarms = [
+        re.sub("[\N{NARROW NO-BREAK SPACE}\N{NO-BREAK SPACE}]", " ", sentence)
+        for sentence in feed_tables.alarms(feed, i18n.text(language))
     ]
-    assert said == [words + SINCE[language] for words in RINGS[language]]
+    assert alarms == [expected + SINCE[language] for expected in RINGS[language]]
 
 
-def test_every_kind_of_alarm_has_its_words(path: Path) -> None:
+def test_every_kind_of_alarm_has_a_text(path: Path) -> None:
     assert WORDINGS.keys() == KINDS.keys()
 
 
-def test_of_many_days_that_ring_the_first_are_named(path: Path) -> None:
+def test_an_alarm_of_many_days_names_the_latest(path: Path) -> None:
     days = [NOON.date() - timedelta(days=n) for n in range(400)]
     publish(path, campaigns=FLOOR, alarms=[alarm("rows_doubled", "calls", 3, 2, day=day) for day in days])
     feed = readers.feed(Published(path), MANAGER)
     assert feed is not None
-    (said,) = feed_tables.alarms(feed, i18n.text("en"))
-    assert said.count("1 call too many") == 6 and "18/11/2026: 1 call too many, +394)." in said
+    (message,) = feed_tables.alarms(feed, i18n.text("en"))
+    assert message.count("1 call too many") == 6 and "18/11/2026: 1 call too many, +394)." in message
 
 
-def test_calls_that_wait_for_their_beginning_are_a_notice_until_they_ring(path: Path) -> None:
+def test_calls_without_a_beginning_are_a_notice_first_and_then_an_alarm(path: Path) -> None:
     desk = Desk(path.parent.parent)
     desk.apply(told("\n".join(f"09:0{n}:00 ended call_id=c{n}" for n in range(3))), at("09:05:00"))
     text = i18n.text("en")
@@ -615,12 +632,12 @@ def test_calls_that_wait_for_their_beginning_are_a_notice_until_they_ring(path: 
         desk.publish(at(clock))
         feed = readers.feed(Published(desk.publisher.path), MANAGER)
         assert feed is not None
-        assert [one[:26] for one in feed_tables.notices(feed, text)] == notices
-        assert [one[:26] for one in feed_tables.alarms(feed, text)] == alarms
+        assert [notice[:26] for notice in feed_tables.notices(feed, text)] == notices
+        assert [sentence[:26] for sentence in feed_tables.alarms(feed, text)] == alarms
 
 
-def fed(path: Path, language: str = "en") -> str:
-    """What the feed page shows five minutes after NOON."""
+def words_of_feed(path: Path, language: str = "en") -> str:
+    """Return the words of the feed page six minutes after NOON."""
     feed = readers.feed(Published(path), MANAGER)
     assert feed is not None and feed.sources is not None
     then, text = NOON + timedelta(minutes=6), i18n.text(language)
@@ -628,54 +645,56 @@ def fed(path: Path, language: str = "en") -> str:
     return words("".join((*drawn, feed_tables.partitions(feed.partitions, text))))
 
 
-def test_how_old_the_last_event_is(path: Path) -> None:
+def test_the_age_of_the_last_event(path: Path) -> None:
     publish(path, campaigns=FLOOR, as_of=NOON)
-    assert "Last event 6 min ago" in fed(path)
-    assert "Snapshot age 6 min as of 12:00:00 UTC" in fed(path)
+    assert "Last event 6 min ago" in words_of_feed(path)
+    assert "Snapshot age 6 min as of 12:00:00 UTC" in words_of_feed(path)
 
 
-@pytest.mark.parametrize(
-    ("silent_s", "says"), [(299, False), (301, True)], ids=["299 s: nothing", "301 s: somebody should look"]
-)
+@pytest.mark.parametrize(("silent_s", "says"), [(299, False), (301, True)], ids=["299 s: nothing", "301 s: a warning"])
 def test_a_wall_says_when_no_event_came_for_five_minutes(path: Path, silent_s: int, says: bool) -> None:
     publish(path, campaigns=FLOOR, as_of=now(), status={"last_event_at": now() - timedelta(seconds=silent_s)})
     assert ("No event for 5 min" in words(wall(open_page()))) is says
 
 
-def test_a_file_that_is_new_and_tells_of_old_data_is_old(path: Path) -> None:
+def test_a_new_file_with_old_data_counts_as_old(path: Path) -> None:
     then = now() - timedelta(minutes=2)
     publish(path, campaigns=FLOOR, as_of=then, published_at=now())
     assert 'class="vigie-board stale"' in wall(open_page())
-    (alarm,) = [one.value.replace("\\", "") for one in open_page("feed.py").error]
+    (alarm,) = [element.value.replace("\\", "") for element in open_page("feed.py").error]
     assert f"Kafka has not answered since {then:%H:%M:%S} UTC" in alarm
 
 
 def test_a_silent_source_comes_first_with_its_age(path: Path) -> None:
-    heard = {"a": NOON + timedelta(minutes=5, seconds=50), "b": NOON - timedelta(days=4), "c": NOON}
-    publish(path, campaigns=FLOOR, as_of=NOON, sources=heard)
-    assert "b 7 4 days silent c 7 6 min silent a 7 10 s sending" in fed(path)
-    assert "b 7 4 j muette c 7 6 min muette a 7 10 s active" in fed(path, "fr").replace("\u202f", " ")
+    last_events = {"a": NOON + timedelta(minutes=5, seconds=50), "b": NOON - timedelta(days=4), "c": NOON}
+    publish(path, campaigns=FLOOR, as_of=NOON, sources=last_events)
+    assert "b 7 4 days silent c 7 6 min silent a 7 10 s sending" in words_of_feed(path)
+    assert "b 7 4 j muette c 7 6 min muette a 7 10 s active" in words_of_feed(path, "fr").replace("\u202f", " ")
 
 
 def test_pace_partitions_and_disk(path: Path) -> None:
-    told = {"records_per_s": 1234.5, "publish_s": 0.25, "records": 5000, "events": 4000}
-    told |= {"store_bytes": 1_500_000_000, "published_bytes": 500_000_000, "disk_free_bytes": 1_000_000_000}
-    publish(path, campaigns=FLOOR, as_of=NOON, status=told, lags=(0, 1500))
-    said = fed(path)
-    assert "Lag 1,500" in said and "Pace 1,234" in said and "Publishing takes 0.25 s" in said
-    assert "Events 4,000 from 5,000 records" in said
-    assert "On disk 2.0 GB store 1.5 GB, published 500 MB" in said and "Free on disk 1.0 GB" in said
-    assert "call-events / 0 100 100 0 call-events / 1 100 1,600 1,500" in said
-    french = fed(path, "fr").replace("\u202f", " ").replace("\xa0", " ")
+    measured = {"records_per_s": 1234.5, "publish_s": 0.25, "records": 5000, "events": 4000}
+    measured |= {"store_bytes": 1_500_000_000, "published_bytes": 500_000_000, "disk_free_bytes": 1_000_000_000}
+    publish(path, campaigns=FLOOR, as_of=NOON, status=measured, lags=(0, 1500))
+    text = words_of_feed(path)
+    assert "Lag 1,500" in text and "Pace 1,234" in text and "Publishing takes 0.25 s" in text
+    assert "Events 4,000 from 5,000 records" in text
+    assert "On disk 2.0 GB store 1.5 GB, published 500 MB" in text and "Free on disk 1.0 GB" in text
+    assert "call-events / 0 100 100 0 call-events / 1 100 1,600 1,500" in text
+    french = words_of_feed(path, "fr").replace("\u202f", " ").replace("\xa0", " ")
     assert "2,0 Go base 1,5 Go, publié 500 Mo" in french and "0,25 s" in french
     publish(path, campaigns=FLOOR, as_of=NOON)
-    assert "Pace –" in fed(path) and "Publishing takes –" in fed(path) and "Free on disk –" in fed(path)
+    assert (
+        "Pace –" in words_of_feed(path)
+        and "Publishing takes –" in words_of_feed(path)
+        and "Free on disk –" in words_of_feed(path)
+    )
 
 
 # how the dashboard starts
 
 
-def test_a_zone_that_is_unknown_here_ends_the_start(tmp_path: Path) -> None:
+def test_an_unknown_zone_refuses_to_start(tmp_path: Path) -> None:
     wrong = tmp_path / "campaigns.toml"
     wrong.write_text(
         '[clients]\nx = { name = "X" }\n[campaigns.c]\nname = "C"\nclient = "x"\ntimezone = "Europe/Nowhere"\n'
@@ -687,10 +706,11 @@ def test_a_zone_that_is_unknown_here_ends_the_start(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "seconds"), [(None, 0.5), ("", 0.5), ("2", 2.0), ("0", 0.2), ("99", 10.0), ("soon", 0.5), ("nan", 0.5)]
+    ("parameter", "seconds"),
+    [(None, 0.5), ("", 0.5), ("2", 2.0), ("0", 0.2), ("99", 10.0), ("soon", 0.5), ("nan", 0.5)],
 )
-def test_the_tick_of_a_wall(said: str | None, seconds: float) -> None:
-    assert tiles.tick_s(said) == seconds
+def test_the_tick_of_a_wall(parameter: str | None, seconds: float) -> None:
+    assert tiles.tick_s(parameter) == seconds
 
 
 # languages
@@ -718,7 +738,7 @@ def test_durations(seconds: float, shown: str) -> None:
 @pytest.mark.parametrize(
     ("wishes", "language"),
     [
-        pytest.param(["es", "fr-FR"], "es", id="the first wish"),
+        pytest.param(["es", "fr-FR"], "es", id="the first choice"),
         pytest.param([None, None, "fr-MA"], "fr", id="the browser's"),
         pytest.param(["xx", "pt-BR"], "en", id="none that we have: English"),
         pytest.param(["../../etc", ""], "en", id="nonsense: English"),
@@ -728,7 +748,7 @@ def test_the_readers_language(wishes: list[str | None], language: str) -> None:
     assert i18n.choose(wishes) == language
 
 
-def test_the_language_is_changed_in_the_frame_and_stays(path: Path) -> None:
+def test_the_language_chosen_in_the_frame_is_kept(path: Path) -> None:
     publish(path, campaigns=FLOOR, as_of=now())
     test = open_page(lang="fr")
     assert "En attente" in words(wall(test))
@@ -745,13 +765,13 @@ def test_the_language_is_changed_in_the_frame_and_stays(path: Path) -> None:
 
 @pytest.fixture
 def address(path: Path) -> Iterator[str]:
-    """A dashboard of its own, just started: nobody has opened any of its pages."""
+    """The address of a new dashboard, whose pages nobody has opened yet."""
     with dashboard(path.parent.parent) as running:
         yield running.address
 
 
 @needs_chromium
-def test_a_deep_link_has_its_frame_and_a_new_snapshot_is_followed(path: Path, address: str) -> None:
+def test_a_deep_link_has_its_frame_and_shows_new_snapshots(path: Path, address: str) -> None:
     publish(path, campaigns=FLOOR, as_of=now())
     with browser() as chromium:
         page = open_tab(chromium, address, session_of(MANAGER), locale="fr-FR")
@@ -769,8 +789,8 @@ def test_a_deep_link_has_its_frame_and_a_new_snapshot_is_followed(path: Path, ad
 
 
 @needs_chromium
-def test_a_page_without_a_snapshot_that_can_be_read_goes_on_with_the_next_one(path: Path, address: str) -> None:
-    """Nothing is published, then a campaign's floor, then bytes that are no snapshot, then the floor again."""
+def test_a_page_recovers_with_the_next_readable_snapshot(path: Path, address: str) -> None:
+    """First no file is published, then a floor, then an invalid file, then the floor again."""
     shown = {"": ".vigie-board", "campaign?campaign=sud": ".vigie-headline", "feed": ".vigie-tiles"}
     with browser() as chromium:
         tabs = {page: open_tab(chromium, address, session_of(MANAGER)) for page in shown}

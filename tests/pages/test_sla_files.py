@@ -1,4 +1,4 @@
-"""What a client takes home: the contract page's CSV, Excel and PDF, opened again, and that each is theirs alone."""
+"""The downloads of the contract page: CSV, Excel and PDF are read back, and hold no other client's data."""
 
 import csv
 import io
@@ -26,8 +26,8 @@ HOSTILE = '=cmd|"/c calc"!A1'
 MARKUP = "<b>R&D</b>"
 
 
-def october(path: Path, **said: Any) -> None:
-    """Publish 848 of 1000 calls in time, over two days, queues and terms, and a canary of another client."""
+def october(path: Path, **options: Any) -> None:
+    """Publish 1000 calls, 848 of them in time, over two days, queues and terms, and a canary of another client."""
     own = campaign(terms=(Term(None, CHANGE, threshold_s=30.0), Term(CHANGE, None, target=0.825)))
     calls = [
         call(
@@ -40,50 +40,50 @@ def october(path: Path, **said: Any) -> None:
         for n in range(1000)
     ]
     calls += [call(of=campaign("canary"), queue="canary", queued="2026-10-05 09:00", agent="canary")] * 7
-    publish(path, calls, campaigns=[own, campaign("canary")], **said).close()
+    publish(path, calls, campaigns=[own, campaign("canary")], **options).close()
 
 
 @pytest.fixture
-def known(tmp_path: Path) -> Sla:
+def month(tmp_path: Path) -> Sla:
     october(tmp_path / "v.duckdb")
-    one = readers.sla(
+    sla = readers.sla(
         Published(tmp_path / "v.duckdb"), Viewer("client", frozenset({"c"})), "c", OCTOBER, KEY, minutes=60
     )
-    assert one is not None
-    return one
+    assert sla is not None
+    return sla
 
 
 @pytest.mark.parametrize(
-    ("language", "separator", "level", "month"),
+    ("language", "separator", "level", "name"),
     [
         ("en", ",", "0.848", "October 2026"),
         ("fr", ";", "0,848", "octobre 2026"),
         ("es", ";", "0,848", "octubre de 2026"),
     ],
 )
-def test_csv_is_read_by_the_readers_spreadsheet(
-    known: Sla, language: str, separator: str, level: str, month: str
+def test_csv_suits_the_spreadsheet_of_each_language(
+    month: Sla, language: str, separator: str, level: str, name: str
 ) -> None:
-    raw = downloads.as_csv(known, i18n.text(language))
+    raw = downloads.as_csv(month, i18n.text(language))
     assert raw.startswith(b"\xef\xbb\xbf")
     head, *lines = csv.reader(io.StringIO(raw.decode("utf-8-sig")), delimiter=separator)
     assert len(set(head)) == len(head) and all(len(line) == len(head) for line in lines)
-    whole = lines[0]
-    assert whole[1] == month and whole[2:5] == ["1000", "848", "152"] and level in whole
+    total = lines[0]
+    assert total[1] == name and total[2:5] == ["1000", "848", "152"] and level in total
     days = [line for line in lines if line[1].startswith("2026-10-")]
     assert len(days) == 27 and [line[1] for line in days if line[2] != "0"] == ["2026-10-05", "2026-10-06"]
-    told = dict(zip(head, whole, strict=True))
-    assert told[i18n.text(language).gettext("Calls known since")] == "2026-10-05T08:10:00"
-    assert told[i18n.text(language).gettext("Days without a call")].endswith("31")
+    cells = dict(zip(head, total, strict=True))
+    assert cells[i18n.text(language).gettext("Calls known since")] == "2026-10-05T08:10:00"
+    assert cells[i18n.text(language).gettext("Days without a call")].endswith("31")
     assert any(line[1] == "'" + HOSTILE for line in lines)
     assert not any(cell.startswith(("=", "@", "+", "-")) for line in lines for cell in line)
     assert "canary" not in raw.decode() and "agent 3" not in raw.decode()
 
 
 @pytest.mark.parametrize("language", i18n.LANGUAGES)
-def test_the_workbook_holds_numbers_dates_and_plain_text(known: Sla, language: str) -> None:
+def test_the_workbook_holds_numbers_dates_and_plain_text(month: Sla, language: str) -> None:
     text = i18n.text(language)
-    book = load_workbook(io.BytesIO(downloads.as_excel(known, text)))
+    book = load_workbook(io.BytesIO(downloads.as_excel(month, text)))
     names = [text.gettext(name) for name in ("Summary", "Period", "Contract", "By day", "By queue", "By time of day")]
     assert book.sheetnames == [*names, text.gettext("Agents")]
     summary = {row[0]: row[1] for row in book[names[0]].iter_rows(values_only=True) if row[0]}
@@ -102,13 +102,13 @@ def test_the_workbook_holds_numbers_dates_and_plain_text(known: Sla, language: s
     assert not any("canary" in str(cell.value) for sheet in book for row in sheet.iter_rows() for cell in row)
 
 
-def test_a_control_character_in_a_name_spoils_no_workbook(tmp_path: Path) -> None:
+def test_a_control_character_in_a_name_is_removed_from_a_workbook(tmp_path: Path) -> None:
     publish(tmp_path / "v.duckdb", [call(queue="a\x07b", queued="2026-10-05 10:00")]).close()
-    one = readers.sla(Published(tmp_path / "v.duckdb"), Viewer("manager", None), "c", OCTOBER, KEY)
-    assert one is not None
-    book = load_workbook(io.BytesIO(downloads.as_excel(one, i18n.text("en"))))
+    sla = readers.sla(Published(tmp_path / "v.duckdb"), Viewer("manager", None), "c", OCTOBER, KEY)
+    assert sla is not None
+    book = load_workbook(io.BytesIO(downloads.as_excel(sla, i18n.text("en"))))
     assert book["By queue"]["A2"].value == "ab"
-    assert "ab" in read(statement.as_pdf(one, i18n.text("en"))).replace("a b", "ab")
+    assert "ab" in read(statement.as_pdf(sla, i18n.text("en"))).replace("a b", "ab")
 
 
 def _face(font: Any) -> str:
@@ -116,7 +116,7 @@ def _face(font: Any) -> str:
 
 
 @pytest.mark.parametrize(
-    ("language", "said"),
+    ("language", "parts"),
     [
         (
             "en",
@@ -143,28 +143,28 @@ def _face(font: Any) -> str:
         ),
     ],
 )
-def test_the_statement_says_all_that_is_signed(known: Sla, language: str, said: str) -> None:
-    pdf = statement.as_pdf(known, i18n.text(language))
-    words = read(pdf).replace("\u00a0", " ").replace("\u202f", " ")
-    for part in said.split("|"):
-        assert part in words, part
-    assert f"{known.contract}" in words and HOSTILE in words and MARKUP in words
-    assert "canary" not in words and "agent 3" not in words
+def test_the_statement_holds_all_that_is_signed(month: Sla, language: str, parts: str) -> None:
+    pdf = statement.as_pdf(month, i18n.text(language))
+    text = read(pdf).replace("\u00a0", " ").replace("\u202f", " ")
+    for part in parts.split("|"):
+        assert part in text, part
+    assert f"{month.contract}" in text and HOSTILE in text and MARKUP in text
+    assert "canary" not in text and "agent 3" not in text
     reader = PdfReader(io.BytesIO(pdf))
     fonts = set()
     for page in reader.pages:
         page.extract_text(
-            visitor_text=lambda said, _cm, _tm, font, _size: fonts.add(_face(font)) if said.strip() else None
+            visitor_text=lambda drawn, _cm, _tm, font, _size: fonts.add(_face(font)) if drawn.strip() else None
         )
-    assert {name.rpartition("-")[0] for name in fonts} == {"/AAAAAA+SourceSansPro"}  # carried along, never replaced
-    assert not any(page.images for page in reader.pages)  # charts are lines, not pictures
-    assert pdf == statement.as_pdf(known, i18n.text(language))
+    assert {name.rpartition("-")[0] for name in fonts} == {"/AAAAAA+SourceSansPro"}  # embedded, so never replaced
+    assert not any(page.images for page in reader.pages)  # charts are vector drawings
+    assert pdf == statement.as_pdf(month, i18n.text(language))
 
 
 @pytest.mark.parametrize("period", [OCTOBER, Period.day(date(2026, 10, 5))])
-def test_an_empty_period_can_be_taken_home_too(tmp_path: Path, period: Period) -> None:
+def test_an_empty_period_can_be_downloaded(tmp_path: Path, period: Period) -> None:
     publish(tmp_path / "v.duckdb", []).close()
-    one = readers.sla(Published(tmp_path / "v.duckdb"), Viewer("manager", None), "c", period, KEY)
-    assert one is not None
+    sla = readers.sla(Published(tmp_path / "v.duckdb"), Viewer("manager", None), "c", period, KEY)
+    assert sla is not None
     text = i18n.text("fr")
-    assert "–" in read(statement.as_pdf(one, text)) and downloads.as_csv(one, text) and downloads.as_excel(one, text)
+    assert "–" in read(statement.as_pdf(sla, text)) and downloads.as_csv(sla, text) and downloads.as_excel(sla, text)

@@ -1,4 +1,4 @@
-"""The wall on a television: readable from afar, in turns, calm, and back by itself when everything else was gone."""
+"""The wall on a television: readable from a distance, page by page, calm, and able to recover on its own."""
 
 import asyncio
 import json
@@ -36,13 +36,17 @@ ENGLISH = i18n.text("en")
 
 
 def floor(many: int, of: int = 2) -> dict[str, tuple[str, str, str]]:
-    """Campaigns, `of` a client: c00 and c01 are Client 0's."""
+    """Return campaigns, `of` per client: c00 and c01 belong to Client 0."""
     return {f"c{n:02}": (f"Client {n // of}", f"Campaign {n:02}", "Europe/Paris") for n in range(many)}
 
 
 def put(path: Path, many: int = 3, *, missed: tuple[str, ...] = (), waiting: int = 1, age_s: float = 0) -> None:
-    """Publish a floor as it is now: every campaign on target, save those `missed`; `waiting` calls in the first."""
-    calls = [{"campaign": one, "wait_s": 60.0 if one in missed else 5.0} for one in floor(many) for _ in range(4)]
+    """Publish a floor with every campaign on target except those `missed`, and `waiting` calls in the first."""
+    calls = [
+        {"campaign": campaign, "wait_s": 60.0 if campaign in missed else 5.0}
+        for campaign in floor(many)
+        for _ in range(4)
+    ]
     calls += [{"campaign": "c00", "outcome": "open", "wait_s": 42.0}] * waiting
     agents = {"Nadia Benali": ("c00", "busy"), "Tom Okafor": ("c00", "paused")}
     at = clock.now() - timedelta(seconds=age_s)
@@ -53,11 +57,11 @@ def shown(html: str) -> list[str]:
     return re.findall(r"<h3>(.*?)</h3>", html)
 
 
-# what the address asks
+# options in the address
 
 
 @pytest.mark.parametrize(
-    ("said", "expected"),
+    ("query", "expected"),
     [
         pytest.param({}, ("campaign", 15, False), id="nothing: 15 s a page, silent"),
         pytest.param({"by": "client", "every": "20", "sound": "1"}, ("client", 20, True), id="all of it"),
@@ -68,13 +72,13 @@ def shown(html: str) -> list[str]:
         pytest.param({"every": "-3"}, ("campaign", 15, False), id="negative"),
         pytest.param({"every": "soon"}, ("campaign", 15, False), id="no number"),
         pytest.param({"every": "9" * 5000}, ("campaign", 15, False), id="thousands of digits"),
-        pytest.param({"every": "²"}, ("campaign", 15, False), id="a digit that is no number"),
-        pytest.param({"by": "agent", "sound": "yes"}, ("campaign", 15, False), id="what does not exist"),
+        pytest.param({"every": "²"}, ("campaign", 15, False), id="a superscript digit"),
+        pytest.param({"by": "agent", "sound": "yes"}, ("campaign", 15, False), id="unknown values"),
     ],
 )
-def test_what_the_address_asks_is_kept_within_bounds(said: dict[str, str], expected: tuple[str, int, bool]) -> None:
-    asked = television.options(said)
-    assert (asked.by, asked.every_s, asked.sound) == expected
+def test_options_in_the_address_are_kept_within_bounds(query: dict[str, str], expected: tuple[str, int, bool]) -> None:
+    options = television.options(query)
+    assert (options.by, options.every_s, options.sound) == expected
 
 
 @pytest.mark.parametrize(
@@ -82,36 +86,36 @@ def test_what_the_address_asks_is_kept_within_bounds(said: dict[str, str], expec
     [
         pytest.param(1, "campaign", [1], id="one"),
         pytest.param(8, "campaign", [8], id="eight fit: all are shown"),
-        pytest.param(9, "campaign", [5, 4], id="nine do not: two pages, as equal as can be"),
+        pytest.param(9, "campaign", [5, 4], id="nine do not: two pages of almost equal size"),
         pytest.param(14, "campaign", [7, 7], id="fourteen"),
         pytest.param(17, "campaign", [6, 6, 5], id="seventeen: three"),
-        pytest.param(5, "client", [2, 2, 1], id="a client after the other"),
+        pytest.param(5, "client", [2, 2, 1], id="one client per page"),
         pytest.param(14, "all", [14], id="everything, however small"),
     ],
 )
-def test_campaigns_are_shown_a_page_at_a_time(path: Path, many: int, by: television.By, sizes: list[int]) -> None:
+def test_campaigns_are_divided_into_pages(path: Path, many: int, by: television.By, sizes: list[int]) -> None:
     put(path, many)
     now = board(Published(path), TELEVISION)
     assert now is not None
     pages = television.pages(now.campaigns, by)
     assert [len(page) for page in pages] == sizes
-    assert [one for page in pages for one in page] == list(now.campaigns)
+    assert [tile for page in pages for tile in page] == list(now.campaigns)
 
 
-def test_pages_turn_by_the_servers_clock_and_each_is_drawn_once_for_all(path: Path) -> None:
+def test_pages_turn_by_the_servers_clock_and_each_is_drawn_once_for_all_screens(path: Path) -> None:
     put(path, 14)
     now = board(Published(path), TELEVISION)
     assert now is not None
 
     def at(now_s: float, language: str = "en") -> str:
-        asked = television.Options("campaign", 15, False)
-        return television.draw(now, TELEVISION, i18n.text(language), asked, now_s, 1.0)
+        options = television.Options("campaign", 15, False)
+        return television.draw(now, TELEVISION, i18n.text(language), options, now_s, 1.0)
 
     first, second = shown(at(0)), shown(at(15))
     assert first == [f"Campaign {n:02}" for n in range(7)] and second == [f"Campaign {n:02}" for n in range(7, 14)]
     assert shown(at(14.9)) == shown(at(30)) == first and shown(at(29.9)) == second
     assert "Page 1 of 2" in words(at(0)) and "Page 2 of 2" in words(at(15))
-    assert at(0).replace('data-drawn="0"', 'data-drawn="1"') == at(1)  # a tick changes when it was, and no more
+    assert at(0).replace('data-drawn="0"', 'data-drawn="1"') == at(1)  # a tick changes only the time of drawing
     drawn = dict(tiles._drawn)
     at(0), at(15)
     assert all(tiles._drawn[key] is page for key, page in drawn.items())
@@ -135,37 +139,39 @@ def links(test: AppTest) -> int:
 
 
 @pytest.mark.parametrize(
-    ("viewer", "asked"),
+    ("viewer", "query"),
     [
-        pytest.param(TELEVISION, {}, id="a television's token is enough"),
-        pytest.param(MANAGER, {"tv": "1"}, id="or who looks asks for it"),
+        pytest.param(TELEVISION, {}, id="with the token of a television"),
+        pytest.param(MANAGER, {"tv": "1"}, id="when a manager asks for it"),
     ],
 )
-def test_a_television_has_no_menu_no_link_and_names_nobody(path: Path, viewer: Viewer, asked: dict[str, str]) -> None:
+def test_a_television_has_no_menu_no_links_and_no_names_of_agents(
+    path: Path, viewer: Viewer, query: dict[str, str]
+) -> None:
     put(path)
-    test = open_page(viewer=viewer, **asked)
+    test = open_page(viewer=viewer, **query)
     html = wall(test)
     assert 'class="vigie-board television' in html and html.count("<article") == 3
     assert links(test) == 0 and not test.selectbox and not test.get("popover")
-    everything = html + "".join(one.proto.body for one in test.get("html"))
+    everything = html + "".join(element.proto.body for element in test.get("html"))
     assert "Nadia" not in everything and "Okafor" not in everything
     assert re.search(r"1 Waiting 0:42 Longest wait > 20 s", words(html.split("<article")[1]))
 
 
-def test_the_wall_of_somebody_who_asks_for_no_television_keeps_its_links(path: Path) -> None:
+def test_a_wall_that_is_not_on_a_television_keeps_its_links(path: Path) -> None:
     put(path)
     test = open_page(viewer=MANAGER)
     assert links(test) == 6 and "television" not in wall(test)
-    assert not any("data-wanted" in one.proto.body for one in test.get("html"))
+    assert not any("data-wanted" in element.proto.body for element in test.get("html"))
 
 
-def test_a_television_sees_its_campaigns_only_also_in_what_rings(path: Path) -> None:
+def test_a_television_sees_and_rings_for_its_campaigns_only(path: Path) -> None:
     put(path, missed=("c02",))
     html = wall(open_page(viewer=Viewer("television", frozenset({"c00"})), tv="1"))
     assert shown(html) == ["Campaign 00"] and "c02" not in html and "Campaign 02" not in html
 
 
-def test_each_tile_has_its_state_as_a_shape_and_a_word_its_target_line_and_its_age(path: Path) -> None:
+def test_each_tile_shows_state_target_line_and_age(path: Path) -> None:
     put(path, missed=("c01",))
     articles = wall(open_page(viewer=TELEVISION)).split("<article")[1:]
     for tile, state in zip(articles, ("On target", "Below target", "On target"), strict=True):
@@ -179,21 +185,21 @@ def test_old_data_is_grey_on_a_television_too(path: Path) -> None:
     assert 'class="vigie-board television large stale"' in wall(open_page(viewer=TELEVISION))
 
 
-def test_a_television_waits_for_the_first_data_in_words(path: Path) -> None:
+def test_a_television_says_that_it_waits_for_the_first_data(path: Path) -> None:
     test = open_page(viewer=TELEVISION)
-    assert any("Waiting for the first data" in one.value for one in test.markdown)
+    assert any("Waiting for the first data" in element.value for element in test.markdown)
 
 
-# contrast, by the colours of the style sheet
+# contrast of the colours in the style sheet
 
 RGB = tuple[float, float, float]
 
 
 def palette() -> dict[str, tuple[RGB, RGB]]:
     css = (ASSETS / "style.css").read_text()
-    found = re.findall(r"--(\w+): light-dark\(#(\w{6}), #(\w{6})\);", css)
-    assert len(found) == 10
-    return {name: (rgb(light), rgb(dark)) for name, light, dark in found}
+    colours = re.findall(r"--(\w+): light-dark\(#(\w{6}), #(\w{6})\);", css)
+    assert len(colours) == 10
+    return {name: (rgb(light), rgb(dark)) for name, light, dark in colours}
 
 
 def rgb(code: str) -> RGB:
@@ -201,25 +207,25 @@ def rgb(code: str) -> RGB:
     return red, green, blue
 
 
-def mixed(share: float, one: RGB, other: RGB) -> RGB:
-    red, green, blue = (share * a + (1 - share) * b for a, b in zip(one, other, strict=True))
+def mixed(share: float, first: RGB, second: RGB) -> RGB:
+    red, green, blue = (share * a + (1 - share) * b for a, b in zip(first, second, strict=True))
     return red, green, blue
 
 
 def grey(colour: RGB) -> RGB:
-    """Return what `filter: grayscale(1)` makes of it."""
+    """Return this colour after `filter: grayscale(1)`."""
     luma = 0.2126 * colour[0] + 0.7152 * colour[1] + 0.0722 * colour[2]
     return luma, luma, luma
 
 
-def contrast(one: RGB, other: RGB) -> float:
-    """Return the ratio that WCAG 2 defines."""
+def contrast(first: RGB, second: RGB) -> float:
+    """Return the contrast ratio of WCAG 2."""
 
     def luminance(colour: RGB) -> float:
         linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour]
         return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
-    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    light, dark = sorted((luminance(first), luminance(second)), reverse=True)
     return (light + 0.05) / (dark + 0.05)
 
 
@@ -231,20 +237,20 @@ def contrast(one: RGB, other: RGB) -> float:
         *((text, "missed tile") for text in ("ink", "soft", "missed")),
     ],
 )
-def test_every_colour_of_the_wall_is_read_on_its_ground(colour: str, ground: str, theme: int) -> None:
+def test_every_colour_of_the_wall_has_enough_contrast(colour: str, ground: str, theme: int) -> None:
     css = (ASSETS / "style.css").read_text()
     (share,) = re.findall(r"\.tile\.missed \{.*?background: color-mix\(in srgb, var\(--missed\) (\d+)%", css)
     greyed = set(re.findall(r"filter: grayscale\(1\); opacity: ([\d.]+)", css))
-    known = {name: both[theme] for name, both in palette().items()}
-    known["missed tile"] = mixed(int(share) / 100, known["missed"], known["paper"])
-    assert contrast(known[colour], known[ground]) >= 4.5
-    for opacity in greyed:  # too old: grey, and shining through to the page
-        behind = known["ground"]
-        old = [mixed(float(opacity), grey(known[one]), behind) for one in (colour, ground)]
+    colours = {name: both[theme] for name, both in palette().items()}
+    colours["missed tile"] = mixed(int(share) / 100, colours["missed"], colours["paper"])
+    assert contrast(colours[colour], colours[ground]) >= 4.5
+    for opacity in greyed:  # old data is drawn grey and translucent
+        behind = colours["ground"]
+        old = [mixed(float(opacity), grey(colours[name]), behind) for name in (colour, ground)]
         assert contrast(*old) >= 4.5
 
 
-# in a browser, before a real server
+# in a browser, with a real server
 
 
 DIGITS = """() => [...document.querySelectorAll('.television .big b:not(.nil)')].map(figure => {
@@ -253,27 +259,27 @@ DIGITS = """() => [...document.querySelectorAll('.television .big b:not(.nil)')]
     return canvas.measureText('0').actualBoundingBoxAscent / Math.min(innerHeight, innerWidth);
 })"""
 AHEAD_S = -60
-"""The age of data that stays fresh also where publishing takes a while."""
+"""Age of data that stays fresh even if publishing is slow."""
 CUT_OFF = """() => [...document.querySelectorAll('.television .tile .in, .television .n')].filter(
     one => one.scrollHeight > one.clientHeight + 1 || one.scrollWidth > one.clientWidth + 1
 ).map(one => one.innerText)"""
 
 
-def watch(screen: Page, address: str, asked: str = "") -> None:
+def watch(screen: Page, address: str, query: str = "") -> None:
     screen.set_default_timeout(WITHIN_MS)
-    screen.goto(f"{address}/wallboard?tv=1{asked}")
+    screen.goto(f"{address}/wallboard?tv=1{query}")
     screen.wait_for_selector(".vigie-board.television")
 
 
-def until(screen: Page, condition: str, path: Path, many: int = 3, **said: Any) -> None:
-    """Go on publishing this floor until the screen shows it so."""
+def until(screen: Page, condition: str, path: Path, many: int = 3, **floor: Any) -> None:
+    """Publish this floor again and again until the condition holds on the screen."""
 
     def holds() -> bool:
-        put(path, many, **said)
+        put(path, many, **floor)
         try:
             return bool(screen.evaluate(condition))
         except PlaywrightError as error:
-            assert "Execution context was destroyed" in str(error), error  # it is just being loaded anew
+            assert "Execution context was destroyed" in str(error), error  # the page is reloading
             return False
 
     wait_for(holds, condition)
@@ -284,12 +290,14 @@ def test_figures_are_a_twentieth_of_the_screen_and_nothing_is_cut_off(path: Path
     put(path, 14, missed=("c00",))
     with dashboard(tmp_path) as served, browser() as chromium:
         screen = open_tab(chromium, served.address, session_of(TELEVISION))
-        for (width, height), language in product(((1920, 1080), (1366, 768), (1080, 1920)), ("fr", "es")):  # the longer
+        for (width, height), language in product(
+            ((1920, 1080), (1366, 768), (1080, 1920)), ("fr", "es")
+        ):  # the longer languages
             screen.set_viewport_size({"width": width, "height": height})
             watch(screen, served.address, f"&lang={language}&every=5")
             drawn(screen)
             screen.evaluate("document.fonts.ready")
-            for campaign in ("Campaign 00", "Campaign 13"):  # on one page each
+            for campaign in ("Campaign 00", "Campaign 13"):  # they are on different pages
                 screen.wait_for_function(f"{TITLES}.includes('{campaign}')")
                 heights = screen.evaluate(DIGITS)
                 assert len(heights) >= 7 and min(heights) >= 0.05
@@ -301,7 +309,7 @@ def test_figures_are_a_twentieth_of_the_screen_and_nothing_is_cut_off(path: Path
 
 
 class Wire:
-    """A network that can be cut: what is open stays open, and nothing comes through it ever again."""
+    """A network that can be cut. Open connections stay open, but carry no more data, even after `mend`."""
 
     def __init__(self, to_port: int) -> None:
         self.to_port, self.port = to_port, free_port()
@@ -347,14 +355,14 @@ def wire(to_port: int) -> Iterator[Wire]:
 async def _ended(serving: "asyncio.Task[None]") -> None:
     await asyncio.wait({serving})
     others = asyncio.all_tasks() - {asyncio.current_task()}
-    for one in others:
-        one.cancel()
+    for task in others:
+        task.cancel()
     await asyncio.gather(*others, return_exceptions=True)
 
 
 @needs_chromium
-def test_a_television_comes_back_from_a_network_that_was_lost(path: Path, tmp_path: Path) -> None:
-    """Nothing tells the browser that its connection is dead, and Streamlit alone waits on it."""
+def test_a_television_recovers_from_a_lost_network(path: Path, tmp_path: Path) -> None:
+    """Nothing tells the browser that its connection is dead. Streamlit alone would wait for ever."""
     put(path, waiting=1)
     port = free_port()
     with dashboard(tmp_path, port=port), wire(port) as between, browser() as chromium:
@@ -369,8 +377,8 @@ def test_a_television_comes_back_from_a_network_that_was_lost(path: Path, tmp_pa
 
 
 @needs_chromium
-def test_a_television_comes_back_from_a_server_that_was_killed(path: Path, tmp_path: Path) -> None:
-    """Without a touch, without its token, and on the same page of the same wall."""
+def test_a_television_recovers_from_a_killed_server(path: Path, tmp_path: Path) -> None:
+    """It needs no touch and no token, and returns to the same address."""
     put(path, waiting=1)
     port = free_port()
     with browser() as chromium:
@@ -378,21 +386,21 @@ def test_a_television_comes_back_from_a_server_that_was_killed(path: Path, tmp_p
             screen = open_tab(chromium, served.address, session_of(TELEVISION))
             watch(screen, served.address, "&by=client&every=5&lang=fr")
             screen.wait_for_function(f"{WAITING} === '1'")
-            asked = screen.url
+            address = screen.url
             served.process.kill()
             screen.wait_for_function(LOST)
-            assert screen.evaluate(f"{WAITING}") == "1"  # grey, and not blank
+            assert screen.evaluate(f"{WAITING}") == "1"  # grey, not blank
         with dashboard(tmp_path, port=port):
             until(screen, f"{WAITING} === '4' && !{LOST}", path, waiting=4)
-            assert screen.url == asked
+            assert screen.url == address
 
 
 @needs_chromium
-def test_it_rings_once_when_a_campaign_falls_below_target_and_never_on_old_data(path: Path, tmp_path: Path) -> None:
+def test_it_rings_once_per_fall_below_target_and_never_on_old_data(path: Path, tmp_path: Path) -> None:
     rung = "window.tones / 3"
-    heard = "JSON.parse(document.querySelector('.television').dataset.missed).join()"
+    missed = "JSON.parse(document.querySelector('.television').dataset.missed).join()"
     calm = "document.querySelector('.television.fresh') !== null"
-    # told by the page itself: what Playwright asks of a page counts as somebody's touch
+    # the page logs its state: a question from Playwright would count as a touch
     counted = """setInterval(() => {
             const state = document.querySelector('.vigie-sound')?.dataset.state;
             if (state && state !== window.sound) console.log(`sound ${window.sound = state}`);
@@ -401,28 +409,30 @@ def test_it_rings_once_when_a_campaign_falls_below_target_and_never_on_old_data(
         AudioScheduledSourceNode.prototype.start = function (...at) { window.tones++; start.apply(this, at); };"""
     put(path, missed=("c00",))
 
-    def ticks(screen: Page, seconds: int = 3, **said: Any) -> None:
-        """Let the screen see this floor for some seconds more."""
+    def ticks(screen: Page, seconds: int = 3, **floor: Any) -> None:
+        """Show this floor on the screen for some more seconds."""
         drawn = screen.evaluate("Number(document.querySelector('.television').dataset.drawn)")
-        until(screen, f"Number(document.querySelector('.television').dataset.drawn) >= {drawn + seconds}", path, **said)
+        until(
+            screen, f"Number(document.querySelector('.television').dataset.drawn) >= {drawn + seconds}", path, **floor
+        )
 
     with dashboard(tmp_path) as served, browser("--autoplay-policy=document-user-activation-required") as chromium:
         screen = open_tab(chromium, served.address, session_of(TELEVISION))
         screen.add_init_script(counted)
         screen.set_default_timeout(WITHIN_MS)
-        with screen.expect_console_message(lambda said: said.text == "sound ask"):
+        with screen.expect_console_message(lambda message: message.text == "sound ask"):
             screen.goto(f"{served.address}/wallboard?tv=1&sound=1")
-        with screen.expect_console_message(lambda said: said.text == "sound on"):
+        with screen.expect_console_message(lambda message: message.text == "sound on"):
             screen.mouse.click(300, 300)
         ticks(screen, missed=("c00",))
-        assert screen.evaluate(rung) == 0  # red when it was switched on
+        assert screen.evaluate(rung) == 0  # the campaign was already red when sound was switched on
         until(screen, f"{rung} === 1", path, missed=("c00", "c01"))
         ticks(screen, missed=("c00", "c01"))
-        until(screen, f"{calm} && {heard} === 'c00'", path, missed=("c00",))
+        until(screen, f"{calm} && {missed} === 'c00'", path, missed=("c00",))
         ticks(screen, missed=("c00",))
         ticks(screen, missed=("c00", "c01"))
-        assert screen.evaluate(rung) == 1  # once a fall, not a tick, nor when it goes to and fro
-        until(screen, f"!({calm}) && {heard} === 'c00,c01,c02'", path, missed=("c00", "c01", "c02"), age_s=600)
+        assert screen.evaluate(rung) == 1  # once a fall: not at every tick, nor when the state flaps
+        until(screen, f"!({calm}) && {missed} === 'c00,c01,c02'", path, missed=("c00", "c01", "c02"), age_s=600)
         ticks(screen, missed=("c00", "c01", "c02"), age_s=600)
         assert screen.evaluate(rung) == 1
         until(screen, f"{rung} === 2", path, missed=("c00", "c01", "c02"))
@@ -430,20 +440,18 @@ def test_it_rings_once_when_a_campaign_falls_below_target_and_never_on_old_data(
         screen.locator(".vigie-sound").click()
         screen.wait_for_selector('.vigie-sound[data-state="off"]')
         edges = "['.vigie-sound', 'bottom'], ['.vigie-grid', 'top']"
-        said, tiles = screen.evaluate(
+        button_bottom, grid_top = screen.evaluate(
             f"[{edges}].map(([of, edge]) => document.querySelector(of).getBoundingClientRect()[edge])"
         )
-        assert said < tiles  # in the header, over no tile
+        assert button_bottom < grid_top  # in the header, not over a tile
 
 
 @needs_chromium
 @pytest.mark.parametrize(
-    ("viewer", "asked"),
+    ("viewer", "query"),
     [pytest.param(TELEVISION, "?tv=1", id="on a television"), pytest.param(MANAGER, "", id="on anybody's screen")],
 )
-def test_what_streamlit_notes_of_every_tick_does_not_pile_up(
-    path: Path, tmp_path: Path, viewer: Viewer, asked: str
-) -> None:
+def test_performance_entries_of_ticks_do_not_pile_up(path: Path, tmp_path: Path, viewer: Viewer, query: str) -> None:
     noted = """window.noted = 0; const mark = performance.mark;
         performance.mark = function (...said) { window.noted++; return mark.apply(this, said); };"""
     put(path)
@@ -451,13 +459,13 @@ def test_what_streamlit_notes_of_every_tick_does_not_pile_up(
         screen = open_tab(chromium, served.address, session_of(viewer))
         screen.add_init_script(noted)
         screen.set_default_timeout(WITHIN_MS)
-        screen.goto(f"{served.address}/wallboard{asked}")
+        screen.goto(f"{served.address}/wallboard{query}")
         screen.wait_for_function("window.noted > 40 && performance.getEntriesByType('mark').length === 0")
         screen.wait_for_function("performance.getEntriesByType('measure').length === 0")
 
 
 @needs_chromium
-def test_after_hours_it_is_loaded_anew_at_a_quiet_moment(path: Path, tmp_path: Path) -> None:
+def test_after_hours_it_reloads_when_no_caller_waits(path: Path, tmp_path: Path) -> None:
     drawn = "Number(document.querySelector('.television').dataset.drawn)"
     put(path, waiting=1, age_s=AHEAD_S)
     with dashboard(tmp_path) as served, browser() as chromium:
@@ -469,5 +477,5 @@ def test_after_hours_it_is_loaded_anew_at_a_quiet_moment(path: Path, tmp_path: P
         screen.clock.fast_forward("07:00:00")
         ticked = screen.evaluate(drawn)
         until(screen, f"{drawn} > {ticked + 5} && !{LOST}", path, waiting=1, age_s=AHEAD_S)
-        assert screen.evaluate("window.isFirst")  # somebody waits: this is no moment to look away
+        assert screen.evaluate("window.isFirst")  # a caller waits, so it does not reload now
         until(screen, f"!window.isFirst && {WAITING} === '0'", path, waiting=0, age_s=AHEAD_S)

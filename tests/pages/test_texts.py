@@ -1,4 +1,4 @@
-"""The texts of pages are in every catalogue."""
+"""Every text of the pages is in every catalogue."""
 
 import ast
 import re
@@ -16,26 +16,26 @@ PAGES = ROOT / "pages"
 
 
 def texts_in_code() -> set[str]:
-    """Return every text that the pages' code hands to gettext, read from the syntax itself."""
-    found: set[str] = set()
+    """Return every text that the code of the pages passes to gettext, from the syntax tree."""
+    texts: set[str] = set()
     for file in PAGES.rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Call):
                 name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", None)
                 if name in ("_", "gettext", "ngettext") and node.args and isinstance(node.args[0], ast.Constant):
-                    found.add(node.args[0].value)
-    return found
+                    texts.add(node.args[0].value)
+    return texts
 
 
 def test_pybabel_finds_every_text() -> None:
-    """A text inside an f-string would be drawn, but no translator would ever be shown it."""
+    """Pybabel misses a text inside an f-string, so no translator would see it."""
     options = {"_": None, "gettext": None, "ngettext": (1, 2)}
     extracted = extract_from_dir(str(PAGES), method_map=[("**.py", "python")], keywords=options)
     ids = {message if isinstance(message, str) else message[0] for _, _, message, _, _ in extracted}
     assert ids == texts_in_code()
 
 
-def test_every_language_but_that_of_the_source_has_a_catalogue() -> None:
+def test_every_language_but_the_source_language_has_a_catalogue() -> None:
     assert {folder.name for folder in i18n.LOCALE.iterdir() if folder.is_dir()} == {*i18n.LANGUAGES} - {i18n.SOURCE}
     english = i18n.text(i18n.SOURCE)
     assert all(english.gettext(source).replace("\N{NO-BREAK SPACE}", " ") == source for source in texts_in_code())
@@ -56,8 +56,8 @@ def test_nothing_is_missing_unused_or_fuzzy(language: str) -> None:
 
 
 def test_every_text_about_another_system_has_its_translations() -> None:
-    said = {printed.how for kpi in KPIS.values() for printed in kpi.elsewhere} | {"no public formula found"}
-    assert said <= texts_in_code()
+    texts = {printed.how for kpi in KPIS.values() for printed in kpi.elsewhere} | {"no public formula found"}
+    assert texts <= texts_in_code()
     switches = {printed.system.partition(", ")[2] for kpi in KPIS.values() for printed in kpi.elsewhere} - {""}
     french = i18n.text("fr")
     assert all(names.system(f"X, {switch}", french) != f"X, {switch}" for switch in switches)

@@ -1,7 +1,7 @@
 """Apache Kafka as a real process: one node (KRaft) on 127.0.0.1 from its own jars, with every security protocol.
 
-It needs Java 17 and, the first time, Maven. Where they are missing its tests do not run, and the report ends with how
-to get them; with VIGIE_REQUIRE_APACHE_KAFKA=1, as in .ci/run, they fail.
+It needs Java 17 and, the first time, Maven. Where they are missing, its tests are skipped and the report ends with how
+to install them. With VIGIE_REQUIRE_APACHE_KAFKA=1, as in .ci/run, they fail instead.
 """
 
 import base64
@@ -42,7 +42,7 @@ JVM = (
 
 @dataclass(frozen=True)
 class Keys:
-    """Keys and certificates, PEM: of an authority, of the broker, of a client, and of an authority nobody asked for."""
+    """Keys and certificates (PEM) of an authority, the broker, a client, and an authority nobody trusts."""
 
     home: Path
 
@@ -61,7 +61,7 @@ class Keys:
 
 
 class ApacheKafka:
-    """A broker that keeps its log on the disk: it can be killed and started again on the same ports."""
+    """A broker with its log on disk: it can be killed and started again on the same ports."""
 
     def __init__(self, home: Path, jars: Path) -> None:
         self._home = home
@@ -87,7 +87,7 @@ class ApacheKafka:
         assert formatted.returncode == 0, formatted.stdout + formatted.stderr
 
     def servers(self, listener: str = "PLAINTEXT") -> str:
-        """The address of a listener."""
+        """Return the address of a listener."""
         return f"127.0.0.1:{self._ports[listener]}"
 
     @property
@@ -112,7 +112,7 @@ class ApacheKafka:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Let it stand still: it takes what is sent, and answers nothing until it goes on."""
+        """Pause the process: the system still accepts connections, but nothing is answered until the block ends."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
         try:
@@ -124,7 +124,7 @@ class ApacheKafka:
         assert self._process is not None
         assert self._process.poll() is None, (self._home / "broker.log").read_text()[-4000:]
         try:
-            # before kafka-python, which drops sockets that nobody answers
+            # try the port first: kafka-python leaves sockets open when nobody answers
             socket.create_connection(("127.0.0.1", self._ports["PLAINTEXT"]), timeout=1).close()
             admin = KafkaAdminClient(bootstrap_servers=self.bootstrap_servers, bootstrap_timeout_ms=30_000)
             with closing(admin):
@@ -176,7 +176,7 @@ transaction.state.log.num.partitions=1
 transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 group.initial.rebalance.delay.ms=0
-# records are stamped by the clock of the tests, which may be far from the broker's
+# the tests' clock stamps the records, and it may be far from the broker's
 log.retention.ms=-1
 log.message.timestamp.after.max.ms=9223372036854775807
 group.min.session.timeout.ms=1000
@@ -185,7 +185,7 @@ group.min.session.timeout.ms=1000
 
 @contextmanager
 def running_apache_kafka(home: Path) -> Iterator[ApacheKafka]:
-    """Run a broker for as long as the context lasts; skip, or fail where it is required, without Java or its jars."""
+    """Run a broker until the block ends; without Java or its jars skip the test, or fail where it is required."""
     kafka = ApacheKafka(home, _jars())
     try:
         kafka.start()
@@ -195,7 +195,7 @@ def running_apache_kafka(home: Path) -> Iterator[ApacheKafka]:
 
 
 def _jars() -> Path:
-    """The folder of the broker's jars, fetched once for each pom.xml."""
+    """Return the folder of the broker's jars; fetch them once for each version of pom.xml."""
     if shutil.which("java") is None:
         _missing("Java is not installed: `apt-get install openjdk-17-jre-headless maven` on Debian")
     jars = CACHE / hashlib.sha256(POM.read_bytes()).hexdigest()[:12]
@@ -205,9 +205,10 @@ def _jars() -> Path:
         _missing("Maven, which fetches the broker, is not installed: `apt-get install maven` on Debian")
     fresh = jars.with_name(f".{jars.name}-{os.getpid()}")
     command = ["mvn", "-q", "-B", "-f", str(POM), "dependency:copy-dependencies", "-DincludeScope=runtime"]
+    # LD_PRELOAD may change the date, and certificates are checked by the real one
     done = subprocess.run(
         [*command, f"-DoutputDirectory={fresh}"],
-        env={name: value for name, value in os.environ.items() if name != "LD_PRELOAD"},  # certificates hold today
+        env={name: value for name, value in os.environ.items() if name != "LD_PRELOAD"},
         capture_output=True,
         encoding="utf-8",
         timeout=600,
@@ -215,10 +216,10 @@ def _jars() -> Path:
     )
     if done.returncode or not list(fresh.glob("kafka_*.jar")):
         shutil.rmtree(fresh, ignore_errors=True)
-        _missing(f"Maven could not fetch the broker; `{' '.join(command)}` says why")
+        _missing(f"Maven could not fetch the broker; run `{' '.join(command)}` to see why")
     try:
         fresh.rename(jars)
-    except OSError:  # another run was as fast
+    except OSError:  # another run fetched them meanwhile
         shutil.rmtree(fresh)
     return jars
 

@@ -1,4 +1,4 @@
-"""A client's auditor: recounts a recording in plain Python, knowing docs/kpis.md and nothing of Vigie."""
+"""A client's auditor: recounts a recording in plain Python, from docs/kpis.md only and without any of Vigie's code."""
 
 import gzip
 import json
@@ -10,12 +10,12 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-T, SHORT_S = 20, 5  # the contract of the bank: 20 s, and a wait below 5 s is short
+T, SHORT_S = 20, 5  # the bank's contract: 20 s; a wait below 5 s is a short abandon
 
 
 @dataclass(frozen=True)
 class Visit:
-    """A call, instants in seconds since 1970; `ended` is the end of talk, or of the wait of who hung up."""
+    """A call, times in seconds since 1970. `ended` is the end of the talk, or of the wait if the caller hung up."""
 
     campaign: str
     agent: str
@@ -41,7 +41,8 @@ def visits(recording: Path) -> list[Visit]:
     found = []
     for call_id, call in seen.items():
         at = {kind: datetime.fromisoformat(event["ts"]).timestamp() for kind, event in call.items()}
-        agent = call.get("answered", {}).get("agent") or call_id  # who is not named works alone
+        # a call without an agent's name counts as an agent of its own
+        agent = call.get("answered", {}).get("agent") or call_id
         end = at.get("ended", at.get("abandoned"))
         assert end is not None
         found.append(Visit(call["queued"]["campaign"], agent, at["queued"], at.get("answered"), end))
@@ -49,7 +50,7 @@ def visits(recording: Path) -> list[Visit]:
 
 
 def counted(calls: Iterable[Visit]) -> dict[str, float | None]:
-    """The cohort's figures, under the names of the published columns."""
+    """Return the cohort's KPIs under the names of the published columns."""
     calls = list(calls)
     answered = [c for c in calls if c.answered is not None]
     hung_up = [c for c in calls if c.answered is None]
@@ -78,7 +79,7 @@ def counted(calls: Iterable[Visit]) -> dict[str, float | None]:
 
 
 def workload(calls: Iterable[Visit], t0: float, t1: float) -> float:
-    """Seconds in which agents were on calls in `[t0, t1)`, two calls of one agent at once counted once."""
+    """Return the seconds in `[t0, t1)` that agents spent on calls; an agent's simultaneous calls count once."""
     spans: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for call in calls:
         if call.answered is not None and call.ended > t0 and call.answered < t1:

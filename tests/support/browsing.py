@@ -1,4 +1,4 @@
-"""The dashboard as a process of its own, and a real browser to look at it with."""
+"""Runs the dashboard as its own process, and a real browser to look at it."""
 
 import shutil
 import subprocess
@@ -28,7 +28,7 @@ _running: "list[Browser]" = []
 
 @dataclass(frozen=True)
 class Dashboard:
-    """A dashboard that serves at `address`, with what it has logged so far."""
+    """A dashboard that serves at `address`, with its log so far."""
 
     address: str
     process: "subprocess.Popen[bytes]"
@@ -72,7 +72,7 @@ def dashboard(
             return False
 
     try:
-        wait_for(answers, "the dashboard's start")
+        wait_for(answers, "the dashboard to start")
         yield running
     finally:
         process.terminate()
@@ -94,20 +94,20 @@ def browser(*flags: str) -> "Iterator[Browser]":
 
 
 def close_tabs() -> None:
-    """Close what a test has opened in a browser that goes on: each page is a process, and asks its server for ticks."""
+    """Close the tabs a test opened in a shared browser: each one is a process and keeps asking its server for ticks."""
     for chromium in _running:
         for context in chromium.contexts:
             context.close()
 
 
 def drawn(page: "Page") -> None:
-    """Wait until the server has run the page that this tab asked for, to its end, and the tab shows it."""
+    """Wait until the server has finished running the page for this tab and the tab shows it."""
     page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]', state="attached")
     page.wait_for_selector('[data-testid="stMainBlockContainer"] [data-testid="stElementContainer"]', state="attached")
 
 
 def open_tab(chromium: "Browser", address: str, session: str | None, **options: Any) -> "Page":
-    """Return a tab of a browser of its own, which holds this session's cookie."""
+    """Return a tab in its own browser context, with this session's cookie."""
     context = chromium.new_context(**{"viewport": {"width": 1366, "height": 768}, "locale": "en-GB", **options})
     context.set_default_timeout(WITHIN_S * 1000)
     if session is not None:
@@ -116,14 +116,14 @@ def open_tab(chromium: "Browser", address: str, session: str | None, **options: 
 
 
 WITHIN_MS = WITHIN_S * 1000
-#: What a television shows, asked in its browser.
+#: JavaScript that reads what a television shows.
 WAITING = "document.querySelector('.television .vigie-floor b')?.textContent"
 LOST = "document.documentElement.classList.contains('vigie-lost')"
-TITLES = "[...document.querySelectorAll('.television h3')].map(one => one.textContent)"
+TITLES = "[...document.querySelectorAll('.television h3')].map(title => title.textContent)"
 
 
 def refused(place: Path, *options: str, root: Path = ROOT, **variables: str) -> str:
-    """Start a dashboard that must end by itself, and return the sentence that it said."""
+    """Start a dashboard that must refuse to run; return its error message."""
     done = subprocess.run(
         [sys.executable, "-m", "streamlit", "run", "dashboard.py", "--server.port", str(free_port()), *options],
         stdin=subprocess.DEVNULL,
@@ -135,5 +135,5 @@ def refused(place: Path, *options: str, root: Path = ROOT, **variables: str) -> 
         check=False,
     )
     assert done.returncode == 2 and "Traceback" not in done.stderr, done.stderr
-    (said,) = [line for line in done.stderr.splitlines() if line.startswith("vigie: ")]
-    return said
+    (message,) = [line for line in done.stderr.splitlines() if line.startswith("vigie: ")]
+    return message

@@ -1,4 +1,4 @@
-"""A small disk for a test: a file system in memory that can be made smaller, or read-only, while it is in use."""
+"""A small in-memory disk that a test can shrink or make read-only while it is in use."""
 
 import ctypes
 from collections.abc import Iterator
@@ -27,13 +27,13 @@ class Disk:
         self._libc.umount2(str(self.place).encode(), self.MNT_DETACH)
 
     def used_kib(self) -> int:
-        """The room that its files take, in pages of 4 KiB."""
+        """Return the space its files take, in pages of 4 KiB."""
         return sum(4 * -(-file.stat().st_size // 4096) for file in self.place.rglob("*") if file.is_file())
 
 
 @contextmanager
 def small_disk(place: Path) -> Iterator[Disk]:
-    """A disk of 64 MiB mounted at `place`; the test is skipped, and said to be, where that is not allowed."""
+    """Mount a disk of 64 MiB at `place`; skip the test where mounting is not allowed."""
     place.mkdir()
     disk = Disk(place)
     if not hasattr(disk._libc, "mount") or not disk.mount("64m"):

@@ -1,7 +1,7 @@
-"""A consumer in a process of its own that can be killed at any SQL statement, and what is asked of it from outside.
+"""A consumer in its own process that can be killed at any SQL statement, and the parent's requests to it.
 
-The child has the store open and does what the Writer does, one step at a time. A Death says at which statement of the
-step it is killed, as `kill -9` or the machine's end would: whatever is not on the disk by then is lost.
+The child has the store open and does what the Writer does, one step at a time. A Death names the statement of the step
+at which it is killed, like `kill -9` or a power cut: anything not on disk by then is lost.
 """
 
 import multiprocessing
@@ -20,7 +20,7 @@ from types import ModuleType
 from typing import Any
 
 import duckdb
-import pandas  # noqa: F401 - DuckDB imports it where it finds it: once here, and not in every child
+import pandas  # noqa: F401 - DuckDB imports it if it is installed: once here, and not in every child
 
 from ingest import rebuild
 from ingest.events.batch import Batch, Log
@@ -31,7 +31,7 @@ from ingest.store.store import Store
 from metrics.configuration.campaigns import Configuration
 from tests.support.stream import DEFAULTS
 
-#: A child begins as a copy of a server that has imported everything: a new one costs what a fork costs.
+#: A child is forked from a server that has imported everything, so that a new one costs only a fork.
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["tests.support.doomed"])
 
@@ -40,15 +40,15 @@ LEADING_COMMENTS = re.compile(r"\A(\s|--.*\n)*")
 
 
 class Died(Exception):
-    """The consumer was killed during the step, as it was to be."""
+    """The consumer was killed during the step, as planned."""
 
 
 @dataclass(frozen=True)
 class Death:
-    """The consumer is killed before its `statement`-th statement (from 0), or `after_s` from when that began.
+    """Kill the consumer before its `statement`-th statement (from 0), or `after_s` from the start of that statement.
 
-    With `of` only statements that begin with this word count. A statement that takes less than `after_s` is survived,
-    and one of the next may be the last.
+    With `of`, only statements that begin with this word count. A statement that takes less than `after_s` completes,
+    and the consumer dies in a later one.
     """
 
     statement: int
@@ -62,7 +62,7 @@ class Failed(AssertionError):
 
 @dataclass(frozen=True)
 class Apply:
-    """Store a batch; with `moment` judge and settle in the same transaction, as a consumer does that is far behind."""
+    """Store a batch; with `moment` also judge and settle in its transaction, as a consumer that is far behind does."""
 
     batch: Batch
     moment: Moment | None = None
@@ -70,7 +70,7 @@ class Apply:
 
 @dataclass(frozen=True)
 class Publish:
-    """Judge, write and settle, as the Writer does in this order; `configuration` where the file has changed."""
+    """Judge, write and settle, in the Writer's order; `configuration` is given if the file has changed."""
 
     moment: Moment
     configuration: Configuration | None = None
@@ -78,26 +78,26 @@ class Publish:
 
 @dataclass(frozen=True)
 class Positions:
-    """Answer with the stored position of each log; None for one that was never read."""
+    """Return the stored position of each log; None for one that was never read."""
 
     logs: tuple[Log, ...]
 
 
 @dataclass(frozen=True)
 class Kept:
-    """Answer with every (event_id, raw) that is stored and counts, archived or not."""
+    """Return every (event_id, raw) that is stored and counts, archived or not."""
 
 
 @dataclass(frozen=True)
 class Close:
-    """Close the store and end."""
+    """Close the store and end the process."""
 
 
 Step = Apply | Publish | Positions | Kept | Close
 
 
 class Consumer:
-    """The child and the way to it; every answer is waited for. Raises Died when it was killed as it started."""
+    """The child and the connection to it; each call waits for the answer. Raises Died if it is killed as it starts."""
 
     def __init__(self, home: Path, configuration: Configuration, settle_rows: int, death: Death | None = None) -> None:
         self._connection, theirs = PROCESSES.Pipe()
@@ -109,7 +109,7 @@ class Consumer:
         self._answer()
 
     def do(self, step: Step, death: Death | None = None) -> Any:
-        """Do one step; raises Died when the consumer was killed by `death`, Failed when it failed."""
+        """Do one step; raise Died if `death` killed the consumer, Failed if the step failed."""
         self._connection.send((step, death))
         return self._answer()
 
@@ -122,13 +122,13 @@ class Consumer:
         return answer
 
     def close(self) -> None:
-        """Close the store as a consumer does that is stopped."""
+        """Close the store, as a consumer does when it is stopped."""
         self.do(Close())
         self._process.join()
         self._connection.close()
 
     def kill(self) -> None:
-        """End the process, if it is still there, as `kill -9` does."""
+        """End the process, if it still runs, like `kill -9`."""
         self._process.kill()
         self._process.join()
         self._connection.close()
@@ -148,7 +148,7 @@ class Consumer:
 
 @contextmanager
 def _no_main_module() -> Iterator[None]:
-    """Start a child without what is the main module here: it would run it again, and Streamlit leaves a page there."""
+    """Start a child without the parent's main module: the child would run it, and Streamlit puts a page there."""
     main = sys.modules["__main__"]
     sys.modules["__main__"] = ModuleType("__main__")
     try:
@@ -158,14 +158,14 @@ def _no_main_module() -> Iterator[None]:
 
 
 class _Counted:
-    """A connection that counts its statements, and is killed at the one that a Death names."""
+    """A connection that counts its statements and is killed at the one that a Death names."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, death: Death | None) -> None:
         self._connection = connection
         self.await_death(death)
 
     def await_death(self, death: Death | None) -> None:
-        """Count from now on; with None what was to happen no longer does."""
+        """Count from now on; with None a planned death is cancelled."""
         signal.setitimer(signal.ITIMER_REAL, 0)
         self._death, self._left = death, death.statement if death else 0
 
@@ -185,7 +185,7 @@ class _Counted:
             return
         self._left -= 1
         if self._left == -1 and self._death.after_s:
-            signal.setitimer(signal.ITIMER_REAL, self._death.after_s)  # SIGALRM ends the process, also within DuckDB
+            signal.setitimer(signal.ITIMER_REAL, self._death.after_s)  # SIGALRM ends the process, even inside DuckDB
         elif self._left < 0 and not self._death.after_s:
             os.kill(os.getpid(), signal.SIGKILL)
 
@@ -194,9 +194,9 @@ def _serve(
     connection: Connection, home: Path, configuration: Configuration, settle_rows: int, death: Death | None
 ) -> None:
     zoneinfo.reset_tzpath(to=[])
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    segments.KEEP_REPLACED_S = 0.0  # what may be swept is swept at once
+    segments.KEEP_REPLACED_S = 0.0  # replaced files are swept at once
     sorter = Sorter()
     connect = duckdb.connect
     duckdb.connect = lambda *given, **named: _Counted(connect(*given, **named), death)
@@ -227,7 +227,7 @@ def _serve(
 
 
 class _Desk:
-    """What the child does, in the order of ingest/writer.py."""
+    """Does the steps in the child, in the order of ingest/writer.py."""
 
     def __init__(self, store: Store, publisher: Publisher, sorter: Sorter) -> None:
         self._store = store
@@ -261,7 +261,7 @@ class _Desk:
 
 
 def rebuild_until(home: Path, step: int) -> bool:
-    """Rebuild `home` in a process that dies at the `step`-th step that something could be lost at; is it complete?"""
+    """Rebuild `home` in a process that dies at the `step`-th critical step; return whether it completed."""
     process = PROCESSES.Process(target=_rebuild, args=(home, step), daemon=True)
     with _no_main_module():
         process.start()

@@ -1,4 +1,4 @@
-"""Pages drawn by Streamlit without a browser, and what a reader reads of them."""
+"""Runs pages in Streamlit without a browser, and reads the text that they show."""
 
 import re
 from html.parser import HTMLParser
@@ -14,11 +14,11 @@ PAGES = ROOT / "pages"
 HOSTILE = '<script>alert("1")</script> & **bold** :red[x]'
 
 
-def open_page(page: str | None = None, /, viewer: Viewer = MANAGER, **asked: str) -> AppTest:
-    """Run the frame and then, for another page than the first, that page."""
+def open_page(page: str | None = None, /, viewer: Viewer = MANAGER, **parameters: str) -> AppTest:
+    """Run the app; then switch to `page`, if it is not the first one. `parameters` are those of the URL."""
     test = AppTest.from_file(str(PAGES / "app.py"), default_timeout=WITHIN_S)
     test.user = user_of(viewer)
-    for name, value in asked.items():
+    for name, value in parameters.items():
         test.query_params[name] = value
     test.run()
     if page is not None:
@@ -28,25 +28,25 @@ def open_page(page: str | None = None, /, viewer: Viewer = MANAGER, **asked: str
 
 
 def wall(test: AppTest) -> str:
-    """Return the HTML of the board: the one element that a tick draws."""
+    """Return the HTML of the board, the one element that a tick redraws."""
     boards = [html.proto.body for html in test.get("html") if html.proto.body.startswith('<div class="vigie-board')]
     assert len(boards) == 1
     return boards[0]
 
 
 def headline(test: AppTest) -> dict[str, str]:
-    """Return the campaign page's numbers by their labels."""
+    """Return the campaign page's KPIs by label."""
     drawn = [html.proto.body for html in test.get("html") if "vigie-headline" in html.proto.body]
     return dict(re.findall(r'<div class="card"><span>(.*?)</span><b[^>]*>(.*?)</b>', "".join(drawn)))
 
 
 def words(html: str) -> str:
-    """Return what a reader reads of a piece of HTML."""
-    said: list[str] = []
+    """Return the visible text of a piece of HTML."""
+    texts: list[str] = []
     parser = HTMLParser()
-    parser.handle_data = said.append  # type: ignore[method-assign]
+    parser.handle_data = texts.append  # type: ignore[method-assign]
     parser.feed(html)
-    return " ".join(" ".join(said).split())
+    return " ".join(" ".join(texts).split())
 
 
 def section(test: AppTest, name: str) -> str:

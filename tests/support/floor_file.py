@@ -1,4 +1,4 @@
-"""Publishes a floor as the consumer does, for tests of what reads it."""
+"""Publishes a small floor as the consumer does, for tests of its readers."""
 
 import os
 from collections.abc import Sequence
@@ -57,8 +57,9 @@ def publish(
 ) -> None:
     """Publish a file as the consumer does, by rename.
 
-    `campaigns` are id → (client, name, zone), `agents` agent → (campaign, state), or a row of `agents`. A call says
-    `campaign`, `wait_s` and what differs from an answered call that entered its queue ten minutes before `as_of`.
+    `campaigns` maps id to (client, name, zone); `agents` maps an agent to (campaign, state) or to a row of `agents`. A
+    call gives `campaign`, `wait_s` and whatever differs from an answered call that entered its queue ten minutes before
+    `as_of`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_suffix(".tmp")
@@ -75,26 +76,26 @@ def publish(
         counts = {"records": 0, "events": 0, "duplicates": 0, "dead_letters": 0, "lag": sum(lags)}
         add("ingest_status", moment | counts | (status or {}))
         for campaign, (client, name, zone) in campaigns.items():
-            known = {"campaign": campaign, "client": client.lower(), "client_name": client, "name": name}
-            add("campaigns", known | {"language": "fr", "timezone": zone, "give_up_after_s": 14400})
+            row = {"campaign": campaign, "client": client.lower(), "client_name": client, "name": name}
+            add("campaigns", row | {"language": "fr", "timezone": zone, "give_up_after_s": 14400})
             term = {"formula": "exclude_short", "threshold_s": 20, "target": 0.8}
             add("sla_terms", {"campaign": campaign, "short_abandon_s": 5, "wait_at_threshold_counts": True} | term)
-        noted = {as_of.date() + timedelta(n) for n in (-1, 0, 1)}
-        noted |= {said["queued_at"].date() for said in calls or () if said.get("queued_at")}
+        days = {as_of.date() + timedelta(n) for n in (-1, 0, 1)}
+        days |= {call["queued_at"].date() for call in calls or () if call.get("queued_at")}
         for zone in {zone for _, _, zone in campaigns.values()}:
-            for on in noted:
+            for on in days:
                 ((day, from_at, until_at),) = local_days(zone, on, on)
                 add("local_days", {"timezone": zone, "day": day, "from_at": from_at, "until_at": until_at})
-        for n, said in enumerate(calls or ()):
-            add("calls", _call(f"c{n}", as_of, said, campaigns[said["campaign"]][2]))
+        for n, call in enumerate(calls or ()):
+            add("calls", _call(f"c{n}", as_of, call, campaigns[call["campaign"]][2]))
         for n, letter in enumerate(letters or ()):
             position = {"topic": "call-events", "partition": 0, "offset": n, "line": 1, "received_at": as_of}
             add("dead_letters", position | letter)
-        for agent, said in (agents or {}).items():
-            row = said if isinstance(said, dict) else dict(zip(("campaign", "state"), said, strict=True))
+        for agent, given in (agents or {}).items():
+            row = given if isinstance(given, dict) else dict(zip(("campaign", "state"), given, strict=True))
             add("agents", {"agent": agent, "name": agent, "since": as_of} | row)
-        for said in states or ():
-            add("agent_states", {"day": said["started_at"].date()} | said)
+        for state in states or ():
+            add("agent_states", {"day": state["started_at"].date()} | state)
         fill_agent_limits(writer)
         writer.execute(CHECKED)
         for source, at in (sources or {}).items():
@@ -113,7 +114,7 @@ def publish(
 
 @cache
 def _writer() -> duckdb.DuckDBPyConnection:
-    """One for all tests, as the publisher has one."""
+    """Return the connection that all tests write with, as a publisher has one."""
     writer = duckdb.connect()
     writer.execute("SET TimeZone = 'UTC'")
     return writer
@@ -124,8 +125,8 @@ def alarm(kind: str, measure: str, counted: int, expected: int, **about: Any) ->
     return {"kind": kind, "measure": measure, "counted": counted, "expected": expected} | about
 
 
-def _call(call_id: str, as_of: datetime, said: dict[str, Any], zone: str) -> dict[str, Any]:
-    row: dict[str, Any] = {"call_id": call_id, "direction": "inbound", "outcome": "answered", "wait_s": 10.0} | said
+def _call(call_id: str, as_of: datetime, given: dict[str, Any], zone: str) -> dict[str, Any]:
+    row: dict[str, Any] = {"call_id": call_id, "direction": "inbound", "outcome": "answered", "wait_s": 10.0} | given
     if row["outcome"] == "open":
         row["queued_at"] = as_of - timedelta(seconds=row["wait_s"])
     at = row.setdefault("queued_at", as_of - timedelta(minutes=10))
@@ -160,9 +161,9 @@ MIXED = [
 
 
 def today(reader: Published, campaign: str = "north") -> Campaign:
-    one = readers.campaign(reader, MANAGER, campaign)
-    assert one is not None
-    return one
+    today_board = readers.campaign(reader, MANAGER, campaign)
+    assert today_board is not None
+    return today_board
 
 
 ALARMS = [

@@ -1,4 +1,4 @@
-"""Floors that hypothesis makes up: a night of calls and agents' states in which clocks turn and contracts change."""
+"""Floors that hypothesis generates: a night of calls and agent states with a clock change and contract changes."""
 
 import datetime as dt
 import random
@@ -16,7 +16,7 @@ from metrics.configuration.campaigns import Term
 from tests.support import oracle
 from tests.support.stream import Event, campaign, configured, folded, local
 
-# A night in which Paris turns its clocks back (at 01:00 UTC), and contracts change at a local time that comes twice
+# Paris turns its clocks back in this night (at 01:00 UTC), and a contract changes at a local time that occurs twice
 START = dt.datetime(2026, 10, 24, 20, tzinfo=dt.UTC)
 TURN = local("2026-10-25 02:30")
 DAWN = local("2026-10-25 05:30")
@@ -39,7 +39,7 @@ CONFIGURATION = configured(
 CAMPAIGNS = ("paris", "london", "kolkata", "unheard-of")
 AGENTS = ("amina", "driss", "sara", "yto")
 SOURCES = ("switch-1", "switch-2")
-# How calls go, and then how they do not: steps are left out, added and moved
+# The usual courses of a call. Steps are then left out, added and moved.
 STORIES = (
     "queued rang answered ended wrapped",
     "queued rang answered held resumed ended wrapped rated",
@@ -66,7 +66,7 @@ STATES = ("available", "busy", "wrap_up", "paused", "offline")
 
 
 def floor(rng: random.Random, most_calls: int) -> list[Event]:
-    """Make up events of 1 to `most_calls` calls and of their agents, each at most once."""
+    """Generate the events of 1 to `most_calls` calls and of their agents, each event once."""
     agents = AGENTS[: rng.randint(2, 4)]
     events: list[Event] = []
     for number in range(rng.randint(1, most_calls)):
@@ -74,7 +74,7 @@ def floor(rng: random.Random, most_calls: int) -> list[Event]:
     for agent in agents:
         events += _shift(rng, agent)
     for number, event in enumerate(events):
-        # ids in no order of time, so that ties are decided by them and not by the story
+        # ids are not in order of time, so that they decide ties and not the order of the story
         event["event_id"] = f"{rng.randint(0, 9)}-{number}"
         event["source"] = rng.choice(SOURCES)
         event["ts"] = min(event["ts"], LATEST).isoformat()
@@ -134,7 +134,7 @@ def _shift(rng: random.Random, agent: str) -> list[Event]:
 
 
 def delivered(rng: random.Random, events: list[Event]) -> list[Event]:
-    """Add what a source sends beside: repetitions, corrections, and other contents under one id and revision."""
+    """Add what a source also sends: repetitions, corrections, and different contents under one id and revision."""
     extra = []
     for event in events:
         match rng.choice((None, None, None, None, None, "again", "revised", "moved", "otherwise")):
@@ -159,15 +159,15 @@ def as_of(rng: random.Random) -> dt.datetime:
 
 floors = st.randoms(use_true_random=False)
 
-# one example builds stores and publishes: seconds, not milliseconds. Shrinking would take minutes, and a failure shows
-# the events of its call anyway
+# One example builds stores and publishes, which takes seconds. Shrinking would take minutes, and a failure shows the
+# events of its call anyway.
 few = settings(
     max_examples=6,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 some = settings(few, max_examples=8)
-rare = settings(few, max_examples=3)  # of what needs several stores
+rare = settings(few, max_examples=3)  # for tests that need several stores
 
 
 @contextmanager

@@ -1,7 +1,7 @@
-"""A small OpenID provider: discovery, keys, a page to sign in at, codes with PKCE, ID tokens signed with RS256.
+"""A small OpenID provider: discovery, keys, a sign-in page, codes with PKCE, ID tokens signed with RS256.
 
-It keeps what the specification asks of a provider: a code is good once, for the client and address it was made for, and
-only with the secret that its PKCE challenge was made of.
+As the specification demands, a code is valid once, only for the client and address it was issued to, and only with the
+verifier of its PKCE challenge.
 """
 
 import base64
@@ -31,7 +31,7 @@ CLIENT_ID, CLIENT_SECRET = "vigie", "a-secret-between-provider-and-vigie"
 
 @dataclass
 class Provider:
-    """The provider at `issuer`; `people` are subject → claims. What it does wrong it was told to."""
+    """The provider at `issuer`; `people` maps a subject to its claims. It misbehaves only where a test sets it to."""
 
     issuer: str
     redirect_uri: str
@@ -39,7 +39,7 @@ class Provider:
     key: RSAKey = field(default_factory=lambda: RSAKey.generate_key(2048, {"kid": "one", "use": "sig", "alg": "RS256"}))
     signs_with: RSAKey | None = None
     claims: dict[str, Any] = field(default_factory=dict)
-    """Set in every ID token, over what it would say."""
+    """These override the claims of every ID token."""
     signed_out: list[dict[str, str]] = field(default_factory=list)
     _codes: dict[str, dict[str, str]] = field(default_factory=dict)
 
@@ -73,39 +73,39 @@ class Provider:
         return JSONResponse(KeySet([self.key]).as_dict(private=False))
 
     async def authorize(self, request: Request) -> Response:
-        """Ask who it is; the choice comes back here, and leads to the dashboard with a code."""
-        asked = dict(request.query_params)
-        if asked.get("client_id") != CLIENT_ID or asked.get("redirect_uri") != self.redirect_uri:
-            return Response("unknown client or address", 400)  # never a redirect to where it was not registered
-        if asked.get("response_type") != "code" or "openid" not in asked.get("scope", "").split():
+        """Ask who signs in; the choice comes back here, and redirects to the dashboard with a code."""
+        query = dict(request.query_params)
+        if query.get("client_id") != CLIENT_ID or query.get("redirect_uri") != self.redirect_uri:
+            return Response("unknown client or address", 400)  # never redirect to an address that is not registered
+        if query.get("response_type") != "code" or "openid" not in query.get("scope", "").split():
             return Response("only the code flow of OpenID Connect is served here", 400)
-        subject = asked.pop("subject", None)
+        subject = query.pop("subject", None)
         if subject is None:
             links = "".join(
-                f'<p><a href="/authorize?{escape(urlencode(asked | {"subject": one}))}">{escape(one)}</a></p>'
-                for one in self.people
+                f'<p><a href="/authorize?{escape(urlencode(query | {"subject": name}))}">{escape(name)}</a></p>'
+                for name in self.people
             )
             return HTMLResponse(f"<h1>Who are you?</h1>{links}")
         code = secrets.token_urlsafe()
-        self._codes[code] = asked | {"subject": subject}
-        return RedirectResponse(f"{self.redirect_uri}?{urlencode({'code': code, 'state': asked['state']})}", 302)
+        self._codes[code] = query | {"subject": subject}
+        return RedirectResponse(f"{self.redirect_uri}?{urlencode({'code': code, 'state': query['state']})}", 302)
 
     async def token(self, request: Request) -> Response:
         form = await request.form()
         client = base64.b64decode(request.headers.get("authorization", "").partition(" ")[2] or b"Og==").decode()
-        asked = self._codes.pop(str(form.get("code")), None)
+        authorized = self._codes.pop(str(form.get("code")), None)
         verifier = str(form.get("code_verifier", "")).encode()
         challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier).digest()).rstrip(b"=").decode()
         if (
             client != f"{CLIENT_ID}:{CLIENT_SECRET}"
-            or asked is None
-            or form.get("redirect_uri") != asked["redirect_uri"]
-            or challenge != asked.get("code_challenge")
+            or authorized is None
+            or form.get("redirect_uri") != authorized["redirect_uri"]
+            or challenge != authorized.get("code_challenge")
         ):
             return JSONResponse({"error": "invalid_grant"}, 400)
         now = int(time.time())
-        claims = {"iss": self.issuer, "aud": CLIENT_ID, "sub": asked["subject"], "iat": now, "exp": now + 300}
-        claims |= {"nonce": asked["nonce"]} | self.people[asked["subject"]] | self.claims
+        claims = {"iss": self.issuer, "aud": CLIENT_ID, "sub": authorized["subject"], "iat": now, "exp": now + 300}
+        claims |= {"nonce": authorized["nonce"]} | self.people[authorized["subject"]] | self.claims
         key = self.signs_with or self.key
         id_token = jwt.encode({"alg": "RS256", "kid": "one"}, claims, key, algorithms=["RS256"])
         return JSONResponse(
@@ -119,14 +119,14 @@ class Provider:
 
 @contextmanager
 def identity_provider(redirect_uri: str, people: dict[str, dict[str, Any]]) -> Iterator[Provider]:
-    """Serve a provider that knows these people until the block ends."""
+    """Serve a provider of these people until the block ends."""
     port = free_port()
     provider = Provider(f"http://127.0.0.1:{port}", redirect_uri, people)
     server = uvicorn.Server(uvicorn.Config(provider.app(), port=port, log_level="warning", lifespan="off"))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
-        wait_for(lambda: server.started, "the provider's start")
+        wait_for(lambda: server.started, "the provider to start")
         yield provider
     finally:
         server.should_exit = True

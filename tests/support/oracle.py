@@ -1,7 +1,7 @@
-"""docs/kpis.md and docs/events.md a second time: plain Python over lists of events, slow and obvious.
+"""docs/kpis.md and docs/events.md a second time, in plain Python over lists of events: slow and obvious.
 
-Written from the documents, not from the SQL, and with nothing of `ingest`: two readings that agree on generated
-floors are two witnesses. A configuration is read for its values only.
+It is written from the documents and not from the SQL, and uses nothing of `ingest`: two independent readings that agree
+on generated floors confirm each other. Of a configuration it only reads the values.
 """
 
 import datetime as dt
@@ -43,7 +43,7 @@ def first_known(*values: Any) -> Any:
 
 
 def settled_events(events: list[Event]) -> list[Event]:
-    """Of the contents under one event_id: the highest revision, then the one that sorts last; in order of time."""
+    """Return each event_id's content with the highest revision, of those the one that sorts last; in order of time."""
     contents: dict[str, list[Event]] = defaultdict(list)
     for event in events:
         contents[event["event_id"]].append(event)
@@ -54,13 +54,13 @@ def settled_events(events: list[Event]) -> list[Event]:
 
 
 def feed_sources(events: list[Event]) -> list[Row]:
-    """Return the rows of feed_sources: the events that count, and the latest of all that were heard."""
-    heard: dict[str, list[dt.datetime]] = defaultdict(list)
+    """Return the rows of feed_sources: the count of valid events, and the latest ts of all events that came."""
+    times: dict[str, list[dt.datetime]] = defaultdict(list)
     for event in events:
-        heard[event.get("source", "default")].append(instant(event["ts"]))
+        times[event.get("source", "default")].append(instant(event["ts"]))
     counted = Counter(event.get("source", "default") for event in settled_events(events))
     return [
-        {"source": source, "events": counted[source], "last_event_at": max(heard[source])} for source in sorted(heard)
+        {"source": source, "events": counted[source], "last_event_at": max(times[source])} for source in sorted(times)
     ]
 
 
@@ -74,7 +74,7 @@ def calls(events: list[Event], configuration: Any, as_of: dt.datetime) -> dict[s
     for event in events:
         if event["type"].startswith("call."):
             histories[event["call_id"]].append(event)
-    rows = {call_id: _told(call_id, history) for call_id, history in histories.items()}
+    rows = {call_id: _call(call_id, history) for call_id, history in histories.items()}
     states = [e for e in events if e["type"] == "agent.state"]
     inferred = {call_id: _next_of_agent(row, rows, states) for call_id, row in rows.items()}
     for call_id, row in rows.items():
@@ -86,8 +86,8 @@ def calls(events: list[Event], configuration: Any, as_of: dt.datetime) -> dict[s
     return rows
 
 
-def _told(call_id: str, history: list[Event]) -> Row:
-    """What the events say, before any contract or clock: `history` is in order of time, then event_id."""
+def _call(call_id: str, history: list[Event]) -> Row:
+    """Return what the events say, before any contract or clock; `history` is in order of time, then event_id."""
 
     def all_of(kind: str) -> list[Event]:
         return [e for e in history if e["type"] == f"call.{kind}"]
@@ -140,7 +140,7 @@ def _told(call_id: str, history: list[Event]) -> Row:
 
 
 def _next_of_agent(row: Row, rows: dict[str, Row], states: list[Event]) -> dt.datetime | None:
-    """When the agent of an answered call without an end was seen doing something else."""
+    """Return when the agent of an answered call without an end did something else next."""
     if row["answered_at"] is None or row["ended_at"] is not None or row["agent"] is None:
         return None
     left = [instant(e["ts"]) for e in states if e["agent"] == row["agent"] and e["state"] != "busy"]
@@ -168,7 +168,7 @@ def _judge(row: Row, configuration: Any, as_of: dt.datetime) -> None:
         row |= {"wait_at_threshold_counts": term.wait_at_threshold_counts}
         given_up = seconds(as_of - row["cohort_at"]) > campaign.give_up_after_s
 
-    # of an orphan that did not connect, what is missing is its call.dialed
+    # an outbound call that did not connect and has no cohort_at lacks its call.dialed
     is_outbound = row["direction"] == "outbound" or row["cohort_at"] is None
     ended_on_machine = row["_end_told_at"] is not None and row["answered_by"] == "machine"
     if row["answered_at"] is not None:
@@ -199,7 +199,7 @@ def _judge(row: Row, configuration: Any, as_of: dt.datetime) -> None:
 
 
 def _measure(row: Row) -> None:
-    """Add talk, hold and wrap of an answered call whose talk has ended."""
+    """Add talk, hold and wrap times of an answered call whose talk has ended."""
     answered, ended, wrapped = row["answered_at"], row["ended_at"], row["wrapped_at"]
     row |= {"talk_s": None, "hold_s": None, "wrap_s": None, "handle_s": None, "held_since": None}
     row["clock_skew"] |= bool(answered and ended and ended < answered) or bool(ended and wrapped and wrapped < ended)
@@ -229,15 +229,15 @@ def _measure(row: Row) -> None:
 def agent_states(events: list[Event], configuration: Any, as_of: dt.datetime) -> list[Row]:
     """Return the rows of `agent_states`, by agent and time."""
     longest = dt.timedelta(seconds=configuration.defaults.max_state_s)
-    told: dict[str, list[Event]] = defaultdict(list)
+    histories: dict[str, list[Event]] = defaultdict(list)
     for event in settled_events(events):
         if event["type"].startswith("agent."):
-            told[event["agent"]].append(event)
+            histories[event["agent"]].append(event)
     rows: list[Row] = []
-    for agent, history in sorted(told.items()):
+    for agent, history in sorted(histories.items()):
         campaign = None
         by_instant: dict[dt.datetime, tuple[Any, ...]] = {}
-        for event in history:  # in order of time, then event_id: the last of an instant stays
+        for event in history:  # in order of time, then event_id: the last of an instant counts
             campaign = first_known(event.get("campaign"), campaign)
             if event["type"] == "agent.state":
                 by_instant[instant(event["ts"])] = (event["state"], event.get("reason"), campaign)
@@ -250,7 +250,7 @@ def agent_states(events: list[Event], configuration: Any, as_of: dt.datetime) ->
             if lost:
                 pieces.append(["offline", None, campaign, limit, until])
         merged: list[list[Any]] = []
-        for piece in pieces:  # equal neighbours are one row, if they began on one UTC date
+        for piece in pieces:  # equal neighbours are one row if they began on one UTC date
             if merged and merged[-1][:3] == piece[:3] and merged[-1][3].date() == piece[3].date():
                 merged[-1][4] = piece[4]
             else:
@@ -270,7 +270,7 @@ def ratio(numerator: float, denominator: float) -> float | None:
 
 
 def hit_and_base(call: Row, formula: str) -> tuple[bool, bool]:
-    """Does the call count in the numerator, and in the denominator, of a service-level formula?"""
+    """Return whether the call counts in the numerator and in the denominator of a service-level formula."""
     answered_in_time = call["outcome"] == "answered" and call["in_threshold"]
     left_in_time = call["outcome"] in ABANDONED and call["in_threshold"]
     return {
@@ -284,22 +284,22 @@ def hit_and_base(call: Row, formula: str) -> tuple[bool, bool]:
 
 @dataclass(frozen=True)
 class Floor:
-    """All that the KPIs are made of: rows of `calls` and `agent_states`, judged at `as_of` by `configuration`."""
+    """Everything the KPIs are made of: rows of `calls` and `agent_states`, judged at `as_of` by `configuration`."""
 
     calls: list[Row]
     states: list[Row]
     configuration: Any
     as_of: dt.datetime
-    named: frozenset[str] = frozenset()  # campaigns that events name, also where no row is of them
+    named: frozenset[str] = frozenset()  # campaigns that events name, even if no row belongs to them
 
     @property
     def campaigns(self) -> set[str]:
-        """Every campaign: of the configuration, or that an event names."""
+        """Return every campaign that the configuration or an event names."""
         of_rows = {row["campaign"] for row in (*self.calls, *self.states)}
         return set(self.configuration.campaigns) | self.named | of_rows - {None}
 
     def among(self, **keys: Any) -> "Floor":
-        """The calls and states that have these values in these columns; states have no queue."""
+        """Keep the calls and states that have these values in these columns; states have no queue."""
 
         def chosen(row: Row) -> bool:
             return all(row.get(column) == value for column, value in keys.items())
@@ -307,17 +307,17 @@ class Floor:
         return replace(self, calls=[c for c in self.calls if chosen(c)], states=[s for s in self.states if chosen(s)])
 
     def of_campaigns(self, names: list[str]) -> "Floor":
-        """The calls and states of these campaigns."""
+        """Keep the calls and states of these campaigns."""
         calls, states = ([row for row in each if row["campaign"] in names] for each in (self.calls, self.states))
         return replace(self, calls=calls, states=states)
 
     def queued(self, t0: dt.datetime, t1: dt.datetime) -> list[Row]:
-        """The calls of a window: those that were queued, or dialed, in it."""
+        """Return the calls that were queued, or dialed, in a window."""
         return [c for c in self.calls if c["cohort_at"] and t0 <= c["cohort_at"] < t1]
 
 
 def floor(events: list[Event], configuration: Any, as_of: dt.datetime) -> Floor:
-    """Return all that the KPIs are made of, from the events as they were delivered."""
+    """Return everything the KPIs are made of, from the events as they were delivered."""
     named = frozenset(event["campaign"] for event in settled_events(events) if event.get("campaign") is not None)
     rows = list(calls(events, configuration, as_of).values()), agent_states(events, configuration, as_of)
     return Floor(*rows, configuration, as_of, named)
@@ -326,15 +326,15 @@ def floor(events: list[Event], configuration: Any, as_of: dt.datetime) -> Floor:
 def kpi_campaign(
     calls: dict[str, Row], states: list[Row], configuration: Any, t0: dt.datetime, t1: dt.datetime, as_of: dt.datetime
 ) -> dict[str, Row]:
-    """Return the rows of kpi_campaign(t0, t1), without those of the contract, by campaign."""
+    """Return the rows of kpi_campaign(t0, t1) by campaign, without the columns of the contract."""
     floor = Floor(list(calls.values()), states, configuration, as_of)
     return {name: kpis(floor.among(campaign=name), t0, t1) for name in floor.campaigns}
 
 
 def kpis(floor: Floor, t0: dt.datetime, t1: dt.datetime, cohort: list[Row] | None = None) -> Row:
-    """Return every figure of a window, of all calls and states of `floor` together; those of the contract are apart.
+    """Return every KPI of a window over all calls and states of `floor`, without those of the contract.
 
-    `cohort` are the window's calls where that is another question than when they were queued: a local day's.
+    `cohort` are the window's calls where these are not the calls queued in it, as for a local day.
     """
     cohort = floor.queued(t0, t1) if cohort is None else cohort
     row = _of_calls(cohort) | _of_outbound([c for c in cohort if c["direction"] == "outbound"])
@@ -423,16 +423,16 @@ def _of_states(states: list[Row], t0: dt.datetime, t1: dt.datetime, as_of: dt.da
 
 
 def _workload(calls: list[Row], longest_s: float, t0: dt.datetime, t1: dt.datetime, as_of: dt.datetime) -> float:
-    """Seconds of `[t0, t1)` in which agents worked on calls: two calls of one agent at once count once.
+    """Return the seconds of `[t0, t1)` that agents worked on calls; an agent's simultaneous calls count once.
 
-    Work on a call counts for `longest_s` from its answer at most.
+    Work on a call counts for at most `longest_s` from its answer.
     """
     spans: dict[str, list[tuple[dt.datetime, dt.datetime]]] = defaultdict(list)
     for call in calls:
         if call["answered_at"] is not None:
-            told = [t for t in (call["ended_at"], call["wrapped_at"]) if t is not None]
+            ends = [t for t in (call["ended_at"], call["wrapped_at"]) if t is not None]
             limit = call["answered_at"] + dt.timedelta(seconds=longest_s)
-            begin, end = max(call["answered_at"], t0), min(max(told, default=as_of), limit, as_of, t1)
+            begin, end = max(call["answered_at"], t0), min(max(ends, default=as_of), limit, as_of, t1)
             if begin < end:
                 spans[call["agent"] or call["call_id"]].append((begin, end))
     worked = 0.0
@@ -444,11 +444,11 @@ def _workload(calls: list[Row], longest_s: float, t0: dt.datetime, t1: dt.dateti
     return worked
 
 
-# The other relations: the same figures by other keys ----------------------------------------------------------------
+# The other relations: the same KPIs by other keys --------------------------------------------------------------------
 
 
 def kpi_queue(floor: Floor, t0: dt.datetime, t1: dt.datetime) -> dict[tuple[Any, ...], Row]:
-    """Return the rows of kpi_queue(t0, t1) by campaign and queue: those of calls queued or worked on in the window."""
+    """Return the rows of kpi_queue(t0, t1) by campaign and queue, for calls queued or worked on in the window."""
     keys = {(c["campaign"], c["queue"]) for c in (*floor.queued(t0, t1), *worked(floor, t0, t1)) if c["queue"]}
     return {
         (name, queue): kpis(floor.among(campaign=name, queue=queue), t0, t1) | contract(floor, name, t0, t1)
@@ -457,7 +457,7 @@ def kpi_queue(floor: Floor, t0: dt.datetime, t1: dt.datetime) -> dict[tuple[Any,
 
 
 def kpi_agent(floor: Floor, t0: dt.datetime, t1: dt.datetime) -> dict[tuple[Any, ...], Row]:
-    """Return the rows of kpi_agent(t0, t1): of who was logged in, had calls queued, or worked on one, in the window."""
+    """Return the rows of kpi_agent(t0, t1): agents who were logged in, had queued calls or worked in the window."""
     agents = {row["agent"] for row in _of_agents(floor, t0, t1)}
     return {(agent,): kpis(floor.among(agent=agent), t0, t1) for agent in agents}
 
@@ -479,12 +479,12 @@ def _of_agents(floor: Floor, t0: dt.datetime, t1: dt.datetime) -> list[Row]:
 
 
 def worked(floor: Floor, t0: dt.datetime, t1: dt.datetime) -> list[Row]:
-    """The calls that somebody worked on in a window."""
+    """Return the calls that somebody worked on in a window."""
     return [c for c in floor.calls if _workload([c], floor.configuration.defaults.max_state_s, t0, t1, floor.as_of) > 0]
 
 
 def kpi_interval(floor: Floor, t0: dt.datetime, t1: dt.datetime, minutes: int) -> dict[tuple[Any, ...], Row]:
-    """Return the rows of kpi_interval(t0, t1, minutes) by campaign and the interval's beginning."""
+    """Return the rows of kpi_interval(t0, t1, minutes) by campaign and start of the interval."""
     step = dt.timedelta(minutes=minutes)
     starts = [t0 + number * step for number in range(-(-(t1 - t0) // step))]
     return {
@@ -513,22 +513,24 @@ def midnight(day: dt.date, zone: ZoneInfo) -> dt.datetime:
 
 
 def kpi_term(floor: Floor, t0: dt.datetime, t1: dt.datetime) -> dict[tuple[Any, ...], Row]:
-    """Return the rows of kpi_term(t0, t1) by campaign and the local time from which the term holds."""
+    """Return the rows of kpi_term(t0, t1) by campaign and the local time at which the term begins."""
     rows: dict[tuple[Any, ...], Row] = {}
     for name in floor.campaigns:
         campaign = floor.configuration.campaign(name)
         for term in campaign.terms:
             begin, end = (_instant_of(local, campaign) for local in (term.valid_from, term.valid_to))
             if (begin is None or begin < t1) and (end is None or end > t0):
-                said = {column: getattr(term, column) for column in TERM}
-                rows[name, term.valid_from] = kpis(floor.among(campaign=name, term_from=term.valid_from), t0, t1) | said
+                columns = {column: getattr(term, column) for column in TERM}
+                rows[name, term.valid_from] = (
+                    kpis(floor.among(campaign=name, term_from=term.valid_from), t0, t1) | columns
+                )
     return rows
 
 
 def contract(
     floor: Floor, name: str, t0: dt.datetime, t1: dt.datetime, reached: dt.datetime | None = None
 ) -> dict[str, Any]:
-    """The term in force at the end of a window, as far as it has come, and whether there was another one in it."""
+    """Return the term in force at the end of a window, up to `reached`, and whether the window has another term."""
     campaign = floor.configuration.campaign(name)
     reached = reached or max(t0, min(t1, floor.as_of))
     touching = []

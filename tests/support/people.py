@@ -1,4 +1,4 @@
-"""Accounts for tests: whoever may see what a Viewer says, signed in as the gate and Streamlit tell it of a browser."""
+"""Accounts for tests: sign in anybody with the rights of a Viewer, by the cookie that the gate and Streamlit read."""
 
 import subprocess
 import sys
@@ -16,8 +16,8 @@ _numbers = count(1)
 
 
 def session_of(viewer: Viewer) -> str:
-    """Return the cookie of a session that shows what this viewer sees, of an account made for it."""
-    limits = [tuple(sorted(said or ())) for said in (viewer.campaigns, viewer.sites)]
+    """Return the session cookie of a new account with this viewer's rights."""
+    limits = [tuple(sorted(limit or ())) for limit in (viewer.campaigns, viewer.sites)]
     account = Account(f"{viewer.role}-{next(_numbers)}", viewer.role, "no password fits", (), *limits)
     here = access()
     here.accounts.change(lambda all: all.update({account.name: account}))
@@ -25,7 +25,7 @@ def session_of(viewer: Viewer) -> str:
 
 
 def user_of(viewer: Viewer) -> dict[str, str]:
-    """Return `st.user` of somebody who is signed in and sees this."""
+    """Return `st.user` of somebody who is signed in with this viewer's rights."""
     return {COOKIE: session_of(viewer)}
 
 

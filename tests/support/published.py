@@ -1,7 +1,7 @@
-"""Builds a published file from few words, so that a test of a KPI says only what it is about.
+"""Builds a published file from short descriptions, so that a KPI test states only what it is about.
 
-`call` fills in what is not said by the rules of docs/kpis.md; `publish` installs the SQL objects and fills the tables
-as the publisher does, and gives a read-only connection to the finished file.
+`call` fills in everything else by the rules of docs/kpis.md. `publish` installs the SQL objects, fills the tables as
+the publisher does and returns a read-only connection to the finished file.
 """
 
 from collections.abc import Iterable
@@ -36,15 +36,16 @@ def campaign(name: str = "c", zone: str = "UTC", terms: Iterable[Term] = (Term()
     return Campaign(name, name.title(), "client", "en", zone, 14_400.0, (), tuple(terms))
 
 
-def call(outcome: str = "answered", wait: float = 10, *, of: Campaign | None = None, **said: Any) -> Row:
+def call(outcome: str = "answered", wait: float = 10, *, of: Campaign | None = None, **columns: Any) -> Row:
     """Return a row of `calls`; times may be given as for `at`.
 
     `talk`, `hold`, `wrap` [s] describe the handling (talk=None: still talking); `until` sets ended_at instead of talk.
+    Everything else is a column.
     """
     of = of or campaign()
-    zone = said.pop("zone", "UTC")
-    queued_at = at(said.pop("queued", "09:00"), zone)
-    talk, hold, wrap = said.pop("talk", 180.0), said.pop("hold", 0.0), said.pop("wrap", 0.0)
+    zone = columns.pop("zone", "UTC")
+    queued_at = at(columns.pop("queued", "09:00"), zone)
+    talk, hold, wrap = columns.pop("talk", 180.0), columns.pop("hold", 0.0), columns.pop("wrap", 0.0)
     cohort_local = queued_at.astimezone(ZoneInfo(of.timezone)).replace(tzinfo=None)
     term = [term for term in of.terms if term.valid_from is None or term.valid_from <= cohort_local][-1]
     row: Row = {
@@ -69,13 +70,13 @@ def call(outcome: str = "answered", wait: float = 10, *, of: Campaign | None = N
         row["outcome"] = "short_abandoned"
     if outcome == "answered":
         row |= {"answered_at": queued_at + timedelta(seconds=wait), "agent": "ana"}
-        if "until" in said:
-            talk = (at(said.pop("until"), zone) - row["answered_at"]).total_seconds() - hold
+        if "until" in columns:
+            talk = (at(columns.pop("until"), zone) - row["answered_at"]).total_seconds() - hold
         if talk is not None:
             ended_at = row["answered_at"] + timedelta(seconds=talk + hold)
             row |= {"talk_s": talk, "hold_s": hold, "wrap_s": wrap, "handle_s": talk + hold + wrap}
             row |= {"ended_at": ended_at, "wrapped_at": ended_at + timedelta(seconds=wrap) if wrap else None}
-    return row | said
+    return row | columns
 
 
 def state(
@@ -103,7 +104,7 @@ def publish(
     first_day: date | None = None,
     late_answers: Iterable[Row] = (),
 ) -> duckdb.DuckDBPyConnection:
-    """Write a published file and open it read-only, as an analyst does; `first_day` when it is in `past`."""
+    """Write a published file and open it read-only, as an analyst does; give `first_day` if it lies in `past`."""
     campaigns = list(campaigns)
     writer = _writer()
     writer.execute(f"ATTACH '{path}' AS snapshot")
@@ -163,7 +164,7 @@ def publish(
 
 @cache
 def _writer() -> duckdb.DuckDBPyConnection:
-    """One for all tests, as a publisher has one: the SQL objects are made once."""
+    """Return the connection that all tests write with, as a publisher has one: the SQL objects are made once."""
     return duckdb.connect()
 
 
@@ -171,7 +172,7 @@ def fill_agent_limits(writer: duckdb.DuckDBPyConnection, limits: AgentLimits = A
     """Fill the relation in the catalog `snapshot`, as the publisher does."""
     row = asdict(limits)
     breaks, sites = dict(row.pop("breaks")), row.pop("sites")
-    assert not sites, "what differs at a site is published by the publisher only: test_strain"
+    assert not sites, "limits of single sites are tested with the real publisher, in test_strain"
     columns = ", ".join(f"${name} AS {name}" for name in row)
     writer.execute(
         "INSERT INTO snapshot.agent_limits BY NAME"

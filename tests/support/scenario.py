@@ -1,4 +1,4 @@
-"""Reads a scenario: a floor told as a text table, and what must be published of it: see tests/ingest/scenarios."""
+"""Reads a scenario: a floor written as text tables, and what must be published of it. See tests/ingest/scenarios."""
 
 import datetime as dt
 import json
@@ -30,12 +30,12 @@ MEANT = {"ended": {"by": "ended_by"}, "connected": {"by": "answered_by"}}
 
 
 class ScenarioError(Exception):
-    """A line that is not understood; says file, line and what is allowed."""
+    """A line that cannot be read; the message gives file, line and what is allowed."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """What must be published: the row `key` of `table`, in a window if `given` says one, and its figures."""
+    """An expected row: `key` in `table`, in the window of `given` if there is one, with its KPIs."""
 
     line: int
     table: str
@@ -46,7 +46,7 @@ class Row:
 
 @dataclass
 class Part:
-    """Events, when they were published, and what readers must see then."""
+    """Events, the time of their publish, and what readers must see then."""
 
     events: list[Event] = field(default_factory=list)
     as_of: dt.datetime = LONG_AFTER
@@ -54,7 +54,7 @@ class Part:
 
 
 class Scenario:
-    """A scenario as it was read: `title`, `campaigns` and `parts`."""
+    """A scenario file, parsed into `title`, `campaigns` and `parts`."""
 
     def __init__(self, path: Path) -> None:
         self.path, self.line, self.zone, self.day, self.section = path, 0, ZoneInfo("UTC"), "", "nothing"
@@ -86,9 +86,9 @@ class Scenario:
             case "campaign":
                 self.section = word
                 name, zone = rest.split()[:2]
-                said = self._pairs(rest.removeprefix(f"{name} {zone}"), {}, as_told=True)
-                patience = {"give_up_after_s": said.pop("give_up_after_s")} if "give_up_after_s" in said else {}
-                self.campaigns.append(campaign(name, zone, Term(**said), **patience))
+                terms = self._pairs(rest.removeprefix(f"{name} {zone}"), {}, exact=True)
+                patience = {"give_up_after_s": terms.pop("give_up_after_s")} if "give_up_after_s" in terms else {}
+                self.campaigns.append(campaign(name, zone, Term(**terms), **patience))
             case "events":
                 self.section = word
                 self.parts += [Part()] if self.parts[-1].rows else []
@@ -106,14 +106,14 @@ class Scenario:
         instants = {"nothing": -1, "calls": 0, "days": 1, "campaign": 1}.get(table, 2)
         if [start, stop].count(None) != 2 - instants:
             self._refuse(f"`{text}` is no row of {table}, see README.md")
-        if table == "campaign":  # a further term of its contract
+        if table == "campaign":  # another term of its contract
             of, since = self.campaigns.pop(), dt.datetime.fromisoformat(start)
-            term = replace(of.terms[-1], valid_from=since, **self._pairs(rest, {}, as_told=True))
+            term = replace(of.terms[-1], valid_from=since, **self._pairs(rest, {}, exact=True))
             terms = (*of.terms[:-1], replace(of.terms[-1], valid_to=since), term)
             self.campaigns.append(replace(of, terms=terms))
             return
-        lead = {"calls": " outcome", "states": " state"}.get(table, "")
-        figures, given, key = self._pairs(lead + rest, WORDS), {}, (name,)
+        first_word = {"calls": " outcome", "states": " state"}.get(table, "")
+        figures, given, key = self._pairs(first_word + rest, WORDS), {}, (name,)
         if table == "days":
             key = (name, dt.date.fromisoformat(start))
         elif table == "states":
@@ -147,29 +147,29 @@ class Scenario:
         event |= {"agent": name} if who == "agent" else {"call_id": name}
         event |= {"state": what} if kind == "state" else {"queue": "main"} if kind == "queued" else {}
         event |= {"campaign": self.campaigns[0].id} if kind in ("queued", "dialed") and self.campaigns else {}
-        event |= self._pairs(rest, WORDS | MEANT.get(what, {}), as_told=True)
+        event |= self._pairs(rest, WORDS | MEANT.get(what, {}), exact=True)
         try:
             decode(json.dumps(event))
         except msgspec.DecodeError as error:
             self._refuse(f"this is no event of the contract: {error}")
         return event
 
-    def _pairs(self, rest: str, words: dict[str, str], as_told: bool = False) -> dict[str, Any]:
-        """Read ` wait 10 talk 16 min` as {"wait": 10, "talk": 960}: values to compare with, or `as_told`, to send."""
+    def _pairs(self, rest: str, words: dict[str, str], exact: bool = False) -> dict[str, Any]:
+        """Read ` wait 10 talk 16 min` as {"wait": 10, "talk": 960}: values to compare with or, if `exact`, to send."""
         if not re.fullmatch(rf"(?:{PAIR.pattern})*", rest):
             self._refuse(f"`{rest.strip()}` is not made of pairs of a word and a value")
-        return {words.get(w, w): self._value(value, unit, as_told) for w, value, unit in PAIR.findall(rest)}
+        return {words.get(w, w): self._value(value, unit, exact) for w, value, unit in PAIR.findall(rest)}
 
-    def _value(self, text: str, unit: str, as_told: bool) -> Any:
+    def _value(self, text: str, unit: str, exact: bool) -> Any:
         if text in ("yes", "no", "-"):
             return {"yes": True, "no": False, "-": None}[text]
         if re.fullmatch(r"\d+(\.\d+)?", text):
             value, digits = json.loads(text) * SCALE[unit], len(text.partition(".")[2])
-            close = 0.501 * SCALE[unit] / 10**digits if digits else 1e-9  # a figure is as exact as it is written
-            return value if as_told else pytest.approx(value, rel=0, abs=close)
-        if not as_told and re.fullmatch(DATE, text):
+            close = 0.501 * SCALE[unit] / 10**digits if digits else 1e-9  # compared to as many digits as are written
+            return value if exact else pytest.approx(value, rel=0, abs=close)
+        if not exact and re.fullmatch(DATE, text):
             return dt.date.fromisoformat(text)
-        return self.at(text) if not as_told and re.fullmatch(CLOCK, text) else text
+        return self.at(text) if not exact and re.fullmatch(CLOCK, text) else text
 
     def at(self, clock: str) -> dt.datetime:
         """Read 09:16, 24:00, 02:30+01:00 or 2026-03-10 09:16:20.5, in the scenario's zone and day, as UTC."""

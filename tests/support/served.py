@@ -1,4 +1,4 @@
-"""A dashboard with a floor that has something of everything, and tabs of a browser on it."""
+"""A dashboard on a floor with something on every page, and browser tabs on it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,9 +23,10 @@ CLIENT = Viewer("client", frozenset({"north"}))
 def floor(
     path: Path, *, waiting: int = 1, state: str = "available", letters: int = 60, later_s: float = 0, weeks: int = 0
 ) -> None:
-    """Publish a floor in which every page has something of everything to draw, as of `later_s` from now.
+    """Publish a floor in which every page has something to draw, as of `later_s` from now.
 
-    `weeks`: with calls of that morning in so many weeks before, always the same ones: past days are kept for an hour.
+    `weeks` adds calls on that morning of so many earlier weeks. They are always the same, because past days are cached
+    for an hour.
     """
     now = clock.now() + timedelta(seconds=later_s)
     morning = now.replace(hour=10, minute=50, second=0, microsecond=0)
@@ -80,7 +81,7 @@ class Site(NamedTuple):
 
 @contextmanager
 def served(place: Path, **of: Any) -> Iterator[Site]:
-    """One dashboard and one browser on a floor made by `floor`; a test may publish another one over it."""
+    """Run a dashboard and a browser on a floor made by `floor`; a test may publish another floor over it."""
     path = place / "published" / "vigie.duckdb"
     floor(path, **of)
     with pytest.MonkeyPatch.context() as patch, dashboard(place) as running, browser() as chromium:

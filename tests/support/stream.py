@@ -1,4 +1,4 @@
-"""Streams of events for tests: told in a few words, folded in chosen batches, read from the published file only."""
+"""Streams of events for tests: written as short stories, folded in chosen batches, read from the published file."""
 
 import datetime as dt
 import itertools
@@ -48,14 +48,14 @@ def at(clock: str, day: dt.datetime = DAY) -> dt.datetime:
 
 
 def local(text: str) -> dt.datetime:
-    """Read a local time, which has no offset, as contracts' terms are written."""
+    """Read a local time without an offset, as the terms of contracts are written."""
     return dt.datetime.fromisoformat(text)
 
 
 def told(story: str, day: dt.datetime = DAY) -> list[Event]:
-    """Read one event a line: when, what, `field=value` …; `state` and `profile` are the agents' types.
+    """Read one event a line: time, type, `field=value` …; `state` and `profile` are the agents' types.
 
-    Unsaid: the call is `c1`, its campaign `sav`, its queue `main`, the event_id `e` and the line's number.
+    By default the call is `c1`, its campaign `sav`, its queue `main`, and the event_id `e` and the line's number.
     """
     events = []
     for number, line in enumerate(filter(None, map(str.strip, story.splitlines())), 1):
@@ -84,7 +84,7 @@ def _value(text: str) -> Any:
 
 
 def messages(values: Sequence[Event | bytes | Message | None], arrived: dt.datetime) -> list[Message]:
-    """Make a record of each value, in offset order from 0."""
+    """Make a record of each value, with offsets from 0."""
     timestamp = round(arrived.timestamp() * 1000)
     return [
         v
@@ -106,11 +106,11 @@ def folded(
     behind: Mapping[int, dt.datetime] | None = None,
     settle_rows: int = SETTLE_ROWS,
 ) -> duckdb.DuckDBPyConnection:
-    """Apply the values, cut into batches at `batches`, publish at `as_of` and open what was published.
+    """Apply the values, cut into batches at `batches`, publish at `as_of` and open the published file.
 
-    `restart` opens the store anew before each batch; `published` says after which batches (from 0) to publish too,
-    and as of when; `behind` which batches are judged, and settled, in the transaction that stores them, as a consumer
-    does that is far behind. `settle_rows` 1: whatever can settle does, each time.
+    `restart` opens the store anew before each batch. `published` maps batches (from 0) after which to publish too to
+    their as_of. `behind` maps batches that are judged and settled in the transaction that stores them, as a consumer
+    that is far behind does, to their as_of. With `settle_rows` 1 everything that can settle does so each time.
     """
     records = messages(values, as_of)
     edges = [0, *sorted(batches), len(records)]
@@ -139,7 +139,7 @@ def folded(
 
 
 def publish(publisher: Publisher, moment: Moment) -> None:
-    """Let settle what can, then publish, so that a reader meets both kinds of rows."""
+    """Settle what can settle, then publish, so that readers meet both kinds of rows."""
     publisher.judge(moment)
     publisher.settle(moment)
     publisher.judge(moment)
@@ -147,7 +147,7 @@ def publish(publisher: Publisher, moment: Moment) -> None:
 
 
 class Desk:
-    """A store that is fed and published by hand; all that can settle does, unless `settle_rows` is many."""
+    """A store that a test feeds and publishes by hand; all that can settle does, unless `settle_rows` is large."""
 
     def __init__(self, home: Path, configuration: Configuration = DEFAULTS, settle_rows: int = 1) -> None:
         home.mkdir(exist_ok=True)
@@ -163,7 +163,7 @@ class Desk:
         publish(self.publisher, Moment(as_of, as_of))
 
     def rows(self, query: str, parameters: object = None) -> list[Event]:
-        """The rows of a query to what was published last."""
+        """Return the rows of a query on the last published file."""
         with duckdb.connect(str(self.publisher.path), read_only=True) as snapshot:
             return rows(snapshot, query, parameters)
 
@@ -171,19 +171,19 @@ class Desk:
 def applied(
     tmp_path: Path, values: Sequence[Event | bytes | Message | None], arrived: dt.datetime, batches: Sequence[int] = ()
 ) -> list[Totals]:
-    """Apply without publishing; return what the store says of itself after each batch."""
+    """Apply without publishing; return the store's totals after each batch."""
     records = messages(values, arrived)
     store = Store(tmp_path / "store.duckdb")
-    said = []
+    totals_after = []
     for begin, end in itertools.pairwise([0, *sorted(batches), len(records)]):
         store.apply(sort(Batch({LOG: list(records[begin:end])}, {LOG: end})))
-        said.append(store.totals())
+        totals_after.append(store.totals())
     store.close()
-    return said
+    return totals_after
 
 
 def totals(tmp_path: Path) -> Totals:
-    """What the store that `folded` left says of itself."""
+    """Return the totals of the store that `folded` left."""
     store = Store(tmp_path / "store.duckdb")
     try:
         return store.totals()

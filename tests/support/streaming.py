@@ -1,4 +1,4 @@
-"""The dashboard's websocket without a browser: asks for a page and returns everything that comes back."""
+"""The dashboard's websocket without a browser: requests pages and records everything that comes back."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,19 +16,19 @@ from tests.support.processes import WITHIN_S
 
 @dataclass
 class Stream:
-    """One connection; `received` is all it was sent so far, as bytes and as messages."""
+    """One connection; `raw` and `received` hold everything received so far, as bytes and as messages."""
 
     socket: ClientConnection
     raw: bytearray = field(default_factory=bytearray)
     received: list[ForwardMsg] = field(default_factory=list)
     last: int = 0
-    """So many messages came for what was asked last."""
+    """Number of messages that answered the last request."""
 
-    def open(self, page: str = "", /, **asked: str) -> bytes:
-        """Ask for a page as a browser does and return what the server sent for it."""
+    def open(self, page: str = "", /, **parameters: str) -> bytes:
+        """Request a page as a browser does and return what the server sent for it."""
         request = BackMsg()
         request.rerun_script.page_name = page
-        request.rerun_script.query_string = urlencode(asked)
+        request.rerun_script.query_string = urlencode(parameters)
         return self.ask(request)
 
     def ask(self, request: BackMsg) -> bytes:
@@ -45,15 +45,15 @@ class Stream:
                 return bytes(self.raw[before:])
 
     def answer(self, request: BackMsg) -> BackendOperationResponse:
-        """Ask for an operation of the server, such as making a file, and return its answer."""
+        """Request an operation of the server, such as making a file, and return its answer."""
         self.socket.send(request.SerializeToString())
         while (message := self.next()) is not None:
             if message.HasField("backend_operation_response"):
                 return message.backend_operation_response
-        raise ConnectionError("the server closed without an answer")
+        raise ConnectionError("the server closed the connection without an answer")
 
     def next(self) -> ForwardMsg | None:
-        """Return the next message; None when the server has closed."""
+        """Return the next message; None when the server has closed the connection."""
         try:
             data = self.socket.recv(timeout=WITHIN_S)
         except ConnectionClosed:
@@ -71,7 +71,7 @@ class Stream:
         return next(m.new_session.initialize.session_id for m in self.received if m.HasField("new_session"))
 
     def fragments(self) -> list[str]:
-        """Return the fragments that the page wants run again and again."""
+        """Return the fragments that the page reruns periodically."""
         return [m.auto_rerun.fragment_id for m in self.received if m.HasField("auto_rerun")]
 
     def tick(self, fragment: str) -> bytes:
@@ -82,7 +82,7 @@ class Stream:
 
 @contextmanager
 def stream(address: str, session: str | None, *, resume: str = "", **headers: str) -> Iterator[Stream]:
-    """Connect with this session's cookie, to go on with the Streamlit session `resume` if one is given."""
+    """Connect with this session's cookie; resume the Streamlit session `resume` if given."""
     given = headers | ({"Cookie": f"{COOKIE}={session}"} if session else {})
     protocols = ["streamlit", "none", resume] if resume else ["streamlit"]
     url = f"{address.replace('http', 'ws', 1)}/_stcore/stream"

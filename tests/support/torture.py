@@ -1,11 +1,10 @@
-"""A store under torture: a state machine of hypothesis, whose steps are all that may happen to a consumer.
+"""Stress-tests a store: a state machine of hypothesis whose steps are everything that may happen to a consumer.
 
-Batches, publishes, settling at any size, merges of files, restarts, kills at any statement, changed configurations, a
-clock that goes on, corrections, repetitions, delays, partitions that move and topics that are made anew. Whatever the
-steps were, what is published must be what the oracle makes of the events, and what a store makes of them that got all
-in one batch and never settled anything. There are few agents, few calls and few instants, so that things meet.
-
-`python -m tests` runs it with new seeds for as long as one likes.
+Steps are batches, publishes, settling at any size, merges of files, restarts, kills at any statement, changed
+configurations, a clock that moves on, corrections, repetitions, delays, partitions that move and topics that are made
+anew. After any steps, the published rows must be those that the oracle makes of the events, and those of a store that
+got the same records and never settled anything. There are few agents, few calls and few times, so that events collide.
+`python -m tests` runs it with new seeds until it is stopped.
 """
 
 import argparse
@@ -46,7 +45,7 @@ START = dt.datetime(2026, 10, 24, 20, tzinfo=dt.UTC)
 ARRIVED = START + dt.timedelta(days=40)
 CAMPAIGNS = ("paris", "kolkata", "unheard-of")
 SOURCES = ("switch-1", "switch-2")
-CLOCK_H = (40, 100, 1, 6, 25, 400)  # as_of, from START
+CLOCK_H = (40, 100, 1, 6, 25, 400)  # hours from START at which as_of may be
 WINDOWS_H = ((-1, 60), (0, 5), (4, 5), (5, 40), (-100, -90))
 
 campaigns = st.sampled_from(CAMPAIGNS)
@@ -88,7 +87,7 @@ OPTIONAL: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Words:
-    """What the events of an example are made of: the fewer, the more of them meet."""
+    """What the events of an example are made of: the fewer values, the more events collide."""
 
     agents: tuple[str, ...] = ("ana", "bob")
     calls: int = 5
@@ -96,8 +95,8 @@ class Words:
     kinds: tuple[str, ...] = KINDS
     states: tuple[str, ...] = ("available", "busy", "wrap_up", "paused", "offline")
     hours: tuple[float, ...] = (0, 0.5, 4.5, 5, 24)
-    shares: tuple[int, int, int] = (4, 2, 1)  # of calls, of states, of single events
-    aim: str = ""  # what is corrected most
+    shares: tuple[int, int, int] = (4, 2, 1)  # of calls, states and single events
+    aim: str = ""  # the type of event that is corrected most
 
     def __post_init__(self) -> None:
         agents, calls = st.sampled_from(self.agents), st.integers(0, self.calls - 1).map("c{}".format)
@@ -125,12 +124,12 @@ class Words:
         @st.composite
         def profile(draw: st.DrawFn) -> Event:
             of = {"name": st.sampled_from(("Ana", "Bob")), "team": st.just("red"), "campaign": campaigns}
-            said = st.fixed_dictionaries({}, optional=of)
-            return {"type": "agent.profile", "agent": draw(agents), "ts": draw(instants).isoformat()} | draw(said)
+            fields = st.fixed_dictionaries({}, optional=of)
+            return {"type": "agent.profile", "agent": draw(agents), "ts": draw(instants).isoformat()} | draw(fields)
 
         @st.composite
         def call(draw: st.DrawFn) -> list[Event]:
-            """A call as it goes, some steps left out."""
+            """Draw the usual course of a call, with some steps left out."""
             call_id, agent, moment = draw(calls), draw(agents), draw(instants)
             events = []
             for kind in draw(st.sampled_from(self.stories)).split():
@@ -140,7 +139,7 @@ class Words:
             return events
 
         of_calls, of_states, of_single = self.shares
-        one = st.one_of(
+        new = st.one_of(
             *[call()] * of_calls,
             *[st.lists(state(), min_size=1, max_size=3)] * of_states,
             *[single().map(lambda event: [event])] * of_single,
@@ -150,12 +149,12 @@ class Words:
         other_agent = st.sampled_from((*self.agents, "eve")).map(lambda agent: {"agent": agent})
         other_call = calls.map(lambda call_id: {"call_id": call_id})
         change = st.one_of(other_ts, other_ts, other_agent, other_agent, other_call, single(), state())
-        # which event, of what type, what becomes of it, and by how much its revision grows
+        # which event, of what type, the change, and by how much its revision grows
         types = st.sampled_from((self.aim, self.aim, ""))
         correction = st.tuples(st.integers(0, 99), types, change, st.sampled_from((1, 1, 1, 0, -1)))
-        self.__dict__["beginnings"] = st.lists(one, min_size=3, max_size=6)
-        self.__dict__["news"] = st.lists(st.one_of(one, one, one, correction), min_size=1, max_size=4)
-        self.__dict__["corrections"] = st.lists(st.one_of(correction, correction, one), min_size=1, max_size=4)
+        self.__dict__["beginnings"] = st.lists(new, min_size=3, max_size=6)
+        self.__dict__["news"] = st.lists(st.one_of(new, new, new, correction), min_size=1, max_size=4)
+        self.__dict__["corrections"] = st.lists(st.one_of(correction, correction, new), min_size=1, max_size=4)
 
 
 UNENDED = ("queued answered", "queued answered", "queued answered ended")
@@ -169,12 +168,13 @@ WORDS = {
     "everything": Words(),
 }
 FORMULAS = ("exclude_short", "all_offered", "answered_only", "abandon_counts_as_success")
-TURNS = (None, local("2026-10-25 02:30"), local("2026-10-25 02:00"), local("2026-10-26 00:00"))  # two come twice
+# two of them occur twice
+TURNS = (None, local("2026-10-25 02:30"), local("2026-10-25 02:00"), local("2026-10-26 00:00"))
 
 
 @cache
 def configuration_of(number: int) -> Configuration:
-    """One of CONFIGURATIONS: what is judged by differs in zones, terms, and all the limits there are."""
+    """Return one of CONFIGURATIONS; they differ in zones, terms and all limits."""
 
     def choose(*options: Any) -> Any:
         nonlocal number
@@ -213,7 +213,7 @@ beginnings = (
 news = st.runner().flatmap(lambda machine: machine.words.news)
 corrections = st.runner().flatmap(lambda machine: machine.words.corrections)
 digits = st.integers(0, 999)
-#: How a batch is stored: as usual, far behind, or as usual and published as of so many hours.
+#: How a batch is stored: as usual, far behind, or as usual and published so many hours after START.
 Then = int | str
 thens = st.sampled_from((40, 40, 100, 6, "behind", "stored"))
 deaths = st.one_of(
@@ -237,15 +237,16 @@ class Torture(RuleBasedStateMachine):
         self._records: dict[Log, list[bytes]] = {log: [] for log in self._logs.values()}
         self._positions: dict[Log, int] = {}
         self._away: set[int] = set()
-        self._stored: list[tuple[Log, int, bytes]] = []  # every record that was read, as often as it was
-        self._contents: dict[str, Event] = {}  # of each event_id what was sent last
-        self._ends: set[dt.datetime] = set()  # that agents' next steps give to calls, as published last
+        self._stored: list[tuple[Log, int, bytes]] = []  # every record read, as often as it was read
+        self._contents: dict[str, Event] = {}  # the content of each event_id that was sent last
+        self._ends: set[dt.datetime] = set()  # ends of calls that agents' next steps gave, as of the last publish
         self._at_most = 100  # records of a partition in a batch
-        self._read_until: dt.datetime | None = None  # where a partition is behind, as the Writer believes
+        # up to when a partition that is behind has been read, as the Writer believes
+        self._read_until: dt.datetime | None = None
         self._as_of = START
         self._consumer: Consumer | None = None
-        self._unsettled: Desk | None = None  # a store that is read and published likewise, and never settles anything
-        self._unsettled_count = 0  # records of `_stored` that it has got
+        self._unsettled: Desk | None = None  # a store that reads and publishes the same, and never settles anything
+        self._unsettled_count = 0  # records of `_stored` that it has received
         self._is_sound = True
 
     # Steps
@@ -274,28 +275,28 @@ class Torture(RuleBasedStateMachine):
 
     @rule(of=news, digits=digits, then=thens, death=deaths)
     def happen(self, of: Sequence[News], digits: int, then: Then, death: Death | None) -> None:
-        """What is new, mostly."""
+        """Mostly new events."""
         self._deliver(of, digits, then, death)
 
     @rule(of=corrections, digits=digits, then=thens, death=deaths)
     def correct(self, of: Sequence[News], digits: int, then: Then, death: Death | None) -> None:
-        """What corrects, mostly."""
+        """Mostly corrections."""
         self._deliver(of, digits, then, death)
 
     @rule(of=corrections, digits=digits, then=thens, death=deaths)
     def correct_again(self, of: Sequence[News], digits: int, then: Then, death: Death | None) -> None:
-        """The same under another name, for of these rules hypothesis leaves out some in each example."""
+        """Do the same as `correct`: hypothesis disables some rules in each example, and corrections should remain."""
         self._deliver(of, digits, then, death)
 
     def _deliver(self, of: Sequence[News], digits: int, then: Then, death: Death | None) -> None:
-        """Send new events, and other contents under ids that were sent before; and read all there is."""
+        """Send new events, and other contents under ids that were sent before; then read everything."""
         for what in of:
             if isinstance(what, tuple):
                 self._correct(*what)
                 continue
             for event in what:
                 number = len(self._contents)
-                digit = digits // 10 ** (number % 3) % 10  # ids in no order of time
+                digit = digits // 10 ** (number % 3) % 10  # ids are not in order of time
                 self._send(event | {"event_id": f"{digit}-{number}", "source": SOURCES[digit % 2]}, number % 2)
         self._read(then, death)
 
@@ -311,7 +312,7 @@ class Torture(RuleBasedStateMachine):
             self._send(before | change | {"revision": revision}, which // 2 % 2)
 
     def _read(self, then: Then, death: Death | None) -> None:
-        """Store a batch: of each partition that is here, what comes next; then publish, if the clock goes on."""
+        """Store a batch with the next records of each assigned partition; then publish, if the clock moves on."""
         batch, taken = Batch(), []
         for partition, log in self._logs.items():
             begin = self._positions.get(log, 0)
@@ -350,7 +351,7 @@ class Torture(RuleBasedStateMachine):
         self._publish(hours, changed, death)
 
     def _publish(self, hours: int, changed: int | None, death: Death | None) -> None:
-        """Publish, the clock gone on or set back; what can settle does after that."""
+        """Publish after moving the clock on or back; then settle what can settle."""
         with self._step():
             self._as_of = max(self._as_of, START + dt.timedelta(hours=hours))
             new = None if changed is None else configuration_of(changed)
@@ -369,7 +370,7 @@ class Torture(RuleBasedStateMachine):
         death=deaths,
     )
     def restart(self, is_killed: bool, settle_rows: int, changed: int | None, death: Death | None) -> None:
-        """Stop or kill the consumer and start it again, by another configuration if that changed meanwhile."""
+        """Stop or kill the consumer and start it again, with another configuration if that has changed meanwhile."""
         with self._step():
             self._settle_rows = settle_rows
             if changed is not None:
@@ -385,7 +386,7 @@ class Torture(RuleBasedStateMachine):
 
     @rule(what=st.sampled_from(("garbage", "repeat", "hand on", "make anew", "slow", "lag")), which=st.integers(0, 99))
     def disturb(self, what: str, which: int) -> None:
-        """What happens rarely, and to a partition."""
+        """Do something rare to a partition."""
         log = self._logs[which % 2]
         match what:
             case "garbage":
@@ -404,7 +405,7 @@ class Torture(RuleBasedStateMachine):
                 self._read_until = START + dt.timedelta(hours=hours) if which % 2 else None
 
     def _hand_on(self, partition: int) -> None:
-        """Another consumer takes a partition, or gives it back: it is read on from where this store has it."""
+        """Give a partition to another consumer, or take it back and read on from the position of this store."""
         with self._step():
             log = self._logs[partition]
             if partition in self._away:
@@ -415,7 +416,7 @@ class Torture(RuleBasedStateMachine):
                 self._positions.pop(log, None)
 
     def _make_topic_anew(self) -> None:
-        """The topic is deleted and made anew, and its sources send everything again."""
+        """Delete the topic and make it anew; its sources send everything again."""
         again = {log.partition: records for log, records in self._records.items()}
         number = _number(self._logs[0]) + 1
         self._logs = {n: Log("call-events", n, "cluster-1", f"topic-{number}") for n in self._logs}
@@ -434,13 +435,13 @@ class Torture(RuleBasedStateMachine):
             self._home.cleanup()
 
     def _finish(self) -> None:
-        """What settled last is published too, then all relations are compared."""
+        """Publish what settled last too, then compare all relations."""
         for _ in range(2):
             self._alive().do(Publish(self._moment()))
             self._check_rows()
         self._check_relations()
 
-    # The way to the consumer
+    # The consumer
 
     def _send(self, event: Event, partition: int) -> None:
         self._contents[event["event_id"]] = event
@@ -460,18 +461,18 @@ class Torture(RuleBasedStateMachine):
 
     @contextlib.contextmanager
     def _step(self) -> Iterator[None]:
-        """A step that fails is the last: nothing more is asked of what it left."""
+        """Mark the machine as failed unless the step succeeds; then nothing more is checked."""
         self._is_sound = False
         yield
         self._is_sound = True
 
-    # What must be true
+    # What must hold
 
     def _events(self) -> list[Event]:
         return [json.loads(value) for _, _, value in self._stored if _is_event(value)]
 
     def _check_rows(self) -> None:
-        """What was just published, and what is stored, against the events."""
+        """Compare what was just published, and what is stored, with the events."""
         events = self._events()
         self._check_kept(events)
         self._publish_unsettled()
@@ -503,30 +504,30 @@ class Torture(RuleBasedStateMachine):
         assert sorted((row["partition"], row["offset"]) for row in letters) == sorted(bad)
 
     def _check_kept(self, events: list[Event]) -> None:
-        """Every event is stored once, archived or not, in the content that counts."""
+        """Check that every event is stored once, archived or not, with the content that counts."""
         kept = self._alive().kept()
         twice = [event_id for event_id, times in Counter(event_id for event_id, _ in kept).items() if times > 1]
-        assert twice == [], f"kept more than once: {twice}"
+        assert twice == [], f"stored more than once: {twice}"
         contents = {event["event_id"]: event for event in oracle.settled_events(events)}
         assert {event_id: json.loads(raw) for event_id, raw in kept} == contents
 
     def _publish_unsettled(self) -> None:
-        """Let the store that never settles anything read what was read, and publish as of now."""
+        """Let the store that never settles anything read the same records, and publish as of now."""
         assert self._unsettled is not None
         new = enumerate(self._stored[self._unsettled_count :], self._unsettled_count)
         self._unsettled.apply([_message(log, number, value) for number, (log, _, value) in new], ARRIVED)
         self._unsettled_count = len(self._stored)
-        self._unsettled.publisher.configure(self._configuration)  # which makes it judge everything again
+        self._unsettled.publisher.configure(self._configuration)  # this makes it judge everything again
         self._unsettled.publish(self._as_of)
 
     def _check_unsettled(self, published: duckdb.DuckDBPyConnection, queries: Mapping[str, str]) -> None:
-        """What was just published against what the store published that never settled anything."""
+        """Compare what was just published with what the store that never settles has published."""
         assert self._unsettled is not None
         for name, query in queries.items():
             assert_same(name, rows(published, query), self._unsettled.rows(query), ())
 
     def _check_relations(self) -> None:
-        """Every KPI relation against the oracle, and every relation against the store that never settled anything."""
+        """Compare every KPI relation with the oracle, and every relation with the store that never settles."""
         with self._published() as connection:
             check_kpis(connection, oracle.floor(self._events(), self._configuration, self._as_of))
             self._check_unsettled(connection, everything(self._as_of))
@@ -536,7 +537,7 @@ class Torture(RuleBasedStateMachine):
 
 
 def _message(log: Log, offset: int, value: bytes) -> Message:
-    """A record; what is sent again to a topic that was made anew has its own time of arrival there."""
+    """Make a record; a topic that was made anew has other times of arrival."""
     return Message(offset, round(ARRIVED.timestamp() + _number(log)) * 1000, value)
 
 
@@ -548,9 +549,9 @@ def _is_event(value: bytes) -> bool:
     return value.endswith(b"}")
 
 
-# What must be true ------------------------------------------------------------------------------------------------
+# What must hold ----------------------------------------------------------------------------------------------------
 
-#: Of every relation, so that a day, an agent or a source that should not be there is seen too.
+#: Compared as a whole, so that a day, an agent or a source too many is seen too.
 PLAIN = ("calls", "agent_states", "agents", "campaigns", "sla_terms", "feed_sources", "kpi_daily")
 
 
@@ -564,7 +565,7 @@ PUBLISHED = {"calls": "FROM calls ORDER BY ALL", "agent_states": "FROM agent_sta
 
 
 def everything(as_of: dt.datetime) -> dict[str, str]:
-    """Queries to every relation: what they give is a function of the events, the configuration and `as_of`."""
+    """Return queries on every relation whose rows depend on the events, the configuration and `as_of` only."""
     queries = {name: f"FROM {name} ORDER BY ALL" for name in PLAIN}
     queries["conservation_checks"] = "SELECT * EXCLUDE (checked_at) FROM conservation_checks ORDER BY ALL"
     queries["ingest_status"] = (
@@ -577,12 +578,12 @@ def everything(as_of: dt.datetime) -> dict[str, str]:
     return queries
 
 
-#: Figures that are there although the events alone would not give them: names of agents, and the terms' limits.
+#: Columns that the oracle leaves out: names of agents, and the ends of intervals.
 NAMES = {"name", "team", "site", "interval_end"}
 
 
 def check_kpis(connection: duckdb.DuckDBPyConnection, floor: oracle.Floor) -> None:
-    """Every row and figure of the KPI relations, in windows of several lengths, is the oracle's."""
+    """Compare every row and column of the KPI relations with the oracle, in windows of several lengths."""
     for hours in WINDOWS_H:
         t0, t1 = window(hours)
         found = rows(connection, "FROM kpi_campaign($t0, $t1)", {"t0": t0, "t1": t1})
@@ -624,29 +625,33 @@ def check_kpis(connection: duckdb.DuckDBPyConnection, floor: oracle.Floor) -> No
 
 
 def check_table(name: str, found: list[Event], keys: Sequence[str], expected: dict[tuple[Any, ...], Event]) -> None:
-    """The rows have the keys that they should, and every column the value that the oracle gives it."""
+    """Check that the rows have the expected keys, and every column the oracle's value."""
     there = {tuple(row[key] for key in keys): row for row in found}
-    assert there.keys() == expected.keys(), f"{name}: rows of {sorted(map(str, there.keys() ^ expected.keys()))}"
-    assert len(found) == len(there), f"{name}: a key twice"
+    assert there.keys() == expected.keys(), (
+        f"{name}: missing or extra rows {sorted(map(str, there.keys() ^ expected.keys()))}"
+    )
+    assert len(found) == len(there), f"{name}: duplicate keys"
     unknown = {*GRAINS[name.split()[0]].columns} if name.split()[0] in GRAINS else set()
     for key, row in there.items():
         assert unknown <= expected[key].keys(), f"{name}: the oracle does not know {unknown - expected[key].keys()}"
         for column, value in row.items():
             if column not in keys and column not in NAMES:
                 right = expected[key][column]
-                assert alike(value, right), f"{name} {key}: {column} is {value}, right is {right}"
+                assert alike(value, right), f"{name} {key}: {column} is {value}, should be {right}"
 
 
 def assert_same(name: str, found: list[Event], expected: list[Event], keys: Sequence[str]) -> None:
-    """Row by row, every column that both know."""
+    """Compare row by row every column that both sides have."""
     if keys:
         there, right = ([tuple(row[key] for key in keys) for row in table] for table in (found, expected))
-        assert there == right, f"{name}: rows are {there}, right are {right}"
-    assert len(found) == len(expected), f"{name}: {found}, right are {expected}"
+        assert there == right, f"{name}: keys are {there}, should be {right}"
+    assert len(found) == len(expected), f"{name}: {found}, should be {expected}"
     for row, own in zip(found, expected, strict=True):
         for column in row.keys() & own.keys():
             where = [row[key] for key in keys] or row
-            assert alike(row[column], own[column]), f"{name} {where}: {column} is {row[column]}, right is {own[column]}"
+            assert alike(row[column], own[column]), (
+                f"{name} {where}: {column} is {row[column]}, should be {own[column]}"
+            )
 
 
 def alike(found: Any, expected: Any) -> bool:
@@ -655,16 +660,16 @@ def alike(found: Any, expected: Any) -> bool:
     return bool(found == expected)
 
 
-# As long as one likes ---------------------------------------------------------------------------------------------
+# Run for as long as you like -----------------------------------------------------------------------------------------
 
 STEPS = 14
 EXAMPLES = 20
 
 
 def run(number: int, examples: int = EXAMPLES, *, steps: int = STEPS, shrinks: bool = True, of: str = "") -> None:
-    """Run examples of one seed, the same for the same number; raises what the first that fails raised.
+    """Run the examples of a seed, always the same for the same number; raise the error of the first that fails.
 
-    `of` names the words of all examples, else each has its own; `shrinks`: what fails is made as small as can be.
+    `of` names the vocabulary of all examples, else each has its own. With `shrinks` a failing example is minimised.
     """
     machine = type("Torture", (Torture,), {"vocabulary": (of,) if of else tuple(WORDS)})
     how = settings(
@@ -680,13 +685,13 @@ def run(number: int, examples: int = EXAMPLES, *, steps: int = STEPS, shrinks: b
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests", description="Torture a store until it fails.")
+    parser = argparse.ArgumentParser(prog="python -m tests", description="Stress-test a store until it fails.")
     parser.add_argument("--minutes", type=float, default=math.inf, help="default: until Ctrl-C")
-    parser.add_argument("--seed", type=int, help="run this one only")
-    parser.add_argument("--examples", type=int, default=EXAMPLES, help=f"of a seed (default {EXAMPLES})")
-    parser.add_argument("--steps", type=int, default=STEPS, help=f"of an example (default {STEPS})")
-    parser.add_argument("--words", choices=WORDS, default="", help="what all events are made of (default: in turn)")
-    parser.add_argument("--as-found", action="store_true", help="show what fails as it is, and at once")
+    parser.add_argument("--seed", type=int, help="run this seed only")
+    parser.add_argument("--examples", type=int, default=EXAMPLES, help=f"examples per seed (default {EXAMPLES})")
+    parser.add_argument("--steps", type=int, default=STEPS, help=f"steps per example (default {STEPS})")
+    parser.add_argument("--words", choices=WORDS, default="", help="vocabulary of all events (default: each in turn)")
+    parser.add_argument("--as-found", action="store_true", help="show a failing example at once, without minimising it")
     given = parser.parse_args()
     how = {"steps": given.steps, "shrinks": not given.as_found, "of": given.words}
     began, count = time.monotonic(), 0
@@ -707,7 +712,7 @@ def main() -> None:
 
 
 def again(number: int, examples: int = EXAMPLES, steps: int = STEPS, of: str = "") -> str:
-    """How the examples of a seed are run again, and made as small as can be."""
+    """Return how to run the examples of a seed again and minimise the failing one."""
     words = f" WORDS='{of}'" if of else ""
     return f"Seed {number} fails. Again: make torture SEED={number} EXAMPLES={examples} STEPS={steps}{words}"
 

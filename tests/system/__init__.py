@@ -1,1 +1,1 @@
-"""Whole programs: commands, brokers, days, demo, documents."""
+"""Whole programs and the repository: commands, brokers, working days, the demo, deployment, documents."""

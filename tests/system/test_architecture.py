@@ -23,7 +23,7 @@ MODULES = {
 
 
 def imported_by(file: Path, *, at_import: bool = False) -> set[str]:
-    """Return the modules that a file imports, wherever it does; `at_import`: only while it is imported itself."""
+    """Return all modules that a file imports. `at_import`: only those that it imports when it is itself imported."""
     tree = ast.parse(file.read_text())
     late = {
         inner
@@ -32,22 +32,22 @@ def imported_by(file: Path, *, at_import: bool = False) -> set[str]:
         for inner in ast.walk(node)
         if inner is not node
     }
-    found: set[str] = set()
+    imported: set[str] = set()
     for node in ast.walk(tree):
         if at_import and node in late:
             continue
         if isinstance(node, ast.Import):
-            found.update(alias.name for alias in node.names)
+            imported.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found.update(
+            imported.update(
                 f"{node.module}.{alias.name}" if f"{node.module}.{alias.name}" in MODULES else node.module
                 for alias in node.names
             )
-    return found
+    return imported
 
 
 def test_every_import_names_its_package() -> None:
-    """A relative one would escape the other tests here."""
+    """The other tests here do not see relative imports."""
     assert not {
         module
         for module, file in MODULES.items()
@@ -63,19 +63,17 @@ def is_in(module: str, *packages: str) -> bool:
 @pytest.mark.parametrize(
     ("inside", "may_not"),
     [
-        pytest.param(
-            ("metrics",), ("ingest", "pages", "dashboard", "bench", "tests"), id="metrics: none of the others"
-        ),
+        pytest.param(("metrics",), ("ingest", "pages", "dashboard", "bench", "tests"), id="metrics: no other package"),
         pytest.param(("ingest",), ("pages", "dashboard", "bench", "tests"), id="ingest: metrics only"),
         pytest.param(("pages", "dashboard"), ("ingest", "bench", "tests"), id="pages: metrics only"),
         pytest.param(("metrics", "pages", "dashboard"), ("kafka", "aiokafka"), id="Kafka: ingest only"),
         pytest.param(("metrics", "ingest"), ("streamlit",), id="Streamlit: pages only"),
-        pytest.param(("pages", "dashboard"), ("duckdb",), id="DuckDB: pages ask metrics.readers"),
+        pytest.param(("pages", "dashboard"), ("duckdb",), id="DuckDB: pages use metrics.readers"),
         pytest.param(("bench",), ("tests",), id="bench: no tests"),
         pytest.param(
             ("pages.shared", "pages.assets"),
             tuple(f"pages.{room}" for room in ROOMS_OF_PAGES),
-            id="what pages share: no room",
+            id="pages/shared: no room",
         ),
         *(
             pytest.param(
@@ -95,25 +93,25 @@ def test_who_may_import_whom(inside: tuple[str, ...], may_not: tuple[str, ...]) 
 
 
 def test_the_sandbox_imports_nothing_of_vigie() -> None:
-    """It is run isolated, without Vigie on its path: an import would end every query."""
+    """It runs isolated, without Vigie on its path, so an import would fail every query."""
     assert not imported_by(MODULES["metrics.readers.sandbox"]) & MODULES.keys()
 
 
 def test_nothing_imports_a_page() -> None:
-    """Streamlit runs the scripts of pages; what two of them need is in a room."""
+    """Streamlit runs the page scripts. Code that two of them need belongs in a room."""
     scripts = {module_of(file) for file in (ROOT / "pages").glob("*.py")} - {"pages"}
     assert len(scripts) > 5
     assert not {(module, other) for module, file in MODULES.items() for other in imported_by(file) & scripts}
 
 
-def test_no_test_imports_another() -> None:
-    """What tests share is no test."""
+def test_no_test_module_imports_another() -> None:
+    """Code that tests share belongs in tests/support."""
     tests = {module for module in MODULES if module.rpartition(".")[2].startswith("test_")}
     assert len(tests) > 50
     assert not {(module, other) for module, file in MODULES.items() for other in imported_by(file) & tests}
 
 
-def test_no_modules_import_each_other_in_a_circle() -> None:
+def test_there_are_no_import_cycles() -> None:
     graph = {module: imported_by(file, at_import=True) & MODULES.keys() for module, file in MODULES.items()}
     for module, others in graph.items():
         others.discard(module)

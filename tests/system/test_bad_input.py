@@ -1,4 +1,4 @@
-"""What a consumer cannot work with is told in one sentence; what was committed stays, and goes on afterwards."""
+"""A consumer reports bad input in one sentence, keeps what it committed, and goes on once the fault is fixed."""
 
 import os
 import shutil
@@ -43,13 +43,13 @@ pytestmark = pytest.mark.slow
 
 
 def refused(*arguments: str) -> str:
-    """What `run` said when it could not go on."""
+    """Return the one sentence with which `run` failed."""
     return one_sentence(run("run", *arguments))
 
 
 @dataclass
 class Kept:
-    """A data directory with 300 calls, and the topic they came from, which holds 400 by now."""
+    """A data directory with 300 calls, and their topic, which now holds 400."""
 
     place: Path
     servers: str
@@ -59,7 +59,7 @@ class Kept:
         return refused(*options(self.place, self.servers, self.topic, campaigns))
 
     def goes_on(self) -> None:
-        """The calls are still there, and the others come to them."""
+        """Check that the stored calls are kept and the rest are read."""
         catch_up(self.place, self.servers, self.topic)
         assert count_calls(self.place) == status(self.place)["events"] == 400
 
@@ -110,16 +110,16 @@ def test_a_password_on_the_command_line_is_not_repeated(line: str) -> None:
         ("--seed", "one", "'one' is not a whole number from 0 to"),
     ],
 )
-def test_a_number_that_no_demo_can_have(tmp_path: Path, option: str, value: str, says: str) -> None:
-    said = one_sentence(run("demo", "--data-dir", str(tmp_path / "data"), option, value))
-    assert f"argument {option}: {says}" in said
-    assert "`python -m ingest demo --help`" in said
+def test_a_demo_refuses_an_invalid_number(tmp_path: Path, option: str, value: str, says: str) -> None:
+    error = one_sentence(run("demo", "--data-dir", str(tmp_path / "data"), option, value))
+    assert f"argument {option}: {says}" in error
+    assert "`python -m ingest demo --help`" in error
     assert not (tmp_path / "data").exists()
 
 
-def test_a_demo_of_one_port_for_two(tmp_path: Path) -> None:
-    said = one_sentence(run("demo", "--data-dir", str(tmp_path / "data"), "--port", "9092"))
-    assert "cannot both have port 9092; choose two ports" in said
+def test_a_demo_refuses_the_same_port_twice(tmp_path: Path) -> None:
+    error = one_sentence(run("demo", "--data-dir", str(tmp_path / "data"), "--port", "9092"))
+    assert "cannot both have port 9092; choose two ports" in error
 
 
 def test_an_unknown_command() -> None:
@@ -129,15 +129,15 @@ def test_an_unknown_command() -> None:
 # The broker
 
 
-def test_a_missing_broker_and_an_unknown_topic_leave_the_store_as_it_is(kept: Kept) -> None:
+def test_a_missing_broker_and_an_unknown_topic_leave_the_store_unchanged(kept: Kept) -> None:
     server = f"127.0.0.1:{free_port()}"
-    said = refused("--bootstrap-servers", server, "--data-dir", str(kept.place))
-    assert f"Kafka at {server} does not answer" in said
-    assert "start it, or name another with --bootstrap-servers" in said
-    said = refused(*options(kept.place, kept.servers, "cal-events"))
-    assert "has no topic cal-events; create it, or name another with --topic" in said
+    error = refused("--bootstrap-servers", server, "--data-dir", str(kept.place))
+    assert f"Kafka at {server} does not answer" in error
+    assert "start it, or name another with --bootstrap-servers" in error
+    error = refused(*options(kept.place, kept.servers, "cal-events"))
+    assert "has no topic cal-events; create it, or name another with --topic" in error
     with closing(KafkaAdminClient(bootstrap_servers=kept.servers)) as admin:
-        assert "cal-events" not in admin.list_topics()  # asking has not made it
+        assert "cal-events" not in admin.list_topics()  # the request did not create it
     kept.goes_on()
 
 
@@ -158,52 +158,52 @@ def test_a_broken_configuration(kept: Kept, tmp_path: Path, text: str | None, sa
     if text is not None:
         campaigns.write_text(text)
     store = (kept.place / "store.duckdb").read_bytes()
-    said = kept.refused(campaigns)
-    assert str(campaigns) in said
-    assert says in said
+    error = kept.refused(campaigns)
+    assert str(campaigns) in error
+    assert says in error
     assert (kept.place / "store.duckdb").read_bytes() == store
 
 
 # The data directory
 
 
-def test_a_data_directory_that_is_a_file_or_cannot_be_made(broker: Broker, topic: str, tmp_path: Path) -> None:
+def test_a_data_directory_that_is_a_file_or_cannot_be_created(broker: Broker, topic: str, tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
     for place in (file, file / "below", Path("/proc/vigie")):
-        said = refused(*options(place, broker.bootstrap_servers, topic))
-        assert f"{place} cannot be made (" in said
-        assert "choose another --data-dir" in said
+        error = refused(*options(place, broker.bootstrap_servers, topic))
+        assert f"{place} cannot be made (" in error
+        assert "choose another --data-dir" in error
         assert refused_demo(place).startswith(f"vigie: {place} cannot be made or written (")
 
 
 def refused_demo(place: Path) -> str:
-    """What a demo said that could not use its data directory."""
+    """Return the sentence of a demo that could not use its data directory."""
     ports = ("--port", str(free_port()), "--broker-port", str(free_port()))
-    said = one_sentence(run("demo", "--data-dir", str(place), *ports))
-    assert "choose another --data-dir (VIGIE_DATA_DIR)" in said
-    return said
+    error = one_sentence(run("demo", "--data-dir", str(place), *ports))
+    assert "choose another --data-dir (VIGIE_DATA_DIR)" in error
+    return error
 
 
-def test_a_folder_for_the_published_file_that_cannot_be_made(broker: Broker, topic: str, tmp_path: Path) -> None:
+def test_a_folder_for_the_published_file_that_cannot_be_created(broker: Broker, topic: str, tmp_path: Path) -> None:
     (tmp_path / "published").touch()
-    said = refused(*options(tmp_path, broker.bootstrap_servers, topic))
-    assert str(tmp_path / "published") in said
+    error = refused(*options(tmp_path, broker.bootstrap_servers, topic))
+    assert str(tmp_path / "published") in error
 
 
-def test_a_store_in_whose_place_is_a_folder(broker: Broker, topic: str, tmp_path: Path) -> None:
+def test_a_folder_in_place_of_the_store(broker: Broker, topic: str, tmp_path: Path) -> None:
     (tmp_path / "store.duckdb").mkdir()
-    said = refused(*options(tmp_path, broker.bootstrap_servers, topic))
-    assert f"{tmp_path}/store.duckdb cannot be opened" in said
+    error = refused(*options(tmp_path, broker.bootstrap_servers, topic))
+    assert f"{tmp_path}/store.duckdb cannot be opened" in error
 
 
 def test_a_second_consumer_is_refused_and_the_first_goes_on(kept: Kept, topic: str) -> None:
     with consumer(kept.place, kept.servers, topic) as process:
         wait_for(lambda: "topic opened" in words(kept.place), "the topic is opened")
-        said = kept.refused()
-        assert "store.duckdb is in use by another consumer; stop that one, or give this one another --data-dir" in said
+        error = kept.refused()
+        assert "store.duckdb is in use by another consumer; stop that one, or give this one another --data-dir" in error
         send(kept.servers, topic, [queued(n) for n in range(300, 350)])
-        wait_for(lambda: count_calls(kept.place) == 350, "what comes to the first consumer")
+        wait_for(lambda: count_calls(kept.place) == 350, "the calls of the first consumer")
         stop(process, kept.place)
     kept.goes_on()
 
@@ -217,7 +217,7 @@ def truncated(store: Path) -> None:
 
 
 def damaged(store: Path) -> None:
-    """Spoil every second block behind the headers: those that hold rows, not the list of tables alone."""
+    """Overwrite a part of every second block after the headers, so that blocks with rows are damaged too."""
     with store.open("r+b") as file:
         for at in range(12_288, store.stat().st_size, 2 * 262_144):
             file.seek(at + 100_000)
@@ -225,18 +225,18 @@ def damaged(store: Path) -> None:
 
 
 @pytest.mark.parametrize(("damage", "remedy"), [(garbage, "rebuild"), (truncated, "restore it"), (damaged, "rebuild")])
-def test_a_corrupt_store_is_told_and_left_as_it_is_until_it_is_restored_or_rebuilt(
+def test_a_corrupt_store_is_reported_and_kept_until_it_is_restored_or_rebuilt(
     kept: Kept, tmp_path: Path, damage: Callable[[Path], None], remedy: str
 ) -> None:
     store, backup = kept.place / "store.duckdb", tmp_path / "backup.duckdb"
     shutil.copy(store, backup)
     damage(store)
     corrupt = store.read_bytes()
-    said = kept.refused()
-    assert f"{store} cannot be opened" in said
-    assert "restore the whole data directory from a backup, or run `python -m ingest rebuild`" in said
+    error = kept.refused()
+    assert f"{store} cannot be opened" in error
+    assert "restore the whole data directory from a backup, or run `python -m ingest rebuild`" in error
     assert store.read_bytes() == corrupt
-    assert count_calls(kept.place) == 300  # what was published can be read all the time
+    assert count_calls(kept.place) == 300  # the published file stays readable
     if remedy == "restore it":
         shutil.copy(backup, store)
     else:
@@ -245,8 +245,8 @@ def test_a_corrupt_store_is_told_and_left_as_it_is_until_it_is_restored_or_rebui
     kept.goes_on()
 
 
-def test_damage_that_is_met_only_when_rows_are_read_is_told_as_damage(kept: Kept) -> None:
-    """Opening a store reads the list of its tables and little else."""
+def test_damage_found_only_while_reading_rows_is_reported(kept: Kept) -> None:
+    """Opening a store reads little more than the list of its tables."""
     store = kept.place / "store.duckdb"
     with duckdb.connect(str(store), read_only=True) as connection:
         blocks = connection.execute(
@@ -257,11 +257,11 @@ def test_damage_that_is_met_only_when_rows_are_read_is_told_as_damage(kept: Kept
         for (block,) in blocks:
             file.seek(12_288 + block * 262_144 + 1_000)
             file.write(os.urandom(64))
-    assert "; restore" in (said := kept.refused())
-    assert "the whole data directory from a backup, or run `python -m ingest rebuild`" in said
+    assert "; restore" in (error := kept.refused())
+    assert "the whole data directory from a backup, or run `python -m ingest rebuild`" in error
 
 
-def test_a_torn_file_of_a_settled_day_is_told_as_damage(tmp_path: Path) -> None:
+def test_a_truncated_file_of_a_settled_day_is_reported(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     call = told("08:00:00 queued\n08:00:30 answered agent=amina\n08:10:00 ended\n08:10:30 wrapped")
     desk.apply(call[:3], at("12:00:00"))
@@ -278,10 +278,10 @@ def test_a_torn_file_of_a_settled_day_is_told_as_damage(tmp_path: Path) -> None:
 def test_a_read_only_data_directory(kept: Kept, disk: Disk) -> None:
     kept.place = shutil.copytree(kept.place, disk.place / "data")
     disk.resize("64m", Disk.MS_RDONLY)
-    said = kept.refused()
-    assert "cannot be written; give its folder to this user, or choose another --data-dir" in said
-    said = refused(*options(disk.place / "new", kept.servers, kept.topic))
-    assert "cannot be made (Read-only file system); choose another --data-dir" in said
+    error = kept.refused()
+    assert "cannot be written; give its folder to this user, or choose another --data-dir" in error
+    error = refused(*options(disk.place / "new", kept.servers, kept.topic))
+    assert "cannot be made (Read-only file system); choose another --data-dir" in error
     for place in (kept.place, disk.place / "new"):
         assert f"{place} cannot be made or written (Read-only file system)" in refused_demo(place)
     assert count_calls(kept.place) == 300
@@ -294,16 +294,16 @@ def test_a_full_disk(kept: Kept, disk: Disk, left_kib: int, broker: Broker, topi
     place = shutil.copytree(kept.place, disk.place / "data")
     send(broker.bootstrap_servers, topic, floor(5_000))
     disk.resize(f"{disk.used_kib() + left_kib}k")
-    said = refused(*options(place, broker.bootstrap_servers, topic))
-    assert str(disk.place) in said
-    assert "free" in said  # what to do
-    assert count_calls(place) >= 300  # what was published can be read all the time
+    error = refused(*options(place, broker.bootstrap_servers, topic))
+    assert str(disk.place) in error
+    assert "free" in error  # the remedy
+    assert count_calls(place) >= 300  # the published file stays readable
     disk.resize("64m")
     catch_up(place, broker.bootstrap_servers, topic)
     assert (totals(place)["records"], status(place)["events"]) == (5_300, 5_300)
 
 
-def test_files_that_may_not_grow(kept: Kept, broker: Broker, topic: str) -> None:
+def test_a_file_size_limit(kept: Kept, broker: Broker, topic: str) -> None:
     send(broker.bootstrap_servers, topic, floor(10_000))
     limit = (kept.place / "store.duckdb").stat().st_size // 1024 + 256
     limited = ["bash", "-c", f'ulimit -f {limit}; exec "$@"', "-"]
@@ -327,21 +327,21 @@ def test_files_that_may_not_grow(kept: Kept, broker: Broker, topic: str) -> None
     [("doctor",), ("simulate", "--print"), ("source", "asterisk", "--queue-log", "samples/queue_log", "--print")],
     ids=lambda arguments: arguments[0],
 )
-def test_whoever_reads_the_output_may_have_had_enough(arguments: tuple[str, ...]) -> None:
+def test_a_closed_pipe_ends_a_command_quietly(arguments: tuple[str, ...]) -> None:
     with subprocess.Popen(
         command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT, env=environment(), bufsize=0
     ) as process:
         assert process.stdout is not None and process.stderr is not None
         process.stdout.read(1)
         process.stdout.close()
-        said = process.stderr.read().decode()
+        error = process.stderr.read().decode()
         assert process.wait(WITHIN_S) == 0
-    assert "Traceback" not in said and "Exception" not in said
+    assert "Traceback" not in error and "Exception" not in error
 
 
-def test_a_month_of_1999_is_not_mixed_into_another_store(tmp_path: Path, broker: Broker, topic: str) -> None:
+def test_the_bank_month_is_not_mixed_into_another_store(tmp_path: Path, broker: Broker, topic: str) -> None:
     send(broker.bootstrap_servers, topic, [queued(1)])
     catch_up(tmp_path, broker.bootstrap_servers, topic)
-    said = one_sentence(run("bank", VIGIE_DATA_DIR=str(tmp_path)))
-    assert f"{tmp_path} holds calls of the topic {topic}" in said
+    error = one_sentence(run("bank", VIGIE_DATA_DIR=str(tmp_path)))
+    assert f"{tmp_path} holds calls of the topic {topic}" in error
     assert count_calls(tmp_path) == 1

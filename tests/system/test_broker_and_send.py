@@ -1,4 +1,4 @@
-"""`python -m ingest broker` and `python -m ingest send`, run as their users run them."""
+"""`python -m ingest broker` and `python -m ingest send`, run as processes."""
 
 import argparse
 import datetime as dt
@@ -45,12 +45,12 @@ def run(*arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[byte
 
 
 def one_sentence(done: subprocess.CompletedProcess[bytes]) -> str:
-    """What a command that failed said, which must be one line of `vigie:`."""
-    said = done.stderr.decode()
-    assert done.returncode in (1, 2), said
-    assert said.startswith("vigie: "), said
-    assert said.count("\n") == 1, said
-    return said
+    """Return the error of a failed command, which must be a single line that starts with `vigie:`."""
+    error = done.stderr.decode()
+    assert done.returncode in (1, 2), error
+    assert error.startswith("vigie: "), error
+    assert error.count("\n") == 1, error
+    return error
 
 
 def until(condition: Callable[[], bool], within_s: float = 20) -> bool:
@@ -64,7 +64,7 @@ def until(condition: Callable[[], bool], within_s: float = 20) -> bool:
 
 @pytest.fixture
 def sent(broker: Broker, topic: str) -> Iterator[Callable[[int], list[tuple[bytes, bytes, int]]]]:
-    """A function that waits for `n` records of the topic: (key, value, partition) of all there are."""
+    """A function that waits for `n` records in the topic and returns all as (key, value, partition)."""
     records: list[tuple[bytes, bytes, int]] = []
     with closing(KafkaConsumer(bootstrap_servers=broker.bootstrap_servers, fetch_max_wait_ms=50)) as consumer:
         partitions = [TopicPartition(topic, number) for number in range(4)]
@@ -89,7 +89,7 @@ def event(second: float, call_id: str = "c1", **fields: object) -> dict[str, obj
 
 
 def ndjson(*events: dict[str, object]) -> bytes:
-    return b"".join(json.dumps(one).encode() + b"\n" for one in events)
+    return b"".join(json.dumps(event).encode() + b"\n" for event in events)
 
 
 # The broker
@@ -118,7 +118,7 @@ def listens(port: int) -> bool:
 
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
-def test_the_broker_says_one_line_when_it_is_ready_and_stops_with_0(stop: signal.Signals) -> None:
+def test_the_broker_prints_one_line_when_ready_and_exits_with_0(stop: signal.Signals) -> None:
     port = free_port()
     with broker_command(port) as process:
         assert process.stderr is not None
@@ -132,7 +132,7 @@ def test_the_broker_says_one_line_when_it_is_ready_and_stops_with_0(stop: signal
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent died")
-def test_a_broker_ends_with_a_command_that_is_killed() -> None:
+def test_a_broker_ends_when_its_command_is_killed() -> None:
     port = free_port()
     with broker_command(port) as process:
         assert process.stderr is not None
@@ -141,7 +141,7 @@ def test_a_broker_ends_with_a_command_that_is_killed() -> None:
         assert until(lambda: not listens(port))
 
 
-def test_a_broker_that_dies_is_told() -> None:
+def test_a_broker_that_dies_is_reported() -> None:
     port = free_port()
     with broker_command(port) as process:
         assert process.stderr is not None
@@ -157,23 +157,23 @@ def test_a_broker_that_dies_is_told() -> None:
 def test_a_port_in_use_is_one_sentence() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        said = one_sentence(run("broker", "--port", str(port)))
-    assert f"Port {port} on 127.0.0.1 is in use" in said
-    assert "--port" in said
+        error = one_sentence(run("broker", "--port", str(port)))
+    assert f"Port {port} on 127.0.0.1 is in use" in error
+    assert "--port" in error
 
 
-def test_a_port_that_is_none_is_one_sentence() -> None:
+def test_an_invalid_port_is_one_sentence() -> None:
     assert "'65536' is not a port" in one_sentence(run("broker", "--port=65536"))
 
 
 def test_the_broker_listens_on_this_machine_only(broker: Broker) -> None:
     port = int(broker.bootstrap_servers.split(":")[1])
     with socket.socket() as probe:
-        probe.bind(("127.0.0.2", port))  # would be refused beside a listener on 0.0.0.0
+        probe.bind(("127.0.0.2", port))  # fails if the broker listens on 0.0.0.0
         probe.listen()
 
 
-def test_each_start_is_another_cluster_on_the_port_it_is_asked_for() -> None:
+def test_each_start_is_another_cluster_on_the_requested_port() -> None:
     port = free_port()
     with running_broker(port) as first:
         assert listens(port)
@@ -189,12 +189,12 @@ def test_a_topic_that_exists_keeps_its_partitions(broker: Broker, topic: str) ->
         assert len(admin.describe_topics([topic])[0]["partitions"]) == 4
 
 
-def test_a_topic_name_that_kafka_forbids_is_an_error_of_use(broker: Broker) -> None:
+def test_a_topic_name_that_kafka_forbids_is_a_usage_error(broker: Broker) -> None:
     with pytest.raises(UsageError, match="cannot be used"):
         ensure_topic(broker.bootstrap_servers, "call events")
 
 
-def test_an_installed_broker_that_is_missing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_broker_binary_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CALF_TANSU_BIN", "/nowhere/tansu")
     with pytest.raises(VigieError, match="no embedded broker for this machine"), running_broker():
         pass
@@ -203,7 +203,7 @@ def test_an_installed_broker_that_is_missing_is_told(monkeypatch: pytest.MonkeyP
 # Sending
 
 
-def test_every_line_arrives_once_as_it_stands(
+def test_every_line_arrives_once_and_unchanged(
     broker: Broker, topic: str, tmp_path: Path, sent: Callable[[int], list[tuple[bytes, bytes, int]]]
 ) -> None:
     call = b'{"call_id":"c1","amount":1.10,  "extra":{"a":[1,2]}}'
@@ -211,7 +211,7 @@ def test_every_line_arrives_once_as_it_stands(
     broken = b'{"call_id": "c2", '
     latin = b'{"call_id":"\xe9"}'
     file = tmp_path / "events.ndjson"
-    file.write_bytes(b"\n".join([call, b"", agent, b"  \r", broken, latin, call]))  # and no newline at the end
+    file.write_bytes(b"\n".join([call, b"", agent, b"  \r", broken, latin, call]))  # without a newline at the end
     done = run("send", str(file), "--bootstrap-servers", broker.bootstrap_servers, "--topic", topic)
     assert (done.returncode, done.stderr) == (0, b"")
     assert done.stdout.decode() == f"5 lines acknowledged by {broker.bootstrap_servers}, topic {topic}\n"
@@ -229,7 +229,7 @@ def test_the_events_of_a_call_share_a_partition(
     partitions: dict[bytes, set[int]] = {}
     for key, _, partition in sent(200):
         partitions.setdefault(key, set()).add(partition)
-    assert all(len(those) == 1 for those in partitions.values())
+    assert all(len(numbers) == 1 for numbers in partitions.values())
     assert len(set.union(*partitions.values())) > 1
 
 
@@ -269,16 +269,16 @@ def test_a_line_from_a_pipe_is_sent_while_the_pipe_stays_open(
         assert process.poll() is None
 
 
-def test_the_bank_file_is_what_its_readme_says() -> None:
+def test_the_bank_file_holds_what_its_readme_says() -> None:
     with gzip.open(BANK) as file:
         events = [json.loads(line) for line in file]
     assert len(events) == 89_350
-    assert len({one["event_id"] for one in events}) == 89_350
-    assert len({one["call_id"] for one in events}) == 31_094
-    assert {one["campaign"] for one in events} == {f"bank-{name}" for name in ("ps", "nw", "ne", "tt", "in", "pe")}
+    assert len({event["event_id"] for event in events}) == 89_350
+    assert len({event["call_id"] for event in events}) == 31_094
+    assert {event["campaign"] for event in events} == {f"bank-{name}" for name in ("ps", "nw", "ne", "tt", "in", "pe")}
 
 
-def test_the_missing_the_directory_and_the_wrong_speed_are_one_sentence(tmp_path: Path) -> None:
+def test_a_missing_file_a_directory_and_an_invalid_speed_are_one_sentence(tmp_path: Path) -> None:
     missing = tmp_path / "none.ndjson"
     assert f"{missing} cannot be read (No such file" in one_sentence(run("send", str(missing)))
     assert "Is a directory" in one_sentence(run("send", str(tmp_path)))
@@ -287,33 +287,31 @@ def test_the_missing_the_directory_and_the_wrong_speed_are_one_sentence(tmp_path
 
 
 @pytest.mark.parametrize("speed", ["", "fast", "0", "-1", "inf", "nan"])
-def test_what_is_no_speed(speed: str) -> None:
+def test_an_invalid_speed_is_refused(speed: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match="neither max nor a number above 0"):
         send._speed(speed)
 
 
 @pytest.mark.parametrize("damage", ["cut", "garbled"])
-def test_a_damaged_gzip_file_is_sent_up_to_there_and_told(
-    broker: Broker, topic: str, tmp_path: Path, damage: str
-) -> None:
-    whole = gzip.compress(ndjson(*(event(second, f"c{second * 7919 % 1000}") for second in range(20_000))))
-    middle = len(whole) // 2
+def test_a_damaged_gzip_file_is_sent_up_to_the_damage(broker: Broker, topic: str, tmp_path: Path, damage: str) -> None:
+    complete = gzip.compress(ndjson(*(event(second, f"c{second * 7919 % 1000}") for second in range(20_000))))
+    middle = len(complete) // 2
     file = tmp_path / "events.gz"
-    file.write_bytes(whole[:middle] + (b"" if damage == "cut" else b"\xff" * 1_000 + whole[middle + 1_000 :]))
-    said = one_sentence(run("send", str(file), "--bootstrap-servers", broker.bootstrap_servers, "--topic", topic))
-    assert f"{file} cannot be read to its end" in said  # and why, whatever the damage
-    lines_before = int(said.split("; ")[1].split(" lines")[0])
+    file.write_bytes(complete[:middle] + (b"" if damage == "cut" else b"\xff" * 1_000 + complete[middle + 1_000 :]))
+    error = one_sentence(run("send", str(file), "--bootstrap-servers", broker.bootstrap_servers, "--topic", topic))
+    assert f"{file} cannot be read to its end" in error  # followed by the reason
+    lines_before = int(error.split("; ")[1].split(" lines")[0])
     assert 0 < lines_before < 20_000
 
 
-def test_no_broker_is_one_sentence(tmp_path: Path) -> None:
+def test_a_missing_broker_is_one_sentence(tmp_path: Path) -> None:
     file = tmp_path / "events.ndjson"
     file.write_bytes(ndjson(event(0)))
-    said = one_sentence(run("send", str(file), "--bootstrap-servers", f"127.0.0.1:{free_port()}"))
-    assert "--bootstrap-servers" in said
+    error = one_sentence(run("send", str(file), "--bootstrap-servers", f"127.0.0.1:{free_port()}"))
+    assert "--bootstrap-servers" in error
 
 
-def test_shifted_the_newest_is_now_and_the_rest_is_unchanged(
+def test_shifting_makes_the_newest_event_now_and_changes_nothing_else(
     broker: Broker, topic: str, tmp_path: Path, sent: Callable[[int], list[tuple[bytes, bytes, int]]]
 ) -> None:
     file = tmp_path / "events.ndjson"
@@ -324,28 +322,28 @@ def test_shifted_the_newest_is_now_and_the_rest_is_unchanged(
     arguments = ("--shift-to-now", "--bootstrap-servers", broker.bootstrap_servers, "--topic", topic)
     assert run("send", str(file), *arguments).returncode == 0
     after = clock.now()
-    got = {key: value for key, value, _ in sent(4)}
-    moved_old, moved_new = json.loads(got[b"a"]), json.loads(got[b"b"])
+    values = {key: value for key, value, _ in sent(4)}
+    moved_old, moved_new = json.loads(values[b"a"]), json.loads(values[b"b"])
     newest = dt.datetime.fromisoformat(moved_new["ts"])
     assert before <= newest <= after
     assert moved_new["ts"].endswith("Z")
     assert newest - dt.datetime.fromisoformat(moved_old["ts"]) == dt.timedelta(seconds=60.376544)
     assert newest - dt.datetime.fromisoformat(moved_new["asked_for_human_at"]) == dt.timedelta(seconds=30.5)
     assert {**moved_old, "ts": old["ts"]} == old
-    assert got[b"c"] == b'{"call_id": "c", "ts": "yesterday"}'
-    assert got[b""] == b"no json"
+    assert values[b"c"] == b'{"call_id": "c", "ts": "yesterday"}'
+    assert values[b""] == b"no json"
 
 
 @pytest.mark.parametrize(
     ("speed", "oldest_s", "newest_s"),
     [
-        pytest.param(1.0, 0, 600, id="real time: the oldest at now, the newest 600 s later, when it is sent"),
+        pytest.param(1.0, 0, 600, id="real time: the oldest at now, the newest at 600 s, when it is sent"),
         pytest.param(60.0, -590, 10, id="60 x: the newest at 600/60 = 10 s, when it is sent"),
         pytest.param(0.5, 0, 600, id="half: the oldest at now, the newest at 600 s, sent at 1200 s"),
         pytest.param(send.MAX_SPEED, -600, 0, id="max: the newest at now"),
     ],
 )
-def test_no_shifted_event_lies_ahead_of_its_sending(speed: float, oldest_s: float, newest_s: float) -> None:
+def test_no_shifted_event_is_in_the_future_when_sent(speed: float, oldest_s: float, newest_s: float) -> None:
     oldest, newest = NOON, NOON + dt.timedelta(seconds=600)
     now = NOON + dt.timedelta(days=30)
     by = send._shift(oldest, newest, now, speed)
@@ -356,7 +354,7 @@ def test_no_shifted_event_lies_ahead_of_its_sending(speed: float, oldest_s: floa
         assert oldest + dt.timedelta(seconds=elapsed) + by <= sent_at + dt.timedelta(milliseconds=1)
 
 
-def test_a_paced_replay_keeps_the_events_distances() -> None:
+def test_a_paced_replay_keeps_the_intervals_between_events() -> None:
     # at 100 x: three events at once, then one 20 s (0.2 s) later, then two 30 s (0.3 s) after that
     lines = ndjson(*(event(second) for second in (0, 0, 0, 20, 50, 50)))
     source = io.BytesIO(lines)
@@ -370,7 +368,7 @@ def test_a_paced_replay_keeps_the_events_distances() -> None:
     for at, count in batches:
         counts[0.0 if at < 0.2 else 0.2 if at < 0.5 else 0.5] += count
     assert sum(counts.values()) == 6
-    # never early; late only on a machine that is busy
+    # an event is never early, and late only on a busy machine
     assert counts[0.0] <= 3
     assert counts[0.0] + counts[0.2] <= 4
     assert batches[-1][0] >= 0.5
@@ -395,5 +393,5 @@ def test_a_paced_replay_is_stopped_by_sigterm_in_one_sentence(
     process.terminate()
     stdout, stderr = process.communicate(timeout=WITHIN_S)
     assert (process.returncode, stdout) == (1, b"")
-    # 0 when it is stopped between the record's arrival and its acknowledgement
+    # 0 if it is stopped after the record arrives and before it is acknowledged
     assert re.match(r"vigie: Stopped after [01] lines were acknowledged;[^\n]*\n$", stderr.decode())

@@ -1,4 +1,4 @@
-"""What must hold on every Kafka: the same tests on the embedded broker and on Apache Kafka itself."""
+"""What must hold on every Kafka: the same tests on the embedded broker and on Apache Kafka."""
 
 import itertools
 import json
@@ -35,17 +35,18 @@ from tests.support.processes import (
 pytestmark = pytest.mark.slow
 
 Kafka = Broker | ApacheKafka
-STATES = "SELECT * REPLACE (CASE WHEN ended_at IS NOT NULL THEN seconds END AS seconds) FROM agent_states"  # no clock
+#: Without the seconds of open states, which depend on the clock.
+STATES = "SELECT * REPLACE (CASE WHEN ended_at IS NOT NULL THEN seconds END AS seconds) FROM agent_states"
 GAPS = 'SELECT "partition", from_offset, to_offset, records FROM feed_gaps ORDER BY ALL'
 
 
 @pytest.fixture(params=["embedded", "Apache"])
 def kafka(request: pytest.FixtureRequest) -> Kafka:
-    found: Kafka = request.getfixturevalue("broker" if request.param == "embedded" else "apache_kafka")
-    return found
+    running: Kafka = request.getfixturevalue("broker" if request.param == "embedded" else "apache_kafka")
+    return running
 
 
-# for what the embedded broker lacks
+# for features that the embedded broker lacks
 apache_alone = pytest.mark.parametrize("kafka", ["Apache"], indirect=True)
 
 
@@ -69,7 +70,7 @@ def as_bytes(event: Event) -> bytes:
 # Exactly once
 
 
-def test_consumers_that_are_killed_lose_and_double_nothing(kafka: Kafka, topic: str, tmp_path: Path) -> None:
+def test_killed_consumers_lose_and_duplicate_nothing(kafka: Kafka, topic: str, tmp_path: Path) -> None:
     servers, chance = kafka.bootstrap_servers, random.Random(4)
     killed, untouched = tmp_path / "killed", tmp_path / "untouched"
     values: list[Any] = floor(3_000)
@@ -78,7 +79,7 @@ def test_consumers_that_are_killed_lose_and_double_nothing(kafka: Kafka, topic: 
         send(servers, topic, part)
         with consumer(killed, servers, topic) as process:
             wait_for(lambda: "topic opened" in words(killed), "the topic is opened")
-            time.sleep(chance.uniform(0, 0.5))  # not a wait: the instant of the kill
+            time.sleep(chance.uniform(0, 0.5))  # not a wait: a random moment for the kill
             process.kill()
             process.wait()
     catch_up(killed, servers, topic)
@@ -91,22 +92,22 @@ def test_consumers_that_are_killed_lose_and_double_nothing(kafka: Kafka, topic: 
     assert (counted["records"], counted["lines"] - counted["duplicates"], counted["dead_letters"]) == (3_520, 3_000, 20)
 
 
-@apache_alone  # the embedded one forgets all when it ends; tests/system/test_run.py says what holds then
-def test_a_broker_that_is_killed_and_comes_back_loses_and_doubles_nothing(
+@apache_alone  # the embedded broker loses its data when it ends; tests/system/test_run.py tests that case
+def test_a_killed_and_restarted_broker_loses_and_duplicates_nothing(
     kafka: ApacheKafka, topic: str, tmp_path: Path
 ) -> None:
     servers = kafka.bootstrap_servers
     send(servers, topic, [queued(n) for n in range(500)])
     with consumer(tmp_path, servers, topic) as process:
-        wait_for(lambda: count_calls(tmp_path) == 500, "what was sent before")
+        wait_for(lambda: count_calls(tmp_path) == 500, "the calls sent before")
         kafka.kill()
         wait_for(lambda: "trying until it does" in words(tmp_path), "a warning that the broker does not answer")
         kafka.start()
         send(servers, topic, [queued(n) for n in range(500, 800)])
-        wait_for(lambda: count_calls(tmp_path) == 800, "what was sent after")
+        wait_for(lambda: count_calls(tmp_path) == 800, "the calls sent after")
         stop(process, tmp_path)
-    said = status(tmp_path)
-    assert (said["records"], said["events"], said["duplicates"]) == (800, 800, 0)
+    ingest_status = status(tmp_path)
+    assert (ingest_status["records"], ingest_status["events"], ingest_status["duplicates"]) == (800, 800, 0)
     assert rows(tmp_path, GAPS) == []
 
 
@@ -114,7 +115,9 @@ def test_a_broker_that_is_killed_and_comes_back_loses_and_doubles_nothing(
 
 
 @apache_alone
-def test_a_partition_that_is_added_while_it_runs_is_read(kafka: Kafka, topic: str, admin: Any, tmp_path: Path) -> None:
+def test_a_partition_added_while_the_consumer_runs_is_read(
+    kafka: Kafka, topic: str, admin: Any, tmp_path: Path
+) -> None:
     servers = kafka.bootstrap_servers
     with consumer(tmp_path, servers, topic) as process:
         wait_for(lambda: "topic opened: 2 partitions" in words(tmp_path), "the topic is opened")
@@ -129,25 +132,25 @@ def test_a_partition_that_is_added_while_it_runs_is_read(kafka: Kafka, topic: st
     assert rows(tmp_path, 'SELECT "position" FROM feed_partitions WHERE "partition" = 2') == [(50,)]
 
 
-def test_a_topic_that_is_recreated_while_it_runs_is_another(
+def test_a_topic_recreated_while_the_consumer_runs_is_read_from_its_beginning(
     kafka: Kafka, topic: str, admin: Any, tmp_path: Path
 ) -> None:
     servers = kafka.bootstrap_servers
     send(servers, topic, [queued(n) for n in range(100)])
     with consumer(tmp_path, servers, topic) as process:
-        wait_for(lambda: count_calls(tmp_path) == 100, "what was sent before")
+        wait_for(lambda: count_calls(tmp_path) == 100, "the calls sent before")
         admin.delete_topics([topic])
-        create_when_it_is_gone(servers, topic, admin)
+        create_again(servers, topic, admin)
         send(servers, topic, [queued(n, prefix="other") for n in range(300)])
-        wait_for(lambda: count_calls(tmp_path) == 400, "what the new topic holds")
+        wait_for(lambda: count_calls(tmp_path) == 400, "the calls of the new topic")
         stop(process, tmp_path)
-    said = status(tmp_path)
-    assert (said["records"], said["duplicates"]) == (400, 0)
+    ingest_status = status(tmp_path)
+    assert (ingest_status["records"], ingest_status["duplicates"]) == (400, 0)
     assert rows(tmp_path, GAPS) == []
 
 
-def create_when_it_is_gone(servers: str, topic: str, admin: Any) -> None:
-    """Apache Kafka deletes in its own time."""
+def create_again(servers: str, topic: str, admin: Any) -> None:
+    """Wait for the deletion, which Apache Kafka does in the background, and create the topic again."""
     wait_for(lambda: admin.describe_topics([topic])[0]["error_code"], "the topic is gone")
     ensure_topic(servers, topic, 2)
 
@@ -166,7 +169,7 @@ def fill(servers: str, topic: str, partition: int, numbers: range) -> None:
 
 
 @apache_alone
-def test_records_that_were_deleted_unread_are_a_gap_with_its_size(
+def test_records_deleted_before_they_were_read_are_a_gap_with_its_size(
     kafka: Kafka, topic: str, admin: Any, tmp_path: Path
 ) -> None:
     servers = kafka.bootstrap_servers
@@ -174,8 +177,8 @@ def test_records_that_were_deleted_unread_are_a_gap_with_its_size(
     fill(servers, topic, 1, range(1_000, 1_010))
     catch_up(tmp_path, servers, topic)
     fill(servers, topic, 0, range(40, 100))
-    delete_before(admin, topic, {0: 75, 1: 5})  # of partition 1 only what was read
-    for _ in range(2):  # told once
+    delete_before(admin, topic, {0: 75, 1: 5})  # in partition 1 only records that were read
+    for _ in range(2):  # reported once
         catch_up(tmp_path, servers, topic)
         assert rows(tmp_path, GAPS) == [(0, 40, 75, 35)]
     assert count_calls(tmp_path) == 40 + 10 + 25
@@ -183,9 +186,7 @@ def test_records_that_were_deleted_unread_are_a_gap_with_its_size(
 
 
 @apache_alone
-def test_a_gap_before_which_nothing_is_left_is_told_though_no_record_comes(
-    kafka: Kafka, topic: str, admin: Any, tmp_path: Path
-) -> None:
+def test_a_gap_is_reported_before_any_record_follows_it(kafka: Kafka, topic: str, admin: Any, tmp_path: Path) -> None:
     servers = kafka.bootstrap_servers
     fill(servers, topic, 0, range(10))
     catch_up(tmp_path, servers, topic)
@@ -200,9 +201,7 @@ def test_a_gap_before_which_nothing_is_left_is_told_though_no_record_comes(
 
 
 @apache_alone
-def test_what_was_deleted_before_anything_was_read_is_no_gap(
-    kafka: Kafka, topic: str, admin: Any, tmp_path: Path
-) -> None:
+def test_records_deleted_before_the_first_read_are_no_gap(kafka: Kafka, topic: str, admin: Any, tmp_path: Path) -> None:
     fill(kafka.bootstrap_servers, topic, 0, range(10))
     delete_before(admin, topic, {0: 4})
     catch_up(tmp_path, kafka.bootstrap_servers, topic)
@@ -219,8 +218,13 @@ def test_compressed_records_are_read(kafka: Kafka, topic: str, tmp_path: Path, c
         for number in range(500):
             producer.send(topic, as_bytes(queued(number)), partition=number % 2)
     catch_up(tmp_path, servers, topic)
-    said = status(tmp_path)
-    assert (count_calls(tmp_path), said["records"], said["dead_letters"], said["lag"]) == (500, 500, 0, 0)
+    ingest_status = status(tmp_path)
+    assert (count_calls(tmp_path), ingest_status["records"], ingest_status["dead_letters"], ingest_status["lag"]) == (
+        500,
+        500,
+        0,
+        0,
+    )
 
 
 def transactional(servers: str) -> Any:
@@ -239,23 +243,23 @@ def in_transaction(producer: Any, topic: str, numbers: range) -> None:
 
 
 @apache_alone
-def test_of_transactions_only_what_was_committed_counts(kafka: Kafka, topic: str, tmp_path: Path) -> None:
+def test_only_committed_transactions_count(kafka: Kafka, topic: str, tmp_path: Path) -> None:
     servers = kafka.bootstrap_servers
     with closing(transactional(servers)) as producer:
         in_transaction(producer, topic, range(50))
         producer.commit_transaction()
         in_transaction(producer, topic, range(50, 90))
         producer.abort_transaction()
-        # the markers of transactions have offsets too: that they are behind the last record holds nothing up
+        # transaction markers have offsets too; those after the last record must not look like lag
         catch_up(tmp_path, servers, topic)
         assert (count_calls(tmp_path), status(tmp_path)["records"], status(tmp_path)["lag"]) == (50, 50, 0)
         in_transaction(producer, topic, range(90, 120))
-        catch_up(tmp_path, servers, topic)  # nor does a transaction that is open: it may be for long
+        catch_up(tmp_path, servers, topic)  # nor must an open transaction, which may stay open for long
         assert (count_calls(tmp_path), status(tmp_path)["lag"]) == (50, 0)
         with consumer(tmp_path, servers, topic) as process:
             wait_for(lambda: "topic opened" in words(tmp_path), "the topic is opened")
             producer.commit_transaction()
-            wait_for(lambda: count_calls(tmp_path) == 80, "what was committed meanwhile")
+            wait_for(lambda: count_calls(tmp_path) == 80, "the calls committed meanwhile")
             wait_for(lambda: status(tmp_path)["lag"] == 0, "no lag")
             stop(process, tmp_path)
     assert status(tmp_path)["records"] == 80

@@ -1,4 +1,4 @@
-"""A day of each role, from the sign-in to the server's return: events on Kafka, the consumer, the server, a browser."""
+"""A working day of each role, from sign-in to a server restart: Kafka, the consumer, the dashboard and a browser."""
 
 import csv
 import io
@@ -46,7 +46,7 @@ _numbers = count(1)
 
 @dataclass(frozen=True)
 class Day:
-    """The campaigns of this repository on a topic of their own, with the consumer at work."""
+    """The campaigns of this repository on their own topic, with a running consumer."""
 
     place: Path
     servers: str
@@ -61,13 +61,13 @@ class Day:
         return dashboard(self.place, port=self.port, VIGIE_CAMPAIGNS=str(self.place / "campaigns.toml"))
 
     def account(self, *arguments: str) -> str:
-        """Run the command that keeps the accounts, and return what it says."""
+        """Run the accounts command and return its output."""
         done = accounts(self.place, *arguments, typed=f"{PASSWORD}\n")
         assert done.returncode == 0, done.stderr
         return done.stdout
 
     def tell(self, story: str, at: datetime) -> None:
-        """Send the events of a story that begins at this instant; each is new."""
+        """Send the events of a story that begins at this instant, each with a new event_id."""
         send(self.servers, self.topic, [event | {"event_id": f"e{next(_numbers)}"} for event in told(story, at)])
 
 
@@ -91,23 +91,23 @@ def sign_in(page: "Page", day: Day, name: str) -> None:
     page.evaluate("window.isFirst = true")
 
 
-def until(what: "Locator", said: str) -> None:
-    """Wait until there is such a thing, and it says exactly this."""
-    wait_for(lambda: what.count() and what.first.text_content() == said, f"{said!r} in {what}")
+def until(element: "Locator", text: str) -> None:
+    """Wait until the element exists and has exactly this text."""
+    wait_for(lambda: element.count() and element.first.text_content() == text, f"{text!r} in {element}")
 
 
 def cards(page: "Page") -> dict[str, str]:
-    """What the cards of a page say, by their names."""
-    found: dict[str, str] = page.evaluate(
+    """Return the values of the cards on a page by their labels."""
+    values: dict[str, str] = page.evaluate(
         "Object.fromEntries([...document.querySelectorAll('.card')].map("
         "card => [card.querySelector('span').textContent, card.querySelector('b').textContent]))"
     )
-    return found
+    return values
 
 
-def number(of: "Locator", name: str) -> "Locator":
-    """The number that stands above this name."""
-    return of.locator(".n, .card").filter(has=of.page.get_by_text(name, exact=True)).locator("b")
+def number(within: "Locator", name: str) -> "Locator":
+    """The number with this label."""
+    return within.locator(".n, .card").filter(has=within.page.get_by_text(name, exact=True)).locator("b")
 
 
 def switch(page: "Page", language: str) -> None:
@@ -116,24 +116,24 @@ def switch(page: "Page", language: str) -> None:
 
 
 def kill(page: "Page", served: Dashboard) -> None:
-    """Kill the server, and wait until the page says that it is away."""
+    """Kill the server and wait until the page says so."""
     served.process.kill()
     page.get_by_test_id("stConnectionStatus").wait_for()
 
 
 def back(page: "Page") -> None:
-    """Wait until the page has its server again, by itself."""
+    """Wait until the page has reconnected on its own."""
     page.get_by_test_id("stConnectionStatus").wait_for(state="detached")
     assert page.get_by_role("dialog").count() == 0
 
 
-def plain(said: str) -> str:
-    """The same with spaces that may break."""
-    return said.replace("\u00a0", " ").replace("\u202f", " ")
+def plain(text: str) -> str:
+    """Return the text with ordinary spaces instead of no-break spaces."""
+    return text.replace("\u00a0", " ").replace("\u202f", " ")
 
 
 def taken(page: "Page", name: str) -> tuple[str, bytes]:
-    """Press the button of a file and return what the browser was given: name and content."""
+    """Click a download button and return name and content of the file."""
     with page.expect_download() as download:
         page.get_by_role("button", name=name, exact=True).click()
     return download.value.suggested_filename, Path(download.value.path()).read_bytes()
@@ -172,8 +172,8 @@ def test_a_managers_day(day: Day) -> None:
         page.wait_for_url("**/calls?**outcome=answered**")
         row = page.locator(".vigie-table.calls tbody tr")
         row.wait_for()
-        said = row.inner_text()
-        assert row.count() == 1 and "urgent" in said and "0:05" in said and "Nadia" in said
+        text = row.inner_text()
+        assert row.count() == 1 and "urgent" in text and "0:05" in text and "Nadia" in text
         assert "345678" not in page.content()
         page.go_back()
         page.locator(".vigie-table.numbers tbody th a").first.click()
@@ -279,12 +279,12 @@ def test_a_clients_day(day: Day) -> None:
             until(offered, "5")
             day.tell("00:02:20 queued call_id=f campaign=orea-sinistres", at)
             until(offered, "6")
-        known = b"".join(received)
-        assert b"urgent" in known and OTHERS.encode() not in known and b"Brightcart" not in known
+        frames = b"".join(received)
+        assert b"urgent" in frames and OTHERS.encode() not in frames and b"Brightcart" not in frames
 
 
 def compare_files(page: "Page", separator: str, decimal: str, title: str) -> None:
-    """Download the files of the contract page and read in them what the page shows, in its language."""
+    """Download the files of the contract page and find the page's values in them, in its language."""
     shown = cards(page)
     figure = page.locator(".vigie-sla .vigie-figure")
     level, name = figure.locator("> b").inner_text(), figure.locator("h2").inner_text().partition(" · ")[0]
@@ -295,18 +295,18 @@ def compare_files(page: "Page", separator: str, decimal: str, title: str) -> Non
     assert [re.sub(r"-\d{4}-\d\d\.", " ", name) for name in files] == [f"orea-sinistres {kind}" for kind in KINDS]
     sheet, book, statement = files.values()
 
-    whole = next(csv.DictReader(io.StringIO(sheet.decode("utf-8-sig")), delimiter=separator))
-    assert {name: whole[name] for name in counts} == counts
-    assert whole[name] == f"{ratio:g}".replace(".", decimal)
+    total = next(csv.DictReader(io.StringIO(sheet.decode("utf-8-sig")), delimiter=separator))
+    assert {name: total[name] for name in counts} == counts
+    assert total[name] == f"{ratio:g}".replace(".", decimal)
 
     head, row = list(load_workbook(io.BytesIO(book)).worksheets[1].iter_rows(values_only=True))[:2]
     cells = dict(zip(head, row, strict=True))
     assert {name: str(cells[name]) for name in counts} == counts and cells[name] == ratio
 
-    said = plain(read(statement))
+    text = plain(read(statement))
     identity = page.get_by_test_id("stCaptionContainer").get_by_text(re.compile(r" = .+ \+ .+ · ")).inner_text()
-    assert title in said and plain(level) in said
-    assert plain(identity[identity.index(next(iter(counts))) :]).split(" · ")[0] in said
+    assert title in text and plain(level) in text
+    assert plain(identity[identity.index(next(iter(counts))) :]).split(" · ")[0] in text
 
 
 # an analyst
@@ -338,7 +338,7 @@ def test_an_analysts_day(day: Day) -> None:
             (day.place / file).write_bytes(data)
             assert duckdb.sql(f"FROM {reads}('{day.place / file}')").fetchall() == rows
         day.tell("00:02:10 queued call_id=e campaign=orea-sinistres", at)
-        wait_for(lambda: count_calls(day.place) == 6, "the call that is published")
+        wait_for(lambda: count_calls(day.place) == 6, "the published call")
         ask(box, own)
         answered(page, answer.get_by_text("4 rows"))
 
@@ -356,7 +356,7 @@ def test_an_analysts_day(day: Day) -> None:
         page.locator(".vigie-scroll.letters tbody tr").get_by_text("campaign").wait_for()
         look = page.get_by_role("combobox", name="Look at one")
         look.scroll_into_view_if_needed()
-        page.evaluate("new Promise(requestAnimationFrame)")  # a list that opens while the page scrolls closes again
+        page.evaluate("new Promise(requestAnimationFrame)")  # an open list closes when the page scrolls
         look.click()
         page.get_by_role("option").first.click()
         payload = page.get_by_test_id("stCode")
@@ -376,7 +376,7 @@ def ask(box: "Locator", sql: str) -> None:
 
 
 def answered(page: "Page", shown: "Locator") -> None:
-    """Wait for an answer; a query that reaches its time limit beside many other tests is run again."""
+    """Wait for an answer. Run the query again if it reaches its time limit, as it may beside many other tests."""
     interrupted = page.get_by_text("The query was interrupted because it ran for")
     while not shown.count():
         shown.or_(interrupted).first.wait_for(state="attached")
@@ -392,8 +392,8 @@ AGES = "[...document.querySelectorAll('.television .tile .ago')].map(one => one.
 
 
 def test_a_televisions_day(day: Day) -> None:
-    *_, way = day.account("tv", "add", "hall").splitlines()
-    path, token = way.split("#")
+    *_, address = day.account("tv", "add", "hall").splitlines()
+    path, token = address.split("#")
     with browser() as chromium:
         with day.served() as first:
             screen = open_tab(chromium, day.address, None)
@@ -411,7 +411,7 @@ def test_a_televisions_day(day: Day) -> None:
         assert screen.locator(".banner.lost").is_visible()
         before = screen.evaluate(AGES)
         screen.wait_for_function(f"before => {AGES}.every((age, at) => age !== before[at])", arg=before)
-        assert screen.evaluate(WAITING) == "1"  # the last that was known, grey
+        assert screen.evaluate(WAITING) == "1"  # the last known value, grey
         grey = "getComputedStyle(document.querySelector('.television .vigie-grid')).filter"
         assert screen.evaluate(grey) == "grayscale(1)"
         day.tell("00:00:00 queued call_id=b campaign=orea-ventes", ago(0))
@@ -423,5 +423,5 @@ def test_a_televisions_day(day: Day) -> None:
             assert screen.locator("[role=dialog]:visible").count() == 0
             day.account("tv", "revoke", "hall")
             screen.get_by_role("heading", name="Sign in").wait_for()
-            screen.goto(f"{day.address}{way}")
+            screen.goto(f"{day.address}{address}")
             screen.get_by_role("alert").get_by_text("This token is not known, or was revoked.").wait_for()

@@ -1,4 +1,4 @@
-"""`python -m ingest demo` on ports and a data directory of its own: starts, lives, stops, starts again, is killed."""
+"""`python -m ingest demo` on its own ports and data directory: started, stopped, started again, killed."""
 
 import datetime as dt
 import os
@@ -54,38 +54,40 @@ LAST_DAY = "SELECT campaign, offered FROM ingest_status, kpi_campaign(as_of - IN
 
 
 class Demo:
-    """A demo at work; what it prints is in `said`."""
+    """A running demo. `said` returns its output."""
 
-    def __init__(self, place: Path, process: "subprocess.Popen[str]", said: Path, port: int, broker_port: int) -> None:
+    def __init__(
+        self, place: Path, process: "subprocess.Popen[str]", output: Path, port: int, broker_port: int
+    ) -> None:
         self.place, self.process, self.port, self.broker_port = place, process, port, broker_port
         self.url = f"http://127.0.0.1:{port}"
-        self._said = said
+        self._output = output
 
     def said(self) -> str:
-        return self._said.read_text()
+        return self._output.read_text()
 
     def is_live(self) -> bool:
         assert self.process.poll() is None, self.said()
         return f"Vigie is live:  {self.url}\n" in self.said()
 
     def processes(self) -> set[int]:
-        """The demo and everything it started, each with what that started."""
+        """Return the demo and all its descendants."""
         parents = {int(entry.name): _parent(entry) for entry in Path("/proc").iterdir() if entry.name.isdecimal()}
-        found = {self.process.pid}
-        while more := {pid for pid, parent in parents.items() if parent in found} - found:
-            found |= more
-        return found
+        family = {self.process.pid}
+        while more := {pid for pid, parent in parents.items() if parent in family} - family:
+            family |= more
+        return family
 
 
 def _parent(entry: Path) -> int:
     try:
         return int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-    except OSError:  # it has ended just now
+    except OSError:  # it has just ended
         return 0
 
 
 def is_alive(pid: int) -> bool:
-    """Does it run, or does a thread of it still hold its files, as one may for a moment after the first has ended?"""
+    """Whether it runs, or one of its threads still holds files, as may be for a moment after the main thread ends."""
     process = Path(f"/proc/{pid}")
     try:
         has_ended = (process / "stat").read_text().rpartition(")")[2].split()[0] in "ZX"
@@ -97,8 +99,8 @@ def is_alive(pid: int) -> bool:
 @contextmanager
 def demo(place: Path, *more: str) -> Iterator[Demo]:
     port, broker_port = free_port(), free_port()
-    said = place.parent / "said"
-    with said.open("w") as out:
+    output = place.parent / "output"
+    with output.open("w") as out:
         process = subprocess.Popen(
             command(
                 *("demo", "--data-dir", str(place), *NUMBERS, *more),
@@ -112,7 +114,7 @@ def demo(place: Path, *more: str) -> Iterator[Demo]:
             start_new_session=True,
             text=True,
         )
-    running = Demo(place, process, said, port, broker_port)
+    running = Demo(place, process, output, port, broker_port)
     try:
         yield running
     finally:
@@ -131,20 +133,20 @@ def health(url: str) -> int:
 
 
 def campaigns_of_last_day() -> set[str]:
-    """The campaigns that this floor has calls of in the last 24 hours, an hour's margin at both ends."""
+    """Return the campaigns with calls in the last 24 hours, except the first hour and the last."""
     now = clock.now()
     begin, end = ((now - dt.timedelta(hours=h)).isoformat() for h in (23, 1))
-    found = set()
+    campaigns = set()
     for event in floor_events(floor_day(now) - dt.timedelta(days=1), agents=AGENTS, seed=SEED):
         if event["ts"] > end:
-            return found
+            return campaigns
         if event["ts"] > begin and event["type"] == "call.queued":
-            found.add(event["campaign"])
-    return found
+            campaigns.add(event["campaign"])
+    return campaigns
 
 
 def counts(place: Path) -> tuple[int, int, int]:
-    """How many calls, distinct call ids and calls of the last 24 hours are published."""
+    """Return the published numbers of calls, of distinct call ids, and of calls in the last 24 hours."""
     ((calls, distinct, recent),) = rows(
         place,
         f"SELECT count(*), count(DISTINCT call_id), (SELECT sum(offered) FROM ({LAST_DAY})) FROM calls",
@@ -153,7 +155,7 @@ def counts(place: Path) -> tuple[int, int, int]:
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
-def test_the_demo_lives_stops_goes_on_and_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_the_demo_runs_stops_starts_again_and_leaves_nothing_behind(tmp_path: Path) -> None:
     place = tmp_path / "data"
 
     with demo(place) as first:
@@ -162,13 +164,13 @@ def test_the_demo_lives_stops_goes_on_and_leaves_nothing_behind(tmp_path: Path) 
         offered = dict(rows(place, LAST_DAY))
         assert len(offered) == 8
         assert {campaign for campaign, calls in offered.items() if calls} >= campaigns_of_last_day() != set()
-        events, then = status(place)["events"], status(place)["published_at"]
+        events, published_at = status(place)["events"], status(place)["published_at"]
         wait_for(
-            lambda: status(place)["published_at"] > then, "the file goes on"
-        )  # at night minutes lie between events
-        assert " events published" in first.said()  # progress while it backfilled
+            lambda: status(place)["published_at"] > published_at, "another publish"
+        )  # not another event: at night there may be none for minutes
+        assert " events published" in first.said()  # progress of the backfill
         started = first.processes()
-        assert len(started) >= 5  # itself, broker, consumer, dashboard, floor
+        assert len(started) >= 5  # demo, broker, consumer, dashboard, simulator
         first.process.send_signal(signal.SIGINT)
         assert first.process.wait(WITHIN_S) == 0, first.said()
         assert "Stopped. The data is kept" in first.said()
@@ -178,9 +180,9 @@ def test_the_demo_lives_stops_goes_on_and_leaves_nothing_behind(tmp_path: Path) 
 
     with demo(place) as second:
         wait_for(second.is_live, "the second demo is live")
-        known = before["lines"] - before["duplicates"]
-        wait_for(lambda: status(place)["duplicates"] > before["duplicates"], "what was known comes again")
-        wait_for(lambda: status(place)["lag"] == 0, "all of it is read")
+        events_before = before["lines"] - before["duplicates"]
+        wait_for(lambda: status(place)["duplicates"] > before["duplicates"], "known events sent again")
+        wait_for(lambda: status(place)["lag"] == 0, "no lag")
         calls, distinct, recent = counts(place)
         assert calls == distinct >= calls_before
         assert recent > 0
@@ -188,22 +190,22 @@ def test_the_demo_lives_stops_goes_on_and_leaves_nothing_behind(tmp_path: Path) 
         started = second.processes()
         second.process.kill()
         second.process.wait()
-        wait_for(lambda: not any(map(is_alive, started)), "what the killed demo started has ended")
+        wait_for(lambda: not any(map(is_alive, started)), "the end of all processes of the killed demo")
     after = totals(place)
-    assert after["lines"] - after["duplicates"] >= known
-    assert after["duplicates"] > before["duplicates"]  # what came again counts once
+    assert after["lines"] - after["duplicates"] >= events_before
+    assert after["duplicates"] > before["duplicates"]  # events that were sent again count once
     assert after["dead_letters"] == 0
 
 
-def test_a_demo_fills_the_past_behind_a_live_wall_and_only_what_is_missing(tmp_path: Path) -> None:
+def test_a_demo_fills_in_the_missing_days_of_the_past_behind_a_live_wall(tmp_path: Path) -> None:
     place = tmp_path / "data"
     days = [floor_day(clock.now()) - dt.timedelta(days=back) for back in (2, 3)]
     place.mkdir()
     note_stored(place, days[1])  # as an earlier start left it
     with demo(place, "--past", "3") as running:
         wait_for(lambda: "The past is complete." in running.said(), "the past is filled")
-        said = running.said()
-        assert said.index("Vigie is live:") < said.index("past       3 of 3 days")
+        output = running.said()
+        assert output.index("Vigie is live:") < output.index("past       3 of 3 days")
         expected = sum(event["type"] == "call.queued" for event in Day(days[0], agents=AGENTS, seed=SEED).run())
         queued_by_day = dict(rows(place, "SELECT split_part(call_id, '-', 3), count(queued_at) FROM calls GROUP BY 1"))
         assert queued_by_day[f"{days[0]:%y%m%d}"] == expected > 0
@@ -212,7 +214,7 @@ def test_a_demo_fills_the_past_behind_a_live_wall_and_only_what_is_missing(tmp_p
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
-def test_a_second_demo_leaves_a_living_one_alone_and_the_end_of_its_broker_is_told(tmp_path: Path) -> None:
+def test_a_second_demo_leaves_the_first_alone_and_the_end_of_its_broker_is_reported(tmp_path: Path) -> None:
     place = tmp_path / "data"
     with demo(place) as living:
         wait_for(living.is_live, "the demo is live")
@@ -220,17 +222,17 @@ def test_a_second_demo_leaves_a_living_one_alone_and_the_end_of_its_broker_is_to
         accounts = contents(place / "demo-access")
         assert {"accounts.json", "secret"} <= accounts.keys()
         logs = {name: len(text) for name, text in contents(place / "logs").items()}
-        said = refused_demo(place, free_port(), free_port())
-        assert f"vigie: {place} is in use; stop what runs there, or start beside it: `VIGIE_PORT=" in said
+        error = refused_demo(place, free_port(), free_port())
+        assert f"vigie: {place} is in use; stop what runs there, or start beside it: `VIGIE_PORT=" in error
         numbers = f"VIGIE_AGENTS={AGENTS} VIGIE_SEED={SEED} VIGIE_PAST={PAST}"
-        assert f" VIGIE_DATA_DIR={place}-2 {numbers} make demo`." in said
+        assert f" VIGIE_DATA_DIR={place}-2 {numbers} make demo`." in error
         (tmp_path / "data-2").mkdir()
-        said = refused_demo(place, living.port, living.broker_port)
+        error = refused_demo(place, living.port, living.broker_port)
         assert (
-            f"Port {living.port} on 127.0.0.1, port {living.broker_port} on 127.0.0.1 and {place} are in use;" in said
+            f"Port {living.port} on 127.0.0.1, port {living.broker_port} on 127.0.0.1 and {place} are in use;" in error
         )
         (port, broker_port) = re.search(
-            r"`VIGIE_PORT=(\d+) VIGIE_BROKER_PORT=(\d+) VIGIE_DATA_DIR=\S+-3 ", said
+            r"`VIGIE_PORT=(\d+) VIGIE_BROKER_PORT=(\d+) VIGIE_DATA_DIR=\S+-3 ", error
         ).groups()
         assert len({int(port), int(broker_port), living.port, living.broker_port}) == 4
         assert contents(place / "demo-access") == accounts
@@ -244,12 +246,14 @@ def test_a_second_demo_leaves_a_living_one_alone_and_the_end_of_its_broker_is_to
         assert living.process.wait(WITHIN_S) == 1
         assert f"vigie: The embedded broker at 127.0.0.1:{living.broker_port} stopped unexpectedly" in living.said()
         assert "Traceback" not in living.said()
-        wait_for(lambda: not any(map(is_alive, started)), "what the demo started has ended")
+        wait_for(lambda: not any(map(is_alive, started)), "the end of all processes of the demo")
 
     before = totals(place)
-    said = refused_demo(place, free_port(), free_port(), "--seed", str(SEED + 1))
-    assert f"{place} holds the floor of VIGIE_AGENTS={AGENTS} VIGIE_SEED={SEED}, which cannot be mixed" in said
-    assert f"VIGIE_DATA_DIR={place}-3 VIGIE_AGENTS={AGENTS} VIGIE_SEED={SEED + 1} VIGIE_PAST={PAST} make demo`." in said
+    error = refused_demo(place, free_port(), free_port(), "--seed", str(SEED + 1))
+    assert f"{place} holds the floor of VIGIE_AGENTS={AGENTS} VIGIE_SEED={SEED}, which cannot be mixed" in error
+    assert (
+        f"VIGIE_DATA_DIR={place}-3 VIGIE_AGENTS={AGENTS} VIGIE_SEED={SEED + 1} VIGIE_PAST={PAST} make demo`." in error
+    )
     (place / "demo-floor").unlink()
     assert "holds calls that were not made by a demo" in refused_demo(place, free_port(), free_port())
     assert totals(place) == before
@@ -258,10 +262,10 @@ def test_a_second_demo_leaves_a_living_one_alone_and_the_end_of_its_broker_is_to
 @pytest.mark.parametrize(
     ("last_event", "days"),
     [
-        ("2026-10-12T08:00:00Z", 1),  # this morning: yesterday, as at a first start
+        ("2026-10-12T08:00:00Z", 1),  # this morning: send yesterday, like a first start
         ("2026-10-11T08:00:00Z", 1),
-        ("2026-10-09T15:00:00Z", 3),  # Friday afternoon: Friday, and the weekend
-        ("2026-10-08T22:30:00Z", 3),  # the night shift of Friday had come in
+        ("2026-10-09T15:00:00Z", 3),  # Friday afternoon: send Friday and the weekend
+        ("2026-10-08T22:30:00Z", 3),  # already the night shift of Friday
         ("2025-10-12T08:00:00Z", 7),
         (None, 1),
     ],
@@ -287,7 +291,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def refused_demo(place: Path, port: int, broker_port: int, *more: str) -> str:
-    """What a demo said that could not start."""
+    """Return the sentence of a demo that could not start."""
     ports = ("--port", str(port), "--broker-port", str(broker_port))
     return one_sentence(run("demo", "--data-dir", str(place), *NUMBERS, *ports, *more))
 
@@ -300,20 +304,20 @@ def test_a_data_directory_with_a_consumer_is_left_alone(broker: Broker, topic: s
     assert not (tmp_path / "demo-access").exists()
 
 
-def test_a_taken_port_is_one_sentence_and_nothing_is_started(tmp_path: Path) -> None:
+def test_a_taken_port_is_one_sentence_and_nothing_starts(tmp_path: Path) -> None:
     place, free = tmp_path / "data", free_port()
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        said = refused_demo(place, port, free)
-        assert f"Port {port} on 127.0.0.1 is in use; stop what runs there, or start beside it: `VIGIE_PORT=" in said
-        assert f" VIGIE_BROKER_PORT={free} VIGIE_DATA_DIR={place} " in said
-        said = refused_demo(place, free, port)
-        assert f"Port {port} on 127.0.0.1 is in use" in said
-        assert f"`VIGIE_PORT={free} VIGIE_BROKER_PORT=" in said
+        error = refused_demo(place, port, free)
+        assert f"Port {port} on 127.0.0.1 is in use; stop what runs there, or start beside it: `VIGIE_PORT=" in error
+        assert f" VIGIE_BROKER_PORT={free} VIGIE_DATA_DIR={place} " in error
+        error = refused_demo(place, free, port)
+        assert f"Port {port} on 127.0.0.1 is in use" in error
+        assert f"`VIGIE_PORT={free} VIGIE_BROKER_PORT=" in error
     assert not published(place).exists()
 
 
-def test_a_broken_configuration_is_told_before_anything_is_started(tmp_path: Path) -> None:
+def test_a_broken_configuration_is_reported_before_anything_starts(tmp_path: Path) -> None:
     for part in ("ingest", "metrics"):
         shutil.copytree(ROOT / part, tmp_path / part)
     (tmp_path / "campaigns.toml").write_text("[campaigns.x]\nname = ")
@@ -332,7 +336,7 @@ def test_a_broken_configuration_is_told_before_anything_is_started(tmp_path: Pat
         ("", "(no output)"),
     ],
 )
-def test_why_a_part_of_the_demo_ended(tmp_path: Path, does: str, why: str) -> None:
+def test_the_reason_why_a_part_of_the_demo_ended(tmp_path: Path, does: str, why: str) -> None:
     def has_ended() -> str:
         try:
             part.must_run()
@@ -342,12 +346,12 @@ def test_why_a_part_of_the_demo_ended(tmp_path: Path, does: str, why: str) -> No
 
     log = tmp_path / "part.log"
     with part_of_the_demo("part", ("-c", does), log, environment()) as part:
-        said = wait_for(has_ended, "it has ended")
-    assert said == f"The part ended {why}; see {log}, and start again."
+        message = wait_for(has_ended, "its end")
+    assert message == f"The part ended {why}; see {log}, and start again."
 
 
 @pytest.mark.parametrize("name", ["demo", "bank"])
-def test_campaigns_of_ones_own_are_told_to_be_ignored(tmp_path: Path, name: str) -> None:
+def test_a_warning_says_that_own_campaigns_are_ignored(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").touch()
     done = run(name, "--data-dir", str(tmp_path / "file"), VIGIE_CAMPAIGNS="/etc/vigie/campaigns.toml")
     first, last = done.stderr.splitlines()[0], done.stderr.splitlines()[-1]
@@ -358,7 +362,7 @@ def test_campaigns_of_ones_own_are_told_to_be_ignored(tmp_path: Path, name: str)
 
 
 @pytest.mark.parametrize(("requirements", "works"), [("", True), ("-r missing.txt\n", False)])
-def test_the_setup_ends_as_pip_does(tmp_path: Path, requirements: str, works: bool) -> None:
+def test_the_setup_fails_if_pip_fails(tmp_path: Path, requirements: str, works: bool) -> None:
     shutil.copy(ROOT / "Makefile", tmp_path)
     (tmp_path / "requirements.txt").write_text(requirements)
     (tmp_path / "constraints.txt").touch()

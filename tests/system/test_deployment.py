@@ -1,4 +1,4 @@
-"""What compose.yaml, the Dockerfile, the units and the documentation name is there: commands, options, files."""
+"""Commands, options and files named in compose.yaml, the Dockerfile, the units and the documentation exist."""
 
 import argparse
 import importlib
@@ -23,7 +23,7 @@ CODE = "".join(path.read_text() for folder in OURS for path in sorted((ROOT / fo
 
 
 def parser_of(words: list[str]) -> argparse.ArgumentParser:
-    """The parser of `python -m ingest WORDS…`, of a source its own."""
+    """Return the parser of `python -m ingest WORDS…`, or of the source that it names."""
     parser = Parser(prog=words[0])
     importlib.import_module(COMMANDS[words[0]][0]).arguments(parser)
     for word in words[1:]:
@@ -34,26 +34,26 @@ def parser_of(words: list[str]) -> argparse.ArgumentParser:
 
 
 def commands(text: str) -> Iterator[list[str]]:
-    """The words after each `python -m ingest`, to the end of what a shell, a unit or prose takes as one command."""
+    """Yield the words after each `python -m ingest`, up to the end of the command in a shell, a unit or prose."""
     joined = text.replace("\\\n", " ").replace('", "', " ")
-    for found in re.finditer(r"python -m ingest ([a-z][^\n`\"|]*)", joined):
-        yield shlex.split(re.sub(r"[\[\];]|\.\.\.|…", " ", found[1]), comments=True)
+    for match in re.finditer(r"python -m ingest ([a-z][^\n`\"|]*)", joined):
+        yield shlex.split(re.sub(r"[\[\];]|\.\.\.|…", " ", match[1]), comments=True)
 
 
-def test_every_command_that_is_named_is_there_with_its_options() -> None:
+def test_every_named_command_exists_with_its_options() -> None:
     wrong = []
     for path in [*DOCUMENTS, *DEPLOYED]:
         for words in commands(path.read_text()):
             if words[0] not in COMMANDS:
                 wrong.append((path.name, words[0]))
                 continue
-            known = parser_of(words)._option_string_actions
-            wrong += [(path.name, words[0], word) for word in words if word.startswith("--") and word not in known]
+            options = parser_of(words)._option_string_actions
+            wrong += [(path.name, words[0], word) for word in words if word.startswith("--") and word not in options]
     assert wrong == []
 
 
 def scripts() -> Iterator[tuple[str, str]]:
-    """What is given to a shell, with where it stands."""
+    """Yield every shell script with the name of the file that it is in."""
     for path in DOCUMENTS:
         yield from ((path.name, block) for block in re.findall(r"^```sh\n(.*?)^```", path.read_text(), re.M | re.S))
     dockerfile = (ROOT / "Dockerfile").read_text().replace("\\\n", " ")
@@ -63,10 +63,10 @@ def scripts() -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="no bash")
-def test_a_shell_reads_every_command() -> None:
-    found = list(scripts())
-    assert {name for name, _ in found} >= {"README.md", "operate.md", "Dockerfile", ".ci/run"}
-    for name, script in found:
+def test_bash_parses_every_script() -> None:
+    all_scripts = list(scripts())
+    assert {name for name, _ in all_scripts} >= {"README.md", "operate.md", "Dockerfile", ".ci/run"}
+    for name, script in all_scripts:
         read = subprocess.run(["bash", "-n"], input=script, capture_output=True, encoding="utf-8", check=False)
         assert (read.returncode, read.stderr) == (0, ""), name
 
@@ -78,7 +78,7 @@ def test_the_health_checks_are_python() -> None:
         compile(check, "compose.yaml", "exec")
 
 
-def test_the_files_that_the_settings_of_a_plain_server_name_are_put_there() -> None:
+def test_the_files_named_in_the_settings_of_a_plain_server_are_installed() -> None:
     text = (ROOT / "docs" / "operate.md").read_text()
     named = re.findall(r"^VIGIE_\w+=/etc/vigie/(\S+)$", text, re.M)
     assert named
@@ -86,7 +86,7 @@ def test_the_files_that_the_settings_of_a_plain_server_name_are_put_there() -> N
 
 
 def variables() -> set[str]:
-    """The environment variables that are read: one for each option, and those that code names."""
+    """Return the environment variables that Vigie reads: one per option, and those named in code."""
     options = {
         action.dest
         for words in (["run"], ["send"], ["simulate"], ["doctor"], ["broker"], ["demo"], ["bank"])
@@ -96,17 +96,17 @@ def variables() -> set[str]:
 
 
 @pytest.mark.parametrize("path", [*DOCUMENTS, *DEPLOYED], ids=lambda path: path.name)
-def test_every_variable_that_is_named_is_read(path: Path) -> None:
+def test_every_named_variable_is_read(path: Path) -> None:
     of_tests = {"VIGIE_REQUIRE_APACHE_KAFKA", "VIGIE_REQUIRE_CHROMIUM"}
     assert set(re.findall(r"VIGIE_[A-Z_]+[A-Z]", path.read_text())) - variables() - of_tests == set()
 
 
-def test_every_metric_that_an_alarm_is_made_of_is_told() -> None:
+def test_every_metric_named_for_alarms_is_exposed() -> None:
     named = set(re.findall(r"vigie_[a-z_]+[a-z]", (ROOT / "docs" / "operate.md").read_text()))
     assert {name for name in named if f'"{name.removesuffix("_total")}"' not in CODE} == set()
 
 
-def test_the_image_holds_what_the_programs_are_made_of() -> None:
+def test_the_image_holds_every_package() -> None:
     text = (ROOT / "Dockerfile").read_text()
     copied = [source for line in re.findall(r"^COPY (?!--)(.+) \S+$", text, re.M) for source in line.split()]
     assert [source for source in copied if not (ROOT / source).exists()] == []
@@ -114,7 +114,9 @@ def test_the_image_holds_what_the_programs_are_made_of() -> None:
     assert ours <= set(copied)
     left_out = (ROOT / ".dockerignore").read_text().splitlines()
     assert set(copied) & set(left_out) == set()
-    assert ".streamlit/secrets.toml" in left_out  # the identity provider's secret is mounted, never built in
+    assert (
+        ".streamlit/secrets.toml" in left_out
+    )  # the identity provider's secret is mounted, never copied into the image
 
 
 def test_images_are_pinned() -> None:
@@ -125,7 +127,7 @@ def test_images_are_pinned() -> None:
     assert [image for image in others if not re.search(r":\d+\.\d+", image)] == []
 
 
-def test_containers_write_to_their_volumes_alone_and_the_dashboard_not_to_the_data() -> None:
+def test_containers_write_only_to_volumes_and_the_dashboard_not_to_the_data() -> None:
     services = re.split(r"^  (?=\w+:)", (ROOT / "compose.yaml").read_text(), flags=re.M)
     ours = {name: text for name, _, text in (service.partition(":") for service in services) if "build: ." in text}
     assert ours.keys() == {"ingest", "dashboard"}
@@ -137,7 +139,7 @@ def test_containers_write_to_their_volumes_alone_and_the_dashboard_not_to_the_da
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
-def test_a_unit_runs_as_somebody_without_rights_and_by_the_pinned_zones(unit: Path) -> None:
+def test_a_unit_runs_without_privileges_and_with_the_pinned_zones(unit: Path) -> None:
     text = unit.read_text()
     assert re.search(r"^User=vigie$", text, re.M)
     assert re.search(r"^NoNewPrivileges=yes$", text, re.M)

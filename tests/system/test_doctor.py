@@ -1,4 +1,4 @@
-"""`python -m ingest doctor`: what a newcomer is told, before and after things work."""
+"""`python -m ingest doctor`: its findings before and after things work."""
 
 import json
 import shutil
@@ -29,66 +29,66 @@ from tests.support.processes import (
 pytestmark = pytest.mark.slow
 
 
-def told(place: Path, servers: str, topic: str, *more: str) -> tuple[int, dict[str, tuple[str, str]]]:
-    """The exit code, and what → (mark, words)."""
+def findings(place: Path, servers: str, topic: str, *more: str) -> tuple[int, dict[str, tuple[str, str]]]:
+    """Run `doctor` and return its exit code and its lines as {subject: (mark, text)}."""
     done = run("doctor", *options(place, servers, topic), *more)
     assert done.stderr == ""
     lines = [line for line in done.stdout.splitlines() if not line.startswith(" ")]
     return done.returncode, {line[6:21].strip(): (line[:5].strip(), line[22:]) for line in lines}
 
 
-def test_nothing_is_there_yet(tmp_path: Path) -> None:
+def test_before_anything_exists(tmp_path: Path) -> None:
     servers = f"127.0.0.1:{free_port()}"
-    code, found = told(tmp_path / "new", servers, "call-events")
+    code, checks = findings(tmp_path / "new", servers, "call-events")
     assert code == 1
-    marks = {what: mark for what, (mark, _) in found.items()}
+    marks = {what: mark for what, (mark, _) in checks.items()}
     assert marks == {
         **{"campaigns": "ok", "terms": "ok", "zone rules": "ok", "data directory": "ok", "store": "ok"},
         **{"published file": "look", "broker": "BAD"},
     }
-    assert found["broker"][1].startswith(f"Kafka at {servers} does not answer")
+    assert checks["broker"][1].startswith(f"Kafka at {servers} does not answer")
     assert not (tmp_path / "new").exists()
 
 
-def test_all_is_well_while_a_consumer_runs(tmp_path: Path, broker: Broker, topic: str) -> None:
+def test_with_a_running_consumer_everything_is_ok(tmp_path: Path, broker: Broker, topic: str) -> None:
     send(broker.bootstrap_servers, topic, floor(300))
     with consumer(tmp_path, broker.bootstrap_servers, topic):
         wait_for(lambda: count_calls(tmp_path), "calls")
-        code, found = told(tmp_path, broker.bootstrap_servers, topic)
-    assert code == 0, found
-    assert found["store"][1].endswith("is in use by a running consumer")
-    assert found["topic"] == ("ok", f"{topic}: 4 partitions")
-    assert found["last record"][0] == "ok"
-    assert found["contract"][0] == "ok"
+        code, checks = findings(tmp_path, broker.bootstrap_servers, topic)
+    assert code == 0, checks
+    assert checks["store"][1].endswith("is in use by a running consumer")
+    assert checks["topic"] == ("ok", f"{topic}: 4 partitions")
+    assert checks["last record"][0] == "ok"
+    assert checks["contract"][0] == "ok"
 
 
-def test_what_breaks_the_contract_is_told_without_numbers(tmp_path: Path, broker: Broker, topic: str) -> None:
+def test_contract_violations_are_shown_without_phone_numbers(tmp_path: Path, broker: Broker, topic: str) -> None:
     bad = queued(1) | {"type": "call.lost", "caller": "+33612345678"}
     send(broker.bootstrap_servers, topic, [json.dumps(bad).encode()] * 3)
-    code, found = told(tmp_path, broker.bootstrap_servers, topic)
+    code, checks = findings(tmp_path, broker.bootstrap_servers, topic)
     assert code == 1
-    mark, words = found["contract"]
-    assert mark == "BAD" and "lines break it" in words and "12345678" not in words
+    mark, text = checks["contract"]
+    assert mark == "BAD" and "lines break it" in text and "12345678" not in text
 
 
-def test_a_store_that_nobody_feeds_and_one_that_is_corrupt(tmp_path: Path, broker: Broker, topic: str) -> None:
+def test_a_store_without_a_consumer_and_a_corrupt_one(tmp_path: Path, broker: Broker, topic: str) -> None:
     send(broker.bootstrap_servers, topic, floor(50))
     catch_up(tmp_path, broker.bootstrap_servers, topic)
-    _, found = told(tmp_path, broker.bootstrap_servers, topic)
-    assert found["store"] == ("look", f"{tmp_path}/store.duckdb: 50 events, and no consumer is running")
+    _, checks = findings(tmp_path, broker.bootstrap_servers, topic)
+    assert checks["store"] == ("look", f"{tmp_path}/store.duckdb: 50 events, and no consumer is running")
     (tmp_path / "store.duckdb").write_bytes(b"no store" * 1000)
-    code, found = told(tmp_path, broker.bootstrap_servers, topic)
+    code, checks = findings(tmp_path, broker.bootstrap_servers, topic)
     assert code == 1
-    assert found["store"][0] == "BAD"
+    assert checks["store"][0] == "BAD"
 
 
-def test_a_topic_and_a_configuration_that_are_not_there(tmp_path: Path, broker: Broker, topic: str) -> None:
+def test_an_invalid_configuration(tmp_path: Path, broker: Broker, topic: str) -> None:
     wrong = tmp_path / "campaigns.toml"
     wrong.write_text((ROOT / "campaigns.toml").read_text().replace("[clients", "[clint", 1))
-    code, found = told(tmp_path, broker.bootstrap_servers, topic, "--campaigns", str(wrong))
+    code, checks = findings(tmp_path, broker.bootstrap_servers, topic, "--campaigns", str(wrong))
     assert code == 1
-    assert found["campaigns"][0] == "BAD"
-    assert "zone rules" not in found
+    assert checks["campaigns"][0] == "BAD"
+    assert "zone rules" not in checks
 
 
 CONTRACTS = """
@@ -118,12 +118,12 @@ valid_from = 2027-01-01
 """
 
 
-def test_what_each_later_term_of_a_contract_changes(tmp_path: Path) -> None:
+def test_changes_by_each_later_term_of_a_contract(tmp_path: Path) -> None:
     configuration = tmp_path / "campaigns.toml"
     configuration.write_text(CONTRACTS)
     done = run("doctor", *options(tmp_path / "data", f"127.0.0.1:{free_port()}", "call-events", configuration))
-    told = [line for line in done.stdout.splitlines() if line[6:21].strip() == "terms"]
-    assert [(line[:5].strip(), line[22:]) for line in told] == [
+    lines = [line for line in done.stdout.splitlines() if line[6:21].strip() == "terms"]
+    assert [(line[:5].strip(), line[22:]) for line in lines] == [
         ("ok", "one, from 2026-11-29 00:00: target 0.85 → 0.9"),
         (
             "ok",
@@ -137,24 +137,24 @@ def test_what_each_later_term_of_a_contract_changes(tmp_path: Path) -> None:
 def test_a_data_directory_that_is_a_file(tmp_path: Path) -> None:
     place = tmp_path / "data"
     place.touch()
-    code, found = told(place, f"127.0.0.1:{free_port()}", "call-events")
+    code, checks = findings(place, f"127.0.0.1:{free_port()}", "call-events")
     assert code == 1
-    assert found["data directory"] == ("BAD", f"{place} is a file, not a folder")
+    assert checks["data directory"] == ("BAD", f"{place} is a file, not a folder")
 
 
-def test_a_topic_in_which_nothing_is_yet(tmp_path: Path, broker: Broker, topic: str) -> None:
-    code, found = told(tmp_path, broker.bootstrap_servers, topic)
+def test_an_empty_topic(tmp_path: Path, broker: Broker, topic: str) -> None:
+    code, checks = findings(tmp_path, broker.bootstrap_servers, topic)
     assert code == 0
-    assert found["records"] == ("look", "the topic is empty")
+    assert checks["records"] == ("look", "the topic is empty")
 
 
-def test_a_topic_that_is_not_there(tmp_path: Path, broker: Broker) -> None:
-    code, found = told(tmp_path, broker.bootstrap_servers, "nowhere")
+def test_a_missing_topic(tmp_path: Path, broker: Broker) -> None:
+    code, checks = findings(tmp_path, broker.bootstrap_servers, "nowhere")
     assert code == 1
-    assert found["topic"] == ("BAD", "there is no topic nowhere")
+    assert checks["topic"] == ("BAD", "there is no topic nowhere")
 
 
-def test_a_calendar_of_duckdb_that_is_older_than_the_pinned_zones(tmp_path: Path) -> None:
+def test_duckdbs_calendar_with_older_rules_than_the_pinned_zones(tmp_path: Path) -> None:
     configuration = tmp_path / "campaigns.toml"
     configuration.write_text('[defaults]\ntimezone = "Africa/Casablanca"\n')
     done = run(
@@ -162,12 +162,12 @@ def test_a_calendar_of_duckdb_that_is_older_than_the_pinned_zones(tmp_path: Path
         ICU_TIMEZONE_FILES_DIR=str(tmp_path),
     )  # fmt: skip
     assert done.returncode == 1
-    (said,) = (line for line in done.stdout.splitlines() if "zone rules" in line)
-    assert said.startswith("BAD") and "Africa/Casablanca" in said and "without ICU_TIMEZONE_FILES_DIR" in said
+    (line,) = (line for line in done.stdout.splitlines() if "zone rules" in line)
+    assert line.startswith("BAD") and "Africa/Casablanca" in line and "without ICU_TIMEZONE_FILES_DIR" in line
 
 
-def test_zone_files_of_the_machine_that_are_older_than_the_pinned_ones(tmp_path: Path) -> None:
-    """Madrid for good at UTC+1, as after a change that this machine does not know yet."""
+def test_zone_files_of_the_machine_with_older_rules_than_the_pinned_zones(tmp_path: Path) -> None:
+    """Madrid is at UTC+1 all year in them, as after a change of the rules that the machine lacks."""
     zones = Path(tzdata.__file__).parent / "zoneinfo"
     shutil.copytree(zones, tmp_path / "zones")
     shutil.copyfile(zones / "Africa" / "Lagos", tmp_path / "zones" / "Europe" / "Madrid")
@@ -177,5 +177,5 @@ def test_zone_files_of_the_machine_that_are_older_than_the_pinned_ones(tmp_path:
         cwd=ROOT, capture_output=True, encoding="utf-8", timeout=WITHIN_S, check=False,
     )  # fmt: skip
     assert done.returncode == 1
-    (said,) = (line for line in done.stdout.splitlines() if "zone rules" in line)
-    assert said.startswith("BAD") and "Europe/Madrid" in said and "PYTHONTZPATH" in said
+    (line,) = (line for line in done.stdout.splitlines() if "zone rules" in line)
+    assert line.startswith("BAD") and "Europe/Madrid" in line and "PYTHONTZPATH" in line

@@ -1,4 +1,4 @@
-"""Every document, section and file that code, SQL and documents name is there."""
+"""Every document, section and file named in code, SQL and documents exists."""
 
 import io
 import re
@@ -19,10 +19,10 @@ FOLDERS = ("ingest", "metrics", "pages", "bench", "tests", "docs", "samples", "d
 READ = ("py", "sql", "md", "toml", "js", "css", "yaml", "service", "txt", "po")
 NAMEABLE = (*READ, "cfg", "gz", "csv", "res", "png", "svg")
 NOT_OURS = {
-    "run.txt": "made while the image is built",
-    "secrets.toml": "the identity provider's, written by who runs Vigie",
+    "run.txt": "created while the image is built",
+    "secrets.toml": "the identity provider's settings, written by the operator",
     ".streamlit/secrets.toml": "the same, in its place",
-    "answer.csv": "what a reader of the data page downloads",
+    "answer.csv": "a download of the data page",
     "vigie.csv": "the same, in its example for R",
     "vigie.sql": "a script of the analyst's own",
 }
@@ -31,26 +31,30 @@ LINK = re.compile(r"\[(?:[^\[\]]|!\[[^\]]*\]\([^)]*\))*\]\(([^)\s]+)\)")
 LINK_OUT = re.compile(r"\[[^\[\]]*\]\(\w+://[^)\s]*\)|\w+://[^\s<>\"')]*")
 FENCE = re.compile(r"^```.*?^```", re.M | re.S)
 HEADING = re.compile(r"^#+ +(.+?) *$", re.M)
-#: A path beneath one of FOLDERS, or the bare name of a file; not a part of a longer path, or of a placeholder's.
+#: A path in one of FOLDERS, or the bare name of a file, but not a part of a longer path or of a placeholder.
 FILE = re.compile(
     rf"(?<![\w./\\*{{}}~<>$…-])((?:{'|'.join(map(re.escape, FOLDERS))})/[\w./*-]+?|[\w-]+)"
     rf"\.({'|'.join(NAMEABLE)})(?![\w/(-]|\.\w)"
 )
 #: `docs/kpis.md, Service level` and `docs/kpis.md "Service level"`
 SECTION = re.compile(r"([\w./-]+\.md)(?:,? \"([^\"]+)\"|, (?=([A-Z].{0,120})))")
-#: A document that is named without being a file: a word in capitals and the number of a section.
+#: A reference to a document that is not a file: a word in capitals and a section number.
 NUMBERED = re.compile(r"\b([A-Z]{4,} (?:section \d+|\d+\.\d+))\b(?!\.\d)")
 SQL_PROSE = re.compile(r"--.*|'[^']*'")
 LINE_BREAK = re.compile(r"[ \t]*\n[ \t]*(?:#:?|--|//)?[ \t]*")
 
 
 def prose_of(file: Path) -> str:
-    """What of code is read: comments and strings; of a test no strings but docstrings, since they are made up."""
+    """Return comments and strings of code. Of a test's strings only docstrings count: the others are made-up data."""
     text = file.read_text()
     if file.suffix == ".sql":
         return "\n".join(SQL_PROSE.findall(text))
     tokens = list(tokenize.generate_tokens(io.StringIO(text).readline))
-    kinds = [tokenize.COMMENT, tokenize.STRING, getattr(tokenize, "FSTRING_MIDDLE", tokenize.STRING)]  # from 3.12 on
+    kinds = [
+        tokenize.COMMENT,
+        tokenize.STRING,
+        getattr(tokenize, "FSTRING_MIDDLE", tokenize.STRING),
+    ]  # since Python 3.12
     read = [token.string for token in tokens if token.type in kinds]
     if "tests" in file.parent.parts[-2:]:
         read = [string for string in read if string.startswith(("#", '"""'))]
@@ -72,8 +76,8 @@ def file_names(root: Path) -> Set[str]:
     return {path.name for path in (*root.glob("*"), *beneath)}
 
 
-def missing(text: str, file: Path, root: Path, known: Set[str]) -> Iterator[str]:
-    """Yield what `text`, which is in `file`, names and is not beneath `root`; `known` are the names of files there."""
+def missing_names(text: str, file: Path, root: Path, names_there: Set[str]) -> Iterator[str]:
+    """Yield names in `text` of `file` that do not exist in `root`. `names_there` are the names of all files there."""
 
     def find(name: str) -> Path | None:
         return next((path for path in (root / name, file.parent / name) if path.exists()), None)
@@ -81,7 +85,7 @@ def missing(text: str, file: Path, root: Path, known: Set[str]) -> Iterator[str]
     def is_there(name: str) -> bool:
         if "*" in name:
             return any(root.glob(name))
-        return find(name) is not None or (name in known and not name.endswith(".md"))
+        return find(name) is not None or (name in names_there and not name.endswith(".md"))
 
     if file.suffix == ".md":
         for target in LINK.findall(FENCE.sub("", text)):
@@ -112,16 +116,16 @@ def files(root: Path) -> Iterator[Path]:
             yield path
 
 
-def test_everything_that_is_named_is_there() -> None:
-    known = file_names(ROOT) | NOT_OURS.keys()
-    found = {}
+def test_everything_that_is_named_exists() -> None:
+    names_there = file_names(ROOT) | NOT_OURS.keys()
+    not_there = {}
     for file in files(ROOT):
-        names = list(missing(file.read_text(), file, ROOT, known))
-        if names and file.suffix in (".py", ".sql"):  # only then: to take code apart is slow
-            names = list(missing(prose_of(file), file, ROOT, known))
+        names = list(missing_names(file.read_text(), file, ROOT, names_there))
+        if names and file.suffix in (".py", ".sql"):  # only then, since tokenizing is slow
+            names = list(missing_names(prose_of(file), file, ROOT, names_there))
         if names:
-            found[str(file.relative_to(ROOT))] = names
-    assert found == {}
+            not_there[str(file.relative_to(ROOT))] = names
+    assert not_there == {}
 
 
 @pytest.fixture
@@ -165,10 +169,10 @@ def test_the_finder(tree: Path, where: str, text: str, expected: list[str]) -> N
     file = tree / where
     if not file.exists():
         file.write_text("")
-    assert list(missing(text, file, tree, file_names(tree))) == expected
+    assert list(missing_names(text, file, tree, file_names(tree))) == expected
 
 
-def test_of_a_test_only_comments_and_docstrings_are_read(tmp_path: Path) -> None:
+def test_only_comments_and_docstrings_of_tests_are_read(tmp_path: Path) -> None:
     code = '"""First."""\n\nx = "second"  # third\n\n\ndef f():\n    """Fourth."""\n'
     for folder, expected in (
         ("tests", {"First", "third", "Fourth"}),
@@ -181,7 +185,7 @@ def test_of_a_test_only_comments_and_docstrings_are_read(tmp_path: Path) -> None
 
 
 def listed(section: str) -> set[str]:
-    """The names in the first column of the tables of a section of docs/architecture.md."""
+    """Return the names in the first column of the tables in a section of docs/architecture.md."""
     text = (ROOT / "docs" / "architecture.md").read_text()
     (body,) = re.findall(rf"^##+ {section}\n(.*?)(?=^##|\Z)", text, re.M | re.S)
     return {name for cell in re.findall(r"^\| (`[^|]+`) \|", body, re.M) for name in re.findall(r"`(\w+)`", cell)}
@@ -189,9 +193,9 @@ def listed(section: str) -> set[str]:
 
 def test_the_temp_relations_and_variables_of_ingest_are_listed() -> None:
     code = "".join(file.read_text() for kind in ("sql", "py") for file in sorted((ROOT / "ingest").rglob(f"*.{kind}")))
-    made = re.findall(r"CREATE (?:OR REPLACE )?TEMP (?:TABLE|VIEW|MACRO) (\w+)", code)
-    made += re.findall(r"\.register(?:ed)?\(\"(\w+)\"", code)
-    assert listed("Temp relations") == set(made)
+    created = re.findall(r"CREATE (?:OR REPLACE )?TEMP (?:TABLE|VIEW|MACRO) (\w+)", code)
+    created += re.findall(r"\.register(?:ed)?\(\"(\w+)\"", code)
+    assert listed("Temp relations") == set(created)
     assert listed("Session variables") == set(re.findall(r"getvariable\('(\w+)'\)", code))
 
 
@@ -203,16 +207,16 @@ def test_the_source_of_a_kpi_is_the_section_that_defines_it(kpi: Kpi) -> None:
 
 
 def documented_events() -> dict[str, tuple[set[str], set[str]]]:
-    """The required and the optional fields by type of event, as the tables of docs/events.md have them."""
+    """Return the required and the optional fields of each type of event, from the tables of docs/events.md."""
     text = (ROOT / "docs" / "events.md").read_text()
-    found = {}
+    fields = {}
     for types, required, optional in re.findall(r"^\| (`(?:call|agent)\.[^|]+) \| ([^|]*)\| ([^|]*)\|", text, re.M):
         for kind in re.findall(r"`([\w.]+)`", types):
-            found[kind] = set(re.findall(r"`(\w+)`", required)), set(re.findall(r"`(\w+)`", optional))
-    return found
+            fields[kind] = set(re.findall(r"`(\w+)`", required)), set(re.findall(r"`(\w+)`", optional))
+    return fields
 
 
-def test_the_tables_of_events_are_the_contract() -> None:
+def test_the_tables_of_events_match_the_contract() -> None:
     described = documented_events()
     assert described.keys() == set(contract.EVENT_TYPES)
     for of_type in contract.EVENT_CLASSES:
@@ -221,11 +225,11 @@ def test_the_tables_of_events_are_the_contract() -> None:
         fields = [field for field in msgspec.structs.fields(of_type) if field.name not in of_all]
         required, optional = described[kind]
         assert required == {field.name for field in fields if field.required}, kind
-        # a campaign is optional on every other type; it is repeated where it means something
+        # a campaign is optional on every other type; the tables name it only where it matters
         assert optional | {"campaign"} == {field.name for field in fields if not field.required} | {"campaign"}, kind
 
 
-def test_the_values_of_events_are_the_contract() -> None:
+def test_the_values_of_events_match_the_contract() -> None:
     text = (ROOT / "docs" / "events.md").read_text()
     for of_type in contract.EVENT_CLASSES:
         for field in msgspec.structs.fields(of_type):

@@ -1,4 +1,4 @@
-"""Several consumers, a store each: every record is in one of them, whoever is killed, whenever."""
+"""Several consumers with a store each: every record is in exactly one store, whichever consumer is killed and when."""
 
 import contextlib
 import shutil
@@ -40,11 +40,11 @@ from tests.support.processes import (
 
 pytestmark = pytest.mark.slow
 
-# The book-keeping alone: one log, and stores that claim, store, die and come back in any order
+# The bookkeeping alone: one partition, and stores that claim, store, die and come back in any order
 
 
 class Group:
-    """What Kafka and three stores know of one log; a store is opened before it does anything."""
+    """The state of one partition in Kafka and in three stores. A store is opened before anything else."""
 
     def __init__(self) -> None:
         self.committed: OffsetAndMetadata | None = None
@@ -60,7 +60,7 @@ class Group:
         self.committed = OffsetAndMetadata(share.end, share.metadata(), -1)
 
     def open(self, store: str) -> None:
-        """Come back: what was in memory is gone; what is owed is read, then the log taken."""
+        """Start again without what was in memory: read what the store owes, then take the partition."""
         self.in_flight[store] = []
         self.settle(store)
         share = self.share() or Share("topic-1", store, 0, 0)
@@ -72,7 +72,7 @@ class Group:
             self.store(store, share.owed(store, self.positions.get(store)))
 
     def claim(self, store: str, count: int) -> None:
-        if self.owner == store:  # Kafka takes a claim of nobody else
+        if self.owner == store:  # Kafka accepts claims of the owner only
             share = self.share()
             assert share is not None
             self.commit(share.claimed(share.end + count))
@@ -105,7 +105,7 @@ def test_every_offset_is_stored_once_when_every_store_has_come_back(steps: list[
         elif step == "apply":
             group.apply(store)
         else:
-            if step == "join":  # alive: what it had claimed is stored before it asks
+            if step == "join":  # a living store writes what it claimed before it joins
                 while group.in_flight.get(store):
                     group.apply(store)
             group.open(store)
@@ -117,13 +117,13 @@ def test_every_offset_is_stored_once_when_every_store_has_come_back(steps: list[
     assert group.stored == Counter(range(share.end))
 
 
-def test_a_commit_of_another_topic_or_of_somebody_else_tells_no_share() -> None:
+def test_a_commit_of_another_topic_or_program_is_no_share() -> None:
     share = Share("topic-1", "casa", 3, 9, {"madrid": (0, 3)})
     committed = OffsetAndMetadata(9, share.metadata(), -1)
     assert read_share(committed, "topic-1") == share
     assert read_share(committed, "topic-2") is None
-    for words_of_others in ("", "{}", "[1]", "no JSON"):
-        assert read_share(OffsetAndMetadata(9, words_of_others, -1), "topic-1") is None
+    for metadata in ("", "{}", "[1]", "no JSON"):
+        assert read_share(OffsetAndMetadata(9, metadata, -1), "topic-1") is None
 
 
 # As processes, on Apache Kafka
@@ -144,7 +144,7 @@ def partitions(place: Path) -> set[int]:
     return {n for (n,) in rows(place, 'SELECT "partition" FROM feed_partitions')} if status(place) else set()
 
 
-def test_consumers_of_a_group_share_a_topic_and_a_killed_one_loses_and_doubles_nothing(
+def test_consumers_of_a_group_share_a_topic_and_a_killed_one_loses_and_duplicates_nothing(
     apache_kafka: ApacheKafka, topic: str, tmp_path: Path
 ) -> None:
     servers = apache_kafka.bootstrap_servers
@@ -152,26 +152,28 @@ def test_consumers_of_a_group_share_a_topic_and_a_killed_one_loses_and_doubles_n
     group = ("--group", topic)
     with ExitStack() as stack:
         first = stack.enter_context(consumer(casa, servers, topic, *group))
-        wait_for(lambda: partitions(casa) == {0, 1, 2, 3}, "the first has all partitions")
+        wait_for(lambda: partitions(casa) == {0, 1, 2, 3}, "all partitions for the first")
         send(servers, topic, [queued(n) for n in range(1_000)])
-        wait_for(lambda: count_calls(casa) == 1_000, "the first alone reads")
+        wait_for(lambda: count_calls(casa) == 1_000, "the calls read by the first alone")
         second = stack.enter_context(consumer(madrid, servers, topic, *group))
-        wait_for(lambda: len(partitions(casa)) == 2 and len(partitions(madrid)) == 2, "each has its half")
+        wait_for(lambda: len(partitions(casa)) == 2 and len(partitions(madrid)) == 2, "half of the partitions for each")
         assert partitions(casa) | partitions(madrid) == {0, 1, 2, 3}
         send(servers, topic, [queued(n) for n in range(1_000, 3_000)])
-        time.sleep(0.3)  # not a wait: the instant of the kill
+        time.sleep(0.3)  # not a wait: a moment for the kill
         first.kill()
         first.wait()
         send(servers, topic, [queued(n) for n in range(3_000, 4_000)])
-        wait_for(lambda: partitions(madrid) == {0, 1, 2, 3}, "the second has all partitions")
-        wait_for(lambda: status(madrid)["lag"] == 0, "the second has read all")
+        wait_for(lambda: partitions(madrid) == {0, 1, 2, 3}, "all partitions for the second")
+        wait_for(lambda: status(madrid)["lag"] == 0, "no lag of the second")
         again = stack.enter_context(consumer(casa, servers, topic, *group))
-        wait_for(lambda: len(partitions(madrid)) == 2, "the first has its half again")  # its old file says so before
+        wait_for(
+            lambda: len(partitions(madrid)) == 2, "half of the partitions for the first again"
+        )  # its old published file is out of date
         send(servers, topic, [queued(n) for n in range(4_000, 5_000)])
         wait_for(lambda: count_calls(casa) + count_calls(madrid) == 5_000, "all calls")
         stop(again, casa)
         send(servers, topic, [queued(n) for n in range(5_000, 5_500)])
-        wait_for(lambda: count_calls(casa) + count_calls(madrid) == 5_500, "what came after the first had stopped")
+        wait_for(lambda: count_calls(casa) + count_calls(madrid) == 5_500, "the calls sent after the first stopped")
         stop(second, madrid)
     assert call_ids(casa) + call_ids(madrid) == Counter(f"c{n}" for n in range(5_500))
     for place in (casa, madrid):
@@ -179,29 +181,29 @@ def test_consumers_of_a_group_share_a_topic_and_a_killed_one_loses_and_doubles_n
     assert status(casa)["records"] + status(madrid)["records"] == 5_500
 
 
-def test_a_consumer_that_is_given_nothing_waits_and_takes_over(apache_kafka: ApacheKafka, tmp_path: Path) -> None:
+def test_a_consumer_without_partitions_waits_and_takes_over(apache_kafka: ApacheKafka, tmp_path: Path) -> None:
     servers, topic = apache_kafka.bootstrap_servers, f"call-events-{uuid.uuid4().hex[:12]}"
     ensure_topic(servers, topic, 1)
     places = casa, madrid = tmp_path / "casa", tmp_path / "madrid"
     send(servers, topic, [queued(n) for n in range(50)])
     with (
-        consumer(casa, servers, topic, "--group", topic) as one,
-        consumer(madrid, servers, topic, "--group", topic) as other,
+        consumer(casa, servers, topic, "--group", topic) as first,
+        consumer(madrid, servers, topic, "--group", topic) as second,
     ):
-        wait_for(lambda: all("topic opened" in words(place) for place in places), "both are there")
+        wait_for(lambda: all("topic opened" in words(place) for place in places), "both consumers")
         wait_for(lambda: count_calls(casa) + count_calls(madrid) == 50, "the calls")
-        wait_for(lambda: len(partitions(casa)) + len(partitions(madrid)) == 1, "one has nothing to read")
-        busy, idle = ((one, casa), (other, madrid)) if partitions(casa) else ((other, madrid), (one, casa))
+        wait_for(lambda: len(partitions(casa)) + len(partitions(madrid)) == 1, "a consumer without a partition")
+        busy, idle = ((first, casa), (second, madrid)) if partitions(casa) else ((second, madrid), (first, casa))
         stop(*busy)
-        wait_for(lambda: partitions(idle[1]) == {0}, "the other has it")
+        wait_for(lambda: partitions(idle[1]) == {0}, "the partition for the idle consumer")
         send(servers, topic, [queued(n) for n in range(50, 80)])
-        wait_for(lambda: count_calls(casa) + count_calls(madrid) == 80, "what came after")
+        wait_for(lambda: count_calls(casa) + count_calls(madrid) == 80, "the calls sent after")
         stop(*idle)
     assert call_ids(casa) + call_ids(madrid) == Counter(f"c{n}" for n in range(80))
 
 
-def test_a_member_that_the_group_has_dropped_joins_again(apache_kafka: ApacheKafka, topic: str) -> None:
-    """As after ten seconds of silence: its next claim is refused, before it was told that it is no member any more."""
+def test_a_removed_member_joins_again(apache_kafka: ApacheKafka, topic: str) -> None:
+    """As after ten seconds of silence. Its next claim is refused before it learns that it is no longer a member."""
     servers, group = apache_kafka.bootstrap_servers, topic
     with (
         closing(Member(servers, topic, group, "casa", Security())) as member,
@@ -215,11 +217,11 @@ def test_a_member_that_the_group_has_dropped_joins_again(apache_kafka: ApacheKaf
         assert share_of(member) == first
 
 
-def test_a_share_that_was_given_is_taken_and_moves_nobody_again(apache_kafka: ApacheKafka, topic: str) -> None:
-    """kafka-python throws away one that comes while nobody waits for it; then the whole group had to join again."""
+def test_a_new_share_is_taken_without_another_rebalance(apache_kafka: ApacheKafka, topic: str) -> None:
+    """kafka-python drops a share that arrives while nobody waits for it. The whole group then had to join again."""
 
-    def look_and_share(member: Member) -> dict[Log, int]:
-        time.sleep(2 * HEARTBEAT_S)  # not a wait: it is busy for so long, and the others wait for it
+    def be_busy_and_join(member: Member) -> dict[Log, int]:
+        time.sleep(2 * HEARTBEAT_S)  # not a wait: this member is busy while the others wait for it
         with pytest.raises(Moved):
             look_for(member, WITHIN_S)
         return share_of(member)
@@ -236,12 +238,12 @@ def test_a_share_that_was_given_is_taken_and_moves_nobody_again(apache_kafka: Ap
             look_for(casa, WITHIN_S)
         share_of(casa)
         of_madrid.result()
-        of_lyon, of_madrid = thread.submit(share_of, lyon), thread.submit(look_and_share, madrid)
+        of_lyon, of_madrid = thread.submit(share_of, lyon), thread.submit(be_busy_and_join, madrid)
         with pytest.raises(Moved):
             look_for(casa, WITHIN_S)
         shares = [of_lyon.result(), of_madrid.result(), share_of(casa)]
-        assert sorted(of.partition for share in shares for of in share) == [0, 1, 2, 3]
-        look_for(madrid, 2 * HEARTBEAT_S)  # it would hear by then that it is to join again
+        assert sorted(partition.partition for share in shares for partition in share) == [0, 1, 2, 3]
+        look_for(madrid, 2 * HEARTBEAT_S)  # raises if it must join again
 
 
 HEARTBEAT_S = SESSION_MS / 4_000
@@ -253,10 +255,10 @@ def look_for(member: Member, seconds: float) -> None:
         member.look(lambda: False)
 
 
-def test_a_member_that_does_not_ask_for_its_new_share_holds_the_others_up_for_a_while_only(
+def test_a_member_that_does_not_rejoin_delays_the_others_for_a_limited_time(
     apache_kafka: ApacheKafka, topic: str
 ) -> None:
-    """It is there, and too busy: without it the others go on, and what it claims then is refused."""
+    """A busy member: the others go on without it, and its later claims are refused."""
     servers, group = apache_kafka.bootstrap_servers, topic
     with closing(Member(servers, topic, group, "casa", Security())) as silent:
         first = share_of(silent)
@@ -266,10 +268,10 @@ def test_a_member_that_does_not_ask_for_its_new_share_holds_the_others_up_for_a_
                 silent.claim(dict.fromkeys(first, 1))
 
 
-def test_a_join_that_is_not_answered_is_told_and_the_group_joined_when_kafka_goes_on(
+def test_an_unanswered_join_is_reported_and_the_group_can_be_joined_later(
     apache_kafka: ApacheKafka, topic: str
 ) -> None:
-    """The first member's wish is still heard then: it is none that would hold up the next."""
+    """Kafka still sees the first member's request afterwards. It must not hold up the next member."""
     servers, group = apache_kafka.bootstrap_servers, topic
     hung = Member(servers, topic, group, "casa", Security())
     with apache_kafka.paused(), closing(hung), pytest.raises(Lost, match="assigned no partitions within 30 s"):
@@ -279,7 +281,7 @@ def test_a_join_that_is_not_answered_is_told_and_the_group_joined_when_kafka_goe
 
 
 def share_of(member: Member) -> dict[Log, int]:
-    """Where `member` is to read on in its share; like `run`, it asks again when the share moves meanwhile."""
+    """Return the offsets where `member` continues in its share. Like `run`, join again if the share moves meanwhile."""
     deadline = time.monotonic() + WITHIN_S
     while time.monotonic() < deadline:
         with contextlib.suppress(Moved):
@@ -287,7 +289,7 @@ def share_of(member: Member) -> dict[Log, int]:
     raise AssertionError(f"not within {WITHIN_S:g} s: a share")
 
 
-def test_a_consumer_that_has_claimed_and_not_stored_reads_it_when_it_comes_back(
+def test_a_restarted_consumer_reads_what_it_claimed_and_did_not_store(
     apache_kafka: ApacheKafka, topic: str, tmp_path: Path
 ) -> None:
     servers, group = apache_kafka.bootstrap_servers, ("--group", topic, "--until-caught-up")
@@ -304,38 +306,38 @@ def test_a_consumer_that_has_claimed_and_not_stored_reads_it_when_it_comes_back(
     shutil.copytree(place, before)
     send(servers, topic, [queued(n) for n in range(100, 500)])
     read(500)
-    shutil.rmtree(place)  # as if it had been killed between the claims and their transaction
+    shutil.rmtree(place)  # as if killed between the claims and their transaction
     before.rename(place)
     assert "were claimed but not stored" in read(500)
     assert "were claimed but not stored" not in read(500)
     assert (status(place)["records"], status(place)["duplicates"]) == (500, 0)
 
 
-def test_what_a_lost_store_had_claimed_is_in_no_other_and_a_consumer_alone_reads_it_from_the_topic(
+def test_claims_of_a_lost_store_are_in_no_other_and_a_single_consumer_reads_them(
     apache_kafka: ApacheKafka, topic: str, tmp_path: Path
 ) -> None:
-    """As docs/two-sites.md has it: the group goes on without those records, and doubles none of what it has."""
+    """As docs/two-sites.md says: the group goes on without those records and duplicates none of its own."""
     servers, group = apache_kafka.bootstrap_servers, ("--group", topic, "--until-caught-up")
     send(servers, topic, [queued(n) for n in range(100)])
     with closing(Member(servers, topic, topic, "lost", Security())) as lost:
-        lost.claim({of: begin + 5 for of, begin in share_of(lost).items()})
-    madrid, fresh, whole = tmp_path / "madrid", tmp_path / "fresh", tmp_path / "whole"
+        lost.claim({partition: begin + 5 for partition, begin in share_of(lost).items()})
+    madrid, fresh, alone = tmp_path / "madrid", tmp_path / "fresh", tmp_path / "alone"
     for place in (madrid, fresh):
         done = run("run", *options(place, servers, topic), *group)
         assert done.returncode == 0, done.stderr
     assert (count_calls(madrid), count_calls(fresh)) == (100 - 4 * 5, 0)
-    catch_up(whole, servers, topic)
-    assert call_ids(whole) == Counter(f"c{n}" for n in range(100))
+    catch_up(alone, servers, topic)
+    assert call_ids(alone) == Counter(f"c{n}" for n in range(100))
     send(servers, topic, [queued(n) for n in range(100, 150)])
     done = run("run", *options(fresh, servers, topic), *group)
     assert done.returncode == 0, done.stderr
-    catch_up(whole, servers, topic)
+    catch_up(alone, servers, topic)
     assert not call_ids(madrid) & call_ids(fresh)
     assert call_ids(fresh) == Counter(f"c{n}" for n in range(100, 150))
-    assert call_ids(whole) == Counter(f"c{n}" for n in range(150))
+    assert call_ids(alone) == Counter(f"c{n}" for n in range(150))
 
 
-def test_a_topic_that_is_made_again_is_waited_for_and_shared_again(
+def test_a_group_waits_for_a_recreated_topic_and_shares_it(
     apache_kafka: ApacheKafka, topic: str, tmp_path: Path
 ) -> None:
     servers = apache_kafka.bootstrap_servers
@@ -344,17 +346,17 @@ def test_a_topic_that_is_made_again_is_waited_for_and_shared_again(
         consumer(tmp_path, servers, topic, "--group", topic) as process,
         closing(KafkaAdminClient(bootstrap_servers=servers)) as admin,
     ):
-        wait_for(lambda: count_calls(tmp_path) == 20, "what was sent before")
+        wait_for(lambda: count_calls(tmp_path) == 20, "the calls sent before")
         admin.delete_topics([topic])
-        wait_for(lambda: f"has no topic {topic}" in words(tmp_path), "a word that the topic is gone")
+        wait_for(lambda: f"has no topic {topic}" in words(tmp_path), "the log line that the topic is gone")
         ensure_topic(servers, topic, 4)
         send(servers, topic, [queued(n) for n in range(20, 50)])
-        wait_for(lambda: count_calls(tmp_path) == 50, "what the new topic holds")
+        wait_for(lambda: count_calls(tmp_path) == 50, "the calls of the new topic")
         stop(process, tmp_path)
     assert (status(tmp_path)["records"], status(tmp_path)["duplicates"]) == (50, 0)
 
 
-def test_a_second_consumer_of_one_store_is_told_to_take_another(broker: Broker, tmp_path: Path) -> None:
+def test_a_second_consumer_of_the_same_store_is_refused(broker: Broker, tmp_path: Path) -> None:
     ensure_topic(broker.bootstrap_servers, "one-store")
     with consumer(tmp_path, broker.bootstrap_servers, "one-store") as process:
         wait_for(lambda: "topic opened" in words(tmp_path), "the topic is opened")
@@ -366,5 +368,5 @@ def test_a_second_consumer_of_one_store_is_told_to_take_another(broker: Broker, 
         stop(process, tmp_path)
 
 
-def test_the_name_that_a_consumer_alone_tells_lag_tools_under_is_no_group(tmp_path: Path) -> None:
+def test_the_group_name_of_single_consumers_is_refused(tmp_path: Path) -> None:
     assert "choose another" in one_sentence(run("run", "--group", "vigie", "--data-dir", str(tmp_path)))

@@ -1,4 +1,4 @@
-"""The faults that mutation testing puts in: each of a kind is made, and none where it would be no SQL or no Python."""
+"""The faults that mutation testing inserts: every kind is made, and every mutant is still valid SQL or Python."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from tests.mutation.__main__ import FILES, PATHS, mutants_of
 from tests.mutation.edits import mutant
 
 
-def made(text: str) -> set[str]:
+def mutants(text: str) -> set[str]:
     faults = sql.faults(sql.tokens(text, [(0, len(text))]))
     return {" ".join(mutant("x.sql", text, what, edits).text(text).split()) for what, edits in faults}
 
@@ -56,7 +56,7 @@ def made(text: str) -> set[str]:
             {"FROM u;"},
             id="a statement",
         ),
-        pytest.param("SELECT 'a < b' -- c < d", set(), id="texts and comments are left alone"),
+        pytest.param("SELECT 'a < b' -- c < d", set(), id="strings and comments are left alone"),
         pytest.param(
             "SELECT x FROM t ORDER BY a, b",
             {f"SELECT x FROM t ORDER BY {keys}" for keys in ("a DESC, b", "a, b DESC", "b", "a")},
@@ -65,7 +65,7 @@ def made(text: str) -> set[str]:
     ],
 )
 def test_sql(text: str, expected: set[str]) -> None:
-    assert made(text) == expected
+    assert mutants(text) == expected
 
 
 def test_python() -> None:
@@ -75,7 +75,7 @@ def f(self):
     self.b(f"DELETE FROM t WHERE c < {1}" " AND d")
     return 1 if x else 2
 """
-    found = {what for what, _ in python.faults(text)}
+    faults = {what for what, _ in python.faults(text)}
     assert {
         "without: self.a()",
         "after the next: self.a()",
@@ -83,7 +83,7 @@ def f(self):
         "without AND d",
         "if not: x",
         "1 plus 1",
-    } <= found
+    } <= faults
 
 
 @pytest.mark.parametrize("file", FILES)

@@ -1,4 +1,4 @@
-"""Tests that a machine cannot run: told at the end of the report, and failures where they are required."""
+"""Tests that a machine cannot run are listed at the end of the report, and fail where they are required."""
 
 import subprocess
 import sys
@@ -24,7 +24,7 @@ LACKING = {
 
 @pytest.mark.parametrize("test", LACKING)
 @pytest.mark.parametrize(("required", "code", "says"), [("0", 0, "NOT RUN: 1 test. "), ("1", 1, "Failed: ")])
-def test_the_report_says_what_did_not_run_and_how_to_get_it(
+def test_the_report_lists_what_did_not_run_and_what_to_install(
     tmp_path: Path, test: str, required: str, code: int, says: str
 ) -> None:
     variable, why = LACKING[test]

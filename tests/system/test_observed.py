@@ -1,4 +1,4 @@
-"""What both programs tell machines: /metrics, /healthz, and logs in JSON."""
+"""What both programs offer to monitoring: /metrics, /healthz and logs in JSON."""
 
 import json
 import subprocess
@@ -44,12 +44,12 @@ def ask(address: str) -> tuple[int, str]:
 
 
 def samples(address: str) -> dict[str, float]:
-    """Every sample by name and labels; of a consumer or a dashboard that may not answer yet."""
+    """Return every sample by name and labels, or none if the program does not answer yet."""
     _, text = ask(f"{address}/metrics")
     return {
-        ",".join([one.name, *(f"{label}={value}" for label, value in sorted(one.labels.items()))]): one.value
+        ",".join([sample.name, *(f"{label}={value}" for label, value in sorted(sample.labels.items()))]): sample.value
         for family in text_string_to_metric_families(text)
-        for one in family.samples
+        for sample in family.samples
     }
 
 
@@ -57,11 +57,11 @@ LOST = {"event_id": "lost-1", "type": "call.ended", "ts": "2020-03-10T09:00:00Z"
 RINGING = {f"vigie_alarms,kind={kind}": float(kind == "calls_in_no_campaign") for kind in KINDS}
 
 
-def alarms(told: dict[str, float]) -> dict[str, float]:
-    return {name: value for name, value in told.items() if name.startswith("vigie_alarms")}
+def alarms(measured: dict[str, float]) -> dict[str, float]:
+    return {name: value for name, value in measured.items() if name.startswith("vigie_alarms")}
 
 
-def test_a_consumer_and_a_dashboard_tell_how_they_get_on(tmp_path: Path, broker: Broker, topic: str) -> None:
+def test_metrics_health_and_logs_of_a_consumer_and_a_dashboard(tmp_path: Path, broker: Broker, topic: str) -> None:
     events = [*floor(400), LOST]
     port = free_port()
     consumer = f"http://127.0.0.1:{port}"
@@ -76,28 +76,28 @@ def test_a_consumer_and_a_dashboard_tell_how_they_get_on(tmp_path: Path, broker:
         try:
             send(broker.bootstrap_servers, topic, [*events, b"no event"])
             wait_for(lambda: samples(consumer).get("vigie_records_total") == 402, "all records in the metrics")
-            told = wait_for(
+            metrics = wait_for(
                 lambda: (now := samples(consumer)).get("vigie_events_total") == len(events) and now, "all events"
             )
-            assert told["vigie_dead_letters_total"] == 1
-            assert told["vigie_duplicates_total"] == 0
-            lags = [value for name, value in told.items() if name.startswith("vigie_lag_records,")]
+            assert metrics["vigie_dead_letters_total"] == 1
+            assert metrics["vigie_duplicates_total"] == 0
+            lags = [value for name, value in metrics.items() if name.startswith("vigie_lag_records,")]
             assert lags == [0, 0, 0, 0]
-            assert alarms(told) == RINGING
-            assert told["vigie_store_bytes"] > 0
-            assert 0 <= told["vigie_snapshot_age_seconds"] < 60
-            assert told["vigie_fold_seconds_count"] >= 1
-            assert told["vigie_publish_seconds_count"] >= 1
+            assert alarms(metrics) == RINGING
+            assert metrics["vigie_store_bytes"] > 0
+            assert 0 <= metrics["vigie_snapshot_age_seconds"] < 60
+            assert metrics["vigie_fold_seconds_count"] >= 1
+            assert metrics["vigie_publish_seconds_count"] >= 1
             assert ask(f"{consumer}/healthz") == (200, "ok\n")
             assert ask(f"{consumer}/other")[0] == 404
             taken = run("run", *options(tmp_path / "b", broker.bootstrap_servers, topic), "--metrics-port", str(port))
             assert f"--metrics-port: 127.0.0.1:{port} cannot be listened on" in one_sentence(taken)
             with dashboard(tmp_path) as shown:
-                told = samples(shown.address)
-                assert told["vigie_published"] == 1
-                assert told["vigie_events_total"] == len(events)
-                assert told["vigie_lag_records"] == 0
-                assert alarms(told) == RINGING
+                metrics = samples(shown.address)
+                assert metrics["vigie_published"] == 1
+                assert metrics["vigie_events_total"] == len(events)
+                assert metrics["vigie_lag_records"] == 0
+                assert alarms(metrics) == RINGING
                 campaigns = {event["campaign"] for event in events if "campaign" in event}
                 assert not [name for name in campaigns if name in ask(f"{shown.address}/metrics")[1]]
         finally:
@@ -110,12 +110,12 @@ def test_a_consumer_and_a_dashboard_tell_how_they_get_on(tmp_path: Path, broker:
     assert (alarm["level"], alarm["message"].split(",")[0]) == ("ERROR", "calls are in no campaign")
 
 
-def test_a_dashboard_without_data_says_so(tmp_path: Path) -> None:
+def test_the_metrics_of_a_dashboard_without_data(tmp_path: Path) -> None:
     with dashboard(tmp_path) as shown:
         assert samples(shown.address)["vigie_published"] == 0
 
 
-def test_another_log_format_is_refused() -> None:
+def test_an_unknown_log_format_is_refused() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "ingest", "broker"],
         capture_output=True,
@@ -136,15 +136,15 @@ raise ValueError("a fault of a page")
 """
 
 
-def test_what_the_server_itself_says_of_a_page_is_json_too(tmp_path: Path) -> None:
+def test_streamlits_own_log_lines_are_json_too(tmp_path: Path) -> None:
     script = tmp_path / "faulty.py"
     script.write_text(FAULTY)
-    told = {"VIGIE_LOG_FORMAT": "json", "PYTHONPATH": str(ROOT)}
-    with dashboard(tmp_path, script=str(script), answers_at="/_stcore/health", **told) as running:
+    settings = {"VIGIE_LOG_FORMAT": "json", "PYTHONPATH": str(ROOT)}
+    with dashboard(tmp_path, script=str(script), answers_at="/_stcore/health", **settings) as running:
         address = running.address.replace("http", "ws") + "/_stcore/stream"
         with connect(address, subprotocols=[Subprotocol("streamlit")], max_size=None) as page:
             page.send(BackMsg(rerun_script={}).SerializeToString())
-            wait_for(lambda: "a fault" in running.said(), "what the server says of it")
+            wait_for(lambda: "a fault" in running.said(), "the error in the log")
             (line,) = [json.loads(line) for line in running.said().splitlines() if "a fault" in line]
     assert line["level"] == "ERROR"
     assert "ValueError: a fault of a page" in line["exc_info"]

@@ -1,4 +1,4 @@
-"""What the tests' own report says: what was tried again, and what was left running."""
+"""The report of our test runs: retried tests and processes left running."""
 
 import os
 import re
@@ -33,7 +33,7 @@ def test_it():
 
 
 def report(tmp_path: Path, tests: str, *options: str) -> "subprocess.CompletedProcess[str]":
-    """Run these tests as ours are run."""
+    """Run these tests with our configuration."""
     (tmp_path / "test_it.py").write_text(tests)
     ours = (
         "-c",
@@ -58,21 +58,21 @@ def report(tmp_path: Path, tests: str, *options: str) -> "subprocess.CompletedPr
 
 
 @pytest.mark.parametrize("options", [("-n0",), ("-n0", "-q"), ("-n2", "--dist", "loadfile")], ids=" ".join)
-def test_the_last_line_counts_what_was_tried_again(tmp_path: Path, options: tuple[str, ...]) -> None:
+def test_the_last_line_counts_retried_tests(tmp_path: Path, options: tuple[str, ...]) -> None:
     done = report(tmp_path, TRIED_AGAIN, *options)
     *_, closing, last = done.stdout.splitlines()
     assert done.returncode == 1
-    assert re.search(r"\b1 failed, 3 passed, 3 rerun in ", closing)  # pytest's own words stay as they are
+    assert re.search(r"\b1 failed, 3 passed, 3 rerun in ", closing)  # pytest's own summary is unchanged
     assert last == "3 tried again"
 
 
-def test_the_last_line_counts_none_too(tmp_path: Path) -> None:
+def test_the_last_line_counts_no_retried_tests_too(tmp_path: Path) -> None:
     done = report(tmp_path, "def test_it(): ...", "-n0")
     assert done.returncode == 0, done.stdout
     assert done.stdout.splitlines()[-1] == "0 tried again"
 
 
-def test_a_run_fails_that_leaves_a_process(tmp_path: Path) -> None:
+def test_a_run_that_leaves_a_process_fails(tmp_path: Path) -> None:
     done = report(tmp_path, LEAVES, "-n1")
     (left,) = re.findall(r"^LEFT RUNNING: (\d+) sleep 600$", done.stdout, re.M)
     os.kill(int(left), signal.SIGKILL)
@@ -80,7 +80,7 @@ def test_a_run_fails_that_leaves_a_process(tmp_path: Path) -> None:
 
 
 @needs_chromium
-def test_what_a_test_opened_is_closed_in_a_browser_that_goes_on() -> None:
+def test_pages_of_a_test_are_closed_while_the_browser_runs_on() -> None:
     with browser() as chromium:
         for _ in range(3):
             open_tab(chromium, "http://127.0.0.1", None)

@@ -1,4 +1,4 @@
-"""`python -m ingest run` as a process, fed by the embedded broker over TCP: killed, stopped, cut off, and read."""
+"""`python -m ingest run` as a process that reads the embedded broker: killed, stopped, disconnected, queried."""
 
 import datetime as dt
 import gzip
@@ -58,9 +58,10 @@ BANK_CAMPAIGNS = ROOT / "samples" / "bank.toml"
 BANK_MONTH = "FROM kpi_campaign(TIMESTAMPTZ '1999-01-31 22:00:00Z', TIMESTAMPTZ '1999-02-28 22:00:00Z')"
 BANK_FORMULAS = BANK_MONTH.replace("kpi_campaign", "kpi_formulas")
 FLOOR_DAYS = "FROM kpi_campaign(TIMESTAMPTZ '2024-03-03 00:00:00Z', TIMESTAMPTZ '2024-03-07 00:00:00Z')"
-STATES = "SELECT * REPLACE (CASE WHEN ended_at IS NOT NULL THEN seconds END AS seconds) FROM agent_states"  # no clock
+#: Without the seconds of open states, which depend on the clock.
+STATES = "SELECT * REPLACE (CASE WHEN ended_at IS NOT NULL THEN seconds END AS seconds) FROM agent_states"
 EVERYTHING = ("FROM calls", STATES, "FROM agents", FLOOR_DAYS)
-KILLS = int(os.environ.get("KILLS", "5"))  # more for a soak
+KILLS = int(os.environ.get("KILLS", "5"))  # set it higher for a soak test
 
 
 def another_topic(servers: str) -> str:
@@ -74,7 +75,7 @@ def another_topic(servers: str) -> str:
 
 @pytest.fixture(scope="module")
 def bank(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The data directory of a consumer that read the bank's month as it comes."""
+    """The data directory of a consumer that read the bank's month in order."""
     topic, place = another_topic(broker.bootstrap_servers), tmp_path_factory.mktemp("bank")
     sent = run("send", str(BANK), "--bootstrap-servers", broker.bootstrap_servers, "--topic", topic)
     assert sent.returncode == 0, sent.stderr
@@ -82,40 +83,45 @@ def bank(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-def test_the_bank_month_has_the_figures_that_are_known_of_it(bank: Path) -> None:
+def test_the_bank_month_has_its_published_figures(bank: Path) -> None:
     *_, (campaign, offered, answered, abandoned, asa_s, aht_s, percent_in_20_s) = rows(bank, FIGURES)
     assert (campaign, offered, answered, abandoned) == ("all", 31_094, 27_162, 3_932)
     assert asa_s == pytest.approx(40.7743, abs=0.00005)
     assert aht_s == pytest.approx(176.353, abs=0.0005)
     assert percent_in_20_s == pytest.approx(52.129, abs=0.0005)
-    said = status(bank)
-    assert (said["records"], said["events"], said["duplicates"], said["dead_letters"]) == (89_350, 89_350, 0, 0)
-    assert said["lag"] == 0
-    assert said["store_bytes"] > 0 and said["disk_free_bytes"] > 0
+    ingest_status = status(bank)
+    assert (
+        ingest_status["records"],
+        ingest_status["events"],
+        ingest_status["duplicates"],
+        ingest_status["dead_letters"],
+    ) == (89_350, 89_350, 0, 0)
+    assert ingest_status["lag"] == 0
+    assert ingest_status["store_bytes"] > 0 and ingest_status["disk_free_bytes"] > 0
     assert rows(bank, "SELECT count(*), sum(position), sum(lag) FROM feed_partitions") == [(4, 89_350, 0)]
     assert rows(bank, "SELECT source, events FROM feed_sources") == [("default", 89_350)]
     assert rows(bank, "SELECT bool_and(conserved) FROM conservation_checks") == [(True,)]
 
 
-def test_an_auditor_finds_the_same_figures_for_the_bank_month(bank: Path) -> None:
-    """Every campaign's month, every day of it, one day by half hours, the agents: counted again from the recording."""
+def test_an_independent_count_gives_the_same_figures_for_the_bank_month(bank: Path) -> None:
+    """Count months, days, one day by half hours, and agents again from the recording, and compare."""
     zone = ZoneInfo("Asia/Jerusalem")
-    of: dict[str, list[Visit]] = defaultdict(list)
+    by_campaign: dict[str, list[Visit]] = defaultdict(list)
     by_day: dict[tuple[str, dt.date], list[Visit]] = defaultdict(list)
     for visit in visits(BANK):
-        of[visit.campaign].append(visit)
+        by_campaign[visit.campaign].append(visit)
         by_day[visit.campaign, dt.datetime.fromtimestamp(visit.queued, zone).date()].append(visit)
 
-    def agree(found: dict[str, Any], expected: dict[str, Any], about: object) -> None:
-        for name in found.keys() & expected.keys():
+    def agree(measured: dict[str, Any], expected: dict[str, Any], about: object) -> None:
+        for name in measured.keys() & expected.keys():
             value = expected[name]
-            assert found[name] == (None if value is None else pytest.approx(value, rel=1e-9)), (about, name)
+            assert measured[name] == (None if value is None else pytest.approx(value, rel=1e-9)), (about, name)
 
     for query in (BANK_MONTH, BANK_FORMULAS):
         month = told(bank, query)
-        assert {row["campaign"] for row in month} == of.keys() and len(of) == 6
+        assert {row["campaign"] for row in month} == by_campaign.keys() and len(by_campaign) == 6
         for row in month:
-            agree(row, counted(of[row["campaign"]]), row["campaign"])
+            agree(row, counted(by_campaign[row["campaign"]]), row["campaign"])
     days = told(bank, "FROM kpi_daily")
     assert len(days) == 6 * 28 and {(row["campaign"], row["day"]) for row in days} > by_day.keys()
     for row in days:
@@ -126,18 +132,18 @@ def test_an_auditor_finds_the_same_figures_for_the_bank_month(bank: Path) -> Non
     assert len(intervals) == 6 * 48
     for row in intervals:
         begin, end = row["interval_start"].timestamp(), row["interval_end"].timestamp()
-        own = [visit for visit in of[row["campaign"]] if begin <= visit.queued < end]
-        expected = counted(own) | {"workload_s": workload(of[row["campaign"]], begin, end)}
+        own = [visit for visit in by_campaign[row["campaign"]] if begin <= visit.queued < end]
+        expected = counted(own) | {"workload_s": workload(by_campaign[row["campaign"]], begin, end)}
         agree(row, expected, (row["campaign"], row["interval_start"]))
     agents = {row["agent"]: row for row in told(bank, BANK_MONTH.replace("kpi_campaign", "kpi_agent"))}
-    everybody = [visit for visits_of in of.values() for visit in visits_of if visit.answered is not None]
+    everybody = [visit for visits_of in by_campaign.values() for visit in visits_of if visit.answered is not None]
     for agent, row in agents.items():
         own = [visit for visit in everybody if visit.agent == agent]
         assert (row["answered"], row["handled"]) == (len(own), len(own))
         assert row["workload_s"] == pytest.approx(workload(own, 0, 1e10))
 
 
-def test_the_bank_month_shuffled_twice_and_in_pieces_has_the_same_rows(
+def test_the_bank_month_shuffled_and_sent_twice_in_pieces_gives_the_same_rows(
     bank: Path, broker: Broker, topic: str, tmp_path: Path
 ) -> None:
     with gzip.open(BANK) as file:
@@ -148,16 +154,14 @@ def test_the_bank_month_shuffled_twice_and_in_pieces_has_the_same_rows(
         send(broker.bootstrap_servers, topic, piece)
         catch_up(tmp_path, broker.bootstrap_servers, topic, BANK_CAMPAIGNS)
     assert differences(bank, tmp_path, "FROM calls", "FROM agents", BANK_MONTH, "FROM kpi_daily") == {}
-    said = status(tmp_path)
-    assert (said["records"], said["events"], said["duplicates"]) == (17_870, 89_350, 89_350)
+    ingest_status = status(tmp_path)
+    assert (ingest_status["records"], ingest_status["events"], ingest_status["duplicates"]) == (17_870, 89_350, 89_350)
 
 
 # Killed and stopped
 
 
-def test_killed_at_any_instant_nothing_is_lost_or_doubled_and_no_published_file_is_torn(
-    broker: Broker, topic: str, tmp_path: Path
-) -> None:
+def test_kills_at_any_moment_lose_duplicate_and_corrupt_nothing(broker: Broker, topic: str, tmp_path: Path) -> None:
     place, untouched = tmp_path / "killed", tmp_path / "untouched"
     chance = random.Random(2)
     values: list[Any] = floor(6_000)
@@ -169,15 +173,15 @@ def test_killed_at_any_instant_nothing_is_lost_or_doubled_and_no_published_file_
         send(broker.bootstrap_servers, topic, piece)
         with consumer(place, broker.bootstrap_servers, topic) as process:
             wait_for(lambda: "topic opened" in words(place), "the topic is opened")
-            time.sleep(chance.uniform(0, 1))  # not a wait: the instant of the kill
+            time.sleep(chance.uniform(0, 1))  # not a wait: a random moment for the kill
             process.kill()
             process.wait()
         if published(place).exists():
-            said = status(place)
-            assert said["records"] >= records
+            ingest_status = status(place)
+            assert ingest_status["records"] >= records
             assert len(rows(place, "FROM calls")) >= calls
-            assert len(rows(place, "FROM agent_states")) > 0 or said["records"] == 0
-            records, calls = said["records"], len(rows(place, "FROM calls"))
+            assert len(rows(place, "FROM agent_states")) > 0 or ingest_status["records"] == 0
+            records, calls = ingest_status["records"], len(rows(place, "FROM calls"))
     catch_up(place, broker.bootstrap_servers, topic)
     catch_up(untouched, broker.bootstrap_servers, topic)
     assert differences(place, untouched, *EVERYTHING, 'FROM dead_letters ORDER BY "partition", "offset"') == {}
@@ -187,23 +191,26 @@ def test_killed_at_any_instant_nothing_is_lost_or_doubled_and_no_published_file_
     assert (counted["lines"] - counted["duplicates"], counted["dead_letters"]) == (6_000, 60)
 
 
-def test_killed_while_it_is_far_behind_the_rows_are_the_same(
-    bank: Path, broker: Broker, topic: str, tmp_path: Path
-) -> None:
-    """What settles is then settled in the transaction that brings it: no event may be lost between the two."""
+def test_kills_while_far_behind_give_the_same_rows(bank: Path, broker: Broker, topic: str, tmp_path: Path) -> None:
+    """Far behind, calls settle in the same transaction that stores them. No event may be lost in between."""
     chance = random.Random(3)
     with gzip.open(BANK) as file:
         send(broker.bootstrap_servers, topic, file.read().splitlines())
     for _ in range(KILLS):
         with consumer(tmp_path, broker.bootstrap_servers, topic, "--campaigns", str(BANK_CAMPAIGNS)) as process:
             wait_for(lambda: "topic opened" in words(tmp_path), "the topic is opened")
-            time.sleep(chance.uniform(0, 2))  # not a wait: the instant of the kill
+            time.sleep(chance.uniform(0, 2))  # not a wait: a random moment for the kill
             process.kill()
             process.wait()
     catch_up(tmp_path, broker.bootstrap_servers, topic, BANK_CAMPAIGNS)
     assert differences(bank, tmp_path, "FROM calls", "FROM agents", BANK_MONTH, "FROM kpi_daily") == {}
-    said = status(tmp_path)
-    assert (said["records"], said["events"], said["duplicates"], said["lag"]) == (89_350, 89_350, 0, 0)
+    ingest_status = status(tmp_path)
+    assert (ingest_status["records"], ingest_status["events"], ingest_status["duplicates"], ingest_status["lag"]) == (
+        89_350,
+        89_350,
+        0,
+        0,
+    )
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
@@ -214,12 +221,12 @@ def test_a_signal_finishes_the_batch_publishes_and_exits_with_0(
     with consumer(tmp_path, broker.bootstrap_servers, topic) as process:
         wait_for(lambda: "topic opened" in words(tmp_path), "the topic is opened")
         stop(process, tmp_path, number)
-    assert status(tmp_path)["records"] == totals(tmp_path)["records"]  # whatever was stored by then is published
+    assert status(tmp_path)["records"] == totals(tmp_path)["records"]  # everything stored is published
     catch_up(tmp_path, broker.bootstrap_servers, topic)
     assert status(tmp_path)["events"] == 4_000
 
 
-# As fast as it came
+# Latency
 
 
 def test_a_quiet_topics_single_event_is_published_as_fast_as_a_busy_ones(
@@ -241,17 +248,17 @@ def test_a_quiet_topics_single_event_is_published_as_fast_as_a_busy_ones(
                 return
 
     with (
-        closing(open_producer(broker.bootstrap_servers)) as one,
-        closing(open_producer(broker.bootstrap_servers)) as other,
+        closing(open_producer(broker.bootstrap_servers)) as producer,
+        closing(open_producer(broker.bootstrap_servers)) as busy_producer,
         consumer(tmp_path, broker.bootstrap_servers, topic) as process,
     ):
         wait_for(lambda: "topic opened" in words(tmp_path), "the topic is opened")
-        quiet_s = min(seconds_until_published(one, number) for number in range(3))
-        sender = threading.Thread(target=keep_busy, args=[other])
+        quiet_s = min(seconds_until_published(producer, number) for number in range(3))
+        sender = threading.Thread(target=keep_busy, args=[busy_producer])
         sender.start()
         try:
             wait_for(lambda: count_calls(tmp_path) > 100, "the busy topic's calls")
-            busy_s = min(seconds_until_published(one, number) for number in range(3, 6))
+            busy_s = min(seconds_until_published(producer, number) for number in range(3, 6))
         finally:
             done.set()
             sender.join()
@@ -261,7 +268,7 @@ def test_a_quiet_topics_single_event_is_published_as_fast_as_a_busy_ones(
     assert quiet_s < busy_s + 2
 
 
-# The broker goes, the topic is another
+# The broker goes away, the topic is replaced
 
 
 @pytest.fixture
@@ -270,8 +277,8 @@ def place(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def held(process: "subprocess.Popen[bytes]") -> Iterator[None]:
-    """The process sees what happens meanwhile all at once, afterwards."""
+def suspended(process: "subprocess.Popen[bytes]") -> Iterator[None]:
+    """Stop the process meanwhile, so that it sees all changes at once afterwards."""
     process.send_signal(signal.SIGSTOP)
     try:
         yield
@@ -280,12 +287,12 @@ def held(process: "subprocess.Popen[bytes]") -> Iterator[None]:
 
 
 def age_s(place: Path) -> float:
-    """How old what is published was when it was published [s]."""
-    said = status(place)
-    return float((said["published_at"] - said["as_of"]).total_seconds())
+    """Return the age of the published data when it was published [s]."""
+    ingest_status = status(place)
+    return float((ingest_status["published_at"] - ingest_status["as_of"]).total_seconds())
 
 
-def test_a_broker_that_is_away_and_comes_back_empty_loses_and_doubles_nothing(place: Path, tmp_path: Path) -> None:
+def test_a_broker_that_comes_back_empty_loses_and_duplicates_nothing(place: Path, tmp_path: Path) -> None:
     events = floor(3_000)
     with running_broker() as before:
         servers = before.bootstrap_servers
@@ -296,26 +303,26 @@ def test_a_broker_that_is_away_and_comes_back_empty_loses_and_doubles_nothing(pl
             wait_for(lambda: status(place).get("events") == 1_500, "what was sent before")
             before.process.kill()
             before.process.wait()
-            for _ in range(2):  # the pages' file goes on being published
-                then = status(place)["published_at"]
-                wait_for(lambda: status(place)["published_at"] > then, "another publish")  # noqa: B023  used at once
+            for _ in range(2):  # publishing goes on for the pages
+                published_at = status(place)["published_at"]
+                wait_for(lambda: status(place)["published_at"] > published_at, "another publish")  # noqa: B023  used at once
             assert status(place)["events"] == 1_500
-            wait_for(lambda: age_s(place) > 4, "data as old as what Kafka said last")
+            wait_for(lambda: age_s(place) > 4, "an age that grows since Kafka last answered")
             with running_broker(port) as after:
                 assert after.cluster_id != before.cluster_id
                 ensure_topic(servers, "call-events")
                 again = random.Random(3).sample(events, len(events))
                 send(servers, "call-events", again)
-                wait_for(lambda: status(place)["records"] == 4_500, "all that was sent again")
-                wait_for(lambda: age_s(place) < 1, "the present")
+                wait_for(lambda: status(place)["records"] == 4_500, "all records sent again")
+                wait_for(lambda: age_s(place) < 1, "fresh data")
                 catch_up(tmp_path / "only after", servers, "call-events")
                 stop(process, place)
     assert differences(place, tmp_path / "only after", *EVERYTHING) == {}
-    said = status(place)
-    assert (said["records"], said["events"], said["duplicates"]) == (4_500, 3_000, 1_500)
+    ingest_status = status(place)
+    assert (ingest_status["records"], ingest_status["events"], ingest_status["duplicates"]) == (4_500, 3_000, 1_500)
 
 
-def test_a_broker_replaced_unseen_by_one_that_holds_more_is_read_from_its_beginning(place: Path) -> None:
+def test_a_broker_replaced_unseen_by_one_with_more_records_is_read_from_its_beginning(place: Path) -> None:
     with running_broker() as before:
         servers = before.bootstrap_servers
         port = int(servers.rpartition(":")[2])
@@ -323,17 +330,17 @@ def test_a_broker_replaced_unseen_by_one_that_holds_more_is_read_from_its_beginn
         send(servers, "call-events", [queued(n) for n in range(400)])
         with consumer(place, servers, "call-events") as process:
             wait_for(lambda: count_calls(place) == 400, "what was sent before")
-            with held(process):
+            with suspended(process):
                 before.process.kill()
                 before.process.wait()
                 with running_broker(port):
                     ensure_topic(servers, "call-events")
                     send(servers, "call-events", [queued(n, prefix="other") for n in range(1_000)])
                     process.send_signal(signal.SIGCONT)
-                    wait_for(lambda: count_calls(place) >= 1_400, "what the other broker holds")
+                    wait_for(lambda: count_calls(place) >= 1_400, "the calls of the other broker")
                     stop(process, place)
-    said = status(place)
-    assert (count_calls(place), said["records"], said["duplicates"]) == (1_400, 1_400, 0)
+    ingest_status = status(place)
+    assert (count_calls(place), ingest_status["records"], ingest_status["duplicates"]) == (1_400, 1_400, 0)
 
 
 @pytest.mark.parametrize("running", [True, False], ids=["while the consumer runs", "between two starts"])
@@ -352,7 +359,7 @@ def test_a_topic_recreated_with_more_than_the_stored_offset_is_read_from_its_beg
     if running:
         with consumer(place, servers, topic) as process:
             wait_for(lambda: count_calls(place) == 400, "what was sent before")
-            with held(process):
+            with suspended(process):
                 recreate()
             wait_for(lambda: count_calls(place) >= 1_400, "what the new topic holds")
             stop(process, place)
@@ -360,8 +367,8 @@ def test_a_topic_recreated_with_more_than_the_stored_offset_is_read_from_its_beg
         catch_up(place, servers, topic)
         recreate()
         catch_up(place, servers, topic)
-    said = status(place)
-    assert (count_calls(place), said["records"], said["duplicates"]) == (1_400, 1_400, 0)
+    ingest_status = status(place)
+    assert (count_calls(place), ingest_status["records"], ingest_status["duplicates"]) == (1_400, 1_400, 0)
 
 
 def test_a_recreated_topic_that_is_shorter_than_the_stored_offset_is_read_too(
@@ -391,7 +398,7 @@ def test_a_consumer_stops_with_0_while_its_broker_is_away(place: Path) -> None:
             stop(process, place)
 
 
-def test_a_broker_that_goes_while_the_topic_is_opened_does_not_hold_up_the_end(place: Path) -> None:
+def test_a_consumer_stops_if_its_broker_dies_while_the_topic_is_opened(place: Path) -> None:
     with running_broker() as gone:
         ensure_topic(gone.bootstrap_servers, "call-events")
         with consumer(place, gone.bootstrap_servers, "call-events") as process:
@@ -399,21 +406,23 @@ def test_a_broker_that_goes_while_the_topic_is_opened_does_not_hold_up_the_end(p
             gone.process.kill()
             gone.process.wait()
             process.terminate()
-            assert process.wait(WITHIN_S) in (0, 1), words(place)  # 1 when it has just said that Kafka does not answer
+            assert process.wait(WITHIN_S) in (0, 1), words(
+                place
+            )  # 1 if it has just reported that Kafka does not answer
     assert "Traceback" not in words(place)
 
 
-def test_a_broker_that_stops_answering_while_the_topic_is_opened_does_not_hold_the_end_up(place: Path) -> None:
+def test_a_consumer_stops_if_its_broker_does_not_answer_while_the_topic_is_opened(place: Path) -> None:
     with running_broker() as frozen:
         ensure_topic(frozen.bootstrap_servers, "call-events")
-        frozen.process.send_signal(signal.SIGSTOP)  # connections are taken, and never answered
+        frozen.process.send_signal(signal.SIGSTOP)  # it accepts connections and never answers
         try:
             with consumer(place, frozen.bootstrap_servers, "call-events") as process:
                 assert process.wait(WITHIN_S) == 1
         finally:
             frozen.process.send_signal(signal.SIGCONT)
-    (said,) = (line for line in words(place).splitlines() if not line[:1].isdigit())
-    assert said.startswith(f"vigie: Kafka at {frozen.bootstrap_servers} does not answer")
+    (message,) = (line for line in words(place).splitlines() if not line[:1].isdigit())
+    assert message.startswith(f"vigie: Kafka at {frozen.bootstrap_servers} does not answer")
 
 
 # What breaks the contract
@@ -442,7 +451,7 @@ def test_every_line_of_every_record_is_an_event_or_a_dead_letter(broker: Broker,
     dead = rows(tmp_path, 'SELECT payload, line, reason, topic, "partition", "offset", received_at FROM dead_letters')
     by_payload = sorted((payload, number) for payload, number, *_ in dead)
     teleported, too_late = line(queued(5) | {"type": "call.teleported"}), line(queued(6) | {"ts": late.isoformat()})
-    assert len(by_payload) == 9, by_payload  # a record without a line is one too: nothing goes without a row
+    assert len(by_payload) == 9, by_payload  # a record without a line gets a row too
     assert {("not JSON", 2), ("one", 1), ("two", 2), ("[]", 1)} <= set(by_payload)
     assert [number for payload, number in by_payload if payload == ""] == [1, 1]
     assert {payload for payload, _ in by_payload} >= {teleported.decode(), too_late.decode()}
@@ -455,7 +464,7 @@ def test_every_line_of_every_record_is_an_event_or_a_dead_letter(broker: Broker,
     assert status(tmp_path)["dead_letters"] == 9
 
 
-# An analyst reads while it is written
+# Analysts read while the file is replaced
 
 READER = """
 import sys, time, duckdb
@@ -474,7 +483,7 @@ while calls < int(sys.argv[2]):
 print(opened, len(moments))
 """
 
-# In a process of its own: within one, DuckDB gives a path that is open to whoever opens it again.
+# In another process: within one process, DuckDB shares one database between all connections to a path.
 HOLDER = """
 import sys, duckdb
 connection = duckdb.connect(sys.argv[1], read_only=True)
@@ -488,7 +497,7 @@ assert ask() == first, "a snapshot that is held open changed"
 
 @contextmanager
 def analyst(script: str, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
-    """A Python process that has said its first word."""
+    """A Python process that has printed its first line."""
     with subprocess.Popen(
         [sys.executable, "-c", script, *arguments],
         stdin=subprocess.PIPE,
@@ -505,7 +514,7 @@ def analyst(script: str, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
             process.kill()
 
 
-def test_readers_that_open_again_and_again_or_hold_on_never_fail_and_never_delay_the_writer(
+def test_readers_that_reopen_or_hold_the_file_never_fail_and_never_delay_the_writer(
     broker: Broker, topic: str, tmp_path: Path
 ) -> None:
     def send_calls(begin: int, end: int, day: dt.datetime) -> None:
@@ -516,15 +525,15 @@ def test_readers_that_open_again_and_again_or_hold_on_never_fail_and_never_delay
         wait_for(lambda: count_calls(tmp_path) == 6_000, "calls that are settled")
         path = str(published(tmp_path))
         with analyst(HOLDER, path) as holder, analyst(READER, path, "12000") as reader:
-            for n in range(6):  # only new calls, some of them of long ago, some open
+            for n in range(6):  # new calls only: some of long ago, some open
                 day = NOON + dt.timedelta(days=n) if n % 2 else now() - dt.timedelta(hours=1)
                 send_calls(6_000 + n * 1_000, 7_000 + n * 1_000, day)
                 wait_for(lambda: count_calls(tmp_path) >= 7_000 + n * 1_000, "what was sent")  # noqa: B023  used at once
-            said, errors = reader.communicate(timeout=WITHIN_S)
+            output, errors = reader.communicate(timeout=WITHIN_S)
             assert (reader.returncode, errors) == (0, "")
             _, errors = holder.communicate("\n", timeout=WITHIN_S)
             assert (holder.returncode, errors) == (0, "")
-        opened, moments = map(int, said.split())
-        assert opened >= moments > 3, said
+        opened, moments = map(int, output.split())
+        assert opened >= moments > 3, output
         stop(process, tmp_path)
     assert rows(tmp_path, "SELECT count(*), count(DISTINCT call_id) FROM calls") == [(12_000, 12_000)]

@@ -1,4 +1,4 @@
-"""TLS and passwords, on Apache Kafka with keys of its own: who is let in, and what is said to who is not."""
+"""TLS and passwords on Apache Kafka with test certificates: who may connect, and the errors for who may not."""
 
 import os
 import re
@@ -29,11 +29,11 @@ from tests.support.processes import (
 
 pytestmark = pytest.mark.slow
 
-Said = dict[str, str]
+Variables = dict[str, str]
 SAMPLES = ROOT / "samples"
 
 
-def name_and(password: str = PASSWORD, mechanism: str = "SCRAM-SHA-512") -> Said:
+def credentials(password: str = PASSWORD, mechanism: str = "SCRAM-SHA-512") -> Variables:
     return {"VIGIE_SASL_USERNAME": USER, "VIGIE_SASL_PASSWORD": password, "VIGIE_SASL_MECHANISM": mechanism}
 
 
@@ -57,12 +57,12 @@ def topic(apache_kafka: ApacheKafka, tmp_path: Path) -> str:
     return name
 
 
-def secured(kafka: ApacheKafka, protocol: str) -> Said:
-    said = {"VIGIE_SECURITY_PROTOCOL": protocol, "VIGIE_BOOTSTRAP_SERVERS": kafka.servers(protocol)}
-    return said | ({"VIGIE_SSL_CA_FILE": str(kafka.keys.authority)} if protocol.endswith("SSL") else {})
+def secured(kafka: ApacheKafka, protocol: str) -> Variables:
+    variables = {"VIGIE_SECURITY_PROTOCOL": protocol, "VIGIE_BOOTSTRAP_SERVERS": kafka.servers(protocol)}
+    return variables | ({"VIGIE_SSL_CA_FILE": str(kafka.keys.authority)} if protocol.endswith("SSL") else {})
 
 
-def certificate(kafka: ApacheKafka) -> Said:
+def certificate(kafka: ApacheKafka) -> Variables:
     cert, key = kafka.keys.client
     return {"VIGIE_SSL_CERT_FILE": str(cert), "VIGIE_SSL_KEY_FILE": str(key)}
 
@@ -71,10 +71,10 @@ def certificate(kafka: ApacheKafka) -> Said:
     "protocol, mechanism",
     [*(("SASL_SSL", mechanism) for mechanism in MECHANISMS), ("SASL_PLAINTEXT", "SCRAM-SHA-256"), ("SSL", None)],
 )
-def test_who_may_is_let_in(
+def test_a_client_with_valid_credentials_may_connect(
     apache_kafka: ApacheKafka, topic: str, tmp_path: Path, protocol: str, mechanism: str | None
 ) -> None:
-    who = name_and(mechanism=mechanism) if mechanism else certificate(apache_kafka)
+    who = credentials(mechanism=mechanism) if mechanism else certificate(apache_kafka)
     variables = secured(apache_kafka, protocol) | who | {"VIGIE_TOPIC": topic, "VIGIE_DATA_DIR": str(tmp_path)}
     line = '{"event_id":"a","type":"call.queued","ts":"2024-03-04T12:00:00Z","call_id":"a","campaign":"c","queue":"q"}'
     sent = run("send", "-", given=line + "\n", **variables)
@@ -85,10 +85,8 @@ def test_who_may_is_let_in(
     assert PASSWORD not in sent.stdout + sent.stderr + read.stdout + read.stderr
 
 
-def test_every_command_that_talks_to_kafka_proves_who_it_is(
-    apache_kafka: ApacheKafka, topic: str, tmp_path: Path
-) -> None:
-    variables = secured(apache_kafka, "SASL_SSL") | name_and() | {"VIGIE_TOPIC": topic}
+def test_every_command_authenticates_to_kafka(apache_kafka: ApacheKafka, topic: str, tmp_path: Path) -> None:
+    variables = secured(apache_kafka, "SASL_SSL") | credentials() | {"VIGIE_TOPIC": topic}
     log = tmp_path / "queue_log"
     log.write_text("1773129600|1773129600.1|q|NONE|ENTERQUEUE||0611111111|1\n")
     source = run("source", "asterisk", "--queue-log", str(log), **variables)
@@ -99,11 +97,13 @@ def test_every_command_that_talks_to_kafka_proves_who_it_is(
     assert doctor.returncode == 0, doctor.stdout + doctor.stderr
 
 
-def test_a_source_that_reads_a_topic_proves_who_it_is(apache_kafka: ApacheKafka, topic: str, tmp_path: Path) -> None:
+def test_a_source_that_reads_a_topic_authenticates(apache_kafka: ApacheKafka, topic: str, tmp_path: Path) -> None:
     contacts = f"{topic}-contacts"
     ensure_topic(apache_kafka.bootstrap_servers, contacts, 1)
     send(apache_kafka.bootstrap_servers, contacts, [(SAMPLES / "connect_records.json").read_bytes()])
-    variables = secured(apache_kafka, "SASL_SSL") | name_and() | {"VIGIE_TOPIC": topic, "VIGIE_DATA_DIR": str(tmp_path)}
+    variables = (
+        secured(apache_kafka, "SASL_SSL") | credentials() | {"VIGIE_TOPIC": topic, "VIGIE_DATA_DIR": str(tmp_path)}
+    )
     done = run("source", "connect", "--from-topic", contacts, "--until-caught-up", **variables)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("40 events; ")
@@ -112,43 +112,49 @@ def test_a_source_that_reads_a_topic_proves_who_it_is(apache_kafka: ApacheKafka,
 def allow(
     kafka: ApacheKafka, name: str, who: str, *operations: ACLOperation, kind: ResourceType = ResourceType.TOPIC
 ) -> None:
-    """From here on nobody else may do anything with this topic, or what `kind` says."""
+    """Allow `who` these operations on a topic, or a resource of `kind`. Nobody else may use it from now on."""
     resource = ResourcePattern(kind, name)
     with closing(KafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)) as admin:
-        admin.create_acls([ACL(f"User:{who}", "*", one, ACLPermissionType.ALLOW, resource) for one in operations])
+        admin.create_acls(
+            [ACL(f"User:{who}", "*", operation, ACLPermissionType.ALLOW, resource) for operation in operations]
+        )
 
 
 @pytest.mark.parametrize(
     "operations, what, finding",
     [((), "topic", "this user may not see"), ((ACLOperation.DESCRIBE,), "records", "cannot be read")],
 )
-def test_a_topic_that_a_user_may_not_read_is_told(
+def test_a_topic_that_a_user_may_not_read_is_reported(
     apache_kafka: ApacheKafka, topic: str, tmp_path: Path, operations: tuple[ACLOperation, ...], what: str, finding: str
 ) -> None:
     send(apache_kafka.bootstrap_servers, topic, [queued(1)])
     allow(apache_kafka, topic, "another", ACLOperation.READ)
     allow(apache_kafka, topic, USER, *operations)
-    variables = secured(apache_kafka, "SASL_SSL") | name_and() | {"VIGIE_TOPIC": topic, "VIGIE_DATA_DIR": str(tmp_path)}
-    said = one_sentence(run("run", "--until-caught-up", **variables))
-    assert f"does not allow {USER} to do this" in said
-    assert "grant the rights that docs/kafka.md lists" in said
+    variables = (
+        secured(apache_kafka, "SASL_SSL") | credentials() | {"VIGIE_TOPIC": topic, "VIGIE_DATA_DIR": str(tmp_path)}
+    )
+    error = one_sentence(run("run", "--until-caught-up", **variables))
+    assert f"does not allow {USER} to do this" in error
+    assert "grant the rights that docs/kafka.md lists" in error
     doctor = run("doctor", **variables)
     assert doctor.returncode == 1
     assert re.search(rf"^BAD   {what} +.*{finding}", doctor.stdout, re.M), doctor.stdout
 
 
 @pytest.mark.parametrize("operations", [(), (ACLOperation.DESCRIBE,)], ids=["nothing", "only to describe"])
-def test_a_group_that_a_user_may_not_join_is_told(
+def test_a_group_that_a_user_may_not_join_is_reported(
     apache_kafka: ApacheKafka, topic: str, tmp_path: Path, operations: tuple[ACLOperation, ...]
 ) -> None:
     group = f"{topic}-group"
     allow(apache_kafka, group, "another", ACLOperation.READ, kind=ResourceType.GROUP)
     allow(apache_kafka, group, USER, *operations, kind=ResourceType.GROUP)
-    variables = secured(apache_kafka, "SASL_SSL") | name_and() | {"VIGIE_TOPIC": topic, "VIGIE_DATA_DIR": str(tmp_path)}
-    said = one_sentence(run("run", "--group", group, **variables))
-    assert f"does not allow {USER} to do this " in said
-    assert f"GroupAuthorizationFailedError: {group}" in said
-    assert "grant the rights that docs/kafka.md lists" in said
+    variables = (
+        secured(apache_kafka, "SASL_SSL") | credentials() | {"VIGIE_TOPIC": topic, "VIGIE_DATA_DIR": str(tmp_path)}
+    )
+    error = one_sentence(run("run", "--group", group, **variables))
+    assert f"does not allow {USER} to do this " in error
+    assert f"GroupAuthorizationFailedError: {group}" in error
+    assert "grant the rights that docs/kafka.md lists" in error
     allow(apache_kafka, group, USER, ACLOperation.READ, kind=ResourceType.GROUP)
     allowed = run("run", "--group", group, "--until-caught-up", **variables)
     assert allowed.returncode == 0, allowed.stderr
@@ -156,7 +162,7 @@ def test_a_group_that_a_user_may_not_join_is_told(
 
 def test_a_password_in_a_file(apache_kafka: ApacheKafka, topic: str, tmp_path: Path) -> None:
     (tmp_path / "password").write_text(PASSWORD + "\n")
-    variables = secured(apache_kafka, "SASL_SSL") | name_and() | {"VIGIE_SASL_PASSWORD": ""}
+    variables = secured(apache_kafka, "SASL_SSL") | credentials() | {"VIGIE_SASL_PASSWORD": ""}
     send(apache_kafka.bootstrap_servers, topic, [queued(1)])
     options = ("--until-caught-up", "--topic", topic, "--data-dir", str(tmp_path))
     done = run("run", *options, **variables, VIGIE_SASL_PASSWORD_FILE=str(tmp_path / "password"))
@@ -164,46 +170,46 @@ def test_a_password_in_a_file(apache_kafka: ApacheKafka, topic: str, tmp_path: P
     assert count_calls(tmp_path) == 1
 
 
-REFUSED: list[tuple[str, Callable[[ApacheKafka], Said], str]] = [
+REFUSED: list[tuple[str, Callable[[ApacheKafka], Variables], str]] = [
     (
         "a wrong password",
-        lambda kafka: secured(kafka, "SASL_SSL") | name_and("no"),
+        lambda kafka: secured(kafka, "SASL_SSL") | credentials("no"),
         r"does not let user floor in; see --sasl-username, --sasl-mechanism and the password",
     ),
     (
         "a wrong password, PLAIN",
-        lambda kafka: secured(kafka, "SASL_PLAINTEXT") | name_and("no", "PLAIN"),
+        lambda kafka: secured(kafka, "SASL_PLAINTEXT") | credentials("no", "PLAIN"),
         r"does not let user floor in",
     ),
     (
         "another authority",
-        lambda kafka: secured(kafka, "SASL_SSL") | name_and() | {"VIGIE_SSL_CA_FILE": str(kafka.keys.stranger)},
+        lambda kafka: secured(kafka, "SASL_SSL") | credentials() | {"VIGIE_SSL_CA_FILE": str(kafka.keys.stranger)},
         r"certificate of Kafka at \S+ is not trusted \(.*local issuer.*\); name the file of the authority",
     ),
     (
-        "no certificate of one's own",
+        "no client certificate",
         lambda kafka: secured(kafka, "SSL"),
         r"rejects this client's certificate, or requires one; see --ssl-cert-file",
     ),
     (
-        "TLS where there is none",
+        "TLS on a plaintext port",
         lambda kafka: secured(kafka, "SSL") | {"VIGIE_BOOTSTRAP_SERVERS": kafka.servers()},
         r"does not use TLS on this port",
     ),
     (
-        "in the clear where there is TLS",
+        "plaintext on a TLS port",
         lambda kafka: {"VIGIE_BOOTSTRAP_SERVERS": kafka.servers("SSL")},
         r"closes the connection; it may require TLS or a password",
     ),
 ]
 
 
-def test_who_may_not_is_told_in_one_sentence(apache_kafka: ApacheKafka, tmp_path: Path) -> None:
-    """All at once: kafka-python tries for five seconds, whatever it is told."""
+def test_a_refused_connection_is_one_sentence(apache_kafka: ApacheKafka, tmp_path: Path) -> None:
+    """All cases run at once, since kafka-python retries for five seconds after any refusal."""
 
-    def refused(case: tuple[str, Callable[[ApacheKafka], Said], str]) -> str:
-        name, said, _ = case
-        variables = said(apache_kafka) | {"VIGIE_DATA_DIR": str(tmp_path / name)}
+    def refused(case: tuple[str, Callable[[ApacheKafka], Variables], str]) -> str:
+        name, variables_of, _ = case
+        variables = variables_of(apache_kafka) | {"VIGIE_DATA_DIR": str(tmp_path / name)}
         return one_sentence(run(*(("send", os.devnull) if "PLAIN" in name else ("run",)), **variables))
 
     with ThreadPoolExecutor() as pool:
@@ -223,13 +229,13 @@ def test_who_may_not_is_told_in_one_sentence(apache_kafka: ApacheKafka, tmp_path
         ({"VIGIE_SASL_PASSWORD_FILE": "/nowhere/password"}, "/nowhere/password cannot be read"),
     ],
 )
-def test_what_does_not_go_together_is_told_before_anything_is_tried(variables: Said, why: str) -> None:
+def test_conflicting_options_are_reported_before_connecting(variables: Variables, why: str) -> None:
     done = run("send", os.devnull, **variables)
     assert done.returncode == 2
     assert why in one_sentence(done)
 
 
-def test_files_that_are_no_certificates_are_told(broker: Any, tmp_path: Path) -> None:
+def test_invalid_certificate_files_are_reported(broker: Any, tmp_path: Path) -> None:
     (tmp_path / "no.crt").write_text("no certificate")
     given = {"VIGIE_SECURITY_PROTOCOL": "SSL", "VIGIE_BOOTSTRAP_SERVERS": broker.bootstrap_servers}
     for option in ("VIGIE_SSL_CA_FILE", "VIGIE_SSL_CERT_FILE"):

@@ -1,7 +1,7 @@
-"""Questions that analysts ask of the published file, each a file of SQL that DuckDB runs as it is.
+"""Example queries on the published file for analysts: one SQL file each, which DuckDB runs unchanged.
 
-The analyst page offers them; `duckdb -readonly data/published/vigie.duckdb < metrics/published/examples/patience.sql`
-asks one.
+The analyst page offers them. To run one in a shell:
+`duckdb -readonly data/published/vigie.duckdb < metrics/published/examples/patience.sql`.
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
--- How full the queues were: calls waiting at each quarter of an hour of the last 24 hours.
+-- How full the queues were: calls waiting at each quarter hour of the last 24 hours.
 WITH moments AS (
     SELECT unnest(range(as_of - INTERVAL 24 HOURS, as_of, INTERVAL 15 MINUTES)) AS moment
     FROM ingest_status

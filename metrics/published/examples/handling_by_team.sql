@@ -1,4 +1,4 @@
--- Handling of the last seven days by team: sums of its agents, the ratios last.
+-- Handling time of the last seven days by team: agents' sums are added first, ratios are computed last.
 SELECT
     coalesce(team, '(no team)') AS team,
     sum(handled) AS handled,

@@ -1,4 +1,4 @@
--- Half hours of the last 24 hours in which a campaign was below its contract, the worst first.
+-- Half hours of the last 24 hours in which a campaign was below its contract's target, the worst first.
 SELECT interval_start, campaign, offered, abandoned, asa_s, target, service_level
 FROM kpi_interval(
     (SELECT date_trunc('hour', as_of) FROM ingest_status) - INTERVAL 24 HOURS,

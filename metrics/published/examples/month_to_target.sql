@@ -1,8 +1,8 @@
--- This month so far: how many more late calls a campaign can bear before the month misses its target.
--- Sums, never means: the days' own ratios must not be averaged. Each term asks its target of the calls that it judges, so
--- over a change of terms the month's target is that of all calls together; the next calls are judged by the term now in
--- force. Below its target a month has less than 0 to spare, and calls_to_reach says how many calls in time it would take.
-WITH months AS ( -- of each campaign, by its own calendar
+-- This month so far: how many more calls can be late before a campaign misses its target for the month.
+-- It adds up counts, because averages of daily ratios would be wrong. Each call is held to the target of its own contract
+-- term, so if the term changed, the month's target is the mean over all its calls. Further calls are judged by the term
+-- now in force. Below the target, late_calls_to_spare is negative and calls_to_reach is the number of calls in time needed.
+WITH months AS ( -- the current month of each campaign, in its own time zone
     SELECT
         campaign,
         least(day, last_day) AS latest,
@@ -18,7 +18,7 @@ WITH months AS ( -- of each campaign, by its own calendar
         campaign,
         sum(service_level_hits) AS in_time,
         sum(service_level_base) AS counted,
-        sum(service_level_asked) AS asked,
+        sum(service_level_asked) AS required,
         any_value(next_target) AS p
     FROM kpi_daily
     JOIN months USING (campaign)
@@ -31,10 +31,10 @@ SELECT
     in_time,
     counted,
     in_time / counted AS service_level,
-    round(asked / counted, 6) AS target,
+    round(required / counted, 6) AS target,
     p AS next_target,
-    floor((in_time - asked) / nullif(p, 0) + 1e-6)::BIGINT AS late_calls_to_spare,
-    CASE WHEN in_time < asked - 1e-6
-         THEN ceil((asked - in_time) / nullif(round(1 - p, 9), 0) - 1e-6)::BIGINT END AS calls_to_reach
+    floor((in_time - required) / nullif(p, 0) + 1e-6)::BIGINT AS late_calls_to_spare,
+    CASE WHEN in_time < required - 1e-6
+         THEN ceil((required - in_time) / nullif(round(1 - p, 9), 0) - 1e-6)::BIGINT END AS calls_to_reach
 FROM sums
 ORDER BY late_calls_to_spare;

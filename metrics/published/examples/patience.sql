@@ -1,4 +1,4 @@
--- How long callers wait before they hang up: abandoned calls by ten seconds of wait, short ones too.
+-- How long callers wait before they hang up: abandoned calls, short ones included, in steps of ten seconds.
 SELECT
     floor(wait_s / 10)::BIGINT * 10 AS from_s,
     count(*) AS hung_up,

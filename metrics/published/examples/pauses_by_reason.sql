@@ -1,4 +1,4 @@
--- Where paid time goes: pauses of the last seven days by reason, and how long one lasts.
+-- Pauses of the last seven days by reason: hours in total, mean and longest pause.
 SELECT
     coalesce(reason, '(none given)') AS reason,
     sum(pauses) AS pauses,

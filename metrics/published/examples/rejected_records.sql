@@ -1,4 +1,4 @@
--- What the feed could not use: rejected records by reason, the most frequent first.
+-- Rejected records by reason, the most frequent first.
 SELECT reason, count(*) AS records, min(received_at) AS first_at, max(received_at) AS last_at
 FROM dead_letters
 GROUP BY reason

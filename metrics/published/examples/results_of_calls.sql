@@ -1,4 +1,4 @@
--- What calls end in: result codes of each campaign with their share, and how long such a call takes.
+-- Result codes of each campaign, with their share of calls and mean handling time.
 SELECT
     campaign,
     coalesce(disposition, '(none)') AS result,

@@ -1,4 +1,4 @@
--- Calls that had to be passed on: visits of one phone call, the most travelled first.
+-- Phone calls that were transferred or queued again, those with the most visits first.
 SELECT
     linked_id,
     count(*) AS visits,

@@ -1,4 +1,4 @@
--- Service level by week, all history: sums first, the ratio last.
+-- Service level by week over all history: counts are added first, the ratio is computed last.
 SELECT
     date_trunc('week', day)::DATE AS week,
     campaign,

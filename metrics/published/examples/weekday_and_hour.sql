@@ -1,5 +1,5 @@
--- When calls come: offered calls by weekday and hour of the campaign's own clock.
--- The local day begins at local_days.from_at; the hour is counted from there, so no zone is asked of DuckDB.
+-- When calls come: calls by weekday and hour of the campaign's local time.
+-- The hour is counted from local_days.from_at, the start of the local day, so that DuckDB's own time zones are not used.
 SELECT
     isodow(calls.day) AS weekday,
     floor(date_diff('second', from_at, queued_at) / 3600)::BIGINT AS hour,

@@ -1,6 +1,6 @@
-"""Every figure that a page shows leads to how it is made, or to the calls behind it; a browser looks for others.
+"""Every figure on a page links to its explanation or to the calls behind it. A browser looks for figures without one.
 
-What counts as a figure is what reads as one: a number, a duration, a ratio. What is excused is named with its reason.
+A figure is any text that reads as a number, a duration or a ratio. EXCUSED lists the exceptions with their reasons.
 """
 
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ EXCUSED = {
     ".lags, .told, .vigie-tiles": "what was read of the topic: no figure of a campaign",
     ".js-plotly-plot, th, small, thead": "names, hours and a picture whose numbers are in the table",
 }
-"""Selector → why what is in there need not lead anywhere."""
+"""Selector → why figures inside it need no link."""
 
 UNLINKED = """(excused) => {
     const of = document.querySelector('[data-testid="stMainBlockContainer"]');
@@ -68,23 +68,23 @@ UNLINKED = """(excused) => {
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with served(tmp_path_factory.mktemp("leads"), weeks=4) as site:
+    with served(tmp_path_factory.mktemp("links"), weeks=4) as site:
         yield site
 
 
 def figures(page: "Page") -> tuple[int, list[list[str]]]:
-    """How many figures are to be seen that must lead somewhere, and those that do not, with what stands around them."""
+    """Return the number of visible figures that need a link, and those without one, with the text around them."""
     count, bare = page.evaluate(UNLINKED, ", ".join(EXCUSED))
     return count, bare
 
 
 def today() -> date:
-    """The day in which the floor's last calls lie."""
+    """The day of the floor's last calls."""
     return clock.now().date()
 
 
 def a_week_ago() -> date:
-    """A day whose morning the floor has calls of."""
+    """A day with calls in the morning only."""
     return today() - timedelta(weeks=1)
 
 
@@ -109,21 +109,19 @@ MANAGERS = {
     "kpi?campaign=north&day={today}&kpi=occupancy": 3,
     **{"wallboard": 10, "agents": 30, "feed": 6},
 }
-"""Page → so many figures at least are on it that must lead on."""
+"""Page → the least number of figures with a link."""
 
 
 @pytest.mark.parametrize(
     ("viewer", "pages"), [(MANAGER, EVERYBODYS | MANAGERS), (CLIENT, EVERYBODYS)], ids=["manager", "client"]
 )
-def test_every_figure_of_every_page_leads_to_what_is_behind_it(
-    site: Site, viewer: Viewer, pages: dict[str, int]
-) -> None:
+def test_every_figure_on_every_page_has_a_link(site: Site, viewer: Viewer, pages: dict[str, int]) -> None:
     floor(site.path, weeks=4)
     page = site.tab(viewer)
     for path, least in pages.items():
         site.visit(page, path.format(month=month(), today=today(), week=a_week_ago()))
         wait_for(lambda least=least: figures(page)[0] >= least, f"{least} figures on {path}")  # type: ignore[misc]
-        bare = figures(page)[1]  # a link may come a moment after its figure
+        bare = figures(page)[1]  # a link may be drawn a moment after its figure
         wait_for(lambda: not figures(page)[1], f"a link on {path} for each of {bare}")
 
 
@@ -132,16 +130,16 @@ def test_a_figure_without_a_link_is_found(site: Site) -> None:
     page = site.tab(MANAGER)
     site.visit(page, f"sla?campaign=north&month={month()}")
     wait_for(lambda: figures(page)[0] >= 30, "the month's figures")
-    taken = "document.querySelector('.vigie-table.judged td a').removeAttribute('href')"
-    page.evaluate(taken)
+    removal = "document.querySelector('.vigie-table.judged td a').removeAttribute('href')"
+    page.evaluate(removal)
     wait_for(lambda: len(figures(page)[1]) == 1, "one figure without a link")
 
 
-# where some of them lead
+# where some links lead
 
 
 def listed(page: "Page") -> str:
-    """How many calls the page of calls says there are."""
+    """The number of calls that the calls page shows."""
     return page.locator("text=/^\\d+ calls?$/").first.inner_text().split()[0]
 
 
@@ -150,7 +148,7 @@ def explained(page: "Page") -> str:
 
 
 def agents(page: "Page") -> str:
-    """How many agents the agents' page says these are."""
+    """The number of agents that the agents page shows."""
     return page.locator("p.needs > span").first.inner_text().split()[0]
 
 
@@ -194,36 +192,36 @@ WAYS = {
 }
 
 
-def test_where_a_figure_leads_the_same_figure_stands(site: Site) -> None:
+def test_the_page_behind_a_link_shows_the_same_figure(site: Site) -> None:
     floor(site.path, weeks=4)
     page = site.tab(MANAGER)
     for name, (path, selector, to) in WAYS.items():
         site.visit(page, path.format(month=month(), today=today(), week=a_week_ago()))
         figure = page.locator(selector).first
-        said = figure.inner_text()
+        value = figure.inner_text()
         figure.click()
         page.wait_for_url(f"**/{to}?campaign=north**")
-        wait_for(lambda said=said, to=to: READ[to](page) == said, f"{name}: {said}")  # type: ignore[misc]
+        wait_for(lambda value=value, to=to: READ[to](page) == value, f"{name}: {value}")  # type: ignore[misc]
 
 
-def test_a_cell_of_the_weeks_leads_to_the_calls_that_it_is_the_mean_of(site: Site) -> None:
+def test_a_cell_of_the_weeks_links_to_the_calls_of_its_mean(site: Site) -> None:
     floor(site.path, weeks=4)
     page = site.tab(MANAGER)
     for weeks in ("4", "12"):
         site.visit(page, f"campaign?campaign=north&weeks={weeks}")
         cell = page.locator(".vigie-heat td a").first
-        of = (cell.get_attribute("title") or "").rpartition(", ")[2].split()[0]
-        assert float(cell.inner_text()) == int(of) / 4
+        calls = (cell.get_attribute("title") or "").rpartition(", ")[2].split()[0]
+        assert float(cell.inner_text()) == int(calls) / 4
         cell.click()
         page.wait_for_url("**/calls?campaign=north**")
-        wait_for(lambda of=of: listed(page) == of, f"{of} calls")  # type: ignore[misc]
+        wait_for(lambda calls=calls: listed(page) == calls, f"{calls} calls")  # type: ignore[misc]
 
 
-def test_the_agents_of_a_tile_lead_to_who_they_are(site: Site) -> None:
+def test_counts_of_agents_on_a_tile_link_to_the_agents(site: Site) -> None:
     floor(site.path)
     page = site.tab(MANAGER)
     site.visit(page, "wallboard")
     over = page.locator(".st-key-links .tile", has_text="Customer care").locator("a.n", has_text="Available")
     over.click()
     page.wait_for_url("**/agents?campaign=north&state=available**")
-    wait_for(lambda: agents(page) == "30", "the thirty who are available")
+    wait_for(lambda: agents(page) == "30", "the thirty available agents")
