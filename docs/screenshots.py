@@ -42,10 +42,10 @@ def main() -> int:
         try:
             assert demo.stdout is not None
             password = ""
-            for line in demo.stdout:  # it prints the accounts, and "Analysts:" once it is live
+            for line in demo.stdout:  # it prints the accounts once it is live, then how much of the past is there
                 if account := re.fullmatch(r"  manager +(\S+) .*\n", line):
                     password = account[1]
-                if line.startswith("Analysts:"):
+                if line.startswith("The past is complete."):
                     break
             _take(browser, f"http://127.0.0.1:{port}", password)
         finally:

@@ -25,6 +25,7 @@ from ingest.children import ends_with_us
 from ingest.cli import Parser, between, say_campaigns_are_ignored
 from ingest.errors import StoreError, UsageError, VigieError, disk_trouble
 from ingest.simulator import floor_day, floor_options, parameters
+from ingest.simulator.past import missing_days, note_stored
 from ingest.topic.broker import ensure_topic, running_broker
 from metrics import clock
 from metrics.configuration.campaigns import load
@@ -37,6 +38,7 @@ DEFAULTS = {
     "data_dir": Path("data"),
     "agents": parameters.DEFAULT_AGENTS,
     "seed": parameters.DEFAULT_SEED,
+    "past": 35,
 }
 MADE_WITH = "demo-floor"
 """The file in the data directory that says with which numbers the stored floor was made; locked while a demo runs."""
@@ -61,6 +63,10 @@ def arguments(parser: Parser) -> None:
         "--broker-port", default=DEFAULTS["broker_port"], type=a_port, help="where the broker listens on 127.0.0.1"
     )
     floor_options(parser)
+    parser.option(
+        "--past", default=DEFAULTS["past"], type=between(0, 400),
+        help="whole days before today that are filled in once the wall is live, newest first",
+    )  # fmt: skip
     parser.epilog = (
         f"This command uses its own campaigns, {CAMPAIGNS}: VIGIE_CAMPAIGNS is ignored."
         " VIGIE_PORT is the dashboard's port here, and the broker's port in `broker`."
@@ -92,6 +98,7 @@ def main(options: argparse.Namespace) -> int:
     url = f"http://127.0.0.1:{options.port}"
     with contextlib.ExitStack() as stack:
         stack.enter_context(_locked_data_dir(options, data_dir))
+        today = floor_day(clock.now())
         days = _days_to_send(data_dir / "published" / "vigie.duckdb", clock.now())
         broker = stack.enter_context(running_broker(options.broker_port))
         ensure_topic(broker.bootstrap_servers, "call-events")
@@ -110,7 +117,7 @@ def main(options: argparse.Namespace) -> int:
             start(
                 "floor", "-m", "ingest", "simulate", *kafka,
                 "--agents", str(options.agents), "--seed", str(options.seed),
-                "--days", str(days),
+                "--days", str(days), "--past", "0",
             ),
         ]  # fmt: skip
         _say(f"consumer   {data_dir}/{STORE} → {data_dir}/published/vigie.duckdb")
@@ -133,6 +140,13 @@ def main(options: argparse.Namespace) -> int:
             _say(f"\nVigie is live:  {url}\n")
             _say("\n".join(accounts) + "\n")
             _say("Analysts: make sql (in another terminal).  Ctrl-C stops everything.")
+            note_stored(data_dir, *(today - dt.timedelta(days=back) for back in range(1, days + 1)))
+        if options.past and not stop.is_set():
+            past = start(
+                "past", "-m", "ingest", "simulate", *kafka, "--data-dir", str(data_dir),
+                "--agents", str(options.agents), "--seed", str(options.seed), "--past", str(options.past),
+            )  # fmt: skip
+            _wait_until_past_is_filled(data_dir, today, options.past, past, going_on)
         while going_on():
             pass
         _say("\nStopping …")
@@ -290,6 +304,13 @@ class Child:
             reason = f"signal {-status}" if status < 0 else output[-1].removeprefix("vigie: ").removesuffix(".")
             raise VigieError(f"The {self._name} ended ({reason}); see {self._log}, and start again.")
 
+    def has_finished(self) -> bool:
+        """Whether the command has ended without an error. Raise VigieError as `must_run` does if it failed."""
+        if self._process.poll() == 0:
+            return True
+        self.must_run()
+        return False
+
     def stop(self) -> None:
         """Ask the command to finish, and wait until it has."""
         self._process.terminate()
@@ -353,6 +374,22 @@ def _wait_until_live(published: Path, floor_log: Path, started_at: float, going_
             _say(line)
             shown = line
         if all_sent and lag < LIVE_WITHIN_RECORDS:
+            return
+
+
+def _wait_until_past_is_filled(
+    data_dir: Path, today: dt.date, count: int, past: Child, going_on: Callable[[], bool]
+) -> None:
+    """Show how many of the `count` days before `today` are stored, until `past` has sent all of them."""
+    shown = -1
+    while going_on():
+        is_complete = past.has_finished()
+        stored = count - len(missing_days(data_dir, today, count))
+        if stored != shown:
+            _say(f"past       {stored} of {count} days")
+            shown = stored
+        if is_complete:
+            _say("The past is complete.")
             return
 
 

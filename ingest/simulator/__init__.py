@@ -2,10 +2,12 @@
 
 import argparse
 import logging
+import os
 import signal
 import sys
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from threading import Event as Flag
 
 import msgspec
@@ -14,6 +16,7 @@ from ingest.cli import Parser, between
 from ingest.simulator import parameters
 from ingest.simulator.day import Event
 from ingest.simulator.days import floor_day, floor_events
+from ingest.simulator.past import LINES, fill, records_of
 from ingest.topic.producing import deliver, open_producer
 from ingest.topic.servers import security
 from metrics import clock
@@ -23,7 +26,7 @@ __all__ = ["arguments", "floor_day", "floor_events", "floor_options", "main"]
 log = logging.getLogger(__name__)
 
 BATCH = 20_000  # events at a time while catching up
-LINES = 20  # events in one record while catching up: time is spent per record sent
+PAST_NICE = 10  # the live floor goes first
 TICK_S = 0.1  # live events are at most this late
 
 
@@ -31,6 +34,11 @@ def arguments(parser: Parser) -> None:
     parser.kafka_options()
     floor_options(parser)
     parser.option("--days", default=1, type=between(0, 400), help="whole days before today to send first")
+    parser.option(
+        "--past", default=0, type=between(0, 400),
+        help="instead send so many whole days before today, newest first, except those that --data-dir has; then stop",
+    )  # fmt: skip
+    parser.option("--data-dir", default=Path("data"), type=Path, help="where the consumer keeps them (with --past)")
     parser.add_argument("--print", action="store_true", help="write NDJSON to standard output, not to Kafka")
     parser.add_argument("--until-now", action="store_true", help="stop once the present is reached")
 
@@ -47,18 +55,29 @@ def floor_options(parser: Parser) -> None:
 
 
 def main(options: argparse.Namespace) -> int:
-    producer = None if options.print else open_producer(options.bootstrap_servers, security(options))
+    compression = "lz4" if options.past else None  # the embedded broker keeps everything in memory
+    producer = None if options.print else open_producer(options.bootstrap_servers, security(options), compression)
     stopped = Flag()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
     today = floor_day(clock.now())
+    if options.past and producer is not None:
+        os.nice(PAST_NICE)
+        try:
+            fill(
+                producer, options.topic, data_dir=options.data_dir, today=today, count=options.past,
+                agents=options.agents, seed=options.seed, stopped=stopped,
+            )  # fmt: skip
+        finally:
+            producer.close(timeout=5)
+        return 0
     events = floor_events(today - timedelta(days=options.days), agents=options.agents, seed=options.seed)
     if producer is None:
         return _print(_due(events, stopped, options.until_now))
     sent, is_live, logged = 0, False, 0
     try:
         for batch in _due(events, stopped, options.until_now):
-            deliver(producer, options.topic, _records(batch, 1 if is_live else LINES), stopped=stopped.is_set)
+            deliver(producer, options.topic, records_of(batch, 1 if is_live else LINES), stopped=stopped.is_set)
             sent += len(batch)
             if not is_live and len(batch) < BATCH:
                 is_live = True
@@ -87,15 +106,6 @@ def _due(events: Iterator[Event], stopped: Flag, until_now: bool) -> Iterator[li
             return
         if len(batch) < BATCH:
             stopped.wait(TICK_S)
-
-
-def _records(events: list[Event], lines: int) -> Iterator[tuple[bytes, bytes]]:
-    """Kafka records (key, value) of `lines` events each, one per line."""
-    encoder = msgspec.json.Encoder()
-    for start in range(0, len(events), lines):
-        together = events[start : start + lines]
-        key = together[0].get("call_id") or together[0]["agent"]
-        yield key.encode(), encoder.encode_lines(together).rstrip()
 
 
 def _print(batches: Iterator[list[Event]]) -> int:

@@ -42,7 +42,7 @@ FOR_GOOD = (
 Record = tuple[bytes, bytes]  # key, value
 
 
-def open_producer(bootstrap_servers: str, secured: Security = IN_THE_CLEAR) -> Any:
+def open_producer(bootstrap_servers: str, secured: Security = IN_THE_CLEAR, compression: str | None = None) -> Any:
     """Connect a `KafkaProducer` whose records count once every in-sync replica has them.
 
     Raises `BrokerUnavailable` when no broker answers within five seconds or lets us in, `UsageError` for a malformed
@@ -56,6 +56,7 @@ def open_producer(bootstrap_servers: str, secured: Security = IN_THE_CLEAR) -> A
             acks="all",
             # a memory broker that restarts forgets producer ids; the event ids do their work
             enable_idempotence=False,
+            compression_type=compression,
             linger_ms=20,
             batch_size=1_000_000,
             request_timeout_ms=ACKNOWLEDGED_WITHIN_MS - 1_000,

@@ -20,6 +20,8 @@ from ingest.demo import _child as part_of_the_demo
 from ingest.demo import _days_to_send
 from ingest.errors import VigieError
 from ingest.simulator import floor_day, floor_events
+from ingest.simulator.day import Day
+from ingest.simulator.past import note_stored, stored_days
 from ingest.topic.broker import Broker
 from metrics import clock
 from tests.support.processes import (
@@ -44,7 +46,8 @@ from tests.support.stream import Desk, at
 pytestmark = pytest.mark.slow
 
 AGENTS, SEED = 20, 3
-NUMBERS = ("--agents", str(AGENTS), "--seed", str(SEED))
+PAST = 2
+NUMBERS = ("--agents", str(AGENTS), "--seed", str(SEED), "--past", str(PAST))
 
 
 LAST_DAY = "SELECT campaign, offered FROM ingest_status, kpi_campaign(as_of - INTERVAL 24 HOURS, as_of)"
@@ -94,13 +97,13 @@ def is_alive(pid: int) -> bool:
 
 
 @contextmanager
-def demo(place: Path) -> Iterator[Demo]:
+def demo(place: Path, *more: str) -> Iterator[Demo]:
     port, broker_port = free_port(), free_port()
     output = place.parent / "output"
     with output.open("w") as out:
         process = subprocess.Popen(
             command(
-                *("demo", "--data-dir", str(place), *NUMBERS),
+                *("demo", "--data-dir", str(place), *NUMBERS, *more),
                 *("--port", str(port), "--broker-port", str(broker_port)),
             ),
             stdin=subprocess.DEVNULL,
@@ -194,6 +197,22 @@ def test_the_demo_runs_stops_starts_again_and_leaves_nothing_behind(tmp_path: Pa
     assert after["dead_letters"] == 0
 
 
+def test_a_demo_fills_in_the_missing_days_of_the_past_behind_a_live_wall(tmp_path: Path) -> None:
+    place = tmp_path / "data"
+    days = [floor_day(clock.now()) - dt.timedelta(days=back) for back in (2, 3)]
+    place.mkdir()
+    note_stored(place, days[1])  # as an earlier start left it
+    with demo(place, "--past", "3") as running:
+        wait_for(lambda: "The past is complete." in running.said(), "the past is filled")
+        output = running.said()
+        assert output.index("Vigie is live:") < output.index("past       3 of 3 days")
+        expected = sum(event["type"] == "call.queued" for event in Day(days[0], agents=AGENTS, seed=SEED).run())
+        queued_by_day = dict(rows(place, "SELECT split_part(call_id, '-', 3), count(queued_at) FROM calls GROUP BY 1"))
+        assert queued_by_day[f"{days[0]:%y%m%d}"] == expected > 0
+        assert f"{days[1]:%y%m%d}" not in queued_by_day
+    assert set(days) < stored_days(place)
+
+
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
 def test_a_second_demo_leaves_the_first_alone_and_the_end_of_its_broker_is_reported(tmp_path: Path) -> None:
     place = tmp_path / "data"
@@ -205,7 +224,8 @@ def test_a_second_demo_leaves_the_first_alone_and_the_end_of_its_broker_is_repor
         logs = {name: len(text) for name, text in contents(place / "logs").items()}
         error = refused_demo(place, free_port(), free_port())
         assert f"vigie: {place} is in use; stop what runs there, or start beside it: `VIGIE_PORT=" in error
-        assert f" VIGIE_DATA_DIR={place}-2 VIGIE_AGENTS={AGENTS} VIGIE_SEED={SEED} make demo`." in error
+        numbers = f"VIGIE_AGENTS={AGENTS} VIGIE_SEED={SEED} VIGIE_PAST={PAST}"
+        assert f" VIGIE_DATA_DIR={place}-2 {numbers} make demo`." in error
         (tmp_path / "data-2").mkdir()
         error = refused_demo(place, living.port, living.broker_port)
         assert (
@@ -231,7 +251,9 @@ def test_a_second_demo_leaves_the_first_alone_and_the_end_of_its_broker_is_repor
     before = totals(place)
     error = refused_demo(place, free_port(), free_port(), "--seed", str(SEED + 1))
     assert f"{place} holds the floor of VIGIE_AGENTS={AGENTS} VIGIE_SEED={SEED}, which cannot be mixed" in error
-    assert f"VIGIE_DATA_DIR={place}-3 VIGIE_AGENTS={AGENTS} VIGIE_SEED={SEED + 1} make demo`." in error
+    assert (
+        f"VIGIE_DATA_DIR={place}-3 VIGIE_AGENTS={AGENTS} VIGIE_SEED={SEED + 1} VIGIE_PAST={PAST} make demo`." in error
+    )
     (place / "demo-floor").unlink()
     assert "holds calls that were not made by a demo" in refused_demo(place, free_port(), free_port())
     assert totals(place) == before
