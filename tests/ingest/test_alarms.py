@@ -297,7 +297,7 @@ def test_a_call_without_its_first_event_raises_an_alarm_after_the_lateness_allow
     desk.publish(at("10:00:02"))
     assert ringing(desk) == []
     assert logged(caplog, "ERROR") == [line]
-    assert [message.split(":")[0] for message in logged(caplog, "INFO")] == ["over"]
+    assert [message.split(":")[0] for message in logged(caplog, "INFO")] == ["alarm ended"]
 
 
 def test_events_out_of_order_raise_no_alarm(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
