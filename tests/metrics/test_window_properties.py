@@ -268,4 +268,4 @@ def with_term(changed: Campaign, rest: list[Term], last: Term, since: dt.datetim
         wait_at_threshold_counts=rng.random() < 0.5,
         short_abandon_s=rng.choice((0.0, 4.0, 21.0)),
     )
-    return replace(campaign, terms=(*rest, replace(last, valid_to=since), term))
+    return replace(changed, terms=(*rest, replace(last, valid_to=since), term))
