@@ -1,0 +1,1 @@
+"""Switches: what their logs, records and lists become as events."""
