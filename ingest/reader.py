@@ -12,7 +12,7 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from ingest.errors import BrokerUnavailable
-from ingest.events.batch import Arrivals, Batch, Gap, Log
+from ingest.events.batch import Arrivals, Batch, Gap, Partition
 from ingest.events.sorting import Sorter
 from ingest.topic.feed import Feed, TopicChanged
 from ingest.topic.group import Lost, Member, Moved
@@ -26,10 +26,10 @@ COMMIT_EVERY_S = 5.0
 
 @dataclass
 class Opened:
-    """The feed was opened: the next offset to read of each log, and where each log ended."""
+    """The feed was opened: the next offset to read of each partition, and where each one ended."""
 
-    positions: dict[Log, int]
-    ends: dict[Log, int]
+    positions: dict[Partition, int]
+    ends: dict[Partition, int]
 
 
 @dataclass
@@ -43,7 +43,7 @@ class Arrived:
 class Question:
     """The reader asks for a stored position: in the queue, so that everything it read before is stored by then."""
 
-    log: Log
+    partition: Partition
     answer: "Future[int | None]"
 
 
@@ -65,9 +65,9 @@ class Reader(threading.Thread):
     ) -> None:
         super().__init__(name="reader", daemon=True)
         self.queue: queue.Queue[Item] = queue.Queue(MAX_WAITING_BATCHES)
-        self.stored: dict[Log, int] = {}
+        self.stored: dict[Partition, int] = {}
         self.in_touch_at = time.monotonic()
-        self.ends: dict[Log, int] = {}  # of the logs, as of the last poll: ahead of what is in the queue
+        self.ends: dict[Partition, int] = {}  # as of the last poll: ahead of what is in the queue
         self._servers = bootstrap_servers
         self._topic = topic
         self._clock = clock
@@ -109,7 +109,7 @@ class Reader(threading.Thread):
                     self._stopping.wait(1.0)
 
     def _gaps(self, feed: Feed) -> Batch:
-        gaps = [Gap(topic_log, *offsets, self._clock()) for topic_log, offsets in feed.gaps.items()]
+        gaps = [Gap(partition, *offsets, self._clock()) for partition, offsets in feed.gaps.items()]
         return Batch(next_offsets=feed.positions(), gaps=gaps)
 
     def _share(self, group: str) -> None:
@@ -129,14 +129,14 @@ class Reader(threading.Thread):
             self._stopping.wait(1.0)
 
     def _read_share(self, member: Member) -> None:
-        logs = member.join(self._stopping.is_set)
-        for topic_log, owed in member.owed(logs, self._position_or_moved).items():
+        partitions = member.join(self._stopping.is_set)
+        for partition, owed in member.owed(partitions, self._position_or_moved).items():
             log.info(
-                "partition %d: offsets %d to %d were claimed but not stored", topic_log.partition, owed.start, owed[-1]
+                "partition %d: offsets %d to %d were claimed but not stored", partition.number, owed.start, owed[-1]
             )
-            self._read_owed(topic_log, owed)
-        begins = member.take(logs, self._position_or_moved)
-        only = {topic_log.partition for topic_log in begins}
+            self._read_owed(partition, owed)
+        begins = member.take(partitions, self._position_or_moved)
+        only = {partition.number for partition in begins}
         with closing(Feed(self._servers, self._topic, begins.get, self._secured, only)) as feed:
             if feed.gaps:
                 gaps = self._gaps(feed)
@@ -147,12 +147,10 @@ class Reader(threading.Thread):
             self._has_opened = True
             self._follow(feed, member)
 
-    def _read_owed(self, topic_log: Log, owed: range) -> None:
-        with closing(
-            Feed(self._servers, self._topic, lambda _: owed.start, self._secured, {topic_log.partition})
-        ) as feed:
+    def _read_owed(self, partition: Partition, owed: range) -> None:
+        with closing(Feed(self._servers, self._topic, lambda _: owed.start, self._secured, {partition.number})) as feed:
             self._put(Arrived(self._sorter.sort(self._gaps(feed).before(owed.stop))))
-            while feed.positions()[topic_log] < owed.stop and not self._stopping.is_set():
+            while feed.positions()[partition] < owed.stop and not self._stopping.is_set():
                 if batch := feed.poll(timeout_s=0.2):
                     self._put(Arrived(self._sorter.sort(batch.before(owed.stop))))
 
@@ -179,15 +177,15 @@ class Reader(threading.Thread):
         self._nobody_takes = True
         self.join()
 
-    def _position_or_moved(self, topic_log: Log) -> int | None:
+    def _position_or_moved(self, partition: Partition) -> int | None:
         """The stored position. Raises Moved when the reader is stopping, because claims are made from the answer."""
-        position = self._position(topic_log)
+        position = self._position(partition)
         if self._stopping.is_set():
             raise Moved
         return position
 
-    def _position(self, topic_log: Log) -> int | None:
-        question = Question(topic_log, Future())
+    def _position(self, partition: Partition) -> int | None:
+        question = Question(partition, Future())
         self._put(question)
         while not self._stopping.is_set():
             with contextlib.suppress(TimeoutError):

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
-from ingest.events.batch import Log
+from ingest.events.batch import Partition
 from ingest.publishing.observed import Observed
 from ingest.publishing.publish import Moment, Place, Publisher
 from ingest.reader import Arrived, Item, Opened, Question, Reader
@@ -52,7 +52,7 @@ class Writer:
         self._configuration_seen = _identity(configuration.path)
         self._as_of: dt.datetime | None = None
         self._read_until: dt.datetime | None = None
-        self._positions: dict[Log, int] = {}
+        self._positions: dict[Partition, int] = {}
         self._reader: Reader | None = None
         self._published_from = time.monotonic()
         self._publishing_took_s: float | None = None
@@ -64,7 +64,7 @@ class Writer:
     def run(self, reader: Reader, stop: threading.Event, until_caught_up: bool) -> None:
         """Run until `stop` is set or, if `until_caught_up`, the ends at opening are reached; then publish."""
         self._reader = reader
-        targets: dict[Log, int] | None = None
+        targets: dict[Partition, int] | None = None
         while not stop.is_set():
             items = self._take(reader)
             self._taken_at = time.monotonic()
@@ -78,7 +78,7 @@ class Writer:
                         self._publish()
                     log.info("topic opened: %d partitions, %d records to read", len(item.ends), self._lag())
                 elif isinstance(item, Question):
-                    item.answer.set_result(self._store.position(item.log))
+                    item.answer.set_result(self._store.position(item.partition))
                 else:
                     self._apply(item)
                     reader.stored = dict(self._positions)
@@ -124,7 +124,9 @@ class Writer:
     def _apply(self, arrived: Arrived) -> None:
         self._positions.update(arrived.arrivals.next_offsets)
         places = self._places()
-        lagging = [at for log, at in arrived.arrivals.reached.items() if log in places and places[log].lag]
+        lagging = [
+            at for partition, at in arrived.arrivals.reached.items() if partition in places and places[partition].lag
+        ]
         self._read_until = min(lagging, default=None)
         with self._store.transaction():
             with self._observed.fold_s.time():
@@ -134,13 +136,16 @@ class Writer:
         self._rate.add(arrived.arrivals.records)
         self._has_news = True
 
-    def _has_reached(self, targets: dict[Log, int]) -> bool:
+    def _has_reached(self, targets: dict[Partition, int]) -> bool:
         ends = self._reader.ends if self._reader else {}  # lower after an aborted or open transaction
-        return all(self._positions.get(log, 0) >= min(end, ends.get(log, end)) for log, end in targets.items())
+        return all(
+            self._positions.get(partition, 0) >= min(end, ends.get(partition, end))
+            for partition, end in targets.items()
+        )
 
-    def _places(self) -> dict[Log, Place]:
+    def _places(self) -> dict[Partition, Place]:
         ends = self._reader.ends if self._reader else {}
-        return {log: Place(self._positions.get(log, 0), end) for log, end in ends.items()}
+        return {partition: Place(self._positions.get(partition, 0), end) for partition, end in ends.items()}
 
     def _lag(self) -> int:
         return sum(place.lag for place in self._places().values())

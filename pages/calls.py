@@ -6,7 +6,7 @@ from datetime import timedelta
 import streamlit as st
 
 from metrics import readers
-from metrics.readers import Asked, CallList
+from metrics.readers import CallFilters, CallList
 from pages.accounts import visitor
 from pages.figure import call_list
 from pages.shared import names, selection
@@ -20,10 +20,10 @@ HITS = {"hit": True, "miss": False}
 WEEKDAYS = {str(n): n for n in range(7)}
 
 
-def filters_of_address() -> Asked:
+def filters_of_address() -> CallFilters:
     """Return the filters in the address. Invalid ones are ignored."""
     outcome, kpi = st.query_params.get("outcome"), st.query_params.get("kpi")
-    return Asked(
+    return CallFilters(
         outcome if outcome in readers.OUTCOMES else None,
         kpi if kpi in readers.BEHIND and readers.may_show(viewer, kpi) else None,
         HITS.get(st.query_params.get("counts", "")),
@@ -39,7 +39,7 @@ def agents_of_calls(where: selection.Selection) -> Mapping[str, str] | None:
     return readers.agents_of_calls(readers.published(), viewer, where.campaign.campaign, where.t0, where.t1)
 
 
-def choose_agent(filters: Asked, agents: Mapping[str, str]) -> None:
+def choose_agent(filters: CallFilters, agents: Mapping[str, str]) -> None:
     """Draw the choice of the agent who answered. `agents` maps an agent to a name."""
 
     def change() -> None:
@@ -61,7 +61,7 @@ def choose_agent(filters: Asked, agents: Mapping[str, str]) -> None:
     )
 
 
-def choose_outcome(filters: Asked) -> None:
+def choose_outcome(filters: CallFilters) -> None:
     """Draw the choice of an outcome."""
 
     def change() -> None:
@@ -82,7 +82,7 @@ def choose_outcome(filters: Asked) -> None:
     )
 
 
-def choose_kpi(filters: Asked) -> None:
+def choose_kpi(filters: CallFilters) -> None:
     """Draw the choice of a figure, whose denominator the calls are in; for the service level also in time or not."""
 
     def change() -> None:
@@ -139,7 +139,7 @@ def page_number() -> int:
         return 1
 
 
-def read_calls(where: selection.Selection, filters: Asked, page: int | None) -> CallList | None:
+def read_calls(where: selection.Selection, filters: CallFilters, page: int | None) -> CallList | None:
     return readers.calls(readers.published(), viewer, where.campaign.campaign, where.t0, where.t1, filters, page=page)
 
 
@@ -217,7 +217,7 @@ def choose_page(pages: int, number: int) -> None:
         st.pagination(pages, default=number, key=key, on_change=change)
 
 
-def sheet(where: selection.Selection, filters: Asked, zone: str) -> bytes:
+def sheet(where: selection.Selection, filters: CallFilters, zone: str) -> bytes:
     """Return all calls of the list as CSV. They are read only when somebody downloads them."""
     every_call = read_calls(where, filters, None)
     return call_list.as_csv(every_call.calls if every_call else (), zone, worked=viewer.sees_work)

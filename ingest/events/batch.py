@@ -8,20 +8,20 @@ import pyarrow as pa
 
 
 @dataclass(frozen=True)
-class Log:
+class Partition:
     """One partition of one topic. A topic that is recreated has another `topic_id` or `cluster_id`."""
 
     topic: str
-    partition: int
+    number: int
     cluster_id: str
     topic_id: str
 
 
 @dataclass(frozen=True)
 class Gap:
-    """Offsets of a log, from `begin` to before `end`, that Kafka deleted before they were read."""
+    """Offsets of a partition, from `begin` to before `end`, that Kafka deleted before they were read."""
 
-    log: Log
+    partition: Partition
     begin: int
     end: int
     noticed_at: dt.datetime
@@ -37,23 +37,26 @@ class Record(Protocol):
 
 @dataclass
 class Batch:
-    """Records in offset order, by the log they came from, and the offsets that are stored with them.
+    """Records in offset order, by the partition they came from, and the offsets that are stored with them.
 
-    A log's next offset is that of the record to read after these. It may move on without a record.
+    A partition's next offset is that of the record to read after these. It may move on without a record.
     """
 
-    records: dict[Log, list[Record]] = field(default_factory=dict)
-    next_offsets: dict[Log, int] = field(default_factory=dict)
+    records: dict[Partition, list[Record]] = field(default_factory=dict)
+    next_offsets: dict[Partition, int] = field(default_factory=dict)
     gaps: list[Gap] = field(default_factory=list)
 
     def __len__(self) -> int:
         return sum(map(len, self.records.values()))
 
     def before(self, offset: int) -> "Batch":
-        """The part of the batch that is before `offset` in each log."""
-        records = {log: [record for record in of_log if record.offset < offset] for log, of_log in self.records.items()}
+        """The part of the batch that is before `offset` in each partition."""
+        records = {
+            partition: [record for record in of_partition if record.offset < offset]
+            for partition, of_partition in self.records.items()
+        }
         gaps = [replace(gap, end=min(gap.end, offset)) for gap in self.gaps]
-        return Batch(records, {log: min(end, offset) for log, end in self.next_offsets.items()}, gaps)
+        return Batch(records, {partition: min(end, offset) for partition, end in self.next_offsets.items()}, gaps)
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ class Arrivals:
     """A sorted batch: its events, as tables with one row per event (columns: sorting.py), and its dead letters.
 
     It carries the offsets that are stored with it. `records_with_events` counts the records with at least one event;
-    `reached` is the timestamp of the last event of each log.
+    `reached` is the timestamp of the last event of each partition.
     """
 
     records: int
@@ -83,8 +86,8 @@ class Arrivals:
     events: list[pa.Table]
     dead: list[DeadLetter]
     gaps: list[Gap]
-    next_offsets: dict[Log, int]
-    reached: dict[Log, dt.datetime]
+    next_offsets: dict[Partition, int]
+    reached: dict[Partition, dt.datetime]
 
     def extend(self, later: "Arrivals") -> None:
         """Append the batch that was read right after this one."""

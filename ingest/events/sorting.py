@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from ingest.events import contract, masking
-from ingest.events.batch import Arrivals, Batch, DeadLetter, Log, Record
+from ingest.events.batch import Arrivals, Batch, DeadLetter, Partition, Record
 
 #: `arriving_lines` has the lines that kept the contract, as (n, received_ms, raw). For each line, in the same order,
 #: this gives the event's columns (NULL where DuckDB cannot read them) and the fault (NULL for an event).
@@ -101,43 +101,52 @@ class _Lines:
     """The lines of a batch that keep the contract, numbered from 0 in the order they came, and the dead letters."""
 
     def __init__(self, batch: Batch) -> None:
-        self.reached: dict[Log, dt.datetime] = {}
+        self.reached: dict[Partition, dt.datetime] = {}
         self.dead: list[DeadLetter] = []
         self.rejected: set[int] = set()
         self._lines: list[bytes] = []
         self._records: list[Record] = []
         self._line_numbers: dict[int, int] = {}
-        self._starts: list[tuple[int, Log]] = []
-        for log, records in batch.records.items():
-            self._starts.append((len(self._lines), log))
-            self._take(log, records)
+        self._starts: list[tuple[int, Partition]] = []
+        for partition, records in batch.records.items():
+            self._starts.append((len(self._lines), partition))
+            self._take(partition, records)
 
-    def _take(self, log: Log, records: Sequence[Record]) -> None:
+    def _take(self, partition: Partition, records: Sequence[Record]) -> None:
         values = [record.value for record in records]
         if values and contract.are_events(values):
-            self.reached[log] = contract.decode(values[-1]).ts
+            self.reached[partition] = contract.decode(values[-1]).ts
             self._lines += values
             self._records += records
         else:
             for record in records:
-                self._take_lines(log, record)
+                self._take_lines(partition, record)
 
-    def _take_lines(self, log: Log, record: Record) -> None:
+    def _take_lines(self, partition: Partition, record: Record) -> None:
         for number, text, fault in contract.faulty_lines(record.value):
             if fault is not None:
-                self._add_dead_letter(log, record, number, text, fault)
+                self._add_dead_letter(partition, record, number, text, fault)
                 continue
             if number > 1:
                 self._line_numbers[len(self._lines)] = number
             self._lines.append(text.encode())
             self._records.append(record)
 
-    def _add_dead_letter(self, log: Log, record: Record, number: int, text: str, fault: str) -> None:
+    def _add_dead_letter(self, partition: Partition, record: Record, number: int, text: str, fault: str) -> None:
         payload = masking.mask_payload(text.encode()[: contract.PAYLOAD_LIMIT].decode(errors="ignore"))
         reason = masking.mask_reason(fault)
         received_ms = max(record.timestamp, 0)
         self.dead.append(
-            DeadLetter(log.topic, log.topic_id, log.partition, record.offset, number, received_ms, reason, payload)
+            DeadLetter(
+                partition.topic,
+                partition.topic_id,
+                partition.number,
+                record.offset,
+                number,
+                received_ms,
+                reason,
+                payload,
+            )
         )
 
     def table(self) -> pa.Table:
@@ -154,8 +163,10 @@ class _Lines:
         """Make line `n` a dead letter, although it kept the contract."""
         if n in self.rejected:
             return
-        _, log = self._starts[bisect_right(self._starts, n, key=lambda start: start[0]) - 1]
-        self._add_dead_letter(log, self._records[n], self._line_numbers.get(n, 1), self._lines[n].decode(), reason)
+        _, partition = self._starts[bisect_right(self._starts, n, key=lambda start: start[0]) - 1]
+        self._add_dead_letter(
+            partition, self._records[n], self._line_numbers.get(n, 1), self._lines[n].decode(), reason
+        )
         self.rejected.add(n)
 
     def records_with_events(self) -> int:

@@ -57,8 +57,8 @@ class Observed(Collector):
         as_of = moment.as_of.timestamp()
         yield GaugeMetricFamily("vigie_as_of_timestamp_seconds", "The instant at which figures are judged.", as_of)
         lag = GaugeMetricFamily("vigie_lag_records", "Records not read yet.", labels=("topic", "partition"))
-        for log, place in moment.places.items():
-            lag.add_metric((log.topic, str(log.partition)), place.lag)
+        for partition, place in moment.places.items():
+            lag.add_metric((partition.topic, str(partition.number)), place.lag)
         yield lag
         active_alarms = GaugeMetricFamily("vigie_alarms", "Alarms that ring: the relation `alarms`.", labels=("kind",))
         for kind in KINDS:  # 0 for a kind without alarms

@@ -15,7 +15,7 @@ from ingest import statements
 from ingest.archive.extent import LATE_ANSWERS
 from ingest.archive.inventory import RELATIONS
 from ingest.errors import StoreError, disk_trouble
-from ingest.events.batch import Log
+from ingest.events.batch import Partition
 from ingest.judging.alarms import Alarms
 from ingest.judging.conservation import Conservation
 from ingest.judging.judging import Judging
@@ -30,7 +30,7 @@ FILL = statements.read("publishing/publish.sql")
 
 @dataclass(frozen=True)
 class Place:
-    """How far a log is read: `position` is the offset of the next record, `end` one past the last."""
+    """How far a partition is read: `position` is the offset of the next record, `end` one past the last."""
 
     position: int
     end: int
@@ -46,13 +46,13 @@ class Moment:
     """The instant at which a snapshot is judged (`as_of`), and how far and how fast the consumer reads and publishes.
 
     `records_per_s`: the recent reading rate; `publish_s`: how long the last publish took; None while unknown.
-    `read_until`: of logs that are read side by side, one may be hours behind the others. All events up to this instant
-    have been read from each log; None when everything has been read.
+    `read_until`: one of several partitions may be hours behind the others. All events up to this instant have been
+    read from each partition; None when everything has been read.
     """
 
     as_of: dt.datetime
     published_at: dt.datetime
-    places: Mapping[Log, Place] = field(default_factory=dict)
+    places: Mapping[Partition, Place] = field(default_factory=dict)
     records_per_s: float | None = None
     publish_s: float | None = None
     read_until: dt.datetime | None = None
@@ -181,19 +181,19 @@ class Publisher:
             self._store.rejudge_states(limit_s)
         self._settings.note()
 
-    def _write(self, fresh: Path, places: Mapping[Log, Place]) -> None:
+    def _write(self, fresh: Path, places: Mapping[Partition, Place]) -> None:
         fresh.unlink(missing_ok=True)
         tables = {relation: f"recent_{relation}" for relation in RELATIONS}
         with self._store.snapshot(fresh), self._store.registered("partition_places", _table(places)):
             self._store.sql(FILL.format(**tables, late_answers=LATE_ANSWERS.format(calls="FROM judged_calls")))
 
 
-def _table(places: Mapping[Log, Place]) -> pa.Table:
+def _table(places: Mapping[Partition, Place]) -> pa.Table:
     """The rows of feed_partitions."""
     return pa.table(
         {
-            "topic": pa.array([log.topic for log in places], pa.string()),
-            "partition": pa.array([log.partition for log in places], pa.int32()),
+            "topic": pa.array([partition.topic for partition in places], pa.string()),
+            "partition": pa.array([partition.number for partition in places], pa.int32()),
             "position": pa.array([place.position for place in places.values()], pa.int64()),
             "end_offset": pa.array([place.end for place in places.values()], pa.int64()),
             "lag": pa.array([place.lag for place in places.values()], pa.int64()),

@@ -8,7 +8,7 @@ from threading import Event as Flag
 import msgspec
 
 from ingest.errors import BrokerUnavailable
-from ingest.events.batch import Batch, Log
+from ingest.events.batch import Batch, Partition
 from ingest.sources.bookmark import Bookmark
 from ingest.sources.events import Rejected
 from ingest.topic.feed import Feed, TopicChanged
@@ -32,31 +32,31 @@ class Topic:
         self._secured = secured
         self._bookmark = bookmark
         self._positions = _positions(bookmark)
-        self._read: dict[Log, int] = {}
+        self._read: dict[Partition, int] = {}
         self._open()
 
     def values(self, stopped: Flag, until_caught_up: bool) -> Iterator[list[bytes | Rejected]]:
         """Yield the values of each poll, until `stopped` is set or, if asked, the ends seen at opening are reached."""
         while not stopped.is_set():
             if self._feed.gaps:
-                self._read = self._read | {topic_log: end for topic_log, (_, end) in self._feed.gaps.items()}
-                yield [_gap(topic_log, *offsets) for topic_log, offsets in self._feed.gaps.items()]
+                self._read = self._read | {partition: end for partition, (_, end) in self._feed.gaps.items()}
+                yield [_gap(partition, *offsets) for partition, offsets in self._feed.gaps.items()]
                 self._feed.gaps.clear()
             batch = self._poll(stopped)
             if batch is None:
                 continue
             self._read = batch.next_offsets
             yield [record.value for records in batch.records.values() for record in records if record.value]
-            if until_caught_up and all(self._read.get(topic_log, 0) >= end for topic_log, end in self._ends.items()):
+            if until_caught_up and all(self._read.get(partition, 0) >= end for partition, end in self._ends.items()):
                 return
 
     def keep(self) -> None:
         """Keep the positions: what was read so far was sent."""
-        if not self._read.items() <= self._positions.items():  # which may have logs of a deleted topic too
+        if not self._read.items() <= self._positions.items():  # which may have partitions of a deleted topic too
             self._positions.update(self._read)
             if self._bookmark:
                 self._bookmark.write(
-                    {"logs": [[*astuple(topic_log), offset] for topic_log, offset in self._positions.items()]}
+                    {"logs": [[*astuple(partition), offset] for partition, offset in self._positions.items()]}
                 )
 
     def close(self) -> None:
@@ -82,12 +82,12 @@ class Topic:
         return None
 
 
-def _gap(topic_log: Log, begin: int, end: int) -> Rejected:
+def _gap(partition: Partition, begin: int, end: int) -> Rejected:
     reason = f"At most {end - begin} records (offsets {begin} to {end - 1}) were deleted before they were read."
-    return Rejected(f"{topic_log.topic}, partition {topic_log.partition}", reason)
+    return Rejected(f"{partition.topic}, partition {partition.number}", reason)
 
 
-def _positions(bookmark: Bookmark | None) -> dict[Log, int]:
+def _positions(bookmark: Bookmark | None) -> dict[Partition, int]:
     content = bookmark.read() if bookmark else None
     if not bookmark or content is None:
         return {}
@@ -96,5 +96,5 @@ def _positions(bookmark: Bookmark | None) -> dict[Log, int]:
     except (KeyError, msgspec.ValidationError) as error:
         raise bookmark.unusable() from error
     return {
-        Log(topic, partition, cluster_id, topic_id): offset for topic, partition, cluster_id, topic_id, offset in logs
+        Partition(topic, number, cluster_id, topic_id): offset for topic, number, cluster_id, topic_id, offset in logs
     }

@@ -20,7 +20,7 @@ from ingest.archive.inventory import EVENTS, refuse_unknown
 from ingest.archive.segments import RECALLED, Segments
 from ingest.errors import RESTORE_OR_REBUILD, StoreError, disk_trouble, open_failure
 from ingest.events import contract
-from ingest.events.batch import Arrivals, DeadLetter, Log
+from ingest.events.batch import Arrivals, DeadLetter, Partition
 from ingest.store import layout
 from metrics.quoting import quoted
 
@@ -153,9 +153,9 @@ class Store:
         (name,) = self.sql(STORE["identity"]).fetchall()[0]
         return str(name)
 
-    def position(self, log: Log) -> int | None:
-        """The next offset to read of a log; None for a log that was never read."""
-        found = self.sql(STORE["position"], asdict(log)).fetchone()
+    def position(self, partition: Partition) -> int | None:
+        """The next offset to read of a partition; None for one that was never read."""
+        found = self.sql(STORE["position"], asdict(partition)).fetchone()
         return int(found[0]) if found else None
 
     def last_event_at(self) -> dt.datetime | None:
@@ -249,10 +249,10 @@ class Store:
             },
         )
         for gap in arrivals.gaps:
-            of = {"topic": gap.log.topic, "topic_id": gap.log.topic_id, "partition": gap.log.partition}
+            of = {"topic": gap.partition.topic, "topic_id": gap.partition.topic_id, "partition": gap.partition.number}
             self.sql(BATCH["note_gap"], of | {"begin": gap.begin, "end": gap.end, "noticed_at": gap.noticed_at})
-        for log, offset in arrivals.next_offsets.items():
-            self._move(log, offset)
+        for partition, offset in arrivals.next_offsets.items():
+            self._move(partition, offset)
 
     def _fold(self) -> None:
         """Fold the calls in `calls_to_fold` again."""
@@ -281,9 +281,9 @@ class Store:
                 self.sql(BATCH["leave_out_known_letters"].format(archived=archived))
             self.sql(BATCH["add_letters"])
 
-    def _move(self, log: Log, next_offset: int) -> None:
-        self.sql(STORE["forget_position"], {"topic": log.topic, "partition": log.partition})
-        self.sql(STORE["note_position"], asdict(log) | {"next_offset": next_offset})
+    def _move(self, partition: Partition, next_offset: int) -> None:
+        self.sql(STORE["forget_position"], {"topic": partition.topic, "number": partition.number})
+        self.sql(STORE["note_position"], asdict(partition) | {"next_offset": next_offset})
 
     def _one(self, query: str) -> tuple[int, ...]:
         row = self.sql(query).fetchone()

@@ -19,13 +19,13 @@ SELECT max(store_id) FROM identity;
 -- name: position
 SELECT next_offset
 FROM positions
-WHERE topic = $topic AND "partition" = $partition AND cluster_id = $cluster_id AND topic_id = $topic_id;
+WHERE topic = $topic AND "partition" = $number AND cluster_id = $cluster_id AND topic_id = $topic_id;
 
 -- name: forget_position
-DELETE FROM positions WHERE topic = $topic AND "partition" = $partition;
+DELETE FROM positions WHERE topic = $topic AND "partition" = $number;
 
 -- name: note_position
-INSERT INTO positions VALUES ($topic, $partition, $cluster_id, $topic_id, $next_offset);
+INSERT INTO positions VALUES ($topic, $number, $cluster_id, $topic_id, $next_offset);
 
 -- name: last_event_at
 SELECT last_event_at FROM totals;

@@ -10,7 +10,7 @@ from kafka.errors import KafkaError, LogTruncationError, OffsetOutOfRangeError, 
 from kafka.structs import OffsetAndMetadata
 
 from ingest.errors import BrokerUnavailable
-from ingest.events.batch import Batch, Log
+from ingest.events.batch import Batch, Partition
 from ingest.topic.records import Records
 from ingest.topic.servers import IN_THE_CLEAR, Security, connecting, unavailable
 
@@ -25,8 +25,8 @@ POSITION_WITHIN_MS = 1_000
 OPENS_WITHIN_S = 10.0
 
 
-def describe(admin: Any, topic: str) -> dict[TopicPartition, Log]:
-    """The logs of a topic now; empty when there is no such topic.
+def describe(admin: Any, topic: str) -> dict[TopicPartition, Partition]:
+    """The partitions of a topic now; empty when there is no such topic.
 
     Raises TopicAuthorizationFailedError when we may not see it.
     """
@@ -37,7 +37,7 @@ def describe(admin: Any, topic: str) -> dict[TopicPartition, Log]:
     if answer["error_code"]:
         return {}
     return {
-        TopicPartition(topic, p["partition_index"]): Log(
+        TopicPartition(topic, p["partition_index"]): Partition(
             topic, p["partition_index"], cluster_id, str(answer["topic_id"])
         )
         for p in answer["partitions"]
@@ -51,9 +51,9 @@ class TopicChanged(Exception):
 class Feed:
     """An open topic. Not thread-safe.
 
-    `only`: the partitions to read; None for all. `position` returns the next offset to read of a log, or None for a
-    log that was never read. `gaps`: offsets (first, one past the last) that Kafka deleted before they were read.
-    `in_touch_at` [s, monotonic]: when the broker last answered.
+    `only`: the partitions to read; None for all. `position` returns the next offset to read of a partition, or
+    None for one that was never read. `gaps`: offsets (first, one past the last) that Kafka deleted before they were
+    read. `in_touch_at` [s, monotonic]: when the broker last answered.
     Raises BrokerUnavailable when no broker answers or it has no such topic.
     """
 
@@ -61,14 +61,14 @@ class Feed:
         self,
         bootstrap_servers: str,
         topic: str,
-        position: Callable[[Log], int | None],
+        position: Callable[[Partition], int | None],
         secured: Security = IN_THE_CLEAR,
         only: Set[int] | None = None,
     ) -> None:
         self._servers = bootstrap_servers
         self._topic = topic
         self._only = only
-        self.gaps: dict[Log, tuple[int, int]] = {}
+        self.gaps: dict[Partition, tuple[int, int]] = {}
         self.in_touch_at = time.monotonic()
         self._is_away = False
         self._unverified: dict[TopicPartition, list[Any]] = {}
@@ -83,7 +83,7 @@ class Feed:
             self.close()
             raise
 
-    def _open(self, settings: dict[str, Any], position: Callable[[Log], int | None]) -> None:
+    def _open(self, settings: dict[str, Any], position: Callable[[Partition], int | None]) -> None:
         settings = {**settings, "reconnect_backoff_max_ms": 500, "metadata_max_age_ms": 10_000}
         self._admin = KafkaAdminClient(**settings, request_timeout_ms=5_000)
         self._consumer = KafkaConsumer(
@@ -99,42 +99,44 @@ class Feed:
             max_partition_fetch_bytes=MAX_FETCH_BYTES,
         )
         self._consumer._fetcher.PartitionRecords = Records
-        self._all_logs = describe(self._admin, self._topic)
-        if not self._all_logs:
+        self._all_partitions = describe(self._admin, self._topic)
+        if not self._all_partitions:
             raise BrokerUnavailable(
                 f"Kafka at {self._servers} has no topic {self._topic}; create it, or name another with --topic."
             )
-        self._logs = {
-            p: topic_log for p, topic_log in self._all_logs.items() if self._only is None or p.partition in self._only
+        self._partitions = {
+            p: partition
+            for p, partition in self._all_partitions.items()
+            if self._only is None or p.partition in self._only
         }
         self._looked_at = time.monotonic()
-        self._consumer.assign(list(self._logs))
+        self._consumer.assign(list(self._partitions))
         self._seek(position)
 
-    def _seek(self, position: Callable[[Log], int | None]) -> None:
-        """Seek to the stored positions; to the beginning where there is none, or where the log ends before it."""
-        beginnings = self._consumer.beginning_offsets(list(self._logs))
-        stored = {partition: position(topic_log) for partition, topic_log in self._logs.items()}
-        for partition, offset in stored.items():
-            if offset is not None and offset < beginnings[partition]:
-                last = beginnings[partition] - 1
-                log.warning("%s: offsets %d to %d were deleted before they were read", partition, offset, last)
-                self.gaps[self._logs[partition]] = offset, beginnings[partition]
-            self._consumer.seek(partition, max(offset or 0, beginnings[partition]))
+    def _seek(self, position: Callable[[Partition], int | None]) -> None:
+        """Seek to the stored positions; to the beginning where there is none, or where the partition ends before it."""
+        beginnings = self._consumer.beginning_offsets(list(self._partitions))
+        stored = {tp: position(partition) for tp, partition in self._partitions.items()}
+        for tp, offset in stored.items():
+            if offset is not None and offset < beginnings[tp]:
+                last = beginnings[tp] - 1
+                log.warning("%s: offsets %d to %d were deleted before they were read", tp, offset, last)
+                self.gaps[self._partitions[tp]] = offset, beginnings[tp]
+            self._consumer.seek(tp, max(offset or 0, beginnings[tp]))
         ends = self._ends()
-        for partition, offset in stored.items():
-            if offset is not None and ends[partition] < offset:
-                log.warning("%s ends at %d, before %d: reading from its beginning", partition, ends[partition], offset)
-                self._consumer.seek(partition, beginnings[partition])
+        for tp, offset in stored.items():
+            if offset is not None and ends[tp] < offset:
+                log.warning("%s ends at %d, before %d: reading from its beginning", tp, ends[tp], offset)
+                self._consumer.seek(tp, beginnings[tp])
 
     def _ends(self) -> dict[TopicPartition, int]:
         """One past the last record of each partition, from the broker's answers to fetches.
 
         Not from `end_offsets`: the embedded broker's are one past the *first* record of the last batch.
         """
-        before = {partition: self._position(partition) for partition in self._logs}
+        before = {tp: self._position(tp) for tp in self._partitions}
         deadline = time.monotonic() + OPENS_WITHIN_S
-        while any(self._consumer.highwater(partition) is None for partition in self._logs):
+        while any(self._consumer.highwater(tp) is None for tp in self._partitions):
             if time.monotonic() > deadline:
                 raise unavailable(self._servers)
             try:
@@ -142,23 +144,23 @@ class Feed:
             except OffsetOutOfRangeError as error:
                 beyond = list(error.args[0])
                 self._consumer.seek_to_end(*beyond)
-                for partition in beyond:
-                    before[partition] = self._position(partition)
-        for partition, offset in before.items():
-            self._consumer.seek(partition, offset)
-        return {partition: self._consumer.highwater(partition) for partition in self._logs}
+                for tp in beyond:
+                    before[tp] = self._position(tp)
+        for tp, offset in before.items():
+            self._consumer.seek(tp, offset)
+        return {tp: self._consumer.highwater(tp) for tp in self._partitions}
 
-    def ends(self) -> dict[Log, int]:
-        """For each log, one past the last record that can be read now, as of the last poll."""
-        return {topic_log: self._end(partition) for partition, topic_log in self._logs.items()}
+    def ends(self) -> dict[Partition, int]:
+        """For each partition, one past the last record that can be read now, as of the last poll."""
+        return {partition: self._end(tp) for tp, partition in self._partitions.items()}
 
-    def _end(self, partition: TopicPartition) -> int:
-        highwater: int = self._consumer.highwater(partition) or 0
-        if self._held_back.get(partition) == highwater:
-            return self._position(partition)
+    def _end(self, tp: TopicPartition) -> int:
+        highwater: int = self._consumer.highwater(tp) or 0
+        if self._held_back.get(tp) == highwater:
+            return self._position(tp)
         return highwater
 
-    def _position(self, partition: TopicPartition) -> int:
+    def _position(self, tp: TopicPartition) -> int:
         """The offset that the next poll reads.
 
         Once Kafka's client has seen a new leader, it first asks the broker whether the log before this offset is still
@@ -166,39 +168,35 @@ class Feed:
         being deleted.
         """
         try:
-            offset = self._consumer.position(partition, timeout_ms=POSITION_WITHIN_MS)
+            offset = self._consumer.position(tp, timeout_ms=POSITION_WITHIN_MS)
         except LogTruncationError as error:
             raise TopicChanged(str(error)) from error
         if offset is None:
-            raise TopicChanged(f"{partition} has no position")
+            raise TopicChanged(f"{tp} has no position")
         return int(offset)
 
     def _find_open_transactions(self, delivered: set[TopicPartition]) -> None:
-        """Note the logs that an open transaction holds back: Kafka delivers nothing past its beginning.
+        """Note the partitions that an open transaction holds back: Kafka delivers nothing past its beginning.
 
         `delivered`: the partitions that brought records since the last call. They are left out, because the embedded
         broker's `end_offsets` are too low.
         """
         behind = [
-            partition
-            for partition in self._logs
-            if partition not in delivered and self._position(partition) < (self._consumer.highwater(partition) or 0)
+            tp
+            for tp in self._partitions
+            if tp not in delivered and self._position(tp) < (self._consumer.highwater(tp) or 0)
         ]
         stable = self._consumer.end_offsets(behind) if behind else {}
-        self._held_back = {
-            partition: self._consumer.highwater(partition)
-            for partition in behind
-            if stable[partition] <= self._position(partition)
-        }
+        self._held_back = {tp: self._consumer.highwater(tp) for tp in behind if stable[tp] <= self._position(tp)}
 
-    def positions(self) -> dict[Log, int]:
-        """For each log, the offset that the next poll reads."""
-        return {topic_log: self._position(partition) for partition, topic_log in self._logs.items()}
+    def positions(self) -> dict[Partition, int]:
+        """For each partition, the offset that the next poll reads."""
+        return {partition: self._position(tp) for tp, partition in self._partitions.items()}
 
     def poll(self, timeout_s: float) -> Batch | None:
         """Wait up to `timeout_s` for records; None while the broker is away.
 
-        Raises TopicChanged when the records are not from the logs that this feed was opened on.
+        Raises TopicChanged when the records are not from the partitions that this feed was opened on.
         """
         if not self._unverified:
             try:
@@ -215,15 +213,15 @@ class Feed:
             return None
         fetched, self._unverified = self._unverified, {}
         self._delivered.update(fetched)
-        return Batch({self._logs[partition]: records for partition, records in fetched.items()}, self.positions())
+        return Batch({self._partitions[tp]: records for tp, records in fetched.items()}, self.positions())
 
     def _is_same(self) -> bool:
-        """Whether the broker confirms that these are still its logs; False when it does not answer.
+        """Whether the broker confirms that these are still its partitions; False when it does not answer.
 
         A recreated topic answers fetches like the old one, so records are not handed on before this check.
         """
         try:
-            logs = describe(self._admin, self._topic)
+            partitions = describe(self._admin, self._topic)
             if time.monotonic() - self._looked_at > LOOK_AGAIN_S:
                 self._find_open_transactions(self._delivered | self._unverified.keys())
                 self._delivered = set()
@@ -237,17 +235,17 @@ class Feed:
             log.info("Kafka at %s answers again", self._servers)
         self._is_away = False
         self.in_touch_at = time.monotonic()
-        if logs != self._all_logs:
+        if partitions != self._all_partitions:
             raise TopicChanged(f"topic {self._topic} was recreated or changed")
         return True
 
-    def commit(self, positions: dict[Log, int]) -> None:
+    def commit(self, positions: dict[Partition, int]) -> None:
         """Commit the stored offsets to Kafka, only for its lag tools: nothing else reads them."""
         if positions:
             self._consumer.commit_async(
                 {
-                    TopicPartition(topic_log.topic, topic_log.partition): OffsetAndMetadata(offset, "", -1)
-                    for topic_log, offset in positions.items()
+                    TopicPartition(partition.topic, partition.number): OffsetAndMetadata(offset, "", -1)
+                    for partition, offset in positions.items()
                 }
             )
 

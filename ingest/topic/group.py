@@ -18,7 +18,7 @@ from kafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAs
 from kafka.errors import AuthorizationError, CommitFailedError, KafkaError, RebalanceInProgressError
 from kafka.structs import OffsetAndMetadata
 
-from ingest.events.batch import Log
+from ingest.events.batch import Partition
 from ingest.topic.feed import describe
 from ingest.topic.servers import Security, connecting, not_allowed
 
@@ -34,9 +34,9 @@ JOIN_WITHIN_S = 30.0  # no member delays the others for this long: after it, Kaf
 
 @dataclass(frozen=True)
 class Share:
-    """What the group knows about a log: the store `owner` has claimed the offsets from `since` to before `end`.
+    """What the group knows about a partition: the store `owner` has claimed the offsets from `since` to before `end`.
 
-    `earlier`: for each store that owned the log before, its last range (first offset, one past the last).
+    `earlier`: for each store that owned it before, its last range (first offset, one past the last).
     """
 
     topic_id: str
@@ -52,7 +52,7 @@ class Share:
         return range(begin, max(begin, end))
 
     def taken_by(self, store: str) -> "Share":
-        """The same log, owned by `store` from `end` on. That store must have stored all that it claimed before."""
+        """This share, owned by `store` from `end` on. That store must have stored all that it claimed before."""
         if self.owner == store:
             return self
         earlier = {owner: claimed for owner, claimed in self.earlier.items() if owner != store}
@@ -97,7 +97,7 @@ class Member:
         self._topic = topic
         self._store = store
         self._secured = secured
-        self._shares: dict[Log, Share] = {}
+        self._shares: dict[Partition, Share] = {}
         self._assigned: set[TopicPartition] | None = None
         self._is_stale = False
         self._looked_at = 0.0
@@ -126,8 +126,8 @@ class Member:
             self.close()
             raise
 
-    def join(self, is_stopping: Callable[[], bool]) -> dict[TopicPartition, Log]:
-        """Wait until the group has assigned its partitions; return all logs of the topic.
+    def join(self, is_stopping: Callable[[], bool]) -> dict[TopicPartition, Partition]:
+        """Wait until the group has assigned its partitions; return all partitions of the topic.
 
         Raises Lost when it takes too long.
         """
@@ -153,45 +153,49 @@ class Member:
         """
         self._consumer._coordinator.poll(timeout_ms=WAIT_MS)
 
-    def owed(self, logs: Mapping[TopicPartition, Log], position: Callable[[Log], int | None]) -> dict[Log, range]:
-        """For each log, the offsets that this store has claimed but not stored.
+    def owed(
+        self, partitions: Mapping[TopicPartition, Partition], position: Callable[[Partition], int | None]
+    ) -> dict[Partition, range]:
+        """For each partition, the offsets that this store has claimed but not stored.
 
         Call it after `join`: from then on no older claim can arrive.
         """
         owed_offsets = {}
         with self._kafka_errors():
-            for partition, topic_log in logs.items():
-                share = self._share(partition, topic_log)
-                if share and (owed := share.owed(self._store, position(topic_log))):
-                    owed_offsets[topic_log] = owed
+            for tp, partition in partitions.items():
+                share = self._share(tp, partition)
+                if share and (owed := share.owed(self._store, position(partition))):
+                    owed_offsets[partition] = owed
         return owed_offsets
 
-    def take(self, logs: Mapping[TopicPartition, Log], position: Callable[[Log], int | None]) -> dict[Log, int]:
-        """Become the owner of the logs that are assigned to us; return the next offset to read of each."""
+    def take(
+        self, partitions: Mapping[TopicPartition, Partition], position: Callable[[Partition], int | None]
+    ) -> dict[Partition, int]:
+        """Become the owner of the partitions that are assigned to us; return the next offset to read of each."""
         with self._kafka_errors():
-            for partition in self._assigned or ():
-                if partition in logs:
-                    self._shares[logs[partition]] = self._take(partition, logs[partition], position)
+            for tp in self._assigned or ():
+                if tp in partitions:
+                    self._shares[partitions[tp]] = self._take(tp, partitions[tp], position)
             self._commit()
-        return {topic_log: share.end for topic_log, share in self._shares.items()}
+        return {partition: share.end for partition, share in self._shares.items()}
 
-    def _take(self, partition: TopicPartition, topic_log: Log, position: Callable[[Log], int | None]) -> Share:
-        if share := self._share(partition, topic_log):
+    def _take(self, tp: TopicPartition, partition: Partition, position: Callable[[Partition], int | None]) -> Share:
+        if share := self._share(tp, partition):
             return share.taken_by(self._store)
-        begin = position(topic_log)  # the first member may have read the topic alone before
+        begin = position(partition)  # the first member may have read the topic alone before
         if begin is None:
-            begin = self._consumer.beginning_offsets([partition])[partition]
-        return Share(topic_log.topic_id, self._store, begin, begin)
+            begin = self._consumer.beginning_offsets([tp])[tp]
+        return Share(partition.topic_id, self._store, begin, begin)
 
-    def _share(self, partition: TopicPartition, topic_log: Log) -> Share | None:
-        committed = self._consumer.committed(partition, metadata=True, timeout_ms=ANSWER_WITHIN_MS)
-        return read_share(committed, topic_log.topic_id)
+    def _share(self, tp: TopicPartition, partition: Partition) -> Share | None:
+        committed = self._consumer.committed(tp, metadata=True, timeout_ms=ANSWER_WITHIN_MS)
+        return read_share(committed, partition.topic_id)
 
-    def claim(self, positions: Mapping[Log, int]) -> None:
+    def claim(self, positions: Mapping[Partition, int]) -> None:
         """Claim the offsets before `positions`. Raises Moved or Lost when we may not: then drop their records."""
-        changed = {topic_log: end for topic_log, end in positions.items() if end != self._shares[topic_log].end}
+        changed = {partition: end for partition, end in positions.items() if end != self._shares[partition].end}
         if changed:
-            self._shares |= {topic_log: self._shares[topic_log].claimed(end) for topic_log, end in changed.items()}
+            self._shares |= {partition: self._shares[partition].claimed(end) for partition, end in changed.items()}
             with self._kafka_errors():
                 self._commit()
 
@@ -210,8 +214,8 @@ class Member:
             raise Moved
         if self._shares:
             offsets = {
-                TopicPartition(topic_log.topic, topic_log.partition): OffsetAndMetadata(share.end, share.metadata(), -1)
-                for topic_log, share in self._shares.items()
+                TopicPartition(partition.topic, partition.number): OffsetAndMetadata(share.end, share.metadata(), -1)
+                for partition, share in self._shares.items()
             }
             self._consumer.commit(offsets, timeout_ms=ANSWER_WITHIN_MS)
 

@@ -111,7 +111,7 @@ class CallList:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class CallFilters:
     """A selection of the calls of a window: by outcome, by a KPI's denominator, by whether they were in time (`hit`).
 
     `agent` answered the calls, `missed_by` was offered them and did not pick up, `queue` is the queue that they
@@ -185,7 +185,7 @@ def calls(
     campaign: str,
     t0: datetime,
     t1: datetime,
-    asked: Asked,
+    filters: CallFilters,
     *,
     page: int | None = 1,
 ) -> CallList | None:
@@ -197,12 +197,12 @@ def calls(
     """
     _check_length(t0, t1)
     visible = wall.campaign(published, viewer, campaign)
-    if visible is None or (asked.people and not viewer.names_agents):
+    if visible is None or (filters.people and not viewer.names_agents):
         return None
-    question = ("calls", campaign, t0, t1, asked, page, viewer.role, viewer.sites)
+    question = ("calls", campaign, t0, t1, filters, page, viewer.role, viewer.sites)
     if page is not None:
-        return published.ask(question, lambda s: _calls(s, viewer, visible, t0, t1, asked, page), SLOW_S)
-    return published.ask(question, lambda s: _calls(s, viewer, visible, t0, t1, asked, None), keep=False)
+        return published.ask(question, lambda s: _calls(s, viewer, visible, t0, t1, filters, page), SLOW_S)
+    return published.ask(question, lambda s: _calls(s, viewer, visible, t0, t1, filters, None), keep=False)
 
 
 def agents_of_calls(
@@ -234,19 +234,19 @@ def _calls(
     campaign: Campaign,
     t0: datetime,
     t1: datetime,
-    asked: Asked,
+    filters: CallFilters,
     page: int | None,
 ) -> CallList:
-    for agent in asked.people:
+    for agent in filters.people:
         site = next((site for (site,) in fetch(snapshot.connection, SITE, agent=agent)), None)
         if not viewer.names_agents_of(site):
             return CallList(snapshot.freshness, campaign, t0, t1, 0, ())
-    sql = CALLS.format(behind=asked.sql())
+    sql = CALLS.format(behind=filters.sql())
     most, skipped = (PER_PAGE, (page - 1) * PER_PAGE) if page else (2**31, 0)
     window: dict[str, Any] = {"campaign": campaign.campaign, "t0": t0, "t1": t1}
-    if asked.has_quarters:
-        window["quarters"] = asked.quarters(campaign.timezone, t0, t1)
-    rows = fetch(snapshot.connection, sql, most=most, skipped=skipped, **window, **asked.values())
+    if filters.has_quarters:
+        window["quarters"] = filters.quarters(campaign.timezone, t0, t1)
+    rows = fetch(snapshot.connection, sql, most=most, skipped=skipped, **window, **filters.values())
     total, has_dispositions, noted = rows[0][-3:] if rows else (0, False, False)
     withheld: dict[str, Any] = {} if viewer.sees_work else dict.fromkeys(("talk_s", "hold_s", "wrap_s", "ended_at"))
     calls = tuple(

@@ -9,7 +9,7 @@ import pytest
 from ingest.archive.inventory import EVENTS
 from ingest.archive.segments import MERGE_AT_FILES
 from ingest.publishing.publish import Moment, Publisher
-from tests.support.stream import DEFAULTS, Desk, Event, at, told
+from tests.support.stream import DEFAULTS, Desk, Event, at, read_story
 
 pytestmark = pytest.mark.slow
 
@@ -61,7 +61,7 @@ def call(n: int, begin: str = "09:00:00") -> list[Event]:
     story = f"{begin} queued\n{begin} answered agent=amina\n{begin} ended\n{begin} state agent=a{n} state=available"
     story += f"\n{begin} state agent=a{n} state=paused"
     later = dt.timedelta(seconds=30 * n)
-    events = told(story)
+    events = read_story(story)
     for place, event in enumerate(events):
         moved = dt.datetime.fromisoformat(event["ts"]) + later + dt.timedelta(seconds=place)
         event |= {"event_id": f"call-{n}-{place}", "ts": moved.isoformat()}
@@ -78,7 +78,7 @@ def settle_days_files(desk: Desk, files: range) -> None:
 
 def test_a_floor_without_faults_raises_no_alarm(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     desk = Desk(tmp_path)
-    desk.apply(told(CALLS), LATER)
+    desk.apply(read_story(CALLS), LATER)
     settle_days_files(desk, range(MERGE_AT_FILES))
     assert ringing(desk) == []
     assert not desk.publisher.alarms
@@ -175,7 +175,7 @@ def test_an_impossible_count_of_the_store_raises_an_alarm(
 ) -> None:
     """The calls of the 10th are settled, those of the 12th are not."""
     desk = Desk(tmp_path)
-    desk.apply(told(CALLS), LATER)
+    desk.apply(read_story(CALLS), LATER)
     desk.publish(LATER)
     assert ringing(desk) == []
     desk.store.connection.execute(tampering)
@@ -221,7 +221,7 @@ def test_impossible_judged_calls_raise_one_alarm_until_they_are_right(
 
     caplog.set_level("INFO")
     desk = Desk(tmp_path)
-    desk.apply(told(CALLS), LATER)
+    desk.apply(read_story(CALLS), LATER)
     publisher, desk.publisher = desk.publisher, Tampered(desk.store, tmp_path / "published", DEFAULTS)
     for seconds in range(3):
         desk.publish(LATER + dt.timedelta(seconds=seconds))
@@ -245,7 +245,7 @@ def test_a_settled_day_older_than_the_published_ones_raises_an_alarm(
     tmp_path: Path, tampering: str, found: tuple[object, ...]
 ) -> None:
     desk = Desk(tmp_path)
-    desk.apply(told(CALLS), LATER)
+    desk.apply(read_story(CALLS), LATER)
     desk.publish(LATER)
     desk.store.connection.execute(f"UPDATE settled_checks SET {tampering} WHERE day = '{TEN}'")
     desk.publish(LATER + dt.timedelta(days=300))
@@ -254,7 +254,7 @@ def test_a_settled_day_older_than_the_published_ones_raises_an_alarm(
 
 def test_a_store_of_an_earlier_version_counts_its_settled_days_again(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
-    desk.apply(told(CALLS), LATER)
+    desk.apply(read_story(CALLS), LATER)
     desk.publish(LATER)
     for column in ("answered", "answered_in_threshold", "handled", "negative_times"):
         desk.store.connection.execute(f"ALTER TABLE settled_checks DROP COLUMN {column}")
@@ -279,7 +279,7 @@ def test_a_call_without_its_first_event_raises_an_alarm_after_the_lateness_allow
 ) -> None:
     caplog.set_level("INFO")
     desk = Desk(tmp_path)
-    desk.apply(told(ORPHAN), at("09:02:00"))
+    desk.apply(read_story(ORPHAN), at("09:02:00"))
     found = {}
     for clock in ("09:02:00", "09:15:05", "09:15:06", "09:15:11", "10:00:00"):
         desk.publish(at(clock))
@@ -289,7 +289,7 @@ def test_a_call_without_its_first_event_raises_an_alarm_after_the_lateness_allow
     assert dict(desk.publisher.alarms) == {"calls_in_no_campaign": 1}
     line = "calls are in no campaign, because no call.queued or call.dialed came: 1"
     assert logged(caplog, "ERROR") == [line]
-    begun = told("09:00:00 queued call_id=lost\n09:00:00 dialed call_id=rung")
+    begun = read_story("09:00:00 queued call_id=lost\n09:00:00 dialed call_id=rung")
     desk.apply([begun[0] | {"event_id": "late"}], at("10:00:00"))
     desk.publish(at("10:00:01"))
     assert [row[-2] for row in ringing(desk)] == [1]
@@ -302,7 +302,7 @@ def test_a_call_without_its_first_event_raises_an_alarm_after_the_lateness_allow
 
 def test_events_out_of_order_raise_no_alarm(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     desk = Desk(tmp_path)
-    first, *others = told(CALLS)
+    first, *others = read_story(CALLS)
     desk.apply(others[:2], at("09:01:00"))
     desk.publish(at("09:01:00"))
     desk.apply([first, *others[2:]], LATER)
@@ -312,7 +312,7 @@ def test_events_out_of_order_raise_no_alarm(tmp_path: Path, caplog: pytest.LogCa
 
 def test_calls_of_a_partition_that_is_hours_behind_raise_no_alarm(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
-    desk.apply(told(ORPHAN), at("12:00:00"))
+    desk.apply(read_story(ORPHAN), at("12:00:00"))
     for read_until, rings in ((at("09:10:00"), False), (None, True)):
         moment = Moment(at("12:00:00"), at("12:00:00"), read_until=read_until)
         desk.publisher.judge(moment)

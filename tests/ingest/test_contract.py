@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from tests.support.stream import LOG, Message, applied, folded, rows, totals
+from tests.support.stream import PARTITION, Message, applied, folded, rows, totals
 
 NOW = dt.datetime(2026, 3, 10, 12, tzinfo=dt.UTC)
 NOW_MS = round(NOW.timestamp() * 1000)
@@ -281,7 +281,7 @@ def bad(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, An
 @pytest.mark.parametrize("name", BAD)
 def test_bad_records_become_dead_letters(bad: dict[str, list[dict[str, Any]]], name: str) -> None:
     (letter,) = bad[name]
-    assert (letter["topic"], letter["partition"]) == (LOG.topic, LOG.partition)
+    assert (letter["topic"], letter["partition"]) == (PARTITION.topic, PARTITION.number)
     assert letter["received_at"] == NOW
     reason = letter["reason"]
     assert reason[0].isupper() or reason.startswith("ts ")

@@ -7,10 +7,22 @@ from pathlib import Path
 import pytest
 
 from ingest.archive.inventory import RELATIONS
-from ingest.events.batch import Batch, Gap, Log
+from ingest.events.batch import Batch, Gap, Partition
 from ingest.publishing.publish import Moment, Place, Publisher
 from metrics.configuration.campaigns import Term
-from tests.support.stream import DEFAULTS, LOG, Desk, at, campaign, configured, folded, publish, rows, sort, told
+from tests.support.stream import (
+    DEFAULTS,
+    PARTITION,
+    Desk,
+    at,
+    campaign,
+    configured,
+    folded,
+    publish,
+    read_story,
+    rows,
+    sort,
+)
 
 TWO_DAYS = """
 09:00:00 queued
@@ -44,7 +56,7 @@ DAYS = [
 @pytest.mark.parametrize("settle_rows", [1, 1_000], ids=["settled", "not settled"])
 def test_each_campaign_and_day_is_checked(tmp_path: Path, settle_rows: int) -> None:
     desk = Desk(tmp_path, configured(campaign("sav"), campaign("unused")), settle_rows)
-    desk.apply(told(TWO_DAYS), LATER)
+    desk.apply(read_story(TWO_DAYS), LATER)
     for _ in range(2):  # what is settled stays
         desk.publish(LATER)
         assert checks(desk) == [*DAYS, ("unused", dt.date(2026, 3, 12), 0, 0, 0, True)]
@@ -54,7 +66,7 @@ def test_the_check_of_a_day_adds_what_is_settled_and_what_is_not(tmp_path: Path)
     """Also where both count alike at one instant; the latest of their checks is the day's."""
     story = "57:00:00 queued \n 57:00:30 abandoned \n 57:20:00 queued call_id=c2"
     desk = Desk(tmp_path)
-    desk.apply(told(story), at("57:20:00"))
+    desk.apply(read_story(story), at("57:20:00"))
     for clock in ("57:20:00", "57:21:00"):
         desk.publish(at(clock))
         assert checks(desk) == [("sav", dt.date(2026, 3, 12), 2, 2, 0, True)]
@@ -70,7 +82,7 @@ def test_a_campaign_without_calls_is_checked_on_the_day_that_begins(tmp_path: Pa
 
 def test_settled_days_keep_the_instant_of_their_check(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
-    desk.apply(told(TWO_DAYS), LATER)
+    desk.apply(read_story(TWO_DAYS), LATER)
     desk.publish(LATER)
     desk.publish(LATER + dt.timedelta(hours=1))
     said = desk.rows("SELECT checked_at FROM conservation_checks ORDER BY day")
@@ -79,9 +91,9 @@ def test_settled_days_keep_the_instant_of_their_check(tmp_path: Path) -> None:
 
 def test_a_recalled_call_has_its_day_checked_again_and_no_other(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
-    desk.apply(told(TWO_DAYS), LATER)
+    desk.apply(read_story(TWO_DAYS), LATER)
     desk.publish(LATER)
-    desk.apply(told("33:02:00 wrapped call_id=c4 event_id=late"), LATER)
+    desk.apply(read_story("33:02:00 wrapped call_id=c4 event_id=late"), LATER)
     desk.publish(LATER + dt.timedelta(hours=1))
     said = desk.rows("SELECT checked_at FROM conservation_checks ORDER BY day")
     assert [row["checked_at"] for row in said] == [LATER, *[LATER + dt.timedelta(hours=1)] * 2]
@@ -89,9 +101,9 @@ def test_a_recalled_call_has_its_day_checked_again_and_no_other(tmp_path: Path) 
 
 def test_a_recalled_call_is_counted_once_before_it_settles_again(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
-    desk.apply(told(TWO_DAYS), LATER)
+    desk.apply(read_story(TWO_DAYS), LATER)
     desk.publish(LATER)
-    desk.apply(told("33:02:00 wrapped call_id=c4 event_id=late"), LATER)
+    desk.apply(read_story("33:02:00 wrapped call_id=c4 event_id=late"), LATER)
     desk.publisher.judge(Moment(LATER, LATER))
     assert desk.store.connection.execute(CHECKS).fetchall() == DAYS
     desk.store.close()
@@ -99,20 +111,24 @@ def test_a_recalled_call_is_counted_once_before_it_settles_again(tmp_path: Path)
 
 def test_a_late_call_is_in_the_check_of_its_day_when_it_has_settled(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
-    desk.apply(told(TWO_DAYS), LATER)
+    desk.apply(read_story(TWO_DAYS), LATER)
     desk.publish(LATER)
-    desk.apply(told("09:07:00 queued call_id=c7 event_id=l1\n09:07:30 abandoned call_id=c7 event_id=l2"), LATER)
+    desk.apply(read_story("09:07:00 queued call_id=c7 event_id=l1\n09:07:30 abandoned call_id=c7 event_id=l2"), LATER)
     desk.publish(LATER)
     assert checks(desk) == [("sav", dt.date(2026, 3, 10), 3, 3, 1, True), *DAYS[1:]]
 
 
 def test_a_late_event_is_in_the_check_of_its_day(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
-    desk.apply(told(TWO_DAYS), LATER)
+    desk.apply(read_story(TWO_DAYS), LATER)
     desk.publish(LATER)
-    late = told("09:05:20 left_queue call_id=c2 reason=full\n09:07:00 queued call_id=c7\n09:07:30 abandoned call_id=c7")
+    late = read_story(
+        "09:05:20 left_queue call_id=c2 reason=full\n09:07:00 queued call_id=c7\n09:07:30 abandoned call_id=c7"
+    )
     desk.apply([event | {"event_id": f"late-{n}"} for n, event in enumerate(late)], LATER)
-    desk.apply([told(TWO_DAYS)[4] | {"revision": 1, "type": "call.ended"}], LATER)  # c2 was not abandoned after all
+    desk.apply(
+        [read_story(TWO_DAYS)[4] | {"revision": 1, "type": "call.ended"}], LATER
+    )  # c2 was not abandoned after all
     for _ in range(2):  # recalled, then settled again
         desk.publish(LATER)
         assert checks(desk) == [("sav", dt.date(2026, 3, 10), 2, 2, 2, True), *DAYS[1:]]
@@ -120,7 +136,7 @@ def test_a_late_event_is_in_the_check_of_its_day(tmp_path: Path) -> None:
 
 def test_settled_days_leave_after_a_month(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
-    desk.apply(told(TWO_DAYS), LATER)
+    desk.apply(read_story(TWO_DAYS), LATER)
     desk.publish(LATER)
     desk.publish(LATER + dt.timedelta(days=34))
     assert [day for _, day, *_ in checks(desk)] == [dt.date(2026, 3, 11), dt.date(2026, 3, 12), dt.date(2026, 4, 15)]
@@ -163,7 +179,7 @@ def test_a_violation_is_published_and_told_once(
 
     desk = Desk(tmp_path)
     desk.publisher = Tampered(desk.store, tmp_path / "published", DEFAULTS)
-    desk.apply(told(TWO_DAYS), LATER)
+    desk.apply(read_story(TWO_DAYS), LATER)
     for _ in range(2):
         desk.publish(LATER)
         assert [check for check in checks(desk) if not check[-1]] == [found]
@@ -176,14 +192,14 @@ def test_a_violation_is_published_and_told_once(
 def test_a_violation_settles_as_a_violation_and_stays(tmp_path: Path) -> None:
     """Two terms in force at once, which the configuration file cannot say, judge each call twice."""
     desk = Desk(tmp_path, configured(campaign("sav", "UTC", Term(), Term(threshold_s=10))))
-    desk.apply(told(TWO_DAYS), LATER)
+    desk.apply(read_story(TWO_DAYS), LATER)
     desk.publish(LATER)
     assert not all(conserved for *_, conserved in checks(desk))
 
 
 def test_what_the_check_says_is_what_the_kpis_say(tmp_path: Path) -> None:
     desk = Desk(tmp_path, settle_rows=1_000)
-    desk.apply(told(TWO_DAYS), LATER)
+    desk.apply(read_story(TWO_DAYS), LATER)
     desk.publish(LATER)
     by_day = "SELECT campaign, day, offered, offered AS accounted, refused, conserved FROM kpi_daily ORDER BY ALL"
     assert [tuple(row.values()) for row in desk.rows(by_day)] == checks(desk)
@@ -196,7 +212,7 @@ SOURCES = "FROM feed_sources ORDER BY source"
 
 
 def test_events_are_counted_by_source(tmp_path: Path) -> None:
-    events = told("09:00:00 queued source=casa\n09:00:10 answered source=casa agent=amina\n09:01:00 ended")
+    events = read_story("09:00:00 queued source=casa\n09:00:10 answered source=casa agent=amina\n09:01:00 ended")
     revised = events[0] | {"revision": 1, "source": "tanger"}  # goes over to another source
     never_counted = events[2] | {"source": "agadir", "ts": "2026-03-10T09:00:50Z", "ended_by": "agent"}
     for name, values in {
@@ -213,7 +229,7 @@ def test_events_are_counted_by_source(tmp_path: Path) -> None:
 
 def test_sources_add_up_to_events_whatever_comes_again_and_settles(tmp_path: Path) -> None:
     chance = random.Random(3)
-    events = told(TWO_DAYS)
+    events = read_story(TWO_DAYS)
     delivered = [event | {"source": chance.choice("abc")} for event in events * 2]
     delivered += [event | {"revision": chance.randint(1, 2), "source": chance.choice("abc")} for event in events]
     chance.shuffle(delivered)
@@ -237,8 +253,8 @@ def test_sources_add_up_to_events_whatever_comes_again_and_settles(tmp_path: Pat
 
 def test_partitions_tell_how_far_they_are_read(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
-    other = Log("call-events", 1, "cluster-1", "topic-1")
-    places = {LOG: Place(7, 10), other: Place(4, 4)}
+    other = Partition("call-events", 1, "cluster-1", "topic-1")
+    places = {PARTITION: Place(7, 10), other: Place(4, 4)}
     publish(desk.publisher, Moment(LATER, LATER, places, records_per_s=2.5, publish_s=0.25))
     assert [tuple(row.values()) for row in desk.rows("FROM feed_partitions ORDER BY partition")] == [
         ("call-events", 0, 7, 10, 3),
@@ -251,8 +267,8 @@ def test_partitions_tell_how_far_they_are_read(tmp_path: Path) -> None:
 def test_a_gap_is_kept_with_the_position_behind_it_and_published(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     for begin, end, told_at in ((7, 10, LATER), (12, 13, LATER + dt.timedelta(hours=1))):
-        desk.store.apply(sort(Batch(next_offsets={LOG: end}, gaps=[Gap(LOG, begin, end, told_at)])))
-        assert desk.store.position(LOG) == end
+        desk.store.apply(sort(Batch(next_offsets={PARTITION: end}, gaps=[Gap(PARTITION, begin, end, told_at)])))
+        assert desk.store.position(PARTITION) == end
     desk.publish(LATER)
     assert [tuple(row.values()) for row in desk.rows("FROM feed_gaps ORDER BY from_offset")] == [
         ("call-events", 0, 7, 10, 3, LATER),
@@ -266,7 +282,7 @@ def test_disk_use_is_that_of_the_files(tmp_path: Path) -> None:
     (first,) = desk.rows("FROM ingest_status")
     assert first["published_bytes"] == 0 and first["disk_free_bytes"] > 0
     assert first["records_per_s"] is None and first["publish_s"] is None
-    desk.apply(told(TWO_DAYS), LATER)
+    desk.apply(read_story(TWO_DAYS), LATER)
     for _ in range(2):  # settled by the first, weighed by the second
         snapshot = desk.publisher.path.stat().st_size
         desk.publish(LATER)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from metrics.configuration.campaigns import Term
-from tests.support.stream import DAY, Desk, Event, at, campaign, configured, folded, local, rows, told
+from tests.support.stream import DAY, Desk, Event, at, campaign, configured, folded, local, read_story, rows
 
 AS_OF = at("20:00:00")
 RENEGOTIATED = local("2026-03-10 12:00")
@@ -716,7 +716,7 @@ def named(events: list[Event], world: str) -> list[Event]:
 
 
 def fold_stories(tmp_path: Path, stories: list[Story], day: dt.datetime, as_of: dt.datetime) -> dict[str, Event]:
-    events = [e for name, story, _ in stories for e in named(told(story, day), name)]
+    events = [e for name, story, _ in stories for e in named(read_story(story, day), name)]
     with folded(tmp_path, events, as_of, CONFIGURATION) as published:
         assert rows(published, "FROM dead_letters") == []
         found = rows(published, "FROM calls")
@@ -757,7 +757,7 @@ def test_a_story_becomes_a_call(stories: dict[str, Event], name: str, expected: 
 
 
 def fold_one(tmp_path: Path, story: str, as_of: str, columns: str, **how: Any) -> list[Event]:
-    with folded(tmp_path, told(story), at(as_of), CONFIGURATION, **how) as published:
+    with folded(tmp_path, read_story(story), at(as_of), CONFIGURATION, **how) as published:
         return rows(published, f"SELECT {columns} FROM calls ORDER BY call_id")
 
 
@@ -774,7 +774,7 @@ MOVED = """
 @pytest.mark.parametrize("batches", [(), (3,)], ids=["in one batch", "in two, published between"])
 @pytest.mark.parametrize("order", [1, -1], ids=["as they happened", "backwards"])
 def test_an_event_moves_to_another_call_by_a_revision(tmp_path: Path, order: int, batches: tuple[int, ...]) -> None:
-    events = told(MOVED)[::order]
+    events = read_story(MOVED)[::order]
     between = {0: at("12:00:00")} if batches else None
     with folded(tmp_path, events, at("12:00:00"), CONFIGURATION, batches=batches, published=between) as published:
         found = rows(published, "SELECT call_id, outcome, wait_s FROM calls ORDER BY call_id")
@@ -793,7 +793,7 @@ def test_a_call_whose_only_event_moved_away_is_gone(tmp_path: Path) -> None:
 
 def test_a_call_event_revised_into_an_agent_state_leaves_no_call(tmp_path: Path) -> None:
     story = "09:00:00 queued call_id=a event_id=x \n 09:00:00 state event_id=x revision=1 agent=amina state=paused"
-    with folded(tmp_path, told(story), at("12:00:00"), CONFIGURATION, batches=[1]) as published:
+    with folded(tmp_path, read_story(story), at("12:00:00"), CONFIGURATION, batches=[1]) as published:
         assert rows(published, "FROM calls") == []
         assert [s["state"] for s in rows(published, "FROM agent_states")] == ["paused"]
 
@@ -817,7 +817,7 @@ def test_a_late_event_corrects_what_was_published_long_ago(tmp_path: Path, late:
     {late}
     """
     as_of = at("500:00:00")
-    with folded(tmp_path, told(story), as_of, CONFIGURATION, batches=[4], published={0: as_of}) as published:
+    with folded(tmp_path, read_story(story), as_of, CONFIGURATION, batches=[4], published={0: as_of}) as published:
         (row,) = rows(published, "FROM calls WHERE call_id = 'c1'")
         assert rows(published, "SELECT count(*) AS n FROM calls") == [{"n": 2}]
     assert {column: row[column] for column in expected} == expected
@@ -833,7 +833,7 @@ def test_the_last_state_of_an_instant_merges_with_the_state_before(tmp_path: Pat
     """
     noon = at("12:00:00")
     with folded(
-        tmp_path, told(story), AS_OF, CONFIGURATION, batches=[2], published={0: noon}, settle_rows=settle_rows
+        tmp_path, read_story(story), AS_OF, CONFIGURATION, batches=[2], published={0: noon}, settle_rows=settle_rows
     ) as published:
         found = rows(published, "SELECT state, started_at, ended_at FROM agent_states ORDER BY started_at")
     assert [tuple(row.values()) for row in found] == [
@@ -854,7 +854,7 @@ def test_the_current_call_of_an_agent(tmp_path: Path) -> None:
     19:21:00 held call_id=b
     19:30:00 state agent=lea state=available
     """
-    with folded(tmp_path, told(story), AS_OF, CONFIGURATION) as published:
+    with folded(tmp_path, read_story(story), AS_OF, CONFIGURATION) as published:
         found = rows(published, "SELECT agent, call_id, call_since, held_since FROM agents ORDER BY agent")
     assert [tuple(row.values()) for row in found] == [
         ("amina", "a", at("19:00:10"), at("19:05:00")),
@@ -887,7 +887,7 @@ def test_the_next_call_of_the_agent_is_revised_away_after_it_was_published(tmp_p
     09:07:10 answered call_id=c2 agent=sara event_id=x revision=1
     """
     as_of = at("200:00:00")
-    with folded(tmp_path, told(story), as_of, CONFIGURATION, batches=[4], published={0: as_of}) as published:
+    with folded(tmp_path, read_story(story), as_of, CONFIGURATION, batches=[4], published={0: as_of}) as published:
         found = rows(published, "SELECT ended_at, inferred_end, handle_s FROM calls WHERE call_id = 'c1'")
     assert found == [{"ended_at": None, "inferred_end": False, "handle_s": None}]
 
@@ -896,7 +896,7 @@ def test_judgements_of_a_later_as_of_do_not_stay(tmp_path: Path) -> None:
     """A machine's clock may be set back between two publishes: the KPIs are those of the last as_of."""
     story = "09:00:00 queued \n 09:00:00 state agent=amina state=available"
     with folded(
-        tmp_path, told(story), at("09:01:00"), CONFIGURATION, batches=[2], published={0: at("200:00:00")}
+        tmp_path, read_story(story), at("09:01:00"), CONFIGURATION, batches=[2], published={0: at("200:00:00")}
     ) as published:
         assert rows(published, "SELECT outcome, wait_s FROM calls") == [{"outcome": "open", "wait_s": 60}]
         assert rows(published, "SELECT state, ended_at FROM agent_states") == [{"state": "available", "ended_at": None}]
@@ -909,7 +909,7 @@ def test_callers_are_masked(tmp_path: Path) -> None:
         09:00:00 queued caller="123456" call_id=c3
         09:00:00 queued caller="1234567" call_id=c4
     """
-    with folded(tmp_path, told(story), at("10:00:00"), CONFIGURATION) as published:
+    with folded(tmp_path, read_story(story), at("10:00:00"), CONFIGURATION) as published:
         shown = rows(published, "SELECT call_id, caller, callee FROM calls ORDER BY call_id")
     assert all("345" not in str(row) and "765" not in str(row) for row in shown)
     assert [row["caller"] for row in shown] == ["+33•••••••78", None, "••••••", "123••67"]
@@ -940,12 +940,12 @@ def test_an_agent_has_the_last_profile_as_of_now(tmp_path: Path) -> None:
         return [tuple(row.values()) for row in found]
 
     desk = Desk(tmp_path)
-    desk.apply(told(PROFILES), at("10:00:00"))
+    desk.apply(read_story(PROFILES), at("10:00:00"))
     first = ("ana", "Ana", "red", "rabat", ["fr"])
     assert agents("08:30:00") == [first, *OTHERS]
     assert agents("09:00:00") == [("ana", "Anita", "blue", "fes", ["fr", "es"]), *OTHERS]
     revised = "09:00:00 profile agent=ana name=Anouk team=blue site=fes languages=[] event_id=p3 revision=1"
-    desk.apply([*told(revised), *told("09:10:00 state agent=eva state=busy event_id=s2")], at("09:30:00"))
+    desk.apply([*read_story(revised), *read_story("09:10:00 state agent=eva state=busy event_id=s2")], at("09:30:00"))
     assert agents("09:30:00") == [("ana", "Anouk", "blue", "fes", []), *OTHERS]
     assert agents("10:30:00") == [("ana", "Ane", "black", "paris", []), *OTHERS]
     assert agents("08:30:00") == [first, *OTHERS]
@@ -974,7 +974,7 @@ def test_an_offered_call_that_did_not_connect_is_conserved(tmp_path: Path) -> No
     events = [
         e | ({"campaign": f"k{n}"} if "campaign" in e else {})
         for n, (name, story) in enumerate(CALLBACKS.items())
-        for e in named(told(story), name)
+        for e in named(read_story(story), name)
     ]
     with folded(tmp_path, events, at("09:10:00"), configured()) as published:
         kept = rows(
@@ -1107,7 +1107,9 @@ def timelines(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for as_of in sorted({clock for _, _, clock, _ in TIMELINES}):
         stories = [(name, story) for name, story, clock, _ in TIMELINES if clock == as_of]
-        events = [e for name, story in stories for e in named([{"agent": "amina"} | e for e in told(story)], name)]
+        events = [
+            e for name, story in stories for e in named([{"agent": "amina"} | e for e in read_story(story)], name)
+        ]
         with folded(tmp_path_factory.mktemp("timelines"), events, at(as_of), CONFIGURATION) as published:
             states = rows(published, "FROM agent_states ORDER BY agent, started_at")
         for name, _ in stories:
@@ -1135,7 +1137,7 @@ def test_a_state_has_the_last_campaign_named_before_it(tmp_path: Path) -> None:
         10:00:00 state agent=ana state=busy event_id=b1
         11:00:00 state agent=ana state=available event_id=b2
     """
-    with folded(tmp_path, told(story), at("12:00:00"), batches=[4], published={0: at("10:30:00")}) as published:
+    with folded(tmp_path, read_story(story), at("12:00:00"), batches=[4], published={0: at("10:30:00")}) as published:
         found = rows(published, "SELECT campaign FROM agent_states ORDER BY started_at")
     assert [row["campaign"] for row in found] == ["par", "sav", "sav", "sav"]
 
@@ -1150,7 +1152,7 @@ def test_a_profile_names_the_campaign_of_later_states(tmp_path: Path) -> None:
         10:00:00 profile agent=ana campaign=sav event_id=s4
         11:00:00 state agent=ana state=available event_id=s5
     """
-    with folded(tmp_path, told(story), at("12:00:00"), batches=[5], published={0: at("10:30:00")}) as published:
+    with folded(tmp_path, read_story(story), at("12:00:00"), batches=[5], published={0: at("10:30:00")}) as published:
         found = rows(published, "SELECT campaign FROM agent_states ORDER BY started_at")
     assert [row["campaign"] for row in found] == ["par", "vip", "vip", "sav"]
 
@@ -1159,7 +1161,7 @@ def test_a_profile_names_the_campaign_of_later_states(tmp_path: Path) -> None:
 def test_a_state_repeated_for_days_has_all_its_time(tmp_path: Path, hours: int) -> None:
     """A merged row may be longer than any single state: a window in its middle still finds it."""
     story = "\n".join(f"{h}:00:00 state agent=amina state=available campaign=sav" for h in range(0, 100, hours))
-    with folded(tmp_path, told(story), at("100:00:00"), CONFIGURATION) as published:
+    with folded(tmp_path, read_story(story), at("100:00:00"), CONFIGURATION) as published:
         spent = rows(
             published,
             "SELECT available_s FROM kpi_campaign($t0, $t1) WHERE campaign = 'sav'",

@@ -8,7 +8,7 @@ import pytest
 from ingest.judging.judging import Judging
 from ingest.publishing.publish import Moment
 from metrics.configuration.campaigns import Configuration, Defaults, Term
-from tests.support.stream import DEFAULTS, Desk, Event, at, campaign, configured, local, told
+from tests.support.stream import DEFAULTS, Desk, Event, at, campaign, configured, local, read_story
 
 pytestmark = pytest.mark.slow
 
@@ -34,7 +34,7 @@ def limited(hours: float) -> Configuration:
 def timeline(home: Path, *limits: float, settle_rows: int = 1) -> list[Event]:
     """What is published by the last limit [h], after the others were in force one after the other."""
     desk = Desk(home, limited(limits[0]), settle_rows)
-    desk.apply(told(SHIFTS), LATER)
+    desk.apply(read_story(SHIFTS), LATER)
     for limit in limits:
         desk.publisher.configure(limited(limit))
         desk.publish(LATER)
@@ -51,7 +51,7 @@ def test_settled_states_are_cut_by_a_new_limit(tmp_path: Path, limits: tuple[flo
 
 def test_a_limit_changed_while_the_consumer_was_down_is_noticed(tmp_path: Path) -> None:
     desk = Desk(tmp_path / "changed", limited(12))
-    desk.apply(told(SHIFTS), LATER)
+    desk.apply(read_story(SHIFTS), LATER)
     desk.publish(LATER)
     desk.store.close()
     desk = Desk(tmp_path / "changed", limited(6))
@@ -61,7 +61,7 @@ def test_a_limit_changed_while_the_consumer_was_down_is_noticed(tmp_path: Path) 
 
 def test_states_that_a_new_limit_does_not_cut_stay_settled(tmp_path: Path) -> None:
     desk = Desk(tmp_path, limited(12), settle_rows=1)
-    desk.apply([e for e in told(SHIFTS) if e["agent"] == "driss"], LATER)
+    desk.apply([e for e in read_story(SHIFTS) if e["agent"] == "driss"], LATER)
     desk.publish(LATER)
     files = set((tmp_path / "published").rglob("*.parquet"))
     desk.publisher.configure(limited(6))
@@ -91,7 +91,7 @@ def in_time(desk: Desk) -> list[tuple[object, ...]]:
 
 def test_a_term_added_judges_settled_calls_from_its_day_on(tmp_path: Path) -> None:
     desk = Desk(tmp_path, of_terms(Term()))
-    desk.apply(told(CALLS), LATER)
+    desk.apply(read_story(CALLS), LATER)
     desk.publish(LATER)
     assert in_time(desk) == [("monday", False, 20), ("tuesday", False, 20)]
     monday = set((tmp_path / "published" / "calls" / "day=2026-03-10").iterdir())
@@ -106,7 +106,7 @@ def test_a_term_added_judges_settled_calls_from_its_day_on(tmp_path: Path) -> No
 
 def test_a_changed_contract_leaves_the_calls_of_other_campaigns_settled(tmp_path: Path) -> None:
     desk = Desk(tmp_path, of_terms(Term()))
-    desk.apply(told(CALLS) + told("08:00:00 queued call_id=vip campaign=vip event_id=v1"), LATER)
+    desk.apply(read_story(CALLS) + read_story("08:00:00 queued call_id=vip campaign=vip event_id=v1"), LATER)
     desk.publish(LATER)
     desk.publisher.configure(of_terms(Term(threshold_s=40)))
     desk.publisher.judge(Moment(LATER, LATER))
@@ -125,7 +125,7 @@ def test_a_stop_between_the_change_and_its_judging_is_made_up_for(tmp_path: Path
         raise Stopped
 
     desk = Desk(tmp_path, of_terms(Term()))
-    desk.apply(told(CALLS), LATER)
+    desk.apply(read_story(CALLS), LATER)
     desk.publish(LATER)
     desk.publisher.configure(of_terms(Term(threshold_s=40)))
     rejudge, desk.store.rejudge = desk.store.rejudge, stop  # type: ignore[method-assign]
@@ -139,7 +139,7 @@ def test_a_stop_between_the_change_and_its_judging_is_made_up_for(tmp_path: Path
 @pytest.mark.parametrize("settle_rows", [1, 10_000], ids=["settled", "not settled"])
 def test_defaults_judge_campaigns_that_nobody_configured(tmp_path: Path, settle_rows: int) -> None:
     desk = Desk(tmp_path, DEFAULTS, settle_rows)
-    desk.apply(told(CALLS), LATER)
+    desk.apply(read_story(CALLS), LATER)
     desk.publish(LATER)
     desk.publisher.configure(configured(defaults=Defaults(term=Term(threshold_s=40))))
     desk.publish(LATER + dt.timedelta(seconds=1))
@@ -148,9 +148,9 @@ def test_defaults_judge_campaigns_that_nobody_configured(tmp_path: Path, settle_
 
 def test_a_correction_may_take_the_only_campaign_away(tmp_path: Path) -> None:
     desk = Desk(tmp_path, DEFAULTS)
-    desk.apply(told("09:00:00 state agent=ana state=available campaign=sav event_id=s1"), LATER)
+    desk.apply(read_story("09:00:00 state agent=ana state=available campaign=sav event_id=s1"), LATER)
     desk.publish(LATER)
-    desk.apply(told("09:00:00 state agent=ana state=available event_id=s1 revision=1"), LATER)
+    desk.apply(read_story("09:00:00 state agent=ana state=available event_id=s1 revision=1"), LATER)
     desk.publish(LATER)
     assert desk.rows("SELECT DISTINCT campaign FROM agent_states") == [{"campaign": None}]
     assert desk.rows("FROM campaigns") == []
@@ -159,7 +159,7 @@ def test_a_correction_may_take_the_only_campaign_away(tmp_path: Path) -> None:
 
 def test_a_call_given_up_by_a_clock_that_was_ahead_is_open_again(tmp_path: Path) -> None:
     desk = Desk(tmp_path, DEFAULTS)
-    desk.apply(told("09:00:00 queued"), at("09:00:10"))
+    desk.apply(read_story("09:00:00 queued"), at("09:00:10"))
     desk.publish(at("60:00:00"))
     desk.publish(at("60:00:00"))
     outcome = "SELECT outcome, wait_s FROM calls"
@@ -173,7 +173,7 @@ def test_a_call_given_up_by_a_clock_that_was_ahead_is_open_again(tmp_path: Path)
 
 def test_a_state_that_settled_by_a_clock_that_was_ahead_lasts_until_now(tmp_path: Path) -> None:
     desk = Desk(tmp_path, DEFAULTS)
-    desk.apply(told("08:00:00 state agent=ana state=busy\n10:00:00 state agent=ana state=paused"), at("10:00:00"))
+    desk.apply(read_story("08:00:00 state agent=ana state=busy\n10:00:00 state agent=ana state=paused"), at("10:00:00"))
     desk.publish(at("60:00:00"))
     seconds = "SELECT seconds FROM agent_states WHERE state = 'busy'"
     assert desk.rows(seconds) == [{"seconds": 7_200.0}]
@@ -188,7 +188,7 @@ def test_a_call_that_the_most_patient_campaign_gave_up_ahead_of_time_is_open_aga
     patient = campaign("patient", "America/New_York", give_up_after_s=72 * 3600)
     hasty = campaign("hasty", give_up_after_s=3600)
     desk = Desk(tmp_path, configured(hasty, patient))
-    desk.apply(told("01:00:00 queued campaign=patient"), at("01:00:00"))
+    desk.apply(read_story("01:00:00 queued campaign=patient"), at("01:00:00"))
     outcome = "SELECT day, outcome FROM calls"
     for clock, expected in (("100:00:00", "dropped"), ("73:00:00", "open"), ("73:00:01", "dropped")):
         desk.publish(at(clock))
@@ -209,7 +209,7 @@ NO_LONGER_MOVING = """
 
 def test_what_no_longer_moves_stays_settled_when_the_consumer_starts_again(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
-    desk.apply(told(NO_LONGER_MOVING), LATER)
+    desk.apply(read_story(NO_LONGER_MOVING), LATER)
     desk.publish(LATER)
     desk.store.close()
     desk = Desk(tmp_path)
@@ -222,9 +222,9 @@ def test_settled_states_stay_so_while_the_clock_is_behind_them(tmp_path: Path) -
     """At the next settling their agent's state at that time is not old enough to settle."""
     desk = Desk(tmp_path)
     story = "08:00:00 state agent=ana state=busy campaign=sav\n08:50:00 state agent=ana state=paused"
-    desk.apply(told(story), at("08:50:00"))
+    desk.apply(read_story(story), at("08:50:00"))
     desk.publish(at("60:00:00"))
-    desk.apply(told("08:00:00 queued event_id=l1\n08:01:00 abandoned event_id=l2"), at("08:50:00"))
+    desk.apply(read_story("08:00:00 queued event_id=l1\n08:01:00 abandoned event_id=l2"), at("08:50:00"))
     desk.publish(at("09:00:00"))
     assert desk.rows("FROM recent_calls") == []  # it has settled
     desk.store.close()
@@ -251,7 +251,7 @@ ENDED_AND_GOING_ON = """
 def test_only_what_moves_is_judged_at_the_next_publish(tmp_path: Path) -> None:
     """A state told again lasts for 12 h from then: sara's timeline does not change at 61:00."""
     desk = Desk(tmp_path, settle_rows=10_000)
-    desk.apply(told(ENDED_AND_GOING_ON), LATER)
+    desk.apply(read_story(ENDED_AND_GOING_ON), LATER)
     desk.publish(LATER)
     desk.publish(LATER + dt.timedelta(seconds=1))
     assert desk.store.connection.execute("FROM calls_to_judge").fetchall() == [("going-on",)]
@@ -283,7 +283,7 @@ def test_a_lost_logout_is_published_when_its_limit_comes_and_stays(tmp_path: Pat
         return [(row["state"], row["started_at"], row["ended_at"]) for row in desk.rows(STATES)]
 
     def tell(line: str) -> None:
-        desk.apply([event | {"event_id": line} for event in told(line)], LATER)
+        desk.apply([event | {"event_id": line} for event in read_story(line)], LATER)
 
     desk = Desk(tmp_path, settle_rows=10_000)
     tell("08:00:00 state agent=amina state=available")
@@ -300,7 +300,7 @@ def test_a_lost_logout_is_published_when_its_limit_comes_and_stays(tmp_path: Pat
 
 def test_who_lost_all_states_and_profiles_to_a_correction_has_none_when_all_is_judged_again(tmp_path: Path) -> None:
     desk = Desk(tmp_path, settle_rows=10_000)
-    events = told("""
+    events = read_story("""
         08:00:00 state agent=ana state=available
         08:00:00 profile agent=ana name=Ana
         08:00:00 rang agent=ana
@@ -319,13 +319,13 @@ def test_who_lost_all_states_and_profiles_to_a_correction_has_none_when_all_is_j
 def test_a_profile_told_later_or_of_an_earlier_time_is_published_at_once(tmp_path: Path) -> None:
     names = "SELECT name, team FROM agents"
     desk = Desk(tmp_path, settle_rows=10_000)
-    desk.apply(told("08:00:00 profile agent=amina name=Amina team=red"), LATER)
+    desk.apply(read_story("08:00:00 profile agent=amina name=Amina team=red"), LATER)
     desk.publish(LATER)
     assert desk.rows(names) == [{"name": "Amina", "team": "red"}]
-    desk.apply(told("09:00:00 profile agent=amina name=Nour event_id=p2"), LATER)
+    desk.apply(read_story("09:00:00 profile agent=amina name=Nour event_id=p2"), LATER)
     desk.publish(LATER)
     assert desk.rows(names) == [{"name": "Nour", "team": "red"}]
-    desk.apply(told("08:30:00 profile agent=amina name=Old team=blue event_id=p3"), LATER)
+    desk.apply(read_story("08:30:00 profile agent=amina name=Old team=blue event_id=p3"), LATER)
     desk.publish(LATER)
     assert desk.rows(names) == [{"name": "Nour", "team": "blue"}]
     desk.store.close()
@@ -334,7 +334,7 @@ def test_a_profile_told_later_or_of_an_earlier_time_is_published_at_once(tmp_pat
 def test_a_profile_of_the_future_is_published_when_its_time_comes(tmp_path: Path) -> None:
     desk = Desk(tmp_path, settle_rows=10_000)
     story = "08:00:00 profile agent=amina name=Amina \n 60:30:00 profile agent=amina name=Nour"
-    desk.apply(told(story), LATER)
+    desk.apply(read_story(story), LATER)
     for before_s, name in ((1801, "Amina"), (1800, "Nour")):
         desk.publish(LATER - dt.timedelta(seconds=before_s))
         assert desk.rows("SELECT name FROM agents") == [{"name": name}]

@@ -33,7 +33,7 @@ from tests.support.processes import (
 from tests.support.processes import (
     floor as busy_floor,
 )
-from tests.support.stream import DEFAULTS, Desk, Event, at, told
+from tests.support.stream import DEFAULTS, Desk, Event, at, read_story
 
 pytestmark = pytest.mark.slow
 
@@ -90,7 +90,7 @@ def published_again(home: Path) -> dict[str, list[tuple[object, ...]]]:
 
 EVENTS = [
     event | {"event_id": f"e{n}"}
-    for n, event in enumerate(told(CALL) + told(STATES) + told("29:59:00 queued call_id=c2"))
+    for n, event in enumerate(read_story(CALL) + read_story(STATES) + read_story("29:59:00 queued call_id=c2"))
 ]
 
 
@@ -132,7 +132,7 @@ def test_a_floor_with_corrections_is_the_same(tmp_path: Path, seed: int) -> None
 def test_it_goes_on_where_it_was(home: Path) -> None:
     rebuild(home, DEFAULTS, silent)
     desk = Desk(home)
-    desk.apply(told("09:10:00 rated score=5"), LATER)
+    desk.apply(read_story("09:10:00 rated score=5"), LATER)
     desk.publish(LATER)
     assert desk.rows("SELECT score FROM calls WHERE call_id = 'c1'") == [{"score": 5.0}]
     assert desk.store.totals().records == 11
@@ -170,7 +170,7 @@ def test_a_lost_store_is_refused_and_made_again(home: Path, empty: bool) -> None
 def test_an_older_store_beside_newer_files_is_refused(home: Path, tmp_path: Path) -> None:
     older = shutil.copy(home / "store.duckdb", tmp_path / "older.duckdb")
     desk = Desk(home)
-    desk.apply([e | {"call_id": "c3", "event_id": f"c3-{n}"} for n, e in enumerate(told(CALL))], LATER)
+    desk.apply([e | {"call_id": "c3", "event_id": f"c3-{n}"} for n, e in enumerate(read_story(CALL))], LATER)
     desk.publish(LATER)
     desk.publish(LATER)
     before = rows(home)
@@ -268,7 +268,7 @@ def test_a_complete_rebuild_of_an_older_state_is_forgotten(home: Path, caplog: p
         if (place / ".rebuild" / "complete").exists():
             break
     shutil.copytree(place / ".rebuild", home / ".rebuild")
-    settled(home, [e | {"call_id": "c3", "event_id": f"c3-{n}"} for n, e in enumerate(told(CALL))]).store.close()
+    settled(home, [e | {"call_id": "c3", "event_id": f"c3-{n}"} for n, e in enumerate(read_story(CALL))]).store.close()
     before = rows(home)
     bring_up_to_date(home, DEFAULTS)
     assert "made from an older state of the store" in caplog.text
@@ -282,7 +282,7 @@ def test_a_disk_that_fills_up_on_the_way_costs_nothing(tmp_path: Path, disk: Dis
     events = [
         event | {"call_id": f"c{n}", "event_id": f"c{n}-{event['event_id']}"}
         for n in range(800)
-        for event in told(CALL)
+        for event in read_story(CALL)
     ]
     settled(home, events).store.close()
     before = rows(home)
@@ -350,7 +350,7 @@ def test_of_a_large_one_the_log_says_what_it_counts_twice(home: Path, caplog: py
 
 def test_what_closed_a_call_is_found_in_one_that_goes_on(tmp_path: Path) -> None:
     """Two calls of one agent, the first without an end: whose end it is must be known after the upgrade too."""
-    story = told("""
+    story = read_story("""
         09:00:00 queued
         09:00:10 answered agent=ana
         09:09:00 queued call_id=c2

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ingest.publishing.publish import Moment
-from tests.support.stream import LOG, Desk, Event, at, told
+from tests.support.stream import PARTITION, Desk, Event, at, read_story
 
 pytestmark = pytest.mark.slow
 
@@ -53,7 +53,7 @@ def call(number: int, wait_s: int = 10) -> list[Event]:
         09:00:{wait_s} answered event_id=a{number}
         09:02:00 ended event_id=e{number}
     """
-    return [event | {"call_id": f"k{number}"} for event in told(story)]
+    return [event | {"call_id": f"k{number}"} for event in read_story(story)]
 
 
 def test_what_was_corrected_stays_so_when_files_of_its_day_are_merged(tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ CLOSED_BY_THE_NEXT = """
 )
 def test_a_settled_end_goes_where_the_next_answer_goes(tmp_path: Path, late: str, end: str | None) -> None:
     """Case 31: what gave a settled call its end is changed, and no longer gives it."""
-    found = as_never_settled(tmp_path, told(CLOSED_BY_THE_NEXT), told(late))
+    found = as_never_settled(tmp_path, read_story(CLOSED_BY_THE_NEXT), read_story(late))
     assert ends(found) == {"c1": end, "c2": "09:20:00"}
 
 
@@ -118,7 +118,7 @@ def test_a_settled_end_stays_where_another_answer_takes_over_from_the_one_that_m
     moved_too = "09:30:00 answered call_id=c3 agent=ana event_id=a3 revision=1"
     desk = Desk(tmp_path)
     for story, end in ((CLOSED_BY_THE_NEXT, "09:10:00"), (taken_over, "09:10:00"), (moved_too, "09:12:00")):
-        desk.apply(told(story), LATER)
+        desk.apply(read_story(story), LATER)
         desk.publish(LATER)
         assert ends(desk.rows(CALLS))["c1"] == end
     desk.store.close()
@@ -137,7 +137,7 @@ BETWEEN = {
 
 @pytest.mark.parametrize(("late", "end"), BETWEEN.values(), ids=BETWEEN)
 def test_a_settled_end_goes_back_to_a_late_step_in_between(tmp_path: Path, late: str, end: str) -> None:
-    found = as_never_settled(tmp_path, told(CLOSED_BY_THE_NEXT), told(late))
+    found = as_never_settled(tmp_path, read_story(CLOSED_BY_THE_NEXT), read_story(late))
     assert ends(found)["c1"] == end
 
 
@@ -168,9 +168,9 @@ ELSEWHERE = {
 @pytest.mark.parametrize("late", ELSEWHERE.values(), ids=ELSEWHERE)
 def test_what_does_not_give_another_end_leaves_a_call_settled(tmp_path: Path, late: str) -> None:
     desk = Desk(tmp_path)
-    desk.apply(told(CLOSED_BY_THE_NEXT), LATER)
+    desk.apply(read_story(CLOSED_BY_THE_NEXT), LATER)
     desk.publish(LATER)
-    desk.apply(told(late), LATER)
+    desk.apply(read_story(late), LATER)
     unsettled = desk.store.connection.execute("SELECT call_id FROM calls").fetchall()
     desk.publish(LATER)
     assert ends(desk.rows(CALLS))["c1"] == "09:10:00"
@@ -195,7 +195,7 @@ CLOSED_BY_A_STATE = """
     ],
 )
 def test_a_settled_end_goes_where_the_state_goes_that_gave_it(tmp_path: Path, late: str, end: str | None) -> None:
-    assert ends(as_never_settled(tmp_path, told(CLOSED_BY_A_STATE), told(late)))["c1"] == end
+    assert ends(as_never_settled(tmp_path, read_story(CLOSED_BY_A_STATE), read_story(late)))["c1"] == end
 
 
 AT_ONE_INSTANT = """
@@ -232,9 +232,9 @@ NOT_THE_STEP = {
 @pytest.mark.parametrize(("late", "settled"), NOT_THE_STEP.values(), ids=NOT_THE_STEP)
 def test_a_call_stays_settled_when_what_did_not_end_it_is_corrected(tmp_path: Path, late: str, settled: str) -> None:
     desk = Desk(tmp_path)
-    desk.apply(told(AT_ONE_INSTANT), LATER)
+    desk.apply(read_story(AT_ONE_INSTANT), LATER)
     desk.publish(LATER)
-    desk.apply(told(late), LATER)
+    desk.apply(read_story(late), LATER)
     unsettled = desk.store.connection.execute("SELECT call_id FROM calls").fetchall()
     desk.publish(LATER)
     assert ends(desk.rows(CALLS)) == {
@@ -266,7 +266,7 @@ TWO_LATE = """
 
 def test_each_of_two_late_calls_is_closed_by_its_own_settled_next(tmp_path: Path) -> None:
     """Both are of one agent and come in one batch: the answer after the first closes that one only."""
-    found = as_never_settled(tmp_path, told(TWO_SETTLED), told(TWO_LATE))
+    found = as_never_settled(tmp_path, read_story(TWO_SETTLED), read_story(TWO_LATE))
     assert ends(found) == {"c1": "09:10:10", "c2": "09:30:10", "c3": "09:11:00", "c4": "09:31:00"}
 
 
@@ -291,8 +291,8 @@ NOT_THE_NEXT = {
 
 @pytest.mark.parametrize("settled", NOT_THE_NEXT.values(), ids=NOT_THE_NEXT)
 def test_a_late_call_is_closed_by_the_first_settled_step_that_counts(tmp_path: Path, settled: str) -> None:
-    first = [e | {"event_id": f"n{e['event_id']}"} for e in told(settled)] + told(TWO_SETTLED)
-    found = as_never_settled(tmp_path, first, told(TWO_LATE))
+    first = [e | {"event_id": f"n{e['event_id']}"} for e in read_story(settled)] + read_story(TWO_SETTLED)
+    found = as_never_settled(tmp_path, first, read_story(TWO_LATE))
     assert (ends(found)["c1"], ends(found)["c2"]) == ("09:10:10", "09:30:10")
 
 
@@ -314,10 +314,10 @@ UNCONCERNED = {
 def test_a_late_call_brings_nothing_back_that_cannot_close_it(tmp_path: Path, late: str) -> None:
     desk = Desk(tmp_path)
     states = "09:15:00 state agent=ana state=available event_id=s1 \n 09:40:00 state agent=ana state=paused event_id=s2"
-    desk.apply(told(TWO_SETTLED) + told(states), LATER)
+    desk.apply(read_story(TWO_SETTLED) + read_story(states), LATER)
     desk.publish(LATER)
     before = unsettled(desk)
-    desk.apply(told(late), LATER)
+    desk.apply(read_story(late), LATER)
     assert [event_id for event_id in unsettled(desk) if not event_id.startswith("l")] == before
     desk.store.close()
 
@@ -353,12 +353,13 @@ def test_a_call_that_loses_its_next_step_before_it_settles_finds_the_one_after(
 ) -> None:
     later = at("50:00:00")
     desk = Desk(tmp_path)
-    desk.apply(told(SETTLED_STEPS[settled]), later)
+    desk.apply(read_story(SETTLED_STEPS[settled]), later)
     desk.publish(later)
     desk.apply(
-        told("09:00:00 queued call_id=c1 event_id=l1 \n 09:00:10 answered call_id=c1 agent=ana event_id=l2"), later
+        read_story("09:00:00 queued call_id=c1 event_id=l1 \n 09:00:10 answered call_id=c1 agent=ana event_id=l2"),
+        later,
     )
-    desk.apply(told(correction), later)
+    desk.apply(read_story(correction), later)
     desk.publish(later)
     (call,) = desk.rows("SELECT ended_at FROM calls WHERE call_id = 'c1'")
     assert call["ended_at"] == at("09:30:10")
@@ -377,7 +378,7 @@ def test_a_late_call_is_closed_by_a_settled_state_where_no_call_has_settled(tmp_
         09:30:00 state agent=ana state=busy event_id=s3
     """
     late = "08:59:30 queued event_id=l1 \n 08:59:40 answered event_id=l2 agent=ana"
-    assert ends(as_never_settled(tmp_path, told(states), told(late))) == {"c1": "09:00:10"}
+    assert ends(as_never_settled(tmp_path, read_story(states), read_story(late))) == {"c1": "09:00:10"}
 
 
 def test_a_call_that_ended_before_its_answer_settles_by_the_answer(tmp_path: Path) -> None:
@@ -385,9 +386,9 @@ def test_a_call_that_ended_before_its_answer_settles_by_the_answer(tmp_path: Pat
     skewed = "09:00:00 queued call_id=c2 \n 10:00:00 answered call_id=c2 agent=ana \n 09:10:00 ended call_id=c2"
     late = "09:54:00 queued event_id=l1 \n 09:55:00 answered event_id=l2 agent=ana"
     desk = Desk(tmp_path)
-    desk.apply(told(skewed), at("10:05:00"))
+    desk.apply(read_story(skewed), at("10:05:00"))
     desk.publish(at("10:05:00"))
-    desk.apply(told(late), at("10:06:00"))
+    desk.apply(read_story(late), at("10:06:00"))
     desk.publish(at("10:06:00"))
     assert ends(desk.rows(CALLS)) == {"c1": "10:00:00", "c2": "09:10:00"}
     desk.store.close()
@@ -411,12 +412,12 @@ DAYS_OF_STATES = """
 def test_a_late_state_writes_its_day_and_later_ones_again_and_no_other(tmp_path: Path) -> None:
     later = at("90:00:00")
     desk = Desk(tmp_path)
-    desk.apply(told(DAYS_OF_STATES), later)
+    desk.apply(read_story(DAYS_OF_STATES), later)
     desk.publish(later)
     files = {file.parent.name: file.name for file in counted(desk, "agent_states")}
     assert set(files) == {"day=2026-03-10", "day=2026-03-11", "day=2026-03-12"}
 
-    desk.apply(told("33:30:00 state agent=ana state=paused event_id=d8"), later)
+    desk.apply(read_story("33:30:00 state agent=ana state=paused event_id=d8"), later)
     desk.publish(later)
     now = {file.parent.name: file.name for file in counted(desk, "agent_states")}
     assert {day for day in now if now[day] != files.get(day)} == {"day=2026-03-11", "day=2026-03-12"}
@@ -434,11 +435,11 @@ def counted(desk: Desk, relation: str) -> list[Path]:
 
 def test_a_late_call_brings_back_its_next_and_no_other(tmp_path: Path) -> None:
     elsewhere = "08:00:00 queued call_id=c8 \n 08:00:10 answered call_id=c8 agent=bob \n 08:05:00 ended call_id=c8"
-    first = [e | {"event_id": f"n{e['event_id']}"} for e in told(elsewhere)] + told(TWO_SETTLED)
+    first = [e | {"event_id": f"n{e['event_id']}"} for e in read_story(elsewhere)] + read_story(TWO_SETTLED)
     desk = Desk(tmp_path)
     desk.apply(first, LATER)
     desk.publish(LATER)
-    desk.apply(told(TWO_LATE)[:2], LATER)
+    desk.apply(read_story(TWO_LATE)[:2], LATER)
     calls = desk.store.connection.execute("SELECT call_id FROM calls ORDER BY ALL").fetchall()
     assert calls == [("c1",), ("c3",)]
     desk.store.close()
@@ -456,9 +457,9 @@ NAMED = """
 def test_a_late_state_is_in_the_campaign_that_was_named_before_it(tmp_path: Path) -> None:
     """The event that names it is older than the settled state at which the timeline begins again."""
     desk = Desk(tmp_path)
-    desk.apply(told(NAMED), LATER)
+    desk.apply(read_story(NAMED), LATER)
     desk.publish(LATER)
-    desk.apply(told("08:30:00 state agent=ana state=busy event_id=l1"), LATER)
+    desk.apply(read_story("08:30:00 state agent=ana state=busy event_id=l1"), LATER)
     desk.publish(LATER)
     states = desk.rows("SELECT state, campaign FROM agent_states ORDER BY started_at")
     expected = ["available sav", "paused sav", "busy sav", "available vip", "offline vip", "available vip"]
@@ -492,11 +493,11 @@ def test_a_late_state_brings_back_the_state_then_and_what_named_its_campaign(tmp
         08:00:00.000001 state agent=bob state=busy event_id=l2
     """
     desk = Desk(tmp_path)
-    desk.apply(told(SHIFTS), LATER)
+    desk.apply(read_story(SHIFTS), LATER)
     desk.publish(LATER)
     before = unsettled(desk)
     assert before == ["a5", "a6", "b3", "b4", "z3", "z4"]
-    desk.apply(told(late), LATER)
+    desk.apply(read_story(late), LATER)
     assert sorted({*unsettled(desk)} - {*before}) == ["a3", "a4", "b1", "b2", "l1", "l2"]
     desk.publish(LATER)
     states = desk.rows(f"FROM ({STATES}) WHERE state = 'busy'")
@@ -512,9 +513,9 @@ def test_a_late_profile_names_the_campaign_of_settled_states(tmp_path: Path) -> 
         10:00:00 state agent=ana state=paused event_id=s4
     """
     desk = Desk(tmp_path)
-    desk.apply(told(states), LATER)
+    desk.apply(read_story(states), LATER)
     desk.publish(LATER)
-    desk.apply(told("08:30:00 profile agent=ana name=Ana campaign=vip event_id=l1"), LATER)
+    desk.apply(read_story("08:30:00 profile agent=ana name=Ana campaign=vip event_id=l1"), LATER)
     desk.publish(LATER)
     assert [row["campaign"] for row in desk.rows(STATES)] == ["sav", "sav", "vip", "vip"]
     desk.store.close()
@@ -534,9 +535,9 @@ LOST_LOGOUT = """
 
 def test_a_late_state_while_its_agent_was_offline_by_a_lost_logout(tmp_path: Path) -> None:
     """That settled state began by no event of its agent's, whatever else was told of that instant."""
-    late = told("21:00:00 state agent=ana state=paused event_id=l1")
+    late = read_story("21:00:00 state agent=ana state=paused event_id=l1")
     desk = Desk(tmp_path)
-    for events in (told(LOST_LOGOUT), late):
+    for events in (read_story(LOST_LOGOUT), late):
         desk.apply(events, at("40:00:00"))
         desk.publish(at("40:00:00"))
     states = desk.rows(f"SELECT state, started_at FROM ({STATES}) WHERE agent = 'ana'")
@@ -559,10 +560,10 @@ def test_a_late_state_after_days_off_leaves_the_days_before_settled(tmp_path: Pa
         178:00:00 state agent=ana state=paused event_id=s5
     """
     desk = Desk(tmp_path)
-    desk.apply(told(week), at("180:00:00"))
+    desk.apply(read_story(week), at("180:00:00"))
     desk.publish(at("180:00:00"))
     assert unsettled(desk) == ["s5"]
-    desk.apply(told("153:00:00 state agent=ana state=available event_id=l1"), at("180:00:00"))
+    desk.apply(read_story("153:00:00 state agent=ana state=available event_id=l1"), at("180:00:00"))
     assert unsettled(desk) == ["l1", "s3", "s5"]
     desk.store.close()
 
@@ -585,9 +586,9 @@ SHIFTS_OF_DAYS = """
 
 def test_files_of_days_that_cannot_matter_are_not_read(tmp_path: Path) -> None:
     """They are away while a new call ends, two states come late, and the clock turns out to have been ahead."""
-    days = [event for day in range(6) for event in told(DAYS.format(day=day), at(f"{day * 24}:00:00"))]
+    days = [event for day in range(6) for event in read_story(DAYS.format(day=day), at(f"{day * 24}:00:00"))]
     desk = Desk(tmp_path)
-    desk.apply(days + told(SHIFTS_OF_DAYS), at("152:00:00"))
+    desk.apply(days + read_story(SHIFTS_OF_DAYS), at("152:00:00"))
     desk.publish(at("152:00:00"))
     for relation, first_needed in (("calls", "day=2026-03-15"), ("agent_states", "day=2026-03-13")):
         folders = sorted((tmp_path / "published" / relation).iterdir())
@@ -600,9 +601,9 @@ def test_files_of_days_that_cannot_matter_are_not_read(tmp_path: Path) -> None:
         149:00:30 answered call_id=new agent=eva event_id=n2
         149:01:00 ended call_id=new event_id=n3
     """
-    desk.apply(told(fresh), at("152:00:00"))
+    desk.apply(read_story(fresh), at("152:00:00"))
     late = "124:00:00 state agent=ana state=available event_id=l1 \n 145:00:00 state agent=bob state=busy event_id=l2"
-    desk.apply(told(late), at("152:00:00"))
+    desk.apply(read_story(late), at("152:00:00"))
     assert {"l1", "l2", "s2", "s3", "s4"} <= {*unsettled(desk)}
     desk.publisher.judge(Moment(at("151:00:00"), at("151:00:00")))
     desk.store.close()
@@ -616,8 +617,8 @@ def test_an_agent_and_a_campaign_that_no_event_names_any_more_leave(tmp_path: Pa
     """
     desk = Desk(tmp_path)
     for events, names in (
-        (told(call), {"agent": "bob", "campaign": "sav"}),
-        (told(corrected), {"agent": "ana", "campaign": "vip"}),
+        (read_story(call), {"agent": "bob", "campaign": "sav"}),
+        (read_story(corrected), {"agent": "ana", "campaign": "vip"}),
     ):
         desk.apply(events, LATER)
         desk.publish(LATER)
@@ -645,8 +646,10 @@ LETTERS = [b"1", b"2"]
 @pytest.mark.parametrize(
     ("values", "rows"),
     [
-        pytest.param([*told(SETTLING), *LETTERS], 2 + 2, id="calls and letters"),
-        pytest.param([*told(SETTLING), *LETTERS, *told(STAYING)], 2 + 2 + 3, id="calls, letters and states"),
+        pytest.param([*read_story(SETTLING), *LETTERS], 2 + 2, id="calls and letters"),
+        pytest.param(
+            [*read_story(SETTLING), *LETTERS, *read_story(STAYING)], 2 + 2 + 3, id="calls, letters and states"
+        ),
     ],
 )
 def test_what_is_settled_leaves_as_soon_as_it_is_so_many_rows(
@@ -666,10 +669,10 @@ def test_what_is_settled_leaves_as_soon_as_it_is_so_many_rows(
 def test_what_fails_in_a_transaction_leaves_nothing(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     with pytest.raises(KeyboardInterrupt), desk.store.transaction():
-        desk.apply(told("09:00:00 queued event_id=q1"), LATER)
+        desk.apply(read_story("09:00:00 queued event_id=q1"), LATER)
         raise KeyboardInterrupt
-    assert unsettled(desk) == [] and desk.store.position(LOG) is None
-    desk.apply(told("09:00:00 queued event_id=q1"), LATER)
+    assert unsettled(desk) == [] and desk.store.position(PARTITION) is None
+    desk.apply(read_story("09:00:00 queued event_id=q1"), LATER)
     assert unsettled(desk) == ["q1"]
     desk.store.close()
 
@@ -686,9 +689,9 @@ def test_a_store_keeps_its_name(tmp_path: Path) -> None:
 
 def test_where_nothing_is_archived_nothing_is_brought_back(tmp_path: Path) -> None:
     desk = Desk(tmp_path, settle_rows=NEVER)
-    desk.apply(told("09:00:00 queued event_id=q1"), LATER)
+    desk.apply(read_story("09:00:00 queued event_id=q1"), LATER)
     desk.store.close()
     desk = Desk(tmp_path, settle_rows=NEVER)
-    desk.apply(told("09:00:10 answered event_id=a1 agent=ana"), LATER)
+    desk.apply(read_story("09:00:10 answered event_id=a1 agent=ana"), LATER)
     assert unsettled(desk) == ["a1", "q1"]
     desk.store.close()

@@ -18,7 +18,7 @@ from ingest.events.batch import Batch
 from ingest.publishing.publish import Moment, Publisher
 from ingest.store.store import Store
 from tests.support.scenario import Row, Scenario, ScenarioError
-from tests.support.stream import LOG, Event, configured, messages, publish, rows, sort
+from tests.support.stream import PARTITION, Event, configured, messages, publish, rows, sort
 
 SCENARIOS = [Scenario(path) for path in sorted((Path(__file__).parent / "scenarios").glob("*.txt"))]
 WAYS = ("as written", "shuffled")
@@ -58,7 +58,7 @@ def floors(tmp_path_factory: pytest.TempPathFactory) -> Any:
             batches, instants = [events[n::3] for n in range(3)], (instants[-1],) * 3
         published = []
         for offset, (events, as_of) in enumerate(zip(batches, instants, strict=True)):
-            store.apply(sort(Batch({LOG: messages(events, as_of)}, {LOG: offset})))
+            store.apply(sort(Batch({PARTITION: messages(events, as_of)}, {PARTITION: offset})))
             publish(publisher, Moment(as_of, as_of))
             published.append(duckdb.connect(str(publisher.path.rename(home / f"{offset}.duckdb")), read_only=True))
         store.close()

@@ -12,12 +12,12 @@ import pyarrow as pa
 import pytest
 
 from ingest.errors import StoreError
-from ingest.events.batch import Batch, DeadLetter, Log
+from ingest.events.batch import Batch, DeadLetter, Partition
 from ingest.publishing.publish import Moment
 from ingest.store import layout
 from ingest.store.store import Store, Totals
 from metrics.configuration.campaigns import Term
-from tests.support.stream import LOG, Desk, Event, at, campaign, configured, messages, rows, sort, told
+from tests.support.stream import PARTITION, Desk, Event, at, campaign, configured, messages, read_story, rows, sort
 
 pytestmark = pytest.mark.slow
 
@@ -33,7 +33,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def apply(store: Store, *values: Event | bytes) -> None:
-    store.apply(sort(Batch({LOG: messages(values, LATER)}, {LOG: len(values)})))
+    store.apply(sort(Batch({PARTITION: messages(values, LATER)}, {PARTITION: len(values)})))
 
 
 def all_of(store: Store, query: str) -> list[tuple[object, ...]]:
@@ -45,7 +45,7 @@ def all_of(store: Store, query: str) -> list[tuple[object, ...]]:
 
 def test_a_new_store_has_read_nothing(store: Store) -> None:
     assert store.totals() == Totals(0, 0, 0, 0, 0)
-    assert store.last_event_at() is None and store.position(LOG) is None
+    assert store.last_event_at() is None and store.position(PARTITION) is None
 
 
 def test_a_store_has_one_name_and_no_other_store_has_it(store: Store, tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ SETTLED = """
 def home(tmp_path: Path) -> Path:
     """A folder with a store of two settled calls; the second closed the first."""
     desk = Desk(tmp_path / "data")
-    desk.apply(told(SETTLED), LATER)
+    desk.apply(read_story(SETTLED), LATER)
     desk.publish(LATER)
     assert all_of(desk.store, "SELECT call_id, closed_by_call FROM inferred_ends") == [("c1", "c2")]
     desk.store.close()
@@ -143,12 +143,12 @@ def test_what_the_disk_does_not_take_is_told_with_the_file(store: Store, tmp_pat
 
 
 def test_the_log_of_the_store_is_written_into_its_file(store: Store, tmp_path: Path) -> None:
-    apply(store, *told("09:00:00 queued"))
+    apply(store, *read_story("09:00:00 queued"))
     assert (tmp_path / "store.duckdb.wal").stat().st_size > 0
     store.checkpoint()
     assert not (tmp_path / "store.duckdb.wal").exists()
     with pytest.raises(StoreError, match=r"store.duckdb could not be written"), store.transaction():
-        apply(store, *told("09:00:10 answered agent=ana event_id=a1"))
+        apply(store, *read_story("09:00:10 answered agent=ana event_id=a1"))
         store.checkpoint()  # not within a transaction
 
 
@@ -156,14 +156,14 @@ def test_the_log_of_the_store_is_written_into_its_file(store: Store, tmp_path: P
 
 
 def test_what_was_read_adds_up_over_batches(store: Store) -> None:
-    first, second = told("10:00:00 queued\n09:59:00 queued call_id=c2")
+    first, second = read_story("10:00:00 queued\n09:59:00 queued call_id=c2")
     lines = json.dumps(first).encode() + b"\n" + json.dumps(second).encode() + b"\n{}"
     apply(store, lines, b"no JSON")
     assert store.totals() == Totals(records=2, records_with_events=1, lines=2, duplicates=0, dead_letters=2)
     assert store.last_event_at() == at("10:00:00")
     apply(store, first, first | {"revision": 1}, first | {"revision": 2}, b"no JSON")
     assert store.totals() == Totals(records=6, records_with_events=4, lines=5, duplicates=3, dead_letters=3)
-    apply(store, *told("09:00:00 queued call_id=c3 event_id=q3"))
+    apply(store, *read_story("09:00:00 queued call_id=c3 event_id=q3"))
     assert store.totals() == Totals(records=7, records_with_events=5, lines=6, duplicates=3, dead_letters=3)
     assert store.last_event_at() == at("10:00:00")
     assert all_of(store, "SELECT line, reason FROM dead_letters WHERE line > 1")[0][0] == 3
@@ -193,7 +193,7 @@ def changes(desk: Desk, *events: Event) -> tuple[list[object], list[tuple[object
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
     desk = Desk(tmp_path, settle_rows=NEVER)
-    desk.apply(told(TWO_CALLS), LATER)
+    desk.apply(read_story(TWO_CALLS), LATER)
     yield desk
     desk.store.close()
 
@@ -221,11 +221,11 @@ CHANGES = {
 def test_a_batch_changes_what_its_events_are_of(
     desk: Desk, story: str, calls: list[str], agents: list[tuple[object, ...]]
 ) -> None:
-    assert changes(desk, *told(story)) == (calls, agents)
+    assert changes(desk, *read_story(story)) == (calls, agents)
 
 
 def test_what_does_not_replace_what_is_known_changes_no_call(desk: Desk) -> None:
-    known = told("09:00:10 answered call_id=c2 agent=zoe event_id=a2 revision=1")[0]
+    known = read_story("09:00:10 answered call_id=c2 agent=zoe event_id=a2 revision=1")[0]
     desk.apply([known], LATER)
     written_otherwise = dict(reversed(known.items()))
     assert changes(desk, known | {"revision": 0, "agent": "ana"}) == ([], [])
@@ -244,8 +244,8 @@ def test_what_does_not_replace_what_is_known_changes_no_call(desk: Desk) -> None
 
 def test_only_what_has_more_than_one_content_is_compared(store: Store) -> None:
     """And not all that is there, or comes: a batch costs what its events are."""
-    known, new = told("09:00:00 queued event_id=q1\n09:00:10 answered agent=ana event_id=a1")
-    apply(store, known, *told("08:00:00 queued call_id=c2 event_id=q2"))
+    known, new = read_story("09:00:00 queued event_id=q1\n09:00:10 answered agent=ana event_id=a1")
+    apply(store, known, *read_story("08:00:00 queued call_id=c2 event_id=q2"))
     assert all_of(store, "FROM contested_event_ids") == []
     apply(store, known | {"revision": 1}, new)
     assert all_of(store, "FROM contested_event_ids") == [("q1",)]
@@ -296,7 +296,7 @@ def test_a_call_judged_again_is_closed_by_a_settled_call_of_another_campaign(tmp
     """What comes back is folded too: the end of the first is the answer to the second."""
     campaigns = [campaign("sav"), campaign("vip")]
     desk = Desk(tmp_path, configured(*campaigns))
-    desk.apply([e | ({"campaign": "vip"} if e["event_id"] == "e03" else {}) for e in told(SETTLED)], LATER)
+    desk.apply([e | ({"campaign": "vip"} if e["event_id"] == "e03" else {}) for e in read_story(SETTLED)], LATER)
     desk.publish(LATER)
     calls = "SELECT call_id, campaign, ended_at, threshold_s FROM calls ORDER BY call_id"
     before = desk.rows(calls)
@@ -322,7 +322,7 @@ TAKEN = {
 def test_lines_are_those_that_were_delivered_and_all_that_are_there(
     store: Store, kept: int, lines: int, duplicates: int
 ) -> None:
-    first, *others = told("09:00:00 queued\n09:00:10 answered agent=ana\n09:01:00 ended")
+    first, *others = read_story("09:00:00 queued\n09:00:10 answered agent=ana\n09:01:00 ended")
     apply(store, first, *others)
     apply(store, *(first | {"revision": n} for n in (1, 2)))
     assert store.totals() == Totals(5, 5, 5, 2, 0)
@@ -402,10 +402,10 @@ def test_letters_that_have_settled_are_left_out_when_the_topic_is_read_again(sto
 
 
 def test_where_positions_are_known_no_letter_is_read_again(store: Store) -> None:
-    log = Log("calls", 0, "cluster-1", "t1")
+    partition = Partition("calls", 0, "cluster-1", "t1")
     place = {"topic": "calls", "partition": 0, "cluster_id": "cluster-1", "topic_id": "t1", "next_offset": 6}
     taken_over(store, {"positions": pa.Table.from_pylist([place])}, [LETTER])
-    assert store.position(log) == 6
+    assert store.position(partition) == 6
     assert all_of(store, "FROM letters_kept") == []
 
 

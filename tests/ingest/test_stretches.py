@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.support.stream import DAY, Desk, Event, at, told
+from tests.support.stream import DAY, Desk, Event, at, read_story
 
 pytestmark = pytest.mark.slow
 
@@ -33,7 +33,7 @@ SHIFT = """
 
 def shift(agent: str, day: int) -> list[Event]:
     """What an agent did on a day, counted from DAY."""
-    events = told(SHIFT.format(agent=agent, day=day), DAY + dt.timedelta(days=day))
+    events = read_story(SHIFT.format(agent=agent, day=day), DAY + dt.timedelta(days=day))
     return [event | {"event_id": f"{agent}-{day}-{event['event_id']}"} for event in events]
 
 
@@ -97,7 +97,7 @@ def test_a_late_state_brings_back_the_rest_of_its_day_only(tmp_path: Path) -> No
     desk.apply([event for day in range(PAST + 1) for event in shift("ana", day)], later)
     desk.publish(later)
     before = unsettled(desk, "events")
-    desk.apply(told("12:30:00 state agent=ana state=busy campaign=sav event_id=late"), later)
+    desk.apply(read_story("12:30:00 state agent=ana state=busy campaign=sav event_id=late"), later)
     found = desk.store.connection.execute("SELECT min(ts), max(ts), count(*) FROM recalled_contents").fetchall()
     assert found == [(at("12:00:00"), at("17:00:00"), 5)]
     assert unsettled(desk, "events") == before + 5 + 1
@@ -161,13 +161,13 @@ PAST_BEFORE = {
 @pytest.mark.parametrize(("story", "late"), PAST_BEFORE.values(), ids=PAST_BEFORE)
 def test_a_late_state_changes_what_it_would_have_changed_unsettled(tmp_path: Path, story: str, late: str) -> None:
     days = "\n 56:00:00 state agent=ana state=offline event_id=y1 \n 80:00:00 state agent=ana state=busy event_id=y2"
-    assert_as_never_settled(tmp_path, [told(f"{story}{days}\n{LAST}"), told(late)], at("110:00:00"))
+    assert_as_never_settled(tmp_path, [read_story(f"{story}{days}\n{LAST}"), read_story(late)], at("110:00:00"))
 
 
 def test_a_stretch_is_kept_over_a_restart_and_grows_with_what_comes(tmp_path: Path) -> None:
     later = at("20:00:00", DAY + dt.timedelta(days=2))
-    late = told("10:00:00 state agent=ana state=busy campaign=sav event_id=l1")
-    later_still = told("33:00:00 state agent=ana state=paused campaign=vip event_id=l2")
+    late = read_story("10:00:00 state agent=ana state=busy campaign=sav event_id=l1")
+    later_still = read_story("33:00:00 state agent=ana state=paused campaign=vip event_id=l2")
     of_days = [event for day in range(3) for event in shift("ana", day)]
     desk = Desk(tmp_path / "store")
     desk.apply(of_days, later)
@@ -224,10 +224,10 @@ UNENDED = "09:00:00 queued call_id=c1 event_id=l1 \n 09:00:10 answered call_id=c
 def test_a_late_call_brings_back_its_agents_next_state_and_no_timeline(tmp_path: Path) -> None:
     later = at("50:00:00")
     desk = Desk(tmp_path)
-    desk.apply(told(NEXT_STATES), later)
+    desk.apply(read_story(NEXT_STATES), later)
     desk.publish(later)
     before = unsettled(desk, "events")
-    desk.apply(told(UNENDED), later)
+    desk.apply(read_story(UNENDED), later)
     assert desk.store.connection.execute("SELECT event_id FROM recalled_contents").fetchall() == [("s1",)]
     assert (unsettled(desk, "recalled_stretches"), unsettled(desk, "recalled_states")) == (0, 0)
     desk.publish(later)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.stream import Desk, Event, at, campaign, configured, told
+from tests.support.stream import Desk, Event, at, campaign, configured, read_story
 
 pytestmark = pytest.mark.slow
 
@@ -30,8 +30,10 @@ def daily(home: Path, events: list[Event], settle_rows: int, *zones: str) -> dic
 @pytest.mark.parametrize("settle_rows", [1, 10_000], ids=["settled", "not settled"])
 class TestDays:
     def test_without_calls_between_others_have_zeros_and_no_ratio(self, tmp_path: Path, settle_rows: int) -> None:
-        later = told("81:00:00 queued call_id=c2\n81:00:30 answered call_id=c2 agent=amina\n81:01:00 ended call_id=c2")
-        events = told(CALLS) + [event | {"event_id": f"later-{event['event_id']}"} for event in later]
+        later = read_story(
+            "81:00:00 queued call_id=c2\n81:00:30 answered call_id=c2 agent=amina\n81:01:00 ended call_id=c2"
+        )
+        events = read_story(CALLS) + [event | {"event_id": f"later-{event['event_id']}"} for event in later]
         assert daily(tmp_path, events, settle_rows, "UTC", "UTC") == {
             "sav": {10: (1, 0, 1.0), 11: (0, 0, None), 12: (0, 0, None), 13: (1, 0, 0.0)},
             "ventas": dict.fromkeys((10, 11, 12, 13), (0, 0, None)),
@@ -40,13 +42,13 @@ class TestDays:
     def test_on_which_agents_waited_before_the_first_call_and_after_the_last(
         self, tmp_path: Path, settle_rows: int
     ) -> None:
-        shifts = told("""
+        shifts = read_story("""
             -15:00:00 state agent=amina state=available campaign=sav
             -14:00:00 state agent=amina state=offline
             47:00:00 state agent=amina state=available
             49:00:00 state agent=amina state=offline
         """)
-        events = told(CALLS) + [event | {"event_id": f"s{n}"} for n, event in enumerate(shifts)]
+        events = read_story(CALLS) + [event | {"event_id": f"s{n}"} for n, event in enumerate(shifts)]
         assert daily(tmp_path, events, settle_rows, "UTC", "UTC")["sav"] == {
             9: (0, 1, None),
             10: (1, 0, 1.0),
@@ -65,23 +67,23 @@ class TestDays:
     def test_begin_in_the_campaigns_own_zone(
         self, tmp_path: Path, settle_rows: int, zone: str, other: str, days: tuple[int, ...]
     ) -> None:
-        shift = told("-22:00:00 state agent=amina state=available\n-21:00:00 state agent=amina state=offline")
+        shift = read_story("-22:00:00 state agent=amina state=available\n-21:00:00 state agent=amina state=offline")
         shift = [event | {"event_id": f"s{n}", "campaign": "sav"} for n, event in enumerate(shift)]
-        found = daily(tmp_path, told(CALLS) + shift, settle_rows, zone, other)
+        found = daily(tmp_path, read_story(CALLS) + shift, settle_rows, zone, other)
         first, *between = days[:-1]
         assert found["sav"] == {first: (0, 1, None), 10: (1, 0, 1.0)} | dict.fromkeys(between, (0, 0, None))
 
     def test_begin_with_work_and_not_with_an_absent_agent(self, tmp_path: Path, settle_rows: int) -> None:
-        shift = told("""
+        shift = read_story("""
             -39:00:00 state agent=amina state=offline campaign=sav
             -15:00:00 state agent=driss state=paused
             -14:00:00 state agent=driss state=offline
         """)
-        events = told(CALLS) + [event | {"event_id": f"s{n}"} for n, event in enumerate(shift)]
+        events = read_story(CALLS) + [event | {"event_id": f"s{n}"} for n, event in enumerate(shift)]
         assert list(daily(tmp_path, events, settle_rows, "UTC", "UTC")["sav"]) == [10]  # driss works for no campaign
 
     def test_without_any_call_are_those_with_agent_time(self, tmp_path: Path, settle_rows: int) -> None:
-        shift = told("""
+        shift = read_story("""
             18:00:00 state agent=amina state=paused campaign=sav
             23:00:00 state agent=amina state=available
             25:00:00 state agent=amina state=offline
@@ -89,27 +91,27 @@ class TestDays:
         assert daily(tmp_path, shift, settle_rows, "UTC", "UTC")["sav"] == {10: (0, 1, None), 11: (0, 1, None)}
 
     def test_are_the_same_for_campaigns_of_all_zones(self, tmp_path: Path, settle_rows: int) -> None:
-        shift = told("22:30:00 state agent=amina state=available\n23:30:00 state agent=amina state=offline")
+        shift = read_story("22:30:00 state agent=amina state=available\n23:30:00 state agent=amina state=offline")
         shift = [event | {"event_id": f"s{n}", "campaign": "sav"} for n, event in enumerate(shift)]
-        found = daily(tmp_path, told(CALLS) + shift, settle_rows, "Europe/Paris", "America/Lima")
+        found = daily(tmp_path, read_story(CALLS) + shift, settle_rows, "Europe/Paris", "America/Lima")
         assert found["sav"] == {10: (1, 0.5, 1.0), 11: (0, 0.5, None)}
         assert found["ventas"] == {10: (0, 0, None), 11: (0, 0, None)}
 
     def test_after_the_last_event_have_no_row_yet(self, tmp_path: Path, settle_rows: int) -> None:
         """A month replayed years later is a month, although `as_of` is today."""
-        assert list(daily(tmp_path, told(CALLS), settle_rows, "UTC", "UTC")["sav"]) == [10]
+        assert list(daily(tmp_path, read_story(CALLS), settle_rows, "UTC", "UTC")["sav"]) == [10]
 
     def test_of_an_empty_store_are_none(self, tmp_path: Path, settle_rows: int) -> None:
         assert daily(tmp_path, [], settle_rows, "UTC", "UTC") == {}
 
 
 def test_a_state_that_lasts_reaches_today(tmp_path: Path) -> None:
-    shift = told("143:00:00 state agent=amina state=available campaign=sav")  # Sunday, 23:00
-    found = daily(tmp_path, [*told(CALLS), shift[0] | {"event_id": "s"}], 1, "UTC", "UTC")
+    shift = read_story("143:00:00 state agent=amina state=available campaign=sav")  # Sunday, 23:00
+    found = daily(tmp_path, [*read_story(CALLS), shift[0] | {"event_id": "s"}], 1, "UTC", "UTC")
     assert found["sav"][15] == (0, 1, None) and found["sav"][16] == (0, 6, None)
 
 
-FIRST_SHIFT = told("""
+FIRST_SHIFT = read_story("""
     -40:00:00 state agent=driss state=available campaign=sav
     -39:00:00 state agent=driss state=offline
     -16:00:00 state agent=amina state=available campaign=sav
@@ -135,7 +137,7 @@ def test_the_first_shift_is_corrected_when_it_has_settled(
 ) -> None:
     told_first = shifts(FIRST_SHIFT)
     desk = Desk(tmp_path, configured(campaign("sav"), campaign("ventas")))
-    desk.apply(told(CALLS) + told_first, LATER)
+    desk.apply(read_story(CALLS) + told_first, LATER)
     desk.publish(LATER)
     assert [row["day"].day for row in desk.rows("SELECT DISTINCT day FROM kpi_daily ORDER BY day")] == [8, 9, 10]
     desk.apply([told_first[0] | corrected | {"revision": 1}], LATER)
@@ -146,7 +148,7 @@ def test_the_first_shift_is_corrected_when_it_has_settled(
 
 def test_the_first_shift_of_a_store_of_an_earlier_version(tmp_path: Path) -> None:
     desk = Desk(tmp_path, configured(campaign("sav")))
-    desk.apply(told(CALLS) + shifts(FIRST_SHIFT), LATER)
+    desk.apply(read_story(CALLS) + shifts(FIRST_SHIFT), LATER)
     desk.publish(LATER)
     desk.store.connection.execute("DROP TABLE first_states")  # earlier versions had none
     desk.store.close()

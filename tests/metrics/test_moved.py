@@ -11,7 +11,7 @@ import pytest
 from metrics import readers
 from metrics.authorisation.viewer import Viewer
 from metrics.readers.snapshot import Published
-from tests.support.stream import DAY, Desk, at, told
+from tests.support.stream import DAY, Desk, at, read_story
 
 pytestmark = pytest.mark.slow
 
@@ -29,7 +29,7 @@ ROWS = [("c1", 60.0)]
 def moved(tmp_path: Path) -> Path:
     """A published file whose only call is in Parquet, in a folder that was renamed after it was written."""
     desk = Desk(tmp_path / "here")
-    desk.apply(told(STORY), at("09:05:00"))
+    desk.apply(read_story(STORY), at("09:05:00"))
     desk.publish(at("48:00:00", DAY))
     desk.store.close()
     assert list((tmp_path / "here").glob("published/calls/day=*/*.parquet"))

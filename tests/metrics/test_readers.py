@@ -12,7 +12,7 @@ import pytest
 
 from metrics import readers
 from metrics.authorisation.viewer import Viewer
-from metrics.readers import BEHIND, FIGURES, Asked, Board, Published, PublishedFileError, published
+from metrics.readers import BEHIND, FIGURES, Board, CallFilters, Published, PublishedFileError, published
 from tests.support.floor_file import ALARMS, FLOOR, MANAGER, MIXED, NOON, publish, today
 
 
@@ -203,7 +203,7 @@ def test_a_kpi_counts_as_many_calls_as_are_listed_behind_it(path: Path, kpi: str
     )
     assert counted.keys() == BEHIND.keys()
     if kpi in BEHIND:
-        listed = readers.calls(reader, MANAGER, "north", day.t0, day.t1, Asked(kpi=kpi))
+        listed = readers.calls(reader, MANAGER, "north", day.t0, day.t1, CallFilters(kpi=kpi))
         assert listed is not None and listed.total == len(listed.calls) == counted[kpi] > 0
 
 
@@ -214,7 +214,7 @@ def test_each_call_says_whether_it_was_in_time(path: Path) -> None:
     explained = readers.explain(reader, MANAGER, "north", "service_level", day.t0, day.t1)
     assert explained is not None
     for hit, waits in ((True, [5.0, 20.0]), (False, [31.0, 40.0, 50.0, 70.0])):
-        listed = readers.calls(reader, MANAGER, "north", day.t0, day.t1, Asked(hit=hit))
+        listed = readers.calls(reader, MANAGER, "north", day.t0, day.t1, CallFilters(hit=hit))
         assert listed is not None and sorted(call.wait_s or 0 for call in listed.calls) == waits
     assert (explained.row["service_level_hits"], explained.row["service_level_base"]) == (2, 6)
     ((term),) = explained.terms
@@ -227,7 +227,7 @@ def test_other_calls_are_the_offered_that_were_neither_answered_nor_abandoned(pa
     publish(path, campaigns=FLOOR, calls=MIXED)
     reader = Published(path)
     day = today(reader)
-    listed = readers.calls(reader, CLIENT, "north", day.t0, day.t1, Asked(outcome="other"))
+    listed = readers.calls(reader, CLIENT, "north", day.t0, day.t1, CallFilters(outcome="other"))
     assert listed is not None
     assert sorted(call.outcome for call in listed.calls) == ["open", "open", "short_abandoned", "voicemail"]
     total = readers.day(reader, CLIENT, "north")
@@ -238,24 +238,28 @@ def test_calls_by_outcome_and_interval_are_listed_newest_first(path: Path) -> No
     calls = [{"campaign": "north", "queued_at": NOON - timedelta(minutes=n)} for n in range(1, 121)]
     publish(path, campaigns=FLOOR, calls=calls)
     reader = Published(path)
-    first = readers.calls(reader, MANAGER, "north", NOON - timedelta(hours=3), NOON, Asked(outcome="answered"))
-    third = readers.calls(reader, MANAGER, "north", NOON - timedelta(hours=3), NOON, Asked(outcome="answered"), page=3)
-    every = readers.calls(reader, MANAGER, "north", NOON - timedelta(hours=3), NOON, Asked(), page=None)
+    first = readers.calls(reader, MANAGER, "north", NOON - timedelta(hours=3), NOON, CallFilters(outcome="answered"))
+    third = readers.calls(
+        reader, MANAGER, "north", NOON - timedelta(hours=3), NOON, CallFilters(outcome="answered"), page=3
+    )
+    every = readers.calls(reader, MANAGER, "north", NOON - timedelta(hours=3), NOON, CallFilters(), page=None)
     assert first and third and every
     assert (first.total, len(first.calls), len(third.calls), len(every.calls)) == (120, 50, 20, 120)
     assert [call.queued_at for call in every.calls] == sorted((c["queued_at"] for c in calls), reverse=True)
-    hour = readers.calls(reader, MANAGER, "north", NOON - timedelta(minutes=60), NOON - timedelta(minutes=30), Asked())
+    hour = readers.calls(
+        reader, MANAGER, "north", NOON - timedelta(minutes=60), NOON - timedelta(minutes=30), CallFilters()
+    )
     assert hour is not None and hour.total == 30  # the start is included, the end is not
     turned = (
         datetime(2026, 10, 1, tzinfo=ZoneInfo("Europe/Paris")),
         datetime(2026, 11, 1, tzinfo=ZoneInfo("Europe/Paris")),
     )
-    october = readers.calls(reader, MANAGER, "north", *(at.astimezone(UTC) for at in turned), Asked())
+    october = readers.calls(reader, MANAGER, "north", *(at.astimezone(UTC) for at in turned), CallFilters())
     assert october is not None and october.total == 0  # a month of 31 days and an hour
     with pytest.raises(ValueError, match="84 days"):
-        readers.calls(reader, MANAGER, "north", NOON - timedelta(weeks=13), NOON, Asked())
+        readers.calls(reader, MANAGER, "north", NOON - timedelta(weeks=13), NOON, CallFilters())
     with pytest.raises(ValueError, match="cannot be selected by"):
-        Asked(outcome="x' OR true --").sql()
+        CallFilters(outcome="x' OR true --").sql()
 
 
 TURNED = {  # London turns its clocks back on 25 October 2026 at 1:00 UTC: 1:30 is there twice
@@ -279,7 +283,7 @@ TURNED = {  # London turns its clocks back on 25 October 2026 at 1:00 UTC: 1:30 
     ],
 )
 def test_calls_of_a_time_of_day(path: Path, time: tuple[int, int], expected: int) -> None:
-    assert turned(path, Asked(time=time)) == expected
+    assert turned(path, CallFilters(time=time)) == expected
 
 
 @pytest.mark.parametrize(
@@ -293,10 +297,10 @@ def test_calls_of_a_time_of_day(path: Path, time: tuple[int, int], expected: int
     ],
 )
 def test_calls_of_a_weekday(path: Path, weekday: int, time: tuple[int, int] | None, expected: int) -> None:
-    assert turned(path, Asked(time=time, weekday=weekday)) == expected
+    assert turned(path, CallFilters(time=time, weekday=weekday)) == expected
 
 
-def turned(path: Path, selection: Asked) -> int:
+def turned(path: Path, selection: CallFilters) -> int:
     """Return how many calls of TURNED are listed."""
     calls = [{"campaign": "north", "queued_at": datetime.fromisoformat(at).replace(tzinfo=UTC)} for at in TURNED]
     publish(path, campaigns=FLOOR, calls=calls)
@@ -324,17 +328,17 @@ WORKED: dict[str, Any] = {
 @pytest.mark.parametrize(
     ("selection", "total"),
     [
-        pytest.param(Asked(agent="ana"), 2, id="who answered, in this campaign"),
-        pytest.param(Asked(agent="ana", outcome="abandoned"), 0, id="nobody answers what is abandoned"),
-        pytest.param(Asked(missed_by="bea"), 1, id="offered twice, one call"),
-        pytest.param(Asked(missed_by="ana"), 1, id="missed, then abandoned"),
-        pytest.param(Asked(agent="no-such"), 0, id="nobody"),
-        pytest.param(Asked(agent="' OR true --"), 0, id="a name is a value, never SQL"),
-        pytest.param(Asked(queue="q"), 4, id="a queue"),
-        pytest.param(Asked(queue="Q"), 0, id="no such queue"),
+        pytest.param(CallFilters(agent="ana"), 2, id="who answered, in this campaign"),
+        pytest.param(CallFilters(agent="ana", outcome="abandoned"), 0, id="nobody answers what is abandoned"),
+        pytest.param(CallFilters(missed_by="bea"), 1, id="offered twice, one call"),
+        pytest.param(CallFilters(missed_by="ana"), 1, id="missed, then abandoned"),
+        pytest.param(CallFilters(agent="no-such"), 0, id="nobody"),
+        pytest.param(CallFilters(agent="' OR true --"), 0, id="a name is a value, never SQL"),
+        pytest.param(CallFilters(queue="q"), 4, id="a queue"),
+        pytest.param(CallFilters(queue="Q"), 0, id="no such queue"),
     ],
 )
-def test_calls_of_an_agent_or_a_queue(path: Path, selection: Asked, total: int) -> None:
+def test_calls_of_an_agent_or_a_queue(path: Path, selection: CallFilters, total: int) -> None:
     publish(path, campaigns=FLOOR, **WORKED)
     reader = Published(path)
     day = today(reader)
@@ -347,16 +351,16 @@ def test_only_viewers_who_may_see_an_agents_name_find_their_calls(path: Path) ->
     reader = Published(path)
     day = today(reader)
 
-    def found(viewer: Viewer, selection: Asked) -> int | None:
+    def found(viewer: Viewer, selection: CallFilters) -> int | None:
         listed = readers.calls(reader, viewer, "north", day.t0, day.t1, selection)
         return None if listed is None else listed.total
 
     rabat = Viewer("manager", frozenset({"north"}), sites=frozenset({"Rabat"}))
-    for selection in (Asked(agent="bea"), Asked(missed_by="bea")):
+    for selection in (CallFilters(agent="bea"), CallFilters(missed_by="bea")):
         assert found(MANAGER, selection) == 1 and found(Viewer("analyst", None), selection) == 1
         assert found(rabat, selection) == 0  # as if there were no such agent
         assert found(CLIENT, selection) is None and found(TELEVISION, selection) is None
-    assert found(rabat, Asked(agent="ana")) == 2
+    assert found(rabat, CallFilters(agent="ana")) == 2
 
     def named(viewer: Viewer, campaign: str = "north") -> dict[str, str] | None:
         agents = readers.agents_of_calls(reader, viewer, campaign, day.t0, day.t1)
@@ -370,16 +374,16 @@ def test_viewers_read_no_calls_kpis_or_feed_of_others(path: Path) -> None:
     publish(path, campaigns=FLOOR, calls=MIXED)
     reader = Published(path)
     day = today(reader, "sud")
-    everything = readers.calls(reader, MANAGER, "sud", day.t0, day.t1, Asked())
+    everything = readers.calls(reader, MANAGER, "sud", day.t0, day.t1, CallFilters())
     assert everything is not None and everything.calls[0].agent == "CANARY"
     # this is cached, and still not given to others
     assert readers.explain(reader, MANAGER, "sud", "offered", day.t0, day.t1)
-    assert readers.calls(reader, CLIENT, "sud", day.t0, day.t1, Asked()) is None
-    assert readers.calls(reader, CLIENT, "sud", day.t0, day.t1, Asked(), page=None) is None
+    assert readers.calls(reader, CLIENT, "sud", day.t0, day.t1, CallFilters()) is None
+    assert readers.calls(reader, CLIENT, "sud", day.t0, day.t1, CallFilters(), page=None) is None
     assert readers.explain(reader, CLIENT, "sud", "offered", day.t0, day.t1) is None
     assert readers.campaign(reader, CLIENT, "sud") is None
-    assert readers.calls(reader, TELEVISION, "sud", day.t0, day.t1, Asked()) is None
-    own = readers.calls(reader, CLIENT, "north", day.t0, day.t1, Asked())
+    assert readers.calls(reader, TELEVISION, "sud", day.t0, day.t1, CallFilters()) is None
+    own = readers.calls(reader, CLIENT, "north", day.t0, day.t1, CallFilters())
     assert own is not None and own.total > 0 and {(call.agent, call.agent_name) for call in own.calls} == {(None, None)}
     assert readers.feed(reader, CLIENT) is None and readers.feed(reader, TELEVISION) is None
     limited = readers.feed(reader, Viewer("manager", frozenset({"north"})))

@@ -13,7 +13,7 @@ from metrics.configuration.campaigns import AgentLimits
 from metrics.readers import Published
 from tests.support.published import Row, at, call, publish, rows, state
 from tests.support.stream import at as on_the_day
-from tests.support.stream import campaign, configured, folded, told
+from tests.support.stream import campaign, configured, folded, read_story
 
 NOON = "12:00"
 
@@ -216,7 +216,7 @@ def test_the_limits_of_the_configuration_are_published(tmp_path: Path) -> None:
     limits = AgentLimits(hold_long_s=45.0, breaks=(("pausa", 600.0),))
     configuration = replace(configured(campaign("sav")), agents=limits)
     story = "08:00:00 state agent=ana state=busy \n 09:00:00 state agent=ana state=paused reason=pausa"
-    with folded(tmp_path, told(story), on_the_day("09:10:00"), configuration) as published:
+    with folded(tmp_path, read_story(story), on_the_day("09:10:00"), configuration) as published:
         (row,) = rows(published, "FROM agent_limits")
         (strained,) = rows(published, "FROM agent_strain((SELECT as_of FROM ingest_status))")
     assert AgentLimits(**row | {"breaks": tuple(row["breaks"].items()), "sites": ()}) == limits and row["sites"] == {}
@@ -237,7 +237,7 @@ def test_a_site_with_breaks_of_its_own(tmp_path: Path) -> None:
         09:15:00 state agent=ana state=busy
         09:15:00 state agent=bea state=busy
         """
-    with folded(tmp_path, told(story), on_the_day("10:15:00"), configuration) as published:
+    with folded(tmp_path, read_story(story), on_the_day("10:15:00"), configuration) as published:
         (row,) = rows(published, "SELECT sites FROM agent_limits")
         found = rows(published, "FROM agent_strain((SELECT as_of FROM ingest_status)) ORDER BY agent")
     assert row["sites"] == {"Sevilla": {"break_s": 900.0, "rest_within_s": 3600.0}}

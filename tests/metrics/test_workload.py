@@ -10,7 +10,7 @@ from metrics.configuration.campaigns import Defaults
 from tests.support.published import at as on
 from tests.support.published import call, publish, state
 from tests.support.published import rows as rows_of
-from tests.support.stream import DAY, Desk, Event, at, campaign, configured, told
+from tests.support.stream import DAY, Desk, Event, at, campaign, configured, read_story
 
 pytestmark = pytest.mark.slow
 
@@ -50,7 +50,7 @@ def test_each_day_has_the_work_done_on_it_and_the_days_add_up(
     tmp_path: Path, story: str, hours: dict[int, int], settle_rows: int
 ) -> None:
     desk = Desk(tmp_path, configured(campaign("sav")), settle_rows)
-    desk.apply(told(story), TEN_DAYS_LATER)
+    desk.apply(read_story(story), TEN_DAYS_LATER)
     desk.publish(TEN_DAYS_LATER)
     expected = [hours.get(number, 0) for number in range(len(DAYS))]
     assert [spent(desk, KINDS[0], *day) for day in DAYS[:5]] == expected[:5]
@@ -64,7 +64,7 @@ def test_each_day_has_the_work_done_on_it_and_the_days_add_up(
 
 def test_a_talk_that_nothing_ends_has_no_end_and_is_not_handled(tmp_path: Path) -> None:
     desk = Desk(tmp_path, configured(campaign("sav")))
-    desk.apply(told(UNENDED), TEN_DAYS_LATER)
+    desk.apply(read_story(UNENDED), TEN_DAYS_LATER)
     desk.publish(TEN_DAYS_LATER)
     assert desk.rows("SELECT outcome, ended_at, talk_s, handle_s, inferred_end FROM calls") == [
         {"outcome": "answered", "ended_at": None, "talk_s": None, "handle_s": None, "inferred_end": False}
@@ -76,7 +76,7 @@ def test_a_talk_that_nothing_ends_has_no_end_and_is_not_handled(tmp_path: Path) 
 @pytest.mark.parametrize("hours", [1, 24])
 def test_the_limit_is_configured(tmp_path: Path, hours: int) -> None:
     desk = Desk(tmp_path, configured(campaign("sav"), defaults=Defaults(max_state_s=hours * 3600)))
-    desk.apply(told(UNENDED), TEN_DAYS_LATER)
+    desk.apply(read_story(UNENDED), TEN_DAYS_LATER)
     desk.publish(TEN_DAYS_LATER)
     assert desk.rows("SELECT max_state_s FROM ingest_status") == [{"max_state_s": hours * 3600}]
     assert [spent(desk, "kpi_campaign($t0, $t1)", *day) for day in DAYS[:3]] == pytest.approx(
@@ -87,7 +87,7 @@ def test_the_limit_is_configured(tmp_path: Path, hours: int) -> None:
 def test_an_agent_is_on_a_call_as_long_as_it_may_last(tmp_path: Path) -> None:
     story = f"{UNENDED}\n09:05:00 held"
     desk = Desk(tmp_path, configured(campaign("sav")))
-    desk.apply(told(story), at("21:00:00"))
+    desk.apply(read_story(story), at("21:00:00"))
     on_it = {"agent": "ana", "call_id": "c1", "call_since": at("09:00:10"), "held_since": at("09:05:00")}
     for clock, expected in (
         ("21:00:09.999999", on_it),
@@ -99,9 +99,11 @@ def test_an_agent_is_on_a_call_as_long_as_it_may_last(tmp_path: Path) -> None:
 
 
 def test_an_agent_whose_first_call_nothing_ended_is_on_the_next(tmp_path: Path) -> None:
-    chat = told("30:00:00 queued channel=chat call_id=c2\n30:00:10 answered agent=ana call_id=c2")
+    chat = read_story("30:00:00 queued channel=chat call_id=c2\n30:00:10 answered agent=ana call_id=c2")
     desk = Desk(tmp_path, configured(campaign("sav")))
-    desk.apply(told(UNENDED) + [event | {"event_id": f"chat-{event['event_id']}"} for event in chat], at("31:00:00"))
+    desk.apply(
+        read_story(UNENDED) + [event | {"event_id": f"chat-{event['event_id']}"} for event in chat], at("31:00:00")
+    )
     desk.publish(at("31:00:00"))
     assert desk.rows("SELECT call_id FROM agents") == [{"call_id": "c2"}]
 
@@ -113,7 +115,7 @@ def emails(answers: dict[int, str]) -> list[Event]:
         hours, rest = answered.split(":", 1)
         story = f"{number * 24 + 9}:00:00 queued channel=email call_id=m{number}\n{answered} answered agent=ana"
         story += f" call_id=m{number}\n{int(hours) + 1}:{rest} ended call_id=m{number}"
-        events += [event | {"event_id": f"m{number}-{event['event_id']}"} for event in told(story)]
+        events += [event | {"event_id": f"m{number}-{event['event_id']}"} for event in read_story(story)]
     return events
 
 
@@ -182,6 +184,6 @@ def test_a_window_may_be_taken_from_a_relation(tmp_path: Path) -> None:
 
 def test_an_agent_works_on_a_call_that_is_in_no_campaign(tmp_path: Path) -> None:
     desk = Desk(tmp_path, configured(campaign("sav")))
-    desk.apply(told("09:00:10 answered agent=ana\n09:10:10 ended"), TEN_DAYS_LATER)
+    desk.apply(read_story("09:00:10 answered agent=ana\n09:10:10 ended"), TEN_DAYS_LATER)
     desk.publish(TEN_DAYS_LATER)
     assert spent(desk, "kpi_agent($t0, $t1)", *DAYS[0]) == pytest.approx(1 / 6)

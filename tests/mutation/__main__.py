@@ -184,9 +184,9 @@ class Choice:
         self._reach, self._quick, self._most_s = reach, quick, most_s
         self._killed: collections.Counter[tuple[str, str]] = collections.Counter()
 
-    def note(self, file: str, told: str) -> None:
+    def note(self, file: str, message: str) -> None:
         """Record which check killed a mutant of `file`."""
-        if words := told.split():
+        if words := message.split():
             self._killed[file, " ".join(words[1:]).split(" - ")[0] if words[0] == "FAILED" else words[1]] += 1
 
     def of(self, changed: Mutant) -> list[str]:
@@ -245,11 +245,11 @@ class Trial:
         if not done:
             return None
         lines = [line for line in self._said.read_text(errors="replace").splitlines() if line.strip()]
-        told = next((line for line in reversed(lines) if line.startswith(("FAILED", "FAULT"))), "")
+        message = next((line for line in reversed(lines) if line.startswith(("FAILED", "FAULT"))), "")
         shutil.rmtree(self._home, ignore_errors=True)
         if os.WIFSIGNALED(status):
             return "killed", f"ended by signal {os.WTERMSIG(status)}", used.ru_utime + used.ru_stime
-        return VERDICTS[os.WEXITSTATUS(status)], told[:300], used.ru_utime + used.ru_stime
+        return VERDICTS[os.WEXITSTATUS(status)], message[:300], used.ru_utime + used.ru_stime
 
 
 def trials(
@@ -296,9 +296,9 @@ def main() -> int:
     verdicts = {} if given.again else {row["name"]: row["ended"] for row in _rows()}
     warm_up()
     if given.measure or not MEASURED.exists():
-        ((_, (ended, told, _)),) = trials([None], 1, 3600, None)
+        ((_, (ended, message, _)),) = trials([None], 1, 3600, None)
         if ended != "survived":
-            _say(f"The checks fail without a fault: {told}")
+            _say(f"The checks fail without a fault: {message}")
             return 2
     reach = Reach([])
     reach.load(MEASURED)
@@ -306,17 +306,17 @@ def main() -> int:
     _say(f"All {len(reach.seconds)} checks take {all_s:.0f} s of processor time; {len(mutants)} mutants.")
     choice = Choice(reach, given.quick, given.most)
     for row in _rows():
-        choice.note(row["file"], row["told"])
+        choice.note(row["file"], row["message"])
     begun = time.monotonic()
     left = [m for m in mutants if m.name not in reasons and verdicts.get(m.name) not in ("killed", "rejected")]
     random.Random(given.seed).shuffle(left)  # so that a run which is stopped early has judged a sample
-    for trial, (ended, told, spent) in trials(left, given.jobs, 30 + int(4 * min(all_s, given.most)), choice):
+    for trial, (ended, message, spent) in trials(left, given.jobs, 30 + int(4 * min(all_s, given.most)), choice):
         each = trial.changed
         verdicts[each.name] = ended
-        choice.note(each.file, told)
+        choice.note(each.file, message)
         with RESULTS.open("a") as results:
             row = {"name": each.name, "file": each.file, "line": each.line, "what": each.what}
-            results.write(json.dumps(row | {"ended": ended, "told": told, "cpu_s": round(spent, 1)}) + "\n")
+            results.write(json.dumps(row | {"ended": ended, "message": message, "cpu_s": round(spent, 1)}) + "\n")
         if ended in ("survived", "broken"):
             _say(f"{each.name} {each.file}:{each.line} {ended}: {each.what}")
     _say(f"{time.monotonic() - begun:.0f} s\n")

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from tests.support import oracle
 from tests.support.floors import AGENTS, CAMPAIGNS, CONFIGURATION, LATEST, SOURCES, START, delivered, details, floor
-from tests.support.stream import LOG, Desk, Event, Moment, publish, rows
+from tests.support.stream import PARTITION, Desk, Event, Moment, publish, rows
 
 CLOSERS = ("zoe", "max")
 KINDS = ("moved", "moved", "other agent", "other campaign", "busy", "text", "between", "state", "again")
@@ -100,10 +100,10 @@ def check_floor(rng: random.Random, home: Path, parts: list[list[Event]]) -> Non
         desk.publisher.judge(moment)
         _compare(desk, delivered_events, as_of)
         if number == 2:
-            position = desk.store.position(LOG)
+            position = desk.store.position(PARTITION)
             desk.store.close()
             desk = Desk(home / "desk", CONFIGURATION)
-            assert desk.store.position(LOG) == position == len(delivered_events)
+            assert desk.store.position(PARTITION) == position == len(delivered_events)
             desk._offset = len(delivered_events)
     publish(desk.publisher, moment)
     assert desk.rows("SELECT count(*) AS n FROM calls") == [

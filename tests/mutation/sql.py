@@ -87,7 +87,7 @@ def _without(gone: Sequence[Token]) -> tuple[Edit, ...]:
     return tuple(Edit(t.start, t.end, " ") for t in gone)
 
 
-def _told(gone: Sequence[Token]) -> str:
+def _text_of(gone: Sequence[Token]) -> str:
     text = " ".join(t.text for t in gone)
     return text if len(text) <= 70 else f"{text[:45]} … {text[-20:]}"
 
@@ -137,7 +137,7 @@ def _left_out(of: list[Token], place: int, token: Token) -> Iterator[Fault]:
         yield "without IGNORE NULLS", _without(of[place : place + 2])
     if token.word == "FILTER" and after == "(":
         gone = of[place : _closing(of, place + 1) + 1]
-        yield f"without {_told(gone)}", _without(gone)
+        yield f"without {_text_of(gone)}", _without(gone)
 
 
 def _nullness(of: list[Token], place: int, token: Token) -> Iterator[Fault]:
@@ -169,13 +169,13 @@ def _branches(of: list[Token], place: int, token: Token) -> Iterator[Fault]:
     if token.word == "WHEN" and then is not None and _word(of, place + 1) not in ("MATCHED", "NOT"):
         only = of[until].word != "WHEN" and not _earlier_when(of, place)
         if not only:
-            yield f"without {_told(of[place:until])}", _without(of[place:until])
+            yield f"without {_text_of(of[place:until])}", _without(of[place:until])
         condition = of[place + 1 : then]
         edits = (Edit(condition[0].start, condition[0].start, "NOT ("), Edit(condition[-1].end, condition[-1].end, ")"))
         if condition[0].kind != "text":
-            yield f"WHEN NOT ({_told(condition)})", edits
+            yield f"WHEN NOT ({_text_of(condition)})", edits
     if token.word == "ELSE":
-        yield f"without {_told(of[place:until])}", _without(of[place:until])
+        yield f"without {_text_of(of[place:until])}", _without(of[place:until])
 
 
 def _earlier_when(of: list[Token], place: int) -> bool:
@@ -216,9 +216,9 @@ def _listed(of: list[Token], place: int, token: Token) -> Iterator[Fault]:
             for first, last in parts:
                 if of[last - 1].word != "DESC" and _word(of, first) != "ALL":
                     edit = Edit(of[last - 1].end, of[last - 1].end, " DESC")
-                    yield f"ORDER BY {_told(of[first:last])} DESC", (edit,)
+                    yield f"ORDER BY {_text_of(of[first:last])} DESC", (edit,)
         if len(parts) == 1 and _word(of, place - 1) == "PARTITION":
-            yield f"without {_told(of[place - 1 : end])}", _without(of[place - 1 : end])
+            yield f"without {_text_of(of[place - 1 : end])}", _without(of[place - 1 : end])
     elif token.text == "(" and (
         _word(of, place - 1) in OF_ANY_NUMBER | {"IN", "USING"}
         or of[place - 1].kind != "name"
@@ -234,7 +234,7 @@ def _listed(of: list[Token], place: int, token: Token) -> Iterator[Fault]:
         return
     for number, (first, last) in enumerate(parts):
         gone = of[first : last + 1] if number < len(parts) - 1 else of[first - 1 : last]
-        yield f"{_word(of, place - 1)} {_word(of, place)} without {_told(of[first:last])}", _without(gone)
+        yield f"{_word(of, place - 1)} {_word(of, place)} without {_text_of(of[first:last])}", _without(gone)
 
 
 def _end_of_keys(of: list[Token], begin: int) -> int:
@@ -262,7 +262,7 @@ def _unions(of: list[Token], place: int, token: Token) -> Iterator[Fault]:
         ),
         len(of),
     )
-    yield f"without {_told(of[place:end])}", _without(of[place:end])
+    yield f"without {_text_of(of[place:end])}", _without(of[place:end])
     first = place
     while first and not (of[first - 1].depth < token.depth or of[first - 1].word in (";", "UNION")):
         first -= 1
@@ -271,7 +271,7 @@ def _unions(of: list[Token], place: int, token: Token) -> Iterator[Fault]:
     while first < place and not (of[first].depth == token.depth and of[first].word in ("SELECT", "FROM")):
         first += 1
     if first < place:
-        yield f"without {_told(of[first:begin])}", _without(of[first:begin])
+        yield f"without {_text_of(of[first:begin])}", _without(of[first:begin])
 
 
 def _clauses(of: list[Token], place: int, token: Token) -> Iterator[Fault]:
@@ -281,10 +281,10 @@ def _clauses(of: list[Token], place: int, token: Token) -> Iterator[Fault]:
         if _word(of, end) not in ("AND", "OR") and not any(
             t.depth == token.depth and t.word in ("AND", "OR") for t in of[place:end]
         ):
-            yield f"without {_told(of[place:end])}", _without(of[place:end])
+            yield f"without {_text_of(of[place:end])}", _without(of[place:end])
     if token.word in ("AND", "OR") and _word(of, place + 1) != "REPLACE":
         end = _end_of_condition(of, place + 1, token.depth, {"AND", "OR"})
-        yield f"without {_told(of[place:end])}", _without(of[place:end])
+        yield f"without {_text_of(of[place:end])}", _without(of[place:end])
         first = place
         while first and not (
             of[first - 1].depth < token.depth
@@ -292,7 +292,7 @@ def _clauses(of: list[Token], place: int, token: Token) -> Iterator[Fault]:
         ):
             first -= 1
         if of[first - 1].word not in ("AND", "OR"):  # otherwise left out as the part after that one
-            yield f"without {_told(of[first : place + 1])}", _without(of[first : place + 1])
+            yield f"without {_text_of(of[first : place + 1])}", _without(of[first : place + 1])
 
 
 def _ends_condition(of: list[Token], place: int, also: set[str]) -> bool:
@@ -334,5 +334,5 @@ def _statements(of: list[Token]) -> Iterator[Fault]:
     ends = [n for n, t in enumerate(of) if t.text == ";" and t.depth == 0]
     for end in ends:
         if of[begin].word in ("DELETE", "INSERT"):
-            yield f"without {_told(of[begin:end])}", _without(of[begin : end + 1])
+            yield f"without {_text_of(of[begin:end])}", _without(of[begin : end + 1])
         begin = end + 1

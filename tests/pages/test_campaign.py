@@ -13,7 +13,7 @@ from metrics.authorisation.suppression import SMALLEST, WORK_FIGURES
 from metrics.authorisation.viewer import Viewer
 from metrics.clock import now
 from metrics.configuration.campaigns import Campaign
-from metrics.readers import FIGURES, Asked, Published
+from metrics.readers import FIGURES, CallFilters, Published
 from pages.figure import call_list
 from pages.shared import i18n
 from pages.wall import tiles
@@ -208,7 +208,7 @@ def everything(reader: Published, viewer: Viewer) -> list[object]:
         answers += [readers.compare(reader, viewer, "c", day=on, minutes=minutes) for minutes in readers.STEPS]
     for t0, t1 in spans:
         answers += [readers.explain(reader, viewer, "c", kpi, t0, t1) for kpi in FIGURES]
-        answers += [readers.calls(reader, viewer, "c", t0, t1, Asked(), page=page) for page in (1, None)]
+        answers += [readers.calls(reader, viewer, "c", t0, t1, CallFilters(), page=page) for page in (1, None)]
     return answers
 
 
@@ -222,7 +222,7 @@ def test_no_reader_gives_a_client_working_times(tmp_path: Path) -> None:
         "agent",
     }
     assert list(work_fields(tuple(everything(reader, CLIENT)))) == []
-    listed = readers.calls(reader, CLIENT, "c", at("09:00"), at("09:15"), Asked())
+    listed = readers.calls(reader, CLIENT, "c", at("09:00"), at("09:15"), CallFilters())
     assert listed is not None
     (only,) = listed.calls
     assert (only.wait_s, only.answered_at, only.hit) == (5.0, at("09:00:05"), True)  # a client may see these
@@ -301,7 +301,7 @@ def test_no_page_shows_a_client_handling_times(path: Path) -> None:
     reader = Published(path)
     span = as_of - timedelta(days=1), as_of
     for viewer, is_seen in ((MANAGER, True), (CLIENT, False)):
-        listed = readers.calls(reader, viewer, "north", *span, Asked(), page=None)
+        listed = readers.calls(reader, viewer, "north", *span, CallFilters(), page=None)
         assert listed is not None
         sheet = call_list.as_csv(listed.calls, "UTC", worked=viewer.sees_work).decode("utf-8-sig")
         assert ("4242" in sheet) is is_seen and ("talk_s" in sheet) is is_seen and ("ended_at" in sheet) is is_seen

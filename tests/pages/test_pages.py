@@ -18,7 +18,7 @@ from metrics.clock import now
 from metrics.errors import ConfigurationError
 from metrics.kpis.compose import KPIS
 from metrics.published.alarms import KINDS
-from metrics.readers import FIGURES, Asked, Call, Published
+from metrics.readers import FIGURES, Call, CallFilters, Published
 from pages.accounts import start
 from pages.day import timeline
 from pages.figure import call_list, explanation
@@ -31,7 +31,7 @@ from tests.support.drawing import HOSTILE, PAGES, ROOT, headline, open_page, sec
 from tests.support.floor_file import ALARMS, FLOOR, MANAGER, MIXED, NOON, alarm, publish, today
 from tests.support.people import session_of
 from tests.support.processes import wait_for
-from tests.support.stream import DEFAULTS, Desk, at, told
+from tests.support.stream import DEFAULTS, Desk, at, read_story
 
 pytestmark = pytest.mark.slow
 
@@ -459,7 +459,7 @@ def test_a_file_of_calls_opens_in_a_spreadsheet(path: Path) -> None:
     publish(path, campaigns=FLOOR, calls=[call | {"agent": "Åsa"}], as_of=NOON)
     reader = Published(path)
     day = today(reader)
-    listed = readers.calls(reader, MANAGER, "north", day.t0, day.t1, Asked(), page=None)
+    listed = readers.calls(reader, MANAGER, "north", day.t0, day.t1, CallFilters(), page=None)
     assert listed is not None
     sheet = call_list.as_csv(listed.calls, "Europe/Madrid", worked=True)
     assert sheet.startswith(b"\xef\xbb\xbf")
@@ -520,7 +520,7 @@ def test_a_violation_that_the_publisher_finds_raises_an_alarm(
 
     monkeypatch.setenv("VIGIE_DATA_DIR", str(tmp_path))
     desk = Desk(tmp_path)
-    desk.apply(told("09:00:00 queued campaign=sav\n09:05:00 queued call_id=c2"), at("10:00:00"))
+    desk.apply(read_story("09:00:00 queued campaign=sav\n09:05:00 queued call_id=c2"), at("10:00:00"))
     desk.publish(at("10:00:00"))
     assert not open_page("feed.py").error
     desk.publisher = Tampered(desk.store, tmp_path / "published", DEFAULTS)
@@ -622,7 +622,7 @@ def test_an_alarm_of_many_days_names_the_latest(path: Path) -> None:
 
 def test_calls_without_a_beginning_are_a_notice_first_and_then_an_alarm(path: Path) -> None:
     desk = Desk(path.parent.parent)
-    desk.apply(told("\n".join(f"09:0{n}:00 ended call_id=c{n}" for n in range(3))), at("09:05:00"))
+    desk.apply(read_story("\n".join(f"09:0{n}:00 ended call_id=c{n}" for n in range(3))), at("09:05:00"))
     text = i18n.text("en")
     for clock, notices, alarms in (
         ("09:05:00", ["3 calls wait for the event"], []),

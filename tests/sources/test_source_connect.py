@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from kafka import KafkaAdminClient, TopicPartition
 
 from ingest.events import contract
-from ingest.events.batch import Batch, Log
+from ingest.events.batch import Batch, Partition
 from ingest.sources import names
 from ingest.sources import topic as topic_of_records
 from ingest.sources.bookmark import Bookmark
@@ -516,11 +516,11 @@ def test_a_topic_of_records_that_is_made_again_is_read_to_its_end(broker: Broker
 def test_a_topic_that_changes_again_while_it_is_opened_is_opened_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
     """This happens when a topic is made again: its leader may change before the position is known."""
     record = types.SimpleNamespace(value=b"a record")
-    log = Log("contacts", 0, "cluster", "topic")
+    partition = Partition("contacts", 0, "cluster", "topic")
     opened: list[Any] = []
 
     class Changing:
-        gaps: ClassVar[dict[Log, tuple[int, int]]] = {}
+        gaps: ClassVar[dict[Partition, tuple[int, int]]] = {}
 
         def __init__(self, *_: object) -> None:
             opened.append(self)
@@ -530,10 +530,10 @@ def test_a_topic_that_changes_again_while_it_is_opened_is_opened_once_more(monke
         def poll(self, _: float) -> Batch:
             if len(opened) == 1:
                 raise TopicChanged("topic contacts was recreated or changed")
-            return Batch({log: [record]}, {log: 1})
+            return Batch({partition: [record]}, {partition: 1})
 
-        def ends(self) -> dict[Log, int]:
-            return {log: 1}
+        def ends(self) -> dict[Partition, int]:
+            return {partition: 1}
 
         def close(self) -> None: ...
 

@@ -24,7 +24,7 @@ import pandas  # noqa: F401 - DuckDB imports it if it is installed: once here, a
 
 from ingest import rebuild
 from ingest.archive import segments
-from ingest.events.batch import Batch, Log
+from ingest.events.batch import Batch, Partition
 from ingest.events.sorting import Sorter
 from ingest.publishing.publish import Moment, Publisher
 from ingest.store.store import Store
@@ -78,9 +78,9 @@ class Publish:
 
 @dataclass(frozen=True)
 class Positions:
-    """Return the stored position of each log; None for one that was never read."""
+    """Return the stored position of each partition; None for one that was never read."""
 
-    logs: tuple[Log, ...]
+    partitions: tuple[Partition, ...]
 
 
 @dataclass(frozen=True)
@@ -113,8 +113,8 @@ class Consumer:
         self._connection.send((step, death))
         return self._answer()
 
-    def positions(self, logs: Sequence[Log]) -> Mapping[Log, int | None]:
-        answer: Mapping[Log, int | None] = self.do(Positions(tuple(logs)))
+    def positions(self, partitions: Sequence[Partition]) -> Mapping[Partition, int | None]:
+        answer: Mapping[Partition, int | None] = self.do(Positions(tuple(partitions)))
         return answer
 
     def kept(self) -> Sequence[tuple[str, str]]:
@@ -248,8 +248,8 @@ class _Desk:
                 self._publisher.judge(moment)
                 self._publisher.write(moment)
                 self._publisher.settle(moment)
-            case Positions(logs):
-                return {log: self._store.position(log) for log in logs}
+            case Positions(partitions):
+                return {partition: self._store.position(partition) for partition in partitions}
             case Kept():
                 settled = self._store.segments.rows("events")
                 query = "SELECT event_id, raw FROM events"

@@ -158,7 +158,7 @@ def catch_up(place: Path, servers: str, topic: str, campaigns: Path | None = Non
 
 @contextmanager
 def consumer(place: Path, servers: str, topic: str, *more: str) -> Iterator["subprocess.Popen[bytes]"]:
-    """Run a consumer and kill it at the end if it still runs; `words(place)` returns its log."""
+    """Run a consumer and kill it at the end if it still runs; `consumer_log(place)` returns its log."""
     place.mkdir(parents=True, exist_ok=True)
     with _log(place).open("wb") as log:
         process = subprocess.Popen(
@@ -171,7 +171,7 @@ def consumer(place: Path, servers: str, topic: str, *more: str) -> Iterator["sub
     try:
         yield process
     except BaseException:
-        sys.stdout.write(words(place))  # for the report of the failure
+        sys.stdout.write(consumer_log(place))  # for the report of the failure
         raise
     finally:
         process.send_signal(signal.SIGCONT)
@@ -179,7 +179,7 @@ def consumer(place: Path, servers: str, topic: str, *more: str) -> Iterator["sub
         process.wait()
 
 
-def words(place: Path) -> str:
+def consumer_log(place: Path) -> str:
     """Return the log so far of the last consumer of `place`."""
     return _log(place).read_text()
 
@@ -191,8 +191,8 @@ def _log(place: Path) -> Path:
 def stop(process: "subprocess.Popen[bytes]", place: Path, number: int = signal.SIGTERM) -> None:
     """Ask the consumer to stop; it must exit with 0 and without a traceback."""
     process.send_signal(number)
-    assert process.wait(WITHIN_S) == 0, words(place)
-    assert "Traceback" not in words(place)
+    assert process.wait(WITHIN_S) == 0, consumer_log(place)
+    assert "Traceback" not in consumer_log(place)
 
 
 # What it published and stored
@@ -209,7 +209,7 @@ def rows(place: Path, query: str, parameters: object = None) -> list[Row]:
         return reader.execute(query, parameters).fetchall()
 
 
-def told(place: Path, query: str) -> list[dict[str, Any]]:
+def read_story(place: Path, query: str) -> list[dict[str, Any]]:
     """Return the rows of a query on the published file as dicts; times in UTC."""
     with duckdb.connect(str(published(place)), read_only=True) as reader:
         reader.execute("SET TimeZone = 'UTC'")
@@ -220,7 +220,7 @@ def told(place: Path, query: str) -> list[dict[str, Any]]:
 
 def status(place: Path) -> dict[str, Any]:
     """Return the published `ingest_status`; empty before the first publish."""
-    return told(place, "FROM ingest_status")[0] if published(place).exists() else {}
+    return read_story(place, "FROM ingest_status")[0] if published(place).exists() else {}
 
 
 def totals(place: Path) -> dict[str, int]:

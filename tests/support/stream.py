@@ -10,7 +10,7 @@ from typing import Any
 
 import duckdb
 
-from ingest.events.batch import Batch, Log
+from ingest.events.batch import Batch, Partition
 from ingest.events.sorting import Sorter
 from ingest.publishing.publish import SETTLE_ROWS, Moment, Publisher
 from ingest.store.store import Store, Totals
@@ -18,7 +18,7 @@ from metrics.configuration.campaigns import Campaign, Configuration, Defaults, T
 
 Event = dict[str, Any]
 
-LOG = Log("call-events", 0, "cluster-1", "topic-1")
+PARTITION = Partition("call-events", 0, "cluster-1", "topic-1")
 DAY = dt.datetime(2026, 3, 10, tzinfo=dt.UTC)
 sort = Sorter().sort
 DEFAULTS = Configuration(Path("campaigns.toml"), "", Defaults(), {}, {})
@@ -52,7 +52,7 @@ def local(text: str) -> dt.datetime:
     return dt.datetime.fromisoformat(text)
 
 
-def told(story: str, day: dt.datetime = DAY) -> list[Event]:
+def read_story(story: str, day: dt.datetime = DAY) -> list[Event]:
     """Read one event a line: time, type, `field=value` …; `state` and `profile` are the agents' types.
 
     By default the call is `c1`, its campaign `sav`, its queue `main`, and the event_id `e` and the line's number.
@@ -123,7 +123,7 @@ def folded(
             store = Store(tmp_path / "store.duckdb")
             publisher = Publisher(store, tmp_path / "published", configuration, settle_rows)
         with store.transaction():
-            store.apply(sort(Batch({LOG: list(records[begin:end])}, {LOG: end})))
+            store.apply(sort(Batch({PARTITION: list(records[begin:end])}, {PARTITION: end})))
             if behind and number in behind:
                 moment = Moment(behind[number], behind[number])
                 publisher.judge(moment)
@@ -157,7 +157,7 @@ class Desk:
 
     def apply(self, events: Sequence[Event], arrived: dt.datetime) -> None:
         self._offset += len(events)
-        self.store.apply(sort(Batch({LOG: messages(events, arrived)}, {LOG: self._offset})))
+        self.store.apply(sort(Batch({PARTITION: messages(events, arrived)}, {PARTITION: self._offset})))
 
     def publish(self, as_of: dt.datetime) -> None:
         publish(self.publisher, Moment(as_of, as_of))
@@ -176,7 +176,7 @@ def applied(
     store = Store(tmp_path / "store.duckdb")
     totals_after = []
     for begin, end in itertools.pairwise([0, *sorted(batches), len(records)]):
-        store.apply(sort(Batch({LOG: list(records[begin:end])}, {LOG: end})))
+        store.apply(sort(Batch({PARTITION: list(records[begin:end])}, {PARTITION: end})))
         totals_after.append(store.totals())
     store.close()
     return totals_after

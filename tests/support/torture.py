@@ -29,7 +29,7 @@ from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from ingest.events.batch import Batch, Log
+from ingest.events.batch import Batch, Partition
 from ingest.publishing.publish import Moment
 from metrics.configuration.campaigns import Configuration, Defaults, Term
 from metrics.kpis.compose import GRAINS
@@ -233,11 +233,11 @@ class Torture(RuleBasedStateMachine):
         super().__init__()
         self._home = tempfile.TemporaryDirectory()
         self._place = Path(self._home.name)
-        self._logs = {partition: Log("call-events", partition, "cluster-1", "topic-1") for partition in (0, 1)}
-        self._records: dict[Log, list[bytes]] = {log: [] for log in self._logs.values()}
-        self._positions: dict[Log, int] = {}
+        self._partitions = {n: Partition("call-events", n, "cluster-1", "topic-1") for n in (0, 1)}
+        self._records: dict[Partition, list[bytes]] = {partition: [] for partition in self._partitions.values()}
+        self._positions: dict[Partition, int] = {}
         self._away: set[int] = set()
-        self._stored: list[tuple[Log, int, bytes]] = []  # every record read, as often as it was read
+        self._stored: list[tuple[Partition, int, bytes]] = []  # every record read, as often as it was read
         self._contents: dict[str, Event] = {}  # the content of each event_id that was sent last
         self._ends: set[dt.datetime] = set()  # ends of calls that agents' next steps gave, as of the last publish
         self._at_most = 100  # records of a partition in a batch
@@ -314,16 +314,16 @@ class Torture(RuleBasedStateMachine):
     def _read(self, then: Then, death: Death | None) -> None:
         """Store a batch with the next records of each assigned partition; then publish, if the clock moves on."""
         batch, taken = Batch(), []
-        for partition, log in self._logs.items():
-            begin = self._positions.get(log, 0)
-            found = self._records[log][begin : begin + self._at_most]
-            if found and partition not in self._away:
+        for number, partition in self._partitions.items():
+            begin = self._positions.get(partition, 0)
+            found = self._records[partition][begin : begin + self._at_most]
+            if found and number not in self._away:
                 offsets = range(begin, begin + len(found))
-                batch.records[log] = [
-                    _message(log, offset, value) for offset, value in zip(offsets, found, strict=True)
+                batch.records[partition] = [
+                    _message(partition, offset, value) for offset, value in zip(offsets, found, strict=True)
                 ]
-                batch.next_offsets[log] = offsets.stop
-                taken += [(log, offset, value) for offset, value in zip(offsets, found, strict=True)]
+                batch.next_offsets[partition] = offsets.stop
+                taken += [(partition, offset, value) for offset, value in zip(offsets, found, strict=True)]
         if taken:
             with self._step():
                 moment = self._moment() if then == "behind" else None
@@ -331,7 +331,9 @@ class Torture(RuleBasedStateMachine):
                     self._alive().do(Apply(batch, moment), death)
                 except Died:
                     self._open()
-                    if {log: self._positions.get(log, 0) for log in batch.next_offsets} != batch.next_offsets:
+                    if {
+                        partition: self._positions.get(partition, 0) for partition in batch.next_offsets
+                    } != batch.next_offsets:
                         taken = []
                 else:
                     self._positions |= batch.next_offsets
@@ -387,13 +389,13 @@ class Torture(RuleBasedStateMachine):
     @rule(what=st.sampled_from(("garbage", "repeat", "hand on", "make anew", "slow", "lag")), which=st.integers(0, 99))
     def disturb(self, what: str, which: int) -> None:
         """Do something rare to a partition."""
-        log = self._logs[which % 2]
+        partition = self._partitions[which % 2]
         match what:
             case "garbage":
-                self._records[log].append(b'{"event_id": "x"')
+                self._records[partition].append(b'{"event_id": "x"')
             case "repeat":  # in the other order
                 sent = [record for records in self._records.values() for record in records]
-                self._records[log] += reversed(sent[which % (len(sent) + 1) :][:6])
+                self._records[partition] += reversed(sent[which % (len(sent) + 1) :][:6])
             case "hand on":
                 self._hand_on(which % 2)
             case "make anew":
@@ -404,23 +406,23 @@ class Torture(RuleBasedStateMachine):
                 hours = CLOCK_H[which % len(CLOCK_H)]
                 self._read_until = START + dt.timedelta(hours=hours) if which % 2 else None
 
-    def _hand_on(self, partition: int) -> None:
+    def _hand_on(self, number: int) -> None:
         """Give a partition to another consumer, or take it back and read on from the position of this store."""
         with self._step():
-            log = self._logs[partition]
-            if partition in self._away:
-                self._away.remove(partition)
-                self._positions[log] = self._alive().positions([log])[log] or 0
+            partition = self._partitions[number]
+            if number in self._away:
+                self._away.remove(number)
+                self._positions[partition] = self._alive().positions([partition])[partition] or 0
             else:
-                self._away.add(partition)
-                self._positions.pop(log, None)
+                self._away.add(number)
+                self._positions.pop(partition, None)
 
     def _make_topic_anew(self) -> None:
         """Delete the topic and make it anew; its sources send everything again."""
-        again = {log.partition: records for log, records in self._records.items()}
-        number = _number(self._logs[0]) + 1
-        self._logs = {n: Log("call-events", n, "cluster-1", f"topic-{number}") for n in self._logs}
-        self._records = {log: list(again[n]) for n, log in self._logs.items()}
+        again = {partition.number: records for partition, records in self._records.items()}
+        number = _number(self._partitions[0]) + 1
+        self._partitions = {n: Partition("call-events", n, "cluster-1", f"topic-{number}") for n in self._partitions}
+        self._records = {partition: list(again[n]) for n, partition in self._partitions.items()}
         self._positions = {}
 
     def teardown(self) -> None:
@@ -443,9 +445,9 @@ class Torture(RuleBasedStateMachine):
 
     # The consumer
 
-    def _send(self, event: Event, partition: int) -> None:
+    def _send(self, event: Event, number: int) -> None:
         self._contents[event["event_id"]] = event
-        self._records[self._logs[partition]].append(json.dumps(event).encode())
+        self._records[self._partitions[number]].append(json.dumps(event).encode())
 
     def _moment(self) -> Moment:
         return Moment(self._as_of, self._as_of, read_until=self._read_until)
@@ -456,8 +458,8 @@ class Torture(RuleBasedStateMachine):
 
     def _open(self, death: Death | None = None) -> None:
         self._consumer = Consumer(self._place, self._configuration, self._settle_rows, death)
-        here = [log for partition, log in self._logs.items() if partition not in self._away]
-        self._positions = {log: offset or 0 for log, offset in self._consumer.positions(here).items()}
+        here = [partition for number, partition in self._partitions.items() if number not in self._away]
+        self._positions = {partition: offset or 0 for partition, offset in self._consumer.positions(here).items()}
 
     @contextlib.contextmanager
     def _step(self) -> Iterator[None]:
@@ -500,7 +502,7 @@ class Torture(RuleBasedStateMachine):
         }
         assert_same("ingest_status", [status], [right], ())
         assert sources == oracle.feed_sources(events)
-        bad = [(log.partition, offset) for log, offset, value in self._stored if not _is_event(value)]
+        bad = [(partition.number, offset) for partition, offset, value in self._stored if not _is_event(value)]
         assert sorted((row["partition"], row["offset"]) for row in letters) == sorted(bad)
 
     def _check_kept(self, events: list[Event]) -> None:
@@ -515,7 +517,7 @@ class Torture(RuleBasedStateMachine):
         """Let the store that never settles anything read the same records, and publish as of now."""
         assert self._unsettled is not None
         new = enumerate(self._stored[self._unsettled_count :], self._unsettled_count)
-        self._unsettled.apply([_message(log, number, value) for number, (log, _, value) in new], ARRIVED)
+        self._unsettled.apply([_message(partition, number, value) for number, (partition, _, value) in new], ARRIVED)
         self._unsettled_count = len(self._stored)
         self._unsettled.publisher.configure(self._configuration)  # this makes it judge everything again
         self._unsettled.publish(self._as_of)
@@ -536,13 +538,13 @@ class Torture(RuleBasedStateMachine):
         return duckdb.connect(str(self._place / "published" / "vigie.duckdb"), read_only=True, config={"threads": 1})
 
 
-def _message(log: Log, offset: int, value: bytes) -> Message:
+def _message(partition: Partition, offset: int, value: bytes) -> Message:
     """Make a record; a topic that was made anew has other times of arrival."""
-    return Message(offset, round(ARRIVED.timestamp() + _number(log)) * 1000, value)
+    return Message(offset, round(ARRIVED.timestamp() + _number(partition)) * 1000, value)
 
 
-def _number(log: Log) -> int:
-    return int(log.topic_id.rpartition("-")[2])
+def _number(partition: Partition) -> int:
+    return int(partition.topic_id.rpartition("-")[2])
 
 
 def _is_event(value: bytes) -> bool:

@@ -22,6 +22,7 @@ from tests.support.processes import (
     catch_up,
     command,
     consumer,
+    consumer_log,
     count_calls,
     environment,
     floor,
@@ -35,9 +36,8 @@ from tests.support.processes import (
     stop,
     totals,
     wait_for,
-    words,
 )
-from tests.support.stream import Desk, at, told
+from tests.support.stream import Desk, at, read_story
 
 pytestmark = pytest.mark.slow
 
@@ -199,7 +199,7 @@ def test_a_folder_in_place_of_the_store(broker: Broker, topic: str, tmp_path: Pa
 
 def test_a_second_consumer_is_refused_and_the_first_goes_on(kept: Kept, topic: str) -> None:
     with consumer(kept.place, kept.servers, topic) as process:
-        wait_for(lambda: "topic opened" in words(kept.place), "the topic is opened")
+        wait_for(lambda: "topic opened" in consumer_log(kept.place), "the topic is opened")
         error = kept.refused()
         assert "store.duckdb is in use by another consumer; stop that one, or give this one another --data-dir" in error
         send(kept.servers, topic, [queued(n) for n in range(300, 350)])
@@ -263,7 +263,7 @@ def test_damage_found_only_while_reading_rows_is_reported(kept: Kept) -> None:
 
 def test_a_truncated_file_of_a_settled_day_is_reported(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
-    call = told("08:00:00 queued\n08:00:30 answered agent=amina\n08:10:00 ended\n08:10:30 wrapped")
+    call = read_story("08:00:00 queued\n08:00:30 answered agent=amina\n08:10:00 ended\n08:10:30 wrapped")
     desk.apply(call[:3], at("12:00:00"))
     desk.publish(at("12:00:00"))
     (events,) = (tmp_path / "events").rglob("*.parquet")

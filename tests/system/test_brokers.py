@@ -19,6 +19,7 @@ from tests.support.processes import (
     Event,
     catch_up,
     consumer,
+    consumer_log,
     count_calls,
     differences,
     floor,
@@ -29,7 +30,6 @@ from tests.support.processes import (
     stop,
     totals,
     wait_for,
-    words,
 )
 
 pytestmark = pytest.mark.slow
@@ -78,7 +78,7 @@ def test_killed_consumers_lose_and_duplicate_nothing(kafka: Kafka, topic: str, t
     for part in (values[:2_000], values[2_000:]):
         send(servers, topic, part)
         with consumer(killed, servers, topic) as process:
-            wait_for(lambda: "topic opened" in words(killed), "the topic is opened")
+            wait_for(lambda: "topic opened" in consumer_log(killed), "the topic is opened")
             time.sleep(chance.uniform(0, 0.5))  # not a wait: a random moment for the kill
             process.kill()
             process.wait()
@@ -101,7 +101,7 @@ def test_a_killed_and_restarted_broker_loses_and_duplicates_nothing(
     with consumer(tmp_path, servers, topic) as process:
         wait_for(lambda: count_calls(tmp_path) == 500, "the calls sent before")
         kafka.kill()
-        wait_for(lambda: "trying until it does" in words(tmp_path), "a warning that the broker does not answer")
+        wait_for(lambda: "trying until it does" in consumer_log(tmp_path), "a warning that the broker does not answer")
         kafka.start()
         send(servers, topic, [queued(n) for n in range(500, 800)])
         wait_for(lambda: count_calls(tmp_path) == 800, "the calls sent after")
@@ -120,7 +120,7 @@ def test_a_partition_added_while_the_consumer_runs_is_read(
 ) -> None:
     servers = kafka.bootstrap_servers
     with consumer(tmp_path, servers, topic) as process:
-        wait_for(lambda: "topic opened: 2 partitions" in words(tmp_path), "the topic is opened")
+        wait_for(lambda: "topic opened: 2 partitions" in consumer_log(tmp_path), "the topic is opened")
         send(servers, topic, [queued(n) for n in range(100)])
         admin.create_partitions({topic: 3})
         with closing(KafkaProducer(bootstrap_servers=servers)) as producer:
@@ -257,7 +257,7 @@ def test_only_committed_transactions_count(kafka: Kafka, topic: str, tmp_path: P
         catch_up(tmp_path, servers, topic)  # nor must an open transaction, which may stay open for long
         assert (count_calls(tmp_path), status(tmp_path)["lag"]) == (50, 0)
         with consumer(tmp_path, servers, topic) as process:
-            wait_for(lambda: "topic opened" in words(tmp_path), "the topic is opened")
+            wait_for(lambda: "topic opened" in consumer_log(tmp_path), "the topic is opened")
             producer.commit_transaction()
             wait_for(lambda: count_calls(tmp_path) == 80, "the calls committed meanwhile")
             wait_for(lambda: status(tmp_path)["lag"] == 0, "no lag")

@@ -33,7 +33,7 @@ from tests.support.browsing import (
 from tests.support.people import PASSWORD, accounts
 from tests.support.processes import ROOT, consumer, count_calls, free_port, send, wait_for
 from tests.support.statements import read
-from tests.support.stream import told
+from tests.support.stream import read_story
 from tests.support.streaming import as_bytes
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Day:
 
     def tell(self, story: str, at: datetime) -> None:
         """Send the events of a story that begins at this instant, each with a new event_id."""
-        send(self.servers, self.topic, [event | {"event_id": f"e{next(_numbers)}"} for event in told(story, at)])
+        send(self.servers, self.topic, [event | {"event_id": f"e{next(_numbers)}"} for event in read_story(story, at)])
 
 
 @pytest.fixture

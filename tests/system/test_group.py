@@ -16,7 +16,7 @@ from kafka import KafkaAdminClient
 from kafka.admin import MemberToRemove
 from kafka.structs import OffsetAndMetadata
 
-from ingest.events.batch import Log
+from ingest.events.batch import Partition
 from ingest.topic.broker import Broker, ensure_topic
 from ingest.topic.group import SESSION_MS, Lost, Member, Moved, Share, read_share
 from ingest.topic.servers import Security
@@ -25,6 +25,7 @@ from tests.support.processes import (
     WITHIN_S,
     catch_up,
     consumer,
+    consumer_log,
     count_calls,
     one_sentence,
     options,
@@ -35,7 +36,6 @@ from tests.support.processes import (
     status,
     stop,
     wait_for,
-    words,
 )
 
 pytestmark = pytest.mark.slow
@@ -190,7 +190,7 @@ def test_a_consumer_without_partitions_waits_and_takes_over(apache_kafka: Apache
         consumer(casa, servers, topic, "--group", topic) as first,
         consumer(madrid, servers, topic, "--group", topic) as second,
     ):
-        wait_for(lambda: all("topic opened" in words(place) for place in places), "both consumers")
+        wait_for(lambda: all("topic opened" in consumer_log(place) for place in places), "both consumers")
         wait_for(lambda: count_calls(casa) + count_calls(madrid) == 50, "the calls")
         wait_for(lambda: len(partitions(casa)) + len(partitions(madrid)) == 1, "a consumer without a partition")
         busy, idle = ((first, casa), (second, madrid)) if partitions(casa) else ((second, madrid), (first, casa))
@@ -220,7 +220,7 @@ def test_a_removed_member_joins_again(apache_kafka: ApacheKafka, topic: str) -> 
 def test_a_new_share_is_taken_without_another_rebalance(apache_kafka: ApacheKafka, topic: str) -> None:
     """kafka-python drops a share that arrives while nobody waits for it. The whole group then had to join again."""
 
-    def be_busy_and_join(member: Member) -> dict[Log, int]:
+    def be_busy_and_join(member: Member) -> dict[Partition, int]:
         time.sleep(2 * HEARTBEAT_S)  # not a wait: this member is busy while the others wait for it
         with pytest.raises(Moved):
             look_for(member, WITHIN_S)
@@ -242,7 +242,7 @@ def test_a_new_share_is_taken_without_another_rebalance(apache_kafka: ApacheKafk
         with pytest.raises(Moved):
             look_for(casa, WITHIN_S)
         shares = [of_lyon.result(), of_madrid.result(), share_of(casa)]
-        assert sorted(partition.partition for share in shares for partition in share) == [0, 1, 2, 3]
+        assert sorted(partition.number for share in shares for partition in share) == [0, 1, 2, 3]
         look_for(madrid, 2 * HEARTBEAT_S)  # raises if it must join again
 
 
@@ -280,7 +280,7 @@ def test_an_unanswered_join_is_reported_and_the_group_can_be_joined_later(
         assert len(share_of(member)) == 4
 
 
-def share_of(member: Member) -> dict[Log, int]:
+def share_of(member: Member) -> dict[Partition, int]:
     """Return the offsets where `member` continues in its share. Like `run`, join again if the share moves meanwhile."""
     deadline = time.monotonic() + WITHIN_S
     while time.monotonic() < deadline:
@@ -348,7 +348,7 @@ def test_a_group_waits_for_a_recreated_topic_and_shares_it(
     ):
         wait_for(lambda: count_calls(tmp_path) == 20, "the calls sent before")
         admin.delete_topics([topic])
-        wait_for(lambda: f"has no topic {topic}" in words(tmp_path), "the log line that the topic is gone")
+        wait_for(lambda: f"has no topic {topic}" in consumer_log(tmp_path), "the log line that the topic is gone")
         ensure_topic(servers, topic, 4)
         send(servers, topic, [queued(n) for n in range(20, 50)])
         wait_for(lambda: count_calls(tmp_path) == 50, "the calls of the new topic")
@@ -359,7 +359,7 @@ def test_a_group_waits_for_a_recreated_topic_and_shares_it(
 def test_a_second_consumer_of_the_same_store_is_refused(broker: Broker, tmp_path: Path) -> None:
     ensure_topic(broker.bootstrap_servers, "one-store")
     with consumer(tmp_path, broker.bootstrap_servers, "one-store") as process:
-        wait_for(lambda: "topic opened" in words(tmp_path), "the topic is opened")
+        wait_for(lambda: "topic opened" in consumer_log(tmp_path), "the topic is opened")
         for more in ((), ("--group", "g")):
             done = run("run", *options(tmp_path, broker.bootstrap_servers, "one-store"), *more)
             assert "is in use by another consumer; stop that one, or give this one another --data-dir" in one_sentence(

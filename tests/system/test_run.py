@@ -34,6 +34,7 @@ from tests.support.processes import (
     Event,
     catch_up,
     consumer,
+    consumer_log,
     count_calls,
     differences,
     environment,
@@ -48,7 +49,6 @@ from tests.support.processes import (
     told,
     totals,
     wait_for,
-    words,
 )
 
 pytestmark = pytest.mark.slow
@@ -172,7 +172,7 @@ def test_kills_at_any_moment_lose_duplicate_and_corrupt_nothing(broker: Broker, 
     for piece in pieces:
         send(broker.bootstrap_servers, topic, piece)
         with consumer(place, broker.bootstrap_servers, topic) as process:
-            wait_for(lambda: "topic opened" in words(place), "the topic is opened")
+            wait_for(lambda: "topic opened" in consumer_log(place), "the topic is opened")
             time.sleep(chance.uniform(0, 1))  # not a wait: a random moment for the kill
             process.kill()
             process.wait()
@@ -198,7 +198,7 @@ def test_kills_while_far_behind_give_the_same_rows(bank: Path, broker: Broker, t
         send(broker.bootstrap_servers, topic, file.read().splitlines())
     for _ in range(KILLS):
         with consumer(tmp_path, broker.bootstrap_servers, topic, "--campaigns", str(BANK_CAMPAIGNS)) as process:
-            wait_for(lambda: "topic opened" in words(tmp_path), "the topic is opened")
+            wait_for(lambda: "topic opened" in consumer_log(tmp_path), "the topic is opened")
             time.sleep(chance.uniform(0, 2))  # not a wait: a random moment for the kill
             process.kill()
             process.wait()
@@ -219,7 +219,7 @@ def test_a_signal_finishes_the_batch_publishes_and_exits_with_0(
 ) -> None:
     send(broker.bootstrap_servers, topic, floor(4_000))
     with consumer(tmp_path, broker.bootstrap_servers, topic) as process:
-        wait_for(lambda: "topic opened" in words(tmp_path), "the topic is opened")
+        wait_for(lambda: "topic opened" in consumer_log(tmp_path), "the topic is opened")
         stop(process, tmp_path, number)
     assert status(tmp_path)["records"] == totals(tmp_path)["records"]  # everything stored is published
     catch_up(tmp_path, broker.bootstrap_servers, topic)
@@ -252,7 +252,7 @@ def test_a_quiet_topics_single_event_is_published_as_fast_as_a_busy_ones(
         closing(open_producer(broker.bootstrap_servers)) as busy_producer,
         consumer(tmp_path, broker.bootstrap_servers, topic) as process,
     ):
-        wait_for(lambda: "topic opened" in words(tmp_path), "the topic is opened")
+        wait_for(lambda: "topic opened" in consumer_log(tmp_path), "the topic is opened")
         quiet_s = min(seconds_until_published(producer, number) for number in range(3))
         sender = threading.Thread(target=keep_busy, args=[busy_producer])
         sender.start()
@@ -391,10 +391,10 @@ def test_a_consumer_stops_with_0_while_its_broker_is_away(place: Path) -> None:
     with running_broker() as gone:
         ensure_topic(gone.bootstrap_servers, "call-events")
         with consumer(place, gone.bootstrap_servers, "call-events") as process:
-            wait_for(lambda: "topic opened" in words(place), "the topic is opened")
+            wait_for(lambda: "topic opened" in consumer_log(place), "the topic is opened")
             gone.process.kill()
             gone.process.wait()
-            wait_for(lambda: "trying until it does" in words(place), "a warning that the broker does not answer")
+            wait_for(lambda: "trying until it does" in consumer_log(place), "a warning that the broker does not answer")
             stop(process, place)
 
 
@@ -406,10 +406,10 @@ def test_a_consumer_stops_if_its_broker_dies_while_the_topic_is_opened(place: Pa
             gone.process.kill()
             gone.process.wait()
             process.terminate()
-            assert process.wait(WITHIN_S) in (0, 1), words(
+            assert process.wait(WITHIN_S) in (0, 1), consumer_log(
                 place
             )  # 1 if it has just reported that Kafka does not answer
-    assert "Traceback" not in words(place)
+    assert "Traceback" not in consumer_log(place)
 
 
 def test_a_consumer_stops_if_its_broker_does_not_answer_while_the_topic_is_opened(place: Path) -> None:
@@ -421,7 +421,7 @@ def test_a_consumer_stops_if_its_broker_does_not_answer_while_the_topic_is_opene
                 assert process.wait(WITHIN_S) == 1
         finally:
             frozen.process.send_signal(signal.SIGCONT)
-    (message,) = (line for line in words(place).splitlines() if not line[:1].isdigit())
+    (message,) = (line for line in consumer_log(place).splitlines() if not line[:1].isdigit())
     assert message.startswith(f"vigie: Kafka at {frozen.bootstrap_servers} does not answer")
 
 
