@@ -20,6 +20,7 @@ KPIS = (
         RATIO,
         "no call offered, or only short abandons",
         "docs/kpis.md, Abandon rate",
+        by_contract=True,
         elsewhere=(
             Printed(
                 "Amazon Connect",

@@ -130,6 +130,7 @@ class Kpi:
     note: str = ""  # what the formula alone does not show
     times: int = 1
     is_equation: bool = False
+    by_contract: bool = False  # the terms of the contract decide which calls it counts
     beside: tuple[str, ...] = ()  # measures that explain the figure but are not in its formula
     elsewhere: tuple[Printed, ...] = ()
 

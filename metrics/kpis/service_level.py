@@ -197,6 +197,7 @@ KPIS = (
         _SOURCE,
         f"{FORMULAS['exclude_short'].text}, or the contract's other formula",
         beside=("open_in_threshold",),
+        by_contract=True,
         elsewhere=_ELSEWHERE,
     ),
     Kpi(
@@ -207,6 +208,7 @@ KPIS = (
         "no call counts and none is open",
         _BOUNDS_SOURCE,
         "service_level if every open call within T misses it",
+        by_contract=True,
         elsewhere=_ELSEWHERE,
     ),
     Kpi(
@@ -217,6 +219,7 @@ KPIS = (
         "no call counts and none is open within T",
         _BOUNDS_SOURCE,
         "service_level if every open call within T is answered in time",
+        by_contract=True,
         elsewhere=_ELSEWHERE,
     ),
 )

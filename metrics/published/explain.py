@@ -11,7 +11,6 @@ from metrics.quoting import quoted
 
 SYSTEMS = ("Amazon Connect", "Genesys Cloud", "Cisco", "Talkdesk", "Wazo")
 
-BY_CONTRACT = ("service_level", "service_level_worst", "service_level_best", "abandon_rate")
 # columns of kpi_term in the rows about the contract; `text` describes the same term in words
 TERM = ("valid_from", "valid_to", "formula", "threshold_s", "target", "wait_at_threshold_counts", "short_abandon_s")
 _TERM_TEXT = """format('contract {}: {}, wait {} {:g} s, target {:g} %, short below {:g} s',
@@ -47,6 +46,7 @@ def explain() -> str:
     values = ",\n           ".join(
         f"{{'figure': {quoted(name)}, 'value': ({sql})::DOUBLE}}" for name, sql in figures.items()
     )
+    by_contract = ", ".join(quoted(kpi.name) for kpi in KPIS.values() if kpi.by_contract)
     term = ", ".join(TERM)
     rows = ",\n        ".join(f"({quoted(k)}, {p}, {', '.join(map(quoted, rest))})" for k, p, *rest in lines)
     return f"""\
@@ -66,7 +66,7 @@ WITH chosen AS (  -- renamed: inside the macro that is called, `campaign` would 
     SELECT 10 AS position, 'contract' AS step, 'calls judged by it' AS name, s.service_level_base AS value,
            {_TERM_TEXT} AS text, {", ".join(f"s.{column}" for column in TERM)}
     FROM chosen, kpi_term(t0, t1) AS s
-    WHERE s.campaign = chosen_campaign AND chosen_kpi IN ({", ".join(map(quoted, BY_CONTRACT))})
+    WHERE s.campaign = chosen_campaign AND chosen_kpi IN ({by_contract})
 )
 SELECT step, name, value, text, {term}
 FROM (
