@@ -60,7 +60,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in real:
         item.add_marker(pytest.mark.flaky(reruns=1))
         item.add_marker(pytest.mark.slow)
-    items.sort(key=lambda item: item not in real)  # they take longest, so they start first
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)  # slow tests start first, so none ends alone
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -205,6 +205,7 @@ def test_a_chart_is_described_in_words(site: Site, path: str) -> None:
 # the keyboard
 
 KEY = """() => {
+    window.reached = new Set();
     window.key = (one) =>  // a tick may have redrawn the element
         [one.localName, one.getAttribute('href') ?? one.getAttribute('aria-label') ?? one.innerText].join(' ');
     document.addEventListener('focusin', ({target}) => window.reached.add(window.key(target)));
@@ -224,14 +225,13 @@ def test_the_keyboard_reaches_every_control(site: Site, path: str) -> None:
     page = site.tab(MANAGER)
     site.visit(page, path)
     page.evaluate(KEY)
-    wait_for(lambda: not unreached(page), "every element to get the focus")  # retried, since a tick may interfere
+    wait_for(lambda: not unreached(page), "every element to get the focus")  # repeated, since a tick may take it away
 
 
 def unreached(page: "Page") -> set[str]:
-    """Press Tab more often than there are elements, and return those that never had the focus."""
+    """Press Tab more often than there are elements, and return those that have not had the focus so far."""
     reachable = page.evaluate(REACHABLE)
     assert len(reachable) > 5
-    page.evaluate("() => { window.reached = new Set(); }")
     for _ in range(len(reachable) + 40):
         page.keyboard.press("Tab")
     return set(reachable) - set(page.evaluate("[...window.reached]"))
