@@ -21,14 +21,14 @@ from metrics.errors import MetricsError
 
 log = logging.getLogger(__name__)
 
-MAX_BATCH_RECORDS = 250_000
-ENOUGH_RECORDS = 80_000  # while behind: waiting for a bigger batch costs more than it saves
+MAX_BATCH_EVENTS = 250_000
+ENOUGH_EVENTS = 80_000  # while behind: waiting for a bigger batch costs more than it saves
 WAIT_S = 0.2
 PUBLISH_EVERY_S = 0.4  # at most this often, while events come
 PUBLISH_IDLE_S = 1.0  # without events, because as_of advances: waiting calls wait longer
 PUBLISH_SHARE = 0.2  # of the time is spent on publishing, at most
 IN_TOUCH_S = 3.0  # Kafka is away if it has not answered for longer
-BEHIND_RECORDS = 20_000
+BEHIND_EVENTS = 20_000
 PUBLISH_SHARE_BEHIND = 0.02
 RATE_OVER_S = 10.0
 
@@ -53,12 +53,14 @@ class Writer:
         self._as_of: dt.datetime | None = None
         self._read_until: dt.datetime | None = None
         self._positions: dict[Partition, int] = {}
+        self._reached: dict[Partition, dt.datetime] = {}  # the timestamp of each partition's last event
         self._reader: Reader | None = None
         self._published_from = time.monotonic()
         self._publishing_took_s: float | None = None
         self._taken_at = time.monotonic()
         self._preparing_took_s = 0.0
         self._rate = Rate()
+        self._events_per_record = 1.0
         self._has_news = True
 
     def run(self, reader: Reader, stop: threading.Event, until_caught_up: bool) -> None:
@@ -101,11 +103,11 @@ class Writer:
     def _take(self, reader: Reader) -> list[Item]:
         """Take items until a publish is due. Consecutive batches are joined: a few big ones cost less."""
         items: list[Item] = []
-        records = 0
-        while records < MAX_BATCH_RECORDS:
+        records = events = 0
+        while events < MAX_BATCH_EVENTS:
             wait_s = min(WAIT_S, self._publish_due(records) - time.monotonic())
             if self._is_behind(records):
-                wait_s = WAIT_S if records < ENOUGH_RECORDS else 0.0
+                wait_s = WAIT_S if events < ENOUGH_EVENTS else 0.0
             try:
                 item = reader.queue.get(timeout=wait_s) if wait_s > 0 else reader.queue.get_nowait()
             except queue.Empty:
@@ -118,15 +120,17 @@ class Writer:
             if not isinstance(item, Arrived):
                 break  # the reader waits for the answer
             records += item.arrivals.records
+            events += item.arrivals.lines()
+            if records:
+                self._events_per_record = events / records
             self._has_news = True
         return items
 
     def _apply(self, arrived: Arrived) -> None:
         self._positions.update(arrived.arrivals.next_offsets)
+        self._reached.update(arrived.arrivals.reached)
         places = self._places()
-        lagging = [
-            at for partition, at in arrived.arrivals.reached.items() if partition in places and places[partition].lag
-        ]
+        lagging = [at for partition, at in self._reached.items() if partition in places and places[partition].lag]
         self._read_until = min(lagging, default=None)
         with self._store.transaction():
             with self._observed.fold_s.time():
@@ -152,7 +156,7 @@ class Writer:
 
     def _is_behind(self, taken: int = 0) -> bool:
         """Whether much is left to read once the `taken` records are stored."""
-        return self._lag() - taken > BEHIND_RECORDS
+        return (self._lag() - taken) * self._events_per_record > BEHIND_EVENTS
 
     def _publish_due(self, taken: int = 0) -> float:
         """When to stop taking batches and publish [monotonic clock]. Time to fold and judge is allowed for."""

@@ -3,6 +3,7 @@
 import datetime as dt
 from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import chain
 
 import duckdb
 import numpy as np
@@ -106,31 +107,45 @@ class _Lines:
         self.rejected: set[int] = set()
         self._lines: list[bytes] = []
         self._records: list[Record] = []
-        self._line_numbers: dict[int, int] = {}
+        self._numbers: list[int] = []  # each line's number in its record, from 1
         self._starts: list[tuple[int, Partition]] = []
         for partition, records in batch.records.items():
             self._starts.append((len(self._lines), partition))
             self._take(partition, records)
 
     def _take(self, partition: Partition, records: Sequence[Record]) -> None:
+        begin = len(self._lines)
         values = [record.value for record in records]
-        if values and contract.are_events(values):
-            self.reached[partition] = contract.decode(values[-1]).ts
+        if contract.are_events(values):
             self._lines += values
             self._records += records
-        else:
+            self._numbers += [1] * len(values)
+        elif not self._take_lines_of(records):
             for record in records:
-                self._take_lines(partition, record)
+                self._take_good_lines(partition, record)
+        if len(self._lines) > begin:
+            self.reached[partition] = contract.decode(self._lines[-1]).ts
 
-    def _take_lines(self, partition: Partition, record: Record) -> None:
+    def _take_lines_of(self, records: Sequence[Record]) -> bool:
+        """Take all lines of records with several each, if every line is an event."""
+        lines_of = [(record.value or b"").split(b"\n") for record in records]
+        lines = list(chain.from_iterable(lines_of))
+        if not contract.are_events(lines):
+            return False
+        self._lines += lines
+        for record, of_record in zip(records, lines_of, strict=True):
+            self._records += [record] * len(of_record)
+            self._numbers += range(1, len(of_record) + 1)
+        return True
+
+    def _take_good_lines(self, partition: Partition, record: Record) -> None:
         for number, text, fault in contract.faulty_lines(record.value):
             if fault is not None:
                 self._add_dead_letter(partition, record, number, text, fault)
                 continue
-            if number > 1:
-                self._line_numbers[len(self._lines)] = number
             self._lines.append(text.encode())
             self._records.append(record)
+            self._numbers.append(number)
 
     def _add_dead_letter(self, partition: Partition, record: Record, number: int, text: str, fault: str) -> None:
         payload = masking.mask_payload(text.encode()[: contract.PAYLOAD_LIMIT].decode(errors="ignore"))
@@ -164,14 +179,12 @@ class _Lines:
         if n in self.rejected:
             return
         _, partition = self._starts[bisect_right(self._starts, n, key=lambda start: start[0]) - 1]
-        self._add_dead_letter(
-            partition, self._records[n], self._line_numbers.get(n, 1), self._lines[n].decode(), reason
-        )
+        self._add_dead_letter(partition, self._records[n], self._numbers[n], self._lines[n].decode(), reason)
         self.rejected.add(n)
 
     def records_with_events(self) -> int:
         """How many records have at least one event."""
-        if not self.rejected and not self._line_numbers:
+        if not self.rejected and self._numbers.count(1) == len(self._numbers):
             return len(self._records)
         kept = [id(r) for n, r in enumerate(self._records) if n not in self.rejected]
         return len(set(kept))

@@ -10,7 +10,8 @@ from typing import Any
 import duckdb
 import pytest
 
-from tests.support.stream import PARTITION, Message, applied, folded, rows, totals
+from ingest.events.batch import Batch
+from tests.support.stream import PARTITION, Message, applied, folded, messages, rows, sort, totals
 
 NOW = dt.datetime(2026, 3, 10, 12, tzinfo=dt.UTC)
 NOW_MS = round(NOW.timestamp() * 1000)
@@ -383,6 +384,34 @@ def test_lines_are_numbered_as_their_comment_says(tmp_path: Path) -> None:
             "SELECT comment FROM duckdb_columns() WHERE table_name = 'dead_letters' AND column_name = 'line'",
         )
     assert lines == ([1, 4] if "from 1" in meaning["comment"] else [0, 3])
+
+
+@pytest.mark.parametrize(
+    ("values", "reached"),
+    [
+        pytest.param([b"%s", b"%s"], True, id="an event each"),
+        pytest.param([b"%s\n%s"], True, id="two events in a record"),
+        pytest.param([b"%s", b"nothing"], True, id="one is a dead letter"),
+        pytest.param([b"%s\nnothing\n%s\n"], True, id="a line is a dead letter"),
+        pytest.param([b"nothing", None], False, id="all are dead letters"),
+        pytest.param([], False, id="no record"),
+    ],
+)
+def test_a_batch_says_how_far_its_partitions_events_reach(values: list[bytes | None], reached: bool) -> None:
+    """Events are in order of `ts`; dead letters do not count."""
+    hours = itertools.count(9)
+    sent = [
+        v and v % tuple(event(ts=f"2026-03-10T{next(hours):02}:00:00Z") for _ in range(v.count(b"%s"))) for v in values
+    ]
+    arrivals = sort(Batch({PARTITION: messages(sent, NOW)}))
+    assert arrivals.reached == ({PARTITION: NOW.replace(hour=next(hours) - 1)} if reached else {})
+
+
+def test_a_line_rejected_by_duckdb_has_its_number(tmp_path: Path) -> None:
+    """The contract accepts all lines of this record at once."""
+    twice = event()[:-1] + b', "queue": "other"}'
+    with folded(tmp_path, [event() + b"\n" + twice + b"\n" + event(event_id="e2")], NOW) as published:
+        assert [d["line"] for d in rows(published, "FROM dead_letters")] == [2]
 
 
 def test_records_with_events_and_wholly_rejected_ones_add_up(tmp_path: Path) -> None:
