@@ -209,7 +209,7 @@ def rows(place: Path, query: str, parameters: object = None) -> list[Row]:
         return reader.execute(query, parameters).fetchall()
 
 
-def read_story(place: Path, query: str) -> list[dict[str, Any]]:
+def published_rows(place: Path, query: str) -> list[dict[str, Any]]:
     """Return the rows of a query on the published file as dicts; times in UTC."""
     with duckdb.connect(str(published(place)), read_only=True) as reader:
         reader.execute("SET TimeZone = 'UTC'")
@@ -220,7 +220,7 @@ def read_story(place: Path, query: str) -> list[dict[str, Any]]:
 
 def status(place: Path) -> dict[str, Any]:
     """Return the published `ingest_status`; empty before the first publish."""
-    return read_story(place, "FROM ingest_status")[0] if published(place).exists() else {}
+    return published_rows(place, "FROM ingest_status")[0] if published(place).exists() else {}
 
 
 def totals(place: Path) -> dict[str, int]:

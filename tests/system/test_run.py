@@ -40,13 +40,13 @@ from tests.support.processes import (
     environment,
     floor,
     published,
+    published_rows,
     queued,
     rows,
     run,
     send,
     status,
     stop,
-    told,
     totals,
     wait_for,
 )
@@ -118,24 +118,24 @@ def test_an_independent_count_gives_the_same_figures_for_the_bank_month(bank: Pa
             assert measured[name] == (None if value is None else pytest.approx(value, rel=1e-9)), (about, name)
 
     for query in (BANK_MONTH, BANK_FORMULAS):
-        month = told(bank, query)
+        month = published_rows(bank, query)
         assert {row["campaign"] for row in month} == by_campaign.keys() and len(by_campaign) == 6
         for row in month:
             agree(row, counted(by_campaign[row["campaign"]]), row["campaign"])
-    days = told(bank, "FROM kpi_daily")
+    days = published_rows(bank, "FROM kpi_daily")
     assert len(days) == 6 * 28 and {(row["campaign"], row["day"]) for row in days} > by_day.keys()
     for row in days:
         agree(row, counted(by_day[row["campaign"], row["day"]]), (row["campaign"], row["day"]))
     busiest = max(by_day, key=lambda key: len(by_day[key]))[1]
     t0 = dt.datetime.combine(busiest, dt.time(), zone)
-    intervals = told(bank, f"FROM kpi_interval('{t0}', '{t0 + dt.timedelta(days=1)}', 30)")
+    intervals = published_rows(bank, f"FROM kpi_interval('{t0}', '{t0 + dt.timedelta(days=1)}', 30)")
     assert len(intervals) == 6 * 48
     for row in intervals:
         begin, end = row["interval_start"].timestamp(), row["interval_end"].timestamp()
         own = [visit for visit in by_campaign[row["campaign"]] if begin <= visit.queued < end]
         expected = counted(own) | {"workload_s": workload(by_campaign[row["campaign"]], begin, end)}
         agree(row, expected, (row["campaign"], row["interval_start"]))
-    agents = {row["agent"]: row for row in told(bank, BANK_MONTH.replace("kpi_campaign", "kpi_agent"))}
+    agents = {row["agent"]: row for row in published_rows(bank, BANK_MONTH.replace("kpi_campaign", "kpi_agent"))}
     everybody = [visit for visits_of in by_campaign.values() for visit in visits_of if visit.answered is not None]
     for agent, row in agents.items():
         own = [visit for visit in everybody if visit.agent == agent]
