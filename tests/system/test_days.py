@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import duckdb
 import pytest
 from openpyxl import load_workbook
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from ingest.topic.broker import Broker
 from metrics import clock
@@ -312,6 +313,20 @@ def compare_files(page: "Page", separator: str, decimal: str, title: str) -> Non
 # an analyst
 
 
+def choose_first(page: "Page", label: str) -> bool:
+    """Open a list and choose its first option. Return False if the list closed, as it does when the page is drawn."""
+    box = page.get_by_role("combobox", name=label)
+    box.scroll_into_view_if_needed()
+    page.evaluate("new Promise(requestAnimationFrame)")  # an open list closes when the page scrolls
+    box.click()
+    try:
+        page.get_by_role("option").first.click(timeout=5_000)
+    except PlaywrightTimeout:
+        return False
+    page.wait_for_timeout(1_000)
+    return True
+
+
 def test_an_analysts_day(day: Day) -> None:
     day.account("add", "ana", "--role", "analyst")
     at = ago(150)
@@ -354,12 +369,8 @@ def test_an_analysts_day(day: Day) -> None:
         send(day.servers, day.topic, [bad])
         until(rejected, "1")
         page.locator(".vigie-scroll.letters tbody tr").get_by_text("campaign").wait_for()
-        look = page.get_by_role("combobox", name="Look at one")
-        look.scroll_into_view_if_needed()
-        page.evaluate("new Promise(requestAnimationFrame)")  # an open list closes when the page scrolls
-        look.click()
-        page.get_by_role("option").first.click()
         payload = page.get_by_test_id("stCode")
+        wait_for(lambda: choose_first(page, "Look at one") and payload.count(), "the payload of a dead letter")
         payload.get_by_text("•••").wait_for()
         assert '"call_id": "g"' in payload.inner_text() and "345678" not in page.content()
         kill(page, first)
