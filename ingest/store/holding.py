@@ -2,17 +2,22 @@
 
 import contextlib
 import fcntl
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from ingest.errors import StoreError
 
 LOCK = ".lock"
+NOT_FOR_OTHERS = 0o022  # the rights of group and others to write, as a umask
 
 
 @contextlib.contextmanager
 def hold(data_dir: Path) -> Iterator[None]:
-    """Lock a data directory. Raises StoreError when another process has locked it, or it is not writable."""
+    """Lock a data directory. Until the end, nobody but this user may write to what this process makes.
+
+    Raises StoreError when another process has locked it, or it is not writable.
+    """
     store = data_dir / "store.duckdb"
     try:
         lock = (data_dir / LOCK).open("w")
@@ -27,4 +32,9 @@ def hold(data_dir: Path) -> Iterator[None]:
             raise StoreError(
                 f"{store} is in use by another consumer; stop that one, or give this one another --data-dir."
             ) from error
-        yield
+        before = os.umask(NOT_FOR_OTHERS)
+        os.umask(before | NOT_FOR_OTHERS)
+        try:
+            yield
+        finally:
+            os.umask(before)
