@@ -1,8 +1,8 @@
 """Opens the published file for reading, without what somebody else may have written beside it.
 
-Whoever opens a DuckDB file for writing gets a log beside it, such as `vigie.duckdb.wal`. If the writer is killed, the log
-stays. DuckDB then replays it into whatever has that path, also for readers and also into every later snapshot, so that
-figures are wrong, or the file cannot be opened at all. The consumer writes no such log and removes those of others when
+Whoever opens a DuckDB file for writing gets a log beside it, such as `vigie.duckdb.wal`. If the writer is killed, the
+log stays. DuckDB then replays it into whatever has that path, also for readers and into every later snapshot. Figures
+are then wrong, or the file cannot be opened at all. The consumer writes no such log, and removes those of others when
 it publishes (ingest/publishing/folder.py). Until then a reader has to open another path.
 """
 

@@ -150,7 +150,7 @@ def test_files_of_others_and_temporary_files_of_readers_stay(desk: Desk) -> None
 
 
 def test_a_log_that_cannot_be_removed_stops_the_publish(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only the owner may remove from a folder with the sticky bit; as root nobody can be refused, so this is a stand-in."""
+    """A stand-in for a log of another user in a folder with the sticky bit: root, as in CI, can remove everything."""
 
     def refuse(path: Path) -> None:
         raise PermissionError(1, "Operation not permitted")
@@ -159,7 +159,9 @@ def test_a_log_that_cannot_be_removed_stops_the_publish(desk: Desk, monkeypatch:
     before = path.stat().st_ino
     a_file(path.with_name("vigie.duckdb.wal"))
     monkeypatch.setattr(folder, "remove", lambda path: refuse(path) if path.name.endswith("wal") else None)
-    with pytest.raises(StoreError, match=r"vigie\.duckdb\.wal cannot be removed \(Operation not permitted\).* remove it"):
+    with pytest.raises(
+        StoreError, match=r"vigie\.duckdb\.wal cannot be removed \(Operation not permitted\).* remove it"
+    ):
         write(desk, "09:02:01")
     assert path.stat().st_ino == before and beside(path) == {"vigie.duckdb", "vigie.duckdb.wal"}
 
