@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-import os
 import shutil
 import stat
 from pathlib import Path
@@ -18,13 +17,17 @@ TO_WRITE = stat.S_IWUSR | OF_OTHERS
 
 def close(folder: Path) -> None:
     """Take from group and others the right to write to `folder` and what is in it; who may read stays as it is."""
-    paths = [folder, *(Path(parent, name) for parent, *names in os.walk(folder) for name in (*names[0], *names[1]))]
-    try:
-        for path in paths:
-            if not path.is_symlink() and (mode := stat.S_IMODE(path.stat().st_mode)) & OF_OTHERS:
-                path.chmod(mode & ~OF_OTHERS)
-    except OSError as error:
-        log.warning("others may write to %s, and this user may not change that (%s)", folder, error.strerror)
+    folder = folder.resolve()  # it may be a link to another disk
+    still_open = []
+    for path in (folder, *folder.rglob("*")):
+        mode = path.lstat().st_mode
+        if mode & OF_OTHERS and not stat.S_ISLNK(mode):
+            try:
+                path.chmod(stat.S_IMODE(mode) & ~OF_OTHERS)
+            except OSError as error:
+                still_open.append(f"{path} ({error.strerror})")
+    if still_open:
+        log.warning("others may write to %s, and this user cannot change that", ", ".join(still_open[:3]))
 
 
 def forbid_writing(file: Path) -> None:

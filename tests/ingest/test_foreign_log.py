@@ -11,6 +11,7 @@ import pytest
 from ingest.errors import StoreError
 from ingest.publishing import folder
 from ingest.publishing.publish import Moment
+from ingest.store.holding import hold
 from metrics import readers
 from metrics.published.opening import foreign_logs, open_snapshot
 from metrics.readers import Published
@@ -231,18 +232,31 @@ def test_nobody_else_may_write_and_whoever_could_read_can(
 ) -> None:
     before = os.umask(umask)
     try:
-        place = tmp_path / "data"
-        desk = Desk(place, configured(campaign("sav")))
-        desk.apply(read_story(STORY), at("09:02:00"))
-        desk.publish(at("33:00:00"))
-        desk.store.close()
-        for left_open in (place / "published", *(place / "published").rglob("*")):
-            left_open.chmod(left_open.stat().st_mode | 0o022)
-        Desk(place, configured(campaign("sav"))).publish(at("33:00:00"))  # the next start, and its first publish
+        with hold(tmp_path):
+            desk = Desk(tmp_path, configured(campaign("sav")))
+            desk.apply(read_story(STORY), at("09:02:00"))
+            desk.publish(at("33:00:00"))
+        assert os.umask(umask) == umask
     finally:
         os.umask(before)
-    found = modes(place / "published")
-    parquet = {name: mode for name, mode in found.items() if name.endswith(".parquet")}
+    found = modes(tmp_path / "published")
+    parquet = {mode for name, mode in found.items() if name.endswith(".parquet")}
     assert found["published"] == found["calls"] == found["day=2026-03-10"] == of_folder
-    assert found["vigie.duckdb"] == of_snapshot
-    assert parquet and set(parquet.values()) == {of_folder & 0o666}
+    assert found["vigie.duckdb"] == of_snapshot and parquet == {of_folder & 0o666}
+
+
+def test_a_start_closes_what_was_left_open(tmp_path: Path) -> None:
+    """An older Vigie left it so; the folder may be a link to another disk."""
+    (tmp_path / "another disk").mkdir()
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "published").symlink_to(tmp_path / "another disk")
+    desk = Desk(tmp_path / "data", configured(campaign("sav")))
+    desk.apply(read_story(STORY), at("09:02:00"))
+    desk.publish(at("33:00:00"))
+    desk.store.close()
+    entries = [tmp_path / "another disk", *(tmp_path / "another disk").rglob("*")]
+    assert any(entry.suffix == ".parquet" for entry in entries)
+    for entry in entries:
+        entry.chmod(entry.stat().st_mode | 0o022)
+    Desk(tmp_path / "data")
+    assert [entry for entry in entries if entry.stat().st_mode & 0o022] == []
