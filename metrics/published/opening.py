@@ -10,6 +10,7 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -27,7 +28,7 @@ def open_snapshot(path: Path, threads: int | None = None) -> duckdb.DuckDBPyConn
 
     Raises duckdb.Error when it cannot be read.
     """
-    config = {} if threads is None else {"threads": threads}
+    config: dict[str, Any] = {} if threads is None else {"threads": threads}
     if not foreign_logs(path):
         try:
             connection = duckdb.connect(str(path), read_only=True, config=config)
