@@ -19,22 +19,19 @@ def hold(data_dir: Path) -> Iterator[None]:
     Raises StoreError when another process has locked it, or it is not writable.
     """
     store = data_dir / "store.duckdb"
-    try:
-        lock = (data_dir / LOCK).open("w")
-    except OSError as error:
-        raise StoreError(
-            f"{store} cannot be written; give its folder to this user, or choose another --data-dir."
-        ) from error
-    with lock:
+    with contextlib.ExitStack() as until_the_end:
+        until_the_end.callback(os.umask, before := os.umask(NOT_FOR_OTHERS))
+        os.umask(before | NOT_FOR_OTHERS)
+        try:
+            lock = until_the_end.enter_context((data_dir / LOCK).open("w"))
+        except OSError as error:
+            raise StoreError(
+                f"{store} cannot be written; give its folder to this user, or choose another --data-dir."
+            ) from error
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise StoreError(
                 f"{store} is in use by another consumer; stop that one, or give this one another --data-dir."
             ) from error
-        before = os.umask(NOT_FOR_OTHERS)
-        os.umask(before | NOT_FOR_OTHERS)
-        try:
-            yield
-        finally:
-            os.umask(before)
+        yield
