@@ -3,6 +3,7 @@
 import argparse
 import os
 import shutil
+import stat
 import sys
 import time
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ from metrics.configuration import campaigns
 from metrics.configuration.campaigns import Campaign, Configuration
 from metrics.configuration.zones import check_zones
 from metrics.errors import MetricsError
+from metrics.published.opening import foreign_logs, open_snapshot
 
 SAMPLE = 50  # records per partition
 READS_WITHIN_S = 10.0
@@ -74,6 +76,7 @@ def examine(options: argparse.Namespace) -> Iterator[Finding]:
     yield from _configuration(options.campaigns)
     yield from _directory(options.data_dir)
     yield from _store(options.data_dir / "store.duckdb")
+    yield from _rights(options.data_dir)
     yield from _published(options.data_dir / "published" / "vigie.duckdb")
     try:
         with connecting(options.bootstrap_servers, security(options)) as settings:
@@ -140,6 +143,14 @@ def _directory(place: Path) -> Iterator[Finding]:
     yield Finding("data directory", mark, f"{place}: {free / 2**30:.1f} GiB free", to_do)
 
 
+def _rights(data_dir: Path) -> Iterator[Finding]:
+    """Say who else may write where readers read."""
+    for folder in (data_dir, data_dir / "published"):
+        if folder.is_dir() and stat.S_IMODE(folder.stat().st_mode) & (stat.S_IWGRP | stat.S_IWOTH):
+            to_do = f"run `chmod go-w {folder}`: only the consumer's user needs to write there"
+            yield Finding("rights", DOUBTFUL, f"others than its owner may write to {folder}", to_do)
+
+
 def _store(path: Path) -> Iterator[Finding]:
     if not path.exists():
         yield Finding("store", GOOD, f"{path} does not exist yet: `ingest run` creates it, from the topic's beginning")
@@ -161,8 +172,18 @@ def _published(path: Path) -> Iterator[Finding]:
     if not path.exists():
         yield Finding("published file", DOUBTFUL, f"{path} does not exist yet", "start `ingest run`")
         return
+    for log in foreign_logs(path):
+        yield Finding(
+            "foreign log",
+            BAD,
+            f"{log}: somebody opened the published file for writing, and every other tool reads this as part of it",
+            "a running consumer removes it within seconds: start it, and find out who opened the file",
+        )
+    if (spilled := path.with_name(f"{path.name}.tmp")).exists():
+        to_do = "if nobody is querying the published file, delete it: a reader that was killed has left it"
+        yield Finding("temporary files", DOUBTFUL, f"{spilled} exists; it changes no figure", to_do)
     try:
-        with duckdb.connect(str(path), read_only=True) as snapshot:
+        with open_snapshot(path) as snapshot:
             row = snapshot.execute("SELECT published_at, lag, dead_letters FROM ingest_status").fetchall()[0]
     except (duckdb.Error, IndexError) as error:
         yield Finding("published file", BAD, str(error).splitlines()[0], "publish again with this version")

@@ -103,7 +103,7 @@ def consume(
     configuration = load(campaigns)
     check_zones(configuration.zones)
     try:
-        data_dir.mkdir(parents=True, exist_ok=True)
+        data_dir.mkdir(mode=0o755, parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(f"{data_dir} cannot be made ({error.strerror}); choose another --data-dir.") from error
     with hold(data_dir):

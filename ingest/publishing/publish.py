@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime as dt
+import logging
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -20,8 +21,11 @@ from ingest.judging.alarms import Alarms
 from ingest.judging.conservation import Conservation
 from ingest.judging.judging import Judging
 from ingest.judging.settings import Settings
+from ingest.publishing import folder
 from ingest.store.store import Store
 from metrics.configuration.campaigns import Configuration
+
+log = logging.getLogger(__name__)
 
 VERSION = "1"
 SETTLE_ROWS = 5_000  # settled rows are moved to the archive when there are this many
@@ -70,11 +74,14 @@ class Publisher:
         self._conservation = Conservation(store)
         self._alarms = Alarms(store)
         self._judging = Judging(store)
+        self._had_foreign_log = False
         self.configure(configuration)
         try:
             directory.mkdir(parents=True, exist_ok=True)
+            folder.close(directory)
             for left_over in directory.glob(".vigie-*"):
-                left_over.unlink()
+                folder.remove(left_over)
+            self._warn(folder.remove_logs(self.path))
         except OSError as error:
             raise StoreError(f"{directory} cannot be written ({error.strerror}); choose another --data-dir.") from error
 
@@ -127,12 +134,26 @@ class Publisher:
         with self._store_errors():
             try:
                 self._write(fresh, moment.places)
+                folder.forbid_writing(fresh)
+                foreign = folder.remove_logs(self.path)  # a reader would open the new file with the log of the old one
                 os.replace(fresh, self.path)
-            except (duckdb.Error, OSError):
+            except (duckdb.Error, OSError, StoreError):
                 with contextlib.suppress(OSError):
                     fresh.unlink(missing_ok=True)
                 raise
+            foreign += folder.remove_logs(self.path)  # the writer of the old file may have begun another
             self._store.segments.sweep()
+        self._warn(foreign)
+
+    def _warn(self, foreign: list[str]) -> None:
+        """Log that foreign logs were removed, once for as long as each publish finds some."""
+        if foreign and not self._had_foreign_log:
+            log.warning(
+                "%s beside the published file was removed: somebody opened the file for writing, and what other tools"
+                " than the pages have read since may be wrong",
+                *foreign[:1],
+            )
+        self._had_foreign_log = bool(foreign)
 
     @contextlib.contextmanager
     def _store_errors(self) -> Iterator[None]:
@@ -182,7 +203,8 @@ class Publisher:
         self._settings.note()
 
     def _write(self, fresh: Path, places: Mapping[Partition, Place]) -> None:
-        fresh.unlink(missing_ok=True)
+        folder.remove(fresh)
+        folder.remove_logs(fresh)
         tables = {relation: f"recent_{relation}" for relation in RELATIONS}
         with self._store.snapshot(fresh), self._store.registered("partition_places", _table(places)):
             self._store.sql(FILL.format(**tables, late_answers=LATE_ANSWERS.format(calls="FROM judged_calls")))

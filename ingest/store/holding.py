@@ -2,25 +2,32 @@
 
 import contextlib
 import fcntl
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from ingest.errors import StoreError
 
 LOCK = ".lock"
+NOT_FOR_OTHERS = 0o022  # the rights of group and others to write, as a umask
 
 
 @contextlib.contextmanager
 def hold(data_dir: Path) -> Iterator[None]:
-    """Lock a data directory. Raises StoreError when another process has locked it, or it is not writable."""
+    """Lock a data directory. Until the end, nobody but this user may write to what this process makes.
+
+    Raises StoreError when another process has locked it, or it is not writable.
+    """
     store = data_dir / "store.duckdb"
-    try:
-        lock = (data_dir / LOCK).open("w")
-    except OSError as error:
-        raise StoreError(
-            f"{store} cannot be written; give its folder to this user, or choose another --data-dir."
-        ) from error
-    with lock:
+    with contextlib.ExitStack() as until_the_end:
+        until_the_end.callback(os.umask, before := os.umask(NOT_FOR_OTHERS))
+        os.umask(before | NOT_FOR_OTHERS)
+        try:
+            lock = until_the_end.enter_context((data_dir / LOCK).open("w"))
+        except OSError as error:
+            raise StoreError(
+                f"{store} cannot be written; give its folder to this user, or choose another --data-dir."
+            ) from error
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

@@ -9,6 +9,7 @@ import duckdb
 
 from metrics.command_line import Parser
 from metrics.errors import MetricsError, NothingPublished
+from metrics.published.opening import foreign_logs, open_snapshot
 from metrics.published.relations import FOLDER
 from metrics.quoting import quoted
 
@@ -27,7 +28,8 @@ def main(arguments: list[str]) -> int:
     path = parser.parse_args(arguments).data_dir / "published" / "vigie.duckdb"
     if not path.exists():
         raise NothingPublished(f"{path} does not exist: start `make demo` or `python -m ingest run` first.")
-    if (program := shutil.which("duckdb")) and sys.stdin.isatty():
+    # the program would read what somebody else wrote beside the file
+    if (program := shutil.which("duckdb")) and sys.stdin.isatty() and not foreign_logs(path):
         os.execv(program, [program, "-readonly", "-cmd", f"SET VARIABLE {FOLDER} = {_folder(path)}", str(path)])
     if sys.stdin.isatty():
         import readline  # noqa: F401 - line editing for input()
@@ -57,7 +59,7 @@ def run(path: Path, statement: str) -> bool:
     The file is opened anew because each publish replaces it.
     """
     try:
-        with duckdb.connect(path, read_only=True) as connection:
+        with open_snapshot(path) as connection:
             connection.execute("SET TimeZone = 'UTC'")
             connection.execute(f"SET VARIABLE {FOLDER} = {_folder(path)}")
             for single in connection.extract_statements(statement):

@@ -137,6 +137,7 @@ class Feed:
     of checks. Data that belongs to no campaign is None for a viewer of only some campaigns: sources, the notice about
     the configuration, calls without a campaign, dead letters. `alarms` are the alarms about the viewer's campaigns or
     about all events. `ringing` counts all active alarms by kind, just as `counters` counts everything that was read.
+    `foreign_logs` lie beside the published file now: other tools read them as part of it.
     """
 
     freshness: Freshness
@@ -153,6 +154,7 @@ class Feed:
     notice: str | None
     unplaced: int | None
     letters: tuple[DeadLetter, ...] | None
+    foreign_logs: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +197,7 @@ def feed(published: Published, viewer: Viewer) -> Feed | None:
         notice=tables.notice if sees_all else None,
         unplaced=unplaced if sees_all else None,
         letters=letters if sees_all else None,
+        foreign_logs=published.foreign_logs(),
     )
 
 

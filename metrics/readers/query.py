@@ -38,7 +38,7 @@ AT_ONCE = 2
 LONGEST = 20_000
 """A query has at most this many characters; the rest is cut off."""
 
-Reason = Literal["not_one_read", "same_name", "said", "too_much", "too_long", "interrupted", "busy", "ended"]
+Reason = Literal["not_one_read", "same_name", "said", "too_much", "too_long", "interrupted", "busy", "ended", "written"]
 
 
 @dataclass(frozen=True, slots=True)

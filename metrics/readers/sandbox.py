@@ -109,7 +109,14 @@ def answer(question: Question) -> tuple[Header, pa.Table]:
 
 def opened(path: Path) -> duckdb.DuckDBPyConnection:
     """Open the published file, and deny access to everything else."""
-    connection = duckdb.connect(str(path), read_only=True, config=CONFIG)
+    refuse_foreign_log(path)
+    try:
+        connection = duckdb.connect(str(path), read_only=True, config=CONFIG)
+    except duckdb.IOException as error:
+        if "lock on file" not in str(error):
+            raise
+        raise Refused("written", "") from error
+    refuse_foreign_log(path)  # it may have come in between
     # allow the history's files by name, not their directory, because DuckDB may also write where it may read
     # not `metrics.quoting.quoted`: nothing of Vigie can be imported here
     history = ", ".join("'" + str(file).replace("'", "''") + "'" for file in path.parent.glob("*/day=*/*.parquet"))
@@ -119,6 +126,13 @@ def opened(path: Path) -> duckdb.DuckDBPyConnection:
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
     return connection
+
+
+def refuse_foreign_log(path: Path) -> None:
+    """Raise Refused if somebody opened the file for writing: DuckDB would answer with what they wrote."""
+    # not `metrics.published.opening.foreign_logs`: nothing of Vigie can be imported here
+    if any(os.path.lexists(f"{path}.wal{ending}") for ending in ("", ".checkpoint", ".recovery")):
+        raise Refused("written", "")
 
 
 def readable(connection: duckdb.DuckDBPyConnection, sql: str) -> duckdb.DuckDBPyRelation:

@@ -17,6 +17,7 @@ from typing import Any, TypeVar, cast
 import duckdb
 
 from metrics.errors import MetricsError
+from metrics.published.opening import foreign_logs, open_snapshot
 from metrics.published.relations import FOLDER
 
 Answer = TypeVar("Answer")
@@ -150,6 +151,10 @@ class Published:
             return None
         return stat.st_ino, stat.st_mtime_ns
 
+    def foreign_logs(self) -> tuple[str, ...]:
+        """Return the names of the logs that somebody else's writing left beside the file; they are not read here."""
+        return tuple(log.name for log in foreign_logs(self.path))
+
     def last(self, question: object) -> object | None:
         """Return the latest answer to a question, however old, or None."""
         kept = self._kept.get(question)
@@ -177,7 +182,7 @@ class Published:
         if self._open is None or self._open.freshness.snapshot != newest:
             self._forget()
             # there are many small queries: one thread takes a quarter less CPU for them than two
-            connection = duckdb.connect(str(self.path), read_only=True, config={"threads": 1})
+            connection = open_snapshot(self.path, threads=1)
             connection.execute(f"SET VARIABLE {FOLDER} = $folder", {"folder": str(self.path.parent.resolve())})
             connection.execute("SET TimeZone = 'UTC'")
             status = fetch(connection, STATUS)

@@ -67,6 +67,9 @@ def trouble(trouble: Trouble, text: Text) -> str:
         ),
         "interrupted": _("The query was interrupted."),
         "busy": _("Other people's queries are running, as many as are allowed at once; try again in a few seconds."),
+        "written": _(
+            "Somebody is writing to the published file, so an answer could be wrong; try again in a few seconds."
+        ),
         "ended": _("The query ended before it answered; ask for less, or connect with your own tool."),
     }
     return words[trouble.reason].format(name=trouble.words, seconds=text.number(SECONDS))

@@ -92,6 +92,12 @@ def alarms(feed: Feed, text: Text) -> list[str]:
     if not feed.counters.lag and (fresh.published_at - fresh.as_of).total_seconds() > STALE_S:
         words = _("Kafka has not answered since {time} UTC. What happened after that is not known here.")
         sentences.append(words.format(time=text.clock(fresh.as_of, "UTC", seconds=True)))
+    if feed.foreign_logs:
+        words = _(
+            "{file} lies beside the published file: somebody has opened that file for writing. These pages ignore it."
+            " Other tools read it, so their figures may be wrong until the consumer publishes again and removes it."
+        )
+        sentences.append(words.format(file=", ".join(feed.foreign_logs)))
     sentences += alarm_list.sentences(feed.alarms, text)
     if feed.gaps:
         sentences.append(_gaps(feed.gaps, text))

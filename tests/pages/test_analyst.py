@@ -257,6 +257,15 @@ def test_the_query_process_reports_the_refusal(path: Path, sql: str, trouble: Tr
     assert refusal.reason == trouble.reason and ("/etc/passwd" in refusal.words) is (trouble.reason == "said")
 
 
+def test_a_query_is_not_answered_beside_a_foreign_log(path: Path) -> None:
+    """DuckDB would read the log as part of the file."""
+    log = path.with_name("vigie.duckdb.wal")
+    log.touch()
+    assert refused(path, "SELECT 1") == Trouble("written")
+    log.unlink()
+    assert answered(path, "SELECT 1").table.num_rows == 1
+
+
 @pytest.mark.parametrize("sql", ["SELECT getenv('HOME')", "FROM table_of_python", "FROM connection", "FROM json"])
 def test_a_query_cannot_reach_the_python_process(inside: duckdb.DuckDBPyConnection, sql: str) -> None:
     with pytest.raises(duckdb.CatalogException, match="does not exist"):

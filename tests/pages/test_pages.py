@@ -607,6 +607,28 @@ def test_impossible_counts_raise_alarms_in_every_language(path: Path, language: 
     assert alarms == [expected + SINCE[language] for expected in RINGS[language]]
 
 
+FOREIGN = {
+    "en": "vigie.duckdb.wal lies beside the published file: somebody has opened that file for writing.",
+    "fr": "vigie.duckdb.wal se trouve à côté du fichier publié : quelqu’un a ouvert ce fichier en écriture.",
+    "es": "vigie.duckdb.wal está junto al archivo publicado: alguien ha abierto ese archivo para escribir en él.",
+}
+
+
+@pytest.mark.parametrize("language", i18n.LANGUAGES)
+def test_the_feed_names_a_foreign_log_while_it_is_there(path: Path, language: str) -> None:
+    publish(path, campaigns=FLOOR, calls=MIXED)
+    feeds = [readers.feed(Published(path), MANAGER)]
+    log = path.with_name("vigie.duckdb.wal")
+    log.mkdir()  # nothing can be read with it by others, but here all goes on
+    feeds.append(readers.feed(Published(path), Viewer("analyst", frozenset({"north"}))))
+    log.rmdir()
+    feeds.append(readers.feed(Published(path), MANAGER))
+    before, alarms, after = (feed_tables.alarms(feed, i18n.text(language)) for feed in feeds if feed)
+    assert before == after == []
+    (sentence,) = alarms
+    assert re.sub("[\N{NARROW NO-BREAK SPACE}\N{NO-BREAK SPACE}]", " ", sentence).startswith(FOREIGN[language])
+
+
 def test_every_kind_of_alarm_has_a_text(path: Path) -> None:
     assert WORDINGS.keys() == KINDS.keys()
 

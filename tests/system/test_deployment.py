@@ -138,6 +138,14 @@ def test_containers_write_only_to_volumes_and_the_dashboard_not_to_the_data() ->
     assert re.search(r"- data:/var/lib/vigie:ro\b", ours["dashboard"])
 
 
+def test_the_unit_of_the_dashboard_writes_to_accounts_only() -> None:
+    text = (ROOT / "deploy" / "vigie-dashboard.service").read_text()
+    assert re.findall(r"^(ProtectSystem|StateDirectory|ReadWritePaths)=(.+)$", text, re.M) == [
+        ("StateDirectory", "vigie/access"),
+        ("ProtectSystem", "strict"),
+    ]
+
+
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
 def test_a_unit_runs_without_privileges_and_with_the_pinned_zones(unit: Path) -> None:
     text = unit.read_text()
