@@ -79,7 +79,7 @@ class Instance:
 
     def _agent(self, agent_event: AgentEvent) -> list[Event]:
         if agent_event.event_type not in KNOWN_TYPES:
-            return self._pass_over(f"agent events of type {agent_event.event_type[:40]}")
+            return self._pass_over("agent events of an unknown type")
         state = agents.state(agent_event, self._source, self._names)
         events = [*agents.calls(agent_event, self._source, self._names), state]
         agent, profile = state["agent"], agents.profile(agent_event, self._names)
