@@ -74,7 +74,6 @@ class ContactRecord(Struct, rename="pascal"):
     disconnect_reason: str | None = None
     answering_machine_detection_status: str | None = None
     last_update_timestamp: Instant | None = None
-    agent_connection_attempts: int | None = None
 
     def is_outbound(self) -> bool:
         return self.initiation_method in DIALED or is_call_by_api(self.channel, self.initiation_method)
@@ -106,7 +105,7 @@ def events(record: ContactRecord, source: str, names: Names) -> list[Event]:
     elif call.queued_at and call.not_connected_at is None:
         _leave(call, record, record.queue.dequeue_timestamp or record.disconnect_timestamp)
     places = COMMON + OUTBOUND if record.is_outbound() else COMMON
-    return call.events((*places, *_offers_that_nobody_missed(call, record)), record.revision())
+    return call.events((*places, *_offers_that_nobody_missed(call)), record.revision())
 
 
 def begun(
@@ -145,13 +144,13 @@ def missed_place(at: dt.datetime) -> str:
     return f"missed-{int(at.timestamp())}"
 
 
-def _offers_that_nobody_missed(call: WholeCall, record: ContactRecord) -> list[str]:
+def _offers_that_nobody_missed(call: WholeCall) -> list[str]:
     """The places of offers that failed because the contact left its queue at that moment.
 
     Agent events say MISSED, REJECTED or ERROR then, as if it had been the agent. The record says otherwise.
     """
     left_at = call.abandoned_at or call.left_at
-    if left_at is None or record.agent_connection_attempts == 0:
+    if left_at is None:
         return []
     return [missed_place(left_at + dt.timedelta(seconds=after_s)) for after_s in AROUND_END_S]
 
