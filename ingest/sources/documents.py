@@ -49,10 +49,11 @@ class Documents:
         buffer, at = self._rest, _end(BETWEEN, self._rest, 0)
         while at < len(buffer):
             value, end, fault = _object(buffer, at)
-            if value is None and self._read_line:
+            is_line = self._read_line is not None and buffer[at] != "{"
+            if is_line:
                 value, end = self._line(buffer, at, is_all)
             if value is None:
-                following = (NEXT_LINE if self._read_line else NEXT).search(buffer, at)
+                following = (NEXT_LINE if is_line else NEXT).search(buffer, at)
                 if following is None and not is_all and len(buffer) - at < self._longest:
                     break  # its end may still come
                 end = following.end() if following else len(buffer)

@@ -80,12 +80,14 @@ def run(options: argparse.Namespace, translator: Translator, begin: Callable[[],
 
 def taken(documents: Iterable[Found], translate: Translate) -> Iterator[Produced]:
     """Yield what `translate` makes of each document, with the document's text."""
+    produced: list[Event | Rejected]
     for document, text in documents:
         try:
-            produced = [document] if isinstance(document, Rejected) else translate(document)
-            yield from [(event_or_fault, text) for event_or_fault in produced]
+            produced = [document] if isinstance(document, Rejected) else [*translate(document)]
         except (msgspec.ValidationError, Unreadable) as error:
-            yield Rejected(text, f"{str(error).rstrip('.')}."), text
+            produced = [Rejected(text, f"{str(error).rstrip('.')}.")]
+        for event_or_fault in produced:
+            yield event_or_fault, text
 
 
 def each_of(documents: Iterable[Found], name: str) -> Iterator[Found]:

@@ -345,12 +345,14 @@ OFFERED = {
     "ContactId": RECORDS[1]["ContactId"],
     "QueueTimestamp": at("08:10:10"),
 }
+LONG_AFTER = [{"State": "REJECTED", "StateStartTimestamp": at("08:11:30")}]
 FAILED_OFFERS = {
     "rejected": [{"State": "REJECTED"}],
     "missed": [{"State": "MISSED"}],
     "in error": [{"State": "ERROR"}],
     "just before the record's whole second": [{"State": "REJECTED", "StateStartTimestamp": at("08:10:54.900")}],
     "told seconds later": [{"State": "REJECTED", "StateStartTimestamp": at("08:10:58.000")}],
+    "told when the contact ended, long after it left its queue": LONG_AFTER,
     "told twice": [{"State": "REJECTED"}, {"State": "REJECTED"}],
 }
 
@@ -362,7 +364,8 @@ def test_an_offer_that_the_customer_ended_is_missed_by_nobody(
 ) -> None:
     offers = [agent_event(**{**OFFERED, "State": "CONNECTING", "StateStartTimestamp": at("08:10:48")})]
     offers += [agent_event(**{**OFFERED, **state}) for state in states]
-    documents = [record(2), *offers] if first == "record" else [*offers, record(2)]
+    ended = record(2, DisconnectTimestamp=at("08:11:30")) if states == LONG_AFTER else record(2)
+    documents = [ended, *offers] if first == "record" else [*offers, ended]
     (call,) = calls(tmp_path, documents)
     assert (call["outcome"], call["missed_offers"], call["missed_by"]) == ("abandoned", 0, None)
 
@@ -406,6 +409,24 @@ def test_a_queue_without_a_name_is_called_by_its_arn(tmp_path: Path, queue: Docu
     ringing = agent_event(State="CONNECTING")
     ringing["CurrentAgentSnapshot"]["Contacts"][0]["Queue"] = queue
     assert [e["queue"] for e in events_of(ringing) if e["type"] == "call.queued"] == [named]
+
+
+EMPTY = [
+    {"InitiationMethod": None},
+    {"InitiationMethod": ""},
+    {"InitiationTimestamp": None},
+    {"Channel": ""},
+    {"InitialContactId": ""},
+    {"CustomerEndpoint": {"Address": None, "Type": None}},
+    {"DisconnectReason": ""},
+]
+
+
+@pytest.mark.parametrize("empty", EMPTY, ids=str)
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_field_that_is_empty_does_not_lose_the_contact(number: int, empty: Document) -> None:
+    types = [event["type"] for event in events_of(record(number, **empty))]
+    assert types[:2] == ["call.queued", "call.answered" if number == 1 else "call.abandoned"]
 
 
 @pytest.mark.parametrize(

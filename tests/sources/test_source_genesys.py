@@ -33,7 +33,7 @@ MAP = Names({QUEUE: Queue(campaign="sav", language="fr")}, {"ana": Agent([ANA], 
 
 
 def at(clock: str) -> str:
-    return f"2026-03-10T{clock}.000Z"
+    return f"2026-03-10T{clock}Z"
 
 
 def segment(kind: str, start: str, end: str | None, how: str | None = None, **more: Any) -> Document:
@@ -161,10 +161,19 @@ ALL = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("document", "expected"), ALL.values(), ids=ALL)
-def test_a_visit_to_a_queue_is_one_call(tmp_path: Path, document: Document, expected: Event) -> None:
-    (call,) = calls(tmp_path, [document])
-    assert {field: call[field] for field in expected} == expected
+@pytest.fixture(scope="module")
+def all_calls(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Event]:
+    """The call of each conversation of ALL, from one store."""
+    documents = [{**document, "conversationId": name} for name, (document, _) in ALL.items()]
+    found = calls(tmp_path_factory.mktemp("calls"), documents)
+    assert len(found) == len(ALL)
+    return {call["linked_id"].removeprefix("gc/"): call for call in found}
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_visit_to_a_queue_is_one_call(all_calls: dict[str, Event], name: str) -> None:
+    _, expected = ALL[name]
+    assert {field: all_calls[name][field] for field in expected} == expected
 
 
 def test_the_published_example(tmp_path: Path) -> None:
@@ -172,7 +181,7 @@ def test_the_published_example(tmp_path: Path) -> None:
     (call,) = calls(tmp_path, [PUBLISHED])
     assert (call["outcome"], call["channel"], call["ended_by"]) == ("answered", "chat", "customer")
     assert call["wait_s"] == pytest.approx(11.179, abs=0.005)
-    assert (call["talk_s"], call["hold_s"]) == (374.561, 544.176)
+    assert (call["talk_s"], call["hold_s"]) == (pytest.approx(374.561), pytest.approx(544.176))
 
 
 def test_a_time_that_does_not_exist_is_refused_without_repeating_it() -> None:
@@ -372,7 +381,7 @@ def test_documents_may_come_in_a_wrapper(wrapped: Document) -> None:
 
 
 def test_one_bad_conversation_in_an_answer_leaves_the_others() -> None:
-    made = results({"conversations": [{"conversationId": "c-2", "participants": 7}, PUBLISHED, "x"]})
+    made = results({"conversations": [{"conversationId": "c-2", "participants": []}, PUBLISHED, "x"]})
     assert [r.reason for r in made if isinstance(r, Rejected)] == [
         "Object missing required field `conversationStart`.", "Not a JSON object.",
     ]  # fmt: skip
@@ -466,4 +475,4 @@ def test_notifications_from_a_topic_are_read_on_with_what_was_known(broker: Brok
         sent.append(done.stdout.split(";")[0])
     assert sent == ["1 events", "1 events"]
     kept = json.loads(next((tmp_path / "sources").glob("*.json")).read_text())["memory"]
-    assert set(kept[ANA]) == {"presence", "routing_status", "active_queue_ids"} or len(kept[ANA]) >= 2
+    assert kept[ANA]["presence"]["presenceDefinition"]["systemPresence"] == "BREAK"

@@ -146,7 +146,7 @@ FATES = {
     ),
     "declined": (
         [ENTERED, told("reservation.created", "08:00:05", "bob"), told("reservation.rejected", "08:00:09", "bob")],
-        {"outcome": "open", "missed_by": None, "missed_offers": 1},
+        {"outcome": "open", "missed_by": ["bob"]},
     ),
     "canceled after a time limit": (
         [ENTERED, told("task.canceled", "08:10:00", TaskCanceledReason="Task TTL Exceeded")],
@@ -170,11 +170,24 @@ FATES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("story", "expected"), FATES.values(), ids=FATES)
-def test_a_task_in_a_queue_is_one_call(tmp_path: Path, story: list[Document], expected: Event) -> None:
-    (call,) = calls(tmp_path, story)
-    expected = {**expected, **({"missed_by": ["bob"]} if expected.get("missed_offers") == 1 else {})}
-    assert {field: call[field] for field in expected} == expected
+@pytest.fixture(scope="module")
+def fates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Event]:
+    """The call of each task of FATES, from one store."""
+    own = ("TaskSid", "ReservationSid")
+    documents = [
+        {key: f"{value} {name}" if key in own else value for key, value in document.items()}
+        for name, (story, _) in FATES.items()
+        for document in story
+    ]
+    found = calls(tmp_path_factory.mktemp("calls"), documents)
+    assert len(found) == len(FATES)
+    return {call["linked_id"].removeprefix("tw/WT1 "): call for call in found}
+
+
+@pytest.mark.parametrize("name", FATES)
+def test_a_task_in_a_queue_is_one_call(fates: dict[str, Event], name: str) -> None:
+    _, expected = FATES[name]
+    assert {field: fates[name][field] for field in expected} == expected
 
 
 @pytest.mark.parametrize("last", [told("task-queue.entered", "08:01:00", queue="Experts"), None])
@@ -187,27 +200,41 @@ def test_a_task_that_is_moved_overflows_from_the_queue_before(tmp_path: Path, la
         assert {call["linked_id"] for call in found.values()} == {"tw/WT1"}
 
 
+AGAIN = {"worker": "bob", "ReservationSid": "WRbob2"}
 TRANSFERRED = [
     *HANDLED[:6],
     told("task.transfer-initiated", "08:02:00"),
-    told("reservation.created", "08:02:01", "bob"),
-    told("reservation.accepted", "08:02:10", "bob"),
+    told("reservation.created", "08:02:01", **AGAIN),
+    told("reservation.accepted", "08:02:10", **AGAIN),
     told("task.transfer-completed", "08:02:30"),
     told("reservation.wrapup", "08:02:30", "ana"),
     told("reservation.completed", "08:02:40", "ana"),
-    told("reservation.wrapup", "08:05:10", "bob"),
-    told("reservation.completed", "08:05:10", "bob"),
+    told("reservation.wrapup", "08:05:10", **AGAIN),
+    told("reservation.completed", "08:05:10", **AGAIN),
 ]
 
 
 def test_a_transfer_to_a_worker_is_a_call_of_its_own(tmp_path: Path) -> None:
-    unmissed = [event for event in TRANSFERRED if event["TimestampMs"] != HANDLED[2]["TimestampMs"]]
-    story = [{**e, "ReservationSid": "WRbob2"} if e["TimestampMs"] >= "1773129721000" and "bob" in e["Sid"] else e
-             for e in unmissed]  # fmt: skip
-    first, second = calls(tmp_path, story)
+    first, second = calls(tmp_path, TRANSFERRED)
     assert (first["agent"], first["talk_s"], first["wrap_s"], first["transferred"]) == ("ana", 120, 10, True)
     assert (second["agent"], second["wait_s"], second["talk_s"], second["transferred"]) == ("bob", 9, 180, False)
     assert first["linked_id"] == second["linked_id"]
+
+
+def test_a_transfer_that_the_other_worker_declines_makes_no_call(tmp_path: Path) -> None:
+    declined = [
+        *TRANSFERRED[:8],
+        told("reservation.rejected", "08:02:10", **AGAIN),
+        told("task.transfer-failed", "08:02:10"),
+    ]
+    ended = [told("reservation.wrapup", "08:05:30", "ana"), told("reservation.completed", "08:05:30", "ana")]
+    (call,) = calls(tmp_path, [*declined, *ended])
+    assert (call["agent"], call["talk_s"], call["transferred"], call["missed_by"]) == ("ana", 300, False, ["bob"])
+
+
+def test_a_task_that_enters_its_queue_again_waits_from_the_first_time() -> None:
+    again = told("task-queue.entered", "08:00:50")
+    assert events_of(ENTERED, again, ENTERED) == events_of(ENTERED) * 2
 
 
 def test_a_transfer_to_a_queue_is_a_call_of_its_own(tmp_path: Path) -> None:
@@ -236,15 +263,15 @@ def test_without_that_date_no_wait_is_made_up(tmp_path: Path) -> None:
     assert (call["outcome"], call["wait_s"], call["campaign"]) == ("answered", None, None)
 
 
-@pytest.mark.parametrize("late", range(1, 6))
-def test_a_callback_that_comes_late_changes_nothing(tmp_path: Path, late: int) -> None:
+def test_a_callback_that_comes_late_changes_nothing(tmp_path: Path) -> None:
     story = [event for event in HANDLED if event["EventType"] != "task.created"]
-    moved = [*story[: late - 1], *story[late : late + 2], story[late - 1], *story[late + 2 :]]
+    orders = [[*story[:n], *story[n + 1 : n + 3], story[n], *story[n + 3 :]] for n in range(5)]
+    documents = [{**e, "TaskSid": f"WT{n}", "ReservationSid": f"{e.get('ReservationSid')}{n}"}
+                 for n, order in enumerate([story, *orders]) for e in order]  # fmt: skip
     columns = ("outcome", "wait_s", "talk_s", "wrap_s", "agent", "missed_by")
-    found = [calls(tmp_path / name, order) for name, order in (("1", story), ("2", moved))]
-    assert [[call[column] for column in columns] for call in found[0]] == [
-        [call[column] for column in columns] for call in found[1]
-    ]
+    found = [{column: call[column] for column in columns} for call in calls(tmp_path, documents)]
+    assert found == [found[0]] * 6
+    assert found[0]["talk_s"] == 180
 
 
 def test_an_outbound_task_is_a_dialed_call(tmp_path: Path) -> None:

@@ -58,8 +58,8 @@ class Agent(Struct, rename="pascal"):
 
 class ContactRecord(Struct, rename="pascal"):
     contact_id: Text
-    initiation_method: Text
-    initiation_timestamp: Instant
+    initiation_method: str | None
+    initiation_timestamp: Instant | None
     initial_contact_id: str | None = None
     previous_contact_id: str | None = None
     next_contact_id: str | None = None
@@ -105,7 +105,7 @@ def events(record: ContactRecord, source: str, names: Names) -> list[Event]:
     elif call.queued_at and call.not_connected_at is None:
         _leave(call, record, record.queue.dequeue_timestamp or record.disconnect_timestamp)
     places = COMMON + OUTBOUND if record.is_outbound() else COMMON
-    return call.events((*places, *_offers_that_nobody_missed(call)), record.revision())
+    return call.events((*places, *_offers_that_nobody_missed(call, record)), record.revision())
 
 
 def begun(
@@ -144,19 +144,19 @@ def missed_place(at: dt.datetime) -> str:
     return f"missed-{int(at.timestamp())}"
 
 
-def _offers_that_nobody_missed(call: WholeCall) -> list[str]:
+def _offers_that_nobody_missed(call: WholeCall, record: ContactRecord) -> list[str]:
     """The places of offers that failed because the contact left its queue at that moment.
 
     Agent events say MISSED, REJECTED or ERROR then, as if it had been the agent. The record says otherwise.
     """
-    left_at = call.abandoned_at or call.left_at
-    if left_at is None:
+    if call.answered_at or not (call.abandoned_at or call.left_at):
         return []
-    return [missed_place(left_at + dt.timedelta(seconds=after_s)) for after_s in AROUND_END_S]
+    ends = {end for end in (call.abandoned_at, call.left_at, record.disconnect_timestamp) if end}
+    return sorted({missed_place(end + dt.timedelta(seconds=after_s)) for end in ends for after_s in AROUND_END_S})
 
 
 def _dial(call: WholeCall, record: ContactRecord) -> None:
-    call.dialed_at = record.initiation_timestamp
+    call.dialed_at = record.initiation_timestamp or record.connected_to_system_timestamp
     call.connected_at = record.connected_to_system_timestamp
     if call.connected_at is None:
         call.not_connected_at = record.disconnect_timestamp
@@ -194,7 +194,7 @@ def _leave(call: WholeCall, record: ContactRecord, at: dt.datetime | None) -> No
     if record.next_contact_id or record.transferred_to_endpoint or record.disconnect_reason == "TRANSFERRED":
         call.left_at, call.left = at, "overflow"
     elif record.disconnect_reason == "CUSTOMER_DISCONNECT" or (
-        record.disconnect_reason is None and record.channel != "TASK"
+        not record.disconnect_reason and record.channel != "TASK"
     ):
         call.abandoned_at = at
     else:

@@ -78,8 +78,8 @@ class Organisation:
         made = []
         for participant in conversation.of_purpose("agent"):
             agent = self._names.agent(participant.user_id or "")
-            named = {"name": participant.participant_name} if (participant.participant_name or "").strip() else {}
-            profile = {**named, **self._names.profile(agent)}
+            name = (participant.participant_name or "").strip()
+            profile = {**({"name": name} if name else {}), **self._names.profile(agent)}
             if agent and profile and profile != self._profiles.get(agent):
                 self._profiles[agent] = profile
                 identity = (self._source, "profile", agent, *profile.values())

@@ -42,9 +42,8 @@ def _begun(
     conversation: Conversation, place: str, queue_id: str, queue_name: str | None, source: str, names: Names
 ) -> WholeCall:
     """A call of a queue, which the map may know by its id or by its name."""
-    known = next((known for known in (queue_id, queue_name) if known and names.knows_queue(known)), None)
     queue = queue_name or queue_id
-    settings = names.queue(known or queue)
+    settings = names.queue_of(queue_id, queue_name)
     return WholeCall(
         call_id=f"{source}/{conversation.conversation_id}/{place}",
         linked_id=f"{source}/{conversation.conversation_id}",

@@ -151,8 +151,9 @@ def visits(conversation: Conversation) -> list[Visit]:
                     found[-1].segments.append(segment)
                 elif segment.queue_id:
                     number += 1
-                    queue = {"queue_id": segment.queue_id, "name": (acd.participant_name or "").strip() or None}
-                    found.append(Visit(**queue, session=session, number=number, segments=[segment], offers=[]))  # type: ignore[arg-type]
+                    queue, name = segment.queue_id, (acd.participant_name or "").strip() or None
+                    visit = Visit(queue_id=queue, name=name, session=session, number=number, segments=[segment])
+                    found.append(visit)
     found.sort(key=Visit.started_at)
     for agent in conversation.of_purpose("agent"):
         if offering := [visit for visit in found if visit.is_offered(agent)]:

@@ -36,7 +36,7 @@ class Visit(Struct):
     queue: str
     since: dt.datetime
     is_handed_over: bool = False  # from one worker to another: no queue was entered
-    is_open: bool = False  # an event has told when it began
+    opened_at: dt.datetime | None = None  # None while no event has told
     answered_at: dt.datetime | None = None
     has_left: bool = False
 
@@ -81,6 +81,8 @@ class Tasks:
         visit = self._visit(task, told)
         if visit is None:
             return None
+        if visit.is_handed_over and visit.answered_at is None and told.event_type != "reservation.accepted":
+            return []  # if it is declined, the first worker keeps the call
         made = self._opening(visit, told)
         if told.event_type == "task-queue.entered":
             return [*self._leave_others(task, visit, told), *made]
@@ -130,13 +132,11 @@ class Tasks:
         """The beginning of the visit, from the first event that says when it was."""
         at = told.at if told.event_type == "task-queue.entered" else None
         at = visit.since if visit.is_handed_over else told.task_queue_entered_date or at
-        if at is None or visit.is_open:
+        if at is None or visit.opened_at not in (None, at):
             return []
-        visit.is_open = True
+        visit.opened_at = at
         attributes = told.task()
-        settings = self._names.queue(visit.queue)
-        if visit.queue == told.task_queue_name and told.task_queue_sid and not self._names.knows_queue(visit.queue):
-            settings = self._names.queue(told.task_queue_sid)
+        settings = self._names.queue_of(visit.queue, told.task_queue_sid)
         linked = attributes.get("conversations")
         linked_id = linked.get("conversation_id") if isinstance(linked, dict) else None
         is_outbound = attributes.get("direction") == "outbound"
@@ -176,10 +176,9 @@ class Tasks:
                 return [_event("call.abandoned", told, visit, "abandoned")]
             left = "timeout" if TIMED_OUT.search(reason) else "system"
             return [_event("call.left_queue", told, visit, "left", revision=1, reason=left)]
-        if visit.answered_at is None:
-            return None
         if told.event_type in ("task.wrapup", "task.completed"):
-            return []  # the event of the reservation says the same, and whose it is
+            # the event of the reservation says the same, and whose it is
+            return None if visit.answered_at is None else []
         is_exact = told.event_type == "reservation.wrapup"
         made = [_event("call.ended", told, visit, f"ended/{told.reservation_sid}", revision=1 if is_exact else None)]
         if told.event_type == "reservation.completed":

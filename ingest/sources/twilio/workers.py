@@ -17,7 +17,7 @@ LONGEST = dt.timedelta(hours=12)  # after that the end of a reservation was lost
 
 class Reservation(Struct):
     state: str
-    campaign: str
+    campaign: str | None
     since: dt.datetime
 
 
@@ -61,10 +61,9 @@ class Workers:
         worker = self._workers.setdefault(told.worker_sid or agent, Worker())
         worker.activity = told.worker_activity_name or worker.activity
         if told.reservation_sid and told.event_type in WORKING:
-            queue = told.task_queue_name or told.task_queue_sid or ""
-            worker.reservations[told.reservation_sid] = Reservation(
-                WORKING[told.event_type], self._names.campaign(queue), told.at
-            )
+            settings = self._names.queue_of(told.task_queue_name, told.task_queue_sid)
+            campaign = settings.campaign or told.task_queue_name or told.task_queue_sid
+            worker.reservations[told.reservation_sid] = Reservation(WORKING[told.event_type], campaign, told.at)
         elif told.reservation_sid:
             worker.reservations.pop(told.reservation_sid, None)
         worker.reservations = {
@@ -83,7 +82,7 @@ class Workers:
         )  # of several at one instant the last counts
         worker.at = told.at
         identity = (self._source, "agent", agent, told.at.isoformat())
-        fields = {"agent": agent, "state": state, "reason": reason, "campaign": campaign or None}
+        fields = {"agent": agent, "state": state, "reason": reason, "campaign": campaign}
         return [event("agent.state", told.at, *identity, **fields, revision=worker.revision or None)]
 
     def _doing(self, worker: Worker, told: TaskRouterEvent) -> tuple[str | None, str | None, str | None]:
