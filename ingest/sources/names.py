@@ -56,6 +56,7 @@ class Tables(Struct, forbid_unknown_fields=True, frozen=True):
 
 
 UNNAMED = Queue()
+NO_NAME = "no name"  # the name of a queue to which the switch gives none
 
 
 class Names:

@@ -176,6 +176,16 @@ def test_a_visit_to_a_queue_is_one_call(all_calls: dict[str, Event], name: str) 
     assert {field: all_calls[name][field] for field in expected} == expected
 
 
+@pytest.mark.parametrize(("name", "queue"), [("Support", "Support"), ("", "no name"), (None, "no name")])
+def test_a_visit_to_a_queue_without_an_id_is_not_lost(name: str | None, queue: str) -> None:
+    document = conversation(CUSTOMER, waiting("transfer"), MISSED, ANSWERED)
+    document["participants"][1]["participantName"] = name
+    document = json.loads(json.dumps(document).replace('"queueId"', '"unused"'))
+    events = events_of(document)
+    assert [event["type"] for event in events][:2] == ["call.queued", "call.answered"]
+    assert (events[0]["queue"], events[0]["campaign"], events[1]["agent"]) == (queue, queue, "ana")
+
+
 def test_the_published_example(tmp_path: Path) -> None:
     """Genesys' own metrics of it: tAnswered 11.179 s, tTalk 374.561 s, tHeld 544.176 s."""
     (call,) = calls(tmp_path, [PUBLISHED])

@@ -10,9 +10,9 @@ from typing import Annotated
 from msgspec import Meta, Struct, field
 
 from ingest.events.contract import Text
-from ingest.sources.connect.records import DIALED, NO_NAME, Named, begun, is_call_by_api, known_name, missed_place
+from ingest.sources.connect.records import DIALED, Named, begun, is_call_by_api, known_name, missed_place
 from ingest.sources.events import Event, event
-from ingest.sources.names import Names
+from ingest.sources.names import NO_NAME, Names
 
 Instant = Annotated[dt.datetime, Meta(tz=True)]
 

@@ -11,14 +11,13 @@ from msgspec import Meta, Struct, field
 
 from ingest.events.contract import Text
 from ingest.sources.events import Event
-from ingest.sources.names import Names
+from ingest.sources.names import NO_NAME, Names
 from ingest.sources.whole_call import COMMON, OUTBOUND, WholeCall
 
 Instant = Annotated[dt.datetime, Meta(tz=True)]
 
 DIALED = ("OUTBOUND", "EXTERNAL_OUTBOUND", "CAMPAIGN_PREVIEW")
 ENDED_BY = {"CUSTOMER_DISCONNECT": "customer", "AGENT_DISCONNECT": "agent", "AGENT_COMPLETED": "agent"}
-NO_NAME = "no name"  # of a queue that has not even an ARN
 AROUND_END_S = range(-1, 5)  # an offer that failed then was ended by the end of the contact; records have whole seconds
 
 

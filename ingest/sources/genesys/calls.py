@@ -4,7 +4,7 @@ import datetime as dt
 
 from ingest.sources.events import Event, event
 from ingest.sources.genesys.conversations import DIALING, TALK, Conversation, Participant, Visit, end_of, visits
-from ingest.sources.names import Names
+from ingest.sources.names import NO_NAME, Names
 from ingest.sources.whole_call import OUTBOUND, WholeCall
 
 PLACES = ("queued", "outcome", "end", "wrapped")  # holds have events of their own: the record says when they were
@@ -42,7 +42,7 @@ def _begun(
     conversation: Conversation, place: str, queue_id: str, queue_name: str | None, source: str, names: Names
 ) -> WholeCall:
     """A call of a queue, which the map may know by its id or by its name."""
-    queue = queue_name or queue_id
+    queue = queue_name or queue_id or NO_NAME
     settings = names.queue_of(queue_id, queue_name)
     return WholeCall(
         call_id=f"{source}/{conversation.conversation_id}/{place}",

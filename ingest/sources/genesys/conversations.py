@@ -94,7 +94,7 @@ class Conversation(Struct, rename="camel"):
 class Visit(Struct, kw_only=True):
     """A time in a queue: segments of one session of the participant `acd` that have the same queue."""
 
-    queue_id: str
+    queue_id: str  # may be empty
     name: str | None
     session: Session
     number: int  # of the visits in the session, from 0
@@ -123,7 +123,7 @@ class Visit(Struct, kw_only=True):
         segments, ended_at = agent.segments(), self.ended_at()
         return (
             bool(segments)
-            and agent.queue_id() == self.queue_id
+            and (agent.queue_id() or "") == self.queue_id
             and self.started_at() <= segments[0].segment_start
             and (ended_at is None or segments[0].segment_start <= ended_at + AFTER_QUEUE)
         )
@@ -145,15 +145,16 @@ def visits(conversation: Conversation) -> list[Visit]:
     found: list[Visit] = []
     for acd in conversation.of_purpose("acd"):
         for session in acd.sessions or []:
-            number = -1
+            name = (acd.participant_name or "").strip() or None
+            of_session: list[Visit] = []
             for segment in in_order(session.segments or []):
-                if number >= 0 and segment.queue_id in (None, found[-1].queue_id):
-                    found[-1].segments.append(segment)
-                elif segment.queue_id:
-                    number += 1
-                    queue, name = segment.queue_id, (acd.participant_name or "").strip() or None
-                    visit = Visit(queue_id=queue, name=name, session=session, number=number, segments=[segment])
-                    found.append(visit)
+                last = of_session[-1] if of_session else None
+                if last is None or (segment.queue_id and last.queue_id and segment.queue_id != last.queue_id):
+                    last = Visit(queue_id="", name=name, session=session, number=len(of_session), segments=[])
+                    of_session.append(last)
+                last.segments.append(segment)
+                last.queue_id = last.queue_id or segment.queue_id or ""
+            found += of_session
     found.sort(key=Visit.started_at)
     for agent in conversation.of_purpose("agent"):
         if offering := [visit for visit in found if visit.is_offered(agent)]:
