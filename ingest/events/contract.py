@@ -124,6 +124,7 @@ class AgentState(AgentEvent, tag="agent.state"):
     state: Literal["available", "busy", "wrap_up", "paused", "offline"]
     reason: str | None = None
     queues: list[str] | None = None
+    lasts_s: Annotated[float, Meta(ge=1)] | None = None
 
 
 class AgentProfile(AgentEvent, tag="agent.profile"):

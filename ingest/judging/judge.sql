@@ -169,30 +169,34 @@ WITH stretches AS (  -- what is here of each timeline: from the mark on, and bef
     ANTI JOIN agent_marks USING (agent)
 ),
 theirs AS (
-    SELECT agent, ts, event_id, type = 'agent.state' AS is_state, state, reason, campaign
+    SELECT
+        agent, ts, event_id, type = 'agent.state' AS is_state, state, reason, campaign,
+        -- few sources say how long a state lasts, and reading JSON costs more than looking for the word
+        CASE WHEN contains(raw, '"lasts_s"') THEN try_cast(raw ->> '$.lasts_s' AS DOUBLE) END AS lasts_s
     FROM events
     WHERE type IN ('agent.state', 'agent.profile') AND agent IN (SELECT agent FROM changed_timelines)
 ),
 told AS (  -- the first row of each stretch gives the campaign until then, '' for none; so may an event that is in none
-    SELECT agent, from_at, until_at, ts, event_id, is_state, state, reason, campaign
+    SELECT agent, from_at, until_at, ts, event_id, is_state, state, reason, campaign, lasts_s
     FROM theirs
     JOIN stretches USING (agent)
     WHERE ts >= from_at AND (until_at IS NULL OR ts < until_at)
     UNION ALL
     SELECT agent, from_at, any_value(until_at), TIMESTAMPTZ '-infinity', '', false, NULL, NULL,
-        coalesce(arg_max(campaign, (ts, event_id)) FILTER (ts < from_at), '')  -- arg_max passes over NULLs
+        coalesce(arg_max(campaign, (ts, event_id)) FILTER (ts < from_at), ''),  -- arg_max passes over NULLs
+        NULL
     FROM theirs
     JOIN stretches USING (agent)
     GROUP BY agent, from_at
 ),
 named AS (
     SELECT
-        agent, from_at, until_at, ts, event_id, is_state, state, reason,
+        agent, from_at, until_at, ts, event_id, is_state, state, reason, lasts_s,
         nullif(last_value(campaign IGNORE NULLS) OVER (ORDER BY agent, from_at, ts, event_id), '') AS campaign
     FROM told
 ),
 followed AS (  -- of two states at one instant, the one with the last event_id counts
-    SELECT *, later(ts, getvariable('max_state_s')) AS limit_at
+    SELECT *, later(ts, least(lasts_s, getvariable('max_state_s'))) AS limit_at  -- least passes over NULLs
     FROM (
         SELECT
             *,
@@ -206,7 +210,7 @@ followed AS (  -- of two states at one instant, the one with the last event_id c
     )
     WHERE next_at IS DISTINCT FROM ts
 ),
-capped AS (  -- a state lasts at most max_state_s: after that the logout was lost, and the agent is offline
+capped AS (  -- a state lasts at most max_state_s, or as long as its event says: after that its logout was lost
     SELECT
         agent, from_at, state, reason, campaign, ts AS started_at,
         CASE WHEN next_at > limit_at OR (next_at IS NULL AND getvariable('as_of') >= limit_at) THEN limit_at ELSE next_at END

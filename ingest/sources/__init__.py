@@ -8,11 +8,13 @@ import signal
 
 from ingest.cli import Parser
 from ingest.errors import UsageError, VigieError
-from ingest.sources import asterisk, call_list, connect
+from ingest.sources import asterisk, call_list, connect, genesys, twilio
 
 KINDS = {
     "asterisk": (asterisk, "Asterisk's queue_log (FreePBX, Issabel, VICIdial, Wazo)"),
     "connect": (connect, "Amazon Connect's contact records and agent events"),
+    "genesys": (genesys, "Genesys Cloud's conversation details and users' notifications"),
+    "twilio": (twilio, "Twilio TaskRouter's events"),
     "map": (call_list, "any list of calls, CSV or JSON, by a mapping of its columns"),
 }
 

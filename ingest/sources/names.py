@@ -56,6 +56,7 @@ class Tables(Struct, forbid_unknown_fields=True, frozen=True):
 
 
 UNNAMED = Queue()
+NO_NAME = "no name"  # the name of a queue to which the switch gives none
 
 
 class Names:
@@ -77,6 +78,10 @@ class Names:
 
     def queue(self, name: str) -> Queue:
         return self._queues.get(name, UNNAMED)
+
+    def queue_of(self, *names: str | None) -> Queue:
+        """The queue that the map knows by the first of these names, of one queue, that it knows."""
+        return next((self._queues[name] for name in names if name and name in self._queues), UNNAMED)
 
     def campaign(self, queue: str) -> str:
         return self.queue(queue).campaign or queue

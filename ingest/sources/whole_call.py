@@ -61,14 +61,19 @@ class WholeCall(msgspec.Struct, kw_only=True):
     score: float | None = None
 
     def events(self, places: Iterable[str], revision: int) -> list[Event]:
-        """One event for each of `places`, all that the source may ever fill; none if the call has no beginning."""
+        """One event for each of `places`, all that the source may ever fill; none if the call has no beginning.
+
+        A place that is not one of a report's own is emptied: there an event of another report of the call was wrong. A
+        later report may not empty it again, so it gets a resume before any talk, which adds nothing.
+        """
         contents = self._contents()
         first = next((contents[place] for place in ("queued", "dialed") if contents[place][1]), None)
         if first is None:
             return []
         events_made = []
         for place in places:
-            type, at, fields = contents[place] if contents[place][1] else first
+            content = contents.get(place, ("call.resumed", first[1], {}))
+            type, at, fields = content if content[1] else first
             assert at is not None
             events_made.append(
                 event(type, at, self.call_id, place, call_id=self.call_id, revision=revision or None, **fields)

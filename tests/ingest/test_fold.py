@@ -1043,6 +1043,26 @@ TIMELINES = [
         ["08:00:00 20:00:00 available - sav 43200", "20:00:00 - offline - sav 1"],
     ),
     (
+        "repeated by heart beats until they stop: offline from then on, and back with the next one",
+        """
+        08:00:00 state state=available lasts_s=360
+        08:02:00 state state=available lasts_s=360
+        08:20:00 state state=available lasts_s=360
+        """,
+        "08:21:00",
+        [
+            "08:00:00 08:08:00 available - - 480",
+            "08:08:00 08:20:00 offline - - 720",
+            "08:20:00 - available - - 60",
+        ],
+    ),
+    (
+        "no state lasts longer than 12 h, whatever its event says",
+        "08:00:00 state state=available lasts_s=86400",
+        "20:00:01",
+        ["08:00:00 20:00:00 available - - 43200", "20:00:00 - offline - - 1"],
+    ),
+    (
         "a second before 12 h it lasts",
         "08:00:00 state state=available",
         "19:59:59",

@@ -248,7 +248,9 @@ def test_the_same_record_again_gives_the_same_events() -> None:
 def agent_event(
     type: str = "STATE_CHANGE", status: str = "Available", kind: str | None = "ROUTABLE", **contact: str
 ) -> Document:
-    document = copy.deepcopy(AGENT_EVENTS[5])
+    document = copy.deepcopy(next(e for e in AGENT_EVENTS if e["CurrentAgentSnapshot"]["Contacts"]))
+    document |= {"AgentARN": AGENT_EVENTS[0]["AgentARN"], "EventTimestamp": at("08:00:35")}
+    document["CurrentAgentSnapshot"]["Configuration"] = AGENT_EVENTS[0]["CurrentAgentSnapshot"]["Configuration"]
     document["EventType"] = type
     snapshot = document["CurrentAgentSnapshot"]
     snapshot["AgentStatus"] = {"Name": status, **({"Type": kind} if kind else {})}
@@ -301,7 +303,7 @@ def test_an_agent_gets_a_profile_when_something_about_them_is_new() -> None:
 def test_a_new_type_of_event_is_counted_and_passed_over() -> None:
     instance = Instance("aws", KNOWN)
     assert list(instance.take([(agent_event("STRETCH"), "")])) == []
-    assert instance.passed_over() == "agent events of type STRETCH (1)"
+    assert instance.passed_over() == "agent events of an unknown type (1)"
 
 
 def test_agent_events_describe_a_call_in_progress(tmp_path: Path) -> None:
@@ -336,6 +338,183 @@ def test_the_sample_has_the_figures_counted_by_hand(tmp_path: Path) -> None:
     # ines: a ring of 4 s and two talks; marc: two rings of 5 s, two talks and a dialing of 12 s
     assert [agents["ines"][f] for f in spent] == [3600 - 244 - 40 - 180 - 30 - 1120, 244 + 180, 40 + 30, 1120]
     assert [agents["marc"][f] for f in spent] == [3600 - 5 - 30 - 125 - 10 - 192 - 30, 5 + 125 + 192, 10 + 30, 30]
+
+
+OFFERED = {
+    "StateStartTimestamp": at("08:10:55.300"),
+    "ContactId": RECORDS[1]["ContactId"],
+    "QueueTimestamp": at("08:10:10"),
+}
+LONG_AFTER = [{"State": "REJECTED", "StateStartTimestamp": at("08:11:30")}]
+FAILED_OFFERS = {
+    "rejected": [{"State": "REJECTED"}],
+    "missed": [{"State": "MISSED"}],
+    "in error": [{"State": "ERROR"}],
+    "just before the record's whole second": [{"State": "REJECTED", "StateStartTimestamp": at("08:10:54.900")}],
+    "told seconds later": [{"State": "REJECTED", "StateStartTimestamp": at("08:10:58.000")}],
+    "told when the contact ended, long after it left its queue": LONG_AFTER,
+    "told twice": [{"State": "REJECTED"}, {"State": "REJECTED"}],
+}
+
+
+@pytest.mark.parametrize("first", ["record", "agent events"])
+@pytest.mark.parametrize("states", FAILED_OFFERS.values(), ids=FAILED_OFFERS)
+def test_an_offer_that_the_customer_ended_is_missed_by_nobody(
+    tmp_path: Path, states: list[dict[str, str]], first: str
+) -> None:
+    offers = [agent_event(**{**OFFERED, "State": "CONNECTING", "StateStartTimestamp": at("08:10:48")})]
+    offers += [agent_event(**{**OFFERED, **state}) for state in states]
+    ended = record(2, DisconnectTimestamp=at("08:11:30")) if states == LONG_AFTER else record(2)
+    documents = [ended, *offers] if first == "record" else [*offers, ended]
+    (call,) = calls(tmp_path, documents)
+    assert (call["outcome"], call["missed_offers"], call["missed_by"]) == ("abandoned", 0, None)
+
+
+@pytest.mark.parametrize("first", ["record", "agent events"])
+@pytest.mark.parametrize(
+    ("fate", "missed"),
+    [
+        ({}, 1),
+        ({"DisconnectReason": "EXPIRED"}, 1),
+        ({"NextContactId": "x", "DisconnectReason": None}, 1),
+        ({"Agent": RECORDS[0]["Agent"]}, 2),
+    ],
+    ids=["hung up", "expired", "handed on by the queue", "answered by another agent"],
+)
+def test_an_earlier_offer_stays_missed(tmp_path: Path, fate: dict[str, Any], missed: int, first: str) -> None:
+    offers = [agent_event(**{**OFFERED, "State": "MISSED", "StateStartTimestamp": at("08:10:40")})]
+    offers += [agent_event(**{**OFFERED, "State": "REJECTED"})]
+    documents = [record(2, **fate), *offers] if first == "record" else [*offers, record(2, **fate)]
+    (call,) = calls(tmp_path, documents)
+    assert call["missed_offers"] == missed
+
+
+# What has no name
+
+ARN = "arn:aws:connect:eu-west-3:123456789012:instance/5f1c/"
+UNNAMED = {
+    "a queue with an empty name, as tasks have": ({"Name": "", "ARN": ARN + "queue/q-uuid"}, "q-uuid"),
+    "an agent's own queue": ({"Name": None, "ARN": ARN + "queue/agent/a1"}, "a1"),
+    "a name of blanks": ({"Name": "  ", "ARN": ARN + "queue/q-uuid"}, "q-uuid"),
+    "neither a name nor an ARN": ({"Name": None, "ARN": None}, "no name"),
+    "nothing at all": ({}, "no name"),
+}
+
+
+@pytest.mark.parametrize(("queue", "named"), UNNAMED.values(), ids=UNNAMED)
+def test_a_queue_without_a_name_is_called_by_its_arn(tmp_path: Path, queue: Document, named: str) -> None:
+    times = {name: value for name, value in RECORDS[0]["Queue"].items() if name.endswith("Timestamp")}
+    (call,) = calls(tmp_path / "record", [record(1, Queue={**times, **queue})])
+    assert (call["queue"], call["campaign"], call["outcome"]) == (named, named, "answered")
+    ringing = agent_event(State="CONNECTING")
+    ringing["CurrentAgentSnapshot"]["Contacts"][0]["Queue"] = queue
+    assert [e["queue"] for e in events_of(ringing) if e["type"] == "call.queued"] == [named]
+
+
+EMPTY = [
+    {"InitiationMethod": None},
+    {"InitiationMethod": ""},
+    {"InitiationTimestamp": None},
+    {"Channel": ""},
+    {"InitialContactId": ""},
+    {"CustomerEndpoint": {"Address": None, "Type": None}},
+    {"DisconnectReason": ""},
+]
+
+
+@pytest.mark.parametrize("empty", EMPTY, ids=str)
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_field_that_is_empty_does_not_lose_the_contact(number: int, empty: Document) -> None:
+    types = [event["type"] for event in events_of(record(number, **empty))]
+    assert types[:2] == ["call.queued", "call.answered" if number == 1 else "call.abandoned"]
+
+
+@pytest.mark.parametrize(
+    ("agent", "named"),
+    [
+        ({"Username": None, "ARN": ARN + "agent/a-uuid"}, "a-uuid"),
+        ({"Username": "", "ARN": ARN + "agent/a-uuid"}, "a-uuid"),
+        ({"Username": None, "ARN": None}, None),
+    ],
+)
+def test_an_agent_without_a_name_is_called_by_their_arn(tmp_path: Path, agent: Document, named: str | None) -> None:
+    (call,) = calls(tmp_path, [record(1, Agent={**RECORDS[0]["Agent"], **agent})])
+    assert (call["agent"], call["outcome"], call["talk_s"]) == (named, "answered", 210)
+
+
+# Heart beats that stop
+
+
+@pytest.mark.parametrize("last", ["HEART_BEAT", "STATE_CHANGE"])
+def test_a_state_ends_minutes_after_the_last_heart_beat(tmp_path: Path, last: str) -> None:
+    beats = []
+    for minute in range(0, 12, 2):
+        document = {**agent_event("LOGIN" if minute == 0 else "HEART_BEAT"), "EventId": f"beat {minute}"}
+        beats.append({**document, "EventTimestamp": at(f"08:{minute:02}:00")})
+    beats[-1]["EventType"] = last
+    with folded(tmp_path, events_of(*beats), NOON, load(ROOT / "campaigns.toml")) as reader:
+        spent = rows(reader, "SELECT state, seconds FROM agent_states ORDER BY started_at")
+    assert spent == [{"state": "available", "seconds": 16 * 60}, {"state": "offline", "seconds": 4 * 3600 - 16 * 60}]
+
+
+# Chats, tasks and transfers
+
+
+def test_a_chat_is_seen_while_it_lasts(tmp_path: Path) -> None:
+    chatting = agent_event(
+        State="CONNECTED", Channel="CHAT", InitiationMethod="API", ConnectedToAgentTimestamp=at("08:00:35")
+    )
+    (call,) = calls(tmp_path, [chatting])
+    assert (call["outcome"], call["channel"], call["direction"]) == ("answered", "chat", "inbound")
+
+
+def test_a_call_placed_by_an_api_is_not_taken_for_inbound_while_it_rings() -> None:
+    ringing = agent_event(State="CONNECTING", InitiationMethod="API")
+    assert [event["type"] for event in events_of(ringing)] == ["agent.state", "agent.profile"]
+
+
+def test_several_chats_are_busy_until_the_last_has_ended() -> None:
+    two = agent_event(State="ENDED", Channel="CHAT")
+    contacts = two["CurrentAgentSnapshot"]["Contacts"]
+    contacts.append({**contacts[0], "ContactId": "another", "State": "CONNECTED"})
+    assert [e["state"] for e in events_of(two) if e["type"] == "agent.state"] == ["busy"]
+
+
+TASKS = {
+    "completed by the agent": (
+        record(1, Channel="TASK", InitiationMethod="API", DisconnectReason="AGENT_COMPLETED"),
+        {"outcome": "answered", "ended_by": "agent"},
+    ),
+    "expired in its queue": (
+        record(2, Channel="TASK", InitiationMethod="API", DisconnectReason="EXPIRED"),
+        {"outcome": "dropped", "left_reason": "timeout"},
+    ),
+    "ended in its queue, nothing says by whom": (
+        record(2, Channel="TASK", InitiationMethod="API", DisconnectReason=None),
+        {"outcome": "dropped", "left_reason": "system"},
+    ),
+}
+
+
+@pytest.mark.parametrize(("document", "expected"), TASKS.values(), ids=TASKS)
+def test_a_task_is_not_hung_up(tmp_path: Path, document: Document, expected: Event) -> None:
+    found = published_fields(tmp_path, document)
+    assert {field: found.get(field) for field in expected} == expected
+
+
+@pytest.mark.parametrize("order", [1, -1], ids=["in order", "the last leg first"])
+def test_a_contact_that_is_transferred_twice_is_three_calls_of_one_conversation(tmp_path: Path, order: int) -> None:
+    legs = [
+        record(3, ContactId="leg 1", InitialContactId=None, NextContactId="leg 2"),
+        record(3, ContactId="leg 2", InitialContactId="leg 1", PreviousContactId="leg 1", NextContactId="leg 3",
+               InitiationMethod="TRANSFER"),
+        record(2, ContactId="leg 3", InitialContactId="leg 1", PreviousContactId="leg 2", NextContactId=None,
+               InitiationMethod="TRANSFER"),
+    ]  # fmt: skip
+    found = {call["call_id"]: call for call in calls(tmp_path, legs[::order])}
+    assert {call["linked_id"] for call in found.values()} == {"aws/leg 1"}
+    assert [found[f"aws/leg {n}"]["transferred"] for n in (1, 2, 3)] == [True, True, False]
+    assert [found[f"aws/leg {n}"]["outcome"] for n in (1, 2, 3)] == ["answered", "answered", "abandoned"]
 
 
 # How documents arrive
@@ -437,11 +616,11 @@ def test_records_from_a_topic_are_read_on_from_where_the_last_run_stopped(
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    assert send([*RECORDS[:4], {"hello": 1}]).startswith("24 events; 1 unreadable, the last: Neither a contact")
+    assert send([*RECORDS[:4], {"hello": 1}]).startswith("30 events; 1 unreadable, the last: Neither a contact")
     assert send([record(2, Agent=RECORDS[0]["Agent"], LastUpdateTimestamp=at("10:00:00"))]).startswith("6 events; ack")
     catch_up(tmp_path, servers, topic, ROOT / "campaigns.toml")
     assert totals(tmp_path)["dead_letters"] == 1
-    assert totals(tmp_path)["lines"] == 30
+    assert totals(tmp_path)["lines"] == 36
     found = processes.rows(tmp_path, "SELECT outcome FROM calls ORDER BY queued_at")
     assert found == [("answered",)] * 4
 
@@ -547,7 +726,7 @@ def test_a_topic_that_changes_again_while_it_is_opened_is_opened_once_more(monke
 def test_a_file_of_records_is_printed() -> None:
     done = run("source", "connect", "--records", str(SAMPLES / "connect_records.json"), "--print")
     assert done.returncode == 0, done.stderr
-    assert len(done.stdout.splitlines()) == 4 * 6 + 2 * 8
+    assert len(done.stdout.splitlines()) == 4 * 6 + 6 + 2 * 8
     assert "skipped: contacts that entered no queue (1)" in done.stderr
 
 

@@ -240,11 +240,12 @@ def agent_states(events: list[Event], configuration: Any, as_of: dt.datetime) ->
         for event in history:  # in order of time, then event_id: the last of an instant counts
             campaign = first_known(event.get("campaign"), campaign)
             if event["type"] == "agent.state":
-                by_instant[instant(event["ts"])] = (event["state"], event.get("reason"), campaign)
+                limit = min(longest, dt.timedelta(seconds=event.get("lasts_s") or longest.total_seconds()))
+                by_instant[instant(event["ts"])] = (event["state"], event.get("reason"), campaign, limit)
         starts = [*by_instant, None]
         pieces = []
-        for (start, (state, reason, campaign)), until in zip(by_instant.items(), starts[1:], strict=True):
-            limit = start + longest
+        for (start, (state, reason, campaign, limit)), until in zip(by_instant.items(), starts[1:], strict=True):
+            limit += start
             lost = state != "offline" and (until > limit if until else as_of >= limit)
             pieces.append([state, reason, campaign, start, limit if lost else until])
             if lost:

@@ -115,10 +115,13 @@ class Words:
         def single(draw: st.DrawFn) -> Event:
             return draw(step(draw(st.sampled_from(self.kinds)), draw(calls), draw(instants), draw(agents)))
 
+        lasting = st.sampled_from((360, 7_200, 100_000))
+
         @st.composite
         def state(draw: st.DrawFn) -> Event:
             event = {"type": "agent.state", "agent": draw(agents), "state": draw(st.sampled_from(self.states))}
-            event |= draw(st.fixed_dictionaries({}, optional={"campaign": campaigns, "reason": st.just("lunch")}))
+            optional = {"campaign": campaigns, "reason": st.just("lunch"), "lasts_s": lasting}
+            event |= draw(st.fixed_dictionaries({}, optional=optional))
             return event | {"ts": draw(instants).isoformat()}
 
         @st.composite

@@ -10,9 +10,9 @@ from typing import Annotated
 from msgspec import Meta, Struct, field
 
 from ingest.events.contract import Text
-from ingest.sources.connect.records import DIALED, begun
+from ingest.sources.connect.records import DIALED, Named, begun, is_call_by_api, known_name, missed_place
 from ingest.sources.events import Event, event
-from ingest.sources.names import Names
+from ingest.sources.names import NO_NAME, Names
 
 Instant = Annotated[dt.datetime, Meta(tz=True)]
 
@@ -21,10 +21,7 @@ WORKING = ("PENDING", "INCOMING", "CONNECTING", "CONNECTED", "CONNECTED_ONHOLD",
 RINGING = ("INCOMING", "CONNECTING")
 NOT_TAKEN = ("MISSED", "REJECTED", "ERROR")
 TYPES = {"Available": "ROUTABLE", "Offline": "OFFLINE"}  # of statuses, for older events that have no type
-
-
-class Named(Struct, rename="pascal"):
-    name: str | None = None
+LASTS_S = 360  # a heart beat comes every 120 s if there is no other event; three are missing then
 
 
 class Group(Struct, rename="pascal"):
@@ -53,7 +50,7 @@ class Configuration(Struct, rename="pascal"):
 
     def queues(self) -> list[str]:
         queues = (self.routing_profile.inbound_queues if self.routing_profile else None) or []
-        return [queue.name for queue in queues if queue.name]
+        return [name for queue in queues if (name := queue.known_name())]
 
     def profile(self) -> dict[str, str]:
         """The fields of `agent.profile`: the name, and the lowest group of the hierarchy as the team."""
@@ -92,9 +89,9 @@ class AgentEvent(Struct, rename="pascal"):
     def username(self) -> str:
         """The username, which contact records have too; the end of the ARN when the event has none."""
         for snapshot in (self.current_agent_snapshot, self.previous_agent_snapshot):
-            if snapshot and snapshot.configuration and snapshot.configuration.username:
-                return snapshot.configuration.username
-        return self.arn.rpartition("/")[2]
+            if snapshot and snapshot.configuration and (snapshot.configuration.username or "").strip():
+                return known_name(snapshot.configuration.username, None) or ""
+        return known_name(None, self.arn) or self.arn
 
 
 def profile(agent_event: AgentEvent, names: Names) -> dict[str, str]:
@@ -139,6 +136,7 @@ def state(agent_event: AgentEvent, source: str, names: Names) -> Event:
         reason=reason,
         campaign=None if state == "offline" else campaign,
         queues=queues or None,
+        lasts_s=None if state == "offline" else LASTS_S,
     )
 
 
@@ -150,31 +148,30 @@ def calls(agent_event: AgentEvent, source: str, names: Names) -> list[Event]:
     agent = names.agent(agent_event.username())
     events = []
     for contact in snapshot.contacts or []:
-        is_queued = contact.queue and contact.queue.name and contact.queue_timestamp
-        if is_queued and contact.initiation_method not in (*DIALED, "API", "MONITOR"):
+        is_inbound = contact.initiation_method not in (*DIALED, "MONITOR")
+        is_inbound &= not is_call_by_api(contact.channel, contact.initiation_method)
+        if contact.queue and contact.queue_timestamp and is_inbound:
             events += _contact(contact, source, names, agent)
     return events
 
 
 def _contact(contact: Contact, source: str, names: Names, agent: str) -> list[Event]:
     assert contact.queue
+    queue = contact.queue.known_name() or NO_NAME
     call = begun(
-        source, names, contact.contact_id, contact.initial_contact_id, contact.queue.name or "", contact.channel,
-        contact.initiation_method,
-    )  # fmt: skip
+        source, names, contact.contact_id, contact.initial_contact_id, queue, contact.channel, contact.initiation_method
+    )
     call.queued_at, call.answered_at, call.agent = contact.queue_timestamp, contact.connected_to_agent_timestamp, agent
     events = call.events(("queued", "outcome") if call.answered_at else ("queued",), revision=0)
     at = contact.state_start_timestamp
     if contact.state in RINGING:
-        events.append(_offer("call.rang", at, call.call_id, agent))
+        identity = (call.call_id, "call.rang", agent, at.isoformat())
+        events.append(event("call.rang", at, *identity, call_id=call.call_id, agent=agent))
     if contact.state in NOT_TAKEN:
-        events.append(_offer("call.missed", at, call.call_id, agent))
+        events.append(event("call.missed", at, call.call_id, missed_place(at), call_id=call.call_id, agent=agent))
     return events
 
 
-def _offer(type: str, at: dt.datetime, call_id: str, agent: str) -> Event:
-    return event(type, at, call_id, type, agent, at.isoformat(), call_id=call_id, agent=agent)
-
-
 def _campaign(contact: Contact, names: Names) -> str | None:
-    return names.campaign(contact.queue.name) if contact.queue and contact.queue.name else None
+    queue = contact.queue.known_name() if contact.queue else None
+    return names.campaign(queue) if queue else None

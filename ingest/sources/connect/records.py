@@ -7,17 +7,18 @@ Source: docs.aws.amazon.com/connect/latest/adminguide/ctr-data-model.html
 import datetime as dt
 from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from ingest.events.contract import Text
 from ingest.sources.events import Event
-from ingest.sources.names import Names
+from ingest.sources.names import NO_NAME, Names
 from ingest.sources.whole_call import COMMON, OUTBOUND, WholeCall
 
 Instant = Annotated[dt.datetime, Meta(tz=True)]
 
 DIALED = ("OUTBOUND", "EXTERNAL_OUTBOUND", "CAMPAIGN_PREVIEW")
-ENDED_BY = {"CUSTOMER_DISCONNECT": "customer", "AGENT_DISCONNECT": "agent"}
+ENDED_BY = {"CUSTOMER_DISCONNECT": "customer", "AGENT_DISCONNECT": "agent", "AGENT_COMPLETED": "agent"}
+AROUND_END_S = range(-1, 5)  # an offer that failed then was ended by the end of the contact; records have whole seconds
 
 
 class Endpoint(Struct, rename="pascal"):
@@ -30,14 +31,24 @@ class Endpoint(Struct, rename="pascal"):
         return self.address if self.type == "TELEPHONE_NUMBER" else None
 
 
-class Queue(Struct, rename="pascal"):
-    name: Text
+class Named(Struct, rename="pascal"):
+    """Something with a name, or at least an ARN: names are empty for some tasks, and for an agent's own queue."""
+
+    name: str | None = None
+    arn: str | None = field(name="ARN", default=None)
+
+    def known_name(self) -> str | None:
+        return known_name(self.name, self.arn)
+
+
+class Queue(Named, rename="pascal"):
     enqueue_timestamp: Instant | None = None
     dequeue_timestamp: Instant | None = None
 
 
 class Agent(Struct, rename="pascal"):
-    username: Text
+    username: str | None = None
+    arn: str | None = field(name="ARN", default=None)
     connected_to_agent_timestamp: Instant | None = None
     customer_hold_duration: Annotated[float, Meta(ge=0)] | None = None
     after_contact_work_start_timestamp: Instant | None = None
@@ -46,9 +57,10 @@ class Agent(Struct, rename="pascal"):
 
 class ContactRecord(Struct, rename="pascal"):
     contact_id: Text
-    initiation_method: Text
-    initiation_timestamp: Instant
+    initiation_method: str | None
+    initiation_timestamp: Instant | None
     initial_contact_id: str | None = None
+    previous_contact_id: str | None = None
     next_contact_id: str | None = None
     channel: str | None = None
     queue: Queue | None = None
@@ -63,8 +75,7 @@ class ContactRecord(Struct, rename="pascal"):
     last_update_timestamp: Instant | None = None
 
     def is_outbound(self) -> bool:
-        is_call = self.channel in (None, "VOICE")
-        return self.initiation_method in DIALED or (is_call and self.initiation_method == "API")
+        return self.initiation_method in DIALED or is_call_by_api(self.channel, self.initiation_method)
 
     def revision(self) -> int:
         """Grows with each delivery that has something new. It is above 0, the revision of what agent events report."""
@@ -76,10 +87,9 @@ def events(record: ContactRecord, source: str, names: Names) -> list[Event]:
     """The events of a record; none for a contact that neither entered a queue nor was dialed for one."""
     if record.queue is None:
         return []
-    call = begun(
-        source, names, record.contact_id, record.initial_contact_id, record.queue.name, record.channel,
-        record.initiation_method,
-    )  # fmt: skip
+    initial_id = record.initial_contact_id or record.previous_contact_id
+    queue = record.queue.known_name() or NO_NAME
+    call = begun(source, names, record.contact_id, initial_id, queue, record.channel, record.initiation_method)
     call.queued_at = record.queue.enqueue_timestamp
     number = record.customer_endpoint.number() if record.customer_endpoint else None
     if record.is_outbound():
@@ -87,13 +97,14 @@ def events(record: ContactRecord, source: str, names: Names) -> list[Event]:
         _dial(call, record)
     else:
         call.caller = number
-    if record.agent:
-        call.agent = names.agent(record.agent.username)
+    if record.agent and (username := known_name(record.agent.username, record.agent.arn)):
+        call.agent = names.agent(username)
     if record.agent and record.agent.connected_to_agent_timestamp and call.not_connected_at is None:
         _answer(call, record, record.agent)
     elif call.queued_at and call.not_connected_at is None:
         _leave(call, record, record.queue.dequeue_timestamp or record.disconnect_timestamp)
-    return call.events(COMMON + OUTBOUND if record.is_outbound() else COMMON, record.revision())
+    places = COMMON + OUTBOUND if record.is_outbound() else COMMON
+    return call.events((*places, *_offers_that_nobody_missed(call, record)), record.revision())
 
 
 def begun(
@@ -117,8 +128,34 @@ def begun(
     )
 
 
+def known_name(name: str | None, arn: str | None) -> str | None:
+    """The name; without one the last part of the ARN, and None without either."""
+    return (name or "").strip() or (arn or "").rpartition("/")[2].strip() or None
+
+
+def is_call_by_api(channel: str | None, method: str | None) -> bool:
+    """Whether an API had the customer called. Chats and tasks begin by an API too, and come from the customer."""
+    return channel in (None, "VOICE") and method == "API"
+
+
+def missed_place(at: dt.datetime) -> str:
+    """The place of an offer that an agent did not take: a contact is offered to one agent at a time."""
+    return f"missed-{int(at.timestamp())}"
+
+
+def _offers_that_nobody_missed(call: WholeCall, record: ContactRecord) -> list[str]:
+    """The places of offers that failed because the contact left its queue at that moment.
+
+    Agent events say MISSED, REJECTED or ERROR then, as if it had been the agent. The record says otherwise.
+    """
+    if call.answered_at or not (call.abandoned_at or call.left_at):
+        return []
+    ends = {end for end in (call.abandoned_at, call.left_at, record.disconnect_timestamp) if end}
+    return sorted({missed_place(end + dt.timedelta(seconds=after_s)) for end in ends for after_s in AROUND_END_S})
+
+
 def _dial(call: WholeCall, record: ContactRecord) -> None:
-    call.dialed_at = record.initiation_timestamp
+    call.dialed_at = record.initiation_timestamp or record.connected_to_system_timestamp
     call.connected_at = record.connected_to_system_timestamp
     if call.connected_at is None:
         call.not_connected_at = record.disconnect_timestamp
@@ -149,10 +186,15 @@ def ended_by(record: ContactRecord) -> str | None:
 
 
 def _leave(call: WholeCall, record: ContactRecord, at: dt.datetime | None) -> None:
-    """The contact left the queue without an agent: passed on, hung up, or ended by the system."""
-    if record.next_contact_id or record.transferred_to_endpoint:
+    """The contact left the queue without an agent: passed on, hung up, or ended by the system.
+
+    Nobody hangs up a task: without a reason the system ended it.
+    """
+    if record.next_contact_id or record.transferred_to_endpoint or record.disconnect_reason == "TRANSFERRED":
         call.left_at, call.left = at, "overflow"
-    elif record.disconnect_reason in (None, "CUSTOMER_DISCONNECT"):
+    elif record.disconnect_reason == "CUSTOMER_DISCONNECT" or (
+        not record.disconnect_reason and record.channel != "TASK"
+    ):
         call.abandoned_at = at
     else:
         call.left_at, call.left = at, "timeout" if record.disconnect_reason == "EXPIRED" else "system"
