@@ -8,11 +8,12 @@ import signal
 
 from ingest.cli import Parser
 from ingest.errors import UsageError, VigieError
-from ingest.sources import asterisk, call_list, connect
+from ingest.sources import asterisk, call_list, connect, freeswitch
 
 KINDS = {
     "asterisk": (asterisk, "Asterisk's queue_log (FreePBX, Issabel, VICIdial, Wazo)"),
     "connect": (connect, "Amazon Connect's contact records and agent events"),
+    "freeswitch": (freeswitch, "FreeSWITCH's mod_callcenter events and JSON CDRs"),
     "map": (call_list, "any list of calls, CSV or JSON, by a mapping of its columns"),
 }
 

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import astuple
 from threading import Event as Flag
+from typing import Any
 
 import msgspec
 
@@ -50,14 +51,13 @@ class Topic:
             if until_caught_up and all(self._read.get(partition, 0) >= end for partition, end in self._ends.items()):
                 return
 
-    def keep(self) -> None:
-        """Keep the positions: what was read so far was sent."""
+    def keep(self, state: dict[str, Any] | None = None) -> None:
+        """Keep the positions, and the reader's state there: what was read so far was sent."""
         if not self._read.items() <= self._positions.items():  # which may have partitions of a deleted topic too
             self._positions.update(self._read)
             if self._bookmark:
-                self._bookmark.write(
-                    {"logs": [[*astuple(partition), offset] for partition, offset in self._positions.items()]}
-                )
+                logs = [[*astuple(partition), offset] for partition, offset in self._positions.items()]
+                self._bookmark.write({"logs": logs, **(state or {})})
 
     def close(self) -> None:
         self._feed.close()
