@@ -8,10 +8,11 @@ import signal
 
 from ingest.cli import Parser
 from ingest.errors import UsageError, VigieError
-from ingest.sources import asterisk, call_list, connect, freeswitch
+from ingest.sources import ami, asterisk, call_list, connect, freeswitch
 
 KINDS = {
     "asterisk": (asterisk, "Asterisk's queue_log (FreePBX, Issabel, VICIdial, Wazo)"),
+    "ami": (ami, "Asterisk's manager interface, live, beside its queue_log"),
     "connect": (connect, "Amazon Connect's contact records and agent events"),
     "freeswitch": (freeswitch, "FreeSWITCH's mod_callcenter events and JSON CDRs"),
     "map": (call_list, "any list of calls, CSV or JSON, by a mapping of its columns"),

@@ -45,7 +45,6 @@ class Agent(msgspec.Struct):
     is_paused: bool = False  # in all queues
     reason: str | None = None
     talks: dict[str, str] = {}  # call_id: campaign
-    rings: dict[str, str] = {}  # the same of the calls that their telephone rings for, where the switch tells it live
     last_call: tuple[str, str] | None = None  # the call_id and campaign of the last talk that ended
     wrap_up: WrapUp | None = None
     said: Saying | None = None  # the state that was reported last
@@ -65,8 +64,6 @@ class Agent(msgspec.Struct):
         queues = tuple(sorted(self.queues))
         if self.talks:
             return Saying("busy", None, next(reversed(self.talks.values())), queues)
-        if self.rings and self.is_in:
-            return Saying("busy", None, next(reversed(self.rings.values())), queues)
         if self.wrap_up:
             return Saying("wrap_up", None, self.wrap_up.campaign, queues)
         if not self.is_in:
@@ -150,22 +147,6 @@ class Agents:
         rang = self._report(agent, since, Saying("busy", None, campaign, tuple(sorted(agent.queues))))
         return rang + self._report_change(agent, until)
 
-    def start_ring(self, at: dt.datetime, interface: str, call_id: str, campaign: str) -> list[Event]:
-        """The agent's telephone begins to ring."""
-        agent = self._agent(interface)
-        agent.rings[call_id] = campaign
-        return self._report_change(agent, at)
-
-    def stop_rings(self, at: dt.datetime, call_id: str | None = None, interface: str | None = None) -> list[Event]:
-        """The telephones that ring for a call stop: all of them, or an agent's. Without a call, all of an agent's."""
-        agents = [self._agent(interface)] if interface else list(self._agents.values())
-        events = []
-        for agent in agents:
-            if agent.rings and (call_id is None or call_id in agent.rings):
-                agent.rings = {} if call_id is None else {id: c for id, c in agent.rings.items() if id != call_id}
-                events += self._report_change(agent, at)
-        return events
-
     def answer(self, rang_at: dt.datetime, interface: str, queue: str, call_id: str, campaign: str) -> list[Event]:
         agent = self._agent(interface)
         if agent.is_in is None:  # a static member of the queue: no line reports the membership
@@ -174,7 +155,6 @@ class Agents:
             agent.queues.setdefault(queue, False)
         rang_at = self._not_before_last_report(agent, rang_at)
         agent.talks[call_id] = campaign
-        agent.rings.pop(call_id, None)
         return self._end_wrap_up(agent, rang_at) + self._report_change(agent, rang_at)
 
     def end_talk(self, at: dt.datetime, interface: str, call_id: str, campaign: str, wrap_up_s: float) -> list[Event]:
@@ -200,7 +180,6 @@ class Agents:
         events = []
         for agent in self._agents.values():
             agent.talks.clear()
-            agent.rings.clear()
             events += self._end_wrap_up(agent, at) + self._report_change(agent, at)
         return events
 

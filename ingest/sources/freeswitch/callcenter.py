@@ -5,7 +5,6 @@ for what the page leaves out.
 """
 
 import datetime as dt
-import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,8 +12,7 @@ from ingest.sources.asterisk.agents import Agents
 from ingest.sources.events import Event, Unreadable, event
 from ingest.sources.freeswitch.fields import PER_SECOND, call_id, instant, text
 from ingest.sources.names import Names
-
-log = logging.getLogger(__name__)
+from ingest.sources.ringing import Ring, Ringing
 
 Fields = Mapping[str, Any]
 
@@ -44,6 +42,7 @@ class CallCenter:
         self._source = source
         self._names = names
         self._agents = Agents(source, names)
+        self._ringing = Ringing(source)
         self._statuses: dict[str, str] = {}
         self._idle: dict[str, bool] = {}
         self.passed_over: dict[str, int] = {}
@@ -71,18 +70,28 @@ class CallCenter:
         at = instant(fields, "Event-Date-Timestamp", PER_SECOND)
         if at is None:
             raise Unreadable(f"{action} without Event-Date-Timestamp.")
-        return self.pass_time(at) + handler(fields, at)
+        events = self.pass_time(at) + handler(fields, at)
+        self._ringing.note(events)
+        return events
 
     def pass_time(self, now: dt.datetime) -> list[Event]:
         """The events that happen until `now` without an event of FreeSWITCH: after-call work ends."""
-        return self._agents.pass_time(now)
+        events = self._agents.pass_time(now)
+        self._ringing.note(events)
+        return events
 
     def remembered(self) -> dict[str, Any]:
         """The state of the agents."""
-        return {"agents": self._agents.remembered(), "statuses": self._statuses, "idle": self._idle}
+        return {
+            "agents": self._agents.remembered(),
+            "ringing": self._ringing.remembered(),
+            "statuses": self._statuses,
+            "idle": self._idle,
+        }
 
     def recall(self, remembered: dict[str, Any]) -> None:
         self._agents.recall(remembered["agents"])
+        self._ringing.recall(remembered["ringing"])
         self._statuses, self._idle = dict(remembered["statuses"]), dict(remembered["idle"])
 
     def _pass_over(self, kind: str) -> None:
@@ -121,24 +130,27 @@ class CallCenter:
         campaign = self._names.campaign(_needed(fields, "CC-Queue"))
         # who is offered a call is logged in and not on a break
         is_here = self._set_status(agent, at, "Available") if self._statuses.get(agent) not in RESTS else []
-        return [rang, *is_here, *self._agents.start_ring(at, agent, call, campaign)]
+        self._ringing.note(is_here)
+        return [rang, *is_here, *self._ringing.start(Ring(self._names.agent(agent), call, campaign, at))]
 
     def _answer(self, fields: Fields, at: dt.datetime) -> list[Event]:
         call, agent = self._call(fields), _needed(fields, "CC-Agent")
         queue = _needed(fields, "CC-Queue")
         answered = self._of_call("call.answered", at, fields, "outcome", at, agent=self._names.agent(agent))
-        busy = self._agents.answer(at, agent, queue, call, self._names.campaign(queue))
-        return [*self._joined(fields), answered, *busy, *self._agents.stop_rings(at, call)]
+        rang = self._ringing.stop(call, self._names.agent(agent))
+        rang_at = rang[-1].since if rang else at
+        busy = self._agents.answer(rang_at, agent, queue, call, self._names.campaign(queue))
+        return [*self._joined(fields), answered, *busy, *self._stop_rings(at, call)]
+
+    def _stop_rings(self, at: dt.datetime, call: str | None = None, agent: str | None = None) -> list[Event]:
+        """Telephones stop ringing without an answer."""
+        stopped = self._ringing.stop(call, self._names.agent(agent) if agent else None)
+        return [e for ring in stopped for e in self._agents.ring(ring.since, at, ring.agent, ring.campaign)]
 
     def _answered_before(self, fields: Fields) -> list[Event]:
-        """The answer as later events repeat it, to the second: it counts if its own event was lost."""
-        at = instant(fields, "CC-Agent-Answered-Time")
-        if at is None:
-            return []
         agent = text(fields, "CC-Agent")
-        return [
-            self._of_call("call.answered", at, fields, "outcome", at, agent=self._names.agent(agent) if agent else None)
-        ]
+        who = self._names.agent(agent) if agent else None
+        return self._repeated("call.answered", "CC-Agent-Answered-Time", fields, "outcome", agent=who)
 
     def _end(self, fields: Fields, at: dt.datetime) -> list[Event]:
         call, agent, queue = self._call(fields), _needed(fields, "CC-Agent"), _needed(fields, "CC-Queue")
@@ -158,7 +170,7 @@ class CallCenter:
     def _miss(self, fields: Fields, at: dt.datetime) -> list[Event]:
         call, agent = self._call(fields), _needed(fields, "CC-Agent")
         cause = text(fields, "CC-Hangup-Cause")
-        stopped = self._agents.stop_rings(at, call, agent)
+        stopped = self._stop_rings(at, call, agent)
         if cause in WITHDRAWN:
             return [*self._joined(fields), *stopped]
         if cause in UNREACHABLE:
@@ -169,8 +181,7 @@ class CallCenter:
     def _leave(self, fields: Fields, at: dt.datetime) -> list[Event]:
         call, joined = self._call(fields), self._joined(fields)
         if text(fields, "CC-Cause") == "Terminated":
-            left_at = instant(fields, "CC-Member-Leaving-Time")
-            ended = [self._of_call("call.ended", left_at, fields, "end", left_at)] if left_at else []
+            ended = self._repeated("call.ended", "CC-Member-Leaving-Time", fields, "end")
             return [*joined, *self._answered_before(fields), *ended]
         if text(fields, "CC-Cause") != "Cancel":
             raise Unreadable("member-queue-end has a CC-Cause other than Terminated and Cancel.")
@@ -183,7 +194,7 @@ class CallCenter:
         )
         type = "call.left_queue" if reason else "call.abandoned"
         left = self._of_call(type, at, fields, "outcome", at, reason=reason)
-        return [*joined, left, *self._agents.stop_rings(at, call)]
+        return [*joined, left, *self._stop_rings(at, call)]
 
     def _call(self, fields: Fields) -> str:
         return call_id(self._source, _needed(fields, "CC-Member-UUID"), _needed(fields, "CC-Member-Session-UUID"))
@@ -194,6 +205,11 @@ class CallCenter:
         """An event in a place of its call; of several in one place the one as of the latest instant counts."""
         call = self._call(fields)
         return event(type, at, call, place, call_id=call, revision=revision(as_of) if as_of else None, **more)
+
+    def _repeated(self, type: str, name: str, fields: Fields, place: str, **more: Any) -> list[Event]:
+        """What a later event repeats to the second from field `name`: it counts if its own event was lost."""
+        at = instant(fields, name)
+        return [self._of_call(type, at, fields, place, at - dt.timedelta(milliseconds=1), **more)] if at else []
 
     def _to_agent(self, type: str, fields: Fields, at: dt.datetime) -> Event:
         call, agent = self._call(fields), self._names.agent(_needed(fields, "CC-Agent"))
@@ -223,7 +239,7 @@ class CallCenter:
             self._idle.pop(agent, None)
         else:  # Receiving, In a queue call, Reserved: the events of the call say it with its queue
             return []
-        stopped = self._agents.stop_rings(at, interface=agent)
+        stopped = self._stop_rings(at, agent=agent)
         return stopped + (self._rest(agent, at) if agent in self._statuses else [])
 
     def _rest(self, agent: str, at: dt.datetime) -> list[Event]:
