@@ -1,21 +1,24 @@
-"""The input of sources that read JSON objects: a file, or a Kafka topic from where the last run stopped."""
+"""What the sources that read JSON records have in common: a file or a Kafka topic of records, read to its end."""
 
 import argparse
 import datetime as dt
+import json
 import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 from threading import Event as Flag
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
+
+import msgspec
 
 from ingest.cli import Parser
 from ingest.errors import UsageError
 from ingest.sources import delivery
 from ingest.sources.bookmark import Bookmark
-from ingest.sources.delivery import Produced
+from ingest.sources.delivery import Destination, Produced
 from ingest.sources.documents import Documents, Found
-from ingest.sources.events import Rejected
+from ingest.sources.events import Event, Rejected, Unreadable
 from ingest.sources.files import chunks
 from ingest.sources.topic import Topic
 from ingest.topic.servers import security
@@ -23,55 +26,100 @@ from metrics import clock
 
 UNWRITTEN = dt.timedelta(seconds=2)  # records may come this long after what they report
 
-
-class Reader(Protocol):
-    """Makes events from the objects of a switch."""
-
-    def take(self, documents: Iterable[Found]) -> Iterator[Produced]: ...
-
-    def passed_over(self) -> str: ...
+Record = dict[str, Any]
+Translate = Callable[[Record], Iterable[Event | Rejected]]
 
 
-class Floor(Protocol):
-    """The state of a floor: what a reader must know to read on, and the events that happen without an object."""
+class Translator(Protocol):
+    """Makes events of a switch's records."""
 
-    def pass_time(self, now: dt.datetime) -> Iterable[Produced]: ...
+    def take(self, documents: Iterable[Found]) -> Iterator[Produced]:
+        """Yield the events of each document, or that it is unreadable."""
 
-    def remembered(self) -> dict[str, Any]: ...
+    def passed_over(self) -> str:
+        """The kinds of documents that were skipped, and how many of each."""
 
-    def recall(self, remembered: dict[str, Any]) -> None: ...
+    def memory(self) -> Record | None:
+        """What the next process has to know of the records so far; None if nothing."""
+
+    def recall(self, memory: Record) -> None:
+        """Take over what a process before this one knew. Raises msgspec.ValidationError if it cannot be read."""
 
 
-def arguments(parser: Parser, records: str, source: str) -> None:
-    """Add the options of such a source; `records` says what the objects are."""
+@runtime_checkable
+class Timed(Protocol):
+    """A translator with events that happen without a record, such as the end of after-call work."""
+
+    def pass_time(self, now: dt.datetime) -> Iterable[Produced]:
+        """Yield the events that happen until `now`."""
+
+
+class PassedOver:
+    """The kinds of documents that were skipped, with how many there were of each."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, int] = {}
+
+    def count(self, kind: str) -> list[Event]:
+        """Count one; there are no events of it."""
+        self._counts[kind] = self._counts.get(kind, 0) + 1
+        return []
+
+    def __str__(self) -> str:
+        return ", ".join(f"{kind} ({count})" for kind, count in self._counts.items())
+
+
+def arguments(parser: Parser, source: str, records: str) -> None:
+    """Add the options of a source whose input is `records`."""
     parser.option("--records", default=None, help=f"a file of {records}; - for standard input")
     parser.option("--from-topic", default=None, help="or a Kafka topic of them, read from where the last run stopped")
     parser.flag("--until-caught-up", help="stop once the end of the topic, as it is at the start, is reached")
-    parser.option("--map", default=None, type=Path, help="our names for queues, agents and states, TOML")
+    parser.option("--map", default=None, type=Path, help="our names for queues, agents and statuses, TOML")
     parser.option("--data-dir", default=Path("data"), type=Path, help="where --from-topic keeps its place")
     delivery.options(parser, source)
 
 
-def read(options: argparse.Namespace, reader: Reader, floor: Floor | None = None) -> int:
-    """Read the file or the topic that the options name; return the command's exit code."""
+def run(options: argparse.Namespace, translator: Translator, begin: Callable[[], Documents] = Documents) -> int:
+    """Read the file or the topic that the options name. `begin` makes what finds the records in a stream."""
     if bool(options.records) == bool(options.from_topic):
         raise UsageError("Name either a file with --records or a topic with --from-topic.")
     if options.from_topic:
-        return read_topic(options, options.from_topic, reader, floor)
+        return _read_topic(options, translator, begin)
     with closing(delivery.opened(options)) as destination:
-        documents = Documents()
-        for chunk in chunks(options.records, "--records"):
-            if not destination.send(reader.take(documents.feed(chunk))):
-                break
-        else:
-            destination.send(reader.take(documents.finish()))
-            if floor:
-                destination.send(floor.pass_time(clock.now() - UNWRITTEN))
-        return destination.finish(reader.passed_over())
+        _read_file(options.records, translator, begin(), destination)
+        return destination.finish(translator.passed_over())
 
 
-def read_topic(options: argparse.Namespace, name: str, reader: Reader, floor: Floor | None) -> int:
-    """Read a topic until a signal comes or, if asked, its end is reached."""
+def taken(documents: Iterable[Found], translate: Translate) -> Iterator[Produced]:
+    """Yield what `translate` makes of each document, with the document's text."""
+    for document, text in documents:
+        try:
+            produced = [document] if isinstance(document, Rejected) else translate(document)
+            yield from [(event_or_fault, text) for event_or_fault in produced]
+        except (msgspec.ValidationError, Unreadable) as error:
+            yield Rejected(text, f"{str(error).rstrip('.')}."), text
+
+
+def each_of(documents: Iterable[Found], name: str) -> Iterator[Found]:
+    """Yield the documents; instead of one that is a list under `name`, as an API answers, each object in the list."""
+    for document, text in documents:
+        if isinstance(document, Rejected) or not isinstance(document.get(name), list):
+            yield document, text
+            continue
+        for inner in document[name]:
+            inner_text = json.dumps(inner, ensure_ascii=False)
+            yield inner if isinstance(inner, dict) else Rejected(inner_text, "Not a JSON object."), inner_text
+
+
+def _read_file(name: str, translator: Translator, documents: Documents, destination: Destination) -> None:
+    for chunk in chunks(name, "--records"):
+        if not destination.send(translator.take(documents.feed(chunk))):
+            return
+    if destination.send(translator.take(documents.finish())):
+        destination.send(_passed_time(translator))
+
+
+def _read_topic(options: argparse.Namespace, translator: Translator, begin: Callable[[], Documents]) -> int:
     stopped, secured = Flag(), security(options)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
@@ -79,35 +127,33 @@ def read_topic(options: argparse.Namespace, name: str, reader: Reader, floor: Fl
         bookmark = None
         if not options.print:
             bookmark = stack.enter_context(closing(Bookmark(options.data_dir, options.source)))
-        if bookmark and floor:
-            _recall(bookmark, floor)
-        topic = stack.enter_context(closing(Topic(options.bootstrap_servers, name, bookmark, secured)))
+            _recall(bookmark, translator)
+        topic = stack.enter_context(closing(Topic(options.bootstrap_servers, options.from_topic, bookmark, secured)))
         destination = stack.enter_context(closing(delivery.opened(options, stopped.is_set)))
         for values in topic.values(stopped, options.until_caught_up):
-            if not destination.send(_produced(values, reader, floor)):
+            found = (_found(value, begin()) for value in values)
+            if not destination.send(produced for documents in found for produced in translator.take(documents)):
                 break
-            topic.keep(floor.remembered() if floor else {})
-        return destination.finish(reader.passed_over())
+            if not values and not destination.send(_passed_time(translator)):
+                break
+            topic.keep(translator.memory())
+        return destination.finish(translator.passed_over())
 
 
-def _produced(values: list[bytes | Rejected], reader: Reader, floor: Floor | None) -> Iterator[Produced]:
-    for value in values:
-        yield from reader.take(_documents(value))
-    if floor and not values:
-        yield from floor.pass_time(clock.now() - UNWRITTEN)
+def _passed_time(translator: Translator) -> Iterable[Produced]:
+    return translator.pass_time(clock.now() - UNWRITTEN) if isinstance(translator, Timed) else ()
 
 
-def _documents(value: bytes | Rejected) -> list[Found]:
+def _recall(bookmark: Bookmark, translator: Translator) -> None:
+    memory = (bookmark.read() or {}).get("memory")
+    if memory is not None:
+        try:
+            translator.recall(memory)
+        except msgspec.ValidationError as error:
+            raise bookmark.unusable() from error
+
+
+def _found(value: bytes | Rejected, documents: Documents) -> list[Found]:
     if isinstance(value, Rejected):
         return [(value, value.line)]
-    documents = Documents()
     return [*documents.feed(value), *documents.finish()]
-
-
-def _recall(bookmark: Bookmark, floor: Floor) -> None:
-    content = bookmark.read()
-    try:
-        if content and content.keys() != {"logs"}:
-            floor.recall(content)
-    except (KeyError, TypeError, ValueError) as error:  # ValidationError is a ValueError
-        raise bookmark.unusable() from error

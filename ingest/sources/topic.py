@@ -51,13 +51,13 @@ class Topic:
             if until_caught_up and all(self._read.get(partition, 0) >= end for partition, end in self._ends.items()):
                 return
 
-    def keep(self, state: dict[str, Any] | None = None) -> None:
-        """Keep the positions, and the reader's state there: what was read so far was sent."""
+    def keep(self, memory: dict[str, Any] | None = None) -> None:
+        """Keep the positions: what was read so far was sent. `memory` is what the source knows from it, if anything."""
         if not self._read.items() <= self._positions.items():  # which may have partitions of a deleted topic too
             self._positions.update(self._read)
             if self._bookmark:
                 logs = [[*astuple(partition), offset] for partition, offset in self._positions.items()]
-                self._bookmark.write({"logs": logs, **(state or {})})
+                self._bookmark.write({"logs": logs} if memory is None else {"logs": logs, "memory": memory})
 
     def close(self) -> None:
         self._feed.close()

@@ -433,7 +433,7 @@ def test_reading_on_remembers_the_agents(known: names.Names) -> None:
     for cut in range(1, len(story)):
         before, after = Switch("fs", known), Switch("fs", known)
         pieces = list(before.take((document, "") for document in story[:cut]))
-        after.recall(json.loads(json.dumps(before.remembered())))
+        after.recall(json.loads(json.dumps(before.memory())))
         assert [e for e, _ in pieces + list(after.take((document, "") for document in story[cut:]))] == whole
 
 

@@ -12,6 +12,7 @@ from ingest.sources.asterisk.agents import Agents
 from ingest.sources.events import Event, Unreadable, event
 from ingest.sources.freeswitch.fields import PER_SECOND, call_id, instant, text
 from ingest.sources.names import Names
+from ingest.sources.reading import PassedOver
 from ingest.sources.ringing import Ring, Ringing
 
 Fields = Mapping[str, Any]
@@ -45,7 +46,7 @@ class CallCenter:
         self._ringing = Ringing(source)
         self._statuses: dict[str, str] = {}
         self._idle: dict[str, bool] = {}
-        self.passed_over: dict[str, int] = {}
+        self.passed_over = PassedOver()
         self._handlers: dict[str, Callable[[Fields, dt.datetime], list[Event]]] = {
             "member-queue-start": self._enter,
             "member-queue-resume": self._enter,
@@ -65,7 +66,7 @@ class CallCenter:
         if handler is None:
             if not action or action.startswith(("member-", "bridge-")):
                 raise Unreadable("A callcenter::info event with an unknown CC-Action may be about a call.")
-            self._pass_over("unknown actions")
+            self.passed_over.count("unknown actions")
             return []
         at = instant(fields, "Event-Date-Timestamp", PER_SECOND)
         if at is None:
@@ -93,9 +94,6 @@ class CallCenter:
         self._agents.recall(remembered["agents"])
         self._ringing.recall(remembered["ringing"])
         self._statuses, self._idle = dict(remembered["statuses"]), dict(remembered["idle"])
-
-    def _pass_over(self, kind: str) -> None:
-        self.passed_over[kind] = self.passed_over.get(kind, 0) + 1
 
     # Calls
 
@@ -174,7 +172,7 @@ class CallCenter:
         if cause in WITHDRAWN:
             return [*self._joined(fields), *stopped]
         if cause in UNREACHABLE:
-            self._pass_over("offers to telephones that could not be reached")
+            self.passed_over.count("offers to telephones that could not be reached")
             return [*self._joined(fields), *stopped]
         return [*self._joined(fields), self._to_agent("call.missed", fields, at), *stopped]
 
@@ -220,7 +218,7 @@ class CallCenter:
     def _status(self, fields: Fields, at: dt.datetime) -> list[Event]:
         agent, status = _needed(fields, "CC-Agent"), _needed(fields, "CC-Agent-Status")
         if status not in RESTS and status != "Logged Out":
-            self._pass_over("agents' unknown statuses")
+            self.passed_over.count("agents' unknown statuses")
             return []
         return self._set_status(agent, at, status)
 
