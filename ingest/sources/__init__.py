@@ -8,10 +8,11 @@ import signal
 
 from ingest.cli import Parser
 from ingest.errors import UsageError, VigieError
-from ingest.sources import ami, asterisk, call_list, connect, freeswitch
+from ingest.sources import ami, asterisk, call_list, connect, freeswitch, threecx
 
 KINDS = {
     "asterisk": (asterisk, "Asterisk's queue_log (FreePBX, Issabel, VICIdial, Wazo)"),
+    "3cx": (threecx, "the CDR output of 3CX"),
     "ami": (ami, "Asterisk's manager interface, live, beside its queue_log"),
     "connect": (connect, "Amazon Connect's contact records and agent events"),
     "freeswitch": (freeswitch, "FreeSWITCH's mod_callcenter events and JSON CDRs"),

@@ -121,8 +121,9 @@ class Changes:
             return self._skip("updates of other columns")
         raise Unreadable(_CHANGED)
 
-    def _skip(self, kind: str) -> None:
+    def _skip(self, kind: str) -> Record | None:
         self._passed_over.count(kind)
+        return None
 
     def _as_lines(self, row: Record) -> list[bytes]:
         """The row as CSV, after a header if its columns are not those of the row before."""
