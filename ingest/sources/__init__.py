@@ -8,13 +8,16 @@ import signal
 
 from ingest.cli import Parser
 from ingest.errors import UsageError, VigieError
-from ingest.sources import asterisk, call_list, connect, genesys, twilio
+from ingest.sources import ami, asterisk, call_list, connect, freeswitch, genesys, threecx, twilio
 
 KINDS = {
     "asterisk": (asterisk, "Asterisk's queue_log (FreePBX, Issabel, VICIdial, Wazo)"),
+    "3cx": (threecx, "the CDR output of 3CX"),
+    "ami": (ami, "Asterisk's manager interface, live, beside its queue_log"),
     "connect": (connect, "Amazon Connect's contact records and agent events"),
     "genesys": (genesys, "Genesys Cloud's conversation details and users' notifications"),
     "twilio": (twilio, "Twilio TaskRouter's events"),
+    "freeswitch": (freeswitch, "FreeSWITCH's mod_callcenter events and JSON CDRs"),
     "map": (call_list, "any list of calls, CSV or JSON, by a mapping of its columns"),
 }
 

@@ -1,13 +1,14 @@
 """What the sources that read JSON records have in common: a file or a Kafka topic of records, read to its end."""
 
 import argparse
+import datetime as dt
 import json
 import signal
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 from threading import Event as Flag
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
@@ -21,6 +22,9 @@ from ingest.sources.events import Event, Rejected, Unreadable
 from ingest.sources.files import chunks
 from ingest.sources.topic import Topic
 from ingest.topic.servers import security
+from metrics import clock
+
+UNWRITTEN = dt.timedelta(seconds=2)  # records may come this long after what they report
 
 Record = dict[str, Any]
 Translate = Callable[[Record], Iterable[Event | Rejected]]
@@ -40,6 +44,14 @@ class Translator(Protocol):
 
     def recall(self, memory: Record) -> None:
         """Take over what a process before this one knew. Raises msgspec.ValidationError if it cannot be read."""
+
+
+@runtime_checkable
+class Timed(Protocol):
+    """A translator with events that happen without a record, such as the end of after-call work."""
+
+    def pass_time(self, now: dt.datetime) -> Iterable[Produced]:
+        """Yield the events that happen until `now`."""
 
 
 class PassedOver:
@@ -105,7 +117,8 @@ def _read_file(name: str, translator: Translator, documents: Documents, destinat
     for chunk in chunks(name, "--records"):
         if not destination.send(translator.take(documents.feed(chunk))):
             return
-    destination.send(translator.take(documents.finish()))
+    if destination.send(translator.take(documents.finish())):
+        destination.send(_passed_time(translator))
 
 
 def _read_topic(options: argparse.Namespace, translator: Translator, begin: Callable[[], Documents]) -> int:
@@ -123,8 +136,14 @@ def _read_topic(options: argparse.Namespace, translator: Translator, begin: Call
             found = (_found(value, begin()) for value in values)
             if not destination.send(produced for documents in found for produced in translator.take(documents)):
                 break
+            if not values and not destination.send(_passed_time(translator)):
+                break
             topic.keep(translator.memory())
         return destination.finish(translator.passed_over())
+
+
+def _passed_time(translator: Translator) -> Iterable[Produced]:
+    return translator.pass_time(clock.now() - UNWRITTEN) if isinstance(translator, Timed) else ()
 
 
 def _recall(bookmark: Bookmark, translator: Translator) -> None:

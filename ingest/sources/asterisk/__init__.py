@@ -17,6 +17,7 @@ import msgspec
 from ingest.cli import Parser
 from ingest.errors import UsageError
 from ingest.sources import delivery, names
+from ingest.sources.asterisk import changes
 from ingest.sources.asterisk.queue_log import Reader, decoded
 from ingest.sources.asterisk.translator import Translator
 from ingest.sources.bookmark import Bookmark
@@ -37,6 +38,9 @@ def arguments(parser: Parser) -> None:
     parser.option(
         "--queue-log", default=None, help="the queue_log, a file or a CSV export of its table; - for standard input"
     )
+    parser.option("--queue-log-topic", default=None, help="or a Kafka topic of Debezium's changes of its table")
+    parser.option("--queue-log-changes", default=None, help="or a file of such changes; - for standard input")
+    parser.flag("--until-caught-up", help="stop once the end of the topic, as it is at the start, is reached")
     parser.flag("--follow", help="keep reading lines as they are written, through rotations and restarts")
     parser.option(
         "--timezone", default=None, type=zone, help="IANA zone of times without an offset, as the table has them"
@@ -47,6 +51,10 @@ def arguments(parser: Parser) -> None:
 
 
 def main(options: argparse.Namespace) -> int:
+    if options.queue_log_topic or options.queue_log_changes:
+        if options.queue_log or options.follow:
+            raise UsageError("Name one input: --queue-log, --queue-log-topic or --queue-log-changes.")
+        return changes.run(options, Switch(options.source, names.load(options.map), options.timezone))
     if not options.queue_log:
         raise UsageError("--queue-log is missing; name the log, such as /var/log/asterisk/queue_log.")
     if options.follow and options.queue_log == "-":
