@@ -1203,3 +1203,14 @@ def test_a_state_repeated_for_days_has_all_its_time(tmp_path: Path, hours: int) 
             {"t0": at("72:00:00"), "t1": at("96:00:00")},
         )
     assert spent == [{"available_s": 86_400}]
+
+
+def test_a_store_that_was_created_before_knows_its_abandons(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, CONFIGURATION, settle_rows=1_000_000)
+    desk.apply(read_story("09:00:00 queued \n 09:00:30 abandoned"), AS_OF)
+    desk.store.connection.execute("ALTER TABLE calls DROP COLUMN abandoned")
+    desk.store.close()
+    desk = Desk(tmp_path, CONFIGURATION, settle_rows=1_000_000)
+    desk.publish(AS_OF)
+    assert desk.rows("SELECT outcome, wait_s FROM calls") == [{"outcome": "abandoned", "wait_s": 30}]
+    desk.store.close()
