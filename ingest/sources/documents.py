@@ -1,11 +1,11 @@
 """JSON objects in a stream: one per line, without separators as Kinesis and Firehose write them, or in an array."""
 
-import codecs
 import json
 import re
 from typing import Any
 
 from ingest.sources.events import Rejected
+from ingest.sources.text import Decoder
 
 LONGEST = 1 << 20  # characters of one object: the limit of Kinesis
 BETWEEN = re.compile(r"[\s,\[\]\x00\ufeff]*")
@@ -21,7 +21,7 @@ class Documents:
     """Takes a stream piece by piece, and returns the objects that are complete."""
 
     def __init__(self) -> None:
-        self._text = codecs.getincrementaldecoder("utf-8")("replace")
+        self._text = Decoder("utf-8", "replace")
         self._rest = ""
 
     def feed(self, piece: bytes) -> list[Found]:
