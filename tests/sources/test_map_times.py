@@ -233,6 +233,11 @@ def test_the_times_of_a_row_stay_in_order(plain: mapping.Mapping, cells: dict[st
     ] == expected
 
 
+def test_a_time_that_the_clocks_skip_in_spring_is_rejected(plain: mapping.Mapping) -> None:
+    (rejected,) = events_of(row(at="2026-03-29 02:30:00", wait="9"), plain)
+    assert rejected.reason == "queued_at: a time that the clocks skip in Europe/Paris; check timezone under [file]."
+
+
 @given(st.integers(0, 5 * 3600), st.tuples(*[st.integers(0, 1500)] * 2))
 def test_a_call_of_less_than_an_hour_keeps_its_durations(begins_s: int, steps: tuple[int, int]) -> None:
     zone = mapping.ZoneInfo(PARIS)

@@ -5,6 +5,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from ingest.sources.never import is_never, is_never_instant, is_none_word
 
@@ -111,11 +112,16 @@ def _parsed(text: str, form: str) -> dt.datetime:
     else:
         if "%p" in form and half is None:
             raise ValueError("neither AM nor PM")
-        form = BLANKS.sub(" ", form.replace("%p", "").replace("%I", "%H")).strip()
-        if "%b" in form or "%B" in form or "%a" in form or "%A" in form:
-            rest, form = _in_english(rest), re.sub("%[aA][.,]? ?", "", form.replace("%b", "%B"))
-        at = dt.datetime.strptime(rest, form)  # noqa: DTZ007  the zone follows, unless the format has one
+        form, has_words = _without_words(form)
+        at = dt.datetime.strptime(_in_english(rest) if has_words else rest, form)  # noqa: DTZ007  the zone follows, unless the format has one
     return at.replace(hour=_of_24(at.hour, half))
+
+
+@cache
+def _without_words(form: str) -> tuple[str, bool]:
+    """A format for texts without AM and PM and weekdays, and whether its texts have months or weekdays in words."""
+    form = BLANKS.sub(" ", form.replace("%p", "").replace("%I", "%H")).strip()
+    return re.sub("%[aA][.,]? ?", "", form.replace("%b", "%B")), bool(re.search("%[aAbB]", form))
 
 
 def _without_half(text: str) -> tuple[str, str | None]:

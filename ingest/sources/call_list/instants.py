@@ -91,8 +91,9 @@ class Instants:
             if self._zone is None:
                 raise UsageError("The times of this list have no zone; name it as timezone under [file].")
             both = [at.replace(tzinfo=self._zone, fold=fold).astimezone(dt.UTC) for fold in (0, 1)]
-            comes_twice = all(moment.astimezone(self._zone).replace(tzinfo=None) == at for moment in both)
-            moments = sorted(set(both)) if comes_twice else both[:1]
+            moments = sorted({moment for moment in both if moment.astimezone(self._zone).replace(tzinfo=None) == at})
+            if not moments:
+                raise Unreadable(f"{field}: a time that the clocks skip in {self._zone}; check timezone under [file].")
         else:
             moments = [at.astimezone(dt.UTC)]
         if moments[0] < EARLIEST:
