@@ -91,11 +91,12 @@ class CallResumed(CallEvent, tag="call.resumed"):
 
 
 class CallAbandoned(CallEvent, tag="call.abandoned"):
-    pass
+    wait_unknown: bool | None = None  # true: nobody knows when, and `ts` is some instant of the call
 
 
 class CallLeftQueue(CallEvent, tag="call.left_queue"):
     reason: Literal["overflow", "callback", "voicemail", "timeout", "closed", "full", "no_agents", "system"]
+    wait_unknown: bool | None = None
 
 
 class CallTransferred(CallEvent, tag="call.transferred"):

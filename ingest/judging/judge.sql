@@ -35,14 +35,14 @@ WITH visited AS (  -- how and when the visit to the queue ended; NULL while no e
         c.answered_at,
         c.wrapped_at,
         c.holds,
-        c.left_at IS NOT NULL AS has_left,
+        c.left_reason IS NOT NULL AS has_left,
         coalesce(c.queued_at, c.dialed_at) AS cohort_at,
         coalesce(c.queued_at, c.connected_at) AS waits_from,
         c.talk_end_at IS NULL AND next.at IS NOT NULL AS end_is_inferred,  -- closed by what its agent did next
         coalesce(c.talk_end_at, next.at) AS ended_at,
         CASE
             WHEN c.answered_at IS NOT NULL THEN 'answered'
-            WHEN c.abandoned_at IS NOT NULL THEN 'abandoned'
+            WHEN c.abandoned THEN 'abandoned'
             WHEN c.left_reason IN ('closed', 'full', 'no_agents') THEN 'refused'
             WHEN c.left_reason = 'overflow' THEN 'overflowed'
             WHEN c.left_reason IN ('callback', 'voicemail') THEN c.left_reason
@@ -55,7 +55,11 @@ WITH visited AS (  -- how and when the visit to the queue ended; NULL while no e
         CASE told
             WHEN 'answered' THEN c.answered_at
             WHEN 'not_connected' THEN coalesce(c.not_connected_at, c.ended_event_at)
-            ELSE coalesce(c.abandoned_at, c.left_at, c.ended_event_at)
+            ELSE CASE  -- NULL where nobody knows when
+                WHEN c.abandoned THEN c.abandoned_at
+                WHEN has_left THEN c.left_at
+                ELSE c.ended_event_at
+            END
         END AS told_at
     FROM calls c
     SEMI JOIN calls_to_judge USING (call_id)

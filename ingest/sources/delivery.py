@@ -1,6 +1,7 @@
 """Where a source's events go: to Kafka, with acknowledgement, or to standard output for a look at them."""
 
 import argparse
+import json
 import logging
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -10,8 +11,7 @@ from kafka.util import ensure_valid_topic_name
 
 from ingest.cli import Parser
 from ingest.errors import UsageError, VigieError
-from ingest.events.masking import mask_reason
-from ingest.sources.events import Event, Rejected, encoded
+from ingest.sources.events import QUOTED, Event, Rejected, encoded
 from ingest.topic.producing import Record, deliver, open_producer
 from ingest.topic.servers import Security, security
 
@@ -27,7 +27,7 @@ def options(parser: Parser, source: str) -> None:
     """Add the options that every source has."""
     parser.option("--source", default=source, help="the name of this switch, in every event")
     parser.kafka_options()
-    parser.flag("--print", help="write NDJSON to standard output, and unreadable input to standard error")
+    parser.flag("--print", help="write NDJSON to standard output, and why input is unreadable to standard error")
 
 
 def opened(options: argparse.Namespace, stopped: Callable[[], bool] = lambda: False) -> "Destination":
@@ -53,7 +53,7 @@ class Counts:
                 self.events += 1
             else:
                 self.unreadable += 1
-                self.last_reason = mask_reason(reason)  # it may quote a phone number
+                self.last_reason = QUOTED.sub("", reason)  # logs do not repeat the input
             yield key, value, reason
 
     def summary(self, passed_over: str) -> str:
@@ -99,15 +99,21 @@ class Kafka:
 
 
 class Output:
-    """Writes events to standard output, unreadable input to standard error."""
+    """Writes events to standard output, and to standard error why input is unreadable, without the input itself."""
 
     def __init__(self, source: str) -> None:
         self.counts = Counts(source)
 
     def send(self, produced: Iterable[Produced]) -> bool:
-        for _, value, reason in self.counts.encode(produced):
-            out = sys.stdout if reason is None else sys.stderr
-            out.buffer.write(value + b"\n")
+        for event, origin in produced:
+            ((_, value, reason),) = self.counts.encode([(event, origin)])
+            if reason is None:
+                sys.stdout.buffer.write(value + b"\n")
+                continue
+            unreadable: Event = {"type": "unreadable", "source": self.counts.source, "reason": self.counts.last_reason}
+            if isinstance(event, Rejected) and event.row is not None:
+                unreadable["row"] = event.row
+            sys.stderr.write(json.dumps(unreadable, ensure_ascii=False) + "\n")
         sys.stdout.buffer.flush()
         return True
 

@@ -3,13 +3,13 @@
 Other forms that a source knows may stand between them, one per line.
 """
 
-import codecs
 import json
 import re
 from collections.abc import Callable
 from typing import Any
 
 from ingest.sources.events import Rejected
+from ingest.sources.text import Decoder
 
 LONGEST = 1 << 20  # characters of one object: the limit of Kinesis
 LONGEST_ANSWER = 1 << 26  # of a list of objects, as an API answers
@@ -32,7 +32,7 @@ class Documents:
     def __init__(self, longest: int = LONGEST, read_line: Callable[[str], dict[str, Any] | None] | None = None) -> None:
         self._longest = longest
         self._read_line = read_line
-        self._text = codecs.getincrementaldecoder("utf-8")("replace")
+        self._text = Decoder("utf-8", "replace")
         self._rest = ""
 
     def feed(self, piece: bytes) -> list[Found]:

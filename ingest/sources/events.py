@@ -2,7 +2,8 @@
 
 import datetime as dt
 import hashlib
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -13,6 +14,8 @@ Event = dict[str, Any]
 
 ID_LIMIT = 128  # characters of an event_id, by the contract
 EVENT_LIMIT = 32 * 1024  # bytes: several events still fit into one Kafka record
+
+QUOTED = re.compile(r"\s*'.*'", re.DOTALL)
 
 _encode = msgspec.json.Encoder().encode
 
@@ -26,7 +29,8 @@ class Rejected:
     """Unreadable input, as it came."""
 
     line: str
-    reason: str
+    reason: str  # repeats nothing of the input: it is logged
+    row: int | None = field(default=None, compare=False)  # of a list, from 1
 
 
 def event(type: str, at: dt.datetime, *identity: object, **fields: Any) -> Event:
@@ -57,7 +61,8 @@ def encoded(produced: Event | Rejected, source: str, origin: str) -> tuple[bytes
     try:
         contract.decode(value)
     except msgspec.ValidationError as error:
-        return _unreadable(Rejected(origin, f"{produced['type']} would break the contract: {error}."), source)
+        fault = QUOTED.sub("", str(error))  # it quotes a value that is not one of those allowed
+        return _unreadable(Rejected(origin, f"{produced['type']} would break the contract: {fault}."), source)
     if len(value) > EVENT_LIMIT:
         return _unreadable(Rejected(origin, f"{produced['type']} is longer than {EVENT_LIMIT} bytes."), source)
     return str(produced.get("call_id") or produced.get("agent")).encode(), value, None

@@ -20,6 +20,11 @@ def unpacked(path: Path) -> IO[bytes]:
     return path.open("rb")
 
 
+def why_torn(error: Exception) -> str:
+    """What to say of an error of TORN; its own message may quote what was read."""
+    return getattr(error, "strerror", None) or "it is incomplete or damaged"
+
+
 def chunks(name: str, option: str) -> Iterator[bytes]:
     """Yield the bytes of a file, or of standard input (-) as they come.
 
@@ -36,6 +41,6 @@ def chunks(name: str, option: str) -> Iterator[bytes]:
                 yield chunk
     except TORN as error:
         raise VigieError(
-            f"{name} cannot be read to its end ({error}); what was read before that was sent, and an event counts "
-            "once: read it again when the file is complete."
+            f"{name} cannot be read to its end ({why_torn(error)}); what was read before that was sent, and an event "
+            "counts once: read it again when the file is complete."
         ) from error

@@ -17,7 +17,7 @@ from typing import IO, cast
 import msgspec
 
 from ingest.errors import UsageError, VigieError
-from ingest.sources.files import CHUNK, TORN, unpacked
+from ingest.sources.files import CHUNK, TORN, unpacked, why_torn
 
 log = logging.getLogger(__name__)
 
@@ -211,8 +211,8 @@ def _first(file: IO[bytes], position: Position) -> bytes | None:
 
 def _torn(path: Path, error: Exception) -> VigieError:
     return VigieError(
-        f"{path} cannot be read to its end ({error}); replace it by a complete copy, or move it away to go on without "
-        "its lines."
+        f"{path} cannot be read to its end ({why_torn(error)}); replace it by a complete copy, or move it away to go "
+        "on without its lines."
     )
 
 

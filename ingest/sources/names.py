@@ -111,9 +111,11 @@ def load(path: Path | None) -> Names:
     for id, agent in agents.items():
         if not id:
             raise UsageError(f"{path}, [agents]: an agent's id is empty.")
-        for interface in agent.interfaces:
+        for number, interface in enumerate(agent.interfaces, 1):
             if owners.setdefault(interface, id) != id:
-                raise UsageError(f"{path}, [agents.{id}]: {interface!r} is an interface of {owners[interface]} too.")
+                raise UsageError(
+                    f"{path}, [agents.{id}], interfaces: number {number} belongs to {owners[interface]} too."
+                )
     return Names(queues, agents, reasons)
 
 

@@ -46,6 +46,7 @@ class WholeCall(msgspec.Struct, kw_only=True):
     abandoned_at: Instant = None
     left_at: Instant = None
     left: Text = None  # why
+    wait_unknown: bool = False  # abandoned_at or left_at is some instant of the call: nobody knows when
     hold_s: float = 0.0
     transferred_at: Instant = None
     to_queue: Text = None
@@ -101,8 +102,13 @@ class WholeCall(msgspec.Struct, kw_only=True):
             "resumed": ("call.resumed", resumed_at, {}),
             "end": self._end(),
             "wrapped": ("call.wrapped", self.wrapped_at, self._fields("disposition", "sale", "amount", "currency")),
-            "rated": ("call.rated", None if self.score is None else self.ended_at, self._fields("score")),
+            "rated": ("call.rated", self._rated_at(), self._fields("score")),
         }
+
+    def _rated_at(self) -> Instant:
+        """The end of the call, or the last that is known of it."""
+        known = (self.ended_at, self.wrapped_at, self.answered_at, self.queued_at, self.dialed_at)
+        return None if self.score is None else next(filter(None, known), None)
 
     def _connected(self) -> Content:
         if self.connected_at:
@@ -113,8 +119,8 @@ class WholeCall(msgspec.Struct, kw_only=True):
         if self.answered_at:
             return ("call.answered", self.answered_at, self._fields("agent"))
         if self.abandoned_at:
-            return ("call.abandoned", self.abandoned_at, {})
-        return ("call.left_queue", self.left_at, {"reason": self.left})
+            return ("call.abandoned", self.abandoned_at, {"wait_unknown": self.wait_unknown or None})
+        return ("call.left_queue", self.left_at, {"reason": self.left, "wait_unknown": self.wait_unknown or None})
 
     def _end(self) -> Content:
         if self.transferred_at:

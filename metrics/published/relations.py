@@ -40,14 +40,14 @@ consent                  VARCHAR     legal basis of an outbound call: consent, c
 asked_for_human_at       TIMESTAMPTZ when the caller asked for a person
 queued_at                TIMESTAMPTZ when the call entered the queue: the wait begins
 answered_at              TIMESTAMPTZ when an agent and the customer were connected: talk begins
-abandoned_at             TIMESTAMPTZ when the customer hung up while waiting
+abandoned_at             TIMESTAMPTZ when the customer hung up while waiting; NULL where nobody knows when
 ended_at                 TIMESTAMPTZ end of talk: the earlier of ended and transferred, or inferred
 wrapped_at               TIMESTAMPTZ when after-call work was done
 left_at                  TIMESTAMPTZ when the call left the queue although nobody answered or hung up
 left_reason              VARCHAR     why the call left the queue that way
 cohort_at                TIMESTAMPTZ the time that decides the call's window: queued_at, or dialed_at if never queued
 outcome                  VARCHAR     how the call ended: see kpi_campaign; not_connected: an outbound attempt failed
-wait_s                   DOUBLE      answered_at - queued_at, or until the call left the queue; open calls: so far [s]
+wait_s                   DOUBLE      from queued_at to the answer, the exit or as_of; NULL: not measured [s]
 talk_s                   DOUBLE      ended_at - answered_at - hold_s; NULL unless talk has ended [s]
 hold_s                   DOUBLE      time on hold [s]
 wrap_s                   DOUBLE      wrapped_at - ended_at, 0 without wrap-up [s]

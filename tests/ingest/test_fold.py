@@ -137,6 +137,41 @@ STORIES: list[Story] = [
         {"outcome": "short_abandoned", "wait_s": 0},
     ),
     ("abandoned at exactly T is in T", "09:00:00 queued \n 09:00:20 abandoned", {"in_threshold": True}),
+    (
+        "abandoned, nobody knows when: no wait, neither short nor in T",
+        "09:00:00 queued \n 09:00:00 abandoned wait_unknown=true",
+        {"outcome": "abandoned", "wait_s": None, "in_threshold": None, "abandoned_at": None, "clock_skew": False},
+    ),
+    (
+        "abandoned, and the source says that it knows when",
+        "09:00:00 queued \n 09:00:03 abandoned wait_unknown=false",
+        {"outcome": "short_abandoned", "wait_s": 3, "abandoned_at": "09:00:03"},
+    ),
+    (
+        "abandoned at two instants: the earlier event says whether the wait is known",
+        "09:00:00 queued \n 09:00:10 abandoned wait_unknown=true \n 09:00:30 abandoned",
+        {"outcome": "abandoned", "wait_s": None},
+    ),
+    (
+        "abandoned, nobody knows when, and left at a known instant",
+        "09:00:00 queued \n 09:00:10 left_queue reason=timeout \n 09:00:30 abandoned wait_unknown=true",
+        {"outcome": "abandoned", "wait_s": None, "left_at": "09:00:10"},
+    ),
+    (
+        "answered in the end: when it was abandoned does not matter",
+        "09:00:00 queued \n 09:00:00 abandoned wait_unknown=true \n 09:00:31 answered agent=amina \n 09:05:31 ended",
+        {"outcome": "answered", "wait_s": 31, "abandoned_at": None},
+    ),
+    (
+        "overflowed, nobody knows when",
+        "09:00:00 queued \n 09:00:00 left_queue reason=overflow wait_unknown=true",
+        {"outcome": "overflowed", "wait_s": None, "in_threshold": None, "left_at": None, "left_reason": "overflow"},
+    ),
+    (
+        "timed out, nobody knows when: no end is inferred",
+        "09:00:00 queued \n 09:00:00 left_queue reason=timeout wait_unknown=true",
+        {"outcome": "dropped", "wait_s": None, "inferred_end": False},
+    ),
     # Outcomes, the first that applies --------------------------------------------------------------------------------
     *(
         (
@@ -1188,3 +1223,14 @@ def test_a_state_repeated_for_days_has_all_its_time(tmp_path: Path, hours: int) 
             {"t0": at("72:00:00"), "t1": at("96:00:00")},
         )
     assert spent == [{"available_s": 86_400}]
+
+
+def test_a_store_that_was_created_before_knows_its_abandons(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, CONFIGURATION, settle_rows=1_000_000)
+    desk.apply(read_story("09:00:00 queued \n 09:00:30 abandoned"), AS_OF)
+    desk.store.connection.execute("ALTER TABLE calls DROP COLUMN abandoned")
+    desk.store.close()
+    desk = Desk(tmp_path, CONFIGURATION, settle_rows=1_000_000)
+    desk.publish(AS_OF)
+    assert desk.rows("SELECT outcome, wait_s FROM calls") == [{"outcome": "abandoned", "wait_s": 30}]
+    desk.store.close()

@@ -701,7 +701,7 @@ def test_without_a_map_a_queue_is_its_campaign(tmp_path: Path) -> None:
         ("[queues.q]\non_timeout = 'later'", "queues.toml, [queues.q], on_timeout: Invalid enum value 'later'."),
         ("queues = 3", "queues.toml, queues: Expected a table, got `int`."),
         ("[agents.a]\ninterfaces = ['x']\n[agents.b]\ninterfaces = ['x']",
-         "queues.toml, [agents.b]: 'x' is an interface of a too."),
+         "queues.toml, [agents.b], interfaces: number 1 belongs to a too."),
         ("[reasons]\nx = ''", "queues.toml, [reasons], x: Expected `str` of length >= 1."),
         ("[queues", "queues.toml is not valid TOML"),
     ],
@@ -747,7 +747,11 @@ def test_printing_a_log_with_broken_lines(tmp_path: Path) -> None:
     done = run("source", "asterisk", "--queue-log", str(log), "--print")
     assert json.loads(done.stdout)["type"] == "call.queued"
     unreadable, summary = done.stderr.splitlines()
-    assert json.loads(unreadable)["line"] == "1773129900|1.1|q"
+    assert json.loads(unreadable) == {
+        "type": "unreadable",
+        "source": "asterisk",
+        "reason": "3 fields, where a line of queue_log has at least 5.",
+    }
     assert summary == "vigie: 1 events; 1 unreadable, the last: 3 fields, where a line of queue_log has at least 5."
     assert done.returncode == 1
 

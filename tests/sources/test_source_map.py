@@ -18,6 +18,7 @@ from ingest.sources.call_list.rows import rows as read_rows
 from ingest.sources.events import Rejected, encoded
 from ingest.topic.broker import Broker
 from tests.support import processes
+from tests.support.call_lists import HEADER, PLAIN, events_of, loaded, row
 from tests.support.processes import ROOT, catch_up, one_sentence, run, status, totals
 from tests.support.stream import folded, rows
 
@@ -25,61 +26,10 @@ Event = dict[str, Any]
 SAMPLES = ROOT / "samples"
 NOON = dt.datetime(2026, 3, 10, 12, tzinfo=dt.UTC)
 
-PLAIN = """
-[file]
-delimiter = ";"
-timezone = "Europe/Paris"
-[columns]
-call_id = "id"
-queue = "queue"
-queued_at = "at"
-answered_at = "answered"
-ended_at = "ended"
-outcome = "outcome"
-wait_s = "wait"
-talk_s = "talk"
-hold_s = "hold"
-wrap_s = "wrap"
-agent = "agent"
-direction = "direction"
-score = "score"
-disposition = "what"
-amount = "amount"
-revision = "revision"
-caller = "caller"
-[fixed]
-currency = "EUR"
-"""
-HEADER = [
-    *("id", "queue", "at", "answered", "ended", "outcome", "wait", "talk", "hold", "wrap", "agent", "direction"),
-    *("score", "what", "amount", "revision", "caller"),
-]
-
-
-def loaded(place: Path, text: str) -> mapping.Mapping:
-    place.mkdir(parents=True, exist_ok=True)
-    (place / "mapping.toml").write_text(text)
-    return mapping.load(place / "mapping.toml")
-
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> mapping.Mapping:
     return loaded(tmp_path_factory.mktemp("plain"), PLAIN)
-
-
-def events_of(data: bytes, mapped: mapping.Mapping, revision: int = 1) -> list[Any]:
-    """Return what a list makes: events, each of which passes the contract, and rejections."""
-    results = [result for result, _ in events(CallList("list", mapped, revision), read_rows([data], mapped))]
-    for result in results:
-        if not isinstance(result, Rejected):
-            contract.decode(encoded(result, "list", "")[1])
-    return results
-
-
-def row(**cells: str) -> bytes:
-    """Return a list of one call, with these cells over defaults."""
-    cells = {"id": "1", "queue": "q", "at": "2026-03-10 09:00:00"} | cells
-    return (";".join(HEADER) + "\n" + ";".join(cells.get(name, "") for name in HEADER) + "\n").encode()
 
 
 FIELDS = (
@@ -109,6 +59,32 @@ CALLS = {
         {"outcome": "answered", "wait_s": 5, "talk_s": 60, "hold_s": 0, "wrap_s": 0},
     ),
     "abandoned, since nobody did": ({"wait": "50"}, {"outcome": "abandoned", "wait_s": 50}),
+    "by an end and a duration": (
+        {"outcome": "answered", "ended": "2026-03-10 09:03:12", "talk": "180"},
+        {"outcome": "answered", "wait_s": 12, "talk_s": 180, "hold_s": 0, "wrap_s": 0},
+    ),
+    "abandoned, nobody knows when": ({"outcome": "abandoned"}, {"outcome": "abandoned"}),
+    "abandoned, with a reason, nobody knows when": (
+        {"outcome": "abandoned", "what": "call back"},
+        {"outcome": "abandoned", "disposition": "call back"},
+    ),
+    "abandoned at once": ({"outcome": "abandoned", "wait": "0"}, {"outcome": "short_abandoned", "wait_s": 0}),
+    "a voicemail, nobody knows when": ({"outcome": "voicemail", "wait": "NULL"}, {"outcome": "voicemail"}),
+    "a callback, nobody knows when": ({"outcome": "callback", "wait": "\\N"}, {"outcome": "callback"}),
+    "an overflow, nobody knows when": ({"outcome": "overflow", "ended": "0000-00-00"}, {"outcome": "overflowed"}),
+    "a timeout, nobody knows when": ({"outcome": "timeout", "wait": "(NULL)"}, {"outcome": "dropped"}),
+    "rated, nobody knows when it ended": (
+        {"outcome": "answered", "wait": "5", "score": "4"},
+        {"outcome": "answered", "wait_s": 5, "score": 4},
+    ),
+    "0 is a value, NULL is none": (
+        {"outcome": "answered", "wait": "0", "talk": "60", "agent": "0", "what": "NULL"},
+        {"outcome": "answered", "wait_s": 0, "talk_s": 60, "hold_s": 0, "wrap_s": 0, "agent": "0"},
+    ),
+    "outbound, picked up and abandoned": (
+        {"direction": "outbound", "outcome": "abandoned", "wait": "10"},
+        {"outcome": "abandoned", "direction": "outbound"},
+    ),
     "still talking": ({"outcome": "answered", "wait": "5"}, {"outcome": "answered", "wait_s": 5}),
     "still waiting": ({"outcome": "open"}, {"outcome": "open", "wait_s": 4 * 3600}),
     "voicemail": ({"outcome": "voicemail", "wait": "30"}, {"outcome": "voicemail", "wait_s": 30}),
@@ -171,42 +147,27 @@ def test_a_revision_is_the_rows_own_or_the_lists(plain: mapping.Mapping, cell: s
     assert events_of(row(revision=cell), plain, revision=5)[0]["revision"] == revision
 
 
-INSTANTS = {
-    "iso": ("iso", "2026-07-10 09:00:00", "2026-07-10T07:00:00Z"),
-    "iso with an offset": ("iso", "2026-07-10T09:00:00-05:00", "2026-07-10T14:00:00Z"),
-    "French": ("%d/%m/%Y %H:%M:%S", "10/07/2026 09:00:00", "2026-07-10T07:00:00Z"),
-    "with an offset": ("%d.%m.%Y %H:%M %z", "10.07.2026 09:00 +0300", "2026-07-10T06:00:00Z"),
-    "seconds": ("epoch", "1773133200", "2026-03-10T09:00:00Z"),
-    "milliseconds": ("epoch", "1773133200250", "2026-03-10T09:00:00.250000Z"),
-}
-
-
-@pytest.mark.parametrize(("form", "text", "instant"), INSTANTS.values(), ids=INSTANTS)
-def test_instants(tmp_path: Path, form: str, text: str, instant: str) -> None:
-    mapped = loaded(tmp_path, PLAIN.replace("[file]", f'[file]\ninstants = "{form}"'))
-    assert events_of(row(at=text), mapped)[0]["ts"] == instant
-
-
-DURATIONS = {"45": 45, "45,5": 45.5, "1:05": 65, "00:01:05": 65, "10:00:00": 36_000, "2:03.5": 123.5, "0": 0}
-
-
-@pytest.mark.parametrize(("text", "seconds"), DURATIONS.items())
-def test_durations(plain: mapping.Mapping, text: str, seconds: float) -> None:
-    (left,) = [e for e in events_of(row(wait=text), plain) if e["type"] == "call.abandoned"]
-    waited = dt.datetime.fromisoformat(left["ts"]) - dt.datetime(2026, 3, 10, 8, tzinfo=dt.UTC)
-    assert waited.total_seconds() == seconds
-
-
 WRONG = {
     "no id": ({"id": ""}, "The call has no id."),
     "no beginning": ({"at": ""}, "The call has no beginning."),
-    "no time": ({"at": "soon"}, "queued_at: 'soon' is not a time in the format iso."),
-    "too old": ({"at": "1066-10-14"}, "queued_at: '1066-10-14' lies before 1990."),
+    "no time": ({"at": "soon"}, "queued_at: not a time in the format iso."),
+    "too old": ({"at": "1066-10-14"}, "queued_at: a time before 1990."),
     "no queue": ({"queue": ""}, "The call has neither a campaign nor a queue."),
-    "an unknown word": ({"outcome": "lost"}, "outcome: there is no word for 'lost'; add it under [words.outcome]."),
-    "no duration": ({"wait": "long"}, "wait_s: 'long' is not a number."),
-    "a duration below 0": ({"wait": "-3"}, "wait_s: '-3' is not a duration."),
-    "no number": ({"outcome": "open", "score": "good"}, "score: 'good' is not a number."),
+    "an unknown word": (
+        {"outcome": "lost"},
+        "outcome: there is no word for what this row says; add it under [words.outcome].",
+    ),
+    "no duration": ({"wait": "long"}, "wait_s: not a number."),
+    "a duration below 0": ({"wait": "-3"}, "wait_s: not a duration from 0 s to 7 days."),
+    "no number": ({"outcome": "open", "score": "good"}, "score: not a number."),
+    "transferred, nobody knows when": (
+        {"outcome": "transferred", "wait": "5"},
+        "The call was transferred, but neither ended_at nor talk_s says when.",
+    ),
+    "thousands or decimals": (
+        {"outcome": "open", "what": "sale", "amount": "1,249"},
+        "amount: a number with thousands or with decimals; say which with decimal under [file].",
+    ),
     "answered, nobody knows when": (
         {"outcome": "answered"},
         "The call was answered, but neither answered_at nor wait_s says when.",
@@ -231,7 +192,7 @@ def test_rows_that_are_no_csv_are_rejected_and_the_others_read(plain: mapping.Ma
     assert [result.line for result in rejected] == ["1;q;short", '"1"x;q', '2;"q']
     assert [result.reason for result in rejected] == [
         "3 fields, where the header names 17.",
-        "Not CSV: ';' expected after '\"'.",
+        "Not CSV: ';' expected after.",
         "Not CSV: unexpected end of data.",
     ]
     assert {e["call_id"] for e in found if not isinstance(e, Rejected)} == {"list/1"}
@@ -269,6 +230,49 @@ def test_json_by_paths(tmp_path: Path, form: Any) -> None:
     assert rejected.reason == "The call has no beginning."
 
 
+UNMEASURED = """id,at,o,wait,talk
+1,2026-03-10 10:00:00,Y,10,60
+2,2026-03-10 10:05:00,Y,109,60
+3,2026-03-10 10:10:00,N,,0
+4,2026-03-10 10:15:00,N,NULL,0
+5,2026-03-10 10:20:00,N,3,0
+6,2026-03-10 10:25:00,C,,
+"""
+UNMEASURED_MAP = """
+[file]
+timezone = "Europe/Paris"
+[columns]
+call_id = "id"
+queued_at = "at"
+outcome = "o"
+wait_s = "wait"
+talk_s = "talk"
+[fixed]
+campaign = "c13"
+[words.outcome]
+Y = "answered"
+N = "abandoned"
+C = "callback"
+"""
+
+
+def test_a_wait_that_nobody_measured_is_0_in_no_figure(tmp_path: Path) -> None:
+    mapped = loaded(tmp_path, UNMEASURED_MAP)
+    window = "('2026-03-10 00:00:00Z', '2026-03-11 00:00:00Z') WHERE campaign = 'c13'"
+    with folded(tmp_path / "store", events_of(UNMEASURED.encode(), mapped), NOON) as reader:
+        (figures,) = rows(reader, f"FROM kpi_campaign{window}")
+        (formulas,) = rows(reader, f"FROM kpi_formulas{window}")
+        assert rows(reader, "FROM alarms") == []
+    expected = {
+        **{"offered": 6, "answered": 2, "abandoned": 2, "short_abandoned": 1, "callback": 1, "conserved": True},
+        **{"abandon_rate": 2 / 5, "service_level": 1 / 5, "asa_s": 59.5, "longest_wait_s": None},
+        **{"answered_in_threshold": 1, "abandoned_in_threshold": 1},
+    }
+    assert {name: figures[name] for name in expected} == expected
+    expected = {"all_offered": 1 / 6, "abandon_counts_as_success": 2 / 6, "ignore_abandons_in_threshold": 1 / 5}
+    assert {name: formulas[name] for name in expected} == expected
+
+
 # The mapping
 
 MAPS = {
@@ -301,6 +305,10 @@ MAPS = {
     "an unknown encoding": (
         PLAIN.replace("[file]", "[file]\nencoding = 'x'"),
         "mapping.toml, [file], encoding: x is unknown",
+    ),
+    "an unknown format of times": (
+        PLAIN.replace("[file]", "[file]\ninstants = 'unix'"),
+        "mapping.toml, [file], instants: unix is neither one of iso, epoch, excel, excel-1904 nor a format such as",
     ),
     "a long delimiter": (
         PLAIN.replace('";"', '";;"'),
@@ -395,7 +403,7 @@ def test_a_list_written_later_counts(tmp_path: Path) -> None:
     [
         ((), "Name the list with --calls and its mapping with --map"),
         (("--calls", "/none", "--map", str(SAMPLES / "appels.toml")), "/none cannot be read"),
-        (("--calls", str(SAMPLES / "queue_log"), "--map", str(SAMPLES / "appels.toml")), "The list has no column"),
+        (("--calls", str(SAMPLES / "queue_log"), "--map", str(SAMPLES / "appels.toml")), "The list has no header"),
         (("--calls", str(SAMPLES / "appels.csv"), "--map", "/none.toml"), "/none.toml cannot be read"),
     ],
 )

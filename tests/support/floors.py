@@ -111,7 +111,9 @@ def details(rng: random.Random, kind: str, agents: tuple[str, ...]) -> Event:
         case "answered":
             return {"agent": rng.choice((None, *agents, *agents))}
         case "left_queue":
-            return {"reason": rng.choice(REASONS)}
+            return {"reason": rng.choice(REASONS), "wait_unknown": rng.choice((None, None, True, False))}
+        case "abandoned":
+            return {"wait_unknown": rng.choice((None, None, True, False))}
         case "ended":
             return {"ended_by": rng.choice((None, "agent", "customer"))}
         case "wrapped":

@@ -119,10 +119,10 @@ def _call(call_id: str, history: list[Event]) -> Row:
         "connected_at": when("connected"),
         "answered_by": first("connected").get("answered_by"),
         "answered_at": when("answered"),
-        "abandoned_at": when("abandoned"),
+        "abandoned_at": None if first("abandoned").get("wait_unknown") else when("abandoned"),
         "ended_at": min(ends, default=None),
         "wrapped_at": when("wrapped"),
-        "left_at": when("left_queue"),
+        "left_at": None if first("left_queue").get("wait_unknown") else when("left_queue"),
         "left_reason": first("left_queue").get("reason"),
         "missed_offers": len(all_of("missed")),
         "missed_by": [e["agent"] for e in all_of("missed")] or None,
@@ -133,6 +133,7 @@ def _call(call_id: str, history: list[Event]) -> Row:
         "currency": last("wrapped").get("currency"),
         "score": last("rated").get("score"),
         "ended_by": first("ended").get("ended_by"),
+        "_abandoned": bool(all_of("abandoned")),
         "_not_connected_at": when("not_connected"),
         "_end_told_at": when("ended"),
         "_holds": [(instant(e["ts"]), e["type"]) for e in history if e["type"] in ("call.held", "call.resumed")],
@@ -173,9 +174,9 @@ def _judge(row: Row, configuration: Any, as_of: dt.datetime) -> None:
     ended_on_machine = row["_end_told_at"] is not None and row["answered_by"] == "machine"
     if row["answered_at"] is not None:
         outcome, until = "answered", row["answered_at"]
-    elif row["abandoned_at"] is not None:
+    elif row["_abandoned"]:
         outcome, until = "abandoned", row["abandoned_at"]
-    elif row["left_at"] is not None:
+    elif row["left_reason"] is not None:
         outcome, until = VISITS[row["left_reason"]], row["left_at"]
     elif is_outbound and (row["_not_connected_at"] is not None or ended_on_machine):
         outcome, until = "not_connected", first_known(row["_not_connected_at"], row["_end_told_at"])
@@ -188,14 +189,15 @@ def _judge(row: Row, configuration: Any, as_of: dt.datetime) -> None:
         outcome, until = "open", as_of
 
     waits_from = first_known(row["queued_at"], row["connected_at"])
-    wait_s = None if waits_from is None else max(0.0, seconds(until - waits_from))
+    is_measured = waits_from is not None and until is not None
+    wait_s = max(0.0, seconds(until - waits_from)) if is_measured else None
     if outcome == "abandoned" and term and wait_s is not None and wait_s < term.short_abandon_s:
         outcome = "short_abandoned"
     in_threshold = None
     if term and wait_s is not None:
         in_threshold = wait_s <= term.threshold_s if term.wait_at_threshold_counts else wait_s < term.threshold_s
     row |= {"outcome": outcome, "wait_s": wait_s, "in_threshold": in_threshold}
-    row["clock_skew"] = waits_from is not None and until < waits_from
+    row["clock_skew"] = is_measured and until < waits_from
 
 
 def _measure(row: Row) -> None:

@@ -1,23 +1,20 @@
 """Turns a row of a call list into a call, by the list's mapping."""
 
 import datetime as dt
-import re
 from collections.abc import Callable
 from typing import Any
 
-from ingest.errors import UsageError
-from ingest.events.contract import EARLIEST
-from ingest.sources.call_list.mapping import LEFT, NOT_CONNECTED, VOCABULARIES, Mapping
+from ingest.sources.call_list.instants import Cells, Instant, Instants
+from ingest.sources.call_list.mapping import FIELDS, INSTANTS, LEFT, NOT_CONNECTED, VOCABULARIES, WORDS, Mapping
+from ingest.sources.call_list.quantities import money, number, seconds
 from ingest.sources.events import Event, Unreadable
+from ingest.sources.never import is_none_word
 from ingest.sources.whole_call import WholeCall
 
 Row = Callable[[str], Any]  # returns the value of a column; None when there is none
 
-NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
-CLOCK = re.compile(r"(?:(\d+):)?(\d{1,2}):(\d{2}(?:[.,]\d+)?)")
-MOST_S = 7 * 86_400.0
-MILLISECONDS = 100_000_000_000  # since 1970, from this number on: as seconds it would be the year 5138
-EMPTY = ("", "-", "null", "none", "n/a")
+BLANK = ("-", "–", "—", "none", "n/a", "#n/a")
+REFUSED = ("closed", "full", "no_agents")
 
 
 class CallList:
@@ -27,20 +24,34 @@ class CallList:
         self._source = source
         self._mapping = mapping
         self._revision = revision
-        self._zone = mapping.zone()
+        self._instants = Instants(mapping.file.instants, mapping.zone())
         self._places = mapping.places()
         self._words = {
-            field: {word.casefold(): meaning for word, meaning in words.items()}
-            for field, words in mapping.words.items()
+            field: {
+                word.casefold(): meaning
+                for word, meaning in (WORDS.get(field, {}) | mapping.words.get(field, {})).items()
+            }
+            for field in FIELDS
         }
+        self._date = (mapping.names("queued_at") or [""])[0]
+        self._rows: dict[int, int] = {}  # what each call's row said, by its id and revision, as hashes
 
     def events(self, row: Row) -> list[Event]:
-        """The events of a row; raises Unreadable."""
-        fields = {field: self._field(field, row) for field in self._mapping.columns.__struct_fields__}
-        instants = {field: self._instant(field, text) for field, text in fields.items() if field.endswith("_at")}
-        durations = {field: _seconds(field, text) for field, text in fields.items() if field.endswith("_s")}
+        """The events of a row, none if another row said the same; raises Unreadable."""
+        fields = {field: self._field(field, row) for field in FIELDS if field not in INSTANTS}
+        unit, decimal = self._mapping.file.durations, self._mapping.file.decimal
+        durations = {
+            field: seconds(field, text, unit, decimal) for field, text in fields.items() if field.endswith("_s")
+        }
+        call_s = durations["call_s"]
+        if call_s is None and durations["talk_s"] is not None:
+            call_s = durations["talk_s"] + (durations["hold_s"] or 0.0)
         if fields["call_id"] is None:
             raise Unreadable("The call has no id.")
+        instants = self._instants.of_row(
+            {field: self._cells(field, row) for field in INSTANTS},
+            {"answered_at": durations["wait_s"], "ended_at": call_s, "wrapped_at": durations["wrap_s"]},
+        )
         begins = instants["queued_at"]
         if begins is None:
             raise Unreadable("The call has no beginning.")
@@ -54,86 +65,111 @@ class CallList:
                 field: fields[field]
                 for field in ("to_queue", "to_agent", "to_number", "disposition", "sale", "currency")
             },
-            amount=_number("amount", fields["amount"]),
-            score=_number("score", fields["score"]),
+            amount=money("amount", fields["amount"], decimal or ("." if self._mapping.file.format == "json" else None)),
+            score=number("score", fields["score"], decimal),
             hold_s=durations["hold_s"] or 0.0,
         )
         if not call.campaign:
             raise Unreadable("The call has neither a campaign nor a queue.")
-        _fill_in(call, fields, begins, instants, durations)
-        return call.events(self._places, self._revision_of(fields["revision"]))
+        _fill_in(call, fields, begins, instants, durations | {"call_s": call_s})
+        revision = self._revision_of(fields["revision"])
+        events = call.events(self._places, revision)
+        return events if self._is_news(call.call_id, revision, events) else []
+
+    def _is_news(self, call_id: str, revision: int, events: list[Event]) -> bool:
+        """Whether no row said the same of this call; raises Unreadable if one said something else."""
+        key, said = hash((call_id, revision)), hash(repr(events))
+        if key not in self._rows:
+            self._rows[key] = said
+            return True
+        if self._rows[key] != said:
+            raise Unreadable(
+                "Another row with this call's id says something else; call_id must differ from call to call,"
+                " or a column must have the revision."
+            )
+        return False
+
+    def _cells(self, field: str, row: Row) -> Cells:
+        """The texts of a time's columns."""
+        names = self._mapping.names(field)
+        texts = [_text(row(name)) for name in names]
+        if (meaning := self._words.get(field, {}).get(" ".join(texts).casefold())) is not None:
+            texts = [str(meaning)]
+        elif all(map(_is_blank, texts)):
+            texts = [self._mapping.fixed.get(field, "")]
+        shares_date = len(names) > 1 and names[0] == self._date
+        return Cells(["" if _is_blank(text) else text for text in texts], shares_date)
 
     def _field(self, field: str, row: Row) -> Any:
         """The value of a field in a row: its columns joined, translated to our words; None when it is empty."""
-        names = self._mapping.names(field)
-        parts = [str(value).strip() for name in names if (value := row(name)) is not None]
-        text = " ".join(part for part in parts if part.casefold() not in EMPTY)
+        texts = [_text(row(name)) for name in self._mapping.names(field)]
+        words = self._words.get(field, {})
+        if (word := words.get(" ".join(texts).casefold())) is not None and texts:
+            return word
+        text = " ".join(text for text in texts if not _is_blank(text))
         if not text:
             return self._mapping.fixed.get(field)
-        word: Any = self._words.get(field, {}).get(text.casefold(), text)
+        word = words.get(text.casefold(), text)
         allowed = VOCABULARIES.get(field)
         if allowed and word not in allowed:
-            raise Unreadable(f"{field}: there is no word for {text!r}; add it under [words.{field}].")
+            raise Unreadable(f"{field}: there is no word for what this row says; add it under [words.{field}].")
         return word
-
-    def _instant(self, field: str, text: str | None) -> dt.datetime | None:
-        if text is None:
-            return None
-        try:
-            at = _parsed(text, self._mapping.file.instants)
-            if at.tzinfo is None:
-                if self._zone is None:
-                    raise UsageError("The times of this list have no zone; name it as timezone under [file].")
-                at = at.replace(tzinfo=self._zone)
-            at = at.astimezone(dt.UTC)
-        except (ValueError, OverflowError, OSError):
-            raise Unreadable(f"{field}: {text!r} is not a time in the format {self._mapping.file.instants}.") from None
-        if at < EARLIEST:
-            raise Unreadable(f"{field}: {text!r} lies before 1990.")
-        return at
 
     def _revision_of(self, text: str | None) -> int:
         if text is None:
             return self._revision
         if text.isdecimal() and len(text) < 18:
             return int(text)
-        at = self._instant("revision", text)
-        assert at is not None
-        return round(at.timestamp() * 1000)
+        at = self._instants.one("revision", [text])
+        return self._revision if at is None else round(at.timestamp() * 1000)
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value).strip()
+
+
+def _is_blank(text: str) -> bool:
+    return is_none_word(text) or text.casefold() in BLANK
 
 
 def _fill_in(
     call: WholeCall,
     fields: dict[str, Any],
     begins: dt.datetime,
-    instants: dict[str, dt.datetime | None],
+    instants: dict[str, Instant],
     durations: dict[str, float | None],
 ) -> None:
     """Fill in the times of the call, from timestamps or from consecutive durations."""
+    call_s, ended_at = durations["call_s"], instants["ended_at"]
+    outcome = fields["outcome"] or ("answered" if instants["answered_at"] or call_s else "abandoned")
     wait_ended_at = instants["answered_at"] or _after(begins, durations["wait_s"])
-    talk_s = durations["call_s"]
-    if talk_s is None and durations["talk_s"] is not None:
-        talk_s = durations["talk_s"] + call.hold_s
-    outcome = fields["outcome"] or ("answered" if instants["answered_at"] or talk_s else "abandoned")
+    if wait_ended_at is None and ended_at and call_s is not None and outcome in ("answered", "transferred"):
+        wait_ended_at = ended_at - dt.timedelta(seconds=call_s)
     if call.direction == "outbound":
         call.dialed_at, call.callee = begins, fields["caller"]
-        _connect(call, outcome, wait_ended_at or instants["ended_at"] or begins)
+        _connect(call, outcome, wait_ended_at or ended_at or begins)
     else:
         call.queued_at, call.caller = begins, fields["caller"]
     if outcome in ("answered", "transferred"):
         if wait_ended_at is None:
             raise Unreadable("The call was answered, but neither answered_at nor wait_s says when.")
         call.answered_at = wait_ended_at
-        call.ended_at = instants["ended_at"] or _after(wait_ended_at, talk_s)
-        call.transferred_at = call.ended_at if outcome == "transferred" else None
+        call.ended_at = ended_at or _after(wait_ended_at, call_s)
+        if outcome == "transferred":
+            if call.ended_at is None:
+                raise Unreadable("The call was transferred, but neither ended_at nor talk_s says when.")
+            call.transferred_at = call.ended_at
         call.wrapped_at = instants["wrapped_at"] or _after(call.ended_at, durations["wrap_s"])
-    left_at = call.ended_at or instants["ended_at"] or wait_ended_at or begins
+    left_at = call.ended_at or ended_at or wait_ended_at or begins
+    # a call that was refused did not wait; when somebody picked up an outbound call, a list does not say
+    call.wait_unknown = (ended_at is None and wait_ended_at is None) or call.direction == "outbound"
     if call.wrapped_at is None and (call.disposition or call.sale is not None or call.amount is not None):
         call.wrapped_at = left_at
     if outcome == "abandoned":
         call.abandoned_at = left_at
     elif outcome in LEFT:
         call.left_at, call.left = left_at, outcome
+        call.wait_unknown &= outcome not in REFUSED
 
 
 def _connect(call: WholeCall, outcome: str, at: dt.datetime) -> None:
@@ -148,38 +184,3 @@ def _connect(call: WholeCall, outcome: str, at: dt.datetime) -> None:
 
 def _after(at: dt.datetime | None, seconds: float | None) -> dt.datetime | None:
     return None if at is None or seconds is None else at + dt.timedelta(seconds=seconds)
-
-
-def _parsed(text: str, form: str) -> dt.datetime:
-    if form == "iso":
-        return dt.datetime.fromisoformat(text)
-    if form == "epoch":
-        seconds = float(text)
-        return dt.datetime.fromtimestamp(seconds / 1000 if seconds > MILLISECONDS else seconds, dt.UTC)
-    return dt.datetime.strptime(text, form)  # noqa: DTZ007  the zone follows, unless the format has one
-
-
-def _seconds(field: str, text: str | None) -> float | None:
-    """Seconds, or h:mm:ss, or m:ss."""
-    if text is None:
-        return None
-    if clock := CLOCK.fullmatch(text):
-        hours, minutes, seconds = (float((part or "0").replace(",", ".")) for part in clock.groups())
-        duration_s = hours * 3600 + minutes * 60 + seconds
-    else:
-        number = _number(field, text)
-        assert number is not None
-        duration_s = number
-    if not 0 <= duration_s <= MOST_S:
-        raise Unreadable(f"{field}: {text!r} is not a duration.")
-    return duration_s
-
-
-def _number(field: str, text: str | None) -> float | None:
-    """A number with a decimal point or comma; spaces between thousands and a currency sign are allowed."""
-    if text is None:
-        return None
-    plain = re.sub(r"[\s€$£]", "", text).replace(",", ".")
-    if not NUMBER.fullmatch(plain):
-        raise Unreadable(f"{field}: {text!r} is not a number.")
-    return float(plain)

@@ -5,7 +5,7 @@ The classes below are the schema of the file: unknown keys and values out of ran
 
 import codecs
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 from msgspec import Meta, Struct
@@ -27,6 +27,11 @@ VOCABULARIES: dict[str, tuple[str | bool, ...]] = {
     "sale": (True, False),
 }
 
+#: Words that need no translation.
+WORDS: dict[str, dict[str, str | bool]] = {"sale": {"true": True, "false": False}}
+INSTANTS = ("queued_at", "answered_at", "ended_at", "wrapped_at")
+FORMS = ("iso", "epoch", "excel", "excel-1904")
+
 Column = Text | list[Text]  # several, such as a date and a time, are joined by a space
 
 
@@ -37,7 +42,9 @@ class File(Struct, forbid_unknown_fields=True, frozen=True):
     delimiter: Annotated[str, Meta(min_length=1, max_length=1)] = ","
     encoding: Text = "utf-8"
     timezone: Text | None = None  # of times without an offset
-    instants: Text = "iso"  # or epoch, or a format of strptime
+    instants: Text = "iso"  # or another of FORMS, or a format of strptime
+    durations: Literal["seconds", "milliseconds", "minutes", "days"] = "seconds"  # those that are numbers
+    decimal: Literal[".", ","] | None = None  # None: the last separator of a number, if that leaves no doubt
 
 
 class Columns(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -110,7 +117,12 @@ class Mapping(Struct, forbid_unknown_fields=True, frozen=True):
 
 def load(path: Path) -> Mapping:
     """Read a mapping; raises UsageError with the file, the table and what is wrong there."""
-    mapping: Mapping = checked(read_toml(path), Mapping, str(path))
+    return parsed(read_toml(path), str(path))
+
+
+def parsed(tables: dict[str, Any], path: str) -> Mapping:
+    """Check the tables of a mapping; raises as `load` does."""
+    mapping: Mapping = checked(tables, Mapping, path)
     for table in ("fixed", "words"):
         for name in getattr(mapping, table):
             if name not in FIELDS:
@@ -123,6 +135,11 @@ def load(path: Path) -> Mapping:
             raise UsageError(f"{path}, [fixed], {name}: {fixed} is not one of {_listed(allowed)}.")
     if not mapping.has("campaign", "queue"):
         raise UsageError(f"{path}: neither a campaign nor a queue; name a column, or one for all under [fixed].")
+    if mapping.file.instants not in FORMS and "%" not in mapping.file.instants:
+        raise UsageError(
+            f"{path}, [file], instants: {mapping.file.instants} is neither one of {', '.join(FORMS)}"
+            " nor a format such as %d/%m/%Y %H:%M:%S."
+        )
     try:
         codecs.lookup(mapping.file.encoding)
     except LookupError:

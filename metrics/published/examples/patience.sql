@@ -4,6 +4,6 @@ SELECT
     count(*) AS hung_up,
     sum(count(*)) OVER (ORDER BY from_s) / sum(count(*)) OVER () AS so_far
 FROM calls
-WHERE outcome IN ('abandoned', 'short_abandoned')
+WHERE outcome IN ('abandoned', 'short_abandoned') AND wait_s IS NOT NULL
 GROUP BY from_s
 ORDER BY from_s;
