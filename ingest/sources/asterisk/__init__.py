@@ -59,7 +59,7 @@ def main(options: argparse.Namespace) -> int:
     switch = Switch(options.source, names.load(options.map), options.timezone)
     if not options.follow:
         with closing(delivery.opened(options)) as destination:
-            _read_once(options.queue_log, switch, destination, options.timezone)
+            read_once(options.queue_log, switch, destination, options.timezone)
             return destination.finish(switch.passed_over())
     stopped = Flag()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -140,7 +140,7 @@ class Switch:
         self._floor.recall(remembered["floor"])
 
 
-def _read_once(path: str, switch: Switch, destination: Destination, timezone: ZoneInfo | None) -> None:
+def read_once(path: str, switch: Switch, destination: Destination, timezone: ZoneInfo | None) -> None:
     """Read to the end, then send the events that have followed from the last lines since.
 
     It is read twice: nothing is sent before its order is known.
