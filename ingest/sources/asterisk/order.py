@@ -15,14 +15,17 @@ from ingest.sources.asterisk.queue_log import DISORDER, NOBODY, Entry, Reader, d
 from ingest.sources.asterisk.table import header
 from ingest.sources.events import Unreadable
 
-# of two lines of one call at one instant, the one with the lower rank happened first
+# of two lines of one call in one queue at one instant, the one with the lower rank happened first
 RANKS = {
-    **dict.fromkeys(("ENTERQUEUE", "CALLOUTBOUND"), 0),
-    **dict.fromkeys(verbs.RINGS, 1),
-    "CONNECT": 2,
-    **dict.fromkeys(verbs.HOLDS, 3),
-    **dict.fromkeys((*verbs.ENDED_BY, *verbs.TRANSFERS), 4),
+    "DID": 0,
+    **dict.fromkeys(("ENTERQUEUE", "CALLOUTBOUND"), 1),
+    **dict.fromkeys(verbs.RINGS, 2),
+    "CONNECT": 3,
+    **dict.fromkeys(verbs.HOLDS, 4),
+    **dict.fromkeys((*verbs.ENDED_BY, *verbs.TRANSFERS, *verbs.EMPTY), 5),
+    **dict.fromkeys(("ABANDON", "EXITWITHTIMEOUT", "EXITWITHKEY", "WITHDRAW"), 5),
 }
+NEXT_QUEUE = 6  # entering another queue comes after leaving this one
 
 
 def runs_backwards(lines: Iterable[bytes], timezone: ZoneInfo | None) -> bool:
@@ -104,8 +107,13 @@ def _keeps_instants_in_order(entries: list[Entry]) -> bool:
     """Whether lines of one instant are in order though the log is not, as when it was sorted by time alone."""
     order = 0
     for before, entry in pairwise(entries):
-        is_same = (entry.at, entry.callid, entry.queue) == (before.at, before.callid, before.queue)
-        if is_same and entry.callid not in NOBODY and {entry.event, before.event} <= RANKS.keys():
-            ranks = RANKS[before.event], RANKS[entry.event]
-            order += (ranks[0] < ranks[1]) - (ranks[0] > ranks[1])
+        if (entry.at, entry.callid) == (before.at, before.callid) and entry.callid not in NOBODY:
+            first, second = _rank(before, entry), _rank(entry, before)
+            if first is not None and second is not None:
+                order += (first < second) - (first > second)
     return order > 0
+
+
+def _rank(entry: Entry, other: Entry) -> int | None:
+    is_next = entry.event == "ENTERQUEUE" and entry.queue != other.queue and other.event != "DID"
+    return NEXT_QUEUE if is_next else RANKS.get(entry.event)

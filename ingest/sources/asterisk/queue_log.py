@@ -65,7 +65,7 @@ class Reader:
 
     def read(self, text: str) -> Entry | None:
         """The entry of a line; None for a header, an empty line or what psql draws around rows. Raises Unreadable."""
-        if not text or self._is_header(text) or (self.table and self.table.is_decoration(text)):
+        if not text or self._is_header(text) or table.is_decoration(text):
             return None
         fields = self.table.row(text) if self.table else text.split("|")
         if len(fields) < FIELDS:

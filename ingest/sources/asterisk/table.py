@@ -34,10 +34,6 @@ class Table:
     delimiter: str
     has_borders: bool = False  # each row begins and ends with the delimiter
 
-    def is_decoration(self, text: str) -> bool:
-        """Whether a line is no row: psql and mysql draw rules, and end with the number of rows."""
-        return self.delimiter == "|" and bool(RULE.fullmatch(text) or FOOTER.fullmatch(text))
-
     def row(self, text: str) -> list[str]:
         """The cells in the order of a line of the file. Raises Unreadable."""
         cells = self._cells(text)
@@ -58,6 +54,11 @@ class Table:
             at = self.names.index("data")
             cells[at : at + more + 1] = ["|".join(cells[at : at + more + 1])]
         return cells
+
+
+def is_decoration(text: str) -> bool:
+    """Whether a line is no row: psql and mysql draw rules, and end with the number of rows."""
+    return bool(RULE.fullmatch(text) or FOOTER.fullmatch(text))
 
 
 def header(text: str) -> Table | None:
