@@ -72,6 +72,7 @@ ALONE = {
         "NONE EXITWITHTIMEOUT|1",
         ["09:00:00 left_queue 1.1/q timeout"],
     ),
+    "RINGNOANSWER, whose number is no wait": ("SIP/9 RINGNOANSWER|2000", ["09:00:00 missed 1.1/q SIP/9"]),
     "a wait that no call has": ("NONE ABANDON|1|1|999999", ["09:00:00 abandoned 1.1/q"]),
 }
 
@@ -80,6 +81,13 @@ ALONE = {
 def test_a_line_without_the_lines_before_it(alone: str, events: list[str]) -> None:
     found = summaries(f"09:00:00 1.1 q {alone}")
     assert [summary for summary in found if " rang " not in summary] == events
+
+
+def test_a_ring_does_not_say_when_the_call_began() -> None:
+    story = "09:00:00 1.1 q SIP/9 RINGNOANSWER|2000\n09:00:09 1.1 q NONE ABANDON|1|1|30"
+    assert summaries(story)[-2:] == ["08:59:39 queued 1.1/q inferred", "09:00:09 abandoned 1.1/q"]
+    events = events_of("09:00:00 1.1 q NONE ENTERQUEUE|||1\n09:00:20 1.1 q SIP/8 RINGNOANSWER|0")
+    assert {event["call_id"] for event in events} == {"pbx/1.1/q"}
 
 
 def test_an_answer_that_no_line_gave_is_counted_back_from_the_end() -> None:

@@ -28,7 +28,7 @@ TALKS = ("COMPLETEAGENT", "COMPLETECALLER", "TRANSFER", "BLINDTRANSFER", "ATTEND
 
 def wait_s(entry: Entry) -> float | None:
     """How long the caller waited; None when the line does not say."""
-    return entry.seconds(_wait_at(entry))
+    return entry.seconds(_wait_at(entry)) if entry.event in WAIT_AT else None
 
 
 def talk_s(entry: Entry) -> float | None:
@@ -46,4 +46,4 @@ def began_at(entry: Entry) -> dt.datetime | None:
 
 def _wait_at(entry: Entry) -> int:
     is_link = entry.event == "ATTENDEDTRANSFER" and entry.data_field(1) == "LINK"  # names two channels
-    return WAIT_AT.get(entry.event, 0) + is_link
+    return WAIT_AT[entry.event] + is_link
