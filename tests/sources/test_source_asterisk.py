@@ -725,11 +725,13 @@ def test_a_compressed_log_and_a_pipe_give_the_same_events(tmp_path: Path) -> Non
     ]
     assert printed[0].count("\n") == 74
     assert printed[1] == printed[0]
-    piped = subprocess.run(
-        command("source", "asterisk", "--queue-log", "-", "--print"),
-        input=SAMPLE.read_bytes(), capture_output=True, cwd=ROOT, env=environment(), timeout=WITHIN_S, check=True,
-    )  # fmt: skip
-    assert piped.stdout.decode() == printed[0]
+    written = SAMPLE.read_bytes().splitlines(keepends=True)
+    for order in (written, written[::-1]):
+        piped = subprocess.run(
+            command("source", "asterisk", "--queue-log", "-", "--print"),
+            input=b"".join(order), capture_output=True, cwd=ROOT, env=environment(), timeout=WITHIN_S, check=True,
+        )  # fmt: skip
+        assert piped.stdout.decode() == printed[0]
 
 
 TABLE = "time,callid,queuename,agent,event\n2026-03-10 09:05:00,1.1,q,NONE,ABANDON\n"

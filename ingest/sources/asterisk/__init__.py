@@ -146,11 +146,13 @@ def read_once(path: str, switch: Switch, destination: Destination, timezone: Zon
     It is read twice: nothing is sent before its order is known.
     """
     with _rereadable(path) as read:
-        in_order = read()
+        in_order: Iterator[Iterable[bytes]]
         if runs_backwards(chain.from_iterable(_until_torn(read())), timezone):
             log.warning("%s: the lines are not in order of time, so they are sorted; this needs memory", switch.source)
             sorted_lines = oldest_first(chain.from_iterable(read()), timezone)
             in_order = iter(lambda: list(islice(sorted_lines, TOGETHER)), [])
+        else:
+            in_order = read()
         for lines in in_order:
             if not destination.send(switch.take(lines)):
                 return
