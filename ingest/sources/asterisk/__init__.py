@@ -4,9 +4,11 @@ import argparse
 import datetime as dt
 import logging
 import signal
+import tempfile
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager, suppress
+from itertools import chain, islice
 from pathlib import Path
 from threading import Event as Flag
 from typing import Any
@@ -15,15 +17,17 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from ingest.cli import Parser
-from ingest.errors import UsageError
+from ingest.errors import UsageError, VigieError
 from ingest.sources import delivery, names
 from ingest.sources.asterisk import changes
+from ingest.sources.asterisk.calls import PartlyRead
+from ingest.sources.asterisk.order import oldest_first, runs_backwards
 from ingest.sources.asterisk.queue_log import Reader, decoded
 from ingest.sources.asterisk.translator import Translator
 from ingest.sources.bookmark import Bookmark
 from ingest.sources.delivery import Destination, Output, Produced
 from ingest.sources.events import Rejected, Unreadable
-from ingest.sources.files import chunks
+from ingest.sources.files import CHUNK, chunks
 from ingest.sources.follow import LONGEST_LINE, Followed, Position
 from metrics import clock
 
@@ -31,6 +35,7 @@ log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 0.2  # for new lines
 KEEP_EVERY_S = 1.0  # the bookmark is written at most this often
+TOGETHER = 10_000  # sorted lines are sent together
 UNWRITTEN = dt.timedelta(seconds=2)  # lines may be written this long after what they report
 
 
@@ -62,7 +67,7 @@ def main(options: argparse.Namespace) -> int:
     switch = Switch(options.source, names.load(options.map), options.timezone)
     if not options.follow:
         with closing(delivery.opened(options)) as destination:
-            _read_once(options.queue_log, switch, destination)
+            read_once(options.queue_log, switch, destination, options.timezone)
             return destination.finish(switch.passed_over())
     stopped = Flag()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -93,6 +98,7 @@ class Switch:
     """Reads the lines of a switch, and keeps the state of its floor."""
 
     def __init__(self, source: str, names_map: names.Names, timezone: ZoneInfo | None) -> None:
+        self.source = source
         self._reader = Reader(timezone)
         self._floor = Translator(source, names_map)
 
@@ -104,9 +110,9 @@ class Switch:
                 events = self._floor.take(entry) if entry else []
             except Unreadable as unreadable:
                 yield Rejected(text, str(unreadable)), text
-            else:
-                for event in events:
-                    yield event, text
+                events = unreadable.events if isinstance(unreadable, PartlyRead) else []
+            for event in events:
+                yield event, text
 
     def pass_time(self, now: dt.datetime) -> Iterator[Produced]:
         """Yield the events that happen until `now` without a line."""
@@ -115,8 +121,24 @@ class Switch:
 
     def passed_over(self) -> str:
         """The names of unknown events, and how often each came."""
-        unknown = [f"{name[:80]} ({count})" for name, count in self._floor.unknown.items()]
+        unknown = [f"{name} ({count})" for name, count in self._floor.unknown.items()]
         return f"unknown events {', '.join(unknown)}" if unknown else ""
+
+    def report(self) -> None:
+        """Log what the lines did not say."""
+        calls = self._floor.calls
+        if calls.inferred:
+            log.warning(
+                "%s: %d calls have no line of their beginning; it was inferred from later lines",
+                self.source,
+                calls.inferred,
+            )
+        if calls.unreachable:
+            log.warning(
+                "%s: %d offers went to telephones that could not be rung; nobody missed them",
+                self.source,
+                calls.unreachable,
+            )
 
     def remembered(self) -> dict[str, Any]:
         return {"reader": self._reader.remembered(), "floor": self._floor.remembered()}
@@ -126,15 +148,50 @@ class Switch:
         self._floor.recall(remembered["floor"])
 
 
-def _read_once(path: str, switch: Switch, destination: Destination) -> None:
-    """Read to the end, then send the events that have followed from the last lines since."""
-    for lines in _lines(chunks(path, "--queue-log")):
-        if not destination.send(switch.take(lines)):
-            return
+def read_once(path: str, switch: Switch, destination: Destination, timezone: ZoneInfo | None) -> None:
+    """Read to the end, then send the events that have followed from the last lines since.
+
+    It is read twice: nothing is sent before its order is known.
+    """
+    with _rereadable(path) as read:
+        in_order: Iterator[Iterable[bytes]]
+        if runs_backwards(chain.from_iterable(_until_torn(read())), timezone):
+            log.warning("%s: the lines are not in order of time, so they are sorted; this needs memory", switch.source)
+            sorted_lines = oldest_first(chain.from_iterable(read()), timezone)
+            in_order = iter(lambda: list(islice(sorted_lines, TOGETHER)), [])
+        else:
+            in_order = read()
+        for lines in in_order:
+            if not destination.send(switch.take(lines)):
+                return
     destination.send(switch.pass_time(_written_until()))
+    switch.report()
 
 
-def _lines(chunks: Iterable[bytes]) -> Iterator[list[bytes]]:
+@contextmanager
+def _rereadable(path: str) -> Iterator[Callable[[], Iterator[Iterable[bytes]]]]:
+    """Yield what reads the lines of a file from its beginning. Standard input is kept in a temporary file."""
+    if path != "-":
+        yield lambda: _lines(chunks(path, "--queue-log"))
+        return
+    with tempfile.TemporaryFile() as kept:
+        for chunk in chunks(path, "--queue-log"):
+            kept.write(chunk)
+
+        def read() -> Iterator[Iterable[bytes]]:
+            kept.seek(0)
+            return _lines(iter(lambda: kept.read(CHUNK), b""))
+
+        yield read
+
+
+def _until_torn(lines: Iterator[Iterable[bytes]]) -> Iterator[Iterable[bytes]]:
+    """Yield what can be read of an incomplete file; that it is incomplete is said when its lines are sent."""
+    with suppress(VigieError):
+        yield from lines
+
+
+def _lines(chunks: Iterable[bytes]) -> Iterator[Iterable[bytes]]:
     """Yield the lines that are complete after each chunk."""
     rest = b""
     for chunk in chunks:
@@ -178,6 +235,7 @@ def _follow(
         if not lines:
             stopped.wait(LOOK_EVERY_S)
     keep()
+    switch.report()
 
 
 def _written_until() -> dt.datetime:

@@ -9,71 +9,14 @@ from typing import Any
 
 import msgspec
 
+from ingest.sources.asterisk.agent import Agent, Report, Saying, WrapUp
 from ingest.sources.events import Event, event
 from ingest.sources.names import Names
 
-DISORDER = dt.timedelta(
-    seconds=60
-)  # a line that is older than the line before by more than this is not late: it is being read again
-
-
-class WrapUp(msgspec.Struct):
-    """After-call work on a call until an instant."""
-
-    until: dt.datetime
-    call_id: str
-    campaign: str
-
-
-class Saying(msgspec.Struct, frozen=True):
-    """A reported state. Equal states in a row are reported once."""
-
-    state: str
-    reason: str | None = None
-    campaign: str | None = None
-    queues: tuple[str, ...] = ()
-
-
-class Agent(msgspec.Struct):
-    """An agent as the lines so far describe them. `is_in` is None until a line says whether they are logged in."""
-
-    id: str
-    is_in: bool | None = None
-    has_login: bool = False
-    has_joined: bool = False  # the log says which queues they are a member of
-    queues: dict[str, bool] = {}  # the queues they are a member of: whether they are paused there
-    is_paused: bool = False  # in all queues
-    reason: str | None = None
-    talks: dict[str, str] = {}  # call_id: campaign
-    last_call: tuple[str, str] | None = None  # the call_id and campaign of the last talk that ended
-    wrap_up: WrapUp | None = None
-    said: Saying | None = None  # the state that was reported last
-    said_at: dt.datetime | None = None
-    said_times: int = 0  # how many states before it were reported at the same instant
-    profile: dict[str, str] = {}
-
-    def is_available(self) -> bool:
-        return bool(self.is_in and not self.talks and not self.wrap_up and not self.is_resting())
-
-    def is_resting(self) -> bool:
-        """Whether no queue offers them calls, because they are paused in all of them."""
-        return self.is_paused or (bool(self.queues) and all(self.queues.values()))
-
-    def saying(self, campaigns: list[str]) -> Saying:
-        """Their state now; `campaigns` are those of their queues, in the order they joined them."""
-        queues = tuple(sorted(self.queues))
-        if self.talks:
-            return Saying("busy", None, next(reversed(self.talks.values())), queues)
-        if self.wrap_up:
-            return Saying("wrap_up", None, self.wrap_up.campaign, queues)
-        if not self.is_in:
-            return Saying("offline")
-        campaign = campaigns[0] if campaigns else None
-        if self.last_call and self.last_call[1] in campaigns:  # of several campaigns, the one they worked for last
-            campaign = self.last_call[1]
-        if self.is_resting():
-            return Saying("paused", self.reason, campaign, queues)
-        return Saying("available", None, campaign, queues)
+# a line that is older than the line before by more than this is not late: it is being read again
+DISORDER = dt.timedelta(seconds=60)
+TOGETHER = dt.timedelta(seconds=2)  # a pause, and its reason that is logged before it
+NEVER_RANG_MS = 1_000.0  # whole seconds are logged: a failure at once is 0, or 1 s when the clock ticked meanwhile
 
 
 class Agents:
@@ -116,7 +59,7 @@ class Agents:
         agent = self._agent(interface)
         if agent.is_in is False:  # Wazo ends all pauses after a logout: that does not mean that the agent came back
             return []
-        agent.reason = reason or (agent.reason if agent.is_resting() else None)
+        agent.reason = self._reason_of_pause(agent, at, reason)
         agent.is_in = agent.queues[queue] = True
         return self._report_change(agent, at)
 
@@ -131,10 +74,31 @@ class Agents:
         agent = self._agent(interface)
         if agent.is_in is False:
             return []
-        agent.reason = reason or (agent.reason if agent.is_resting() else None)
+        if is_paused:
+            agent.reason = self._reason_of_pause(agent, at, reason)
         agent.is_in, agent.is_paused = True, is_paused
         agent.queues = dict.fromkeys(agent.queues, is_paused)
         return self._report_change(agent, at)
+
+    def name_pause(self, at: dt.datetime, interface: str, reason: str) -> list[Event]:
+        """The reason of the pause that lasts, from its beginning, comes in a line of its own."""
+        agent = self._agent(interface)
+        if agent.is_in is False:
+            return []
+        if not agent.is_resting():
+            agent.unnamed_reason = (at, reason)
+            return []
+        agent.reason = reason
+        events = []
+        for report in agent.rest:
+            if report.saying.reason == reason:
+                continue
+            report.saying = msgspec.structs.replace(report.saying, reason=reason)
+            report.revision += 1
+            events.append(self._state(agent, report))
+            if report.at == agent.said_at:
+                agent.said, agent.said_times = report.saying, report.revision
+        return events
 
     # Calls
 
@@ -155,7 +119,31 @@ class Agents:
             agent.queues.setdefault(queue, False)
         rang_at = self._not_before_last_report(agent, rang_at)
         agent.talks[call_id] = campaign
+        agent.is_unreachable = False
         return self._end_wrap_up(agent, rang_at) + self._report_change(agent, rang_at)
+
+    def talked(
+        self, since: dt.datetime, until: dt.datetime, interface: str, queue: str, call_id: str, campaign: str
+    ) -> list[Event]:
+        """The agent talked, though no line said so when the talk began. What was reported since then stays."""
+        agent = self._agent(interface)
+        since = max(since, agent.said_at) if agent.said_at else since
+        if agent.talks or since >= until:
+            return []
+        return self.answer(since, interface, queue, call_id, campaign)
+
+    def hand_on(self, interface: str, call_id: str) -> list[str]:
+        """The agent answers the call `call_id`, so their other talks are over; returns the calls of those."""
+        agent = self._agent(interface)
+        others = [other for other in agent.talks if other != call_id]
+        agent.talks = {other: campaign for other, campaign in agent.talks.items() if other == call_id}
+        return others
+
+    def could_ring(self, interface: str, ms: float) -> bool:
+        """Whether the agent's telephone rang, as far as the log can tell. It says so at once when it cannot."""
+        agent = self._agent(interface)
+        agent.is_unreachable = ms == 0 or (agent.is_unreachable and ms <= NEVER_RANG_MS)
+        return not agent.is_unreachable
 
     def end_talk(self, at: dt.datetime, interface: str, call_id: str, campaign: str, wrap_up_s: float) -> list[Event]:
         agent = self._agent(interface)
@@ -217,23 +205,26 @@ class Agents:
         at = self._not_before_last_report(agent, at)
         agent.said_times = agent.said_times + 1 if at == agent.said_at else 0
         agent.said, agent.said_at = saying, at
-        return [
-            *self._report_profile(agent, at),
-            event(
-                "agent.state",
-                at,
-                self._source,
-                "state",
-                agent.id,
-                at.isoformat(),
-                agent=agent.id,
-                state=saying.state,
-                reason=saying.reason,
-                campaign=saying.campaign,
-                queues=list(saying.queues) or None,
-                revision=agent.said_times or None,
-            ),
-        ]
+        report = Report(at, saying, agent.said_times)
+        agent.rest = [*agent.rest, report] if saying.state == "paused" else []
+        return [*self._report_profile(agent, at), self._state(agent, report)]
+
+    def _state(self, agent: Agent, report: Report) -> Event:
+        saying = report.saying
+        return event(
+            "agent.state",
+            report.at,
+            self._source,
+            "state",
+            agent.id,
+            report.at.isoformat(),
+            agent=agent.id,
+            state=saying.state,
+            reason=saying.reason,
+            campaign=saying.campaign,
+            queues=list(saying.queues) or None,
+            revision=report.revision or None,
+        )
 
     def _report_profile(self, agent: Agent, at: dt.datetime) -> list[Event]:
         profile = self._names.profile(agent.id)
@@ -243,6 +234,13 @@ class Agents:
         return [
             event("agent.profile", at, self._source, "profile", agent.id, *profile.values(), agent=agent.id, **profile)
         ]
+
+    def _reason_of_pause(self, agent: Agent, at: dt.datetime, reason: str | None) -> str | None:
+        """The reason in the line of a pause, or in a line just before it, or of the pause that lasts already."""
+        named, agent.unnamed_reason = agent.unnamed_reason, None
+        if named and at - named[0] > TOGETHER:
+            named = None
+        return reason or (named[1] if named else None) or (agent.reason if agent.is_resting() else None)
 
     def _end_wrap_up(self, agent: Agent, at: dt.datetime) -> list[Event]:
         if agent.wrap_up is None:

@@ -1,34 +1,26 @@
-"""The lines of Asterisk's queue_log, from its file or from the realtime database (CSV with a header).
+"""The lines of Asterisk's queue_log, from its file or from the realtime database (a table with a header).
 
 File:     epoch|callid|queue|agent|event|data…
 Database: columns time, callid, queuename, agent, event, data1 … data5, in any order; times local, or with an offset.
 """
 
-import csv
 import datetime as dt
+import re
 from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from ingest.errors import UsageError
 from ingest.events.contract import EARLIEST
+from ingest.sources.asterisk import table
+from ingest.sources.asterisk.table import Table
 from ingest.sources.events import Unreadable
+from ingest.sources.never import is_none_word
 
 NOBODY = ("", "NONE")
 FIELDS = 5  # before the data
 DISORDER = dt.timedelta(seconds=5)  # lines may be out of order by this much
-
-# QueueMetrics, whose table VICIdial and others fill, has other names for the same columns
-COLUMNS = {
-    "time": "time", "time_id": "time",
-    "callid": "callid", "call_id": "callid",
-    "queuename": "queue", "queue": "queue",
-    "agent": "agent",
-    "event": "event", "verb": "event",
-    **{f"data{n}": f"data{n}" for n in range(1, 6)},
-}  # fmt: skip
-NEEDED = ("time", "callid", "queue", "agent", "event")
-DATA = tuple(f"data{n}" for n in range(1, 6))
+SECONDS = re.compile(r"\d{1,9}(\.\d+)?")
 
 
 @dataclass(frozen=True)
@@ -46,10 +38,14 @@ class Entry:
         """The data field at `place`, counted from 1; empty when there is none."""
         return self.data[place - 1] if place <= len(self.data) else ""
 
+    def seconds(self, place: int) -> float | None:
+        """The data field as a number; None when it is not a number."""
+        text = self.data_field(place)
+        return float(text) if SECONDS.fullmatch(text) else None
+
     def number(self, place: int) -> float:
         """The data field as a number; 0 when it is not a number."""
-        text = self.data_field(place)
-        return float(text) if text.isdecimal() and len(text) < 10 else 0.0
+        return self.seconds(place) or 0.0
 
     def has_agent(self) -> bool:
         return self.agent not in NOBODY
@@ -64,18 +60,17 @@ class Reader:
     """
 
     timezone: ZoneInfo | None = None
-    header: list[str] | None = None
-    delimiter: str = ","
+    table: Table | None = None
     last_at: dt.datetime = EARLIEST
 
     def read(self, text: str) -> Entry | None:
-        """The entry of a line; None for a header or an empty line. Raises Unreadable."""
-        if not text or self._is_header(text):
+        """The entry of a line; None for a header, an empty line or what psql draws around rows. Raises Unreadable."""
+        if not text or self._is_header(text) or table.is_decoration(text):
             return None
-        fields = self._columns(text) if self.header else text.split("|")
+        fields = self.table.row(text) if self.table else text.split("|")
         if len(fields) < FIELDS:
             raise Unreadable(f"{len(fields)} fields, where a line of queue_log has at least {FIELDS}.")
-        time, callid, queue, agent, event, *data = map(str.strip, fields)
+        time, callid, queue, agent, event, *data = ["" if is_none_word(field) else field.strip() for field in fields]
         if not event:
             raise Unreadable("The event is empty.")
         at = self._instant(time)
@@ -86,32 +81,19 @@ class Reader:
 
     def remembered(self) -> dict[str, Any]:
         """The state that is needed to read on after this line."""
-        return {"header": self.header, "delimiter": self.delimiter, "last_at": self.last_at.isoformat()}
+        columns = {"header": self.table.names, "delimiter": self.table.delimiter} if self.table else {"header": None}
+        borders = {"has_borders": True} if self.table and self.table.has_borders else {}
+        return {**columns, **borders, "last_at": self.last_at.isoformat()}
 
     def recall(self, remembered: dict[str, Any]) -> None:
-        self.header, self.delimiter = remembered["header"], remembered["delimiter"]
+        names = remembered["header"]
+        self.table = Table(names, remembered["delimiter"], remembered.get("has_borders", False)) if names else None
         self.last_at = dt.datetime.fromisoformat(remembered["last_at"])
 
     def _is_header(self, text: str) -> bool:
-        if "|" in text or "agent" not in text.lower():
-            return False
-        delimiter = max(",;\t", key=text.count)
-        names = [COLUMNS.get(name.strip().lower(), "") for name in next(csv.reader([text], delimiter=delimiter))]
-        if not set(NEEDED) <= set(names):
-            return False
-        self.header, self.delimiter = names, delimiter
-        return True
-
-    def _columns(self, text: str) -> list[str]:
-        assert self.header is not None
-        try:
-            values = next(csv.reader([text], delimiter=self.delimiter, strict=True))
-        except csv.Error as error:
-            raise Unreadable(f"Not CSV: {error}.") from error
-        if len(values) != len(self.header):
-            raise Unreadable(f"{len(values)} fields, where the header names {len(self.header)}.")
-        row = {name: "" if value == r"\N" else value for name, value in zip(self.header, values, strict=True)}
-        return [row.get(name, "") for name in NEEDED + DATA]
+        begun = table.header(text)
+        self.table = begun or self.table
+        return begun is not None
 
     def _instant(self, text: str) -> dt.datetime:
         try:

@@ -7,15 +7,22 @@ identified by its beginning too. So a line that is read again belongs to the sam
 
 import datetime as dt
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
+from ingest.sources.asterisk.durations import began_at
 from ingest.sources.asterisk.queue_log import Entry
 
 FORGOTTEN_AFTER = dt.timedelta(hours=4)  # a phone call that is over: its channel is unlikely to come back later
 GIVEN_UP_AFTER = dt.timedelta(hours=24)  # a phone call whose end was never logged
 LOOK_EVERY = 1_000  # new visits
+ROUNDING = dt.timedelta(seconds=5)  # a beginning that is counted back from whole seconds may be off by this much
+LATER_VISIT = dt.timedelta(seconds=60)  # a line whose visit began this long after the last line is of another visit
+
+# how a beginning is known: "no" line of it was read yet; "read" in its line; "inferred" from a later line; "unknown"
+# when its line has an event that we do not know
+Known = Literal["no", "read", "inferred", "unknown"]
 
 
 class Visit(msgspec.Struct):
@@ -24,11 +31,14 @@ class Visit(msgspec.Struct):
     call_id: str
     linked_id: str
     queue: str
-    entered_at: dt.datetime
+    entered_at: dt.datetime  # the time of its first line, until the beginning is known
     last_at: dt.datetime
     state: str = "waiting"  # talking, over
     agent: str | None = None
     put_out_at: dt.datetime | None = None
+    beginning: Known = "read"
+    answer: Known = "no"
+    is_held: bool = False
 
 
 class Visits:
@@ -44,13 +54,19 @@ class Visits:
         self._forget(entry.at)
         visits = self._calls.setdefault(entry.callid, [])
         for visit in visits:
-            if visit.queue == entry.queue and visit.entered_at == entry.at:
+            if visit.queue == entry.queue and visit.beginning == "read" and visit.entered_at == entry.at:
                 visits.remove(visit)
                 visits.append(visit)
-                visit.state = "waiting"
+                visit.state, visit.answer, visit.is_held = "waiting", "no", False
+                return visit, None
+        for visit in visits:
+            if visit.queue == entry.queue and _is_late_beginning(entry, visit):
+                visit.entered_at, visit.beginning = entry.at, "read"
                 return visit, None
         left = visits[-1] if visits else None
-        return self._begin(entry), left
+        visit = self._begin(entry, entry.at)
+        visit.beginning = "read"
+        return visit, left
 
     def waiting(self, entry: Entry) -> Visit:
         """The visit to which a line about a waiting call belongs."""
@@ -60,9 +76,25 @@ class Visits:
         """The visit to which a line about the end of a conversation belongs."""
         return self._of(entry, lambda visit: visit.state == "talking" and visit.agent == agent)
 
+    def in_talk(self, entry: Entry, agent: str | None) -> Visit:
+        """The visit to which a line about a conversation belongs; the line may name another queue."""
+        visits = self._calls.get(entry.callid, [])
+        talks = [visit for visit in visits if visit.state == "talking" and visit.agent == agent]
+        return talks[-1] if talks else self.talking(entry, agent)
+
     def is_waiting(self, entry: Entry) -> bool:
         visits = self._calls.get(entry.callid, [])
         return any(visit.state == "waiting" and visit.queue == entry.queue for visit in visits)
+
+    def is_new(self, entry: Entry) -> bool:
+        """Whether no line of this phone call was read yet."""
+        return not self._calls.get(entry.callid)
+
+    def hand_on(self, call_id: str, at: dt.datetime) -> None:
+        """The talk of a visit ended at `at` without a line."""
+        for visit in self.unfinished():
+            if visit.call_id == call_id:
+                visit.state, visit.last_at = "over", at
 
     def unfinished(self) -> list[Visit]:
         return [visit for visits in self._calls.values() for visit in visits if visit.state != "over"]
@@ -74,25 +106,52 @@ class Visits:
     def recall(self, remembered: Any) -> None:
         self._calls = msgspec.convert(remembered, dict[str, list[Visit]])
 
-    def _begin(self, entry: Entry) -> Visit:
+    def _begin(self, entry: Entry, at: dt.datetime) -> Visit:
         visits = self._calls.setdefault(entry.callid, [])
         call_id = f"{self._source}/{entry.callid}/{entry.queue}"
         if any(visit.queue == entry.queue for visit in visits):
-            call_id += f"/{entry.at.timestamp():.6f}"
-        visit = Visit(call_id, f"{self._source}/{entry.callid}", entry.queue, entry.at, entry.at)
+            call_id += f"/{at.timestamp():.6f}"
+        visit = Visit(call_id, f"{self._source}/{entry.callid}", entry.queue, at, entry.at, beginning="no")
         visits.append(visit)
         return visit
 
     def _of(self, entry: Entry, is_meant: Callable[[Visit], bool]) -> Visit:
+        """The visit that is meant, or one that still waits, or the last one; a new one when none of them fits."""
+        began = began_at(entry)
         visits = [visit for visit in self._calls.get(entry.callid, []) if visit.queue == entry.queue]
-        visit = next(filter(is_meant, reversed(visits)), None) or (visits[-1] if visits else self._begin(entry))
-        visit.last_at = entry.at
+        in_order = [
+            *filter(is_meant, reversed(visits)),
+            *(visit for visit in reversed(visits) if visit.state == "waiting"),
+            *visits[-1:],
+        ]
+        visit = next((visit for visit in in_order if _fits(visit, entry, began)), None)
+        visit = visit or self._begin(entry, began or entry.at)
+        visit.last_at = max(visit.last_at, entry.at)
         return visit
 
     def _forget(self, now: dt.datetime) -> None:
         self._begun += 1
         if self._begun % LOOK_EVERY == 0:
             self._calls = {callid: visits for callid, visits in self._calls.items() if not _is_past(visits, now)}
+
+
+def _fits(visit: Visit, entry: Entry, began: dt.datetime | None) -> bool:
+    """Whether the visit can be the one that began at `began`, as a line says of its own."""
+    if began is None or entry.at <= visit.last_at:
+        return True
+    return began < visit.last_at if visit.state == "over" else began <= visit.last_at + LATER_VISIT
+
+
+def _is_late_beginning(entry: Entry, visit: Visit) -> bool:
+    """Whether the line is the beginning of a visit of which later lines were read before."""
+    match visit.beginning:
+        case "inferred":
+            return abs(entry.at - visit.entered_at) <= ROUNDING
+        case "unknown":
+            return visit.state == "waiting"
+        case "no":
+            return entry.at <= visit.entered_at
+    return False
 
 
 def _is_past(visits: list[Visit], now: dt.datetime) -> bool:

@@ -1,0 +1,268 @@
+"""The lines of a queue_log that are about calls: each gives the events that follow from it and the lines before."""
+
+import datetime as dt
+from typing import Any
+
+from ingest.sources.asterisk import beginnings
+from ingest.sources.asterisk.agents import Agents
+from ingest.sources.asterisk.durations import began_at, talk_s
+from ingest.sources.asterisk.queue_log import Entry
+from ingest.sources.asterisk.verbs import ENDED_BY, HOLDS, REFUSED
+from ingest.sources.asterisk.visits import Visit, Visits
+from ingest.sources.events import Event, Unreadable, event
+from ingest.sources.names import Names
+
+UNKNOWN_BEGINNING = (
+    "The first line of a call has an unknown event, so the call is in no campaign and in no figure; "
+    "send the line that the call begins with, or report the event so that it can be read."
+)
+
+
+class PartlyRead(Unreadable):
+    """A line that is unreadable, though `events` follow from it."""
+
+    def __init__(self, reason: str, events: list[Event]) -> None:
+        super().__init__(reason)
+        self.events = events
+
+
+class Calls:
+    """Keeps the calls of a log from line to line, and tells `agents` who talks."""
+
+    def __init__(self, source: str, names: Names, agents: Agents) -> None:
+        self._names = names
+        self._agents = agents
+        self._visits = Visits(source)
+        self._dialing: set[str] = set()  # queues whose calls a dialer makes
+        self.inferred = 0  # calls whose beginning no line gave
+        self.unreachable = 0  # offers to telephones that could not be rung
+
+    def remembered(self) -> dict[str, Any]:
+        """The state that is needed to read on after this line."""
+        return {"visits": self._visits.remembered(), "dialing": sorted(self._dialing)}
+
+    def recall(self, remembered: dict[str, Any]) -> None:
+        self._visits.recall(remembered["visits"])
+        self._dialing = set(remembered.get("dialing", ()))
+
+    # A call begins
+
+    def enter(self, entry: Entry) -> list[Event]:
+        visit, left = self._visits.enter(entry)
+        caller = entry.data_field(2) if entry.event == "ENTERQUEUE" else ""
+        return [*self._go_on_from(left, entry.at), beginnings.queued(visit, self._names, caller)]
+
+    def reach(self, entry: Entry) -> list[Event]:
+        """A dialer hands over a call that somebody picked up."""
+        visit, left = self._visits.enter(entry)
+        self._dialing.add(entry.queue)
+        return [*self._go_on_from(left, entry.at), *beginnings.reached(visit, self._names, entry.data_field(2))]
+
+    def dial(self, entry: Entry) -> list[Event]:
+        """A call that an agent dialed is over."""
+        visit, _ = self._visits.enter(entry)
+        visit.state = "over"
+        events = beginnings.dialed_by_agent(visit, self._names, entry)
+        if entry.data_field(1).upper() != "ANSWER":
+            return events
+        visit.state, visit.agent, visit.answer = "talking", self._agent(entry), "read"
+        since = entry.at - dt.timedelta(seconds=entry.number(2))
+        return [*events, *self._agent_talked(visit, since, entry), *self._finish(visit, entry)]
+
+    def note_unknown(self, entry: Entry) -> None:
+        """A line has an unknown event. Raises PartlyRead when it is the first of its call, which so stays unplaced."""
+        if not self._visits.is_new(entry):
+            return
+        visit = self._visits.waiting(entry)
+        visit.beginning = "unknown"
+        # makes the call known, and changes nothing else: nothing was on hold
+        known = event("call.resumed", entry.at, visit.call_id, "unknown", call_id=visit.call_id, inferred=True)
+        raise PartlyRead(UNKNOWN_BEGINNING, [known])
+
+    def _infer_beginning(self, visit: Visit, entry: Entry) -> list[Event]:
+        """The beginning of a call that no line gave, counted back from this one if it says how long the call lasted."""
+        began = began_at(entry)
+        if visit.beginning != "no" or began is None:
+            return []
+        visit.beginning, visit.entered_at = "inferred", began
+        self.inferred += 1
+        if visit.queue in self._dialing:
+            return beginnings.reached(visit, self._names, is_inferred=True)
+        return [beginnings.queued(visit, self._names, is_inferred=True)]
+
+    def _go_on_from(self, left: Visit | None, at: dt.datetime) -> list[Event]:
+        """A caller enters a queue. If they were in another queue before, that queue passed them on: an overflow."""
+        if left is None:
+            return []
+        if left.state == "waiting":  # moved by something other than the queue, which is not logged
+            return [self._left(left, at, "overflow")]
+        put_out_at, left.put_out_at = left.put_out_at, None
+        return [self._left(left, put_out_at, "overflow", revision=1)] if put_out_at else []
+
+    def _left(self, visit: Visit, at: dt.datetime, reason: str, revision: int | None = None) -> Event:
+        visit.state = "over"
+        return event(
+            "call.left_queue",
+            at,
+            visit.call_id,
+            "left",
+            call_id=visit.call_id,
+            reason=reason,
+            revision=revision,
+        )
+
+    def refuse(self, entry: Entry) -> list[Event]:
+        reason = REFUSED[entry.event]
+        if self._visits.is_waiting(entry):  # refused after all
+            return [self._left(self._visits.waiting(entry), entry.at, reason)]
+        return [*self.enter(entry), self._left(self._visits.waiting(entry), entry.at, reason)]
+
+    # A caller stops waiting without an agent
+
+    def abandon(self, entry: Entry) -> list[Event]:
+        visit = self._visits.waiting(entry)
+        began = self._infer_beginning(visit, entry)
+        visit.state = "over"
+        return [*began, event("call.abandoned", entry.at, visit.call_id, "abandoned", call_id=visit.call_id)]
+
+    def leave(self, entry: Entry, reason: str) -> list[Event]:
+        visit = self._visits.waiting(entry)
+        return [*self._infer_beginning(visit, entry), self._left(visit, entry.at, reason)]
+
+    def remove(self, entry: Entry, reason: str, leads_to: str) -> list[Event]:
+        """The queue removed its caller. `leads_to` differs from `reason` when the map says where the caller goes."""
+        visit = self._visits.waiting(entry)
+        visit.put_out_at = entry.at if leads_to == reason else None
+        return self.leave(entry, leads_to)
+
+    # An agent is offered a call and talks
+
+    def ring(self, entry: Entry) -> list[Event]:
+        visit, rang_at = self._visits.waiting(entry), self._rang_at(entry, entry.number(1) / 1000)
+        return [
+            self._offer("call.rang", rang_at, visit, entry),
+            *self._agents.ring(rang_at, entry.at, entry.agent, self._names.campaign(entry.queue)),
+        ]
+
+    def fail_to_ring(self, entry: Entry) -> list[Event]:
+        """Nobody picked up; but a telephone that did not ring, because it is off or busy, is not missed by anybody."""
+        if self._agents.could_ring(entry.agent, entry.number(1)):
+            return self.miss(entry)
+        self.unreachable += 1
+        return [self._offer("call.rang", entry.at, self._visits.waiting(entry), entry, unreachable=True)]
+
+    def miss(self, entry: Entry) -> list[Event]:
+        missed = self._offer("call.missed", entry.at, self._visits.waiting(entry), entry)
+        return [missed, *self.ring(entry)]
+
+    def answer(self, entry: Entry) -> list[Event]:
+        visit = self._visits.waiting(entry)
+        began = self._infer_beginning(visit, entry)
+        rang_at, agent = self._rang_at(entry, entry.number(3)), self._names.agent(entry.agent)
+        events = [*began, self._offer("call.rang", rang_at, visit, entry), beginnings.answered(visit, entry.at, agent)]
+        if visit.state == "over" and visit.answer == "inferred":  # the end of this talk was read before
+            visit.answer = "read"
+            return events
+        visit.state, visit.agent, visit.answer = "talking", agent, "read"
+        campaign = self._names.campaign(entry.queue)
+        return [
+            *events,
+            *self._end_older_talks(entry, visit),
+            *self._agents.answer(rang_at, entry.agent, entry.queue, visit.call_id, campaign),
+        ]
+
+    def _end_older_talks(self, entry: Entry, visit: Visit) -> list[Event]:
+        """An agent has one caller at a time: whoever they talked with before was handed on, and no line said so."""
+        older = self._agents.hand_on(entry.agent, visit.call_id)
+        for call_id in older:
+            self._visits.hand_on(call_id, entry.at)
+        return [event("call.ended", entry.at, id, "handed_on", call_id=id, inferred=True) for id in older]
+
+    def _rang_at(self, entry: Entry, seconds: float) -> dt.datetime:
+        """When the ringing began, not before the call entered the queue."""
+        rang_at, visit = entry.at - dt.timedelta(seconds=seconds), self._visits.waiting(entry)
+        return rang_at if visit.beginning == "no" else max(rang_at, visit.entered_at)
+
+    def _offer(self, type: str, at: dt.datetime, visit: Visit, entry: Entry, **fields: Any) -> Event:
+        agent = self._names.agent(entry.agent)
+        identity = (visit.call_id, type, agent, entry.at.isoformat())
+        return event(type, at, *identity, call_id=visit.call_id, agent=agent, **fields)
+
+    def hold(self, entry: Entry) -> list[Event]:
+        visit = self._visits.in_talk(entry, self._agent(entry))
+        type, was_held = HOLDS[entry.event], visit.is_held
+        visit.is_held = type == "call.held"
+        events = [event(type, entry.at, visit.call_id, type, entry.at.isoformat(), call_id=visit.call_id)]
+        if type == "call.resumed" and not was_held and entry.number(1):  # it says how long the hold lasted
+            at = entry.at - dt.timedelta(seconds=entry.number(1))
+            held = (visit.call_id, "call.held", at.isoformat())
+            events.insert(0, event("call.held", at, *held, call_id=visit.call_id, inferred=True))
+        return events
+
+    def end(self, entry: Entry) -> list[Event]:
+        visit, lost = self._talk(entry)
+        ended_by = ENDED_BY[entry.event]
+        ended = event("call.ended", entry.at, visit.call_id, "ended", call_id=visit.call_id, ended_by=ended_by)
+        return [*lost, ended, *self._finish(visit, entry)]
+
+    def transfer(self, entry: Entry) -> list[Event]:
+        visit, lost = self._talk(entry)
+        to: dict[str, Any] = {"warm": entry.event == "ATTENDEDTRANSFER"}
+        if not to["warm"] and entry.data_field(1):
+            is_queue = self._names.knows_queue(entry.data_field(1))
+            to["to_queue" if is_queue else "to_number"] = entry.data_field(1)
+        transferred = event("call.transferred", entry.at, visit.call_id, "transferred", call_id=visit.call_id, **to)
+        return [*lost, transferred, *self._finish(visit, entry)]
+
+    def _talk(self, entry: Entry) -> tuple[Visit, list[Event]]:
+        """The visit whose talk ends here, and what no line said of it before: its beginning and its answer."""
+        agent = self._agent(entry)
+        visit = self._visits.talking(entry, agent)
+        events = self._infer_beginning(visit, entry)
+        if visit.state != "waiting":
+            return visit, events
+        answered_at = self._answered_at(visit, entry)
+        if answered_at is None:
+            raise Unreadable(f"{entry.event} without the duration of the talk, and no CONNECT came before it.")
+        visit.state, visit.agent, visit.answer = "talking", agent, "inferred"
+        events.append(beginnings.answered(visit, answered_at, agent, is_inferred=True))
+        return visit, events + self._agent_talked(visit, answered_at, entry)
+
+    def _agent_talked(self, visit: Visit, since: dt.datetime, entry: Entry) -> list[Event]:
+        if not entry.has_agent():
+            return []
+        campaign = self._names.campaign(entry.queue)
+        return self._agents.talked(since, entry.at, entry.agent, entry.queue, visit.call_id, campaign)
+
+    def _answered_at(self, visit: Visit, entry: Entry) -> dt.datetime | None:
+        """When the talk that ends here began, counted back; not before the call did."""
+        talked = talk_s(entry)
+        if talked is None:
+            return None
+        answered_at = entry.at - dt.timedelta(seconds=talked)
+        return answered_at if visit.beginning == "no" else max(answered_at, visit.entered_at)
+
+    def _finish(self, visit: Visit, entry: Entry) -> list[Event]:
+        was_over, visit.state = visit.state == "over", "over"
+        if was_over or not entry.has_agent():
+            return []
+        queue = self._names.queue(entry.queue)
+        campaign = self._names.campaign(entry.queue)
+        return self._agents.end_talk(entry.at, entry.agent, visit.call_id, campaign, queue.wrap_up_s)
+
+    def _agent(self, entry: Entry) -> str:
+        return self._names.agent(entry.agent)
+
+    # The switch itself
+
+    def start_again(self, entry: Entry) -> list[Event]:
+        """Asterisk was started, so all calls before that have ended."""
+        events = []
+        for visit in self._visits.unfinished():
+            if visit.state == "waiting":
+                events.append(self._left(visit, entry.at, "system"))
+            else:
+                visit.state = "over"
+                fields = {"call_id": visit.call_id, "ended_by": "system"}
+                events.append(event("call.ended", entry.at, visit.call_id, "ended", **fields))
+        return events + self._agents.drop_calls(entry.at)
