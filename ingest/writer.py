@@ -53,7 +53,7 @@ class Writer:
         self._as_of: dt.datetime | None = None
         self._read_until: dt.datetime | None = None
         self._positions: dict[Partition, int] = {}
-        self._reached: dict[Partition, dt.datetime] = {}  # the timestamp of each partition's last event
+        self._earliest: dict[Partition, dt.datetime] = {}  # the earliest timestamp in each partition's last batch
         self._reader: Reader | None = None
         self._published_from = time.monotonic()
         self._publishing_took_s: float | None = None
@@ -128,9 +128,9 @@ class Writer:
 
     def _apply(self, arrived: Arrived) -> None:
         self._positions.update(arrived.arrivals.next_offsets)
-        self._reached.update(arrived.arrivals.reached)
+        self._earliest.update(arrived.arrivals.earliest)
         places = self._places()
-        lagging = [at for partition, at in self._reached.items() if partition in places and places[partition].lag]
+        lagging = [at for partition, at in self._earliest.items() if partition in places and places[partition].lag]
         self._read_until = min(lagging, default=None)
         with self._store.transaction():
             with self._observed.fold_s.time():

@@ -78,7 +78,7 @@ class Arrivals:
     """A sorted batch: its events, as tables with one row per event (columns: sorting.py), and its dead letters.
 
     It carries the offsets that are stored with it. `records_with_events` counts the records with at least one event;
-    `reached` is the timestamp of the last event of each partition.
+    `earliest` is the earliest timestamp of each partition's events.
     """
 
     records: int
@@ -87,7 +87,7 @@ class Arrivals:
     dead: list[DeadLetter]
     gaps: list[Gap]
     next_offsets: dict[Partition, int]
-    reached: dict[Partition, dt.datetime]
+    earliest: dict[Partition, dt.datetime]
 
     def extend(self, later: "Arrivals") -> None:
         """Append the batch that was read right after this one."""
@@ -97,7 +97,7 @@ class Arrivals:
         self.dead += later.dead
         self.gaps += later.gaps
         self.next_offsets.update(later.next_offsets)
-        self.reached.update(later.reached)
+        self.earliest.update(later.earliest)
 
     def lines(self) -> int:
         """How many lines are events."""

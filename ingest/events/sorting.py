@@ -8,6 +8,7 @@ from itertools import chain
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ingest.events import contract, masking
 from ingest.events.batch import Arrivals, Batch, DeadLetter, Partition, Record
@@ -94,7 +95,7 @@ class Sorter:
             dead=lines.dead,
             gaps=batch.gaps,
             next_offsets=batch.next_offsets,
-            reached=lines.reached,
+            earliest=lines.earliest(read_lines["ts"]),
         )
 
 
@@ -102,7 +103,6 @@ class _Lines:
     """The lines of a batch that keep the contract, numbered from 0 in the order they came, and the dead letters."""
 
     def __init__(self, batch: Batch) -> None:
-        self.reached: dict[Partition, dt.datetime] = {}
         self.dead: list[DeadLetter] = []
         self.rejected: set[int] = set()
         self._lines: list[bytes] = []
@@ -114,7 +114,6 @@ class _Lines:
             self._take(partition, records)
 
     def _take(self, partition: Partition, records: Sequence[Record]) -> None:
-        begin = len(self._lines)
         values = [record.value for record in records]
         if contract.are_events(values):
             self._lines += values
@@ -123,8 +122,6 @@ class _Lines:
         elif not self._take_lines_of(records):
             for record in records:
                 self._take_good_lines(partition, record)
-        if len(self._lines) > begin:
-            self.reached[partition] = contract.decode(self._lines[-1]).ts
 
     def _take_lines_of(self, records: Sequence[Record]) -> bool:
         """Take all lines of records with several each, if every line is an event."""
@@ -181,6 +178,14 @@ class _Lines:
         _, partition = self._starts[bisect_right(self._starts, n, key=lambda start: start[0]) - 1]
         self._add_dead_letter(partition, self._records[n], self._numbers[n], self._lines[n].decode(), reason)
         self.rejected.add(n)
+
+    def earliest(self, ts: pa.ChunkedArray) -> dict[Partition, dt.datetime]:
+        """The earliest timestamp of each partition's lines, of which `ts` has that of each line."""
+        ends = [begin for begin, _ in self._starts[1:]] + [len(self._lines)]
+        found = {
+            partition: pc.min(ts[begin:end]).as_py() for (begin, partition), end in zip(self._starts, ends, strict=True)
+        }
+        return {partition: at for partition, at in found.items() if at is not None}
 
     def records_with_events(self) -> int:
         """How many records have at least one event."""
