@@ -99,6 +99,15 @@ def test_an_answer_that_no_line_gave_is_counted_back_from_the_end() -> None:
     ]
 
 
+@pytest.mark.parametrize("end", ["NONE COMPLETEAGENT|32|2|1", "SIP/9 COMPLETEAGENT|32|2|1"])
+def test_an_answer_by_an_unknown_agent_is_an_answer(end: str, tmp_path: Path) -> None:
+    story = f"09:00:00 1.1 q NONE ENTERQUEUE||1003|1\n09:00:31 1.1 q NONE CONNECT|32|1.2|6\n09:00:33 1.1 q {end}"
+    with published(tmp_path, events_of(story)) as reader:
+        assert rows(reader, "SELECT outcome, wait_s, talk_s, agent FROM calls") == [
+            {"outcome": "answered", "wait_s": 31, "talk_s": 2, "agent": None}
+        ]
+
+
 def test_a_talk_of_unknown_length_without_its_answer_is_rejected() -> None:
     story = lines("09:00:00 1.1 q NONE ENTERQUEUE|||1\n09:03:00 1.1 q SIP/9 COMPLETEAGENT|")
     *_, (rejected, _) = Switch("pbx", names.Names(), None).take(story)

@@ -523,7 +523,7 @@ BROKEN = {
     "99999999999999999999|1.1|q|NONE|ABANDON": "The time is neither seconds since 1970 nor a date and time.",
     "3|1.1|q|NONE|ABANDON": "The time lies before 1990.",
     "1773129900|1.1|q|NONE|": "The event is empty.",
-    "1773129900|1.1|q|NONE|CONNECT|1|2|3": "CONNECT without an agent.",
+    "1773129900|1.1|q|NONE|RINGNOANSWER|1000": "RINGNOANSWER without an agent.",
     "1773129900|NONE|q|NONE|ENTERQUEUE||06|1": "ENTERQUEUE without a call or a queue.",
     "1773129900|NONE|NONE|SIP/9|PAUSE|": "PAUSE without a queue.",
 }

@@ -158,12 +158,15 @@ class Calls:
     def answer(self, entry: Entry) -> list[Event]:
         visit = self._visits.waiting(entry)
         began = self._infer_beginning(visit, entry)
-        rang_at, agent = self._rang_at(entry, entry.number(3)), self._names.agent(entry.agent)
-        events = [*began, self._offer("call.rang", rang_at, visit, entry), beginnings.answered(visit, entry.at, agent)]
+        rang_at, agent = self._rang_at(entry, entry.number(3)), self._agent(entry)
+        rang = [self._offer("call.rang", rang_at, visit, entry)] if agent else []
+        events = [*began, *rang, beginnings.answered(visit, entry.at, agent)]
         if visit.state == "over" and visit.answer == "inferred":  # the end of this talk was read before
             visit.answer = "read"
             return events
         visit.state, visit.agent, visit.answer = "talking", agent, "read"
+        if not agent:
+            return events
         campaign = self._names.campaign(entry.queue)
         return [
             *events,
@@ -250,8 +253,8 @@ class Calls:
         campaign = self._names.campaign(entry.queue)
         return self._agents.end_talk(entry.at, entry.agent, visit.call_id, campaign, queue.wrap_up_s)
 
-    def _agent(self, entry: Entry) -> str:
-        return self._names.agent(entry.agent)
+    def _agent(self, entry: Entry) -> str | None:
+        return self._names.agent(entry.agent) if entry.has_agent() else None
 
     # The switch itself
 

@@ -74,12 +74,12 @@ class Visits:
 
     def talking(self, entry: Entry, agent: str | None) -> Visit:
         """The visit to which a line about the end of a conversation belongs."""
-        return self._of(entry, lambda visit: visit.state == "talking" and visit.agent == agent)
+        return self._of(entry, lambda visit: visit.state == "talking" and visit.agent in (agent, None))
 
     def in_talk(self, entry: Entry, agent: str | None) -> Visit:
         """The visit to which a line about a conversation belongs; the line may name another queue."""
         visits = self._calls.get(entry.callid, [])
-        talks = [visit for visit in visits if visit.state == "talking" and visit.agent == agent]
+        talks = [visit for visit in visits if visit.state == "talking" and visit.agent in (agent, None)]
         return talks[-1] if talks else self.talking(entry, agent)
 
     def is_waiting(self, entry: Entry) -> bool:
