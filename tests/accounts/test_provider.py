@@ -122,7 +122,7 @@ def test_a_mapped_person_sees_their_campaigns(
     page.get_by_role("combobox", name="Campaign").click()
     options = page.get_by_role("option").all_inner_texts()
     assert {option.partition(" · ")[2] for option in options} == sees
-    assert f"sign-in of {name} through the provider from 127.0.0.1: accepted as" in running.said()
+    assert f"sign-in of {name} through the provider from 127.0.0.1: accepted as" in running.log_text()
 
 
 @needs_chromium

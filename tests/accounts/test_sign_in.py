@@ -196,7 +196,7 @@ def test_the_log_names_accounts_and_no_secrets(served: Dashboard) -> None:
     sign_in(served, "cleo", X_Forwarded_For="10.3.0.1")
     try_sign_in(served, "cleo", "wrong-password", "10.3.0.2")
     try_sign_in(served, "my-password-by-mistake", "x", "10.3.0.3")
-    log = served.said()
+    log = served.log_text()
     assert "sign-in of cleo from 10.3.0.1: accepted as client" in log
     assert "sign-in of cleo from 10.3.0.2: wrong name or password" in log
     assert "sign-in of an unknown name from 10.3.0.3: wrong name or password" in log
@@ -371,7 +371,7 @@ def test_a_television_shows_the_wall_by_its_token_until_it_is_revoked(
             assert token not in page.url + page.content()
             page.goto(f"{running.address}/wallboard?tv=1")
             page.locator(".vigie-board").wait_for()
-            assert token not in running.said() and "television hall from 127.0.0.1: accepted" in running.said()
+            assert token not in running.log_text() and "television hall from 127.0.0.1: accepted" in running.log_text()
         publish(path, campaigns=FLOOR, calls=[{"campaign": "sud", "outcome": "open"}] * 7)
         with dashboard(tmp_path, port=port) as running:  # the same screen reconnects on its own
             waiting = page.locator(".vigie-floor .n.first b").first

@@ -28,7 +28,7 @@ Event = dict[str, Any]
 NOON = at("12:00:00")
 
 
-def said(clock: str, name: str, **fields: Any) -> Event:
+def log_text(clock: str, name: str, **fields: Any) -> Event:
     """Return an event as AMI sends it: about call 1.1 in queue q and member Ana, unless `fields` say otherwise."""
     caller = {"Channel": "PJSIP/trunk-1", "ChannelState": "6", "ChannelStateDesc": "Up", "CallerIDNum": "0612345678"}
     channel = caller | {"Uniqueid": "1.1", "Linkedid": "1.1"}

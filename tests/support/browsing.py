@@ -36,7 +36,7 @@ class Dashboard:
     process: "subprocess.Popen[bytes]"
     log: Path
 
-    def said(self) -> str:
+    def log_text(self) -> str:
         return self.log.read_text()
 
 
@@ -66,7 +66,7 @@ def dashboard(
     running = Dashboard(f"http://127.0.0.1:{port}", process, log)
 
     def answers() -> bool:
-        assert process.poll() is None, running.said()
+        assert process.poll() is None, running.log_text()
         try:
             with urllib.request.urlopen(running.address + answers_at, timeout=5) as answer:
                 return bool(answer.status == 200)

@@ -63,12 +63,12 @@ class Demo:
         self.url = f"http://127.0.0.1:{port}"
         self._output = output
 
-    def said(self) -> str:
+    def log_text(self) -> str:
         return self._output.read_text()
 
     def is_live(self) -> bool:
-        assert self.process.poll() is None, self.said()
-        return f"Vigie is live:  {self.url}\n" in self.said()
+        assert self.process.poll() is None, self.log_text()
+        return f"Vigie is live:  {self.url}\n" in self.log_text()
 
     def processes(self) -> set[int]:
         """Return the demo and all its descendants."""
@@ -168,12 +168,12 @@ def test_the_demo_runs_stops_starts_again_and_leaves_nothing_behind(tmp_path: Pa
         wait_for(
             lambda: status(place)["published_at"] > published_at, "another publish"
         )  # not another event: at night there may be none for minutes
-        assert " events published" in first.said()  # progress of the backfill
+        assert " events published" in first.log_text()  # progress of the backfill
         started = first.processes()
         assert len(started) >= 5  # demo, broker, consumer, dashboard, simulator
         first.process.send_signal(signal.SIGINT)
-        assert first.process.wait(WITHIN_S) == 0, first.said()
-        assert "Stopped. The data is kept" in first.said()
+        assert first.process.wait(WITHIN_S) == 0, first.log_text()
+        assert "Stopped. The data is kept" in first.log_text()
         assert [pid for pid in started if is_alive(pid)] == []
     before, calls_before = totals(place), counts(place)[0]
     assert before["lines"] - before["duplicates"] == status(place)["events"] >= events
@@ -203,8 +203,8 @@ def test_a_demo_fills_in_the_missing_days_of_the_past_behind_a_live_wall(tmp_pat
     place.mkdir()
     note_stored(place, days[1])  # as an earlier start left it
     with demo(place, "--past", "3") as running:
-        wait_for(lambda: "The past is complete." in running.said(), "the past is filled")
-        output = running.said()
+        wait_for(lambda: "The past is complete." in running.log_text(), "the past is filled")
+        output = running.log_text()
         assert output.index("Vigie is live:") < output.index("past       3 of 3 days")
         expected = sum(event["type"] == "call.queued" for event in Day(days[0], agents=AGENTS, seed=SEED).run())
         queued_by_day = dict(rows(place, "SELECT split_part(call_id, '-', 3), count(queued_at) FROM calls GROUP BY 1"))
@@ -244,8 +244,8 @@ def test_a_second_demo_leaves_the_first_alone_and_the_end_of_its_broker_is_repor
         (broker,) = [pid for pid in started if b"\0broker\0" in Path(f"/proc/{pid}/cmdline").read_bytes()]
         os.kill(broker, signal.SIGKILL)
         assert living.process.wait(WITHIN_S) == 1
-        assert f"vigie: The embedded broker at 127.0.0.1:{living.broker_port} stopped unexpectedly" in living.said()
-        assert "Traceback" not in living.said()
+        assert f"vigie: The embedded broker at 127.0.0.1:{living.broker_port} stopped unexpectedly" in living.log_text()
+        assert "Traceback" not in living.log_text()
         wait_for(lambda: not any(map(is_alive, started)), "the end of all processes of the demo")
 
     before = totals(place)

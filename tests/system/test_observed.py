@@ -144,7 +144,7 @@ def test_streamlits_own_log_lines_are_json_too(tmp_path: Path) -> None:
         address = running.address.replace("http", "ws") + "/_stcore/stream"
         with connect(address, subprotocols=[Subprotocol("streamlit")], max_size=None) as page:
             page.send(BackMsg(rerun_script={}).SerializeToString())
-            wait_for(lambda: "a fault" in running.said(), "the error in the log")
-            (line,) = [json.loads(line) for line in running.said().splitlines() if "a fault" in line]
+            wait_for(lambda: "a fault" in running.log_text(), "the error in the log")
+            (line,) = [json.loads(line) for line in running.log_text().splitlines() if "a fault" in line]
     assert line["level"] == "ERROR"
     assert "ValueError: a fault of a page" in line["exc_info"]
