@@ -28,17 +28,17 @@ DELETE FROM profiles WHERE agent IN (FROM changed_profiles);
 INSERT INTO profiles BY NAME
 SELECT
     agent,
-    arg_max(said.name, told) FILTER (ts <= getvariable('as_of')) AS name,
-    arg_max(said.team, told) FILTER (ts <= getvariable('as_of')) AS team,
-    arg_max(said.site, told) FILTER (ts <= getvariable('as_of')) AS site,
-    arg_max(said.languages, told) FILTER (ts <= getvariable('as_of')) AS languages,
+    arg_max(profile.name, stated_at) FILTER (ts <= getvariable('as_of')) AS name,
+    arg_max(profile.team, stated_at) FILTER (ts <= getvariable('as_of')) AS team,
+    arg_max(profile.site, stated_at) FILTER (ts <= getvariable('as_of')) AS site,
+    arg_max(profile.languages, stated_at) FILTER (ts <= getvariable('as_of')) AS languages,
     min(ts) FILTER (ts > getvariable('as_of')) AS next_at
 FROM (
     SELECT
         agent,
         ts,
-        struct_pack(ts := ts, id := event_id) AS told,
-        from_json(raw, '{"name": "VARCHAR", "team": "VARCHAR", "site": "VARCHAR", "languages": ["VARCHAR"]}') AS said
+        struct_pack(ts := ts, id := event_id) AS stated_at,
+        from_json(raw, '{"name": "VARCHAR", "team": "VARCHAR", "site": "VARCHAR", "languages": ["VARCHAR"]}') AS profile
     FROM events
     SEMI JOIN changed_profiles USING (agent)
     WHERE type = 'agent.profile'

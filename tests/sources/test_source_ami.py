@@ -28,7 +28,7 @@ Event = dict[str, Any]
 NOON = at("12:00:00")
 
 
-def log_text(clock: str, name: str, **fields: Any) -> Event:
+def manager_event(clock: str, name: str, **fields: Any) -> Event:
     """Return an event as AMI sends it: about call 1.1 in queue q and member Ana, unless `fields` say otherwise."""
     caller = {"Channel": "PJSIP/trunk-1", "ChannelState": "6", "ChannelStateDesc": "Up", "CallerIDNum": "0612345678"}
     channel = caller | {"Uniqueid": "1.1", "Linkedid": "1.1"}
@@ -72,17 +72,17 @@ def logged(story: str) -> list[Event]:
     return [e for e, _ in Switch("pbx", names.Names(), ZoneInfo("UTC")).take(lines) if isinstance(e, dict)]
 
 
-JOINED = said("09:00:00.2", "QueueCallerJoin", Count=1)
-CALLED = said("09:00:06.1", "AgentCalled")
-LEFT = said("09:00:10.1", "QueueCallerLeave", Count=0)
-CONNECTED = said("09:00:10.1", "AgentConnect", HoldTime=10, RingTime=4)
-COMPLETED = said("09:01:10.3", "AgentComplete", HoldTime=10, TalkTime=60, Reason="caller")
-MISSED = said("09:00:26.1", "AgentRingNoAnswer", RingTime=20000)
-ASKED = said("09:00:30", "HangupRequest", Cause=16)
-GONE = said("09:00:30.1", "QueueCallerAbandon", OriginalPosition=1, HoldTime=30)
-OUT = said("09:00:30.1", "QueueCallerLeave", Count=0)
-HUNG_UP = said("09:00:30.2", "Hangup", Cause=16)
-ADDED = said("08:00:00", "QueueMemberAdded")
+JOINED = manager_event("09:00:00.2", "QueueCallerJoin", Count=1)
+CALLED = manager_event("09:00:06.1", "AgentCalled")
+LEFT = manager_event("09:00:10.1", "QueueCallerLeave", Count=0)
+CONNECTED = manager_event("09:00:10.1", "AgentConnect", HoldTime=10, RingTime=4)
+COMPLETED = manager_event("09:01:10.3", "AgentComplete", HoldTime=10, TalkTime=60, Reason="caller")
+MISSED = manager_event("09:00:26.1", "AgentRingNoAnswer", RingTime=20000)
+ASKED = manager_event("09:00:30", "HangupRequest", Cause=16)
+GONE = manager_event("09:00:30.1", "QueueCallerAbandon", OriginalPosition=1, HoldTime=30)
+OUT = manager_event("09:00:30.1", "QueueCallerLeave", Count=0)
+HUNG_UP = manager_event("09:00:30.2", "Hangup", Cause=16)
+ADDED = manager_event("08:00:00", "QueueMemberAdded")
 
 ANSWERED_LOG = """
 08:00:00 NONE q Ana ADDMEMBER|
@@ -149,7 +149,7 @@ def test_a_call_is_the_same_from_ami_from_the_log_and_from_both(
 
 def test_where_ami_and_the_log_differ_the_log_counts(tmp_path: Path) -> None:
     """Asterisk wrote the line when the next second had begun."""
-    live = events_of(said("09:00:00.999", "QueueCallerJoin"), LEFT, CONNECTED)
+    live = events_of(manager_event("09:00:00.999", "QueueCallerJoin"), LEFT, CONNECTED)
     log = logged("09:00:01 1.1 q NONE ENTERQUEUE||0612345678|1\n09:00:11 1.1 q Ana CONNECT|10|1.2|4")
     for name, events in (("a", live + log), ("b", log + live)):
         with folded(tmp_path / name, events, NOON) as reader:
@@ -167,7 +167,7 @@ STATES: dict[str, tuple[list[Event], list[str]]] = {
     "rings while it rings": ([ADDED, JOINED, CALLED], ["08:00:00 available", "09:00:06 busy"]),
     "rang in vain": ([ADDED, JOINED, CALLED, MISSED], ["08:00:00 available", "09:00:06 busy", "09:00:26 available"]),
     "could not be rung": (
-        [ADDED, JOINED, CALLED, said("09:00:06.4", "AgentRingNoAnswer", RingTime=0)],
+        [ADDED, JOINED, CALLED, manager_event("09:00:06.4", "AgentRingNoAnswer", RingTime=0)],
         ["08:00:00 available", "09:00:06 available"],
     ),
     "rang until the caller hung up": (
@@ -179,20 +179,20 @@ STATES: dict[str, tuple[list[Event], list[str]]] = {
         ["08:00:00 available", "09:00:06 busy", "09:00:10 available", "09:00:06 busy"],
     ),
     "a pause with its reason": (
-        [ADDED, said("08:30:00", "QueueMemberPause", Paused=1, PausedReason="lunch")],
+        [ADDED, manager_event("08:30:00", "QueueMemberPause", Paused=1, PausedReason="lunch")],
         ["08:00:00 available", "08:30:00 paused lunch"],
     ),
     "a pause and its end": (
-        [ADDED, said("08:30:00", "QueueMemberPause", Paused=1), said("08:40:00", "QueueMemberPause")],
+        [ADDED, manager_event("08:30:00", "QueueMemberPause", Paused=1), manager_event("08:40:00", "QueueMemberPause")],
         ["08:00:00 available", "08:30:00 paused", "08:40:00 available"],
     ),
-    "removed": ([ADDED, said("10:00:00", "QueueMemberRemoved")], ["08:00:00 available", "10:00:00 offline"]),
-    "a status repeats what is known": ([ADDED, said("08:10:00", "QueueMemberStatus")], ["08:00:00 available"]),
+    "removed": ([ADDED, manager_event("10:00:00", "QueueMemberRemoved")], ["08:00:00 available", "10:00:00 offline"]),
+    "a status repeats what is known": ([ADDED, manager_event("08:10:00", "QueueMemberStatus")], ["08:00:00 available"]),
     "a status tells what was missed": (
-        [said("08:10:00", "QueueMemberStatus", Paused=1, PausedReason="lunch")],
+        [manager_event("08:10:00", "QueueMemberStatus", Paused=1, PausedReason="lunch")],
         ["08:10:00 paused lunch"],
     ),
-    "a static member may be at home": ([said("08:10:00", "QueueMemberStatus", Membership="static")], []),
+    "a static member may be at home": ([manager_event("08:10:00", "QueueMemberStatus", Membership="static")], []),
 }
 
 
