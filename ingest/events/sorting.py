@@ -181,7 +181,8 @@ class _Lines:
 
     def earliest(self, ts: pa.ChunkedArray) -> dict[Partition, dt.datetime]:
         """The earliest timestamp of each partition's lines, of which `ts` has that of each line."""
-        ends = [begin for begin, _ in self._starts[1:]] + [len(self._lines)]
+        begins = [begin for begin, _ in self._starts]
+        ends = [*begins, len(self._lines)][1:]
         found = {
             partition: pc.min(ts[begin:end]).as_py() for (begin, partition), end in zip(self._starts, ends, strict=True)
         }

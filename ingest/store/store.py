@@ -125,7 +125,7 @@ class Store:
         """
         for name, table in tables.items():
             with self.registered("old_rows", table):
-                self.sql(STORE["take_over_totals"] if name == "totals" else STORE["take_over"].format(table=name))
+                self.sql(STORE.get(f"take_over_{name}") or STORE["take_over"].format(table=name))
         if settled_letters is not None:
             with self.registered("old_rows", settled_letters):
                 self.sql(STORE["take_over_letters"])

@@ -1,7 +1,7 @@
 -- The store's own data (identity, layout, positions, totals), and what a rebuilt store takes over from the store that
 -- it replaces. store.py says when each part runs.
 -- Reads: identity, layout, old_rows, positions, totals.
--- Changes: identity, layout, letters_kept, positions, totals.
+-- Changes: identity, layout, letters_kept, positions, sources, totals.
 -- Makes: taken_over_letters.
 
 -- name: begin_totals
@@ -44,8 +44,16 @@ UPDATE totals SET
     records_with_events = old_rows.records_with_events,
     lines = greatest(old_rows.lines, totals.lines - totals.duplicates),
     duplicates = greatest(old_rows.lines - (totals.lines - totals.duplicates), 0),
-    dead_letters = old_rows.dead_letters
+    dead_letters = old_rows.dead_letters,
+    last_event_at = greatest(totals.last_event_at, old_rows.last_event_at)
 FROM old_rows;
+
+-- name: take_over_sources
+-- A source is heard by contents too that a correction replaced, and those are not archived.
+MERGE INTO sources
+USING old_rows USING (source)
+WHEN MATCHED THEN UPDATE SET last_event_at = greatest(sources.last_event_at, old_rows.last_event_at)
+WHEN NOT MATCHED THEN INSERT VALUES (source, 0, last_event_at);
 
 -- name: take_over_letters
 CREATE OR REPLACE TEMP TABLE taken_over_letters AS FROM old_rows;

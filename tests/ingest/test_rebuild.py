@@ -110,6 +110,20 @@ def test_the_rows_are_the_same(home: Path) -> None:
     assert not (home / ".rebuild").exists()
 
 
+@pytest.mark.parametrize("change", [{"ts": "2026-03-10T08:00:00Z"}, {"source": "other"}], ids=["earlier", "elsewhere"])
+def test_a_source_was_last_heard_when_it_was(tmp_path: Path, change: Event) -> None:
+    """Also by an event that a correction has moved to an earlier time, or to another source, since."""
+    last = read_story("11:00:00 queued call_id=c3")[0] | {"event_id": "last", "source": "pbx"}
+    desk = Desk(tmp_path)
+    for load_ in ([*EVENTS[:-1], last], [last | change | {"revision": 1}]):
+        desk.apply(load_, LATER)
+    desk.publish(LATER)
+    desk.store.close()
+    before = rows(tmp_path)
+    rebuild(tmp_path, DEFAULTS, silent)
+    assert published_again(tmp_path) == before
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_a_floor_with_corrections_is_the_same(tmp_path: Path, seed: int) -> None:
     rng = random.Random(seed)
