@@ -106,7 +106,7 @@ def test_a_source_that_reads_a_topic_authenticates(apache_kafka: ApacheKafka, to
     )
     done = run("source", "connect", "--from-topic", contacts, "--until-caught-up", **variables)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("40 events; ")
+    assert re.match(r"[1-9]\d* events; .* acknowledged by", done.stdout), done.stdout
 
 
 def allow(
