@@ -28,6 +28,8 @@ FOLD = statements.read("store/fold.sql")
 SCHEMA = statements.read("store/schema.sql").format(event_types=str(contract.EVENT_TYPES)[1:-1])
 BATCH = statements.read_parts("store/batch.sql")
 STORE = statements.read_parts("store/store.sql")
+#: How tables are taken over that the events have filled already.
+TAKEN_OVER = {"sources": STORE["take_over_sources"], "totals": STORE["take_over_totals"]}
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,7 @@ class Store:
         """
         for name, table in tables.items():
             with self.registered("old_rows", table):
-                self.sql(STORE.get(f"take_over_{name}") or STORE["take_over"].format(table=name))
+                self.sql(TAKEN_OVER.get(name) or STORE["take_over"].format(table=name))
         if settled_letters is not None:
             with self.registered("old_rows", settled_letters):
                 self.sql(STORE["take_over_letters"])
