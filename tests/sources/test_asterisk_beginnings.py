@@ -11,6 +11,8 @@ from ingest.sources.events import Rejected
 from tests.support.queue_log import NEXT_DAY, WINDOW, events_of, lines, published, summaries
 from tests.support.stream import rows
 
+pytestmark = pytest.mark.slow
+
 # One line of a call, and nothing before it
 
 ALONE = {

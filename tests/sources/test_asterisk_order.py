@@ -12,6 +12,8 @@ from tests.support.processes import ROOT
 from tests.support.queue_log import events_of, lines, published, read
 from tests.support.stream import rows
 
+pytestmark = pytest.mark.slow
+
 SAMPLE = (ROOT / "samples" / "queue_log").read_bytes().splitlines()
 HEADER = ["time", "callid", "queuename", "agent", "event", *(f"data{n}" for n in range(1, 6))]
 

@@ -9,6 +9,8 @@ from ingest.sources.asterisk import Switch
 from tests.support.queue_log import WINDOW, events_of, lines, published, summaries
 from tests.support.stream import rows
 
+pytestmark = pytest.mark.slow
+
 # Calls that a dialer or an agent makes
 
 REACHED = "09:00:00 V1 sales NONE CALLOUTBOUND||0600000101"

@@ -13,6 +13,8 @@ from ingest.sources import names
 from tests.support.queue_log import WINDOW, published
 from tests.support.stream import rows
 
+pytestmark = pytest.mark.slow
+
 MAP = names.Names(agents={"ana": names.Agent(interfaces=["SIP/1", "Ana"])})
 
 

@@ -24,6 +24,8 @@ from tests.support.asterisk_manager import running_manager
 from tests.support.processes import command, environment, one_sentence, run
 from tests.support.stream import at, folded, rows
 
+pytestmark = pytest.mark.slow
+
 Event = dict[str, Any]
 NOON = at("12:00:00")
 

@@ -36,6 +36,8 @@ from tests.support.apache_kafka import ApacheKafka
 from tests.support.processes import ROOT, catch_up, one_sentence, run, totals
 from tests.support.stream import folded, rows
 
+pytestmark = pytest.mark.slow
+
 Event = dict[str, Any]
 Document = dict[str, Any]
 SAMPLES = ROOT / "samples"

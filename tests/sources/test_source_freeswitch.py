@@ -23,6 +23,8 @@ from ingest.topic.servers import Security
 from tests.support.processes import one_sentence, run
 from tests.support.stream import at, folded, rows
 
+pytestmark = pytest.mark.slow
+
 Event = dict[str, Any]
 NOON = at("12:00:00")
 MEMBER = "453324f8-3424-4322-4242362fd23d"
