@@ -21,14 +21,14 @@ from metrics.errors import MetricsError
 
 log = logging.getLogger(__name__)
 
-MAX_BATCH_EVENTS = 250_000
-ENOUGH_EVENTS = 80_000  # while behind: waiting for a bigger batch costs more than it saves
+MAX_BATCH_LINES = 250_000
+ENOUGH_LINES = 80_000  # while behind: waiting for a bigger batch costs more than it saves
 WAIT_S = 0.2
 PUBLISH_EVERY_S = 0.4  # at most this often, while events come
 PUBLISH_IDLE_S = 1.0  # without events, because as_of advances: waiting calls wait longer
 PUBLISH_SHARE = 0.2  # of the time is spent on publishing, at most
 IN_TOUCH_S = 3.0  # Kafka is away if it has not answered for longer
-BEHIND_EVENTS = 20_000
+BEHIND_LINES = 20_000
 PUBLISH_SHARE_BEHIND = 0.02
 RATE_OVER_S = 10.0
 
@@ -60,7 +60,7 @@ class Writer:
         self._taken_at = time.monotonic()
         self._preparing_took_s = 0.0
         self._rate = Rate()
-        self._events_per_record = 1.0
+        self._lines_per_record = 1.0
         self._has_news = True
 
     def run(self, reader: Reader, stop: threading.Event, until_caught_up: bool) -> None:
@@ -103,11 +103,11 @@ class Writer:
     def _take(self, reader: Reader) -> list[Item]:
         """Take items until a publish is due. Consecutive batches are joined: a few big ones cost less."""
         items: list[Item] = []
-        records = events = 0
-        while events < MAX_BATCH_EVENTS:
+        records = lines = 0
+        while lines < MAX_BATCH_LINES:
             wait_s = min(WAIT_S, self._publish_due(records) - time.monotonic())
             if self._is_behind(records):
-                wait_s = WAIT_S if events < ENOUGH_EVENTS else 0.0
+                wait_s = WAIT_S if lines < ENOUGH_LINES else 0.0
             try:
                 item = reader.queue.get(timeout=wait_s) if wait_s > 0 else reader.queue.get_nowait()
             except queue.Empty:
@@ -120,9 +120,9 @@ class Writer:
             if not isinstance(item, Arrived):
                 break  # the reader waits for the answer
             records += item.arrivals.records
-            events += item.arrivals.lines()
+            lines += item.arrivals.lines() + len(item.arrivals.dead)
             if records:
-                self._events_per_record = events / records
+                self._lines_per_record = lines / records
             self._has_news = True
         return items
 
@@ -156,7 +156,7 @@ class Writer:
 
     def _is_behind(self, taken: int = 0) -> bool:
         """Whether much is left to read once the `taken` records are stored."""
-        return (self._lag() - taken) * self._events_per_record > BEHIND_EVENTS
+        return (self._lag() - taken) * self._lines_per_record > BEHIND_LINES
 
     def _publish_due(self, taken: int = 0) -> float:
         """When to stop taking batches and publish [monotonic clock]. Time to fold and judge is allowed for."""

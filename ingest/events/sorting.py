@@ -95,7 +95,7 @@ class Sorter:
             dead=lines.dead,
             gaps=batch.gaps,
             next_offsets=batch.next_offsets,
-            earliest=lines.earliest(read_lines["ts"]),
+            earliest=lines.earliest(pc.if_else(pc.is_null(read_lines["fault"]), read_lines["ts"], None)),
         )
 
 
@@ -180,7 +180,7 @@ class _Lines:
         self.rejected.add(n)
 
     def earliest(self, ts: pa.ChunkedArray) -> dict[Partition, dt.datetime]:
-        """The earliest timestamp of each partition's lines, of which `ts` has that of each line."""
+        """The earliest timestamp of each partition's events; `ts` has that of each line, NULL where it is none."""
         begins = [begin for begin, _ in self._starts]
         ends = [*begins, len(self._lines)][1:]
         found = {

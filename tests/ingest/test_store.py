@@ -3,6 +3,7 @@
 import datetime as dt
 import json
 import shutil
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,11 +14,28 @@ import pytest
 
 from ingest.errors import StoreError
 from ingest.events.batch import Batch, DeadLetter, Partition
+from ingest.publishing.observed import Observed
 from ingest.publishing.publish import Moment
+from ingest.reader import Arrived, Reader
 from ingest.store import layout
 from ingest.store.store import Store, Totals
+from ingest.topic.servers import IN_THE_CLEAR
+from ingest.writer import MAX_BATCH_LINES, Writer
+from metrics import clock
 from metrics.configuration.campaigns import Term
-from tests.support.stream import PARTITION, Desk, Event, at, campaign, configured, messages, read_story, rows, sort
+from tests.support.stream import (
+    DEFAULTS,
+    PARTITION,
+    Desk,
+    Event,
+    at,
+    campaign,
+    configured,
+    messages,
+    read_story,
+    rows,
+    sort,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -418,3 +436,15 @@ def test_what_is_not_made_of_events_is_that_of_the_store_before(store: Store) ->
     assert all_of(store, "FROM identity") == [("theirs",)]
     assert all_of(store, "FROM letters_kept") == [("calls", 2, 7)]
     assert store.segments.rows("dead_letters") is None
+
+
+def test_a_batch_is_limited_also_when_every_line_is_a_dead_letter(tmp_path: Path) -> None:
+    desk, stop = Desk(tmp_path), threading.Event()
+    reader = Reader("127.0.0.1:1", "calls", stop, clock.now, IN_THE_CLEAR)
+    writer = Writer(desk.store, desk.publisher, clock.now, DEFAULTS, Observed())
+    for _ in range(3):
+        arrivals = sort(Batch())
+        reader.queue.put(Arrived(replace(arrivals, records=10, dead=[LETTER] * MAX_BATCH_LINES)))
+    (taken,) = writer._take(reader)
+    assert isinstance(taken, Arrived) and len(taken.arrivals.dead) == MAX_BATCH_LINES
+    desk.store.close()

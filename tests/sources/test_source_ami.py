@@ -14,15 +14,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from ingest.events import contract
 from ingest.sources import names
 from ingest.sources.ami.connection import server
 from ingest.sources.ami.floor import Floor
 from ingest.sources.asterisk import Switch
-from ingest.sources.events import Rejected, encoded
 from tests.support.asterisk_manager import running_manager
 from tests.support.processes import command, environment, one_sentence, run
-from tests.support.stream import at, folded, rows
+from tests.support.stream import at, folded, rows, valid
 
 pytestmark = pytest.mark.slow
 
@@ -59,10 +57,7 @@ def events_of(*said_events: Event, until: str | None = None, known: names.Names 
     floor = Floor("pbx", known or names.Names())
     results = [result for result, _ in floor.take(messages(*said_events), NOON)]
     results += [result for result, _ in floor.pass_time(at(until))] if until else []
-    for result in results:
-        assert not isinstance(result, Rejected), result
-        contract.decode(encoded(result, "pbx", "")[1])
-    return [result for result in results if not isinstance(result, Rejected)]
+    return valid(results, "pbx")
 
 
 def logged(story: str) -> list[Event]:

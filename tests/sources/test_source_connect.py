@@ -34,7 +34,7 @@ from metrics.configuration.campaigns import load
 from tests.support import processes
 from tests.support.apache_kafka import ApacheKafka
 from tests.support.processes import ROOT, catch_up, one_sentence, run, totals
-from tests.support.stream import folded, rows
+from tests.support.stream import folded, rows, valid
 
 pytestmark = pytest.mark.slow
 
@@ -85,10 +85,7 @@ def record(number: int, **changed: Any) -> Document:
 def events_of(*documents: Document) -> list[Event]:
     """Return the events of documents; none may be rejected, and each event passes the contract."""
     results = [result for result, _ in Instance("aws", KNOWN).take((document, "") for document in documents)]
-    for result in results:
-        assert not isinstance(result, Rejected), result
-        contract.decode(encoded(result, "aws", "")[1])
-    return [result for result in results if not isinstance(result, Rejected)]
+    return valid(results, "aws")
 
 
 def calls(place: Path, documents: Iterable[Document]) -> list[Event]:

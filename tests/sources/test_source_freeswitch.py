@@ -13,15 +13,14 @@ from urllib.parse import quote
 
 import pytest
 
-from ingest.events import contract
 from ingest.sources import names
-from ingest.sources.events import Rejected, encoded
+from ingest.sources.events import Rejected
 from ingest.sources.freeswitch import Switch
 from ingest.topic.broker import Broker
 from ingest.topic.producing import deliver, open_producer
 from ingest.topic.servers import Security
 from tests.support.processes import one_sentence, run
-from tests.support.stream import at, folded, rows
+from tests.support.stream import at, folded, rows, valid
 
 pytestmark = pytest.mark.slow
 
@@ -135,10 +134,7 @@ def events_of(documents: Iterable[Event], known: names.Names | None = None, unti
     switch = Switch("fs", known or names.Names())
     results = [result for result, _ in switch.take((document, "") for document in documents)]
     results += [result for result, _ in switch.pass_time(at(until))] if until else []
-    for result in results:
-        assert not isinstance(result, Rejected), result
-        contract.decode(encoded(result, "fs", "")[1])
-    return [result for result in results if not isinstance(result, Rejected)]
+    return valid(results, "fs")
 
 
 def calls(place: Path, documents: Sequence[Event], known: names.Names | None = None) -> list[Event]:

@@ -23,7 +23,7 @@ from ingest.sources.twilio.events import form
 from ingest.topic.broker import Broker, ensure_topic
 from ingest.topic.producing import deliver, open_producer
 from tests.support.processes import one_sentence, run
-from tests.support.stream import folded, rows
+from tests.support.stream import folded, rows, valid
 
 Event = dict[str, Any]
 Document = dict[str, Any]
@@ -110,11 +110,7 @@ def results(*documents: Document) -> list[Event | Rejected]:
 
 def events_of(*documents: Document) -> list[Event]:
     """Return the events of documents; none may be rejected, and each event passes the contract."""
-    made = results(*documents)
-    for result in made:
-        assert not isinstance(result, Rejected), result
-        contract.decode(encoded(result, "tw", "")[1])
-    return [result for result in made if not isinstance(result, Rejected)]
+    return valid(results(*documents), "tw")
 
 
 def calls(place: Path, documents: Iterable[Document]) -> list[Event]:

@@ -3,16 +3,18 @@
 import datetime as dt
 import itertools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
+from ingest.events import contract
 from ingest.events.batch import Batch, Partition
 from ingest.events.sorting import Sorter
 from ingest.publishing.publish import SETTLE_ROWS, Moment, Publisher
+from ingest.sources.events import Rejected, encoded
 from ingest.store.store import Store, Totals
 from metrics.configuration.campaigns import Campaign, Configuration, Defaults, Term
 
@@ -73,6 +75,16 @@ def read_story(story: str, day: dt.datetime = DAY) -> list[Event]:
             name, _, value = field.partition("=")
             event[name] = _value(value)
         events.append(event)
+    return events
+
+
+def valid(results: Iterable[Event | Rejected], source: str) -> list[Event]:
+    """Return the events that a source made; none may be rejected, and each passes the contract."""
+    events = []
+    for result in results:
+        assert not isinstance(result, Rejected), result
+        contract.decode(encoded(result, source, "")[1])
+        events.append(result)
     return events
 
 
