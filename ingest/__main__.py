@@ -24,6 +24,7 @@ COMMANDS = {
 
 
 def main(arguments: list[str]) -> int:
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # commands report themselves, once, that a broker is away
     parser = Parser(prog="python -m ingest", description="Kafka → store.duckdb → published/vigie.duckdb")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     chosen = arguments[0] if arguments else ""
@@ -45,5 +46,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # commands report themselves, once, that a broker is away
     sys.exit(main(sys.argv[1:]))

@@ -27,6 +27,7 @@ from ingest.sources import follow
 from ingest.sources.bookmark import Bookmark
 from ingest.sources.follow import Followed, Position
 from ingest.topic.broker import Broker, running_broker
+from tests.support.forks import Command
 from tests.support.processes import ROOT, WITHIN_S, command, environment, free_port, one_sentence, run, wait_for
 
 pytestmark = pytest.mark.slow
@@ -476,17 +477,11 @@ def test_a_source_is_followed_by_one_process(tmp_path: Path) -> None:
 
 
 @contextmanager
-def following(log: Path, servers: str, topic: str, home: Path) -> Iterator["subprocess.Popen[bytes]"]:
+def following(log: Path, servers: str, topic: str, home: Path) -> Iterator[Command]:
     options = ("--follow", "--queue-log", str(log), "--bootstrap-servers", servers, "--topic", topic)
-    with (home / "source.log").open("ab") as log_file:
-        process = subprocess.Popen(
-            command("source", "asterisk", *options, "--data-dir", str(home), "--source", "pbx"),
-            stdin=subprocess.DEVNULL,
-            stdout=log_file,
-            stderr=log_file,
-            cwd=ROOT,
-            env=environment(),
-        )
+    arguments = ["source", "asterisk", *options, "--data-dir", str(home), "--source", "pbx"]
+    output = home / "source.log"
+    process = Command(*arguments, cwd=ROOT, environment=environment(), stdout=output, stderr=output)
     try:
         yield process
     finally:

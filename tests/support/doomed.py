@@ -4,23 +4,18 @@ The child has the store open and does what the Writer does, one step at a time. 
 at which it is killed, like `kill -9` or a power cut: anything not on disk by then is lost.
 """
 
-import multiprocessing
 import os
 import re
 import signal
-import sys
 import traceback
 import zoneinfo
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import duckdb
-import pandas  # noqa: F401 - DuckDB imports it if it is installed: once here, and not in every child
 
 from ingest import rebuild
 from ingest.archive import segments
@@ -29,12 +24,8 @@ from ingest.events.sorting import Sorter
 from ingest.publishing.publish import Moment, Publisher
 from ingest.store.store import Store
 from metrics.configuration.campaigns import Configuration
+from tests.support.forks import SERVER, forked
 from tests.support.stream import DEFAULTS
-
-#: A child is forked from a server that has imported everything, so that a new one costs only a fork.
-PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["tests.support.doomed"])
-
 
 LEADING_COMMENTS = re.compile(r"\A(\s|--.*\n)*")
 
@@ -100,11 +91,8 @@ class Consumer:
     """The child and the connection to it; each call waits for the answer. Raises Died if it is killed as it starts."""
 
     def __init__(self, home: Path, configuration: Configuration, settle_rows: int, death: Death | None = None) -> None:
-        self._connection, theirs = PROCESSES.Pipe()
-        given = (theirs, home, configuration, settle_rows, death)
-        self._process = PROCESSES.Process(target=_serve, args=given, daemon=True)
-        with _no_main_module():
-            self._process.start()
+        self._connection, theirs = SERVER.Pipe()
+        self._process = forked(_serve, theirs, home, configuration, settle_rows, death)
         theirs.close()
         self._answer()
 
@@ -144,17 +132,6 @@ class Consumer:
             self.kill()
             raise Failed(error)
         return answer
-
-
-@contextmanager
-def _no_main_module() -> Iterator[None]:
-    """Start a child without the parent's main module: the child would run it, and Streamlit puts a page there."""
-    main = sys.modules["__main__"]
-    sys.modules["__main__"] = ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = main
 
 
 class _Counted:
@@ -262,9 +239,7 @@ class _Desk:
 
 def rebuild_until(home: Path, step: int) -> bool:
     """Rebuild `home` in a process that dies at the `step`-th critical step; return whether it completed."""
-    process = PROCESSES.Process(target=_rebuild, args=(home, step), daemon=True)
-    with _no_main_module():
-        process.start()
+    process = forked(_rebuild, home, step)
     process.join()
     assert process.exitcode in (0, -signal.SIGKILL)
     return process.exitcode == 0

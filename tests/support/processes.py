@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -22,7 +23,9 @@ import pytest
 
 from ingest.simulator import floor_events
 from ingest.topic.producing import deliver, open_producer
+from metrics import CALENDAR_FOLDER
 from metrics.clock import VARIABLE
+from tests.support.forks import IGNORED, Command
 
 ROOT = Path(__file__).parent.parent.parent
 WITHIN_S = 180.0  # far longer than anything takes, even on a busy machine
@@ -39,12 +42,7 @@ Event = dict[str, Any]
 
 def command(*arguments: str) -> list[str]:
     """Return the command line of `python -m ingest` with warnings as errors."""
-    # kafka-python's warnings, not ours: from its import (see conftest.py), and the sockets it leaves when no broker
-    # answers
-    ignored = (
-        *(f"-Wignore:{name}_text is deprecated:DeprecationWarning" for name in ("read", "open")),
-        "-Wignore::ResourceWarning",
-    )
+    ignored = (f"-Wignore:{message}:{category.__name__}" for message, category in IGNORED)
     return [sys.executable, "-W", "error", *ignored, "-m", "ingest", *arguments]
 
 
@@ -57,19 +55,31 @@ def environment(**more: str) -> dict[str, str]:
 
 
 def run(
-    *arguments: str, within_s: float = WITHIN_S, cwd: Path = ROOT, **variables: str
+    *arguments: str, given: str | None = None, within_s: float = WITHIN_S, cwd: Path = ROOT, **variables: str
 ) -> "subprocess.CompletedProcess[str]":
-    """Run a command and wait for it to end."""
-    return subprocess.run(
-        command(*arguments),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        encoding="utf-8",
-        timeout=within_s,
-        cwd=cwd,
-        env=environment(**variables),
-        check=False,
-    )
+    """Run a command and wait for it to end.
+
+    It is forked, or started if it is `given` an input or a variable that is read while modules are imported.
+    """
+    if given is not None or CALENDAR_FOLDER in variables:
+        return subprocess.run(
+            command(*arguments),
+            input=given or "",
+            capture_output=True,
+            encoding="utf-8",
+            timeout=within_s,
+            cwd=cwd,
+            env=environment(**variables),
+            check=False,
+        )
+    with tempfile.TemporaryDirectory() as place:
+        stdout, stderr = Path(place, "stdout"), Path(place, "stderr")
+        process = Command(*arguments, cwd=cwd, environment=environment(**variables), stdout=stdout, stderr=stderr)
+        try:
+            code = process.wait(within_s)
+        finally:
+            process.kill()
+        return subprocess.CompletedProcess(process.args, code, stdout.read_text(), stderr.read_text())
 
 
 def one_sentence(done: "subprocess.CompletedProcess[str]") -> str:
@@ -157,17 +167,12 @@ def catch_up(place: Path, servers: str, topic: str, campaigns: Path | None = Non
 
 
 @contextmanager
-def consumer(place: Path, servers: str, topic: str, *more: str) -> Iterator["subprocess.Popen[bytes]"]:
+def consumer(place: Path, servers: str, topic: str, *more: str) -> Iterator[Command]:
     """Run a consumer and kill it at the end if it still runs; `consumer_log(place)` returns its log."""
     place.mkdir(parents=True, exist_ok=True)
-    with _log(place).open("wb") as log:
-        process = subprocess.Popen(
-            command("run", *options(place, servers, topic), *more),
-            stdin=subprocess.DEVNULL,
-            stderr=log,
-            cwd=ROOT,
-            env=environment(),
-        )
+    _log(place).unlink(missing_ok=True)
+    arguments = ["run", *options(place, servers, topic), *more]
+    process = Command(*arguments, cwd=ROOT, environment=environment(), stderr=_log(place))
     try:
         yield process
     except BaseException:
@@ -188,7 +193,7 @@ def _log(place: Path) -> Path:
     return place / "consumer.log"
 
 
-def stop(process: "subprocess.Popen[bytes]", place: Path, number: int = signal.SIGTERM) -> None:
+def stop(process: "Command | subprocess.Popen[bytes]", place: Path, number: int = signal.SIGTERM) -> None:
     """Ask the consumer to stop; it must exit with 0 and without a traceback."""
     process.send_signal(number)
     assert process.wait(WITHIN_S) == 0, consumer_log(place)

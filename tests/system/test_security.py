@@ -2,7 +2,6 @@
 
 import os
 import re
-import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -17,12 +16,10 @@ from ingest.topic.broker import ensure_topic
 from tests.support.apache_kafka import MECHANISMS, PASSWORD, USER, ApacheKafka
 from tests.support.processes import (
     ROOT,
-    WITHIN_S,
-    command,
     count_calls,
-    environment,
     one_sentence,
     queued,
+    run,
     send,
     status,
 )
@@ -35,19 +32,6 @@ SAMPLES = ROOT / "samples"
 
 def credentials(password: str = PASSWORD, mechanism: str = "SCRAM-SHA-512") -> Variables:
     return {"VIGIE_SASL_USERNAME": USER, "VIGIE_SASL_PASSWORD": password, "VIGIE_SASL_MECHANISM": mechanism}
-
-
-def run(*arguments: str, given: str = "", **variables: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        command(*arguments),
-        input=given,
-        capture_output=True,
-        encoding="utf-8",
-        timeout=WITHIN_S,
-        cwd=ROOT,
-        env=environment(**variables),
-        check=False,
-    )
 
 
 @pytest.fixture

@@ -1,0 +1,105 @@
+"""Runs `python -m ingest` in a fork of a process that has imported it, which takes half the processor time of a start.
+
+Code, signals, files and exit codes are those of a real start. What only a real start shows, such as warnings of imports
+and the end of the interpreter, is seen by the tests that start `processes.command` themselves.
+"""
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import warnings
+import zoneinfo
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from types import ModuleType
+
+#: Forks the children. It has imported what they need; DuckDB would import pandas at their first query with parameters.
+SERVER = multiprocessing.get_context("forkserver")
+SERVER.set_forkserver_preload(["pandas", "ingest.run", "ingest.sources", "tests.support.doomed"])
+
+#: kafka-python's warnings, not ours: of its import (see conftest.py), and of sockets it leaves when no broker answers
+IGNORED: tuple[tuple[str, type[Warning]], ...] = (
+    ("read_text is deprecated", DeprecationWarning),
+    ("open_text is deprecated", DeprecationWarning),
+    ("", ResourceWarning),
+)
+
+
+def forked(target: Callable[..., object], *arguments: object) -> BaseProcess:
+    """Return a running child that calls `target`, a function of a module; it is killed if this process ends."""
+    process = SERVER.Process(target=target, args=arguments, daemon=True)
+    with _no_main_module():
+        process.start()
+    return process
+
+
+@contextmanager
+def _no_main_module() -> Iterator[None]:
+    """Start a child without the parent's main module: the child would run it, and Streamlit puts a page there."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
+class Command:
+    """A running `python -m ingest`, with what tests use of `subprocess.Popen`. Its output is appended to files."""
+
+    def __init__(
+        self, *arguments: str, cwd: Path, environment: Mapping[str, str], stdout: Path = Path(os.devnull), stderr: Path
+    ) -> None:
+        self.args = ["python", "-m", "ingest", *arguments]
+        self._process = forked(_command, arguments, cwd, dict(environment), stdout, stderr)
+
+    @property
+    def pid(self) -> int:
+        assert self._process.pid is not None
+        return self._process.pid
+
+    def poll(self) -> int | None:
+        """Return the exit code, or minus the number of the signal that ended it; None while it runs."""
+        return self._process.exitcode
+
+    @property
+    def returncode(self) -> int | None:
+        return self.poll()
+
+    def wait(self, timeout: float | None = None) -> int:
+        self._process.join(timeout)
+        if (code := self.poll()) is None:
+            raise subprocess.TimeoutExpired(self.args, timeout or 0.0)
+        return code
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
+def _command(arguments: Sequence[str], cwd: Path, environment: Mapping[str, str], stdout: Path, stderr: Path) -> None:
+    """Do what `python -W error -m ingest` does with these arguments."""
+    for number, path in enumerate((stdout, stderr), start=1):  # multiprocessing has given it an empty standard input
+        opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        os.dup2(opened, number)
+        os.close(opened)
+    os.chdir(cwd)
+    os.environ.clear()
+    os.environ.update(environment)
+    zoneinfo.reset_tzpath()
+    zoneinfo.ZoneInfo.clear_cache()
+    warnings.simplefilter("error")
+    for message, category in IGNORED:
+        warnings.filterwarnings("ignore", message, category)
+    from ingest.__main__ import main
+
+    sys.exit(main([*arguments]))
