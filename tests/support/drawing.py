@@ -1,8 +1,10 @@
 """Runs pages in Streamlit without a browser, and reads the text that they show."""
 
 import re
+from functools import cache
 from html.parser import HTMLParser
 
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 from metrics.authorisation.viewer import Viewer
@@ -11,6 +13,9 @@ from tests.support.people import user_of
 from tests.support.processes import ROOT, WITHIN_S
 
 PAGES = ROOT / "pages"
+# each AppTest reads the metadata of every installed package, to find components: half the time of a page
+manifest_scanner.scan_component_manifests = cache(manifest_scanner.scan_component_manifests)
+
 HOSTILE = '<script>alert("1")</script> & **bold** :red[x]'
 
 
