@@ -9,7 +9,7 @@ from tests.support import torture
 pytestmark = pytest.mark.slow
 
 FIXED = 20_261_129
-EXAMPLES = 4
+EXAMPLES = 2
 
 
 def test_a_store_survives_the_fixed_torture() -> None:
