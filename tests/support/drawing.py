@@ -11,6 +11,8 @@ from tests.support.people import user_of
 from tests.support.processes import ROOT, WITHIN_S
 
 PAGES = ROOT / "pages"
+PAGE_NAMES = sorted({file.stem for file in PAGES.glob("*.py")} - {"__init__", "app"})
+"""Every page, by the name in its address."""
 HOSTILE = '<script>alert("1")</script> & **bold** :red[x]'
 
 
