@@ -32,7 +32,7 @@ language                 VARCHAR     language of the caller
 priority                 BIGINT      priority in the queue
 agent                    VARCHAR     agent who answered first, or for whom the dialer placed the call
 caller                   VARCHAR     caller's number, masked
-callee                   VARCHAR     dialed number, masked
+callee                   VARCHAR     dialled number, masked
 dialed_at                TIMESTAMPTZ when the dialer placed the call
 connected_at             TIMESTAMPTZ when the called party picked up
 answered_by              VARCHAR     human or machine; NULL when the source does not say
