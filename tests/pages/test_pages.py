@@ -762,7 +762,7 @@ def test_durations(seconds: float, shown: str) -> None:
     [
         pytest.param(["es", "fr-FR"], "es", id="the first choice"),
         pytest.param([None, None, "fr-MA"], "fr", id="the browser's"),
-        pytest.param(["xx", "pt-BR"], "en", id="none that we have: English"),
+        pytest.param(["xx", "qq-BR"], "en", id="none that we have: English"),
         pytest.param(["../../etc", ""], "en", id="nonsense: English"),
     ],
 )
