@@ -19,8 +19,8 @@ _ = text.gettext
 def calendar() -> None:
     """Offer this DuckDB's time zone rules as a file, for the reader's own DuckDB."""
     explanation = _(
-        "For AT TIME ZONE to be right for Morocco, at UTC since 20 September 2026, a DuckDB 1.5 of your own needs "
-        "newer zone rules than it has: put this file into a folder, and set the environment variable "
+        "Morocco has been at UTC since 20 September 2026, and DuckDB 1.5 does not know that. For AT TIME ZONE to be "
+        "right in your own DuckDB, put this file into a folder, and set the environment variable "
         "ICU_TIMEZONE_FILES_DIR to that folder before DuckDB starts. calls.day and local_days are right without it."
     )
     st.caption(explanation, width=760)
@@ -164,16 +164,16 @@ def query_tab() -> None:
 def connect_tab() -> None:
     """Draw how to open the published file with other tools."""
     explanation = _(
-        "The file can be opened by any number of tools, from DuckDB 1.5 on, while Vigie goes on writing new ones:"
-        " what you hold open stays as it was, and opening the path again shows what is new. It is on the machine "
-        "that runs Vigie; if you are on another machine, ask for its folder to be shared read-only."
+        "Any number of tools with DuckDB 1.5 or newer can open the file while Vigie writes new ones. What you have open"
+        " stays as it was; open the path again to see new data. The file is on the machine that runs Vigie; if you are"
+        " on another machine, ask for its folder to be shared read-only."
     )
     st.markdown(explanation, width=760)
     for title, code in analysis.connections(readers.published().path, text):
         st.subheader(title, anchor=False)
         st.code(code, language=None, wrap_lines=True)  # Streamlit's syntax colours are too faint on white
     st.caption(
-        _("Times are in UTC. Phone numbers are masked. Agents are named: treat what you take out as personal data.")
+        _("Times are in UTC. Phone numbers are masked. Agents are named: treat what you export as personal data.")
     )
     calendar()
 
@@ -194,7 +194,7 @@ def page() -> None:
     else:
         reason = _("SQL cannot be limited to some campaigns or sites, so only people who see all of them may use it.")
         st.info(reason, icon=":material/lock:")
-    source = _("In the published file’s own words: your tool shows the same as comments.")
+    source = _("These are the comments in the published file. Your own tool shows them too.")
     with tabs[-2]:
         st.caption(source)
         st.html(analysis.schema(relations, text))

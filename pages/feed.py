@@ -115,7 +115,7 @@ def page() -> None:
     left, right = st.columns([6, 5], gap="medium")
     with left:
         st.subheader(_("Conservation of calls"), anchor=False)
-        st.caption(_("Today so far: offered equals the sum of the outcomes; if not, an alarm stands above."))
+        st.caption(_("Today so far: offered equals the sum of the outcomes. If not, an alarm is shown above."))
         conservation()
     with right:
         st.subheader(_("Sources"), anchor=False)

@@ -18,7 +18,6 @@ from metrics.configuration.toml_table import Table, read_toml, shown
 from metrics.kpis.service_level import FORMULAS
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-LANGUAGES = ("en", "es", "fr")
 DAY_S = 86_400
 BREAK_LIMITS = ("rest_s", "rest_within_s", "break_s", "break_within_s")
 """The limits that law and agreements set for breaks; a site can have its own."""
@@ -176,7 +175,7 @@ def _defaults(table: Table) -> Defaults:
     table.allow("language", "timezone", "give_up_after_s", "max_state_s", "lateness_s", *_TERM_KEYS)
     own = Defaults()
     return Defaults(
-        language=table.choice("language", own.language, LANGUAGES),
+        language=table.language("language", own.language),
         timezone=table.zone("timezone", own.timezone),
         give_up_after_s=table.number("give_up_after_s", own.give_up_after_s, 60, DAY_S),
         # a day at most, because macros search only one day back for the states of a window
@@ -231,7 +230,7 @@ def _campaign(table: Table, clients: dict[str, Client], defaults: Defaults) -> C
         id=table.id,
         name=table.text("name", table.id),
         client=table.choice("client", None, clients or ("(none: add a [clients.…] table)",)),
-        language=table.choice("language", defaults.language, LANGUAGES),
+        language=table.language("language", defaults.language),
         timezone=table.zone("timezone", defaults.timezone),
         give_up_after_s=table.number("give_up_after_s", defaults.give_up_after_s, 60, DAY_S),
         opening=_opening(table.table("opening")),

@@ -116,6 +116,11 @@ class Table:
     def zone(self, key: str, default: str) -> str:
         return str(self.take(key, default, _is_zone, 'an IANA zone such as "Europe/Paris"'))
 
+    def language(self, key: str, default: str) -> str:
+        """Return a language code. No list of them: a campaign can speak languages that the pages do not."""
+        ok = lambda v: isinstance(v, str) and bool(re.fullmatch("[a-z]{2,3}", v))  # noqa: E731 - used once
+        return str(self.take(key, default, ok, 'an ISO 639 code such as "fr"'))
+
     def local(self, key: str) -> datetime | None:
         value = self.values.get(key)
         if value is None:

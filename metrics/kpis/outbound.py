@@ -5,7 +5,7 @@
 
 Edge cases: if the source does not say who picked up (a dialer without machine detection), the pick-up counts as human.
 A drop is a contact that ended before an agent answered, whether the person hung up or was cut off. A contact still
-waiting for an agent is neither. NULL when nothing was dialed, or when no call reached an agent and none was dropped.
+waiting for an agent is neither. NULL when nothing was dialled, or when no call reached an agent and none was dropped.
 
 References: docs/kpis.md, Contact rate; docs/kpis.md, Drop rate (Ofcom's 3 % is a habit of contracts, not a legal limit
 since 2017).
@@ -43,7 +43,7 @@ KPIS = (
         sum_of("contacts"),
         sum_of("dialed"),
         RATIO,
-        "nothing dialed",
+        "nothing dialled",
         "docs/kpis.md, Contact rate",
     ),
     Kpi(

@@ -5,5 +5,5 @@ KINDS = {
     "events_not_conserved": "the number of stored events differs from the number accepted",
     "rows_doubled": "a day has duplicate archived rows, found when its files were merged",
     "impossible_count": "a count is negative, or a part is larger than its whole",
-    "calls_in_no_campaign": "no event says when these calls were queued or dialed, and none is expected any more",
+    "calls_in_no_campaign": "no event says when these calls were queued or dialled, and none is expected any more",
 }

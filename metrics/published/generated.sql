@@ -2558,7 +2558,7 @@ WITH chosen AS (  -- renamed: inside the macro that is called, `campaign` would 
         ('satisfaction', 73, 'elsewhere', 'Talkdesk', '', 'no public formula found'),
         ('satisfaction', 74, 'elsewhere', 'Wazo', '', 'no public formula found'),
         ('contact_rate', 0, 'figure', 'contact_rate', 'contact_rate',
-            'contacts / dialed [ratio 0–1]; NULL: nothing dialed; docs/kpis.md, Contact rate'),
+            'contacts / dialed [ratio 0–1]; NULL: nothing dialled; docs/kpis.md, Contact rate'),
         ('contact_rate', 20, 'count', 'contacts', 'contacts', ''),
         ('contact_rate', 21, 'count', 'dialed', 'dialed', ''),
         ('contact_rate', 70, 'elsewhere', 'Amazon Connect', '', 'no public formula found'),

@@ -114,7 +114,8 @@ def text() -> str:
     )
     sections.append("## Base relations\n")
     for name, columns in relations.COLUMNS.items():
-        sections.append(f"### `{name}`\n\nOne row: {relations.MEANING[name]}.\n")
+        row = relations.MEANING[name]  # begins with "one"
+        sections.append(f"### `{name}`\n\n{row[0].upper()}{row[1:]}.\n")
         rows = [(f"`{column}`", kind, meaning) for column, (kind, meaning) in columns.items()]
         sections.append(_table(("column", "type", "meaning"), rows))
     return "\n".join(sections)

@@ -32,7 +32,7 @@ language                 VARCHAR     language of the caller
 priority                 BIGINT      priority in the queue
 agent                    VARCHAR     agent who answered first, or for whom the dialer placed the call
 caller                   VARCHAR     caller's number, masked
-callee                   VARCHAR     dialed number, masked
+callee                   VARCHAR     dialled number, masked
 dialed_at                TIMESTAMPTZ when the dialer placed the call
 connected_at             TIMESTAMPTZ when the called party picked up
 answered_by              VARCHAR     human or machine; NULL when the source does not say
@@ -107,7 +107,7 @@ campaign                 VARCHAR     campaign id
 client                   VARCHAR     client id; NULL when not configured
 client_name              VARCHAR     client's name
 name                     VARCHAR     campaign's name
-language                 VARCHAR     fr, es or en
+language                 VARCHAR     language spoken in the campaign, as an ISO 639 code such as fr
 timezone                 VARCHAR     IANA zone of the campaign's days and contract terms; see local_days
 give_up_after_s          DOUBLE      an open call older than this counts as dropped [s]
 configured               BOOLEAN     false: only named in events, and judged by the defaults

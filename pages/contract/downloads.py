@@ -1,7 +1,7 @@
 """A period against its contract as spreadsheet files: CSV and Excel, in the reader's language.
 
-CSV has the form that the Excel on the reader's desk expects: in French and Spanish `;` between values and a decimal
-comma, in English `,` and a decimal point. A byte order mark says UTF-8. Numbers have no unit: ratios are 0–1, durations
+CSV has the form that the Excel on the reader's desk expects: `;` between values where the decimal mark is a comma, as
+in French and Spanish, otherwise `,`. A byte order mark says UTF-8. Numbers have no unit: ratios are 0–1, durations
 are in seconds.
 """
 
@@ -26,8 +26,6 @@ from pages.shared import names
 from pages.shared.i18n import Text
 
 Value = str | int | float | date | bool | None
-SEPARATORS = {"fr": (";", ","), "es": (";", ","), "en": (",", ".")}
-"""Language → separator of values, and decimal mark, of its spreadsheets."""
 COUNT, RATIO, SECONDS, DAY, MOMENT = "#,##0", "0.0%", "0.0", "yyyy-mm-dd", "yyyy-mm-dd hh:mm:ss"
 INK, LINE = "14191F", "C9CFD6"
 
@@ -46,9 +44,9 @@ def as_csv(sla: Sla, text: Text) -> bytes:
     """Return all tables of the period as one. The first column names the table; columns that it lacks stay empty."""
     tables = list(_tables(sla, text))
     columns = list(dict.fromkeys(word for table in tables for word in table.head[1:]))
-    separator, decimal = SEPARATORS[text.language]
+    decimal = text.separators()[0]
     out = io.StringIO()
-    writer = csv.writer(out, delimiter=separator)
+    writer = csv.writer(out, delimiter=";" if decimal == "," else ",")
     _ = text.gettext
     writer.writerow((_("Table"), _("Row"), *columns))
     for table in tables:

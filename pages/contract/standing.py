@@ -153,7 +153,7 @@ def outlook(sla: Sla, text: Text) -> list[str]:
         sentence = _("If they go as on those days, {period} ends at about {level}")
         sentences.append(sentence.format(period=period(sla, text), level=text.percent(outlook.expected)))
     if sla.target_moves:
-        sentence = _("The target moves with the calls that each term judges: {now} so far, {end} at the end")
+        sentence = _("The target depends on how many calls fall under each term: {now} so far, {end} at the end")
         sentences.append(sentence.format(now=text.target(sla.target), end=text.target(outlook.target)))
     return sentences
 
@@ -191,7 +191,7 @@ def certainty(sla: Sla, text: Text) -> str:
     """Say whether the figures can still change."""
     _ = text.gettext
     if sla.settled:
-        return _("Settled: only a late event could move it")
+        return _("Settled: only a late event could change it")
     if sla.is_over:
         return _("Provisional: calls are open, or events may still come in")
     return _("Provisional: the period is not over")

@@ -202,9 +202,9 @@ def _contract_rule(sla: Sla, text: Text) -> str:
     rule = _("Each call is judged by the terms in force when it entered its queue, in the campaign’s local time.")
     if len(sla.terms) > 1 and sla.total.service_level_base and sla.target is not None:
         if sla.is_over:
-            addition = _("Over the whole period the terms together ask for {target}: each by the calls that it judges.")
+            addition = _("Over the whole period the terms together require {target}, each weighted by its calls.")
         else:
-            addition = _("So far the terms together ask for {target}: each by the calls that it judges.")
+            addition = _("So far the terms together require {target}, each weighted by its calls.")
         rule += " " + addition.format(target=text.target(sla.target))
     return rule
 

@@ -78,7 +78,7 @@ def figure(explained: Explained, text: Text) -> str:
             )
             lines.append(f"<p>{escape(range_words)}</p>")
     certainty = (
-        _("Settled: only a late event could move it")
+        _("Settled: only a late event could change it")
         if row["settled"]
         else _("Provisional: calls are open, or events may still come in")
     )

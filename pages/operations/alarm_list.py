@@ -103,8 +103,8 @@ def _events_not_conserved(alarms: Sequence[Alarm], text: Text) -> Iterator[str]:
 def _calls_in_no_campaign(alarms: Sequence[Alarm], text: Text) -> Iterator[str]:
     for alarm in alarms:
         words = text.ngettext(
-            "{n} call is in no campaign: no event says when it entered a queue or was dialed. It is in no figure.",
-            "{n} calls are in no campaign: no event says when they entered a queue or were dialed."
+            "{n} call is in no campaign: no event says when it entered a queue or was dialled. It is in no figure.",
+            "{n} calls are in no campaign: no event says when they entered a queue or were dialled."
             " They are in no figure.",
             alarm.counted,
         )

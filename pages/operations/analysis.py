@@ -35,18 +35,18 @@ def titles(text: Text) -> dict[str, str]:
     """Return the question that each example answers, the everyday ones first."""
     _ = text.gettext
     return {
-        "intervals_today": _("Which half hours of the last day were below the contract?"),
+        "intervals_today": _("Which half hours of the last day were below the contract’s target?"),
         "month_to_target": _("How many late calls can this month still afford?"),
-        "week_by_week": _("How did the service level go, week by week?"),
+        "week_by_week": _("How did the service level change, week by week?"),
         "five_formulas": _("What would the other formulas of service level say?"),
-        "callers_in_queue": _("How many callers waited, through the last day?"),
-        "weekday_and_hour": _("On which weekdays, at which hours, do calls come?"),
+        "callers_in_queue": _("How many callers were waiting, over the last day?"),
+        "weekday_and_hour": _("On which weekdays and at which hours do calls come in?"),
         "patience": _("After how long do callers hang up?"),
-        "transfers": _("Which calls were passed on most?"),
+        "transfers": _("Which calls were transferred most often?"),
         "results_of_calls": _("How do calls end, campaign by campaign?"),
         "handling_by_team": _("How long do teams handle a call, and how busy are they?"),
-        "pauses_by_reason": _("Where do pauses go, by reason?"),
-        "rejected_records": _("What could the feed not use, and why?"),
+        "pauses_by_reason": _("How does paused time split by reason?"),
+        "rejected_records": _("What did the feed reject, and why?"),
     }
 
 
@@ -66,7 +66,7 @@ def trouble(trouble: Trouble, text: Text) -> str:
             "The query was interrupted because it ran for {seconds} s; ask for less, or connect with your own tool."
         ),
         "interrupted": _("The query was interrupted."),
-        "busy": _("Other people's queries are running, as many as are allowed at once; try again in a few seconds."),
+        "busy": _("Other people’s queries are running, as many as are allowed at once; try again in a few seconds."),
         "written": _(
             "Somebody is writing to the published file, so an answer could be wrong; try again in a few seconds."
         ),
@@ -119,7 +119,7 @@ vigie <- dbConnect(duckdb(), dbdir = {quoted}, read_only = TRUE)
 calls <- dbGetQuery(vigie, "{query}")
 dbDisconnect(vigie, shutdown = TRUE)"""
     return [
-        (_("DuckDB's command line"), f'duckdb -readonly {shell} "{query}"'),
+        (_("DuckDB’s command line"), f'duckdb -readonly {shell} "{query}"'),
         ("Python", python),
         ("R", r),
         (
@@ -127,7 +127,7 @@ dbDisconnect(vigie, shutdown = TRUE)"""
             f"jdbc:duckdb:{path}\nduckdb.read_only=true",
         ),
         (
-            _("If Vigie's folder is mounted elsewhere: run this first"),
+            _("If Vigie’s folder is mounted elsewhere: run this first"),
             f"SET VARIABLE {FOLDER} = '/mnt/published';",
         ),
     ]

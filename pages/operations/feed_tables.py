@@ -94,7 +94,7 @@ def alarms(feed: Feed, text: Text) -> list[str]:
         sentences.append(words.format(time=text.clock(fresh.as_of, "UTC", seconds=True)))
     if feed.foreign_logs:
         words = _(
-            "{file} lies beside the published file: somebody has opened that file for writing. These pages ignore it."
+            "{file} is beside the published file: somebody has opened that file for writing. These pages ignore it."
             " Other tools read it, so their figures may be wrong until the consumer publishes again and removes it."
         )
         sentences.append(words.format(file=", ".join(feed.foreign_logs)))
@@ -102,7 +102,7 @@ def alarms(feed: Feed, text: Text) -> list[str]:
     if feed.gaps:
         sentences.append(_gaps(feed.gaps, text))
     if feed.notice:
-        words = _("The configuration has changed and cannot be used, so the one before stays in force. {reason}")
+        words = _("The configuration has changed and cannot be used, so the previous one stays in force. {reason}")
         sentences.append(words.format(reason=feed.notice))
     return sentences
 

@@ -27,10 +27,12 @@ from babel.numbers import format_decimal, format_percent
 from babel.units import format_unit
 
 LOCALE = Path(__file__).parent.parent / "locale"
-LANGUAGES = {"fr": "Français", "es": "Español", "en": "English"}
+REGIONS = {"fr": "fr_FR", "es": "es_ES", "en": "en_GB"}
+"""Language → locale of Babel, which knows how numbers, times and lists are written there."""
+LANGUAGES = {code: str(Locale.parse(region).get_language_name()).capitalize() for code, region in REGIONS.items()}
+"""Language → its name in that language, in the order in which readers choose: "Français"."""
 SOURCE = "en"
 """The language of the source texts, and the only one without a catalogue."""
-REGIONS = {"fr": "fr_FR", "es": "es_ES", "en": "en_GB"}
 COOKIE, YEAR_S = "vigie_lang", 365 * 86_400
 """The cookie in which a browser remembers the reader's language, and its lifetime."""
 DASH = "–"

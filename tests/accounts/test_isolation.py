@@ -33,16 +33,13 @@ from metrics.readers import FIGURES
 from pages.accounts.sessions import COOKIE
 from pages.shared.i18n import plain
 from tests.support.browsing import Dashboard, browser, dashboard, drawn, needs_chromium, open_tab
+from tests.support.drawing import PAGE_NAMES
 from tests.support.people import session_of
 from tests.support.processes import ROOT, WITHIN_S
 from tests.support.published import fill_agent_limits
 from tests.support.streaming import Stream, as_bytes, stream
 
 pytestmark = pytest.mark.slow
-
-PAGES = sorted(
-    file.stem for file in (ROOT / "pages").glob("*.py") if not file.stem.startswith("_") and file.stem != "app"
-)
 
 # the floor
 
@@ -214,7 +211,7 @@ def addresses(as_of: datetime, *, all: bool) -> Iterator[tuple[str, dict[str, st
         "queue",
     } <= set(names)
     times = {"from": f"{as_of - DAY:%Y-%m-%dT%H:%M}Z", "to": f"{as_of:%Y-%m-%dT%H:%M}Z"}
-    for page in ["", *PAGES, "no-such-page"]:
+    for page in ["", *PAGE_NAMES, "no-such-page"]:
         yield page, {}
         yield page, {"campaign": OWN}
         yield page, {"campaign": OTHER, "lang": "fr"} | times
@@ -269,7 +266,7 @@ class Visit:
                 if page not in entered and query.get("campaign") == OWN:
                     entered.add(page)
                     self.touch(connection, page)
-            for page in PAGES:
+            for page in PAGE_NAMES:
                 request = BackMsg()
                 request.rerun_script.page_script_hash = calc_hash(page)
                 self.note(f"{page} by its hash", connection.ask(request))
@@ -346,7 +343,7 @@ def test_nobody_receives_data_of_another_client(tmp_path: Path, as_of: datetime,
             assert visit.seen == CASES[name].sees, f"{name} saw nothing of {CASES[name].sees - visit.seen}"
             assert visit.files or CASES[name].viewer.role == "television" or not CASES[name].sees
         nobody = Visit(running, CASES["manager"], "forged")
-        for path in ("/", *(f"/{page}?campaign={OTHER}" for page in PAGES)):
+        for path in ("/", *(f"/{page}?campaign={OTHER}" for page in PAGE_NAMES)):
             status, data = nobody.fetch(path)
             assert status == 401 and not found_in(data)
         for path in ("/healthz", "/metrics", "/sign-in"):
@@ -380,7 +377,10 @@ def test_a_browser_receives_no_data_of_another_client(tmp_path: Path, as_of: dat
         received: list[bytes] = []
         page.on("websocket", lambda socket: socket.on("framereceived", lambda data: received.append(as_bytes(data))))
         page.on("response", lambda answer: received.append(str(answer.all_headers()).encode()))
-        for path, query in [("", {}), *((path, {"campaign": campaign}) for path in PAGES for campaign in (OWN, OTHER))]:
+        for path, query in [
+            ("", {}),
+            *((path, {"campaign": campaign}) for path in PAGE_NAMES for campaign in (OWN, OTHER)),
+        ]:
             page.goto(f"{running.address}/{path}?{urlencode(query)}")
             drawn(page)
             where = f"/{path}?{urlencode(query)}"

@@ -278,7 +278,7 @@ def test_an_open_page_is_closed_when_its_session_ends(served: Dashboard) -> None
     ("locale", "signs_in", "wrong", "signs_out", "options"),
     [
         ("fr-FR", "Se connecter", "L’identifiant ou le mot de passe est incorrect.", "Se déconnecter", {}),
-        ("es-ES", "Iniciar sesión", "El usuario o la contraseña no es correcto.", "Cerrar sesión", PHONE),
+        ("es-ES", "Iniciar sesión", "El usuario o la contraseña no son correctos.", "Cerrar sesión", PHONE),
         ("en-GB", "Sign in", "The user name or password is wrong.", "Sign out", {}),
     ],
     ids=["fr", "es, phone, dark", "en"],

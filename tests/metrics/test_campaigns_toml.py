@@ -86,6 +86,10 @@ def test_a_campaigns_own_values_come_before_the_defaults(tmp_path: Path) -> None
     )
 
 
+def test_a_campaign_may_speak_a_language_that_the_pages_do_not(tmp_path: Path) -> None:
+    assert load(tmp_path, GOOD.replace('"fr"', '"ar"')).campaigns["orea-ventes"].language == "ar"
+
+
 def test_a_campaign_that_only_events_name_gets_the_defaults(tmp_path: Path) -> None:
     unknown = load(tmp_path, GOOD).campaign("mystery")
     assert (unknown.name, unknown.client, unknown.timezone, unknown.terms) == ("mystery", "", "Europe/Paris", (Term(),))
@@ -195,6 +199,8 @@ REFUSED = {
     "unknown key of a client": ("{ name", "{ nom", 5, "unknown key `nom`, allowed are name"),
     "unknown client": ('client = "orea"', 'client = "ora"', 9, '`client` is "ora", allowed is one of orea'),
     "no client": ('client = "orea"\n', "", 7, "`client` is missing, allowed is one of orea"),
+    "unknown language": ('"fr"', '"french"', 10, '`language` is "french", allowed is an ISO 639 code such as "fr"'),
+    "language in capitals": ('"fr"', '"FR"', 10, '`language` is "FR", allowed is an ISO 639 code such as "fr"'),
     "unknown zone": ("Europe/Paris", "Europe/Pari", 2, '`timezone` is "Europe/Pari", allowed is an IANA zone'),
     "unknown formula": (
         '"all_offered"',

@@ -161,7 +161,7 @@ COHORT = {
         "nobody satisfied": ([call(score=3.0)], 0),
     },
     "contact_rate": {
-        "nothing dialed: undefined": ([call()], None),
+        "nothing dialled: undefined": ([call()], None),
         "2 of 4: human, unsaid; machine and no answer are none": (
             [
                 call(direction="outbound", connected_at=at("09:00"), answered_by="human"),

@@ -130,13 +130,13 @@ def calls_of(hits: int, late: int, of: Campaign, queued: str) -> list[Row]:
         (
             "fr",
             "Objectif à ce jour 85,12 %",
-            "Octobre ne tiendrait l’objectif, à 88,13 %, qu’avec 4 894 appels à temps de plus selon les termes en "
+            "Octobre ne tiendrait l’objectif, à 88,13 %, qu’avec 4 894 appels à temps de plus selon les conditions en "
             "vigueur (objectif 90 %)",
         ),
         (
             "es",
             "Objetivo hasta ahora 85,12 %",
-            "Harían falta 4.894 llamadas más a tiempo con los términos vigentes (objetivo 90 %) para que octubre "
+            "Harían falta 4.894 llamadas más a tiempo con las condiciones vigentes (objetivo 90 %) para que octubre "
             "estuviera en objetivo, con un 88,13 %",
         ),
     ],
@@ -166,20 +166,20 @@ def test_after_a_change_of_terms_the_level_includes_the_calls_to_come(
             {
                 "en": "3 more late calls under the terms now in force (target 90%) and October is off "
                 "target, at 81.82%",
-                "fr": "Encore 3 appels hors délai selon les termes en vigueur (objectif 90 %) et octobre ne tient plus "
-                "l’objectif, à 81,82 %",
-                "es": "3 llamadas más fuera de plazo con los términos vigentes (objetivo 90 %) y octubre deja de estar "
-                "en objetivo, con un 81,82 %",
+                "fr": "Encore 3 appels hors délai selon les conditions en vigueur (objectif 90 %) et octobre ne tient "
+                "plus l’objectif, à 81,82 %",
+                "es": "3 llamadas más fuera de plazo con las condiciones vigentes (objetivo 90 %) y octubre deja de "
+                "estar en objetivo, con un 81,82 %",
             },
         ),
         (
             25,
             {
                 "en": "1 more late call under the terms now in force (target 90%) and October is off target, at 80.65%",
-                "fr": "Encore 1 appel hors délai selon les termes en vigueur (objectif 90 %) et octobre ne tient plus "
-                "l’objectif, à 80,65 %",
-                "es": "1 llamada más fuera de plazo con los términos vigentes (objetivo 90 %) y octubre deja de estar "
-                "en objetivo, con un 80,65 %",
+                "fr": "Encore 1 appel hors délai selon les conditions en vigueur (objectif 90 %) et octobre ne tient "
+                "plus l’objectif, à 80,65 %",
+                "es": "1 llamada más fuera de plazo con las condiciones vigentes (objetivo 90 %) y octubre deja de "
+                "estar en objetivo, con un 80,65 %",
             },
         ),
     ],
@@ -318,7 +318,7 @@ terms_of_a_month = st.lists(
     day=st.integers(9, 30),
     hour=st.sampled_from([0, 9, 13, 23]),
     zone=st.sampled_from(["UTC", "Europe/Paris", "America/New_York", "Pacific/Auckland"]),
-    language=st.sampled_from(["fr", "es", "en"]),
+    language=st.sampled_from([*i18n.LANGUAGES]),
 )
 def test_what_the_page_says_is_what_happens_when_the_calls_come(
     tmp_path: Path, drawn: Any, late: int, day: int, hour: int, zone: str, language: str

@@ -12,6 +12,7 @@ import pytest
 from metrics import clock
 from metrics.authorisation.viewer import Viewer
 from tests.support.browsing import needs_chromium
+from tests.support.drawing import PAGE_NAMES
 from tests.support.floor_file import MANAGER
 from tests.support.processes import wait_for
 from tests.support.served import CLIENT, Site, floor, served
@@ -110,6 +111,13 @@ MANAGERS = {
     **{"wallboard": 10, "agents": 30, "feed": 6},
 }
 """Page → the least number of figures with a link."""
+WITHOUT = {"analyst", "calls"}
+"""Pages whose numbers are what a link leads to: rows of an answer, and calls."""
+
+
+def test_every_page_is_looked_at() -> None:
+    named = {path.partition("?")[0] for path in EVERYBODYS | MANAGERS}
+    assert named | WITHOUT == set(PAGE_NAMES), "name a new page in EVERYBODYS, MANAGERS or WITHOUT"
 
 
 @pytest.mark.parametrize(

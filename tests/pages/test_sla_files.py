@@ -130,9 +130,9 @@ def _face(font: Any) -> str:
         (
             "fr",
             "Relevé de niveau de service|octobre 2026 (du 01/10/2026 au 31/10/2026, UTC)|84,8 %|Objectif tenu"
-            "|Octobre a atteint 81,25 %, avec 35 appels de marge|répondus à temps|Définitif : seul un événement"
+            "|Octobre a atteint 81,25 %, avec 35 appels de marge|décrochés à temps|Définitif : seul un événement"
             "|Aucun appel n’est connu avant le 05/10/2026 08:10 : il manque 4 jours sur 31|Jours sans appel : mer. 7"
-            "|Aucune donnée|Présentés 1 000 = Répondus 1 000 + Abandonnés 0|Lu et approuvé|Pour le client, client"
+            "|Aucune donnée|Présentés 1 000 = Décrochés 1 000 + Abandonnés 0|Lu et approuvé|Pour le client, client"
             "|Page 1 sur ",
         ),
         (

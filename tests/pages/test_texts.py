@@ -52,6 +52,7 @@ def test_nothing_is_missing_unused_or_fuzzy(language: str) -> None:
         strings = (message.string,) if isinstance(message.string, str) else message.string
         assert not message.fuzzy and all(strings), english
         for string in strings:
+            assert not re.search("[\N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}]", string), "i18n adds these spaces"
             assert set(re.findall(r"{\w+}", string)) == set(re.findall(r"{\w+}", english)), english
 
 

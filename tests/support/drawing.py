@@ -13,6 +13,9 @@ from tests.support.people import user_of
 from tests.support.processes import ROOT, WITHIN_S
 
 PAGES = ROOT / "pages"
+PAGE_NAMES = sorted({file.stem for file in PAGES.glob("*.py")} - {"__init__", "app"})
+"""Every page, by the name in its address."""
+
 # each AppTest reads the metadata of every installed package, to find components: half the time of a page
 manifest_scanner.scan_component_manifests = cache(manifest_scanner.scan_component_manifests)
 

@@ -51,7 +51,7 @@ class Columns(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """`[columns]`: the column of each field; for JSON a path such as agent.name."""
 
     call_id: Column
-    queued_at: Column  # for an outbound call, when it was dialed
+    queued_at: Column  # for an outbound call, when it was dialled
     linked_id: Column | None = None
     campaign: Column | None = None
     queue: Column | None = None

@@ -84,7 +84,7 @@ class ContactRecord(Struct, rename="pascal"):
 
 
 def events(record: ContactRecord, source: str, names: Names) -> list[Event]:
-    """The events of a record; none for a contact that neither entered a queue nor was dialed for one."""
+    """The events of a record; none for a contact that neither entered a queue nor was dialled for one."""
     if record.queue is None:
         return []
     initial_id = record.initial_contact_id or record.previous_contact_id
