@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ingest.sources.asterisk.queue_log import Reader
-from ingest.sources.never import is_none_word
+from ingest.sources.input.never import is_none_word
 from tests.support.processes import ROOT
 from tests.support.queue_log import events_of, lines, published, read
 from tests.support.stream import rows

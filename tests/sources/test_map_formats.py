@@ -13,8 +13,8 @@ from ingest.errors import UsageError
 from ingest.sources import call_list
 from ingest.sources.call_list import proposal
 from ingest.sources.call_list.mapping import parsed
-from ingest.sources.documents import LONGEST
 from ingest.sources.events import Rejected
+from ingest.sources.input.documents import LONGEST
 from tests.support.call_lists import HEADER, PLAIN, events_of, loaded, row, with_setting
 from tests.support.processes import ROOT, one_sentence, run
 

@@ -14,8 +14,8 @@ import pytest
 from ingest.sources import names
 from ingest.sources.asterisk import Switch
 from ingest.sources.asterisk.changes import Changes
-from ingest.sources.documents import Documents
 from ingest.sources.events import Rejected
+from ingest.sources.input.documents import Documents
 from ingest.topic.broker import Broker, ensure_topic
 from ingest.topic.producing import deliver, open_producer
 from ingest.topic.servers import Security

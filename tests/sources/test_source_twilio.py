@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.events import contract
-from ingest.sources.documents import LONGEST_ANSWER, Documents
 from ingest.sources.events import Rejected, encoded
+from ingest.sources.input.documents import LONGEST_ANSWER, Documents
 from ingest.sources.names import Agent, Names, Queue
 from ingest.sources.twilio import OF_NOTHING, Workspace
 from ingest.sources.twilio.events import form

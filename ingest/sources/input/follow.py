@@ -17,7 +17,7 @@ from typing import IO, cast
 import msgspec
 
 from ingest.errors import UsageError, VigieError
-from ingest.sources.files import CHUNK, TORN, unpacked, why_torn
+from ingest.sources.input.files import CHUNK, TORN, unpacked, why_torn
 
 log = logging.getLogger(__name__)
 

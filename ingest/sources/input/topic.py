@@ -10,8 +10,8 @@ import msgspec
 
 from ingest.errors import BrokerUnavailable
 from ingest.events.batch import Batch, Partition
-from ingest.sources.bookmark import Bookmark
 from ingest.sources.events import Rejected
+from ingest.sources.input.bookmark import Bookmark
 from ingest.topic.feed import Feed, TopicChanged
 from ingest.topic.servers import Security
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ingest.sources.events import Rejected
-from ingest.sources.text import Decoder
+from ingest.sources.input.text import Decoder
 
 LONGEST = 1 << 20  # characters of one object: the limit of Kinesis
 LONGEST_ANSWER = 1 << 26  # of a list of objects, as an API answers
