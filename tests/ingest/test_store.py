@@ -12,15 +12,15 @@ import duckdb
 import pyarrow as pa
 import pytest
 
+from ingest.consumer.reader import Arrived, Reader
+from ingest.consumer.writer import MAX_BATCH_LINES, Writer
 from ingest.errors import StoreError
 from ingest.events.batch import Batch, DeadLetter, Partition
 from ingest.publishing.observed import Observed
 from ingest.publishing.publish import Moment
-from ingest.reader import Arrived, Reader
 from ingest.store import layout
 from ingest.store.store import Store, Totals
 from ingest.topic.servers import IN_THE_CLEAR
-from ingest.writer import MAX_BATCH_LINES, Writer
 from metrics import clock
 from metrics.configuration.campaigns import Term
 from tests.support.stream import (

@@ -20,7 +20,7 @@ from pathlib import Path
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
-from ingest.children import ends_with_us
+from ingest.topic.children import ends_with_us
 from tests.support.processes import free_port, not_here, wait_for
 
 HERE = Path(__file__).parent

@@ -227,7 +227,7 @@ def _serve(
 
 
 class _Desk:
-    """Does the steps in the child, in the order of ingest/writer.py."""
+    """Does the steps in the child, in the order of ingest/consumer/writer.py."""
 
     def __init__(self, store: Store, publisher: Publisher, sorter: Sorter) -> None:
         self._store = store

@@ -10,10 +10,10 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
+from ingest.consumer.reader import Arrived, Item, Opened, Question, Reader
 from ingest.events.batch import Partition
 from ingest.publishing.observed import Observed
 from ingest.publishing.publish import Moment, Place, Publisher
-from ingest.reader import Arrived, Item, Opened, Question, Reader
 from ingest.store.store import Store
 from metrics.configuration.campaigns import Configuration, load
 from metrics.configuration.zones import check_zones
