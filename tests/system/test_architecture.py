@@ -94,7 +94,7 @@ def test_who_may_import_whom(inside: tuple[str, ...], may_not: tuple[str, ...]) 
 
 def test_the_sandbox_imports_nothing_of_vigie() -> None:
     """It runs isolated, without Vigie on its path, so an import would fail every query."""
-    assert not imported_by(MODULES["metrics.readers.sandbox"]) & MODULES.keys()
+    assert not imported_by(MODULES["metrics.readers.analysis.sandbox"]) & MODULES.keys()
 
 
 def test_nothing_imports_a_page() -> None:

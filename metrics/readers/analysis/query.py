@@ -22,12 +22,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-import metrics.readers.sandbox
+import metrics.readers.analysis.sandbox
 from metrics import CALENDAR_FOLDER
 from metrics.authorisation.viewer import Viewer
-from metrics.readers.sandbox import Question
+from metrics.readers.analysis.sandbox import Question
+from metrics.readers.analysis.spreadsheet import cell
 from metrics.readers.snapshot import Published
-from metrics.readers.spreadsheet import cell
 
 SECONDS = 20
 ROWS = 10_000
@@ -101,7 +101,7 @@ class Query:
         return cast("Answer | Trouble", self.outcome)
 
     def _start(self, path: Path, seconds: int) -> None:
-        command = [sys.executable, "-I", metrics.readers.sandbox.__file__]
+        command = [sys.executable, "-I", metrics.readers.analysis.sandbox.__file__]
         question: Question = {"path": str(path), "sql": self.sql, "seconds": seconds, "rows": ROWS, "size": SIZE}
         pipe, null = subprocess.PIPE, subprocess.DEVNULL
         calendar = {CALENDAR_FOLDER: os.environ[CALENDAR_FOLDER]}

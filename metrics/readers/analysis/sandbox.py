@@ -1,4 +1,4 @@
-"""Runs one SQL query in a separate process that can do nothing else. metrics/readers/query.py starts it.
+"""Runs one SQL query in a separate process that can do nothing else. metrics/readers/analysis/query.py starts it.
 
 The query comes on standard input as JSON (a Question). The answer goes to standard output: a line of JSON (a Header),
 then the rows as an Arrow stream if there are any. The process runs isolated (`python -I sandbox.py`), and its
