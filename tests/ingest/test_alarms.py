@@ -9,7 +9,7 @@ import pytest
 from ingest.archive.inventory import EVENTS
 from ingest.archive.segments import MERGE_AT_FILES
 from ingest.publishing.publish import Moment, Publisher
-from tests.support.stream import DEFAULTS, Desk, Event, at, read_story
+from tests.support.stories.stream import DEFAULTS, Desk, Event, at, read_story
 
 pytestmark = pytest.mark.slow
 

@@ -11,7 +11,7 @@ import duckdb
 import pytest
 
 from ingest.events.batch import Batch
-from tests.support.stream import PARTITION, Message, applied, folded, messages, rows, sort, totals
+from tests.support.stories.stream import PARTITION, Message, applied, folded, messages, rows, sort, totals
 
 NOW = dt.datetime(2026, 3, 10, 12, tzinfo=dt.UTC)
 NOW_MS = round(NOW.timestamp() * 1000)

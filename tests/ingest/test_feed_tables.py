@@ -10,7 +10,7 @@ from ingest.archive.inventory import RELATIONS
 from ingest.events.batch import Batch, Gap, Partition
 from ingest.publishing.publish import Moment, Place, Publisher
 from metrics.configuration.campaigns import Term
-from tests.support.stream import (
+from tests.support.stories.stream import (
     DEFAULTS,
     PARTITION,
     Desk,

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from metrics.configuration.campaigns import Term
-from tests.support.stream import DAY, Desk, Event, at, campaign, configured, folded, local, read_story, rows
+from tests.support.stories.stream import DAY, Desk, Event, at, campaign, configured, folded, local, read_story, rows
 
 AS_OF = at("20:00:00")
 RENEGOTIATED = local("2026-03-10 12:00")

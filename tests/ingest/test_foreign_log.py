@@ -17,7 +17,7 @@ from metrics.published.opening import foreign_logs, open_snapshot
 from metrics.readers import Published
 from tests.support.floor_file import MANAGER
 from tests.support.intruder import ANSWERED, POISON, write_and_be_killed, writing
-from tests.support.stream import Desk, at, campaign, configured, read_story
+from tests.support.stories.stream import Desk, at, campaign, configured, read_story
 
 STORY = """
 09:00:00 queued

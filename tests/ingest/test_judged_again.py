@@ -8,7 +8,7 @@ import pytest
 from ingest.judging.judging import Judging
 from ingest.publishing.publish import Moment
 from metrics.configuration.campaigns import Configuration, Defaults, Term
-from tests.support.stream import DEFAULTS, Desk, Event, at, campaign, configured, local, read_story
+from tests.support.stories.stream import DEFAULTS, Desk, Event, at, campaign, configured, local, read_story
 
 pytestmark = pytest.mark.slow
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.events.masking import HIDDEN, mask_payload, mask_reason
-from tests.support.stream import at, folded, rows
+from tests.support.stories.stream import at, folded, rows
 
 NUMBER = "+33612345678"
 

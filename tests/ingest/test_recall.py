@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ingest.publishing.publish import Moment
-from tests.support.stream import PARTITION, Desk, Event, at, read_story
+from tests.support.stories.stream import PARTITION, Desk, Event, at, read_story
 
 pytestmark = pytest.mark.slow
 

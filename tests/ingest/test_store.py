@@ -23,7 +23,7 @@ from ingest.store.store import Store, Totals
 from ingest.topic.servers import IN_THE_CLEAR
 from metrics import clock
 from metrics.configuration.campaigns import Term
-from tests.support.stream import (
+from tests.support.stories.stream import (
     DEFAULTS,
     PARTITION,
     Desk,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.support.stream import DAY, Desk, Event, at, read_story
+from tests.support.stories.stream import DAY, Desk, Event, at, read_story
 
 pytestmark = pytest.mark.slow
 

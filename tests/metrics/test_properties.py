@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 
 from tests.support import oracle
-from tests.support.floors import (
+from tests.support.stories.floors import (
     CONFIGURATION,
     KPIS,
     SUMS,
@@ -23,7 +23,7 @@ from tests.support.floors import (
     some,
     window,
 )
-from tests.support.stream import Event, rows
+from tests.support.stories.stream import Event, rows
 
 pytestmark = pytest.mark.slow
 

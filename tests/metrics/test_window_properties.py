@@ -14,7 +14,7 @@ from hypothesis import given
 from metrics.configuration.campaigns import Campaign, Configuration, Term
 from metrics.kpis.compose import DAY_COLUMNS
 from tests.support import oracle
-from tests.support.floors import (
+from tests.support.stories.floors import (
     AGENTS,
     CAMPAIGNS,
     CONFIGURATION,
@@ -30,7 +30,7 @@ from tests.support.floors import (
     rare,
     window,
 )
-from tests.support.stream import Desk, Event, campaign, configured, rows
+from tests.support.stories.stream import Desk, Event, campaign, configured, rows
 
 pytestmark = pytest.mark.slow
 

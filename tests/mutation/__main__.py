@@ -107,7 +107,11 @@ def warm_up() -> None:
     """Import what the checks import, then unload every module that a fault may be in."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        for name in ("tests.conftest", "tests.support.floors", *(f"tests.{t[:-3].replace('/', '.')}" for t in TESTS)):
+        for name in (
+            "tests.conftest",
+            "tests.support.stories.floors",
+            *(f"tests.{t[:-3].replace('/', '.')}" for t in TESTS),
+        ):
             importlib.import_module(name)
     for name in list(sys.modules):
         if name.split(".")[0] == "ingest" or (name.startswith("tests.") and not name.startswith("tests.mutation")):

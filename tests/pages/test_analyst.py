@@ -23,7 +23,7 @@ from metrics.readers.analysis import sandbox
 from metrics.readers.analysis.query import AT_ONCE, ROWS, Reason
 from pages.operations import analysis
 from pages.shared import i18n
-from tests.support.drawing import open_page
+from tests.support.dashboard.drawing import open_page
 from tests.support.processes import wait_for
 from tests.support.published import at, call, state
 from tests.support.published import publish as write

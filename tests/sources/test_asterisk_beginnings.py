@@ -8,8 +8,8 @@ import pytest
 from ingest.sources import names
 from ingest.sources.asterisk import Switch
 from ingest.sources.events import Rejected
-from tests.support.queue_log import NEXT_DAY, WINDOW, events_of, lines, published, summaries
-from tests.support.stream import rows
+from tests.support.stories.queue_log import NEXT_DAY, WINDOW, events_of, lines, published, summaries
+from tests.support.stories.stream import rows
 
 pytestmark = pytest.mark.slow
 

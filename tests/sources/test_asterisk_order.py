@@ -9,8 +9,8 @@ import pytest
 from ingest.sources.asterisk.queue_log import Reader
 from ingest.sources.input.never import is_none_word
 from tests.support.processes import ROOT
-from tests.support.queue_log import events_of, lines, published, read
-from tests.support.stream import rows
+from tests.support.stories.queue_log import events_of, lines, published, read
+from tests.support.stories.stream import rows
 
 pytestmark = pytest.mark.slow
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from ingest.sources import names
-from tests.support.queue_log import WINDOW, published
-from tests.support.stream import rows
+from tests.support.stories.queue_log import WINDOW, published
+from tests.support.stories.stream import rows
 
 pytestmark = pytest.mark.slow
 

@@ -15,8 +15,8 @@ from ingest.sources.call_list import proposal
 from ingest.sources.call_list.mapping import parsed
 from ingest.sources.events import Rejected
 from ingest.sources.input.documents import LONGEST
-from tests.support.call_lists import HEADER, PLAIN, events_of, loaded, row, with_setting
 from tests.support.processes import ROOT, one_sentence, run
+from tests.support.stories.call_lists import HEADER, PLAIN, events_of, loaded, row, with_setting
 
 SAMPLES = ROOT / "samples"
 ACCENTS = row(wait="9", agent="Íñigo Muñoz").decode()

@@ -13,7 +13,7 @@ from ingest.sources.call_list import mapping
 from ingest.sources.call_list.instants import Cells, Instants
 from ingest.sources.events import Rejected
 from ingest.sources.input import never
-from tests.support.call_lists import PLAIN, events_of, loaded, row, with_setting
+from tests.support.stories.call_lists import PLAIN, events_of, loaded, row, with_setting
 
 PARIS = "Europe/Paris"
 

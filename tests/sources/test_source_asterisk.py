@@ -27,8 +27,8 @@ from ingest.topic.broker import Broker
 from metrics.configuration.campaigns import load
 from tests.support import processes
 from tests.support.processes import ROOT, WITHIN_S, catch_up, command, environment, one_sentence, run, status, totals
-from tests.support.queue_log import DAY, events_of, line, lines, summaries
-from tests.support.stream import folded, rows
+from tests.support.stories.queue_log import DAY, events_of, line, lines, summaries
+from tests.support.stories.stream import folded, rows
 
 SAMPLE = ROOT / "samples" / "queue_log"
 MAP = """

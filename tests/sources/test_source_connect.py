@@ -32,9 +32,9 @@ from ingest.topic.producing import deliver, open_producer
 from ingest.topic.servers import Security
 from metrics.configuration.campaigns import load
 from tests.support import processes
-from tests.support.apache_kafka import ApacheKafka
 from tests.support.processes import ROOT, catch_up, one_sentence, run, totals
-from tests.support.stream import folded, rows, valid
+from tests.support.servers.apache_kafka import ApacheKafka
+from tests.support.stories.stream import folded, rows, valid
 
 pytestmark = pytest.mark.slow
 

@@ -21,7 +21,7 @@ from ingest.sources.names import Agent, Names, Queue
 from ingest.topic.broker import Broker, ensure_topic
 from ingest.topic.producing import deliver, open_producer
 from tests.support.processes import ROOT, one_sentence, run
-from tests.support.stream import folded, rows, valid
+from tests.support.stories.stream import folded, rows, valid
 
 Event = dict[str, Any]
 Document = dict[str, Any]

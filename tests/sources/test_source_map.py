@@ -18,9 +18,9 @@ from ingest.sources.call_list.rows import rows as read_rows
 from ingest.sources.events import Rejected, encoded
 from ingest.topic.broker import Broker
 from tests.support import processes
-from tests.support.call_lists import HEADER, PLAIN, events_of, loaded, row
 from tests.support.processes import ROOT, catch_up, one_sentence, run, status, totals
-from tests.support.stream import folded, rows
+from tests.support.stories.call_lists import HEADER, PLAIN, events_of, loaded, row
+from tests.support.stories.stream import folded, rows
 
 Event = dict[str, Any]
 SAMPLES = ROOT / "samples"

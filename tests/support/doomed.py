@@ -29,7 +29,7 @@ from ingest.events.sorting import Sorter
 from ingest.publishing.publish import Moment, Publisher
 from ingest.store.store import Store
 from metrics.configuration.campaigns import Configuration
-from tests.support.stream import DEFAULTS
+from tests.support.stories.stream import DEFAULTS
 
 #: A child is forked from a server that has imported everything, so that a new one costs only a fork.
 PROCESSES = multiprocessing.get_context("forkserver")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.browsing import browser, close_tabs, needs_chromium, open_tab
+from tests.support.dashboard.browsing import browser, close_tabs, needs_chromium, open_tab
 from tests.support.processes import ROOT, WITHIN_S, environment
 
 pytestmark = pytest.mark.slow

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from metrics.configuration.campaigns import Term
 from tests.support import oracle
-from tests.support.stream import Event, campaign, configured, folded, local
+from tests.support.stories.stream import Event, campaign, configured, folded, local
 
 # Paris turns its clocks back in this night (at 01:00 UTC), and a contract changes at a local time that occurs twice
 START = dt.datetime(2026, 10, 24, 20, tzinfo=dt.UTC)

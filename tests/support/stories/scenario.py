@@ -13,7 +13,7 @@ import pytest
 
 from ingest.events.contract import decode
 from metrics.configuration.campaigns import Campaign, Term
-from tests.support.stream import Event, campaign
+from tests.support.stories.stream import Event, campaign
 
 LONG_AFTER = dt.datetime(2026, 12, 31, 12, tzinfo=dt.UTC)
 CLOCK = r"(?:\d{4}-\d\d-\d\d )?\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:[+-]\d\d:\d\d)?"

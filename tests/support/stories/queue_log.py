@@ -14,7 +14,7 @@ from ingest.sources.asterisk import Switch
 from ingest.sources.delivery import Output, Produced
 from ingest.sources.events import Rejected, encoded
 from metrics.configuration.campaigns import Configuration
-from tests.support.stream import DEFAULTS, folded, valid
+from tests.support.stories.stream import DEFAULTS, folded, valid
 
 Event = dict[str, Any]
 DAY = dt.datetime(2026, 3, 10, tzinfo=dt.UTC)

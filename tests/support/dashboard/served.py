@@ -10,9 +10,9 @@ import pytest
 
 from metrics import clock
 from metrics.authorisation.viewer import Viewer
-from tests.support.browsing import browser, dashboard, drawn, open_tab
+from tests.support.dashboard.browsing import browser, dashboard, drawn, open_tab
+from tests.support.dashboard.people import session_of
 from tests.support.floor_file import ALARMS, FLOOR, publish
-from tests.support.people import session_of
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

@@ -6,8 +6,8 @@ from html.parser import HTMLParser
 from streamlit.testing.v1 import AppTest
 
 from metrics.authorisation.viewer import Viewer
+from tests.support.dashboard.people import user_of
 from tests.support.floor_file import MANAGER
-from tests.support.people import user_of
 from tests.support.processes import ROOT, WITHIN_S
 
 PAGES = ROOT / "pages"

@@ -25,7 +25,7 @@ from tests.support.processes import free_port, not_here, wait_for
 
 HERE = Path(__file__).parent
 POM = HERE / "apache" / "pom.xml"
-CACHE = HERE.parent.parent / ".cache" / "apache-kafka"
+CACHE = HERE.parent.parent.parent / ".cache" / "apache-kafka"
 READY_WITHIN_S = 120.0
 
 USER = "floor"
