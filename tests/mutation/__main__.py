@@ -43,9 +43,10 @@ FILES = (
 )
 PATHS = {file.name: file for file in sorted((ROOT / "ingest").glob("*/*")) if file.name in FILES}
 TESTS = (
-    *("ingest/test_fold.py", "ingest/test_recall.py", "ingest/test_judged_again.py", "ingest/test_feed_tables.py"),
-    *("ingest/test_alarms.py", "metrics/test_properties.py", "ingest/test_rebuild.py"),
-    *("ingest/test_segments.py", "ingest/test_store.py", "ingest/test_stretches.py"),
+    *("ingest/store/test_fold.py", "ingest/archive/test_recall.py", "ingest/judging/test_judged_again.py"),
+    *("ingest/publishing/test_feed_tables.py", "ingest/judging/test_alarms.py", "metrics/test_properties.py"),
+    *("ingest/test_rebuild.py", "ingest/archive/test_segments.py", "ingest/store/test_store.py"),
+    "ingest/archive/test_stretches.py",
 )
 #: Tests of a file run before others when the file has a mutant.
 ABOUT = {

@@ -56,7 +56,7 @@ def prose_of(file: Path) -> str:
         getattr(tokenize, "FSTRING_MIDDLE", tokenize.STRING),
     ]  # since Python 3.12
     read = [token.string for token in tokens if token.type in kinds]
-    if "tests" in file.parent.parts[-2:]:
+    if "tests" in file.parent.parts[-3:]:
         read = [string for string in read if string.startswith(("#", '"""'))]
     return "\n".join(read)
 
