@@ -9,6 +9,32 @@ import pytest
 from tests.support.processes import ROOT
 
 PACKAGES = ("ingest", "metrics", "pages", "bench", "tests")
+ROOMS = {
+    "ingest": {
+        "events": (),
+        "topic": ("events",),
+        "archive": ("events",),
+        "store": ("events", "archive"),
+        "judging": ("store",),
+        "publishing": ("events", "archive", "store", "judging"),
+        "consumer": ("events", "topic", "store", "publishing"),
+        "sources": ("events", "topic"),
+        "simulator": ("topic",),
+    },
+    "metrics": {
+        "kpis": (),
+        "published": ("kpis",),
+        "authorisation": ("kpis",),
+        "configuration": ("kpis", "authorisation"),
+        "readers": ("kpis", "published", "authorisation", "configuration"),
+    },
+}
+"""The rooms of a package, and the rooms of that package that each may import."""
+HALLS = {
+    "ingest": ("cli", "errors", "statements"),
+    "metrics": ("clock", "command_line", "errors", "logs", "quoting"),
+}
+"""The modules beside the rooms that rooms may import."""
 ROOMS_OF_PAGES = ("wall", "day", "contract", "figure", "team", "operations", "accounts")
 
 
@@ -89,6 +115,26 @@ def test_who_may_import_whom(inside: tuple[str, ...], may_not: tuple[str, ...]) 
     files = {module: file for module, file in MODULES.items() if is_in(module, *inside)}
     assert files
     wrong = {(module, other) for module, file in files.items() for other in imported_by(file) if is_in(other, *may_not)}
+    assert not wrong
+
+
+@pytest.mark.parametrize("package", ROOMS)
+def test_every_room_is_named(package: str) -> None:
+    assert {file.parent.name for file in (ROOT / package).glob("*/__init__.py")} == ROOMS[package].keys()
+
+
+@pytest.mark.parametrize(
+    ("package", "room"), [pytest.param(p, room, id=f"{p}/{room}") for p, rooms in ROOMS.items() for room in rooms]
+)
+def test_a_room_imports_only_rooms_below_it(package: str, room: str) -> None:
+    below = tuple(f"{package}.{name}" for name in (room, *ROOMS[package][room], *HALLS[package]))
+    files = {module: file for module, file in MODULES.items() if is_in(module, f"{package}.{room}")}
+    wrong = {
+        (module, other)
+        for module, file in files.items()
+        for other in imported_by(file)
+        if other.startswith(f"{package}.") and not is_in(other, *below)
+    }
     assert not wrong
 
 
