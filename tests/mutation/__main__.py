@@ -39,7 +39,7 @@ MEASURED = ROOT / ".cache" / "reach.json"
 FILES = (
     *("archive.py", "segments.py", "store.py", "judging.py", "fold.sql", "judge.sql", "judged.sql", "settle.sql"),
     *("reopened.sql", "conservation.sql", "store.sql", "batch.sql", "recall.sql", "archive.sql"),
-    *("stretches.py", "stretches.sql"),
+    *("stretches.py", "stretches.sql", "judging.sql"),
 )
 PATHS = {file.name: file for file in sorted((ROOT / "ingest").glob("*/*")) if file.name in FILES}
 TESTS = (
@@ -56,6 +56,7 @@ ABOUT = {
     "segments.py": ("test_segments.py", "test_recall.py", "test_rebuild.py", "test_alarms.py"),
     "store.py": ("test_store.py", "test_feed_tables.py", "test_recall.py", "test_rebuild.py"),
     "judging.py": ("test_judged_again.py",),
+    "judging.sql": ("test_judged_again.py",),
     "batch.sql": ("test_fold.py", "test_recall.py", "test_feed_tables.py"),
     "store.sql": ("test_feed_tables.py", "test_rebuild.py"),
     "recall.sql": ("test_recall.py", "test_stretches.py", "test_judged_again.py"),
