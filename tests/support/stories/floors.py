@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 
 from metrics.configuration.campaigns import Term
+from metrics.kpis.compose import COLUMNS, MEASURES
 from tests.support import oracle
 from tests.support.stories.stream import Event, campaign, configured, folded, local
 
@@ -183,9 +184,4 @@ def window(hours: tuple[float, float]) -> dict[str, dt.datetime]:
 
 
 KPIS = "FROM kpi_campaign($t0, $t1) ORDER BY campaign"
-SUMS = (
-    *("offered", *oracle.PARTS, "refused", "answered_in_threshold", "abandoned_in_threshold", "handled", "transferred"),
-    *("sales", "available_s", "busy_s", "wrap_up_s", "paused_s", "dialed", "connected", "contacts", "drops"),
-    *("talk_s", "hold_s", "wrap_s", "answered_wait_s", "logged_in_s", "workload_s", "service_level_hits"),
-    *("service_level_base", "open_in_threshold", "rated", "satisfied", "score_points"),
-)
+SUMS = tuple(name for name in COLUMNS if name in MEASURES)
