@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ingest.children import ends_with_us
+from ingest.topic.children import ends_with_us
 
 ROOT = Path(__file__).parent.parent
 STOPS_WITHIN_S = 20.0

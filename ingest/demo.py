@@ -21,12 +21,12 @@ from typing import IO, Any, TextIO
 
 import duckdb
 
-from ingest.children import ends_with_us
 from ingest.cli import Parser, between, say_campaigns_are_ignored
 from ingest.errors import StoreError, UsageError, VigieError, disk_trouble
 from ingest.simulator import floor_day, floor_options, parameters
 from ingest.simulator.past import missing_days, note_stored
 from ingest.topic.broker import ensure_topic, running_broker
+from ingest.topic.children import ends_with_us
 from metrics import clock
 from metrics.configuration.campaigns import load
 

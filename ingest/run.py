@@ -13,15 +13,15 @@ import duckdb
 
 from ingest import rebuild
 from ingest.cli import Parser, between
+from ingest.consumer.reader import Reader
+from ingest.consumer.writer import Writer
 from ingest.errors import RESTORE_OR_REBUILD, StoreError
 from ingest.publishing.observed import Observed
 from ingest.publishing.publish import Publisher
-from ingest.reader import Reader
 from ingest.store.holding import hold
 from ingest.store.store import Store
 from ingest.topic.feed import GROUP
 from ingest.topic.servers import IN_THE_CLEAR, Security, security
-from ingest.writer import Writer
 from metrics import clock
 from metrics.configuration.campaigns import load
 from metrics.configuration.zones import check_zones

@@ -8,55 +8,26 @@ import datetime as dt
 
 import duckdb
 
-LATE_ANSWERS = """
-SELECT DISTINCT day, make_timestamp(epoch_us(answered_at))::DATE AS answered_on
-FROM ({calls})
-WHERE answered_on - day NOT BETWEEN -1 AND 1
-"""
-FIRST_STATES = """
-SELECT campaign, arg_min(agent, started_at) AS agent, min(started_at) AS started_at
-FROM ({states})
-WHERE state != 'offline' AND campaign IS NOT NULL
-GROUP BY campaign
-"""
-NO_CALLS = "SELECT NULL::DATE AS day, NULL::TIMESTAMPTZ AS answered_at LIMIT 0"
-NO_STATES = (
-    "SELECT NULL::VARCHAR AS campaign, NULL::VARCHAR AS agent, NULL::VARCHAR AS state,"
-    " NULL::TIMESTAMPTZ AS started_at LIMIT 0"
-)
-MAKE = f"""
-CREATE TABLE IF NOT EXISTS late_answers AS {LATE_ANSWERS};
-COMMENT ON TABLE late_answers IS 'Of settled calls. Recalled calls may be among them: it only costs reading their day.';
-CREATE TABLE IF NOT EXISTS first_states AS {FIRST_STATES};
-COMMENT ON TABLE first_states IS 'The first settled state of each campaign that is not offline.';
-"""
-ADD_SETTLED = f"""
-INSERT INTO late_answers ({LATE_ANSWERS.format(calls="FROM settled_calls")}) EXCEPT FROM late_answers;
-MERGE INTO first_states
-USING ({FIRST_STATES.format(states="FROM settled_states")}) AS s USING (campaign)
-WHEN MATCHED AND s.started_at < first_states.started_at THEN UPDATE SET agent = s.agent, started_at = s.started_at
-WHEN NOT MATCHED THEN INSERT;
-"""
-TAKE_RECALLED = """
-CREATE OR REPLACE TEMP TABLE recalled_first_states AS
-SELECT f.campaign, f.started_at
-FROM first_states f
-JOIN stretches_to_recall s USING (agent)
-WHERE f.started_at >= s.from_at AND (s.until_at IS NULL OR f.started_at < s.until_at);
-DELETE FROM first_states WHERE campaign IN (SELECT campaign FROM recalled_first_states);
-"""
-STILL_SOUGHT = "SELECT campaign FROM recalled_first_states EXCEPT SELECT campaign FROM first_states"
-FIRST_RECALLED = "SELECT make_timestamp(epoch_us(min(started_at)))::DATE FROM recalled_first_states"
+from ingest import statements
+
+EXTENT = statements.read_parts("archive/extent.sql")
+LATE_ANSWERS = EXTENT["late_answers"]
+FIRST_STATES = EXTENT["first_states"]
+ADD_LATE_ANSWERS = EXTENT["add_late_answers"].format(late_answers=LATE_ANSWERS.format(calls="FROM settled_calls"))
+ADD_FIRST_STATES = EXTENT["add_first_states"].format(first_states=FIRST_STATES.format(states="FROM settled_states"))
 
 
 def make(connection: duckdb.DuckDBPyConnection, calls: str | None, states: str | None) -> None:
     """Create the tables if the store lacks them, from its settled rows (SELECTs; None: there are none)."""
-    connection.execute(MAKE.format(calls=calls or NO_CALLS, states=states or NO_STATES))
+    late_answers = LATE_ANSWERS.format(calls=calls or EXTENT["no_calls"])
+    first_states = FIRST_STATES.format(states=states or EXTENT["no_states"])
+    connection.execute(EXTENT["make"].format(late_answers=late_answers, first_states=first_states))
 
 
 def add_settled(connection: duckdb.DuckDBPyConnection) -> None:
     """Add what is in settled_calls and settled_states."""
-    connection.execute(ADD_SETTLED)
+    connection.execute(ADD_LATE_ANSWERS)
+    connection.execute(ADD_FIRST_STATES)
 
 
 def take_recalled(connection: duckdb.DuckDBPyConnection) -> dt.date | None:
@@ -64,9 +35,9 @@ def take_recalled(connection: duckdb.DuckDBPyConnection) -> dt.date | None:
 
     After that, note_recalled_first_states has to find the campaigns' first states again.
     """
-    connection.execute(TAKE_RECALLED)
+    connection.execute(EXTENT["take_recalled"])
     first: dt.date | None
-    ((first,),) = connection.execute(FIRST_RECALLED).fetchall()
+    ((first,),) = connection.execute(EXTENT["first_recalled"]).fetchall()
     return first
 
 
@@ -75,6 +46,7 @@ def note_recalled_first_states(connection: duckdb.DuckDBPyConnection, states: st
 
     `states` are those of some days from the first on. Return whether all were found; if not, ask again with more days.
     """
-    of_campaigns = f"SELECT * FROM ({states}) WHERE campaign IN (FROM ({STILL_SOUGHT}))"
-    connection.execute(f"INSERT INTO first_states {FIRST_STATES.format(states=of_campaigns)}")
-    return not connection.execute(STILL_SOUGHT).fetchall()
+    still_sought = EXTENT["still_sought"]
+    sought = FIRST_STATES.format(states=EXTENT["states_sought"].format(states=states, still_sought=still_sought))
+    connection.execute(EXTENT["note_first_states"].format(first_states=sought))
+    return not connection.execute(still_sought).fetchall()

@@ -10,29 +10,16 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass
 
+from ingest import statements
 from ingest.judging.conservation import BOUNDS, DAY_COUNTS, IMPOSSIBLE
 from ingest.store.store import Store
 
 log = logging.getLogger(__name__)
 
-DAYS = f"""
-SELECT campaign, day, conserved, {", ".join(DAY_COUNTS)}
-FROM conservation_checks
-WHERE NOT conserved OR {IMPOSSIBLE}
-"""
-TOTALS = """
-SELECT
-    records, lines - duplicates AS events, duplicates, dead_letters,
-    (SELECT count(*) FROM events)
-        + (SELECT coalesce(sum(rows), 0) FROM segments WHERE relation = 'events')
-        - (SELECT count(*) FROM recalled_events) AS stored,
-    (SELECT coalesce(sum(events), 0) FROM sources) AS by_source
-FROM totals
-"""
-SOURCES = "SELECT source, events FROM sources WHERE events < 0"
-DOUBLED = "SELECT relation, day, rows, distinct_rows FROM archived_counts WHERE rows != distinct_rows"
-UNPLACED = "SELECT call_id FROM calls WHERE queued_at IS NULL AND dialed_at IS NULL"
-FIRST_AT = f"SELECT call_id, min(ts) FROM events WHERE call_id IN ({UNPLACED}) GROUP BY call_id"
+ALARMS = statements.read_parts("judging/alarms.sql")
+DAYS = ALARMS["days"].format(counts=", ".join(DAY_COUNTS), impossible=IMPOSSIBLE)
+UNPLACED = ALARMS["unplaced"]
+FIRST_AT = ALARMS["first_at"].format(unplaced=UNPLACED)
 
 
 @dataclass(frozen=True)
@@ -125,7 +112,7 @@ class Alarms:
                     yield Alarm("impossible_count", measure, campaign, day, None, n, 0)
                 elif n > most.get(measure, n):
                     yield Alarm("impossible_count", measure, campaign, day, None, n, most[measure])
-        ((records, events, duplicates, dead_letters, stored, by_source),) = sql(TOTALS).fetchall()
+        ((records, events, duplicates, dead_letters, stored, by_source),) = sql(ALARMS["totals"]).fetchall()
         totals = {"records": records, "events": events, "duplicates": duplicates, "dead_letters": dead_letters}
         for measure, n in totals.items():
             if n < 0:
@@ -133,9 +120,9 @@ class Alarms:
         for measure, n in {"stored": stored, "by_source": by_source}.items():
             if n != events:
                 yield Alarm("events_not_conserved", measure, None, None, None, n, events)
-        for source, n in sql(SOURCES).fetchall():
+        for source, n in sql(ALARMS["sources_below_zero"]).fetchall():
             yield Alarm("impossible_count", "events", None, None, source, n, 0)
-        for relation, day, rows, distinct_rows in sql(DOUBLED).fetchall():
+        for relation, day, rows, distinct_rows in sql(ALARMS["doubled"]).fetchall():
             yield Alarm("rows_doubled", relation, None, day, None, rows, distinct_rows)
         if {
             call_id for (call_id,) in sql(UNPLACED).fetchall()

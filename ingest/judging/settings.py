@@ -10,65 +10,13 @@ from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
+from ingest import statements
 from ingest.store.store import Store
 from metrics.configuration import zones
 from metrics.configuration.campaigns import Campaign, Configuration
 
-CAMPAIGNS = """
-CREATE OR REPLACE TEMP TABLE known_campaigns (
-    campaign VARCHAR, client VARCHAR, client_name VARCHAR, name VARCHAR, language VARCHAR, timezone VARCHAR,
-    give_up_after_s DOUBLE, configured BOOLEAN
-)
-"""
-TERMS = """
-CREATE OR REPLACE TEMP TABLE terms (
-    campaign VARCHAR, valid_from TIMESTAMP, valid_to TIMESTAMP, from_at TIMESTAMPTZ, until_at TIMESTAMPTZ,
-    formula VARCHAR, threshold_s DOUBLE, target DOUBLE, wait_at_threshold_counts BOOLEAN, short_abandon_s DOUBLE
-)
-"""
-OFFSETS = "CREATE OR REPLACE TEMP TABLE zone_offsets (timezone VARCHAR, quarter BIGINT, offset_s BIGINT)"
-#: An agent's settled states are followed by an unsettled one, so the last state is in `timeline`.
-SPAN = """
-SELECT
-    min(day),
-    max(day),
-    (
-        SELECT
-            max(CASE WHEN state = 'offline' THEN started_at ELSE coalesce(least(ended_at, $as_of), $as_of) END)
-                - INTERVAL 1 MICROSECOND
-        FROM timeline
-    )
-FROM (SELECT day FROM judged_calls UNION ALL SELECT day FROM settled_checks)
-"""
-#: When agents' time begins in each zone: it may be on another local day than the first call.
-FIRST_STATES = """
-SELECT timezone, min(started_at)
-FROM (
-    SELECT campaign, started_at FROM timeline WHERE state != 'offline'
-    UNION ALL
-    SELECT campaign, started_at FROM first_states
-)
-JOIN known_campaigns USING (campaign)
-WHERE started_at < $as_of
-GROUP BY timezone
-"""
-QUARTERS = f"""
-SELECT DISTINCT timezone, epoch_us(coalesce(queued_at, dialed_at)) // {zones.QUARTER_S * 1_000_000} AS quarter
-FROM calls
-SEMI JOIN calls_to_judge USING (call_id)
-JOIN known_campaigns USING (campaign)
-WHERE quarter IS NOT NULL
-"""
-DAYS = """
-CREATE OR REPLACE TEMP TABLE local_days (timezone VARCHAR, day DATE, from_at TIMESTAMPTZ, until_at TIMESTAMPTZ)
-"""
-AGENT_LIMITS = """
-CREATE OR REPLACE TEMP TABLE agent_limits AS
-SELECT
-    {columns},
-    (SELECT map(coalesce(list(reason), []), coalesce(list(planned_s), [])) FROM planned_breaks) AS breaks,
-    (SELECT map(coalesce(list(site), []), coalesce(list(differs), [])) FROM site_limits) AS sites
-"""
+SETTINGS = statements.read_parts("judging/settings.sql")
+QUARTERS = SETTINGS["quarters"].format(quarter_us=zones.QUARTER_S * 1_000_000)
 
 Row = tuple[object, ...]
 
@@ -96,16 +44,13 @@ class Settings:
 
     def fill(self) -> None:
         """Fill known_campaigns and terms, for campaigns that are configured and campaigns that events name."""
-        named = self._store.sql(
-            "SELECT campaign FROM events WHERE campaign IS NOT NULL"
-            " UNION SELECT name FROM archived_names WHERE kind = 'campaign'"
-        ).fetchall()
+        named = self._store.sql(SETTINGS["named_campaigns"]).fetchall()
         names = self._configuration.campaigns.keys() | {name for (name,) in named}
         if not self._is_filled or names != {c.id for c in self._campaigns}:
             self._is_filled = True
             self._campaigns = [self._configuration.campaign(name) for name in sorted(names)]
-            self._make("known_campaigns", CAMPAIGNS, [self._campaign(c) for c in self._campaigns])
-            self._make("terms", TERMS, [row for c in self._campaigns for row in _terms(c)])
+            self._make("known_campaigns", SETTINGS["known_campaigns"], [self._campaign(c) for c in self._campaigns])
+            self._make("terms", SETTINGS["terms"], [row for c in self._campaigns for row in _terms(c)])
 
     def fill_offsets(self) -> None:
         """Fill zone_offsets for the calls in calls_to_judge."""
@@ -113,7 +58,9 @@ class Settings:
         if self._quarters is None or not quarters <= self._quarters:
             self._quarters = quarters
             self._make(
-                "zone_offsets", OFFSETS, [(zone, quarter, _offset_s(zone, quarter)) for zone, quarter in quarters]
+                "zone_offsets",
+                SETTINGS["zone_offsets"],
+                [(zone, quarter, _offset_s(zone, quarter)) for zone, quarter in quarters],
             )
 
     def changed(self) -> list[tuple[str, dt.date | None]]:
@@ -149,11 +96,11 @@ class Settings:
     def fill_days(self, as_of: dt.datetime) -> Span:
         """Fill local_days from the first day of a call, or of an agent's time, to the day after `as_of`."""
         in_use = sorted({c.timezone for c in self._campaigns})
-        ((first, last, last_at),) = self._store.sql(SPAN, {"as_of": as_of}).fetchall()
+        ((first, last, last_at),) = self._store.sql(SETTINGS["span"], {"as_of": as_of}).fetchall()
         starts = [first] if first else []
         starts += [
             first_at.astimezone(ZoneInfo(zone)).date()
-            for zone, first_at in self._store.sql(FIRST_STATES, {"as_of": as_of}).fetchall()
+            for zone, first_at in self._store.sql(SETTINGS["first_states"], {"as_of": as_of}).fetchall()
         ]
         ends = [last] if last else []
         ends += [last_at.astimezone(ZoneInfo(zone)).date() for zone in in_use if last_at]
@@ -163,7 +110,9 @@ class Settings:
         if (in_use, begin, end) != self._days:
             self._days = (in_use, begin, end)
             self._make(
-                "local_days", DAYS, [(zone, *day) for zone in in_use for day in zones.local_days(zone, begin, end)]
+                "local_days",
+                SETTINGS["local_days"],
+                [(zone, *day) for zone in in_use for day in zones.local_days(zone, begin, end)],
             )
         return span
 
@@ -180,7 +129,7 @@ class Settings:
             self._store.registered("planned_breaks", pa.table(planned)),
             self._store.registered("site_limits", pa.table(differing)),
         ):
-            self._store.sql(AGENT_LIMITS.format(columns=columns), limits)
+            self._store.sql(SETTINGS["agent_limits"].format(columns=columns), limits)
 
     def _campaign(self, c: Campaign) -> Row:
         clients = self._configuration.clients
@@ -195,7 +144,7 @@ class Settings:
             columns = [row[0] for row in self._store.sql(f"DESCRIBE {table}").fetchall()]
             values = pa.table(dict(zip(columns, map(list, zip(*rows, strict=True)), strict=True)))
             with self._store.registered("configured_rows", values):
-                self._store.sql(f"INSERT INTO {table} BY NAME FROM configured_rows")
+                self._store.sql(SETTINGS["fill"].format(table=table))
 
 
 def _rules(c: Campaign) -> str:

@@ -15,12 +15,12 @@ import msgspec
 from ingest.cli import Parser
 from ingest.errors import UsageError
 from ingest.sources import delivery
-from ingest.sources.bookmark import Bookmark
 from ingest.sources.delivery import Destination, Produced
-from ingest.sources.documents import Documents, Found
 from ingest.sources.events import Event, Rejected, Unreadable
-from ingest.sources.files import chunks
-from ingest.sources.topic import Topic
+from ingest.sources.input.bookmark import Bookmark
+from ingest.sources.input.documents import Documents, Found
+from ingest.sources.input.files import chunks
+from ingest.sources.input.topic import Topic
 from ingest.topic.servers import security
 from metrics import clock
 

@@ -19,7 +19,7 @@ from ingest.sources import delivery, names
 from ingest.sources.asterisk import zone
 from ingest.sources.delivery import Produced
 from ingest.sources.events import Event, Rejected, Unreadable
-from ingest.sources.files import chunks
+from ingest.sources.input.files import chunks
 from ingest.sources.names import Names
 from ingest.sources.reading import PassedOver
 from ingest.sources.whole_call import WholeCall

@@ -26,9 +26,9 @@ from kafka.admin import NewTopic
 from kafka.errors import KafkaError, RetriableError, TopicAlreadyExistsError
 from kafka.util import ensure_valid_topic_name
 
-from ingest.children import ends_with_us
 from ingest.cli import Parser, between
 from ingest.errors import BrokerUnavailable, UsageError, VigieError
+from ingest.topic.children import ends_with_us
 
 log = logging.getLogger(__name__)
 

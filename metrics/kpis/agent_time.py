@@ -26,7 +26,13 @@ STATES = {
 # aggregates over pieces of agents' time with the columns `state` and `us` (whole microseconds)
 STATE_MEASURES = (
     *(
-        Measure(f"{state}_s", Aggregate(f"sum(us) FILTER (WHERE state = '{state}')"), "s", f"agents' time {when}")
+        Measure(
+            f"{state}_s",
+            Aggregate(f"sum(us) FILTER (WHERE state = '{state}')"),
+            "s",
+            f"agents' time {when}",
+            by_agent=True,
+        )
         for state, when in STATES.items()
     ),
     Measure(
@@ -34,6 +40,7 @@ STATE_MEASURES = (
         Aggregate("sum(us) FILTER (WHERE state <> 'offline')"),
         "s",
         "agents' time in all states except offline",
+        by_agent=True,
     ),
 )
 WORK_MEASURES = (
@@ -42,6 +49,7 @@ WORK_MEASURES = (
         Aggregate("sum(us)"),
         "s",
         "agents' time on calls, from answer to end of wrap-up: simultaneous calls count once, each max_state_s at most",
+        by_agent=True,
     ),
 )
 

@@ -10,6 +10,6 @@ References: docs/kpis.md, Answer rate.
 
 from metrics.kpis.kpi import RATIO, Kpi, sum_of
 
-KPIS = (
-    Kpi("answer_rate", sum_of("answered"), sum_of("offered"), RATIO, "no call offered", "docs/kpis.md, Answer rate"),
+ANSWER_RATE = Kpi(
+    "answer_rate", sum_of("answered"), sum_of("offered"), RATIO, "no call offered", "docs/kpis.md, Answer rate"
 )

@@ -30,8 +30,24 @@ from metrics.kpis import (
     waiting,
 )
 from metrics.kpis.kpi import Kpi, Measure
-from metrics.kpis.tallies import BY, FACTS, TALLIES
+from metrics.kpis.tallies import BY, FACTS
 
+# What was added to the first figures. Register a new figure at the end, after the measures that it adds: their columns
+# are the last of each relation, in this order, so no column ever moves.
+LATER: tuple[Measure | Kpi, ...] = (
+    answering.ANSWER_RATE,
+    *satisfaction.MEASURES,
+    *satisfaction.KPIS,
+    conversion.SALES_PER_HOUR,
+)
+_FIRST = (service_level, abandonment, waiting, handling, agent_time, conversion, outbound, outcomes)
+KPIS: dict[str, Kpi] = {
+    kpi.name: kpi
+    for kpi in (
+        *(kpi for module in _FIRST for kpi in module.KPIS),
+        *(added for added in LATER if isinstance(added, Kpi)),
+    )
+}
 CALL_MEASURES: tuple[Measure, ...] = (
     *outcomes.MEASURES,
     *service_level.MEASURES,
@@ -39,25 +55,10 @@ CALL_MEASURES: tuple[Measure, ...] = (
     *handling.MEASURES,
     *conversion.MEASURES,
     *outbound.MEASURES,
-    *satisfaction.MEASURES,
+    *(added for added in LATER if isinstance(added, Measure)),
 )
 MEASURES = {m.name: m for m in (*CALL_MEASURES, *agent_time.STATE_MEASURES, *agent_time.WORK_MEASURES)}
-KPIS: dict[str, Kpi] = {
-    kpi.name: kpi
-    for module in (
-        service_level,
-        abandonment,
-        answering,
-        waiting,
-        handling,
-        agent_time,
-        conversion,
-        satisfaction,
-        outbound,
-        outcomes,
-    )
-    for kpi in module.KPIS
-}
+TALLIES = {tally.name: tally for measure in CALL_MEASURES if (tally := measure.total.tally)}
 
 # the columns after the keys, in the order of docs/architecture.md, Published relations; then EXTRAS and LATER
 COUNTS = (
@@ -77,25 +78,24 @@ EXTRAS = (
     *("transfer_rate", "answered_wait_s", "talk_s", "hold_s", "wrap_s", "logged_in_s", "workload_s"),
     *("outbound_answered", "conserved"),
 )
-SATISFACTION = ("rated", "satisfied", "score_points", "avg_score", "satisfaction")
-LATER = ("answer_rate", *SATISFACTION, "sales_per_hour")  # in the order they were added: append new columns
-COLUMNS = (*COUNTS, *RATES, *TIME, *DIALER, "conversion", "settled", *CONTRACT, *EXTRAS, *LATER)
+COLUMNS = (
+    *(*COUNTS, *RATES, *TIME, *DIALER, "conversion", "settled", *CONTRACT, *EXTRAS),
+    *(added.name for added in LATER),
+)
 # dashboards query days at every tick, and workload_s would be a third of that query's cost: kpi_interval has it
 DAY_COLUMNS = tuple(c for c in COLUMNS if c != "workload_s")
 # agents' states have no queue, and a dialer's attempts mostly have none
-_OF_STATES = {"logged_in_s", *TIME}
+_OF_STATES = {measure.name for measure in agent_time.STATE_MEASURES}
 QUEUE_COLUMNS = tuple(
     c for c in COLUMNS if c not in (*_OF_STATES, *DIALER) and not (c in KPIS and _OF_STATES & {*KPIS[c].inputs})
 )
 # a row is one term, and shows that term's own target and threshold
 TERM_COLUMNS = tuple(c for c in QUEUE_COLUMNS if c not in (*CONTRACT, "workload_s"))
-# only what happened after an agent answered has an agent
-AGENT_COLUMNS = (
-    *("answered", "answered_in_threshold", "handled", "transferred", "sales", "asa_s"),
-    *("aht_s", "avg_talk_s", "avg_hold_s", "avg_wrap_s", "occupancy", "utilisation", *TIME),
-    *("conversion", "transfer_rate", "talk_s", "hold_s", "wrap_s", "logged_in_s", "workload_s", "outbound_answered"),
-    *SATISFACTION,
-    "sales_per_hour",
+# of waits, an agent's row has the mean only
+AGENT_COLUMNS = tuple(
+    c
+    for c in COLUMNS
+    if c != "answered_wait_s" and (KPIS[c].by_agent(MEASURES) if c in KPIS else c in MEASURES and MEASURES[c].by_agent)
 )
 
 T0, T1 = "t0::TIMESTAMPTZ", "t1::TIMESTAMPTZ"

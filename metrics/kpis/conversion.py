@@ -11,10 +11,18 @@ queued, time to the window in which it was spent.
 References: docs/kpis.md, Conversion; docs/kpis.md, Sales per hour.
 """
 
-from metrics.kpis.kpi import RATIO, Kpi, Measure, sum_of
-from metrics.kpis.tallies import tally
+from metrics.kpis.kpi import RATIO, Kpi, Measure, Tally, sum_of
+from metrics.kpis.tallies import HANDLED, added
 
-MEASURES = (Measure("sales", tally("sold"), "calls", "handled calls that ended in a sale"),)
+MEASURES = (
+    Measure(
+        "sales",
+        added(Tally("sold", "count(*)", f"{HANDLED} AND sale")),
+        "calls",
+        "handled calls that ended in a sale",
+        by_agent=True,
+    ),
+)
 
 KPIS = (
     Kpi(
@@ -25,13 +33,14 @@ KPIS = (
         "no call handled",
         "docs/kpis.md, Conversion",
     ),
-    Kpi(
-        "sales_per_hour",
-        sum_of("sales"),
-        sum_of("logged_in_s"),
-        "sales per hour",
-        "no agent logged in",
-        "docs/kpis.md, Sales per hour",
-        times=3600,
-    ),
+)
+
+SALES_PER_HOUR = Kpi(
+    "sales_per_hour",
+    sum_of("sales"),
+    sum_of("logged_in_s"),
+    "sales per hour",
+    "no agent logged in",
+    "docs/kpis.md, Sales per hour",
+    times=3600,
 )

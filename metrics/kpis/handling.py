@@ -10,20 +10,32 @@ References: docs/kpis.md, Average handling time. Genesys Cloud divides each part
 not add up to its AHT.
 """
 
-from metrics.kpis.kpi import RATIO, SECONDS, Kpi, Measure, Printed, Sum, sum_of
-from metrics.kpis.tallies import tally
+from metrics.kpis.kpi import RATIO, SECONDS, Kpi, Measure, Printed, Sum, Tally, sum_of
+from metrics.kpis.tallies import HANDLED, added, millionths
 
 MEASURES = (
-    Measure("handled", tally("handled_calls"), "calls", "answered calls of any direction whose talk has ended"),
+    Measure(
+        "handled",
+        added(Tally("handled_calls", "count(*)", HANDLED)),
+        "calls",
+        "answered calls of any direction whose talk has ended",
+        by_agent=True,
+    ),
     Measure(
         "transferred",
-        tally("transfers"),
+        added(Tally("transfers", "count(*)", f"{HANDLED} AND transferred")),
         "calls",
         "handled calls whose talk ended by a transfer",
+        by_agent=True,
     ),
-    Measure("talk_s", tally("talked"), "s", "talk time of handled calls, without hold"),
-    Measure("hold_s", tally("held"), "s", "hold time of handled calls"),
-    Measure("wrap_s", tally("wrapped"), "s", "wrap-up time of handled calls"),
+    *(
+        Measure(part, added(Tally(tally, millionths(part), HANDLED)), "s", meaning, by_agent=True)
+        for part, tally, meaning in (
+            ("talk_s", "talked", "talk time of handled calls, without hold"),
+            ("hold_s", "held", "hold time of handled calls"),
+            ("wrap_s", "wrapped", "wrap-up time of handled calls"),
+        )
+    ),
 )
 
 

@@ -12,8 +12,25 @@ SECONDS = "s"
 
 
 @dataclass(frozen=True)
+class Tally:
+    """A count or a sum over the calls of one row of tallies (`metrics.kpis.tallies`), as a column called `name`.
+
+    `total` aggregates the rows of `calls` for which `where` is true; `of` is the aggregate that combines tallies.
+    """
+
+    name: str
+    total: str
+    where: str = ""
+    of: str = "sum"
+
+    @property
+    def sql(self) -> str:
+        return f"{self.total} FILTER (WHERE {self.where})" if self.where else self.total
+
+
+@dataclass(frozen=True)
 class Aggregate:
-    """`sql` is an aggregate over tallies of calls, or over pieces of agents' time.
+    """`sql` is an aggregate over a tally of calls, or over pieces of agents' time, which have no `tally`.
 
     `calls` is the condition of the calls that it counts: SQL over a row of `calls` with `tallies.FACTS` and
     `service_level.FACTS`. None: it does not count calls.
@@ -21,6 +38,7 @@ class Aggregate:
 
     sql: str
     calls: str | None = None
+    tally: Tally | None = None
 
 
 @dataclass(frozen=True)
@@ -37,6 +55,7 @@ class Measure:
     unit: str  # "calls", "agents", "s", "calls, not whole"
     meaning: str
     zero: bool = True  # 0 if there is nothing to add; False, for an aggregate that is not a sum: NULL
+    by_agent: bool = False  # all that it counts belongs to an agent, such as calls that one answered
 
     @property
     def sql(self) -> str:
@@ -155,6 +174,10 @@ class Kpi:
         """The measures in its formula and those beside it, each once."""
         divisors = self.denominator.measures if self.denominator else ()
         return tuple(dict.fromkeys((*self.numerator.measures, *divisors, *self.beside)))
+
+    def by_agent(self, measures: Mapping[str, Measure]) -> bool:
+        """Return whether the figure exists by agent: all that is in its formula does."""
+        return all(measures[name].by_agent for name in self.inputs)
 
     def calls(self, measures: Mapping[str, Measure]) -> str | None:
         """Return the SQL condition for the calls in its denominator; None if it is computed from agents' time."""

@@ -11,27 +11,32 @@ References: docs/kpis.md, Contact rate; docs/kpis.md, Drop rate (Ofcom's 3 % is 
 since 2017).
 """
 
-from metrics.kpis.kpi import RATIO, Kpi, Measure, sum_of
-from metrics.kpis.tallies import tally
+from metrics.kpis.kpi import RATIO, Kpi, Measure, Tally, sum_of
+from metrics.kpis.tallies import CALLS, added
+
+_CONNECTED = "connected_at IS NOT NULL"
+_PICKED_UP = Tally("picked_up", "count(*)", _CONNECTED)
+_PEOPLE = Tally("people", "count(*)", f"{_CONNECTED} AND answered_by IS DISTINCT FROM 'machine'")
 
 MEASURES = (
-    Measure("dialed", tally("calls", "NOT inbound"), "calls", "outbound attempts"),
+    Measure("dialed", added(CALLS, "NOT inbound"), "calls", "outbound attempts"),
     Measure(
         "connected",
-        tally("picked_up", "NOT inbound"),
+        added(_PICKED_UP, "NOT inbound"),
         "calls",
         "outbound attempts that were picked up, by a human or a machine",
     ),
-    Measure("contacts", tally("people", "NOT inbound"), "calls", "outbound attempts that a human picked up"),
+    Measure("contacts", added(_PEOPLE, "NOT inbound"), "calls", "outbound attempts that a human picked up"),
     Measure(
         "outbound_answered",
-        tally("calls", "NOT inbound AND outcome = 'answered'"),
+        added(CALLS, "NOT inbound AND outcome = 'answered'"),
         "calls",
         "outbound calls that reached an agent",
+        by_agent=True,
     ),
     Measure(
         "drops",
-        tally("people", "NOT inbound AND outcome IN ('abandoned', 'short_abandoned', 'dropped', 'refused')"),
+        added(_PEOPLE, "NOT inbound AND outcome IN ('abandoned', 'short_abandoned', 'dropped', 'refused')"),
         "calls",
         "contacts that hung up or were cut off before an agent answered",
     ),

@@ -9,7 +9,7 @@ identity.
 """
 
 from metrics.kpis.kpi import Kpi, Measure, sum_of
-from metrics.kpis.tallies import tally
+from metrics.kpis.tallies import CALLS, added
 
 PARTS = {
     "answered": "an agent and the customer were connected",
@@ -25,23 +25,29 @@ PARTS = {
 MEASURES = (
     Measure(
         "offered",
-        tally("calls", "inbound AND outcome IS DISTINCT FROM 'refused'"),
+        added(CALLS, "inbound AND outcome IS DISTINCT FROM 'refused'"),
         "calls",
         "inbound and callback calls queued in the window, except refused ones",
     ),
     *(
-        Measure(name, tally("calls", f"inbound AND outcome = '{name}'"), "calls", f"offered calls: {meaning}")
+        Measure(
+            name,
+            added(CALLS, f"inbound AND outcome = '{name}'"),
+            "calls",
+            f"offered calls: {meaning}",
+            by_agent=name == "answered",
+        )
         for name, meaning in PARTS.items()
     ),
     Measure(
         "refused",
-        tally("calls", "inbound AND outcome = 'refused'"),
+        added(CALLS, "inbound AND outcome = 'refused'"),
         "calls",
         "calls that the queue did not take (closed, full or no agents); not in offered",
     ),
     Measure(
         "open_any",
-        tally("calls", "outcome = 'open'"),
+        added(CALLS, "outcome = 'open'"),
         "calls",
         "open calls of any direction; a window with an open call is not settled",
     ),

@@ -9,13 +9,31 @@ allowed: 4.5 is satisfied, 3.9 is not. NULL when no call was rated.
 References: docs/kpis.md, Satisfaction.
 """
 
-from metrics.kpis.kpi import RATIO, Kpi, Measure, sum_of
-from metrics.kpis.tallies import tally
+from metrics.kpis.kpi import RATIO, Kpi, Measure, Tally, sum_of
+from metrics.kpis.tallies import added, millionths
 
 MEASURES = (
-    Measure("rated", tally("rated_calls"), "calls", "calls that the customer rated"),
-    Measure("satisfied", tally("satisfied_calls"), "calls", "calls that the customer rated 4 or better"),
-    Measure("score_points", tally("scores"), "points, not whole", "sum of the scores of rated calls"),
+    Measure(
+        "rated",
+        added(Tally("rated_calls", "count(*)", "score IS NOT NULL")),
+        "calls",
+        "calls that the customer rated",
+        by_agent=True,
+    ),
+    Measure(
+        "satisfied",
+        added(Tally("satisfied_calls", "count(*)", "score >= 4")),
+        "calls",
+        "calls that the customer rated 4 or better",
+        by_agent=True,
+    ),
+    Measure(
+        "score_points",
+        added(Tally("scores", millionths("score"), "score IS NOT NULL")),
+        "points, not whole",
+        "sum of the scores of rated calls",
+        by_agent=True,
+    ),
 )
 
 _RATED = sum_of("rated")

@@ -20,33 +20,34 @@ References: docs/kpis.md, The five formulas, with Call Centre Helper's example, 
 from dataclasses import dataclass
 
 from metrics.kpis import outcomes
-from metrics.kpis.kpi import RATIO, Kpi, Measure, Printed, Sum, fraction, sum_of
-from metrics.kpis.tallies import tally
+from metrics.kpis.kpi import RATIO, Kpi, Measure, Printed, Sum, Tally, fraction, sum_of
+from metrics.kpis.tallies import CALLS, added, millionths
 
 ABANDONED = "outcome IN ('abandoned', 'short_abandoned')"
 
 _COUNTS = (
     Measure(
         "answered_in_threshold",
-        tally("calls", "inbound AND outcome = 'answered' AND in_threshold"),
+        added(CALLS, "inbound AND outcome = 'answered' AND in_threshold"),
         "calls",
         "calls answered with a wait within the threshold of the call's contract",
+        by_agent=True,
     ),
     Measure(
         "abandoned_in_threshold",
-        tally("calls", f"inbound AND {ABANDONED} AND in_threshold"),
+        added(CALLS, f"inbound AND {ABANDONED} AND in_threshold"),
         "calls",
         "calls abandoned, short ones included, with a wait within the threshold",
     ),
     Measure(
         "callback_in_threshold",
-        tally("calls", "inbound AND outcome = 'callback' AND in_threshold"),
+        added(CALLS, "inbound AND outcome = 'callback' AND in_threshold"),
         "calls",
         "calls that left for a callback within the threshold (Amazon Connect counts them as served)",
     ),
     Measure(
         "open_in_threshold",
-        tally("calls", "inbound AND inside"),
+        added(CALLS, "inbound AND inside"),
         "calls",
         "open calls still within the threshold: not yet counted for or against",
     ),
@@ -120,25 +121,25 @@ MEASURES = (
     *_COUNTS,
     Measure(
         "service_level_hits",
-        tally("calls", "hit"),
+        added(CALLS, "hit"),
         "calls",
         "calls in the numerator of service_level, each judged by its own contract",
     ),
     Measure(
         "service_level_base",
-        tally("calls", "base"),
+        added(CALLS, "base"),
         "calls",
         "calls in the denominator of service_level, each judged by its own contract",
     ),
     Measure(
         "service_level_asked",
-        tally("targets", "base"),
+        added(Tally("targets", millionths("target")), "base"),
         "calls, not whole",
         "calls in time required by the contract: the sum of each call's own target, over service_level_base",
     ),
     Measure(
         "service_level_late",
-        tally("calls", "inbound AND outcome = 'open' AND NOT inside AND formula = 'answered_only'"),
+        added(CALLS, "inbound AND outcome = 'open' AND NOT inside AND formula = 'answered_only'"),
         "calls",
         "open calls past the threshold that answered_only does not count until they are answered",
     ),
@@ -236,8 +237,8 @@ EACH = tuple(
             "docs/kpis.md, The five formulas",
             f"{formula.text}, as used by {formula.printed_by}",
         ),
-        Measure(f"{name}_hits", tally("calls", formula.hit), "calls", "numerator"),
-        Measure(f"{name}_base", tally("calls", formula.base), "calls", "denominator"),
+        Measure(f"{name}_hits", added(CALLS, formula.hit), "calls", "numerator"),
+        Measure(f"{name}_base", added(CALLS, formula.base), "calls", "denominator"),
     )
     for name, formula in FORMULAS.items()
 )

@@ -9,19 +9,20 @@ References: docs/kpis.md, Average speed of answer (Amazon Connect's also include
 reports); docs/kpis.md, Longest wait.
 """
 
-from metrics.kpis.kpi import SECONDS, Kpi, Measure, Printed, sum_of
-from metrics.kpis.tallies import tally
+from metrics.kpis.kpi import SECONDS, Kpi, Measure, Printed, Tally, sum_of
+from metrics.kpis.tallies import added, millionths
 
 MEASURES = (
     Measure(
         "answered_wait_s",
-        tally("waited", "inbound AND outcome = 'answered'"),
+        added(Tally("waited", millionths("wait_s")), "inbound AND outcome = 'answered'"),
         "s",
         "sum of the waits of answered calls",
+        by_agent=True,
     ),
     Measure(
         "open_wait_s",
-        tally("longest", "inbound AND outcome = 'open'"),
+        added(Tally("longest", millionths("wait_s", "max"), of="max"), "inbound AND outcome = 'open'"),
         "s",
         "longest wait so far among open calls",
         zero=False,

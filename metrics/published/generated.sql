@@ -83,15 +83,16 @@ WITH clock AS (
                    max(CAST(round(wait_s * 1e6) AS BIGINT)) AS longest,
                    count(*) FILTER (WHERE handle_s IS NOT NULL) AS handled_calls,
                    count(*) FILTER (WHERE handle_s IS NOT NULL AND transferred) AS transfers,
-                   count(*) FILTER (WHERE handle_s IS NOT NULL AND sale) AS sold,
                    sum(CAST(round(talk_s * 1e6) AS BIGINT)) FILTER (WHERE handle_s IS NOT NULL) AS talked,
                    sum(CAST(round(hold_s * 1e6) AS BIGINT)) FILTER (WHERE handle_s IS NOT NULL) AS held,
                    sum(CAST(round(wrap_s * 1e6) AS BIGINT)) FILTER (WHERE handle_s IS NOT NULL) AS wrapped,
+                   count(*) FILTER (WHERE handle_s IS NOT NULL AND sale) AS sold,
+                   count(*) FILTER (WHERE connected_at IS NOT NULL) AS picked_up,
+                   count(*)
+                       FILTER (WHERE connected_at IS NOT NULL AND answered_by IS DISTINCT FROM 'machine') AS people,
                    count(*) FILTER (WHERE score IS NOT NULL) AS rated_calls,
                    count(*) FILTER (WHERE score >= 4) AS satisfied_calls,
-                   sum(CAST(round(score * 1e6) AS BIGINT)) FILTER (WHERE score IS NOT NULL) AS scores,
-                   count(*) FILTER (WHERE connected_at IS NOT NULL) AS picked_up,
-                   count(*) FILTER (WHERE connected_at IS NOT NULL AND answered_by IS DISTINCT FROM 'machine') AS people
+                   sum(CAST(round(score * 1e6) AS BIGINT)) FILTER (WHERE score IS NOT NULL) AS scores
             FROM calls
             WHERE day BETWEEN (t0::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE - 1
                     AND (t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE + 1
@@ -360,15 +361,16 @@ WITH clock AS (
                    max(CAST(round(wait_s * 1e6) AS BIGINT)) AS longest,
                    count(*) FILTER (WHERE handle_s IS NOT NULL) AS handled_calls,
                    count(*) FILTER (WHERE handle_s IS NOT NULL AND transferred) AS transfers,
-                   count(*) FILTER (WHERE handle_s IS NOT NULL AND sale) AS sold,
                    sum(CAST(round(talk_s * 1e6) AS BIGINT)) FILTER (WHERE handle_s IS NOT NULL) AS talked,
                    sum(CAST(round(hold_s * 1e6) AS BIGINT)) FILTER (WHERE handle_s IS NOT NULL) AS held,
                    sum(CAST(round(wrap_s * 1e6) AS BIGINT)) FILTER (WHERE handle_s IS NOT NULL) AS wrapped,
+                   count(*) FILTER (WHERE handle_s IS NOT NULL AND sale) AS sold,
+                   count(*) FILTER (WHERE connected_at IS NOT NULL) AS picked_up,
+                   count(*)
+                       FILTER (WHERE connected_at IS NOT NULL AND answered_by IS DISTINCT FROM 'machine') AS people,
                    count(*) FILTER (WHERE score IS NOT NULL) AS rated_calls,
                    count(*) FILTER (WHERE score >= 4) AS satisfied_calls,
-                   sum(CAST(round(score * 1e6) AS BIGINT)) FILTER (WHERE score IS NOT NULL) AS scores,
-                   count(*) FILTER (WHERE connected_at IS NOT NULL) AS picked_up,
-                   count(*) FILTER (WHERE connected_at IS NOT NULL AND answered_by IS DISTINCT FROM 'machine') AS people
+                   sum(CAST(round(score * 1e6) AS BIGINT)) FILTER (WHERE score IS NOT NULL) AS scores
             FROM calls
             WHERE day BETWEEN (t0::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE - 1
                     AND (t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE + 1
@@ -610,15 +612,16 @@ WITH clock AS (
                    max(CAST(round(wait_s * 1e6) AS BIGINT)) AS longest,
                    count(*) FILTER (WHERE handle_s IS NOT NULL) AS handled_calls,
                    count(*) FILTER (WHERE handle_s IS NOT NULL AND transferred) AS transfers,
-                   count(*) FILTER (WHERE handle_s IS NOT NULL AND sale) AS sold,
                    sum(CAST(round(talk_s * 1e6) AS BIGINT)) FILTER (WHERE handle_s IS NOT NULL) AS talked,
                    sum(CAST(round(hold_s * 1e6) AS BIGINT)) FILTER (WHERE handle_s IS NOT NULL) AS held,
                    sum(CAST(round(wrap_s * 1e6) AS BIGINT)) FILTER (WHERE handle_s IS NOT NULL) AS wrapped,
+                   count(*) FILTER (WHERE handle_s IS NOT NULL AND sale) AS sold,
+                   count(*) FILTER (WHERE connected_at IS NOT NULL) AS picked_up,
+                   count(*)
+                       FILTER (WHERE connected_at IS NOT NULL AND answered_by IS DISTINCT FROM 'machine') AS people,
                    count(*) FILTER (WHERE score IS NOT NULL) AS rated_calls,
                    count(*) FILTER (WHERE score >= 4) AS satisfied_calls,
-                   sum(CAST(round(score * 1e6) AS BIGINT)) FILTER (WHERE score IS NOT NULL) AS scores,
-                   count(*) FILTER (WHERE connected_at IS NOT NULL) AS picked_up,
-                   count(*) FILTER (WHERE connected_at IS NOT NULL AND answered_by IS DISTINCT FROM 'machine') AS people
+                   sum(CAST(round(score * 1e6) AS BIGINT)) FILTER (WHERE score IS NOT NULL) AS scores
             FROM calls
             WHERE day BETWEEN (t0::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE - 1
                     AND (t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE + 1
@@ -769,15 +772,16 @@ WITH clock AS (
                    max(CAST(round(wait_s * 1e6) AS BIGINT)) AS longest,
                    count(*) FILTER (WHERE handle_s IS NOT NULL) AS handled_calls,
                    count(*) FILTER (WHERE handle_s IS NOT NULL AND transferred) AS transfers,
-                   count(*) FILTER (WHERE handle_s IS NOT NULL AND sale) AS sold,
                    sum(CAST(round(talk_s * 1e6) AS BIGINT)) FILTER (WHERE handle_s IS NOT NULL) AS talked,
                    sum(CAST(round(hold_s * 1e6) AS BIGINT)) FILTER (WHERE handle_s IS NOT NULL) AS held,
                    sum(CAST(round(wrap_s * 1e6) AS BIGINT)) FILTER (WHERE handle_s IS NOT NULL) AS wrapped,
+                   count(*) FILTER (WHERE handle_s IS NOT NULL AND sale) AS sold,
+                   count(*) FILTER (WHERE connected_at IS NOT NULL) AS picked_up,
+                   count(*)
+                       FILTER (WHERE connected_at IS NOT NULL AND answered_by IS DISTINCT FROM 'machine') AS people,
                    count(*) FILTER (WHERE score IS NOT NULL) AS rated_calls,
                    count(*) FILTER (WHERE score >= 4) AS satisfied_calls,
-                   sum(CAST(round(score * 1e6) AS BIGINT)) FILTER (WHERE score IS NOT NULL) AS scores,
-                   count(*) FILTER (WHERE connected_at IS NOT NULL) AS picked_up,
-                   count(*) FILTER (WHERE connected_at IS NOT NULL AND answered_by IS DISTINCT FROM 'machine') AS people
+                   sum(CAST(round(score * 1e6) AS BIGINT)) FILTER (WHERE score IS NOT NULL) AS scores
             FROM calls
             WHERE day BETWEEN (t0::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE - 1
                     AND (t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE + 1
@@ -981,15 +985,16 @@ WITH clock AS (
                    max(CAST(round(wait_s * 1e6) AS BIGINT)) AS longest,
                    count(*) FILTER (WHERE handle_s IS NOT NULL) AS handled_calls,
                    count(*) FILTER (WHERE handle_s IS NOT NULL AND transferred) AS transfers,
-                   count(*) FILTER (WHERE handle_s IS NOT NULL AND sale) AS sold,
                    sum(CAST(round(talk_s * 1e6) AS BIGINT)) FILTER (WHERE handle_s IS NOT NULL) AS talked,
                    sum(CAST(round(hold_s * 1e6) AS BIGINT)) FILTER (WHERE handle_s IS NOT NULL) AS held,
                    sum(CAST(round(wrap_s * 1e6) AS BIGINT)) FILTER (WHERE handle_s IS NOT NULL) AS wrapped,
+                   count(*) FILTER (WHERE handle_s IS NOT NULL AND sale) AS sold,
+                   count(*) FILTER (WHERE connected_at IS NOT NULL) AS picked_up,
+                   count(*)
+                       FILTER (WHERE connected_at IS NOT NULL AND answered_by IS DISTINCT FROM 'machine') AS people,
                    count(*) FILTER (WHERE score IS NOT NULL) AS rated_calls,
                    count(*) FILTER (WHERE score >= 4) AS satisfied_calls,
-                   sum(CAST(round(score * 1e6) AS BIGINT)) FILTER (WHERE score IS NOT NULL) AS scores,
-                   count(*) FILTER (WHERE connected_at IS NOT NULL) AS picked_up,
-                   count(*) FILTER (WHERE connected_at IS NOT NULL AND answered_by IS DISTINCT FROM 'machine') AS people
+                   sum(CAST(round(score * 1e6) AS BIGINT)) FILTER (WHERE score IS NOT NULL) AS scores
             FROM calls
             WHERE day BETWEEN (t0::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE - 1
                     AND (t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE + 1
@@ -1234,15 +1239,16 @@ WITH clock AS (
                    max(CAST(round(wait_s * 1e6) AS BIGINT)) AS longest,
                    count(*) FILTER (WHERE handle_s IS NOT NULL) AS handled_calls,
                    count(*) FILTER (WHERE handle_s IS NOT NULL AND transferred) AS transfers,
-                   count(*) FILTER (WHERE handle_s IS NOT NULL AND sale) AS sold,
                    sum(CAST(round(talk_s * 1e6) AS BIGINT)) FILTER (WHERE handle_s IS NOT NULL) AS talked,
                    sum(CAST(round(hold_s * 1e6) AS BIGINT)) FILTER (WHERE handle_s IS NOT NULL) AS held,
                    sum(CAST(round(wrap_s * 1e6) AS BIGINT)) FILTER (WHERE handle_s IS NOT NULL) AS wrapped,
+                   count(*) FILTER (WHERE handle_s IS NOT NULL AND sale) AS sold,
+                   count(*) FILTER (WHERE connected_at IS NOT NULL) AS picked_up,
+                   count(*)
+                       FILTER (WHERE connected_at IS NOT NULL AND answered_by IS DISTINCT FROM 'machine') AS people,
                    count(*) FILTER (WHERE score IS NOT NULL) AS rated_calls,
                    count(*) FILTER (WHERE score >= 4) AS satisfied_calls,
-                   sum(CAST(round(score * 1e6) AS BIGINT)) FILTER (WHERE score IS NOT NULL) AS scores,
-                   count(*) FILTER (WHERE connected_at IS NOT NULL) AS picked_up,
-                   count(*) FILTER (WHERE connected_at IS NOT NULL AND answered_by IS DISTINCT FROM 'machine') AS people
+                   sum(CAST(round(score * 1e6) AS BIGINT)) FILTER (WHERE score IS NOT NULL) AS scores
             FROM calls
             WHERE day BETWEEN (t0::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE - 1
                     AND (t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE + 1
@@ -1545,15 +1551,16 @@ WITH clock AS (
                    max(CAST(round(wait_s * 1e6) AS BIGINT)) AS longest,
                    count(*) FILTER (WHERE handle_s IS NOT NULL) AS handled_calls,
                    count(*) FILTER (WHERE handle_s IS NOT NULL AND transferred) AS transfers,
-                   count(*) FILTER (WHERE handle_s IS NOT NULL AND sale) AS sold,
                    sum(CAST(round(talk_s * 1e6) AS BIGINT)) FILTER (WHERE handle_s IS NOT NULL) AS talked,
                    sum(CAST(round(hold_s * 1e6) AS BIGINT)) FILTER (WHERE handle_s IS NOT NULL) AS held,
                    sum(CAST(round(wrap_s * 1e6) AS BIGINT)) FILTER (WHERE handle_s IS NOT NULL) AS wrapped,
+                   count(*) FILTER (WHERE handle_s IS NOT NULL AND sale) AS sold,
+                   count(*) FILTER (WHERE connected_at IS NOT NULL) AS picked_up,
+                   count(*)
+                       FILTER (WHERE connected_at IS NOT NULL AND answered_by IS DISTINCT FROM 'machine') AS people,
                    count(*) FILTER (WHERE score IS NOT NULL) AS rated_calls,
                    count(*) FILTER (WHERE score >= 4) AS satisfied_calls,
-                   sum(CAST(round(score * 1e6) AS BIGINT)) FILTER (WHERE score IS NOT NULL) AS scores,
-                   count(*) FILTER (WHERE connected_at IS NOT NULL) AS picked_up,
-                   count(*) FILTER (WHERE connected_at IS NOT NULL AND answered_by IS DISTINCT FROM 'machine') AS people
+                   sum(CAST(round(score * 1e6) AS BIGINT)) FILTER (WHERE score IS NOT NULL) AS scores
             FROM calls
             WHERE day >= day0::DATE AND day < day1::DATE AND cohort_at IS NOT NULL
             GROUP BY ALL
@@ -1788,15 +1795,16 @@ WITH clock AS (
                    max(CAST(round(wait_s * 1e6) AS BIGINT)) AS longest,
                    count(*) FILTER (WHERE handle_s IS NOT NULL) AS handled_calls,
                    count(*) FILTER (WHERE handle_s IS NOT NULL AND transferred) AS transfers,
-                   count(*) FILTER (WHERE handle_s IS NOT NULL AND sale) AS sold,
                    sum(CAST(round(talk_s * 1e6) AS BIGINT)) FILTER (WHERE handle_s IS NOT NULL) AS talked,
                    sum(CAST(round(hold_s * 1e6) AS BIGINT)) FILTER (WHERE handle_s IS NOT NULL) AS held,
                    sum(CAST(round(wrap_s * 1e6) AS BIGINT)) FILTER (WHERE handle_s IS NOT NULL) AS wrapped,
+                   count(*) FILTER (WHERE handle_s IS NOT NULL AND sale) AS sold,
+                   count(*) FILTER (WHERE connected_at IS NOT NULL) AS picked_up,
+                   count(*)
+                       FILTER (WHERE connected_at IS NOT NULL AND answered_by IS DISTINCT FROM 'machine') AS people,
                    count(*) FILTER (WHERE score IS NOT NULL) AS rated_calls,
                    count(*) FILTER (WHERE score >= 4) AS satisfied_calls,
-                   sum(CAST(round(score * 1e6) AS BIGINT)) FILTER (WHERE score IS NOT NULL) AS scores,
-                   count(*) FILTER (WHERE connected_at IS NOT NULL) AS picked_up,
-                   count(*) FILTER (WHERE connected_at IS NOT NULL AND answered_by IS DISTINCT FROM 'machine') AS people
+                   sum(CAST(round(score * 1e6) AS BIGINT)) FILTER (WHERE score IS NOT NULL) AS scores
             FROM calls
             WHERE day BETWEEN (t0::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE - 1
                     AND (t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE + 1
@@ -2046,15 +2054,16 @@ WITH keys AS (
                    max(CAST(round(wait_s * 1e6) AS BIGINT)) AS longest,
                    count(*) FILTER (WHERE handle_s IS NOT NULL) AS handled_calls,
                    count(*) FILTER (WHERE handle_s IS NOT NULL AND transferred) AS transfers,
-                   count(*) FILTER (WHERE handle_s IS NOT NULL AND sale) AS sold,
                    sum(CAST(round(talk_s * 1e6) AS BIGINT)) FILTER (WHERE handle_s IS NOT NULL) AS talked,
                    sum(CAST(round(hold_s * 1e6) AS BIGINT)) FILTER (WHERE handle_s IS NOT NULL) AS held,
                    sum(CAST(round(wrap_s * 1e6) AS BIGINT)) FILTER (WHERE handle_s IS NOT NULL) AS wrapped,
+                   count(*) FILTER (WHERE handle_s IS NOT NULL AND sale) AS sold,
+                   count(*) FILTER (WHERE connected_at IS NOT NULL) AS picked_up,
+                   count(*)
+                       FILTER (WHERE connected_at IS NOT NULL AND answered_by IS DISTINCT FROM 'machine') AS people,
                    count(*) FILTER (WHERE score IS NOT NULL) AS rated_calls,
                    count(*) FILTER (WHERE score >= 4) AS satisfied_calls,
-                   sum(CAST(round(score * 1e6) AS BIGINT)) FILTER (WHERE score IS NOT NULL) AS scores,
-                   count(*) FILTER (WHERE connected_at IS NOT NULL) AS picked_up,
-                   count(*) FILTER (WHERE connected_at IS NOT NULL AND answered_by IS DISTINCT FROM 'machine') AS people
+                   sum(CAST(round(score * 1e6) AS BIGINT)) FILTER (WHERE score IS NOT NULL) AS scores
             FROM calls
             WHERE day BETWEEN (t0::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE - 1
                     AND (t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE + 1
@@ -2280,10 +2289,9 @@ WITH chosen AS (  -- renamed: inside the macro that is called, `campaign` would 
            {'figure': 'abandon_rate 0', 'value': ((abandoned + short_abandoned) / nullif(offered - open, 0))::DOUBLE},
            {'figure': 'abandon_rate 1', 'value': ((abandoned + short_abandoned) / nullif(offered, 0))::DOUBLE},
            {'figure': 'abandon_rate 2', 'value': (abandoned / nullif(offered - short_abandoned, 0))::DOUBLE},
-           {'figure': 'answer_rate', 'value': (answer_rate)::DOUBLE},
-           {'figure': 'answered', 'value': (answered)::DOUBLE},
            {'figure': 'asa_s', 'value': (asa_s)::DOUBLE},
            {'figure': 'answered_wait_s', 'value': (answered_wait_s)::DOUBLE},
+           {'figure': 'answered', 'value': (answered)::DOUBLE},
            {'figure': 'asa_s 0', 'value': (answered_wait_s / nullif(answered, 0))::DOUBLE},
            {'figure': 'longest_wait_s', 'value': (longest_wait_s)::DOUBLE},
            {'figure': 'aht_s', 'value': (aht_s)::DOUBLE},
@@ -2310,12 +2318,6 @@ WITH chosen AS (  -- renamed: inside the macro that is called, `campaign` would 
            {'figure': 'logged_in_s', 'value': (logged_in_s)::DOUBLE},
            {'figure': 'conversion', 'value': (conversion)::DOUBLE},
            {'figure': 'sales', 'value': (sales)::DOUBLE},
-           {'figure': 'sales_per_hour', 'value': (sales_per_hour)::DOUBLE},
-           {'figure': 'avg_score', 'value': (avg_score)::DOUBLE},
-           {'figure': 'score_points', 'value': (score_points)::DOUBLE},
-           {'figure': 'rated', 'value': (rated)::DOUBLE},
-           {'figure': 'satisfaction', 'value': (satisfaction)::DOUBLE},
-           {'figure': 'satisfied', 'value': (satisfied)::DOUBLE},
            {'figure': 'contact_rate', 'value': (contact_rate)::DOUBLE},
            {'figure': 'contacts', 'value': (contacts)::DOUBLE},
            {'figure': 'dialed', 'value': (dialed)::DOUBLE},
@@ -2328,6 +2330,13 @@ WITH chosen AS (  -- renamed: inside the macro that is called, `campaign` would 
            {'figure': 'voicemail', 'value': (voicemail)::DOUBLE},
            {'figure': 'dropped', 'value': (dropped)::DOUBLE},
            {'figure': 'open', 'value': (open)::DOUBLE},
+           {'figure': 'answer_rate', 'value': (answer_rate)::DOUBLE},
+           {'figure': 'avg_score', 'value': (avg_score)::DOUBLE},
+           {'figure': 'score_points', 'value': (score_points)::DOUBLE},
+           {'figure': 'rated', 'value': (rated)::DOUBLE},
+           {'figure': 'satisfaction', 'value': (satisfaction)::DOUBLE},
+           {'figure': 'satisfied', 'value': (satisfied)::DOUBLE},
+           {'figure': 'sales_per_hour', 'value': (sales_per_hour)::DOUBLE},
            {'figure': 'refused', 'value': (refused)::DOUBLE},
            {'figure': 'answered_in_threshold', 'value': (answered_in_threshold)::DOUBLE},
            {'figure': 'abandoned_in_threshold', 'value': (abandoned_in_threshold)::DOUBLE},
@@ -2422,15 +2431,6 @@ WITH chosen AS (  -- renamed: inside the macro that is called, `campaign` would 
             'abandons before the short-calls timer do not count'),
         ('abandon_rate', 73, 'elsewhere', 'Talkdesk', '', 'no public formula found'),
         ('abandon_rate', 74, 'elsewhere', 'Wazo', '', 'no public formula found'),
-        ('answer_rate', 0, 'figure', 'answer_rate', 'answer_rate',
-            'answered / offered [ratio 0–1]; NULL: no call offered; docs/kpis.md, Answer rate'),
-        ('answer_rate', 20, 'count', 'answered', 'answered', ''),
-        ('answer_rate', 21, 'count', 'offered', 'offered', ''),
-        ('answer_rate', 70, 'elsewhere', 'Amazon Connect', '', 'no public formula found'),
-        ('answer_rate', 71, 'elsewhere', 'Genesys Cloud', '', 'no public formula found'),
-        ('answer_rate', 72, 'elsewhere', 'Cisco', '', 'no public formula found'),
-        ('answer_rate', 73, 'elsewhere', 'Talkdesk', '', 'no public formula found'),
-        ('answer_rate', 74, 'elsewhere', 'Wazo', '', 'no public formula found'),
         ('asa_s', 0, 'figure', 'asa_s', 'asa_s',
             'answered_wait_s / answered: mean wait of answered calls [s]; NULL: no call answered; docs/kpis.md, '
             'Average speed of answer'),
@@ -2530,33 +2530,6 @@ WITH chosen AS (  -- renamed: inside the macro that is called, `campaign` would 
         ('conversion', 72, 'elsewhere', 'Cisco', '', 'no public formula found'),
         ('conversion', 73, 'elsewhere', 'Talkdesk', '', 'no public formula found'),
         ('conversion', 74, 'elsewhere', 'Wazo', '', 'no public formula found'),
-        ('sales_per_hour', 0, 'figure', 'sales_per_hour', 'sales_per_hour',
-            'sales / logged_in_s * 3600 [sales per hour]; NULL: no agent logged in; docs/kpis.md, Sales per hour'),
-        ('sales_per_hour', 20, 'count', 'sales', 'sales', ''),
-        ('sales_per_hour', 21, 'count', 'logged_in_s', 'logged_in_s', ''),
-        ('sales_per_hour', 70, 'elsewhere', 'Amazon Connect', '', 'no public formula found'),
-        ('sales_per_hour', 71, 'elsewhere', 'Genesys Cloud', '', 'no public formula found'),
-        ('sales_per_hour', 72, 'elsewhere', 'Cisco', '', 'no public formula found'),
-        ('sales_per_hour', 73, 'elsewhere', 'Talkdesk', '', 'no public formula found'),
-        ('sales_per_hour', 74, 'elsewhere', 'Wazo', '', 'no public formula found'),
-        ('avg_score', 0, 'figure', 'avg_score', 'avg_score',
-            'score_points / rated [points 1–5]; NULL: no call rated; docs/kpis.md, Satisfaction'),
-        ('avg_score', 20, 'count', 'score_points', 'score_points', ''),
-        ('avg_score', 21, 'count', 'rated', 'rated', ''),
-        ('avg_score', 70, 'elsewhere', 'Amazon Connect', '', 'no public formula found'),
-        ('avg_score', 71, 'elsewhere', 'Genesys Cloud', '', 'no public formula found'),
-        ('avg_score', 72, 'elsewhere', 'Cisco', '', 'no public formula found'),
-        ('avg_score', 73, 'elsewhere', 'Talkdesk', '', 'no public formula found'),
-        ('avg_score', 74, 'elsewhere', 'Wazo', '', 'no public formula found'),
-        ('satisfaction', 0, 'figure', 'satisfaction', 'satisfaction',
-            'satisfied / rated [ratio 0–1]; NULL: no call rated; docs/kpis.md, Satisfaction'),
-        ('satisfaction', 20, 'count', 'satisfied', 'satisfied', ''),
-        ('satisfaction', 21, 'count', 'rated', 'rated', ''),
-        ('satisfaction', 70, 'elsewhere', 'Amazon Connect', '', 'no public formula found'),
-        ('satisfaction', 71, 'elsewhere', 'Genesys Cloud', '', 'no public formula found'),
-        ('satisfaction', 72, 'elsewhere', 'Cisco', '', 'no public formula found'),
-        ('satisfaction', 73, 'elsewhere', 'Talkdesk', '', 'no public formula found'),
-        ('satisfaction', 74, 'elsewhere', 'Wazo', '', 'no public formula found'),
         ('contact_rate', 0, 'figure', 'contact_rate', 'contact_rate',
             'contacts / dialed [ratio 0–1]; NULL: nothing dialled; docs/kpis.md, Contact rate'),
         ('contact_rate', 20, 'count', 'contacts', 'contacts', ''),
@@ -2593,6 +2566,42 @@ WITH chosen AS (  -- renamed: inside the macro that is called, `campaign` would 
         ('conserved', 72, 'elsewhere', 'Cisco', '', 'no public formula found'),
         ('conserved', 73, 'elsewhere', 'Talkdesk', '', 'no public formula found'),
         ('conserved', 74, 'elsewhere', 'Wazo', '', 'no public formula found'),
+        ('answer_rate', 0, 'figure', 'answer_rate', 'answer_rate',
+            'answered / offered [ratio 0–1]; NULL: no call offered; docs/kpis.md, Answer rate'),
+        ('answer_rate', 20, 'count', 'answered', 'answered', ''),
+        ('answer_rate', 21, 'count', 'offered', 'offered', ''),
+        ('answer_rate', 70, 'elsewhere', 'Amazon Connect', '', 'no public formula found'),
+        ('answer_rate', 71, 'elsewhere', 'Genesys Cloud', '', 'no public formula found'),
+        ('answer_rate', 72, 'elsewhere', 'Cisco', '', 'no public formula found'),
+        ('answer_rate', 73, 'elsewhere', 'Talkdesk', '', 'no public formula found'),
+        ('answer_rate', 74, 'elsewhere', 'Wazo', '', 'no public formula found'),
+        ('avg_score', 0, 'figure', 'avg_score', 'avg_score',
+            'score_points / rated [points 1–5]; NULL: no call rated; docs/kpis.md, Satisfaction'),
+        ('avg_score', 20, 'count', 'score_points', 'score_points', ''),
+        ('avg_score', 21, 'count', 'rated', 'rated', ''),
+        ('avg_score', 70, 'elsewhere', 'Amazon Connect', '', 'no public formula found'),
+        ('avg_score', 71, 'elsewhere', 'Genesys Cloud', '', 'no public formula found'),
+        ('avg_score', 72, 'elsewhere', 'Cisco', '', 'no public formula found'),
+        ('avg_score', 73, 'elsewhere', 'Talkdesk', '', 'no public formula found'),
+        ('avg_score', 74, 'elsewhere', 'Wazo', '', 'no public formula found'),
+        ('satisfaction', 0, 'figure', 'satisfaction', 'satisfaction',
+            'satisfied / rated [ratio 0–1]; NULL: no call rated; docs/kpis.md, Satisfaction'),
+        ('satisfaction', 20, 'count', 'satisfied', 'satisfied', ''),
+        ('satisfaction', 21, 'count', 'rated', 'rated', ''),
+        ('satisfaction', 70, 'elsewhere', 'Amazon Connect', '', 'no public formula found'),
+        ('satisfaction', 71, 'elsewhere', 'Genesys Cloud', '', 'no public formula found'),
+        ('satisfaction', 72, 'elsewhere', 'Cisco', '', 'no public formula found'),
+        ('satisfaction', 73, 'elsewhere', 'Talkdesk', '', 'no public formula found'),
+        ('satisfaction', 74, 'elsewhere', 'Wazo', '', 'no public formula found'),
+        ('sales_per_hour', 0, 'figure', 'sales_per_hour', 'sales_per_hour',
+            'sales / logged_in_s * 3600 [sales per hour]; NULL: no agent logged in; docs/kpis.md, Sales per hour'),
+        ('sales_per_hour', 20, 'count', 'sales', 'sales', ''),
+        ('sales_per_hour', 21, 'count', 'logged_in_s', 'logged_in_s', ''),
+        ('sales_per_hour', 70, 'elsewhere', 'Amazon Connect', '', 'no public formula found'),
+        ('sales_per_hour', 71, 'elsewhere', 'Genesys Cloud', '', 'no public formula found'),
+        ('sales_per_hour', 72, 'elsewhere', 'Cisco', '', 'no public formula found'),
+        ('sales_per_hour', 73, 'elsewhere', 'Talkdesk', '', 'no public formula found'),
+        ('sales_per_hour', 74, 'elsewhere', 'Wazo', '', 'no public formula found'),
         ('offered', 0, 'figure', 'offered', 'offered',
             'inbound and callback calls queued in the window, except refused ones [calls]'),
         ('answered', 0, 'figure', 'answered', 'answered',

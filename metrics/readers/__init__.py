@@ -11,6 +11,9 @@ SLOW_S.
 
 from metrics.authorisation.suppression import may_show
 from metrics.readers.agents import NEEDS, STATES, Agent, AgentDay, Agents, Need, Pauses, Share, Stint, Strain, agents
+from metrics.readers.analysis.query import LONGEST as LONGEST_QUERY
+from metrics.readers.analysis.query import ROWS, SECONDS, SIZE, Answer, Query, Trouble, may_query, query
+from metrics.readers.analysis.schema import Column, Relation, schema
 from metrics.readers.calls import (
     BEHIND,
     LONGEST,
@@ -28,9 +31,6 @@ from metrics.readers.days import CampaignDay, day, first_day, queues
 from metrics.readers.explained import AGENT_FIGURES, FIGURES, Elsewhere, Explained, Term, explain
 from metrics.readers.feed import Alarm, Check, DeadLetter, Feed, Gap, Partition, Source, feed
 from metrics.readers.history import WEEKS, Added, Comparison, Weeks, compare, weeks
-from metrics.readers.query import LONGEST as LONGEST_QUERY
-from metrics.readers.query import ROWS, SECONDS, SIZE, Answer, Query, Trouble, may_query, query
-from metrics.readers.schema import Column, Relation, schema
 from metrics.readers.shifts import Shift, Shifts, shifts
 from metrics.readers.sla import HOUR, Day, Figures, JudgedTerm, Period, Sla, Slot, Work, months, sla
 from metrics.readers.snapshot import SLOW_S, Counters, Freshness, Published, PublishedFileError, SnapshotId, published

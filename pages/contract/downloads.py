@@ -20,7 +20,8 @@ from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.worksheet import Worksheet
 
 from metrics.kpis.outcomes import PARTS
-from metrics.readers import Figures, Sla, Work, spreadsheet
+from metrics.readers import Figures, Sla, Work
+from metrics.readers.analysis import spreadsheet
 from pages.contract import month_tables, standing
 from pages.shared import names
 from pages.shared.i18n import Text

@@ -7,7 +7,7 @@ from html import escape
 from zoneinfo import ZoneInfo
 
 from metrics.readers import Call, CallList
-from metrics.readers.spreadsheet import cell
+from metrics.readers.analysis.spreadsheet import cell
 from pages.shared import names, table
 from pages.shared.i18n import DASH, Text
 from pages.shared.marks import state_mark

@@ -15,7 +15,7 @@ from pages.accounts.attempts import Attempts
 from pages.accounts.errors import AccountsError
 from pages.accounts.sessions import PERSON_S, SECRET_VARIABLE, TELEVISION_S, Sessions
 from pages.accounts.store import Account, Accounts
-from tests.support.people import PASSWORD, accounts
+from tests.support.dashboard.people import PASSWORD, accounts
 
 NOW = 1_790_000_000.0
 GOOD = {"name": "m", "role": "manager", "proof": "x", "clients": [], "campaigns": [], "sites": []}

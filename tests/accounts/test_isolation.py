@@ -32,12 +32,12 @@ from metrics.published.relations import COLUMNS
 from metrics.readers import FIGURES
 from pages.accounts.sessions import COOKIE
 from pages.shared.i18n import plain
-from tests.support.browsing import Dashboard, browser, dashboard, drawn, needs_chromium, open_tab
-from tests.support.drawing import PAGE_NAMES
-from tests.support.people import session_of
+from tests.support.dashboard.browsing import Dashboard, browser, dashboard, drawn, needs_chromium, open_tab
+from tests.support.dashboard.drawing import PAGE_NAMES
+from tests.support.dashboard.people import session_of
+from tests.support.dashboard.streaming import Stream, as_bytes, stream
 from tests.support.processes import ROOT, WITHIN_S
 from tests.support.published import fill_agent_limits
-from tests.support.streaming import Stream, as_bytes, stream
 
 pytestmark = pytest.mark.slow
 

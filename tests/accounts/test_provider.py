@@ -15,10 +15,10 @@ from playwright.sync_api import Browser, Page
 
 from pages.accounts.access import Access
 from pages.accounts.sessions import COOKIE, ProviderClaims, Session, Sessions
-from tests.support.browsing import Dashboard, browser, dashboard, needs_chromium, open_tab, refused
+from tests.support.dashboard.browsing import Dashboard, browser, dashboard, needs_chromium, open_tab, refused
 from tests.support.floor_file import FLOOR, publish
-from tests.support.identity_provider import CLIENT_ID, CLIENT_SECRET, Provider, identity_provider
 from tests.support.processes import free_port
+from tests.support.servers.identity_provider import CLIENT_ID, CLIENT_SECRET, Provider, identity_provider
 
 pytestmark = pytest.mark.slow
 

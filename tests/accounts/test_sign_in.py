@@ -15,11 +15,11 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from pages.accounts import passwords
 from pages.accounts.sessions import COOKIE, PERSON_S
 from pages.accounts.store import Account, Accounts
-from tests.support.browsing import Dashboard, browser, dashboard, needs_chromium, open_tab
+from tests.support.dashboard.browsing import Dashboard, browser, dashboard, needs_chromium, open_tab
+from tests.support.dashboard.people import session_of
+from tests.support.dashboard.streaming import stream
 from tests.support.floor_file import FLOOR, MANAGER, publish
-from tests.support.people import session_of
 from tests.support.processes import WITHIN_S, free_port, wait_for
-from tests.support.streaming import stream
 
 PASSWORD = "correct-horse-battery"
 PHONE = {"viewport": {"width": 390, "height": 844}, "color_scheme": "dark"}

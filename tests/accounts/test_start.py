@@ -9,11 +9,11 @@ import pytest
 from pages.accounts import start
 from pages.accounts.sessions import SECRET_VARIABLE
 from pages.accounts.store import Account, Accounts
-from tests.support.browsing import dashboard, refused
+from tests.support.dashboard.browsing import dashboard, refused
+from tests.support.dashboard.people import session_of
+from tests.support.dashboard.streaming import stream
 from tests.support.floor_file import FLOOR, MANAGER, publish
-from tests.support.people import session_of
 from tests.support.processes import ROOT
-from tests.support.streaming import stream
 
 pytestmark = pytest.mark.slow
 

@@ -6,7 +6,7 @@ import pytest
 
 from ingest.events.batch import Batch
 from tests.support.doomed import Apply, Consumer, Death, Died
-from tests.support.stream import DEFAULTS, PARTITION, at, messages, read_story
+from tests.support.stories.stream import DEFAULTS, PARTITION, at, messages, read_story
 
 FIRST = read_story("09:00:00 queued")
 REVISED = read_story("09:00:00 queued revision=1")

@@ -18,7 +18,6 @@ from metrics.configuration.campaigns import load
 from metrics.quoting import quoted
 from tests.support.disks import Disk
 from tests.support.doomed import rebuild_until
-from tests.support.floors import CONFIGURATION, as_of, delivered, floor
 from tests.support.processes import (
     ROOT,
     catch_up,
@@ -33,7 +32,8 @@ from tests.support.processes import (
 from tests.support.processes import (
     floor as busy_floor,
 )
-from tests.support.stream import DEFAULTS, Desk, Event, at, read_story
+from tests.support.stories.floors import CONFIGURATION, as_of, delivered, floor
+from tests.support.stories.stream import DEFAULTS, Desk, Event, at, read_story
 
 pytestmark = pytest.mark.slow
 

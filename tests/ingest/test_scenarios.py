@@ -17,8 +17,8 @@ import pytest
 from ingest.events.batch import Batch
 from ingest.publishing.publish import Moment, Publisher
 from ingest.store.store import Store
-from tests.support.scenario import Row, Scenario, ScenarioError
-from tests.support.stream import PARTITION, Event, configured, messages, publish, rows, sort
+from tests.support.stories.scenario import Row, Scenario, ScenarioError
+from tests.support.stories.stream import PARTITION, Event, configured, messages, publish, rows, sort
 
 SCENARIOS = [Scenario(path) for path in sorted((Path(__file__).parent / "scenarios").glob("*.txt"))]
 WAYS = ("as written", "shuffled")

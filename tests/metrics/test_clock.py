@@ -15,7 +15,7 @@ from kafka import KafkaConsumer, TopicPartition
 from ingest.topic.broker import PARTITIONS, Broker
 from metrics import clock
 from metrics.errors import ConfigurationError
-from tests.support.browsing import refused
+from tests.support.dashboard.browsing import refused
 from tests.support.processes import ROOT, WITHIN_S, environment, one_sentence, queued, run, send, wait_for
 
 ASKED = {"datetime": ("now", "today", "utcnow"), "date": ("today",), "time": ("time", "time_ns")}
@@ -23,7 +23,7 @@ ASKED = {"datetime": ("now", "today", "utcnow"), "date": ("today",), "time": ("t
 MACHINES = {
     "metrics/clock.py": "is the clock",
     "tests/metrics/test_clock.py": "compares the two",
-    "tests/support/identity_provider.py": "stands for another machine",
+    "tests/support/servers/identity_provider.py": "stands for another machine",
     "tests/accounts/test_provider.py": "says when that machine issued a token",
 }
 """Files that may read it, and why."""

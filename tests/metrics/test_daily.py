@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.stream import Desk, Event, at, campaign, configured, read_story
+from tests.support.stories.stream import Desk, Event, at, campaign, configured, read_story
 
 pytestmark = pytest.mark.slow
 

@@ -11,7 +11,7 @@ import pytest
 from metrics import readers
 from metrics.authorisation.viewer import Viewer
 from metrics.readers.snapshot import Published
-from tests.support.stream import DAY, Desk, at, read_story
+from tests.support.stories.stream import DAY, Desk, at, read_story
 
 pytestmark = pytest.mark.slow
 

@@ -9,8 +9,10 @@ import duckdb
 import pytest
 from hypothesis import given
 
+from metrics.kpis import compose
+from metrics.kpis.kpi import RATIO
 from tests.support import oracle
-from tests.support.floors import (
+from tests.support.stories.floors import (
     CONFIGURATION,
     KPIS,
     SUMS,
@@ -23,7 +25,7 @@ from tests.support.floors import (
     some,
     window,
 )
-from tests.support.stream import Event, rows
+from tests.support.stories.stream import Event, rows
 
 pytestmark = pytest.mark.slow
 
@@ -154,10 +156,7 @@ def conserved(row: Event) -> None:
     assert row["conserved"] is True
 
 
-RATIOS = (
-    *("service_level", "service_level_worst", "service_level_best", "abandon_rate", "occupancy", "utilisation"),
-    *("contact_rate", "drop_rate", "conversion", "transfer_rate", "answer_rate", "satisfaction"),
-)
+RATIOS = [kpi.name for kpi in compose.KPIS.values() if kpi.unit == RATIO]
 
 
 def within_bounds(row: Event) -> None:

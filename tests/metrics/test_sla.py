@@ -24,7 +24,7 @@ from metrics.readers import Period, Published
 from pages.contract import month_chart, standing
 from pages.shared import i18n
 from pages.shared.i18n import text
-from tests.support.drawing import open_page, words
+from tests.support.dashboard.drawing import open_page, words
 from tests.support.published import Row, call, campaign, publish, rows, state
 
 pytestmark = pytest.mark.slow

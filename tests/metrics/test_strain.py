@@ -12,8 +12,8 @@ from metrics.authorisation.viewer import Viewer
 from metrics.configuration.campaigns import AgentLimits
 from metrics.readers import Published
 from tests.support.published import Row, at, call, publish, rows, state
-from tests.support.stream import at as on_the_day
-from tests.support.stream import campaign, configured, folded, read_story
+from tests.support.stories.stream import at as on_the_day
+from tests.support.stories.stream import campaign, configured, folded, read_story
 
 NOON = "12:00"
 

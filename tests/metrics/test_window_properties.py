@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 
 from metrics.configuration.campaigns import Campaign, Configuration, Term
+from metrics.kpis import compose
 from metrics.kpis.compose import DAY_COLUMNS
 from tests.support import oracle
-from tests.support.floors import (
+from tests.support.stories.floors import (
     AGENTS,
     CAMPAIGNS,
     CONFIGURATION,
@@ -30,15 +31,11 @@ from tests.support.floors import (
     rare,
     window,
 )
-from tests.support.stream import Desk, Event, campaign, configured, rows
+from tests.support.stories.stream import Desk, Event, campaign, configured, rows
 
 pytestmark = pytest.mark.slow
 
-RATIOS_AND_MEANS = (
-    *("service_level", "service_level_worst", "service_level_best", "abandon_rate", "asa_s", "longest_wait_s", "aht_s"),
-    *("avg_talk_s", "avg_hold_s", "avg_wrap_s", "occupancy", "utilisation", "transfer_rate", "conversion"),
-    *("contact_rate", "drop_rate", "answer_rate", "avg_score", "satisfaction"),
-)
+RATIOS_AND_MEANS = [kpi.name for kpi in compose.KPIS.values() if not kpi.is_equation]
 
 
 def by_campaign(connection: duckdb.DuckDBPyConnection, hours: tuple[float, float]) -> dict[str, Event]:

@@ -10,7 +10,7 @@ from metrics.configuration.campaigns import Defaults
 from tests.support.published import at as on
 from tests.support.published import call, publish, state
 from tests.support.published import rows as rows_of
-from tests.support.stream import DAY, Desk, Event, at, campaign, configured, read_story
+from tests.support.stories.stream import DAY, Desk, Event, at, campaign, configured, read_story
 
 pytestmark = pytest.mark.slow
 

@@ -39,13 +39,14 @@ MEASURED = ROOT / ".cache" / "reach.json"
 FILES = (
     *("archive.py", "segments.py", "store.py", "judging.py", "fold.sql", "judge.sql", "judged.sql", "settle.sql"),
     *("reopened.sql", "conservation.sql", "store.sql", "batch.sql", "recall.sql", "archive.sql"),
-    *("stretches.py", "stretches.sql"),
+    *("stretches.py", "stretches.sql", "judging.sql"),
 )
 PATHS = {file.name: file for file in sorted((ROOT / "ingest").glob("*/*")) if file.name in FILES}
 TESTS = (
-    *("ingest/test_fold.py", "ingest/test_recall.py", "ingest/test_judged_again.py", "ingest/test_feed_tables.py"),
-    *("ingest/test_alarms.py", "metrics/test_properties.py", "ingest/test_rebuild.py"),
-    *("ingest/test_segments.py", "ingest/test_store.py", "ingest/test_stretches.py"),
+    *("ingest/store/test_fold.py", "ingest/archive/test_recall.py", "ingest/judging/test_judged_again.py"),
+    *("ingest/publishing/test_feed_tables.py", "ingest/judging/test_alarms.py", "metrics/test_properties.py"),
+    *("ingest/test_rebuild.py", "ingest/archive/test_segments.py", "ingest/store/test_store.py"),
+    "ingest/archive/test_stretches.py",
 )
 #: Tests of a file run before others when the file has a mutant.
 ABOUT = {
@@ -55,6 +56,7 @@ ABOUT = {
     "segments.py": ("test_segments.py", "test_recall.py", "test_rebuild.py", "test_alarms.py"),
     "store.py": ("test_store.py", "test_feed_tables.py", "test_recall.py", "test_rebuild.py"),
     "judging.py": ("test_judged_again.py",),
+    "judging.sql": ("test_judged_again.py",),
     "batch.sql": ("test_fold.py", "test_recall.py", "test_feed_tables.py"),
     "store.sql": ("test_feed_tables.py", "test_rebuild.py"),
     "recall.sql": ("test_recall.py", "test_stretches.py", "test_judged_again.py"),
@@ -107,7 +109,11 @@ def warm_up() -> None:
     """Import what the checks import, then unload every module that a fault may be in."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        for name in ("tests.conftest", "tests.support.floors", *(f"tests.{t[:-3].replace('/', '.')}" for t in TESTS)):
+        for name in (
+            "tests.conftest",
+            "tests.support.stories.floors",
+            *(f"tests.{t[:-3].replace('/', '.')}" for t in TESTS),
+        ):
             importlib.import_module(name)
     for name in list(sys.modules):
         if name.split(".")[0] == "ingest" or (name.startswith("tests.") and not name.startswith("tests.mutation")):

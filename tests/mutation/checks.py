@@ -13,8 +13,18 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from tests.support import oracle
-from tests.support.floors import AGENTS, CAMPAIGNS, CONFIGURATION, LATEST, SOURCES, START, delivered, details, floor
-from tests.support.stream import PARTITION, Desk, Event, Moment, publish, rows
+from tests.support.stories.floors import (
+    AGENTS,
+    CAMPAIGNS,
+    CONFIGURATION,
+    LATEST,
+    SOURCES,
+    START,
+    delivered,
+    details,
+    floor,
+)
+from tests.support.stories.stream import PARTITION, Desk, Event, Moment, publish, rows
 
 CLOSERS = ("zoe", "max")
 KINDS = ("moved", "moved", "other agent", "other campaign", "busy", "text", "between", "state", "again")

@@ -17,10 +17,10 @@ from metrics.configuration.campaigns import AgentLimits
 from metrics.readers import Agent, Agents, Need, Published
 from pages.shared import i18n
 from pages.team import agent_table
-from tests.support.browsing import browser, dashboard, needs_chromium, open_tab
-from tests.support.drawing import HOSTILE, open_page, words
+from tests.support.dashboard.browsing import browser, dashboard, needs_chromium, open_tab
+from tests.support.dashboard.drawing import HOSTILE, open_page, words
+from tests.support.dashboard.people import session_of
 from tests.support.floor_file import FLOOR, MANAGER, NOON, publish
-from tests.support.people import session_of
 from tests.support.processes import wait_for
 
 pytestmark = pytest.mark.slow

@@ -18,11 +18,12 @@ from streamlit.testing.v1 import AppTest
 from metrics import CALENDAR, readers
 from metrics.authorisation.viewer import Role, Viewer
 from metrics.published.examples import EXAMPLES
-from metrics.readers import Answer, Published, Trouble, sandbox
-from metrics.readers.query import AT_ONCE, ROWS, Reason
+from metrics.readers import Answer, Published, Trouble
+from metrics.readers.analysis import sandbox
+from metrics.readers.analysis.query import AT_ONCE, ROWS, Reason
 from pages.operations import analysis
 from pages.shared import i18n
-from tests.support.drawing import open_page
+from tests.support.dashboard.drawing import open_page
 from tests.support.processes import wait_for
 from tests.support.published import at, call, state
 from tests.support.published import publish as write

@@ -17,10 +17,10 @@ from metrics.readers import FIGURES, CallFilters, Published
 from pages.figure import call_list
 from pages.shared import i18n
 from pages.wall import tiles
-from tests.support.browsing import browser, dashboard, drawn, needs_chromium, open_tab
-from tests.support.drawing import headline, open_page, section, words
+from tests.support.dashboard.browsing import browser, dashboard, drawn, needs_chromium, open_tab
+from tests.support.dashboard.drawing import headline, open_page, section, words
+from tests.support.dashboard.people import session_of
 from tests.support.floor_file import FLOOR, MANAGER, MIXED, NOON, publish
-from tests.support.people import session_of
 from tests.support.processes import wait_for
 from tests.support.published import Row, at, call, campaign
 from tests.support.published import publish as publish_rows

@@ -11,11 +11,11 @@ import pytest
 
 from metrics import clock
 from metrics.authorisation.viewer import Viewer
-from tests.support.browsing import needs_chromium
-from tests.support.drawing import PAGE_NAMES
+from tests.support.dashboard.browsing import needs_chromium
+from tests.support.dashboard.drawing import PAGE_NAMES
+from tests.support.dashboard.served import CLIENT, Site, floor, served
 from tests.support.floor_file import MANAGER
 from tests.support.processes import wait_for
-from tests.support.served import CLIENT, Site, floor, served
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

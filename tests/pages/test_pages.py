@@ -26,12 +26,12 @@ from pages.operations import feed_tables
 from pages.operations.alarm_list import WORDINGS
 from pages.shared import i18n, marks
 from pages.wall import tiles
-from tests.support.browsing import browser, dashboard, needs_chromium, open_tab
-from tests.support.drawing import HOSTILE, PAGES, ROOT, headline, open_page, section, wall, words
+from tests.support.dashboard.browsing import browser, dashboard, needs_chromium, open_tab
+from tests.support.dashboard.drawing import HOSTILE, PAGES, ROOT, headline, open_page, section, wall, words
+from tests.support.dashboard.people import session_of
 from tests.support.floor_file import ALARMS, FLOOR, MANAGER, MIXED, NOON, alarm, publish, today
-from tests.support.people import session_of
 from tests.support.processes import wait_for
-from tests.support.stream import DEFAULTS, Desk, at, read_story
+from tests.support.stories.stream import DEFAULTS, Desk, at, read_story
 
 pytestmark = pytest.mark.slow
 

@@ -23,10 +23,20 @@ from metrics.readers import Published, board
 from pages.assets import ASSETS
 from pages.shared import i18n
 from pages.wall import television, tiles
-from tests.support.browsing import LOST, TITLES, WAITING, WITHIN_MS, browser, dashboard, drawn, needs_chromium, open_tab
-from tests.support.drawing import open_page, wall, words
+from tests.support.dashboard.browsing import (
+    LOST,
+    TITLES,
+    WAITING,
+    WITHIN_MS,
+    browser,
+    dashboard,
+    drawn,
+    needs_chromium,
+    open_tab,
+)
+from tests.support.dashboard.drawing import open_page, wall, words
+from tests.support.dashboard.people import session_of
 from tests.support.floor_file import MANAGER, publish
-from tests.support.people import session_of
 from tests.support.processes import free_port, wait_for
 
 pytestmark = pytest.mark.slow

@@ -23,9 +23,9 @@ from hypothesis import strategies as st
 from kafka import KafkaConsumer, TopicPartition
 
 from ingest.errors import UsageError, VigieError
-from ingest.sources import follow
-from ingest.sources.bookmark import Bookmark
-from ingest.sources.follow import Followed, Position
+from ingest.sources.input import follow
+from ingest.sources.input.bookmark import Bookmark
+from ingest.sources.input.follow import Followed, Position
 from ingest.topic.broker import Broker, running_broker
 from tests.support.forks import Command
 from tests.support.processes import ROOT, WITHIN_S, command, environment, free_port, one_sentence, run, wait_for

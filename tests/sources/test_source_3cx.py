@@ -11,7 +11,7 @@ from ingest.sources import names
 from ingest.sources.events import Rejected
 from ingest.sources.threecx import FIELDS, Records
 from tests.support.processes import one_sentence, run
-from tests.support.stream import at, folded, rows, valid
+from tests.support.stories.stream import at, folded, rows, valid
 
 Event = dict[str, Any]
 V20 = (

@@ -18,9 +18,9 @@ from ingest.sources import names
 from ingest.sources.ami.connection import server
 from ingest.sources.ami.floor import Floor
 from ingest.sources.asterisk import Switch
-from tests.support.asterisk_manager import running_manager
 from tests.support.processes import command, environment, one_sentence, run
-from tests.support.stream import at, folded, rows, valid
+from tests.support.servers.asterisk_manager import running_manager
+from tests.support.stories.stream import at, folded, rows, valid
 
 pytestmark = pytest.mark.slow
 

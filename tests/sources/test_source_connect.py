@@ -21,20 +21,20 @@ from kafka import KafkaAdminClient, TopicPartition
 from ingest.events import contract
 from ingest.events.batch import Batch, Partition
 from ingest.sources import names
-from ingest.sources import topic as topic_of_records
-from ingest.sources.bookmark import Bookmark
 from ingest.sources.connect import Instance
-from ingest.sources.documents import Documents
 from ingest.sources.events import Rejected, encoded
+from ingest.sources.input import topic as topic_of_records
+from ingest.sources.input.bookmark import Bookmark
+from ingest.sources.input.documents import Documents
 from ingest.topic.broker import Broker, ensure_topic
 from ingest.topic.feed import TopicChanged
 from ingest.topic.producing import deliver, open_producer
 from ingest.topic.servers import Security
 from metrics.configuration.campaigns import load
 from tests.support import processes
-from tests.support.apache_kafka import ApacheKafka
 from tests.support.processes import ROOT, catch_up, one_sentence, run, totals
-from tests.support.stream import folded, rows, valid
+from tests.support.servers.apache_kafka import ApacheKafka
+from tests.support.stories.stream import folded, rows, valid
 
 pytestmark = pytest.mark.slow
 

@@ -20,7 +20,7 @@ from ingest.topic.broker import Broker
 from ingest.topic.producing import deliver, open_producer
 from ingest.topic.servers import Security
 from tests.support.processes import one_sentence, run
-from tests.support.stream import at, folded, rows, valid
+from tests.support.stories.stream import at, folded, rows, valid
 
 pytestmark = pytest.mark.slow
 

@@ -14,14 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.events import contract
-from ingest.sources.documents import LONGEST_ANSWER, Documents
 from ingest.sources.events import Rejected, encoded
 from ingest.sources.genesys import Organisation
+from ingest.sources.input.documents import LONGEST_ANSWER, Documents
 from ingest.sources.names import Agent, Names, Queue
 from ingest.topic.broker import Broker, ensure_topic
 from ingest.topic.producing import deliver, open_producer
 from tests.support.processes import ROOT, one_sentence, run
-from tests.support.stream import folded, rows, valid
+from tests.support.stories.stream import folded, rows, valid
 
 Event = dict[str, Any]
 Document = dict[str, Any]

@@ -25,7 +25,7 @@ from ingest.publishing.publish import Moment, Publisher
 from ingest.store.store import Store
 from metrics.configuration.campaigns import Configuration
 from tests.support.forks import SERVER, forked
-from tests.support.stream import DEFAULTS
+from tests.support.stories.stream import DEFAULTS
 
 LEADING_COMMENTS = re.compile(r"\A(\s|--.*\n)*")
 
@@ -204,7 +204,7 @@ def _serve(
 
 
 class _Desk:
-    """Does the steps in the child, in the order of ingest/writer.py."""
+    """Does the steps in the child, in the order of ingest/consumer/writer.py."""
 
     def __init__(self, store: Store, publisher: Publisher, sorter: Sorter) -> None:
         self._store = store

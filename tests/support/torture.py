@@ -35,8 +35,8 @@ from metrics.configuration.campaigns import Configuration, Defaults, Term
 from metrics.kpis.compose import GRAINS
 from tests.support import oracle
 from tests.support.doomed import Apply, Consumer, Death, Died, Publish
-from tests.support.floors import STORIES
-from tests.support.stream import Desk, Event, Message, campaign, configured, local, rows
+from tests.support.stories.floors import STORIES
+from tests.support.stories.stream import Desk, Event, Message, campaign, configured, local, rows
 
 # What may happen --------------------------------------------------------------------------------------------------
 

@@ -37,7 +37,7 @@ from tests.support.processes import (
     totals,
     wait_for,
 )
-from tests.support.stream import Desk, at, read_story
+from tests.support.stories.stream import Desk, at, read_story
 
 pytestmark = pytest.mark.slow
 

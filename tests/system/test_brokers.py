@@ -14,7 +14,6 @@ import pytest
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 
 from ingest.topic.broker import Broker, ensure_topic
-from tests.support.apache_kafka import ApacheKafka
 from tests.support.processes import (
     Event,
     catch_up,
@@ -31,6 +30,7 @@ from tests.support.processes import (
     totals,
     wait_for,
 )
+from tests.support.servers.apache_kafka import ApacheKafka
 
 pytestmark = pytest.mark.slow
 

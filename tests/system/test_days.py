@@ -19,7 +19,7 @@ from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from ingest.topic.broker import Broker
 from metrics import clock
-from tests.support.browsing import (
+from tests.support.dashboard.browsing import (
     LOST,
     TITLES,
     WAITING,
@@ -31,11 +31,11 @@ from tests.support.browsing import (
     needs_chromium,
     open_tab,
 )
-from tests.support.people import PASSWORD, accounts
+from tests.support.dashboard.people import PASSWORD, accounts
+from tests.support.dashboard.streaming import as_bytes
 from tests.support.processes import ROOT, consumer, count_calls, free_port, send, wait_for
 from tests.support.statements import read
-from tests.support.stream import read_story
-from tests.support.streaming import as_bytes
+from tests.support.stories.stream import read_story
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page

@@ -41,7 +41,7 @@ from tests.support.processes import (
     totals,
     wait_for,
 )
-from tests.support.stream import Desk, at
+from tests.support.stories.stream import Desk, at
 
 pytestmark = pytest.mark.slow
 

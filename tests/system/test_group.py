@@ -20,7 +20,6 @@ from ingest.events.batch import Partition
 from ingest.topic.broker import Broker, ensure_topic
 from ingest.topic.group import SESSION_MS, Lost, Member, Moved, Share, read_share
 from ingest.topic.servers import Security
-from tests.support.apache_kafka import ApacheKafka
 from tests.support.processes import (
     WITHIN_S,
     catch_up,
@@ -37,6 +36,7 @@ from tests.support.processes import (
     stop,
     wait_for,
 )
+from tests.support.servers.apache_kafka import ApacheKafka
 
 pytestmark = pytest.mark.slow
 

@@ -15,7 +15,7 @@ from websockets.typing import Subprotocol
 
 from ingest.topic.broker import Broker
 from metrics.published.alarms import KINDS
-from tests.support.browsing import dashboard
+from tests.support.dashboard.browsing import dashboard
 from tests.support.processes import (
     ROOT,
     WITHIN_S,

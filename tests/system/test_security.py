@@ -13,7 +13,6 @@ from kafka import KafkaAdminClient
 from kafka.admin import ACL, ACLOperation, ACLPermissionType, ResourcePattern, ResourceType
 
 from ingest.topic.broker import ensure_topic
-from tests.support.apache_kafka import MECHANISMS, PASSWORD, USER, ApacheKafka
 from tests.support.processes import (
     ROOT,
     count_calls,
@@ -23,6 +22,7 @@ from tests.support.processes import (
     send,
     status,
 )
+from tests.support.servers.apache_kafka import MECHANISMS, PASSWORD, USER, ApacheKafka
 
 pytestmark = pytest.mark.slow
 

@@ -24,11 +24,11 @@ from ingest.sources.asterisk.calls import PartlyRead
 from ingest.sources.asterisk.order import oldest_first, runs_backwards
 from ingest.sources.asterisk.queue_log import Reader, decoded
 from ingest.sources.asterisk.translator import Translator
-from ingest.sources.bookmark import Bookmark
 from ingest.sources.delivery import Destination, Output, Produced
 from ingest.sources.events import Rejected, Unreadable
-from ingest.sources.files import CHUNK, chunks
-from ingest.sources.follow import LONGEST_LINE, Followed, Position
+from ingest.sources.input.bookmark import Bookmark
+from ingest.sources.input.files import CHUNK, chunks
+from ingest.sources.input.follow import LONGEST_LINE, Followed, Position
 from metrics import clock
 
 log = logging.getLogger(__name__)

@@ -17,8 +17,8 @@ import msgspec
 from ingest.errors import UsageError
 from ingest.sources import reading
 from ingest.sources.delivery import Produced
-from ingest.sources.documents import Found
 from ingest.sources.events import Rejected, Unreadable
+from ingest.sources.input.documents import Found
 from ingest.sources.reading import PassedOver, Record
 from ingest.topic.feed import Feed
 from ingest.topic.servers import security

@@ -15,7 +15,7 @@ from ingest.events.contract import EARLIEST
 from ingest.sources.asterisk import table
 from ingest.sources.asterisk.table import Table
 from ingest.sources.events import Unreadable
-from ingest.sources.never import is_none_word
+from ingest.sources.input.never import is_none_word
 
 NOBODY = ("", "NONE")
 FIELDS = 5  # before the data

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 
 from ingest.sources.events import Unreadable
-from ingest.sources.never import is_none_word
+from ingest.sources.input.never import is_none_word
 
 COLUMNS = {
     "time": "time", "time_id": "time",

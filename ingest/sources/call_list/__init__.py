@@ -17,7 +17,7 @@ from ingest.sources.call_list.rows import Found, NoHeader, rows
 from ingest.sources.call_list.sample import SAMPLE
 from ingest.sources.delivery import Produced
 from ingest.sources.events import Rejected, Unreadable
-from ingest.sources.files import chunks
+from ingest.sources.input.files import chunks
 from metrics import clock
 
 TOGETHER = 5_000  # events sent at once

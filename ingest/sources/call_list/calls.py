@@ -8,7 +8,7 @@ from ingest.sources.call_list.instants import Cells, Instant, Instants
 from ingest.sources.call_list.mapping import FIELDS, INSTANTS, LEFT, NOT_CONNECTED, VOCABULARIES, WORDS, Mapping
 from ingest.sources.call_list.quantities import money, number, seconds
 from ingest.sources.events import Event, Unreadable
-from ingest.sources.never import is_none_word
+from ingest.sources.input.never import is_none_word
 from ingest.sources.whole_call import WholeCall
 
 Row = Callable[[str], Any]  # returns the value of a column; None when there is none

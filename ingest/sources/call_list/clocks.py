@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from ingest.sources.never import is_never, is_never_instant, is_none_word
+from ingest.sources.input.never import is_never, is_never_instant, is_none_word
 
 EXCEL = {"excel": dt.datetime(1899, 12, 30), "excel-1904": dt.datetime(1904, 1, 1)}  # noqa: DTZ001  local times
 SCALES = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))  # since 1970, from this number on: nano-, micro-, milliseconds

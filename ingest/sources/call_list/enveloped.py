@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from ingest.errors import UsageError
-from ingest.sources.documents import LONGEST, Documents, Found
-from ingest.sources.text import Decoder
+from ingest.sources.input.documents import LONGEST, Documents, Found
+from ingest.sources.input.text import Decoder
 
 Document = dict[str, Any]
 

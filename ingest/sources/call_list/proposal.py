@@ -17,8 +17,8 @@ from ingest.sources.call_list.mapping import FIELDS, INSTANTS, VOCABULARIES, Map
 from ingest.sources.call_list.rows import rows
 from ingest.sources.call_list.sample import SAMPLE, Sample, are_days, are_times_of_day, decimal_of, form_of, look
 from ingest.sources.events import Rejected, Unreadable
-from ingest.sources.never import is_never
-from ingest.sources.text import marked
+from ingest.sources.input.never import is_never
+from ingest.sources.input.text import marked
 
 MOST_WORDS = 20  # a column with more different words does not have outcomes
 ZONES = {"fr": "Europe/Paris", "es": "Europe/Madrid", "en": "Europe/London"}

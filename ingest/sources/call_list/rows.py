@@ -11,7 +11,7 @@ from ingest.sources.call_list.calls import Row
 from ingest.sources.call_list.enveloped import objects
 from ingest.sources.call_list.mapping import Mapping
 from ingest.sources.events import Rejected
-from ingest.sources.text import Decoder
+from ingest.sources.input.text import Decoder
 
 Found = tuple[Row | Rejected, str]  # a row, or a fault, with its text
 

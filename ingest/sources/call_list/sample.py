@@ -11,9 +11,9 @@ from typing import Any
 
 from ingest.sources.call_list import clocks
 from ingest.sources.call_list.enveloped import calls_in
-from ingest.sources.documents import Documents
-from ingest.sources.never import is_never, is_none_word
-from ingest.sources.text import marked
+from ingest.sources.input.documents import Documents
+from ingest.sources.input.never import is_never, is_none_word
+from ingest.sources.input.text import marked
 
 SAMPLE = 1 << 18  # bytes of a list that are looked at
 ROWS = 500

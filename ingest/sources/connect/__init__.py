@@ -11,8 +11,8 @@ from ingest.sources.connect import agents, records
 from ingest.sources.connect.agents import KNOWN_TYPES, AgentEvent
 from ingest.sources.connect.records import ContactRecord
 from ingest.sources.delivery import Produced
-from ingest.sources.documents import Found
 from ingest.sources.events import Event, event
+from ingest.sources.input.documents import Found
 from ingest.sources.names import Names
 from ingest.sources.reading import PassedOver, Record, taken
 

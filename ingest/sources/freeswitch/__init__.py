@@ -10,10 +10,10 @@ import msgspec
 from ingest.cli import Parser
 from ingest.sources import names, reading
 from ingest.sources.delivery import Produced
-from ingest.sources.documents import Found
 from ingest.sources.events import Event, Unreadable
 from ingest.sources.freeswitch import records
 from ingest.sources.freeswitch.callcenter import SILENT, CallCenter
+from ingest.sources.input.documents import Found
 from ingest.sources.names import Names
 from ingest.sources.reading import PassedOver, Record, taken
 

@@ -9,11 +9,11 @@ import msgspec
 from ingest.cli import Parser
 from ingest.sources import names, reading
 from ingest.sources.delivery import Produced
-from ingest.sources.documents import LONGEST_ANSWER, Documents, Found
 from ingest.sources.events import Event, event
 from ingest.sources.genesys import calls
 from ingest.sources.genesys.conversations import Conversation
 from ingest.sources.genesys.users import TOPIC, Users
+from ingest.sources.input.documents import LONGEST_ANSWER, Documents, Found
 from ingest.sources.names import Names
 from ingest.sources.reading import PassedOver, Record, each_of, taken
 

@@ -9,8 +9,8 @@ import msgspec
 from ingest.cli import Parser
 from ingest.sources import names, reading
 from ingest.sources.delivery import Produced
-from ingest.sources.documents import LONGEST_ANSWER, Documents, Found
 from ingest.sources.events import Event
+from ingest.sources.input.documents import LONGEST_ANSWER, Documents, Found
 from ingest.sources.names import Names
 from ingest.sources.reading import PassedOver, Record, each_of, taken
 from ingest.sources.twilio.events import form, read

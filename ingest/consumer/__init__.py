@@ -1,0 +1,1 @@
+"""The two threads of `ingest run`: one reads, one writes."""

@@ -1,0 +1,30 @@
+-- What alarms look for at every publish. alarms.py says what each finding means.
+-- {counts}: the counts of a day. {impossible}: whether one of them cannot be.
+-- Reads: archived_counts, calls, conservation_checks, events, recalled_events, segments, sources, totals.
+-- Makes: nothing.
+
+-- name: days
+SELECT campaign, day, conserved, {counts}
+FROM conservation_checks
+WHERE NOT conserved OR {impossible};
+
+-- name: totals
+SELECT
+    records, lines - duplicates AS events, duplicates, dead_letters,
+    (SELECT count(*) FROM events)
+        + (SELECT coalesce(sum(rows), 0) FROM segments WHERE relation = 'events')
+        - (SELECT count(*) FROM recalled_events) AS stored,
+    (SELECT coalesce(sum(events), 0) FROM sources) AS by_source
+FROM totals;
+
+-- name: sources_below_zero
+SELECT source, events FROM sources WHERE events < 0;
+
+-- name: doubled
+SELECT relation, day, rows, distinct_rows FROM archived_counts WHERE rows != distinct_rows;
+
+-- name: unplaced
+SELECT call_id FROM calls WHERE queued_at IS NULL AND dialed_at IS NULL;
+
+-- name: first_at
+SELECT call_id, min(ts) FROM events WHERE call_id IN ({unplaced}) GROUP BY call_id;

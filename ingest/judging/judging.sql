@@ -1,0 +1,58 @@
+-- What is judged again, and what judging forgets. judging.py says when each part runs.
+-- {columns}: the columns of `calls`, with their types.
+-- Reads: calls, dirty_agents, dirty_calls, events, profiles, $as_of.
+-- Changes: profiles, timeline.
+-- Makes: calls_to_judge, changed_profiles, dirty_agents, dirty_calls, just_judged_calls, steady_calls.
+
+-- name: nothing_judged
+CREATE OR REPLACE TEMP TABLE steady_calls ({columns});
+CREATE OR REPLACE TEMP TABLE just_judged_calls ({columns}, moves BOOLEAN);
+
+-- name: to_judge
+CREATE OR REPLACE TEMP TABLE calls_to_judge AS
+SELECT call_id FROM dirty_calls UNION SELECT call_id FROM just_judged_calls WHERE moves;
+
+-- name: changed_profiles
+CREATE OR REPLACE TEMP TABLE changed_profiles AS
+SELECT agent FROM dirty_agents WHERE has_profile
+UNION
+SELECT agent FROM profiles WHERE next_at <= getvariable('as_of');
+
+-- name: is_any_profile_changed
+FROM changed_profiles LIMIT 1;
+
+-- name: profiles
+DELETE FROM profiles WHERE agent IN (FROM changed_profiles);
+INSERT INTO profiles BY NAME
+SELECT
+    agent,
+    arg_max(profile.name, stated_at) FILTER (ts <= getvariable('as_of')) AS name,
+    arg_max(profile.team, stated_at) FILTER (ts <= getvariable('as_of')) AS team,
+    arg_max(profile.site, stated_at) FILTER (ts <= getvariable('as_of')) AS site,
+    arg_max(profile.languages, stated_at) FILTER (ts <= getvariable('as_of')) AS languages,
+    min(ts) FILTER (ts > getvariable('as_of')) AS next_at
+FROM (
+    SELECT
+        agent,
+        ts,
+        struct_pack(ts := ts, id := event_id) AS stated_at,
+        from_json(raw, '{"name": "VARCHAR", "team": "VARCHAR", "site": "VARCHAR", "languages": ["VARCHAR"]}') AS profile
+    FROM events
+    SEMI JOIN changed_profiles USING (agent)
+    WHERE type = 'agent.profile'
+)
+GROUP BY agent;
+
+-- name: nothing_changed
+CREATE OR REPLACE TEMP TABLE dirty_calls AS FROM dirty_calls LIMIT 0;
+CREATE OR REPLACE TEMP TABLE dirty_agents AS FROM dirty_agents LIMIT 0;
+
+-- name: everything_changed
+DELETE FROM timeline;
+DELETE FROM profiles;
+CREATE OR REPLACE TEMP TABLE dirty_calls AS SELECT call_id FROM calls;
+CREATE OR REPLACE TEMP TABLE dirty_agents AS
+SELECT agent, TIMESTAMPTZ '-infinity' AS ts, bool_or(type = 'agent.profile') AS has_profile
+FROM events
+WHERE type IN ('agent.state', 'agent.profile')
+GROUP BY agent;

@@ -1,0 +1,1 @@
+"""Analysts' own queries: their sandbox, the schema beside them, their results as a spreadsheet."""

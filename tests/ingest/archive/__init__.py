@@ -1,0 +1,1 @@
+"""What has settled: its files, and what recalls it."""

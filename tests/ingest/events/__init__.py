@@ -1,0 +1,1 @@
+"""The event contract, and what is kept of rejected lines."""

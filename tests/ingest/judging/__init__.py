@@ -1,0 +1,1 @@
+"""What calls are at an instant, and again under another configuration; alarms."""

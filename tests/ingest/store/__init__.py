@@ -1,0 +1,1 @@
+"""From events to calls, and the store that has them."""

@@ -1,0 +1,167 @@
+"""Who may import whom, as docs/architecture.md says."""
+
+import ast
+import graphlib
+from pathlib import Path
+
+import pytest
+
+from tests.support.processes import ROOT
+
+PACKAGES = ("ingest", "metrics", "pages", "bench", "tests")
+NO_ROOMS = {"shared", "assets", "locale"}
+"""Folders of `pages/` that every room may use."""
+ROOMS_OF_PAGES = sorted({file.parent.name for file in (ROOT / "pages").glob("*/*.py")} - NO_ROOMS)
+
+ROOMS = {
+    "ingest": {
+        "events": (),
+        "topic": ("events",),
+        "archive": ("events",),
+        "store": ("events", "archive"),
+        "judging": ("store",),
+        "publishing": ("events", "archive", "store", "judging"),
+        "consumer": ("events", "topic", "store", "publishing"),
+        "sources": ("events", "topic"),
+        "simulator": ("topic",),
+    },
+    "metrics": {
+        "kpis": (),
+        "published": ("kpis",),
+        "authorisation": ("kpis",),
+        "configuration": ("kpis", "authorisation"),
+        "readers": ("kpis", "published", "authorisation", "configuration"),
+    },
+}
+"""The rooms of a package, and the rooms of that package that each may import."""
+HALLS = {
+    "ingest": ("cli", "errors", "statements"),
+    "metrics": ("clock", "command_line", "errors", "logs", "quoting"),
+}
+"""The modules beside the rooms that rooms may import."""
+
+
+def module_of(file: Path) -> str:
+    return ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+MODULES = {
+    module_of(file): file
+    for file in [*(file for package in PACKAGES for file in (ROOT / package).rglob("*.py")), ROOT / "dashboard.py"]
+}
+
+
+def imported_by(file: Path, *, at_import: bool = False) -> set[str]:
+    """Return all modules that a file imports. `at_import`: only those that it imports when it is itself imported."""
+    tree = ast.parse(file.read_text())
+    late = {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef) or (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test))
+        for inner in ast.walk(node)
+        if inner is not node
+    }
+    imported: set[str] = set()
+    for node in ast.walk(tree):
+        if at_import and node in late:
+            continue
+        if isinstance(node, ast.Import):
+            imported.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            imported.update(
+                f"{node.module}.{alias.name}" if f"{node.module}.{alias.name}" in MODULES else node.module
+                for alias in node.names
+            )
+    return imported
+
+
+def test_every_import_names_its_package() -> None:
+    """The other tests here do not see relative imports."""
+    assert not {
+        module
+        for module, file in MODULES.items()
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.ImportFrom) and node.level
+    }
+
+
+def is_in(module: str, *packages: str) -> bool:
+    return any(module == package or module.startswith(f"{package}.") for package in packages)
+
+
+@pytest.mark.parametrize(
+    ("inside", "may_not"),
+    [
+        pytest.param(("metrics",), ("ingest", "pages", "dashboard", "bench", "tests"), id="metrics: no other package"),
+        pytest.param(("ingest",), ("pages", "dashboard", "bench", "tests"), id="ingest: metrics only"),
+        pytest.param(("pages", "dashboard"), ("ingest", "bench", "tests"), id="pages: metrics only"),
+        pytest.param(("metrics", "pages", "dashboard"), ("kafka", "aiokafka"), id="Kafka: ingest only"),
+        pytest.param(("metrics", "ingest"), ("streamlit",), id="Streamlit: pages only"),
+        pytest.param(("pages", "dashboard"), ("duckdb",), id="DuckDB: pages use metrics.readers"),
+        pytest.param(("bench",), ("tests",), id="bench: no tests"),
+        pytest.param(
+            ("pages.shared", "pages.assets"),
+            tuple(f"pages.{room}" for room in ROOMS_OF_PAGES),
+            id="pages/shared: no room",
+        ),
+        *(
+            pytest.param(
+                (f"pages.{room}",),
+                tuple(f"pages.{other}" for other in ROOMS_OF_PAGES if other != room),
+                id=f"pages/{room}: no other room",
+            )
+            for room in ROOMS_OF_PAGES
+        ),
+    ],
+)
+def test_who_may_import_whom(inside: tuple[str, ...], may_not: tuple[str, ...]) -> None:
+    files = {module: file for module, file in MODULES.items() if is_in(module, *inside)}
+    assert files
+    wrong = {(module, other) for module, file in files.items() for other in imported_by(file) if is_in(other, *may_not)}
+    assert not wrong
+
+
+@pytest.mark.parametrize("package", ROOMS)
+def test_every_room_is_named(package: str) -> None:
+    assert {file.parent.name for file in (ROOT / package).glob("*/__init__.py")} == ROOMS[package].keys()
+
+
+@pytest.mark.parametrize(
+    ("package", "room"), [pytest.param(p, room, id=f"{p}/{room}") for p, rooms in ROOMS.items() for room in rooms]
+)
+def test_a_room_imports_only_rooms_below_it(package: str, room: str) -> None:
+    below = tuple(f"{package}.{name}" for name in (room, *ROOMS[package][room], *HALLS[package]))
+    files = {module: file for module, file in MODULES.items() if is_in(module, f"{package}.{room}")}
+    wrong = {
+        (module, other)
+        for module, file in files.items()
+        for other in imported_by(file)
+        if other.startswith(f"{package}.") and not is_in(other, *below)
+    }
+    assert not wrong
+
+
+def test_the_sandbox_imports_nothing_of_vigie() -> None:
+    """It runs isolated, without Vigie on its path, so an import would fail every query."""
+    assert not imported_by(MODULES["metrics.readers.analysis.sandbox"]) & MODULES.keys()
+
+
+def test_nothing_imports_a_page() -> None:
+    """Streamlit runs the page scripts. Code that two of them need belongs in a room."""
+    scripts = {module_of(file) for file in (ROOT / "pages").glob("*.py")} - {"pages"}
+    assert len(scripts) > 5
+    assert not {(module, other) for module, file in MODULES.items() for other in imported_by(file) & scripts}
+
+
+def test_no_test_module_imports_another() -> None:
+    """Code that tests share belongs in tests/support."""
+    tests = {module for module in MODULES if module.rpartition(".")[2].startswith("test_")}
+    assert len(tests) > 50
+    assert not {(module, other) for module, file in MODULES.items() for other in imported_by(file) & tests}
+
+
+def test_there_are_no_import_cycles() -> None:
+    graph = {module: imported_by(file, at_import=True) & MODULES.keys() for module, file in MODULES.items()}
+    for module, others in graph.items():
+        others.discard(module)
+    assert list(graphlib.TopologicalSorter(graph).static_order())

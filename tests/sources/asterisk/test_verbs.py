@@ -1,0 +1,204 @@
+"""The events that VICIdial, QueueMetrics and others write into a queue_log, and what Asterisk leaves unsaid."""
+
+from pathlib import Path
+
+import pytest
+
+from ingest.sources import names
+from ingest.sources.asterisk import Switch
+from tests.support.stories.queue_log import WINDOW, events_of, lines, published, summaries
+from tests.support.stories.stream import rows
+
+pytestmark = pytest.mark.slow
+
+# Calls that a dialer or an agent makes
+
+REACHED = "09:00:00 V1 sales NONE CALLOUTBOUND||0600000101"
+OUTBOUND = f"""SELECT offered, dialed, contacts, outbound_answered, drops, drop_rate, aht_s
+    FROM kpi_campaign{WINDOW} WHERE campaign = 'sales'"""
+DIALED = {
+    "answered": (
+        f"{REACHED}\n09:00:01 V1 sales Agent/8 CONNECT|1\n09:02:01 V1 sales Agent/8 COMPLETEAGENT|1|120|1",
+        (0, 1, 1, 1, 0, 0.0, 120),
+    ),
+    "dropped by the dialer": (f"{REACHED}\n09:00:05 V1 sales NONE EXITWITHTIMEOUT|1", (0, 1, 1, 0, 1, 1.0, None)),
+    "hung up": (f"{REACHED}\n09:00:03 V1 sales NONE ABANDON|1|1|3", (0, 1, 1, 0, 1, 1.0, None)),
+    "answered, and CONNECT is missing": (
+        f"{REACHED}\n09:02:01 V1 sales Agent/8 COMPLETEAGENT|1|120|1",
+        (0, 1, 1, 1, 0, 0.0, 120),
+    ),
+    "the second call's CALLOUTBOUND is missing": (
+        f"{REACHED}\n09:00:03 V1 sales NONE ABANDON|1|1|3\n09:09:03 V2 sales NONE ABANDON|1|1|3",
+        (0, 2, 2, 0, 2, 1.0, None),
+    ),
+    "QueueUpdate() after a talk": (
+        "09:02:00 1.1 sales SIP/9 OUTCALL|ANSWER|90|110 | 0600000101",
+        (0, 1, 1, 1, 0, 0.0, 90),
+    ),
+    "QueueUpdate() after nobody picked up": (
+        "09:02:00 1.1 sales SIP/9 OUTCALL|NOANSWER||30 | 0600000101",
+        (0, 1, 0, 0, 0, None, None),
+    ),
+}
+
+
+@pytest.mark.parametrize(("story", "figures"), DIALED.values(), ids=DIALED)
+def test_an_outbound_call(tmp_path: Path, story: str, figures: tuple[float | None, ...]) -> None:
+    with published(tmp_path / "store", story) as reader:
+        assert [tuple(row.values()) for row in rows(reader, OUTBOUND)] == [figures]
+
+
+def test_a_call_that_an_agent_dialed_is_their_work() -> None:
+    story = "08:00:00 NONE sales SIP/9 ADDMEMBER|\n09:02:00 1.1 sales SIP/9 OUTCALL|ANSWER|90|110 | 0600000101"
+    assert summaries(story) == [
+        "09:00:10 dialed 1.1/sales 0600000101 SIP/9",
+        "09:00:30 connected 1.1/sales human",
+        "09:00:30 answered 1.1/sales SIP/9",
+        "09:02:00 ended 1.1/sales",
+    ]
+    assert summaries(story, of="agent.") == [
+        "08:00:00 agent.state SIP/9 available",
+        "09:00:30 agent.state SIP/9 busy",
+        "09:02:00 agent.state SIP/9 available",
+    ]
+
+
+# A pause, and its reason in a line of its own
+
+PAUSES = {
+    "the reason comes after the pause": (
+        """09:00:00 NONE NONE A PAUSEALL|
+        09:00:02 NONE NONE A PAUSEREASON|TRAIN
+        11:00:00 NONE NONE A UNPAUSEALL|""",
+        [("TRAIN", 7200)],
+    ),
+    "the reason comes before it, in the same second": (
+        """09:00:00 NONE NONE A PAUSEREASON|TRAIN
+        09:00:00 NONE NONE A PAUSEALL|
+        11:00:00 NONE NONE A UNPAUSEALL|""",
+        [("TRAIN", 7200)],
+    ),
+    "each pause has its own": (
+        """09:00:00 NONE NONE A PAUSEALL|
+        09:00:02 NONE NONE A PAUSEREASON|TRAIN
+        10:00:00 NONE NONE A UNPAUSEALL|
+        11:00:00 NONE NONE A PAUSEALL|
+        12:00:00 NONE NONE A UNPAUSEALL|""",
+        [("TRAIN", 3600), (None, 3600)],
+    ),
+    "an agent says later what the pause is": (
+        """09:00:00 NONE NONE A PAUSEALL|
+        09:00:02 NONE NONE A PAUSEREASON|LOGIN
+        09:10:00 NONE NONE A PAUSEREASON|TRAIN
+        10:00:00 NONE NONE A UNPAUSEALL|""",
+        [("TRAIN", 3600)],
+    ),
+    "a pause in each queue": (
+        """08:00:00 NONE q A ADDMEMBER|
+        08:00:00 NONE r A ADDMEMBER|
+        09:00:00 NONE q A PAUSE|
+        09:00:00 NONE r A PAUSE|
+        09:00:05 NONE NONE A PAUSEREASON|TRAIN
+        10:00:00 NONE q A UNPAUSE|""",
+        [("TRAIN", 3600)],
+    ),
+    "VICIdial's LOGOFF names no pause": (
+        """09:00:00 NONE NONE A PAUSEALL|
+        09:00:02 NONE NONE A PAUSEREASON|TRAIN
+        10:00:00 NONE NONE A PAUSEREASON|LOGOFF""",
+        [("TRAIN", 3600)],
+    ),
+}
+SPENT = """SELECT reason, sum(seconds) AS s FROM agent_states WHERE state = 'paused'
+    GROUP BY reason, started_at ORDER BY started_at"""
+
+
+@pytest.mark.parametrize(("story", "pauses"), PAUSES.values(), ids=PAUSES)
+def test_the_reason_of_a_pause(tmp_path: Path, story: str, pauses: list[tuple[str | None, float]]) -> None:
+    with published(tmp_path / "store", story) as reader:
+        assert [tuple(row.values()) for row in rows(reader, SPENT)] == pauses
+
+
+# Holds
+
+TALK = """09:00:00 1.1 q NONE ENTERQUEUE|||1
+    09:00:10 1.1 q SIP/9 CONNECT|10|1.2|4
+    {}
+    09:03:10 1.1 q SIP/9 COMPLETEAGENT|10|180|1"""
+HOLDS = {
+    "held and resumed": (
+        "09:01:00 1.1 q SIP/9 CALLERONHOLD|PARK\n09:01:45 1.1 q SIP/9 CALLEROFFHOLD|45|PARK",
+        (135, 45),
+    ),
+    "twice": (
+        """09:01:00 1.1 q SIP/9 CALLERONHOLD|
+        09:01:45 1.1 q SIP/9 CALLEROFFHOLD|
+        09:02:00 1.1 q SIP/9 CALLERONHOLD|
+        09:02:15 1.1 q SIP/9 CALLEROFFHOLD|""",
+        (120, 60),
+    ),
+    "the line of its beginning is missing": ("09:01:45 1.1 q SIP/9 CALLEROFFHOLD|45|PARK", (135, 45)),
+    "never resumed": ("09:03:00 1.1 q SIP/9 CALLERONHOLD|PARK", (170, 10)),
+    "logged under another queue": (
+        "09:01:00 1.1 park SIP/9 CALLERONHOLD|PARK\n09:01:45 1.1 park SIP/9 CALLEROFFHOLD|45|PARK",
+        (135, 45),
+    ),
+}
+
+
+@pytest.mark.parametrize(("holds", "figures"), HOLDS.values(), ids=HOLDS)
+def test_holds_are_not_talk(tmp_path: Path, holds: str, figures: tuple[int, int]) -> None:
+    with published(tmp_path / "store", TALK.format(holds)) as reader:
+        found = rows(reader, f"SELECT avg_talk_s, avg_hold_s FROM kpi_campaign{WINDOW} WHERE offered > 0")
+    assert [tuple(row.values()) for row in found] == [figures]
+
+
+# A talk that was handed on, and no line says so
+
+HANDED_ON = """08:00:00 NONE q {agent} ADDMEMBER|
+    09:00:00 1.1 q NONE ENTERQUEUE|||1
+    09:00:10 1.1 q {agent} CONNECT|10|1.2|4
+    09:05:00 2.1 q NONE ENTERQUEUE|||1
+    09:05:08 2.1 q {agent} CONNECT|8|2.2|3
+    09:07:00 2.1 q {agent} COMPLETEAGENT|8|112|1
+    10:01:30 1.1 q {agent} COMPLETECALLER|10|3680|1"""
+
+
+@pytest.mark.parametrize("agent", ["Local/1@from-queue/n", "SIP/9"])
+def test_a_talk_ends_when_its_agent_answers_the_next_call(tmp_path: Path, agent: str) -> None:
+    with published(tmp_path / "store", HANDED_ON.format(agent=agent)) as reader:
+        busy = rows(reader, f"SELECT busy_s FROM kpi_agent{WINDOW}")
+        talks = rows(reader, "SELECT talk_s, ended_by FROM calls ORDER BY queued_at")
+    assert busy == [{"busy_s": 7 * 60 - 6}]  # from the first ring to the end of the second talk
+    assert talks == [{"talk_s": 298, "ended_by": None}, {"talk_s": 112, "ended_by": "agent"}]
+
+
+# A telephone that cannot be rung
+
+OFFERS = {
+    "nobody picked up": ([15_000], 1),
+    "it is off": ([0, 0, 0], 0),
+    "it is off, and the clock ticked meanwhile": ([0, 1_000, 0], 0),
+    "refused within a second": ([1_000], 1),
+    "it is back": ([0, 15_000, 1_000], 2),
+}
+
+
+@pytest.mark.parametrize(("rang_ms", "missed"), OFFERS.values(), ids=OFFERS)
+def test_an_offer_to_a_telephone_that_did_not_ring_is_nobodys_miss(
+    tmp_path: Path, rang_ms: list[int], missed: int
+) -> None:
+    story = "09:00:00 1.1 q NONE ENTERQUEUE|||1\n" + "\n".join(
+        f"09:00:{20 * number + 15} 1.1 q SIP/9 RINGNOANSWER|{ms}" for number, ms in enumerate(rang_ms)
+    )
+    with published(tmp_path / "store", story) as reader:
+        assert rows(reader, "SELECT missed_offers FROM calls") == [{"missed_offers": missed}]
+    assert len([event for event in events_of(story) if event["type"] == "call.rang"]) == len(rang_ms)
+
+
+def test_offers_to_telephones_that_did_not_ring_are_counted(caplog: pytest.LogCaptureFixture) -> None:
+    switch = Switch("pbx", names.Names(), None)
+    story = "09:00:00 1.1 q NONE ENTERQUEUE|||1\n" + "09:00:05 1.1 q SIP/9 RINGNOANSWER|0\n" * 2
+    list(switch.take(lines(story)))
+    switch.report()
+    assert caplog.messages == ["pbx: 2 offers went to telephones that could not be rung; nobody missed them"]

@@ -1,0 +1,1 @@
+"""Call lists with their mapping."""

@@ -1,0 +1,1 @@
+"""Servers that Vigie talks to: Apache Kafka, Asterisk's manager, an identity provider."""

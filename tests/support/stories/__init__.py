@@ -1,0 +1,1 @@
+"""Events for tests, written as stories, scenarios, logs and lists, or generated."""
