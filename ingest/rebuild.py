@@ -48,7 +48,10 @@ ROOM_AN_EVENT = 1_000  # bytes in the store of an event that has not settled
 AUTOMATIC_REBUILD_ROWS = 1_500_000  # up to this many, a start rebuilds without being asked: it takes less than a minute
 
 #: Tables of the store that are not made from events.
-TAKEN_OVER = ("identity", "positions", "gaps", "dead_letters", "letters_kept", "alarms", "sources", "totals")
+TAKEN_OVER = (
+    *("identity", "positions", "gaps", "dead_letters", "letters_kept"),
+    *("alarms", "pending_alarms", "sources", "totals"),
+)
 
 
 @dataclass(frozen=True)

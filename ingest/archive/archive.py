@@ -16,6 +16,7 @@ from ingest.archive.inventory import EVENTS
 from ingest.archive.keys import KeyDays
 from ingest.archive.segments import IDENTITY, Segments
 from ingest.archive.stretches import LOOK_ROUND, Stretches, later
+from ingest.events.rare_fields import RareFields
 
 SETTLE = statements.read("archive/settle.sql")
 REOPENED = statements.read("archive/reopened.sql")
@@ -30,10 +31,11 @@ EVENT_COLUMNS = "event_id, revision, type, ts, call_id, agent, campaign, source,
 class Archive:
     """The settled part of the store that `connection` has open. It is in the files of `segments`."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, segments: Segments) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, segments: Segments, rare_fields: RareFields) -> None:
         self._connection = connection
         self._sql = connection.execute
         self._segments = segments
+        self._rare_fields = rare_fields
         self._events = KeyDays()
         self._calls = KeyDays()
         self._stretches = Stretches(connection, segments)
@@ -161,6 +163,7 @@ class Archive:
     def _bring_back(self, homes: list[dt.date]) -> None:
         """Move the events in `events_to_recall` from the archive to the events that are folded."""
         self._sql(RECALL["bring_back"].format(columns=EVENT_COLUMNS, archived=self._archived(homes)))
+        self._rare_fields.look("recalled_contents")
         self._count_names(RECALL["recalled_contents"], -1)
         self._sql(RECALL["note_recalled_events"])
 

@@ -31,6 +31,7 @@ IN_TOUCH_S = 3.0  # Kafka is away if it has not answered for longer
 BEHIND_LINES = 20_000
 PUBLISH_SHARE_BEHIND = 0.02
 RATE_OVER_S = 10.0
+NOT_YET = dt.datetime.min.replace(tzinfo=dt.UTC)
 
 
 class Writer:
@@ -54,6 +55,8 @@ class Writer:
         self._read_until: dt.datetime | None = None
         self._positions: dict[Partition, int] = {}
         self._earliest: dict[Partition, dt.datetime] = {}  # the earliest timestamp in each partition's last batch
+        self._complete_until = NOT_YET  # when the topic had no more than has been read by now
+        self._ends_at: tuple[dt.datetime, dict[Partition, int]] | None = None  # where it ended, at a later time
         self._reader: Reader | None = None
         self._published_from = time.monotonic()
         self._publishing_took_s: float | None = None
@@ -75,6 +78,7 @@ class Writer:
                     raise item
                 if isinstance(item, Opened):
                     self._positions = dict(item.positions)
+                    self._ends_at = None  # it may be another topic, or other partitions
                     targets = item.ends
                     if self._publishing_took_s is None:  # while the first records arrive
                         self._publish()
@@ -187,10 +191,25 @@ class Writer:
         now = self._clock()
         self._as_of = self._instant(now, sum(place.lag for place in places.values()))
         rate = self._rate.per_s(time.monotonic())
-        moment = Moment(self._as_of, now, places, rate, self._publishing_took_s, self._read_until)
+        moment = Moment(
+            self._as_of, now, places, rate, self._publishing_took_s, self._read_until, self._look_whether_complete(now)
+        )
         with self._observed.judge_s.time():
             self._publisher.judge(moment)
         return moment
+
+    def _look_whether_complete(self, now: dt.datetime) -> dt.datetime:
+        """The latest time known by now of which everything has been read that the topic had then."""
+        if self._ends_at is None or self._has_reached(self._ends_at[1]):
+            if self._ends_at:
+                self._complete_until = self._ends_at[0]
+            if self._reader:
+                self._ends_at = (now - dt.timedelta(seconds=self._silent_s()), self._reader.ends)
+        return self._complete_until
+
+    def _silent_s(self) -> float:
+        """How long ago Kafka last answered."""
+        return time.monotonic() - self._reader.in_touch_at if self._reader else 0.0
 
     def _settle(self, moment: Moment) -> None:
         with self._observed.settle_s.time():
@@ -220,7 +239,7 @@ class Writer:
         While Kafka is away, the time when it last answered is used instead of the current time. So waits do not grow
         on the page while nobody knows what happens, and the age of the data shows.
         """
-        silent_s = time.monotonic() - self._reader.in_touch_at if self._reader else 0.0
+        silent_s = self._silent_s()
         if silent_s > IN_TOUCH_S:
             answered_at = now - dt.timedelta(seconds=silent_s)
             now = max(answered_at, self._as_of or answered_at)

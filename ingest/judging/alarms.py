@@ -2,12 +2,17 @@
 
 An active alarm is a row of the store's table `alarms`, from the publish that first finds it to the publish that no
 longer does. So it is logged once, even across restarts, and readers of the published file see when it began.
+
+What is missing may be on its way: a call's events come by several partitions and from several senders, and one may be
+read seconds before the other. So an alarm about something missing is held off: each thing that lacks something is a row
+of `pending_alarms` from the publish that first finds it, and counts only once everything that the topic had HOLD_OFF
+later is read.
 """
 
 import datetime as dt
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import astuple, dataclass
 
 from ingest import statements
@@ -15,6 +20,8 @@ from ingest.judging.conservation import BOUNDS, DAY_COUNTS, IMPOSSIBLE
 from ingest.store.store import Store
 
 log = logging.getLogger(__name__)
+
+HOLD_OFF = dt.timedelta(seconds=10)  # senders and partitions that are in step are not this far apart
 
 ALARMS = statements.read_parts("judging/alarms.sql")
 DAYS = ALARMS["days"].format(counts=", ".join(DAY_COUNTS), impossible=IMPOSSIBLE)
@@ -66,18 +73,33 @@ class Alarm:
         return f"{self.measure}{of} cannot be {limit}: {self.counted}"
 
 
+@dataclass(frozen=True)
+class Pending:
+    """Something is missing, found by the publish at `since`; `rings`: it counts in an alarm."""
+
+    since: dt.datetime
+    rings: bool
+
+
 class Alarms:
-    """Keeps the table `alarms` of `store`; `ringing` counts its rows by kind."""
+    """Keeps the tables `alarms` and `pending_alarms` of `store`; `ringing` counts its rows by kind."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._first_at: dict[str, dt.datetime] = {}  # the time of the first event of each call that is in no campaign
+        self._pending: dict[str, dict[str, Pending]] = {}  # by kind and subject, as in the table
+        for kind, subject, *lack in store.sql("FROM pending_alarms").fetchall():
+            self._pending.setdefault(kind, {})[subject] = Pending(*lack)
         self.ringing: Counter[str] = Counter()
 
-    def check(self, noticed_at: dt.datetime, settled_before: dt.datetime) -> None:
-        """Check for alarms. No event from before `settled_before` is expected any more."""
+    def check(self, noticed_at: dt.datetime, settled_before: dt.datetime, complete_until: dt.datetime) -> None:
+        """Check for alarms.
+
+        No event from before `settled_before` is expected any more. Everything is read that the topic had at
+        `complete_until`.
+        """
         sql = self._store.sql
-        alarms = {alarm.subject: alarm for alarm in self._find(settled_before)}
+        alarms = {alarm.subject: alarm for alarm in self._find(noticed_at, settled_before, complete_until)}
         before = {
             alarm.subject: (alarm, since)
             for *columns, since in sql("FROM alarms").fetchall()
@@ -98,7 +120,9 @@ class Alarms:
             if subject not in alarms:
                 log.info("alarm ended: %s", alarm)
 
-    def _find(self, settled_before: dt.datetime) -> Iterator[Alarm]:
+    def _find(
+        self, noticed_at: dt.datetime, settled_before: dt.datetime, complete_until: dt.datetime
+    ) -> Iterator[Alarm]:
         sql = self._store.sql
         for campaign, day, conserved, *counts in sql(DAYS).fetchall():
             counted = dict(zip(DAY_COUNTS, counts, strict=True))
@@ -128,5 +152,24 @@ class Alarms:
             call_id for (call_id,) in sql(UNPLACED).fetchall()
         } != self._first_at.keys():  # they are few and rarely change
             self._first_at = dict(sql(FIRST_AT).fetchall())
-        if calls := sum(first_at < settled_before for first_at in self._first_at.values()):
+        overdue = {call_id for call_id, first_at in self._first_at.items() if first_at < settled_before}
+        if calls := self._lasting("calls_in_no_campaign", overdue, noticed_at, complete_until):
             yield Alarm("calls_in_no_campaign", "calls", None, None, None, calls, 0)
+
+    def _lasting(self, kind: str, found: Set[str], noticed_at: dt.datetime, complete_until: dt.datetime) -> int:
+        """How many of the things `found` to lack something still do although the rest has had time to arrive."""
+        sql = self._store.sql
+        pending = self._pending.setdefault(kind, {})
+        new, gone = found - pending.keys(), pending.keys() - found
+        due = {s for s in found - new if not pending[s].rings and pending[s].since + HOLD_OFF <= complete_until}
+        if new or gone or due:
+            with self._store.transaction():
+                of_kind = "kind = ? AND subject IN (SELECT unnest(?))"
+                sql(f"DELETE FROM pending_alarms WHERE {of_kind}", [kind, sorted(gone)])
+                sql("INSERT INTO pending_alarms SELECT ?, unnest(?), ?, false", [kind, sorted(new), noticed_at])
+                sql(f"UPDATE pending_alarms SET rings = true WHERE {of_kind}", [kind, sorted(due)])
+            pending |= {subject: Pending(noticed_at, False) for subject in new}
+            pending |= {subject: Pending(pending[subject].since, True) for subject in due}
+            for subject in gone:
+                del pending[subject]
+        return sum(lack.rings for lack in pending.values())

@@ -4,7 +4,7 @@
 -- counted since 1970).
 -- Reads: agent_marks, calls, calls_to_judge, dirty_agents, events, just_judged_calls, known_campaigns,
 --     recalled_stretches, terms, timeline, zone_offsets, later(), mask_number(), seconds_between(), $as_of,
---     $max_state_s.
+--     $has_lasts_s, $max_state_s.
 -- Changes: steady_calls, timeline.
 -- Makes: changed_timelines, fresh_timelines, just_judged_calls, next_steps, unended_calls.
 
@@ -175,8 +175,9 @@ WITH stretches AS (  -- what is here of each timeline: from the mark on, and bef
 theirs AS (
     SELECT
         agent, ts, event_id, type = 'agent.state' AS is_state, state, reason, campaign,
-        -- few sources say how long a state lasts, and reading JSON costs more than looking for the word
-        CASE WHEN contains(raw, '"lasts_s"') THEN try_cast(raw ->> '$.lasts_s' AS DOUBLE) END AS lasts_s
+        -- where no event says how long a state lasts, as with most sources, DuckDB does not even read `raw` for this
+        CASE WHEN getvariable('has_lasts_s') AND contains(raw, '"lasts_s"') THEN try_cast(raw ->> '$.lasts_s' AS DOUBLE) END
+            AS lasts_s
     FROM events
     WHERE type IN ('agent.state', 'agent.profile') AND agent IN (SELECT agent FROM changed_timelines)
 ),

@@ -51,7 +51,8 @@ class Moment:
 
     `records_per_s`: the recent reading rate; `publish_s`: how long the last publish took; None while unknown.
     `read_until`: one of several partitions may be hours behind the others. All events up to this instant have been
-    read from each partition; None when everything has been read.
+    read from each partition; None when everything has been read. `complete_until`: everything has been read that the
+    topic had at this time, by the clock of `published_at`; None: at `published_at`.
     """
 
     as_of: dt.datetime
@@ -60,6 +61,7 @@ class Moment:
     records_per_s: float | None = None
     publish_s: float | None = None
     read_until: dt.datetime | None = None
+    complete_until: dt.datetime | None = None
 
 
 class Publisher:
@@ -110,7 +112,8 @@ class Publisher:
         with self._store_errors():
             self._judge(moment)
             self._conservation.check()
-            self._alarms.check(moment.published_at, self._settled_before(moment))
+            complete_until = moment.complete_until or moment.published_at
+            self._alarms.check(moment.published_at, self._settled_before(moment), complete_until)
 
     def settle(self, moment: Moment) -> None:
         """Move what is settled, as `judge` left it at the same moment, to the archive. Judge again before `write`.

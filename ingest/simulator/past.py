@@ -2,6 +2,7 @@
 
 import datetime as dt
 import logging
+from collections import deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from threading import Event as Flag
@@ -19,8 +20,9 @@ log = logging.getLogger(__name__)
 STORED = "demo-past"
 """The file in the data directory that lists the floor days that the consumer has stored, one per line."""
 LINES = 20  # events in one record while catching up: time is spent per record sent
+PAST_LINES = 200
+UNREAD_DAYS = 2  # while the consumer reads one, the next is there: it does not wait, and a live event not for long
 LOOK_EVERY_S = 0.2
-ENDS_KNOWN_AFTER_S = 1.0  # the consumer learns the partitions' ends when it polls
 
 
 def stored_days(data_dir: Path) -> set[dt.date]:
@@ -51,20 +53,26 @@ def fill(
 ) -> None:
     """Send the `missing_days`, and note each of them once the consumer of `data_dir` has published it."""
     published = data_dir / "published" / "vigie.duckdb"
-    sent: dt.date | None = None
+    since = clock.now_s()  # an older file may tell of another topic
+    unread: deque[tuple[dt.date, dict[int, int]]] = deque()
+
+    def wait_for_the_oldest() -> None:
+        day, ends = unread.popleft()
+        if _wait_until_read(published, since, ends, stopped):
+            note_stored(data_dir, day)
+
     for day in missing_days(data_dir, today, count):
-        records = list(records_of(Day(day, agents=agents, seed=seed).run(), LINES))  # meanwhile the last day is read
-        if sent:
-            if not _wait_until_read(published, stopped):
-                return
-            note_stored(data_dir, sent)
-        deliver(producer, topic, records, stopped=stopped.is_set)
+        records = list(records_by_key(Day(day, agents=agents, seed=seed).run(), PAST_LINES))
+        if len(unread) == UNREAD_DAYS:
+            wait_for_the_oldest()
+        ends: dict[int, int] = {}
+        deliver(producer, topic, records, stopped=stopped.is_set, ends=ends)
         if stopped.is_set():
             return
-        sent = day
+        unread.append((day, ends))
         log.info("%s sent", day)
-    if sent and _wait_until_read(published, stopped):
-        note_stored(data_dir, sent)
+    while unread and not stopped.is_set():
+        wait_for_the_oldest()
 
 
 def records_of(events: Iterable[Event], lines: int) -> Iterator[Record]:
@@ -81,33 +89,56 @@ def records_of(events: Iterable[Event], lines: int) -> Iterator[Record]:
 
 
 def _record(events: list[Event], encoder: msgspec.json.Encoder) -> Record:
-    key = events[0].get("call_id") or events[0]["agent"]
-    return key.encode(), encoder.encode_lines(events).rstrip()
+    return _key(events[0]).encode(), encoder.encode_lines(events).rstrip()
 
 
-def _wait_until_read(published: Path, stopped: Flag) -> bool:
-    """Wait until everything that the topic has now is published. Return False if stopped before."""
-    known_from = clock.now_s() + ENDS_KNOWN_AFTER_S
-    ends: dict[int, int] | None = None
+def _key(event: Event) -> str:
+    key: str = event.get("call_id") or event["agent"]
+    return key
+
+
+def records_by_key(events: Iterable[Event], lines: int) -> Iterator[Record]:
+    """Yield records of at least `lines` events each: all events of a call or an agent, then those of the next.
+
+    So no two parts of a day change the same rows. In order of time each part would have something of every agent, and
+    recall what settled of the parts before.
+    """
+    encode = msgspec.json.Encoder().encode
+    of_key: dict[str, list[bytes]] = {}
+    for event in events:  # encoded at once: hundreds of thousands of dicts would keep the garbage collector busy
+        of_key.setdefault(_key(event), []).append(encode(event))
+    first, together = "", list[bytes]()
+    for key, own in of_key.items():
+        first = first if together else key
+        together += own
+        if len(together) >= lines:
+            yield first.encode(), b"\n".join(together)
+            together = []
+    if together:
+        yield first.encode(), b"\n".join(together)
+
+
+def _wait_until_read(published: Path, since: float, ends: dict[int, int], stopped: Flag) -> bool:
+    """Wait until the published file has everything before `ends`. Return False if stopped before.
+
+    A file published before `since` [s since 1970] does not count.
+    """
     while not stopped.is_set():
-        places = _places(published, known_from)
-        if places and ends is None:
-            ends = {partition: end for partition, (_, end) in places.items()}
-        if places and ends and all(places.get(p, (0, 0))[0] >= end for p, end in ends.items()):
+        positions = _positions(published, since)
+        if all(positions.get(partition, 0) >= end for partition, end in ends.items()):
             return True
         stopped.wait(LOOK_EVERY_S)
     return False
 
 
-def _places(published: Path, since: float) -> dict[int, tuple[int, int]] | None:
-    """(position, end) of each partition; None while nothing is published later than `since` [s since 1970]."""
+def _positions(published: Path, since: float) -> dict[int, int]:
+    """How far each partition is published; empty while nothing is published later than `since` [s since 1970]."""
     try:
         with duckdb.connect(str(published), read_only=True) as connection:
             rows = connection.execute(
-                'SELECT "partition", position, end_offset FROM feed_partitions, ingest_status'
-                " WHERE epoch(published_at) > ?",
+                'SELECT "partition", position FROM feed_partitions, ingest_status WHERE epoch(published_at) > ?',
                 [since],
             ).fetchall()
     except duckdb.IOException:
-        return None  # not published yet
-    return {partition: (position, end) for partition, position, end in rows} or None
+        return {}  # not published yet
+    return dict(rows)

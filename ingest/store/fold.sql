@@ -1,7 +1,7 @@
 -- The rows of `calls` for the call_ids in `calls_to_fold`, each made from all events of the call. If a call has several
 -- events of a type, the earliest counts (ties: the smaller event_id); of wrap-ups and ratings, the latest.
 -- Source: docs/kpis.md, From events to a call.
--- Reads: calls_to_fold, events.
+-- Reads: calls_to_fold, events, $has_wait_unknown.
 -- Changes: calls.
 -- Makes: nothing.
 INSERT INTO calls BY NAME
@@ -91,8 +91,11 @@ SELECT
     not_connected_at,
     answered_at,
     abandoned_ts IS NOT NULL AS abandoned,
-    CASE WHEN (abandoned_raw ->> '$.wait_unknown') IS DISTINCT FROM 'true' THEN abandoned_ts END AS abandoned_at,
-    CASE WHEN (left_raw ->> '$.wait_unknown') IS DISTINCT FROM 'true' THEN left_ts END AS left_at,
+    -- where no event has wait_unknown, as with most sources, DuckDB leaves out abandoned_raw and left_raw
+    CASE WHEN getvariable('has_wait_unknown') AND (abandoned_raw ->> '$.wait_unknown') = 'true' THEN NULL ELSE abandoned_ts END
+        AS abandoned_at,
+    CASE WHEN getvariable('has_wait_unknown') AND (left_raw ->> '$.wait_unknown') = 'true' THEN NULL ELSE left_ts END
+        AS left_at,
     left_reason,
     ended_event_at,
     least(ended_event_at, transferred_at) AS talk_end_at,

@@ -2,8 +2,8 @@
 -- Reads: nothing.
 -- Changes: IF.
 -- Makes: agent_marks, alarms, archived_counts, archived_names, archived_until, calls, dead_letters, event_type, events,
---     gaps, identity, inferred_ends, judged_by, layout, letters_kept, positions, recalled_events, recalled_stretches,
---     replaced_files, segments, settled_checks, sources, states_judged_by, totals.
+--     gaps, identity, inferred_ends, judged_by, layout, letters_kept, pending_alarms, positions, recalled_events,
+--     recalled_stretches, replaced_files, segments, settled_checks, sources, states_judged_by, totals.
 
 CREATE TABLE IF NOT EXISTS positions (
     topic        VARCHAR NOT NULL,
@@ -198,6 +198,14 @@ CREATE TABLE IF NOT EXISTS alarms (
     since    TIMESTAMPTZ NOT NULL
 );
 COMMENT ON TABLE alarms IS 'The alarms of the last publish (alarms.py). since: the publish that first had the alarm.';
+
+CREATE TABLE IF NOT EXISTS pending_alarms (
+    kind    VARCHAR     NOT NULL,
+    subject VARCHAR     NOT NULL,
+    since   TIMESTAMPTZ NOT NULL,
+    rings   BOOLEAN     NOT NULL
+);
+COMMENT ON TABLE pending_alarms IS 'What lacks something, and since which publish. It counts in an alarm of this kind (rings) once the rest has had time to arrive (alarms.py).';
 
 CREATE TABLE IF NOT EXISTS layout (version INTEGER NOT NULL);
 COMMENT ON TABLE layout IS 'One row: the version of these tables that wrote the store. 1: before 2026-12; corrected events may be in its files twice.';

@@ -21,6 +21,7 @@ from ingest.archive.segments import RECALLED, Segments
 from ingest.errors import RESTORE_OR_REBUILD, StoreError, disk_trouble, open_failure
 from ingest.events import contract
 from ingest.events.batch import Arrivals, DeadLetter, Partition
+from ingest.events.rare_fields import RareFields
 from ingest.store import layout
 from metrics.quoting import quoted
 
@@ -68,7 +69,9 @@ class Store:
             self._make_tables()
             self.sql("COMMIT")
             self.segments = Segments(self.connection, self._path.parent)
-            self.archive = Archive(self.connection, self.segments)
+            self._rare_fields = RareFields(self.connection)
+            self._rare_fields.look("events")
+            self.archive = Archive(self.connection, self.segments, self._rare_fields)
         except duckdb.Error as error:
             raise open_failure(Path(path), error) from error
         self.connection.create_function(
@@ -230,6 +233,7 @@ class Store:
     def _write(self, arrivals: Arrivals) -> None:
         with self.registered("arriving_events", pa.concat_tables(arrivals.events)):
             self.sql(BATCH["number_events"])
+        self._rare_fields.look("incoming_events")
         (newest,) = self.sql(BATCH["newest_event_at"]).fetchall()[0]
         self.sql(BATCH["begin_fold"])
         duplicates = self.archive.recall_for_incoming()

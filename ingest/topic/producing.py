@@ -68,12 +68,18 @@ def open_producer(bootstrap_servers: str, secured: Security = IN_THE_CLEAR, comp
 
 
 def deliver(
-    producer: Any, topic: str, records: Iterable[Record], *, stopped: Callable[[], bool] = lambda: False
+    producer: Any,
+    topic: str,
+    records: Iterable[Record],
+    *,
+    stopped: Callable[[], bool] = lambda: False,
+    ends: dict[int, int] | None = None,
 ) -> int:
     """Send `records` (key, value), wait for the broker's answer to each and return how many it acknowledged.
 
     That is all of them unless `stopped()` becomes true: then no more of `records` is read, and a broker that does not
-    answer is not waited for. Raises `VigieError` for a record or a topic that Kafka refuses for good.
+    answer is not waited for. In `ends`, each partition gets one past the last offset that the records have there.
+    Raises `VigieError` for a record or a topic that Kafka refuses for good.
     """
     acknowledged = 0
     source = iter(records)
@@ -81,7 +87,7 @@ def deliver(
         is_away = False
         while pending:
             count = len(pending)
-            pending = _attempt(producer, topic, pending)
+            pending = _attempt(producer, topic, pending, {} if ends is None else ends)
             acknowledged += count - len(pending)
             if pending and not is_away:
                 log.warning("Kafka does not acknowledge topic %s; trying again until it does", topic)
@@ -95,8 +101,8 @@ def deliver(
     return acknowledged
 
 
-def _attempt(producer: Any, topic: str, records: list[Record]) -> list[Record]:
-    """Send each record once; return those that were not acknowledged in time."""
+def _attempt(producer: Any, topic: str, records: list[Record], ends: dict[int, int]) -> list[Record]:
+    """Send each record once, and note in `ends` where it is; return those that were not acknowledged in time."""
     futures = []
     try:
         # naming the partition here halves the cost of send(), whose own hash is slow
@@ -112,7 +118,9 @@ def _attempt(producer: Any, topic: str, records: list[Record]) -> list[Record]:
     producer.flush()  # it ends: what is not acknowledged fails at the delivery timeout
     unacknowledged = records[len(futures) :]
     for record, future in zip(records, futures, strict=False):
-        if not future.succeeded():
+        if future.succeeded():
+            ends[future.value.partition] = max(ends.get(future.value.partition, 0), future.value.offset + 1)
+        else:
             if isinstance(future.exception, FOR_GOOD):
                 raise _refused(topic, future.exception) from future.exception
             unacknowledged.append(record)

@@ -1,9 +1,11 @@
 """The simulated floor: the same on every run, well formed, and alive as a queueing system is."""
 
+import json
 import re
 from collections import Counter, defaultdict
 from datetime import UTC, date, datetime, timedelta
-from itertools import islice, takewhile
+from itertools import chain, islice, pairwise, takewhile
+from operator import itemgetter
 
 import pytest
 
@@ -11,6 +13,7 @@ from ingest.__main__ import main
 from ingest.simulator import floor_day, floor_events, plan
 from ingest.simulator.day import Day
 from ingest.simulator.parameters import CAMPAIGNS
+from ingest.simulator.past import records_by_key
 
 MONDAY = date(2026, 11, 23)
 TS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
@@ -116,6 +119,17 @@ def test_events_come_in_order_of_ts_and_never_share_an_id(two_days):
     stamps = [event["ts"] for event in two_days]
     assert stamps == sorted(stamps)
     assert len({event["event_id"] for event in two_days}) == len(two_days)
+
+
+def test_a_past_day_is_sent_call_by_call_and_agent_by_agent(monday):
+    records = [[json.loads(line) for line in value.split(b"\n")] for _, value in records_by_key(monday, 200)]
+    sent = [event for record in records for event in record]
+    assert sorted(sent, key=itemgetter("event_id")) == sorted(monday, key=itemgetter("event_id"))
+    keys_of = [[event.get("call_id") or event["agent"] for event in record] for record in records]
+    assert sum(len(set(keys)) for keys in keys_of) == len({key for keys in keys_of for key in keys})
+    assert all(len(keys) >= 200 for keys in keys_of[:-1])
+    together = zip(chain.from_iterable(keys_of), sent, strict=True)
+    assert all(first["ts"] <= second["ts"] for (a, first), (b, second) in pairwise(together) if a == b)
 
 
 def test_every_event_keeps_the_contract(monday):

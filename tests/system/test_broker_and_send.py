@@ -23,6 +23,7 @@ from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from ingest import send
 from ingest.errors import UsageError, VigieError
 from ingest.topic.broker import Broker, ensure_topic, running_broker
+from ingest.topic.producing import deliver, open_producer
 from metrics import clock
 from tests.support.processes import ROOT, WITHIN_S, command, environment, free_port
 
@@ -231,6 +232,19 @@ def test_the_events_of_a_call_share_a_partition(
         partitions.setdefault(key, set()).add(partition)
     assert all(len(numbers) == 1 for numbers in partitions.values())
     assert len(set.union(*partitions.values())) > 1
+
+
+def test_it_is_known_where_the_records_that_were_sent_end(
+    broker: Broker, topic: str, sent: Callable[[int], list[tuple[bytes, bytes, int]]]
+) -> None:
+    records = [(f"c{n}".encode(), b"x" * 1_000) for n in range(2_000)]  # several batches
+    ends: dict[int, int] = {}
+    with closing(open_producer(broker.bootstrap_servers, compression="lz4")) as producer:
+        deliver(producer, topic, records[:1_500], ends=ends)
+        first = Counter(partition for _, _, partition in sent(1_500))
+        assert ends == first
+        deliver(producer, topic, records[1_500:], ends=ends)
+    assert ends == Counter(partition for _, _, partition in sent(2_000)) != first
 
 
 @pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])

@@ -211,6 +211,7 @@ def test_a_demo_fills_in_the_missing_days_of_the_past_behind_a_live_wall(tmp_pat
         assert queued_by_day[f"{days[0]:%y%m%d}"] == expected > 0
         assert f"{days[1]:%y%m%d}" not in queued_by_day
     assert set(days) < stored_days(place)
+    assert " ERROR " not in (place / "logs" / "consumer.log").read_text()  # no alarm either
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")

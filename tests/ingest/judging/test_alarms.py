@@ -8,6 +8,7 @@ import pytest
 
 from ingest.archive.inventory import EVENTS
 from ingest.archive.segments import MERGE_AT_FILES
+from ingest.consumer.writer import NOT_YET
 from ingest.publishing.publish import Moment, Publisher
 from tests.support.stories.stream import DEFAULTS, Desk, Event, at, read_story
 
@@ -274,17 +275,20 @@ ORPHAN = (
 )
 
 
-def test_a_call_without_its_first_event_raises_an_alarm_after_the_lateness_allowance(
+def test_a_call_without_its_first_event_raises_an_alarm_soon_after_the_lateness_allowance(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
     desk = Desk(tmp_path)
     desk.apply(read_story(ORPHAN), at("09:02:00"))
     found = {}
-    for clock in ("09:02:00", "09:15:05", "09:15:06", "09:15:11", "10:00:00"):
+    for clock in ("09:02:00", "09:15:05", "09:15:06", "09:15:15", "09:15:16", "09:15:24", "09:15:25", "10:00:00"):
         desk.publish(at(clock))
         found[clock] = [row[-2] for row in ringing(desk)]
-    assert found == {"09:02:00": [], "09:15:05": [], "09:15:06": [1], "09:15:11": [2], "10:00:00": [2]}
+    assert found == {
+        **{"09:02:00": [], "09:15:05": [], "09:15:06": [], "09:15:15": []},
+        **{"09:15:16": [1], "09:15:24": [1], "09:15:25": [2], "10:00:00": [2]},
+    }
     assert ringing(desk) == [("calls_in_no_campaign", "calls", None, None, None, 2, 0)]
     assert dict(desk.publisher.alarms) == {"calls_in_no_campaign": 1}
     line = "calls are in no campaign, because no call.queued or call.dialed came: 1"
@@ -313,8 +317,59 @@ def test_events_out_of_order_raise_no_alarm(tmp_path: Path, caplog: pytest.LogCa
 def test_calls_of_a_partition_that_is_hours_behind_raise_no_alarm(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     desk.apply(read_story(ORPHAN), at("12:00:00"))
-    for read_until, rings in ((at("09:10:00"), False), (None, True)):
-        moment = Moment(at("12:00:00"), at("12:00:00"), read_until=read_until)
-        desk.publisher.judge(moment)
-        desk.publisher.write(moment)
+    for clock, read_until, rings in (
+        ("12:00:00", at("09:10:00"), False),
+        ("12:00:20", at("09:10:00"), False),
+        ("12:00:21", None, False),
+        ("12:00:31", None, True),
+    ):
+        publish(desk, Moment(at(clock), at(clock), read_until=read_until))
         assert bool(ringing(desk)) is rings
+
+
+def publish(desk: Desk, moment: Moment) -> None:
+    desk.publisher.judge(moment)
+    desk.publisher.write(moment)
+
+
+def test_a_past_whose_calls_are_read_in_pieces_raises_no_alarm(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Old calls arrive by two partitions: at every publish another one has only its end, for a minute."""
+    desk = Desk(tmp_path)
+    beginning, *rest = call(0)
+    for seconds in range(0, 60, 5):
+        later = LATER + dt.timedelta(seconds=seconds)
+        named = {"call_id": f"past-{seconds}"}
+        desk.apply([event | named | {"event_id": f"{seconds}-{n}"} for n, event in enumerate(rest[:2])], later)
+        desk.publish(later)
+        assert ringing(desk) == []
+        desk.apply([beginning | named | {"event_id": f"{seconds}-begins"}], later)
+    assert logged(caplog, "ERROR") == []
+
+
+def test_a_missing_beginning_that_may_still_be_in_the_topic_raises_no_alarm(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    desk.apply(read_story(ORPHAN), LATER)
+    for seconds, complete_until, rings in ((0, 0, False), (60, 9, False), (70, 10, True), (71, 10, True)):
+        now, complete_at = (LATER + dt.timedelta(seconds=at_s) for at_s in (seconds, complete_until))
+        publish(desk, Moment(now, now, complete_until=complete_at))
+        assert bool(ringing(desk)) is rings
+
+
+def test_a_restart_neither_ends_nor_delays_the_alarm_of_a_call_without_its_first_event(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    desk = Desk(tmp_path)
+    desk.apply(read_story(ORPHAN), LATER)
+    desk.publish(LATER)
+    desk.store.close()
+    desk = Desk(tmp_path)
+    desk.publish(rang_at := LATER + dt.timedelta(seconds=10))
+    assert desk.rows("SELECT counted, since FROM alarms") == [{"counted": 2, "since": rang_at}]
+    desk.store.close()
+    desk = Desk(tmp_path)
+    later = LATER + dt.timedelta(seconds=11)
+    publish(desk, Moment(later, later, complete_until=NOT_YET))
+    assert desk.rows("SELECT counted, since FROM alarms") == [{"counted": 2, "since": rang_at}]
+    assert len(logged(caplog, "ERROR")) == 1

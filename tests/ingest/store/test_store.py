@@ -4,6 +4,7 @@ import datetime as dt
 import json
 import shutil
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ import pyarrow as pa
 import pytest
 
 from ingest.consumer.reader import Arrived, Reader
-from ingest.consumer.writer import MAX_BATCH_LINES, Writer
+from ingest.consumer.writer import MAX_BATCH_LINES, NOT_YET, Writer
 from ingest.errors import StoreError
 from ingest.events.batch import Batch, DeadLetter, Partition
 from ingest.publishing.observed import Observed
@@ -447,4 +448,25 @@ def test_a_batch_is_limited_also_when_every_line_is_a_dead_letter(tmp_path: Path
         reader.queue.put(Arrived(replace(arrivals, records=10, dead=[LETTER] * MAX_BATCH_LINES)))
     (taken,) = writer._take(reader)
     assert isinstance(taken, Arrived) and len(taken.arrivals.dead) == MAX_BATCH_LINES
+    desk.store.close()
+
+
+def test_it_is_known_until_when_everything_in_the_topic_has_been_read(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    reader = Reader("127.0.0.1:1", "calls", threading.Event(), clock.now, IN_THE_CLEAR)
+    writer = Writer(desk.store, desk.publisher, clock.now, DEFAULTS, Observed())
+    writer._reader = reader
+
+    def look(seconds: int, position: int, end: int, silent_s: float = 0.0) -> float | None:
+        writer._positions, reader.ends = {PARTITION: position}, {PARTITION: end}
+        reader.in_touch_at = time.monotonic() - silent_s
+        complete_until = writer._look_whether_complete(LATER + dt.timedelta(seconds=seconds))
+        return None if complete_until == NOT_YET else (complete_until - LATER).total_seconds()
+
+    assert look(0, 0, 10) is None
+    assert look(1000, 9, 20) is None
+    assert look(2000, 10, 20, silent_s=500) == pytest.approx(0, abs=100)
+    assert look(3000, 19, 20) == pytest.approx(0, abs=100)
+    assert look(4000, 20, 20) == pytest.approx(1500, abs=100)  # Kafka had not answered since then
+    assert look(5000, 20, 20) == pytest.approx(4000, abs=100)
     desk.store.close()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from ingest.judging.alarms import HOLD_OFF
 from ingest.sources import names
 from ingest.sources.asterisk import Switch
 from ingest.sources.events import Rejected
@@ -170,7 +171,7 @@ RINGS = {
 
 @pytest.mark.parametrize(("story", "calls"), RINGS.values(), ids=RINGS)
 def test_a_call_in_no_campaign_raises_an_alarm(tmp_path: Path, story: str, calls: int) -> None:
-    with published(tmp_path / "store", story, LATER) as reader:
+    with published(tmp_path / "store", story, LATER, before=LATER - HOLD_OFF) as reader:
         expected = [{"kind": "calls_in_no_campaign", "counted": calls}] if calls else []
         assert rows(reader, RINGING) == expected
 
@@ -195,7 +196,8 @@ def test_an_unknown_event_that_begins_a_call_raises_an_alarm_and_is_told(
     (rejected,) = [result for result in produced if isinstance(result, Rejected)]
     assert rejected.reason.startswith("The first line of a call has an unknown event")
     assert "CALLPREDICTIVE" not in rejected.reason
-    with published(tmp_path / "store", [e for e in produced if not isinstance(e, Rejected)], LATER) as reader:
+    events = [event for event in produced if not isinstance(event, Rejected)]
+    with published(tmp_path / "store", events, LATER, before=LATER - HOLD_OFF) as reader:
         assert rows(reader, RINGING) == ([{"kind": "calls_in_no_campaign", "counted": 1}] if calls else [])
         assert rows(reader, f"SELECT offered FROM kpi_campaign{WINDOW} WHERE offered > 0") == (
             [] if calls else [{"offered": 1}]

@@ -87,8 +87,9 @@ def published(
     as_of: dt.datetime = NEXT_DAY,
     queue_map: names.Names | None = None,
     configuration: Configuration = DEFAULTS,
+    before: dt.datetime | None = None,
 ) -> duckdb.DuckDBPyConnection:
-    """Publish a story, or events, and return the published file."""
+    """Publish a story, or events, as of an instant `before` (None: not) and then `as_of`; return the published file."""
     events = events_of(story, queue_map) if isinstance(story, str) else story
     records = [json.loads(encoded(event, "pbx", "")[1]) for event in events]
-    return folded(place, records, as_of, configuration)
+    return folded(place, records, as_of, configuration, published={0: before} if before else None)
