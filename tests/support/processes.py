@@ -59,9 +59,10 @@ def run(
 ) -> "subprocess.CompletedProcess[str]":
     """Run a command and wait for it to end.
 
-    It is forked, or started if it is `given` an input or a variable that is read while modules are imported.
+    It is forked, or started if it is `given` an input, a variable that is read while modules are imported, or a folder
+    with other modules.
     """
-    if given is not None or CALENDAR_FOLDER in variables:
+    if given is not None or CALENDAR_FOLDER in variables or cwd != ROOT:
         return subprocess.run(
             command(*arguments),
             input=given or "",
