@@ -78,7 +78,8 @@ EXTRAS = (
     *("outbound_answered", "conserved"),
 )
 SATISFACTION = ("rated", "satisfied", "score_points", "avg_score", "satisfaction")
-LATER = ("answer_rate", *SATISFACTION, "sales_per_hour")  # in the order they were added: append new columns
+# in the order they were added: append new columns
+LATER = ("answer_rate", *SATISFACTION, "sales_per_hour", "answered_waits")
 COLUMNS = (*COUNTS, *RATES, *TIME, *DIALER, "conversion", "settled", *CONTRACT, *EXTRAS, *LATER)
 # dashboards query days at every tick, and workload_s would be a third of that query's cost: kpi_interval has it
 DAY_COLUMNS = tuple(c for c in COLUMNS if c != "workload_s")

@@ -36,6 +36,7 @@ TALLIES = {
     "calls": Tally("count(*)"),
     "targets": Tally(_millionths("target")),
     "waited": Tally(_millionths("wait_s")),
+    "waits": Tally("count(*)", "wait_s IS NOT NULL"),
     "longest": Tally(_millionths("wait_s", "max"), of="max"),
     "handled_calls": Tally("count(*)", HANDLED),
     "transfers": Tally("count(*)", f"{HANDLED} AND transferred"),

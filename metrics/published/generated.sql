@@ -34,6 +34,7 @@ WITH clock AS (
                FILTER (WHERE inbound AND outcome = 'open' AND NOT inside AND formula = 'answered_only')
                    AS service_level_late,
            sum(waited) FILTER (WHERE inbound AND outcome = 'answered') AS answered_wait_s,
+           sum(waits) FILTER (WHERE inbound AND outcome = 'answered') AS answered_waits,
            max(longest) FILTER (WHERE inbound AND outcome = 'open') AS open_wait_s,
            sum(handled_calls) AS handled,
            sum(transfers) AS transferred,
@@ -80,6 +81,7 @@ WITH clock AS (
                    count(*) AS calls,
                    sum(CAST(round(target * 1e6) AS BIGINT)) AS targets,
                    sum(CAST(round(wait_s * 1e6) AS BIGINT)) AS waited,
+                   count(*) FILTER (WHERE wait_s IS NOT NULL) AS waits,
                    max(CAST(round(wait_s * 1e6) AS BIGINT)) AS longest,
                    count(*) FILTER (WHERE handle_s IS NOT NULL) AS handled_calls,
                    count(*) FILTER (WHERE handle_s IS NOT NULL AND transferred) AS transfers,
@@ -190,6 +192,7 @@ WITH clock AS (
            coalesce(service_level_asked, 0) / 1e6 AS service_level_asked,
            coalesce(service_level_late, 0)::BIGINT AS service_level_late,
            coalesce(answered_wait_s, 0) / 1e6 AS answered_wait_s,
+           coalesce(answered_waits, 0)::BIGINT AS answered_waits,
            open_wait_s / 1e6 AS open_wait_s,
            coalesce(handled, 0)::BIGINT AS handled,
            coalesce(transferred, 0)::BIGINT AS transferred,
@@ -237,7 +240,7 @@ SELECT
     service_level_hits / nullif(service_level_base + open_in_threshold + service_level_late, 0) AS service_level_worst,
     (service_level_hits + open_in_threshold) / nullif(service_level_base + open_in_threshold, 0) AS service_level_best,
     abandoned / nullif(offered - short_abandoned, 0) AS abandon_rate,
-    answered_wait_s / nullif(answered, 0) AS asa_s,
+    answered_wait_s / nullif(answered_waits, 0) AS asa_s,
     open_wait_s AS longest_wait_s,
     (talk_s + hold_s + wrap_s) / nullif(handled, 0) AS aht_s,
     talk_s / nullif(handled, 0) AS avg_talk_s,
@@ -281,7 +284,8 @@ SELECT
     score_points,
     score_points / nullif(rated, 0) AS avg_score,
     satisfied / nullif(rated, 0) AS satisfaction,
-    3600 * sales / nullif(logged_in_s, 0) AS sales_per_hour
+    3600 * sales / nullif(logged_in_s, 0) AS sales_per_hour,
+    answered_waits
 FROM added AS k
 LEFT JOIN terms_of USING (campaign)
 CROSS JOIN clock AS w;
@@ -317,6 +321,7 @@ WITH clock AS (
                FILTER (WHERE inbound AND outcome = 'open' AND NOT inside AND formula = 'answered_only')
                    AS service_level_late,
            sum(waited) FILTER (WHERE inbound AND outcome = 'answered') AS answered_wait_s,
+           sum(waits) FILTER (WHERE inbound AND outcome = 'answered') AS answered_waits,
            max(longest) FILTER (WHERE inbound AND outcome = 'open') AS open_wait_s,
            sum(handled_calls) AS handled,
            sum(transfers) AS transferred,
@@ -357,6 +362,7 @@ WITH clock AS (
                    count(*) AS calls,
                    sum(CAST(round(target * 1e6) AS BIGINT)) AS targets,
                    sum(CAST(round(wait_s * 1e6) AS BIGINT)) AS waited,
+                   count(*) FILTER (WHERE wait_s IS NOT NULL) AS waits,
                    max(CAST(round(wait_s * 1e6) AS BIGINT)) AS longest,
                    count(*) FILTER (WHERE handle_s IS NOT NULL) AS handled_calls,
                    count(*) FILTER (WHERE handle_s IS NOT NULL AND transferred) AS transfers,
@@ -460,6 +466,7 @@ WITH clock AS (
            coalesce(service_level_asked, 0) / 1e6 AS service_level_asked,
            coalesce(service_level_late, 0)::BIGINT AS service_level_late,
            coalesce(answered_wait_s, 0) / 1e6 AS answered_wait_s,
+           coalesce(answered_waits, 0)::BIGINT AS answered_waits,
            open_wait_s / 1e6 AS open_wait_s,
            coalesce(handled, 0)::BIGINT AS handled,
            coalesce(transferred, 0)::BIGINT AS transferred,
@@ -497,7 +504,7 @@ SELECT
     service_level_hits / nullif(service_level_base + open_in_threshold + service_level_late, 0) AS service_level_worst,
     (service_level_hits + open_in_threshold) / nullif(service_level_base + open_in_threshold, 0) AS service_level_best,
     abandoned / nullif(offered - short_abandoned, 0) AS abandon_rate,
-    answered_wait_s / nullif(answered, 0) AS asa_s,
+    answered_wait_s / nullif(answered_waits, 0) AS asa_s,
     open_wait_s AS longest_wait_s,
     (talk_s + hold_s + wrap_s) / nullif(handled, 0) AS aht_s,
     talk_s / nullif(handled, 0) AS avg_talk_s,
@@ -527,7 +534,8 @@ SELECT
     satisfied,
     score_points,
     score_points / nullif(rated, 0) AS avg_score,
-    satisfied / nullif(rated, 0) AS satisfaction
+    satisfied / nullif(rated, 0) AS satisfaction,
+    answered_waits
 FROM added AS k
 LEFT JOIN terms_of USING (campaign, queue)
 CROSS JOIN clock AS w;
@@ -566,6 +574,7 @@ WITH clock AS (
                FILTER (WHERE inbound AND outcome = 'open' AND NOT inside AND formula = 'answered_only')
                    AS service_level_late,
            sum(waited) FILTER (WHERE inbound AND outcome = 'answered') AS answered_wait_s,
+           sum(waits) FILTER (WHERE inbound AND outcome = 'answered') AS answered_waits,
            max(longest) FILTER (WHERE inbound AND outcome = 'open') AS open_wait_s,
            sum(handled_calls) AS handled,
            sum(transfers) AS transferred,
@@ -607,6 +616,7 @@ WITH clock AS (
                    count(*) AS calls,
                    sum(CAST(round(target * 1e6) AS BIGINT)) AS targets,
                    sum(CAST(round(wait_s * 1e6) AS BIGINT)) AS waited,
+                   count(*) FILTER (WHERE wait_s IS NOT NULL) AS waits,
                    max(CAST(round(wait_s * 1e6) AS BIGINT)) AS longest,
                    count(*) FILTER (WHERE handle_s IS NOT NULL) AS handled_calls,
                    count(*) FILTER (WHERE handle_s IS NOT NULL AND transferred) AS transfers,
@@ -650,6 +660,7 @@ WITH clock AS (
            coalesce(service_level_asked, 0) / 1e6 AS service_level_asked,
            coalesce(service_level_late, 0)::BIGINT AS service_level_late,
            coalesce(answered_wait_s, 0) / 1e6 AS answered_wait_s,
+           coalesce(answered_waits, 0)::BIGINT AS answered_waits,
            open_wait_s / 1e6 AS open_wait_s,
            coalesce(handled, 0)::BIGINT AS handled,
            coalesce(transferred, 0)::BIGINT AS transferred,
@@ -685,7 +696,7 @@ SELECT
     service_level_hits / nullif(service_level_base + open_in_threshold + service_level_late, 0) AS service_level_worst,
     (service_level_hits + open_in_threshold) / nullif(service_level_base + open_in_threshold, 0) AS service_level_best,
     abandoned / nullif(offered - short_abandoned, 0) AS abandon_rate,
-    answered_wait_s / nullif(answered, 0) AS asa_s,
+    answered_wait_s / nullif(answered_waits, 0) AS asa_s,
     open_wait_s AS longest_wait_s,
     (talk_s + hold_s + wrap_s) / nullif(handled, 0) AS aht_s,
     talk_s / nullif(handled, 0) AS avg_talk_s,
@@ -711,7 +722,8 @@ SELECT
     satisfied,
     score_points,
     score_points / nullif(rated, 0) AS avg_score,
-    satisfied / nullif(rated, 0) AS satisfaction
+    satisfied / nullif(rated, 0) AS satisfaction,
+    answered_waits
 FROM added AS k
 JOIN (SELECT *, coalesce(valid_from, TIMESTAMP '-infinity') AS since FROM sla_terms) AS z USING (campaign, since)
 CROSS JOIN clock AS w;
@@ -727,6 +739,7 @@ WITH clock AS (
            sum(calls) FILTER (WHERE outcome = 'open') AS open_any,
            sum(calls) FILTER (WHERE inbound AND outcome = 'answered' AND in_threshold) AS answered_in_threshold,
            sum(waited) FILTER (WHERE inbound AND outcome = 'answered') AS answered_wait_s,
+           sum(waits) FILTER (WHERE inbound AND outcome = 'answered') AS answered_waits,
            sum(handled_calls) AS handled,
            sum(transfers) AS transferred,
            sum(talked) AS talk_s,
@@ -766,6 +779,7 @@ WITH clock AS (
                    count(*) AS calls,
                    sum(CAST(round(target * 1e6) AS BIGINT)) AS targets,
                    sum(CAST(round(wait_s * 1e6) AS BIGINT)) AS waited,
+                   count(*) FILTER (WHERE wait_s IS NOT NULL) AS waits,
                    max(CAST(round(wait_s * 1e6) AS BIGINT)) AS longest,
                    count(*) FILTER (WHERE handle_s IS NOT NULL) AS handled_calls,
                    count(*) FILTER (WHERE handle_s IS NOT NULL AND transferred) AS transfers,
@@ -871,6 +885,7 @@ WITH clock AS (
            coalesce(open_any, 0)::BIGINT AS open_any,
            coalesce(answered_in_threshold, 0)::BIGINT AS answered_in_threshold,
            coalesce(answered_wait_s, 0) / 1e6 AS answered_wait_s,
+           coalesce(answered_waits, 0)::BIGINT AS answered_waits,
            coalesce(handled, 0)::BIGINT AS handled,
            coalesce(transferred, 0)::BIGINT AS transferred,
            coalesce(talk_s, 0) / 1e6 AS talk_s,
@@ -899,7 +914,7 @@ SELECT
     handled,
     transferred,
     sales,
-    answered_wait_s / nullif(answered, 0) AS asa_s,
+    answered_wait_s / nullif(answered_waits, 0) AS asa_s,
     (talk_s + hold_s + wrap_s) / nullif(handled, 0) AS aht_s,
     talk_s / nullif(handled, 0) AS avg_talk_s,
     hold_s / nullif(handled, 0) AS avg_hold_s,
@@ -939,6 +954,7 @@ WITH clock AS (
            sum(calls) FILTER (WHERE outcome = 'open') AS open_any,
            sum(calls) FILTER (WHERE inbound AND outcome = 'answered' AND in_threshold) AS answered_in_threshold,
            sum(waited) FILTER (WHERE inbound AND outcome = 'answered') AS answered_wait_s,
+           sum(waits) FILTER (WHERE inbound AND outcome = 'answered') AS answered_waits,
            sum(handled_calls) AS handled,
            sum(transfers) AS transferred,
            sum(talked) AS talk_s,
@@ -978,6 +994,7 @@ WITH clock AS (
                    count(*) AS calls,
                    sum(CAST(round(target * 1e6) AS BIGINT)) AS targets,
                    sum(CAST(round(wait_s * 1e6) AS BIGINT)) AS waited,
+                   count(*) FILTER (WHERE wait_s IS NOT NULL) AS waits,
                    max(CAST(round(wait_s * 1e6) AS BIGINT)) AS longest,
                    count(*) FILTER (WHERE handle_s IS NOT NULL) AS handled_calls,
                    count(*) FILTER (WHERE handle_s IS NOT NULL AND transferred) AS transfers,
@@ -1088,6 +1105,7 @@ WITH clock AS (
            coalesce(open_any, 0)::BIGINT AS open_any,
            coalesce(answered_in_threshold, 0)::BIGINT AS answered_in_threshold,
            coalesce(answered_wait_s, 0) / 1e6 AS answered_wait_s,
+           coalesce(answered_waits, 0)::BIGINT AS answered_waits,
            coalesce(handled, 0)::BIGINT AS handled,
            coalesce(transferred, 0)::BIGINT AS transferred,
            coalesce(talk_s, 0) / 1e6 AS talk_s,
@@ -1116,7 +1134,7 @@ SELECT
     handled,
     transferred,
     sales,
-    answered_wait_s / nullif(answered, 0) AS asa_s,
+    answered_wait_s / nullif(answered_waits, 0) AS asa_s,
     (talk_s + hold_s + wrap_s) / nullif(handled, 0) AS aht_s,
     talk_s / nullif(handled, 0) AS avg_talk_s,
     hold_s / nullif(handled, 0) AS avg_hold_s,
@@ -1183,6 +1201,7 @@ WITH clock AS (
                FILTER (WHERE inbound AND outcome = 'open' AND NOT inside AND formula = 'answered_only')
                    AS service_level_late,
            sum(waited) FILTER (WHERE inbound AND outcome = 'answered') AS answered_wait_s,
+           sum(waits) FILTER (WHERE inbound AND outcome = 'answered') AS answered_waits,
            max(longest) FILTER (WHERE inbound AND outcome = 'open') AS open_wait_s,
            sum(handled_calls) AS handled,
            sum(transfers) AS transferred,
@@ -1231,6 +1250,7 @@ WITH clock AS (
                    count(*) AS calls,
                    sum(CAST(round(target * 1e6) AS BIGINT)) AS targets,
                    sum(CAST(round(wait_s * 1e6) AS BIGINT)) AS waited,
+                   count(*) FILTER (WHERE wait_s IS NOT NULL) AS waits,
                    max(CAST(round(wait_s * 1e6) AS BIGINT)) AS longest,
                    count(*) FILTER (WHERE handle_s IS NOT NULL) AS handled_calls,
                    count(*) FILTER (WHERE handle_s IS NOT NULL AND transferred) AS transfers,
@@ -1359,6 +1379,7 @@ WITH clock AS (
            coalesce(service_level_asked, 0) / 1e6 AS service_level_asked,
            coalesce(service_level_late, 0)::BIGINT AS service_level_late,
            coalesce(answered_wait_s, 0) / 1e6 AS answered_wait_s,
+           coalesce(answered_waits, 0)::BIGINT AS answered_waits,
            open_wait_s / 1e6 AS open_wait_s,
            coalesce(handled, 0)::BIGINT AS handled,
            coalesce(transferred, 0)::BIGINT AS transferred,
@@ -1408,7 +1429,7 @@ SELECT
     service_level_hits / nullif(service_level_base + open_in_threshold + service_level_late, 0) AS service_level_worst,
     (service_level_hits + open_in_threshold) / nullif(service_level_base + open_in_threshold, 0) AS service_level_best,
     abandoned / nullif(offered - short_abandoned, 0) AS abandon_rate,
-    answered_wait_s / nullif(answered, 0) AS asa_s,
+    answered_wait_s / nullif(answered_waits, 0) AS asa_s,
     open_wait_s AS longest_wait_s,
     (talk_s + hold_s + wrap_s) / nullif(handled, 0) AS aht_s,
     talk_s / nullif(handled, 0) AS avg_talk_s,
@@ -1457,7 +1478,8 @@ SELECT
     score_points,
     score_points / nullif(rated, 0) AS avg_score,
     satisfied / nullif(rated, 0) AS satisfaction,
-    3600 * sales / nullif(logged_in_s, 0) AS sales_per_hour
+    3600 * sales / nullif(logged_in_s, 0) AS sales_per_hour,
+    answered_waits
 FROM added AS k
 LEFT JOIN terms_of USING (campaign, step)
 CROSS JOIN clock AS w;
@@ -1496,6 +1518,7 @@ WITH clock AS (
                FILTER (WHERE inbound AND outcome = 'open' AND NOT inside AND formula = 'answered_only')
                    AS service_level_late,
            sum(waited) FILTER (WHERE inbound AND outcome = 'answered') AS answered_wait_s,
+           sum(waits) FILTER (WHERE inbound AND outcome = 'answered') AS answered_waits,
            max(longest) FILTER (WHERE inbound AND outcome = 'open') AS open_wait_s,
            sum(handled_calls) AS handled,
            sum(transfers) AS transferred,
@@ -1542,6 +1565,7 @@ WITH clock AS (
                    count(*) AS calls,
                    sum(CAST(round(target * 1e6) AS BIGINT)) AS targets,
                    sum(CAST(round(wait_s * 1e6) AS BIGINT)) AS waited,
+                   count(*) FILTER (WHERE wait_s IS NOT NULL) AS waits,
                    max(CAST(round(wait_s * 1e6) AS BIGINT)) AS longest,
                    count(*) FILTER (WHERE handle_s IS NOT NULL) AS handled_calls,
                    count(*) FILTER (WHERE handle_s IS NOT NULL AND transferred) AS transfers,
@@ -1611,6 +1635,7 @@ WITH clock AS (
            coalesce(service_level_asked, 0) / 1e6 AS service_level_asked,
            coalesce(service_level_late, 0)::BIGINT AS service_level_late,
            coalesce(answered_wait_s, 0) / 1e6 AS answered_wait_s,
+           coalesce(answered_waits, 0)::BIGINT AS answered_waits,
            open_wait_s / 1e6 AS open_wait_s,
            coalesce(handled, 0)::BIGINT AS handled,
            coalesce(transferred, 0)::BIGINT AS transferred,
@@ -1656,7 +1681,7 @@ SELECT
     service_level_hits / nullif(service_level_base + open_in_threshold + service_level_late, 0) AS service_level_worst,
     (service_level_hits + open_in_threshold) / nullif(service_level_base + open_in_threshold, 0) AS service_level_best,
     abandoned / nullif(offered - short_abandoned, 0) AS abandon_rate,
-    answered_wait_s / nullif(answered, 0) AS asa_s,
+    answered_wait_s / nullif(answered_waits, 0) AS asa_s,
     open_wait_s AS longest_wait_s,
     (talk_s + hold_s + wrap_s) / nullif(handled, 0) AS aht_s,
     talk_s / nullif(handled, 0) AS avg_talk_s,
@@ -1699,7 +1724,8 @@ SELECT
     score_points,
     score_points / nullif(rated, 0) AS avg_score,
     satisfied / nullif(rated, 0) AS satisfaction,
-    3600 * sales / nullif(logged_in_s, 0) AS sales_per_hour
+    3600 * sales / nullif(logged_in_s, 0) AS sales_per_hour,
+    answered_waits
 FROM added AS k
 JOIN campaigns AS z USING (campaign)
 JOIN (SELECT timezone, day AS on_day, until_at FROM local_days) AS d ON d.timezone = z.timezone AND on_day = k.day
@@ -1739,6 +1765,7 @@ WITH clock AS (
                FILTER (WHERE inbound AND outcome = 'open' AND NOT inside AND formula = 'answered_only')
                    AS service_level_late,
            sum(waited) FILTER (WHERE inbound AND outcome = 'answered') AS answered_wait_s,
+           sum(waits) FILTER (WHERE inbound AND outcome = 'answered') AS answered_waits,
            max(longest) FILTER (WHERE inbound AND outcome = 'open') AS open_wait_s,
            sum(handled_calls) AS handled,
            sum(transfers) AS transferred,
@@ -1785,6 +1812,7 @@ WITH clock AS (
                    count(*) AS calls,
                    sum(CAST(round(target * 1e6) AS BIGINT)) AS targets,
                    sum(CAST(round(wait_s * 1e6) AS BIGINT)) AS waited,
+                   count(*) FILTER (WHERE wait_s IS NOT NULL) AS waits,
                    max(CAST(round(wait_s * 1e6) AS BIGINT)) AS longest,
                    count(*) FILTER (WHERE handle_s IS NOT NULL) AS handled_calls,
                    count(*) FILTER (WHERE handle_s IS NOT NULL AND transferred) AS transfers,
@@ -1889,6 +1917,7 @@ WITH clock AS (
            coalesce(service_level_asked, 0) / 1e6 AS service_level_asked,
            coalesce(service_level_late, 0)::BIGINT AS service_level_late,
            coalesce(answered_wait_s, 0) / 1e6 AS answered_wait_s,
+           coalesce(answered_waits, 0)::BIGINT AS answered_waits,
            open_wait_s / 1e6 AS open_wait_s,
            coalesce(handled, 0)::BIGINT AS handled,
            coalesce(transferred, 0)::BIGINT AS transferred,
@@ -1935,7 +1964,7 @@ SELECT
     service_level_hits / nullif(service_level_base + open_in_threshold + service_level_late, 0) AS service_level_worst,
     (service_level_hits + open_in_threshold) / nullif(service_level_base + open_in_threshold, 0) AS service_level_best,
     abandoned / nullif(offered - short_abandoned, 0) AS abandon_rate,
-    answered_wait_s / nullif(answered, 0) AS asa_s,
+    answered_wait_s / nullif(answered_waits, 0) AS asa_s,
     open_wait_s AS longest_wait_s,
     (talk_s + hold_s + wrap_s) / nullif(handled, 0) AS aht_s,
     talk_s / nullif(handled, 0) AS avg_talk_s,
@@ -1976,7 +2005,8 @@ SELECT
     score_points,
     score_points / nullif(rated, 0) AS avg_score,
     satisfied / nullif(rated, 0) AS satisfaction,
-    3600 * sales / nullif(logged_in_s, 0) AS sales_per_hour
+    3600 * sales / nullif(logged_in_s, 0) AS sales_per_hour,
+    answered_waits
 FROM added AS k
 CROSS JOIN clock AS w;
 
@@ -2043,6 +2073,7 @@ WITH keys AS (
                    count(*) AS calls,
                    sum(CAST(round(target * 1e6) AS BIGINT)) AS targets,
                    sum(CAST(round(wait_s * 1e6) AS BIGINT)) AS waited,
+                   count(*) FILTER (WHERE wait_s IS NOT NULL) AS waits,
                    max(CAST(round(wait_s * 1e6) AS BIGINT)) AS longest,
                    count(*) FILTER (WHERE handle_s IS NOT NULL) AS handled_calls,
                    count(*) FILTER (WHERE handle_s IS NOT NULL AND transferred) AS transfers,
@@ -2284,7 +2315,8 @@ WITH chosen AS (  -- renamed: inside the macro that is called, `campaign` would 
            {'figure': 'answered', 'value': (answered)::DOUBLE},
            {'figure': 'asa_s', 'value': (asa_s)::DOUBLE},
            {'figure': 'answered_wait_s', 'value': (answered_wait_s)::DOUBLE},
-           {'figure': 'asa_s 0', 'value': (answered_wait_s / nullif(answered, 0))::DOUBLE},
+           {'figure': 'answered_waits', 'value': (answered_waits)::DOUBLE},
+           {'figure': 'asa_s 0', 'value': (answered_wait_s / nullif(answered_waits, 0))::DOUBLE},
            {'figure': 'longest_wait_s', 'value': (longest_wait_s)::DOUBLE},
            {'figure': 'aht_s', 'value': (aht_s)::DOUBLE},
            {'figure': 'talk_s', 'value': (talk_s)::DOUBLE},
@@ -2432,10 +2464,10 @@ WITH chosen AS (  -- renamed: inside the macro that is called, `campaign` would 
         ('answer_rate', 73, 'elsewhere', 'Talkdesk', '', 'no public formula found'),
         ('answer_rate', 74, 'elsewhere', 'Wazo', '', 'no public formula found'),
         ('asa_s', 0, 'figure', 'asa_s', 'asa_s',
-            'answered_wait_s / answered: mean wait of answered calls [s]; NULL: no call answered; docs/kpis.md, '
-            'Average speed of answer'),
+            'answered_wait_s / answered_waits: mean wait of answered calls whose wait is known [s]; NULL: no call '
+            'answered, or no wait known; docs/kpis.md, Average speed of answer'),
         ('asa_s', 20, 'count', 'answered_wait_s', 'answered_wait_s', ''),
-        ('asa_s', 21, 'count', 'answered', 'answered', ''),
+        ('asa_s', 21, 'count', 'answered_waits', 'answered_waits', ''),
         ('asa_s', 50, 'elsewhere', 'Amazon Connect', 'asa_s 0', 'mean wait of answered calls, with whisper'),
         ('asa_s', 71, 'elsewhere', 'Genesys Cloud', '', 'no public formula found'),
         ('asa_s', 72, 'elsewhere', 'Cisco', '', 'no public formula found'),
@@ -2629,6 +2661,7 @@ WITH chosen AS (  -- renamed: inside the macro that is called, `campaign` would 
             'open calls past the threshold that answered_only does not count until they are answered [calls]'),
         ('answered_wait_s', 0, 'figure', 'answered_wait_s', 'answered_wait_s',
             'sum of the waits of answered calls [s]'),
+        ('answered_waits', 0, 'figure', 'answered_waits', 'answered_waits', 'answered calls with a known wait [calls]'),
         ('handled', 0, 'figure', 'handled', 'handled', 'answered calls of any direction whose talk has ended [calls]'),
         ('transferred', 0, 'figure', 'transferred', 'transferred',
             'handled calls whose talk ended by a transfer [calls]'),

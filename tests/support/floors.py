@@ -109,7 +109,10 @@ def details(rng: random.Random, kind: str, agents: tuple[str, ...]) -> Event:
         case "rang" | "missed":
             return {"agent": rng.choice(agents)}
         case "answered":
-            return {"agent": rng.choice((None, *agents, *agents))}
+            return {
+                "agent": rng.choice((None, *agents, *agents)),
+                "wait_unknown": rng.choice((None, None, None, True, False)),
+            }
         case "left_queue":
             return {"reason": rng.choice(REASONS), "wait_unknown": rng.choice((None, None, True, False))}
         case "abandoned":
@@ -186,6 +189,15 @@ KPIS = "FROM kpi_campaign($t0, $t1) ORDER BY campaign"
 SUMS = (
     *("offered", *oracle.PARTS, "refused", "answered_in_threshold", "abandoned_in_threshold", "handled", "transferred"),
     *("sales", "available_s", "busy_s", "wrap_up_s", "paused_s", "dialed", "connected", "contacts", "drops"),
-    *("talk_s", "hold_s", "wrap_s", "answered_wait_s", "logged_in_s", "workload_s", "service_level_hits"),
+    *(
+        "talk_s",
+        "hold_s",
+        "wrap_s",
+        "answered_wait_s",
+        "answered_waits",
+        "logged_in_s",
+        "workload_s",
+        "service_level_hits",
+    ),
     *("service_level_base", "open_in_threshold", "rated", "satisfied", "score_points"),
 )
