@@ -80,6 +80,7 @@ class CallMissed(CallEvent, tag="call.missed"):
 
 class CallAnswered(CallEvent, tag="call.answered"):
     agent: str | None = None
+    wait_unknown: bool | None = None  # true: nobody knows when, and talk is counted from `ts`
 
 
 class CallHeld(CallEvent, tag="call.held"):

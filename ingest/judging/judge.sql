@@ -53,7 +53,7 @@ WITH visited AS (  -- how and when the visit to the queue ended; NULL while no e
             WHEN c.ended_event_at IS NOT NULL THEN 'abandoned'
         END AS told,
         CASE told
-            WHEN 'answered' THEN c.answered_at
+            WHEN 'answered' THEN CASE WHEN NOT coalesce(c.wait_unknown, false) THEN c.answered_at END
             WHEN 'not_connected' THEN coalesce(c.not_connected_at, c.ended_event_at)
             ELSE CASE  -- NULL where nobody knows when
                 WHEN c.abandoned THEN c.abandoned_at

@@ -46,7 +46,7 @@ class WholeCall(msgspec.Struct, kw_only=True):
     abandoned_at: Instant = None
     left_at: Instant = None
     left: Text = None  # why
-    wait_unknown: bool = False  # abandoned_at or left_at is some instant of the call: nobody knows when
+    wait_unknown: bool = False  # answered_at, abandoned_at or left_at is some instant of the call: nobody knows when
     hold_s: float = 0.0
     transferred_at: Instant = None
     to_queue: Text = None
@@ -116,11 +116,12 @@ class WholeCall(msgspec.Struct, kw_only=True):
         return ("call.not_connected", self.not_connected_at, {"reason": self.not_connected})
 
     def _outcome(self) -> Content:
+        fields = {"wait_unknown": self.wait_unknown or None}
         if self.answered_at:
-            return ("call.answered", self.answered_at, self._fields("agent"))
+            return ("call.answered", self.answered_at, self._fields("agent") | fields)
         if self.abandoned_at:
-            return ("call.abandoned", self.abandoned_at, {"wait_unknown": self.wait_unknown or None})
-        return ("call.left_queue", self.left_at, {"reason": self.left, "wait_unknown": self.wait_unknown or None})
+            return ("call.abandoned", self.abandoned_at, fields)
+        return ("call.left_queue", self.left_at, {"reason": self.left} | fields)
 
     def _end(self) -> Content:
         if self.transferred_at:

@@ -50,6 +50,13 @@ missed AS (  -- apart, as held is: a list in order costs each call, and few have
     WHERE type = 'call.missed'
     GROUP BY call_id
 ),
+unmeasured AS (  -- apart too; reading JSON costs more than looking for the word
+    SELECT call_id, arg_min_null(raw ->> '$.wait_unknown', place) = 'true' AS wait_unknown
+    FROM theirs
+    WHERE type = 'call.answered'
+        AND call_id IN (SELECT call_id FROM theirs WHERE type = 'call.answered' AND contains(raw, '"wait_unknown"'))
+    GROUP BY call_id
+),
 held AS (
     SELECT call_id, list({ts: ts, held: type = 'call.held'} ORDER BY place) AS holds
     FROM theirs
@@ -69,6 +76,7 @@ detailed AS (
     FROM pivoted
     LEFT JOIN held USING (call_id)
     LEFT JOIN missed USING (call_id)
+    LEFT JOIN unmeasured USING (call_id)
 )
 SELECT
     call_id,
@@ -90,6 +98,7 @@ SELECT
     connected_raw ->> '$.answered_by' AS answered_by,
     not_connected_at,
     answered_at,
+    coalesce(wait_unknown, false) AS wait_unknown,
     abandoned_ts IS NOT NULL AS abandoned,
     -- where no event has wait_unknown, as with most sources, DuckDB leaves out abandoned_raw and left_raw
     CASE WHEN getvariable('has_wait_unknown') AND (abandoned_raw ->> '$.wait_unknown') = 'true' THEN NULL ELSE abandoned_ts END

@@ -93,6 +93,7 @@ CREATE TABLE IF NOT EXISTS calls (
     answered_by        VARCHAR,
     not_connected_at   TIMESTAMPTZ,
     answered_at        TIMESTAMPTZ,
+    wait_unknown       BOOLEAN,
     abandoned          BOOLEAN,
     abandoned_at       TIMESTAMPTZ,
     left_at            TIMESTAMPTZ,
@@ -112,9 +113,11 @@ CREATE TABLE IF NOT EXISTS calls (
     holds              STRUCT(ts TIMESTAMPTZ, held BOOLEAN)[]
 );
 ALTER TABLE calls ADD COLUMN IF NOT EXISTS missed_by VARCHAR[];  -- for a store that was created before
+ALTER TABLE calls ADD COLUMN IF NOT EXISTS wait_unknown BOOLEAN;
 ALTER TABLE calls ADD COLUMN IF NOT EXISTS abandoned BOOLEAN;
 UPDATE calls SET abandoned = abandoned_at IS NOT NULL WHERE abandoned IS NULL;
 COMMENT ON COLUMN calls.abandoned IS 'There is a call.abandoned. abandoned_at and left_at are NULL where the source does not know when.';
+COMMENT ON COLUMN calls.wait_unknown IS 'The source does not know when the call was answered: talk is counted from answered_at, and there is no wait.';
 COMMENT ON COLUMN calls.talk_end_at IS 'The earliest of call.ended and call.transferred.';
 COMMENT ON COLUMN calls.holds IS 'call.held (true) and call.resumed (false) in order.';
 

@@ -39,6 +39,7 @@ LATER: tuple[Measure | Kpi, ...] = (
     *satisfaction.MEASURES,
     *satisfaction.KPIS,
     conversion.SALES_PER_HOUR,
+    waiting.ANSWERED_WAITS,
 )
 _FIRST = (service_level, abandonment, waiting, handling, agent_time, conversion, outbound, outcomes)
 KPIS: dict[str, Kpi] = {
@@ -91,11 +92,11 @@ QUEUE_COLUMNS = tuple(
 )
 # a row is one term, and shows that term's own target and threshold
 TERM_COLUMNS = tuple(c for c in QUEUE_COLUMNS if c not in (*CONTRACT, "workload_s"))
-# of waits, an agent's row has the mean only
 AGENT_COLUMNS = tuple(
     c
     for c in COLUMNS
-    if c != "answered_wait_s" and (KPIS[c].by_agent(MEASURES) if c in KPIS else c in MEASURES and MEASURES[c].by_agent)
+    if c not in ("answered_wait_s", "answered_waits")  # of waits, an agent's row has the mean only
+    and (KPIS[c].by_agent(MEASURES) if c in KPIS else c in MEASURES and MEASURES[c].by_agent)
 )
 
 T0, T1 = "t0::TIMESTAMPTZ", "t1::TIMESTAMPTZ"

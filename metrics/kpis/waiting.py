@@ -1,9 +1,10 @@
 """Waiting: the average speed of answer, and the longest wait among calls that are not answered yet.
 
-    asa_s          = total wait of answered calls / answered        wait = answered_at - queued_at
+    asa_s          = total wait of answered calls / those with a known wait     wait = answered_at - queued_at
     longest_wait_s = the longest wait among open calls at as_of
 
-Edge cases: waits of abandoned calls are in neither. NULL, not 0, when no call was answered or none is waiting.
+Edge cases: waits of abandoned calls are in neither, nor is an answered call whose wait nobody measured. NULL, not 0,
+when no call was answered or none is waiting.
 
 References: docs/kpis.md, Average speed of answer (Amazon Connect's also includes agent whisper, which no event
 reports); docs/kpis.md, Longest wait.
@@ -12,6 +13,13 @@ reports); docs/kpis.md, Longest wait.
 from metrics.kpis.kpi import SECONDS, Kpi, Measure, Printed, Tally, sum_of
 from metrics.kpis.tallies import added, millionths
 
+ANSWERED_WAITS = Measure(
+    "answered_waits",
+    added(Tally("waits", "count(*)", "wait_s IS NOT NULL"), "inbound AND outcome = 'answered'"),
+    "calls",
+    "answered calls with a known wait",
+    by_agent=True,
+)
 MEASURES = (
     Measure(
         "answered_wait_s",
@@ -33,16 +41,16 @@ KPIS = (
     Kpi(
         "asa_s",
         sum_of("answered_wait_s"),
-        sum_of("answered"),
+        sum_of("answered_waits"),
         SECONDS,
-        "no call answered",
+        "no call answered, or no wait known",
         "docs/kpis.md, Average speed of answer",
-        "mean wait of answered calls",
+        "mean wait of answered calls whose wait is known",
         elsewhere=(
             Printed(
                 "Amazon Connect",
                 sum_of("answered_wait_s"),
-                sum_of("answered"),
+                sum_of("answered_waits"),
                 "mean wait of answered calls, with whisper",
             ),
         ),

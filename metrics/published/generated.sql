@@ -50,7 +50,8 @@ WITH clock AS (
                    AS drops,
            sum(rated_calls) AS rated,
            sum(satisfied_calls) AS satisfied,
-           sum(scores) AS score_points
+           sum(scores) AS score_points,
+           sum(waits) FILTER (WHERE inbound AND outcome = 'answered') AS answered_waits
     FROM (
         SELECT *,
                direction IS DISTINCT FROM 'outbound' AS inbound,
@@ -92,7 +93,8 @@ WITH clock AS (
                        FILTER (WHERE connected_at IS NOT NULL AND answered_by IS DISTINCT FROM 'machine') AS people,
                    count(*) FILTER (WHERE score IS NOT NULL) AS rated_calls,
                    count(*) FILTER (WHERE score >= 4) AS satisfied_calls,
-                   sum(CAST(round(score * 1e6) AS BIGINT)) FILTER (WHERE score IS NOT NULL) AS scores
+                   sum(CAST(round(score * 1e6) AS BIGINT)) FILTER (WHERE score IS NOT NULL) AS scores,
+                   count(*) FILTER (WHERE wait_s IS NOT NULL) AS waits
             FROM calls
             WHERE day BETWEEN (t0::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE - 1
                     AND (t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE + 1
@@ -206,6 +208,7 @@ WITH clock AS (
            coalesce(rated, 0)::BIGINT AS rated,
            coalesce(satisfied, 0)::BIGINT AS satisfied,
            coalesce(score_points, 0) / 1e6 AS score_points,
+           coalesce(answered_waits, 0)::BIGINT AS answered_waits,
            coalesce(available_s, 0) / 1e6 AS available_s,
            coalesce(busy_s, 0) / 1e6 AS busy_s,
            coalesce(wrap_up_s, 0) / 1e6 AS wrap_up_s,
@@ -238,7 +241,7 @@ SELECT
     service_level_hits / nullif(service_level_base + open_in_threshold + service_level_late, 0) AS service_level_worst,
     (service_level_hits + open_in_threshold) / nullif(service_level_base + open_in_threshold, 0) AS service_level_best,
     abandoned / nullif(offered - short_abandoned, 0) AS abandon_rate,
-    answered_wait_s / nullif(answered, 0) AS asa_s,
+    answered_wait_s / nullif(answered_waits, 0) AS asa_s,
     open_wait_s AS longest_wait_s,
     (talk_s + hold_s + wrap_s) / nullif(handled, 0) AS aht_s,
     talk_s / nullif(handled, 0) AS avg_talk_s,
@@ -282,7 +285,8 @@ SELECT
     score_points,
     score_points / nullif(rated, 0) AS avg_score,
     satisfied / nullif(rated, 0) AS satisfaction,
-    3600 * sales / nullif(logged_in_s, 0) AS sales_per_hour
+    3600 * sales / nullif(logged_in_s, 0) AS sales_per_hour,
+    answered_waits
 FROM added AS k
 LEFT JOIN terms_of USING (campaign)
 CROSS JOIN clock AS w;
@@ -328,7 +332,8 @@ WITH clock AS (
            sum(calls) FILTER (WHERE NOT inbound AND outcome = 'answered') AS outbound_answered,
            sum(rated_calls) AS rated,
            sum(satisfied_calls) AS satisfied,
-           sum(scores) AS score_points
+           sum(scores) AS score_points,
+           sum(waits) FILTER (WHERE inbound AND outcome = 'answered') AS answered_waits
     FROM (
         SELECT *,
                direction IS DISTINCT FROM 'outbound' AS inbound,
@@ -370,7 +375,8 @@ WITH clock AS (
                        FILTER (WHERE connected_at IS NOT NULL AND answered_by IS DISTINCT FROM 'machine') AS people,
                    count(*) FILTER (WHERE score IS NOT NULL) AS rated_calls,
                    count(*) FILTER (WHERE score >= 4) AS satisfied_calls,
-                   sum(CAST(round(score * 1e6) AS BIGINT)) FILTER (WHERE score IS NOT NULL) AS scores
+                   sum(CAST(round(score * 1e6) AS BIGINT)) FILTER (WHERE score IS NOT NULL) AS scores,
+                   count(*) FILTER (WHERE wait_s IS NOT NULL) AS waits
             FROM calls
             WHERE day BETWEEN (t0::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE - 1
                     AND (t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE + 1
@@ -473,6 +479,7 @@ WITH clock AS (
            coalesce(rated, 0)::BIGINT AS rated,
            coalesce(satisfied, 0)::BIGINT AS satisfied,
            coalesce(score_points, 0) / 1e6 AS score_points,
+           coalesce(answered_waits, 0)::BIGINT AS answered_waits,
            coalesce(workload_s, 0) / 1e6 AS workload_s
     FROM keys AS k
     LEFT JOIN calls_of USING (campaign, queue)
@@ -499,7 +506,7 @@ SELECT
     service_level_hits / nullif(service_level_base + open_in_threshold + service_level_late, 0) AS service_level_worst,
     (service_level_hits + open_in_threshold) / nullif(service_level_base + open_in_threshold, 0) AS service_level_best,
     abandoned / nullif(offered - short_abandoned, 0) AS abandon_rate,
-    answered_wait_s / nullif(answered, 0) AS asa_s,
+    answered_wait_s / nullif(answered_waits, 0) AS asa_s,
     open_wait_s AS longest_wait_s,
     (talk_s + hold_s + wrap_s) / nullif(handled, 0) AS aht_s,
     talk_s / nullif(handled, 0) AS avg_talk_s,
@@ -529,7 +536,8 @@ SELECT
     satisfied,
     score_points,
     score_points / nullif(rated, 0) AS avg_score,
-    satisfied / nullif(rated, 0) AS satisfaction
+    satisfied / nullif(rated, 0) AS satisfaction,
+    answered_waits
 FROM added AS k
 LEFT JOIN terms_of USING (campaign, queue)
 CROSS JOIN clock AS w;
@@ -578,7 +586,8 @@ WITH clock AS (
            sum(calls) FILTER (WHERE NOT inbound AND outcome = 'answered') AS outbound_answered,
            sum(rated_calls) AS rated,
            sum(satisfied_calls) AS satisfied,
-           sum(scores) AS score_points
+           sum(scores) AS score_points,
+           sum(waits) FILTER (WHERE inbound AND outcome = 'answered') AS answered_waits
     FROM (
         SELECT *,
                direction IS DISTINCT FROM 'outbound' AS inbound,
@@ -621,7 +630,8 @@ WITH clock AS (
                        FILTER (WHERE connected_at IS NOT NULL AND answered_by IS DISTINCT FROM 'machine') AS people,
                    count(*) FILTER (WHERE score IS NOT NULL) AS rated_calls,
                    count(*) FILTER (WHERE score >= 4) AS satisfied_calls,
-                   sum(CAST(round(score * 1e6) AS BIGINT)) FILTER (WHERE score IS NOT NULL) AS scores
+                   sum(CAST(round(score * 1e6) AS BIGINT)) FILTER (WHERE score IS NOT NULL) AS scores,
+                   count(*) FILTER (WHERE wait_s IS NOT NULL) AS waits
             FROM calls
             WHERE day BETWEEN (t0::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE - 1
                     AND (t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE + 1
@@ -663,7 +673,8 @@ WITH clock AS (
            coalesce(outbound_answered, 0)::BIGINT AS outbound_answered,
            coalesce(rated, 0)::BIGINT AS rated,
            coalesce(satisfied, 0)::BIGINT AS satisfied,
-           coalesce(score_points, 0) / 1e6 AS score_points
+           coalesce(score_points, 0) / 1e6 AS score_points,
+           coalesce(answered_waits, 0)::BIGINT AS answered_waits
     FROM keys AS k
     LEFT JOIN calls_of USING (campaign, since)
 )
@@ -688,7 +699,7 @@ SELECT
     service_level_hits / nullif(service_level_base + open_in_threshold + service_level_late, 0) AS service_level_worst,
     (service_level_hits + open_in_threshold) / nullif(service_level_base + open_in_threshold, 0) AS service_level_best,
     abandoned / nullif(offered - short_abandoned, 0) AS abandon_rate,
-    answered_wait_s / nullif(answered, 0) AS asa_s,
+    answered_wait_s / nullif(answered_waits, 0) AS asa_s,
     open_wait_s AS longest_wait_s,
     (talk_s + hold_s + wrap_s) / nullif(handled, 0) AS aht_s,
     talk_s / nullif(handled, 0) AS avg_talk_s,
@@ -714,7 +725,8 @@ SELECT
     satisfied,
     score_points,
     score_points / nullif(rated, 0) AS avg_score,
-    satisfied / nullif(rated, 0) AS satisfaction
+    satisfied / nullif(rated, 0) AS satisfaction,
+    answered_waits
 FROM added AS k
 JOIN (SELECT *, coalesce(valid_from, TIMESTAMP '-infinity') AS since FROM sla_terms) AS z USING (campaign, since)
 CROSS JOIN clock AS w;
@@ -739,7 +751,8 @@ WITH clock AS (
            sum(calls) FILTER (WHERE NOT inbound AND outcome = 'answered') AS outbound_answered,
            sum(rated_calls) AS rated,
            sum(satisfied_calls) AS satisfied,
-           sum(scores) AS score_points
+           sum(scores) AS score_points,
+           sum(waits) FILTER (WHERE inbound AND outcome = 'answered') AS answered_waits
     FROM (
         SELECT *,
                direction IS DISTINCT FROM 'outbound' AS inbound,
@@ -781,7 +794,8 @@ WITH clock AS (
                        FILTER (WHERE connected_at IS NOT NULL AND answered_by IS DISTINCT FROM 'machine') AS people,
                    count(*) FILTER (WHERE score IS NOT NULL) AS rated_calls,
                    count(*) FILTER (WHERE score >= 4) AS satisfied_calls,
-                   sum(CAST(round(score * 1e6) AS BIGINT)) FILTER (WHERE score IS NOT NULL) AS scores
+                   sum(CAST(round(score * 1e6) AS BIGINT)) FILTER (WHERE score IS NOT NULL) AS scores,
+                   count(*) FILTER (WHERE wait_s IS NOT NULL) AS waits
             FROM calls
             WHERE day BETWEEN (t0::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE - 1
                     AND (t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE + 1
@@ -885,6 +899,7 @@ WITH clock AS (
            coalesce(rated, 0)::BIGINT AS rated,
            coalesce(satisfied, 0)::BIGINT AS satisfied,
            coalesce(score_points, 0) / 1e6 AS score_points,
+           coalesce(answered_waits, 0)::BIGINT AS answered_waits,
            coalesce(available_s, 0) / 1e6 AS available_s,
            coalesce(busy_s, 0) / 1e6 AS busy_s,
            coalesce(wrap_up_s, 0) / 1e6 AS wrap_up_s,
@@ -903,7 +918,7 @@ SELECT
     handled,
     transferred,
     sales,
-    answered_wait_s / nullif(answered, 0) AS asa_s,
+    answered_wait_s / nullif(answered_waits, 0) AS asa_s,
     (talk_s + hold_s + wrap_s) / nullif(handled, 0) AS aht_s,
     talk_s / nullif(handled, 0) AS avg_talk_s,
     hold_s / nullif(handled, 0) AS avg_hold_s,
@@ -952,7 +967,8 @@ WITH clock AS (
            sum(calls) FILTER (WHERE NOT inbound AND outcome = 'answered') AS outbound_answered,
            sum(rated_calls) AS rated,
            sum(satisfied_calls) AS satisfied,
-           sum(scores) AS score_points
+           sum(scores) AS score_points,
+           sum(waits) FILTER (WHERE inbound AND outcome = 'answered') AS answered_waits
     FROM (
         SELECT *,
                direction IS DISTINCT FROM 'outbound' AS inbound,
@@ -994,7 +1010,8 @@ WITH clock AS (
                        FILTER (WHERE connected_at IS NOT NULL AND answered_by IS DISTINCT FROM 'machine') AS people,
                    count(*) FILTER (WHERE score IS NOT NULL) AS rated_calls,
                    count(*) FILTER (WHERE score >= 4) AS satisfied_calls,
-                   sum(CAST(round(score * 1e6) AS BIGINT)) FILTER (WHERE score IS NOT NULL) AS scores
+                   sum(CAST(round(score * 1e6) AS BIGINT)) FILTER (WHERE score IS NOT NULL) AS scores,
+                   count(*) FILTER (WHERE wait_s IS NOT NULL) AS waits
             FROM calls
             WHERE day BETWEEN (t0::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE - 1
                     AND (t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE + 1
@@ -1103,6 +1120,7 @@ WITH clock AS (
            coalesce(rated, 0)::BIGINT AS rated,
            coalesce(satisfied, 0)::BIGINT AS satisfied,
            coalesce(score_points, 0) / 1e6 AS score_points,
+           coalesce(answered_waits, 0)::BIGINT AS answered_waits,
            coalesce(available_s, 0) / 1e6 AS available_s,
            coalesce(busy_s, 0) / 1e6 AS busy_s,
            coalesce(wrap_up_s, 0) / 1e6 AS wrap_up_s,
@@ -1121,7 +1139,7 @@ SELECT
     handled,
     transferred,
     sales,
-    answered_wait_s / nullif(answered, 0) AS asa_s,
+    answered_wait_s / nullif(answered_waits, 0) AS asa_s,
     (talk_s + hold_s + wrap_s) / nullif(handled, 0) AS aht_s,
     talk_s / nullif(handled, 0) AS avg_talk_s,
     hold_s / nullif(handled, 0) AS avg_hold_s,
@@ -1204,7 +1222,8 @@ WITH clock AS (
                    AS drops,
            sum(rated_calls) AS rated,
            sum(satisfied_calls) AS satisfied,
-           sum(scores) AS score_points
+           sum(scores) AS score_points,
+           sum(waits) FILTER (WHERE inbound AND outcome = 'answered') AS answered_waits
     FROM (
         SELECT *,
                direction IS DISTINCT FROM 'outbound' AS inbound,
@@ -1248,7 +1267,8 @@ WITH clock AS (
                        FILTER (WHERE connected_at IS NOT NULL AND answered_by IS DISTINCT FROM 'machine') AS people,
                    count(*) FILTER (WHERE score IS NOT NULL) AS rated_calls,
                    count(*) FILTER (WHERE score >= 4) AS satisfied_calls,
-                   sum(CAST(round(score * 1e6) AS BIGINT)) FILTER (WHERE score IS NOT NULL) AS scores
+                   sum(CAST(round(score * 1e6) AS BIGINT)) FILTER (WHERE score IS NOT NULL) AS scores,
+                   count(*) FILTER (WHERE wait_s IS NOT NULL) AS waits
             FROM calls
             WHERE day BETWEEN (t0::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE - 1
                     AND (t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE + 1
@@ -1380,6 +1400,7 @@ WITH clock AS (
            coalesce(rated, 0)::BIGINT AS rated,
            coalesce(satisfied, 0)::BIGINT AS satisfied,
            coalesce(score_points, 0) / 1e6 AS score_points,
+           coalesce(answered_waits, 0)::BIGINT AS answered_waits,
            coalesce(available_s, 0) / 1e6 AS available_s,
            coalesce(busy_s, 0) / 1e6 AS busy_s,
            coalesce(wrap_up_s, 0) / 1e6 AS wrap_up_s,
@@ -1414,7 +1435,7 @@ SELECT
     service_level_hits / nullif(service_level_base + open_in_threshold + service_level_late, 0) AS service_level_worst,
     (service_level_hits + open_in_threshold) / nullif(service_level_base + open_in_threshold, 0) AS service_level_best,
     abandoned / nullif(offered - short_abandoned, 0) AS abandon_rate,
-    answered_wait_s / nullif(answered, 0) AS asa_s,
+    answered_wait_s / nullif(answered_waits, 0) AS asa_s,
     open_wait_s AS longest_wait_s,
     (talk_s + hold_s + wrap_s) / nullif(handled, 0) AS aht_s,
     talk_s / nullif(handled, 0) AS avg_talk_s,
@@ -1463,7 +1484,8 @@ SELECT
     score_points,
     score_points / nullif(rated, 0) AS avg_score,
     satisfied / nullif(rated, 0) AS satisfaction,
-    3600 * sales / nullif(logged_in_s, 0) AS sales_per_hour
+    3600 * sales / nullif(logged_in_s, 0) AS sales_per_hour,
+    answered_waits
 FROM added AS k
 LEFT JOIN terms_of USING (campaign, step)
 CROSS JOIN clock AS w;
@@ -1518,7 +1540,8 @@ WITH clock AS (
                    AS drops,
            sum(rated_calls) AS rated,
            sum(satisfied_calls) AS satisfied,
-           sum(scores) AS score_points
+           sum(scores) AS score_points,
+           sum(waits) FILTER (WHERE inbound AND outcome = 'answered') AS answered_waits
     FROM (
         SELECT *,
                direction IS DISTINCT FROM 'outbound' AS inbound,
@@ -1560,7 +1583,8 @@ WITH clock AS (
                        FILTER (WHERE connected_at IS NOT NULL AND answered_by IS DISTINCT FROM 'machine') AS people,
                    count(*) FILTER (WHERE score IS NOT NULL) AS rated_calls,
                    count(*) FILTER (WHERE score >= 4) AS satisfied_calls,
-                   sum(CAST(round(score * 1e6) AS BIGINT)) FILTER (WHERE score IS NOT NULL) AS scores
+                   sum(CAST(round(score * 1e6) AS BIGINT)) FILTER (WHERE score IS NOT NULL) AS scores,
+                   count(*) FILTER (WHERE wait_s IS NOT NULL) AS waits
             FROM calls
             WHERE day >= day0::DATE AND day < day1::DATE AND cohort_at IS NOT NULL
             GROUP BY ALL
@@ -1633,6 +1657,7 @@ WITH clock AS (
            coalesce(rated, 0)::BIGINT AS rated,
            coalesce(satisfied, 0)::BIGINT AS satisfied,
            coalesce(score_points, 0) / 1e6 AS score_points,
+           coalesce(answered_waits, 0)::BIGINT AS answered_waits,
            coalesce(available_s, 0) / 1e6 AS available_s,
            coalesce(busy_s, 0) / 1e6 AS busy_s,
            coalesce(wrap_up_s, 0) / 1e6 AS wrap_up_s,
@@ -1663,7 +1688,7 @@ SELECT
     service_level_hits / nullif(service_level_base + open_in_threshold + service_level_late, 0) AS service_level_worst,
     (service_level_hits + open_in_threshold) / nullif(service_level_base + open_in_threshold, 0) AS service_level_best,
     abandoned / nullif(offered - short_abandoned, 0) AS abandon_rate,
-    answered_wait_s / nullif(answered, 0) AS asa_s,
+    answered_wait_s / nullif(answered_waits, 0) AS asa_s,
     open_wait_s AS longest_wait_s,
     (talk_s + hold_s + wrap_s) / nullif(handled, 0) AS aht_s,
     talk_s / nullif(handled, 0) AS avg_talk_s,
@@ -1706,7 +1731,8 @@ SELECT
     score_points,
     score_points / nullif(rated, 0) AS avg_score,
     satisfied / nullif(rated, 0) AS satisfaction,
-    3600 * sales / nullif(logged_in_s, 0) AS sales_per_hour
+    3600 * sales / nullif(logged_in_s, 0) AS sales_per_hour,
+    answered_waits
 FROM added AS k
 JOIN campaigns AS z USING (campaign)
 JOIN (SELECT timezone, day AS on_day, until_at FROM local_days) AS d ON d.timezone = z.timezone AND on_day = k.day
@@ -1762,7 +1788,8 @@ WITH clock AS (
                    AS drops,
            sum(rated_calls) AS rated,
            sum(satisfied_calls) AS satisfied,
-           sum(scores) AS score_points
+           sum(scores) AS score_points,
+           sum(waits) FILTER (WHERE inbound AND outcome = 'answered') AS answered_waits
     FROM (
         SELECT *,
                direction IS DISTINCT FROM 'outbound' AS inbound,
@@ -1804,7 +1831,8 @@ WITH clock AS (
                        FILTER (WHERE connected_at IS NOT NULL AND answered_by IS DISTINCT FROM 'machine') AS people,
                    count(*) FILTER (WHERE score IS NOT NULL) AS rated_calls,
                    count(*) FILTER (WHERE score >= 4) AS satisfied_calls,
-                   sum(CAST(round(score * 1e6) AS BIGINT)) FILTER (WHERE score IS NOT NULL) AS scores
+                   sum(CAST(round(score * 1e6) AS BIGINT)) FILTER (WHERE score IS NOT NULL) AS scores,
+                   count(*) FILTER (WHERE wait_s IS NOT NULL) AS waits
             FROM calls
             WHERE day BETWEEN (t0::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE - 1
                     AND (t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE + 1
@@ -1912,6 +1940,7 @@ WITH clock AS (
            coalesce(rated, 0)::BIGINT AS rated,
            coalesce(satisfied, 0)::BIGINT AS satisfied,
            coalesce(score_points, 0) / 1e6 AS score_points,
+           coalesce(answered_waits, 0)::BIGINT AS answered_waits,
            coalesce(available_s, 0) / 1e6 AS available_s,
            coalesce(busy_s, 0) / 1e6 AS busy_s,
            coalesce(wrap_up_s, 0) / 1e6 AS wrap_up_s,
@@ -1943,7 +1972,7 @@ SELECT
     service_level_hits / nullif(service_level_base + open_in_threshold + service_level_late, 0) AS service_level_worst,
     (service_level_hits + open_in_threshold) / nullif(service_level_base + open_in_threshold, 0) AS service_level_best,
     abandoned / nullif(offered - short_abandoned, 0) AS abandon_rate,
-    answered_wait_s / nullif(answered, 0) AS asa_s,
+    answered_wait_s / nullif(answered_waits, 0) AS asa_s,
     open_wait_s AS longest_wait_s,
     (talk_s + hold_s + wrap_s) / nullif(handled, 0) AS aht_s,
     talk_s / nullif(handled, 0) AS avg_talk_s,
@@ -1984,7 +2013,8 @@ SELECT
     score_points,
     score_points / nullif(rated, 0) AS avg_score,
     satisfied / nullif(rated, 0) AS satisfaction,
-    3600 * sales / nullif(logged_in_s, 0) AS sales_per_hour
+    3600 * sales / nullif(logged_in_s, 0) AS sales_per_hour,
+    answered_waits
 FROM added AS k
 CROSS JOIN clock AS w;
 
@@ -2063,7 +2093,8 @@ WITH keys AS (
                        FILTER (WHERE connected_at IS NOT NULL AND answered_by IS DISTINCT FROM 'machine') AS people,
                    count(*) FILTER (WHERE score IS NOT NULL) AS rated_calls,
                    count(*) FILTER (WHERE score >= 4) AS satisfied_calls,
-                   sum(CAST(round(score * 1e6) AS BIGINT)) FILTER (WHERE score IS NOT NULL) AS scores
+                   sum(CAST(round(score * 1e6) AS BIGINT)) FILTER (WHERE score IS NOT NULL) AS scores,
+                   count(*) FILTER (WHERE wait_s IS NOT NULL) AS waits
             FROM calls
             WHERE day BETWEEN (t0::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE - 1
                     AND (t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE + 1
@@ -2291,8 +2322,8 @@ WITH chosen AS (  -- renamed: inside the macro that is called, `campaign` would 
            {'figure': 'abandon_rate 2', 'value': (abandoned / nullif(offered - short_abandoned, 0))::DOUBLE},
            {'figure': 'asa_s', 'value': (asa_s)::DOUBLE},
            {'figure': 'answered_wait_s', 'value': (answered_wait_s)::DOUBLE},
-           {'figure': 'answered', 'value': (answered)::DOUBLE},
-           {'figure': 'asa_s 0', 'value': (answered_wait_s / nullif(answered, 0))::DOUBLE},
+           {'figure': 'answered_waits', 'value': (answered_waits)::DOUBLE},
+           {'figure': 'asa_s 0', 'value': (answered_wait_s / nullif(answered_waits, 0))::DOUBLE},
            {'figure': 'longest_wait_s', 'value': (longest_wait_s)::DOUBLE},
            {'figure': 'aht_s', 'value': (aht_s)::DOUBLE},
            {'figure': 'talk_s', 'value': (talk_s)::DOUBLE},
@@ -2325,6 +2356,7 @@ WITH chosen AS (  -- renamed: inside the macro that is called, `campaign` would 
            {'figure': 'drops', 'value': (drops)::DOUBLE},
            {'figure': 'outbound_answered', 'value': (outbound_answered)::DOUBLE},
            {'figure': 'conserved', 'value': (conserved)::DOUBLE},
+           {'figure': 'answered', 'value': (answered)::DOUBLE},
            {'figure': 'overflowed', 'value': (overflowed)::DOUBLE},
            {'figure': 'callback', 'value': (callback)::DOUBLE},
            {'figure': 'voicemail', 'value': (voicemail)::DOUBLE},
@@ -2432,10 +2464,10 @@ WITH chosen AS (  -- renamed: inside the macro that is called, `campaign` would 
         ('abandon_rate', 73, 'elsewhere', 'Talkdesk', '', 'no public formula found'),
         ('abandon_rate', 74, 'elsewhere', 'Wazo', '', 'no public formula found'),
         ('asa_s', 0, 'figure', 'asa_s', 'asa_s',
-            'answered_wait_s / answered: mean wait of answered calls [s]; NULL: no call answered; docs/kpis.md, '
-            'Average speed of answer'),
+            'answered_wait_s / answered_waits: mean wait of answered calls whose wait is known [s]; NULL: no call '
+            'answered, or no wait known; docs/kpis.md, Average speed of answer'),
         ('asa_s', 20, 'count', 'answered_wait_s', 'answered_wait_s', ''),
-        ('asa_s', 21, 'count', 'answered', 'answered', ''),
+        ('asa_s', 21, 'count', 'answered_waits', 'answered_waits', ''),
         ('asa_s', 50, 'elsewhere', 'Amazon Connect', 'asa_s 0', 'mean wait of answered calls, with whisper'),
         ('asa_s', 71, 'elsewhere', 'Genesys Cloud', '', 'no public formula found'),
         ('asa_s', 72, 'elsewhere', 'Cisco', '', 'no public formula found'),
@@ -2657,6 +2689,7 @@ WITH chosen AS (  -- renamed: inside the macro that is called, `campaign` would 
         ('satisfied', 0, 'figure', 'satisfied', 'satisfied', 'calls that the customer rated 4 or better [calls]'),
         ('score_points', 0, 'figure', 'score_points', 'score_points',
             'sum of the scores of rated calls [points, not whole]'),
+        ('answered_waits', 0, 'figure', 'answered_waits', 'answered_waits', 'answered calls with a known wait [calls]'),
         ('available_s', 0, 'figure', 'available_s', 'available_s', 'agents'' time while available for a call [s]'),
         ('busy_s', 0, 'figure', 'busy_s', 'busy_s', 'agents'' time while ringing, talking or holding [s]'),
         ('wrap_up_s', 0, 'figure', 'wrap_up_s', 'wrap_up_s', 'agents'' time in after-call work [s]'),

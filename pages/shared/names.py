@@ -56,6 +56,7 @@ def figure(name: str, text: Text) -> str:
         "service_level_hits": _("In time, each by its contract"),
         "service_level_base": _("Counted, each by its contract"),
         "answered_wait_s": _("Waits of answered calls"),
+        "answered_waits": _("Answered, with a known wait"),
         "talk_s": _("Talk"),
         "hold_s": _("Hold"),
         "wrap_s": _("Wrap-up"),

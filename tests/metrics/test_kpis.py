@@ -111,6 +111,8 @@ COHORT = {
         "no answer: undefined": ([call("abandoned", wait=60)], None),
         "(10+20)/2 = 15 s, abandoned waits left out": ([call(wait=10), call(wait=20), call("abandoned", wait=90)], 15),
         "outbound waits left out": ([call(wait=10), call(wait=90, direction="outbound")], 10),
+        "a wait that nobody measured left out": ([call(wait=10), call(wait=20), call(wait_s=None)], 15),
+        "no wait measured: undefined": ([call(wait_s=None)], None),
     },
     "longest_wait_s": {
         "nobody waits: undefined": ([call(wait=300)], None),

@@ -194,7 +194,7 @@ def test_a_kpi_counts_as_many_calls_as_are_listed_behind_it(path: Path, kpi: str
         "answer_rate": explained.row["offered"],
         "avg_score": explained.row["rated"],
         "satisfaction": explained.row["rated"],
-        "asa_s": explained.row["answered"],
+        "asa_s": explained.row["answered_waits"],
         "longest_wait_s": explained.row["open"],
         "contact_rate": explained.row["dialed"],
         "drop_rate": explained.row["outbound_answered"] + explained.row["drops"],

@@ -203,15 +203,22 @@ def test_a_contact_that_entered_no_queue_makes_no_call_and_is_counted() -> None:
 
 # A newer version of a record replaces the older
 
+ANSWERED = {
+    **RECORDS[0]["Agent"],
+    "ConnectedToAgentTimestamp": at("08:10:20"),
+    "AfterContactWorkStartTimestamp": at("08:10:55"),
+    "AfterContactWorkEndTimestamp": at("08:11:30"),
+}
+
 VERSIONS = {
     "abandoned": record(2),
-    "answered after all": record(2, Agent=RECORDS[0]["Agent"]),
+    "answered after all": record(2, Agent=ANSWERED),
     "answered, on hold and handed on": record(
-        2, Agent=RECORDS[0]["Agent"], TransferCompletedTimestamp=at("08:04:00"), NextContactId="x",
+        2, Agent=ANSWERED, TransferCompletedTimestamp=at("08:10:50"), NextContactId="x",
         DisconnectReason=None,
     ),
     "answered, not on hold, no after-call work": record(
-        2, Agent={**RECORDS[0]["Agent"], "CustomerHoldDuration": 0, "AfterContactWorkEndTimestamp": None}
+        2, Agent={**ANSWERED, "CustomerHoldDuration": 0, "AfterContactWorkEndTimestamp": None}
     ),
     "in another queue": record(2, Queue={**RECORDS[1]["Queue"], "Name": "Ventes"}),
     "handed on by the queue": record(2, NextContactId="x", DisconnectReason=None),
@@ -376,7 +383,7 @@ def test_an_offer_that_the_customer_ended_is_missed_by_nobody(
         ({}, 1),
         ({"DisconnectReason": "EXPIRED"}, 1),
         ({"NextContactId": "x", "DisconnectReason": None}, 1),
-        ({"Agent": RECORDS[0]["Agent"]}, 2),
+        ({"Agent": ANSWERED}, 2),
     ],
     ids=["hung up", "expired", "handed on by the queue", "answered by another agent"],
 )
@@ -386,6 +393,28 @@ def test_an_earlier_offer_stays_missed(tmp_path: Path, fate: dict[str, Any], mis
     documents = [record(2, **fate), *offers] if first == "record" else [*offers, record(2, **fate)]
     (call,) = calls(tmp_path, documents)
     assert call["missed_offers"] == missed
+
+
+def test_two_agents_who_refuse_one_contact_within_a_second_both_missed_it(tmp_path: Path) -> None:
+    first = agent_event(**{**OFFERED, "State": "REJECTED", "StateStartTimestamp": at("08:10:40.100")})
+    second = agent_event(**{**OFFERED, "State": "ERROR", "StateStartTimestamp": at("08:10:40.900")})
+    second["CurrentAgentSnapshot"]["Configuration"] = {"Username": "omar"}
+    (call,) = calls(tmp_path, [first, second, record(2)])
+    assert (call["missed_offers"], sorted(call["missed_by"])) == (2, ["ines", "omar"])
+
+
+BACKWARDS = {
+    "answered before it was queued": {"Agent": {**ANSWERED, "ConnectedToAgentTimestamp": at("08:09:00")}},
+    "ended before it was answered": {"Agent": {**ANSWERED, "AfterContactWorkStartTimestamp": at("08:10:15")}},
+    "left the queue before it entered": {"Queue__DequeueTimestamp": at("08:10:00")},
+}
+
+
+@pytest.mark.parametrize("changes", BACKWARDS.values(), ids=BACKWARDS)
+def test_a_record_that_runs_backwards_is_refused(changes: dict[str, Any]) -> None:
+    instance = Instance("aws", KNOWN)
+    ((rejected, _),) = instance.take([(record(2, **changes), "")])
+    assert rejected == Rejected("", "The record has an answer or an end that is before its beginning.")
 
 
 # What has no name
@@ -615,11 +644,11 @@ def test_records_from_a_topic_are_read_on_from_where_the_last_run_stopped(
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    assert send([*RECORDS[:4], {"hello": 1}]).startswith("30 events; 1 unreadable, the last: Neither a contact")
-    assert send([record(2, Agent=RECORDS[0]["Agent"], LastUpdateTimestamp=at("10:00:00"))]).startswith("6 events; ack")
+    assert send([*RECORDS[:4], {"hello": 1}]).startswith("48 events; 1 unreadable, the last: Neither a contact")
+    assert send([record(2, Agent=ANSWERED, LastUpdateTimestamp=at("10:00:00"))]).startswith("6 events; ack")
     catch_up(tmp_path, servers, topic, ROOT / "campaigns.toml")
     assert totals(tmp_path)["dead_letters"] == 1
-    assert totals(tmp_path)["lines"] == 36
+    assert totals(tmp_path)["lines"] == 54
     found = processes.rows(tmp_path, "SELECT outcome FROM calls ORDER BY queued_at")
     assert found == [("answered",)] * 4
 
@@ -725,7 +754,7 @@ def test_a_topic_that_changes_again_while_it_is_opened_is_opened_once_more(monke
 def test_a_file_of_records_is_printed() -> None:
     done = run("source", "connect", "--records", str(SAMPLES / "connect_records.json"), "--print")
     assert done.returncode == 0, done.stderr
-    assert len(done.stdout.splitlines()) == 4 * 6 + 6 + 2 * 8
+    assert len(done.stdout.splitlines()) == 4 * 6 + 24 + 2 * 8
     assert "skipped: contacts that entered no queue (1)" in done.stderr
 
 

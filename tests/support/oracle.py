@@ -119,6 +119,7 @@ def _call(call_id: str, history: list[Event]) -> Row:
         "connected_at": when("connected"),
         "answered_by": first("connected").get("answered_by"),
         "answered_at": when("answered"),
+        "_wait_unknown": bool(first("answered").get("wait_unknown")),
         "abandoned_at": None if first("abandoned").get("wait_unknown") else when("abandoned"),
         "ended_at": min(ends, default=None),
         "wrapped_at": when("wrapped"),
@@ -173,7 +174,7 @@ def _judge(row: Row, configuration: Any, as_of: dt.datetime) -> None:
     is_outbound = row["direction"] == "outbound" or row["cohort_at"] is None
     ended_on_machine = row["_end_told_at"] is not None and row["answered_by"] == "machine"
     if row["answered_at"] is not None:
-        outcome, until = "answered", row["answered_at"]
+        outcome, until = "answered", None if row["_wait_unknown"] else row["answered_at"]
     elif row["_abandoned"]:
         outcome, until = "abandoned", row["abandoned_at"]
     elif row["left_reason"] is not None:
@@ -376,7 +377,8 @@ def _of_calls(cohort: list[Row]) -> Row:
     row["service_level_best"] = ratio(hits + waiting, base + waiting)
     row["abandon_rate"] = ratio(row["abandoned"], row["offered"] - row["short_abandoned"])
     row["answered_wait_s"] = sum(c["wait_s"] or 0.0 for c in of["answered"])
-    row["asa_s"] = ratio(row["answered_wait_s"], row["answered"])
+    row["answered_waits"] = sum(c["wait_s"] is not None for c in of["answered"])
+    row["asa_s"] = ratio(row["answered_wait_s"], row["answered_waits"])
     row["answer_rate"] = ratio(row["answered"], row["offered"])
     scores = [c["score"] for c in cohort if c["score"] is not None]
     row["rated"], row["score_points"] = len(scores), sum(scores)

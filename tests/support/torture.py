@@ -75,6 +75,7 @@ OPTIONAL: dict[str, dict[str, Any]] = {
         "consent": st.sampled_from(("consent", "contract", "none")),
     },
     "connected": {"answered_by": st.sampled_from(("human", "machine"))},
+    "answered": {"wait_unknown": st.booleans()},
     "abandoned": {"wait_unknown": st.booleans()},
     "left_queue": {"wait_unknown": st.booleans()},
     "ended": {"ended_by": st.sampled_from(("customer", "agent", "system"))},

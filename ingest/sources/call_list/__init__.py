@@ -1,4 +1,4 @@
-"""`python -m ingest source map`: turn any list of calls, CSV or JSON, into events by a mapping of its columns."""
+"""`python -m ingest source map`: turn any list of calls into events by a mapping of its columns."""
 
 import argparse
 import sys
@@ -15,6 +15,7 @@ from ingest.sources.call_list.calls import CallList
 from ingest.sources.call_list.proposal import advice, headless, proposed
 from ingest.sources.call_list.rows import Found, NoHeader, rows
 from ingest.sources.call_list.sample import SAMPLE
+from ingest.sources.call_list.workbook import as_text
 from ingest.sources.delivery import Produced
 from ingest.sources.events import Rejected, Unreadable
 from ingest.sources.input.files import chunks
@@ -25,7 +26,7 @@ FIRST = 20  # rows; if all of them fail for one reason, the mapping is wrong
 
 
 def arguments(parser: Parser) -> None:
-    parser.option("--calls", default=None, help="the list, CSV or JSON; - for standard input")
+    parser.option("--calls", default=None, help="the list, CSV, JSON or .xlsx; - for standard input")
     parser.option("--map", default=None, type=Path, help="the mapping of columns to fields, TOML")
     parser.option("--propose", default=None, help="a list; print a mapping for it, to be corrected, and send nothing")
     delivery.options(parser, "list")
@@ -33,7 +34,8 @@ def arguments(parser: Parser) -> None:
 
 def main(options: argparse.Namespace) -> int:
     if options.propose:
-        text = proposed(_Kept(chunks(options.propose, "--propose")).beginning(), options.propose)
+        pieces = as_text(chunks(options.propose, "--propose"), options.propose, ",")
+        text = proposed(_Kept(pieces).beginning(), options.propose)
         sys.stdout.buffer.write(text.encode())
         return 0
     if not options.calls or not options.map:
@@ -42,7 +44,7 @@ def main(options: argparse.Namespace) -> int:
         )
     call_mapping = mapping.load(options.map)
     calls = CallList(options.source, call_mapping, _written_at_ms(options.calls))
-    kept = _Kept(chunks(options.calls, "--calls"))
+    kept = _Kept(as_text(chunks(options.calls, "--calls"), options.calls, call_mapping.file.delimiter))
     produced = _checked(by_row(calls, rows(kept, call_mapping)), kept, call_mapping)
     with closing(delivery.opened(options)) as destination:
         while together := list(islice(produced, TOGETHER)):

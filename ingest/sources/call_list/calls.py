@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ingest.sources.call_list.instants import Cells, Instant, Instants
-from ingest.sources.call_list.mapping import FIELDS, INSTANTS, LEFT, NOT_CONNECTED, VOCABULARIES, WORDS, Mapping
+from ingest.sources.call_list.mapping import FIELDS, INSTANTS, LEFT, NOT_CONNECTED, VOCABULARIES, Mapping
 from ingest.sources.call_list.quantities import money, number, seconds
 from ingest.sources.events import Event, Unreadable
 from ingest.sources.input.never import is_none_word
@@ -15,6 +15,8 @@ Row = Callable[[str], Any]  # returns the value of a column; None when there is 
 
 BLANK = ("-", "–", "—", "none", "n/a", "#n/a")
 REFUSED = ("closed", "full", "no_agents")
+ROUNDED_S = 1.0  # some columns have whole seconds, others fractions
+APART_S = 60.0  # some columns have whole minutes
 
 
 class CallList:
@@ -28,8 +30,8 @@ class CallList:
         self._places = mapping.places()
         self._words = {
             field: {
-                word.casefold(): meaning
-                for word, meaning in (WORDS.get(field, {}) | mapping.words.get(field, {})).items()
+                **{str(word).lower(): word for word in VOCABULARIES.get(field, ())},
+                **{word.casefold(): meaning for word, meaning in mapping.words.get(field, {}).items()},
             }
             for field in FIELDS
         }
@@ -92,7 +94,7 @@ class CallList:
     def _cells(self, field: str, row: Row) -> Cells:
         """The texts of a time's columns."""
         names = self._mapping.names(field)
-        texts = [_text(row(name)) for name in names]
+        texts = self._texts(field, row)
         if (meaning := self._words.get(field, {}).get(" ".join(texts).casefold())) is not None:
             texts = [str(meaning)]
         elif all(map(_is_blank, texts)):
@@ -100,9 +102,16 @@ class CallList:
         shares_date = len(names) > 1 and names[0] == self._date
         return Cells(["" if _is_blank(text) else text for text in texts], shares_date)
 
+    def _texts(self, field: str, row: Row) -> list[str]:
+        """The texts of a field's columns; raises Unreadable where one has values inside."""
+        values = [row(name) for name in self._mapping.names(field)]
+        if any(isinstance(value, dict | list) for value in values):
+            raise Unreadable(f"{field}: there are values inside; name the path of one of them under [columns].")
+        return ["" if value is None else str(value).strip() for value in values]
+
     def _field(self, field: str, row: Row) -> Any:
         """The value of a field in a row: its columns joined, translated to our words; None when it is empty."""
-        texts = [_text(row(name)) for name in self._mapping.names(field)]
+        texts = self._texts(field, row)
         words = self._words.get(field, {})
         if (word := words.get(" ".join(texts).casefold())) is not None and texts:
             return word
@@ -124,10 +133,6 @@ class CallList:
         return self._revision if at is None else round(at.timestamp() * 1000)
 
 
-def _text(value: Any) -> str:
-    return "" if value is None else str(value).strip()
-
-
 def _is_blank(text: str) -> bool:
     return is_none_word(text) or text.casefold() in BLANK
 
@@ -141,7 +146,9 @@ def _fill_in(
 ) -> None:
     """Fill in the times of the call, from timestamps or from consecutive durations."""
     call_s, ended_at = durations["call_s"], instants["ended_at"]
+    _check_order(begins, instants)
     outcome = fields["outcome"] or ("answered" if instants["answered_at"] or call_s else "abandoned")
+    _check(outcome, begins, instants, durations)
     wait_ended_at = instants["answered_at"] or _after(begins, durations["wait_s"])
     if wait_ended_at is None and ended_at and call_s is not None and outcome in ("answered", "transferred"):
         wait_ended_at = ended_at - dt.timedelta(seconds=call_s)
@@ -151,10 +158,11 @@ def _fill_in(
     else:
         call.queued_at, call.caller = begins, fields["caller"]
     if outcome in ("answered", "transferred"):
-        if wait_ended_at is None:
-            raise Unreadable("The call was answered, but neither answered_at nor wait_s says when.")
-        call.answered_at = wait_ended_at
-        call.ended_at = ended_at or _after(wait_ended_at, call_s)
+        call.answered_at = wait_ended_at or begins
+        call.ended_at = ended_at if wait_ended_at else None  # without the answer, the end would make up a talk
+        call.ended_at = call.ended_at or _after(call.answered_at, call_s)
+        if call.ended_at is None:
+            call.agent = None  # the agent's next answer would end the call, and make up a talk
         if outcome == "transferred":
             if call.ended_at is None:
                 raise Unreadable("The call was transferred, but neither ended_at nor talk_s says when.")
@@ -162,7 +170,8 @@ def _fill_in(
         call.wrapped_at = instants["wrapped_at"] or _after(call.ended_at, durations["wrap_s"])
     left_at = call.ended_at or ended_at or wait_ended_at or begins
     # a call that was refused did not wait; when somebody picked up an outbound call, a list does not say
-    call.wait_unknown = (ended_at is None and wait_ended_at is None) or call.direction == "outbound"
+    call.wait_unknown = wait_ended_at is None and (ended_at is None or call.answered_at is not None)
+    call.wait_unknown |= call.answered_at is None and call.direction == "outbound"
     if call.wrapped_at is None and (call.disposition or call.sale is not None or call.amount is not None):
         call.wrapped_at = left_at
     if outcome == "abandoned":
@@ -170,6 +179,30 @@ def _fill_in(
     elif outcome in LEFT:
         call.left_at, call.left = left_at, outcome
         call.wait_unknown &= outcome not in REFUSED
+
+
+def _check_order(begins: dt.datetime, instants: dict[str, Instant]) -> None:
+    """Raises Unreadable if a time is before the one that it follows."""
+    before, at_before = "queued_at", begins
+    for field in ("answered_at", "ended_at", "wrapped_at"):
+        if (at := instants[field]) is None:
+            continue
+        if (at_before - at).total_seconds() > ROUNDED_S:
+            raise Unreadable(f"{field}: a time before that of {before}.")
+        before, at_before = field, at
+
+
+def _check(outcome: str, begins: dt.datetime, instants: dict[str, Instant], durations: dict[str, float | None]) -> None:
+    """Raises Unreadable if what the row says of the call cannot all be true."""
+    answered_at, ended_at, call_s = instants["answered_at"], instants["ended_at"], durations["call_s"]
+    if outcome == "abandoned" and (answered_at or call_s):
+        raise Unreadable("outcome: the call was abandoned, but answered_at or a talk time says that it was answered.")
+    wait_ended_at = answered_at or (ended_at if outcome == "abandoned" else None)
+    wait_s = durations["wait_s"]
+    if wait_ended_at and wait_s is not None and abs((wait_ended_at - begins).total_seconds() - wait_s) > APART_S:
+        raise Unreadable(f"wait_s: another wait than from queued_at to {'answered_at' if answered_at else 'ended_at'}.")
+    if answered_at and ended_at and call_s is not None and call_s - (ended_at - answered_at).total_seconds() > APART_S:
+        raise Unreadable("talk_s, call_s: longer than from answered_at to ended_at.")
 
 
 def _connect(call: WholeCall, outcome: str, at: dt.datetime) -> None:

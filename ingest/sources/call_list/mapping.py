@@ -27,8 +27,6 @@ VOCABULARIES: dict[str, tuple[str | bool, ...]] = {
     "sale": (True, False),
 }
 
-#: Words that need no translation.
-WORDS: dict[str, dict[str, str | bool]] = {"sale": {"true": True, "false": False}}
 INSTANTS = ("queued_at", "answered_at", "ended_at", "wrapped_at")
 FORMS = ("iso", "epoch", "excel", "excel-1904")
 
@@ -128,11 +126,13 @@ def parsed(tables: dict[str, Any], path: str) -> Mapping:
             if name not in FIELDS:
                 raise UsageError(f"{path}, [{table}]: unknown field {name}, allowed are {', '.join(FIELDS)}.")
     for name, allowed in VOCABULARIES.items():
-        for word, meaning in mapping.words.get(name, {}).items():
-            if meaning not in allowed:
-                raise UsageError(f"{path}, [words.{name}], {word}: {meaning} is not one of {_listed(allowed)}.")
+        for number, meaning in enumerate(mapping.words.get(name, {}).values(), 1):
+            if meaning not in allowed:  # a word of the list may be a name: its place is said instead
+                raise UsageError(
+                    f"{path}, [words.{name}], entry {number}: its meaning is not one of {_listed(allowed)}."
+                )
         if (fixed := mapping.fixed.get(name)) is not None and fixed not in allowed:
-            raise UsageError(f"{path}, [fixed], {name}: {fixed} is not one of {_listed(allowed)}.")
+            raise UsageError(f"{path}, [fixed], {name}: not one of {_listed(allowed)}.")
     if not mapping.has("campaign", "queue"):
         raise UsageError(f"{path}: neither a campaign nor a queue; name a column, or one for all under [fixed].")
     if mapping.file.instants not in FORMS and "%" not in mapping.file.instants:

@@ -14,6 +14,7 @@ from ingest.errors import UsageError
 from ingest.sources.call_list import vocabulary
 from ingest.sources.call_list.calls import CallList, Row
 from ingest.sources.call_list.mapping import FIELDS, INSTANTS, VOCABULARIES, Mapping, parsed
+from ingest.sources.call_list.quantities import seconds
 from ingest.sources.call_list.rows import rows
 from ingest.sources.call_list.sample import SAMPLE, Sample, are_days, are_times_of_day, decimal_of, form_of, look
 from ingest.sources.events import Rejected, Unreadable
@@ -40,6 +41,8 @@ LANGUAGES = {
     "es": {"llamada", "fecha", "hora", "cola", "espera", "duracion", "estado", "resultado", "agente", "inicio"},
 }
 NEEDED = ("call_id", "queued_at")
+NUMBER = re.compile(r"\d[\d\s.,]*")
+LONG_S = 4 * 3600.0  # times of day are longer after midnight than durations of calls
 
 
 def proposed(data: bytes, name: str) -> str:
@@ -110,6 +113,8 @@ def _is_encoded(data: bytes, encoding: str) -> bool:
 
 def _lines(sample: Sample, has_header: bool) -> list[str]:
     columns = vocabulary.columns(sample.header, lambda field, name: _may_be(sample, field, name)) if has_header else {}
+    unit, left_out = _unit(sample, columns)
+    columns = {field: name for field, name in columns.items() if name not in left_out}
     times, form, notes = _times(sample, columns)
     language = _language(sample.header)
     fields = {**{field: columns[field] for field in FIELDS if field in columns and field not in INSTANTS}, **times}
@@ -121,8 +126,8 @@ def _lines(sample: Sample, has_header: bool) -> list[str]:
     file.append(f"instants = {_quoted(form)}" + (f" # {notes}" if notes else ""))
     numbers = [text for field in ("wait_s", "talk_s", "amount", "score") if field in columns
                for text in sample.column(columns[field])]  # fmt: skip
-    if are_days([text for field in ("wait_s", "talk_s") if field in columns for text in sample.column(columns[field])]):
-        file.append('durations = "days"')
+    if unit:
+        file.append(f"durations = {_quoted(unit)}")
     if (decimal := decimal_of(numbers)) and sample.format == "csv":
         file.append(f"decimal = {_quoted(decimal)}")
     lines = [
@@ -136,14 +141,31 @@ def _lines(sample: Sample, has_header: bool) -> list[str]:
     lines += [f"{field} = {_quoted_all(fields[field])}" for field in FIELDS if field in fields]
     lines += [f'{field} = "" # name the column' for field in NEEDED if field not in fields]
     used = {column for value in fields.values() for column in ([value] if isinstance(value, str) else value)}
-    if unused := [column for column in sample.header if column not in used]:
+    if left_out:
+        lines.append(f"# left out, because their unit is another: {', '.join(map(_quoted, left_out))}")
+    if unused := [column for column in sample.header if column not in used and column not in left_out]:
         lines.append(f"# not used: {', '.join(map(_quoted, unused))}")
     if not {"campaign", "queue"} & fields.keys():
         lines += ["", "[fixed] # no column seems to have it", 'campaign = "my-campaign" # name it']
     for field in VOCABULARIES:
         if isinstance(column := fields.get(field), str):
-            lines += _words(field, sample.column(column))
+            lines += _words(field, sample.column(column), _is_outbound(sample, columns))
     return lines
+
+
+def _unit(sample: Sample, columns: dict[str, str]) -> tuple[str | None, list[str]]:
+    """The unit of the durations that are plain numbers, None for seconds; and the columns with another unit."""
+    named = [
+        (name, vocabulary.unit_of(name) or ("days" if are_days(texts) else "seconds"))
+        for field, name in columns.items()
+        if field.endswith("_s") and (texts := sample.column(name)) and all(map(NUMBER.fullmatch, texts))
+    ]
+    if not named:
+        return None, []
+    units = Counter(unit for name, unit in named if set(sample.column(name)) != {"0"}) or Counter([named[0][1]])
+    unit = units.most_common(1)[0][0]
+    left_out = [name for name, of_column in named if of_column != unit]
+    return None if unit == "seconds" else unit, left_out
 
 
 def _may_be(sample: Sample, field: str, name: str) -> bool:
@@ -152,7 +174,18 @@ def _may_be(sample: Sample, field: str, name: str) -> bool:
     are_times = are_times_of_day(texts) or form_of(texts) is not None
     if field in INSTANTS or field in ("date", "time"):
         return are_times or all(map(is_never, texts))
-    return field.endswith("_s") or field not in VOCABULARIES or not are_times
+    if field.endswith("_s"):
+        return not are_times_of_day(texts) or _are_durations(texts)
+    return field not in VOCABULARIES or not are_times
+
+
+def _are_durations(texts: Sequence[str]) -> bool:
+    """Whether cells of the form h:mm:ss are durations, and not times of day."""
+    try:
+        lengths = sorted(seconds("", text) or 0.0 for text in texts)
+    except Unreadable:
+        return False
+    return not lengths or lengths[len(lengths) // 2] <= LONG_S
 
 
 def _times(sample: Sample, columns: dict[str, str]) -> tuple[dict[str, str | list[str]], str, str]:
@@ -184,7 +217,13 @@ def _joined(sample: Sample, names: Sequence[str]) -> list[str]:
     return [" ".join(row[place].strip() for place in places) for row in sample.rows if len(row) > max(places)]
 
 
-def _words(field: str, texts: Sequence[str]) -> list[str]:
+def _is_outbound(sample: Sample, columns: dict[str, str]) -> bool:
+    """Whether all calls are outbound."""
+    texts = sample.column(columns["direction"]) if "direction" in columns else []
+    return bool(texts) and all(vocabulary.meaning("direction", text) == "outbound" for text in texts)
+
+
+def _words(field: str, texts: Sequence[str], is_outbound: bool) -> list[str]:
     counted = Counter(texts)
     if len(counted) > MOST_WORDS or any(map(MAY_NAME.search, counted)):
         return []
@@ -193,6 +232,8 @@ def _words(field: str, texts: Sequence[str]) -> list[str]:
     lines = ["", f"[words.{field}] # the list's word = one of {', '.join(_allowed(field))}"]
     for word, _ in counted.most_common():
         meaning = vocabulary.meaning(field, word)
+        if field == "outcome" and is_outbound and meaning == "abandoned" and "answer" in word.casefold():
+            meaning = "no_answer"
         # a word that is not listed makes a dead letter
         lines.append(f"# {_quoted(word)} =" if meaning is None else f"{_quoted(word)} = {json.dumps(meaning)}")
     return lines

@@ -10,6 +10,7 @@ from ingest.errors import UsageError
 from ingest.sources.call_list.calls import Row
 from ingest.sources.call_list.enveloped import objects
 from ingest.sources.call_list.mapping import Mapping
+from ingest.sources.call_list.sample import two_lines
 from ingest.sources.events import Rejected
 from ingest.sources.input.text import Decoder
 
@@ -101,12 +102,17 @@ def _header(records: Iterator[tuple[list[str] | Rejected, str]], mapping: Mappin
     needed = {_name(name): name for name in mapping.all_names()}
     best: list[str] = []
     above: list[tuple[int, str]] = []
+    before: list[str] = []
     for number, (fields, text) in enumerate(records):
         if number == TITLE_LINES:
             break
         if isinstance(fields, Rejected):
             continue
         names = [_name(field) for field in fields]
+        if not needed.keys() <= set(names) and (both := two_lines(before, fields)):
+            names, fields = [_name(field) for field in both], both
+            above = above[:-1] if needed.keys() <= set(names) else above
+        before = fields
         if needed.keys() <= set(names):
             twice = next((name for name in needed if names.count(name) > 1), None)
             if twice is not None:

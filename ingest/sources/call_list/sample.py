@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ingest.sources.call_list import clocks
-from ingest.sources.call_list.enveloped import calls_in
+from ingest.sources.call_list.enveloped import ARRAYS, calls_in, is_of_arrays, of_arrays
 from ingest.sources.input.documents import Documents
 from ingest.sources.input.never import is_never, is_none_word
 from ingest.sources.input.text import marked
@@ -60,6 +60,10 @@ def look(data: bytes) -> Sample:
     if start is None:
         return Sample(encoding, "csv", delimiter, [], [record for record in records if len(record) == width])
     header = [name.strip() for name in records[start]]
+    if start and (both := two_lines(records[start - 1], records[start])):
+        header = both
+    elif start + 1 < len(records) and (both := two_lines(records[start], records[start + 1])):
+        header, start = both, start + 1
     return Sample(encoding, "csv", delimiter, header, [r for r in records[start + 1 :] if len(r) == len(header)][:ROWS])
 
 
@@ -79,7 +83,10 @@ def _encoding(data: bytes) -> str:
 
 def _of_json(text: str) -> tuple[list[str], list[list[str]]]:
     """The paths of the values, and the rows; an envelope is opened, also one whose end is not in the sample."""
-    found = _objects(text)
+    found = of_arrays(text) if ARRAYS.search(text) else []
+    if not found and is_of_arrays(text):  # its end is not in the sample
+        found = of_arrays(text[: text.rfind("]")] + "]]") or of_arrays(text[: text.rfind("]") + 1] + "]")
+    found = found or _objects(text)
     if not found and (inside := ARRAY.search(text)):
         found = _objects(text[inside.start() :])
     calls: list[dict[str, Any]] = []
@@ -87,7 +94,9 @@ def _of_json(text: str) -> tuple[list[str], list[list[str]]]:
         own = 0 if len(found) == 1 else len(_flat(document))
         calls += calls_in(document, lambda of: len(_flat(of)), own) or [document]
     flat = [_flat(call) for call in calls[:ROWS]]
-    header = list(dict.fromkeys(name for call in flat for name in call))
+    names = list(dict.fromkeys(name for call in flat for name in call))
+    # an object may be null in some calls
+    header = [name for name in names if not any(other.startswith(f"{name}.") for other in names)]
     return header, [[call.get(name, "") for name in header] for call in flat]
 
 
@@ -135,10 +144,29 @@ def _start(records: Sequence[list[str]]) -> tuple[int | None, int]:
         return (0 if records else None), 1
     width = widths.most_common(1)[0][0]
     for number, record in enumerate(records[:50]):
-        if len(record) == width:
-            is_header = all(_is_name(field) for field in record if field.strip()) and any(map(str.strip, record))
-            return (number if is_header else None), width
+        cells = [field for field in record if field.strip()]
+        if len(record) == width and (len(cells) * 2 > width or width == 1):  # a title fills one cell
+            return (number if all(map(_is_name, cells)) else None), width
     return None, width
+
+
+def two_lines(upper: Sequence[str], lower: Sequence[str]) -> list[str] | None:
+    """The names of columns in a header of two lines, the upper with names for several columns; None for others.
+
+    A name in the lower line counts if it is there once, otherwise both, joined by a space.
+    """
+    groups, names = [field.strip() for field in upper], [field.strip() for field in lower]
+    if len(groups) != len(names) or not all(map(_is_name, filter(None, groups + names))):
+        return None
+    if not any(groups) or not any(names) or all(groups) or not all(map(max, groups, names)):
+        return None
+    if all(names) and len(set(names)) == len(names):
+        return None  # the lower line is a header without the upper one, which may be a title
+    joined, group = [], ""
+    for above, below in zip(groups, names, strict=True):
+        group = above or group
+        joined.append(f"{group} {below}".strip() if names.count(below) > 1 and below else below or above)
+    return joined
 
 
 def _is_name(field: str) -> bool:

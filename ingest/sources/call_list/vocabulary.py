@@ -24,18 +24,25 @@ NAMES: dict[str, Sequence[str]] = {
         "queued at", "queued", "date heure", "date et heure", "fecha hora", "fecha y hora", "datetime", "date time",
         "start time", "time start", "start", "started at", "start epoch", "start stamp", "start date", "debut",
         "date debut", "heure debut", "inicio", "hora inicio", "fecha inicio", "hora de inicio", "hora entrada",
-        "arrival time", "enqueue timestamp", "created at", "timestamp", "horodatage", "when", "at",
+        "arrival time", "enqueue timestamp", "created at", "timestamp", "horodatage", "when", "at", "created",
+        "offered at", "received at", "received", "call start", "call start time", "initiated", "dialed at", "dialed",
+        "date et heure d arrivee", "date d arrivee", "heure d arrivee", "heure arrivee", "arrivee", "date et heure",
+        "fecha de entrada", "fecha entrada", "hora de entrada", "entrada", "llegada",
     ),
     "answered_at": (
         "answered at", "answer time", "time answered", "answer epoch", "answer stamp", "answer date", "answer",
         "heure decroche", "decroche a", "heure reponse", "heure de reponse", "date reponse", "date decroche",
         "hora respuesta", "hora de respuesta", "fecha respuesta", "hora contestada", "hora atencion", "answered",
-        "decroche", "repondu", "atendida", "contestada",
+        "debut conversation", "conversation debut", "debut traitement", "traitement debut", "talk start",
+        "talk start time", "inicio conversacion", "conversacion inicio", "picked up", "pick up time", "connected at",
+        "reponse", "respuesta", "date de reponse", "decroche", "repondu", "atendida", "contestada",
     ),
     "ended_at": (
         "ended at", "end time", "time end", "end epoch", "end stamp", "end date", "end", "hangup time", "fin",
         "heure fin", "heure de fin", "date fin", "heure raccroche", "hora fin", "hora de fin", "fecha fin",
-        "hora colgado", "ended", "finish",
+        "fin conversation", "conversation fin", "fin traitement", "traitement fin", "talk end", "talk end time",
+        "fin conversacion", "conversacion fin", "hora colgado", "ended", "finish", "hung up at", "disconnected at",
+        "disconnect time", "raccroche", "colgado",
     ),
     "wait_s": (
         "attente", "temps attente", "temps d attente", "duree attente", "duree d attente", "delai", "espera",
@@ -55,7 +62,9 @@ NAMES: dict[str, Sequence[str]] = {
     ),
     "wrap_s": (
         "post appel", "post travail", "wrap", "wrap up", "wrap time", "wrapup", "acw", "after call work",
-        "post llamada", "postllamada", "trabajo posterior", "cierre",
+        "post llamada", "postllamada", "trabajo posterior", "cierre", "post traitement", "posttraitement",
+        "traitement post appel", "temps post appel", "acw time", "after call work time", "wrap up time",
+        "wrapup time", "tiempo post llamada", "tiempo administrativo",
     ),
     "outcome": (
         "resultat", "resultat appel", "statut", "etat", "resultado", "estado", "outcome", "result", "status",
@@ -79,9 +88,12 @@ NAMES: dict[str, Sequence[str]] = {
     "caller": (
         "appelant", "numero appelant", "caller", "caller id", "callerid", "caller number", "caller id number", "from",
         "from no", "origen", "numero origen", "llamante", "src", "ani", "cli", "telephone", "telefono", "phone",
-        "phone number",
+        "phone number", "number", "numero",
     ),
-    "ended_by": ("raccroche par", "ended by", "hung up by", "colgado por", "termine par", "finalizado por"),
+    "ended_by": (
+        "raccroche par", "hangup by", "disconnected by", "ended by", "hung up by", "colgado por", "termine par",
+        "finalizado por",
+    ),
     "to_queue": ("transfere vers", "transferido a", "transferred to", "transfert"),
     "disposition": (
         "qualification", "motif", "tipificacion", "calificacion", "wrap code", "code cloture", "motivo",
@@ -92,6 +104,17 @@ NAMES: dict[str, Sequence[str]] = {
     "score": ("note", "satisfaction", "score", "rating", "satisfaction rating", "csat", "puntuacion", "encuesta"),
     "language": ("langue", "idioma", "language"),
 }  # fmt: skip
+
+#: The units of durations, as names of columns end in them.
+UNITS: dict[str, Sequence[str]] = {
+    "milliseconds": ("ms", "msec", "msecs", "millis", "milliseconds", "millisecondes", "milisegundos"),
+    "minutes": ("min", "mins", "mn", "minutes", "minutos"),
+    "seconds": ("s", "sec", "secs", "seg", "seconds", "secondes", "segundos"),
+}
+#: Words in the name of a column of durations, which may have the form of times of day.
+OF_DURATIONS = frozenset(
+    ("duree", "duracion", "duration", "temps", "tiempo", "attente", "espera", "wait", "handle", "talk", "hold", "ring")
+)
 
 MEANINGS: dict[str, Mapping[str | bool, Sequence[str]]] = {
     "outcome": {
@@ -113,6 +136,8 @@ MEANINGS: dict[str, Mapping[str | bool, Sequence[str]]] = {
         "closed": ("closed", "ferme", "hors horaires", "cerrado", "fuera de horario", "out of hours"),
         "timeout": ("timeout", "delai depasse", "tiempo agotado"),
         "full": ("full", "sature", "saturada", "llena"),
+        "busy": ("busy", "occupe", "ocupado", "ocupada"),
+        "machine": ("machine", "answering machine", "amd", "contestador"),
     },
     "direction": {
         "inbound": ("inbound", "in", "incoming", "entrant", "entrante"),
@@ -139,13 +164,12 @@ def columns(names: Sequence[str], may_be: Callable[[str, str], bool]) -> dict[st
 
     `may_be` says whether a column's cells allow it to be a field.
     """
-    simples = {name: simple(name.rpartition(".")[2]) for name in names}  # of a path, its last part
     fits = sorted(
         (-fit, rank, place, field, name)
         for field, synonyms in NAMES.items()
         for place, name in enumerate(names)
         for rank, synonym in enumerate(synonyms)
-        if (fit := max(_fit(simples[name], synonym), _fit(simple(name), synonym)))
+        if (fit := max(_fit(simple(part), synonym, field) for part in (name.rpartition(".")[2], name)))
     )
     chosen: dict[str, str] = {}
     for *_, field, name in fits:
@@ -154,10 +178,19 @@ def columns(names: Sequence[str], may_be: Callable[[str, str], bool]) -> dict[st
     return chosen
 
 
-def _fit(name: str, synonym: str) -> int:
+def unit_of(name: str) -> str | None:
+    """The unit of durations in which the name of a column ends; None if it names none."""
+    last = simple(name).rpartition(" ")[2]
+    return next((unit for unit, words in UNITS.items() if last in words), None)
+
+
+def _fit(name: str, synonym: str, field: str) -> int:
     """How well a column's name fits: 1000 for the same, the length of a synonym within it, 0 if it does not."""
-    if name == synonym:
+    bare = name.rpartition(" ")[0] if field.endswith("_s") and unit_of(name) else name
+    if synonym in (name, bare):
         return 1000
+    if field == "time" and not OF_DURATIONS.isdisjoint(name.split()):
+        return 0
     return len(synonym) if len(synonym) > 3 and f" {synonym} " in f" {name} " else 0
 
 

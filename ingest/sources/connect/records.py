@@ -10,7 +10,7 @@ from typing import Annotated
 from msgspec import Meta, Struct, field
 
 from ingest.events.contract import Text
-from ingest.sources.events import Event
+from ingest.sources.events import Event, Unreadable
 from ingest.sources.names import NO_NAME, Names
 from ingest.sources.whole_call import COMMON, OUTBOUND, WholeCall
 
@@ -18,7 +18,9 @@ Instant = Annotated[dt.datetime, Meta(tz=True)]
 
 DIALED = ("OUTBOUND", "EXTERNAL_OUTBOUND", "CAMPAIGN_PREVIEW")
 ENDED_BY = {"CUSTOMER_DISCONNECT": "customer", "AGENT_DISCONNECT": "agent", "AGENT_COMPLETED": "agent"}
-AROUND_END_S = range(-1, 5)  # an offer that failed then was ended by the end of the contact; records have whole seconds
+AROUND_END_S = (-1, 5)  # an offer that failed then was ended by the end of the contact; records have whole seconds
+PER_S = 4  # places of failed offers in a second: an agent who refuses takes longer
+ROUNDED_S = 1.0
 
 
 class Endpoint(Struct, rename="pascal"):
@@ -103,8 +105,17 @@ def events(record: ContactRecord, source: str, names: Names) -> list[Event]:
         _answer(call, record, record.agent)
     elif call.queued_at and call.not_connected_at is None:
         _leave(call, record, record.queue.dequeue_timestamp or record.disconnect_timestamp)
+    _check_order(call)
     places = COMMON + OUTBOUND if record.is_outbound() else COMMON
     return call.events((*places, *_offers_that_nobody_missed(call, record)), record.revision())
+
+
+def _check_order(call: WholeCall) -> None:
+    """Raises Unreadable for a record in which something happens before what it follows."""
+    ends = (call.abandoned_at, call.left_at, call.ended_at, call.transferred_at)
+    for before, after in ((call.queued_at, (call.answered_at, *ends)), (call.answered_at, ends)):
+        if before and any(at and (before - at).total_seconds() > ROUNDED_S for at in after):
+            raise Unreadable("The record has an answer or an end that is before its beginning.")
 
 
 def begun(
@@ -140,7 +151,11 @@ def is_call_by_api(channel: str | None, method: str | None) -> bool:
 
 def missed_place(at: dt.datetime) -> str:
     """The place of an offer that an agent did not take: a contact is offered to one agent at a time."""
-    return f"missed-{int(at.timestamp())}"
+    return _missed_place(int(at.timestamp() * PER_S))
+
+
+def _missed_place(number: int) -> str:
+    return f"missed-{number // PER_S}.{number % PER_S * 100 // PER_S:02}"
 
 
 def _offers_that_nobody_missed(call: WholeCall, record: ContactRecord) -> list[str]:
@@ -151,7 +166,9 @@ def _offers_that_nobody_missed(call: WholeCall, record: ContactRecord) -> list[s
     if call.answered_at or not (call.abandoned_at or call.left_at):
         return []
     ends = {end for end in (call.abandoned_at, call.left_at, record.disconnect_timestamp) if end}
-    return sorted({missed_place(end + dt.timedelta(seconds=after_s)) for end in ends for after_s in AROUND_END_S})
+    first, until = (seconds * PER_S for seconds in AROUND_END_S)
+    around = {int(end.timestamp()) * PER_S + after for end in ends for after in range(first, until)}
+    return [_missed_place(number) for number in sorted(around)]
 
 
 def _dial(call: WholeCall, record: ContactRecord) -> None:

@@ -70,7 +70,7 @@ OPTIONAL: dict[str, dict[str, Any]] = {
     },
     "call.dialed": {"queue": "main", "list": "l", "callee": "+33612345678", "agent": "amina", "consent": "contract"},
     "call.connected": {"answered_by": "human"},
-    "call.answered": {"agent": "amina"},
+    "call.answered": {"agent": "amina", "wait_unknown": True},
     "call.abandoned": {"wait_unknown": True},
     "call.left_queue": {"wait_unknown": False},
     "call.transferred": {"to_queue": "q", "to_agent": "sara", "to_number": "+33123456789", "warm": True},

@@ -163,6 +163,21 @@ STORIES: list[Story] = [
         {"outcome": "answered", "wait_s": 31, "abandoned_at": None},
     ),
     (
+        "answered, nobody knows when: no wait, not in T, and talk is known",
+        "09:00:00 queued \n 09:00:00 answered agent=amina wait_unknown=true \n 09:01:00 ended",
+        {"outcome": "answered", "wait_s": None, "in_threshold": None, "talk_s": 60, "clock_skew": False},
+    ),
+    (
+        "answered, and the source says that it knows when",
+        "09:00:00 queued \n 09:00:03 answered agent=amina wait_unknown=false \n 09:01:00 ended",
+        {"outcome": "answered", "wait_s": 3, "in_threshold": True},
+    ),
+    (
+        "answered at two instants: the earlier event says whether the wait is known",
+        "09:00:00 queued \n 09:00:02 answered agent=amina \n 09:00:05 answered agent=amina wait_unknown=true",
+        {"outcome": "answered", "wait_s": 2},
+    ),
+    (
         "overflowed, nobody knows when",
         "09:00:00 queued \n 09:00:00 left_queue reason=overflow wait_unknown=true",
         {"outcome": "overflowed", "wait_s": None, "in_threshold": None, "left_at": None, "left_reason": "overflow"},

@@ -172,11 +172,6 @@ REFUSED = {
         "there is no word for what this row says; add it under [words.outcome]; `python -m ingest source map --propose",
     ),
     "a column twice": (row(wait="9").replace(b";talk;", b";wait;"), PLAIN.replace('talk_s = "talk"', ""), "twice"),
-    "no waits": (
-        row(outcome="answered", agent="Agent Un", caller="+33600000160"),
-        PLAIN,
-        "the first row fails for one reason: The call was answered, but neither answered_at nor wait_s says when; ",
-    ),
 }
 
 

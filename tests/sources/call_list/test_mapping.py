@@ -168,10 +168,6 @@ WRONG = {
         {"outcome": "open", "what": "sale", "amount": "1,249"},
         "amount: a number with thousands or with decimals; say which with decimal under [file].",
     ),
-    "answered, nobody knows when": (
-        {"outcome": "answered"},
-        "The call was answered, but neither answered_at nor wait_s says when.",
-    ),
 }
 
 
@@ -288,15 +284,15 @@ MAPS = {
     ),
     "an unknown outcome": (
         PLAIN + "[words.outcome]\nx = 'lost'",
-        "mapping.toml, [words.outcome], x: lost is not one of answered,",
+        "mapping.toml, [words.outcome], entry 1: its meaning is not one of answered,",
     ),
     "an unknown direction": (
         PLAIN.replace("[fixed]", "[fixed]\ndirection = 'up'"),
-        "mapping.toml, [fixed], direction: up is not one of inbound",
+        "mapping.toml, [fixed], direction: not one of inbound",
     ),
     "an unknown sale": (
         PLAIN + "[words.sale]\nx = 'maybe'",
-        "mapping.toml, [words.sale], x: maybe is not one of true, false.",
+        "mapping.toml, [words.sale], entry 1: its meaning is not one of true, false.",
     ),
     "an unknown zone": (
         PLAIN.replace("Europe/Paris", "Paris"),

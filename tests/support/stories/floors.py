@@ -110,7 +110,10 @@ def details(rng: random.Random, kind: str, agents: tuple[str, ...]) -> Event:
         case "rang" | "missed":
             return {"agent": rng.choice(agents)}
         case "answered":
-            return {"agent": rng.choice((None, *agents, *agents))}
+            return {
+                "agent": rng.choice((None, *agents, *agents)),
+                "wait_unknown": rng.choice((None, None, None, True, False)),
+            }
         case "left_queue":
             return {"reason": rng.choice(REASONS), "wait_unknown": rng.choice((None, None, True, False))}
         case "abandoned":
