@@ -12,6 +12,11 @@ MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 LONGEST_MARK = 4
+#: UTF-16 of two Latin characters without a mark, by which of its bytes are NULs.
+UNMARKED: dict[tuple[bool, ...], str] = {
+    (False, True, False, True): "utf-16-le",
+    (True, False, True, False): "utf-16-be",
+}
 
 
 def marked(beginning: bytes) -> str | None:
@@ -45,7 +50,7 @@ def _wide(beginning: bytes) -> str | None:
     if encoding in ("utf-16", "utf-32"):
         return encoding
     nuls = [byte == 0 for byte in beginning[:LONGEST_MARK]]
-    return {(False, True, False, True): "utf-16-le", (True, False, True, False): "utf-16-be"}.get(tuple(nuls))
+    return UNMARKED.get(tuple(nuls))
 
 
 class Decoder:

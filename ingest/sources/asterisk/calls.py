@@ -238,9 +238,11 @@ class Calls:
         (named_at, outcome), visit.outcome = visit.outcome, None
         wrap_up_s = self._names.queue(visit.queue).wrap_up_s
         wrapped_at = visit.ended_at + dt.timedelta(seconds=wrap_up_s)
-        at = max(wrapped_at, named_at) if wrap_up_s else wrapped_at  # the wrap-up has an event of its own, before this
+        # The wrap-up has an event of its own. This one comes after it, at one instant by its longer id, so that its
+        # disposition counts; the earliest of both is the end of the wrap-up.
+        at = max(wrapped_at, named_at) if wrap_up_s else wrapped_at
         fields = {"call_id": visit.call_id, "disposition": outcome, "revision": int(named_at.timestamp())}
-        return [event("call.wrapped", at, visit.call_id, "disposition", **fields)]
+        return [event("call.wrapped", at, visit.call_id, "wrapped", "disposition", **fields)]
 
     def end(self, entry: Entry) -> list[Event]:
         visit, lost = self._talk(entry)
