@@ -183,7 +183,8 @@ class Writer:
             self._publisher.write(moment)
         self._publishing_took_s = time.monotonic() - self._published_from
         self._settle(moment)  # after publishing, because nobody waits for it
-        self._observed.published(moment, self._store.totals(), self._store.bytes(), self._publisher.alarms)
+        foreign = self._publisher.foreign_logs_removed
+        self._observed.published(moment, self._store.totals(), self._store.bytes(), self._publisher.alarms, foreign)
         self._has_news = False
 
     def _judge(self) -> Moment:

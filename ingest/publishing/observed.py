@@ -38,11 +38,13 @@ class Observed(Collector):
         self.publish_s = measured("vigie_publish_seconds", "One snapshot written.")
         self.settle_s = measured("vigie_settle_seconds", "Settled rows moved to the archive, if there were enough.")
         self._started_at = time.monotonic()
-        self._published: tuple[float, Moment, Totals, int, Mapping[str, int]] | None = None
+        self._published: tuple[float, Moment, Totals, int, Mapping[str, int], int] | None = None
 
-    def published(self, moment: Moment, totals: Totals, store_bytes: int, alarms: Mapping[str, int]) -> None:
-        """Note what was just published; `alarms`: the number of active alarms by kind."""
-        self._published = (time.monotonic(), moment, totals, store_bytes, alarms)
+    def published(
+        self, moment: Moment, totals: Totals, store_bytes: int, alarms: Mapping[str, int], foreign_logs: int
+    ) -> None:
+        """Note what was just published: `alarms`, the active ones by kind; `foreign_logs`, those removed so far."""
+        self._published = (time.monotonic(), moment, totals, store_bytes, alarms, foreign_logs)
 
     def silent_s(self) -> float:
         """Time since the last publish [s], or since the start if there was none."""
@@ -51,7 +53,7 @@ class Observed(Collector):
     def collect(self) -> Iterator[Metric]:
         if self._published is None:
             return
-        _, moment, totals, store_bytes, alarms = self._published
+        _, moment, totals, store_bytes, alarms, foreign_logs = self._published
         yield GaugeMetricFamily("vigie_snapshot_age_seconds", "Time since a snapshot was written.", self.silent_s())
         yield GaugeMetricFamily("vigie_store_bytes", "The store on disk.", store_bytes)
         as_of = moment.as_of.timestamp()
@@ -68,6 +70,9 @@ class Observed(Collector):
         yield CounterMetricFamily("vigie_events", "Events accepted.", totals.lines - totals.duplicates)
         yield CounterMetricFamily("vigie_duplicates", "Events delivered again.", totals.duplicates)
         yield CounterMetricFamily("vigie_dead_letters", "Records and lines rejected.", totals.dead_letters)
+        yield CounterMetricFamily(
+            "vigie_foreign_logs_removed", "DuckDB logs of others, removed beside the published file.", foreign_logs
+        )
 
     def serve(self, host: str, port: int) -> None:
         """Serve on `port` of `host`, in threads of its own, until the process ends. Raises UsageError."""

@@ -77,6 +77,7 @@ class Publisher:
         self._alarms = Alarms(store)
         self._judging = Judging(store)
         self._had_foreign_log = False
+        self.foreign_logs_removed = 0
         self.configure(configuration)
         try:
             directory.mkdir(parents=True, exist_ok=True)
@@ -149,7 +150,8 @@ class Publisher:
         self._warn(foreign)
 
     def _warn(self, foreign: list[str]) -> None:
-        """Log that foreign logs were removed, once for as long as each publish finds some."""
+        """Count foreign logs that were removed; log it once for as long as each publish finds some."""
+        self.foreign_logs_removed += len(foreign)
         if foreign and not self._had_foreign_log:
             log.warning(
                 "%s beside the published file was removed: somebody opened the file for writing, and what other tools"

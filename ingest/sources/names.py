@@ -3,6 +3,7 @@
 The classes below are the schema of the file: unknown keys and values out of range are errors.
 """
 
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +14,8 @@ from msgspec import Meta, Struct
 
 from ingest.errors import UsageError
 from ingest.events.contract import Campaign, Text
+
+REPEATED = re.compile(r"""\(['"].*\)(?= )|'[^']{3,}'|"[^"]{3,}\"""")  # names that a fault of TOML quotes from the file
 
 LeftReason = Literal["overflow", "callback", "voicemail", "timeout", "closed", "full", "no_agents", "system"]
 
@@ -104,19 +107,22 @@ def load(path: Path | None) -> Names:
     if path is None:
         return Names()
     tables = checked(read_toml(path), Tables, str(path))
-    queues = {name: checked(table, Queue, f"{path}, [queues.{name}]") for name, table in tables.queues.items()}
-    agents = {id: checked(table, Agent, f"{path}, [agents.{id}]") for id, table in tables.agents.items()}
-    reasons = {theirs: checked(ours, Text, f"{path}, [reasons], {theirs}") for theirs, ours in tables.reasons.items()}
-    owners: dict[str, str] = {}
-    for id, agent in agents.items():
+    queues = _each(tables.queues, Queue, f"{path}, queue")
+    agents = _each(tables.agents, Agent, f"{path}, agent")
+    reasons = _each(tables.reasons, Text, f"{path}, [reasons], line")
+    owners: dict[str, int] = {}
+    for place, (id, agent) in enumerate(agents.items(), 1):
         if not id:
-            raise UsageError(f"{path}, [agents]: an agent's id is empty.")
+            raise UsageError(f"{path}, agent {place}: the id is empty.")
         for number, interface in enumerate(agent.interfaces, 1):
-            if owners.setdefault(interface, id) != id:
-                raise UsageError(
-                    f"{path}, [agents.{id}], interfaces: number {number} belongs to {owners[interface]} too."
-                )
+            if (owner := owners.setdefault(interface, place)) != place:
+                raise UsageError(f"{path}, agent {place}, interfaces: number {number} belongs to agent {owner} too.")
     return Names(queues, agents, reasons)
+
+
+def _each(tables: dict[str, Any], kind: Any, what: str) -> dict[str, Any]:
+    """The tables, checked. Refusals count them from 1 and repeat no name: it may be a person's."""
+    return {name: checked(table, kind, f"{what} {place}") for place, (name, table) in enumerate(tables.items(), 1)}
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -128,7 +134,8 @@ def read_toml(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise UsageError(f"{path} is not UTF-8 (byte {error.start}); save it as UTF-8.") from error
     except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{path} is not valid TOML: {error}.") from error
+        fault = REPEATED.sub("a name", str(error))
+        raise UsageError(f"{path} is not valid TOML: {fault}.") from error
 
 
 def checked(value: Any, kind: Any, where: str) -> Any:
@@ -140,5 +147,7 @@ def checked(value: Any, kind: Any, where: str) -> Any:
         key = at.removesuffix("`").lstrip(".")
         if "unknown field" in fault:
             fault += f", allowed are {', '.join(getattr(kind, '__struct_fields__', ()))}"
+        if fault.startswith("Invalid enum value"):
+            fault = "Not one of the words that are allowed here (docs/sources.md)"
         fault = fault.replace("Object", "Table").replace("`object`", "a table")
         raise UsageError(f"{where}{f', {key}' if key else ''}: {fault}.") from error

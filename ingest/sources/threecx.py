@@ -14,12 +14,13 @@ from zoneinfo import ZoneInfo
 
 from ingest.cli import Parser
 from ingest.errors import UsageError
-from ingest.events.contract import EARLIEST
 from ingest.sources import delivery, names
 from ingest.sources.asterisk import zone
+from ingest.sources.call_list.instants import Cells, Instants
 from ingest.sources.delivery import Produced
 from ingest.sources.events import Event, Rejected, Unreadable
 from ingest.sources.input.files import chunks
+from ingest.sources.input.text import as_utf8
 from ingest.sources.names import Names
 from ingest.sources.reading import PassedOver
 from ingest.sources.whole_call import WholeCall
@@ -35,6 +36,9 @@ FIELDS = (
 )
 NEEDED = {"historyid", "callid", "time-start", "time-answered", "time-end", "reason-terminated", "from-no", "to-dn"}
 NEEDED |= {"final-dn", "chain", "to-type", "final-type"}
+TIMES = {"queued_at": "time-start", "answered_at": "time-answered", "ended_at": "time-end"}
+FIRST = 20  # lines; if none of them is a record, --fields does not fit
+RECENT = 10_000  # records
 PLACES = ("queued", "outcome", "end")
 ENDED_BY = {
     **dict.fromkeys(("terminatedbysrc", "src_participant_terminated", "failed_cancelled"), "customer"),
@@ -56,14 +60,27 @@ def main(options: argparse.Namespace) -> int:
         raise UsageError("--records is missing; name the CDR output, such as cdr.log.")
     records = Records(options.source, names.load(options.map), options.fields.split(","), options.timezone)
     with closing(delivery.opened(options)) as destination:
-        rest = b""
-        for chunk in chunks(options.records, "--records"):
-            *lines, rest = (rest + chunk).split(b"\n")
-            if not destination.send(records.take(lines)):
+        held: list[Produced] = []  # nothing is sent before one line could be read
+        for lines in _lines(as_utf8(chunks(options.records, "--records"))):
+            held += records.take(lines)
+            if len(records.faults) >= FIRST:
                 break
-        else:
-            destination.send(records.take([rest]))
+            if not records.faults:
+                if not destination.send(held):
+                    break
+                held = []
+        if records.faults:
+            raise UsageError(f"Nothing was sent, because none of the first lines can be read: {records.faults[0]}")
         return destination.finish(records.passed_over())
+
+
+def _lines(pieces: Iterable[bytes]) -> Iterator[list[bytes]]:
+    """Yield the lines that are complete after each piece."""
+    rest = b""
+    for piece in pieces:
+        *lines, rest = (rest + piece).split(b"\n")
+        yield lines
+    yield [rest]
 
 
 class Records:
@@ -72,9 +89,12 @@ class Records:
     def __init__(self, source: str, names: Names, fields: Iterable[str], timezone: ZoneInfo) -> None:
         self._source = source
         self._names = names
-        self._zone = timezone
+        self._times = Instants("iso", timezone)
         self._passed_over = PassedOver()
         self._fields = _checked(fields)
+        self._recent: dict[str, Row] = {}  # by callid
+        self._has_read = False
+        self.faults: list[str] = []  # why lines are no records, as long as none is
 
     def take(self, lines: Iterable[bytes]) -> Iterator[Produced]:
         """Yield the events of each line, or that it is unreadable."""
@@ -82,8 +102,12 @@ class Records:
             text = line.decode("utf-8-sig", "replace").strip()
             try:
                 row = self._row(text)
+                if row:
+                    self._has_read, self.faults = True, []
                 events = self._events(row) if row else []
             except Unreadable as unreadable:
+                if not self._has_read:
+                    self.faults.append(str(unreadable))
                 yield Rejected(text, str(unreadable)), text
             else:
                 for event in events:
@@ -116,10 +140,15 @@ class Records:
         history, id, queue = row["historyid"].removeprefix("Call").strip(), row["callid"], row["to-dn"]
         if not (history and id and queue):
             raise Unreadable("A call to a queue without historyid, callid or to-dn.")
-        began_at = self._instant(row, "time-start")
-        ended_at = self._instant(row, "time-end")
+        if self._recent.setdefault(id, row) != row:
+            raise Unreadable("A record with the callid of one before it, and other contents; the first one counts.")
+        if len(self._recent) > RECENT:
+            del self._recent[next(iter(self._recent))]
+        began_at, answered_at, ended_at = self._instants(row)
         if began_at is None or ended_at is None or ended_at < began_at:
             raise Unreadable("A call to a queue without its beginning or its end, or with an end before its beginning.")
+        if answered_at and not began_at <= answered_at <= ended_at:
+            raise Unreadable("time-answered lies before the beginning of the call or after its end.")
         mapped = self._names.queue(queue)
         call = WholeCall(
             call_id=f"{self._source}/{id}",
@@ -132,7 +161,7 @@ class Records:
             queued_at=began_at,
         )
         if row["final-type"].casefold() == "extension":
-            self._talk(call, row, began_at, ended_at)
+            self._talk(call, row, answered_at, ended_at)
         else:
             _leave(call, row, ended_at)
         events = call.events(PLACES, 0)
@@ -142,9 +171,8 @@ class Records:
             ]
         return events
 
-    def _talk(self, call: WholeCall, row: Row, began_at: dt.datetime, ended_at: dt.datetime) -> None:
-        answered_at = self._instant(row, "time-answered")
-        if answered_at is None or not began_at < answered_at <= ended_at:
+    def _talk(self, call: WholeCall, row: Row, answered_at: dt.datetime | None, ended_at: dt.datetime) -> None:
+        if answered_at is None or answered_at == call.queued_at:
             raise Unreadable(
                 "time-answered is missing, or is the instant at which the queue itself answered; nothing says when an "
                 "agent did, so the call has no wait."
@@ -156,15 +184,20 @@ class Records:
             return  # several extensions were involved, and only the last one is named: who answered first is unknown
         call.agent = self._names.agent(row["final-dn"]) if row["final-dn"] else None
 
-    def _instant(self, row: Row, name: str) -> dt.datetime | None:
-        if not row[name]:
-            return None
+    def _instants(self, row: Row) -> list[dt.datetime | None]:
+        """The beginning, the answer and the end (UTC); None for never. In the hour that comes twice, in their order."""
+        cells = {ours: Cells([row[theirs].replace("/", "-")]) for ours, theirs in TIMES.items()}
         try:
-            at = dt.datetime.fromisoformat(row[name].replace("/", "-"))
-        except ValueError:
-            raise Unreadable(f"{name} is not a date and time.") from None
-        at = (at if at.tzinfo else at.replace(tzinfo=self._zone)).astimezone(dt.UTC)
-        return at if at >= EARLIEST else None
+            instants = self._times.of_row(cells, {})
+        except Unreadable as unreadable:
+            ours, _, fault = str(unreadable).partition(": ")
+            fault = (
+                "not a date and time."
+                if "format iso" in fault
+                else fault.replace("timezone under [file]", "--timezone")
+            )
+            raise Unreadable(f"{TIMES[ours]}: {fault}") from None
+        return [instants[ours] for ours in TIMES]
 
 
 def _leave(call: WholeCall, row: Row, at: dt.datetime) -> None:

@@ -45,6 +45,7 @@ class SnapshotCollector(Collector):
             ("vigie_store_bytes", "Size of the consumer's store on disk.", counts.store_bytes),
             ("vigie_published_bytes", "Size of what is published, history included.", counts.published_bytes),
             ("vigie_disk_free_bytes", "Free space on the disk.", counts.disk_free_bytes),
+            ("vigie_foreign_logs", "DuckDB logs of others beside the published file.", len(feed.foreign_logs)),
         ):
             if value is not None:
                 yield GaugeMetricFamily(name, description, value)

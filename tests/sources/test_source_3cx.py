@@ -88,12 +88,32 @@ def test_times_are_utc_unless_a_zone_is_named() -> None:
     assert (queued["call_id"], queued["linked_id"]) == ("pbx/89d3af2d8f010000_3456", "pbx/265500")
 
 
+def test_times_in_the_hour_that_comes_twice_follow_each_other() -> None:
+    text = line(time_start="2026/10/25 02:50:00", time_answered="2026/10/25 02:55:00", time_end="2026/10/25 02:05:00")
+    events, _ = taken(text, zone=ZoneInfo("Europe/Paris"))
+    assert [event["ts"][11:16] for event in events] == ["00:50", "00:55", "01:05"]
+    text = line(time_start="2026/03/29 02:30:00", time_answered="", time_end="2026/03/29 03:05:00")
+    (fault,), _ = taken(text, zone=ZoneInfo("Europe/Paris"))
+    assert fault.reason == "time-start: a time that the clocks skip in Europe/Paris; check --timezone."
+
+
+def test_two_records_of_one_call_that_differ_are_told() -> None:
+    first, other = line(), line(final_dn="10014")
+    produced, _ = taken(first, first, other)
+    assert produced[:3] == produced[3:6]
+    (fault,) = produced[6:]
+    assert fault.reason.startswith("A record with the callid of one before it")
+
+
 UNREADABLE = {
     "the queue itself answered": (line(time_answered="2024/04/30 06:27:28"), "nothing says when an agent did"),
     "an agent without an answer": (line(time_answered=""), "nothing says when an agent did"),
     "no end": (line(time_end=""), "without its beginning or its end"),
     "an end before the beginning": (line(time_end="2024/04/30 06:20:00"), "an end before its beginning"),
-    "no date": (line(time_start="070XXXXXXX"), "time-start is not a date and time"),
+    "no date": (line(time_start="070XXXXXXX"), "time-start: not a date and time"),
+    "an answer after the end": (line(time_answered="2024/04/30 06:40:00"), "time-answered lies before the beginning"),
+    "an answer before the beginning": (line(time_answered="2024/04/30 06:00:00"), "time-answered lies before"),
+    "an answer that never was": (line(time_answered="0001/01/01 00:00:00"), "nothing says when an agent did"),
     "no id": (line(callid=""), "without historyid"),
     "a name with a comma": (line(final_dispname="Last, Måns"), "28 fields"),
     "another order of fields": (V20.partition(",")[2], "26 fields"),
@@ -129,3 +149,28 @@ def test_the_command(tmp_path: Path) -> None:
     done = run("source", "3cx", "--records", str(file), "--print")
     assert (done.returncode, len(done.stdout.splitlines())) == (0, 3), done.stderr
     assert "--records is missing" in one_sentence(run("source", "3cx", "--print"))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])
+def test_the_output_in_any_unicode(tmp_path: Path, encoding: str) -> None:
+    file = tmp_path / "cdr.log"
+    file.write_bytes(f"{V20}\n".encode(encoding))
+    done = run("source", "3cx", "--records", str(file), "--print")
+    assert (done.returncode, done.stdout.count("\n")) == (0, 3), done.stderr
+
+
+@pytest.mark.parametrize("text", [V20.replace(",", ";"), V20.rpartition(",")[0], "Måns;070XXXXXXX"])
+def test_a_file_of_which_no_line_is_a_record_is_refused(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "cdr.log"
+    file.write_text(f"{text}\n" * 30)
+    done = run("source", "3cx", "--records", str(file), "--print")
+    assert one_sentence(done).startswith("vigie: Nothing was sent, because none of the first lines can be read: ")
+    assert not done.stdout and "070X" not in done.stderr and "Måns" not in done.stderr
+
+
+def test_a_broken_line_before_a_record_is_a_dead_letter(tmp_path: Path) -> None:
+    file = tmp_path / "cdr.log"
+    file.write_text(f"Måns\n{V20}\n")
+    done = run("source", "3cx", "--records", str(file), "--print")
+    assert (done.returncode, done.stdout.count("\n")) == (1, 3)
+    assert "3 events; 1 unreadable" in done.stderr

@@ -283,6 +283,10 @@ RECORDS: dict[str, tuple[Event, Event]] = {
     ),
     "written before the agent's side ended": (cdr(cc_queue_terminated_epoch=None), TALKED),
     "hung up": (cancelled(), {"outcome": "abandoned", "wait_s": 30}),
+    "put out, and the CDR does not say when": (
+        cancelled(cc_cancel_reason="TIMEOUT", cc_queue_canceled_epoch="0"),
+        {"outcome": "dropped", "left_reason": "timeout"},
+    ),
     "taken out of the queue": (
         cancelled(end_epoch=epoch("09:04:00"), end_uepoch=None),
         {"outcome": "overflowed", "wait_s": 30, "left_reason": "overflow"},
@@ -451,6 +455,19 @@ UNREADABLE: dict[str, tuple[Event, str]] = {
     "a CDR answered before it came": (cdr(cc_queue_answered_epoch=epoch("08:59:00")), "neither when it was answered"),
     "a CDR without an outcome": (cdr(cc_cause=None), "neither when it was answered"),
     "a CDR without its channel": (cdr(uuid=None), "uuid"),
+    "a CDR of a talk without an end": (cdr(cc_queue_terminated_epoch="0", end_uepoch="0", end_epoch="0"), "no end"),
+    "a CDR of a talk that ended before it began": (
+        cdr(cc_queue_answered_epoch=epoch("09:00:20"), cc_queue_terminated_epoch=epoch("09:00:05")),
+        "one before the answer",
+    ),
+    "a caller who came after the event": (
+        happened("09:00:05", "bridge-agent-start", **{"CC-Member-Joined-Time": epoch("09:05:00")}),
+        "CC-Member-Joined-Time after itself",
+    ),
+    "an end without its time": (
+        happened("09:00:05", "member-queue-end", **{"CC-Cause": "Terminated", "CC-Member-Leaving-Time": "0"}),
+        "without CC-Member-Leaving-Time",
+    ),
 }
 
 
@@ -478,6 +495,14 @@ def test_a_file_of_events_and_records(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     types = {json.loads(line)["type"] for line in done.stdout.splitlines()}
     assert {"call.queued", "call.answered", "call.ended", "agent.state"} <= types
+
+
+def test_a_file_with_its_newest_event_first_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "events.json"
+    file.write_text("\n".join(json.dumps(document) for document in [LEFT, ENDED, ANSWERED, OFFERED, JOINED]))
+    done = run("source", "freeswitch", "--records", str(file), "--print")
+    assert one_sentence(done) == "vigie: The events run backwards in time; sort the file by Event-Date-Timestamp."
+    assert not done.stdout
 
 
 def test_a_topic_is_read_on_where_the_last_run_stopped(broker: Broker, topic: str, tmp_path: Path) -> None:

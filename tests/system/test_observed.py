@@ -81,6 +81,11 @@ def test_metrics_health_and_logs_of_a_consumer_and_a_dashboard(tmp_path: Path, b
             )
             assert metrics["vigie_dead_letters_total"] == 1
             assert metrics["vigie_duplicates_total"] == 0
+            assert metrics["vigie_foreign_logs_removed_total"] == 0
+            left = tmp_path / "published" / "vigie.duckdb.wal"
+            left.write_bytes(b"left by somebody who wrote")
+            wait_for(lambda: samples(consumer).get("vigie_foreign_logs_removed_total") == 1, "its log to be counted")
+            assert not left.exists()
             lags = [value for name, value in metrics.items() if name.startswith("vigie_lag_records,")]
             assert lags == [0, 0, 0, 0]
             wait_for(lambda: alarms(samples(consumer)) == RINGING, "the alarm of the call without its first event")
@@ -100,6 +105,11 @@ def test_metrics_health_and_logs_of_a_consumer_and_a_dashboard(tmp_path: Path, b
                 assert alarms(metrics) == RINGING
                 campaigns = {event["campaign"] for event in events if "campaign" in event}
                 assert not [name for name in campaigns if name in ask(f"{shown.address}/metrics")[1]]
+                assert metrics["vigie_foreign_logs"] == 0
+                process.terminate()
+                process.wait(WITHIN_S)
+                left.write_bytes(b"left by somebody who wrote, and nobody removes it")
+                wait_for(lambda: samples(shown.address).get("vigie_foreign_logs") == 1, "the log in the metrics")
         finally:
             process.terminate()
             process.wait(WITHIN_S)

@@ -234,7 +234,9 @@ class Floor:
         call, wait = _call(message), message.get("Wait", "")
         self._listed.add(call)
         if call not in self._waiting:
-            yield from self._join(message, at - dt.timedelta(seconds=int(wait) if wait.isdecimal() else 0))
+            yield from self._join(
+                message, at - dt.timedelta(seconds=int(wait) if wait.isdecimal() and len(wait) < 7 else 0)
+            )
 
     def _compare(self, message: Message, at: dt.datetime) -> Iterator[Produced]:
         """Who is not on the list left while we were not connected; only the log knows how."""

@@ -4,11 +4,9 @@ import argparse
 import datetime as dt
 import logging
 import signal
-import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager, suppress
-from itertools import chain, islice
+from collections.abc import Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 from threading import Event as Flag
 from typing import Any
@@ -17,31 +15,28 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from ingest.cli import Parser
-from ingest.errors import UsageError, VigieError
+from ingest.errors import UsageError
 from ingest.sources import delivery, names
 from ingest.sources.asterisk import changes
 from ingest.sources.asterisk.calls import PartlyRead
-from ingest.sources.asterisk.order import oldest_first, runs_backwards
+from ingest.sources.asterisk.once import LOOK_EVERY_S, read_once, written_until
 from ingest.sources.asterisk.queue_log import Reader, decoded
 from ingest.sources.asterisk.translator import Translator
 from ingest.sources.delivery import Destination, Output, Produced
 from ingest.sources.events import Rejected, Unreadable
 from ingest.sources.input.bookmark import Bookmark
-from ingest.sources.input.files import CHUNK, chunks
-from ingest.sources.input.follow import LONGEST_LINE, Followed, Position
-from metrics import clock
+from ingest.sources.input.follow import Followed, Position
 
 log = logging.getLogger(__name__)
 
-LOOK_EVERY_S = 0.2  # for new lines
 KEEP_EVERY_S = 1.0  # the bookmark is written at most this often
-TOGETHER = 10_000  # sorted lines are sent together
-UNWRITTEN = dt.timedelta(seconds=2)  # lines may be written this long after what they report
 
 
 def arguments(parser: Parser) -> None:
     parser.option(
-        "--queue-log", default=None, help="the queue_log, a file or a CSV export of its table; - for standard input"
+        "--queue-log",
+        default=None,
+        help="the queue_log, a file or a CSV export of its table; - for standard input, read as it comes",
     )
     parser.option("--queue-log-topic", default=None, help="or a Kafka topic of Debezium's changes of its table")
     parser.option("--queue-log-changes", default=None, help="or a file of such changes; - for standard input")
@@ -63,15 +58,16 @@ def main(options: argparse.Namespace) -> int:
     if not options.queue_log:
         raise UsageError("--queue-log is missing; name the log, such as /var/log/asterisk/queue_log.")
     if options.follow and options.queue_log == "-":
-        raise UsageError("--follow needs a file; standard input is read to its end without it.")
+        raise UsageError("--follow needs a file; standard input is read as it comes without it.")
     switch = Switch(options.source, names.load(options.map), options.timezone)
-    if not options.follow:
-        with closing(delivery.opened(options)) as destination:
-            read_once(options.queue_log, switch, destination, options.timezone)
-            return destination.finish(switch.passed_over())
     stopped = Flag()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopped.set())
+    if options.follow or options.queue_log == "-":
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stopped.set())
+    if not options.follow:
+        with closing(delivery.opened(options, stopped.is_set)) as destination:
+            read_once(options.queue_log, switch, destination, options.timezone, stopped)
+            return destination.finish(switch.passed_over())
     if options.print:
         with closing(Followed(Path(options.queue_log))) as followed, closing(Output(options.source)) as destination:
             _follow(followed, switch, destination, stopped)
@@ -148,61 +144,6 @@ class Switch:
         self._floor.recall(remembered["floor"])
 
 
-def read_once(path: str, switch: Switch, destination: Destination, timezone: ZoneInfo | None) -> None:
-    """Read to the end, then send the events that have followed from the last lines since.
-
-    It is read twice: nothing is sent before its order is known.
-    """
-    with _rereadable(path) as read:
-        in_order: Iterator[Iterable[bytes]]
-        if runs_backwards(chain.from_iterable(_until_torn(read())), timezone):
-            log.warning("%s: the lines are not in order of time, so they are sorted; this needs memory", switch.source)
-            sorted_lines = oldest_first(chain.from_iterable(read()), timezone)
-            in_order = iter(lambda: list(islice(sorted_lines, TOGETHER)), [])
-        else:
-            in_order = read()
-        for lines in in_order:
-            if not destination.send(switch.take(lines)):
-                return
-    destination.send(switch.pass_time(_written_until()))
-    switch.report()
-
-
-@contextmanager
-def _rereadable(path: str) -> Iterator[Callable[[], Iterator[Iterable[bytes]]]]:
-    """Yield what reads the lines of a file from its beginning. Standard input is kept in a temporary file."""
-    if path != "-":
-        yield lambda: _lines(chunks(path, "--queue-log"))
-        return
-    with tempfile.TemporaryFile() as kept:
-        for chunk in chunks(path, "--queue-log"):
-            kept.write(chunk)
-
-        def read() -> Iterator[Iterable[bytes]]:
-            kept.seek(0)
-            return _lines(iter(lambda: kept.read(CHUNK), b""))
-
-        yield read
-
-
-def _until_torn(lines: Iterator[Iterable[bytes]]) -> Iterator[Iterable[bytes]]:
-    """Yield what can be read of an incomplete file; that it is incomplete is said when its lines are sent."""
-    with suppress(VigieError):
-        yield from lines
-
-
-def _lines(chunks: Iterable[bytes]) -> Iterator[Iterable[bytes]]:
-    """Yield the lines that are complete after each chunk."""
-    rest = b""
-    for chunk in chunks:
-        *lines, rest = (rest + chunk).split(b"\n")
-        if len(rest) > LONGEST_LINE:
-            lines, rest = [*lines, rest], b""
-        yield lines
-    if rest:
-        yield [rest]
-
-
 def _recall(bookmark: Bookmark, switch: Switch) -> Position | None:
     """Restore the state of the last run and return where it stopped; None when this is the first."""
     content = bookmark.read()
@@ -227,7 +168,7 @@ def _follow(
     kept, kept_at = followed.position, time.monotonic()
     while not stopped.is_set():
         lines = followed.read()
-        if not destination.send(switch.take(lines) if lines else switch.pass_time(_written_until())):
+        if not destination.send(switch.take(lines) if lines else switch.pass_time(written_until())):
             return
         if followed.position != kept and time.monotonic() >= kept_at + KEEP_EVERY_S:
             keep()
@@ -236,7 +177,3 @@ def _follow(
             stopped.wait(LOOK_EVERY_S)
     keep()
     switch.report()
-
-
-def _written_until() -> dt.datetime:
-    return clock.now() - UNWRITTEN

@@ -5,6 +5,7 @@ whenever it is read.
 """
 
 import datetime as dt
+import re
 from typing import Any
 
 from ingest.sources.asterisk.queue_log import Entry
@@ -13,7 +14,14 @@ from ingest.sources.asterisk.visits import Visit
 from ingest.sources.events import Event, event
 from ingest.sources.names import Names
 
+POSITION = re.compile(r"\d{1,3}")
 NOT_A_NUMBER = ("", "unknown", "anonymous", "restricted", "unavailable", "<unknown>")
+
+
+def caller(entry: Entry) -> str:
+    """The caller's number, the field before the position: url|caller|position. Pipes in the URL are not escaped."""
+    places = range(3, len(entry.data) + 1)
+    return entry.data_field(next((n for n in places if POSITION.fullmatch(entry.data_field(n))), 3) - 1)
 
 
 def queued(visit: Visit, names: Names, caller: str = "", is_inferred: bool = False) -> Event:

@@ -3,12 +3,13 @@
 import datetime as dt
 from typing import Any
 
+from ingest.events.contract import EARLIEST
 from ingest.sources.asterisk import beginnings
 from ingest.sources.asterisk.agents import Agents
-from ingest.sources.asterisk.durations import began_at, talk_s
+from ingest.sources.asterisk.durations import began_at, talk_s, wait_s
 from ingest.sources.asterisk.queue_log import Entry
 from ingest.sources.asterisk.verbs import ENDED_BY, HOLDS, REFUSED
-from ingest.sources.asterisk.visits import Visit, Visits
+from ingest.sources.asterisk.visits import ROUNDING, Visit, Visits
 from ingest.sources.events import Event, Unreadable, event
 from ingest.sources.names import Names
 
@@ -49,17 +50,19 @@ class Calls:
 
     def enter(self, entry: Entry) -> list[Event]:
         visit, left = self._visits.enter(entry)
-        caller = entry.data_field(2) if entry.event == "ENTERQUEUE" else ""
-        return [*self._go_on_from(left, entry.at), beginnings.queued(visit, self._names, caller)]
+        caller = beginnings.caller(entry) if entry.event == "ENTERQUEUE" else ""
+        return [*self._go_on_from(left, entry), beginnings.queued(visit, self._names, caller)]
 
     def reach(self, entry: Entry) -> list[Event]:
         """A dialer hands over a call that somebody picked up."""
         visit, left = self._visits.enter(entry)
         self._dialing.add(entry.queue)
-        return [*self._go_on_from(left, entry.at), *beginnings.reached(visit, self._names, entry.data_field(2))]
+        return [*self._go_on_from(left, entry), *beginnings.reached(visit, self._names, entry.data_field(2))]
 
     def dial(self, entry: Entry) -> list[Event]:
         """A call that an agent dialed is over."""
+        if not entry.data_field(1):
+            raise Unreadable("OUTCALL without its status; nothing says whether somebody picked up.")
         visit, _ = self._visits.enter(entry)
         visit.state = "over"
         events = beginnings.dialed_by_agent(visit, self._names, entry)
@@ -67,7 +70,7 @@ class Calls:
             return events
         visit.state, visit.agent, visit.answer = "talking", self._agent(entry), "read"
         since = entry.at - dt.timedelta(seconds=entry.number(2))
-        return [*events, *self._agent_talked(visit, since, entry), *self._finish(visit, entry)]
+        return self._finished(entry, visit, [*events, *self._agent_talked(visit, since, entry)])
 
     def note_unknown(self, entry: Entry) -> None:
         """A line has an unknown event. Raises PartlyRead when it is the first of its call, which so stays unplaced."""
@@ -86,18 +89,27 @@ class Calls:
             return []
         visit.beginning, visit.entered_at = "inferred", began
         self.inferred += 1
+        cut = [event for talk in self._visits.talks_before(entry, visit) for event in self._cut(talk, began)]
         if visit.queue in self._dialing:
-            return beginnings.reached(visit, self._names, is_inferred=True)
-        return [beginnings.queued(visit, self._names, is_inferred=True)]
+            return [*cut, *beginnings.reached(visit, self._names, is_inferred=True)]
+        return [*cut, beginnings.queued(visit, self._names, is_inferred=True)]
 
-    def _go_on_from(self, left: Visit | None, at: dt.datetime) -> list[Event]:
+    def _go_on_from(self, left: Visit | None, entry: Entry) -> list[Event]:
         """A caller enters a queue. If they were in another queue before, that queue passed them on: an overflow."""
         if left is None:
             return []
         if left.state == "waiting":  # moved by something other than the queue, which is not logged
-            return [self._left(left, at, "overflow")]
+            return [self._left(left, entry.at, "overflow")]
+        if left.state == "talking":
+            return self._cut(left, entry.at)
         put_out_at, left.put_out_at = left.put_out_at, None
         return [self._left(left, put_out_at, "overflow", revision=1)] if put_out_at else []
+
+    def _cut(self, visit: Visit, at: dt.datetime) -> list[Event]:
+        """The caller enters another queue, so the talk is over, though no line said so; if one comes, it counts."""
+        visit.state, visit.ended_at, visit.is_cut = "over", at, True
+        ended = event("call.ended", at, visit.call_id, "ended", call_id=visit.call_id, inferred=True)
+        return [ended, *self._free(visit, at), *self._outcome(visit)]
 
     def _left(self, visit: Visit, at: dt.datetime, reason: str, revision: int | None = None) -> Event:
         visit.state = "over"
@@ -120,20 +132,26 @@ class Calls:
     # A caller stops waiting without an agent
 
     def abandon(self, entry: Entry) -> list[Event]:
-        visit = self._visits.waiting(entry)
+        visit = self._waiting(entry)
         began = self._infer_beginning(visit, entry)
         visit.state = "over"
         return [*began, event("call.abandoned", entry.at, visit.call_id, "abandoned", call_id=visit.call_id)]
 
     def leave(self, entry: Entry, reason: str) -> list[Event]:
-        visit = self._visits.waiting(entry)
+        visit = self._waiting(entry)
         return [*self._infer_beginning(visit, entry), self._left(visit, entry.at, reason)]
 
     def remove(self, entry: Entry, reason: str, leads_to: str) -> list[Event]:
         """The queue removed its caller. `leads_to` differs from `reason` when the map says where the caller goes."""
-        visit = self._visits.waiting(entry)
+        visit = self._waiting(entry)
         visit.put_out_at = entry.at if leads_to == reason else None
         return self.leave(entry, leads_to)
+
+    def _waiting(self, entry: Entry) -> Visit:
+        visit = self._visits.waiting(entry)
+        if visit.answer != "no":
+            raise Unreadable(f"{entry.event} of a call that an agent had answered; it counts as answered.")
+        return visit
 
     # An agent is offered a call and talks
 
@@ -146,7 +164,8 @@ class Calls:
 
     def fail_to_ring(self, entry: Entry) -> list[Event]:
         """Nobody picked up; but a telephone that did not ring, because it is off or busy, is not missed by anybody."""
-        if self._agents.could_ring(entry.agent, entry.number(1)):
+        rang_ms = entry.seconds(1)
+        if rang_ms is None or self._agents.could_ring(entry.agent, rang_ms):
             return self.miss(entry)
         self.unreachable += 1
         return [self._offer("call.rang", entry.at, self._visits.waiting(entry), entry, unreachable=True)]
@@ -164,22 +183,22 @@ class Calls:
         if visit.state == "over" and visit.answer == "inferred":  # the end of this talk was read before
             visit.answer = "read"
             return events
-        visit.state, visit.agent, visit.answer = "talking", agent, "read"
-        if not agent:
-            return events
-        campaign = self._names.campaign(entry.queue)
-        return [
-            *events,
-            *self._end_older_talks(entry, visit),
-            *self._agents.answer(rang_at, entry.agent, entry.queue, visit.call_id, campaign),
-        ]
+        was_out = visit.state == "over" and visit.answer == "no"
+        visit.state, visit.agent, visit.answer, visit.answered_at = "talking", agent, "read", entry.at
+        if agent:
+            campaign = self._names.campaign(entry.queue)
+            events += self._end_older_talks(entry, visit)
+            events += self._agents.answer(rang_at, entry.agent, entry.queue, visit.call_id, campaign)
+        if was_out:
+            raise PartlyRead("CONNECT of a call that had left its queue; it counts as answered.", events)
+        return _checked(entry, events, wait_s(entry), visit.entered_at if visit.beginning == "read" else None)
 
     def _end_older_talks(self, entry: Entry, visit: Visit) -> list[Event]:
         """An agent has one caller at a time: whoever they talked with before was handed on, and no line said so."""
         older = self._agents.hand_on(entry.agent, visit.call_id)
-        for call_id in older:
-            self._visits.hand_on(call_id, entry.at)
-        return [event("call.ended", entry.at, id, "handed_on", call_id=id, inferred=True) for id in older]
+        outcomes = [e for id in older for visit in self._visits.hand_on(id, entry.at) for e in self._outcome(visit)]
+        ends = [event("call.ended", entry.at, id, "handed_on", call_id=id, inferred=True) for id in older]
+        return [*ends, *outcomes]
 
     def _rang_at(self, entry: Entry, seconds: float) -> dt.datetime:
         """When the ringing began, not before the call entered the queue."""
@@ -197,16 +216,39 @@ class Calls:
         visit.is_held = type == "call.held"
         events = [event(type, entry.at, visit.call_id, type, entry.at.isoformat(), call_id=visit.call_id)]
         if type == "call.resumed" and not was_held and entry.number(1):  # it says how long the hold lasted
-            at = entry.at - dt.timedelta(seconds=entry.number(1))
+            at = max(entry.at - dt.timedelta(seconds=entry.number(1)), visit.answered_at or EARLIEST)
             held = (visit.call_id, "call.held", at.isoformat())
             events.insert(0, event("call.held", at, *held, call_id=visit.call_id, inferred=True))
+            return _checked(entry, events, entry.seconds(1), visit.answered_at)
         return events
+
+    def name_outcome(self, entry: Entry) -> list[Event] | None:
+        """The agent names the result of a call, in the talk or after it; None if no such talk is known."""
+        agent = self._agent(entry)
+        visit = self._visits.talk_of(entry, agent) if agent else None
+        if visit is None or not entry.data_field(1):
+            return None
+        visit.outcome = (entry.at, entry.data_field(1))
+        return self._outcome(visit)
+
+    def _outcome(self, visit: Visit) -> list[Event]:
+        """The result of a talk that is over, if the agent named one: with the end of the wrap-up, which it is not."""
+        if visit.outcome is None or visit.ended_at is None:
+            return []
+        (named_at, outcome), visit.outcome = visit.outcome, None
+        wrap_up_s = self._names.queue(visit.queue).wrap_up_s
+        wrapped_at = visit.ended_at + dt.timedelta(seconds=wrap_up_s)
+        # The wrap-up has an event of its own. This one comes after it, at one instant by its longer id, so that its
+        # disposition counts; the earliest of both is the end of the wrap-up.
+        at = max(wrapped_at, named_at) if wrap_up_s else wrapped_at
+        fields = {"call_id": visit.call_id, "disposition": outcome, "revision": int(named_at.timestamp())}
+        return [event("call.wrapped", at, visit.call_id, "wrapped", "disposition", **fields)]
 
     def end(self, entry: Entry) -> list[Event]:
         visit, lost = self._talk(entry)
-        ended_by = ENDED_BY[entry.event]
-        ended = event("call.ended", entry.at, visit.call_id, "ended", call_id=visit.call_id, ended_by=ended_by)
-        return [*lost, ended, *self._finish(visit, entry)]
+        fields = {"call_id": visit.call_id, "ended_by": ENDED_BY[entry.event], "revision": 1 if visit.is_cut else None}
+        ended = event("call.ended", entry.at, visit.call_id, "ended", **fields)
+        return self._finished(entry, visit, [*lost, ended])
 
     def transfer(self, entry: Entry) -> list[Event]:
         visit, lost = self._talk(entry)
@@ -214,8 +256,11 @@ class Calls:
         if not to["warm"] and entry.data_field(1):
             is_queue = self._names.knows_queue(entry.data_field(1))
             to["to_queue" if is_queue else "to_number"] = entry.data_field(1)
-        transferred = event("call.transferred", entry.at, visit.call_id, "transferred", call_id=visit.call_id, **to)
-        return [*lost, transferred, *self._finish(visit, entry)]
+        # after a talk that was cut, in place of the end that was inferred
+        place, revision = ("ended", 1) if visit.is_cut else ("transferred", None)
+        fields = {"call_id": visit.call_id, "revision": revision, **to}
+        transferred = event("call.transferred", entry.at, visit.call_id, place, **fields)
+        return self._finished(entry, visit, [*lost, transferred])
 
     def _talk(self, entry: Entry) -> tuple[Visit, list[Event]]:
         """The visit whose talk ends here, and what no line said of it before: its beginning and its answer."""
@@ -245,13 +290,24 @@ class Calls:
         answered_at = entry.at - dt.timedelta(seconds=talked)
         return answered_at if visit.beginning == "no" else max(answered_at, visit.entered_at)
 
-    def _finish(self, visit: Visit, entry: Entry) -> list[Event]:
-        was_over, visit.state = visit.state == "over", "over"
-        if was_over or not entry.has_agent():
+    def _finished(self, entry: Entry, visit: Visit, events: list[Event]) -> list[Event]:
+        """The `events` of the line that ends a talk, and what follows from it. Raises PartlyRead if lines disagree."""
+        if visit.state == "over":
+            visit.ended_at = entry.at if visit.is_cut else visit.ended_at
+            return events
+        agent, answered_by = self._agent(entry), visit.agent
+        visit.state, visit.ended_at, visit.agent = "over", entry.at, answered_by or agent
+        events = [*events, *self._free(visit, entry.at), *self._outcome(visit)]
+        if agent and answered_by and agent != answered_by:
+            raise PartlyRead(f"{entry.event} names another agent than the answer; the call is the first one's.", events)
+        return _checked(entry, events, talk_s(entry), visit.answered_at if visit.answer == "read" else None)
+
+    def _free(self, visit: Visit, at: dt.datetime) -> list[Event]:
+        """Whoever talked is free, or works on after the call."""
+        if visit.agent is None:
             return []
-        queue = self._names.queue(entry.queue)
-        campaign = self._names.campaign(entry.queue)
-        return self._agents.end_talk(entry.at, entry.agent, visit.call_id, campaign, queue.wrap_up_s)
+        campaign, queue = self._names.campaign(visit.queue), self._names.queue(visit.queue)
+        return self._agents.end_talk(at, visit.agent, visit.call_id, campaign, queue.wrap_up_s)
 
     def _agent(self, entry: Entry) -> str | None:
         return self._names.agent(entry.agent) if entry.has_agent() else None
@@ -265,7 +321,18 @@ class Calls:
             if visit.state == "waiting":
                 events.append(self._left(visit, entry.at, "system"))
             else:
-                visit.state = "over"
+                visit.state, visit.ended_at = "over", entry.at
                 fields = {"call_id": visit.call_id, "ended_by": "system"}
-                events.append(event("call.ended", entry.at, visit.call_id, "ended", **fields))
+                events += [event("call.ended", entry.at, visit.call_id, "ended", **fields), *self._outcome(visit)]
         return events + self._agents.drop_calls(entry.at)
+
+
+def _checked(entry: Entry, events: list[Event], stated_s: float | None, since: dt.datetime | None) -> list[Event]:
+    """The events of a line. Raises PartlyRead with them if it says that something lasted from before it began."""
+    if stated_s is not None and since is not None and dt.timedelta(seconds=stated_s) > entry.at - since + ROUNDING:
+        raise PartlyRead(
+            f"{entry.event} says more seconds than passed since the line of the beginning; the times of the lines "
+            "count, but one of the two is wrong.",
+            events,
+        )
+    return events

@@ -10,15 +10,18 @@ import datetime as dt
 import io
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any, Protocol
 
 import msgspec
 
 from ingest.errors import UsageError
 from ingest.sources import reading
+from ingest.sources.asterisk.order import FirstLook
 from ingest.sources.delivery import Produced
 from ingest.sources.events import Rejected, Unreadable
-from ingest.sources.input.documents import Found
+from ingest.sources.input.documents import Documents, Found
+from ingest.sources.input.files import chunks
 from ingest.sources.reading import PassedOver, Record
 from ingest.topic.feed import Feed
 from ingest.topic.servers import security
@@ -67,6 +70,13 @@ class Changes:
                 continue
             for produced, _ in self._lines.take(lines):
                 yield (Rejected(text, produced.reason) if isinstance(produced, Rejected) else produced), text
+
+    def rows(self, documents: Iterable[Found]) -> Iterator[bytes]:
+        """Yield the lines that new rows become."""
+        for document, _ in documents:
+            with suppress(Unreadable):
+                row = self._row(document)
+                yield from self._as_lines(row) if row else []
 
     def pass_time(self, now: dt.datetime) -> Iterator[Produced]:
         return self._lines.pass_time(now)
@@ -143,6 +153,8 @@ def run(options: argparse.Namespace, lines: Lines) -> int:
     """Read the file or topic of changes that the options name."""
     if options.queue_log_topic:
         _refuse_partitions(options)
+    elif options.queue_log_changes != "-":
+        _refuse_newest_first(options, Changes(lines))
     options.records, options.from_topic = options.queue_log_changes, options.queue_log_topic
     return reading.run(options, Changes(lines))
 
@@ -156,6 +168,16 @@ def _refuse_partitions(options: argparse.Namespace) -> None:
         raise UsageError(
             f"The topic of --queue-log-topic has {partitions} partitions, which mix up the order of the log; "
             "let Debezium write the table to a topic with one."
+        )
+
+
+def _refuse_newest_first(options: argparse.Namespace, changes: Changes) -> None:
+    look = FirstLook(options.timezone)
+    beginning = next(chunks(options.queue_log_changes, "--queue-log-changes"), b"")
+    look.take(changes.rows(Documents().feed(beginning)))
+    if look.is_newest_first:
+        raise UsageError(
+            "The changes run backwards in time, and a line means what it does after those before; sort them."
         )
 
 
@@ -173,10 +195,13 @@ def _instant(value: Any) -> str:
     """A time as a table shows it. Debezium counts a DATETIME as if it were UTC, so it is a local time."""
     if isinstance(value, bool) or not isinstance(value, int) or abs(value) < SECONDS_BELOW:
         return _text(value)
-    for limit, per_second in PER_SECOND.items():
-        if abs(value) < limit:
+    per_second = next((unit for limit, unit in PER_SECOND.items() if abs(value) < limit), None)
+    try:
+        if per_second:
             at = dt.datetime(1970, 1, 1) + dt.timedelta(microseconds=value * 1_000_000 // per_second)  # noqa: DTZ001
             return at.isoformat(sep=" ")
+    except OverflowError:  # such as year 0, which stands for 0000-00-00
+        pass
     raise Unreadable("The time of the row is no time.")
 
 

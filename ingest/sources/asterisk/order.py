@@ -25,21 +25,64 @@ RANKS = {
     **dict.fromkeys((*verbs.ENDED_BY, *verbs.TRANSFERS, *verbs.EMPTY), 5),
     **dict.fromkeys(("ABANDON", "EXITWITHTIMEOUT", "EXITWITHKEY", "WITHDRAW"), 5),
 }
+FIRST = 20  # lines; if none of them can be read, this is no queue_log
 NEXT_QUEUE = 6  # entering another queue comes after leaving this one
 
 
-def runs_backwards(lines: Iterable[bytes], timezone: ZoneInfo | None) -> bool:
-    """Whether most lines are older than the line before, or some line is much older.
+class FirstLook:
+    """What the lines of a log tell before they are read: whether they are those of a queue_log, and their order."""
 
-    A few seconds backwards are usual: they do not disturb reading.
-    """
-    steps: Counter[bool] = Counter()
-    jumps = False
-    for before, entry in pairwise(_entries(lines, timezone)):
-        if entry.at != before.at:
-            steps[entry.at < before.at] += 1
-            jumps = jumps or entry.at + DISORDER < before.at
-    return jumps or steps[True] > steps[False]
+    def __init__(self, timezone: ZoneInfo | None) -> None:
+        self._reader = Reader(timezone)
+        self._last_at: dt.datetime | None = None
+        self._steps: Counter[bool] = Counter()
+        self._jumps = False
+        self._faults: list[str] = []
+        self._is_log = False
+
+    def take(self, lines: Iterable[bytes]) -> None:
+        for line in lines:
+            try:
+                entry = self._reader.read(decoded(line))
+            except Unreadable as unreadable:
+                if not self._is_log and len(self._faults) < FIRST:
+                    self._faults.append(str(unreadable))
+                continue
+            if entry:
+                self._is_log = self._is_log or len(self._faults) < FIRST
+                self._note(entry.at)
+
+    def _note(self, at: dt.datetime) -> None:
+        if self._last_at and at != self._last_at:
+            self._steps[at < self._last_at] += 1
+            self._jumps = self._jumps or at + DISORDER < self._last_at
+        self._last_at = at
+
+    @property
+    def fault(self) -> str | None:
+        """Why this is no queue_log, in one sentence; None if one of the first lines could be read."""
+        if self._is_log or not self._faults:
+            return None
+        which = f"each of the first {len(self._faults)} lines" if len(self._faults) > 1 else "the first line"
+        return f"{which} is unreadable: {self._faults[0]}"
+
+    @property
+    def runs_backwards(self) -> bool:
+        """Whether most lines are older than the line before, or some line is much older.
+
+        A few seconds backwards are usual: they do not disturb reading.
+        """
+        return self._jumps or self.is_newest_first
+
+    @property
+    def is_newest_first(self) -> bool:
+        """Whether most lines are older than the line before."""
+        return self._steps[True] > self._steps[False]
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether there were enough lines to tell the order of a log that is still being written."""
+        return self._steps.total() > FIRST
 
 
 def oldest_first(lines: Iterable[bytes], timezone: ZoneInfo | None) -> Iterator[bytes]:

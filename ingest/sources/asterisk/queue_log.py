@@ -15,7 +15,7 @@ from ingest.events.contract import EARLIEST
 from ingest.sources.asterisk import table
 from ingest.sources.asterisk.table import Table
 from ingest.sources.events import Unreadable
-from ingest.sources.input.never import is_none_word
+from ingest.sources.input.never import is_never, is_none_word
 
 NOBODY = ("", "NONE")
 FIELDS = 5  # before the data
@@ -73,6 +73,8 @@ class Reader:
         time, callid, queue, agent, event, *data = ["" if is_none_word(field) else field.strip() for field in fields]
         if not event:
             raise Unreadable("The event is empty.")
+        if is_never(time):
+            raise Unreadable("The time is empty, or one that means never.")
         at = self._instant(time)
         if at < EARLIEST:
             raise Unreadable("The time lies before 1990.")
@@ -116,6 +118,8 @@ class Reader:
     def _first_or_second(self, first: dt.datetime, second: dt.datetime) -> dt.datetime:
         """Decide which of two times is meant when a local time occurs twice: lines are (nearly) in order."""
         earlier, later = first.astimezone(dt.UTC), second.astimezone(dt.UTC)
+        if earlier > later:  # as the clocks skip it, no zone's offset gives it back
+            raise Unreadable("A time that the clocks of --timezone skip in spring; check the zone.")
         is_past_the_change = self.last_at.astimezone(self.timezone).utcoffset() == second.utcoffset()
         is_behind = earlier < self.last_at if is_past_the_change else earlier + DISORDER < self.last_at
         return later if is_behind and self.last_at <= later + DISORDER else earlier

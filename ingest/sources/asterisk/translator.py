@@ -44,6 +44,7 @@ class Translator:
             **dict.fromkeys(verbs.ENDED_BY, self.calls.end),
             **dict.fromkeys(verbs.TRANSFERS, self.calls.transfer),
             **dict.fromkeys(verbs.HOLDS, self.calls.hold),
+            "CALLSTATUS": self._name_outcome,
             "ADDMEMBER": self._join,
             "ADDMEMBER2": self._join,
             "REMOVEMEMBER": lambda e: self._agents.leave(e.at, e.agent, e.queue),
@@ -70,6 +71,8 @@ class Translator:
         passed = self.pass_time(entry.at)
         try:
             return passed + handler(entry)
+        except PartlyRead as partly:
+            raise PartlyRead(str(partly), passed + partly.events) from partly
         except Unreadable as unreadable:
             raise PartlyRead(str(unreadable), passed) from unreadable
 
@@ -105,6 +108,12 @@ class Translator:
         self.unknown[name] = self.unknown.get(name, 0) + 1
         if not is_note and entry.callid not in verbs.NO_CALLS and entry.queue not in NOBODY:
             self.calls.note_unknown(entry)
+
+    def _name_outcome(self, entry: Entry) -> list[Event]:
+        events = self.calls.name_outcome(entry)
+        if events is None:  # VICIdial also writes what became of a call that no agent took
+            self._pass_over(entry)
+        return events or []
 
     # Agents
 

@@ -16,7 +16,7 @@ HOLDS = {"CALLERONHOLD": "call.held", "CALLEROFFHOLD": "call.resumed"}
 RINGS = ("RINGNOANSWER", "RINGCANCELED", "AGENTDUMP")
 # the contract has no event for these
 SILENT = ("CONFIGRELOAD", "DID", "PENALTY", "RINGINUSE")
-# notes on a call, which no figure needs yet; their names may be told, because they are ours
+# notes on a call, which no figure needs, or not always; their names may be told, because they are ours
 NOTES = ("CALLSTATUS", "INFO")
 
 # what DIALSTATUS says of an attempt that reached nobody

@@ -26,7 +26,11 @@ Known = Literal["no", "read", "inferred", "unknown"]
 
 
 class Visit(msgspec.Struct):
-    """One visit to a queue. `put_out_at`: when the queue removed the caller, while it is unknown where they go."""
+    """One visit to a queue. `put_out_at`: when the queue removed the caller, while it is unknown where they go.
+
+    `is_cut`: the end of the talk was inferred, because the caller entered another queue. `outcome` is what the agent
+    calls the result of a talk that lasts, and when they said it.
+    """
 
     call_id: str
     linked_id: str
@@ -39,6 +43,10 @@ class Visit(msgspec.Struct):
     beginning: Known = "read"
     answer: Known = "no"
     is_held: bool = False
+    answered_at: dt.datetime | None = None
+    ended_at: dt.datetime | None = None  # of the talk
+    is_cut: bool = False
+    outcome: tuple[dt.datetime, str] | None = None
 
 
 class Visits:
@@ -57,7 +65,8 @@ class Visits:
             if visit.queue == entry.queue and visit.beginning == "read" and visit.entered_at == entry.at:
                 visits.remove(visit)
                 visits.append(visit)
-                visit.state, visit.answer, visit.is_held = "waiting", "no", False
+                visit.state, visit.answer, visit.is_held, visit.is_cut = "waiting", "no", False, False
+                visit.answered_at = visit.ended_at = visit.outcome = None
                 return visit, None
         for visit in visits:
             if visit.queue == entry.queue and _is_late_beginning(entry, visit):
@@ -74,13 +83,28 @@ class Visits:
 
     def talking(self, entry: Entry, agent: str | None) -> Visit:
         """The visit to which a line about the end of a conversation belongs."""
-        return self._of(entry, lambda visit: visit.state == "talking" and visit.agent in (agent, None))
+        return self._of(
+            entry, lambda visit: (visit.state == "talking" or visit.is_cut) and visit.agent in (agent, None)
+        )
+
+    def talk_of(self, entry: Entry, agent: str) -> Visit | None:
+        """The last visit in which the agent talked with the caller; the line may name another queue or none."""
+        visits = [visit for visit in self._calls.get(entry.callid, []) if visit.agent == agent]
+        return visits[-1] if visits else None
 
     def in_talk(self, entry: Entry, agent: str | None) -> Visit:
         """The visit to which a line about a conversation belongs; the line may name another queue."""
         visits = self._calls.get(entry.callid, [])
         talks = [visit for visit in visits if visit.state == "talking" and visit.agent in (agent, None)]
         return talks[-1] if talks else self.talking(entry, agent)
+
+    def talks_before(self, entry: Entry, visit: Visit) -> list[Visit]:
+        """The visits of the same phone call in which they still talk, as far as is known, and which began before."""
+        return [
+            other
+            for other in self._calls.get(entry.callid, [])
+            if other.state == "talking" and other is not visit and (other.answered_at or entry.at) <= visit.entered_at
+        ]
 
     def is_waiting(self, entry: Entry) -> bool:
         visits = self._calls.get(entry.callid, [])
@@ -90,11 +114,12 @@ class Visits:
         """Whether no line of this phone call was read yet."""
         return not self._calls.get(entry.callid)
 
-    def hand_on(self, call_id: str, at: dt.datetime) -> None:
-        """The talk of a visit ended at `at` without a line."""
-        for visit in self.unfinished():
-            if visit.call_id == call_id:
-                visit.state, visit.last_at = "over", at
+    def hand_on(self, call_id: str, at: dt.datetime) -> list[Visit]:
+        """The talk of a visit ended at `at` without a line; returns the visit, if it is known."""
+        handed_on = [visit for visit in self.unfinished() if visit.call_id == call_id]
+        for visit in handed_on:
+            visit.state, visit.last_at, visit.ended_at = "over", at, at
+        return handed_on
 
     def unfinished(self) -> list[Visit]:
         return [visit for visits in self._calls.values() for visit in visits if visit.state != "over"]

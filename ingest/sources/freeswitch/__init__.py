@@ -2,18 +2,23 @@
 
 import argparse
 import datetime as dt
+from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from urllib.parse import unquote
 
 import msgspec
 
 from ingest.cli import Parser
+from ingest.errors import UsageError
 from ingest.sources import names, reading
 from ingest.sources.delivery import Produced
 from ingest.sources.events import Event, Unreadable
 from ingest.sources.freeswitch import records
 from ingest.sources.freeswitch.callcenter import SILENT, CallCenter
-from ingest.sources.input.documents import Found
+from ingest.sources.freeswitch.fields import PER_SECOND, instant
+from ingest.sources.input.documents import Documents, Found
+from ingest.sources.input.files import chunks
 from ingest.sources.names import Names
 from ingest.sources.reading import PassedOver, Record, taken
 
@@ -25,7 +30,19 @@ def arguments(parser: Parser) -> None:
 
 
 def main(options: argparse.Namespace) -> int:
-    return reading.run(options, Switch(options.source, names.load(options.map)))
+    switch = Switch(options.source, names.load(options.map))
+    if options.records and options.records != "-":
+        _refuse_newest_first(options.records)
+    return reading.run(options, switch)
+
+
+def _refuse_newest_first(name: str) -> None:
+    """What agents do depends on the events before, so a file that begins with its newest event is refused."""
+    found = Documents().feed(next(chunks(name, "--records"), b""))
+    times = [instant(event, "Event-Date-Timestamp", PER_SECOND) for event, _ in found if isinstance(event, dict)]
+    steps = Counter(later > earlier for earlier, later in pairwise(filter(None, times)) if later != earlier)
+    if steps[False] > steps[True]:
+        raise UsageError("The events run backwards in time; sort the file by Event-Date-Timestamp.")
 
 
 class Switch:

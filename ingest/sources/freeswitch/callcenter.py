@@ -33,6 +33,10 @@ UNREACHABLE = (
         "CHAN_NOT_IMPLEMENTED",
     ),
 )
+# what events repeat of earlier ones, to the second
+REPEATED = ("CC-Member-Joined-Time", "CC-Member-Leaving-Time")
+SKEW = dt.timedelta(seconds=2)
+
 RESTS = {"On Break": True, "Available": False, "Available (On Demand)": False}
 
 
@@ -71,6 +75,8 @@ class CallCenter:
         at = instant(fields, "Event-Date-Timestamp", PER_SECOND)
         if at is None:
             raise Unreadable(f"{action} without Event-Date-Timestamp.")
+        if late := next((name for name in REPEATED if (instant(fields, name) or at) > at + SKEW), None):
+            raise Unreadable(f"{action} with a {late} after itself.")
         events = self.pass_time(at) + handler(fields, at)
         self._ringing.note(events)
         return events
@@ -180,6 +186,8 @@ class CallCenter:
         call, joined = self._call(fields), self._joined(fields)
         if text(fields, "CC-Cause") == "Terminated":
             ended = self._repeated("call.ended", "CC-Member-Leaving-Time", fields, "end")
+            if not ended:
+                raise Unreadable("member-queue-end without CC-Member-Leaving-Time; nothing says when the talk ended.")
             return [*joined, *self._answered_before(fields), *ended]
         if text(fields, "CC-Cause") != "Cancel":
             raise Unreadable("member-queue-end has a CC-Cause other than Terminated and Cancel.")

@@ -54,8 +54,9 @@ def events(record: Mapping[str, Any], source: str, names: Names) -> list[Event]:
     if cause == "answered" and answered_at:
         _talk(call, variables, answered_at, hung_up_at, names)
     elif cause == "cancel":
-        canceled_at = _since(joined_at, fields.instant(variables, "cc_queue_canceled_epoch")) or hung_up_at
-        _leave(call, variables, canceled_at, hung_up_at, names)
+        canceled_at = _since(joined_at, fields.instant(variables, "cc_queue_canceled_epoch"))
+        _leave(call, variables, canceled_at or hung_up_at, hung_up_at, names)
+        call.wait_unknown = canceled_at is None and call.left is not None  # the channel may have gone on
     else:
         raise Unreadable("The CDR of a caller in a queue says neither when it was answered nor that it was not.")
     return call.events(PLACES, _revision(hung_up_at or joined_at))
@@ -75,9 +76,12 @@ def _talk(
     call.answered_at = answered_at
     agent = _text(variables, "cc_agent")
     call.agent = names.agent(agent) if agent else None
-    terminated_at = _since(answered_at, fields.instant(variables, "cc_queue_terminated_epoch"))
+    assert call.queued_at
+    terminated_at = _since(call.queued_at, fields.instant(variables, "cc_queue_terminated_epoch"))
     # it is missing if the caller hung up first: the record may be written before the agent's side has ended
     call.ended_at = terminated_at or hung_up_at
+    if call.ended_at is None or call.ended_at < answered_at:
+        raise Unreadable("The CDR of an answered call has no end, or one before the answer.")
     if call.ended_at and hung_up_at and hung_up_at - call.ended_at < WITH_THE_CALL:
         disposition = _text(variables, "sip_hangup_disposition")
         call.ended_by = {"recv_bye": "customer", "send_bye": "agent"}.get(disposition)

@@ -146,6 +146,12 @@ def test_what_cannot_be_read_is_a_dead_letter_that_repeats_nothing(document: Any
     assert "0612345678" not in fault.reason
 
 
+@pytest.mark.parametrize("time", [-62_167_219_200_000, -(10**25), 0, None, "0000-00-00 00:00:00"])
+def test_a_time_that_is_none_is_a_dead_letter(time: Any) -> None:
+    ((rejected,), _) = read(json.dumps(changed("c", None, rows()[0] | {"time": time})))
+    assert rejected.reason in ("The time of the row is no time.", "The time is empty, or one that means never.")
+
+
 def test_a_file_of_changes(tmp_path: Path) -> None:
     file = tmp_path / "changes.json"
     file.write_text(joined(*FORMS["inserted"]))
@@ -153,6 +159,14 @@ def test_a_file_of_changes(tmp_path: Path) -> None:
                "--source", "pbx", "--print")  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert [json.loads(line)["event_id"] for line in done.stdout.splitlines()] == [e["event_id"] for e in EXPECTED]
+
+
+def test_a_file_that_runs_backwards_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "changes.json"
+    file.write_text(joined(*FORMS["inserted"][::-1]))
+    done = run("source", "asterisk", "--queue-log-changes", str(file), "--timezone", "Europe/Paris", "--print")
+    assert one_sentence(done).startswith("vigie: The changes run backwards in time")
+    assert not done.stdout
 
 
 def test_local_times_without_a_zone_are_refused(tmp_path: Path) -> None:

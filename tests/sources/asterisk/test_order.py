@@ -2,12 +2,15 @@
 
 import csv
 import io
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from ingest.errors import UsageError
 from ingest.sources.asterisk.queue_log import Reader
 from ingest.sources.input.never import is_none_word
+from ingest.sources.input.text import as_utf8
 from tests.support.processes import ROOT
 from tests.support.stories.queue_log import events_of, lines, published, read
 from tests.support.stories.stream import rows
@@ -116,6 +119,61 @@ def test_the_hour_that_occurs_twice_is_read_from_a_table_that_runs_backwards(tmp
     ]
 
 
+# Encodings
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-8-sig"])
+@pytest.mark.parametrize("as_format", [as_csv, as_tsv, as_psql, as_file], ids=lambda as_format: as_format.__name__)
+def test_tables_and_logs_in_any_unicode(
+    tmp_path: Path, encoding: str, as_format: Callable[[list[bytes]], bytes]
+) -> None:
+    log = tmp_path / "queue_log.txt"
+    story = [
+        *SAMPLE,
+        b"1773140000|2.1|soporte|NONE|ENTERQUEUE||+34600000000|1",
+        "1773140009|2.1|soporte|José|CONNECT|9".encode(),
+    ]
+    log.write_bytes(as_format(story[::-1]).decode().encode(encoding))
+    collected = read(log)
+    assert (collected.events, collected.rejected) == (events_of(story), [])
+
+
+@pytest.mark.parametrize("cut", range(1, 9))
+def test_a_text_in_utf_16_is_read_however_it_is_cut(cut: int) -> None:
+    text = "time,agent\nhé\n".encode("utf-16")
+    pieces = [text[at : at + cut] for at in range(0, len(text), cut)]
+    assert b"".join(as_utf8(pieces)) == "time,agent\nhé\n".encode()
+    assert b"".join(as_utf8([b"ab", b""])) == b"ab"
+
+
+# What is no queue_log
+
+NO_LOG = {
+    "a table without a header": "2026-03-10 09:00:00,1.1,q,Amina,ENTERQUEUE,,0612345678\n" * 30,
+    "a header with other names": "fecha,llamada,cola,agente,evento\n2026-03-10 09:00:00,1.1,q,Amina,ENTERQUEUE\n",
+    "psql's expanded form": "-[ RECORD 1 ]-\ntime | 2026-03-10\nagent | Amina\n",
+    "SQL": "INSERT INTO `queue_log` VALUES ('Amina', '0612345678');\n",
+    "a page": "<html>Amina 0612345678</html>\n",
+    "nothing readable": "\x01\x02\n" * 25,
+}
+
+
+@pytest.mark.parametrize("text", NO_LOG.values(), ids=NO_LOG)
+def test_what_is_no_queue_log_is_refused_in_one_sentence(tmp_path: Path, text: str) -> None:
+    log = tmp_path / "queue_log.csv"
+    log.write_text(text)
+    with pytest.raises(UsageError, match=r"Nothing was sent, because .* unreadable: .* with a header") as error:
+        read(log)
+    assert "Amina" not in str(error.value) and "0612345678" not in str(error.value)
+
+
+def test_a_log_that_begins_with_a_broken_line_is_read(tmp_path: Path) -> None:
+    log = tmp_path / "queue_log"
+    log.write_bytes(b"73129900|1.1\n" * 19 + as_file(SAMPLE))
+    collected = read(log)
+    assert (len(collected.rejected), collected.events) == (19, events_of(SAMPLE))
+
+
 # Words for no value
 
 
@@ -149,15 +207,23 @@ def test_null_is_no_name(tmp_path: Path) -> None:
         assert rows(reader, "SELECT reason FROM agent_states WHERE state = 'paused'") == [{"reason": None}]
 
 
-@pytest.mark.parametrize("time", ["0", "NULL", "0000-00-00 00:00:00", "1970-01-01 01:00:00", "0001-01-01 00:00:00"])
+@pytest.mark.parametrize("time", ["0", "NULL", "0000-00-00 00:00:00", "1970-01-01 01:00:00", "9999-12-31"])
 def test_a_line_without_a_time_is_rejected(tmp_path: Path, time: str) -> None:
     log = tmp_path / "queue_log.csv"
-    log.write_text(f"time,callid,queuename,agent,event,data1\n{time},1.1,q,Amina,CONNECT,0612345678\n")
+    good = "2026-03-10 10:00:00,2.1,q,NONE,ENTERQUEUE,\n"
+    log.write_text(f"time,callid,queuename,agent,event,data1\n{good}{time},1.1,q,Amina,CONNECT,0612345678\n")
     (rejected,) = read(log).rejected
-    assert rejected.reason in (
-        "The time lies before 1990.",
-        "The time is neither seconds since 1970 nor a date and time.",
-    )
+    assert rejected.reason == "The time is empty, or one that means never."
+
+
+def test_a_time_that_the_clocks_skip_is_rejected(tmp_path: Path) -> None:
+    log = tmp_path / "queue_log.csv"
+    times = ("2026-03-29 01:59:59", "2026-03-29 02:30:00", "2026-03-29 03:00:00")
+    table = [f"{time},{number}.1,q,NONE,ENTERQUEUE" for number, time in enumerate(times)]
+    log.write_text("\n".join([",".join(HEADER[:5]), *table]))
+    assert [event["ts"][11:19] for event in read(log).events] == ["00:59:59", "01:00:00"]
+    (rejected,) = read(log).rejected
+    assert rejected.reason == "A time that the clocks of --timezone skip in spring; check the zone."
 
 
 # All data in one column

@@ -1,12 +1,14 @@
 """The events that VICIdial, QueueMetrics and others write into a queue_log, and what Asterisk leaves unsaid."""
 
+import datetime as dt
 from pathlib import Path
 
 import pytest
 
 from ingest.sources import names
 from ingest.sources.asterisk import Switch
-from tests.support.stories.queue_log import WINDOW, events_of, lines, published, summaries
+from ingest.sources.events import Rejected
+from tests.support.stories.queue_log import DAY, WINDOW, events_of, lines, published, summaries
 from tests.support.stories.stream import rows
 
 pytestmark = pytest.mark.slow
@@ -173,6 +175,94 @@ def test_a_talk_ends_when_its_agent_answers_the_next_call(tmp_path: Path, agent:
     assert talks == [{"talk_s": 298, "ended_by": None}, {"talk_s": 112, "ended_by": "agent"}]
 
 
+LATER = DAY + dt.timedelta(hours=9, minutes=10)
+BEFORE = "09:00:00 1.1 q NONE ENTERQUEUE||06|1\n09:00:05 1.1 q SIP/9 CONNECT|5|1.2|4"
+NEXT = {
+    "another queue": (
+        "09:05:00 1.1 r NONE ENTERQUEUE||06|1\n09:05:10 1.1 r SIP/8 CONNECT|10|1.3|4",
+        [("q", 295.0), ("r", None)],
+    ),
+    "the same queue": (
+        "09:05:00 1.1 q NONE ENTERQUEUE||06|1\n09:05:10 1.1 q SIP/8 CONNECT|10|1.3|4",
+        [("q", 295.0), ("q", None)],
+    ),
+    "the same queue, and its ENTERQUEUE is lost too": (
+        "09:05:10 1.1 q SIP/8 CONNECT|10|1.3|4",
+        [("q", 295.0), ("q", None)],
+    ),
+    "the same queue, and the line of the end comes late": (
+        "09:05:00 1.1 q NONE ENTERQUEUE||06|1\n09:05:02 1.1 q SIP/9 COMPLETEAGENT|5|297|1",
+        [("q", 297.0), ("q", None)],
+    ),
+}
+
+
+@pytest.mark.parametrize(("story", "talks"), NEXT.values(), ids=NEXT)
+def test_a_talk_is_over_when_its_caller_enters_a_queue(
+    tmp_path: Path, story: str, talks: list[tuple[str, float | None]]
+) -> None:
+    with published(tmp_path / "store", f"{BEFORE}\n{story}", as_of=LATER) as reader:
+        queue_and_talk = "SELECT queue, date_diff('second', answered_at, ended_at)::DOUBLE AS talked FROM calls"
+        found = rows(reader, f"{queue_and_talk} ORDER BY queued_at")
+        assert [(row["queue"], row["talked"]) for row in found] == talks
+        (state,) = rows(reader, "SELECT state FROM agents WHERE agent = 'SIP/9'")
+        assert state["state"] == "available"
+
+
+# Results that agents name
+
+TALK = f"{BEFORE}\n09:01:05 1.1 q SIP/9 COMPLETEAGENT|5|60|1"
+RESULTS = {
+    "after the talk": (f"{TALK}\n09:01:20 1.1 q SIP/9 CALLSTATUS|SALE", "SALE"),
+    "in the talk": (f"{BEFORE}\n09:00:30 1.1 q SIP/9 CALLSTATUS|NI\n09:01:05 1.1 q SIP/9 COMPLETEAGENT|5|60|1", "NI"),
+    "with no queue": (f"{TALK}\n09:01:20 1.1 NONE SIP/9 CALLSTATUS|SALE", "SALE"),
+    "twice": (f"{TALK}\n09:01:20 1.1 q SIP/9 CALLSTATUS|NI\n09:02:20 1.1 q SIP/9 CALLSTATUS|SALE", "SALE"),
+    "by nobody": (f"{TALK}\n09:01:20 1.1 q NONE CALLSTATUS|DROP", None),
+    "by an agent who did not talk": (f"{TALK}\n09:01:20 1.1 q SIP/8 CALLSTATUS|DROP", None),
+}
+
+
+@pytest.mark.parametrize(("story", "disposition"), RESULTS.values(), ids=RESULTS)
+@pytest.mark.parametrize("wrap_up_s", [0, 30])
+def test_a_result_is_a_disposition_and_no_wrap_up(
+    tmp_path: Path, story: str, disposition: str | None, wrap_up_s: float
+) -> None:
+    queue_map = names.Names({"q": names.Queue(wrap_up_s=wrap_up_s)})
+    later = "09:10:00 NONE q SIP/9 PAUSE|"
+    with published(tmp_path / "store", f"{story}\n{later}", queue_map=queue_map) as reader:
+        (call,) = rows(reader, "SELECT disposition, talk_s, wrap_s FROM calls")
+        assert call == {"disposition": disposition, "talk_s": 60, "wrap_s": wrap_up_s}
+
+
+# Lines that contradict each other
+
+CONTRADICTIONS = {
+    "CONNECT says more seconds than passed": BEFORE.replace("CONNECT|5", "CONNECT|30"),
+    "COMPLETEAGENT says more seconds than passed": f"{BEFORE}\n09:00:25 1.1 q SIP/9 COMPLETEAGENT|5|60|1",
+    "BLINDTRANSFER says more seconds than passed": f"{BEFORE}\n09:00:25 1.1 q SIP/9 BLINDTRANSFER|501|x|5|60|1",
+    "CALLEROFFHOLD says more seconds than passed": f"{BEFORE}\n09:00:50 1.1 q SIP/9 CALLEROFFHOLD|200",
+    "COMPLETECALLER names another agent": f"{BEFORE}\n09:01:05 1.1 q SIP/8 COMPLETECALLER|5|60|1",
+    "ABANDON of a call that an agent had answered": f"{TALK}\n09:01:05 1.1 q NONE ABANDON|1|1|65",
+    "EXITWITHTIMEOUT of a call that an agent had answered": f"{BEFORE}\n09:00:30 1.1 q NONE EXITWITHTIMEOUT|1|1|30",
+    "CONNECT of a call that had left its queue": (
+        "09:00:00 1.1 q NONE ENTERQUEUE||06|1\n09:00:05 1.1 q NONE ABANDON|1|1|5\n09:00:06 1.1 q SIP/9 CONNECT|6|1.2|4"
+    ),
+}
+
+
+@pytest.mark.parametrize(("reason", "story"), CONTRADICTIONS.items(), ids=CONTRADICTIONS)
+def test_lines_that_contradict_each_other_are_told(tmp_path: Path, reason: str, story: str) -> None:
+    produced = [result for result, _ in Switch("pbx", names.Names(), None).take(lines(story))]
+    (fault,) = [result for result in produced if isinstance(result, Rejected)]
+    assert fault.reason.startswith(reason) and "SIP" not in fault.reason
+    events = [result for result in produced if not isinstance(result, Rejected)]
+    with published(tmp_path / "store", events, as_of=LATER) as reader:
+        (call,) = rows(reader, "SELECT outcome, agent FROM calls")
+        assert call == {"outcome": "answered", "agent": "SIP/9"}
+        busy = rows(reader, "SELECT agent FROM agents WHERE state = 'busy'")
+        assert busy == ([{"agent": "SIP/9"}] if "COMPLETE" not in story and "BLIND" not in story else [])
+
+
 # A telephone that cannot be rung
 
 OFFERS = {
@@ -181,15 +271,17 @@ OFFERS = {
     "it is off, and the clock ticked meanwhile": ([0, 1_000, 0], 0),
     "refused within a second": ([1_000], 1),
     "it is back": ([0, 15_000, 1_000], 2),
+    "the line does not say": ([None], 1),
 }
 
 
 @pytest.mark.parametrize(("rang_ms", "missed"), OFFERS.values(), ids=OFFERS)
 def test_an_offer_to_a_telephone_that_did_not_ring_is_nobodys_miss(
-    tmp_path: Path, rang_ms: list[int], missed: int
+    tmp_path: Path, rang_ms: list[int | None], missed: int
 ) -> None:
+    rang = ["" if ms is None else str(ms) for ms in rang_ms]
     story = "09:00:00 1.1 q NONE ENTERQUEUE|||1\n" + "\n".join(
-        f"09:00:{20 * number + 15} 1.1 q SIP/9 RINGNOANSWER|{ms}" for number, ms in enumerate(rang_ms)
+        f"09:00:{20 * number + 15} 1.1 q SIP/9 RINGNOANSWER|{ms}" for number, ms in enumerate(rang)
     )
     with published(tmp_path / "store", story) as reader:
         assert rows(reader, "SELECT missed_offers FROM calls") == [{"missed_offers": missed}]
