@@ -29,7 +29,7 @@ from ingest.archive import inventory
 from ingest.cli import Parser
 from ingest.errors import StoreError, disk_trouble, is_locked, open_failure
 from ingest.events.batch import Arrivals
-from ingest.publishing.publish import Moment, Publisher
+from ingest.publishing.publish import NOT_YET, Moment, Publisher
 from ingest.store import layout
 from ingest.store.holding import hold
 from ingest.store.salvage import Salvage, open_salvage
@@ -219,7 +219,7 @@ def _make(
             with store.transaction():
                 store.apply(Arrivals(0, 0, [events], [], [], {}, {}))
                 as_of = max(as_of, store.last_event_at() or as_of)
-                moment = Moment(as_of, clock.now())
+                moment = Moment(as_of, clock.now(), complete_until=NOT_YET)
                 publisher.judge(moment)
                 publisher.settle(moment)
             read += rows

@@ -13,7 +13,7 @@ from pathlib import Path
 from ingest.consumer.reader import Arrived, Item, Opened, Question, Reader
 from ingest.events.batch import Partition
 from ingest.publishing.observed import Observed
-from ingest.publishing.publish import Moment, Place, Publisher
+from ingest.publishing.publish import NOT_YET, Moment, Place, Publisher
 from ingest.store.store import Store
 from metrics.configuration.campaigns import Configuration, load
 from metrics.configuration.zones import check_zones
@@ -31,7 +31,6 @@ IN_TOUCH_S = 3.0  # Kafka is away if it has not answered for longer
 BEHIND_LINES = 20_000
 PUBLISH_SHARE_BEHIND = 0.02
 RATE_OVER_S = 10.0
-NOT_YET = dt.datetime.min.replace(tzinfo=dt.UTC)
 
 
 class Writer:
@@ -204,7 +203,7 @@ class Writer:
         if self._ends_at is None or self._has_reached(self._ends_at[1]):
             if self._ends_at:
                 self._complete_until = self._ends_at[0]
-            if self._reader:
+            if self._reader and self._reader.ends:  # unknown until the topic is open
                 self._ends_at = (now - dt.timedelta(seconds=self._silent_s()), self._reader.ends)
         return self._complete_until
 

@@ -1,13 +1,16 @@
 """Fields that few sources write: where no event has one, no fold and no judging reads JSON for it."""
 
+import itertools
+
 import duckdb
 
 from ingest.events import contract
 
 FIELDS = ("lasts_s", "wait_unknown")
-LOOK = """
-SELECT coalesce(bool_or(CASE WHEN type IN {types} THEN contains(raw, '"{field}"') END), false) FROM {events}
-"""
+IS_THERE = """
+coalesce(bool_or(CASE WHEN type IN {types} THEN contains(raw, '"{field}"') OR {escaped} END), false)"""
+ESCAPED = r"(contains(raw, '\u00') AND regexp_matches(raw, '\\u00[2-7]'))"
+"""JSON may write any letter of a name as its number."""
 
 
 class RareFields:
@@ -25,9 +28,11 @@ class RareFields:
 
     def look(self, events: str) -> None:
         """Look at the events of a table that are about to be folded."""
-        for field in sorted(self._unseen):
-            types = contract.types_with(field)
-            ((is_there,),) = self._sql(LOOK.format(types=types, field=field, events=events)).fetchall()
-            if is_there:
-                self._unseen.remove(field)
-                self._sql(f"SET VARIABLE has_{field} = true")
+        if not self._unseen:
+            return
+        fields = sorted(self._unseen)
+        columns = (IS_THERE.format(types=contract.types_with(field), field=field, escaped=ESCAPED) for field in fields)
+        (are_there,) = self._sql(f"SELECT {', '.join(columns)} FROM {events}").fetchall()
+        for field in itertools.compress(fields, are_there):
+            self._unseen.remove(field)
+            self._sql(f"SET VARIABLE has_{field} = true")

@@ -28,6 +28,8 @@ from metrics.configuration.campaigns import Configuration
 log = logging.getLogger(__name__)
 
 VERSION = "1"
+NOT_YET = dt.datetime.min.replace(tzinfo=dt.UTC)
+"""The `complete_until` of a moment as long as it is not known how much the topic has."""
 SETTLE_ROWS = 5_000  # settled rows are moved to the archive when there are this many
 FILL = statements.read("publishing/publish.sql")
 

@@ -53,8 +53,9 @@ missed AS (  -- apart, as held is: a list in order costs each call, and few have
 unmeasured AS (  -- apart too; reading JSON costs more than looking for the word
     SELECT call_id, arg_min_null(raw ->> '$.wait_unknown', place) = 'true' AS wait_unknown
     FROM theirs
-    WHERE type = 'call.answered'
-        AND call_id IN (SELECT call_id FROM theirs WHERE type = 'call.answered' AND contains(raw, '"wait_unknown"'))
+    WHERE getvariable('has_wait_unknown') AND type = 'call.answered' AND call_id IN (
+        SELECT call_id FROM theirs
+        WHERE type = 'call.answered' AND (contains(raw, '"wait_unknown"') OR contains(raw, '\u00')))
     GROUP BY call_id
 ),
 held AS (

@@ -87,7 +87,7 @@ def deliver(
         is_away = False
         while pending:
             count = len(pending)
-            pending = _attempt(producer, topic, pending, {} if ends is None else ends)
+            pending = _attempt(producer, topic, pending, ends)
             acknowledged += count - len(pending)
             if pending and not is_away:
                 log.warning("Kafka does not acknowledge topic %s; trying again until it does", topic)
@@ -101,7 +101,7 @@ def deliver(
     return acknowledged
 
 
-def _attempt(producer: Any, topic: str, records: list[Record], ends: dict[int, int]) -> list[Record]:
+def _attempt(producer: Any, topic: str, records: list[Record], ends: dict[int, int] | None) -> list[Record]:
     """Send each record once, and note in `ends` where it is; return those that were not acknowledged in time."""
     futures = []
     try:
@@ -119,7 +119,9 @@ def _attempt(producer: Any, topic: str, records: list[Record], ends: dict[int, i
     unacknowledged = records[len(futures) :]
     for record, future in zip(records, futures, strict=False):
         if future.succeeded():
-            ends[future.value.partition] = max(ends.get(future.value.partition, 0), future.value.offset + 1)
+            if ends is not None:
+                partition = future.value.partition
+                ends[partition] = max(ends.get(partition, 0), future.value.offset + 1)
         else:
             if isinstance(future.exception, FOR_GOOD):
                 raise _refused(topic, future.exception) from future.exception

@@ -39,7 +39,7 @@ answered_by              VARCHAR     human or machine; NULL when the source does
 consent                  VARCHAR     legal basis of an outbound call: consent, contract or none
 asked_for_human_at       TIMESTAMPTZ when the caller asked for a person
 queued_at                TIMESTAMPTZ when the call entered the queue: the wait begins
-answered_at              TIMESTAMPTZ talk with an agent begins; assumed where wait_s is NULL
+answered_at              TIMESTAMPTZ talk with an agent begins; may be assumed where wait_s is NULL
 abandoned_at             TIMESTAMPTZ when the customer hung up while waiting; NULL where nobody knows when
 ended_at                 TIMESTAMPTZ end of talk: the earlier of ended and transferred, or inferred
 wrapped_at               TIMESTAMPTZ when after-call work was done

@@ -35,7 +35,8 @@ from tests.support.stories.stream import Desk, Event, campaign, configured, rows
 
 pytestmark = pytest.mark.slow
 
-RATIOS_AND_MEANS = [kpi.name for kpi in compose.KPIS.values() if not kpi.is_equation]
+# sales_per_hour is between its parts only if both have hours: a sale counts when its call was queued, an hour when it passed
+RATIOS_AND_MEANS = [kpi.name for kpi in compose.KPIS.values() if not kpi.is_equation and kpi.name != "sales_per_hour"]
 
 
 def by_campaign(connection: duckdb.DuckDBPyConnection, hours: tuple[float, float]) -> dict[str, Event]:

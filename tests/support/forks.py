@@ -31,7 +31,7 @@ IGNORED: tuple[tuple[str, type[Warning]], ...] = (
 
 
 def forked(target: Callable[..., object], *arguments: object) -> BaseProcess:
-    """Return a running child that calls `target`, a function of a module; it is killed if this process ends."""
+    """Return a running child that calls `target`, a function of a module; it is terminated when this process ends."""
     process = SERVER.Process(target=target, args=arguments, daemon=True)
     with _no_main_module():
         process.start()

@@ -8,8 +8,7 @@ import pytest
 
 from ingest.archive.inventory import EVENTS
 from ingest.archive.segments import MERGE_AT_FILES
-from ingest.consumer.writer import NOT_YET
-from ingest.publishing.publish import Moment, Publisher
+from ingest.publishing.publish import NOT_YET, Moment, Publisher
 from tests.support.stories.stream import DEFAULTS, Desk, Event, at, read_story
 
 pytestmark = pytest.mark.slow

@@ -14,11 +14,11 @@ import pyarrow as pa
 import pytest
 
 from ingest.consumer.reader import Arrived, Reader
-from ingest.consumer.writer import MAX_BATCH_LINES, NOT_YET, Writer
+from ingest.consumer.writer import MAX_BATCH_LINES, Writer
 from ingest.errors import StoreError
 from ingest.events.batch import Batch, DeadLetter, Partition
 from ingest.publishing.observed import Observed
-from ingest.publishing.publish import Moment
+from ingest.publishing.publish import NOT_YET, Moment
 from ingest.store import layout
 from ingest.store.store import Store, Totals
 from ingest.topic.servers import IN_THE_CLEAR
@@ -463,6 +463,8 @@ def test_it_is_known_until_when_everything_in_the_topic_has_been_read(tmp_path: 
         complete_until = writer._look_whether_complete(LATER + dt.timedelta(seconds=seconds))
         return None if complete_until == NOT_YET else (complete_until - LATER).total_seconds()
 
+    writer._look_whether_complete(LATER)  # before the topic is open
+    assert writer._look_whether_complete(LATER + dt.timedelta(seconds=10)) == NOT_YET
     assert look(0, 0, 10) is None
     assert look(1000, 9, 20) is None
     assert look(2000, 10, 20, silent_s=500) == pytest.approx(0, abs=100)

@@ -167,7 +167,7 @@ class Desk:
         self.publisher = Publisher(self.store, home / "published", configuration, settle_rows)
         self._offset = 0
 
-    def apply(self, events: Sequence[Event], arrived: dt.datetime) -> None:
+    def apply(self, events: Sequence[Event | bytes], arrived: dt.datetime) -> None:
         self._offset += len(events)
         self.store.apply(sort(Batch({PARTITION: messages(events, arrived)}, {PARTITION: self._offset})))
 
