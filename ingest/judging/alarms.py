@@ -90,6 +90,7 @@ class Alarms:
         self._pending: dict[str, dict[str, Pending]] = {}  # by kind and subject, as in the table
         for kind, subject, *lack in store.sql("FROM pending_alarms").fetchall():
             self._pending.setdefault(kind, {})[subject] = Pending(*lack)
+        self._ringing_since: dict[str, dt.datetime] = dict(store.sql(ALARMS["ringing_since"]).fetchall())
         self.ringing: Counter[str] = Counter()
 
     def check(self, noticed_at: dt.datetime, settled_before: dt.datetime, complete_until: dt.datetime) -> None:
@@ -163,12 +164,13 @@ class Alarms:
         new, gone = found - pending.keys(), pending.keys() - found
         due = {s for s in found - new if not pending[s].rings and pending[s].since + HOLD_OFF <= complete_until}
         if new or gone or due:
+            since = self._ringing_since.pop(kind, None)
+            lack = Pending(since or noticed_at, rings=since is not None)
             with self._store.transaction():
-                of_kind = "kind = ? AND subject IN (SELECT unnest(?))"
-                sql(f"DELETE FROM pending_alarms WHERE {of_kind}", [kind, sorted(gone)])
-                sql("INSERT INTO pending_alarms SELECT ?, unnest(?), ?, false", [kind, sorted(new), noticed_at])
-                sql(f"UPDATE pending_alarms SET rings = true WHERE {of_kind}", [kind, sorted(due)])
-            pending |= {subject: Pending(noticed_at, False) for subject in new}
+                sql(ALARMS["found_again"], [kind, sorted(gone)])
+                sql(ALARMS["missing"], [kind, sorted(new), lack.since, lack.rings])
+                sql(ALARMS["overdue"], [kind, sorted(due)])
+            pending |= dict.fromkeys(new, lack)
             pending |= {subject: Pending(pending[subject].since, True) for subject in due}
             for subject in gone:
                 del pending[subject]

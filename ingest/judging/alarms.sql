@@ -1,6 +1,8 @@
--- What alarms look for at every publish. alarms.py says what each finding means.
+-- What alarms look for at every publish, and what is kept of them. alarms.py says what each finding means.
 -- {counts}: the counts of a day. {impossible}: whether one of them cannot be.
--- Reads: archived_counts, calls, conservation_checks, events, recalled_events, segments, sources, totals.
+-- Reads: alarms, archived_counts, calls, conservation_checks, events, pending_alarms, recalled_events, segments, sources,
+--     totals.
+-- Changes: pending_alarms.
 -- Makes: nothing.
 
 -- name: days
@@ -28,3 +30,16 @@ SELECT call_id FROM calls WHERE queued_at IS NULL AND dialed_at IS NULL;
 
 -- name: first_at
 SELECT call_id, min(ts) FROM events WHERE call_id IN ({unplaced}) GROUP BY call_id;
+
+-- name: ringing_since
+-- Alarms of an earlier version, which kept nothing pending.
+SELECT kind, min(since) FROM alarms WHERE kind NOT IN (SELECT kind FROM pending_alarms) GROUP BY kind;
+
+-- name: found_again
+DELETE FROM pending_alarms WHERE kind = ? AND subject IN (SELECT unnest(?));
+
+-- name: missing
+INSERT INTO pending_alarms SELECT ?, unnest(?), ?, ?;
+
+-- name: overdue
+UPDATE pending_alarms SET rings = true WHERE kind = ? AND subject IN (SELECT unnest(?));

@@ -35,7 +35,7 @@ from tests.support.stories.stream import Desk, Event, campaign, configured, rows
 
 pytestmark = pytest.mark.slow
 
-# sales_per_hour is between its parts only if both have hours: a sale counts when its call was queued, an hour when it passed
+# not sales_per_hour: a sale counts when its call was queued, and that window may have no logged-in hours
 RATIOS_AND_MEANS = [kpi.name for kpi in compose.KPIS.values() if not kpi.is_equation and kpi.name != "sales_per_hour"]
 
 
