@@ -20,12 +20,11 @@ from tests.support.processes import (
     ROOT,
     WITHIN_S,
     command,
-    consumer,
     environment,
     free_port,
     one_sentence,
+    options,
     status,
-    stop,
     wait_for,
 )
 
@@ -139,21 +138,28 @@ def test_the_consumer_does_not_start_with_old_zone_files_of_the_machine(casablan
 
 
 def test_a_running_consumer_rejects_a_zone_that_differs_in_duckdb(
-    broker: Broker, topic: str, casablanca: Path, no_calendar: str, monkeypatch: pytest.MonkeyPatch
+    broker: Broker, topic: str, casablanca: Path, no_calendar: str
 ) -> None:
-    # for the consumer that is started; DuckDB in this process has found its own
-    monkeypatch.setenv(CALENDAR_FOLDER, no_calendar)
     casablanca.write_text(CASABLANCA.replace("Africa/Casablanca", "Europe/Madrid"))
     place = casablanca.parent / "data"
-    with consumer(place, broker.bootstrap_servers, topic, "--campaigns", str(casablanca)) as process:
-        wait_for(lambda: status(place), "a published file")
-        assert status(place)["notice"] is None
-        casablanca.write_text(CASABLANCA)
-        notice = wait_for(lambda: status(place)["notice"], "the notice of the zone")
-        assert notice.startswith("DuckDB's calendar puts Africa/Casablanca at +1 h from UTC on 2026-09-20")
-        casablanca.write_text(CASABLANCA.replace("Africa/Casablanca", "Europe/Paris"))
-        wait_for(lambda: not status(place)["notice"], "the notice is gone")
-        stop(process, place)
+    with subprocess.Popen(
+        command("run", *options(place, broker.bootstrap_servers, topic, casablanca)),
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=ROOT,
+        env=environment(**{CALENDAR_FOLDER: no_calendar}),
+    ) as process:
+        try:
+            wait_for(lambda: status(place), "a published file")
+            assert status(place)["notice"] is None
+            casablanca.write_text(CASABLANCA)
+            notice = wait_for(lambda: status(place)["notice"], "the notice of the zone")
+            assert notice.startswith("DuckDB's calendar puts Africa/Casablanca at +1 h from UTC on 2026-09-20")
+            casablanca.write_text(CASABLANCA.replace("Africa/Casablanca", "Europe/Paris"))
+            wait_for(lambda: not status(place)["notice"], "the notice is gone")
+        finally:
+            process.terminate()
+    assert process.returncode == 0
 
 
 @pytest.mark.parametrize("package", ["ingest", "metrics", "bench", "tests"])

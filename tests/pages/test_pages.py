@@ -648,8 +648,10 @@ def test_calls_without_a_beginning_are_a_notice_first_and_then_an_alarm(path: Pa
     text = i18n.text("en")
     for clock, notices, alarms in (
         ("09:05:00", ["3 calls wait for the event"], []),
-        ("09:16:30", ["1 call waits for the event"], ["2 calls are in no campaign"]),
-        ("10:00:00", [], ["3 calls are in no campaign"]),
+        ("09:16:30", ["3 calls wait for the event"], []),
+        ("09:16:40", ["1 call waits for the event"], ["2 calls are in no campaign"]),
+        ("10:00:00", ["1 call waits for the event"], ["2 calls are in no campaign"]),
+        ("10:00:10", [], ["3 calls are in no campaign"]),
     ):
         desk.publish(at(clock))
         feed = readers.feed(Published(desk.publisher.path), MANAGER)

@@ -27,7 +27,8 @@ from ingest.sources.input import follow
 from ingest.sources.input.bookmark import Bookmark
 from ingest.sources.input.follow import Followed, Position
 from ingest.topic.broker import Broker, running_broker
-from tests.support.forks import Command
+from tests.support import forks
+from tests.support.forks import Program
 from tests.support.processes import ROOT, WITHIN_S, command, environment, free_port, one_sentence, run, wait_for
 
 pytestmark = pytest.mark.slow
@@ -477,11 +478,11 @@ def test_a_source_is_followed_by_one_process(tmp_path: Path) -> None:
 
 
 @contextmanager
-def following(log: Path, servers: str, topic: str, home: Path) -> Iterator[Command]:
+def following(log: Path, servers: str, topic: str, home: Path) -> Iterator[Program]:
     options = ("--follow", "--queue-log", str(log), "--bootstrap-servers", servers, "--topic", topic)
     arguments = ["source", "asterisk", *options, "--data-dir", str(home), "--source", "pbx"]
     output = home / "source.log"
-    process = Command(*arguments, cwd=ROOT, environment=environment(), stdout=output, stderr=output)
+    process = Program(forks.ingest, *arguments, cwd=ROOT, environment=environment(), stdout=output, stderr=output)
     try:
         yield process
     finally:

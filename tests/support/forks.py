@@ -1,4 +1,4 @@
-"""Runs `python -m ingest` in a fork of a process that has imported it, which takes half the processor time of a start.
+"""Runs programs in a fork of a process that has imported them, which takes half the processor time of a start.
 
 Code, signals, files and exit codes are those of a real start. What only a real start shows, such as warnings of imports
 and the end of the interpreter, is seen by the tests that start `processes.command` themselves.
@@ -20,7 +20,12 @@ from types import ModuleType
 
 #: Forks the children. It has imported what they need; DuckDB would import pandas at their first query with parameters.
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["pandas", "ingest.run", "ingest.sources", "tests.support.doomed"])
+SERVER.set_forkserver_preload(
+    [
+        *("ingest.run", "ingest.sources", "tests.support.doomed"),
+        *("streamlit.web.cli", "plotly.graph_objects", "pages.accounts.sign_in", "pages.operations.prometheus"),
+    ]
+)
 
 #: kafka-python's warnings, not ours: of its import (see conftest.py), and of sockets it leaves when no broker answers
 IGNORED: tuple[tuple[str, type[Warning]], ...] = (
@@ -49,14 +54,20 @@ def _no_main_module() -> Iterator[None]:
         sys.modules["__main__"] = main
 
 
-class Command:
-    """A running `python -m ingest`, with what tests use of `subprocess.Popen`. Its output is appended to files."""
+class Program:
+    """A running program, with what tests use of `subprocess.Popen`. Its output is appended to files."""
 
     def __init__(
-        self, *arguments: str, cwd: Path, environment: Mapping[str, str], stdout: Path = Path(os.devnull), stderr: Path
+        self,
+        main: Callable[[Sequence[str]], object],
+        *arguments: str,
+        cwd: Path,
+        environment: Mapping[str, str],
+        stdout: Path = Path(os.devnull),
+        stderr: Path = Path(os.devnull),
     ) -> None:
-        self.args = ["python", "-m", "ingest", *arguments]
-        self._process = forked(_command, arguments, cwd, dict(environment), stdout, stderr)
+        self.args = [main.__name__, *arguments]
+        self._process = forked(_become, main, arguments, cwd, dict(environment), stdout, stderr)
 
     @property
     def pid(self) -> int:
@@ -82,12 +93,21 @@ class Command:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, number)
 
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
     def kill(self) -> None:
         self.send_signal(signal.SIGKILL)
 
 
-def _command(arguments: Sequence[str], cwd: Path, environment: Mapping[str, str], stdout: Path, stderr: Path) -> None:
-    """Do what `python -W error -m ingest` does with these arguments."""
+def _become(
+    main: Callable[[Sequence[str]], object],
+    arguments: Sequence[str],
+    cwd: Path,
+    environment: Mapping[str, str],
+    stdout: Path,
+    stderr: Path,
+) -> None:
     for number, path in enumerate((stdout, stderr), start=1):  # multiprocessing has given it an empty standard input
         opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         os.dup2(opened, number)
@@ -97,9 +117,21 @@ def _command(arguments: Sequence[str], cwd: Path, environment: Mapping[str, str]
     os.environ.update(environment)
     zoneinfo.reset_tzpath()
     zoneinfo.ZoneInfo.clear_cache()
+    sys.exit(main(arguments))  # type: ignore[arg-type]
+
+
+def ingest(arguments: Sequence[str]) -> int:
+    """`python -W error -m ingest`."""
+    from ingest.__main__ import main
+
     warnings.simplefilter("error")
     for message, category in IGNORED:
         warnings.filterwarnings("ignore", message, category)
-    from ingest.__main__ import main
+    return main([*arguments])
 
-    sys.exit(main([*arguments]))
+
+def streamlit(arguments: Sequence[str]) -> object:
+    """`python -m streamlit`."""
+    from streamlit.web.cli import main
+
+    return main([*arguments], prog_name="streamlit")

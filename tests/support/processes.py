@@ -25,7 +25,8 @@ from ingest.simulator import floor_events
 from ingest.topic.producing import deliver, open_producer
 from metrics import CALENDAR_FOLDER
 from metrics.clock import VARIABLE
-from tests.support.forks import IGNORED, Command
+from tests.support import forks
+from tests.support.forks import IGNORED, Program
 
 ROOT = Path(__file__).parent.parent.parent
 WITHIN_S = 180.0  # far longer than anything takes, even on a busy machine
@@ -75,7 +76,9 @@ def run(
         )
     with tempfile.TemporaryDirectory() as place:
         stdout, stderr = Path(place, "stdout"), Path(place, "stderr")
-        process = Command(*arguments, cwd=cwd, environment=environment(**variables), stdout=stdout, stderr=stderr)
+        process = Program(
+            forks.ingest, *arguments, cwd=cwd, environment=environment(**variables), stdout=stdout, stderr=stderr
+        )
         try:
             code = process.wait(within_s)
         finally:
@@ -168,12 +171,12 @@ def catch_up(place: Path, servers: str, topic: str, campaigns: Path | None = Non
 
 
 @contextmanager
-def consumer(place: Path, servers: str, topic: str, *more: str) -> Iterator[Command]:
+def consumer(place: Path, servers: str, topic: str, *more: str) -> Iterator[Program]:
     """Run a consumer and kill it at the end if it still runs; `consumer_log(place)` returns its log."""
     place.mkdir(parents=True, exist_ok=True)
     _log(place).write_bytes(b"")
     arguments = ["run", *options(place, servers, topic), *more]
-    process = Command(*arguments, cwd=ROOT, environment=environment(), stderr=_log(place))
+    process = Program(forks.ingest, *arguments, cwd=ROOT, environment=environment(), stderr=_log(place))
     try:
         yield process
     except BaseException:
@@ -194,7 +197,7 @@ def _log(place: Path) -> Path:
     return place / "consumer.log"
 
 
-def stop(process: "Command | subprocess.Popen[bytes]", place: Path, number: int = signal.SIGTERM) -> None:
+def stop(process: "Program | subprocess.Popen[bytes]", place: Path, number: int = signal.SIGTERM) -> None:
     """Ask the consumer to stop; it must exit with 0 and without a traceback."""
     process.send_signal(number)
     assert process.wait(WITHIN_S) == 0, consumer_log(place)

@@ -27,7 +27,7 @@ from ingest.topic.broker import Broker, ensure_topic, running_broker
 from ingest.topic.producing import deliver, open_producer
 from metrics.clock import now
 from tests.support.auditor import Visit, counted, visits, workload
-from tests.support.forks import Command
+from tests.support.forks import Program
 from tests.support.processes import (
     NOON,
     ROOT,
@@ -278,7 +278,7 @@ def place(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def suspended(process: Command) -> Iterator[None]:
+def suspended(process: Program) -> Iterator[None]:
     """Stop the process meanwhile, so that it sees all changes at once afterwards."""
     process.send_signal(signal.SIGSTOP)
     try:

@@ -211,14 +211,14 @@ def test_a_talk_is_over_when_its_caller_enters_a_queue(
 
 # Results that agents name
 
-TALK = f"{BEFORE}\n09:01:05 1.1 q SIP/9 COMPLETEAGENT|5|60|1"
+ENDED = f"{BEFORE}\n09:01:05 1.1 q SIP/9 COMPLETEAGENT|5|60|1"
 RESULTS = {
-    "after the talk": (f"{TALK}\n09:01:20 1.1 q SIP/9 CALLSTATUS|SALE", "SALE"),
+    "after the talk": (f"{ENDED}\n09:01:20 1.1 q SIP/9 CALLSTATUS|SALE", "SALE"),
     "in the talk": (f"{BEFORE}\n09:00:30 1.1 q SIP/9 CALLSTATUS|NI\n09:01:05 1.1 q SIP/9 COMPLETEAGENT|5|60|1", "NI"),
-    "with no queue": (f"{TALK}\n09:01:20 1.1 NONE SIP/9 CALLSTATUS|SALE", "SALE"),
-    "twice": (f"{TALK}\n09:01:20 1.1 q SIP/9 CALLSTATUS|NI\n09:02:20 1.1 q SIP/9 CALLSTATUS|SALE", "SALE"),
-    "by nobody": (f"{TALK}\n09:01:20 1.1 q NONE CALLSTATUS|DROP", None),
-    "by an agent who did not talk": (f"{TALK}\n09:01:20 1.1 q SIP/8 CALLSTATUS|DROP", None),
+    "with no queue": (f"{ENDED}\n09:01:20 1.1 NONE SIP/9 CALLSTATUS|SALE", "SALE"),
+    "twice": (f"{ENDED}\n09:01:20 1.1 q SIP/9 CALLSTATUS|NI\n09:02:20 1.1 q SIP/9 CALLSTATUS|SALE", "SALE"),
+    "by nobody": (f"{ENDED}\n09:01:20 1.1 q NONE CALLSTATUS|DROP", None),
+    "by an agent who did not talk": (f"{ENDED}\n09:01:20 1.1 q SIP/8 CALLSTATUS|DROP", None),
 }
 
 
@@ -242,7 +242,7 @@ CONTRADICTIONS = {
     "BLINDTRANSFER says more seconds than passed": f"{BEFORE}\n09:00:25 1.1 q SIP/9 BLINDTRANSFER|501|x|5|60|1",
     "CALLEROFFHOLD says more seconds than passed": f"{BEFORE}\n09:00:50 1.1 q SIP/9 CALLEROFFHOLD|200",
     "COMPLETECALLER names another agent": f"{BEFORE}\n09:01:05 1.1 q SIP/8 COMPLETECALLER|5|60|1",
-    "ABANDON of a call that an agent had answered": f"{TALK}\n09:01:05 1.1 q NONE ABANDON|1|1|65",
+    "ABANDON of a call that an agent had answered": f"{ENDED}\n09:01:05 1.1 q NONE ABANDON|1|1|65",
     "EXITWITHTIMEOUT of a call that an agent had answered": f"{BEFORE}\n09:00:30 1.1 q NONE EXITWITHTIMEOUT|1|1|30",
     "CONNECT of a call that had left its queue": (
         "09:00:00 1.1 q NONE ENTERQUEUE||06|1\n09:00:05 1.1 q NONE ABANDON|1|1|5\n09:00:06 1.1 q SIP/9 CONNECT|6|1.2|4"

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pages.accounts.sessions import COOKIE
+from tests.support import forks
+from tests.support.forks import Program
 from tests.support.processes import ROOT, WITHIN_S, environment, free_port, wait_for
 
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ class Dashboard:
     """A dashboard that serves at `address`, with its log so far."""
 
     address: str
-    process: "subprocess.Popen[bytes]"
+    process: Program
     log: Path
 
     def log_text(self) -> str:
@@ -51,18 +53,16 @@ def dashboard(
 ) -> Iterator[Dashboard]:
     """Serve the data directory `place` until the block ends."""
     port = port or free_port()
-    command = [sys.executable, "-m", "streamlit", "run", script, "--server.port", str(port), *options]
     log = place / "dashboard.log"
     place.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as out:
-        process = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env=environment(VIGIE_DATA_DIR=str(place), **variables),
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=out,
-        )
+    process = Program(
+        forks.streamlit,
+        *("run", script, "--server.port", str(port), *options),
+        cwd=ROOT,
+        environment=environment(VIGIE_DATA_DIR=str(place), **variables),
+        stdout=log,
+        stderr=log,
+    )
     running = Dashboard(f"http://127.0.0.1:{port}", process, log)
 
     def answers() -> bool:
