@@ -141,7 +141,7 @@ SELECT count(*)
 FROM stretches_to_recall s
 WHERE is_named_before AND agent NOT IN (SELECT agent FROM naming_events_before) AND NOT EXISTS (
     FROM events e
-    WHERE e.agent = s.agent AND e.campaign IS NOT NULL
+    WHERE e.agent = s.agent AND e.type IN ('agent.state', 'agent.profile') AND e.campaign IS NOT NULL
         AND e.ts < s.mark AND make_timestamp(epoch_us(e.ts))::DATE >= $since
 );
 
