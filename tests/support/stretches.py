@@ -197,10 +197,11 @@ class Agents:
         events = list({event["event_id"]: event for event in events}.values())
         self.desk.apply(events, self._as_of)
         self._archive.apply(events)
-        found = [event_id for (event_id,) in self.desk.store.connection.execute("SELECT event_id FROM events").fetchall()]
-        assert len(found) == len(set(found))
-        self._archive.here |= self._archive.needless.intersection(found)
-        too_few, too_many = self._archive.here.difference(found), set(found) - self._archive.here
+        rows = self.desk.store.connection.execute("SELECT event_id FROM events").fetchall()
+        found = {event_id for (event_id,) in rows}
+        assert len(found) == len(rows)
+        self._archive.here |= self._archive.needless & found
+        too_few, too_many = self._archive.here - found, found - self._archive.here
         assert not too_few | too_many, f"{too_few} not brought back, {too_many} brought back for nothing, by {events}"
 
     def publish(self) -> None:
@@ -212,30 +213,33 @@ class Agents:
 
 
 def busy_days(home: Path, seed: int) -> None:
-    """150 agents on the same days; two things that come late are published after both."""
+    """150 agents on the same days: what comes late, and what comes then, is published at once."""
     rng = random.Random(seed)
     agents = Agents(rng, home, DAY + dt.timedelta(hours=90))
-    names = [f"agent {number}" for number in range(150)]
-    calls = [agents.dialed(name, NEAR) for name in names]
-    agents.come(calls + [agents.content(name, NEAR) for name in names for _ in range(rng.randint(2, 8))])
+    names = _settled(agents, rng, NEAR, 150)
+    for _ in range(2):
+        few = rng.sample(names, 100)
+        agents.come([agents.content(name, NEAR, 0.4) for name in few for _ in range(rng.randint(1, 2))])
     agents.publish()
-    for parts in (1, 2):
-        for _ in range(parts):
-            few = rng.sample(names, 100)
-            agents.come([agents.content(name, NEAR, 0.4) for name in few for _ in range(rng.randint(1, 2))])
-        agents.publish()
     agents.desk.store.close()
 
 
 def days_far_apart(home: Path, seed: int) -> None:
     """A few agents who work now and then: the days that are read are those that one or two of them need."""
     rng = random.Random(seed)
-    agents = Agents(rng, home, DAY + dt.timedelta(days=60))
-    names = [f"agent {number}" for number in range(12)]
-    agents.come([agents.content(name, FAR) for name in names for _ in range(rng.randint(2, 8))])
-    agents.publish()
-    for name in names * 2:
+    agents = Agents(rng, home, DAY + dt.timedelta(days=60, hours=18))
+    names = _settled(agents, rng, FAR, 12)
+    for name in names:
         late = (name, *rng.sample(names, rng.choice((0, 0, 1, 2))))
         agents.come([agents.content(each, FAR, 0.4) for each in late] + [agents.dialed(rng.choice(names), FAR)])
     agents.publish()
     agents.desk.store.close()
+
+
+def _settled(agents: Agents, rng: random.Random, hours: Sequence[int], count: int) -> list[str]:
+    """Let so many agents do something, and all of it settle; return their names."""
+    names = [f"agent {number}" for number in range(count)]
+    calls = [agents.dialed(name, hours) for name in names]
+    agents.come(calls + [agents.content(name, hours) for name in names for _ in range(rng.randint(2, 8))])
+    agents.publish()
+    return names
