@@ -113,17 +113,19 @@ def test_a_late_state_reads_the_days_around_it_only(tmp_path: Path) -> None:
         named = "campaign=vip" if day < 21 else ""
         events = read_story(f"08:00:00 state agent=dan state=busy {named} event_id=dan-{day}", days[day])
         desk.apply([*events, *(event for name in ("ana", "bob", "cleo") for event in shift(name, day))], days[50])
+    for day in (20, 21, 22):
+        desk.apply(read_story(f"08:00:00 state agent=eve state=busy event_id=eve-{day}", days[day]), days[50])
     desk.publish(days[50])
     far = [folder for day in (0, 40) for folder in tmp_path.rglob(f"day={days[day].date()}")]
     assert {folder.parent.name for folder in far} == {"agent_states", "calls", "events"}
     for folder in far:
         folder.rename(folder.with_suffix(".away"))
-    for agent in ("ana", "bob campaign=sav", "cleo campaign=vip", "dan"):
+    for agent in ("ana", "bob campaign=sav", "cleo campaign=vip", "dan", "eve"):
         desk.apply(read_story(f"12:30:00 state agent={agent} state=wrap_up event_id={agent[:3]}", days[21]), days[50])
     for folder in far:
         folder.with_suffix(".away").rename(folder)
     desk.publish(days[50])
-    assert len(desk.rows("SELECT * FROM agent_states WHERE state = 'wrap_up'")) == 4
+    assert len(desk.rows("SELECT * FROM agent_states WHERE state = 'wrap_up'")) == 5
     desk.store.close()
 
 
@@ -226,7 +228,7 @@ def test_a_stretch_is_kept_over_a_restart_and_grows_with_what_comes(tmp_path: Pa
 # What comes back is all that changes, and nothing else ------------------------------------------------------------
 
 
-def test_what_comes_late_brings_back_all_that_it_changes_and_nothing_else(tmp_path: Path) -> None:
+def test_invariant_2_late_states_bring_back_all_that_they_change_and_nothing_else(tmp_path: Path) -> None:
     busy_days(tmp_path, 1)
 
 

@@ -15,7 +15,7 @@ from tests.support.oracle import Event, Row, instant
 from tests.support.stream import DAY, DEFAULTS, Desk
 
 NEAR = (0, 1, 9, 22, 24, 25, 33, 46, 48, 57, 70)  # hours: three days and two nights, with little to each
-FAR = (*NEAR[:6], 9 * 24 + 8, 9 * 24 + 33, 40 * 24 + 8, 40 * 24 + 9, 41 * 24 + 8)  # as of agents who work now and then
+FAR = (8, 9, 80, 200, 224, 225, 249, 600, 968, 969, 992)  # days between, as of agents who work now and then
 ROW = ("agent", "state", "reason", "campaign", "started_at", "ended_at")
 
 
@@ -228,9 +228,9 @@ def days_far_apart(home: Path, seed: int) -> None:
     """A few agents who work now and then: the days that are read are those that one or two of them need."""
     rng = random.Random(seed)
     agents = Agents(rng, home, DAY + dt.timedelta(days=60, hours=18))
-    names = _settled(agents, rng, FAR, 12)
+    names = _settled(agents, rng, FAR, 16)
     for name in names:
-        late = (name, *rng.sample(names, rng.choice((0, 0, 1, 2))))
+        late = (name, *rng.sample(names, rng.choice((0, 0, 0, 1))))
         agents.come([agents.content(each, FAR, 0.4) for each in late] + [agents.dialed(rng.choice(names), FAR)])
     agents.publish()
     agents.desk.store.close()
