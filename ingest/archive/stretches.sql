@@ -106,10 +106,10 @@ LEFT JOIN (
 ) USING (agent);
 
 -- name: days_of_stretches
-SELECT
-    make_timestamp(epoch_us(min(from_at)))::DATE,
-    CASE WHEN count(*) = count(until_at) THEN make_timestamp(epoch_us(max(until_at)))::DATE ELSE DATE '9999-12-31' END
-FROM stretches_to_recall;
+-- A stretch without an end reaches up to the agent's mark.
+SELECT make_timestamp(epoch_us(min(from_at)))::DATE, make_timestamp(epoch_us(max(coalesce(until_at, hot_from))))::DATE
+FROM stretches_to_recall
+JOIN agent_marks USING (agent);
 
 -- name: list_outdated_state_days
 -- Each event of a stretch has the day of a row that begins in it.

@@ -107,25 +107,30 @@ def test_a_late_state_brings_back_the_rest_of_its_day_only(tmp_path: Path) -> No
 
 
 def test_a_late_state_reads_the_days_around_it_only(tmp_path: Path) -> None:
-    days = {day: DAY + dt.timedelta(days=day) for day in (0, 20, 21, 22, 40, 50)}
+    days = {day: DAY + dt.timedelta(days=day) for day in (0, 16, 17, 20, 21, 22, 40, 50)}
     desk = Desk(tmp_path)
     for day in (0, 20, 21, 22, 40):
         named = "campaign=vip" if day < 21 else ""
         events = read_story(f"08:00:00 state agent=dan state=busy {named} event_id=dan-{day}", days[day])
         desk.apply([*events, *(event for name in ("ana", "bob", "cleo") for event in shift(name, day))], days[50])
-    for day in (20, 21, 22):
-        desk.apply(read_story(f"08:00:00 state agent=eve state=busy event_id=eve-{day}", days[day]), days[50])
+    for agent, own in (
+        ("eve", (20, 21, 22)),
+        ("fay", (16, 17, 22)),
+    ):  # has no more states; has none for some days before
+        for day in own:
+            story = f"08:00:00 state agent={agent} state=busy event_id={agent}-{day}"
+            desk.apply(read_story(story, days[day]), days[50])
     desk.publish(days[50])
     far = [folder for day in (0, 40) for folder in tmp_path.rglob(f"day={days[day].date()}")]
     assert {folder.parent.name for folder in far} == {"agent_states", "calls", "events"}
     for folder in far:
         folder.rename(folder.with_suffix(".away"))
-    for agent in ("ana", "bob campaign=sav", "cleo campaign=vip", "dan", "eve"):
+    for agent in ("ana", "bob campaign=sav", "cleo campaign=vip", "dan", "eve", "fay"):
         desk.apply(read_story(f"12:30:00 state agent={agent} state=wrap_up event_id={agent[:3]}", days[21]), days[50])
     for folder in far:
         folder.with_suffix(".away").rename(folder)
     desk.publish(days[50])
-    assert len(desk.rows("SELECT * FROM agent_states WHERE state = 'wrap_up'")) == 5
+    assert len(desk.rows("SELECT * FROM agent_states WHERE state = 'wrap_up'")) == 6
     desk.store.close()
 
 

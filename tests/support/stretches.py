@@ -183,7 +183,7 @@ class Agents:
             event |= {"type": "agent.profile", "name": agent}
         else:
             event |= {"type": "agent.state", "state": rng.choice(("available", "busy", "offline"))}
-        return event | rng.choice(({}, {}, {"campaign": rng.choice(("sav", "vip"))}))
+        return event | rng.choice(({}, {"campaign": rng.choice(("sav", "vip"))}))
 
     def dialed(self, agent: str, hours: Sequence[int]) -> Event:
         """A call of an agent: its event names an agent and a campaign too, but is no part of a timeline."""
@@ -219,7 +219,7 @@ def busy_days(home: Path, seed: int) -> None:
     names = _settled(agents, rng, NEAR, 150)
     for _ in range(2):
         few = rng.sample(names, 100)
-        agents.come([agents.content(name, NEAR, 0.4) for name in few for _ in range(rng.randint(1, 2))])
+        agents.come([agents.content(name, NEAR[:-3], 0.4) for name in few for _ in range(rng.randint(1, 3))])
     agents.publish()
     agents.desk.store.close()
 
@@ -231,7 +231,7 @@ def days_far_apart(home: Path, seed: int) -> None:
     names = _settled(agents, rng, FAR, 16)
     for name in names:
         late = (name, *rng.sample(names, rng.choice((0, 0, 0, 1))))
-        agents.come([agents.content(each, FAR, 0.4) for each in late] + [agents.dialed(rng.choice(names), FAR)])
+        agents.come([agents.content(each, FAR[:-2], 0.4) for each in late] + [agents.dialed(rng.choice(names), FAR)])
     agents.publish()
     agents.desk.store.close()
 
@@ -240,6 +240,7 @@ def _settled(agents: Agents, rng: random.Random, hours: Sequence[int], count: in
     """Let so many agents do something, and all of it settle; return their names."""
     names = [f"agent {number}" for number in range(count)]
     calls = [agents.dialed(name, hours) for name in names]
-    agents.come(calls + [agents.content(name, hours) for name in names for _ in range(rng.randint(2, 8))])
+    states = [agents.content(name, hours) for name in names for _ in range(rng.randint(4, 12))]
+    agents.come(calls + states + [agents.content(name, hours[-1:]) for name in names])
     agents.publish()
     return names
