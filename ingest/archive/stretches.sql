@@ -106,10 +106,10 @@ LEFT JOIN (
 ) USING (agent);
 
 -- name: days_of_stretches
-SELECT
-    make_timestamp(epoch_us(min(from_at)))::DATE,
-    CASE WHEN count(*) = count(until_at) THEN make_timestamp(epoch_us(max(until_at)))::DATE ELSE DATE '9999-12-31' END
-FROM stretches_to_recall;
+-- A stretch without an end reaches up to the agent's mark.
+SELECT make_timestamp(epoch_us(min(from_at)))::DATE, make_timestamp(epoch_us(max(coalesce(until_at, hot_from))))::DATE
+FROM stretches_to_recall
+JOIN agent_marks USING (agent);
 
 -- name: list_outdated_state_days
 -- Each event of a stretch has the day of a row that begins in it.
@@ -141,7 +141,7 @@ SELECT count(*)
 FROM stretches_to_recall s
 WHERE is_named_before AND agent NOT IN (SELECT agent FROM naming_events_before) AND NOT EXISTS (
     FROM events e
-    WHERE e.agent = s.agent AND e.campaign IS NOT NULL
+    WHERE e.agent = s.agent AND e.type IN ('agent.state', 'agent.profile') AND e.campaign IS NOT NULL
         AND e.ts < s.mark AND make_timestamp(epoch_us(e.ts))::DATE >= $since
 );
 

@@ -8,7 +8,7 @@ import math
 import random
 import tempfile
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -25,6 +25,7 @@ from tests.support.stories.floors import (
     floor,
 )
 from tests.support.stories.stream import PARTITION, Desk, Event, Moment, publish, rows
+from tests.support.stories.stretches import busy_days, days_far_apart
 
 CLOSERS = ("zoe", "max")
 KINDS = ("moved", "moved", "other agent", "other campaign", "busy", "text", "between", "state", "again")
@@ -37,10 +38,18 @@ def check_seed(seed: int) -> None:
         check_floor(rng, Path(home), lonely(rng) if seed else crowded(rng))
 
 
+def check_timelines(come_late: Callable[[Path, int], None], seed: int) -> None:
+    """Raise AssertionError if states, or the events that are brought back to make them, are not what they must be."""
+    with tempfile.TemporaryDirectory() as home:
+        come_late(Path(home), seed)
+
+
 FLOORS = {
     "crowded": lambda: check_seed(0),
     "lonely-1": lambda: check_seed(1),
     "lonely-2": lambda: check_seed(2),
+    "busy-days": lambda: check_timelines(busy_days, 1),
+    "days-far-apart": lambda: check_timelines(days_far_apart, 2),
 }
 
 

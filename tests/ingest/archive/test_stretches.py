@@ -6,10 +6,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from tests.support.stories.stream import DAY, Desk, Event, at, read_story
+from tests.support.stories.stretches import busy_days, days_far_apart
 
 pytestmark = pytest.mark.slow
 
@@ -107,6 +106,34 @@ def test_a_late_state_brings_back_the_rest_of_its_day_only(tmp_path: Path) -> No
     desk.store.close()
 
 
+def test_a_late_state_reads_the_days_around_it_only(tmp_path: Path) -> None:
+    days = {day: DAY + dt.timedelta(days=day) for day in (0, 16, 17, 20, 21, 22, 40, 50)}
+    desk = Desk(tmp_path)
+    for day in (0, 20, 21, 22, 40):
+        named = "campaign=vip" if day < 21 else ""
+        events = read_story(f"08:00:00 state agent=dan state=busy {named} event_id=dan-{day}", days[day])
+        desk.apply([*events, *(event for name in ("ana", "bob", "cleo") for event in shift(name, day))], days[50])
+    for agent, own in (
+        ("eve", (20, 21, 22)),
+        ("fay", (16, 17, 22)),
+    ):  # has no more states; has none for some days before
+        for day in own:
+            story = f"08:00:00 state agent={agent} state=busy event_id={agent}-{day}"
+            desk.apply(read_story(story, days[day]), days[50])
+    desk.publish(days[50])
+    far = [folder for day in (0, 40) for folder in tmp_path.rglob(f"day={days[day].date()}")]
+    assert {folder.parent.name for folder in far} == {"agent_states", "calls", "events"}
+    for folder in far:
+        folder.rename(folder.with_suffix(".away"))
+    for agent in ("ana", "bob campaign=sav", "cleo campaign=vip", "dan", "eve", "fay"):
+        desk.apply(read_story(f"12:30:00 state agent={agent} state=wrap_up event_id={agent[:3]}", days[21]), days[50])
+    for folder in far:
+        folder.with_suffix(".away").rename(folder)
+    desk.publish(days[50])
+    assert len(desk.rows("SELECT * FROM agent_states WHERE state = 'wrap_up'")) == 6
+    desk.store.close()
+
+
 # What comes back is all that changes ----------------------------------------------------------------------------
 
 LAST = "104:00:00 state agent=ana state=offline event_id=z9"  # what has no end does not settle
@@ -164,6 +191,27 @@ def test_a_late_state_changes_what_it_would_have_changed_unsettled(tmp_path: Pat
     assert_as_never_settled(tmp_path, [read_story(f"{story}{days}\n{LAST}"), read_story(late)], at("110:00:00"))
 
 
+def test_the_campaign_of_an_agents_call_is_not_that_of_the_agents_states(tmp_path: Path) -> None:
+    story = """
+        08:00:00 state agent=ana state=busy campaign=vip
+        248:00:00 state agent=ana state=available
+        272:00:00 state agent=ana state=available campaign=sav
+        274:00:00 state agent=ana state=offline
+    """
+    of_a_call = read_story("247:00:00 dialed agent=ana campaign=sav event_id=d1")
+    late = read_story("249:00:00 state agent=ana state=paused event_id=l1")
+    as_of = at("280:00:00")
+    desk = Desk(tmp_path)
+    desk.apply(read_story(story), as_of)
+    desk.publish(as_of)
+    desk.apply(of_a_call, as_of)
+    desk.apply(late, as_of)  # while the call is here
+    desk.publish(as_of)
+    campaigns = [(row["campaign"], row["state"]) for row in desk.rows(STATES) if row["state"] != "offline"]
+    assert campaigns == [("vip", "busy"), ("vip", "available"), ("vip", "paused"), ("sav", "available")]
+    desk.store.close()
+
+
 def test_a_stretch_is_kept_over_a_restart_and_grows_with_what_comes(tmp_path: Path) -> None:
     later = at("20:00:00", DAY + dt.timedelta(days=2))
     late = read_story("10:00:00 state agent=ana state=busy campaign=sav event_id=l1")
@@ -182,33 +230,15 @@ def test_a_stretch_is_kept_over_a_restart_and_grows_with_what_comes(tmp_path: Pa
     desk.store.close()
 
 
-INSTANTS = [0, 1, 9, 22, 24, 25, 33, 46, 48, 57, 70]  # hours: three days and two nights, with little to each
-of_a_state = st.fixed_dictionaries(
-    {
-        "type": st.just("agent.state"),
-        "agent": st.sampled_from(("ana", "ana", "bob")),
-        "state": st.sampled_from(("available", "busy", "offline")),
-        "ts": st.sampled_from(INSTANTS).map(lambda hours: (DAY + dt.timedelta(hours=hours)).isoformat()),
-    },
-    optional={"campaign": st.sampled_from(("sav", "vip"))},
-)
-#: Contents, each with the number of the event that it is of: some events are corrected.
-deliveries_of = st.lists(
-    st.lists(st.tuples(st.integers(0, 9), of_a_state), min_size=1, max_size=4), min_size=2, max_size=5
-)
+# What comes back is all that changes, and nothing else ------------------------------------------------------------
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
-@given(deliveries_of)
-def test_invariant_2_any_late_states_in_any_order(
-    tmp_path_factory: pytest.TempPathFactory, deliveries: list[list[tuple[int, Event]]]
-) -> None:
-    revisions = itertools.count()
-    sent = [
-        [event | {"event_id": f"e{number}", "revision": next(revisions)} for number, event in delivery]
-        for delivery in deliveries
-    ]
-    assert_as_never_settled(tmp_path_factory.mktemp("any"), sent, at("90:00:00"))
+def test_invariant_2_late_states_bring_back_all_that_they_change_and_nothing_else(tmp_path: Path) -> None:
+    busy_days(tmp_path, 1)
+
+
+def test_what_comes_late_brings_back_no_more_of_agents_who_work_now_and_then(tmp_path: Path) -> None:
+    days_far_apart(tmp_path, 2)
 
 
 # The next step of a call without an end --------------------------------------------------------------------------
