@@ -150,14 +150,15 @@ def _fill_in(
     outcome = fields["outcome"] or ("answered" if instants["answered_at"] or call_s else "abandoned")
     _check(outcome, begins, instants, durations)
     wait_ended_at = instants["answered_at"] or _after(begins, durations["wait_s"])
-    if wait_ended_at is None and ended_at and call_s is not None and outcome in ("answered", "transferred"):
+    is_answered = outcome in ("answered", "transferred")
+    if wait_ended_at is None and ended_at and call_s is not None and is_answered:
         wait_ended_at = ended_at - dt.timedelta(seconds=call_s)
     if call.direction == "outbound":
         call.dialed_at, call.callee = begins, fields["caller"]
-        _connect(call, outcome, wait_ended_at or ended_at or begins)
+        _connect(call, outcome, wait_ended_at or (begins if is_answered else ended_at) or begins)
     else:
         call.queued_at, call.caller = begins, fields["caller"]
-    if outcome in ("answered", "transferred"):
+    if is_answered:
         call.answered_at = wait_ended_at or begins
         call.ended_at = ended_at if wait_ended_at else None  # without the answer, the end would make up a talk
         call.ended_at = call.ended_at or _after(call.answered_at, call_s)

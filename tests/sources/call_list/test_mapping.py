@@ -125,6 +125,12 @@ def test_a_row_is_a_call(tmp_path: Path, plain: mapping.Mapping, cells: dict[str
     assert found == {"direction": "inbound", **expected}
 
 
+def test_an_outbound_call_is_not_picked_up_after_its_answer(plain: mapping.Mapping) -> None:
+    found = events_of(row(direction="outbound", outcome="answered", ended="2026-03-10 09:05:00"), plain)
+    at = {event["type"]: event["ts"][11:16] for event in found}
+    assert at == {"call.dialed": "08:00", "call.connected": "08:00", "call.answered": "08:00"}
+
+
 def test_a_later_list_replaces_an_earlier_one(tmp_path: Path, plain: mapping.Mapping) -> None:
     earlier = events_of(
         row(outcome="answered", wait="5", talk="60", hold="9", wrap="8", what="x", score="3"), plain, revision=1
