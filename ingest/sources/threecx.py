@@ -15,11 +15,10 @@ from zoneinfo import ZoneInfo
 from ingest.cli import Parser
 from ingest.errors import UsageError
 from ingest.sources import delivery, names
-from ingest.sources.asterisk import zone
-from ingest.sources.call_list.instants import Cells, Instants
 from ingest.sources.delivery import Produced
 from ingest.sources.events import Event, Rejected, Unreadable
 from ingest.sources.input.files import chunks
+from ingest.sources.input.instants import Cells, Instants, NoInstant, NotInForm, zone
 from ingest.sources.input.text import as_utf8
 from ingest.sources.names import Names
 from ingest.sources.reading import PassedOver
@@ -89,7 +88,7 @@ class Records:
     def __init__(self, source: str, names: Names, fields: Iterable[str], timezone: ZoneInfo) -> None:
         self._source = source
         self._names = names
-        self._times = Instants("iso", timezone)
+        self._times = Instants("iso", timezone, "--timezone")
         self._passed_over = PassedOver()
         self._fields = _checked(fields)
         self._recent: dict[str, Row] = {}  # by callid
@@ -189,14 +188,9 @@ class Records:
         cells = {ours: Cells([row[theirs].replace("/", "-")]) for ours, theirs in TIMES.items()}
         try:
             instants = self._times.of_row(cells, {})
-        except Unreadable as unreadable:
-            ours, _, fault = str(unreadable).partition(": ")
-            fault = (
-                "not a date and time."
-                if "format iso" in fault
-                else fault.replace("timezone under [file]", "--timezone")
-            )
-            raise Unreadable(f"{TIMES[ours]}: {fault}") from None
+        except NoInstant as fault:
+            why = "not a date and time." if isinstance(fault, NotInForm) else fault.why
+            raise Unreadable(f"{TIMES[fault.field]}: {why}") from None
         return [instants[ours] for ours in TIMES]
 
 

@@ -26,6 +26,7 @@ from ingest.sources.delivery import Destination, Output, Produced
 from ingest.sources.events import Rejected, Unreadable
 from ingest.sources.input.bookmark import Bookmark
 from ingest.sources.input.follow import Followed, Position
+from ingest.sources.input.instants import zone
 
 log = logging.getLogger(__name__)
 
@@ -81,13 +82,6 @@ def main(options: argparse.Namespace) -> int:
             log.info("following %s", options.queue_log)
             _follow(followed, switch, destination, stopped, bookmark)
             return destination.finish(switch.passed_over())
-
-
-def zone(name: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(name)
-    except (OSError, ValueError, KeyError):
-        raise argparse.ArgumentTypeError(f"{name!r} is not an IANA zone such as Europe/Paris") from None
 
 
 class Switch:

@@ -4,10 +4,10 @@ import datetime as dt
 from collections.abc import Callable
 from typing import Any
 
-from ingest.sources.call_list.instants import Cells, Instant, Instants
 from ingest.sources.call_list.mapping import FIELDS, INSTANTS, LEFT, NOT_CONNECTED, VOCABULARIES, Mapping
 from ingest.sources.call_list.quantities import money, number, seconds
 from ingest.sources.events import Event, Unreadable
+from ingest.sources.input.instants import Cells, Instant, Instants
 from ingest.sources.input.never import is_none_word
 from ingest.sources.whole_call import WholeCall
 

@@ -2,8 +2,8 @@
 
 import re
 
-from ingest.sources.call_list.clocks import ZERO_DATE, plain
 from ingest.sources.events import Unreadable
+from ingest.sources.input.clocks import ZERO_DATE, plain
 
 NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
 DAYS = r"d|j|days?|jours?|d[ií]as?"

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ingest.sources.call_list import clocks
 from ingest.sources.call_list.enveloped import ARRAYS, calls_in, is_of_arrays, of_arrays
+from ingest.sources.input import clocks
 from ingest.sources.input.documents import Documents
 from ingest.sources.input.never import is_never, is_none_word
 from ingest.sources.input.text import marked

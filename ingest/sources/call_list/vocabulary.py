@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 
-from ingest.sources.call_list.clocks import unaccented
+from ingest.sources.input.clocks import unaccented
 
 #: Names without accents and signs. `date` and `time` together are queued_at.
 NAMES: dict[str, Sequence[str]] = {

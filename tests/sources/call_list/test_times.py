@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.sources.call_list import mapping
-from ingest.sources.call_list.instants import Cells, Instants
 from ingest.sources.events import Rejected
 from ingest.sources.input import never
+from ingest.sources.input.instants import Cells, Instants
 from tests.support.stories.call_lists import PLAIN, events_of, loaded, row, with_setting
 
 PARIS = "Europe/Paris"

@@ -1,5 +1,6 @@
-"""The times of a row: by the list's format, in its zone, and in the order in which they follow each other."""
+"""The times of a row: by their format, in their zone, and in the order in which they follow each other."""
 
+import argparse
 import datetime as dt
 import itertools
 from collections.abc import Mapping, Sequence
@@ -8,14 +9,27 @@ from zoneinfo import ZoneInfo
 
 from ingest.errors import UsageError
 from ingest.events.contract import EARLIEST
-from ingest.sources.call_list.clocks import TimeOfDay, read
 from ingest.sources.events import Unreadable
+from ingest.sources.input.clocks import TimeOfDay, read
 
 ORDER = ("queued_at", "answered_at", "ended_at", "wrapped_at")
 DAY = dt.timedelta(days=1)
 OVERNIGHT = dt.timedelta(hours=6)  # a time of day before the call's beginning is on the next day if not later than this
 
 Instant = dt.datetime | None
+
+
+class NoInstant(Unreadable):
+    """The cells of `field` are no instant; `why` is a part of a sentence, with its full stop."""
+
+    def __init__(self, field: str, why: str) -> None:
+        super().__init__(f"{field}: {why}")
+        self.field = field
+        self.why = why
+
+
+class NotInForm(NoInstant):
+    """They are not a date and a time in the form of the others."""
 
 
 class Cells(NamedTuple):
@@ -26,17 +40,18 @@ class Cells(NamedTuple):
 
 
 class Instants:
-    """Reads times in `form`, those without an offset in `zone`."""
+    """Reads times in `form`, those without an offset in `zone`, which is named by `setting`."""
 
-    def __init__(self, form: str, zone: ZoneInfo | None) -> None:
+    def __init__(self, form: str, zone: ZoneInfo | None, setting: str = "timezone under [file]") -> None:
         self._form = form
         self._zone = zone
+        self._setting = setting
 
     def one(self, field: str, texts: Sequence[str]) -> Instant:
         """Read one time (UTC); raises Unreadable."""
         at = self._read(field, texts)
         if isinstance(at, TimeOfDay):
-            raise Unreadable(f"{field}: a time without a date; name the column of the date before that of the time.")
+            raise _without_date(field)
         return None if at is None else self._moments(field, at)[0]
 
     def of_row(self, cells: Mapping[str, Cells], lasting_s: Mapping[str, float | None]) -> dict[str, Instant]:
@@ -48,7 +63,7 @@ class Instants:
         readings = {field: self._read(field, of_field.texts) for field, of_field in cells.items()}
         begins = readings.get("queued_at")
         if isinstance(begins, TimeOfDay):
-            raise Unreadable("queued_at: a time without a date; name the column of the date before that of the time.")
+            raise _without_date("queued_at")
         if begins is None:
             return dict.fromkeys(cells)
         moments: dict[str, list[dt.datetime]] = {}
@@ -68,7 +83,7 @@ class Instants:
         try:
             return read(texts, self._form)
         except (ValueError, OverflowError, OSError):
-            raise Unreadable(f"{field}: not a time in the format {self._form}.") from None
+            raise NotInForm(field, f"not a time in the format {self._form}.") from None
 
     def _local(self, at: dt.datetime) -> dt.datetime:
         """The time on the clock that the list shows."""
@@ -89,16 +104,28 @@ class Instants:
         """The instants (UTC) that a time may be: two in the hour that comes twice in autumn."""
         if at.tzinfo is None:
             if self._zone is None:
-                raise UsageError("The times of this list have no zone; name it as timezone under [file].")
+                raise UsageError(f"The times of this list have no zone; name it as {self._setting}.")
             both = [at.replace(tzinfo=self._zone, fold=fold).astimezone(dt.UTC) for fold in (0, 1)]
             moments = sorted({moment for moment in both if moment.astimezone(self._zone).replace(tzinfo=None) == at})
             if not moments:
-                raise Unreadable(f"{field}: a time that the clocks skip in {self._zone}; check timezone under [file].")
+                raise NoInstant(field, f"a time that the clocks skip in {self._zone}; check {self._setting}.")
         else:
             moments = [at.astimezone(dt.UTC)]
         if moments[0] < EARLIEST:
-            raise Unreadable(f"{field}: a time before 1990.")
+            raise NoInstant(field, "a time before 1990.")
         return moments
+
+
+def zone(name: str) -> ZoneInfo:
+    """The zone of an option's IANA name."""
+    try:
+        return ZoneInfo(name)
+    except (OSError, ValueError, KeyError):
+        raise argparse.ArgumentTypeError(f"{name!r} is not an IANA zone such as Europe/Paris") from None
+
+
+def _without_date(field: str) -> NotInForm:
+    return NotInForm(field, "a time without a date; name the column of the date before that of the time.")
 
 
 def _in_order(moments: Mapping[str, list[dt.datetime]], lasting_s: Mapping[str, float | None]) -> dict[str, Instant]:
