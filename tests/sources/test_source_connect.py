@@ -370,7 +370,9 @@ def test_an_offer_that_the_customer_ended_is_missed_by_nobody(
 ) -> None:
     offers = [agent_event(**{**OFFERED, "State": "CONNECTING", "StateStartTimestamp": at("08:10:48")})]
     offers += [agent_event(**{**OFFERED, **state}) for state in states]
-    ended = record(2, DisconnectTimestamp=at("08:11:30")) if states == LONG_AFTER else record(2)
+    ended = record(2, AgentConnectionAttempts=1)
+    if states == LONG_AFTER:
+        ended["DisconnectTimestamp"] = at("08:11:30")
     documents = [ended, *offers] if first == "record" else [*offers, ended]
     (call,) = calls(tmp_path, documents)
     assert (call["outcome"], call["missed_offers"], call["missed_by"]) == ("abandoned", 0, None)
@@ -390,7 +392,8 @@ def test_an_offer_that_the_customer_ended_is_missed_by_nobody(
 def test_an_earlier_offer_stays_missed(tmp_path: Path, fate: dict[str, Any], missed: int, first: str) -> None:
     offers = [agent_event(**{**OFFERED, "State": "MISSED", "StateStartTimestamp": at("08:10:40")})]
     offers += [agent_event(**{**OFFERED, "State": "REJECTED"})]
-    documents = [record(2, **fate), *offers] if first == "record" else [*offers, record(2, **fate)]
+    ended = record(2, AgentConnectionAttempts=2, **fate)
+    documents = [ended, *offers] if first == "record" else [*offers, ended]
     (call,) = calls(tmp_path, documents)
     assert call["missed_offers"] == missed
 
@@ -399,8 +402,13 @@ def test_two_agents_who_refuse_one_contact_within_a_second_both_missed_it(tmp_pa
     first = agent_event(**{**OFFERED, "State": "REJECTED", "StateStartTimestamp": at("08:10:40.100")})
     second = agent_event(**{**OFFERED, "State": "ERROR", "StateStartTimestamp": at("08:10:40.900")})
     second["CurrentAgentSnapshot"]["Configuration"] = {"Username": "omar"}
-    (call,) = calls(tmp_path, [first, second, record(2)])
+    (call,) = calls(tmp_path, [first, second, record(2, AgentConnectionAttempts=2)])
     assert (call["missed_offers"], sorted(call["missed_by"])) == (2, ["ines", "omar"])
+
+
+@pytest.mark.parametrize(("attempts", "made"), [(0, 6), (1, 6 + 24), (None, 6 + 24)])
+def test_places_of_failed_offers_are_emptied_where_there_may_be_some(attempts: int | None, made: int) -> None:
+    assert len(events_of(record(2, AgentConnectionAttempts=attempts))) == made
 
 
 BACKWARDS = {
@@ -644,11 +652,11 @@ def test_records_from_a_topic_are_read_on_from_where_the_last_run_stopped(
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    assert send([*RECORDS[:4], {"hello": 1}]).startswith("48 events; 1 unreadable, the last: Neither a contact")
+    assert send([*RECORDS[:4], {"hello": 1}]).startswith("24 events; 1 unreadable, the last: Neither a contact")
     assert send([record(2, Agent=ANSWERED, LastUpdateTimestamp=at("10:00:00"))]).startswith("6 events; ack")
     catch_up(tmp_path, servers, topic, ROOT / "campaigns.toml")
     assert totals(tmp_path)["dead_letters"] == 1
-    assert totals(tmp_path)["lines"] == 54
+    assert totals(tmp_path)["lines"] == 30
     found = processes.rows(tmp_path, "SELECT outcome FROM calls ORDER BY queued_at")
     assert found == [("answered",)] * 4
 
@@ -754,7 +762,7 @@ def test_a_topic_that_changes_again_while_it_is_opened_is_opened_once_more(monke
 def test_a_file_of_records_is_printed() -> None:
     done = run("source", "connect", "--records", str(SAMPLES / "connect_records.json"), "--print")
     assert done.returncode == 0, done.stderr
-    assert len(done.stdout.splitlines()) == 4 * 6 + 24 + 2 * 8
+    assert len(done.stdout.splitlines()) == 4 * 6 + 2 * 8
     assert "skipped: contacts that entered no queue (1)" in done.stderr
 
 

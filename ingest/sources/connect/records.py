@@ -75,6 +75,7 @@ class ContactRecord(Struct, rename="pascal"):
     disconnect_reason: str | None = None
     answering_machine_detection_status: str | None = None
     last_update_timestamp: Instant | None = None
+    agent_connection_attempts: int | None = None
 
     def is_outbound(self) -> bool:
         return self.initiation_method in DIALED or is_call_by_api(self.channel, self.initiation_method)
@@ -161,9 +162,10 @@ def _missed_place(number: int) -> str:
 def _offers_that_nobody_missed(call: WholeCall, record: ContactRecord) -> list[str]:
     """The places of offers that failed because the contact left its queue at that moment.
 
-    Agent events say MISSED, REJECTED or ERROR then, as if it had been the agent. The record says otherwise.
+    Agent events say MISSED, REJECTED or ERROR then, as if it had been the agent. The record says otherwise. A contact
+    that was offered to nobody has none: most of those that are abandoned.
     """
-    if call.answered_at or not (call.abandoned_at or call.left_at):
+    if call.answered_at or not (call.abandoned_at or call.left_at) or record.agent_connection_attempts == 0:
         return []
     ends = {end for end in (call.abandoned_at, call.left_at, record.disconnect_timestamp) if end}
     first, until = (seconds * PER_S for seconds in AROUND_END_S)
