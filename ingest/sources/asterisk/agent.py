@@ -42,6 +42,7 @@ class Agent(msgspec.Struct):
     reason: str | None = None
     talks: dict[str, str] = {}  # call_id: campaign
     last_call: tuple[str, str] | None = None  # the call_id and campaign of the last talk that ended
+    result: str | None = None  # what they called the result of that call
     wrap_up: WrapUp | None = None
     unnamed_reason: tuple[dt.datetime, str] | None = None  # a reason that came before its pause, and when
     is_unreachable: bool = False  # their telephone could not be rung when they were last offered a call

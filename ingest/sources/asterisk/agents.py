@@ -150,7 +150,7 @@ class Agents:
         if agent.is_in is None:
             agent.is_in = True
         agent.talks.pop(call_id, None)
-        agent.last_call = (call_id, campaign)
+        agent.last_call, agent.result = (call_id, campaign), None
         if wrap_up_s and not agent.talks:
             agent.wrap_up = WrapUp(at + dt.timedelta(seconds=wrap_up_s), call_id, campaign)
         return self._report_change(agent, at)
@@ -162,6 +162,14 @@ class Agents:
             return []
         agent.wrap_up = WrapUp(at + dt.timedelta(seconds=seconds), *agent.last_call)
         return self._report_change(agent, at)
+
+    def name_result(self, interface: str, call_id: str, result: str) -> bool:
+        """Keep the result of the agent's last call; return whether the end of their wrap-up will tell it."""
+        agent = self._agent(interface)
+        if agent.last_call is None or agent.last_call[0] != call_id:
+            return False
+        agent.result = result
+        return agent.wrap_up is not None and agent.wrap_up.call_id == call_id
 
     def drop_calls(self, at: dt.datetime) -> list[Event]:
         """Asterisk was restarted: nobody talks any more."""
@@ -246,10 +254,28 @@ class Agents:
         if agent.wrap_up is None:
             return []
         call_id, agent.wrap_up = agent.wrap_up.call_id, None
-        return [event("call.wrapped", at, call_id, "wrapped", call_id=call_id)]
+        ended = wrapped(call_id, at, revision=1)
+        if agent.result is None or agent.last_call is None or agent.last_call[0] != call_id:
+            return [ended]
+        return [ended, result_named(call_id, at, agent.result, at)]
 
     def _not_before_last_report(self, agent: Agent, at: dt.datetime) -> dt.datetime:
         """`at`, but not before the agent's last report. A much older `at` stays: the line is being read again."""
         if agent.said_at and at < agent.said_at <= at + DISORDER:
             return agent.said_at
         return at
+
+
+def wrapped(call_id: str, at: dt.datetime, revision: int | None = None) -> Event:
+    """The end of a wrap-up: revision 1 of one that was read, and no revision where the call may have none."""
+    return event("call.wrapped", at, call_id, "wrapped", call_id=call_id, revision=revision)
+
+
+def result_named(call_id: str, at: dt.datetime, result: str, named_at: dt.datetime) -> Event:
+    """The result of a call, at the end of its wrap-up or later.
+
+    The earliest `call.wrapped` of a call is the end of the wrap-up, and the latest has the disposition: of two at one
+    instant this one, by its longer id.
+    """
+    fields = {"call_id": call_id, "disposition": result, "revision": int(named_at.timestamp())}
+    return event("call.wrapped", at, call_id, "wrapped", "disposition", **fields)

@@ -5,7 +5,7 @@ from typing import Any
 
 from ingest.events.contract import EARLIEST
 from ingest.sources.asterisk import beginnings
-from ingest.sources.asterisk.agents import Agents
+from ingest.sources.asterisk.agents import Agents, result_named, wrapped
 from ingest.sources.asterisk.durations import began_at, talk_s, wait_s
 from ingest.sources.asterisk.queue_log import Entry
 from ingest.sources.asterisk.verbs import ENDED_BY, HOLDS, REFUSED
@@ -232,17 +232,17 @@ class Calls:
         return self._outcome(visit)
 
     def _outcome(self, visit: Visit) -> list[Event]:
-        """The result of a talk that is over, if the agent named one: with the end of the wrap-up, which it is not."""
-        if visit.outcome is None or visit.ended_at is None:
+        """The result of a talk that is over, if the agent named one, unless the end of their wrap-up will tell it.
+
+        It says nothing of the wrap-up: that ends with the talk until a line or the map says otherwise.
+        """
+        if visit.outcome is None or visit.ended_at is None or visit.agent is None:
             return []
         (named_at, outcome), visit.outcome = visit.outcome, None
-        wrap_up_s = self._names.queue(visit.queue).wrap_up_s
-        wrapped_at = visit.ended_at + dt.timedelta(seconds=wrap_up_s)
-        # The wrap-up has an event of its own. This one comes after it, at one instant by its longer id, so that its
-        # disposition counts; the earliest of both is the end of the wrap-up.
-        at = max(wrapped_at, named_at) if wrap_up_s else wrapped_at
-        fields = {"call_id": visit.call_id, "disposition": outcome, "revision": int(named_at.timestamp())}
-        return [event("call.wrapped", at, visit.call_id, "wrapped", "disposition", **fields)]
+        if self._agents.name_result(visit.agent, visit.call_id, outcome):
+            return []
+        at = max(visit.ended_at, named_at)
+        return [wrapped(visit.call_id, visit.ended_at), result_named(visit.call_id, at, outcome, named_at)]
 
     def end(self, entry: Entry) -> list[Event]:
         visit, lost = self._talk(entry)

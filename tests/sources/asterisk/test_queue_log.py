@@ -727,12 +727,12 @@ def test_a_log_with_broken_lines_is_published_and_the_broken_lines_are_kept(
     for _ in range(2):
         done = run("source", "asterisk", "--queue-log", str(log), *to)
         assert done.returncode == 0, done.stderr
-        assert "75 events; skipped: unknown events INFO (1); 1 unreadable" in done.stdout
+        assert "76 events; skipped: unknown events INFO (1); 1 unreadable" in done.stdout
     catch_up(tmp_path, broker.bootstrap_servers, topic)
     counted = totals(tmp_path)
-    assert (counted["lines"], counted["dead_letters"]) == (2 * 75, 2)
+    assert (counted["lines"], counted["dead_letters"]) == (2 * 76, 2)
     ids = {e["event_id"] for e in events_of(SAMPLE.read_bytes().splitlines())}
-    assert status(tmp_path)["events"] == len(ids) < 75  # of an agent's states in one second, the last one counts
+    assert status(tmp_path)["events"] == len(ids) < 76  # of an agent's states in one second, the last one counts
     ((reason, payload),) = set(processes.rows(tmp_path, "SELECT reason, payload FROM dead_letters"))
     assert reason == "asterisk: 4 fields, where a line of queue_log has at least 5."
     assert "sinistres" in payload
@@ -762,7 +762,7 @@ def test_a_compressed_log_and_a_pipe_give_the_same_events(tmp_path: Path) -> Non
     printed = [
         run("source", "asterisk", "--queue-log", str(log_file), "--print").stdout for log_file in (SAMPLE, compressed)
     ]
-    assert printed[0].count("\n") == 75
+    assert printed[0].count("\n") == 76
     assert printed[1] == printed[0]
     written = SAMPLE.read_bytes().splitlines(keepends=True)
     for order in (written, written[::-1]):
@@ -786,7 +786,7 @@ def test_a_pipe_that_does_not_end_is_read_as_it_comes() -> None:
         first = process.stdout.readline()
         process.stdin.write(written[10][20:] + b"".join(written[11:]))
         process.stdin.flush()
-        rest = [process.stdout.readline() for _ in range(74)]
+        rest = [process.stdout.readline() for _ in range(75)]
         process.stdin.write(b"1773140000|9.9|soporte|NONE|ENTERQUEUE||060")  # Asterisk is still writing it
         process.stdin.flush()
         process.send_signal(signal.SIGTERM)

@@ -234,6 +234,37 @@ def test_a_result_is_a_disposition_and_no_wrap_up(
         assert call == {"disposition": disposition, "talk_s": 60, "wrap_s": wrap_up_s}
 
 
+WRAPPED = {
+    "in the wrap-up": "{end}\n09:01:05 1.1 q SIP/9 WRAPUPSTART|60\n09:01:20 1.1 q SIP/9 CALLSTATUS|SALE",
+    "before the wrap-up": "{end}\n09:01:05 1.1 q SIP/9 CALLSTATUS|SALE\n09:01:05 1.1 q SIP/9 WRAPUPSTART|60",
+    "in the talk": "09:00:30 1.1 q SIP/9 CALLSTATUS|SALE\n{end}\n09:01:05 1.1 q SIP/9 WRAPUPSTART|60",
+    "after the wrap-up": "{end}\n09:01:05 1.1 q SIP/9 WRAPUPSTART|60\n09:03:00 1.1 q SIP/9 CALLSTATUS|SALE",
+    "before, in and after it": (
+        "{end}\n09:01:05 1.1 q SIP/9 CALLSTATUS|A\n09:01:05 1.1 q SIP/9 WRAPUPSTART|60\n"
+        "09:01:20 1.1 q SIP/9 CALLSTATUS|B\n09:03:00 1.1 q SIP/9 CALLSTATUS|SALE"
+    ),
+    "after the next talk": (
+        "{end}\n09:01:05 1.1 q SIP/9 WRAPUPSTART|60\n09:03:00 1.2 q NONE ENTERQUEUE||06|1\n"
+        "09:03:05 1.2 q SIP/9 CONNECT|5|1.3|4\n09:04:05 1.2 q SIP/9 COMPLETEAGENT|5|60|1\n"
+        "09:04:05 1.2 q SIP/9 WRAPUPSTART|60\n09:04:20 1.1 q SIP/9 CALLSTATUS|SALE"
+    ),
+}
+
+
+@pytest.mark.parametrize("wrap_up_s", [0, 30])
+def test_a_result_leaves_the_wrap_up_of_the_log_as_it_is(tmp_path: Path, wrap_up_s: float) -> None:
+    told = []
+    for number, story in enumerate(WRAPPED.values()):
+        whole = f"{BEFORE}\n{story.format(end='09:01:05 1.1 q SIP/9 COMPLETEAGENT|5|60|1')}"
+        told += whole.replace(" 1.", f" {number}.").replace("SIP/9", f"SIP/{number}").splitlines()
+    told = [*sorted(told, key=lambda text: text[:8]), "09:10:00 NONE q SIP/9 PAUSE|"]
+    queue_map = names.Names({"q": names.Queue(wrap_up_s=wrap_up_s)})
+    with published(tmp_path / "store", "\n".join(told), queue_map=queue_map) as reader:
+        query = "SELECT linked_id, disposition, wrap_s FROM calls WHERE linked_id LIKE '%.1' ORDER BY linked_id"
+        found = [(row["disposition"], row["wrap_s"]) for row in rows(reader, query)]
+    assert dict(zip(WRAPPED, found, strict=True)) == dict.fromkeys(WRAPPED, ("SALE", 60))
+
+
 # Lines that contradict each other
 
 CONTRADICTIONS = {
