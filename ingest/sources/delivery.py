@@ -56,6 +56,11 @@ class Counts:
                 self.last_reason = QUOTED.sub("", reason)  # logs do not repeat the input
             yield key, value, reason
 
+    def add(self, more: "Counts") -> None:
+        self.events += more.events
+        self.unreadable += more.unreadable
+        self.last_reason = more.last_reason or self.last_reason
+
     def summary(self, passed_over: str) -> str:
         text = f"{self.events} events"
         if passed_over:
@@ -82,12 +87,15 @@ class Kafka:
         self._producer: Any = open_producer(bootstrap_servers, secured)
 
     def send(self, produced: Iterable[Produced]) -> bool:
-        """Send; return whether everything was acknowledged. It was not if `stopped` became true before."""
-        before = self.counts.unreadable
-        records = list(_records(list(self.counts.encode(produced))))
-        if more := self.counts.unreadable - before:
-            log.warning("%d unreadable, sent as dead letters, the last: %s", more, self.counts.last_reason)
-        return deliver(self._producer, self._topic, records, stopped=self._stopped) == len(records)
+        """Send; return whether everything was acknowledged. Nothing is counted if `stopped` became true before."""
+        counts = Counts(self.counts.source)
+        records = list(_records(list(counts.encode(produced))))
+        if deliver(self._producer, self._topic, records, stopped=self._stopped) < len(records):
+            return False
+        self.counts.add(counts)
+        if counts.unreadable:
+            log.warning("%d unreadable, sent as dead letters, the last: %s", counts.unreadable, counts.last_reason)
+        return True
 
     def close(self) -> None:
         self._producer.close(timeout=5)

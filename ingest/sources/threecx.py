@@ -19,6 +19,7 @@ from ingest.sources.delivery import Produced
 from ingest.sources.events import Event, Rejected, Unreadable
 from ingest.sources.input.files import chunks
 from ingest.sources.input.instants import Cells, Instants, NoInstant, NotInForm, zone
+from ingest.sources.input.lines import complete_lines
 from ingest.sources.input.text import as_utf8
 from ingest.sources.names import Names
 from ingest.sources.reading import PassedOver
@@ -60,7 +61,7 @@ def main(options: argparse.Namespace) -> int:
     records = Records(options.source, names.load(options.map), options.fields.split(","), options.timezone)
     with closing(delivery.opened(options)) as destination:
         held: list[Produced] = []  # nothing is sent before one line could be read
-        for lines in _lines(as_utf8(chunks(options.records, "--records"))):
+        for lines in complete_lines(as_utf8(chunks(options.records, "--records"))):
             held += records.take(lines)
             if len(records.faults) >= FIRST:
                 break
@@ -71,15 +72,6 @@ def main(options: argparse.Namespace) -> int:
         if records.faults:
             raise UsageError(f"Nothing was sent, because none of the first lines can be read: {records.faults[0]}")
         return destination.finish(records.passed_over())
-
-
-def _lines(pieces: Iterable[bytes]) -> Iterator[list[bytes]]:
-    """Yield the lines that are complete after each piece."""
-    rest = b""
-    for piece in pieces:
-        *lines, rest = (rest + piece).split(b"\n")
-        yield lines
-    yield [rest]
 
 
 class Records:

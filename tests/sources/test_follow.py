@@ -9,11 +9,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from array import array
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
+from fcntl import ioctl
 from functools import partial
 from pathlib import Path
+from termios import FIONREAD
 from types import FrameType
 
 import msgspec
@@ -643,6 +646,48 @@ def test_nothing_is_lost_while_the_broker_is_away(tmp_path: Path) -> None:
             wait_for(partial(has_calls, servers, topic, 1), "what was written meanwhile")
             process.send_signal(signal.SIGTERM)
             assert process.wait(WITHIN_S) == 0
+
+
+def reading_pipe(servers: str, topic: str, home: Path) -> "subprocess.Popen[bytes]":
+    options = ("--queue-log", "-", "--bootstrap-servers", servers, "--topic", topic, "--source", "pbx")
+    with (home / "out").open("wb") as out, (home / "err").open("wb") as err:
+        return subprocess.Popen(
+            command("source", "asterisk", *options),
+            stdin=subprocess.PIPE, stdout=out, stderr=err, cwd=ROOT, env=environment(),
+        )  # fmt: skip
+
+
+def write_until_read(process: "subprocess.Popen[bytes]", lines: list[bytes]) -> None:
+    assert process.stdin
+    process.stdin.write(b"".join(lines))
+    process.stdin.flush()
+    descriptor, unread = process.stdin.fileno(), array("i", [0])
+    wait_for(lambda: ioctl(descriptor, FIONREAD, unread) == 0 and unread[0] == 0, "the pipe to be read")
+
+
+def test_what_was_read_of_a_pipe_is_sent_before_a_signal_stops(broker: Broker, topic: str, tmp_path: Path) -> None:
+    servers, lines = broker.bootstrap_servers, call(0)
+    with reading_pipe(servers, topic, tmp_path) as process:
+        write_until_read(process, lines)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(WITHIN_S) == 0
+    assert set(in_topic(servers, topic)) == events(lines)
+    assert (tmp_path / "out").read_text().startswith(f"{len(events(lines))} events; acknowledged by")
+
+
+def test_a_pipe_that_cannot_be_sent_is_no_success(tmp_path: Path) -> None:
+    port = free_port()
+    with ExitStack() as stack:
+        with running_broker(port):
+            process = stack.enter_context(reading_pipe(f"127.0.0.1:{port}", "away", tmp_path))
+            write_until_read(process, call(0))
+        write_until_read(process, call(1))
+        process.send_signal(signal.SIGTERM)
+        wait_for(lambda: "does not acknowledge" in (tmp_path / "err").read_text(), "the broker's absence to be told")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(WITHIN_S) == 1
+    assert (tmp_path / "err").read_text().splitlines()[-1].startswith("vigie: Stopped before Kafka acknowledged")
+    assert int((tmp_path / "out").read_text().split()[0]) < len(events([*call(0), *call(1)]))
 
 
 def test_a_followed_log_is_printed_as_it_is_written(tmp_path: Path) -> None:

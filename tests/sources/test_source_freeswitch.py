@@ -19,7 +19,7 @@ from ingest.sources.freeswitch import Switch
 from ingest.topic.broker import Broker
 from ingest.topic.producing import deliver, open_producer
 from ingest.topic.servers import Security
-from tests.support.processes import one_sentence, run
+from tests.support.processes import named_pipe, one_sentence, run
 from tests.support.stories.stream import at, folded, rows, valid
 
 pytestmark = pytest.mark.slow
@@ -503,6 +503,20 @@ def test_a_file_with_its_newest_event_first_is_refused(tmp_path: Path) -> None:
     done = run("source", "freeswitch", "--records", str(file), "--print")
     assert one_sentence(done) == "vigie: The events run backwards in time; sort the file by Event-Date-Timestamp."
     assert not done.stdout
+
+
+def test_a_file_with_two_events_a_second_out_of_order_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "events.json"
+    swapped = [happened("09:00:01", "members-count"), happened("09:00:00", "members-count")]
+    file.write_text("\n".join(json.dumps(document) for document in swapped))
+    done = run("source", "freeswitch", "--records", str(file), "--print")
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+
+
+def test_a_named_pipe_is_read_from_its_beginning(tmp_path: Path) -> None:
+    with named_pipe(tmp_path / "events", json.dumps(cdr()).encode()) as pipe:
+        done = run("source", "freeswitch", "--records", str(pipe), "--print")
+    assert json.loads(done.stdout.splitlines()[0])["type"] == "call.queued", done.stderr
 
 
 def test_a_topic_is_read_on_where_the_last_run_stopped(broker: Broker, topic: str, tmp_path: Path) -> None:

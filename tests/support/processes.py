@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from threading import Thread
 from typing import Any, NoReturn
 
 import duckdb
@@ -84,6 +85,16 @@ def run(
         finally:
             process.kill()
         return subprocess.CompletedProcess(process.args, code, stdout.read_text(), stderr.read_text())
+
+
+@contextmanager
+def named_pipe(path: Path, content: bytes) -> Iterator[Path]:
+    """Yield a named pipe out of which the content comes once."""
+    os.mkfifo(path)
+    writer = Thread(target=path.write_bytes, args=(content,), daemon=True)
+    writer.start()
+    yield path
+    writer.join(WITHIN_S)
 
 
 def one_sentence(done: "subprocess.CompletedProcess[str]") -> str:

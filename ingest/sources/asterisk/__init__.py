@@ -15,16 +15,17 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from ingest.cli import Parser
-from ingest.errors import UsageError
+from ingest.errors import UsageError, VigieError
 from ingest.sources import delivery, names
 from ingest.sources.asterisk import changes
 from ingest.sources.asterisk.calls import PartlyRead
-from ingest.sources.asterisk.once import LOOK_EVERY_S, read_once, written_until
+from ingest.sources.asterisk.once import LOOK_EVERY_S, read_once, read_pipe, written_until
 from ingest.sources.asterisk.queue_log import Reader, decoded
 from ingest.sources.asterisk.translator import Translator
 from ingest.sources.delivery import Destination, Output, Produced
 from ingest.sources.events import Rejected, Unreadable
 from ingest.sources.input.bookmark import Bookmark
+from ingest.sources.input.files import is_pipe, piped
 from ingest.sources.input.follow import Followed, Position
 from ingest.sources.input.instants import zone
 
@@ -37,7 +38,7 @@ def arguments(parser: Parser) -> None:
     parser.option(
         "--queue-log",
         default=None,
-        help="the queue_log, a file or a CSV export of its table; - for standard input, read as it comes",
+        help="the queue_log, a file or a CSV export of its table; a pipe, - for standard input, is read as it comes",
     )
     parser.option("--queue-log-topic", default=None, help="or a Kafka topic of Debezium's changes of its table")
     parser.option("--queue-log-changes", default=None, help="or a file of such changes; - for standard input")
@@ -58,17 +59,18 @@ def main(options: argparse.Namespace) -> int:
         return changes.run(options, Switch(options.source, names.load(options.map), options.timezone))
     if not options.queue_log:
         raise UsageError("--queue-log is missing; name the log, such as /var/log/asterisk/queue_log.")
-    if options.follow and options.queue_log == "-":
-        raise UsageError("--follow needs a file; standard input is read as it comes without it.")
+    if options.follow and is_pipe(options.queue_log):
+        raise UsageError("--follow needs a file; a pipe is read as it comes without it.")
     switch = Switch(options.source, names.load(options.map), options.timezone)
-    stopped = Flag()
-    if options.follow or options.queue_log == "-":
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: stopped.set())
+    if not options.follow and is_pipe(options.queue_log):
+        return _read_pipe(options, switch)
     if not options.follow:
-        with closing(delivery.opened(options, stopped.is_set)) as destination:
-            read_once(options.queue_log, switch, destination, options.timezone, stopped)
+        with closing(delivery.opened(options)) as destination:
+            read_once(options.queue_log, switch, destination, options.timezone)
             return destination.finish(switch.passed_over())
+    stopped = Flag()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopped.set())
     if options.print:
         with closing(Followed(Path(options.queue_log))) as followed, closing(Output(options.source)) as destination:
             _follow(followed, switch, destination, stopped)
@@ -82,6 +84,24 @@ def main(options: argparse.Namespace) -> int:
             log.info("following %s", options.queue_log)
             _follow(followed, switch, destination, stopped, bookmark)
             return destination.finish(switch.passed_over())
+
+
+def _read_pipe(options: argparse.Namespace, switch: "Switch") -> int:
+    """Read a pipe. A signal ends the reading only, because what was read is gone; a second one ends the sending too."""
+    stopped, given_up = Flag(), Flag()
+    with (
+        piped(options.queue_log, "--queue-log") as pipe,
+        closing(delivery.opened(options, given_up.is_set)) as destination,
+    ):
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: (given_up if stopped.is_set() else stopped).set())
+        is_sent = read_pipe(pipe, switch, destination, options.timezone, stopped)
+        code = destination.finish(switch.passed_over())
+    if not is_sent:
+        raise VigieError(
+            "Stopped before Kafka acknowledged all that was read; a pipe keeps no position, send it again."
+        )
+    return code
 
 
 class Switch:

@@ -21,7 +21,7 @@ from ingest.sources.asterisk.order import FirstLook
 from ingest.sources.delivery import Produced
 from ingest.sources.events import Rejected, Unreadable
 from ingest.sources.input.documents import Documents, Found
-from ingest.sources.input.files import chunks
+from ingest.sources.input.files import beginning
 from ingest.sources.reading import PassedOver, Record
 from ingest.topic.feed import Feed
 from ingest.topic.servers import security
@@ -153,7 +153,7 @@ def run(options: argparse.Namespace, lines: Lines) -> int:
     """Read the file or topic of changes that the options name."""
     if options.queue_log_topic:
         _refuse_partitions(options)
-    elif options.queue_log_changes != "-":
+    else:
         _refuse_newest_first(options, Changes(lines))
     options.records, options.from_topic = options.queue_log_changes, options.queue_log_topic
     return reading.run(options, Changes(lines))
@@ -173,9 +173,8 @@ def _refuse_partitions(options: argparse.Namespace) -> None:
 
 def _refuse_newest_first(options: argparse.Namespace, changes: Changes) -> None:
     look = FirstLook(options.timezone)
-    beginning = next(chunks(options.queue_log_changes, "--queue-log-changes"), b"")
-    look.take(changes.rows(Documents().feed(beginning)))
-    if look.is_newest_first:
+    look.take(changes.rows(Documents().feed(beginning(options.queue_log_changes, "--queue-log-changes"))))
+    if look.direction.is_backwards:
         raise UsageError(
             "The changes run backwards in time, and a line means what it does after those before; sort them."
         )

@@ -4,16 +4,16 @@ A line means what it does only after the lines before it, so a log that runs bac
 """
 
 import datetime as dt
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from ingest.events.contract import EARLIEST
 from ingest.sources.asterisk import verbs
-from ingest.sources.asterisk.queue_log import DISORDER, NOBODY, Entry, Reader, decoded
+from ingest.sources.asterisk.queue_log import NOBODY, Entry, Reader, decoded
 from ingest.sources.asterisk.table import header
 from ingest.sources.events import Unreadable
+from ingest.sources.input.direction import Direction
 
 # of two lines of one call in one queue at one instant, the one with the lower rank happened first
 RANKS = {
@@ -34,9 +34,7 @@ class FirstLook:
 
     def __init__(self, timezone: ZoneInfo | None) -> None:
         self._reader = Reader(timezone)
-        self._last_at: dt.datetime | None = None
-        self._steps: Counter[bool] = Counter()
-        self._jumps = False
+        self.direction = Direction()
         self._faults: list[str] = []
         self._is_log = False
 
@@ -50,13 +48,7 @@ class FirstLook:
                 continue
             if entry:
                 self._is_log = self._is_log or len(self._faults) < FIRST
-                self._note(entry.at)
-
-    def _note(self, at: dt.datetime) -> None:
-        if self._last_at and at != self._last_at:
-            self._steps[at < self._last_at] += 1
-            self._jumps = self._jumps or at + DISORDER < self._last_at
-        self._last_at = at
+                self.direction.note(entry.at)
 
     @property
     def fault(self) -> str | None:
@@ -65,24 +57,6 @@ class FirstLook:
             return None
         which = f"each of the first {len(self._faults)} lines" if len(self._faults) > 1 else "the first line"
         return f"{which} is unreadable: {self._faults[0]}"
-
-    @property
-    def runs_backwards(self) -> bool:
-        """Whether most lines are older than the line before, or some line is much older.
-
-        A few seconds backwards are usual: they do not disturb reading.
-        """
-        return self._jumps or self.is_newest_first
-
-    @property
-    def is_newest_first(self) -> bool:
-        """Whether most lines are older than the line before."""
-        return self._steps[True] > self._steps[False]
-
-    @property
-    def is_sure(self) -> bool:
-        """Whether there were enough lines to tell the order of a log that is still being written."""
-        return self._steps.total() > FIRST
 
 
 def oldest_first(lines: Iterable[bytes], timezone: ZoneInfo | None) -> Iterator[bytes]:

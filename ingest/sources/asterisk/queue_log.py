@@ -15,11 +15,11 @@ from ingest.events.contract import EARLIEST
 from ingest.sources.asterisk import table
 from ingest.sources.asterisk.table import Table
 from ingest.sources.events import Unreadable
+from ingest.sources.input.direction import DISORDER
 from ingest.sources.input.never import is_never, is_none_word
 
 NOBODY = ("", "NONE")
 FIELDS = 5  # before the data
-DISORDER = dt.timedelta(seconds=5)  # lines may be out of order by this much
 SECONDS = re.compile(r"\d{1,9}(\.\d+)?")
 
 

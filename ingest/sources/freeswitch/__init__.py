@@ -2,9 +2,7 @@
 
 import argparse
 import datetime as dt
-from collections import Counter
 from collections.abc import Iterable, Iterator
-from itertools import pairwise
 from urllib.parse import unquote
 
 import msgspec
@@ -17,8 +15,9 @@ from ingest.sources.events import Event, Unreadable
 from ingest.sources.freeswitch import records
 from ingest.sources.freeswitch.callcenter import SILENT, CallCenter
 from ingest.sources.freeswitch.fields import PER_SECOND, instant
+from ingest.sources.input.direction import Direction
 from ingest.sources.input.documents import Documents, Found
-from ingest.sources.input.files import chunks
+from ingest.sources.input.files import beginning
 from ingest.sources.names import Names
 from ingest.sources.reading import PassedOver, Record, taken
 
@@ -31,17 +30,18 @@ def arguments(parser: Parser) -> None:
 
 def main(options: argparse.Namespace) -> int:
     switch = Switch(options.source, names.load(options.map))
-    if options.records and options.records != "-":
+    if options.records:
         _refuse_newest_first(options.records)
     return reading.run(options, switch)
 
 
 def _refuse_newest_first(name: str) -> None:
     """What agents do depends on the events before, so a file that begins with its newest event is refused."""
-    found = Documents().feed(next(chunks(name, "--records"), b""))
-    times = [instant(event, "Event-Date-Timestamp", PER_SECOND) for event, _ in found if isinstance(event, dict)]
-    steps = Counter(later > earlier for earlier, later in pairwise(filter(None, times)) if later != earlier)
-    if steps[False] > steps[True]:
+    direction = Direction()
+    for event, _ in Documents().feed(beginning(name, "--records")):
+        if isinstance(event, dict) and (at := instant(event, "Event-Date-Timestamp", PER_SECOND)):
+            direction.note(at)
+    if direction.is_backwards:
         raise UsageError("The events run backwards in time; sort the file by Event-Date-Timestamp.")
 
 

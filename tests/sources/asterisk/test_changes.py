@@ -19,7 +19,7 @@ from ingest.sources.input.documents import Documents
 from ingest.topic.broker import Broker, ensure_topic
 from ingest.topic.producing import deliver, open_producer
 from ingest.topic.servers import Security
-from tests.support.processes import one_sentence, run
+from tests.support.processes import named_pipe, one_sentence, run
 
 Row = dict[str, Any]
 PARIS = ZoneInfo("Europe/Paris")
@@ -167,6 +167,19 @@ def test_a_file_that_runs_backwards_is_refused(tmp_path: Path) -> None:
     done = run("source", "asterisk", "--queue-log-changes", str(file), "--timezone", "Europe/Paris", "--print")
     assert one_sentence(done).startswith("vigie: The changes run backwards in time")
     assert not done.stdout
+
+
+def test_a_file_with_two_changes_a_second_out_of_order_is_read(tmp_path: Path) -> None:
+    file, times = tmp_path / "changes.json", ("2026-03-10 10:00:01", "2026-03-10 10:00:00")
+    file.write_text(joined(*(changed("c", None, rows()[0] | {"time": time, "callid": time}) for time in times)))
+    done = run("source", "asterisk", "--queue-log-changes", str(file), "--timezone", "Europe/Paris", "--print")
+    assert (done.returncode, done.stdout.count("\n")) == (0, 2), done.stderr
+
+
+def test_a_named_pipe_of_changes_is_read_from_its_beginning(tmp_path: Path) -> None:
+    with named_pipe(tmp_path / "changes", joined(*FORMS["inserted"]).encode()) as pipe:
+        done = run("source", "asterisk", "--queue-log-changes", str(pipe), "--timezone", "Europe/Paris", "--print")
+    assert done.stdout.count("\n") == len(EXPECTED), done.stderr
 
 
 def test_local_times_without_a_zone_are_refused(tmp_path: Path) -> None:

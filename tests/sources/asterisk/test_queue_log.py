@@ -823,6 +823,7 @@ TABLE = "time,callid,queuename,agent,event\n2026-03-10 09:05:00,1.1,q,NONE,ABAND
         ((), "--queue-log is missing"),
         (("--queue-log", "-", "--follow"), "--follow needs a file"),
         (("--queue-log", "{place}/none"), "none cannot be read"),
+        (("--queue-log", "{place}/" + 300 * "n"), "n cannot be read (File name too long)"),
         (("--queue-log", "{place}/table.csv"), "have no zone; name it with --timezone"),
         (("--queue-log", "{place}/table.csv", "--timezone", "Paris"), "'Paris' is not an IANA zone"),
         (("--queue-log", "{place}/torn.gz"), "cannot be read to its end"),
