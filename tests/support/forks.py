@@ -67,6 +67,8 @@ class Program:
         stderr: Path = Path(os.devnull),
     ) -> None:
         self.args = [main.__name__, *arguments]
+        for output in (stdout, stderr):
+            output.open("ab").close()  # it is there when the program has only begun to start
         self._process = forked(_become, main, arguments, cwd, dict(environment), stdout, stderr)
 
     @property

@@ -185,7 +185,7 @@ def catch_up(place: Path, servers: str, topic: str, campaigns: Path | None = Non
 def consumer(place: Path, servers: str, topic: str, *more: str) -> Iterator[Program]:
     """Run a consumer and kill it at the end if it still runs; `consumer_log(place)` returns its log."""
     place.mkdir(parents=True, exist_ok=True)
-    _log(place).write_bytes(b"")
+    _log(place).unlink(missing_ok=True)
     arguments = ["run", *options(place, servers, topic), *more]
     process = Program(forks.ingest, *arguments, cwd=ROOT, environment=environment(), stderr=_log(place))
     try:
