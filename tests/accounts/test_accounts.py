@@ -44,6 +44,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 # the command
 
 
+@pytest.mark.slow
 def test_an_account_is_added_listed_changed_and_removed(place: Path) -> None:
     done = accounts(place, "add", "Cleo", "--role", "client", "--client", "orea", typed=f"{PASSWORD}\n")
     assert (done.returncode, done.stdout) == (0, "cleo may sign in as client: clients orea.\n"), done.stderr
@@ -62,6 +63,7 @@ def test_an_account_is_added_listed_changed_and_removed(place: Path) -> None:
     assert accounts(place, "list").stdout == "mona\tmanager\tagents of sites Rabat\n"
 
 
+@pytest.mark.slow
 def test_a_television_gets_a_token_that_is_shown_once(place: Path) -> None:
     lines = accounts(place, "tv", "add", "hall", "--campaign", "sud").stdout.splitlines()
     token = lines[-1].removeprefix("/tv#")
@@ -75,6 +77,7 @@ def test_a_television_gets_a_token_that_is_shown_once(place: Path) -> None:
     assert accounts(place, "tv", "list").stdout == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "typed", "message"),
     [

@@ -57,6 +57,7 @@ def test_nothing_reads_the_machines_clock() -> None:
     assert asking == MACHINES.keys()
 
 
+@pytest.mark.slow
 def test_children_share_the_clock_of_a_process_that_was_set_to_an_instant() -> None:
     done = subprocess.run(
         [sys.executable, "-c", LATER],
@@ -72,6 +73,7 @@ def test_children_share_the_clock_of_a_process_that_was_set_to_an_instant() -> N
     assert later >= begun + dt.timedelta(seconds=0.5)  # a child does not start from the instant again
 
 
+@pytest.mark.slow
 def test_without_a_setting_it_is_the_machines() -> None:
     code = "import time; from metrics import clock; print(clock.now_s() - time.time())"
     done = subprocess.run(
@@ -105,11 +107,13 @@ def test_an_invalid_clock_is_rejected(given: str) -> None:
         clock.seconds_ahead(given, machine_s=1000.0)
 
 
+@pytest.mark.slow
 def test_a_command_rejects_it_in_one_sentence() -> None:
     message = one_sentence(run("simulate", "--print", "--until-now", VIGIE_CLOCK="yesterday"))
     assert message.startswith("vigie: VIGIE_CLOCK='yesterday' is not an instant")
 
 
+@pytest.mark.slow
 def test_a_dashboard_rejects_it_in_one_sentence(tmp_path: Path) -> None:
     assert "VIGIE_CLOCK='2026-11-25' is not an instant" in refused(tmp_path, VIGIE_CLOCK="2026-11-25")
 
@@ -125,6 +129,7 @@ def test_records_are_stamped_by_it(broker: Broker, topic: str) -> None:
     assert record.timestamp / 1000 == pytest.approx(clock.now_s(), abs=WITHIN_S)
 
 
+@pytest.mark.slow
 def test_a_command_uses_it() -> None:
     done = run("simulate", "--print", "--until-now", "--days", "0", "--agents", "8", VIGIE_CLOCK="2028-02-29T09:30:00Z")
     last = done.stdout.splitlines()[-1]

@@ -236,6 +236,7 @@ def test_the_generated_sql_is_fresh_and_runs() -> None:
     assert definitions[0] == definitions[1], "a line is broken where it changes the SQL"
 
 
+@pytest.mark.slow
 def test_the_shell_shows_the_last_published_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "v.duckdb"
     publish(path, [call()]).close()
@@ -248,6 +249,7 @@ def test_the_shell_shows_the_last_published_file(tmp_path: Path, capsys: pytest.
     assert "read-only" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_shell_has_the_zone_rules_of_the_pages(tmp_path: Path) -> None:
     (tmp_path / "published").mkdir()
     publish(tmp_path / "published" / "vigie.duckdb", [call()]).close()

@@ -102,6 +102,7 @@ def start(program: str, configuration: Path, **variables: str) -> str:
 PROGRAMS = pytest.mark.parametrize("program", ["consumer", "dashboard"])
 
 
+@pytest.mark.slow
 @PROGRAMS
 def test_no_program_starts_with_the_calendar_built_into_duckdb(
     program: str, casablanca: Path, no_calendar: str
@@ -113,6 +114,7 @@ def test_no_program_starts_with_the_calendar_built_into_duckdb(
     )
 
 
+@pytest.mark.slow
 def test_a_calendar_that_cannot_be_read_is_refused(casablanca: Path, no_calendar: str) -> None:
     """DuckDB takes seconds to report it, with its stack, so this is tried once."""
     (Path(no_calendar) / CALENDAR.name).write_bytes(b"no zones")
@@ -121,6 +123,7 @@ def test_a_calendar_that_cannot_be_read_is_refused(casablanca: Path, no_calendar
     assert "start without ICU_TIMEZONE_FILES_DIR" in message
 
 
+@pytest.mark.slow
 @PROGRAMS
 def test_no_program_starts_with_an_old_tzdata_package(program: str, casablanca: Path, old_tzdata: str) -> None:
     message = start(program, casablanca, PYTHONPATH=old_tzdata)
@@ -130,6 +133,7 @@ def test_no_program_starts_with_an_old_tzdata_package(program: str, casablanca: 
     )
 
 
+@pytest.mark.slow
 def test_the_consumer_does_not_start_with_old_zone_files_of_the_machine(casablanca: Path, old_zone_files: Path) -> None:
     """The dashboard may be started by `streamlit run`, so dashboard.py itself leaves these files out."""
     message = start("consumer", casablanca, PYTHONTZPATH=str(old_zone_files))
@@ -162,6 +166,7 @@ def test_a_running_consumer_rejects_a_zone_that_differs_in_duckdb(
     assert process.returncode == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("package", ["ingest", "metrics", "bench", "tests"])
 def test_importing_vigie_sets_its_calendar_in_duckdb(package: str) -> None:
     without = {name: value for name, value in os.environ.items() if name != CALENDAR_FOLDER}

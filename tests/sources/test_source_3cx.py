@@ -145,6 +145,7 @@ def test_a_field_that_is_needed() -> None:
         Records("pbx", names.Names(), [name for name in FIELDS if name != "to-type"], UTC)
 
 
+@pytest.mark.slow
 def test_the_command(tmp_path: Path) -> None:
     file = tmp_path / "cdr.log"
     file.write_text(V20 + "\r\n" + line(to_type="Line") + "\r\n")
@@ -153,6 +154,7 @@ def test_the_command(tmp_path: Path) -> None:
     assert "--records is missing" in one_sentence(run("source", "3cx", "--print"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])
 def test_the_output_in_any_unicode(tmp_path: Path, encoding: str) -> None:
     file = tmp_path / "cdr.log"
@@ -161,6 +163,7 @@ def test_the_output_in_any_unicode(tmp_path: Path, encoding: str) -> None:
     assert (done.returncode, done.stdout.count("\n")) == (0, 3), done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", [V20.replace(",", ";"), V20.rpartition(",")[0], "Måns;070XXXXXXX"])
 def test_a_file_of_which_no_line_is_a_record_is_refused(tmp_path: Path, text: str) -> None:
     file = tmp_path / "cdr.log"
@@ -170,6 +173,7 @@ def test_a_file_of_which_no_line_is_a_record_is_refused(tmp_path: Path, text: st
     assert not done.stdout and "070X" not in done.stderr and "Måns" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_broken_line_before_a_record_is_a_dead_letter(tmp_path: Path) -> None:
     file = tmp_path / "cdr.log"
     file.write_text(f"Måns\n{V20}\n")

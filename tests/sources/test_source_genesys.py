@@ -455,12 +455,14 @@ def test_any_document_makes_valid_events_or_is_rejected(document: Document, data
 # The command
 
 
+@pytest.mark.slow
 def test_the_sample_is_printed() -> None:
     done = run("source", "genesys", "--records", str(SAMPLE), "--print")
     assert done.returncode == 0, done.stderr
     assert {json.loads(line)["source"] for line in done.stdout.splitlines()} == {"genesys"}
 
 
+@pytest.mark.slow
 def test_wrong_usage_is_reported_in_one_sentence() -> None:
     assert "Name either a file with --records" in one_sentence(run("source", "genesys", "--print"))
 

@@ -449,6 +449,7 @@ def test_any_event_makes_valid_events_or_is_rejected(document: Document, data: s
 # The command
 
 
+@pytest.mark.slow
 def test_a_file_of_callbacks_is_printed(tmp_path: Path) -> None:
     (tmp_path / "events").write_text("\n".join(map(urlencode, HANDLED)))
     done = run("source", "twilio", "--records", str(tmp_path / "events"), "--print")
@@ -457,6 +458,7 @@ def test_a_file_of_callbacks_is_printed(tmp_path: Path) -> None:
     assert "skipped: events that say nothing of calls or agents (1)" in done.stderr
 
 
+@pytest.mark.slow
 def test_wrong_usage_is_reported_in_one_sentence() -> None:
     assert "Name either a file with --records" in one_sentence(run("source", "twilio", "--print"))
 

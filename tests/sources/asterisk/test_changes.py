@@ -152,6 +152,7 @@ def test_a_time_that_is_none_is_a_dead_letter(time: Any) -> None:
     assert rejected.reason in ("The time of the row is no time.", "The time is empty, or one that means never.")
 
 
+@pytest.mark.slow
 def test_a_file_of_changes(tmp_path: Path) -> None:
     file = tmp_path / "changes.json"
     file.write_text(joined(*FORMS["inserted"]))
@@ -161,6 +162,7 @@ def test_a_file_of_changes(tmp_path: Path) -> None:
     assert [json.loads(line)["event_id"] for line in done.stdout.splitlines()] == [e["event_id"] for e in EXPECTED]
 
 
+@pytest.mark.slow
 def test_a_file_that_runs_backwards_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "changes.json"
     file.write_text(joined(*FORMS["inserted"][::-1]))
@@ -169,6 +171,7 @@ def test_a_file_that_runs_backwards_is_refused(tmp_path: Path) -> None:
     assert not done.stdout
 
 
+@pytest.mark.slow
 def test_a_file_with_two_changes_a_second_out_of_order_is_read(tmp_path: Path) -> None:
     file, times = tmp_path / "changes.json", ("2026-03-10 10:00:01", "2026-03-10 10:00:00")
     file.write_text(joined(*(changed("c", None, rows()[0] | {"time": time, "callid": time}) for time in times)))
@@ -176,18 +179,21 @@ def test_a_file_with_two_changes_a_second_out_of_order_is_read(tmp_path: Path) -
     assert (done.returncode, done.stdout.count("\n")) == (0, 2), done.stderr
 
 
+@pytest.mark.slow
 def test_a_named_pipe_of_changes_is_read_from_its_beginning(tmp_path: Path) -> None:
     with named_pipe(tmp_path / "changes", joined(*FORMS["inserted"]).encode()) as pipe:
         done = run("source", "asterisk", "--queue-log-changes", str(pipe), "--timezone", "Europe/Paris", "--print")
     assert done.stdout.count("\n") == len(EXPECTED), done.stderr
 
 
+@pytest.mark.slow
 def test_local_times_without_a_zone_are_refused(tmp_path: Path) -> None:
     file = tmp_path / "changes.json"
     file.write_text(joined(*FORMS["DATETIME(3)"]))
     assert "--timezone" in one_sentence(run("source", "asterisk", "--queue-log-changes", str(file), "--print"))
 
 
+@pytest.mark.slow
 def test_one_input_only(tmp_path: Path) -> None:
     done = run("source", "asterisk", "--queue-log", "a", "--queue-log-topic", "b", "--print")
     assert "Name one input" in one_sentence(done)

@@ -74,6 +74,7 @@ def test_a_copy_that_stalls_before_it_shows_to_be_no_queue_log_is_refused() -> N
     assert "Amina" not in str(error.value)
 
 
+@pytest.mark.slow
 def test_a_named_pipe_is_read_once(tmp_path: Path) -> None:
     with named_pipe(tmp_path / "queue_log", b"".join(SAMPLE)) as pipe:
         done = run("source", "asterisk", "--queue-log", str(pipe), "--print")

@@ -741,6 +741,7 @@ def test_a_log_with_broken_lines_is_published_and_the_broken_lines_are_kept(
     assert [row for row in found if row[1]] == [("sinistres", 6, 4), ("soporte", 3, 1), ("ventes", 2, 1)]
 
 
+@pytest.mark.slow
 def test_printing_a_log_with_broken_lines(tmp_path: Path) -> None:
     log = tmp_path / "queue_log"
     log.write_bytes(b"1773129900|1.1|q\n1773129900|1.1|q|NONE|ENTERQUEUE||06|1")
@@ -756,6 +757,7 @@ def test_printing_a_log_with_broken_lines(tmp_path: Path) -> None:
     assert done.returncode == 1
 
 
+@pytest.mark.slow
 def test_a_compressed_log_and_a_pipe_give_the_same_events(tmp_path: Path) -> None:
     compressed = tmp_path / "queue_log.1.gz"
     compressed.write_bytes(gzip.compress(SAMPLE.read_bytes()))
@@ -773,6 +775,7 @@ def test_a_compressed_log_and_a_pipe_give_the_same_events(tmp_path: Path) -> Non
         assert piped.stdout.decode() == printed[0]
 
 
+@pytest.mark.slow
 def test_a_pipe_that_does_not_end_is_read_as_it_comes() -> None:
     """As `tail -F queue_log | python -m ingest source asterisk --queue-log -` has it."""
     written = SAMPLE.read_bytes().splitlines(keepends=True)
@@ -796,6 +799,7 @@ def test_a_pipe_that_does_not_end_is_read_as_it_comes() -> None:
     assert b"".join([first, *rest]).decode() == printed
 
 
+@pytest.mark.slow
 def test_a_pipe_that_does_not_end_and_runs_backwards_is_refused() -> None:
     backwards = SAMPLE.read_bytes().splitlines(keepends=True)[::-1]
     with subprocess.Popen(
@@ -817,6 +821,7 @@ def test_a_pipe_that_does_not_end_and_runs_backwards_is_refused() -> None:
 TABLE = "time,callid,queuename,agent,event\n2026-03-10 09:05:00,1.1,q,NONE,ABANDON\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

@@ -210,6 +210,7 @@ def test_rows_that_are_arrays(document: Any) -> None:
     assert told(json.dumps(document).encode()) == [("answered", 10.0, 60.0), ("abandoned", 30.0, None)]
 
 
+@pytest.mark.slow
 def test_arrays_without_names_are_refused_in_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "calls.json").write_text(json.dumps(ROWS))
     (tmp_path / "map.toml").write_text(PLAIN.replace('delimiter = ";"', 'format = "json"'))
@@ -298,6 +299,7 @@ def test_a_proposal_knows_after_call_work(name: str) -> None:
     assert proposed(data)["columns"]["wrap_s"] == name
 
 
+@pytest.mark.slow
 def test_a_proposal_for_outbound_calls() -> None:
     data = (
         b"id,campaign,direction,dialed,result,talk,number\n1,c,outbound,2026-03-02 09:00:00,no answer,0,1\n"

@@ -191,6 +191,7 @@ def test_a_list_unlike_its_mapping_sends_nothing_and_repeats_nothing(
         assert private not in str(error.value)
 
 
+@pytest.mark.slow
 def test_a_list_without_a_header_is_refused_in_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "map.toml").write_text(PLAIN.replace('";"', '","'))
     (tmp_path / "list").write_bytes(HEADLESS)
@@ -199,6 +200,7 @@ def test_a_list_without_a_header_is_refused_in_one_sentence(tmp_path: Path) -> N
     assert (done.returncode, done.stdout) == (2, "")
 
 
+@pytest.mark.slow
 def test_a_row_among_others_is_told_by_its_number_without_its_cells(tmp_path: Path) -> None:
     (tmp_path / "map.toml").write_text(PLAIN)
     bad = row(id="2", outcome="Perdida", agent="Agent Un", caller="+33600000160").split(b"\n", 1)[1]
@@ -297,6 +299,7 @@ def test_an_empty_list_has_no_proposal() -> None:
         proposed(b"id;at\n")
 
 
+@pytest.mark.slow
 def test_the_command_prints_a_proposal() -> None:
     done = run("source", "map", "--propose", str(SAMPLES / "appels.csv"))
     assert (done.returncode, done.stderr) == (0, "")

@@ -388,6 +388,7 @@ def test_the_list_of_the_samples_through_a_broker_has_the_figures_counted_by_han
     assert sold == 1249.9 + 89
 
 
+@pytest.mark.slow
 def test_a_list_written_later_counts(tmp_path: Path) -> None:
     path = tmp_path / "calls.csv"
     path.write_bytes((SAMPLES / "appels.csv").read_bytes())
@@ -400,6 +401,7 @@ def test_a_list_written_later_counts(tmp_path: Path) -> None:
     assert revisions[1] - revisions[0] == 7_200_000  # whatever the process's clock says
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
