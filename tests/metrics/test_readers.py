@@ -134,6 +134,7 @@ def test_a_file_that_is_no_snapshot_is_named_and_the_next_one_is_read(path: Path
     assert readers.board(reader, MANAGER) is not None
 
 
+@pytest.mark.slow
 def test_many_threads_get_whole_boards_while_snapshots_are_replaced(path: Path) -> None:
     publish(path, campaigns=FLOOR)
     reader = Published(path)

@@ -24,6 +24,8 @@ from tests.support.stories.stream import (
     sort,
 )
 
+pytestmark = pytest.mark.slow
+
 TWO_DAYS = """
 09:00:00 queued
 09:00:10 answered agent=amina

@@ -19,6 +19,8 @@ from tests.support.floor_file import MANAGER
 from tests.support.intruder import ANSWERED, POISON, write_and_be_killed, writing
 from tests.support.stories.stream import Desk, at, campaign, configured, read_story
 
+pytestmark = pytest.mark.slow
+
 STORY = """
 09:00:00 queued
 09:00:30 abandoned
