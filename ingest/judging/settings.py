@@ -1,4 +1,4 @@
-"""The configuration as temp tables, for judging and publishing: campaigns, contract terms, local days."""
+"""The configuration as temp tables, for judging and publishing: campaigns, terms, local days, opening hours."""
 
 import datetime as dt
 import functools
@@ -18,6 +18,9 @@ from metrics.configuration.campaigns import Campaign, Configuration
 SETTINGS = statements.read_parts("judging/settings.sql")
 QUARTERS = SETTINGS["quarters"].format(quarter_us=zones.QUARTER_S * 1_000_000)
 
+DAYS_OPENED_BEFORE = dt.timedelta(days=1)  # a zone's local day differs from the UTC date by a day at most
+DAYS_OPENED_AFTER = dt.timedelta(days=14)  # the next opening is within a week, or two if clocks skip the only hours
+
 Row = tuple[object, ...]
 
 
@@ -31,7 +34,7 @@ class Span:
 
 
 class Settings:
-    """Keeps the tables known_campaigns, terms, zone_offsets, local_days and agent_limits, from `configuration`."""
+    """Keeps the tables of the configuration: known_campaigns, terms, zone_offsets, local_days, opening_hours, …"""
 
     def __init__(self, store: Store, configuration: Configuration) -> None:
         self._store = store
@@ -40,6 +43,7 @@ class Settings:
         self._is_filled = False
         self._quarters: set[tuple[str, int]] | None = None
         self._days: tuple[Sequence[str], dt.date, dt.date] | None = None
+        self._opening: tuple[Sequence[str], dt.date] | None = None
         self._fill_agent_limits()
 
     def fill(self) -> None:
@@ -116,6 +120,19 @@ class Settings:
             )
         return span
 
+    def fill_opening(self, as_of: dt.datetime) -> None:
+        """Fill opening_hours around `as_of`."""
+        today = as_of.date()
+        names = [c.id for c in self._campaigns]
+        if (names, today) != self._opening:
+            self._opening = (names, today)
+            days = today - DAYS_OPENED_BEFORE, today + DAYS_OPENED_AFTER
+            self._make(
+                "opening_hours",
+                SETTINGS["opening_hours"],
+                [(c.id, *span) for c in self._campaigns for span in zones.spans_of(c.timezone, c.opening, *days)],
+            )
+
     def _fill_agent_limits(self) -> None:
         limits = asdict(self._configuration.agents)
         breaks = dict(limits.pop("breaks"))
@@ -135,7 +152,8 @@ class Settings:
         clients = self._configuration.clients
         name = clients[c.client].name if c.client in clients else None
         configured = c.id in self._configuration.campaigns
-        return (c.id, c.client or None, name, c.name, c.language, c.timezone, c.give_up_after_s, configured)
+        own = (c.name, c.language, c.timezone, c.give_up_after_s)
+        return (c.id, c.client or None, name, *own, configured, c.window_minutes)
 
     def _make(self, table: str, create: str, rows: Sequence[Row]) -> None:
         """Create `table` by the statement `create`, and insert `rows`, whose values are in the order of its columns."""

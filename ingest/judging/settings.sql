@@ -2,7 +2,7 @@
 -- {columns}: the limits that hold at all sites, as parameters. {quarter_us}: a quarter of an hour.
 -- Reads: archived_names, calls, calls_to_judge, configured_rows, events, first_states, judged_calls, planned_breaks,
 --     settled_checks, site_limits, timeline.
--- Makes: agent_limits, known_campaigns, local_days, terms, zone_offsets.
+-- Makes: agent_limits, known_campaigns, local_days, opening_hours, terms, zone_offsets.
 
 -- name: named_campaigns
 SELECT campaign FROM events WHERE campaign IS NOT NULL
@@ -12,7 +12,7 @@ SELECT name FROM archived_names WHERE kind = 'campaign';
 -- name: known_campaigns
 CREATE OR REPLACE TEMP TABLE known_campaigns (
     campaign VARCHAR, client VARCHAR, client_name VARCHAR, name VARCHAR, language VARCHAR, timezone VARCHAR,
-    give_up_after_s DOUBLE, configured BOOLEAN
+    give_up_after_s DOUBLE, configured BOOLEAN, window_minutes INTEGER
 );
 
 -- name: terms
@@ -26,6 +26,11 @@ CREATE OR REPLACE TEMP TABLE zone_offsets (timezone VARCHAR, quarter BIGINT, off
 
 -- name: local_days
 CREATE OR REPLACE TEMP TABLE local_days (timezone VARCHAR, day DATE, from_at TIMESTAMPTZ, until_at TIMESTAMPTZ);
+
+-- name: opening_hours
+CREATE OR REPLACE TEMP TABLE opening_hours (
+    campaign VARCHAR, day DATE, open_from TIMESTAMPTZ, open_until TIMESTAMPTZ
+);
 
 -- name: agent_limits
 CREATE OR REPLACE TEMP TABLE agent_limits AS

@@ -199,6 +199,7 @@ class Publisher:
         self._judging.finish(moment.as_of)
         self._conservation.count_settled()
         self._store.set_variables(asdict(self._settings.fill_days(moment.as_of)))
+        self._settings.fill_opening(moment.as_of)
 
     def _rejudge(self) -> None:
         """Recall settled rows that were judged by other rules, to be judged again."""

@@ -1,13 +1,14 @@
 -- Fill the published file with what judge.sql made. Its tables, views and macros exist by then.
 -- Reads: agent_limits, alarms, archived_names, conservation_checks, dead_letters, events, gaps, judged_calls,
---     just_judged_calls, known_campaigns, late_answers, local_days, partition_places, profiles, recalled_calls,
---     recalled_states, sources, terms, timeline, totals, later(), seconds_between(), $as_of, $disk_free_bytes,
---     $first_call_day, $first_day, $lag, $last_day, $lateness_s, $max_state_s, $notice, $publish_s, $published_at,
---     $published_bytes, $records_per_s, $store_bytes, $version.
+--     just_judged_calls, known_campaigns, late_answers, local_days, opening_hours, partition_places, profiles,
+--     recalled_calls, recalled_states, sources, terms, timeline, totals, later(), seconds_between(), $as_of,
+--     $disk_free_bytes, $first_call_day, $first_day, $lag, $last_day, $lateness_s, $max_state_s, $notice, $publish_s,
+--     $published_at, $published_bytes, $records_per_s, $store_bytes, $version.
 -- Changes: snapshot.agent_limits, snapshot.agent_states, snapshot.agents, snapshot.alarms, snapshot.calls,
 --     snapshot.campaigns, snapshot.conservation_checks, snapshot.dead_letters, snapshot.feed_gaps,
 --     snapshot.feed_partitions, snapshot.feed_sources, snapshot.ingest_status, snapshot.late_answers,
---     snapshot.local_days, snapshot.recalled_calls, snapshot.recalled_states, snapshot.sla_terms.
+--     snapshot.local_days, snapshot.opening_hours, snapshot.recalled_calls, snapshot.recalled_states,
+--     snapshot.sla_terms.
 -- Makes: nothing.
 
 INSERT INTO snapshot.{calls} BY NAME FROM judged_calls;
@@ -40,10 +41,11 @@ LEFT JOIN (
 ) c USING (agent)
 ORDER BY agent;
 INSERT INTO snapshot.campaigns BY NAME
-SELECT campaign, client, client_name, name, language, timezone, give_up_after_s, configured FROM known_campaigns;
+FROM known_campaigns;
 INSERT INTO snapshot.sla_terms BY NAME
 FROM terms;
 INSERT INTO snapshot.local_days BY NAME FROM local_days;
+INSERT INTO snapshot.opening_hours BY NAME FROM opening_hours;
 INSERT INTO snapshot.late_answers BY NAME FROM late_answers UNION ({late_answers});
 INSERT INTO snapshot.agent_limits BY NAME FROM agent_limits;
 INSERT INTO snapshot.{dead_letters} BY NAME

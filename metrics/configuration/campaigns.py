@@ -19,6 +19,8 @@ from metrics.kpis.service_level import FORMULAS
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 DAY_S = 86_400
+WINDOWS = (15, 30, 60)
+"""Lengths [min] that the rolling window of `kpi_now` may have."""
 BREAK_LIMITS = ("rest_s", "rest_within_s", "break_s", "break_within_s")
 """The limits that law and agreements set for breaks; a site can have its own."""
 
@@ -45,6 +47,7 @@ class Defaults:
     give_up_after_s: float = 14_400.0
     max_state_s: float = 43_200.0
     lateness_s: float = 900.0
+    window_minutes: int = 30
     term: Term = Term()
 
 
@@ -92,7 +95,7 @@ class Campaign:
     """One campaign. `opening` has the opening hours from Monday to Sunday, as spans in minutes of the local day.
 
     `terms` are in order and cover all time without gap or overlap. So the term in force at an instant is the last one
-    with `valid_from` at or before it. An empty `opening` means that no hours are configured.
+    with `valid_from` at or before it. An empty `opening` means that no hours are configured: it is always open.
     """
 
     id: str
@@ -103,6 +106,7 @@ class Campaign:
     give_up_after_s: float
     opening: tuple[tuple[tuple[int, int], ...], ...]
     terms: tuple[Term, ...]
+    window_minutes: int = 30
 
 
 @dataclass(frozen=True)
@@ -139,6 +143,7 @@ class Configuration:
             self.defaults.give_up_after_s,
             (),
             (self.defaults.term,),
+            self.defaults.window_minutes,
         )
 
 
@@ -172,7 +177,7 @@ def _term(table: Table, default: Term) -> Term:
 
 
 def _defaults(table: Table) -> Defaults:
-    table.allow("language", "timezone", "give_up_after_s", "max_state_s", "lateness_s", *_TERM_KEYS)
+    table.allow("language", "timezone", "give_up_after_s", "max_state_s", "lateness_s", "window_minutes", *_TERM_KEYS)
     own = Defaults()
     return Defaults(
         language=table.language("language", own.language),
@@ -181,6 +186,7 @@ def _defaults(table: Table) -> Defaults:
         # a day at most, because macros search only one day back for the states of a window
         max_state_s=table.number("max_state_s", own.max_state_s, 60, DAY_S),
         lateness_s=table.number("lateness_s", own.lateness_s, 0, 30 * DAY_S),
+        window_minutes=table.one_of("window_minutes", own.window_minutes, WINDOWS),
         term=_term(table, own.term),
     )
 
@@ -225,7 +231,7 @@ def _agents(table: Table) -> AgentLimits:
 
 
 def _campaign(table: Table, clients: dict[str, Client], defaults: Defaults) -> Campaign:
-    table.allow("name", "client", "language", "timezone", "give_up_after_s", "opening", "sla")
+    table.allow("name", "client", "language", "timezone", "give_up_after_s", "window_minutes", "opening", "sla")
     return Campaign(
         id=table.id,
         name=table.text("name", table.id),
@@ -235,6 +241,7 @@ def _campaign(table: Table, clients: dict[str, Client], defaults: Defaults) -> C
         give_up_after_s=table.number("give_up_after_s", defaults.give_up_after_s, 60, DAY_S),
         opening=_opening(table.table("opening")),
         terms=_terms(table, defaults),
+        window_minutes=table.one_of("window_minutes", defaults.window_minutes, WINDOWS),
     )
 
 

@@ -110,6 +110,12 @@ class Table:
 
         return int(self.take(key, default, ok, f"a whole number from {low} to {high}"))
 
+    def one_of(self, key: str, default: int, choices: Iterable[int]) -> int:
+        """Return a whole number that is one of `choices`."""
+        allowed = tuple(choices)
+        ok = lambda v: type(v) is int and v in allowed  # noqa: E731 - one predicate, used once
+        return int(self.take(key, default, ok, f"one of {', '.join(map(str, allowed))}"))
+
     def flag(self, key: str, default: bool) -> bool:
         return bool(self.take(key, default, lambda v: isinstance(v, bool), "true or false"))
 

@@ -9,7 +9,7 @@ start.
 
 import importlib.resources
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from pathlib import Path
@@ -29,7 +29,7 @@ QUARTER_S = 900
 
 def instant(local: datetime | None, zone: str) -> datetime | None:
     """Return the instant at which clocks in `zone` first show `local` (naive); None for None."""
-    return None if local is None else local.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
+    return None if local is None else _instant(local, zone)
 
 
 def local_days(zone: str, first: date, last: date) -> Iterator[tuple[date, datetime, datetime]]:
@@ -39,9 +39,28 @@ def local_days(zone: str, first: date, last: date) -> Iterator[tuple[date, datet
         yield day, _midnight(zone, day), _midnight(zone, day + timedelta(days=1))
 
 
+def spans_of(
+    zone: str, opening: Sequence[Sequence[tuple[int, int]]], first: date, last: date
+) -> Iterator[tuple[date, datetime, datetime]]:
+    """Yield (local day, opens, closes) of the weekly hours `opening` for `first` to `last`, included.
+
+    `opening` has spans in minutes of the local day, from Monday to Sunday. Hours that the clocks skip are left out.
+    """
+    for ordinal in range(first.toordinal(), last.toordinal() + 1) if opening else ():
+        day = date.fromordinal(ordinal)
+        for minutes in opening[day.weekday()]:
+            opens, closes = (_instant(datetime.combine(day, time()) + timedelta(minutes=m), zone) for m in minutes)
+            if opens < closes:
+                yield day, opens, closes
+
+
 @cache
 def _midnight(zone: str, day: date) -> datetime:
-    return datetime.combine(day, time(), ZoneInfo(zone)).astimezone(UTC)
+    return _instant(datetime.combine(day, time()), zone)
+
+
+def _instant(local: datetime, zone: str) -> datetime:
+    return local.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
 
 
 def check_zones(zones: Iterable[str]) -> None:

@@ -111,6 +111,7 @@ language                 VARCHAR     language spoken in the campaign, as an ISO 
 timezone                 VARCHAR     IANA zone of the campaign's days and contract terms; see local_days
 give_up_after_s          DOUBLE      an open call older than this counts as dropped [s]
 configured               BOOLEAN     false: only named in events, and judged by the defaults
+window_minutes           INTEGER     length of the campaign's window in kpi_now: 15, 30 or 60 [min]
 """,
     ),
     "sla_terms": (
@@ -133,6 +134,16 @@ timezone                 VARCHAR     IANA zone
 day                      DATE        local calendar day
 from_at                  TIMESTAMPTZ start of the day
 until_at                 TIMESTAMPTZ start of the next day
+""",
+    ),
+    "opening_hours": (
+        "one span of a campaign's opening hours on one local day, from yesterday to two weeks after as_of; a campaign "
+        "without rows has no hours configured, and is always open",
+        """
+campaign                 VARCHAR     campaign id
+day                      DATE        the campaign's local day
+open_from                TIMESTAMPTZ when the campaign opens
+open_until               TIMESTAMPTZ when it closes (not included)
 """,
     ),
     "late_answers": (

@@ -86,6 +86,15 @@ def test_a_campaigns_own_values_come_before_the_defaults(tmp_path: Path) -> None
     )
 
 
+def test_a_campaigns_window_is_its_own_or_the_default(tmp_path: Path) -> None:
+    assert load(tmp_path, GOOD).campaigns["orea-ventes"].window_minutes == 30
+    hour = GOOD.replace('timezone = "Europe/Paris"', 'timezone = "Europe/Paris"\nwindow_minutes = 60')
+    assert load(tmp_path, hour).campaigns["orea-ventes"].window_minutes == 60
+    assert load(tmp_path, hour).campaign("mystery").window_minutes == 60
+    own = hour.replace('language = "fr"', 'language = "fr"\nwindow_minutes = 15')
+    assert load(tmp_path, own).campaigns["orea-ventes"].window_minutes == 15
+
+
 def test_a_campaign_may_speak_a_language_that_the_pages_do_not(tmp_path: Path) -> None:
     assert load(tmp_path, GOOD.replace('"fr"', '"ar"')).campaigns["orea-ventes"].language == "ar"
 
@@ -209,6 +218,18 @@ REFUSED = {
         '`formula` is "offered", allowed is one of exclude_short, all_offered',
     ),
     "wrong type": ("threshold_s = 30", 'threshold_s = "30"', 14, '`threshold_s` is "30", allowed is a number from 0'),
+    "another window": (
+        '"Europe/Paris"',
+        '"Europe/Paris"\nwindow_minutes = 45',
+        3,
+        "`window_minutes` is 45, allowed is one of 15, 30, 60",
+    ),
+    "a window that is no whole number": (
+        '"fr"',
+        '"fr"\nwindow_minutes = 30.0',
+        11,
+        "`window_minutes` is 30.0, allowed",
+    ),
     "true is no number": ("threshold_s = 30", "threshold_s = true", 14, "`threshold_s` is true, allowed is a number"),
     "out of range": ("threshold_s = 30", "target = 80", 14, "`target` is 80, allowed is a number from 0 to 1"),
     "a date with an offset": (

@@ -77,7 +77,7 @@ def publish(
         add("ingest_status", moment | counts | (status or {}))
         for campaign, (client, name, zone) in campaigns.items():
             row = {"campaign": campaign, "client": client.lower(), "client_name": client, "name": name}
-            add("campaigns", row | {"language": "fr", "timezone": zone, "give_up_after_s": 14400})
+            add("campaigns", row | {"language": "fr", "timezone": zone, "give_up_after_s": 14400, "window_minutes": 30})
             term = {"formula": "exclude_short", "threshold_s": 20, "target": 0.8}
             add("sla_terms", {"campaign": campaign, "short_abandon_s": 5, "wait_at_threshold_counts": True} | term)
         days = {as_of.date() + timedelta(n) for n in (-1, 0, 1)}

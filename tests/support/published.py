@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from metrics import install
 from metrics.configuration.campaigns import AgentLimits, Campaign, Term
-from metrics.configuration.zones import instant, local_days
+from metrics.configuration.zones import instant, local_days, spans_of
 
 DAY = "2026-11-23"  # a Monday
 Row = dict[str, Any]
@@ -32,8 +32,10 @@ def at(text: str | datetime, zone: str = "UTC") -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
 
 
-def campaign(name: str = "c", zone: str = "UTC", terms: Iterable[Term] = (Term(),)) -> Campaign:
-    return Campaign(name, name.title(), "client", "en", zone, 14_400.0, (), tuple(terms))
+def campaign(name: str = "c", zone: str = "UTC", terms: Iterable[Term] = (Term(),), **other: Any) -> Campaign:
+    return Campaign(
+        name, name.title(), "client", "en", zone, 14_400.0, **{"opening": (), "terms": tuple(terms)} | other
+    )
 
 
 def call(outcome: str = "answered", wait: float = 10, *, of: Campaign | None = None, **columns: Any) -> Row:
@@ -117,7 +119,20 @@ def publish(
         "campaigns",
         [
             {"campaign": c.id, "client": c.client, "client_name": c.client, "name": c.name, "timezone": c.timezone}
+            | {"window_minutes": c.window_minutes}
             for c in campaigns
+        ],
+    )
+    today = at(as_of).date()
+    _fill(
+        writer,
+        "opening_hours",
+        [
+            {"campaign": c.id, "day": day, "open_from": opens, "open_until": closes}
+            for c in campaigns
+            for day, opens, closes in spans_of(
+                c.timezone, c.opening, today - timedelta(days=1), today + timedelta(days=14)
+            )
         ],
     )
     _fill(
