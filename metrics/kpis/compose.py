@@ -23,6 +23,7 @@ from metrics.kpis import (
     answering,
     conversion,
     handling,
+    now,
     outbound,
     outcomes,
     satisfaction,
@@ -118,6 +119,8 @@ class Grain:
     shown: str | None = None  # the first columns if they are not the keys; "": none
     is_keyed_by_work: bool = False  # `every` also takes keys from work_of
     call_keys: str = ""  # SQL for the keys of a call, if they are not columns of `calls`
+    calls: str = "calls"  # FROM what calls are taken, and agents' states
+    agent_states: str = "agent_states"
     which: str = ""  # further conditions on calls and states
     cohort: str = f"day BETWEEN {UTC0} - 1 AND {UTC1} + 1 AND cohort_at >= {T0} AND cohort_at < {T1}"
     states: str = f"day BETWEEN {UTC0} - 1 AND {UTC1} AND started_at < {T1}"
@@ -129,6 +132,7 @@ class Grain:
     cut: str = """SELECT $cut_keys, state, least(to_us, w.until_us) - greatest(from_us, w.t0_us) AS us
 FROM spans, clock AS w"""
     union_by: str = ""  # columns within which an agent's simultaneous calls count once, if they are not the keys
+    has_queue: bool = False  # whether the callers who wait at as_of, and the opening hours, are joined
     joins: str = ""
     ends: str = T1  # the end of a row's window
     # a row's window up to as_of
@@ -245,6 +249,24 @@ FROM (
         cut_keys="true AS total",
         union_by="true",
     ),
+    "kpi_now": replace(
+        _CAMPAIGN,
+        parameters=(),
+        every=now.WINDOWS,
+        columns=now.FIGURES,
+        shown=now.SHOWN,
+        calls=now.CALLS,
+        agent_states=now.STATES,
+        cohort=now.COHORT,
+        states=now.STATE,
+        t0_us="0",
+        t1_us="epoch_us(as_of)",
+        cut=now.CUT,
+        has_queue=True,
+        joins=now.JOINS,
+        starts="k.window_start",
+        reached="k.window_end",
+    ),
 }
 
 CLOCK = """\
@@ -254,7 +276,7 @@ clock AS (
 )"""
 
 CALLS = """\
-calls_of AS (
+$name AS (
     SELECT $keys,
            $measures
     FROM (
@@ -263,7 +285,7 @@ calls_of AS (
         FROM (
             SELECT $call_keys, $by,
                    $tallies
-            FROM calls
+            FROM $calls
             WHERE $cohort$which
             GROUP BY ALL
         )
@@ -276,7 +298,7 @@ states_of AS (
     WITH spans AS (
         SELECT campaign, agent, state, epoch_us(started_at) AS from_us,
                epoch_us(coalesce(ended_at, w.as_of)) AS to_us
-        FROM agent_states, clock AS w
+        FROM $agent_states, clock AS w
         WHERE $states$which
     )
     SELECT $keys,
@@ -349,7 +371,7 @@ PARTS: dict[str, tuple[str, tuple[Measure, ...]]] = {  # name: template and meas
 
 
 def relation(name: str) -> str:
-    """Return the SELECT of a macro: the keys of its grain, then its columns."""
+    """Return the SELECT of a macro or a view: the keys of its grain, then its columns."""
     grain = GRAINS[name]
     needed = set(grain.columns) | {i for c in grain.columns if c in KPIS for i in KPIS[c].inputs} | {"open_any"}
     fragments = _fragments(grain)
@@ -358,10 +380,14 @@ def relation(name: str) -> str:
     for alias, (template, measures) in PARTS.items():
         sums = _list(f"{m.sql} AS {m.name}" for m in measures if m.name in needed)
         if sums:
-            parts.append(_filled(template, fragments | {"measures": sums}))
+            parts.append(_filled(template, fragments | {"name": alias, "measures": sums}))
             joins.append(f"LEFT JOIN {alias} USING ({fragments['keys']})")
     # the keys come after work_of if they are taken from it, otherwise first, because a day's cut joins them
     parts.insert(len(parts) if grain.is_keyed_by_work else 0, _filled(KEYS, fragments))
+    if grain.has_queue:
+        of_queue = {"name": "queue_of", "calls": now.QUEUED, "cohort": now.QUEUE}
+        sums = f"{MEASURES['open'].sql} AS waiting,\n{MEASURES['open_wait_s'].sql} AS longest_wait_us"
+        parts += [_filled(CALLS, fragments | of_queue | {"measures": sums}), now.HOURS]
     rows = ["FROM added AS k"]
     if grain.joins:
         rows.append(grain.joins)
@@ -382,7 +408,8 @@ def formulas() -> str:
     measures = [measure for _, *hits_and_base in service_level.EACH for measure in hits_and_base]
     fragments = _fragments(GRAINS["kpi_campaign"])
     keys = _filled(KEYS, fragments)
-    calls = _filled(CALLS, fragments | {"measures": _list(f"{m.sql} AS {m.name}" for m in measures)})
+    sums = _list(f"{m.sql} AS {m.name}" for m in measures)
+    calls = _filled(CALLS, fragments | {"name": "calls_of", "measures": sums})
     joins = "LEFT JOIN calls_of USING (campaign)"
     added = _filled(ADDED, fragments | {"measures": _list(map(_added, measures)), "left_joins": joins})
     columns = _list(("campaign", *(f"{kpi.sql} AS {kpi.name}" for kpi, _, _ in service_level.EACH)))
@@ -397,6 +424,8 @@ def _fragments(grain: Grain) -> dict[str, str]:
         "call_keys": grain.call_keys or keys,
         "cut_keys": grain.cut_keys or keys,
         "union_by": grain.union_by or keys,
+        "calls": grain.calls,
+        "agent_states": grain.agent_states,
         "which": f" {grain.which}" if grain.which else "",
         "cohort": grain.cohort,
         "states": grain.states,
@@ -414,10 +443,13 @@ def _fragments(grain: Grain) -> dict[str, str]:
 
 
 def _filled(template: str, fragments: Mapping[str, str]) -> str:
-    """Return `template` with its `$names` filled in. A name at a line's start indents all lines of its fragment."""
+    """Return `template` with its `$names` filled in. The lines of a fragment are indented as the line of its name."""
 
     def fragment(name: re.Match[str]) -> str:
-        return indent(fragments[name["name"]], name["spaces"] or "")
+        line = template[template.rfind("\n", 0, name.start()) + 1 :]
+        spaces = line[: len(line) - len(line.lstrip(" "))]
+        lines = indent(fragments[name["name"]], spaces)
+        return lines if name["spaces"] else lines.removeprefix(spaces)
 
     return re.sub(r"(?:^(?P<spaces> +))?\$(?P<name>\w+)", fragment, template, flags=re.MULTILINE)
 

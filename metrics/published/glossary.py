@@ -3,10 +3,10 @@
 import sys
 from pathlib import Path
 
-from metrics.kpis import service_level, strain
+from metrics.kpis import now, service_level, strain
 from metrics.kpis.compose import GRAINS, KPIS, MEASURES
 from metrics.published import relations
-from metrics.published.objects import CONTRACT_COLUMNS, ROWS, bodies
+from metrics.published.objects import CONTRACT_COLUMNS, ROWS, VIEWS, bodies
 
 README = Path(__file__).parent.parent / "README.md"
 
@@ -66,7 +66,7 @@ def text() -> str:
     sections = [INTRODUCTION, "## Relations\n"]
     rows: list[tuple[str, ...]] = [(f"`{name}`", meaning) for name, meaning in relations.MEANING.items()]
     rows += [(f"`{name}({', '.join(parameters)})`", ROWS[name]) for name, (parameters, _) in bodies().items()]
-    rows.append(("`kpi_daily`", ROWS["kpi_daily"]))
+    rows += [(f"`{view}`", ROWS[view]) for view in VIEWS]
     sections += [_table(("relation", "rows"), rows), ATTACHED, LOCAL, "## KPIs\n"]
     sections.append(
         _table(
@@ -96,6 +96,14 @@ def text() -> str:
             ],
         )
     )
+    sections.append("## Now\n")
+    sections.append(
+        _table(
+            ("column of `kpi_now`", "meaning", "unit"),
+            [(f"`{column}`", meaning, unit) for column, (unit, meaning) in now.COLUMNS.items()],
+        )
+    )
+    sections.append("Its other columns are those of `kpi_campaign`, over the window.\n")
     sections.append("## Strain of agents, their pauses and missed offers\n")
     sections.append(
         _table(

@@ -15,7 +15,7 @@ from functools import cache
 
 import duckdb
 
-from metrics.kpis import service_level, strain
+from metrics.kpis import now, service_level, strain
 from metrics.kpis.compose import GRAINS, KPIS, MEASURES, formulas, relation
 from metrics.kpis.kpi import sum_of
 from metrics.kpis.outcomes import PARTS
@@ -42,6 +42,8 @@ ROWS = {
     "the columns of sla_terms",
     "kpi_daily": "one row per campaign and local day, including empty ones, from the first to the last day with a call "
     "or with agents' time; a view",
+    "kpi_now": "one row per campaign: the window of the last window_minutes before as_of, the queue, and whether the "
+    "campaign is open; a view",
 }
 WINDOW = "window [t0, t1), TIMESTAMPTZ"
 
@@ -50,9 +52,9 @@ SELECT campaign, offered, {sum_of(*PARTS).sql} AS accounted, refused, conserved
 FROM kpi_campaign(t0, t1)"""
 
 # the days come from ingest_status: querying `calls` for them would read all history
-DAILY = """\
-CREATE VIEW kpi_daily AS
-FROM kpi_days((SELECT first_day FROM ingest_status), (SELECT last_day + 1 FROM ingest_status))"""
+DAILY = "FROM kpi_days((SELECT first_day FROM ingest_status), (SELECT last_day + 1 FROM ingest_status))"
+VIEWS = {"kpi_daily": ("campaign", "day", *GRAINS["kpi_days"].columns), "kpi_now": (*now.COLUMNS, *now.FIGURES)}
+"""The columns of each view."""
 
 CONTRACT_COLUMNS = {
     "settled": "no call of the window is open and lateness_s has passed since its end: only a late event can change it",
@@ -67,7 +69,7 @@ CONTRACT_COLUMNS = {
 @cache
 def bodies() -> dict[str, tuple[tuple[str, ...], str]]:
     """Return the parameters and the SELECT of each macro by name, in order. Built once per process."""
-    selects = {name: (grain.parameters, relation(name)) for name, grain in GRAINS.items()}
+    selects = {name: (grain.parameters, relation(name)) for name, grain in GRAINS.items() if grain.parameters}
     selects["kpi_formulas"] = (("t0", "t1"), formulas())
     selects["conservation"] = (("t0", "t1"), CONSERVATION)
     selects["agent_strain"] = (("moment",), strain.STRAIN)
@@ -85,6 +87,21 @@ def macros() -> dict[str, str]:
     }
 
 
+@cache
+def views() -> dict[str, str]:
+    """Return the CREATE VIEW statements by name, in order."""
+    selects = {"kpi_daily": DAILY, "kpi_now": relation("kpi_now")}
+    return {name: f"CREATE VIEW {name} AS\n{select}" for name, select in selects.items()}
+
+
+def meaning_in(view: str, column: str) -> str:
+    """Return the comment of a column of a view."""
+    if view == "kpi_now" and column in now.COLUMNS:
+        unit, meaning = now.COLUMNS[column]
+        return f"{meaning} [{unit}]"
+    return meaning_of(column)
+
+
 def meaning_of(column: str) -> str:
     """Return the comment of a column of the KPI relations, with unit and formula."""
     if column in KPIS:
@@ -96,7 +113,7 @@ def meaning_of(column: str) -> str:
 
 
 def comments() -> Iterator[str]:
-    """Yield a COMMENT statement for every macro (it also describes the columns), the view and the view's columns."""
+    """Yield a COMMENT statement for every macro (it also describes the columns), every view and its columns."""
     for name, (parameters, _) in bodies().items():
         columns = GRAINS[name].columns if name in GRAINS else ()
         window = f"; {WINDOW}" if "t0" in parameters else ""
@@ -106,9 +123,10 @@ def comments() -> Iterator[str]:
         if name in strain.COLUMNS:
             figures = "".join(f"\n{c}: {meaning} [{unit}]" for c, (unit, meaning) in strain.COLUMNS[name].items())
         yield _comment("MACRO TABLE", name, ROWS[name] + window + figures)
-    yield _comment("VIEW", "kpi_daily", ROWS["kpi_daily"])
-    for column in ("campaign", "day", *GRAINS["kpi_days"].columns):
-        yield _comment("COLUMN", f"kpi_daily.{column}", meaning_of(column))
+    for view, of_view in VIEWS.items():
+        yield _comment("VIEW", view, ROWS[view])
+        for column in of_view:
+            yield _comment("COLUMN", f"{view}.{column}", meaning_in(view, column))
 
 
 def install(
@@ -174,7 +192,8 @@ def _create_template(
                 cursor.execute(relations.create(name))
         for statement in macros().values():
             cursor.execute(statement)
-        cursor.execute(DAILY)
+        for statement in views().values():
+            cursor.execute(statement)
         for _, _, comment in _base_comments(set(past)):
             cursor.execute(comment)
         for comment in comments():

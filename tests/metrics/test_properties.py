@@ -48,6 +48,7 @@ def everything(connection: duckdb.DuckDBPyConnection) -> dict[str, list[Event]]:
         "agents": rows(connection, "FROM agents ORDER BY ALL"),
         "kpi_campaign": rows(connection, KPIS, window(WINDOWS[0])),
         "kpi_daily": rows(connection, "FROM kpi_daily ORDER BY ALL"),
+        "kpi_now": rows(connection, "FROM kpi_now ORDER BY ALL"),
         "conservation_checks": rows(connection, "SELECT * EXCLUDE (checked_at) FROM conservation_checks ORDER BY ALL"),
         "feed_sources": rows(connection, "FROM feed_sources ORDER BY ALL"),
     }
@@ -128,6 +129,10 @@ def check_against_the_oracle(rng: random.Random, most_calls: int, at_least: int 
             for row in table.values():
                 conserved(row)
                 within_bounds(row)
+        now = {row["campaign"]: row for row in rows(connection, "FROM kpi_now")}
+        floor_now = oracle.Floor(list(calls.values()), states, CONFIGURATION, instant)
+        for (name,), row in oracle.kpi_now(floor_now).items():
+            same(now[name], {column: row[column] for column in now[name] if column != "campaign"}, events)
         adds_up(tables[1], tables[3], window((0, 40)), connection)
         formulas = rows(connection, "FROM kpi_formulas($t0, $t1) ORDER BY campaign", window(WINDOWS[0]))
         span = window(WINDOWS[0])

@@ -500,6 +500,43 @@ def kpi_interval(floor: Floor, t0: dt.datetime, t1: dt.datetime, minutes: int) -
     }
 
 
+def kpi_now(floor: Floor) -> dict[tuple[Any, ...], Row]:
+    """Return the rows of kpi_now by campaign."""
+    rows: dict[tuple[Any, ...], Row] = {}
+    tomorrow = floor.as_of.date() + dt.timedelta(days=1)
+    for name in floor.campaigns:
+        campaign, own = floor.configuration.campaign(name), floor.among(campaign=name)
+        t0 = floor.as_of - dt.timedelta(minutes=campaign.window_minutes)
+        row = kpis(own, t0, floor.as_of) | contract(floor, name, t0, floor.as_of)
+        waits = [
+            c["wait_s"]
+            for c in own.calls
+            if c["outcome"] == "open" and c["direction"] != "outbound" and c["day"] <= tomorrow
+        ]
+        is_open, opens_at = _open(campaign, floor.as_of)
+        row |= {"window_start": t0, "window_end": floor.as_of, "is_open": is_open, "opens_at": opens_at}
+        row |= {"waiting": len(waits), "longest_wait_s": max(waits, default=None)}
+        rows[(name,)] = row | {"too_few_calls": row["service_level_base"] < 10}
+    return rows
+
+
+def _open(campaign: Any, as_of: dt.datetime) -> tuple[bool, dt.datetime | None]:
+    """Return whether a campaign is open, and if not, the first minute of the next two weeks at which it is."""
+    if not campaign.opening:
+        return True, None
+    zone = ZoneInfo(campaign.timezone)
+
+    def opened(at: dt.datetime) -> bool:
+        local = at.astimezone(zone)
+        minute = local.hour * 60 + local.minute
+        return any(opens <= minute < closes for opens, closes in campaign.opening[local.weekday()])
+
+    if opened(as_of):
+        return True, None
+    minutes = (as_of.replace(second=0, microsecond=0) + dt.timedelta(minutes=n) for n in range(1, 14 * 1440))
+    return False, next((minute for minute in minutes if opened(minute)), None)
+
+
 def kpi_days(floor: Floor, day0: dt.date, day1: dt.date) -> dict[tuple[Any, ...], Row]:
     """Return the rows of kpi_days(day0, day1) by campaign and local day."""
     rows: dict[tuple[Any, ...], Row] = {}

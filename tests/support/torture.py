@@ -560,7 +560,7 @@ def _is_event(value: bytes) -> bool:
 # What must hold ----------------------------------------------------------------------------------------------------
 
 #: Compared as a whole, so that a day, an agent or a source too many is seen too.
-PLAIN = ("calls", "agent_states", "agents", "campaigns", "sla_terms", "feed_sources", "kpi_daily")
+PLAIN = ("calls", "agent_states", "agents", "campaigns", "sla_terms", "feed_sources", "kpi_daily", "kpi_now")
 
 
 def window(hours: tuple[float, float]) -> tuple[dt.datetime, dt.datetime]:
@@ -624,6 +624,7 @@ def check_kpis(connection: duckdb.DuckDBPyConnection, floor: oracle.Floor) -> No
     found = rows(connection, "FROM kpi_interval($t0, $t1, 45)", {"t0": t0, "t1": t1})
     check_table("kpi_interval", found, ("campaign", "interval_start"), oracle.kpi_interval(floor, t0, t1, 45))
     (status,) = rows(connection, "FROM ingest_status")
+    check_table("kpi_now", rows(connection, "FROM kpi_now"), ("campaign",), oracle.kpi_now(floor))
     found = rows(connection, "FROM kpi_daily")
     if status["first_day"] is None:
         assert found == []

@@ -29,12 +29,21 @@ CONFIGURATION = configured(
         Term(valid_to=TURN),
         Term(valid_from=TURN, threshold_s=10, wait_at_threshold_counts=False, short_abandon_s=8, formula="all_offered"),
     ),
-    campaign("london", "Europe/London", Term(formula="ignore_abandons_in_threshold"), give_up_after_s=3600),
+    campaign(
+        "london",
+        "Europe/London",
+        Term(formula="ignore_abandons_in_threshold"),
+        give_up_after_s=3600,
+        opening=(((540, 780), (840, 1260)),) * 6 + ((),),
+        window_minutes=60,
+    ),
     campaign(
         "kolkata",
         "Asia/Kolkata",
         Term(valid_to=DAWN, formula="abandon_counts_as_success"),
         Term(valid_from=DAWN, formula="answered_only"),
+        opening=(((0, 1440),),) * 7,
+        window_minutes=15,
     ),
 )
 CAMPAIGNS = ("paris", "london", "kolkata", "unheard-of")

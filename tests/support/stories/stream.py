@@ -39,8 +39,12 @@ def configured(*campaigns: Campaign, defaults: Defaults | None = None) -> Config
     return Configuration(Path("campaigns.toml"), "", defaults or Defaults(), {}, {c.id: c for c in campaigns})
 
 
-def campaign(name: str, timezone: str = "UTC", *terms: Term, give_up_after_s: float = 14_400.0) -> Campaign:
-    return Campaign(name, name, "client", "fr", timezone, give_up_after_s, (), terms or (Term(),))
+def campaign(
+    name: str, timezone: str = "UTC", *terms: Term, give_up_after_s: float = 14_400.0, **other: Any
+) -> Campaign:
+    return Campaign(
+        name, name, "client", "fr", timezone, give_up_after_s, terms=terms or (Term(),), **{"opening": ()} | other
+    )
 
 
 def at(clock: str, day: dt.datetime = DAY) -> dt.datetime:
