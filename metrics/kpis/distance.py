@@ -24,6 +24,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, floor
+from typing import Literal
+
+Verdict = Literal["kept", "lost", "open"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,13 @@ class Outlook:
     best: float
     expected: float
     target: float
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether the target is kept even if all calls to come are late, lost even if all are in time, or neither."""
+        if self.may_be_late is None:
+            return "lost"
+        return "kept" if self.may_be_late == self.calls else "open"
 
 
 def target(terms: Sequence[Judged]) -> float | None:

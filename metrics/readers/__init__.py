@@ -4,9 +4,9 @@ Each reader takes the published file and the Viewer: `board(published(), viewer,
 all viewers. They are filtered for the Viewer, or refused, when they are returned. No reader works without a Viewer. For
 a new subject, add a module and import it below.
 
-Planning a macro costs more (about 70 ms of CPU) than running it. So each snapshot queries only one macro, `kpi_days`,
-once for the local day of every campaign. Everything else except waiting calls changes slowly, and is queried every
-SLOW_S.
+Planning a macro costs more (about 70 ms of CPU) than running it. So each snapshot queries only two: `kpi_days`, once
+for the local day of every campaign, and `kpi_now`. Everything else except waiting calls changes slowly, and is queried
+every SLOW_S.
 """
 
 from metrics.authorisation.suppression import may_show
@@ -32,9 +32,10 @@ from metrics.readers.explained import AGENT_FIGURES, FIGURES, Elsewhere, Explain
 from metrics.readers.feed import Alarm, Check, DeadLetter, Feed, Gap, Partition, Source, feed
 from metrics.readers.history import WEEKS, Added, Comparison, Weeks, compare, weeks
 from metrics.readers.shifts import Shift, Shifts, shifts
-from metrics.readers.sla import HOUR, Day, Figures, JudgedTerm, Period, Sla, Slot, Work, months, sla
+from metrics.readers.sla import HOUR, Day, Figures, Period, Sla, Slot, Work, months, sla
 from metrics.readers.snapshot import SLOW_S, Counters, Freshness, Published, PublishedFileError, SnapshotId, published
-from metrics.readers.wall import AgentCounts, Board, CampaignNow, WaitingCall, board, campaign, freshness, waiting
+from metrics.readers.terms import JudgedTerm
+from metrics.readers.wall import AgentCounts, Board, CampaignNow, Now, WaitingCall, board, campaign, freshness, waiting
 
 __all__ = [
     "AGENT_FIGURES",
@@ -85,6 +86,7 @@ __all__ = [
     "JudgedTerm",
     "Kpis",
     "Need",
+    "Now",
     "Partition",
     "Pauses",
     "Period",

@@ -87,6 +87,10 @@ class Campaign:
     t1: datetime
     configured: bool = True
 
+    @property
+    def next_day(self) -> date:
+        return self.day + timedelta(days=1)
+
 
 def needed(counts: Iterable[str], ratios: Iterable[str]) -> tuple[str, ...]:
     """Return the measures needed to compute these counts and ratios."""

@@ -84,7 +84,7 @@ def _queues(snapshot: Snapshot, day: Campaign) -> dict[str, tuple[tuple[str, Kpi
 
 def first_day(published: Published, viewer: Viewer) -> date | None:
     """Return the first day that can have data, or None."""
-    if not wall.board(published, viewer):
+    if not wall.freshness(published, viewer):
         return None
     return published.ask("first day", lambda s: cast("date | None", fetch(s.connection, FIRST_DAY)[0][0]), SLOW_S)
 

@@ -18,13 +18,14 @@ from metrics.authorisation.pseudonyms import pseudonyms
 from metrics.authorisation.suppression import SMALLEST, hidden, pooled
 from metrics.authorisation.viewer import Viewer
 from metrics.kpis.compose import KPIS
-from metrics.kpis.distance import Distance, Judged, Outlook, distance, outlook, target
+from metrics.kpis.distance import Distance, Outlook, distance, outlook, target
 from metrics.kpis.outcomes import PARTS
 from metrics.kpis.tallies import FACTS, HANDLED
 from metrics.readers import wall
 from metrics.readers.campaigns import STEPS, Campaign, campaigns_on, needed, sums
-from metrics.readers.explained import Term, version
+from metrics.readers.explained import version
 from metrics.readers.snapshot import SLOW_S, Freshness, Published, Snapshot, fetch
+from metrics.readers.terms import JudgedTerm, judged_terms
 from metrics.readers.to_come import to_come
 
 MONTH_S = 60.0
@@ -73,12 +74,6 @@ FROM (
     GROUP BY ALL
 )
 ORDER BY campaign, slot
-"""
-TERMS = """
-SELECT campaign, valid_from, valid_to, formula, threshold_s, target, wait_at_threshold_counts, short_abandon_s,
-       open_in_threshold, service_level_hits, service_level_base, service_level
-FROM kpi_term($t0::TIMESTAMPTZ, $t1::TIMESTAMPTZ)
-ORDER BY campaign, valid_from NULLS FIRST
 """
 PEOPLE = f"""
 SELECT campaign, queue, list(DISTINCT agent)
@@ -176,16 +171,6 @@ class Slot:
     start: int
     end: int
     figures: Figures
-
-
-@dataclass(frozen=True, slots=True)
-class JudgedTerm:
-    """A contract term and the calls of the period that it judged; `waiting` is the number that do not count yet."""
-
-    term: Term
-    waiting: int
-    hits: int
-    service_level: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,7 +276,7 @@ def sla(
 
 def _outlook(published: Published, so_far: Sla) -> Outlook | None:
     """Return how a current period ends if the usual number of calls comes."""
-    calls = [Judged(judged.hits, judged.term.calls, judged.term.target) for judged in so_far.terms]
+    calls = [term.judged for term in so_far.terms]
     if so_far.is_over or sum(judged.base for judged in calls) != so_far.total.service_level_base:
         return None
     period, as_of = so_far.period, so_far.freshness.as_of
@@ -338,7 +323,7 @@ def _zone(snapshot: Snapshot, zone: str, period: Period, key: bytes, minutes: in
     days = by_campaign(DAYS, first=period.first, until=period.until)
     queues = by_campaign(QUEUES)
     slots = by_campaign(INTERVALS.format(minutes=minutes), starts=starts, slots=numbers)
-    terms = by_campaign(TERMS)
+    terms = judged_terms(connection, t0, t1)
     work = by_campaign(AGENTS) if period.is_month else {}
     people = by_campaign(PEOPLE) if period.is_month else {}
     clients = dict(fetch(connection, CLIENTS))
@@ -351,11 +336,8 @@ def _zone(snapshot: Snapshot, zone: str, period: Period, key: bytes, minutes: in
             continue
         (_, settled, _, aht_s, *sums), *of_days = days[name]
         total = Figures(*sums)
-        judged = tuple(
-            JudgedTerm(Term(base, *term), waiting, hits, level)
-            for *term, waiting, hits, base, level in terms.get(name, ())
-        )
-        calls = [Judged(own.hits, own.term.calls, own.term.target) for own in judged]
+        judged = terms.get(name, ())
+        calls = [own.judged for own in judged]
         if sum(own.base for own in calls) != total.service_level_base:
             calls = []  # some calls were judged by a term that was removed from the contract: show no target
         local = min(as_of, t1).astimezone(clock_of).replace(tzinfo=None)

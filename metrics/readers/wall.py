@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, date, datetime, timedelta
-from typing import cast
+from typing import Any, cast
 
-from metrics.authorisation.suppression import SMALLEST
+from metrics.authorisation.suppression import SMALLEST, WORK_FIGURES
 from metrics.authorisation.viewer import Viewer
+from metrics.kpis.distance import Outlook
 from metrics.readers.campaigns import (
     MINUTES,
     Campaign,
@@ -17,6 +18,7 @@ from metrics.readers.campaigns import (
     slots_between,
     totals_of,
 )
+from metrics.readers.day_end import outlooks
 from metrics.readers.snapshot import SLOW_S, Counters, Freshness, Published, Snapshot, fetch
 
 RECENT = timedelta(hours=8)
@@ -63,24 +65,70 @@ class WaitingCall:
 
 
 @dataclass(frozen=True, slots=True)
-class CampaignNow:
-    """The contents of a tile: the campaign's local day so far, its queue and agents now, and its last hours.
+class Now:
+    """A row of `kpi_now`: the window before `as_of`, and the queue; ratios 0–1, durations [s], None is undefined."""
 
-    `agents` None: there are too few to show a client what they do.
+    window_start: datetime
+    window_end: datetime
+    is_open: bool
+    opens_at: datetime | None
+    waiting: int
+    longest_wait_s: float | None
+    too_few_calls: bool
+    service_level: float | None
+    service_level_worst: float | None
+    abandon_rate: float | None
+    asa_s: float | None
+    aht_s: float | None
+    occupancy: float | None
+    offered: int
+    answered: int
+    abandoned: int
+    target: float | None
+    threshold_s: float | None
+
+    @property
+    def minutes(self) -> int:
+        return round((self.window_end - self.window_start) / timedelta(minutes=1))
+
+    def without_work(self) -> "Now":
+        """Return the same for a viewer who may not see how people work."""
+        hidden: dict[str, Any] = {field.name: None for field in fields(Now) if field.name in WORK_FIGURES}
+        return replace(self, **hidden)
+
+
+NOW = f"SELECT campaign, {', '.join(field.name for field in fields(Now))} FROM kpi_now"
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignNow:
+    """The contents of a tile: the campaign's last minutes and its queue, its local day, its agents and last hours.
+
+    `agents` None: there are too few to show a client what they do. `outlook` is how the day ends against the contract;
+    None: that is not known.
     """
 
     campaign: Campaign
+    now: Now
     today: Kpis | None
-    waiting: int
-    longest_wait_s: float | None
     agents: AgentCounts | None
     recent: tuple[Interval, ...]
+    outlook: Outlook | None = None
+
+    @property
+    def waiting(self) -> int:
+        return self.now.waiting
+
+    @property
+    def longest_wait_s(self) -> float | None:
+        return self.now.longest_wait_s
 
     def without_work(self) -> "CampaignNow":
         """Return the same for a viewer who may not see how people work."""
         may_show_agents = self.agents is None or self.agents.logged_in not in range(1, SMALLEST)
         return replace(
             self,
+            now=self.now.without_work(),
             today=self.today and self.today.without_work(),
             agents=self.agents if may_show_agents else None,
             recent=tuple(interval.without_work() for interval in self.recent),
@@ -139,6 +187,15 @@ def board(published: Published, viewer: Viewer) -> Board | None:
     floor = whole_floor(published)
     if floor is None:
         return None
+    closed = {tile.campaign.campaign: tile.now.opens_at for tile in floor.board.campaigns if not tile.now.is_open}
+    ends = outlooks(published, closed)
+    visible = _visible(floor, viewer)
+    tiles = (replace(tile, outlook=ends.get(tile.campaign.campaign)) for tile in visible.campaigns)
+    return replace(visible, campaigns=tuple(tiles))
+
+
+def _visible(floor: Floor, viewer: Viewer) -> Board:
+    """Return the viewer's campaigns, without how their days end."""
     board = floor.board if viewer.sees_work else floor.board_without_work
     if viewer.campaigns is None:
         return board
@@ -147,8 +204,8 @@ def board(published: Published, viewer: Viewer) -> Board | None:
 
 def freshness(published: Published, viewer: Viewer) -> Freshness | None:
     """Return identity and times of the newest snapshot; None if nothing is published."""
-    visible = board(published, viewer)
-    return None if visible is None else visible.freshness
+    floor = whole_floor(published)
+    return None if floor is None else floor.board.freshness
 
 
 def waiting(published: Published, viewer: Viewer, campaign: str) -> tuple[WaitingCall, ...]:
@@ -164,8 +221,8 @@ def campaign(published: Published, viewer: Viewer, campaign: str, day: date | No
 
     Every reader about one campaign starts here. A television shows only the wall, so it always gets None.
     """
-    visible = None if viewer.role == "television" else board(published, viewer)
-    by_id = {tile.campaign.campaign: tile.campaign for tile in visible.campaigns} if visible else {}
+    floor = None if viewer.role == "television" else whole_floor(published)
+    by_id = {tile.campaign.campaign: tile.campaign for tile in _visible(floor, viewer).campaigns} if floor else {}
     today = by_id.get(campaign)
     return today if today is None or day is None else on_day(today, day)
 
@@ -192,9 +249,7 @@ def _floor(snapshot: Snapshot, recent: Recent) -> Floor:
     campaigns = campaigns_on(connection, as_of)
     totals = totals_of(connection, campaigns)
     waiting = tuple(WaitingCall(*row) for row in fetch(connection, WAITING, as_of=as_of))
-    queues: dict[str, list[float]] = {}
-    for call in waiting:
-        queues.setdefault(call.campaign, []).append(call.wait_s)
+    now = {campaign_id: Now(*row) for campaign_id, *row in fetch(connection, NOW)}
     states: dict[str, dict[str, int]] = {}
     for campaign_id, state, agents in fetch(connection, AGENTS):
         states.setdefault(campaign_id, {})[state] = agents
@@ -202,9 +257,8 @@ def _floor(snapshot: Snapshot, recent: Recent) -> Floor:
     tiles = tuple(
         CampaignNow(
             campaign=campaign,
+            now=now[campaign.campaign],
             today=totals.get(campaign.campaign),
-            waiting=len(queues.get(campaign.campaign, ())),
-            longest_wait_s=max(queues.get(campaign.campaign, ()), default=None),
             agents=AgentCounts(**states.get(campaign.campaign, {})),
             recent=slots_between(start, end, MINUTES, recent.kpis_of.get(campaign.campaign, {})),
         )

@@ -7,7 +7,9 @@ from typing import Any
 import duckdb
 import pytest
 
-from metrics.configuration.campaigns import Term
+from metrics import readers
+from metrics.authorisation.viewer import Viewer
+from metrics.configuration.campaigns import Campaign, Term
 from metrics.kpis import now
 from tests.support.published import Row, at, call, campaign, publish, rows, state
 from tests.support.stories.stream import Desk, configured
@@ -155,3 +157,66 @@ def test_only_todays_files_are_opened(tmp_path: Path) -> None:
             rows(published, "SELECT count(wait_s) FROM calls")
         (row,) = rows(published, "FROM kpi_now")
     assert (row["offered"], row["occupancy"]) == (2, 1)
+
+
+# how the day ends
+
+MANAGER = Viewer("manager", None)
+
+
+def noons(of: Campaign, per_day: int, days: int = 28) -> list[Row]:
+    """Return the usual day: calls in time at noon, on the `days` days before the 23rd of November."""
+    first = dt.date(2026, 11, 23) - dt.timedelta(days=days)
+    return [
+        call(of=of, campaign=of.id, queued=f"{first + dt.timedelta(days=n)} 12:00", zone=of.timezone)
+        for n in range(days)
+        for _ in range(per_day)
+    ]
+
+
+def verdict(path: Path, calls: list[Row], of: Campaign, as_of: str) -> str | None:
+    publish(path / "v.duckdb", calls, campaigns=[of], as_of=as_of).close()
+    board = readers.board(readers.Published(path / "v.duckdb"), MANAGER)
+    assert board is not None
+    (tile,) = board.campaigns
+    return tile.outlook and tile.outlook.verdict
+
+
+VERDICTS = {  # calls in time and late this morning, of a target of 80 %, with 10 calls usual at noon → the verdict
+    "all in time, and ten late ones would spoil it": (30, 0, "open"),
+    "kept even if all ten are late": (40, 0, "kept"),
+    "below target, and ten in time would save it": (30, 10, "open"),
+    "lost even if all ten are in time": (30, 11, "lost"),
+    "no call yet": (0, 0, "open"),
+}
+
+
+@pytest.mark.parametrize(("in_time", "late", "expected"), VERDICTS.values(), ids=VERDICTS)
+def test_a_day_is_kept_lost_or_open(tmp_path: Path, in_time: int, late: int, expected: str) -> None:
+    of = campaign()
+    calls = noons(of, 10) + [call(wait=9, queued="08:00")] * in_time + [call(wait=60, queued="08:00")] * late
+    assert verdict(tmp_path, calls, of, "11:00") == expected
+
+
+def test_a_day_of_a_young_campaign_has_a_verdict_once_it_has_closed(tmp_path: Path) -> None:
+    """While it is open, nobody knows how many calls are still to come."""
+    calls = [call(wait=60, queued="08:00"), call(queued="08:00")]
+    for hour, closes, expected in (("11", 720, None), ("13", 720, "lost"), ("23", 1440, None)):
+        (tmp_path / hour).mkdir()
+        of = campaign(opening=(((480, closes),),) * 7)
+        assert verdict(tmp_path / hour, calls, of, f"{hour}:00") == expected
+    (tmp_path / "lunch").mkdir()
+    shop = campaign(opening=(SHOP,) * 7)
+    assert verdict(tmp_path / "lunch", calls, shop, "13:00") is None
+
+
+def test_a_viewer_of_one_campaign_does_not_hide_the_hours_of_the_others(tmp_path: Path) -> None:
+    """How days end is worked out once, for all viewers."""
+    named = [campaign(name, opening=(((480, 720),),) * 7) for name in ("a", "b")]
+    calls = [call(of=of, campaign=of.id, queued="08:00") for of in named]
+    publish(tmp_path / "v.duckdb", calls, campaigns=named, as_of="13:00").close()
+    reader = readers.Published(tmp_path / "v.duckdb")
+    assert readers.board(reader, Viewer("client", frozenset({"a"}))) is not None
+    board = readers.board(reader, MANAGER)
+    assert board is not None
+    assert [tile.outlook and tile.outlook.verdict for tile in board.campaigns] == ["kept", "kept"]

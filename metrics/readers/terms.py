@@ -1,0 +1,43 @@
+"""The terms of contracts in a window, with the calls that each of them judged."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import duckdb
+
+from metrics.kpis.distance import Judged
+from metrics.readers.explained import Term
+from metrics.readers.snapshot import fetch
+
+TERMS = """
+SELECT campaign, valid_from, valid_to, formula, threshold_s, target, wait_at_threshold_counts, short_abandon_s,
+       open_in_threshold, service_level_hits, service_level_base, service_level
+FROM kpi_term($t0::TIMESTAMPTZ, $t1::TIMESTAMPTZ)
+ORDER BY campaign, valid_from NULLS FIRST
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedTerm:
+    """A contract term and the calls of the period that it judged; `waiting` is the number that do not count yet."""
+
+    term: Term
+    waiting: int
+    hits: int
+    service_level: float | None
+
+    @property
+    def judged(self) -> Judged:
+        return Judged(self.hits, self.term.calls, self.term.target)
+
+
+def judged_terms(
+    connection: duckdb.DuckDBPyConnection, t0: datetime, t1: datetime
+) -> dict[str, tuple[JudgedTerm, ...]]:
+    """Return the terms that overlap `[t0, t1)`, by campaign and in order."""
+    terms: dict[str, tuple[JudgedTerm, ...]] = {}
+    for campaign, *term, waiting, hits, base, level in fetch(connection, TERMS, t0=t0, t1=t1):
+        row: tuple[Any, ...] = tuple(term)
+        terms[campaign] = (*terms.get(campaign, ()), JudgedTerm(Term(base, *row), waiting, hits, level))
+    return terms
