@@ -32,6 +32,14 @@ def read_now(campaign: str) -> tuple[CampaignNow | None, readers.Freshness | Non
 
 
 @ticks.tick(NOW_S)
+def now_line(campaign: str) -> None:
+    """Draw how the campaign is now, and where its day stands."""
+    live, freshness = read_now(campaign)
+    if live is not None and freshness is not None:
+        st.html(_grey_if_stale(timeline.now_line(live, viewer, text), freshness))
+
+
+@ticks.tick(NOW_S)
 def now(campaign: str) -> None:
     """Draw today's headline numbers and the age of the data."""
     live, freshness = read_now(campaign)
@@ -243,6 +251,8 @@ def page() -> None:
     campaign = where.campaign
     with bar:
         st.caption(f"{text.day(campaign.day)} · {plain(campaign.timezone)}", width="content")
+    if where.is_today:
+        now_line(campaign.campaign)
     with st.container(key="headline"):
         if where.is_today:
             now(campaign.campaign)

@@ -6,7 +6,7 @@ from metrics import readers
 from metrics.readers import Explained
 from pages.accounts import visitor
 from pages.figure import explanation
-from pages.shared import empty, names, selection, ticks
+from pages.shared import empty, marks, names, selection, ticks
 from pages.shared.i18n import plain
 
 TICK_S = 15
@@ -44,6 +44,15 @@ def choose(agent: str | None) -> str | None:
 
 def explain(where: selection.Selection, kpi: str, agent: str | None) -> Explained | None:
     return readers.explain(readers.published(), viewer, where.campaign.campaign, kpi, where.t0, where.t1, agent)
+
+
+@ticks.tick(TICK_S)
+def figure_now(campaign: str, kpi: str) -> None:
+    """Draw the figure of the last minutes, beside that of the day; it leads to the same page about those minutes."""
+    board = readers.board(readers.published(), viewer)
+    live = next((live for live in board.campaigns if live.campaign.campaign == campaign), None) if board else None
+    if live is not None:
+        st.html(explanation.now(live, kpi, text))
 
 
 @ticks.tick(TICK_S)
@@ -115,6 +124,8 @@ def page() -> None:
     if not (where.is_today and where.is_whole_day):
         parts.append(_("as known now"))
     st.caption(" · ".join(parts))
+    if where.is_today and where.is_whole_day and not agent and kpi in marks.IN_WINDOW and readers.may_show(viewer, kpi):
+        figure_now(where.campaign.campaign, kpi)
     if readers.may_show(viewer, kpi):
         figure_explained(where, kpi, agent, selection.href(*page_behind) if page_behind else "")
         return

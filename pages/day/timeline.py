@@ -11,7 +11,20 @@ from pages.day import usual_days
 from pages.shared import chart, names, table
 from pages.shared.i18n import DASH, Text
 from pages.shared.links import figure_link, link
-from pages.shared.marks import is_late, late_mark, level_state, marked_level, past_words
+from pages.shared.marks import (
+    IN_WINDOW,
+    is_late,
+    late_mark,
+    level_state,
+    marked_level,
+    now_word,
+    opens_words,
+    past_words,
+    state_mark,
+    state_of,
+    verdict_mark,
+    window_words,
+)
 from pages.shared.selection import Selection, instant
 
 SHOWN_WAITING = 10
@@ -35,6 +48,20 @@ EXPLAINED = {"waiting": "longest_wait_s", "answered": "offered", "abandoned": "a
 
 def headline_names(today: bool, viewer: Viewer) -> tuple[str, ...]:
     return tuple(name for name in ((*LIVE, *HEADLINE) if today else HEADLINE) if may_show(viewer, name))
+
+
+def now_line(live: CampaignNow, viewer: Viewer, text: Text) -> str:
+    """Draw how a campaign is now, the figures of its last minutes, and where its day stands."""
+    shown = [
+        f"{names.brief(name, text)} {names.shown(name, getattr(live.now, name), text)}"
+        for name in IN_WINDOW
+        if may_show(viewer, name)
+    ]
+    window = " · ".join((window_words(live, text), *shown))
+    parts = [state_mark(state_of(live), now_word(live, text)), escape(opens_words(live, text)), escape(window)]
+    verdict = verdict_mark(live, text)
+    today = f"<span>{escape(text.gettext('Today'))}</span> {verdict}" if verdict else ""
+    return f'<div class="vigie-now">{"".join(f"<p>{part}</p>" for part in (*parts, today) if part)}</div>'
 
 
 def headline(total: Kpis | None, viewer: Viewer, text: Text, now: CampaignNow | None) -> str:

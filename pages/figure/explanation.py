@@ -10,12 +10,12 @@ from metrics.kpis.compose import KPIS
 from metrics.kpis.kpi import Sum, sum_of
 from metrics.kpis.outcomes import PARTS
 from metrics.kpis.service_level import FORMULAS
-from metrics.readers import BEHIND, Explained, Term
+from metrics.readers import BEHIND, CampaignNow, Explained, Term
 from pages.shared import names, table
 from pages.shared.i18n import DASH, Text
-from pages.shared.links import LINKS, figure_link
-from pages.shared.marks import level_state, state_word
-from pages.shared.selection import Selection, href
+from pages.shared.links import LINKS, figure_link, link
+from pages.shared.marks import level_state, marked_level, now_word, state_word, window_words
+from pages.shared.selection import Selection, href, instant
 from pages.shared.terms import in_force, terms_in_words
 
 
@@ -56,6 +56,20 @@ def _sum(measures: Sum | None, explained: Explained) -> float | None:
     if any(value is None for _, value in values):
         return None
     return sum((sign * value for sign, value in values if value is not None), start=0)
+
+
+def now(live: CampaignNow, kpi: str, text: Text) -> str:
+    """Draw a figure of `kpi_now`, as a link to its explanation over the same minutes."""
+    value, state = getattr(live.now, kpi), "none"
+    if kpi == "service_level" and not live.now.too_few_calls:
+        state = level_state(value, live.now.target)
+    drawn = marked_level(escape(names.shown(kpi, value, text)), state, text)
+    params = {"campaign": live.campaign.campaign, "kpi": kpi}
+    params |= {"from": instant(live.now.window_start), "to": instant(live.now.window_end)}
+    parts = [escape(window_words(live, text)), link("kpi", params, drawn)]
+    if kpi == "service_level" and live.now.too_few_calls:
+        parts.append(escape(now_word(live, text)))
+    return f'<div class="vigie-now">{"".join(f"<p>{part}</p>" for part in parts)}</div>'
 
 
 def figure(explained: Explained, text: Text) -> str:

@@ -4,7 +4,7 @@
 
 `by`: "campaign" (the default) turns pages only when there are more than FIT campaigns. "client" shows one client after
 the other. "all" shows everything at once, however small. `every` is how long a page stays [s]. `sound` rings when a
-campaign falls below its target. An invalid value gives the default: nobody stands there to read an error.
+campaign falls below its target, as it is now. An invalid value gives the default: nobody stands there to read an error.
 
 The server's clock decides which page is due, not the screen's. So all screens with the same options turn together, and
 each page is drawn once for all of them. What must work without a server is in television.js.

@@ -17,14 +17,19 @@ from pages.shared.links import comes_from
 from pages.shared.marks import (
     SILENT_S,
     STALE_S,
+    is_closed,
     is_late,
     late_mark,
     level_state,
+    now_word,
+    opens_words,
     past_words,
     state_mark,
     state_of,
-    state_word,
     target_words,
+    verdict_mark,
+    verdict_of,
+    window_words,
 )
 
 SHORTEST_S, LONGEST_S, USUAL_S = 0.2, 10.0, 0.5
@@ -109,7 +114,10 @@ def queue_of(board: Board, text: Text) -> str:
 
 
 def attention(board: Board, text: Text) -> str:
-    """Draw how many campaigns are below or close to their target, and how long no event has come if that is long."""
+    """Draw how many campaigns are below or close to their target now, and how many days are lost or to be saved.
+
+    Also how long no event has come, if that is long.
+    """
     _ = text.gettext
     states = [state_of(campaign) for campaign in board.campaigns]
     missed, near = states.count("missed"), states.count("near")
@@ -120,10 +128,24 @@ def attention(board: Board, text: Text) -> str:
     shown = [(mark, words.format(n=text.number(n))) for mark, n, words in marks if n]
     if not shown and "met" in states:
         shown = [("met", _("All on target"))]
+    if states and all(state == "closed" for state in states):
+        shown = [("closed", _("All closed"))]
     silent_s = board.freshness.silent_s
     if silent_s is not None and silent_s > SILENT_S:
         shown.append(("near", _("No event for {age}").format(age=text.age(silent_s))))
-    return "".join(state_mark(mark, words) for mark, words in shown)
+    verdicts = [verdict_of(campaign) for campaign in board.campaigns]
+    lost, to_save = verdicts.count("lost"), verdicts.count("save")
+    days = [
+        ("lost", lost, text.ngettext("{n} lost today", "{n} lost today", lost)),
+        ("save", to_save, text.ngettext("{n} to be saved today", "{n} to be saved today", to_save)),
+    ]
+    drawn = [state_mark(mark, words) for mark, words in shown]
+    drawn += [
+        f'<span class="verdict {kind}"><i></i>{escape(words.format(n=text.number(n)))}</span>'
+        for kind, n, words in days
+        if n
+    ]
+    return "".join(drawn)
 
 
 def header(numbers: str, attention: str, text: Text, more: str = "") -> str:
@@ -144,7 +166,7 @@ def header(numbers: str, attention: str, text: Text, more: str = "") -> str:
 def tile(
     campaign: CampaignNow, text: Text, day: tuple[str, ...] = (), addresses: Mapping[str, str] = NO_ADDRESSES
 ) -> str:
-    """Draw a campaign: its queue now, its level against target and the figures of its `day`: columns of Kpis.
+    """Draw a campaign: its queue and its last minutes now; then how its day stands, with figures: columns of Kpis.
 
     `addresses` are figure or state of agents → address of the page that it leads to.
     """
@@ -154,10 +176,8 @@ def tile(
         return link_attributes(name, addresses, comes_from(names.brief(name, text), text))
 
     state = state_of(campaign)
-    today = campaign.today
-    level = today.service_level if today else None
-    target = today.target if today else None
-    threshold_s = today.threshold_s if today else None
+    today, now = campaign.today, campaign.now
+    level, target, threshold_s = now.service_level, now.target, now.threshold_s
     late = " late" if is_late(campaign) else ""
     past = ""
     if late:
@@ -167,8 +187,8 @@ def tile(
         points = _("{points} pts").format(points=text.points(level - target))
         gap = f'<span class="gap">{escape(points)}</span>'
     day_with_calls = today if today and today.offered else None
-    word = state_word(state, text) if day_with_calls or state != "none" else _("No calls yet")
-    service_level = _("Service level")
+    about_level = opens_words(campaign, text) if is_closed(campaign) else target_words(target, threshold_s, text)
+    about_window = f"{names.brief('service_level', text)} · {window_words(campaign, text)}"
     level_html = _value(text.percent(level))
     waiting = number(text.number(campaign.waiting), _("Waiting"), "big", link=link_to("waiting"))
     longest_wait = link_to("longest_wait_s")
@@ -179,16 +199,19 @@ def tile(
         for name, value in values.items()
     )
     facts = f'<div class="facts">{day_html}</div>' if day else ""
+    of_day = f"<span>{escape(_('Today'))}</span>{_value(text.percent(today.service_level if today else None))}"
     return (
         f'<article class="tile {state}"><div class="in">'
         f'<div class="head"><div class="who"><h3>{escape(campaign.campaign.name)}</h3>'
         f"<small>{escape(campaign.campaign.client)}</small></div>"
-        f'<div class="how">{state_mark(state, word)}'
+        f'<div class="how">{state_mark(state, now_word(campaign, text))}'
         f'<p class="age"><i></i><span class="ago">{AGE}</span></p></div></div>'
         f'<div class="queue">{waiting}{longest}</div>'
-        f'<div class="level">{level_html}<div><span>{escape(service_level)} {gap}</span>'
-        f"<span>{escape(target_words(target, threshold_s, text))}</span></div></div>"
+        f'<div class="level" title="{escape(about_window)}">{level_html}'
+        f"<div><span>{escape(window_words(campaign, text))} {gap}</span>"
+        f"<span>{escape(about_level)}</span></div></div>"
         f"{_bars(campaign.recent, target, text)}"
+        f'<div class="day">{of_day}{verdict_mark(campaign, text)}</div>'
         f'{facts}<div class="facts agents">{agents_row(campaign.agents, text, addresses)}</div>'
         "</div></article>"
     )

@@ -96,7 +96,9 @@ def publish(path: Path, as_of: datetime) -> None:
     terms |= {"short_abandon_s": 5.0}
     for of, campaign in (("own", OWN), ("other", OTHER)):
         configured = {"campaign": campaign, "language": "fr", "timezone": "UTC", "configured": of == "own"}
-        add("campaigns", row("campaigns", of, configured | {"give_up_after_s": 14400.0}))
+        add("campaigns", row("campaigns", of, configured | {"give_up_after_s": 14400.0, "window_minutes": 30}))
+        hours = {"open_from": as_of - DAY, "open_until": as_of + DAY}
+        add("opening_hours", {"campaign": campaign, "day": as_of.date()} | hours)
         add("sla_terms", {"campaign": campaign} | terms)
         sites = [("Rabat", "agent"), (text("away", "site"), "away")] if of == "own" else [(None, "agent")]
         for n, (site, who) in enumerate(sites):

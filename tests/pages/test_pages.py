@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,10 @@ from metrics.authorisation.viewer import Viewer
 from metrics.clock import now
 from metrics.errors import ConfigurationError
 from metrics.kpis.compose import KPIS
+from metrics.kpis.distance import Outlook
 from metrics.published.alarms import KINDS
 from metrics.readers import FIGURES, Call, CallFilters, Published
+from metrics.readers.campaigns import NAMES
 from pages.accounts import start
 from pages.day import timeline
 from pages.figure import call_list, explanation
@@ -101,7 +104,8 @@ def test_pages_with_an_unreadable_file_say_so(path: Path) -> None:
 
 def test_each_campaign_has_a_tile_with_its_state_in_words(path: Path) -> None:
     calls = [{"campaign": "sud", "wait_s": 42.0, "outcome": "open"}, {"campaign": "sud", "wait_s": 2.0}]
-    calls += [{"campaign": "este", "wait_s": 2.0}] * 4
+    calls += [{"campaign": "sud", "wait_s": wait} for wait in (2.0, 30.0) for _ in range(10)]
+    calls += [{"campaign": "este", "wait_s": 2.0}] * 12
     agents = {"a": ("sud", "busy"), "b": ("sud", "paused")}
     publish(path, campaigns=FLOOR, calls=calls, agents=agents, as_of=now() - timedelta(seconds=2))
     html = wall(open_page())
@@ -127,7 +131,7 @@ def test_an_undefined_value_is_a_dash_and_never_zero(path: Path) -> None:
     publish(path, campaigns={"north": FLOOR["north"]}, as_of=now())
     text = words(wall(open_page()).split("<article")[1])
     assert "No calls yet" in text
-    assert "– Service level No target" in text or "– Service level target 80% in 20 s" in text
+    assert "– Last 30 min target 80% in 20 s" in text and "Today –" in text
     assert "– Answered – Abandoned – AHT – Occupancy" in text
     assert "– Available – Busy – Wrap-up – Paused" in text
     shown = headline(open_page("campaign.py", campaign="north"))
@@ -236,6 +240,116 @@ def test_a_board_is_drawn_once_per_snapshot_and_access(path: Path) -> None:
 )
 def test_tiles_fill_a_wide_screen(count: int, columns_and_rows: tuple[int, int]) -> None:
     assert tiles.grid(count) == columns_and_rows
+
+
+NOW = readers.Now(
+    NOON - timedelta(minutes=30), NOON, True, None, 0, None, False,
+    0.9, 0.9, 0.0, 5.0, 100.0, 0.5, 40, 40, 0, 0.8, 20.0,
+)  # fmt: skip
+
+
+def live(today_level: float | None = 0.9, outlook: Outlook | None = None, **now: Any) -> readers.CampaignNow:
+    """Return a campaign with this window and queue; its day has a service level of its own."""
+    own = readers.Campaign("c", "Client", "Shop", "en", "Europe/Paris", NOON.date(), NOON, NOON)
+    counts = dict.fromkeys(("offered", "answered", "handled"), 100)
+    day = {name: counts.get(name, 0) for name in NAMES} | {"service_level": today_level, "target": 0.8}
+    return readers.CampaignNow(own, replace(NOW, **now), readers.Kpis(**day), None, (), outlook)
+
+
+LATE = {"waiting": 1, "longest_wait_s": 21.0}
+LONG = {"waiting": 1, "longest_wait_s": 101.0}
+FEW = {"too_few_calls": True, "service_level": 0.5, "offered": 4}
+BAD = {"service_level": 0.5}
+SHUT = {"is_open": False, "opens_at": NOON + timedelta(hours=2)}
+STATES = {  # → the state and its words
+    "the window is on target, whatever the day was": ({"today_level": 0.2}, "met", "On target"),
+    "the window is below target, whatever the day was": (BAD | {"today_level": 1.0}, "missed", "Below target"),
+    "close to target": ({"service_level": 0.78}, "near", "Close to target"),
+    "a late caller is already counted in the window": (LATE, "met", "On target"),
+    "those who wait can bring it below": ({"service_level_worst": 0.79}, "near", "Close to target"),
+    "one waits for more than five thresholds": (LONG, "near", "Waiting too long"),
+    "too few calls: no verdict": (FEW, "none", "Too few calls"),
+    "too few, and a late caller": (FEW | LATE, "near", "Waiting too long"),
+    "too few, and a caller who waits very long": (FEW | LONG, "missed", "Waiting too long"),
+    "a wait of exactly the threshold is not late": (FEW | LATE | {"longest_wait_s": 20.0}, "none", "Too few calls"),
+    "no call at all in the window": (FEW | {"service_level": None, "offered": 0}, "none", "No calls"),
+    "closed, whatever the window was": (BAD | SHUT, "closed", "Closed"),
+    "closed, but somebody waits": (BAD | SHUT | LATE, "missed", "Below target"),
+}
+
+
+@pytest.mark.parametrize(("given", "state", "word"), STATES.values(), ids=STATES)
+def test_the_state_of_a_campaign_follows_its_last_minutes_and_its_queue(
+    given: dict[str, Any], state: str, word: str
+) -> None:
+    campaign, english = live(**given), i18n.text("en")
+    assert (marks.state_of(campaign), marks.now_word(campaign, english)) == (state, word)
+    drawn = tiles.tile(campaign, english)
+    assert f'<article class="tile {state}">' in drawn and f'<span class="state {state}"><i></i>{word}</span>' in drawn
+
+
+VERDICTS = {  # calls to come, how many may be late, the day's level so far → its words
+    "kept": (10, 10, 0.9, "kept", "Kept"),
+    "lost": (10, None, 0.5, "lost", "Lost"),
+    "on target so far": (10, 4, 0.9, "safe", "On course: 4 of 10 may be late"),
+    "below target so far": (10, 1, 0.7, "save", "To be saved: 1 of 10 may be late"),
+    "no call so far": (10, 2, None, "safe", "On course: 2 of 10 may be late"),
+}
+
+
+@pytest.mark.parametrize(("calls", "late", "level", "verdict", "shown"), VERDICTS.values(), ids=VERDICTS)
+def test_a_tile_says_where_the_day_stands_beside_how_it_is_now(
+    calls: int, late: int | None, level: float | None, verdict: str, shown: str
+) -> None:
+    campaign, english = live(level, Outlook(calls, late, 1.0, 0.9, 0.8), service_level=0.5), i18n.text("en")
+    drawn = tiles.tile(campaign, english)
+    day = "–" if level is None else f"{level:.1%}"
+    assert "50.0% Last 30 min −30.0 pts target 80% in 20 s" in words(drawn)
+    assert f"Today {day} {shown}" in words(drawn)
+    assert re.findall(r'class="(state|verdict) (\w+)"', drawn) == [("state", "missed"), ("verdict", verdict)]
+    now = words(timeline.now_line(campaign, MANAGER, english))
+    assert now.startswith("Below target Last 30 min · Service level 50.0%") and now.endswith(f"Today {shown}")
+
+
+def test_without_a_verdict_a_tile_shows_the_level_of_the_day_alone() -> None:
+    drawn = tiles.tile(live(0.9), i18n.text("en"))
+    assert "Today 90.0%" in words(drawn) and "verdict" not in drawn
+
+
+def test_the_page_of_a_figure_shows_it_for_the_last_minutes_too(path: Path) -> None:
+    calls = [{"campaign": "north", "wait_s": wait} for wait in (5.0, 30.0) for _ in range(6)]
+    earlier = now() - timedelta(hours=2)
+    calls += [{"campaign": "north", "wait_s": 5.0, "queued_at": earlier}] * 12
+    publish(path, campaigns=FLOOR, calls=calls, as_of=now())
+    shown = section(open_page("kpi.py", campaign="north", kpi="service_level"), 'class="vigie-now"')
+    assert shown == "Last 30 min 50.0%"
+    assert section(open_page("kpi.py", campaign="north", kpi="offered"), 'class="vigie-now"') == "Last 30 min 12"
+    assert section(open_page("kpi.py", campaign="north", kpi="conversion"), 'class="vigie-now"') == ""
+
+
+OPENS = {
+    "today": (timedelta(hours=2), "opens at 15:00"),
+    "on another day": (timedelta(hours=20), "opens on Tuesday at 09:00"),
+    "never": (None, ""),
+}
+
+
+@pytest.mark.parametrize(("after", "shown"), OPENS.values(), ids=OPENS)
+def test_a_closed_campaign_says_when_it_opens(after: timedelta | None, shown: str) -> None:
+    shut, english = live(is_open=False, opens_at=after and NOON + after), i18n.text("en")
+    assert marks.opens_words(shut, english) == shown
+    assert f"90.0% Last 30 min +10.0 pts {shown}".strip() in words(tiles.tile(shut, english))
+    assert "target" not in words(tiles.tile(shut, english))
+    board = readers.Board(readers.Freshness((1, 1), NOON, NOON, NOON), (shut, shut))
+    assert words(tiles.attention(board, english)) == "All closed"
+
+
+def test_the_header_counts_days_that_are_lost_or_to_be_saved() -> None:
+    lost, save = Outlook(10, None, 0.7, 0.6, 0.8), Outlook(10, 3, 0.9, 0.8, 0.8)
+    board = readers.Board(
+        readers.Freshness((1, 1), NOON, NOON, NOON), (live(0.5, lost), live(0.5, save), live(0.5, save), live())
+    )
+    assert words(tiles.attention(board, i18n.text("en"))) == "All on target 1 lost today 2 to be saved today"
 
 
 @pytest.mark.parametrize(
