@@ -28,13 +28,13 @@ from metrics.readers.calls import (
 )
 from metrics.readers.campaigns import MINUTES, STEPS, Campaign, Interval, Kpis
 from metrics.readers.days import CampaignDay, day, first_day, queues
-from metrics.readers.explained import AGENT_FIGURES, FIGURES, Elsewhere, Explained, Term, explain
+from metrics.readers.explained import AGENT_FIGURES, FIGURES, Elsewhere, Explained, explain
 from metrics.readers.feed import Alarm, Check, DeadLetter, Feed, Gap, Partition, Source, feed
 from metrics.readers.history import WEEKS, Added, Comparison, Weeks, compare, weeks
 from metrics.readers.shifts import Shift, Shifts, shifts
 from metrics.readers.sla import HOUR, Day, Figures, Period, Sla, Slot, Work, months, sla
 from metrics.readers.snapshot import SLOW_S, Counters, Freshness, Published, PublishedFileError, SnapshotId, published
-from metrics.readers.terms import JudgedTerm
+from metrics.readers.terms import JudgedTerm, Term
 from metrics.readers.wall import AgentCounts, Board, CampaignNow, Now, WaitingCall, board, campaign, freshness, waiting
 
 __all__ = [

@@ -1,8 +1,7 @@
 """Explains a figure: how it was computed, by which contract, and what other systems would print."""
 
-import hashlib
-from collections.abc import Iterable, Mapping
-from dataclasses import astuple, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, cast
 
@@ -13,6 +12,7 @@ from metrics.published.explain import TERM
 from metrics.readers import wall
 from metrics.readers.campaigns import Campaign
 from metrics.readers.snapshot import SLOW_S, Freshness, Published, Snapshot, fetch
+from metrics.readers.terms import Term, version
 
 EXPLAIN = f"""
 SELECT step, name, value, text, {", ".join(TERM)}
@@ -29,26 +29,6 @@ SELECT coalesce(name, agent), site, {", ".join(OF_AGENT)}
 FROM kpi_agent_campaign($t0::TIMESTAMPTZ, $t1::TIMESTAMPTZ)
 WHERE campaign = $campaign AND agent = $agent
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Term:
-    """A contract term, in the campaign's local time; `calls` is how many it adds to the service level's denominator."""
-
-    calls: int
-    valid_from: datetime | None
-    valid_to: datetime | None
-    formula: str
-    threshold_s: float
-    target: float
-    wait_at_threshold_counts: bool
-    short_abandon_s: float
-
-
-def version(terms: Iterable[Term]) -> str:
-    """Return an id of this version of a contract: the start of a hash over its terms, without their calls."""
-    text = repr([astuple(replace(term, calls=0)) for term in terms])
-    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,12 +15,10 @@ from metrics.kpis.compose import KPIS
 from metrics.readers import wall
 from metrics.readers.campaigns import MINUTES, NAMES, STEPS, Campaign, Kpis, needed, on_day, sums
 from metrics.readers.snapshot import Published, Snapshot, fetch
+from metrics.readers.to_come import HISTORY_S, SAME_WEEKDAYS
 
-HISTORY_S = 3600.0
-"""Time for which an answer about past days is reused [s between the `as_of` of two snapshots]."""
 SO_FAR_S = 300.0
 """The same for the current day up to its last complete interval. It is shorter, because calls open then end later."""
-SAME_WEEKDAYS = 4
 WEEKS = (4, 8, 12)
 
 _TERMS = ("target", "threshold_s")

@@ -23,9 +23,8 @@ from metrics.kpis.outcomes import PARTS
 from metrics.kpis.tallies import FACTS, HANDLED
 from metrics.readers import wall
 from metrics.readers.campaigns import STEPS, Campaign, campaigns_on, needed, sums
-from metrics.readers.explained import version
 from metrics.readers.snapshot import SLOW_S, Freshness, Published, Snapshot, fetch
-from metrics.readers.terms import JudgedTerm, judged_terms
+from metrics.readers.terms import JudgedTerm, judged_terms, version
 from metrics.readers.to_come import to_come
 
 MONTH_S = 60.0

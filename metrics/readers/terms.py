@@ -1,13 +1,14 @@
 """The terms of contracts in a window, with the calls that each of them judged."""
 
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass, replace
 from datetime import datetime
 from typing import Any
 
 import duckdb
 
 from metrics.kpis.distance import Judged
-from metrics.readers.explained import Term
 from metrics.readers.snapshot import fetch
 
 TERMS = """
@@ -16,6 +17,26 @@ SELECT campaign, valid_from, valid_to, formula, threshold_s, target, wait_at_thr
 FROM kpi_term($t0::TIMESTAMPTZ, $t1::TIMESTAMPTZ)
 ORDER BY campaign, valid_from NULLS FIRST
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A contract term, in the campaign's local time; `calls` is how many it adds to the service level's denominator."""
+
+    calls: int
+    valid_from: datetime | None
+    valid_to: datetime | None
+    formula: str
+    threshold_s: float
+    target: float
+    wait_at_threshold_counts: bool
+    short_abandon_s: float
+
+
+def version(terms: Iterable[Term]) -> str:
+    """Return an id of this version of a contract: the start of a hash over its terms, without their calls."""
+    text = repr([astuple(replace(term, calls=0)) for term in terms])
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,10 +15,12 @@ from metrics.kpis.distance import ToCome
 from metrics.kpis.service_level import ABANDONED, FORMULAS
 from metrics.kpis.tallies import FACTS
 from metrics.readers.campaigns import Campaign
-from metrics.readers.explained import Term
-from metrics.readers.history import HISTORY_S, SAME_WEEKDAYS
 from metrics.readers.snapshot import Published, Snapshot, fetch
+from metrics.readers.terms import Term
 
+HISTORY_S = 3600.0
+"""Time for which an answer about past days is reused [s between the `as_of` of two snapshots]."""
+SAME_WEEKDAYS = 4
 KNOWN_WEEKDAYS = 2
 """With fewer days of a weekday than this, what is usual on it is unknown."""
 SLOT = timedelta(minutes=15)
