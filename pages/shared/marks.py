@@ -93,21 +93,21 @@ def verdict_of(campaign: CampaignNow) -> str:
     return "save" if today and level_state(today.service_level, today.target) in ("near", "missed") else "safe"
 
 
-def verdict_words(campaign: CampaignNow, text: Text) -> str:
-    """Say where a campaign's day stands against its contract; empty without a verdict."""
+def verdict_words(campaign: CampaignNow, text: Text, *, brief: bool) -> str:
+    """Say where a campaign's day stands against its contract; `brief`: without counts. Empty without a verdict."""
     _, verdict, outlook = text.gettext, verdict_of(campaign), campaign.outlook
     words = {"kept": _("Kept"), "lost": _("Lost"), "safe": _("On course"), "save": _("To be saved"), "none": ""}
-    if outlook is None or outlook.may_be_late is None or verdict not in ("safe", "save"):
+    if brief or outlook is None or outlook.may_be_late is None or verdict not in ("safe", "save"):
         return words[verdict]
     late = text.ngettext("{late} of {calls} may be late", "{late} of {calls} may be late", outlook.may_be_late).format(
         late=text.number(outlook.may_be_late), calls=text.number(outlook.calls)
     )
-    return f"{words[verdict]}: {late}"
+    return f"{words[verdict]} · {late}"
 
 
-def verdict_mark(campaign: CampaignNow, text: Text) -> str:
+def verdict_mark(campaign: CampaignNow, text: Text, *, brief: bool = False) -> str:
     """Draw where a campaign's day stands; its marks are squares, unlike those of now."""
-    words = verdict_words(campaign, text)
+    words = verdict_words(campaign, text, brief=brief)
     if not words:
         return ""
     _ = text.gettext

@@ -211,7 +211,7 @@ def tile(
         f"<div><span>{escape(window_words(campaign, text))} {gap}</span>"
         f"<span>{escape(about_level)}</span></div></div>"
         f"{_bars(campaign.recent, target, text)}"
-        f'<div class="day">{of_day}{verdict_mark(campaign, text)}</div>'
+        f'<div class="day">{of_day}{verdict_mark(campaign, text, brief=True)}</div>'
         f'{facts}<div class="facts agents">{agents_row(campaign.agents, text, addresses)}</div>'
         "</div></article>"
     )
