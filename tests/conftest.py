@@ -24,6 +24,7 @@ with warnings.catch_warnings():
     # kafka-python reads its schemas with a function that only Python 3.11 and 3.12 report as deprecated
     warnings.filterwarnings("ignore", "(read|open)_text is deprecated", DeprecationWarning)
     from ingest.topic.broker import Broker, ensure_topic, running_broker
+    from tests.support import templates
     from tests.support.dashboard.browsing import CHROMIUM, close_tabs
     from tests.support.disks import Disk, small_disk
     from tests.support.processes import RUN, left_running, not_here
@@ -37,6 +38,8 @@ zoneinfo.ZoneInfo.clear_cache()
 settings.register_profile("here", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
+
+templates.share()
 
 
 REAL = {"broker", "apache_kafka", "chromium_here"}
