@@ -24,10 +24,12 @@ with warnings.catch_warnings():
     # kafka-python reads its schemas with a function that only Python 3.11 and 3.12 report as deprecated
     warnings.filterwarnings("ignore", "(read|open)_text is deprecated", DeprecationWarning)
     from ingest.topic.broker import Broker, ensure_topic, running_broker
+    from tests.support import templates
     from tests.support.dashboard.browsing import CHROMIUM, close_tabs
     from tests.support.disks import Disk, small_disk
-    from tests.support.processes import RUN, left_running, not_here
+    from tests.support.processes import left_running, not_here
     from tests.support.servers.apache_kafka import ApacheKafka, running_apache_kafka
+    from tests.support.templates import RUN
 
 # like PYTHONTZPATH="" in the Makefile: use the zone rules of tzdata, not those of the machine
 zoneinfo.reset_tzpath(to=[])
@@ -38,6 +40,8 @@ settings.register_profile("here", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
 
+templates.share()
+
 
 REAL = {"broker", "apache_kafka", "chromium_here"}
 """Fixtures with other processes. A test that uses one may time out on a stalled machine, so it is retried once."""
@@ -45,8 +49,8 @@ LEFT = pytest.StashKey[list[str]]()
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Two more workers than cores: a test that waits for other processes uses no core."""
-    return (os.cpu_count() or 1) + 2
+    """Three more workers than cores: a test that waits for other processes uses no core."""
+    return (os.cpu_count() or 1) + 3
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -80,6 +84,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Fail the run if it leaves a process running. The workers and all fixtures have ended by now."""
     if not hasattr(session.config, "workerinput"):
+        templates.remove()
         session.config.stash[LEFT] = left = left_running(os.environ[RUN])
         if left and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED

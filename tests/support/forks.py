@@ -1,6 +1,7 @@
 """Runs programs in a fork of a process that has imported them, which takes half the processor time of a start.
 
-Code, signals, files and exit codes are those of a real start. What only a real start shows, such as warnings of imports
+Code, signals, files and exit codes are those of a real start, but that a consumer copies the published objects (see
+templates.py). What only a real start shows, such as warnings of imports
 and the end of the interpreter, is seen by the tests that start `processes.command` themselves.
 """
 
@@ -17,6 +18,8 @@ from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import ModuleType
+
+from tests.support import templates
 
 #: Forks the children. It has imported what they need; DuckDB would import pandas at their first query with parameters.
 SERVER = multiprocessing.get_context("forkserver")
@@ -110,6 +113,7 @@ def _become(
     stdout: Path,
     stderr: Path,
 ) -> None:
+    templates.share()
     for number, path in enumerate((stdout, stderr), start=1):  # multiprocessing has given it an empty standard input
         opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         os.dup2(opened, number)

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from threading import Thread
@@ -28,15 +28,13 @@ from metrics import CALENDAR_FOLDER
 from metrics.clock import VARIABLE
 from tests.support import forks
 from tests.support.forks import IGNORED, Program
+from tests.support.templates import RUN
 
 ROOT = Path(__file__).parent.parent.parent
 WITHIN_S = 180.0  # far longer than anything takes, even on a busy machine
 
 MONDAY = dt.date(2024, 3, 4)
 NOON = dt.datetime(2024, 3, 4, 12, tzinfo=dt.UTC)
-
-RUN = "VIGIE_TESTS_RUN"
-"""The environment variable by which what a run of the tests starts is found again."""
 
 Row = tuple[Any, ...]
 Event = dict[str, Any]
@@ -75,11 +73,19 @@ def run(
             env=environment(**variables),
             check=False,
         )
+    return ended(forks.ingest, *arguments, environment=environment(**variables), within_s=within_s)
+
+
+def ended(
+    main: Callable[[Sequence[str]], object],
+    *arguments: str,
+    environment: Mapping[str, str],
+    within_s: float = WITHIN_S,
+) -> "subprocess.CompletedProcess[str]":
+    """Fork a program and wait for it to end."""
     with tempfile.TemporaryDirectory() as place:
         stdout, stderr = Path(place, "stdout"), Path(place, "stderr")
-        process = Program(
-            forks.ingest, *arguments, cwd=cwd, environment=environment(**variables), stdout=stdout, stderr=stderr
-        )
+        process = Program(main, *arguments, cwd=ROOT, environment=environment, stdout=stdout, stderr=stderr)
         try:
             code = process.wait(within_s)
         finally:

@@ -16,7 +16,7 @@ import pytest
 from pages.accounts.sessions import COOKIE
 from tests.support import forks
 from tests.support.forks import Program
-from tests.support.processes import ROOT, WITHIN_S, environment, free_port, wait_for
+from tests.support.processes import ROOT, WITHIN_S, ended, environment, free_port, wait_for
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -124,18 +124,23 @@ LOST = "document.documentElement.classList.contains('vigie-lost')"
 TITLES = "[...document.querySelectorAll('.television h3')].map(title => title.textContent)"
 
 
-def refused(place: Path, *options: str, root: Path = ROOT, **variables: str) -> str:
-    """Start a dashboard that must refuse to run; return its error message."""
-    done = subprocess.run(
-        [sys.executable, "-m", "streamlit", "run", "dashboard.py", "--server.port", str(free_port()), *options],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        encoding="utf-8",
-        timeout=WITHIN_S,
-        cwd=root,
-        env=environment(VIGIE_DATA_DIR=str(place), **variables),
-        check=False,
-    )
+def refused(place: Path, *options: str, root: Path | None = None, **variables: str) -> str:
+    """Start a dashboard that must refuse to run; return its error message. From another `root` it is really started."""
+    arguments = ("run", "dashboard.py", "--server.port", str(free_port()), *options)
+    variables = environment(VIGIE_DATA_DIR=str(place), **variables)
+    if root is None:
+        done = ended(forks.streamlit, *arguments, environment=variables)
+    else:
+        done = subprocess.run(
+            [sys.executable, "-m", "streamlit", *arguments],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=WITHIN_S,
+            cwd=root,
+            env=variables,
+            check=False,
+        )
     assert done.returncode == 2 and "Traceback" not in done.stderr, done.stderr
     (message,) = [line for line in done.stderr.splitlines() if line.startswith("vigie: ")]
     return message

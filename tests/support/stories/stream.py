@@ -3,6 +3,7 @@
 import datetime as dt
 import itertools
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -170,6 +171,8 @@ class Desk:
         self.store = Store(home / "store.duckdb")
         self.publisher = Publisher(self.store, home / "published", configuration, settle_rows)
         self._offset = 0
+        self._reader: duckdb.DuckDBPyConnection | None = None
+        self._read: os.stat_result | None = None
 
     def apply(self, events: Sequence[Event | bytes], arrived: dt.datetime) -> None:
         self._offset += len(events)
@@ -180,8 +183,12 @@ class Desk:
 
     def rows(self, query: str, parameters: object = None) -> list[Event]:
         """Return the rows of a query on the last published file."""
-        with duckdb.connect(str(self.publisher.path), read_only=True) as snapshot:
-            return rows(snapshot, query, parameters)
+        published = self.publisher.path.stat()
+        if self._reader is None or self._read is None or not os.path.samestat(self._read, published):
+            if self._reader is not None:
+                self._reader.close()  # or DuckDB gives the same database for the same path
+            self._reader, self._read = duckdb.connect(str(self.publisher.path), read_only=True), published
+        return rows(self._reader, query, parameters)
 
 
 def applied(
