@@ -98,7 +98,7 @@ def choose_campaign(viewer: Viewer, text: Text, bar: DeltaGenerator) -> tuple[Bo
     Without anything to choose, say why and return None.
     """
     reader = readers.published()
-    board = readers.board(reader, viewer)
+    board = readers.board(reader, viewer, ends_of=())
     first = readers.first_day(reader, viewer)
     if board is None:
         empty.nothing_published(text)

@@ -13,6 +13,7 @@ import pytest
 from metrics import readers
 from metrics.authorisation.viewer import Viewer
 from metrics.readers import BEHIND, FIGURES, Board, CallFilters, Published, PublishedFileError, published
+from metrics.readers.campaigns import totals_of
 from tests.support.floor_file import ALARMS, FLOOR, MANAGER, MIXED, NOON, publish, today
 
 
@@ -438,6 +439,25 @@ def test_viewers_see_the_alarms_they_may_know(path: Path) -> None:
         [*of_all, ("impossible_count", "answered", "north")]
     )
     assert readers.feed(reader, CLIENT) is None and readers.feed(reader, TELEVISION) is None
+
+
+def test_the_totals_of_today_are_asked_once_for_a_snapshot(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[date] = []
+
+    def counted(connection: Any, campaigns: Any) -> dict[str, readers.Kpis]:
+        asked.append(campaigns[0].day)
+        return totals_of(connection, campaigns)
+
+    for module in ("days", "wall"):
+        monkeypatch.setattr(f"metrics.readers.{module}.totals_of", counted)
+    publish(path, campaigns=FLOOR, calls=MIXED)
+    reader = Published(path)
+    board, day = readers.board(reader, MANAGER), readers.day(reader, MANAGER, "north")
+    assert board and day and len(asked) == 1
+    (tile,) = (tile for tile in board.campaigns if tile.campaign.campaign == "north")
+    assert day.total == tile.today and day.total is not None and day.total.offered
+    yesterday = readers.day(reader, MANAGER, "north", day=day.campaign.day - timedelta(days=1))
+    assert yesterday is not None and asked[1:] == [yesterday.campaign.day]
 
 
 def test_slow_queries_are_repeated_only_after_a_while(path: Path) -> None:
