@@ -460,6 +460,29 @@ def test_the_totals_of_today_are_asked_once_for_a_snapshot(path: Path, monkeypat
     assert yesterday is not None and asked[1:] == [yesterday.campaign.day]
 
 
+def test_a_drawing_shows_one_snapshot_and_the_next_drawing_the_next(path: Path) -> None:
+    reader = Published(path)
+
+    def offered(seconds: int) -> int:
+        """Publish one more call a second, and return how many a viewer sees now."""
+        publish(path, campaigns=FLOOR, calls=[{"campaign": "north"}] * seconds, as_of=NOON + timedelta(seconds=seconds))
+        board = readers.board(reader, MANAGER)
+        assert board is not None
+        return sum(tile.today.offered for tile in board.campaigns if tile.today)
+
+    assert offered(1) == 1
+    with readers.one_drawing():
+        assert offered(2) == 2  # not what was asked before this drawing
+        assert offered(3) == 2
+        with readers.one_drawing():  # a part of the page
+            assert offered(4) == 2
+    assert offered(5) == 5
+    with readers.one_drawing():
+        assert readers.board(reader, MANAGER) is not None  # asked before, and new
+        assert offered(6) == 5
+    assert offered(7) == 7
+
+
 def test_slow_queries_are_repeated_only_after_a_while(path: Path) -> None:
     reader = Published(path)
     seen = []
