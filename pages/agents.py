@@ -75,7 +75,7 @@ def floor(filters: agent_table.Chosen) -> None:
 
 def page() -> None:
     everybody = readers.agents(readers.published(), viewer)
-    board = readers.board(readers.published(), viewer)
+    board = readers.board(readers.published(), viewer, ends_of=())
     if everybody is None or board is None:
         empty.nothing_published(text)
         return

@@ -26,7 +26,7 @@ _ = text.gettext
 
 
 def read_now(campaign: str) -> tuple[CampaignNow | None, readers.Freshness | None]:
-    board = readers.board(readers.published(), viewer)
+    board = readers.board(readers.published(), viewer, ends_of=(campaign,))
     live = next((live for live in board.campaigns if live.campaign.campaign == campaign), None) if board else None
     return live, board.freshness if board else None
 

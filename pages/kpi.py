@@ -49,7 +49,7 @@ def explain(where: selection.Selection, kpi: str, agent: str | None) -> Explaine
 @ticks.tick(TICK_S)
 def figure_now(campaign: str, kpi: str) -> None:
     """Draw the figure of the last minutes, beside that of the day; it leads to the same page about those minutes."""
-    board = readers.board(readers.published(), viewer)
+    board = readers.board(readers.published(), viewer, ends_of=(campaign,))
     live = next((live for live in board.campaigns if live.campaign.campaign == campaign), None) if board else None
     if live is not None:
         st.html(explanation.now(live, kpi, text))

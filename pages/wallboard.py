@@ -98,6 +98,7 @@ def wall_with_links() -> None:
 with st.container(key="wall"):
     if television.is_television(viewer, st.query_params):
         options = television.options(st.query_params)
+        st.html(television.STYLE)
         television_wall(options)
         st.html(television.watch(options, text), unsafe_allow_javascript=True)
     else:

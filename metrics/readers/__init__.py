@@ -33,7 +33,16 @@ from metrics.readers.feed import Alarm, Check, DeadLetter, Feed, Gap, Partition,
 from metrics.readers.history import WEEKS, Added, Comparison, Weeks, compare, weeks
 from metrics.readers.shifts import Shift, Shifts, shifts
 from metrics.readers.sla import HOUR, Day, Figures, Period, Sla, Slot, Work, months, sla
-from metrics.readers.snapshot import SLOW_S, Counters, Freshness, Published, PublishedFileError, SnapshotId, published
+from metrics.readers.snapshot import (
+    SLOW_S,
+    Counters,
+    Freshness,
+    Published,
+    PublishedFileError,
+    SnapshotId,
+    one_drawing,
+    published,
+)
 from metrics.readers.terms import JudgedTerm, Term
 from metrics.readers.wall import AgentCounts, Board, CampaignNow, Now, WaitingCall, board, campaign, freshness, waiting
 
@@ -122,6 +131,7 @@ __all__ = [
     "may_query",
     "may_show",
     "months",
+    "one_drawing",
     "published",
     "query",
     "queues",

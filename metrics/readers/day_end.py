@@ -4,7 +4,7 @@ The arithmetic is that of the contract page. While too few weeks are known to sa
 no verdict, unless the campaign has closed for the day: then only the calls that wait are still to come.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -15,28 +15,27 @@ from metrics.readers.terms import JudgedTerm, judged_terms
 from metrics.readers.to_come import to_come
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Today:
-    """Each campaign's day so far at `as_of`. `outlooks` are computed from it once, when it is no longer locked."""
+    """Each campaign's day so far at `as_of`. Each outlook is computed once, when somebody needs it."""
 
     as_of: datetime
-    campaigns: tuple[tuple[Campaign, tuple[JudgedTerm, ...]], ...]
-    outlooks: Mapping[str, Outlook | None] | None = field(default=None)
+    campaigns: Mapping[str, tuple[Campaign, tuple[JudgedTerm, ...]]]
+    outlooks: dict[str, Outlook | None] = field(default_factory=dict)
 
 
-def outlooks(published: Published, opens_at: Mapping[str, datetime | None]) -> Mapping[str, Outlook | None]:
-    """Return how each campaign's local day ends; None: that is not known.
+def outlooks(
+    published: Published, campaigns: Collection[str], opens_at: Mapping[str, datetime | None]
+) -> Mapping[str, Outlook | None]:
+    """Return how the local days of these campaigns end; None: that is not known.
 
     `opens_at` are the closed campaigns, each with when it opens next.
     """
-    today = published.ask("today's terms", _today, SLOW_S)
+    today = published.ask("today's terms", _today, SLOW_S) if campaigns else None
     if today is None:
         return {}
-    if today.outlooks is None:
-        today.outlooks = {
-            campaign.campaign: _outlook(published, today.as_of, campaign, terms, opens_at)
-            for campaign, terms in today.campaigns
-        }
+    for name in today.campaigns.keys() & campaigns - today.outlooks.keys():
+        today.outlooks[name] = _outlook(published, today.as_of, *today.campaigns[name], opens_at)
     return today.outlooks
 
 
@@ -45,7 +44,7 @@ def _today(snapshot: Snapshot) -> _Today:
     campaigns = campaigns_on(connection, as_of)
     days = {(campaign.t0, campaign.t1) for campaign in campaigns}
     terms = {day: judged_terms(connection, *day) for day in days}
-    return _Today(as_of, tuple((c, terms[c.t0, c.t1].get(c.campaign, ())) for c in campaigns))
+    return _Today(as_of, {c.campaign: (c, terms[c.t0, c.t1].get(c.campaign, ())) for c in campaigns})
 
 
 def _outlook(

@@ -1,5 +1,6 @@
 """A campaign's local day by interval and by queue."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import cast
@@ -52,9 +53,10 @@ def day(
     """
     if minutes not in STEPS:
         raise ValueError(f"intervals of {minutes} minutes do not fill every day, allowed are {STEPS}")
-    if wall.campaign(published, viewer, campaign) is None:
+    floor = wall.whole_floor(published)
+    if floor is None or wall.campaign(published, viewer, campaign) is None:
         return None
-    days = published.ask(("day", day, minutes), lambda s: _days(s, day, minutes), SLOW_S)
+    days = published.ask(("day", day, minutes), lambda s: _days(s, day, minutes, floor), SLOW_S)
     campaign_day = days.get(campaign) if days else None
     if campaign_day is None or viewer.sees_work:
         return campaign_day
@@ -89,11 +91,14 @@ def first_day(published: Published, viewer: Viewer) -> date | None:
     return published.ask("first day", lambda s: cast("date | None", fetch(s.connection, FIRST_DAY)[0][0]), SLOW_S)
 
 
-def _days(snapshot: Snapshot, day: date | None, minutes: int) -> dict[str, CampaignDay]:
-    """Return every campaign's day."""
+def _days(snapshot: Snapshot, day: date | None, minutes: int, floor: wall.Floor) -> dict[str, CampaignDay]:
+    """Return every campaign's day. The totals of today are taken from the floor, if it is from the same snapshot."""
     connection, freshness = snapshot.connection, snapshot.freshness
     campaigns = campaigns_on(connection, freshness.as_of, day)
-    totals = totals_of(connection, campaigns)
+    if day is None and floor.board.freshness == freshness:
+        totals: Mapping[str, Kpis | None] = {tile.campaign.campaign: tile.today for tile in floor.board.campaigns}
+    else:
+        totals = totals_of(connection, campaigns)
     step_s = minutes * 60
     days: dict[str, CampaignDay] = {}
     # days that begin at the same minute of an hour have the same interval boundaries, so they share one query

@@ -5,8 +5,12 @@ inode or modification time. DuckDB keeps one instance per path and process: open
 still open would return the old one. So the old connection is closed before the new one is opened, under one lock.
 """
 
+import math
 import os
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -76,12 +80,30 @@ class Counters:
     disk_free_bytes: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Kept:
     snapshot: SnapshotId
     as_of: datetime
     slow_s: float
     answer: object
+    was_new_at: float
+    """When it was last the answer to give, by the monotonic clock [s]."""
+
+
+_drawn_since: ContextVar[float] = ContextVar("drawn_since", default=math.inf)
+
+
+@contextmanager
+def one_drawing() -> Iterator[None]:
+    """Give one answer to each question in this block, even if a snapshot is published meanwhile.
+
+    A page asks for the floor in each of its parts, and a busy consumer publishes several snapshots while it is drawn.
+    """
+    token = _drawn_since.set(min(_drawn_since.get(), time.monotonic()))
+    try:
+        yield
+    finally:
+        _drawn_since.reset(token)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,14 +132,17 @@ class Published:
     ) -> Answer | None:
         """Return the answer of `query`; None if there is no file. `question` is the key of the cached answer.
 
-        The query runs once per snapshot, or once every `slow_s`. While one thread queries a new snapshot, other threads
-        immediately get the previous answer, if it is young enough.
+        The query runs once per snapshot, or once every `slow_s`; in `one_drawing`, once. While one thread
+        queries a new snapshot, other threads immediately get the previous answer, if it is young enough.
         """
         newest = self.newest()
         if newest is None:
             return None
         kept = self._kept.get(question)
+        if kept is not None and kept.was_new_at >= _drawn_since.get():
+            return cast(Answer, kept.answer)
         if kept is not None and self._holds(kept, newest, slow_s):
+            kept.was_new_at = time.monotonic()
             return cast(Answer, kept.answer)
         young = kept is not None and 0 <= newest[1] - kept.snapshot[1] < (BUSY_S + slow_s) * 1e9
         if not self._lock.acquire(blocking=not young):
@@ -125,8 +150,9 @@ class Published:
         try:
             kept = self._kept.get(question)
             if kept is None or not self._holds(kept, newest, slow_s):
+                began_at = time.monotonic()
                 snapshot = self._opened(newest)
-                kept = _Kept(newest, snapshot.freshness.as_of, slow_s, query(snapshot))
+                kept = _Kept(newest, snapshot.freshness.as_of, slow_s, query(snapshot), began_at)
                 if keep:
                     self._kept.pop(question, None)  # keep the newest answer at the end
                     self._kept[question] = kept

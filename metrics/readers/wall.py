@@ -1,5 +1,6 @@
 """The floor now: every campaign's tile, and the waiting calls."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, cast
@@ -182,14 +183,18 @@ class Floor:
     recent: Recent
 
 
-def board(published: Published, viewer: Viewer) -> Board | None:
-    """Return the viewer's campaigns as they are now; None if nothing is published."""
+def board(published: Published, viewer: Viewer, ends_of: Collection[str] | None = None) -> Board | None:
+    """Return the viewer's campaigns as they are now; None if nothing is published.
+
+    `ends_of`: only these campaigns need an outlook (default: all). Each takes a query of the weeks before.
+    """
     floor = whole_floor(published)
     if floor is None:
         return None
-    closed = {tile.campaign.campaign: tile.now.opens_at for tile in floor.board.campaigns if not tile.now.is_open}
-    ends = outlooks(published, closed)
     visible = _visible(floor, viewer)
+    shown = {tile.campaign.campaign for tile in visible.campaigns}
+    closed = {tile.campaign.campaign: tile.now.opens_at for tile in floor.board.campaigns if not tile.now.is_open}
+    ends = outlooks(published, shown if ends_of is None else shown & {*ends_of}, closed)
     tiles = (replace(tile, outlook=ends.get(tile.campaign.campaign)) for tile in visible.campaigns)
     return replace(visible, campaigns=tuple(tiles))
 

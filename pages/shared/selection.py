@@ -4,6 +4,7 @@ import json
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
@@ -19,6 +20,8 @@ from pages.shared.i18n import NBSP, Text
 
 EARLIEST = date(2000, 1, 1)
 DAY_MIN = 24 * 60
+KEPT_QUERIES = 10_000
+"""Keep so many addresses: a day by quarters has a thousand links, and nearly all are the same at the next tick."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,12 @@ def href(page: str, params: dict[str, str]) -> str:
     """Return the address of a page, relative to any other page."""
     if "lang" in st.query_params:
         params = params | {"lang": st.query_params["lang"]}
-    return f"{page}?{urlencode(params)}"
+    return f"{page}?{_query(tuple(params.items()))}"
+
+
+@lru_cache(KEPT_QUERIES)
+def _query(params: tuple[tuple[str, str], ...]) -> str:
+    return urlencode(params)
 
 
 def go(address: str) -> None:
@@ -98,7 +106,7 @@ def choose_campaign(viewer: Viewer, text: Text, bar: DeltaGenerator) -> tuple[Bo
     Without anything to choose, say why and return None.
     """
     reader = readers.published()
-    board = readers.board(reader, viewer)
+    board = readers.board(reader, viewer, ends_of=())
     first = readers.first_day(reader, viewer)
     if board is None:
         empty.nothing_published(text)

@@ -11,7 +11,7 @@ from typing import ParamSpec
 
 import streamlit as st
 
-from metrics.readers import PublishedFileError
+from metrics.readers import PublishedFileError, one_drawing
 from pages.shared import empty
 from pages.shared.i18n import Text
 
@@ -22,7 +22,8 @@ Arguments = ParamSpec("Arguments")
 def page(text: Text) -> Iterator[None]:
     """If the published file cannot be read, say so, and run the page again with the next snapshot."""
     try:
-        yield
+        with one_drawing():
+            yield
     except PublishedFileError as error:
         empty.unreadable(error, text)
         empty.wait_for_snapshot()
@@ -42,7 +43,8 @@ def tick(
         @functools.wraps(draw)
         def fragment(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
             try:
-                draw(*args, **kwargs)
+                with one_drawing():
+                    draw(*args, **kwargs)
             except PublishedFileError as error:
                 if says_so is not None:
                     empty.unreadable(error, says_so)

@@ -36,7 +36,7 @@ DRAWN, AGE_S = "\ue002", "\ue003"
 NAMED = 3
 """Name at most this many campaigns below target in the header, then '+n'."""
 
-SCRIPT = ASSETS / "television.js"
+STYLE, SCRIPT = ASSETS / "television.css", ASSETS / "television.js"
 
 
 @dataclass(frozen=True, slots=True)

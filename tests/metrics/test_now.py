@@ -220,3 +220,14 @@ def test_a_viewer_of_one_campaign_does_not_hide_the_hours_of_the_others(tmp_path
     board = readers.board(reader, MANAGER)
     assert board is not None
     assert [tile.outlook and tile.outlook.verdict for tile in board.campaigns] == ["kept", "kept"]
+
+
+def test_a_page_of_one_campaign_asks_for_no_weeks_of_the_others(tmp_path: Path) -> None:
+    named = [campaign(name, opening=(((480, 720),),) * 7) for name in ("a", "b")]
+    calls = [call(of=of, campaign=of.id, queued="08:00") for of in named]
+    publish(tmp_path / "v.duckdb", calls, campaigns=named, as_of="13:00").close()
+    reader = readers.Published(tmp_path / "v.duckdb")
+    for ends_of, ends in (((), []), (("a",), ["a"]), (None, ["a", "b"])):
+        board = readers.board(reader, MANAGER, ends_of)
+        assert board is not None
+        assert [tile.campaign.campaign for tile in board.campaigns if tile.outlook is not None] == ends

@@ -13,6 +13,7 @@ import pytest
 from metrics import readers
 from metrics.authorisation.viewer import Viewer
 from metrics.readers import BEHIND, FIGURES, Board, CallFilters, Published, PublishedFileError, published
+from metrics.readers.campaigns import totals_of
 from tests.support.floor_file import ALARMS, FLOOR, MANAGER, MIXED, NOON, publish, today
 
 
@@ -438,6 +439,48 @@ def test_viewers_see_the_alarms_they_may_know(path: Path) -> None:
         [*of_all, ("impossible_count", "answered", "north")]
     )
     assert readers.feed(reader, CLIENT) is None and readers.feed(reader, TELEVISION) is None
+
+
+def test_the_totals_of_today_are_asked_once_for_a_snapshot(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[date] = []
+
+    def counted(connection: Any, campaigns: Any) -> dict[str, readers.Kpis]:
+        asked.append(campaigns[0].day)
+        return totals_of(connection, campaigns)
+
+    for module in ("days", "wall"):
+        monkeypatch.setattr(f"metrics.readers.{module}.totals_of", counted)
+    publish(path, campaigns=FLOOR, calls=MIXED)
+    reader = Published(path)
+    board, day = readers.board(reader, MANAGER), readers.day(reader, MANAGER, "north")
+    assert board and day and len(asked) == 1
+    (tile,) = (tile for tile in board.campaigns if tile.campaign.campaign == "north")
+    assert day.total == tile.today and day.total is not None and day.total.offered
+    yesterday = readers.day(reader, MANAGER, "north", day=day.campaign.day - timedelta(days=1))
+    assert yesterday is not None and asked[1:] == [yesterday.campaign.day]
+
+
+def test_a_drawing_shows_one_snapshot_and_the_next_drawing_the_next(path: Path) -> None:
+    reader = Published(path)
+
+    def offered(seconds: int) -> int:
+        """Publish one more call a second, and return how many a viewer sees now."""
+        publish(path, campaigns=FLOOR, calls=[{"campaign": "north"}] * seconds, as_of=NOON + timedelta(seconds=seconds))
+        board = readers.board(reader, MANAGER)
+        assert board is not None
+        return sum(tile.today.offered for tile in board.campaigns if tile.today)
+
+    assert offered(1) == 1
+    with readers.one_drawing():
+        assert offered(2) == 2  # not what was asked before this drawing
+        assert offered(3) == 2
+        with readers.one_drawing():  # a part of the page
+            assert offered(4) == 2
+    assert offered(5) == 5
+    with readers.one_drawing():
+        assert readers.board(reader, MANAGER) is not None  # asked before, and new
+        assert offered(6) == 5
+    assert offered(7) == 7
 
 
 def test_slow_queries_are_repeated_only_after_a_while(path: Path) -> None:

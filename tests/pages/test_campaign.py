@@ -14,6 +14,7 @@ from metrics.authorisation.viewer import Viewer
 from metrics.clock import now
 from metrics.configuration.campaigns import Campaign
 from metrics.readers import FIGURES, CallFilters, Published
+from pages.day import timeline
 from pages.figure import call_list
 from pages.shared import i18n
 from pages.wall import tiles
@@ -345,6 +346,24 @@ def test_the_campaign_page_breaks_down_the_day(path: Path) -> None:
     assert "outcome=abandoned" in html and "outcome=answered" in html and "outcome=other" not in html
     (chart,) = test.get("plotly_chart")
     assert "16 offered, service level" in str(chart.proto)
+
+
+def test_a_page_shows_one_snapshot_though_the_next_is_there(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    as_of = now().replace(hour=12, minute=5)
+    busy_floor(path, as_of)
+    line = timeline.now_line
+
+    def publish_and_draw(*of: Any) -> str:
+        later = path.with_suffix(".next")
+        more = [call(of=campaign("north"), queued=as_of - timedelta(minutes=5)) for _ in range(3)]
+        busy_floor(later, as_of + timedelta(seconds=30), *more)
+        later.replace(path)
+        return line(*of)
+
+    monkeypatch.setattr(timeline, "now_line", publish_and_draw)
+    assert headline(open_page("campaign.py", campaign="north"))["Offered"] == "16"
+    monkeypatch.setattr(timeline, "now_line", line)
+    assert headline(open_page("campaign.py", campaign="north"))["Offered"] == "19"
 
 
 def test_weeks_show_the_requested_figure(path: Path) -> None:

@@ -260,6 +260,13 @@ def test_every_colour_of_the_wall_has_enough_contrast(colour: str, ground: str, 
         assert contrast(*old) >= 4.5
 
 
+def test_no_rule_of_all_pages_depends_on_what_is_anywhere_in_them() -> None:
+    """Such a rule makes a browser match the whole page again at every change: the campaign page took seconds."""
+    css = (ASSETS / "style.css").read_text()
+    assert not re.findall(r"^\s*(?:html|body|:root)[^{\n]*:has\(.*", css, re.MULTILINE)
+    assert not re.findall(r".*:has\([^{\n]*\) \* \{.*", css)
+
+
 # in a browser, with a real server
 
 

@@ -2,9 +2,12 @@
 
 import datetime as dt
 import itertools
+import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
+import duckdb
 import pytest
 
 from tests.support.stories.stream import DAY, Desk, Event, at, read_story
@@ -104,6 +107,32 @@ def test_a_late_state_brings_back_the_rest_of_its_day_only(tmp_path: Path) -> No
     assert unsettled(desk, "events") == before
     assert unsettled(desk, "recalled_stretches") == 0
     desk.store.close()
+
+
+def rows_of_files(published: Path, query: str) -> int:
+    """Return how many rows of agents' states a query reads from Parquet files."""
+
+    def read(operator: dict[str, Any]) -> int:
+        info = operator.get("extra_info", {})
+        is_states = info.get("Function") == "READ_PARQUET" and "started_at" in info["Projections"]
+        return (operator["operator_cardinality"] if is_states else 0) + sum(map(read, operator["children"]))
+
+    with duckdb.connect(str(published), read_only=True) as reader:
+        ((_, plan),) = reader.execute(f"EXPLAIN (ANALYZE, FORMAT json) {query}").fetchall()
+    return sum(map(read, json.loads(plan)["children"]))
+
+
+def test_who_asks_for_now_reads_the_last_days_only(tmp_path: Path) -> None:
+    later = at("20:00:00", DAY + dt.timedelta(days=PAST))
+    desk = Desk(tmp_path)
+    desk.apply([event for day in range(PAST + 1) for event in shift("ana", day)], later)
+    desk.publish(later)
+    desk.store.close()
+    published = tmp_path / "published" / "vigie.duckdb"
+    of_all_days = len(read_story(SHIFT.format(agent="ana", day=0))) - 3  # three of its lines are no states
+    settled = rows_of_files(published, "SELECT max(started_at) FROM agent_states")
+    assert settled > PAST * 5
+    assert 0 < rows_of_files(published, "SELECT * FROM kpi_now") <= 3 * of_all_days
 
 
 def test_a_late_state_reads_the_days_around_it_only(tmp_path: Path) -> None:
