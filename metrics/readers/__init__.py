@@ -25,15 +25,20 @@ from metrics.readers.calls import (
     CallList,
     agents_of_calls,
     calls,
+    orders,
+    queues_of_calls,
 )
 from metrics.readers.campaigns import MINUTES, STEPS, Campaign, Interval, Kpis
+from metrics.readers.causes import Cause, causes
 from metrics.readers.days import CampaignDay, day, first_day, queues
 from metrics.readers.explained import AGENT_FIGURES, FIGURES, Elsewhere, Explained, explain
 from metrics.readers.feed import Alarm, Check, DeadLetter, Feed, Gap, Partition, Source, feed
 from metrics.readers.history import WEEKS, Added, Comparison, Weeks, compare, weeks
+from metrics.readers.periods import CampaignPeriod, CampaignsPeriod, campaigns_in
 from metrics.readers.shifts import Shift, Shifts, shifts
 from metrics.readers.sla import HOUR, Day, Figures, Period, Sla, Slot, Work, months, sla
 from metrics.readers.snapshot import SLOW_S, Counters, Freshness, Published, PublishedFileError, SnapshotId, published
+from metrics.readers.story import Step, Story, Visit, story
 from metrics.readers.terms import JudgedTerm, Term
 from metrics.readers.wall import AgentCounts, Board, CampaignNow, Now, WaitingCall, board, campaign, freshness, waiting
 
@@ -70,6 +75,9 @@ __all__ = [
     "Campaign",
     "CampaignDay",
     "CampaignNow",
+    "CampaignPeriod",
+    "CampaignsPeriod",
+    "Cause",
     "Check",
     "Column",
     "Comparison",
@@ -101,10 +109,13 @@ __all__ = [
     "Slot",
     "SnapshotId",
     "Source",
+    "Step",
     "Stint",
+    "Story",
     "Strain",
     "Term",
     "Trouble",
+    "Visit",
     "WaitingCall",
     "Weeks",
     "Work",
@@ -113,6 +124,8 @@ __all__ = [
     "board",
     "calls",
     "campaign",
+    "campaigns_in",
+    "causes",
     "compare",
     "day",
     "explain",
@@ -122,12 +135,15 @@ __all__ = [
     "may_query",
     "may_show",
     "months",
+    "orders",
     "published",
     "query",
     "queues",
+    "queues_of_calls",
     "schema",
     "shifts",
     "sla",
+    "story",
     "waiting",
     "weeks",
 ]
