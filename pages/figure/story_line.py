@@ -122,7 +122,8 @@ def _steps(story: Story, start: datetime, text: Text) -> str:
     for n, step in _in_order(story):
         clock = text.clock(step.at, zone, seconds=True) if step.at else DASH
         since = f"+{text.duration((step.at - start).total_seconds())}" if step.at else ""
-        which = f'<b class="n" title="{escape(_("Visit {n}").format(n=n))}">{n}</b>' if several else ""
+        visit = escape(_("Visit {n}").format(n=n))
+        which = f'<b class="n" title="{visit}">{n}</b>' if several else ""
         words = state_mark(ICONS.get(step.kind, "none"), _words(step, story.visits[n - 1], text))
         rows.append(f"<li><time>{escape(clock)}</time><span>{escape(since)}</span>{which}{words}</li>")
     return f"<ol>{''.join(rows)}</ol>"
