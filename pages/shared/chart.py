@@ -141,7 +141,7 @@ def bands(
             x=places, y=values, name=name, marker=marker, customdata=hover, hovertemplate="%{customdata}<extra></extra>"
         )
     chart.update_layout(_layout(len(places), ticks, shortest, about, text))
-    chart.update_layout(height=260, legend={"y": -0.16})
+    chart.update_layout(height=260, legend={"y": -0.16}, yaxis={"tickformat": "~g"})  # of few agents, halves count
     return chart
 
 
