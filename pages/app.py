@@ -28,15 +28,18 @@ everybody = {"manager", "client", "analyst"}
 pages = [  # file, title, icon and roles; a viewer with another role is told that the page is not for them
     ("wallboard.py", _("Wallboard"), ":material/grid_view:", {"manager", "analyst", "television"}),
     ("campaign.py", _("Campaign"), ":material/bar_chart:", everybody),
+    ("summary.py", _("Summary"), ":material/table_rows:", everybody),
     ("sla.py", _("Contract"), ":material/contract:", everybody),
     ("kpi.py", _("Figures"), ":material/function:", everybody),
     ("calls.py", _("Calls"), ":material/call:", everybody),
+    ("call.py", _("Call"), ":material/timeline:", everybody),
     ("agents.py", _("Agents"), ":material/support_agent:", {"manager", "analyst"}),
     ("analyst.py", _("Data"), ":material/database:", {"manager", "analyst"}),
     ("feed.py", _("Feed"), ":material/sensors:", {"manager", "analyst"}),
 ]
 
 
+without_entry = {"call.py"}  # lists of calls lead to it
 allowed = [file for file, _title, _icon, roles in pages if viewer.role in roles]
 
 
@@ -56,7 +59,7 @@ page = st.navigation(
     [
         st.Page(home, default=True, visibility="hidden"),
         *(
-            st.Page(file, title=title, icon=icon)
+            st.Page(file, title=title, icon=icon, visibility="hidden" if file in without_entry else "visible")
             if file in allowed
             else st.Page(not_for_you, title=title, url_path=Path(file).stem, visibility="hidden")
             for file, title, icon, _roles in pages

@@ -1,4 +1,4 @@
-"""The calls behind a figure, a bar or a day: newest first, page by page, and all of them as a file."""
+"""The calls behind a figure, a bar or a day: in the chosen order, page by page, and all of them as a file."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -82,6 +82,54 @@ def choose_outcome(filters: CallFilters) -> None:
     )
 
 
+def choose_queue(filters: CallFilters, queues: tuple[str, ...]) -> None:
+    """Draw the choice of a queue."""
+
+    def change() -> None:
+        queue = st.session_state["queue_choice"]
+        for name in ("page", "queue"):
+            st.query_params.pop(name, None)
+        if queue:
+            st.query_params["queue"] = queue
+
+    chosen = () if filters.queue in (None, *queues) else (filters.queue,)
+    st.session_state["queue_choice"] = filters.queue or ""
+    st.selectbox(
+        _("Queue"),
+        options=["", *queues, *chosen],
+        format_func=lambda queue: queue or _("every queue"),
+        key="queue_choice",
+        on_change=change,
+        width=200,
+    )
+
+
+def choose_order() -> str:
+    """Draw the choice of the list's order and return it: that of the address, or the newest call first."""
+    labels = {
+        "newest": _("Newest first"),
+        "oldest": _("Oldest first"),
+        "wait": _("Longest wait first"),
+        "handling": _("Longest handling first"),
+    }
+    allowed = readers.orders(viewer)
+    in_address = st.query_params.get("order", "")
+    order = in_address if in_address in allowed else allowed[0]
+
+    def change() -> None:
+        chosen = st.session_state["order_choice"]
+        for name in ("page", "order"):
+            st.query_params.pop(name, None)
+        if chosen != allowed[0]:
+            st.query_params["order"] = chosen
+
+    st.session_state["order_choice"] = order
+    st.selectbox(
+        _("Order"), options=allowed, format_func=labels.__getitem__, key="order_choice", on_change=change, width=230
+    )
+    return order
+
+
 def choose_kpi(filters: CallFilters) -> None:
     """Draw the choice of a figure, whose denominator the calls are in; for the service level also in time or not."""
 
@@ -139,8 +187,9 @@ def page_number() -> int:
         return 1
 
 
-def read_calls(where: selection.Selection, filters: CallFilters, page: int | None) -> CallList | None:
-    return readers.calls(readers.published(), viewer, where.campaign.campaign, where.t0, where.t1, filters, page=page)
+def read_calls(where: selection.Selection, filters: CallFilters, order: str, page: int | None) -> CallList | None:
+    campaign = where.campaign.campaign
+    return readers.calls(readers.published(), viewer, campaign, where.t0, where.t1, filters, order=order, page=page)
 
 
 def page() -> None:
@@ -151,6 +200,9 @@ def page() -> None:
     filters = filters_of_address()
     with bar:
         choose_outcome(filters)
+        queues = readers.queues_of_calls(readers.published(), viewer, where.campaign.campaign, where.t0, where.t1)
+        if filters.queue or len(queues) > 1:
+            choose_queue(filters, queues)
         choose_kpi(filters)
         agents = agents_of_calls(where)
         if agents is not None:
@@ -158,21 +210,20 @@ def page() -> None:
         if agents is not None and filters.missed_by:
             name = plain(agents.get(filters.missed_by, filters.missed_by))
             selection.remove_filter_button("missed_by", _("Not picked up by {agent}").format(agent=name))
-        if filters.queue:
-            selection.remove_filter_button("queue", _("Queue {queue}").format(queue=plain(filters.queue)))
         if filters.time:
             time = "–".join(map(selection.wall, filters.time))
             label = time if where.t1 - where.t0 <= LONGEST_DAY else _("{time} of each day").format(time=time)
             selection.remove_filter_button("time", label)
         if filters.weekday is not None:
             selection.remove_filter_button("weekday", _("Only {day}").format(day=text.weekday(filters.weekday)))
+        order = choose_order()
         if not where.is_whole_day:
             whole_day_button(where)
     number = page_number()
-    call_page = read_calls(where, filters, number)
+    call_page = read_calls(where, filters, order, number)
     if call_page is not None and not call_page.calls and number > 1:  # the list has become shorter
         number = 1
-        call_page = read_calls(where, filters, number)
+        call_page = read_calls(where, filters, order, number)
     if call_page is None:
         return
     zone = where.campaign.timezone
@@ -182,7 +233,7 @@ def page() -> None:
         if call_page.total:
             st.download_button(
                 _("Download as CSV"),
-                data=lambda: sheet(where, filters, zone),
+                data=lambda: sheet(where, filters, order, zone),
                 file_name=f"{where.campaign.campaign}-{where.campaign.day}.csv",
                 mime="text/csv",
                 icon=":material/download:",
@@ -217,9 +268,9 @@ def choose_page(pages: int, number: int) -> None:
         st.pagination(pages, default=number, key=key, on_change=change)
 
 
-def sheet(where: selection.Selection, filters: CallFilters, zone: str) -> bytes:
+def sheet(where: selection.Selection, filters: CallFilters, order: str, zone: str) -> bytes:
     """Return all calls of the list as CSV. They are read only when somebody downloads them."""
-    every_call = read_calls(where, filters, None)
+    every_call = read_calls(where, filters, order, None)
     return call_list.as_csv(every_call.calls if every_call else (), zone, worked=viewer.sees_work)
 
 

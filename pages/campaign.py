@@ -3,12 +3,13 @@
 from dataclasses import asdict
 from datetime import date
 
+import plotly.graph_objects as go
 import streamlit as st
 
 from metrics import clock, readers
 from metrics.readers import CampaignNow
 from pages.accounts import visitor
-from pages.day import breakdown, timeline, usual_days
+from pages.day import breakdown, overlay, staffing, timeline, usual_days
 from pages.shared import marks, names, selection, ticks
 from pages.shared.i18n import plain
 from pages.team import agent_table, shift_table
@@ -93,39 +94,58 @@ def past_headline(where: selection.Selection) -> None:
 
 
 @ticks.tick(DAY_S)
-def chart(where: selection.Selection, minutes: int) -> None:
-    """Draw the day. A click on a bar opens its calls."""
+def chart(where: selection.Selection, minutes: int, beside: date | None) -> None:
+    """Draw the day, and another one or the usual one beside it. A click on an interval opens its calls."""
     day, usual = read_day(where, minutes)
     if day is None:
         return
-    shown = timeline.active(day)
-    event = st.plotly_chart(
-        timeline.figure(day, usual, text),
-        key=f"day {minutes} {st.context.theme.type}",  # a new chart when the theme changes, for its colours
-        theme="streamlit",
-        config={"displayModeBar": False},
-        on_select="rerun",
-        selection_mode="points",
-        alt=timeline.alt(day, text),
-    )
-    for point in event["selection"]["points"]:
-        place, trace = int(point["x"]), int(point["curve_number"])
-        if 0 <= place < len(shown):
-            selection.go(
-                selection.href("calls", timeline.calls_params(where, shown[place], timeline.TRACES.get(trace)))
-            )
+    other = beside and readers.day(readers.published(), viewer, where.campaign.campaign, day=beside, minutes=minutes)
+    shown = overlay.of_day(other, day, text) if other else overlay.of_usual(usual, day, text)
+    draw_chart("day", timeline.figure(day, usual, shown, text), timeline.alt(day, text), day, where, minutes)
     st.caption(
         _("Other: still waiting, a short abandon, or out of the queue another way.")
         + " "
-        + _("Click a bar to see its calls.")
+        + _("Click an interval to see its calls, the longest waits first.")
     )
 
 
 @ticks.tick(DAY_S)
-def intervals(where: selection.Selection, minutes: int) -> None:
-    """Draw the numbers of the chart; each links to its calls."""
+def staffing_chart(where: selection.Selection, minutes: int) -> None:
+    """Draw the day's agents by state, and why intervals missed their target. A click on one opens its calls."""
     day, usual = read_day(where, minutes)
     if day is not None:
+        draw_chart("agents", staffing.figure(day, text), staffing.alt(day, text), day, where, minutes)
+        st.html(staffing.worst(day, usual, text))
+
+
+def draw_chart(
+    name: str, figure: go.Figure, alt: str, day: readers.CampaignDay, where: selection.Selection, minutes: int
+) -> None:
+    event = st.plotly_chart(
+        figure,
+        key=f"{name} {minutes} {st.context.theme.type}",  # a new chart when the theme changes, for its colours
+        theme="streamlit",
+        config={"displayModeBar": False},
+        on_select="rerun",
+        selection_mode="points",
+        alt=alt,
+    )
+    intervals = day.intervals_with_calls
+    for point in event["selection"]["points"]:
+        place = int(point["x"])
+        if 0 <= place < len(intervals):
+            selection.go(selection.href("calls", timeline.waits_params(where, intervals[place])))
+
+
+@ticks.tick(DAY_S)
+def intervals(where: selection.Selection, minutes: int, shown: str) -> None:
+    """Draw the numbers of a chart, of calls or of agents; each interval links to its calls."""
+    day, usual = read_day(where, minutes)
+    if day is None:
+        return
+    if shown == "agents":
+        st.html(staffing.intervals(day, usual, text, where))
+    else:
         st.html(timeline.intervals(day, usual, viewer, text, where))
 
 
@@ -265,8 +285,12 @@ def page() -> None:
     with left:
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
             st.subheader(_("The day by intervals"), anchor=False, width="content")
+            beside = overlay.choose(where, readers.first_day(readers.published(), viewer), text)
             minutes = selection.choose_minutes(readers.MINUTES, text, label="collapsed")
-        chart(where, minutes)
+        chart(where, minutes, beside)
+        if viewer.sees_work:
+            st.subheader(_("Agents by interval"), anchor=False)
+            staffing_chart(where, minutes)
     with right:
         if where.is_today:
             st.subheader(_("Waiting now"), anchor=False)
@@ -276,8 +300,11 @@ def page() -> None:
         compared(where, minutes)
     left, right = st.columns([6, 4], gap="medium")
     with left:
-        st.subheader(_("By interval"), anchor=False)
-        intervals(where, minutes)
+        with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
+            st.subheader(_("By interval"), anchor=False, width="content")
+            tables = {"calls": _("Calls"), "agents": _("Agents")}
+            shown = choose("table", _("Table"), tables) if viewer.sees_work else "calls"
+        intervals(where, minutes, shown)
     with right:
         st.subheader(_("What became of the calls"), anchor=False)
         outcomes(where, minutes)

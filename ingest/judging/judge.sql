@@ -129,7 +129,7 @@ SELECT
     wrap_s,
     call_s + wrap_s AS handle_s,
     held_since,
-    missed_offers, missed_by, transferred, disposition, sale, amount, currency, score, ended_by,
+    missed_offers, missed_by, offers, holds, transferred, disposition, sale, amount, currency, score, ended_by,
     inferred_end, clock_skew,
     cohort_local::DATE AS day,
     formula, threshold_s, target, wait_at_threshold_counts, short_abandon_s, valid_from AS term_from,

@@ -153,7 +153,7 @@ class Settings:
         name = clients[c.client].name if c.client in clients else None
         configured = c.id in self._configuration.campaigns
         own = (c.name, c.language, c.timezone, c.give_up_after_s)
-        return (c.id, c.client or None, name, *own, configured, c.window_minutes)
+        return (c.id, c.client or None, name, *own, configured, c.window_minutes, c.recording)
 
     def _make(self, table: str, create: str, rows: Sequence[Row]) -> None:
         """Create `table` by the statement `create`, and insert `rows`, whose values are in the order of its columns."""

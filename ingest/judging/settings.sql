@@ -12,7 +12,7 @@ SELECT name FROM archived_names WHERE kind = 'campaign';
 -- name: known_campaigns
 CREATE OR REPLACE TEMP TABLE known_campaigns (
     campaign VARCHAR, client VARCHAR, client_name VARCHAR, name VARCHAR, language VARCHAR, timezone VARCHAR,
-    give_up_after_s DOUBLE, configured BOOLEAN, window_minutes INTEGER
+    give_up_after_s DOUBLE, configured BOOLEAN, window_minutes INTEGER, recording VARCHAR
 );
 
 -- name: terms

@@ -50,6 +50,12 @@ missed AS (  -- apart, as held is: a list in order costs each call, and few have
     WHERE type = 'call.missed'
     GROUP BY call_id
 ),
+offered AS (
+    SELECT call_id, list({ts: ts, agent: agent, missed: type = 'call.missed'} ORDER BY place) AS offers
+    FROM theirs
+    WHERE type IN ('call.rang', 'call.missed')
+    GROUP BY call_id
+),
 unmeasured AS (  -- apart too; reading JSON costs more than looking for the word
     SELECT call_id, arg_min_null(raw ->> '$.wait_unknown', place) = 'true' AS wait_unknown
     FROM theirs
@@ -77,6 +83,7 @@ detailed AS (
     FROM pivoted
     LEFT JOIN held USING (call_id)
     LEFT JOIN missed USING (call_id)
+    LEFT JOIN offered USING (call_id)
     LEFT JOIN unmeasured USING (call_id)
 )
 SELECT
@@ -119,5 +126,6 @@ SELECT
     (rated_raw ->> '$.score')::DOUBLE AS score,
     missed_offers,
     missed_by,
+    offers,
     holds
 FROM detailed;

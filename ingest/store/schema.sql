@@ -110,15 +110,18 @@ CREATE TABLE IF NOT EXISTS calls (
     score              DOUBLE,
     missed_offers      BIGINT,
     missed_by          VARCHAR[],
+    offers             STRUCT(ts TIMESTAMPTZ, agent VARCHAR, missed BOOLEAN)[],
     holds              STRUCT(ts TIMESTAMPTZ, held BOOLEAN)[]
 );
 ALTER TABLE calls ADD COLUMN IF NOT EXISTS missed_by VARCHAR[];  -- for a store that was created before
+ALTER TABLE calls ADD COLUMN IF NOT EXISTS offers STRUCT(ts TIMESTAMPTZ, agent VARCHAR, missed BOOLEAN)[];
 ALTER TABLE calls ADD COLUMN IF NOT EXISTS wait_unknown BOOLEAN;
 ALTER TABLE calls ADD COLUMN IF NOT EXISTS abandoned BOOLEAN;
 UPDATE calls SET abandoned = abandoned_at IS NOT NULL WHERE abandoned IS NULL;
 COMMENT ON COLUMN calls.abandoned IS 'There is a call.abandoned. abandoned_at and left_at are NULL where the source does not know when.';
 COMMENT ON COLUMN calls.wait_unknown IS 'The source does not know when the call was answered: talk is counted from answered_at, and there is no wait.';
 COMMENT ON COLUMN calls.talk_end_at IS 'The earliest of call.ended and call.transferred.';
+COMMENT ON COLUMN calls.offers IS 'call.rang (false) and call.missed (true) in order.';
 COMMENT ON COLUMN calls.holds IS 'call.held (true) and call.resumed (false) in order.';
 
 -- Settled rows (see settle.sql) are kept apart, so that the cost of a batch and of a publish does not depend on the

@@ -24,8 +24,9 @@ _TIME = frozenset(
     for measure in (*handling.MEASURES, *agent_time.STATE_MEASURES, *agent_time.WORK_MEASURES)
     if measure.unit == "s"
 )
-WORK_FIGURES = _TIME | {kpi.name for kpi in KPIS.values() if not _TIME.isdisjoint(kpi.inputs)}
-"""Columns of the KPI relations about how long people work: handling and agents' time, and KPIs computed from them."""
+_MADE_OF_TIME = {kpi.name for kpi in KPIS.values() if not _TIME.isdisjoint(kpi.inputs)}
+WORK_FIGURES = _TIME | _MADE_OF_TIME | frozenset(agent_time.AGENTS)
+"""Columns of the KPI relations about how long people work: handling, agents' time, and what is computed from them."""
 
 Group = TypeVar("Group", bound=Hashable)
 

@@ -21,6 +21,8 @@ WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 DAY_S = 86_400
 WINDOWS = (15, 30, 60)
 """Lengths [min] that the rolling window of `kpi_now` may have."""
+RECORDING_WORDS = ("call_id", "linked_id", "campaign", "queue", "day")
+"""Words of `recording`, columns of `calls`."""
 BREAK_LIMITS = ("rest_s", "rest_within_s", "break_s", "break_within_s")
 """The limits that law and agreements set for breaks; a site can have its own."""
 
@@ -96,6 +98,7 @@ class Campaign:
 
     `terms` are in order and cover all time without gap or overlap. So the term in force at an instant is the last one
     with `valid_from` at or before it. An empty `opening` means that no hours are configured: it is always open.
+    `recording` is the template of the address of a call's recording.
     """
 
     id: str
@@ -107,6 +110,7 @@ class Campaign:
     opening: tuple[tuple[tuple[int, int], ...], ...]
     terms: tuple[Term, ...]
     window_minutes: int = 30
+    recording: str | None = None
 
 
 @dataclass(frozen=True)
@@ -231,7 +235,9 @@ def _agents(table: Table) -> AgentLimits:
 
 
 def _campaign(table: Table, clients: dict[str, Client], defaults: Defaults) -> Campaign:
-    table.allow("name", "client", "language", "timezone", "give_up_after_s", "window_minutes", "opening", "sla")
+    table.allow(
+        "name", "client", "language", "timezone", "give_up_after_s", "window_minutes", "recording", "opening", "sla"
+    )
     return Campaign(
         id=table.id,
         name=table.text("name", table.id),
@@ -242,7 +248,25 @@ def _campaign(table: Table, clients: dict[str, Client], defaults: Defaults) -> C
         opening=_opening(table.table("opening")),
         terms=_terms(table, defaults),
         window_minutes=table.one_of("window_minutes", defaults.window_minutes, WINDOWS),
+        recording=_recording(table),
     )
+
+
+def _recording(table: Table) -> str | None:
+    """Read a template such as "https://recorder.example/{call_id}"; None if there is none."""
+    if "recording" not in table.values:
+        return None
+    template = table.text("recording", None)
+    words = ", ".join(f"{{{word}}}" for word in RECORDING_WORDS)
+    for word in re.findall(r"{([^{}]*)}", template):
+        if word not in RECORDING_WORDS:
+            table.refuse(("recording",), f"unknown word `{{{word}}}` in `recording`, allowed are {words}")
+    if re.search(r"[{}]", re.sub(r"{[^{}]*}", "", template)):
+        table.refuse(("recording",), f"a brace in `recording` has no counterpart, allowed are {words}")
+    if not re.match(r"https?://[^/{}\s]+(/|$)", template) or re.search(r"\s", template):
+        what = f"`recording` is {shown(template)}, allowed is an address such as https://recorder.example/{{call_id}}"
+        table.refuse(("recording",), what)
+    return template
 
 
 def _terms(table: Table, defaults: Defaults) -> tuple[Term, ...]:

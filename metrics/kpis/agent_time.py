@@ -3,6 +3,7 @@
     occupancy   = (busy_s + wrap_up_s) / (busy_s + wrap_up_s + available_s)      without pauses
     utilisation = (busy_s + wrap_up_s) / logged_in_s                             all states except offline
     workload_s  = wall-clock union, per agent, of [answered_at, end of wrap-up)  computed from the calls
+    agents_*    = seconds in the state / seconds of the interval                 the mean number of agents in it
 
 Edge cases: work on a call counts for at most `max_state_s` from its answer, as an agent's state does. So a talk without
 an end, or a wrap-up reported days later, does not count as endless work. The call itself keeps its end, or has none.
@@ -52,6 +53,20 @@ WORK_MEASURES = (
         by_agent=True,
     ),
 )
+
+# mean number of agents in an interval, up to as_of: column of kpi_interval → the seconds it is made of
+AGENTS = {
+    "agents_logged_in": "logged_in_s",
+    "agents_available": "available_s",
+    "agents_busy": "busy_s",
+    "agents_wrap_up": "wrap_up_s",
+    "agents_paused": "paused_s",
+}
+
+
+def agents_meaning(column: str) -> str:
+    """Return the formula of a column of AGENTS, with its unit."""
+    return f"{AGENTS[column]} / seconds of the interval up to as_of [agents]; NULL: the interval has not begun"
 
 
 def answered_between(first: str, last: str) -> str:

@@ -221,6 +221,7 @@ WHERE (from_at IS NULL OR from_at < {T1}) AND (until_at IS NULL OR until_at > {T
         keys=("campaign", "step"),
         every=f"""SELECT campaign, unnest(range(0, (epoch_us({T1}) - epoch_us({T0}) - 1) // {STEP} + 1)) AS step
 FROM campaigns""",
+        columns=(*COLUMNS, *agent_time.AGENTS),
         shown=f"k.campaign, {STARTS} AS interval_start, {ENDS} AS interval_end",
         call_keys=f"campaign, (epoch_us(cohort_at) - epoch_us({T0})) // {STEP} AS step",
         cut=f"""SELECT campaign, step, state,
@@ -461,6 +462,9 @@ def _column(name: str, grain: Grain) -> str:
         return f"coalesce(open_any = 0 AND {grain.ends} + to_seconds(w.lateness_s) <= w.as_of, false) AS settled"
     if name == "terms_changed":
         return "coalesce(terms_changed, false) AS terms_changed"
+    if name in agent_time.AGENTS:
+        elapsed_us = f"epoch_us({grain.reached}) - epoch_us({grain.starts})"
+        return f"{agent_time.AGENTS[name]} * 1e6 / nullif({elapsed_us}, 0) AS {name}"
     return name
 
 

@@ -1485,7 +1485,47 @@ SELECT
     score_points / nullif(rated, 0) AS avg_score,
     satisfied / nullif(rated, 0) AS satisfaction,
     3600 * sales / nullif(logged_in_s, 0) AS sales_per_hour,
-    answered_waits
+    answered_waits,
+    logged_in_s * 1e6
+        / nullif(epoch_us(greatest(t0::TIMESTAMPTZ + to_microseconds(k.step * (minutes * 60000000::BIGINT)::BIGINT),
+                        least(least(t1::TIMESTAMPTZ,
+                                t0::TIMESTAMPTZ + to_microseconds((k.step + 1) * (minutes * 60000000::BIGINT)::BIGINT)),
+                            w.as_of)))
+                    - epoch_us(t0::TIMESTAMPTZ + to_microseconds(k.step * (minutes * 60000000::BIGINT)::BIGINT)),
+                0)
+            AS agents_logged_in,
+    available_s * 1e6
+        / nullif(epoch_us(greatest(t0::TIMESTAMPTZ + to_microseconds(k.step * (minutes * 60000000::BIGINT)::BIGINT),
+                        least(least(t1::TIMESTAMPTZ,
+                                t0::TIMESTAMPTZ + to_microseconds((k.step + 1) * (minutes * 60000000::BIGINT)::BIGINT)),
+                            w.as_of)))
+                    - epoch_us(t0::TIMESTAMPTZ + to_microseconds(k.step * (minutes * 60000000::BIGINT)::BIGINT)),
+                0)
+            AS agents_available,
+    busy_s * 1e6
+        / nullif(epoch_us(greatest(t0::TIMESTAMPTZ + to_microseconds(k.step * (minutes * 60000000::BIGINT)::BIGINT),
+                        least(least(t1::TIMESTAMPTZ,
+                                t0::TIMESTAMPTZ + to_microseconds((k.step + 1) * (minutes * 60000000::BIGINT)::BIGINT)),
+                            w.as_of)))
+                    - epoch_us(t0::TIMESTAMPTZ + to_microseconds(k.step * (minutes * 60000000::BIGINT)::BIGINT)),
+                0)
+            AS agents_busy,
+    wrap_up_s * 1e6
+        / nullif(epoch_us(greatest(t0::TIMESTAMPTZ + to_microseconds(k.step * (minutes * 60000000::BIGINT)::BIGINT),
+                        least(least(t1::TIMESTAMPTZ,
+                                t0::TIMESTAMPTZ + to_microseconds((k.step + 1) * (minutes * 60000000::BIGINT)::BIGINT)),
+                            w.as_of)))
+                    - epoch_us(t0::TIMESTAMPTZ + to_microseconds(k.step * (minutes * 60000000::BIGINT)::BIGINT)),
+                0)
+            AS agents_wrap_up,
+    paused_s * 1e6
+        / nullif(epoch_us(greatest(t0::TIMESTAMPTZ + to_microseconds(k.step * (minutes * 60000000::BIGINT)::BIGINT),
+                        least(least(t1::TIMESTAMPTZ,
+                                t0::TIMESTAMPTZ + to_microseconds((k.step + 1) * (minutes * 60000000::BIGINT)::BIGINT)),
+                            w.as_of)))
+                    - epoch_us(t0::TIMESTAMPTZ + to_microseconds(k.step * (minutes * 60000000::BIGINT)::BIGINT)),
+                0)
+            AS agents_paused
 FROM added AS k
 LEFT JOIN terms_of USING (campaign, step)
 CROSS JOIN clock AS w;

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from metrics.kpis import now, service_level, strain
+from metrics.kpis import agent_time, now, service_level, strain
 from metrics.kpis.compose import GRAINS, KPIS, MEASURES
 from metrics.published import relations
 from metrics.published.objects import CONTRACT_COLUMNS, ROWS, VIEWS, bodies
@@ -96,6 +96,9 @@ def text() -> str:
             ],
         )
     )
+    sections.append("## Agents by interval\n")
+    rows = [(f"`{column}`", agent_time.agents_meaning(column)) for column in agent_time.AGENTS]
+    sections.append(_table(("column of `kpi_interval`", "formula"), rows))
     sections.append("## Now\n")
     sections.append(
         _table(

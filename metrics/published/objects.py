@@ -15,7 +15,7 @@ from functools import cache
 
 import duckdb
 
-from metrics.kpis import now, service_level, strain
+from metrics.kpis import agent_time, now, service_level, strain
 from metrics.kpis.compose import GRAINS, KPIS, MEASURES, formulas, relation
 from metrics.kpis.kpi import sum_of
 from metrics.kpis.outcomes import PARTS
@@ -109,6 +109,8 @@ def meaning_of(column: str) -> str:
         return f"{kpi.formula} [{kpi.unit}]; NULL: {kpi.undefined}"
     if column in MEASURES:
         return f"{MEASURES[column].meaning} [{MEASURES[column].unit}]"
+    if column in agent_time.AGENTS:
+        return agent_time.agents_meaning(column)
     return CONTRACT_COLUMNS[column]
 
 

@@ -17,6 +17,12 @@ wait_at_threshold_counts BOOLEAN    true: wait <= T is in time; false: wait < T
 short_abandon_s          DOUBLE     an abandoned call is short if its wait is below this [s]
 """
 
+_LISTS = {
+    "OFFERS": "STRUCT(ts TIMESTAMPTZ, agent VARCHAR, missed BOOLEAN)[]",
+    "HOLDS": "STRUCT(ts TIMESTAMPTZ, held BOOLEAN)[]",
+}
+"""Types that have spaces in them, by the name that the columns below give them."""
+
 # relation: meaning of one row, then its columns: name, type, meaning
 _RELATIONS = {
     "calls": (
@@ -55,6 +61,8 @@ handle_s                 DOUBLE      talk + hold + wrap; NULL unless answered an
 held_since               TIMESTAMPTZ when the current hold began; NULL: not on hold now
 missed_offers            BIGINT      offers to agents who did not pick up
 missed_by                VARCHAR[]   those agents, in order; an agent is listed once for each offer
+offers                   OFFERS      rings, and offers that were not picked up (missed), in order; NULL: none
+holds                    HOLDS       when the call was put on hold (held) and resumed, in order; NULL: never
 transferred              BOOLEAN     talk ended by a transfer
 disposition              VARCHAR     result code of the latest wrap-up
 sale                     BOOLEAN     the latest wrap-up reports a sale
@@ -111,6 +119,7 @@ language                 VARCHAR     language spoken in the campaign, as an ISO 
 timezone                 VARCHAR     IANA zone of the campaign's days and contract terms; see local_days
 give_up_after_s          DOUBLE      an open call older than this counts as dropped [s]
 configured               BOOLEAN     false: only named in events, and judged by the defaults
+recording                VARCHAR     template of the address of a call's recording; NULL: none
 window_minutes           INTEGER     length of the campaign's window in kpi_now: 15, 30 or 60 [min]
 """,
     ),
@@ -271,7 +280,8 @@ payload                  VARCHAR     the payload, up to 64 KiB; possible phone n
 
 
 def _columns(text: str) -> dict[str, tuple[str, str]]:
-    return {line.split()[0]: (line.split()[1], line.split(None, 2)[2]) for line in text.splitlines() if line}
+    lines = [line.split(None, 2) for line in text.splitlines() if line]
+    return {name: (_LISTS.get(kind, kind), meaning) for name, kind, meaning in lines}
 
 
 MEANING = {name: meaning for name, (meaning, _) in _RELATIONS.items()}

@@ -25,12 +25,16 @@ from metrics.readers.calls import (
     CallList,
     agents_of_calls,
     calls,
+    orders,
+    queues_of_calls,
 )
 from metrics.readers.campaigns import MINUTES, STEPS, Campaign, Interval, Kpis
+from metrics.readers.causes import Cause, causes
 from metrics.readers.days import CampaignDay, day, first_day, queues
 from metrics.readers.explained import AGENT_FIGURES, FIGURES, Elsewhere, Explained, explain
 from metrics.readers.feed import Alarm, Check, DeadLetter, Feed, Gap, Partition, Source, feed
 from metrics.readers.history import WEEKS, Added, Comparison, Weeks, compare, weeks
+from metrics.readers.periods import CampaignPeriod, CampaignsPeriod, campaigns_in
 from metrics.readers.shifts import Shift, Shifts, shifts
 from metrics.readers.sla import HOUR, Day, Figures, Period, Sla, Slot, Work, months, sla
 from metrics.readers.snapshot import (
@@ -43,6 +47,7 @@ from metrics.readers.snapshot import (
     one_drawing,
     published,
 )
+from metrics.readers.story import Step, Story, Visit, story
 from metrics.readers.terms import JudgedTerm, Term
 from metrics.readers.wall import AgentCounts, Board, CampaignNow, Now, WaitingCall, board, campaign, freshness, waiting
 
@@ -79,6 +84,9 @@ __all__ = [
     "Campaign",
     "CampaignDay",
     "CampaignNow",
+    "CampaignPeriod",
+    "CampaignsPeriod",
+    "Cause",
     "Check",
     "Column",
     "Comparison",
@@ -110,10 +118,13 @@ __all__ = [
     "Slot",
     "SnapshotId",
     "Source",
+    "Step",
     "Stint",
+    "Story",
     "Strain",
     "Term",
     "Trouble",
+    "Visit",
     "WaitingCall",
     "Weeks",
     "Work",
@@ -122,6 +133,8 @@ __all__ = [
     "board",
     "calls",
     "campaign",
+    "campaigns_in",
+    "causes",
     "compare",
     "day",
     "explain",
@@ -132,12 +145,15 @@ __all__ = [
     "may_show",
     "months",
     "one_drawing",
+    "orders",
     "published",
     "query",
     "queues",
+    "queues_of_calls",
     "schema",
     "shifts",
     "sla",
+    "story",
     "waiting",
     "weeks",
 ]

@@ -35,7 +35,7 @@ FROM (
     WHERE {_WINDOW}
 ) AS c LEFT JOIN (SELECT agent, name, site FROM agents) AS a USING (agent)
 WHERE {{behind}}
-ORDER BY cohort_at DESC, call_id DESC
+ORDER BY {{order}}
 LIMIT $most OFFSET $skipped
 """
 AGENTS_OF_CALLS = f"""
@@ -45,6 +45,14 @@ LEFT JOIN (SELECT agent, name, site FROM agents) USING (agent)
 WHERE agent IS NOT NULL
 ORDER BY lower(coalesce(name, agent)), agent
 """
+QUEUES_OF_CALLS = f"SELECT DISTINCT queue FROM calls WHERE {_WINDOW} AND queue IS NOT NULL ORDER BY lower(queue), queue"
+ORDERS = {
+    "newest": "cohort_at DESC, call_id DESC",
+    "oldest": "cohort_at, call_id",
+    "wait": "wait_s DESC NULLS LAST, cohort_at, call_id",
+    "handling": "handle_s DESC NULLS LAST, cohort_at, call_id",
+}
+"""Order of a list → its SQL; `wait` and `handling` begin with the longest."""
 SITE = "SELECT site FROM agents WHERE agent = $agent"
 BEHIND = {
     name: condition
@@ -94,7 +102,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class CallList:
-    """A page of the calls of a window, the newest first; `total` is the number on all pages.
+    """A page of the calls of a window; `total` is the number on all pages.
 
     `has_dispositions` and `noted` are about all pages: whether any call has a disposition, and whether any is unusual
     (not inbound, transferred, with an inferred end, or with clock skew).
@@ -187,22 +195,43 @@ def calls(
     t1: datetime,
     filters: CallFilters,
     *,
+    order: str = "newest",
     page: int | None = 1,
 ) -> CallList | None:
-    """Return a page of PER_PAGE calls that entered their queue in `[t0, t1)`, the newest first.
+    """Return a page of PER_PAGE calls that entered their queue in `[t0, t1)`, in one of ORDERS.
 
     `page` None returns all of them. The result is None if the viewer may not see the campaign, or is a television. A
     client sees the calls, but not who worked on them or for how long, and may not select by agent. A viewer limited to
-    sites sees that only for agents of their sites, and may select only those agents' calls.
+    sites sees that only for agents of their sites, and may select only those agents' calls. An order that the viewer
+    may not have is the default one.
     """
     _check_length(t0, t1)
     visible = wall.campaign(published, viewer, campaign)
     if visible is None or (filters.people and not viewer.names_agents):
         return None
-    question = ("calls", campaign, t0, t1, filters, page, viewer.role, viewer.sites)
+    order = order if order in orders(viewer) else "newest"
+    question = ("calls", campaign, t0, t1, filters, order, page, viewer.role, viewer.sites)
     if page is not None:
-        return published.ask(question, lambda s: _calls(s, viewer, visible, t0, t1, filters, page), SLOW_S)
-    return published.ask(question, lambda s: _calls(s, viewer, visible, t0, t1, filters, None), keep=False)
+        return published.ask(question, lambda s: _calls(s, viewer, visible, t0, t1, filters, order, page), SLOW_S)
+    return published.ask(question, lambda s: _calls(s, viewer, visible, t0, t1, filters, order, None), keep=False)
+
+
+def orders(viewer: Viewer) -> tuple[str, ...]:
+    """Return the orders that a viewer may have: to sort by handling is to see how long somebody worked on each call."""
+    may_sort_by_work = viewer.sees_work and viewer.sites is None
+    return tuple(order for order in ORDERS if may_sort_by_work or order != "handling")
+
+
+def queues_of_calls(published: Published, viewer: Viewer, campaign: str, t0: datetime, t1: datetime) -> tuple[str, ...]:
+    """Return the queues that calls of `[t0, t1)` entered; none if the viewer may not see the campaign."""
+    _check_length(t0, t1)
+    if wall.campaign(published, viewer, campaign) is None:
+        return ()
+    window = {"campaign": campaign, "t0": t0, "t1": t1}
+    rows = published.ask(
+        ("queues_of_calls", campaign, t0, t1), lambda s: fetch(s.connection, QUEUES_OF_CALLS, **window), SLOW_S
+    )
+    return tuple(queue for (queue,) in rows or ())
 
 
 def agents_of_calls(
@@ -235,13 +264,14 @@ def _calls(
     t0: datetime,
     t1: datetime,
     filters: CallFilters,
+    order: str,
     page: int | None,
 ) -> CallList:
     for agent in filters.people:
         site = next((site for (site,) in fetch(snapshot.connection, SITE, agent=agent)), None)
         if not viewer.names_agents_of(site):
             return CallList(snapshot.freshness, campaign, t0, t1, 0, ())
-    sql = CALLS.format(behind=filters.sql())
+    sql = CALLS.format(behind=filters.sql(), order=ORDERS[order])
     most, skipped = (PER_PAGE, (page - 1) * PER_PAGE) if page else (2**31, 0)
     window: dict[str, Any] = {"campaign": campaign.campaign, "t0": t0, "t1": t1}
     if filters.has_quarters:

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import duckdb
 
 from metrics.authorisation.suppression import WORK_FIGURES
-from metrics.kpis.compose import KPIS, MEASURES
+from metrics.kpis.compose import GRAINS, KPIS, MEASURES
 from metrics.readers.snapshot import fetch
 
 MINUTES = 15
@@ -29,7 +29,10 @@ ORDER BY lower(client_name) NULLS LAST, lower(name), campaign
 
 @dataclass(frozen=True, slots=True)
 class Kpis:
-    """A row of `kpi_campaign` or `kpi_interval`: ratios 0–1, durations [s]; None is undefined, 0 is a measured zero."""
+    """A row of `kpi_campaign` or `kpi_interval`: ratios 0–1, durations [s]; None is undefined, 0 is a measured zero.
+
+    `agents_…` are the mean numbers of agents in an interval; only `kpi_interval` has them.
+    """
 
     offered: int
     answered: int
@@ -50,6 +53,11 @@ class Kpis:
     target: float | None
     threshold_s: float | None
     conserved: bool
+    agents_logged_in: float | None = None
+    agents_available: float | None = None
+    agents_busy: float | None = None
+    agents_wrap_up: float | None = None
+    agents_paused: float | None = None
 
     def without_work(self) -> "Kpis":
         """Return the same for a viewer who may not see how people work."""
@@ -58,7 +66,6 @@ class Kpis:
 
 NAMES = tuple(field.name for field in fields(Kpis))
 _WITHOUT_WORK: dict[str, Any] = {name: None for name in NAMES if name in WORK_FIGURES}
-KPI_COLUMNS = ", ".join(f'k."{name}"' for name in NAMES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +99,12 @@ class Campaign:
         return self.day + timedelta(days=1)
 
 
+def kpi_columns(relation: str) -> str:
+    """Return SQL for the columns of `relation AS k` that Kpis has, NULL for those that the relation lacks."""
+    of_relation = GRAINS[relation].columns
+    return ", ".join(f"k.{name}" if name in of_relation else "NULL" for name in NAMES)
+
+
 def needed(counts: Iterable[str], ratios: Iterable[str]) -> tuple[str, ...]:
     """Return the measures needed to compute these counts and ratios."""
     return tuple(sorted({*counts, *(name for ratio in ratios for name in KPIS[ratio].inputs)}))
@@ -99,8 +112,9 @@ def needed(counts: Iterable[str], ratios: Iterable[str]) -> tuple[str, ...]:
 
 def sums(measures: Iterable[str]) -> str:
     """Return SQL that adds up each measure under its own name."""
+    counts = {measure.name for measure in MEASURES.values() if measure.is_count}
     return ", ".join(
-        f"sum({name})::BIGINT AS {name}" if MEASURES[name].is_count else f"sum({name}) AS {name}" for name in measures
+        f"sum({name})::BIGINT AS {name}" if name in counts else f"sum({name}) AS {name}" for name in measures
     )
 
 
@@ -128,7 +142,7 @@ def totals_of(connection: duckdb.DuckDBPyConnection, campaigns: Sequence[Campaig
     if not campaigns:
         return {}
     days = {campaign.campaign: campaign.day for campaign in campaigns}
-    sql = f"SELECT k.campaign, k.day, {KPI_COLUMNS} FROM kpi_days($first::DATE, $after::DATE) AS k"
+    sql = f"SELECT k.campaign, k.day, {kpi_columns('kpi_days')} FROM kpi_days($first::DATE, $after::DATE) AS k"
     after = max(days.values()) + timedelta(1)
     rows = fetch(connection, sql, first=min(days.values()), after=after)
     return {campaign: Kpis(*kpis) for campaign, day, *kpis in rows if days.get(campaign) == day}
@@ -139,7 +153,7 @@ def intervals_between(
 ) -> dict[str, dict[datetime, Kpis]]:
     """Return campaign → start of interval → KPIs for the intervals of `[t0, t1)`."""
     sql = f"""
-        SELECT k.campaign, k.interval_start, {KPI_COLUMNS}
+        SELECT k.campaign, k.interval_start, {kpi_columns("kpi_interval")}
         FROM kpi_interval($t0::TIMESTAMPTZ, $t1::TIMESTAMPTZ, {int(minutes)}) AS k
     """
     by_campaign: dict[str, dict[datetime, Kpis]] = {}

@@ -6,25 +6,23 @@ from datetime import date
 from typing import cast
 
 from metrics.authorisation.viewer import Viewer
-from metrics.kpis.compose import GRAINS
 from metrics.readers import wall
 from metrics.readers.campaigns import (
     MINUTES,
-    NAMES,
     STEPS,
     Campaign,
     Interval,
     Kpis,
     campaigns_on,
     intervals_between,
+    kpi_columns,
     slots_between,
     totals_of,
 )
 from metrics.readers.snapshot import SLOW_S, Freshness, Published, Snapshot, fetch
 
-_OF_QUEUES = GRAINS["kpi_queue"].columns
 QUEUES = f"""
-SELECT k.campaign, k.queue, {", ".join(f"k.{name}" if name in _OF_QUEUES else "NULL" for name in NAMES)}
+SELECT k.campaign, k.queue, {kpi_columns("kpi_queue")}
 FROM kpi_queue($t0::TIMESTAMPTZ, $t1::TIMESTAMPTZ) AS k
 WHERE k.offered + k.refused + k.handled > 0
 ORDER BY k.campaign, k.offered DESC, k.queue
@@ -42,6 +40,12 @@ class CampaignDay:
     campaign: Campaign
     total: Kpis | None
     intervals: tuple[Interval, ...]
+
+    @property
+    def intervals_with_calls(self) -> tuple[Interval, ...]:
+        """The intervals from the first with a call on."""
+        first = next((n for n, interval in enumerate(self.intervals) if interval.kpis and interval.kpis.offered), None)
+        return () if first is None else self.intervals[first:]
 
 
 def day(

@@ -25,7 +25,7 @@ from metrics.readers.snapshot import SLOW_S, Counters, Freshness, Published, Sna
 RECENT = timedelta(hours=8)
 """Period of a tile's sparkline. It is rolling, so that the sparkline is as full at 0:05 as at noon."""
 WAITING = """
-SELECT campaign, queue, language, caller, queued_at, epoch($as_of::TIMESTAMPTZ) - epoch(queued_at) AS wait_s
+SELECT campaign, call_id, queue, language, caller, queued_at, epoch($as_of::TIMESTAMPTZ) - epoch(queued_at) AS wait_s
 FROM calls
 WHERE day >= CAST(timezone('UTC', $as_of::TIMESTAMPTZ) AS DATE) - 2  -- give_up_after_s is a day at most
     AND outcome = 'open' AND direction IS DISTINCT FROM 'outbound'
@@ -58,6 +58,7 @@ class WaitingCall:
     """A call in a queue at `as_of`; the caller is masked."""
 
     campaign: str
+    call_id: str
     queue: str | None
     language: str | None
     caller: str | None

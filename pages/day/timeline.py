@@ -2,15 +2,17 @@
 
 from collections.abc import Mapping
 from html import escape
+from zoneinfo import ZoneInfo
 
 import plotly.graph_objects as go
 
 from metrics.authorisation.viewer import Viewer
 from metrics.readers import CampaignDay, CampaignNow, Comparison, Interval, Kpis, WaitingCall, may_show
 from pages.day import usual_days
+from pages.day.overlay import Beside
 from pages.shared import chart, names, table
 from pages.shared.i18n import DASH, Text
-from pages.shared.links import figure_link, link
+from pages.shared.links import figure_link, link, story_link
 from pages.shared.marks import (
     IN_WINDOW,
     is_late,
@@ -101,21 +103,19 @@ def headline(total: Kpis | None, viewer: Viewer, text: Text, now: CampaignNow | 
     return f'<div class="vigie-headline of-{len(cards)}">{"".join(cards)}</div>'
 
 
-def calls_params(where: Selection, interval: Interval, outcome: str | None = None) -> dict[str, str]:
-    """Return the parameters of the page of calls for an interval, or for its calls with this outcome."""
-    params = {"campaign": where.campaign.campaign, "from": instant(interval.start), "to": instant(interval.end)}
-    return params | ({"outcome": outcome} if outcome else {})
+def calls_params(where: Selection, interval: Interval) -> dict[str, str]:
+    """Return the parameters of the page of calls for an interval."""
+    return {"campaign": where.campaign.campaign, "from": instant(interval.start), "to": instant(interval.end)}
+
+
+def waits_params(where: Selection, interval: Interval) -> dict[str, str]:
+    """Return the parameters of the page of all calls of an interval, the longest wait first."""
+    return calls_params(where, interval) | {"order": "wait"}
 
 
 def other(kpis: Kpis) -> int:
     """Return how many offered calls were neither answered nor abandoned: open ones, short abandons, other outcomes."""
     return kpis.offered - kpis.answered - kpis.abandoned
-
-
-def active(day: CampaignDay) -> tuple[Interval, ...]:
-    """Return the intervals of the day so far, from the first with a call on."""
-    first = next((n for n, interval in enumerate(day.intervals) if interval.kpis and interval.kpis.offered), None)
-    return () if first is None else day.intervals[first:]
 
 
 COUNTED = ("answered", "abandoned", "other")
@@ -126,18 +126,16 @@ TRACES = {0: "answered", 1: "abandoned", 3: "other"}
 """Number of a trace in `chart.calls_and_level` → outcome of the calls in its bars."""
 
 
-def figure(day: CampaignDay, usual: Comparison | None, text: Text) -> go.Figure:
-    """Draw the day's calls and service level by interval, with what is usual on this weekday.
+def figure(day: CampaignDay, usual: Comparison | None, beside: Beside | None, text: Text) -> go.Figure:
+    """Draw the day's calls and service level by interval, with another day or the usual one `beside` it.
 
     Positions are numbers of intervals, not times. So when the clocks go back, the repeated hour is drawn twice, not on
     top of itself.
     """
     _ = text.gettext
-    intervals = active(day)
+    intervals = day.intervals_with_calls
     zone = day.campaign.timezone
     kpis = [interval.kpis for interval in intervals]
-    hours = [n for n, interval in enumerate(intervals) if text.clock(interval.start, zone).endswith(":00")]
-    hours = hours[:: max(1, -(-len(hours) // TICKS))]
     return chart.calls_and_level(
         chart.Stack(
             good=(_("Answered"), [kpi.answered if kpi else None for kpi in kpis]),
@@ -149,14 +147,19 @@ def figure(day: CampaignDay, usual: Comparison | None, text: Text) -> go.Figure:
             target=[kpi.target if kpi else None for kpi in kpis],
             hover=[_hover(interval, usual, zone, text) for interval in intervals],
         ),
-        ticks={n: text.clock(intervals[n].start, zone) for n in hours},
+        ticks=ticks(day, text),
         shortest=SHORTEST,
         about=day.campaign.campaign,
         text=text,
-        usual=(usual_days.name(usual, text), [usual_calls(usual, interval) for interval in intervals])
-        if usual and usual.days
-        else None,
+        beside=None if beside is None else (beside.name, beside.calls, beside.levels),
     )
+
+
+def ticks(day: CampaignDay, text: Text) -> dict[int, str]:
+    """Return the labels of the axis: the number of an interval → its full hour. There are at most TICKS."""
+    clocks = [text.clock(interval.start, day.campaign.timezone) for interval in day.intervals_with_calls]
+    hours = [n for n, clock in enumerate(clocks) if clock.endswith(":00")]
+    return {n: clocks[n] for n in hours[:: max(1, -(-len(hours) // TICKS))]}
 
 
 def alt(day: CampaignDay, text: Text) -> str:
@@ -177,7 +180,7 @@ def usual_calls(usual: Comparison | None, interval: Interval) -> float | None:
     return usual_interval.mean("offered") if usual_interval else None
 
 
-def _hours(interval: Interval, zone: str, text: Text) -> str:
+def hours_of(interval: Interval, zone: str, text: Text) -> str:
     """Format when an interval begins and ends; the day's last one ends at 24:00."""
     end = text.clock(interval.end, zone)
     return f"{text.clock(interval.start, zone)}–{'24:00' if end == '00:00' else end}"
@@ -185,7 +188,7 @@ def _hours(interval: Interval, zone: str, text: Text) -> str:
 
 def _hover(interval: Interval, usual: Comparison | None, zone: str, text: Text) -> str:
     _ = text.gettext
-    lines = [f"<b>{_hours(interval, zone, text)}</b>"]
+    lines = [f"<b>{hours_of(interval, zone, text)}</b>"]
     if interval.kpis:
         kpis = interval.kpis
         lines += [
@@ -224,28 +227,35 @@ def intervals(day: CampaignDay, usual: Comparison | None, viewer: Viewer, text: 
     )
     rows = [
         _row(
-            _hours(interval, zone, text),
+            hours_of(interval, zone, text),
             interval.kpis,
             usual_calls(usual, interval),
             viewer,
             text,
             calls_params(where, interval),
+            waits_params(where, interval),
         )
-        for interval in reversed(active(day))
+        for interval in reversed(day.intervals_with_calls)
     ]
     if not rows:
         return table.note(_("No calls yet on this day."))
     usual_day = usual.usual_so_far if usual and usual.until == day.campaign.t1 else None
     usual_offered = usual_day.kpis.offered / len(usual.days) if usual and usual_day else None
-    total = _row(_("Day"), day.total, usual_offered, viewer, text, where.params())
+    total = _row(_("Day"), day.total, usual_offered, viewer, text, where.params(), where.params(order="wait"))
     return table.table(table.heads(head), rows, "numbers", foot=total)
 
 
 def _row(
-    name: str, kpis: Kpis | None, usual: float | None, viewer: Viewer, text: Text, params: Mapping[str, str]
+    name: str,
+    kpis: Kpis | None,
+    usual: float | None,
+    viewer: Viewer,
+    text: Text,
+    params: Mapping[str, str],
+    waits: Mapping[str, str],
 ) -> str:
-    """Draw an interval, or the day. Its name links to its calls, each figure to its calls or its explanation."""
-    head = link("calls", params, escape(name)) if kpis and kpis.offered else escape(name)
+    """Draw an interval, or the day. Its name links to its longest waits, a figure to its calls or its explanation."""
+    head = link("calls", waits, escape(name)) if kpis and kpis.offered else escape(name)
     usual_cell = table.cell(escape(text.number(usual)), "usual")
     if kpis is None:
         unknown = [DASH] * (8 if viewer.sees_work else 6)
@@ -274,7 +284,8 @@ def waiting(calls: tuple[WaitingCall, ...], zone: str, threshold_s: float | None
         wait = text.duration(call.wait_s)
         if threshold_s is not None and call.wait_s > threshold_s:
             wait = late_mark(wait, past_words(threshold_s, text))
-        since = text.clock(call.queued_at, zone, seconds=True)
+        clock = text.clock(call.queued_at, zone, seconds=True)
+        since = story_link(call.campaign, call.queued_at.astimezone(ZoneInfo(zone)).date(), call.call_id, clock, text)
         cells = [call.queue or DASH, text.language_name(call.language), call.caller or DASH]
         rows.append(table.row(wait, table.cell(since) + table.cells(cells)))
     more = len(calls) - SHOWN_WAITING

@@ -10,6 +10,7 @@ from metrics.readers import Call, CallList
 from metrics.readers.analysis.spreadsheet import cell
 from pages.shared import names, table
 from pages.shared.i18n import DASH, Text
+from pages.shared.links import story_link
 from pages.shared.marks import state_mark
 
 MARKS = {
@@ -83,7 +84,8 @@ def _row(call: Call, page: CallList, zone: str, text: Text, judged: bool, worked
     cells += [_cell(call.disposition or DASH)] if page.has_dispositions else []
     cells.append(_cell(call.caller or DASH))
     cells += [_cell(", ".join(notes))] if page.noted else []
-    return table.row(escape(time), "".join(cells))
+    day = call.cohort_at.astimezone(ZoneInfo(zone)).date()
+    return table.row(story_link(call.campaign, day, call.call_id, time, text), "".join(cells))
 
 
 def _cell(words: str, kind: str = "") -> str:

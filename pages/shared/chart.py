@@ -12,6 +12,8 @@ from pages.shared.i18n import Text
 
 LINE_COLOURS = (5, 2, 6, 7, 8, 1, 9, 4, 0)
 """The theme's chart colours that are visible as a line: the most different ones first, the two greys last."""
+BAND_COLOURS = (5, 7, 8, 0)
+"""The theme's chart colours of `bands`, from the bottom."""
 MOST_MARKERS = 48
 """The line has markers up to this many places. With more, a narrow screen would show nothing but markers."""
 SHARES = (0, 0.2, 0.4, 0.6, 0.8, 1)
@@ -46,14 +48,14 @@ def calls_and_level(
     shortest: int,
     about: str,
     text: Text,
-    usual: tuple[str, Sequence[float | None]] | None = None,
+    beside: tuple[str, Sequence[float | None], Sequence[float | None]] | None = None,
 ) -> go.Figure:
     """Draw calls as stacked bars, and the service level against its target on an axis of 0–100 %.
 
     Each trace takes the theme's next chart colour (.streamlit/config.toml). `ticks` maps a place to its label. The
     axis has room for at least `shortest` places, so that a few intervals do not become huge bars. While `about` stays
-    the same, a redraw keeps the series that the reader has hidden. `usual` is the name of the usual number of calls,
-    and that number at each place, marked beside the bars.
+    the same, a redraw keeps the series that the reader has hidden. `beside` is the name of another day, or of the
+    usual one, its number of calls at each place, marked over the bars, and its service level, drawn if there is any.
     """
     _ = text.gettext
     places = list(range(len(level.hover)))
@@ -85,38 +87,22 @@ def calls_and_level(
         line={"width": 1.5, "dash": "dash", "shape": "hvh"},
         hoverinfo="skip",
     )
-    if usual is not None:
-        usual_name, usual_calls = usual
+    if beside is not None:
+        other, other_calls, other_levels = beside
         dash = {"symbol": "line-ew-open", "size": 11, "line": {"width": 2.5}}
-        chart.add_scatter(x=places, y=usual_calls, name=usual_name, mode="markers", marker=dash, hoverinfo="skip")
+        chart.add_scatter(x=places, y=other_calls, name=other, mode="markers", marker=dash, hoverinfo="skip")
+        if other_levels:
+            chart.add_scatter(
+                x=places,
+                y=other_levels,
+                name=f"{other}, {_('Service level')}",
+                yaxis="y2",
+                mode="lines",
+                line={"width": 1.5, "dash": "dot"},
+                hoverinfo="skip",
+            )
+    chart.update_layout(_layout(len(places), ticks, shortest, about, text))
     chart.update_layout(
-        template="streamlit",
-        barmode="stack",
-        bargap=0.18,
-        height=400,
-        margin={"l": 44, "r": 52, "t": 12, "b": 32},
-        hovermode="closest",
-        dragmode=False,
-        uirevision=about,
-        separators=text.separators(),
-        legend={
-            "orientation": "h",
-            "x": 0,
-            "y": -0.1,
-            "xanchor": "left",
-            "yanchor": "top",
-            "traceorder": "normal",
-            "title": None,
-        },
-        xaxis={
-            "range": [-0.7, max(len(places), shortest) - 0.3],
-            "tickvals": list(ticks),
-            "ticktext": list(ticks.values()),
-            "showgrid": False,
-            "fixedrange": True,
-            "title": None,
-        },
-        yaxis={"title": None, "rangemode": "tozero", "fixedrange": True, "nticks": 6, "tickformat": ",d"},
         yaxis2={
             "overlaying": "y",
             "side": "right",
@@ -129,6 +115,66 @@ def calls_and_level(
         },
     )
     return chart
+
+
+def bands(
+    stack: Sequence[tuple[str, Sequence[float | None]]],
+    hover: Sequence[str],
+    ticks: Mapping[int, str],
+    *,
+    shortest: int,
+    about: str,
+    text: Text,
+) -> go.Figure:
+    """Draw up to four series as stacked bars, the first at the bottom; every second one is hatched.
+
+    The places and the room beside them are those of `calls_and_level`, so that one chart can be below the other.
+    """
+    places = list(range(len(hover)))
+    colours = pio.templates["streamlit"].layout.colorway
+    chart = go.Figure()
+    for n, (name, values) in enumerate(stack):
+        marker: dict[str, Any] = {"color": colours[BAND_COLOURS[n]]}
+        if n % 2:
+            marker["pattern"] = {"shape": "/", "size": 5, "solidity": 0.25}
+        chart.add_bar(
+            x=places, y=values, name=name, marker=marker, customdata=hover, hovertemplate="%{customdata}<extra></extra>"
+        )
+    chart.update_layout(_layout(len(places), ticks, shortest, about, text))
+    chart.update_layout(height=260, legend={"y": -0.16}, yaxis={"tickformat": "~g"})  # of few agents, halves count
+    return chart
+
+
+def _layout(places: int, ticks: Mapping[int, str], shortest: int, about: str, text: Text) -> dict[str, Any]:
+    return {
+        "template": "streamlit",
+        "barmode": "stack",
+        "bargap": 0.18,
+        "height": 400,
+        "margin": {"l": 44, "r": 52, "t": 12, "b": 32},
+        "hovermode": "closest",
+        "dragmode": False,
+        "uirevision": about,
+        "separators": text.separators(),
+        "legend": {
+            "orientation": "h",
+            "x": 0,
+            "y": -0.1,
+            "xanchor": "left",
+            "yanchor": "top",
+            "traceorder": "normal",
+            "title": None,
+        },
+        "xaxis": {
+            "range": [-0.7, max(places, shortest) - 0.3],
+            "tickvals": list(ticks),
+            "ticktext": list(ticks.values()),
+            "showgrid": False,
+            "fixedrange": True,
+            "title": None,
+        },
+        "yaxis": {"title": None, "rangemode": "tozero", "fixedrange": True, "nticks": 6, "tickformat": ",d"},
+    }
 
 
 def line_colours() -> list[str]:

@@ -51,6 +51,16 @@ def unknown_campaign(text: Text) -> None:
     )
 
 
+def unknown_call(text: Text) -> None:
+    """Say there is no such call. A call of another client gets the same words as one that does not exist."""
+    _ = text.gettext
+    _say(
+        ":material/search_off:",
+        _("There is no such call here"),
+        _("Open a call from a list of calls."),
+    )
+
+
 def unknown_figure(text: Text) -> None:
     """Say there is no such figure: none has this name, or the page is about one agent and agents do not have it."""
     _ = text.gettext

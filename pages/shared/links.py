@@ -1,6 +1,7 @@
 """Links of figures on any page: a count leads to its calls, any other figure to its explanation."""
 
 from collections.abc import Mapping
+from datetime import date
 from html import escape
 
 from metrics.kpis.outcomes import PARTS
@@ -46,6 +47,12 @@ def figure_link(
     is_list = name in LINKS or not is_explained
     about = _calls_behind(label, text) if is_list else comes_from(label, text)
     return link("calls" if is_list else "kpi", {**params, **LINKS.get(name, {"kpi": name})}, html, about)
+
+
+def story_link(campaign: str, day: date, call: str, words: str, text: Text) -> str:
+    """Draw words about a call of this local day as a link to its story."""
+    params = {"campaign": campaign, "day": day.isoformat(), "call": call}
+    return link("call", params, escape(words), text.gettext("What happened in this call"))
 
 
 def _calls_behind(label: str, text: Text) -> str:

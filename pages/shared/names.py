@@ -140,6 +140,19 @@ def state(name: str, text: Text) -> str:
     return names[name]
 
 
+def agents_in(name: str, text: Text) -> str:
+    """Name a mean number of agents, a column of `kpi_interval`."""
+    _ = text.gettext
+    names = {
+        "agents_logged_in": _("Logged in"),
+        "agents_available": text.ngettext("Available", "Available", 2),  # plural: other languages decline it
+        "agents_busy": _("Busy"),
+        "agents_wrap_up": _("Wrap-up"),
+        "agents_paused": _("Paused"),
+    }
+    return names[name]
+
+
 def reason(name: str, text: Text) -> str:
     """Name the reason of a pause. A reason of the source's own stays as it is."""
     _ = text.gettext

@@ -157,6 +157,14 @@ def choose_minutes(usual: int, text: Text, *, label: LabelVisibility = "visible"
     return minutes
 
 
+def choose_any_day(first: date | None, today: date, text: Text) -> date:
+    """Draw the choice of a day for all campaigns and return it: that of the address, or today."""
+    day = _day(today)
+    day = day if max(EARLIEST, first or EARLIEST) <= day <= today else today
+    _choose_day(day, first, today, text)
+    return day
+
+
 def _choose_day(day: date | None, first: date | None, today: date, text: Text) -> None:
     """Draw the choice of a day; nothing is chosen (None) when the address asks for a day without data."""
     _ = text.gettext
@@ -207,6 +215,15 @@ def _day(today: date) -> date:
         return date.fromisoformat(st.query_params.get("day", ""))
     except ValueError:
         return today
+
+
+def any_day(parameter: str) -> date | None:
+    """Read a day of an address; None if it is invalid, or so early or late that it has no zone rules."""
+    try:
+        day = date.fromisoformat(parameter)
+    except ValueError:
+        return None
+    return day if day >= EARLIEST and day.year < 2100 else None
 
 
 def _span(zone: ZoneInfo) -> tuple[datetime, datetime] | None:

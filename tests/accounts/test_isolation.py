@@ -114,7 +114,10 @@ def publish(path: Path, as_of: datetime) -> None:
                 call |= {"outcome": outcome, "queued_at": at, "cohort_at": at, "day": at.date(), "in_threshold": True}
                 call |= terms | {"language": "fr", "inferred_end": False, "clock_skew": False, "transferred": False}
                 call |= {"missed_offers": 1, "sale": True, "currency": "EUR", "amount": 3.0, "ended_by": "agent"}
+                ringing = text(who if of == "own" else of, "agent")
+                call["offers"] = [{"ts": at, "agent": ringing, "missed": missed} for missed in (False, True)]
                 if outcome == "answered":
+                    call["linked_id"] = "one-phone-call"  # of both clients
                     call |= {"answered_at": at + timedelta(seconds=9), "ended_at": at + timedelta(seconds=99)}
                     call |= {"talk_s": 90.0, "hold_s": 0.0, "wrap_s": 10.0, "handle_s": 100.0}
                 marked = row("calls", of, call, agent=who)
@@ -220,6 +223,12 @@ def addresses(as_of: datetime, *, all: bool) -> Iterator[tuple[str, dict[str, st
         yield page, {"campaign": "no-such", "lang": "es", "letter": "call-events/0/0/1"}
         for value in values(as_of) if all else ():
             yield page, {"campaign": OWN} | dict.fromkeys(names, value)
+        if page == "call":
+            for of, campaign in (("own", OWN), ("other", OTHER)):
+                for n, outcome, back in itertools.product((0, 1), ("answered", "abandoned", "open"), (0, 1)):
+                    on = as_of - timedelta(minutes=20) - back * DAY
+                    call = f"{text(of, 'calls-call_id')}-{n}-{outcome}-{on:%d}"
+                    yield page, {"campaign": campaign, "day": f"{on:%Y-%m-%d}", "call": call}
         for figure in FIGURES if all and page == "kpi" else ():
             yield page, {"campaign": OTHER, "kpi": figure}
             for whose in ("agent", "away"):

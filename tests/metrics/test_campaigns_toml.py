@@ -230,6 +230,30 @@ REFUSED = {
         11,
         "`window_minutes` is 30.0, allowed",
     ),
+    "an unknown word in the address of recordings": (
+        '"fr"',
+        '"fr"\nrecording = "https://rec.example/{call}"',
+        11,
+        "unknown word `{call}` in `recording`, allowed are {call_id}, {linked_id}, {campaign}, {queue}, {day}.",
+    ),
+    "a word without its second brace": (
+        '"fr"',
+        '"fr"\nrecording = "https://rec.example/{call_id"',
+        11,
+        "a brace in `recording` has no counterpart, allowed are {call_id}",
+    ),
+    "an address of recordings that would run a script": (
+        '"fr"',
+        '"fr"\nrecording = "javascript:alert({call_id})"',
+        11,
+        '`recording` is "javascript:alert({call_id})", allowed is an address such as https://',
+    ),
+    "an address of recordings whose server is a word": (
+        '"fr"',
+        '"fr"\nrecording = "https://{queue}/{call_id}"',
+        11,
+        "allowed is an address such as https://",
+    ),
     "true is no number": ("threshold_s = 30", "threshold_s = true", 14, "`threshold_s` is true, allowed is a number"),
     "out of range": ("threshold_s = 30", "target = 80", 14, "`target` is 80, allowed is a number from 0 to 1"),
     "a date with an offset": (

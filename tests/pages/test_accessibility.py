@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 pytestmark = needs_chromium
 
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()
-CLIENTS = ("campaign", "sla", "kpi", "calls")
+CLIENTS = ("campaign", "summary", "sla", "kpi", "calls", "call")
 EVERYBODYS = tuple(f"{page}?campaign=north" for page in CLIENTS)
 PAGES = ("wallboard?tv=1", *EVERYBODYS, *(page for page in PAGE_NAMES if page not in CLIENTS))
 GRAVE = ("serious", "critical")

@@ -127,6 +127,18 @@ def _call(call_id: str, history: list[Event]) -> Row:
         "left_reason": first("left_queue").get("reason"),
         "missed_offers": len(all_of("missed")),
         "missed_by": [e["agent"] for e in all_of("missed")] or None,
+        "offers": [
+            {"ts": instant(e["ts"]), "agent": e["agent"], "missed": e["type"] == "call.missed"}
+            for e in history
+            if e["type"] in ("call.rang", "call.missed")
+        ]
+        or None,
+        "holds": [
+            {"ts": instant(e["ts"]), "held": e["type"] == "call.held"}
+            for e in history
+            if e["type"] in ("call.held", "call.resumed")
+        ]
+        or None,
         "transferred": bool(all_of("transferred")),
         "disposition": last("wrapped").get("disposition"),
         "sale": last("wrapped").get("sale"),
@@ -137,7 +149,6 @@ def _call(call_id: str, history: list[Event]) -> Row:
         "_abandoned": bool(all_of("abandoned")),
         "_not_connected_at": when("not_connected"),
         "_end_told_at": when("ended"),
-        "_holds": [(instant(e["ts"]), e["type"]) for e in history if e["type"] in ("call.held", "call.resumed")],
     }
 
 
@@ -209,11 +220,12 @@ def _measure(row: Row) -> None:
     if answered is None:
         return
     hold_s, since = 0.0, None
-    for moment, kind in row["_holds"]:
+    for step in row["holds"] or ():
+        moment = step["ts"]
         if answered <= moment and (ended is None or moment <= ended):
-            if kind == "call.held" and since is None:
+            if step["held"] and since is None:
                 since = moment
-            elif kind == "call.resumed" and since is not None:
+            elif not step["held"] and since is not None:
                 hold_s, since = hold_s + seconds(moment - since), None
     if ended is None:
         row["held_since"] = since
@@ -493,10 +505,20 @@ def kpi_interval(floor: Floor, t0: dt.datetime, t1: dt.datetime, minutes: int) -
     step = dt.timedelta(minutes=minutes)
     starts = [t0 + number * step for number in range(-(-(t1 - t0) // step))]
     return {
-        (name, start): kpis(own, start, min(t1, start + step)) | contract(floor, name, start, min(t1, start + step))
+        (name, start): row | contract(floor, name, start, end) | _agents(row, seconds(min(end, floor.as_of) - start))
         for name in floor.campaigns
         for own in [floor.among(campaign=name)]
         for start in starts
+        for end in [min(t1, start + step)]
+        for row in [kpis(own, start, end)]
+    }
+
+
+def _agents(row: Row, elapsed_s: float) -> Row:
+    """Return the mean number of agents in each state; None if the interval has not begun."""
+    return {
+        f"agents_{state}": row[f"{state}_s"] / elapsed_s if elapsed_s > 0 else None
+        for state in (*LOGGED_IN, "logged_in")
     }
 
 

@@ -119,7 +119,7 @@ def publish(
         "campaigns",
         [
             {"campaign": c.id, "client": c.client, "client_name": c.client, "name": c.name, "timezone": c.timezone}
-            | {"window_minutes": c.window_minutes}
+            | {"window_minutes": c.window_minutes, "recording": c.recording}
             for c in campaigns
         ],
     )
