@@ -13,6 +13,10 @@ About = Literal["campaign", "agents", "source", "feed"]
 LATELY_S = 900
 """Dead letters of the last 15 minutes count as new [s]."""
 
+KEPT_DAYS = 93
+MOST_KEPT = 5_000
+"""An alert stays in the relation for so long after it ended; of those that ended, only so many of the latest stay."""
+
 
 @dataclass(frozen=True, slots=True)
 class AlertFigure:

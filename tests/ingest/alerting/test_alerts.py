@@ -13,6 +13,7 @@ from ingest.publishing.publish import Moment
 from ingest.rebuild import rebuild
 from metrics.configuration.alerts import AlertRule
 from metrics.configuration.campaigns import Configuration
+from metrics.kpis.alert_figures import MOST_KEPT
 from metrics.published import relations
 from tests.support.stories.stream import Desk, Event, at, campaign, configured, read_story
 
@@ -342,6 +343,24 @@ def test_alerts_that_ended_long_ago_are_forgotten(tmp_path: Path) -> None:
         desk.publish(at(f"{hour}:02:00"))
     kept = [row["ended_at"] for row in desk.rows(ALL)]
     assert kept == [at("33:02:00"), at(f"{24 * (KEPT.days + 1) + 9}:02:00")]  # the second ended 93 days before
+
+
+ENDED = """
+INSERT INTO alerts
+SELECT a.* REPLACE (concat(alert_id, n) AS alert_id, began_at - to_minutes(n) AS ended_at, 'recovered' AS end_reason)
+FROM alerts a, range(1, ?) r(n)
+"""
+
+
+def test_of_many_alerts_that_ended_the_latest_are_kept(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, rules(replace(WAIT, for_s=0)))
+    desk.apply(read_story("09:00:00 queued"), at("09:00:00"))
+    (alert,) = fires_at(desk, "09:03:00")
+    desk.store.sql(ENDED, [MOST_KEPT + 1])
+    desk.apply(read_story("09:03:01 abandoned event_id=e2"), at("09:03:01"))
+    assert fires_at(desk, "09:03:02") == []
+    ended = desk.rows("SELECT alert_id FROM alerts ORDER BY ended_at DESC")
+    assert len(ended) == MOST_KEPT and ended[0] == {"alert_id": alert["alert_id"]}
 
 
 def test_a_thousand_alerts_fire_at_once_and_end(tmp_path: Path) -> None:
