@@ -4,6 +4,7 @@ Analysts rely on the names: columns may be added, but not renamed. Times are TIM
 DOUBLE seconds ending in `_s`, ratios are 0–1.
 """
 
+from metrics.kpis.alert_figures import END_REASONS, FIGURES, KEPT_DAYS, MOST_KEPT
 from metrics.published.alarms import KINDS
 
 FOLDER = "vigie_folder"
@@ -262,6 +263,35 @@ source                   VARCHAR     source whose events were counted; NULL: not
 counted                  BIGINT      the actual number
 expected                 BIGINT      the correct number, or the highest allowed
 since                    TIMESTAMPTZ time of the publish that first noticed it
+""",
+    ),
+    "alerts": (
+        f"one firing of an alert rule: while it fires, and for {KEPT_DAYS} days after it ended; of those that ended, "
+        f"the latest {MOST_KEPT:,}",
+        f"""
+alert_id                 VARCHAR     id of this firing, the same in every snapshot and after restarts
+rule                     VARCHAR     name of the rule in campaigns.toml
+severity                 VARCHAR     info, warning or critical
+figure                   VARCHAR     {"; ".join(f"{name}: {f.meaning} [{f.unit}]" for name, f in FIGURES.items())}
+campaign                 VARCHAR     campaign id; NULL: not about one campaign
+client                   VARCHAR     client of that campaign; NULL: none
+source                   VARCHAR     source; NULL: not about one source
+comparison               VARCHAR     below or above: the side of the threshold on which the rule fires
+threshold                DOUBLE      the threshold, in the figure's unit
+end_threshold            DOUBLE      it ends when the value is back at this, in the figure's unit
+usual                    DOUBLE      usual value at this time of this weekday; NULL: the rule does not compare with it
+value                    DOUBLE      latest value, in the figure's unit; once it ended, the value at its end
+worst                    DOUBLE      the worst value since began_at
+worst_at                 TIMESTAMPTZ when it first had that value
+calls                    BIGINT      calls of the window that count in the figure; NULL: not computed from calls
+began_at                 TIMESTAMPTZ since when the condition has been true
+fired_at                 TIMESTAMPTZ when it fired: the condition had been true for the rule's for_s
+ended_at                 TIMESTAMPTZ when it ended; NULL: it fires
+end_reason               VARCHAR     {"; ".join(f"{reason}: {meaning}" for reason, meaning in END_REASONS.items())}
+notify                   VARCHAR[]   groups to notify
+escalate                 VARCHAR[]   groups to notify if nobody acknowledges it
+escalate_after_s         DOUBLE      time after fired_at for that [s]
+repeat_after_s           DOUBLE      time after which a notification is repeated [s]; NULL: never
 """,
     ),
     "dead_letters": (

@@ -11,6 +11,7 @@ every SLOW_S.
 
 from metrics.authorisation.suppression import may_show
 from metrics.readers.agents import NEEDS, STATES, Agent, AgentDay, Agents, Need, Pauses, Share, Stint, Strain, agents
+from metrics.readers.alerts import Alert, alerts
 from metrics.readers.analysis.query import LONGEST as LONGEST_QUERY
 from metrics.readers.analysis.query import ROWS, SECONDS, SIZE, Answer, Query, Trouble, may_query, query
 from metrics.readers.analysis.schema import Column, Relation, schema
@@ -76,6 +77,7 @@ __all__ = [
     "AgentDay",
     "Agents",
     "Alarm",
+    "Alert",
     "Answer",
     "Board",
     "Call",
@@ -130,6 +132,7 @@ __all__ = [
     "Work",
     "agents",
     "agents_of_calls",
+    "alerts",
     "board",
     "calls",
     "campaign",

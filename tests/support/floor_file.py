@@ -54,6 +54,7 @@ def publish(
     lags: Sequence[int] = (),
     gaps: list[dict[str, Any]] | None = None,
     alarms: list[dict[str, Any]] | None = None,
+    alerts: list[dict[str, Any]] | None = None,
 ) -> None:
     """Publish a file as the consumer does, by rename.
 
@@ -107,6 +108,8 @@ def publish(
             add("feed_gaps", {"topic": "call-events", "noticed_at": as_of} | row)
         for row in alarms or ():
             add("alarms", {"since": as_of} | row)
+        for row in alerts or ():
+            add("alerts", row)
     finally:
         writer.execute("DETACH snapshot")
     os.replace(fresh, path)
@@ -123,6 +126,15 @@ def _writer() -> duckdb.DuckDBPyConnection:
 def alarm(kind: str, measure: str, counted: int, expected: int, **about: Any) -> dict[str, Any]:
     """Return a row of `alarms`."""
     return {"kind": kind, "measure": measure, "counted": counted, "expected": expected} | about
+
+
+def alert(figure: str, as_of: datetime, **columns: Any) -> dict[str, Any]:
+    """Return a row of `alerts` that fires since a minute before `as_of`."""
+    values = {"threshold": 2.0, "end_threshold": 1.0, "value": 3.0, "worst": 4.0, "comparison": "above"}
+    times = {name: as_of - timedelta(minutes=1) for name in ("worst_at", "began_at", "fired_at")}
+    groups = {"notify": ["floor"], "escalate": []}
+    row = {"rule": figure, "figure": figure, "severity": "warning"} | values | times | groups | columns
+    return {"alert_id": "-".join(str(row.get(name, "")) for name in ("rule", "campaign", "source"))} | row
 
 
 def _call(call_id: str, as_of: datetime, given: dict[str, Any], zone: str) -> dict[str, Any]:
