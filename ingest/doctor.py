@@ -98,6 +98,7 @@ def _configuration(path: Path) -> Iterator[Finding]:
         yield Finding("campaigns", DOUBTFUL, f"{path} has no campaign", "add some; until then the defaults apply")
     for campaign in configuration.campaigns.values():
         yield from _terms(campaign)
+    yield _alerts(configuration)
     try:
         check_zones(configuration.zones)
     except MetricsError as error:
@@ -119,6 +120,17 @@ def _terms(campaign: Campaign) -> Iterator[Finding]:
             yield Finding("terms", GOOD, from_when + ", ".join(changes))
         else:
             yield Finding("terms", DOUBTFUL, from_when + "nothing changes", "check the term against the agreement")
+
+
+def _alerts(configuration: Configuration) -> Finding:
+    """Say which alert rules there are, and whether one of them notices that the data is old."""
+    if not configuration.alerts:
+        return Finding("alerts", GOOD, "no rules: nothing fires")
+    rules = f"{len(configuration.alerts)} rules: {', '.join(rule.name for rule in configuration.alerts)}"
+    if any(rule.figure == "feed_age_s" for rule in configuration.alerts):
+        return Finding("alerts", GOOD, rules)
+    to_do = "add a rule on feed_age_s: while the data is old, the others are held, and nothing says so"
+    return Finding("alerts", DOUBTFUL, rules, to_do)
 
 
 def _formatted(value: object) -> str:

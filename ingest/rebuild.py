@@ -50,7 +50,7 @@ AUTOMATIC_REBUILD_ROWS = 1_500_000  # up to this many, a start rebuilds without 
 #: Tables of the store that are not made from events.
 TAKEN_OVER = (
     *("identity", "positions", "gaps", "dead_letters", "letters_kept"),
-    *("alarms", "pending_alarms", "sources", "totals"),
+    *("alarms", "pending_alarms", "alerts", "sources", "totals"),
 )
 
 

@@ -13,6 +13,7 @@ import duckdb
 import pyarrow as pa
 
 from ingest import statements
+from ingest.alerting.alerting import Alerting
 from ingest.archive.extent import LATE_ANSWERS
 from ingest.archive.inventory import RELATIONS
 from ingest.errors import StoreError, disk_trouble
@@ -78,6 +79,7 @@ class Publisher:
         self._conservation = Conservation(store)
         self._alarms = Alarms(store)
         self._judging = Judging(store)
+        self._alerting = Alerting(store)
         self._had_foreign_log = False
         self.foreign_logs_removed = 0
         self.configure(configuration)
@@ -95,6 +97,7 @@ class Publisher:
         self.configuration = configuration
         self._notice = notice
         self._settings = Settings(self._store, configuration)
+        self._alerting.configure(configuration.alerts)
         self._judging.forget()
 
     @property
@@ -132,14 +135,14 @@ class Publisher:
         return read_until - dt.timedelta(seconds=self.configuration.defaults.lateness_s)
 
     def write(self, moment: Moment) -> None:
-        """Replace the published file by the content of the store, as `judge` left it at the same moment.
+        """Replace the published file by the content of the store, as `judge` left it at the same moment, with alerts.
 
         Raises StoreError when the disk refuses it; the previous file stays.
         """
         fresh = self._directory / f".vigie-{os.getpid()}.duckdb"
         with self._store_errors():
             try:
-                self._write(fresh, moment.places)
+                self._write(fresh, moment)
                 folder.forbid_writing(fresh)
                 foreign = folder.remove_logs(self.path)  # a reader would open the new file with the log of the old one
                 os.replace(fresh, self.path)
@@ -210,12 +213,14 @@ class Publisher:
             self._store.rejudge_states(limit_s)
         self._settings.note()
 
-    def _write(self, fresh: Path, places: Mapping[Partition, Place]) -> None:
+    def _write(self, fresh: Path, moment: Moment) -> None:
         folder.remove(fresh)
         folder.remove_logs(fresh)
         tables = {relation: f"recent_{relation}" for relation in RELATIONS}
-        with self._store.snapshot(fresh), self._store.registered("partition_places", _table(places)):
-            self._store.sql(FILL.format(**tables, late_answers=LATE_ANSWERS.format(calls="FROM judged_calls")))
+        with self._store.snapshot(fresh):
+            with self._store.registered("partition_places", _table(moment.places)):
+                self._store.sql(FILL.format(**tables, late_answers=LATE_ANSWERS.format(calls="FROM judged_calls")))
+            self._alerting.evaluate(moment.as_of, moment.published_at)
 
 
 def _table(places: Mapping[Partition, Place]) -> pa.Table:

@@ -1,9 +1,9 @@
 -- The store: private to the consumer, one writer. The published file is made from it (publish.sql).
 -- Reads: nothing.
 -- Changes: IF.
--- Makes: agent_marks, alarms, archived_counts, archived_names, archived_until, calls, dead_letters, event_type, events,
---     gaps, identity, inferred_ends, judged_by, layout, letters_kept, pending_alarms, positions, recalled_events,
---     recalled_stretches, replaced_files, segments, settled_checks, sources, states_judged_by, totals.
+-- Makes: agent_marks, alarms, alerts, archived_counts, archived_names, archived_until, calls, dead_letters, event_type,
+--     events, gaps, identity, inferred_ends, judged_by, layout, letters_kept, pending_alarms, positions,
+--     recalled_events, recalled_stretches, replaced_files, segments, settled_checks, sources, states_judged_by, totals.
 
 CREATE TABLE IF NOT EXISTS positions (
     topic        VARCHAR NOT NULL,
@@ -209,6 +209,34 @@ CREATE TABLE IF NOT EXISTS pending_alarms (
     rings   BOOLEAN     NOT NULL
 );
 COMMENT ON TABLE pending_alarms IS 'What lacks something, and since which publish. It counts in an alarm of this kind (rings) once the rest has had time to arrive (alarms.py).';
+
+CREATE TABLE IF NOT EXISTS alerts (
+    alert_id         VARCHAR     NOT NULL,
+    rule             VARCHAR     NOT NULL,
+    severity         VARCHAR     NOT NULL,
+    figure           VARCHAR     NOT NULL,
+    campaign         VARCHAR,
+    client           VARCHAR,
+    source           VARCHAR,
+    comparison       VARCHAR     NOT NULL,
+    threshold        DOUBLE      NOT NULL,
+    end_threshold    DOUBLE      NOT NULL,
+    usual            DOUBLE,
+    value            DOUBLE      NOT NULL,
+    worst            DOUBLE      NOT NULL,
+    worst_at         TIMESTAMPTZ NOT NULL,
+    calls            BIGINT,
+    began_at         TIMESTAMPTZ NOT NULL,
+    fired_at         TIMESTAMPTZ,
+    ended_at         TIMESTAMPTZ,
+    end_reason       VARCHAR,
+    notify           VARCHAR[]   NOT NULL,
+    escalate         VARCHAR[]   NOT NULL,
+    escalate_after_s DOUBLE,
+    repeat_after_s   DOUBLE,
+    seen_at          TIMESTAMPTZ NOT NULL
+);
+COMMENT ON TABLE alerts IS 'The published relation of this name, and conditions that have not been true for long enough (fired_at is NULL). seen_at: when the condition was last seen to be true (alerting.py).';
 
 CREATE TABLE IF NOT EXISTS layout (version INTEGER NOT NULL);
 COMMENT ON TABLE layout IS 'One row: the version of these tables that wrote the store. 1: before 2026-12; corrected events may be in its files twice.';

@@ -13,6 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from metrics.configuration.alerts import AlertRule, alerts_of
 from metrics.configuration.notification import Group, groups_of
 from metrics.configuration.people import Claims, Person, claims_of, people_of
 from metrics.configuration.toml_table import Table, read_toml, shown
@@ -123,6 +124,7 @@ class Configuration:
     people: tuple[Person, ...] = ()
     claims: Claims = field(default_factory=Claims)
     groups: dict[str, Group] = field(default_factory=dict)
+    alerts: tuple[AlertRule, ...] = ()
 
     @property
     def zones(self) -> tuple[str, ...]:
@@ -152,14 +154,16 @@ class Configuration:
 def load(path: str | Path) -> Configuration:
     """Read and check a configuration file. Raises ConfigurationError with file, line and what is allowed."""
     top, digest = read_toml(Path(path), "set VIGIE_CAMPAIGNS to the configuration file")
-    top.allow("defaults", "agents", "clients", "campaigns", "people", "sign_in", "notify")
+    top.allow("defaults", "agents", "clients", "campaigns", "people", "sign_in", "alerts", "notify")
     defaults = _defaults(top.table("defaults"))
     agents = _agents(top.table("agents"))
     clients = {t.id: Client(t.id, t.text("name", t.id)) for t in top.tables("clients", ("name",))}
     campaigns = {t.id: _campaign(t, clients, defaults) for t in top.tables("campaigns")}
     people = people_of(top, clients, campaigns)
+    groups = groups_of(top)
+    alerts = alerts_of(top, {c.id: c.client for c in campaigns.values()}, clients, groups)
     return Configuration(
-        Path(path), digest, defaults, clients, campaigns, agents, people, claims_of(top), groups_of(top)
+        Path(path), digest, defaults, clients, campaigns, agents, people, claims_of(top), groups, alerts
     )
 
 

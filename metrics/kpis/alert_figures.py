@@ -46,6 +46,12 @@ FIGURES = {
     "month_to_target": AlertFigure(
         "campaign", "ratio", "service level of the campaign's month so far minus its target", True
     ),
+    "month_expected_to_target": AlertFigure(
+        "campaign", "ratio", "the same at the end of the month, if the usual calls come and are answered as usual", True
+    ),
+    "month_best_to_target": AlertFigure(
+        "campaign", "ratio", "the same if all of these are in time: below 0 the target is out of reach", True
+    ),
     "agents_available": AlertFigure("agents", "agents", "agents who are available"),
     "agents_strained": AlertFigure("agents", "agents", "agents with an occupancy above occupancy_too_high"),
     "breaks_overdue": AlertFigure("agents", "agents", "agents without a break of break_s for break_within_s"),

@@ -109,4 +109,4 @@ def line(alert: Alert, places: Places, text: Text, fired_value: float | None = N
     if alert.calls is not None:
         calls = text.ngettext("{n} call", "{n} calls", alert.calls)
         words.append(calls.format(n=text.number(alert.calls)))
-    return f"{where(alert, places, text)}: {', '.join(words)}"
+    return text.gettext("{subject}: {words}").format(subject=where(alert, places, text), words=", ".join(words))

@@ -6,10 +6,11 @@ about the feed and its sources are for those who may see every campaign.
 
 from dataclasses import dataclass, fields
 from datetime import datetime
+from typing import Any
 
 from metrics.authorisation.viewer import Viewer
 from metrics.kpis.alert_figures import hides
-from metrics.readers.snapshot import Published, fetch
+from metrics.readers.snapshot import Published, Snapshot, fetch
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +54,16 @@ def alerts(published: Published, viewer: Viewer, since: datetime) -> tuple[Alert
 
     None if nothing is published.
     """
-    rows = published.ask(("alerts", since), lambda snapshot: fetch(snapshot.connection, ALERTS, since=since))
-    if rows is None:
-        return None
-    every = (Alert(*(tuple(value) if isinstance(value, list) else value for value in row)) for row in rows)
-    return tuple(alert for alert in every if _may_see(viewer, alert))
+    every = published.ask(("alerts", since), lambda snapshot: _read(snapshot, since))
+    return None if every is None else tuple(alert for alert in every if _may_see(viewer, alert))
+
+
+def _read(snapshot: Snapshot, since: datetime) -> tuple[Alert, ...]:
+    rows: list[list[Any]] = [
+        [tuple(value) if isinstance(value, list) else value for value in row]
+        for row in fetch(snapshot.connection, ALERTS, since=since)
+    ]
+    return tuple(Alert(*row) for row in rows)
 
 
 def _may_see(viewer: Viewer, alert: Alert) -> bool:

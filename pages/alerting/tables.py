@@ -73,10 +73,8 @@ def silence(silence: Silence, places: Places, text: Text) -> str:
     else:
         what = silence.rule or campaign or _("All alerts")
     until = _("until {time}").format(time=_moment(silence.until_at, text))
-    return (
-        f'<div class="vigie-alert"><p><b>{escape(what)}</b> {escape(until)}</p>'
-        f"<small>{escape(f'{silence.who}: {silence.why}')}</small></div>"
-    )
+    why = _("{subject}: {words}").format(subject=silence.who, words=silence.why)
+    return f'<div class="vigie-alert"><p><b>{escape(what)}</b> {escape(until)}</p><small>{escape(why)}</small></div>'
 
 
 def audit(entries: Sequence[AuditEntry], places: Places, text: Text) -> str:

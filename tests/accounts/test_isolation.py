@@ -92,6 +92,9 @@ def publish(path: Path, as_of: datetime) -> None:
     counts = dict.fromkeys(("records", "events", "duplicates", "dead_letters", "lag"), 7)
     days = dict.fromkeys(("first_day", "first_call_day"), (as_of - DAY).date())
     add("ingest_status", row("ingest_status", "feed", moment | counts | days))
+    fires: dict[str, object] = {"severity": "critical", "comparison": "above", "end_reason": None}
+    fires |= {"threshold": 2.0, "end_threshold": 1.0, "value": 3.0, "worst": 4.0, "notify": ["floor"], "escalate": []}
+    fires |= dict.fromkeys(("worst_at", "began_at", "fired_at"), as_of - timedelta(minutes=2))
     terms = {"formula": "exclude_short", "threshold_s": 20.0, "target": 0.8, "wait_at_threshold_counts": True}
     terms |= {"short_abandon_s": 5.0}
     for of, campaign in (("own", OWN), ("other", OTHER)):
@@ -126,6 +129,8 @@ def publish(path: Path, as_of: datetime) -> None:
         add("conservation_checks", check | {"conserved": False, "checked_at": as_of})
         rings = {"kind": "calls_not_conserved", "measure": "accounted", "campaign": campaign, "day": as_of.date()}
         add("alarms", rings | {"counted": 5, "expected": 6, "since": as_of})
+        add("alerts", row("alerts", of, fires | {"campaign": campaign, "figure": "waiting", "source": None}))
+    add("alerts", row("alerts", "feed", fires | {"campaign": None, "client": None, "figure": "source_silent_s"}))
     rings = {"kind": "impossible_count", "measure": "events", "counted": -7, "expected": 0, "since": as_of}
     add("alarms", row("alarms", "feed", rings | {"campaign": None}))
     for n in range(3):

@@ -43,7 +43,7 @@ def test_before_anything_exists(tmp_path: Path) -> None:
     assert code == 1
     marks = {what: mark for what, (mark, _) in checks.items()}
     assert marks == {
-        **{"campaigns": "ok", "terms": "ok", "zone rules": "ok", "data directory": "ok", "store": "ok"},
+        **{"campaigns": "ok", "terms": "ok", "alerts": "ok", "zone rules": "ok", "data directory": "ok", "store": "ok"},
         **{"published file": "look", "broker": "BAD"},
     }
     assert checks["broker"][1].startswith(f"Kafka at {servers} does not answer")
@@ -132,6 +132,25 @@ def test_changes_by_each_later_term_of_a_contract(tmp_path: Path) -> None:
         ),
         ("look", "same, from 2027-01-01 00:00: nothing changes"),
     ]
+
+
+RULE = '[[alerts]]\nname = "{figure}"\nfigure = "{figure}"\nabove = 60\n'
+
+
+@pytest.mark.parametrize(
+    ("figures", "mark", "words"),
+    [
+        pytest.param((), "ok", "no rules: nothing fires", id="none"),
+        pytest.param(("feed_age_s", "waiting"), "ok", "2 rules: feed_age_s, waiting", id="one watches the feed"),
+        pytest.param(("waiting",), "look", "1 rules: waiting", id="none says that the data is old"),
+    ],
+)
+def test_the_alert_rules(tmp_path: Path, figures: tuple[str, ...], mark: str, words: str) -> None:
+    configuration = tmp_path / "campaigns.toml"
+    configuration.write_text("".join(RULE.format(figure=figure) for figure in figures))
+    more = ("--campaigns", str(configuration))
+    _, checks = findings(tmp_path / "data", f"127.0.0.1:{free_port()}", "call-events", *more)
+    assert checks["alerts"] == (mark, words)
 
 
 def test_a_data_directory_that_is_a_file(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Alert rules, evaluated on the snapshot that is about to be published."""

@@ -1,0 +1,152 @@
+"""Alert rules: `[[alerts]]` in campaigns.toml. What a key means is in docs/alerts.md.
+
+A rule that can never fire or never end is refused, like everything that is wrong in the file.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from math import inf
+from typing import Literal
+
+from metrics.configuration.toml_table import Table
+from metrics.kpis.alert_figures import FIGURES, SEVERITIES, AlertFigure
+
+Comparison = Literal["below", "above"]
+
+THRESHOLDS: Mapping[str, tuple[Comparison, bool]] = {
+    "below": ("below", False),
+    "above": ("above", False),
+    "below_usual": ("below", True),
+    "above_usual": ("above", True),
+}
+"""The keys that give the threshold: the side on which the rule fires, and whether it is relative to what is usual."""
+RANGES = {"ratio 0–1": (0.0, 1.0), "ratio": (-1.0, 1.0)}
+"""The lowest and highest value of a figure, by unit. Other units have no highest value."""
+LONGEST_S = 7 * 86_400
+MOST = 1e9
+LEAST_CALLS = 10
+"""Least number of calls of a figure that is computed from calls, unless the rule has its own."""
+KEYS = (
+    *("name", "figure", *THRESHOLDS, "end_threshold", "for_s", "min_calls", "campaigns", "clients", "sources"),
+    *("severity", "notify", "escalate", "escalate_after_s", "repeat_after_s", "quiet_when_closed"),
+)
+
+
+@dataclass(frozen=True)
+class AlertRule:
+    """One rule. `threshold` and `end_threshold` are in the figure's unit; with `by_usual`, ratios of the usual value.
+
+    With `by_usual`, 0.3 below means less than 70 % of what is usual. `campaigns` None: all of them, also campaigns that
+    only events name; `sources` None: all of them. `repeat_after_s` None: a notification is not repeated.
+    """
+
+    name: str
+    figure: str
+    comparison: Comparison
+    threshold: float
+    end_threshold: float
+    by_usual: bool = False
+    for_s: float = 60.0
+    min_calls: int = 0
+    campaigns: frozenset[str] | None = None
+    sources: frozenset[str] | None = None
+    severity: str = "warning"
+    notify: tuple[str, ...] = ()
+    escalate: tuple[str, ...] = ()
+    escalate_after_s: float | None = None
+    repeat_after_s: float | None = None
+    quiet_when_closed: bool = True
+
+    def limits(self, usual: float | None) -> tuple[float, float] | None:
+        """Return the threshold and the end threshold in the figure's unit; None: what is usual is not known."""
+        if not self.by_usual:
+            return self.threshold, self.end_threshold
+        if usual is None:
+            return None
+        sign = -1 if self.comparison == "below" else 1
+        return usual * (1 + sign * self.threshold), usual * (1 + sign * self.end_threshold)
+
+
+def alerts_of(
+    top: Table, clients_of: Mapping[str, str], clients: Collection[str], groups: Iterable[str]
+) -> tuple[AlertRule, ...]:
+    """Read the rules. `clients_of` maps each campaign to its client; `groups` are those who can be notified."""
+    groups = tuple(groups)
+    rules: dict[str, AlertRule] = {}
+    for table in top.array("alerts"):
+        rule = _rule(table, clients_of, clients, groups)
+        if rule.name in rules:
+            table.refuse(("name",), f'a rule is called "{rule.name}" already, allowed is each name once')
+        rules[rule.name] = rule
+    return tuple(rules.values())
+
+
+def _rule(table: Table, clients_of: Mapping[str, str], clients: Collection[str], groups: tuple[str, ...]) -> AlertRule:
+    table.allow(*KEYS)
+    name = str(
+        table.take("name", None, lambda v: isinstance(v, str) and 0 < len(v.strip()) <= 64, "1 to 64 characters")
+    )
+    figure_name = table.choice("figure", None, FIGURES)
+    figure = FIGURES[figure_name]
+    comparison, by_usual, threshold, end_threshold = _thresholds(table, figure_name, figure)
+    is_of_campaigns = figure.about in ("campaign", "agents")
+    _refuse_keys(
+        table, is_of_campaigns, ("campaigns", "clients", "quiet_when_closed"), f"`{figure_name}` is about no campaign"
+    )
+    _refuse_keys(table, figure.about == "source", ("sources",), f"`{figure_name}` is about no source")
+    _refuse_keys(table, figure.has_calls, ("min_calls",), f"`{figure_name}` is not computed from a window's calls")
+    _refuse_keys(table, "escalate" in table.values, ("escalate_after_s",), "there is no `escalate`")
+    campaigns = set(table.texts("campaigns", clients_of))
+    of_clients = table.texts("clients", clients)
+    campaigns |= {campaign for campaign, client in clients_of.items() if client in of_clients}
+    limits_campaigns = "campaigns" in table.values or "clients" in table.values
+    sources = table.texts("sources")
+    escalate = table.texts("escalate", groups)
+    return AlertRule(
+        name=name,
+        figure=figure_name,
+        comparison=comparison,
+        threshold=threshold,
+        end_threshold=end_threshold,
+        by_usual=by_usual,
+        for_s=table.number("for_s", AlertRule.for_s, 0, LONGEST_S),
+        min_calls=table.count("min_calls", LEAST_CALLS, 1, 1_000_000) if figure.has_calls else 0,
+        campaigns=frozenset(campaigns) if limits_campaigns else None,
+        sources=frozenset(sources) if "sources" in table.values else None,
+        severity=table.choice("severity", AlertRule.severity, SEVERITIES),
+        notify=table.texts("notify", groups),
+        escalate=escalate,
+        escalate_after_s=table.number("escalate_after_s", 600, 60, LONGEST_S) if escalate else None,
+        repeat_after_s=table.number("repeat_after_s", 0, 60, LONGEST_S) if "repeat_after_s" in table.values else None,
+        quiet_when_closed=table.flag("quiet_when_closed", True) if is_of_campaigns else False,
+    )
+
+
+def _thresholds(table: Table, name: str, figure: AlertFigure) -> tuple[Comparison, bool, float, float]:
+    given = [key for key in THRESHOLDS if key in table.values]
+    allowed = [key for key, (_, by_usual) in THRESHOLDS.items() if figure.has_usual or not by_usual]
+    if len(given) != 1 or given[0] not in allowed:
+        what = f"`{given[0]}` is not known for `{name}`" if len(given) == 1 else f"{len(given)} thresholds are given"
+        table.refuse(given[-1:], f"{what}, allowed is one of {', '.join(allowed)}")
+    (key,) = given
+    comparison, by_usual = THRESHOLDS[key]
+    low, high = RANGES.get(figure.unit, (0.0, inf))
+    if by_usual:  # below what is usual by less than all of it, or above it by any share
+        low, high = 0.0, 1.0 if comparison == "below" else inf
+    threshold = table.number(key, 0, low, min(high, MOST))
+    if threshold == (high if by_usual or comparison == "above" else low):
+        table.refuse((key,), f"`{key}` is {threshold:g}, and `{name}` is never {comparison} that")
+    # with `by_usual`, the threshold is a distance from what is usual, so the end is nearer to it on both sides
+    ends_higher = comparison == "below" and not by_usual
+    end = table.number("end_threshold", threshold, low, min(high, MOST))
+    if end < threshold if ends_higher else end > threshold:
+        what = f"`end_threshold` is {end:g}, so the rule would end before it fires"
+        side = "least" if ends_higher else "most"
+        table.refuse(("end_threshold",), f"{what}, allowed is at {side} `{key}` ({threshold:g})")
+    return comparison, by_usual, threshold, end
+
+
+def _refuse_keys(table: Table, may_have: bool, keys: Iterable[str], why: str) -> None:
+    for key in keys:
+        if key in table.values and not may_have:
+            table.refuse((key,), f"`{key}` is set, but {why}; allowed is a rule without it")

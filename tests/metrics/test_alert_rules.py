@@ -1,0 +1,192 @@
+"""Alert rules in campaigns.toml: what is read, what is refused, and with which line."""
+
+from pathlib import Path
+
+import pytest
+
+from metrics.configuration import campaigns
+from metrics.configuration.alerts import AlertRule
+from metrics.configuration.campaigns import Configuration
+from metrics.errors import ConfigurationError
+from metrics.kpis.alert_figures import FIGURES
+from tests.support.processes import ROOT
+
+FLOOR = """\
+[clients]
+orea = { name = "Oréa" }
+vianova = { name = "Vianova" }
+[campaigns.sinistres]
+client = "orea"
+[campaigns.ventes]
+client = "orea"
+[campaigns.mobile]
+client = "vianova"
+[notify.floor]
+to = ["mailto://floor@vigie.example"]
+[notify.office]
+"""
+FIRST = FLOOR.count("\n") + 1
+"""The line of [[alerts]]."""
+
+
+def load(tmp_path: Path, rules: str) -> Configuration:
+    path = tmp_path / "campaigns.toml"
+    path.write_text(FLOOR + rules, encoding="utf-8")
+    return campaigns.load(path)
+
+
+def rule(tmp_path: Path, keys: str) -> AlertRule:
+    (read,) = load(tmp_path, f'[[alerts]]\nname = "r"\n{keys}').alerts
+    return read
+
+
+def test_a_rule_is_read_with_every_key(tmp_path: Path) -> None:
+    keys = """
+        figure = "service_level"
+        below = 0.7
+        end_threshold = 0.75
+        for_s = 120
+        min_calls = 20
+        clients = ["orea"]
+        campaigns = ["mobile"]
+        severity = "critical"
+        notify = ["floor"]
+        escalate = ["office"]
+        escalate_after_s = 900
+        repeat_after_s = 1800
+        quiet_when_closed = false
+    """
+    assert rule(tmp_path, keys) == AlertRule(
+        *("r", "service_level", "below", 0.7, 0.75),
+        for_s=120,
+        min_calls=20,
+        campaigns=frozenset({"sinistres", "ventes", "mobile"}),
+        severity="critical",
+        notify=("floor",),
+        escalate=("office",),
+        escalate_after_s=900,
+        repeat_after_s=1800,
+        quiet_when_closed=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        pytest.param(
+            'figure = "longest_wait_s"\nabove = 120',
+            AlertRule("r", "longest_wait_s", "above", 120, 120, for_s=60, quiet_when_closed=True),
+            id="the defaults: it ends at its threshold",
+        ),
+        pytest.param(
+            'figure = "abandon_rate"\nabove = 0.1',
+            AlertRule("r", "abandon_rate", "above", 0.1, 0.1, min_calls=10),
+            id="a figure of calls needs ten of them",
+        ),
+        pytest.param(
+            'figure = "offered"\nabove_usual = 0.5\nend_threshold = 0.2',
+            AlertRule("r", "offered", "above", 0.5, 0.2, by_usual=True),
+            id="above what is usual",
+        ),
+        pytest.param(
+            'figure = "offered"\nabove_usual = 2.0',
+            AlertRule("r", "offered", "above", 2.0, 2.0, by_usual=True),
+            id="three times what is usual",
+        ),
+        pytest.param(
+            'figure = "source_silent_s"\nabove = 300\nsources = ["pbx"]',
+            AlertRule(
+                *("r", "source_silent_s", "above", 300, 300), sources=frozenset({"pbx"}), quiet_when_closed=False
+            ),
+            id="some sources",
+        ),
+        pytest.param(
+            'figure = "waiting"\nabove = 5\nescalate = ["office"]',
+            AlertRule("r", "waiting", "above", 5, 5, escalate=("office",), escalate_after_s=600),
+            id="escalated after ten minutes",
+        ),
+    ],
+)
+def test_what_a_rule_leaves_out(tmp_path: Path, keys: str, expected: AlertRule) -> None:
+    assert rule(tmp_path, keys) == expected
+
+
+@pytest.mark.parametrize(
+    ("keys", "line", "words"),
+    [
+        pytest.param('figure = "mood"\nabove = 1', 1, "allowed is one of service_level,", id="an unknown figure"),
+        pytest.param("above = 1", -1, "`figure` is missing", id="no figure"),
+        pytest.param(
+            'figure = "waiting"', -1, "0 thresholds are given, allowed is one of below, above", id="no threshold"
+        ),
+        pytest.param('figure = "waiting"\nbelow = 1\nabove = 2', 3, "2 thresholds are given", id="two thresholds"),
+        pytest.param('figure = "waiting"\nabove_usual = 1', 2, "not known for `waiting`", id="nothing is usual"),
+        pytest.param('figure = "waiting"\nabove = 5\nends_at = 2', 3, "unknown key `ends_at`", id="an unknown key"),
+        pytest.param('figure = "service_level"\nbelow = 80', 2, "a number from 0 to 1", id="a ratio is no percentage"),
+        pytest.param('figure = "service_level"\nbelow = 0', 2, "never below that", id="it can never fire below"),
+        pytest.param('figure = "occupancy"\nabove = 1', 2, "never above that", id="it can never fire above"),
+        pytest.param(
+            'figure = "service_level"\nbelow = 0.7\nend_threshold = 0.6',
+            3,
+            "allowed is at least `below` (0.7)",
+            id="ends lower",
+        ),
+        pytest.param(
+            'figure = "service_level"\nbelow = 0.7\nend_threshold = 1.2',
+            3,
+            "a number from 0 to 1",
+            id="it can never end",
+        ),
+        pytest.param(
+            'figure = "waiting"\nabove = 5\nend_threshold = 6', 3, "allowed is at most `above` (5)", id="ends higher"
+        ),
+        pytest.param('figure = "waiting"\nabove = 5\nend_threshold = -1', 3, "a number from 0", id="never ends above"),
+        pytest.param(
+            'figure = "offered"\nbelow_usual = 0.3\nend_threshold = 0.4',
+            3,
+            "at most `below_usual` (0.3)",
+            id="ends lower than usual",
+        ),
+        pytest.param('figure = "offered"\nbelow_usual = 1', 2, "never below that", id="below nothing"),
+        pytest.param(
+            'figure = "waiting"\nabove = 1\ncampaigns = ["x"]', 3, "sinistres, ventes, mobile", id="a campaign"
+        ),
+        pytest.param('figure = "waiting"\nabove = 1\nclients = ["x"]', 3, "orea, vianova", id="a client"),
+        pytest.param('figure = "waiting"\nabove = 1\nseverity = "bad"', 3, "info, warning, critical", id="a severity"),
+        pytest.param('figure = "waiting"\nabove = 1\nnotify = ["me"]', 3, "floor, office", id="a group"),
+        pytest.param('figure = "waiting"\nabove = 1\nescalate = ["me"]', 3, "floor, office", id="another group"),
+        pytest.param('figure = "waiting"\nabove = 1\nmin_calls = 3', 3, "not computed from", id="calls of a queue"),
+        pytest.param(
+            'figure = "lag"\nabove = 1\ncampaigns = ["ventes"]', 3, "about no campaign", id="a campaign's feed"
+        ),
+        pytest.param('figure = "lag"\nabove = 1\nquiet_when_closed = true', 3, "about no campaign", id="a closed feed"),
+        pytest.param('figure = "waiting"\nabove = 1\nsources = ["pbx"]', 3, "about no source", id="a source's queue"),
+        pytest.param(
+            'figure = "waiting"\nabove = 1\nescalate_after_s = 60', 3, "no `escalate`", id="nobody to escalate to"
+        ),
+        pytest.param('figure = "waiting"\nabove = 1\nfor_s = -1', 3, "a number from 0", id="a negative time"),
+        pytest.param(
+            'figure = "waiting"\nabove = 1\n[[alerts]]\nname = "r"\nfigure = "lag"\nabove = 1',
+            4,
+            "each name once",
+            id="a name twice",
+        ),
+    ],
+)
+def test_a_wrong_rule_is_refused_with_its_line(tmp_path: Path, keys: str, line: int, words: str) -> None:
+    with pytest.raises(ConfigurationError) as error:
+        rule(tmp_path, keys)
+    at_line = FIRST if line < 0 else FIRST + 1 + line
+    assert f"campaigns.toml, line {at_line}: " in str(error.value) and words in str(error.value)
+
+
+def test_a_name_is_needed(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=f"line {FIRST}: `name` is missing"):
+        load(tmp_path, '[[alerts]]\nfigure = "lag"\nabove = 1')
+
+
+def test_the_example_has_a_dozen_rules_and_says_when_the_feed_is_silent() -> None:
+    floor = campaigns.load(ROOT / "campaigns.toml")
+    assert len(floor.alerts) >= 12
+    assert {"feed_age_s", "longest_wait_s"} <= {rule.figure for rule in floor.alerts} <= FIGURES.keys()
+    assert all(rule.end_threshold != rule.threshold or rule.for_s >= 60 for rule in floor.alerts)  # none flaps
