@@ -268,7 +268,7 @@ def test_an_acknowledgement_stops_repetitions(tmp_path: Path, receiver: Receiver
         repeats = len(receiver.requests)
         other = place.fires("cards")
         place.publish(fires, other)
-        wait_for(lambda: any("Cards" in request.message["title"] for request in receiver.requests), "another alert")
+        wait_for(lambda: any("cards" in request.message["title"] for request in receiver.requests), "another alert")
     kinds = [request.message["kind"] for request in receiver.requests]
     assert kinds.count("repeated") <= repeats  # one may have been on its way
 
