@@ -17,14 +17,13 @@ from ingest.alerting.condition import Condition, follow
 from ingest.alerting.figures import Figures, Subject, Value, Values
 from ingest.store.store import Store
 from metrics.configuration.alerts import AlertRule
-from metrics.kpis.alert_figures import FIGURES
+from metrics.kpis.alert_figures import FIGURES, KEPT_DAYS, MOST_KEPT
 
 log = logging.getLogger(__name__)
 
 EVERY_S = 0.9  # kpi_now costs 60 ms of CPU: too much for two and a half snapshots a second
 SAVE_S = 10.0
-KEPT = dt.timedelta(days=93)
-MOST_KEPT = 20_000
+KEPT = dt.timedelta(days=KEPT_DAYS)
 
 INSTANT, TEXTS = pa.timestamp("us", "UTC"), pa.list_(pa.string())
 COLUMNS = pa.schema(

@@ -3,8 +3,8 @@
     nothing ── beyond the threshold ──> pending ── for_s later ──> firing ── at the end threshold ──> ended
                   pending ── not beyond it, too few calls, or not looked at for GAP ──> nothing
 
-An alert that fires stays as it is while its figure has too few calls to be judged, and ends when there is nothing to
-measure any more.
+An alert that fires stays as it is while its figure has too few calls to be judged, for UNJUDGED at most. It ends at
+once when there is nothing to measure any more.
 """
 
 import datetime as dt
@@ -16,6 +16,7 @@ from metrics.configuration.alerts import AlertRule
 
 GAP = dt.timedelta(seconds=60)
 """If nobody looked for this long, a pending condition begins again: it may not have been true all the time."""
+UNJUDGED = dt.timedelta(minutes=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,8 @@ def follow(
     if before and fires and value is None:
         return before.ended(now, "recovered")
     if value is None or limits is None or (measured.calls is not None and measured.calls < rule.min_calls):
-        return before if fires else None
+        is_lasting = before is not None and now - before.seen_at > UNJUDGED
+        return (before.ended(now, "unjudged") if before and is_lasting else before) if fires else None
     threshold, end_threshold = limits
     condition = _seen(rule, subject, before, value, limits, measured, now)
     if fires:

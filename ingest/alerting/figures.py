@@ -20,6 +20,7 @@ QUERIES = statements.read_parts("alerting/figures.sql")
 SLOW_S = 15.0  # agents' strain and pauses, rejected records
 MONTH_S = 900.0
 STEP_MIN = 15  # what is usual is known for windows that end at quarter hours
+RETIRED = dt.timedelta(weeks=1)  # a source that has been silent for longer is not in use any more
 STALE_S = 30.0  # as_of is this far behind the clock: the consumer is behind, or Kafka is away
 
 WINDOW = (
@@ -105,8 +106,8 @@ class Figures:
         return {name: {Subject(): value} for name, value in values.items()}
 
     def _sources(self, as_of: dt.datetime) -> Values:
-        silent = {Subject(source=source): Value(_seconds(at, as_of)) for source, at in self._rows(QUERIES["sources"])}
-        return {"source_silent_s": silent}
+        rows = self._rows(QUERIES["sources"], since=as_of - RETIRED)
+        return {"source_silent_s": {Subject(source=source): Value(_seconds(at, as_of)) for source, at in rows}}
 
     def _campaigns(self, as_of: dt.datetime) -> Values:
         values: dict[str, dict[Subject, Value]] = {name: {} for name in (*WINDOW, *AGENTS, *MONTH)}

@@ -54,7 +54,7 @@ WHERE offered > 0;
 SELECT last_event_at, lag FROM ingest_status;
 
 -- name: sources
-SELECT source, last_event_at FROM feed_sources;
+SELECT source, last_event_at FROM feed_sources WHERE last_event_at >= $since;
 
 -- name: new_dead_letters
 SELECT count(*) FROM dead_letters WHERE received_at >= $since;

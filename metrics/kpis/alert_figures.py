@@ -13,6 +13,10 @@ About = Literal["campaign", "agents", "source", "feed"]
 LATELY_S = 900
 """Dead letters of the last 15 minutes count as new [s]."""
 
+KEPT_DAYS = 93
+MOST_KEPT = 5_000
+"""An alert stays in the relation for so long after it ended; of those that ended, only so many of the latest stay."""
+
 
 @dataclass(frozen=True, slots=True)
 class AlertFigure:
@@ -56,7 +60,9 @@ FIGURES = {
     "agents_strained": AlertFigure("agents", "agents", "agents with an occupancy above occupancy_too_high"),
     "breaks_overdue": AlertFigure("agents", "agents", "agents without a break of break_s for break_within_s"),
     "pauses_too_long": AlertFigure("agents", "agents", "agents whose pause is longer than its limit"),
-    "source_silent_s": AlertFigure("source", "s", "time since the latest event of the source, up to as_of"),
+    "source_silent_s": AlertFigure(
+        "source", "s", "time since the latest event of the source, up to as_of; after a week it is not watched"
+    ),
     "feed_silent_s": AlertFigure("feed", "s", "time since the latest event of any source, up to as_of"),
     "feed_age_s": AlertFigure("feed", "s", "age of the data: from as_of to published_at"),
     "lag": AlertFigure("feed", "records", "records not yet read"),
@@ -65,7 +71,8 @@ FIGURES = {
 SEVERITIES = ("info", "warning", "critical")
 COMPARISONS = ("below", "above")
 END_REASONS = {
-    "recovered": "the value passed end_threshold",
+    "recovered": "the value is back at end_threshold, or nothing is left to measure",
+    "unjudged": "for half an hour, there were too few calls to judge",
     "closed": "the campaign closed, and the rule is quiet then",
     "removed": "the configuration has no such rule for this campaign or source any more",
 }

@@ -4,7 +4,7 @@ Analysts rely on the names: columns may be added, but not renamed. Times are TIM
 DOUBLE seconds ending in `_s`, ratios are 0–1.
 """
 
-from metrics.kpis.alert_figures import END_REASONS, FIGURES
+from metrics.kpis.alert_figures import END_REASONS, FIGURES, KEPT_DAYS, MOST_KEPT
 from metrics.published.alarms import KINDS
 
 FOLDER = "vigie_folder"
@@ -257,7 +257,8 @@ since                    TIMESTAMPTZ time of the publish that first noticed it
 """,
     ),
     "alerts": (
-        "one firing of an alert rule: while it fires, and for 93 days after it ended, but the latest 20,000 at most",
+        f"one firing of an alert rule: while it fires, and for {KEPT_DAYS} days after it ended; of those that ended, "
+        f"the latest {MOST_KEPT:,}",
         f"""
 alert_id                 VARCHAR     id of this firing, the same in every snapshot and after restarts
 rule                     VARCHAR     name of the rule in campaigns.toml
@@ -270,12 +271,12 @@ comparison               VARCHAR     below or above: the side of the threshold o
 threshold                DOUBLE      the threshold, in the figure's unit
 end_threshold            DOUBLE      it ends when the value is back at this, in the figure's unit
 usual                    DOUBLE      usual value at this time of this weekday; NULL: the rule does not compare with it
-value                    DOUBLE      latest value, in the figure's unit; the last one before it ended
+value                    DOUBLE      latest value, in the figure's unit; once it ended, the value at its end
 worst                    DOUBLE      the worst value since began_at
 worst_at                 TIMESTAMPTZ when it first had that value
 calls                    BIGINT      calls of the window that count in the figure; NULL: not computed from calls
 began_at                 TIMESTAMPTZ since when the condition has been true
-fired_at                 TIMESTAMPTZ since when it fires: the rule's for_s later
+fired_at                 TIMESTAMPTZ when it fired: the condition had been true for the rule's for_s
 ended_at                 TIMESTAMPTZ when it ended; NULL: it fires
 end_reason               VARCHAR     {"; ".join(f"{reason}: {meaning}" for reason, meaning in END_REASONS.items())}
 notify                   VARCHAR[]   groups to notify

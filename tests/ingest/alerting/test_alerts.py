@@ -9,12 +9,13 @@ import duckdb
 import pytest
 
 from ingest.alerting.alerting import COLUMNS, KEPT
-from ingest.publishing.publish import Moment
+from ingest.publishing.publish import Moment, Place
 from ingest.rebuild import rebuild
 from metrics.configuration.alerts import AlertRule
 from metrics.configuration.campaigns import Configuration
+from metrics.kpis.alert_figures import MOST_KEPT
 from metrics.published import relations
-from tests.support.stories.stream import Desk, Event, at, campaign, configured, read_story
+from tests.support.stories.stream import PARTITION, Desk, Event, at, campaign, configured, read_story
 
 WAIT = AlertRule("long-wait", "longest_wait_s", "above", 120, 60, for_s=30, notify=("floor",))
 LEVEL = AlertRule("level", "service_level", "below", 0.7, 0.8, for_s=0, min_calls=10)
@@ -108,6 +109,17 @@ def test_too_few_calls_neither_fire_nor_end(tmp_path: Path) -> None:
     assert [row["end_reason"] for row in desk.rows(ALL)] == ["recovered"]
 
 
+def test_what_cannot_be_judged_for_half_an_hour_ends(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, rules(LEVEL))
+    desk.apply(many("09:00:00", [90] * 10), at("09:00:00"))
+    assert len(fires_at(desk, "09:29:00")) == 1
+    for n, minute in enumerate(range(35, 60, 5), 10):  # a late call every five minutes
+        desk.apply(answered(n, f"09:{minute}:00", 90), at(f"09:{minute}:00"))
+        assert len(fires_at(desk, f"09:{minute}:59" if minute < 55 else "09:58:59")) == 1
+    assert fires_at(desk, "09:59:01") == []
+    assert [(row["end_reason"], row["calls"]) for row in desk.rows(ALL)] == [("unjudged", 10)]
+
+
 def test_a_level_above_the_first_threshold_fires_until_the_second(tmp_path: Path) -> None:
     desk = Desk(tmp_path, rules(LEVEL))
     desk.apply(many("09:00:00", [90] * 4 + [5] * 6), at("09:00:00"))
@@ -165,6 +177,31 @@ def test_a_rule_about_sources_can_name_some(tmp_path: Path) -> None:
     story = '09:00:00 queued source="pbx"\n09:00:00 queued call_id=c2 source="dialer"'
     desk.apply(read_story(story), at("09:00:00"))
     assert [row["source"] for row in fires_at(desk, "09:00:05")] == ["pbx"]
+
+
+def test_a_source_that_is_silent_for_a_week_is_not_watched(tmp_path: Path) -> None:
+    rule = AlertRule("s", "source_silent_s", "above", 60, 60, for_s=0, quiet_when_closed=False)
+    desk = Desk(tmp_path, rules(rule))
+    desk.apply(read_story('09:00:00 queued source="pbx"'), at("09:00:00"))
+    assert len(fires_at(desk, f"{24 * 7 + 9}:00:00")) == 1
+    assert fires_at(desk, f"{24 * 7 + 9}:00:01") == []
+
+
+def test_what_is_not_read_and_what_was_rejected_can_fire(tmp_path: Path) -> None:
+    behind = AlertRule("behind", "lag", "above", 100, 50, for_s=0, quiet_when_closed=False)
+    rejected = AlertRule("rejected", "new_dead_letters", "above", 1, 0, for_s=0, quiet_when_closed=False)
+    desk = Desk(tmp_path, rules(behind, rejected))
+    desk.apply([b"{", b"[", b"no JSON"], at("09:00:00"))
+
+    def publish(clock: str, lag: int) -> dict[str, float]:
+        moment = Moment(at(clock), at(clock), {PARTITION: Place(0, lag)})
+        desk.publisher.judge(moment)
+        desk.publisher.write(moment)
+        return {row["rule"]: row["value"] for row in desk.rows(FIRES)}
+
+    assert publish("09:00:01", 101) == {"behind": 101, "rejected": 3}
+    assert publish("09:14:00", 51) == {"behind": 51, "rejected": 3}
+    assert publish("09:15:01", 50) == {}  # a quarter of an hour later
 
 
 @pytest.mark.parametrize("seconds_away", [20, 61])
@@ -342,6 +379,24 @@ def test_alerts_that_ended_long_ago_are_forgotten(tmp_path: Path) -> None:
         desk.publish(at(f"{hour}:02:00"))
     kept = [row["ended_at"] for row in desk.rows(ALL)]
     assert kept == [at("33:02:00"), at(f"{24 * (KEPT.days + 1) + 9}:02:00")]  # the second ended 93 days before
+
+
+ENDED = """
+INSERT INTO alerts
+SELECT a.* REPLACE (concat(alert_id, n) AS alert_id, began_at - to_minutes(n) AS ended_at, 'recovered' AS end_reason)
+FROM alerts a, range(1, ?) r(n)
+"""
+
+
+def test_of_many_alerts_that_ended_the_latest_are_kept(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, rules(replace(WAIT, for_s=0)))
+    desk.apply(read_story("09:00:00 queued"), at("09:00:00"))
+    (alert,) = fires_at(desk, "09:03:00")
+    desk.store.sql(ENDED, [MOST_KEPT + 1])
+    desk.apply(read_story("09:03:01 abandoned event_id=e2"), at("09:03:01"))
+    assert fires_at(desk, "09:03:02") == []
+    ended = desk.rows("SELECT alert_id FROM alerts ORDER BY ended_at DESC")
+    assert len(ended) == MOST_KEPT and ended[0] == {"alert_id": alert["alert_id"]}
 
 
 def test_a_thousand_alerts_fire_at_once_and_end(tmp_path: Path) -> None:
