@@ -36,6 +36,8 @@ def figure(name: str, text: Text) -> str:
         "waiting": _("Callers waiting"),
         "longest_wait_s": _("Longest wait"),
         "month_to_target": _("Month’s service level against target"),
+        "month_expected_to_target": _("Month’s expected service level against target"),
+        "month_best_to_target": _("Month’s best service level against target"),
         "agents_available": _("Agents available"),
         "agents_strained": _("Agents under strain"),
         "breaks_overdue": _("Breaks overdue"),
@@ -98,6 +100,7 @@ def line(alert: Alert, places: Places, text: Text, fired_value: float | None = N
         lasted = text.age((alert.ended_at - alert.began_at).total_seconds())
         over = {
             "recovered": _("back to {value} at {time}, after {duration}"),
+            "unjudged": _("too few calls to judge, last {value}, at {time}, after {duration}"),
             "closed": _("campaign closed at {time}, after {duration}"),
             "removed": _("rule removed at {time}, after {duration}"),
         }.get(alert.end_reason or "", _("over at {time}, after {duration}"))

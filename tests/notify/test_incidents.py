@@ -7,6 +7,10 @@ from typing import Any
 import pytest
 
 from metrics.authorisation.viewer import Viewer
+from metrics.configuration.notification import LANGUAGES
+from metrics.kpis.alert_figures import END_REASONS, FIGURES
+from metrics.language import alert_words
+from metrics.language.text import text as language_text
 from metrics.readers import Alert
 from notify import incidents
 from notify.desk import Desk
@@ -237,3 +241,13 @@ def test_a_group_is_told_in_its_language_and_the_campaigns_time(
     assert told.translate(spaces) == f"floor/1: {title}"
     assert f"Oréa Sinistres: {line}" in body.translate(spaces).replace("Sinistres :", "Sinistres:")
     assert "https://vigie.example/campaign?campaign=orea" in body
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_figure_and_every_end_has_words_in_every_language(language: str) -> None:
+    words = language_text(language)
+    for name in FIGURES:
+        about = firing(figure=name, value=12.0, worst=13.0, usual=11.0)
+        assert alert_words.headline(about, words) and alert_words.line(about, {}, words)
+    ends = {alert_words.line(ended(firing(), 60, end_reason=reason), {}, words) for reason in END_REASONS}
+    assert len(ends) == len(END_REASONS)
