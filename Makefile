@@ -28,7 +28,7 @@ setup: .venv/.complete  ## create .venv from the pinned requirements
 	 esac; done
 	@touch $@
 
-demo: setup  ## broker, simulated floor, consumer and dashboard; Ctrl-C stops them
+demo: setup  ## broker, simulated floor, consumer, dashboard and notify; Ctrl-C stops them
 	@$(PY) -m ingest demo
 
 bank: setup  ## a month of real calls through the broker, and its KPIs

@@ -1,4 +1,4 @@
-"""`python -m ingest demo`: the embedded broker, a simulated floor, the consumer and the dashboard, until Ctrl-C."""
+"""`python -m ingest demo`: the embedded broker, a simulated floor, consumer, dashboard and notify, until Ctrl-C."""
 
 import argparse
 import contextlib
@@ -92,7 +92,9 @@ def main(options: argparse.Namespace) -> int:
         },
         "VIGIE_DATA_DIR": str(data_dir),
         "VIGIE_ACCESS_DIR": str(data_dir / "demo-access"),
+        "VIGIE_DESK_DIR": str(data_dir / "desk"),
         "VIGIE_CAMPAIGNS": str(CAMPAIGNS),
+        "VIGIE_URL": f"http://127.0.0.1:{options.port}",
         "PYTHONTZPATH": "",
     }
     url = f"http://127.0.0.1:{options.port}"
@@ -114,6 +116,7 @@ def main(options: argparse.Namespace) -> int:
                 "dashboard", "-m", "streamlit", "run", str(ROOT / "dashboard.py"),
                 "--server.port", str(options.port), "--server.headless", "true",
             ),
+            start("notify", "-m", "notify", "run"),
             start(
                 "floor", "-m", "ingest", "simulate", *kafka,
                 "--agents", str(options.agents), "--seed", str(options.seed),
@@ -139,6 +142,7 @@ def main(options: argparse.Namespace) -> int:
         if not stop.is_set():
             _say(f"\nVigie is live:  {url}\n")
             _say("\n".join(accounts) + "\n")
+            _say(f"Alerts of groups without an address: {data_dir}/logs/notify.log")
             _say("Analysts: make sql (in another terminal).  Ctrl-C stops everything.")
             note_stored(data_dir, *(today - dt.timedelta(days=back) for back in range(1, days + 1)))
         if options.past and not stop.is_set():

@@ -5,6 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from pages.accounts import visitor
+from pages.alerting import bell
 from pages.assets import ASSETS
 from pages.shared import empty, ticks
 from pages.wall import television
@@ -34,6 +35,7 @@ pages = [  # file, title, icon and roles; a viewer with another role is told tha
     ("calls.py", _("Calls"), ":material/call:", everybody),
     ("call.py", _("Call"), ":material/timeline:", everybody),
     ("agents.py", _("Agents"), ":material/support_agent:", {"manager", "analyst"}),
+    ("alerts.py", _("Alerts"), ":material/notifications:", everybody),
     ("analyst.py", _("Data"), ":material/database:", {"manager", "analyst"}),
     ("feed.py", _("Feed"), ":material/sensors:", {"manager", "analyst"}),
 ]
@@ -70,6 +72,7 @@ page = st.navigation(
 if not is_television:
     st.logo(str(LOGO), size="medium")
     with st.container(key="frame", horizontal=True):
+        bell.bell(viewer, text)
         visitor.account(viewer, text)
         visitor.language_switch(text)
 with st.container(key="scripts"):

@@ -3,10 +3,12 @@
 import streamlit as st
 
 from metrics import clock, readers
+from notify.desk import ChannelState, DeskError
 from pages.accounts import visitor
-from pages.operations import feed_tables
+from pages.operations import channel_list, feed_tables
 from pages.shared import empty, ticks
 from pages.shared.i18n import plain
+from pages.shared.ringing import desk
 
 TICK_S = 2
 SLOW_S = 15
@@ -20,6 +22,14 @@ def read_feed() -> readers.Feed | None:
     return readers.feed(readers.published(), viewer)
 
 
+def read_channels() -> tuple[ChannelState, ...]:
+    """Return the channels of messages, for viewers of every campaign: channels belong to none."""
+    try:
+        return desk().channels(clock.now()) if viewer.campaigns is None else ()
+    except DeskError:
+        return ()
+
+
 @ticks.tick(TICK_S)
 def counters() -> None:
     """Draw alarms, counters and notices."""
@@ -31,6 +41,8 @@ def counters() -> None:
     st.html(feed_tables.counters(feed, clock.now(), text))
     for notice in feed_tables.notices(feed, text):
         st.warning(plain(notice), icon=":material/help:")
+    for trouble in channel_list.troubles(read_channels(), text):
+        st.error(plain(trouble), icon=":material/notifications_off:")
 
 
 @ticks.tick(TICK_S)
@@ -52,6 +64,16 @@ def partitions() -> None:
     if feed is None:
         return
     st.html(feed_tables.partitions(feed.partitions, text))
+
+
+@ticks.tick(SLOW_S)
+def channels() -> None:
+    """Draw the channels that messages about alerts take."""
+    used = read_channels()
+    if used:
+        st.html(channel_list.channels(used, text))
+    else:
+        st.caption(_("No message about an alert was sent yet."))
 
 
 @ticks.tick(SLOW_S)
@@ -122,6 +144,8 @@ def page() -> None:
         sources()
         st.subheader(_("Partitions"), anchor=False)
         partitions()
+        st.subheader(_("Messages about alerts"), anchor=False)
+        channels()
     st.subheader(_("Dead letters"), anchor=False)
     letters()
 

@@ -18,7 +18,8 @@ from pages.accounts import visitor
 from pages.day import timeline
 from pages.shared import empty, selection, ticks
 from pages.shared.i18n import plain
-from pages.wall import television, tiles
+from pages.shared.ringing import Ringing, ringing
+from pages.wall import banner, television, tiles
 
 viewer = visitor.current_viewer()
 text = visitor.current_text()
@@ -35,7 +36,7 @@ def wall(linked: tuple[str, ...] | None) -> None:
     if campaign_ids(board) != linked:
         st.rerun()
     if has_campaigns(board):
-        st.html(tiles.draw(board, viewer, text, age_s(board)))
+        st.html(tiles.draw(board, viewer, text, age_s(board), banner.banner(alerts_of(board), text)))
 
 
 @ticks.tick(TICK_S, says_so=text)
@@ -43,7 +44,9 @@ def television_wall(options: television.Options) -> None:
     """Draw the one element of a tick: the page of the wall whose turn it is."""
     board = readers.board(readers.published(), viewer)
     if has_campaigns(board):
-        st.html(television.draw(board, viewer, text, options, clock.now_s(), age_s(board)))
+        alerts = alerts_of(board)
+        line, rings_for = banner.banner(alerts, text), banner.rings_for(alerts)
+        st.html(television.draw(board, viewer, text, options, clock.now_s(), age_s(board), line, rings_for))
 
 
 def has_campaigns(board: readers.Board | None) -> TypeGuard[readers.Board]:
@@ -53,6 +56,10 @@ def has_campaigns(board: readers.Board | None) -> TypeGuard[readers.Board]:
     elif not board.campaigns:
         empty.no_campaigns(text)
     return board is not None and bool(board.campaigns)
+
+
+def alerts_of(board: readers.Board) -> Ringing | None:
+    return ringing(viewer, board, clock.now())
 
 
 def age_s(board: readers.Board) -> float:

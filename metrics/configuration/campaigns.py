@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from metrics.configuration.alerts import AlertRule, alerts_of
+from metrics.configuration.notification import Group, groups_of
 from metrics.configuration.people import Claims, Person, claims_of, people_of
 from metrics.configuration.toml_table import Table, read_toml, shown
 from metrics.kpis.service_level import FORMULAS
@@ -126,6 +127,7 @@ class Configuration:
     agents: AgentLimits = AgentLimits()
     people: tuple[Person, ...] = ()
     claims: Claims = field(default_factory=Claims)
+    groups: dict[str, Group] = field(default_factory=dict)
     alerts: tuple[AlertRule, ...] = ()
 
     @property
@@ -162,9 +164,11 @@ def load(path: str | Path) -> Configuration:
     clients = {t.id: Client(t.id, t.text("name", t.id)) for t in top.tables("clients", ("name",))}
     campaigns = {t.id: _campaign(t, clients, defaults) for t in top.tables("campaigns")}
     people = people_of(top, clients, campaigns)
-    groups = [table.id for table in top.tables("notify")]
+    groups = groups_of(top)
     alerts = alerts_of(top, {c.id: c.client for c in campaigns.values()}, clients, groups)
-    return Configuration(Path(path), digest, defaults, clients, campaigns, agents, people, claims_of(top), alerts)
+    return Configuration(
+        Path(path), digest, defaults, clients, campaigns, agents, people, claims_of(top), groups, alerts
+    )
 
 
 _TERM_KEYS = ("formula", "threshold_s", "target", "wait_at_threshold_counts", "short_abandon_s")

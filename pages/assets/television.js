@@ -9,7 +9,7 @@
   const REFRESH_S = 6 * 3600; // reload this often, because of what a browser accumulates in three days
   const MIN_AGE_S = 600; // never reload a younger page because of its heap
   const HEAP_LIMIT = 400e6; // reload at the next quiet moment when the heap is larger than this [bytes]
-  const RING_PAUSE_S = 300; // a campaign that moves up and down around its target rings at most once in this time
+  const RING_PAUSE_S = 300; // an alert that comes and goes rings at most once in this time
   const IDLE_S = 4; // hide the pointer after this long without a movement
 
   const root = document.documentElement;
@@ -40,7 +40,7 @@
       if (board) showAge(board, ageAtTick + silent);
       reloadWhenServed();
     } else if (board) {
-      if (!board.classList.contains("stale")) ringIfNew(JSON.parse(board.dataset.missed));
+      if (!board.classList.contains("stale")) ringIfNew(JSON.parse(board.dataset.rings));
       refreshIfDue(board);
     }
   }
@@ -106,13 +106,13 @@
   const isAudible = () => isWanted && audio?.state === "running";
   const needsTouch = () => isAudible() && isTouched;
 
-  // Ring when a campaign falls below its target. Those below target when the screen was switched on do not ring.
-  function ringIfNew(missed) {
-    const before = stored.read("missed", missed);
-    stored.write("missed", missed);
-    const newlyMissed = missed.filter((id) => !before.includes(id) && !(seconds() - rangAt.get(id) < RING_PAUSE_S));
-    for (const id of newlyMissed) rangAt.set(id, seconds());
-    if (newlyMissed.length && isAudible()) ring();
+  // Ring when an alert begins to fire. Those that fired when the screen was switched on do not ring.
+  function ringIfNew(firing) {
+    const before = stored.read("firing", firing);
+    stored.write("firing", firing);
+    const begun = firing.filter((id) => !before.includes(id) && !(seconds() - rangAt.get(id) < RING_PAUSE_S));
+    for (const id of begun) rangAt.set(id, seconds());
+    if (begun.length && isAudible()) ring();
   }
 
   function ring() {

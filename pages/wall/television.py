@@ -3,8 +3,8 @@
     /wallboard?tv=1&by=client&every=20&sound=1
 
 `by`: "campaign" (the default) turns pages only when there are more than FIT campaigns. "client" shows one client after
-the other. "all" shows everything at once, however small. `every` is how long a page stays [s]. `sound` rings when a
-campaign falls below its target, as it is now. An invalid value gives the default: nobody stands there to read an error.
+the other. "all" shows everything at once, however small. `every` is how long a page stays [s]. `sound` rings when an
+alert begins to fire. An invalid value gives the default: nobody stands there to read an error.
 
 The server's clock decides which page is due, not the screen's. So all screens with the same options turn together, and
 each page is drawn once for all of them. What must work without a server is in television.js.
@@ -31,8 +31,8 @@ FIT = 8
 """At most this many tiles per page: at 4 × 2 a figure is a twentieth of the screen's height. `by=all` shows more."""
 SHORTEST_S, LONGEST_S, USUAL_S = 5, 300, 15
 """How long a page stays [s]: limits and default."""
-DRAWN, AGE_S = "\ue002", "\ue003"
-"""Placeholders for the time of drawing and the age of the data [s]; the script counts on from there."""
+DRAWN, AGE_S, RINGS_FOR = "\ue002", "\ue003", "\ue005"
+"""Placeholders for the time of drawing and the age of the data [s], from which the script counts on, and for alerts."""
 NAMED = 3
 """Name at most this many campaigns below target in the header, then '+n'."""
 
@@ -77,20 +77,41 @@ def pages(campaigns: Sequence[CampaignNow], by: By) -> list[Sequence[CampaignNow
     return [page for of_client in clients for page in _divided(of_client)]
 
 
-def draw(board: Board, viewer: Viewer, text: Text, options: Options, now_s: float, age_s: float) -> str:
-    """Return the HTML of the page that is due at `now_s` [s since 1970]. Drawn once per snapshot, for all."""
+def draw(
+    board: Board,
+    viewer: Viewer,
+    text: Text,
+    options: Options,
+    now_s: float,
+    age_s: float,
+    banner: str = "",
+    rings_for: Sequence[str] = (),
+) -> str:
+    """Return the HTML of the page that is due at `now_s` [s since 1970]. Drawn once per snapshot, for all.
+
+    `banner` is HTML about alerts, and `rings_for` what the sound rings for when it is new.
+    """
     all_pages = pages(board.campaigns, options.by)
     due = int(now_s // options.every_s) % len(all_pages)
     key = ("television", viewer.campaigns, viewer.sees_work, text.language, options.by, due)
     page = tiles.cached(board, key, lambda: _page(board, all_pages, due, text))
-    return tiles.with_age(page, text, age_s).replace(DRAWN, f"{now_s:.0f}").replace(AGE_S, f"{max(age_s, 0.0):.0f}")
+    filled = {
+        DRAWN: f"{now_s:.0f}",
+        AGE_S: f"{max(age_s, 0.0):.0f}",
+        RINGS_FOR: escape(json.dumps(list(rings_for))),
+        tiles.BANNER: banner,
+    }
+    page = tiles.with_age(page, text, age_s)
+    for placeholder, html in filled.items():
+        page = page.replace(placeholder, html)
+    return page
 
 
 def watch(options: Options, text: Text) -> str:
     """Return the sound button and the script that looks after the screen: drawn once, outside the ticks."""
     _ = text.gettext
     labels = {
-        "ask": _("Touch the screen or press a key once: then it rings when a campaign falls below its target."),
+        "ask": _("Touch the screen or press a key once: then it rings when an alert fires."),
         "on": _("Sound is on"),
         "off": _("Sound is off"),
     }
@@ -113,14 +134,16 @@ def _page(board: Board, all_pages: Sequence[Sequence[CampaignNow]], due: int, te
     missed = [campaign.campaign for campaign in board.campaigns if marks.state_of(campaign) == "missed"]
     tiles_html = "".join(tiles.tile(campaign, text) for campaign in all_pages[due])
     size = "small" if most_tiles > FIT else "large"
-    missed_json = escape(json.dumps([campaign.campaign for campaign in missed]))
     named = _missed_names([campaign.name for campaign in missed], text) if len(all_pages) > 1 else ""
     top = tiles.header(
-        tiles.queue_of(board, text), tiles.attention(board, text), text, named + _page_number(due, len(all_pages), text)
+        tiles.queue_of(board, text),
+        tiles.attention(board, text),
+        text,
+        tiles.BANNER + named + _page_number(due, len(all_pages), text),
     )
     return (
         f'<div class="vigie-board television {size} {STALE}" style="--columns:{columns};--rows:{rows}" '
-        f'data-drawn="{DRAWN}" data-age="{AGE_S}" data-waiting="{board.waiting}" data-missed="{missed_json}">'
+        f'data-drawn="{DRAWN}" data-age="{AGE_S}" data-waiting="{board.waiting}" data-rings="{RINGS_FOR}">'
         f'{top}<div class="vigie-grid">{tiles_html}</div></div>'
     )
 

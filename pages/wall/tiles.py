@@ -40,16 +40,20 @@ CLIENT_DAY = ("answered", "abandoned", "abandon_rate", "asa_s")
 COUNTS = ("answered", "abandoned")
 """Figures that are a dash, not 0, until the first call of the day."""
 NO_ADDRESSES: Mapping[str, str] = {}
-AGE, STALE = "\ue000", "\ue001"
-"""Placeholders in cached HTML: each tick fills in the age of the data, and whether that is too old."""
+AGE, STALE, BANNER = "\ue000", "\ue001", "\ue004"
+"""Placeholders in cached HTML: each tick fills in the age of the data, whether that is too old, and the alerts."""
 
 _drawn: dict[Hashable, tuple[object, str]] = {}
 
 
-def draw(board: Board, viewer: Viewer, text: Text, age_s: float) -> str:
-    """Return the board's HTML. Each tick fills in the age of the data; the rest is drawn once per snapshot."""
-    html = cached(board, (viewer.campaigns, viewer.sees_work, text.language), lambda: _page(board, text, viewer))
-    return with_age(html, text, age_s)
+def draw(board: Board, viewer: Viewer, text: Text, age_s: float, banner: str = "") -> str:
+    """Return the board's HTML. Each tick fills in the age of the data; the rest is drawn once per snapshot.
+
+    `banner` is HTML about alerts: it also changes when somebody acknowledges one.
+    """
+    key = (viewer.campaigns, viewer.sees_work, text.language)
+    html = cached(board, key, lambda: _page(board, text, viewer))
+    return with_age(html, text, age_s).replace(BANNER, banner)
 
 
 def cached(board: Board, key: Hashable, draw: Callable[[], str]) -> str:
@@ -99,7 +103,7 @@ def _floor(board: Board, text: Text) -> str:
     agents = board.agents
     logged_in = text.number(agents.logged_in if agents else None)
     rest = number(logged_in, text.gettext("Agents"), "rule") + agents_row(agents, text)
-    return header(queue_of(board, text) + rest, attention(board, text), text)
+    return header(queue_of(board, text) + rest, attention(board, text), text, BANNER)
 
 
 def queue_of(board: Board, text: Text) -> str:

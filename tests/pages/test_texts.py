@@ -1,4 +1,4 @@
-"""Every text of the pages is in every catalogue."""
+"""Every text of the pages and of messages is in every catalogue."""
 
 import ast
 import re
@@ -9,16 +9,19 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
 from metrics.kpis.compose import KPIS
+from metrics.language.text import LOCALE
 from pages.shared import i18n, names
 from tests.support.processes import ROOT
 
 PAGES = ROOT / "pages"
+SPEAKING = (PAGES, ROOT / "notify", ROOT / "metrics" / "language")
+"""Folders whose code has texts for people."""
 
 
 def texts_in_code() -> set[str]:
-    """Return every text that the code of the pages passes to gettext, from the syntax tree."""
+    """Return every text that code passes to gettext, from the syntax tree."""
     texts: set[str] = set()
-    for file in PAGES.rglob("*.py"):
+    for file in (file for folder in SPEAKING for file in folder.rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Call):
                 name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", None)
@@ -30,20 +33,24 @@ def texts_in_code() -> set[str]:
 def test_pybabel_finds_every_text() -> None:
     """Pybabel misses a text inside an f-string, so no translator would see it."""
     options = {"_": None, "gettext": None, "ngettext": (1, 2)}
-    extracted = extract_from_dir(str(PAGES), method_map=[("**.py", "python")], keywords=options)
+    extracted = [
+        found
+        for folder in SPEAKING
+        for found in extract_from_dir(str(folder), method_map=[("**.py", "python")], keywords=options)
+    ]
     ids = {message if isinstance(message, str) else message[0] for _, _, message, _, _ in extracted}
     assert ids == texts_in_code()
 
 
 def test_every_language_but_the_source_language_has_a_catalogue() -> None:
-    assert {folder.name for folder in i18n.LOCALE.iterdir() if folder.is_dir()} == {*i18n.LANGUAGES} - {i18n.SOURCE}
+    assert {folder.name for folder in LOCALE.iterdir() if folder.is_dir()} == {*i18n.LANGUAGES} - {i18n.SOURCE}
     english = i18n.text(i18n.SOURCE)
     assert all(english.gettext(source).replace("\N{NO-BREAK SPACE}", " ") == source for source in texts_in_code())
 
 
 @pytest.mark.parametrize("language", sorted({*i18n.LANGUAGES} - {i18n.SOURCE}))
 def test_nothing_is_missing_unused_or_fuzzy(language: str) -> None:
-    with (i18n.LOCALE / language / "LC_MESSAGES" / "vigie.po").open("rb") as source:
+    with (LOCALE / language / "LC_MESSAGES" / "vigie.po").open("rb") as source:
         catalogue = read_po(source, locale=language, abort_invalid=True)
     assert not catalogue.obsolete
     messages = {m.id if isinstance(m.id, str) else m.id[0]: m for m in catalogue if m.id}

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.processes import ROOT
 
-PACKAGES = ("ingest", "metrics", "pages", "bench", "tests")
+PACKAGES = ("ingest", "metrics", "notify", "pages", "bench", "tests")
 NO_ROOMS = {"shared", "assets", "locale"}
 """Folders of `pages/` that every room may use."""
 ROOMS_OF_PAGES = sorted({file.parent.name for file in (ROOT / "pages").glob("*/*.py")} - NO_ROOMS)
@@ -32,6 +32,7 @@ ROOMS = {
         "authorisation": ("kpis",),
         "configuration": ("kpis", "authorisation"),
         "readers": ("kpis", "published", "authorisation", "configuration"),
+        "language": ("kpis", "readers"),
     },
 }
 """The rooms of a package, and the rooms of that package that each may import."""
@@ -86,6 +87,10 @@ def test_every_import_names_its_package() -> None:
     }
 
 
+NO_DESK = tuple(module for module in MODULES if module.startswith("notify.") and module != "notify.desk")
+"""The modules of notify that only notify imports."""
+
+
 def is_in(module: str, *packages: str) -> bool:
     return any(module == package or module.startswith(f"{package}.") for package in packages)
 
@@ -93,12 +98,22 @@ def is_in(module: str, *packages: str) -> bool:
 @pytest.mark.parametrize(
     ("inside", "may_not"),
     [
-        pytest.param(("metrics",), ("ingest", "pages", "dashboard", "bench", "tests"), id="metrics: no other package"),
-        pytest.param(("ingest",), ("pages", "dashboard", "bench", "tests"), id="ingest: metrics only"),
-        pytest.param(("pages", "dashboard"), ("ingest", "bench", "tests"), id="pages: metrics only"),
-        pytest.param(("metrics", "pages", "dashboard"), ("kafka", "aiokafka"), id="Kafka: ingest only"),
-        pytest.param(("metrics", "ingest"), ("streamlit",), id="Streamlit: pages only"),
-        pytest.param(("pages", "dashboard"), ("duckdb",), id="DuckDB: pages use metrics.readers"),
+        pytest.param(
+            ("metrics",), ("ingest", "notify", "pages", "dashboard", "bench", "tests"), id="metrics: no other package"
+        ),
+        pytest.param(("ingest",), ("notify", "pages", "dashboard", "bench", "tests"), id="ingest: metrics only"),
+        pytest.param(("notify",), ("ingest", "pages", "dashboard", "bench", "tests"), id="notify: metrics only"),
+        pytest.param(("pages", "dashboard"), ("ingest", "bench", "tests"), id="pages: metrics and the desk"),
+        pytest.param(
+            ("pages", "dashboard"),
+            NO_DESK,
+            id="pages: of notify the desk only",
+        ),
+        pytest.param(("notify.desk",), NO_DESK, id="notify/desk: nothing of notify, so that pages load no Apprise"),
+        pytest.param(("metrics", "ingest", "pages", "dashboard"), ("apprise",), id="Apprise: notify only"),
+        pytest.param(("metrics", "notify", "pages", "dashboard"), ("kafka", "aiokafka"), id="Kafka: ingest only"),
+        pytest.param(("metrics", "ingest", "notify"), ("streamlit",), id="Streamlit: pages only"),
+        pytest.param(("notify", "pages", "dashboard"), ("duckdb",), id="DuckDB: notify and pages use metrics.readers"),
         pytest.param(("bench",), ("tests",), id="bench: no tests"),
         pytest.param(
             ("pages.shared", "pages.assets"),

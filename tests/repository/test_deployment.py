@@ -18,7 +18,7 @@ from tests.support.processes import ROOT
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 UNITS = sorted((ROOT / "deploy").glob("*.service"))
 DEPLOYED = [ROOT / "compose.yaml", ROOT / "Dockerfile", *UNITS]
-OURS = ("ingest", "metrics", "pages", "bench")
+OURS = ("ingest", "metrics", "notify", "pages", "bench")
 CODE = "".join(path.read_text() for folder in OURS for path in sorted((ROOT / folder).rglob("*.py")))
 
 
@@ -130,18 +130,25 @@ def test_images_are_pinned() -> None:
 def test_containers_write_only_to_volumes_and_the_dashboard_not_to_the_data() -> None:
     services = re.split(r"^  (?=\w+:)", (ROOT / "compose.yaml").read_text(), flags=re.M)
     ours = {name: text for name, _, text in (service.partition(":") for service in services) if "build: ." in text}
-    assert ours.keys() == {"ingest", "dashboard"}
+    assert ours.keys() == {"ingest", "dashboard", "notify"}
     for text in ours.values():
         assert re.search(r"^    read_only: true$", text, re.M)
         assert re.search(r"^    cap_drop: \[ALL\]$", text, re.M)
     assert re.search(r"- data:/var/lib/vigie$", ours["ingest"], re.M)
-    assert re.search(r"- data:/var/lib/vigie:ro\b", ours["dashboard"])
+    for reader in ("dashboard", "notify"):
+        assert re.search(r"- data:/var/lib/vigie:ro\b", ours[reader])
+        assert re.search(r"- desk:/var/lib/vigie-desk\b", ours[reader])
 
 
-def test_the_unit_of_the_dashboard_writes_to_accounts_only() -> None:
-    text = (ROOT / "deploy" / "vigie-dashboard.service").read_text()
+@pytest.mark.parametrize(
+    ("unit", "writes"),
+    [("dashboard", "vigie/access vigie/desk"), ("notify", "vigie/desk")],
+    ids=["dashboard", "notify"],
+)
+def test_the_units_of_readers_write_to_their_own_folders_only(unit: str, writes: str) -> None:
+    text = (ROOT / "deploy" / f"vigie-{unit}.service").read_text()
     assert re.findall(r"^(ProtectSystem|StateDirectory|ReadWritePaths)=(.+)$", text, re.M) == [
-        ("StateDirectory", "vigie/access"),
+        ("StateDirectory", writes),
         ("ProtectSystem", "strict"),
     ]
 

@@ -1,0 +1,23 @@
+"""The errors of notify that are shown to the user.
+
+MetricsError            see metrics/errors.py
+├── AddressError        an address of campaigns.toml cannot be used; exit 2
+├── AlreadyRunning      another notify works on this desk; exit 1
+└── NotDelivered        a channel did not take a message; it is tried again
+"""
+
+from metrics.errors import MetricsError
+
+
+class AddressError(MetricsError):
+    """An address is one that no service knows, or a variable in it is not set. The message repeats no secret."""
+
+    exit_code = 2
+
+
+class AlreadyRunning(MetricsError):
+    """Another process delivers from this desk."""
+
+
+class NotDelivered(MetricsError):
+    """The reason, without secrets."""

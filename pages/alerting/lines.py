@@ -1,0 +1,36 @@
+"""An alert as a line of HTML: its mark, what it says, and what people said about it."""
+
+from html import escape
+
+from metrics.language import alert_words
+from metrics.readers import Alert
+from pages.shared.i18n import Text
+from pages.shared.marks import state_mark
+from pages.shared.ringing import Ringing
+
+MARKS = {"critical": "missed", "warning": "near", "info": "none"}
+"""Severity → the mark of marks.py."""
+
+
+def line(alert: Alert, ringing: Ringing, text: Text) -> str:
+    """Draw an alert: its severity and headline, how it is or was, and whether somebody works on it."""
+    ended = alert.ended_at is not None
+    word = text.gettext("Over") if ended else alert_words.severity(alert.severity, text)
+    mark = state_mark("closed" if ended else MARKS[alert.severity], word)
+    about = [alert_words.line(alert, ringing.places, text), *_said(alert, ringing, text)]
+    return (
+        f'<div class="vigie-alert"><p>{mark} <b>{escape(alert_words.headline(alert, text))}</b></p>'
+        f"{''.join(f'<small>{escape(words)}</small>' for words in about)}</div>"
+    )
+
+
+def _said(alert: Alert, ringing: Ringing, text: Text) -> list[str]:
+    _ = text.gettext
+    words = []
+    zone = ringing.places.get(alert.campaign or "", ("", "UTC"))[1]
+    if done := ringing.acknowledgements.get(alert.alert_id):
+        by = _("Acknowledged by {who} at {time}").format(who=done.who, time=text.clock(done.at, zone))
+        words.append(_("{subject}: {words}").format(subject=by, words=done.why) if done.why else by)
+    if alert.alert_id in ringing.silent:
+        words.append(_("Silenced: nobody is notified"))
+    return words

@@ -1,0 +1,99 @@
+"""What fires now and what fired today, with what people said about it: for the bell, the wall and the alerts page."""
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cache
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from metrics import readers
+from metrics.authorisation.viewer import Viewer
+from metrics.kpis.alert_figures import SEVERITIES
+from metrics.language.alert_words import Places
+from metrics.readers import Alert, Board
+from notify.desk import Acknowledgement, Desk, DeskError, Silence, desk_dir
+
+
+@dataclass(frozen=True, slots=True)
+class Ringing:
+    """`firing`: alerts that fire, the gravest first. `today`: those that fired on the present day of their campaign.
+
+    `trouble`: why acknowledgements and silences cannot be read; "" if they can.
+    """
+
+    firing: tuple[Alert, ...]
+    today: tuple[Alert, ...]
+    acknowledgements: Mapping[str, Acknowledgement]
+    silences: tuple[Silence, ...]
+    silent: frozenset[str]
+    places: Places
+    trouble: str = ""
+
+    @property
+    def loud(self) -> tuple[Alert, ...]:
+        """The alerts that fire and that nobody has acknowledged or silenced; without mere information."""
+        return tuple(alert for alert in self.firing if self.is_open(alert) and alert.severity != SEVERITIES[0])
+
+    def is_open(self, alert: Alert) -> bool:
+        """Whether nobody has acknowledged or silenced the alert."""
+        return alert.alert_id not in self.acknowledgements and alert.alert_id not in self.silent
+
+
+def ringing(viewer: Viewer, board: Board | None, now: datetime) -> Ringing | None:
+    """Return what this viewer may see at `now`; None if nothing is published. `board` gives names and time zones.
+
+    It is found out once a second, and at each change, for all viewers with the same rights.
+    """
+    rights = (viewer.campaigns, viewer.role)
+    version = (readers.published().newest(), desk().version(), int(now.timestamp()))
+    kept = _kept.get(rights)
+    if kept is None or kept[0] != version:
+        kept = _kept[rights] = (version, _ringing(viewer, board, now))
+    return kept[1]
+
+
+_kept: dict[Hashable, tuple[Hashable, Ringing | None]] = {}
+
+
+def _ringing(viewer: Viewer, board: Board | None, now: datetime) -> Ringing | None:
+    since = (now - timedelta(days=2)).replace(minute=0, second=0, microsecond=0)  # the key of a kept answer
+    alerts = readers.alerts(readers.published(), viewer, since)
+    if alerts is None:
+        return None
+    places = places_of(board)
+    today = tuple(alert for alert in alerts if _is_of_today(alert, places, now))
+    firing = sorted(
+        (alert for alert in alerts if alert.ended_at is None),
+        key=lambda alert: (-SEVERITIES.index(alert.severity), -alert.fired_at.timestamp(), alert.alert_id),
+    )
+    trouble = ""
+    acknowledgements: dict[str, Acknowledgement] = {}
+    silences: tuple[Silence, ...] = ()
+    try:
+        acknowledgements = desk().acknowledgements((*firing, *today))
+        silences = desk().silences(now)
+    except DeskError as error:
+        trouble = str(error)
+    silent = frozenset(alert.alert_id for alert in firing if any(silence.covers(alert, now) for silence in silences))
+    return Ringing(tuple(firing), today, acknowledgements, silences, silent, places, trouble)
+
+
+def places_of(board: Board | None) -> dict[str, tuple[str, str]]:
+    """Return campaign → its name and its time zone."""
+    campaigns = () if board is None else (live.campaign for live in board.campaigns)
+    return {campaign.campaign: (campaign.name, campaign.timezone) for campaign in campaigns}
+
+
+def desk() -> Desk:
+    return _desk(desk_dir())
+
+
+@cache
+def _desk(directory: Path) -> Desk:
+    return Desk(directory)
+
+
+def _is_of_today(alert: Alert, places: Places, now: datetime) -> bool:
+    zone = ZoneInfo(places.get(alert.campaign or "", ("", "UTC"))[1])
+    return alert.fired_at.astimezone(zone).date() == now.astimezone(zone).date()

@@ -1,0 +1,1 @@
+"""Tests of notify: who is told what and when, and that nothing is lost on the way."""
