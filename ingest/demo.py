@@ -135,6 +135,7 @@ def main(options: argparse.Namespace) -> int:
         if not stop.is_set():
             _say(f"\nVigie is live:  {url}\n")
             _say("\n".join(accounts) + "\n")
+            _say(f"What happens on the floor now: {floor_log}")
             _say("Analysts: make sql (in another terminal).  Ctrl-C stops everything.")
             note_stored(data_dir, *(today - dt.timedelta(days=back) for back in range(1, days + 1)))
         if options.past and not stop.is_set():
