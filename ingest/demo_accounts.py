@@ -6,6 +6,7 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from ingest.errors import VigieError
@@ -61,7 +62,7 @@ def lines(url: str, environment: Mapping[str, str]) -> list[str]:
 
     accounts = ["Sign in as    with the password"]
     for name, sees, options in PEOPLE:
-        password = secret_of(name, lambda name=name, options=options: add(name, options), ("remove",))
+        password = secret_of(name, partial(add, name, options), ("remove",))
         accounts.append(f"  {name:<11} {password:<19}   {sees}")
     path = secret_of(TELEVISION, lambda: run("tv", "add", TELEVISION).splitlines()[-1], ("tv", "revoke"))
     return [*accounts, f"A television  {url}{path}"]
