@@ -14,9 +14,8 @@ import msgspec
 
 from ingest.cli import Parser, between
 from ingest.simulator import parameters
-from ingest.simulator.day import Event
 from ingest.simulator.days import floor_events
-from ingest.simulator.incidents import as_delivered, incidents
+from ingest.simulator.incidents import Event, as_delivered, incidents
 from ingest.simulator.past import LINES, fill, records_of
 from ingest.simulator.plan import day_start, floor_day
 from ingest.topic.producing import deliver, open_producer

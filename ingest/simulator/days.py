@@ -6,7 +6,8 @@ from heapq import merge
 from operator import itemgetter
 
 from ingest.simulator import parameters, plan
-from ingest.simulator.day import Day, Event
+from ingest.simulator.day import Day
+from ingest.simulator.incidents import Event
 
 
 def floor_events(

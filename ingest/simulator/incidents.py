@@ -14,13 +14,12 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from heapq import heappop, heappush
 from random import Random
-from typing import Any, Literal
+from typing import Any
 
 from ingest.simulator import parameters, plan
-from ingest.simulator.parameters import CAMPAIGNS, Campaign
+from ingest.simulator.parameters import CAMPAIGNS, Campaign, Kind
 
 Event = dict[str, Any]
-Kind = Literal["spike", "sick", "left", "silence"]
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ are 0–1. The demand of a campaign is `night + (peak - night) × curve[local ho
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 DEFAULT_AGENTS = 160
 DEFAULT_SEED = 1
@@ -28,8 +29,9 @@ MEETINGS = (("training", 0.10, 1800.0), ("coaching", 0.14, 1200.0), ("meeting", 
 TEAM_SIZE = 12
 QUARTER_NOISE, RUSH_SHARE, RUSH_FACTOR, RUSH_S = 0.08, 0.30, 1.30, 2400.0  # unplanned demand
 
+Kind = Literal["spike", "sick", "left", "silence"]
 INCIDENTS_EVERY_S = (240.0, 600.0)  # on the whole floor
-INCIDENTS = ("spike", "sick", "left", "left", "silence")  # the kinds, as often as here
+INCIDENTS: tuple[Kind, ...] = ("spike", "sick", "left", "left", "silence")  # the kinds, as often as here
 INCIDENT_S = {"spike": (240.0, 420.0), "sick": (600.0, 1200.0), "left": (600.0, 1200.0), "silence": (420.0, 660.0)}
 QUIET_AFTER_S = 1200.0  # a campaign recovers from one incident before the next
 SPIKE_FACTOR = 2.0
