@@ -20,6 +20,7 @@ from pages.accounts.access import access, configuration_path
 from pages.accounts.gate import Gate
 from pages.accounts.sign_in import SignIn
 from pages.operations import prometheus
+from pages.operations.origin import Origin
 
 # use the pinned tzdata and not this machine's zone rules: a day must begin when it does for the consumer
 zoneinfo.reset_tzpath(to=[])
@@ -48,8 +49,12 @@ base = checked_base_path()
 # must be a literal call: `streamlit run` looks for `st.App(` in this file before it runs it
 app = st.App(
     "pages/app.py",
-    routes=[Route("/healthz", healthz), Route("/metrics", prometheus.metrics), *SignIn(access(), base).routes()],
-    middleware=[Middleware(Gate, access=access(), base=base)],
+    routes=[
+        Route("/healthz", healthz),
+        Route("/metrics", prometheus.endpoint(access().viewer_of_token)),
+        *SignIn(access(), base).routes(),
+    ],
+    middleware=[Middleware(Gate, access=access(), base=base), Middleware(Origin, base=base)],
 )
 
 if __name__ == "__main__":

@@ -6,9 +6,7 @@ import datetime as dt
 import fcntl
 import itertools
 import os
-import secrets
 import shlex
-import shutil
 import signal
 import socket
 import subprocess
@@ -21,6 +19,7 @@ from typing import IO, Any, TextIO
 
 import duckdb
 
+from ingest import demo_accounts
 from ingest.cli import Parser, between, say_campaigns_are_ignored
 from ingest.errors import StoreError, UsageError, VigieError, disk_trouble
 from ingest.simulator import floor_day, floor_options, parameters
@@ -41,18 +40,15 @@ DEFAULTS = {
     "past": 35,
 }
 MADE_WITH = "demo-floor"
-"""The file in the data directory that says with which numbers the stored floor was made; locked while a demo runs."""
+"""The file in the data directory that says how the stored floor was made; locked while a demo runs.
+
+First line: its numbers. Second line: the simulator's edition.
+"""
 STORE = "store.duckdb"
 STOPS_WITHIN_S = 20.0
 LIVE_WITHIN_RECORDS = 50
 MOST_DAYS = 7
 """After a longer pause the first days are left out, so that a start takes at most a minute: the broker is in memory."""
-PEOPLE = (
-    ("manager", "every campaign", ("--role", "manager")),
-    ("client", "the campaigns of Mutuelle Oréa", ("--role", "client", "--client", "orea")),
-    ("analyst", "every campaign, and SQL", ("--role", "analyst")),
-)
-"""Accounts, one per role, replaced at the next start. A television has a token."""
 
 
 def arguments(parser: Parser) -> None:
@@ -127,7 +123,7 @@ def main(options: argparse.Namespace) -> int:
         before = "yesterday" if days == 1 else f"the {days} days before today"
         _say(f"floor      {options.agents} agents, eight campaigns; sending {before} and today so far")
 
-        accounts = _make_accounts(url, environment)
+        accounts = demo_accounts.lines(url, environment)
 
         def going_on() -> bool:
             broker.must_run()
@@ -143,6 +139,7 @@ def main(options: argparse.Namespace) -> int:
             _say(f"\nVigie is live:  {url}\n")
             _say("\n".join(accounts) + "\n")
             _say(f"Alerts of groups without an address: {data_dir}/logs/notify.log")
+            _say(f"What happens on the floor now: {floor_log}")
             _say("Analysts: make sql (in another terminal).  Ctrl-C stops everything.")
             note_stored(data_dir, *(today - dt.timedelta(days=back) for back in range(1, days + 1)))
         if options.past and not stop.is_set():
@@ -187,11 +184,16 @@ def _locked_data_dir(options: argparse.Namespace, data_dir: Path) -> Iterator[No
 
 
 def _keep_to_one_floor(options: argparse.Namespace, data_dir: Path, made_with: TextIO) -> None:
-    """Note the numbers that the floor is made with, or raise VigieError when another floor is stored."""
-    this = f"VIGIE_AGENTS={options.agents} VIGIE_SEED={options.seed}"
+    """Note how the floor is made, or raise VigieError when another floor is stored."""
+    this, edition = f"VIGIE_AGENTS={options.agents} VIGIE_SEED={options.seed}", f"edition {parameters.EDITION}"
     made_with.seek(0)
-    stored = made_with.read().strip()
+    stored, *stored_edition = made_with.read().splitlines() or [""]
     alternative = _alternative_command(options, (), data_dir)
+    if stored == this and stored_edition != [edition]:
+        raise VigieError(
+            f"{data_dir} holds the floor of another version of Vigie, which cannot be mixed with that of this one;"
+            f" move it away, or start in another directory: `{alternative}`."
+        )
     if stored and stored != this:
         raise VigieError(
             f"{data_dir} holds the floor of {stored}, which cannot be mixed with that of {this};"
@@ -204,7 +206,7 @@ def _keep_to_one_floor(options: argparse.Namespace, data_dir: Path, made_with: T
         )
     if not stored:
         try:
-            made_with.write(this + "\n")
+            made_with.write(f"{this}\n{edition}\n")
             made_with.flush()
         except OSError as error:
             raise disk_trouble(str(data_dir / MADE_WITH), error) from error
@@ -263,33 +265,6 @@ def _unusable(path: Path, error: OSError) -> StoreError:
     return StoreError(
         f"{path} cannot be made or written ({error.strerror}); choose another --data-dir (VIGIE_DATA_DIR)."
     )
-
-
-def _make_accounts(url: str, environment: dict[str, str]) -> list[str]:
-    """Make the accounts of this start, and return the lines to print about them."""
-    shutil.rmtree(environment["VIGIE_ACCESS_DIR"], ignore_errors=True)
-
-    def run(*arguments: str, typed: str = "") -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "pages.accounts", *arguments],
-            input=typed,
-            capture_output=True,
-            encoding="utf-8",
-            env=environment,
-            cwd=ROOT,
-            check=False,
-        )
-        if done.returncode:
-            raise VigieError(done.stderr.strip().removeprefix("vigie: "))
-        return done.stdout
-
-    lines = ["Sign in as    with the password"]
-    for name, sees, options in PEOPLE:
-        password = "-".join(secrets.token_hex(2) for _ in range(4))
-        run("add", name, *options, typed=password + "\n")
-        lines.append(f"  {name:<11} {password}   {sees}")
-    *_, path = run("tv", "add", "television").splitlines()
-    return [*lines, f"A television  {url}{path}"]
 
 
 class Child:

@@ -8,10 +8,10 @@ from pages.accounts import visitor
 from pages.alerting import bell
 from pages.assets import ASSETS
 from pages.shared import empty, ticks
-from pages.wall import television
+from pages.wall import pause, television
 
 STYLE, LOGO = ASSETS / "style.css", ASSETS / "logo.svg"
-KEEP, TIMINGS = ASSETS / "keep.js", ASSETS / "timings.js"
+CONTACT, KEEP, TIMINGS = ASSETS / "contact.js", ASSETS / "keep.js", ASSETS / "timings.js"
 
 viewer = visitor.current_viewer()
 text = visitor.current_text()
@@ -73,10 +73,19 @@ if not is_television:
     st.logo(str(LOGO), size="medium")
     with st.container(key="frame", horizontal=True):
         bell.bell(viewer, text)
+        if page.url_path == "wallboard" and "wallboard.py" in allowed:
+            pause.button(viewer, text)
+            on_television = _("Show it on a television, with sound when an alert fires")
+            st.page_link(
+                "wallboard.py", label=_("Television"), icon=":material/tv:", help=on_television,
+                query_params={"tv": "1", "sound": "1"},
+            )  # fmt: skip
         visitor.account(viewer, text)
         visitor.language_switch(text)
 with st.container(key="scripts"):
-    for script in (TIMINGS,) if is_television else (TIMINGS, KEEP):
+    lost = _("No contact with the server for {age}. This page is as it was then.")
+    st.html(f'<p class="vigie-away" role="status">{lost.format(age="<span class=ago></span>")}</p>')
+    for script in (CONTACT, TIMINGS) if is_television else (CONTACT, TIMINGS, KEEP):
         st.html(f"<script>{script.read_text()}</script>", unsafe_allow_javascript=True)
 with ticks.page(text):
     page.run()

@@ -19,7 +19,7 @@ from pages.day import timeline
 from pages.shared import empty, selection, ticks
 from pages.shared.i18n import plain
 from pages.shared.ringing import Ringing, ringing
-from pages.wall import banner, television, tiles
+from pages.wall import banner, pause, television, tiles
 
 viewer = visitor.current_viewer()
 text = visitor.current_text()
@@ -32,11 +32,17 @@ TICK_S = tiles.tick_s(os.environ.get("VIGIE_TICK_S"))
 @ticks.tick(TICK_S, says_so=text)
 def wall(linked: tuple[str, ...] | None) -> None:
     """Draw the one element of a tick. If the campaigns are not the `linked` ones, rerun the page to renew its links."""
+    if (paused := pause.picture()) is not None:
+        now_s = clock.now_s()
+        html = tiles.with_age(paused.html, text, now_s - paused.as_of.timestamp(), now_s, paused.until_s - now_s)
+        st.html(html.replace(tiles.BANNER, ""))
+        return
     board = readers.board(readers.published(), viewer)
     if campaign_ids(board) != linked:
         st.rerun()
     if has_campaigns(board):
-        st.html(tiles.draw(board, viewer, text, age_s(board), banner.banner(alerts_of(board), text)))
+        line = banner.banner(alerts_of(board), text)
+        st.html(tiles.draw(board, viewer, text, clock.now_s(), age_s(board), line))
 
 
 @ticks.tick(TICK_S, says_so=text)

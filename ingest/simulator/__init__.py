@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from threading import Event as Flag
 
@@ -14,9 +14,10 @@ import msgspec
 
 from ingest.cli import Parser, between
 from ingest.simulator import parameters
-from ingest.simulator.day import Event
-from ingest.simulator.days import floor_day, floor_events
+from ingest.simulator.days import floor_events
+from ingest.simulator.incidents import Event, as_delivered, incidents
 from ingest.simulator.past import LINES, fill, records_of
+from ingest.simulator.plan import day_start, floor_day
 from ingest.topic.producing import deliver, open_producer
 from ingest.topic.servers import security
 from metrics import clock
@@ -71,10 +72,13 @@ def main(options: argparse.Namespace) -> int:
         finally:
             producer.close(timeout=5)
         return 0
-    events = floor_events(today - timedelta(days=options.days), agents=options.agents, seed=options.seed)
+    start = today - timedelta(days=options.days)
+    events = as_delivered(floor_events(start, agents=options.agents, seed=options.seed), options.seed)
     if producer is None:
         return _print(_due(events, stopped, options.until_now))
     sent, is_live, logged = 0, False, 0
+    happening = _happening(today, options.seed)
+    begin, end, words = next(happening)
     try:
         for batch in _due(events, stopped, options.until_now):
             deliver(producer, options.topic, records_of(batch, 1 if is_live else LINES), stopped=stopped.is_set)
@@ -82,7 +86,11 @@ def main(options: argparse.Namespace) -> int:
             if not is_live and len(batch) < BATCH:
                 is_live = True
                 log.info("%d events sent, up to now; going on live", sent)
-            elif not is_live and sent >= logged + 100_000:
+            while begin <= clock.now():
+                if is_live and clock.now() < end:
+                    log.info("%s", words)
+                begin, end, words = next(happening)
+            if not is_live and sent >= logged + 100_000:
                 logged = sent
                 log.info("%d events sent, up to %s", sent, batch[-1]["ts"])
     finally:
@@ -91,15 +99,24 @@ def main(options: argparse.Namespace) -> int:
     return 0
 
 
-def _due(events: Iterator[Event], stopped: Flag, until_now: bool) -> Iterator[list[Event]]:
+def _happening(day: date, seed: int) -> Iterator[tuple[datetime, datetime, str]]:
+    """Yield (start, end, words) of the incidents of the floor day `day` and of all days after it."""
+    while True:
+        for incident in incidents(day, seed):
+            begin, end = (day_start(day) + timedelta(seconds=seconds) for seconds in (incident.starts, incident.ends))
+            yield begin, end, f"{incident.campaign.name}: {incident.words()}, until {end:%H:%M} UTC"
+        day += timedelta(days=1)
+
+
+def _due(events: Iterator[tuple[str, Event]], stopped: Flag, until_now: bool) -> Iterator[list[Event]]:
     """Yield batches of events when they are due: past events at once, then the events of each tick."""
-    event = next(events)
+    due, event = next(events)
     while not stopped.is_set():
         now = clock.now().isoformat(timespec="milliseconds")
         batch: list[Event] = []
-        while event["ts"] <= now and len(batch) < BATCH:
+        while due <= now and len(batch) < BATCH:
             batch.append(event)
-            event = next(events)
+            due, event = next(events)
         if batch:
             yield batch
         if until_now and len(batch) < BATCH:

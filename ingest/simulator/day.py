@@ -8,17 +8,19 @@ from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from heapq import heappop, heappush
 from math import ceil
+from operator import attrgetter
 from random import Random
 from typing import Any
 
 from ingest.simulator import parameters, plan
+from ingest.simulator.incidents import Event, Incident, incidents
 from ingest.simulator.parameters import CAMPAIGNS, Queue
 from ingest.simulator.people import asked_at, number_of, profile
+from ingest.simulator.plan import Shift
 from ingest.simulator.state import Agent, Call, Lane
 
-Event = dict[str, Any]
 DAY_S = plan.DAY_S
-LAST_REQUEUE = DAY_S - 3600  # after this no call enters a queue again, so the next day starts with an empty floor
+LAST_REQUEUE = plan.LAST_REQUEUE
 
 
 class Day:
@@ -35,10 +37,19 @@ class Day:
         self.started = plan.day_start(day)
         volume = plan.volume_for(agents)
         self.lanes = {campaign.id: Lane(campaign, day, volume) for campaign in CAMPAIGNS}
+        happening = incidents(day, seed)
+        for incident in happening:
+            if incident.kind == "sick":
+                self.at(incident.starts, self.fall_sick, incident)
+            elif incident.kind == "left":
+                self.at(incident.starts, self.forget_to_log_out, incident)
         for lane in self.lanes.values():
-            lane.arrivals = iter(plan.arrivals(lane.campaign, day, volume, rng))
+            spikes = [(i.starts, i.ends) for i in happening if i.kind == "spike" and i.campaign is lane.campaign]
+            lane.arrivals = iter(plan.arrivals(lane.campaign, day, volume, rng, spikes))
             self.at(next(lane.arrivals, DAY_S), self.arrive, lane)
-            for shift in plan.shifts(lane.campaign, day, volume, rng, staffing):
+            planned = plan.shifts(lane.campaign, day, volume, rng, staffing)
+            lane.off_duty = plan.off_duty(lane.campaign, volume, planned)
+            for shift in planned:
                 agent = Agent(shift, lane, rng)
                 self.at(shift.starts, self.log_in, agent)
             if lane.campaign.dialer:
@@ -183,7 +194,8 @@ class Day:
         self.emit("call.rang", call.lane, call_id=call.id, agent=agent.id)
         if agent.state != "busy":  # the agent is busy if the caller before hung up while it rang
             self.set_state(agent, "busy")
-        if self.rng.random() < parameters.MISSED_SHARE and self.now < LAST_REQUEUE:
+        is_missed = agent.has_left or self.rng.random() < parameters.MISSED_SHARE
+        if is_missed and self.now < LAST_REQUEUE:
             self.at(self.now + parameters.MISSED_AFTER_S, self.miss, call)
         else:
             self.at(self.now + 1 + self.rng.expovariate(1 / (parameters.RING_S - 1)), self.answer, call)
@@ -317,7 +329,7 @@ class Day:
 
     def log_in(self, agent: Agent) -> None:
         lane = agent.lane
-        lane.present += 1
+        lane.agents.append(agent)
         self.emit("agent.profile", lane, agent=agent.id, **profile(agent.number, lane.campaign))
         self.free(agent, queues=list(lane.queues))
         for due, _, _ in agent.pauses:
@@ -355,7 +367,7 @@ class Day:
         if self.now > agent.ends - 1800:
             agent.pauses.clear()
             return False
-        if lane.paused >= max(1, parameters.MOST_PAUSED * lane.present) or (waits and self.now < due + 1200):
+        if lane.paused >= max(1, parameters.MOST_PAUSED * len(lane.agents)) or (waits and self.now < due + 1200):
             self.at(self.now + 240, self.check_plan, agent)
             return False
         return True
@@ -371,5 +383,33 @@ class Day:
             self.free(agent)
 
     def go_home(self, agent: Agent) -> None:
-        agent.lane.present -= 1
+        agent.lane.agents.remove(agent)
         self.set_state(agent, "offline")
+
+    # What happens to a team
+
+    def fall_sick(self, incident: Incident) -> None:
+        """Send a part of the team home, and let colleagues of their shift who are off today take over at the end."""
+        lane, rng = self.lanes[incident.campaign.id], self.rng
+        count = min(ceil(parameters.SICK_SHARE * len(lane.agents)), len(lane.agents) - 1)
+        for agent in rng.sample(lane.agents, max(count, 0)):
+            off_duty = [number for number in lane.off_duty if number // 2_500 == agent.number // 2_500]
+            if off_duty and agent.ends > incident.ends + 1800:
+                lane.off_duty.remove(off_duty[0])
+                starts = incident.ends + rng.uniform(0, parameters.SICK_WITHIN_S)
+                shift = Shift(off_duty[0], starts, agent.ends, rng.random())
+                self.at(starts, self.log_in, Agent(shift, lane, rng))
+                self.at(self.now + rng.uniform(0, parameters.SICK_WITHIN_S), self.leave_early, agent)
+
+    def leave_early(self, agent: Agent) -> None:
+        agent.ends = min(agent.ends, self.now)
+        self.check_plan(agent)
+
+    def forget_to_log_out(self, incident: Incident) -> None:
+        """Let the agent whose shift ends first go home without logging out. Somebody else does it at the end."""
+        staying = [agent for agent in self.lanes[incident.campaign.id].agents if agent.ends > incident.ends]
+        if len(staying) > 1:
+            agent = min(staying, key=attrgetter("ends"))
+            agent.has_left, agent.ends = True, incident.ends
+            agent.pauses.clear()
+            self.at(agent.ends, self.check_plan, agent)

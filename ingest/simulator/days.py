@@ -1,17 +1,13 @@
 """The days of the floor, one after the other, without end."""
 
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from heapq import merge
 from operator import itemgetter
 
 from ingest.simulator import parameters, plan
-from ingest.simulator.day import Day, Event
-
-
-def floor_day(instant: datetime) -> date:
-    """Return the floor day of `instant` (aware); it began at 22:00 UTC of the day before."""
-    return (instant - timedelta(hours=parameters.FLOOR_DAY_STARTS)).date()
+from ingest.simulator.day import Day
+from ingest.simulator.incidents import Event
 
 
 def floor_events(

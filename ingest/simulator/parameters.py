@@ -5,9 +5,11 @@ are 0–1. The demand of a campaign is `night + (peak - night) × curve[local ho
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 DEFAULT_AGENTS = 160
 DEFAULT_SEED = 1
+EDITION = 2  # raise it when the same numbers give other events: days of two editions cannot be mixed
 FLOOR_DAY_STARTS = -2  # hours from midnight UTC: 22:00 UTC of the day before, when the night shift comes in
 HOURLY_COST_MAD = (32.0, 58.0)
 
@@ -26,6 +28,14 @@ BREAK_S, LUNCH_S, LUNCH_FROM_SHIFT_H = (600.0, 900.0), (1800.0, 2700.0), 6
 MEETINGS = (("training", 0.10, 1800.0), ("coaching", 0.14, 1200.0), ("meeting", 0.20, 900.0))
 TEAM_SIZE = 12
 QUARTER_NOISE, RUSH_SHARE, RUSH_FACTOR, RUSH_S = 0.08, 0.30, 1.30, 2400.0  # unplanned demand
+
+Kind = Literal["spike", "sick", "left", "silence"]
+INCIDENTS_EVERY_S = (240.0, 600.0)  # on the whole floor
+INCIDENTS: tuple[Kind, ...] = ("spike", "sick", "left", "left", "silence")  # the kinds, as often as here
+INCIDENT_S = {"spike": (240.0, 420.0), "sick": (600.0, 1200.0), "left": (600.0, 1200.0), "silence": (420.0, 660.0)}
+QUIET_AFTER_S = 1200.0  # a campaign recovers from one incident before the next
+SPIKE_FACTOR = 2.0
+SICK_SHARE, SICK_WITHIN_S = 0.25, 240.0  # of the agents logged in
 
 # Shape of a local day, hour by hour, 0 = the night's level, 1 = the peak
 OFFICE = (
@@ -178,7 +188,7 @@ CAMPAIGNS = (
     Campaign(
         "orea-sinistres", "Oréa Sinistres", "Europe/Paris", "fr", "Casablanca", "sim-casa-1",
         (Queue("sinistres-auto", 0.55), Queue("sinistres-habitation", 0.35), Queue("assistance", 0.10, priority=1)),
-        night=1.4, peak=4.7, curve=OFFICE, week=WEEKDAYS, talk_s=232, wrap_s=38, staffing=0.9,
+        night=1.5, peak=4.7, curve=OFFICE, week=WEEKDAYS, talk_s=232, wrap_s=38, staffing=1.25,
         dispositions=(("declaration", 0.4), ("suivi_dossier", 0.4), ("pieces_manquantes", 0.15), ("reclamation", 0.05)),
         transfer_to=(("orea-ventes", "souscription"), ("orea-sinistres", "assistance")),
         offers_callback_after_s=45, callback_share=0.25, overflows_after_s=120,
@@ -186,7 +196,7 @@ CAMPAIGNS = (
     Campaign(
         "orea-ventes", "Oréa Ventes", "Europe/Paris", "fr", "Rabat", "sim-rabat-1",
         (Queue("souscription", 0.88), Queue("resiliation", 0.12, opens=7, closes=22)),
-        night=1.4, peak=2.6, curve=OFFICE, week=WORK_WEEK, talk_s=205, wrap_s=30, staffing=0.8,
+        night=1.5, peak=2.6, curve=OFFICE, week=WORK_WEEK, talk_s=205, wrap_s=30, staffing=1.15,
         dispositions=(("vente", 0), ("a_rappeler", 0.35), ("refus", 0.45), ("hors_cible", 0.2)),
         transfer_to=(("orea-sinistres", "sinistres-auto"),), patience_s=200, sale_share=0.14, sale_amount=380,
         dialer=Dialer("ventes-sortant", ("prospects-oct", "contrats-echus"), (10, 11, 12, 14, 15, 16, 17, 18, 19), 5.0),
@@ -194,7 +204,7 @@ CAMPAIGNS = (
     Campaign(
         "vianova-mobile", "Vianova Mobile", "Europe/Paris", "fr", "Fès", "sim-fes-1",
         (Queue("facturation", 0.5), Queue("technique", 0.4), Queue("retention", 0.1, priority=1)),
-        night=1.5, peak=5.6, curve=EVENING, week=EVERY_DAY, talk_s=222, wrap_s=26, staffing=0.32,
+        night=1.6, peak=5.6, curve=EVENING, week=EVERY_DAY, talk_s=222, wrap_s=26, staffing=0.67,
         dispositions=(("facture", 0.4), ("panne", 0.3), ("changement_offre", 0.2), ("resiliation", 0.1)),
         transfer_to=(("vianova-mobile", "technique"), ("vianova-mobile", "retention")), transfer_share=0.08,
         patience_s=270, offers_callback_after_s=75, callback_share=0.15, sale_share=0.03, sale_amount=120,
@@ -203,14 +213,14 @@ CAMPAIGNS = (
     Campaign(
         "safrane-boutique", "Safrane Boutique", "Europe/Paris", "fr", "Casablanca", "sim-casa-1",
         (Queue("commandes", 0.6), Queue("retours", 0.4)),
-        night=1.4, peak=4.2, curve=EVENING, week=EVERY_DAY, talk_s=148, wrap_s=20, staffing=1.05,
+        night=1.5, peak=4.2, curve=EVENING, week=EVERY_DAY, talk_s=148, wrap_s=20, staffing=1.4,
         dispositions=(("suivi_colis", 0.5), ("retour", 0.3), ("remboursement", 0.2)), talk_sigma=0.55,
         patience_s=180, sale_share=0.05, sale_amount=64,
     ),
     Campaign(
         "lucero-soporte", "Lucero Soporte", "Europe/Madrid", "es", "Tanger", "sim-tanger-1",
         (Queue("averias", 0.55), Queue("facturas", 0.45)),
-        night=1.4, peak=4.5, curve=SPANISH, week=EVERY_DAY, talk_s=240, wrap_s=24, staffing=0.38,
+        night=1.5, peak=4.5, curve=SPANISH, week=EVERY_DAY, talk_s=240, wrap_s=24, staffing=0.73,
         dispositions=(("averia", 0.5), ("factura", 0.3), ("baja", 0.08), ("consulta", 0.12)),
         transfer_to=(("lucero-soporte", "facturas"),), transfer_share=0.07, patience_s=260,
         overflows_after_s=100, hold_share=0.24,
@@ -218,21 +228,21 @@ CAMPAIGNS = (
     Campaign(
         "almena-seguros", "Almena Seguros", "Europe/Madrid", "es", "Tanger", "sim-tanger-1",
         (Queue("siniestros", 0.6), Queue("polizas", 0.4)),
-        night=1.35, peak=2.9, curve=SPANISH, week=WORK_WEEK, talk_s=210, wrap_s=32, staffing=0.9,
+        night=1.45, peak=2.9, curve=SPANISH, week=WORK_WEEK, talk_s=210, wrap_s=32, staffing=1.25,
         dispositions=(("parte", 0.45), ("consulta", 0.35), ("reclamacion", 0.2)),
         transfer_to=(("almena-seguros", "polizas"),), sale_share=0.02, sale_amount=260, voicemail_after_s=60,
     ),
     Campaign(
         "brightcart-orders", "Brightcart Orders", "Europe/London", "en", "Rabat", "sim-rabat-1",
         (Queue("orders", 0.65), Queue("returns", 0.35)),
-        night=1.35, peak=3.7, curve=EVENING, week=EVERY_DAY, talk_s=165, wrap_s=22, staffing=0.7,
+        night=1.45, peak=3.7, curve=EVENING, week=EVERY_DAY, talk_s=165, wrap_s=22, staffing=1.05,
         dispositions=(("where_is_my_order", 0.55), ("return", 0.3), ("complaint", 0.15)), talk_sigma=0.55,
         patience_s=190, sale_share=0.08, sale_amount=48, currency="GBP", voicemail_after_s=75,
     ),
     Campaign(
         "harbourline-care", "Harbourline Care", "Europe/London", "en", "Casablanca", "sim-casa-2",
         (Queue("support", 0.86), Queue("billing", 0.14, opens=8, closes=23)),
-        night=1.45, peak=2.9, curve=OFFICE, week=WEEKDAYS, talk_s=225, wrap_s=35, staffing=1.0,
+        night=1.55, peak=2.9, curve=OFFICE, week=WEEKDAYS, talk_s=225, wrap_s=35, staffing=1.35,
         dispositions=(("resolved", 0.7), ("follow_up", 0.2), ("escalated", 0.1)), currency="GBP",
         transfer_to=(("harbourline-care", "billing"),), offers_callback_after_s=40, callback_share=0.30,
         hold_share=0.22,

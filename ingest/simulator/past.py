@@ -11,7 +11,8 @@ from typing import Any
 import duckdb
 import msgspec
 
-from ingest.simulator.day import Day, Event
+from ingest.simulator.day import Day
+from ingest.simulator.incidents import Event
 from ingest.topic.producing import Record, deliver
 from metrics import clock
 

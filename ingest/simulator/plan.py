@@ -4,6 +4,7 @@ A floor day of date D runs from 22:00 UTC of the day before to 22:00 UTC: it sta
 local day D of the campaigns' zones is within the floor days D and D + 1. All times here are seconds of a floor day.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
@@ -16,6 +17,7 @@ from ingest.simulator import parameters
 from ingest.simulator.parameters import CAMPAIGNS, Campaign
 
 DAY_S = 86_400.0
+LAST_REQUEUE = DAY_S - 3600  # after this no call enters a queue again, so the next day starts with an empty floor
 BANDS = (4, 9, 14, 24)  # a shift belongs to the first band that ends after its first hour
 REFERENCE_WEEK = tuple(date(2026, 1, 5) + timedelta(days=n) for n in range(7))
 
@@ -33,6 +35,11 @@ class Shift:
 def day_start(day: date) -> datetime:
     """Return the first instant of the floor day `day`, in UTC."""
     return datetime.combine(day, time(), UTC) + timedelta(hours=parameters.FLOOR_DAY_STARTS)
+
+
+def floor_day(instant: datetime) -> date:
+    """Return the floor day of `instant` (aware); it began at 22:00 UTC of the day before."""
+    return (instant - timedelta(hours=parameters.FLOOR_DAY_STARTS)).date()
 
 
 @cache
@@ -99,6 +106,15 @@ def shifts(campaign: Campaign, day: date, volume: float, rng: Random, staffing: 
     return planned
 
 
+def off_duty(campaign: Campaign, volume: float, planned: list[Shift]) -> list[int]:
+    """Return the numbers of the agents who have no shift on the day of the `planned` ones."""
+    base = 10_000 * (CAMPAIGNS.index(campaign) + 1)
+    working = {shift.number for shift in planned}
+    bands = enumerate(_people(campaign, volume))
+    numbers = [base + 2_500 * band + n for band, people in bands for n in range(people)]
+    return [number for number in numbers if number not in working]
+
+
 def _stretches(staffed: list[bool]) -> list[tuple[int, int]]:
     """Return the staffed stretches [first hour, last hour), without gaps under 3 h, each at least 4 h long."""
     stretches: list[tuple[int, int]] = []
@@ -140,16 +156,18 @@ def _split(needed: list[int]) -> list[list[tuple[float, float]]]:
     return bands
 
 
-def arrivals(campaign: Campaign, day: date, volume: float, rng: Random) -> list[float]:
+def arrivals(
+    campaign: Campaign, day: date, volume: float, rng: Random, spikes: Sequence[tuple[float, float]] = ()
+) -> list[float]:
     """Return the arrival times [s] of a non-homogeneous Poisson process, by thinning.
 
     The planned rate is interpolated between the middles of the hours. Every quarter of an hour deviates a little, and
-    some days have an unplanned rush.
+    some days have an unplanned rush. `spikes` are (start, end) of the times with many more calls.
     """
     rates = [volume * rate / 60 for rate in hourly_rates(campaign, day)]
     quarters = [exp(rng.gauss(0, parameters.QUARTER_NOISE)) for _ in range(96)]
     rush = rng.uniform(0, DAY_S) if rng.random() < parameters.RUSH_SHARE else DAY_S
-    most = max(rates) * max(quarters) * parameters.RUSH_FACTOR
+    most = max(rates) * max(quarters) * parameters.RUSH_FACTOR * parameters.SPIKE_FACTOR
     arrival_times = []
     instant = rng.expovariate(most)
     while instant < DAY_S:
@@ -159,6 +177,8 @@ def arrivals(campaign: Campaign, day: date, volume: float, rng: Random) -> list[
         rate *= quarters[int(instant / 900)]
         if rush <= instant < rush + parameters.RUSH_S:
             rate *= parameters.RUSH_FACTOR
+        if any(start <= instant < end for start, end in spikes):
+            rate *= parameters.SPIKE_FACTOR
         if rng.random() * most < rate:
             arrival_times.append(instant)
         instant += rng.expovariate(most)

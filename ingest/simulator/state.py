@@ -53,6 +53,8 @@ class Lane:
         self.campaign = campaign
         self.volume = volume
         self.idle: deque[Agent] = deque()
+        self.agents: list[Agent] = []  # logged in, in order of their login
+        self.off_duty: list[int] = []  # numbers of those who can take over
         self.waiting: tuple[deque[Call], ...] = (deque(), deque())  # by priority
         self.arrivals: Iterator[float] = iter(())
         self.queues = {queue.id: queue for queue in campaign.queues}
@@ -64,16 +66,19 @@ class Lane:
         self.talk_mu = log(campaign.talk_s) - campaign.talk_sigma**2 / 2
         self.wrap_mu = log(campaign.wrap_s) - 0.5**2 / 2
         self.limit = max(3, ceil(campaign.line_limit * volume)) if campaign.line_limit else 10**9
-        self.present = self.paused = self.dialing = self.outbound = 0
+        self.paused = self.dialing = self.outbound = 0
 
     def waits(self) -> bool:
         return bool(self.waiting[0] or self.waiting[1])
 
 
 class Agent:
-    """An agent on this day. `pauses` are (due, reason, seconds), in order."""
+    """An agent on this day. `pauses` are (due, reason, seconds), in order.
 
-    __slots__ = ("ends", "id", "lane", "number", "pauses", "state")
+    `has_left`: the agent is logged in, but went home.
+    """
+
+    __slots__ = ("ends", "has_left", "id", "lane", "number", "pauses", "state")
 
     def __init__(self, shift: Shift, lane: Lane, rng: Random) -> None:
         self.number = shift.number
@@ -81,4 +86,5 @@ class Agent:
         self.lane = lane
         self.ends = shift.ends
         self.state = "offline"
+        self.has_left = False
         self.pauses = pauses(shift.starts, shift.ends, shift.turn, rng)

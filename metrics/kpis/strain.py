@@ -4,6 +4,7 @@
     streak_calls  = calls answered since the agent's last breather: at least `breath_s` in a row without work
     since_rest_s  = time since the last rest of at least `rest_s` ended; 0 during a rest
     since_break_s = the same with `break_s`, the break required by law or contract; sites can have their own values
+    previous_occupancy = occupancy over the agent's work before the last login: the previous shift, or the morning
 
 Work is `busy` and `wrap_up`. Rest is being offline, or a pause whose reason is in `agent_limits.breaks`, or a pause
 without a reason. Training, coaching and meetings are neither work nor rest. Consecutive pauses count as one. Everything
@@ -11,7 +12,7 @@ looks back one day and over all campaigns, because the person is tired whatever 
 
 Edge cases: only agents who are logged in have a row. Without a rest in that day, times count from the login. Occupancy
 is NULL if the agent spent less than half of `lately_s` on the phone: an agent who just logged in and took a call would
-be at 100 %.
+be at 100 %. Until then, the previous occupancy tells who should get the first break.
 
 References: docs/kpis.md, Strain (keep occupancy below 85 %, above 90 % for nobody).
 Breaks: docs/breaks.md, with sources; `[agents]` in campaigns.toml.
@@ -43,6 +44,10 @@ COLUMNS = {
         "streak_s": ("s", "time since the last breather ended; 0 during a breather"),
         "since_rest_s": ("s", "time since a rest of at least rest_s ended, or since the login; 0 during a rest"),
         "since_break_s": ("s", "time since a break of at least break_s ended, or since the login; 0 during a break"),
+        "previous_occupancy": (
+            "ratio 0–1",
+            "occupancy of the work before the last login, within a day; NULL: less than half of lately_s on the phone",
+        ),
     },
     "agent_pauses": {
         "agent": ("id", "agent"),
@@ -107,6 +112,17 @@ since AS (
            coalesce(rested_us, seen_us) AS rest_us, coalesce(broke_us, seen_us) AS break_us
     FROM present LEFT JOIN rested USING (agent) LEFT JOIN breathed USING (agent), clock
 ),
+logins AS (
+    SELECT agent, max(to_us) FILTER (state = 'offline') AS in_us
+    FROM spans
+    GROUP BY agent
+),
+previously AS (
+    SELECT agent, {_OCCUPANCY.sql} AS previous_occupancy, {" + ".join(_OCCUPANCY.inputs)} AS previous_us
+    FROM (SELECT agent, {_LATELY}
+          FROM (SELECT agent, state, to_us - from_us AS us FROM spans JOIN logins USING (agent) WHERE to_us <= in_us)
+          GROUP BY agent)
+),
 answers AS (
     SELECT agent, count(*) FILTER (epoch_us(answered_at) >= streak_us AND epoch_us(answered_at) < now_us) AS calls
     FROM (
@@ -117,8 +133,9 @@ answers AS (
 )
 SELECT agent, CASE WHEN phone_us >= lately_s * 5e5 THEN occupancy END AS occupancy,
        coalesce(calls, 0) AS streak_calls, (now_us - streak_us) / 1e6 AS streak_s,
-       (now_us - rest_us) / 1e6 AS since_rest_s, (now_us - break_us) / 1e6 AS since_break_s
-FROM since LEFT JOIN lately USING (agent) LEFT JOIN answers USING (agent)"""
+       (now_us - rest_us) / 1e6 AS since_rest_s, (now_us - break_us) / 1e6 AS since_break_s,
+       CASE WHEN previous_us >= lately_s * 5e5 THEN previous_occupancy END AS previous_occupancy
+FROM since LEFT JOIN lately USING (agent) LEFT JOIN previously USING (agent) LEFT JOIN answers USING (agent)"""
 
 PAUSES = f"""\
 WITH clock AS (

@@ -2230,6 +2230,20 @@ since AS (
            coalesce(rested_us, seen_us) AS rest_us, coalesce(broke_us, seen_us) AS break_us
     FROM present LEFT JOIN rested USING (agent) LEFT JOIN breathed USING (agent), clock
 ),
+logins AS (
+    SELECT agent, max(to_us) FILTER (state = 'offline') AS in_us
+    FROM spans
+    GROUP BY agent
+),
+previously AS (
+    SELECT agent, (busy_s + wrap_up_s) / nullif(busy_s + wrap_up_s + available_s, 0) AS previous_occupancy,
+        busy_s + wrap_up_s + available_s AS previous_us
+    FROM (SELECT agent, coalesce(sum(us) FILTER (WHERE state = 'available'), 0) AS available_s,
+        coalesce(sum(us) FILTER (WHERE state = 'busy'), 0) AS busy_s,
+        coalesce(sum(us) FILTER (WHERE state = 'wrap_up'), 0) AS wrap_up_s
+          FROM (SELECT agent, state, to_us - from_us AS us FROM spans JOIN logins USING (agent) WHERE to_us <= in_us)
+          GROUP BY agent)
+),
 answers AS (
     SELECT agent, count(*) FILTER (epoch_us(answered_at) >= streak_us AND epoch_us(answered_at) < now_us) AS calls
     FROM (
@@ -2252,8 +2266,9 @@ answers AS (
 )
 SELECT agent, CASE WHEN phone_us >= lately_s * 5e5 THEN occupancy END AS occupancy,
        coalesce(calls, 0) AS streak_calls, (now_us - streak_us) / 1e6 AS streak_s,
-       (now_us - rest_us) / 1e6 AS since_rest_s, (now_us - break_us) / 1e6 AS since_break_s
-FROM since LEFT JOIN lately USING (agent) LEFT JOIN answers USING (agent);
+       (now_us - rest_us) / 1e6 AS since_rest_s, (now_us - break_us) / 1e6 AS since_break_s,
+       CASE WHEN previous_us >= lately_s * 5e5 THEN previous_occupancy END AS previous_occupancy
+FROM since LEFT JOIN lately USING (agent) LEFT JOIN previously USING (agent) LEFT JOIN answers USING (agent);
 
 CREATE MACRO agent_pauses(t0, t1) AS TABLE
 WITH clock AS (

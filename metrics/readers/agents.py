@@ -18,7 +18,7 @@ from metrics.kpis.compose import KPIS
 from metrics.readers.campaigns import Campaign, campaigns_on
 from metrics.readers.snapshot import SLOW_S, Freshness, Published, Snapshot, fetch
 
-NEEDS = ("hold", "break_due", "call", "too_busy", "wrap_up", "pause", "missed", "rest_due", "streak", "busy")
+NEEDS = ("hold", "break_due", "call", "too_busy", "wrap_up", "pause", "missed", "rest_due", "streak", "busy", "before")
 """Reasons why an agent needs somebody, the most urgent first."""
 STATES = ("busy", "wrap_up", "available", "paused", "elsewhere", "offline")
 AWAY = ("elsewhere", "offline")
@@ -36,7 +36,8 @@ SELECT * EXCLUDE (breaks, sites), map_entries(breaks) AS breaks,
 FROM agent_limits
 """
 STRAIN = """
-SELECT agent, occupancy, streak_calls, streak_s, since_rest_s, since_break_s FROM agent_strain($as_of::TIMESTAMPTZ)
+SELECT agent, occupancy, streak_calls, streak_s, since_rest_s, since_break_s, previous_occupancy
+FROM agent_strain($as_of::TIMESTAMPTZ)
 """
 PAUSES = """
 SELECT agent, coalesce(sum(pauses) FILTER (rests), 0)::BIGINT, coalesce(sum(paused_s) FILTER (rests), 0),
@@ -110,13 +111,14 @@ class Pauses:
 
 @dataclass(frozen=True, slots=True)
 class Strain:
-    """A row of `agent_strain`; `occupancy` is over the last `lately_s`."""
+    """A row of `agent_strain`; `occupancy` is over the last `lately_s`, `previous_occupancy` before the last login."""
 
     occupancy: float | None
     streak_calls: int
     streak_s: float
     since_rest_s: float
     since_break_s: float
+    previous_occupancy: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,6 +297,8 @@ def _needs(agent: Agent, limits: AgentLimits) -> tuple[Need, ...]:
     planned_s = breaks.get(agent.reason or "", limits.pause_long_s)
     break_due = strain.since_break_s >= limits.break_within_s
     too_busy = occupancy > limits.occupancy_too_high
+    before = strain.previous_occupancy or 0.0
+    was_too_busy = strain.occupancy is None and before > limits.occupancy_too_high
     checks = {  # kind of need → value, whether the agent has this need
         "hold": (agent.hold_s, (agent.hold_s or 0.0) > limits.hold_long_s),
         "break_due": (strain.since_break_s, not resting and break_due),
@@ -306,6 +310,7 @@ def _needs(agent: Agent, limits: AgentLimits) -> tuple[Need, ...]:
         "rest_due": (strain.since_rest_s, not (resting or break_due) and strain.since_rest_s >= limits.rest_within_s),
         "streak": (strain.streak_calls, not paused and strain.streak_calls >= limits.streak_calls),
         "busy": (occupancy, not (paused or too_busy) and occupancy > limits.occupancy_high),
+        "before": (before, not paused and was_too_busy),
     }
     return tuple(Need(kind, float(checks[kind][0] or 0.0)) for kind in NEEDS if checks[kind][1])
 

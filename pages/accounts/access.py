@@ -10,6 +10,7 @@ from metrics.authorisation.viewer import ROLES, Role, Viewer
 from metrics.configuration import campaigns
 from metrics.configuration.campaigns import Configuration
 from metrics.errors import ConfigurationError
+from pages.accounts import passwords
 from pages.accounts.errors import AccountsError
 from pages.accounts.sessions import ALL, ProviderClaims, Session, Sessions, secret_of
 from pages.accounts.store import Account, Accounts, StatId, identify
@@ -36,12 +37,26 @@ class Access:
         """Return the viewer of a valid session, with the rights they have now; None if they may see nothing."""
         if session.claims is not None:
             return self._viewer_of_claims(session.name, session.claims)
-        try:
-            account = self.accounts.get(session.name)
-        except AccountsError as error:  # a file that cannot be trusted lets nobody in
-            self._log_once(str(error))
-            return None
+        account = self.all_accounts().get(session.name)
         return self.viewer_of(account) if account is not None and account.stamp == session.stamp else None
+
+    def screen(self, token: str) -> Account | None:
+        """Return the television with this token."""
+        screens = (account for account in self.all_accounts().values() if account.role == "television")
+        return next((screen for screen in screens if passwords.is_token(screen.proof, token)), None)
+
+    def viewer_of_token(self, token: str) -> Viewer | None:
+        """Return the viewer of the television with this token."""
+        screen = self.screen(token)
+        return None if screen is None else self.viewer_of(screen)
+
+    def all_accounts(self) -> dict[str, Account]:
+        """Return the accounts by name. A file that cannot be trusted lets nobody in."""
+        try:
+            return self.accounts.all()
+        except AccountsError as error:
+            self._log_once(str(error))
+            return {}
 
     def viewer_of(self, account: Account) -> Viewer:
         """Return the viewer of an account."""

@@ -14,7 +14,6 @@ from metrics import clock
 from pages.accounts import forms, passwords, provider
 from pages.accounts.access import Access
 from pages.accounts.attempts import PER_ACCOUNT, PER_ADDRESS, Attempts
-from pages.accounts.errors import AccountsError
 from pages.accounts.forms import Frame
 from pages.accounts.request import address_of, form_of, is_own, languages_of
 from pages.accounts.sessions import COOKIE, Session
@@ -136,7 +135,7 @@ class SignIn:
             log.warning("television from %s: too many attempts", address)
             page = forms.television(frame, wrong=self._too_many(frame, wait_s))
             return self._answer(frame, page, 429, wait_s)
-        account = self._screen(fields.get("token", ""))
+        account = self._access.screen(fields.get("token", ""))
         if account is None:
             self._by_address.add(address, now)
             log.warning("television from %s: no such token", address)
@@ -157,21 +156,9 @@ class SignIn:
         log.info("sign-in of %s through the provider from %s: %s", session.name, address_of(request), result)
         return session
 
-    def _accounts(self) -> dict[str, Account]:
-        try:
-            return self._access.accounts.all()
-        except AccountsError as error:
-            log.error(error)
-            return {}
-
     def _person(self, name: str) -> Account | None:
-        account = self._accounts().get(name)
+        account = self._access.all_accounts().get(name)
         return account if account is not None and account.role != "television" else None
-
-    def _screen(self, token: str) -> Account | None:
-        screens = [account for account in self._accounts().values() if account.role == "television"]
-        matching = [screen for screen in screens if passwords.is_token(screen.proof, token)]
-        return matching[0] if matching else None
 
     def _name_to_log(self, name: str) -> str:
         """Return the name if there is such an account. Anything else may be a password, typed into the wrong field."""
@@ -217,7 +204,7 @@ class SignIn:
         in_address = request.query_params.get("lang", "")
         wishes = (in_address, request.cookies.get(i18n.COOKIE), *languages_of(request))
         chosen = in_address if in_address in i18n.LANGUAGES else ""
-        by_password = any(account.role != "television" for account in self._accounts().values())
+        by_password = any(account.role != "television" for account in self._access.all_accounts().values())
         text = i18n.text(i18n.choose(wishes))
         return Frame(text, self._base, path, self._inside(next), chosen, provider.is_configured(), by_password)
 

@@ -1,11 +1,9 @@
-// Watches an unattended screen. Ticks of the server draw it (data-drawn tells them apart). When they stop, this script
-// greys the picture, counts its age on its own clock, and reloads the page as soon as the server serves it again.
+// Looks after an unattended screen: its clock, its sound, its pointer, and a new page before the old one grows too heavy.
+// contact.js notices when the server is away.
 (() => {
   if (window.vigieTelevision) return; // run once per page, however often Streamlit draws this element
   window.vigieTelevision = true;
 
-  const LOST_S = 6; // the picture is stale after this long without a tick
-  const RECONNECT_S = 10; // once the server answers, give Streamlit this long to reconnect before reloading
   const REFRESH_S = 6 * 3600; // reload this often, because of what a browser accumulates in three days
   const MIN_AGE_S = 600; // never reload a younger page because of its heap
   const HEAP_LIMIT = 400e6; // reload at the next quiet moment when the heap is larger than this [bytes]
@@ -13,7 +11,7 @@
   const IDLE_S = 4; // hide the pointer after this long without a movement
 
   const root = document.documentElement;
-  const button = document.querySelector(".vigie-sound");
+  const button = document.querySelector(".vigie-sound"), clock = document.querySelector(".vigie-clock");
   const seconds = () => performance.now() / 1000; // a television may set its clock at any time, so never subtract dates
   const refreshAt = seconds() + REFRESH_S * (1 + Math.random() / 10); // not all screens of a floor at the same time
   const stored = {
@@ -21,65 +19,24 @@
     write: (name, value) => sessionStorage.setItem(`vigie.${name}`, JSON.stringify(value)),
   };
 
-  let lastTick = null, lastTickAt = seconds(), ageAtTick = 0;
-  let requestedAt = -Infinity, servedSince = null, isRequesting = false;
-
   function look() {
     const board = document.querySelector(".vigie-board.television");
-    if (board && board.dataset.drawn !== lastTick) {
-      lastTick = board.dataset.drawn;
-      ageAtTick = Number(board.dataset.age);
-      lastTickAt = seconds();
-      servedSince = null;
-      stored.write("reloads", 0);
-    }
-    const silent = seconds() - lastTickAt;
-    const isLost = silent > LOST_S;
-    root.classList.toggle("vigie-lost", isLost);
-    if (isLost) {
-      if (board) showAge(board, ageAtTick + silent);
-      reloadWhenServed();
-    } else if (board) {
-      if (!board.classList.contains("stale")) ringIfNew(JSON.parse(board.dataset.rings));
-      refreshIfDue(board);
-    }
+    showClock(board);
+    if (!board || root.classList.contains("vigie-lost")) return;
+    if (!board.classList.contains("stale")) ringIfNew(JSON.parse(board.dataset.rings));
+    refreshIfDue(board);
   }
 
-  function showAge(board, age) {
-    for (const element of board.querySelectorAll(".ago")) element.textContent = ageWords(age);
-  }
-
-  function ageWords(age) {
-    const second = Math.max(0, Math.floor(age)), minute = Math.floor(second / 60), hour = Math.floor(minute / 60);
-    if (second < 100) return `${second}\u00a0s`;
-    if (minute < 100) return `${minute}\u00a0min`;
-    return minute % 60 ? `${hour}\u00a0h\u00a0${String(minute % 60).padStart(2, "0")}\u00a0min` : `${hour}\u00a0h`;
-  }
-
-  // Requests the page itself, and not a health check: a proxy may answer for a server that is down.
-  async function reloadWhenServed() {
-    const reloads = stored.read("reloads", 0);
-    const pause = Math.min(60, 2 * 2 ** reloads);
-    if (document.hidden || isRequesting || seconds() - requestedAt < pause) return;
-    const served = await isServed();
-    servedSince = served ? servedSince ?? seconds() : null;
-    if (served && seconds() - servedSince >= RECONNECT_S && seconds() - lastTickAt > LOST_S) {
-      stored.write("reloads", Math.min(reloads + 1, 5));
-      location.reload();
+  // The server's time, in the zone of this screen, whose own clock may be wrong.
+  let drawn = null, drawnAt = 0;
+  function showClock(board) {
+    if (board && board.dataset.drawn !== drawn) {
+      drawn = board.dataset.drawn;
+      drawnAt = seconds();
     }
-  }
-
-  async function isServed() {
-    isRequesting = true;
-    requestedAt = seconds();
-    try {
-      const options = { cache: "no-store", headers: { Accept: "text/html" }, signal: AbortSignal.timeout(5000) };
-      return (await fetch(location.href, options)).ok;
-    } catch {
-      return false;
-    } finally {
-      isRequesting = false;
-    }
+    if (drawn === null) return;
+    const now = new Date((Number(drawn) + seconds() - drawnAt) * 1000);
+    clock.textContent = now.toLocaleTimeString(clock.lang, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
   }
 
   async function refreshIfDue(board) {
@@ -88,8 +45,12 @@
     const isQuiet = board.dataset.waiting === "0" || board.classList.contains("stale");
     const isLate = seconds() > refreshAt + REFRESH_S; // for a floor that is never quiet
     if (!(isHeavy || isDue) || !(isQuiet || isLate) || document.hidden || isRequesting) return;
-    if (await isServed()) location.reload();
+    isRequesting = true;
+    if (await window.vigieIsServed()) location.reload();
+    isRequesting = false;
   }
+
+  let isRequesting = false;
 
   // Sound. A browser plays none until somebody has touched the page, unless it was started with that restriction off.
   let audio = null, isTouched = false;
@@ -171,5 +132,6 @@
   show();
   move();
   stayAwake();
+  look();
   setInterval(look, 1000);
 })();

@@ -1,9 +1,11 @@
-"""The dashboard's /metrics for Prometheus: how old the shown data is, and how the consumer is doing.
+"""The dashboard's /metrics for Prometheus: how old the shown data is, how the consumer is doing, and the campaigns.
 
-It has nothing about a campaign, a client or a person, so everybody who can reach the port may read it.
+Everybody who can reach the port may read how Vigie is doing. The figures of campaigns are for those who send the token
+of a television, `Authorization: Bearer …`, and only those that this television may show.
 """
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import fields
 from datetime import datetime
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
@@ -12,11 +14,13 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 
 from metrics import clock, readers
 from metrics.authorisation.viewer import Viewer
 from metrics.published.alarms import KINDS
+from metrics.readers import CampaignNow
+from pages.shared.marks import STALE_S
 
 MACHINE = Viewer(role="manager", campaigns=frozenset(), name="prometheus")
 
@@ -63,6 +67,63 @@ class SnapshotCollector(Collector):
                 yield CounterMetricFamily(name, description, total)
 
 
+class CampaignCollector(Collector):
+    """The figures of a viewer's campaigns, as the wall shows them. An undefined figure has no sample.
+
+    There are none while the data is old: a wall turns grey, but Prometheus would take an old figure for a new one.
+    """
+
+    def __init__(self, viewer: Viewer) -> None:
+        self._viewer = viewer
+
+    def collect(self) -> Iterator[Metric]:
+        try:
+            board = readers.board(readers.published(), self._viewer)
+        except readers.PublishedFileError:
+            board = None
+        if board is None or board.freshness.age_s(clock.now()) > STALE_S:
+            return
+        for name, description, labels, values_of in FIGURES:
+            family = GaugeMetricFamily(f"vigie_campaign_{name}", description, labels=(*OF_CAMPAIGN, *labels))
+            for live in board.campaigns:
+                for label_values, value in values_of(live).items():
+                    if value is not None:
+                        family.add_metric((live.campaign.campaign, live.campaign.client, *label_values), value)
+            yield family
+
+
+OF_CAMPAIGN = ("campaign", "client")
+Values = dict[tuple[str, ...], float | None]
+
+
+def _agents(live: CampaignNow) -> Values:
+    """Return the agents by state; nothing if nobody is logged in: the campaign may have no data on agents."""
+    agents = live.agents
+    if agents is None or not agents.logged_in:
+        return {}
+    return {(state.name,): getattr(agents, state.name) for state in fields(agents)}
+
+
+def _now_and_today(name: str) -> Callable[[CampaignNow], Values]:
+    return lambda live: {("now",): getattr(live.now, name), ("today",): getattr(live.today, name, None)}
+
+
+FIGURES: tuple[tuple[str, str, tuple[str, ...], Callable[[CampaignNow], Values]], ...] = (
+    ("waiting_calls", "Callers who wait.", (), lambda live: {(): live.waiting}),
+    ("longest_wait_seconds", "Longest wait of them.", (), lambda live: {(): live.longest_wait_s}),
+    ("service_level_ratio", "Service level, 0 to 1.", ("window",), _now_and_today("service_level")),
+    ("target_ratio", "Target of the service level, 0 to 1.", ("window",), _now_and_today("target")),
+    ("offered_calls", "Calls offered in the window.", ("window",), _now_and_today("offered")),
+    (
+        "has_verdict", "1 when enough calls of the last minutes count in the service level to judge it.", (),
+        lambda live: {(): not live.now.too_few_calls},
+    ),
+    ("open", "1 within the opening hours.", (), lambda live: {(): live.now.is_open}),
+    ("agents", "Agents by state.", ("state",), _agents),
+)  # fmt: skip
+"""Name, description, labels, and a campaign's values by these labels; "now" is its last minutes, as on its tile."""
+
+
 def _seconds(at: datetime | None) -> float | None:
     return None if at is None else at.timestamp()
 
@@ -72,7 +133,21 @@ REGISTRY.register(SnapshotCollector())
 ProcessCollector(registry=REGISTRY)
 
 
-async def metrics(request: Request) -> Response:
-    """Answer in Prometheus's text format."""
-    body = await run_in_threadpool(generate_latest, REGISTRY)
-    return Response(body, media_type=CONTENT_TYPE_LATEST, headers={"Cache-Control": "no-store"})
+def endpoint(viewer_of_token: Callable[[str], Viewer | None]) -> Callable[[Request], Awaitable[Response]]:
+    """Return the endpoint, which answers in Prometheus's text format. `viewer_of_token`: token → whose it is."""
+
+    async def metrics(request: Request) -> Response:
+        headers = {"Cache-Control": "no-store"}
+        body = await run_in_threadpool(generate_latest, REGISTRY)
+        authorization = request.headers.get("Authorization")
+        if authorization is not None:
+            viewer = viewer_of_token(authorization.removeprefix("Bearer ").strip())
+            if viewer is None:
+                refusal = "This token is not known, or was revoked: python -m pages.accounts tv add NAME makes one.\n"
+                return PlainTextResponse(refusal, 401, headers | {"WWW-Authenticate": "Bearer"})
+            registry = CollectorRegistry()
+            registry.register(CampaignCollector(viewer))
+            body += await run_in_threadpool(generate_latest, registry)
+        return Response(body, media_type=CONTENT_TYPE_LATEST, headers=headers)
+
+    return metrics

@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
+from html import escape
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
@@ -121,6 +122,7 @@ def choose_campaign(viewer: Viewer, text: Text, bar: DeltaGenerator) -> tuple[Bo
     if chosen is None:
         empty.unknown_campaign(text)
         return None
+    st.html(f'<h2 class="vigie-of">{escape(chosen.name)}</h2>')  # for a phone, where the bar comes after the figures
     return board, chosen, first
 
 

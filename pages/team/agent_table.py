@@ -10,7 +10,7 @@ from html import escape
 
 from metrics.authorisation.viewer import Viewer
 from metrics.configuration.campaigns import AgentLimits
-from metrics.readers import NEEDS, Agent, AgentDay, Agents, Need, Pauses
+from metrics.readers import NEEDS, Agent, AgentDay, Agents, Need, Pauses, Strain
 from pages.shared import names, table
 from pages.shared.i18n import DASH, NBSP, Text, plain
 from pages.shared.marks import state_mark
@@ -102,6 +102,7 @@ def _group_words(kind: str, limits: AgentLimits, text: Text) -> str:
         "rest_due": _("due a break"),
         "streak": _("without a breather"),
         "busy": _("to relieve soon"),
+        "before": _("with a hard shift behind them"),
     }
     return words[kind].format(break_=text.age(limits.break_s))
 
@@ -128,6 +129,7 @@ def need_words(need: Need, limits: AgentLimits, text: Text) -> str:
         "rest_due": _("Due a break: {span} without"),
         "streak": _("{n} calls without a breather"),
         "busy": _("Relieve soon: {percent} busy"),
+        "before": _("An early break: last shift {percent} busy"),
     }
     return words[need.kind].format(
         time=text.duration(need.value),
@@ -288,8 +290,9 @@ def _strain(agent: Agent, limits: AgentLimits, text: Text) -> dict[str, Cell]:
     notes = []
     if strain is not None:
         left_s = limits.break_within_s - strain.since_break_s
-        note = _("{break_} due in {time}") if left_s > 0 else _("{break_} overdue")
-        notes.append(note.format(break_=text.age(limits.break_s), time=text.age(left_s)))
+        if left_s <= limits.rest_within_s:  # at the beginning of a shift it would be the same line for everybody
+            note = _("{break_} due in {time}") if left_s > 0 else _("{break_} overdue")
+            notes.append(note.format(break_=text.age(limits.break_s), time=text.age(left_s)))
     if pauses.other_s >= limits.rest_s:
         notes.append(_("other pauses {time}").format(time=text.age(pauses.other_s)))
     none_yet = DASH if strain is None else text.number(0)  # a dash when nothing is known, 0 when there was no break
@@ -297,16 +300,25 @@ def _strain(agent: Agent, limits: AgentLimits, text: Text) -> dict[str, Cell]:
     cells = {"breaks": Cell(breaks, below=tuple(f"<small>{escape(note)}</small>" for note in notes))}
     if strain is None:
         return cells | dict.fromkeys(("load", "streak", "since"), Cell(DASH))
-    load = strain.occupancy or 0.0
+    load = strain.previous_occupancy or 0.0 if strain.occupancy is None else strain.occupancy
     mark = "missed" if load > limits.occupancy_too_high else "near" if load > limits.occupancy_high else ""
     bar = f'<span class="bar"><i style="width:{load * 100:.0f}%"></i></span>'
     return cells | {
-        "load": Cell(
-            _occupancy(strain.occupancy, limits, text), mark, below=() if strain.occupancy is None else (bar,)
-        ),
+        "load": _load(strain, mark, bar, limits, text),
         "streak": Cell(text.number(strain.streak_calls)),
         "since": Cell(text.age(strain.since_rest_s) if strain.since_rest_s else _("now")),
     }
+
+
+def _load(strain: Strain, mark: str, bar: str, limits: AgentLimits, text: Text) -> Cell:
+    """Return the occupancy of the last hour; at the beginning of a shift, that of the shift before."""
+    if strain.occupancy is not None:
+        return Cell(_occupancy(strain.occupancy, limits, text), mark, below=(bar,))
+    if strain.previous_occupancy is None:
+        return Cell(DASH)
+    last_shift = text.gettext("last shift")
+    below = (bar, f"<small>{escape(last_shift)}</small>")
+    return Cell(_occupancy(strain.previous_occupancy, limits, text), mark, below=below)
 
 
 def number_cell(name: str, cell: Cell) -> str:
@@ -328,6 +340,7 @@ def legend(limits: AgentLimits, text: Text) -> str:
     texts = (
         _("**Occupancy, last {lately}:** time on calls and in wrap-up, as a share of that and the available time."),
         _("Above {high} somebody should be relieved soon, above {too_high} now."),
+        _("**Last shift:** the same for the work before the login, until there is enough of today."),
         _("**Without a breather:** calls answered since the last {breath} free of work; {streak} is a lot."),
         _("**Since a break:** since the last break of at least {rest}; one is due after {rest_within}."),
         _("Training, coaching and meetings are no break; a pause without a reason is one."),

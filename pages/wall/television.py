@@ -7,7 +7,7 @@ the other. "all" shows everything at once, however small. `every` is how long a 
 alert begins to fire. An invalid value gives the default: nobody stands there to read an error.
 
 The server's clock decides which page is due, not the screen's. So all screens with the same options turn together, and
-each page is drawn once for all of them. What must work without a server is in television.js.
+each page is drawn once for all of them. What must work without a server is in television.js and contact.js.
 """
 
 import json
@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import groupby
-from math import ceil
+from math import ceil, lcm
 from typing import Literal, cast, get_args
 
 from metrics.authorisation.viewer import Viewer
@@ -31,8 +31,8 @@ FIT = 8
 """At most this many tiles per page: at 4 × 2 a figure is a twentieth of the screen's height. `by=all` shows more."""
 SHORTEST_S, LONGEST_S, USUAL_S = 5, 300, 15
 """How long a page stays [s]: limits and default."""
-DRAWN, AGE_S, RINGS_FOR = "\ue002", "\ue003", "\ue005"
-"""Placeholders for the time of drawing and the age of the data [s], from which the script counts on, and for alerts."""
+RINGS_FOR = "\ue005"
+"""Placeholder for the alerts that the script rings for when they are new."""
 NAMED = 3
 """Name at most this many campaigns below target in the header, then '+n'."""
 
@@ -95,29 +95,22 @@ def draw(
     due = int(now_s // options.every_s) % len(all_pages)
     key = ("television", viewer.campaigns, viewer.sees_work, text.language, options.by, due)
     page = tiles.cached(board, key, lambda: _page(board, all_pages, due, text))
-    filled = {
-        DRAWN: f"{now_s:.0f}",
-        AGE_S: f"{max(age_s, 0.0):.0f}",
-        RINGS_FOR: escape(json.dumps(list(rings_for))),
-        tiles.BANNER: banner,
-    }
-    page = tiles.with_age(page, text, age_s)
-    for placeholder, html in filled.items():
-        page = page.replace(placeholder, html)
-    return page
+    page = tiles.with_age(page, text, age_s, now_s).replace(tiles.BANNER, banner)
+    return page.replace(RINGS_FOR, escape(json.dumps(list(rings_for))))
 
 
 def watch(options: Options, text: Text) -> str:
-    """Return the sound button and the script that looks after the screen: drawn once, outside the ticks."""
+    """Return the clock, the sound button and the script that looks after the screen: drawn once, outside the ticks."""
     _ = text.gettext
     labels = {
         "ask": _("Touch the screen or press a key once: then it rings when an alert fires."),
         "on": _("Sound is on"),
-        "off": _("Sound is off"),
+        "off": _("Sound is off: press here to switch it on"),
     }
     attributes = " ".join(f'data-{state}="{escape(label)}"' for state, label in labels.items())
     is_wanted = "1" if options.sound else "0"
     return (
+        f'<time class="vigie-clock" lang="{text.language}"></time>'
         f'<button type="button" class="vigie-sound" data-wanted="{is_wanted}" {attributes}></button>'
         f"<script>{SCRIPT.read_text()}</script>"
     )
@@ -128,11 +121,21 @@ def _divided(campaigns: Sequence[CampaignNow]) -> list[Sequence[CampaignNow]]:
     return [campaigns[start : start + size] for start in range(0, len(campaigns), size)]
 
 
+def _spans(many: int, rows: int) -> tuple[int, list[int]]:
+    """Return the tracks of a grid, and how many each tile takes, so that the tiles of every row fill its width."""
+    few, more = divmod(many, rows)
+    in_rows = [few + 1] * more + ([few] * (rows - more) if few else [])
+    tracks = lcm(*in_rows)
+    return tracks, [tracks // in_row for in_row in in_rows for _tile in range(in_row)]
+
+
 def _page(board: Board, all_pages: Sequence[Sequence[CampaignNow]], due: int, text: Text) -> str:
-    most_tiles = max(len(page) for page in all_pages)  # tiles have the same size on every page
+    most_tiles = max(len(page) for page in all_pages)  # tiles have the same height on every page
     columns, rows = tiles.grid(most_tiles)
     missed = [campaign.campaign for campaign in board.campaigns if marks.state_of(campaign) == "missed"]
-    tiles_html = "".join(tiles.tile(campaign, text) for campaign in all_pages[due])
+    tracks, spans = _spans(len(all_pages[due]), rows)
+    placed = zip(all_pages[due], spans, strict=True)
+    tiles_html = "".join(tiles.tile(campaign, text, span=span) for campaign, span in placed)
     size = "small" if most_tiles > FIT else "large"
     named = _missed_names([campaign.name for campaign in missed], text) if len(all_pages) > 1 else ""
     top = tiles.header(
@@ -142,8 +145,9 @@ def _page(board: Board, all_pages: Sequence[Sequence[CampaignNow]], due: int, te
         tiles.BANNER + named + _page_number(due, len(all_pages), text),
     )
     return (
-        f'<div class="vigie-board television {size} {STALE}" style="--columns:{columns};--rows:{rows}" '
-        f'data-drawn="{DRAWN}" data-age="{AGE_S}" data-waiting="{board.waiting}" data-rings="{RINGS_FOR}">'
+        f'<div class="vigie-board television {size} {STALE}" '
+        f'style="--columns:{columns};--rows:{rows};--tracks:{tracks}" '
+        f'{tiles.TICK} data-waiting="{board.waiting}" data-rings="{RINGS_FOR}">'
         f'{top}<div class="vigie-grid">{tiles_html}</div></div>'
     )
 

@@ -40,20 +40,28 @@ CLIENT_DAY = ("answered", "abandoned", "abandon_rate", "asa_s")
 COUNTS = ("answered", "abandoned")
 """Figures that are a dash, not 0, until the first call of the day."""
 NO_ADDRESSES: Mapping[str, str] = {}
-AGE, STALE, BANNER = "\ue000", "\ue001", "\ue004"
+AGE, STALE, BANNER = "\ue000", "\ue001", "\ue006"
 """Placeholders in cached HTML: each tick fills in the age of the data, whether that is too old, and the alerts."""
+DRAWN, AGE_S = "\ue002", "\ue003"
+LEFT = "\ue004"
+"""Placeholder for how long a wall stays paused."""
+TICK = f'data-drawn="{DRAWN}" data-age="{AGE_S}"'
+"""The time of the tick and the age of the data [s], for contact.js, which counts on from there."""
 
 _drawn: dict[Hashable, tuple[object, str]] = {}
 
 
-def draw(board: Board, viewer: Viewer, text: Text, age_s: float, banner: str = "") -> str:
-    """Return the board's HTML. Each tick fills in the age of the data; the rest is drawn once per snapshot.
+def draw(board: Board, viewer: Viewer, text: Text, now_s: float, age_s: float, banner: str = "") -> str:
+    """Return the board's HTML at `now_s` [s since 1970]. Each tick fills in times and alerts; the rest is cached.
 
     `banner` is HTML about alerts: it also changes when somebody acknowledges one.
     """
-    key = (viewer.campaigns, viewer.sees_work, text.language)
-    html = cached(board, key, lambda: _page(board, text, viewer))
-    return with_age(html, text, age_s).replace(BANNER, banner)
+    return with_age(board_html(board, viewer, text), text, age_s, now_s).replace(BANNER, banner)
+
+
+def board_html(board: Board, viewer: Viewer, text: Text) -> str:
+    """Return the board's HTML with placeholders for times and alerts."""
+    return cached(board, (viewer.campaigns, viewer.sees_work, text.language), lambda: _page(board, text, viewer))
 
 
 def cached(board: Board, key: Hashable, draw: Callable[[], str]) -> str:
@@ -65,9 +73,13 @@ def cached(board: Board, key: Hashable, draw: Callable[[], str]) -> str:
     return html
 
 
-def with_age(html: str, text: Text, age_s: float) -> str:
-    """Return cached HTML with the present age of its data."""
-    return html.replace(AGE, text.age(age_s)).replace(STALE, "stale" if age_s > STALE_S else "fresh")
+def with_age(html: str, text: Text, age_s: float, now_s: float, paused_for_s: float | None = None) -> str:
+    """Return cached HTML with the present time and age of its data; `paused_for_s`: how long it still stands still."""
+    how = "stale" if age_s > STALE_S else "fresh"
+    if paused_for_s is not None:
+        html, how = html.replace(LEFT, text.age(paused_for_s)), "paused"
+    html = html.replace(AGE, text.age(age_s)).replace(STALE, how)
+    return html.replace(DRAWN, f"{now_s:.0f}").replace(AGE_S, f"{max(age_s, 0.0):.0f}")
 
 
 def tick_s(setting: str | None) -> float:
@@ -81,7 +93,8 @@ def tick_s(setting: str | None) -> float:
 
 def grid(tiles: int) -> tuple[int, int]:
     """Return columns and rows for this many tiles on a wide screen: 4 × 2 for eight."""
-    columns = next((columns for most, columns in ((1, 1), (2, 2), (3, 3), (4, 2), (6, 3), (16, 4)) if tiles <= most), 5)
+    fits = ((1, 1), (2, 2), (3, 3), (4, 2), (6, 3), (8, 4), (9, 3), (16, 4))
+    columns = next((columns for most, columns in fits if tiles <= most), 5)
     return columns, max(1, ceil(tiles / columns))
 
 
@@ -94,7 +107,7 @@ def _page(board: Board, text: Text, viewer: Viewer) -> str:
     columns, rows = grid(len(board.campaigns))
     tiles_html = "".join(tile(campaign, text, day=figures(viewer)) for campaign in board.campaigns)
     return (
-        f'<div class="vigie-board {STALE}" style="--columns:{columns};--rows:{rows}">'
+        f'<div class="vigie-board {STALE}" style="--columns:{columns};--rows:{rows}" {TICK}>'
         f'{_floor(board, text)}<div class="vigie-grid">{tiles_html}</div></div>'
     )
 
@@ -102,8 +115,12 @@ def _page(board: Board, text: Text, viewer: Viewer) -> str:
 def _floor(board: Board, text: Text) -> str:
     agents = board.agents
     logged_in = text.number(agents.logged_in if agents else None)
-    rest = number(logged_in, text.gettext("Agents"), "rule") + agents_row(agents, text)
-    return header(queue_of(board, text) + rest, attention(board, text), text, BANNER)
+    _ = text.gettext
+    rest = number(logged_in, _("Agents"), "rule") + agents_row(agents, text)
+    words = _("Paused: this is how the floor was {age} ago. It goes on in {left}.")
+    paused = escape(words).format(age=f'<span class="ago">{AGE}</span>', left=LEFT)
+    banner = f'<p class="banner paused">{paused}</p>'
+    return header(queue_of(board, text) + rest, attention(board, text), text, BANNER, banner)
 
 
 def queue_of(board: Board, text: Text) -> str:
@@ -152,8 +169,11 @@ def attention(board: Board, text: Text) -> str:
     return "".join(drawn)
 
 
-def header(numbers: str, attention: str, text: Text, more: str = "") -> str:
-    """Draw the top of a wall, with the data's age and the banners for old data and a lost server; `more` is HTML."""
+def header(numbers: str, attention: str, text: Text, more: str = "", banners: str = "") -> str:
+    """Draw the top of a wall, with the data's age and banners for old data and a lost server.
+
+    `more` and `banners` are HTML.
+    """
     _ = text.gettext
     ago = f'<span class="ago">{AGE}</span>'
     age = escape(_("Data {age} old")).format(age=ago)
@@ -163,16 +183,20 @@ def header(numbers: str, attention: str, text: Text, more: str = "") -> str:
         f'<header class="vigie-floor"><div class="numbers">{numbers}</div>'
         f'<div class="side"><div class="attention">{attention}</div>{more}'
         f'<p class="age"><i></i><span class="words">{age}</span></p></div>'
-        f'<p class="banner old">{old}</p><p class="banner lost">{lost}</p></header>'
+        f'<p class="banner old">{old}</p><p class="banner lost">{lost}</p>{banners}</header>'
     )
 
 
 def tile(
-    campaign: CampaignNow, text: Text, day: tuple[str, ...] = (), addresses: Mapping[str, str] = NO_ADDRESSES
+    campaign: CampaignNow,
+    text: Text,
+    day: tuple[str, ...] = (),
+    addresses: Mapping[str, str] = NO_ADDRESSES,
+    span: int = 1,
 ) -> str:
     """Draw a campaign: its queue and its last minutes now; then how its day stands, with figures: columns of Kpis.
 
-    `addresses` are figure or state of agents → address of the page that it leads to.
+    `addresses` are figure or state of agents → address of the page that it leads to. `span`: tracks of the grid.
     """
     _ = text.gettext
 
@@ -180,6 +204,7 @@ def tile(
         return link_attributes(name, addresses, comes_from(names.brief(name, text), text))
 
     state = state_of(campaign)
+    style = f' style="--span:{span}"' if span > 1 else ""
     today, now = campaign.today, campaign.now
     level, target, threshold_s = now.service_level, now.target, now.threshold_s
     late = " late" if is_late(campaign) else ""
@@ -205,7 +230,7 @@ def tile(
     facts = f'<div class="facts">{day_html}</div>' if day else ""
     of_day = f"<span>{escape(_('Today'))}</span>{_value(text.percent(today.service_level if today else None))}"
     return (
-        f'<article class="tile {state}"><div class="in">'
+        f'<article class="tile {state}"{style}><div class="in">'
         f'<div class="head"><div class="who"><h3>{escape(campaign.campaign.name)}</h3>'
         f"<small>{escape(campaign.campaign.client)}</small></div>"
         f'<div class="how">{state_mark(state, now_word(campaign, text))}'

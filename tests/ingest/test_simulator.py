@@ -12,11 +12,13 @@ import pytest
 from ingest.__main__ import main
 from ingest.simulator import floor_day, floor_events, plan
 from ingest.simulator.day import Day
+from ingest.simulator.incidents import as_delivered, incidents
 from ingest.simulator.parameters import CAMPAIGNS
 from ingest.simulator.past import records_by_key
 
 MONDAY = date(2026, 11, 23)
 TS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+SECOND = timedelta(seconds=1)
 SMALL = {"agents": 40, "seed": 7}
 
 FIELDS = {  # required, optional: docs/events.md
@@ -111,8 +113,8 @@ def test_another_seed_gives_another_floor_with_other_ids():
 
 def test_a_day_is_the_same_whichever_day_the_run_starts_on(two_days):
     together = [event for event in two_days if "-261124-" in event["event_id"]]
-    alone = list(islice(floor_events(MONDAY + timedelta(days=1), **SMALL), 40_000))
-    assert together[:40_000] == alone
+    alone = list(islice(floor_events(MONDAY + timedelta(days=1), **SMALL), 30_000))
+    assert together[:30_000] == alone
 
 
 def test_events_come_in_order_of_ts_and_never_share_an_id(two_days):
@@ -257,16 +259,123 @@ def test_service_levels_spread_as_on_a_real_floor(monday):
 
 
 def test_with_half_the_agents_many_more_callers_hang_up():
-    full, half = (shares(Day(MONDAY, agents=24, seed=1, staffing=staffing).run()) for staffing in (1.0, 0.5))
+    full, half = (shares(Day(MONDAY, agents=48, seed=1, staffing=staffing).run()) for staffing in (1.0, 0.5))
     for campaign in full:
-        assert half[campaign][1] > 1.5 * full[campaign][1]
+        assert half[campaign][1] > 1.25 * full[campaign][1]
         assert half[campaign][0] < full[campaign][0]
+    assert sum(abandoned for _, abandoned in half.values()) > 1.75 * sum(abandoned for _, abandoned in full.values())
 
 
 def test_demand_grows_with_the_floor():
     calls = [sum(len(plan.arrivals(campaign, MONDAY, plan.volume_for(agents), plan.Random(1)))
              for campaign in CAMPAIGNS) for agents in (40, 160)]  # fmt: skip
     assert 3 < calls[1] / calls[0] < 6
+
+
+# What happens on the floor
+
+
+@pytest.mark.parametrize("days", range(7))
+def test_every_few_minutes_something_happens(days):
+    happening = incidents(MONDAY + timedelta(days=days), seed=1)
+    starts = [0.0, *(incident.starts for incident in happening), plan.DAY_S]
+    assert starts == sorted(starts)
+    assert max(later - earlier for earlier, later in pairwise(starts)) < 1800
+    assert len(happening) > 170
+    for of_campaign in (sorted(i.starts for i in happening if i.campaign is campaign) for campaign in CAMPAIGNS):
+        assert len(of_campaign) > 12
+    for hour in range(23):
+        assert len({i.kind for i in happening if hour * 3600 <= i.starts < hour * 3600 + 7200}) == 4
+
+
+def test_a_campaign_has_one_incident_at_a_time_and_every_incident_ends_on_its_day():
+    for seed in range(20):
+        for _, of_campaign in by_campaign(incidents(MONDAY, seed)).items():
+            for earlier, later in pairwise(of_campaign):
+                assert earlier.starts < earlier.ends < later.starts
+            assert of_campaign[-1].ends < plan.DAY_S
+    assert incidents(MONDAY, 1) == incidents(MONDAY, 1) != incidents(MONDAY, 2)
+
+
+def by_campaign(happening):
+    groups = defaultdict(list)
+    for incident in happening:
+        groups[incident.campaign.id].append(incident)
+    return groups
+
+
+def of_kind(kind):
+    """Yield Monday's incidents of a kind with their start and end as instants."""
+    begin = plan.day_start(MONDAY)
+    for incident in incidents(MONDAY, seed=1):
+        if incident.kind == kind:
+            yield incident, *(begin + timedelta(seconds=seconds) for seconds in (incident.starts, incident.ends))
+
+
+def test_an_advertisement_doubles_the_calls_while_it_lasts():
+    campaign, spike = CAMPAIGNS[0], (36_000.0, 39_600.0)
+
+    def calls_during(spikes):
+        arrivals = plan.arrivals(campaign, MONDAY, plan.volume_for(1600), plan.Random(1), spikes)
+        return sum(spike[0] <= instant < spike[1] for instant in arrivals), len(arrivals)
+
+    usual, of_usual_day = calls_during(())
+    during, of_day = calls_during([spike])
+    assert 1.8 < during / usual < 2.2
+    assert of_day - during == pytest.approx(of_usual_day - usual, rel=0.05)
+
+
+def test_a_sick_team_goes_home_and_colleagues_take_over(monday):
+    before, lowest, after = 0, 0, 0
+    states = by("campaign", [event for event in monday if event["type"] == "agent.state"])
+    for incident, starts, ends in of_kind("sick"):
+        present, counts = set(), []
+        for event in states[incident.campaign.id]:
+            present = present - {event["agent"]} if event["state"] == "offline" else present | {event["agent"]}
+            counts.append((at(event), len(present)))
+        before += [count for instant, count in counts if instant < starts][-1]
+        lowest += min(count for instant, count in counts if starts <= instant < ends)
+        after += [count for instant, count in counts if instant < ends + timedelta(minutes=5)][-1]
+    assert lowest < 0.85 * before
+    assert after > 0.93 * before
+
+
+def test_an_agent_who_forgets_to_log_out_misses_calls_until_somebody_notices(monday):
+    missed = [event for event in monday if event["type"] == "call.missed"]
+    offline = [event for event in monday if event.get("state") == "offline"]
+    noticed = 0
+    happened = list(of_kind("left"))
+    for incident, starts, ends in happened:
+        rang_for = Counter(
+            event["agent"]
+            for event in missed
+            if event["campaign"] == incident.campaign.id and starts <= at(event) < ends
+        )
+        left = {
+            event["agent"]
+            for event in offline
+            if event["campaign"] == incident.campaign.id and ends - SECOND < at(event) < ends + 180 * SECOND
+        }
+        noticed += any(rang_for[agent] >= 2 for agent in left)
+    assert noticed > 0.6 * len(happened) > 20
+
+
+def test_the_events_of_a_silent_source_arrive_when_it_is_back(monday):
+    delivered = list(as_delivered(monday, seed=1))
+    assert [due for due, _ in delivered] == sorted(due for due, _ in delivered)
+    assert sorted((event for _, event in delivered), key=itemgetter("event_id")) == sorted(
+        monday, key=itemgetter("event_id")
+    )
+    held = 0
+    silences = [(incident.campaign.source, *times) for incident, *times in of_kind("silence")]
+    for due, event in delivered:
+        back_at = [
+            ends for source, starts, ends in silences
+            if source == event["source"] and starts <= at(event) + timedelta(seconds=1) and at(event) < ends
+        ]  # fmt: skip
+        held += due > event["ts"]
+        assert due == event["ts"] or abs(datetime.fromisoformat(due) - back_at[0]) < timedelta(seconds=1)
+    assert held > 500
 
 
 @pytest.mark.parametrize(

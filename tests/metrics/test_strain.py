@@ -108,6 +108,29 @@ def test_recent_occupancy(tmp_path: Path, states: list[Row], expected: float | N
     assert strain(tmp_path, states)["occupancy"] == expected
 
 
+YESTERDAY = (("2026-11-22 14:00", "busy"), ("2026-11-22 15:30", "available"), ("2026-11-22 15:40", "offline"))
+LUNCH = (("2026-11-22 14:00", "busy"), ("2026-11-22 15:00", "paused", "lunch"), ("2026-11-22 16:00", "offline"))
+PREVIOUS = {
+    "90 of 100 min before the logout": (day_of(*YESTERDAY, ("11:50", "available")), 0.9),
+    "a pause is not on the phone": (day_of(*LUNCH, ("11:50", "busy")), 1),
+    "the morning, after an afternoon's login": (
+        day_of(("08:00", "busy"), ("09:00", "available"), ("10:00", "offline"), ("11:55", "busy")),
+        0.5,
+    ),
+    "what was before a day does not count": (
+        day_of(("2026-11-22 08:00", "busy"), ("2026-11-22 10:00", "offline"), ("11:55", "busy")),
+        None,
+    ),
+    "too little of it": (day_of(("08:00", "busy"), ("08:20", "offline"), ("11:55", "busy")), None),
+    "no shift before": (day_of(("11:00", "busy")), None),
+}
+
+
+@pytest.mark.parametrize(("states", "expected"), PREVIOUS.values(), ids=PREVIOUS)
+def test_occupancy_of_the_previous_shift(tmp_path: Path, states: list[Row], expected: float | None) -> None:
+    assert strain(tmp_path, states)["previous_occupancy"] == expected
+
+
 def answered(*instants: str) -> list[Row]:
     return [call(queued=instant, wait=0) for instant in instants]
 

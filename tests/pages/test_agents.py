@@ -65,6 +65,28 @@ def needs(agent: Agent) -> list[tuple[str, float]]:
     return [(need.kind, need.value) for need in agent.needs]
 
 
+def test_at_the_beginning_of_a_shift_the_page_tells_how_hard_the_last_one_was(path: Path) -> None:
+    """Nothing is known of today. What would be the same line for everybody is left out."""
+    states = [
+        *spent("ana", "north", (1200, "busy"), (820, "available"), (800, "offline"), (5, "available")),
+        *spent("bea", "north", (1200, "busy"), (1000, "available"), (800, "offline"), (5, "busy")),
+        *spent("eva", "north", (5, "available")),
+        *spent("ida", "north", (270, "busy")),
+    ]
+    agents = {name: now("north", "available", 5) for name in ("ana", "bea", "eva")} | {"ida": now("north", "busy", 270)}
+    floor = look(path, states=states, agents=agents)
+    by_name = {agent.name: agent for agent in floor.agents}
+    assert needs(by_name["ana"]) == [("before", pytest.approx(0.95))]
+    assert not needs(by_name["bea"]) and not needs(by_name["eva"])
+    assert [agent.name for agent in floor.agents] == ["ida", "ana", "bea", "eva"]
+    html = agent_table.draw(floor, agent_table.Chosen(), MANAGER, i18n.text("en"), stale=False)
+    row = {name: words(html.partition(f">{name}<")[2].partition("</tr>")[0]).replace("\xa0", " ") for name in by_name}
+    assert "An early break: last shift 95% busy" in row["ana"] and "95% last shift" in row["ana"]
+    assert "50% last shift" in row["bea"] and "last shift" not in row["eva"]
+    assert "due in" not in row["ana"] + row["bea"] + row["eva"]
+    assert "20 min due in 90 min" in row["ida"]  # near enough to plan it
+
+
 def test_an_agents_day_is_computed_by_the_macros(path: Path) -> None:
     states = spent(
         *("ana", "north", (240, "available"), (180, "busy"), (120, "paused", "break"), (110, "available")),

@@ -272,7 +272,7 @@ def test_a_managers_cached_wall_is_not_shown_to_a_client(path: Path) -> None:
         viewer = Viewer(role, frozenset({"north"}))  # type: ignore[arg-type]
         board = readers.board(reader, viewer)
         assert board is not None
-        drawn_for[role] = words(tiles.draw(board, viewer, i18n.text("en"), 1.0))
+        drawn_for[role] = words(tiles.draw(board, viewer, i18n.text("en"), 0.0, 1.0))
     assert "2:00 AHT" in drawn_for["manager"] and "Occupancy" in drawn_for["manager"]
     assert "AHT" not in drawn_for["client"] and "Occupancy" not in drawn_for["client"] and "ASA" in drawn_for["client"]
 

@@ -226,13 +226,13 @@ def test_a_board_is_drawn_once_per_snapshot_and_access(path: Path) -> None:
     board = readers.board(Published(path), MANAGER)
     assert board is not None
     english = i18n.text("en")
-    first = tiles.draw(board, MANAGER, english, 1.0)
-    assert tiles.draw(board, MANAGER, english, 1.4) == first
-    assert tiles.draw(board, MANAGER, english, 2.0) != first  # its age has changed
-    assert tiles.draw(board, MANAGER, i18n.text("fr"), 1.0) != first
+    first = tiles.draw(board, MANAGER, english, 0.0, 1.0)
+    assert tiles.draw(board, MANAGER, english, 0.4, 1.4) == first
+    assert tiles.draw(board, MANAGER, english, 1.0, 2.0) != first  # its age has changed
+    assert tiles.draw(board, MANAGER, i18n.text("fr"), 0.0, 1.0) != first
     client = Viewer("client", frozenset({"north"}))
     own = readers.board(Published(path), client)
-    assert own is not None and "Oréa" not in tiles.draw(own, client, english, 1.0)
+    assert own is not None and "Oréa" not in tiles.draw(own, client, english, 0.0, 1.0)
 
 
 @pytest.mark.parametrize(

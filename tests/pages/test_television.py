@@ -5,7 +5,6 @@ import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,6 @@ from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import Page
 from streamlit.testing.v1 import AppTest
 
-from metrics import clock
 from metrics.authorisation.viewer import Viewer
 from metrics.readers import Published, board
 from pages.assets import ASSETS
@@ -34,43 +32,13 @@ from tests.support.dashboard.browsing import (
 )
 from tests.support.dashboard.drawing import open_page, wall, words
 from tests.support.dashboard.people import session_of
-from tests.support.floor_file import MANAGER, alert, publish
+from tests.support.dashboard.walls import CUT_OFF, TELEVISION, put, watch
+from tests.support.floor_file import MANAGER
 from tests.support.processes import free_port, wait_for
 
 pytestmark = pytest.mark.slow
 
-TELEVISION = Viewer("television", None)
 ENGLISH = i18n.text("en")
-
-
-def floor(many: int, of: int = 2) -> dict[str, tuple[str, str, str]]:
-    """Return campaigns, `of` per client: c00 and c01 belong to Client 0."""
-    return {f"c{n:02}": (f"Client {n // of}", f"Campaign {n:02}", "Europe/Paris") for n in range(many)}
-
-
-def put(
-    path: Path,
-    many: int = 3,
-    *,
-    missed: tuple[str, ...] = (),
-    waiting: int = 1,
-    age_s: float = 0,
-    alerts: tuple[str, ...] = (),
-) -> None:
-    """Publish a floor with every campaign on target except those `missed`, and `waiting` calls in the first.
-
-    `alerts`: the campaigns about which an alert fires.
-    """
-    calls = [
-        {"campaign": campaign, "wait_s": 60.0 if campaign in missed else 5.0}
-        for campaign in floor(many)
-        for _ in range(12)  # fewer than ten are no verdict
-    ]
-    calls += [{"campaign": "c00", "outcome": "open", "wait_s": 42.0}] * waiting
-    agents = {"Nadia Benali": ("c00", "busy"), "Tom Okafor": ("c00", "paused")}
-    at = clock.now() - timedelta(seconds=age_s)
-    firing = [alert("waiting", at, campaign=campaign, severity="critical") for campaign in alerts]
-    publish(path, campaigns=floor(many), calls=calls, agents=agents, as_of=at, alerts=firing)
 
 
 def shown(html: str) -> list[str]:
@@ -287,15 +255,6 @@ DIGITS = """() => [...document.querySelectorAll('.television .big b:not(.nil)')]
 })"""
 AHEAD_S = -60
 """Age of data that stays fresh even if publishing is slow."""
-CUT_OFF = """() => [...document.querySelectorAll('.television .tile .in, .television .n')].filter(
-    one => one.scrollHeight > one.clientHeight + 1 || one.scrollWidth > one.clientWidth + 1
-).map(one => one.innerText)"""
-
-
-def watch(screen: Page, address: str, query: str = "") -> None:
-    screen.set_default_timeout(WITHIN_MS)
-    screen.goto(f"{address}/wallboard?tv=1{query}")
-    screen.wait_for_selector(".vigie-board.television")
 
 
 def until(screen: Page, condition: str, path: Path, many: int = 3, **floor: Any) -> None:

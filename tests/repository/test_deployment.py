@@ -97,12 +97,13 @@ def variables() -> set[str]:
 
 @pytest.mark.parametrize("path", [*DOCUMENTS, *DEPLOYED], ids=lambda path: path.name)
 def test_every_named_variable_is_read(path: Path) -> None:
-    of_tests = {"VIGIE_REQUIRE_APACHE_KAFKA", "VIGIE_REQUIRE_CHROMIUM"}
+    of_tests = {"VIGIE_REQUIRE_APACHE_KAFKA", "VIGIE_REQUIRE_CHROMIUM", "VIGIE_REQUIRE_PROMTOOL"}
     assert set(re.findall(r"VIGIE_[A-Z_]+[A-Z]", path.read_text())) - variables() - of_tests == set()
 
 
 def test_every_metric_named_for_alarms_is_exposed() -> None:
     named = set(re.findall(r"vigie_[a-z_]+[a-z]", (ROOT / "docs" / "operate.md").read_text()))
+    named = {name.replace("vigie_campaign_", "") for name in named}
     assert {name for name in named if f'"{name.removesuffix("_total")}"' not in CODE} == set()
 
 

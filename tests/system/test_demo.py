@@ -70,6 +70,12 @@ class Demo:
         assert self.process.poll() is None, self.log_text()
         return f"Vigie is live:  {self.url}\n" in self.log_text()
 
+    def accounts(self) -> list[str]:
+        """Return the lines about accounts, without the port."""
+        _, _, rest = self.log_text().partition("Vigie is live:")
+        lines = rest.partition("Analysts:")[0].replace(str(self.port), "PORT").strip().splitlines()
+        return [line for line in lines[1:] if line]
+
     def processes(self) -> set[int]:
         """Return the demo and all its descendants."""
         parents = {int(entry.name): _parent(entry) for entry in Path("/proc").iterdir() if entry.name.isdecimal()}
@@ -169,6 +175,8 @@ def test_the_demo_runs_stops_starts_again_and_leaves_nothing_behind(tmp_path: Pa
             lambda: status(place)["published_at"] > published_at, "another publish"
         )  # not another event: at night there may be none for minutes
         assert " events published" in first.log_text()  # progress of the backfill
+        accounts = first.accounts()
+        assert len(accounts) == 5
         started = first.processes()
         assert len(started) >= 5  # demo, broker, consumer, dashboard, simulator
         first.process.send_signal(signal.SIGINT)
@@ -187,6 +195,7 @@ def test_the_demo_runs_stops_starts_again_and_leaves_nothing_behind(tmp_path: Pa
         assert calls == distinct >= calls_before
         assert recent > 0
         assert health(second.url) == 200
+        assert second.accounts() == accounts  # the same passwords and token
         started = second.processes()
         second.process.kill()
         second.process.wait()
