@@ -148,7 +148,8 @@ def test_a_television_has_no_menu_no_links_and_no_names_of_agents(
 def test_a_wall_that_is_not_on_a_television_keeps_its_links(path: Path) -> None:
     put(path)
     test = open_page(viewer=MANAGER)
-    assert links(test) == 7 and "television" not in wall(test)  # two for each campaign, and that of the bell
+    # two for each campaign, the bell, and the one to the television
+    assert links(test) == 8 and "television" not in wall(test)
     assert not any("data-wanted" in element.proto.body for element in test.get("html"))
 
 
