@@ -18,7 +18,18 @@
   let lastTick = null, contactAt = seconds(), ageAtContact = 0;
   let requestedAt = -Infinity, servedSince = null, isRequesting = false;
 
+  // Hides Streamlit's own dialog, in English, from the moment that it would come.
+  let app = null;
+  const watchConnection = new MutationObserver(() => root.classList.toggle("vigie-apart", !isConnected()));
+  function follow(found) {
+    if (found === app) return;
+    app = found;
+    watchConnection.disconnect();
+    if (app) watchConnection.observe(app, { attributeFilter: ["data-test-connection-state"] });
+  }
+
   function look() {
+    follow(document.querySelector(".stApp"));
     const board = document.querySelector(".vigie-board");
     if (board ? board.dataset.drawn !== lastTick : isConnected()) {
       lastTick = board?.dataset.drawn;
