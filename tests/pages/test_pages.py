@@ -19,6 +19,7 @@ from metrics.clock import now
 from metrics.errors import ConfigurationError
 from metrics.kpis.compose import KPIS
 from metrics.kpis.distance import Outlook
+from metrics.language.text import LOCALE
 from metrics.published.alarms import KINDS
 from metrics.readers import FIGURES, Call, CallFilters, Published
 from metrics.readers.campaigns import NAMES
@@ -70,7 +71,7 @@ def test_numbers_and_dates_follow_the_language() -> None:
 @pytest.mark.parametrize("language", i18n.LANGUAGES)
 def test_units_and_french_punctuation_follow_a_no_break_space(language: str) -> None:
     text = i18n.text(language)
-    with (PAGES / "locale" / "fr" / "LC_MESSAGES" / "vigie.po").open("rb") as source:
+    with (LOCALE / "fr" / "LC_MESSAGES" / "vigie.po").open("rb") as source:
         ids = [message.id for message in read_po(source, locale="fr") if message.id]
     texts = [text.gettext(msgid) if isinstance(msgid, str) else text.ngettext(*msgid, 2) for msgid in ids]
     apart = r"|« | [:;!?»%](?!\w)" if language == "fr" else ""
