@@ -31,7 +31,7 @@ from pages.operations.alarm_list import WORDINGS
 from pages.shared import i18n, marks
 from pages.wall import tiles
 from tests.support.dashboard.browsing import browser, dashboard, needs_chromium, open_tab
-from tests.support.dashboard.drawing import HOSTILE, PAGES, ROOT, headline, open_page, section, wall, words
+from tests.support.dashboard.drawing import HOSTILE, ROOT, headline, open_page, section, wall, words
 from tests.support.dashboard.people import session_of
 from tests.support.floor_file import ALARMS, FLOOR, MANAGER, MIXED, NOON, alarm, publish, today
 from tests.support.processes import wait_for
