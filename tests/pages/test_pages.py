@@ -19,6 +19,7 @@ from metrics.clock import now
 from metrics.errors import ConfigurationError
 from metrics.kpis.compose import KPIS
 from metrics.kpis.distance import Outlook
+from metrics.language.text import LOCALE
 from metrics.published.alarms import KINDS
 from metrics.readers import FIGURES, Call, CallFilters, Published
 from metrics.readers.campaigns import NAMES
@@ -30,7 +31,7 @@ from pages.operations.alarm_list import WORDINGS
 from pages.shared import i18n, marks
 from pages.wall import tiles
 from tests.support.dashboard.browsing import browser, dashboard, needs_chromium, open_tab
-from tests.support.dashboard.drawing import HOSTILE, PAGES, ROOT, headline, open_page, section, wall, words
+from tests.support.dashboard.drawing import HOSTILE, ROOT, headline, open_page, section, wall, words
 from tests.support.dashboard.people import session_of
 from tests.support.floor_file import ALARMS, FLOOR, MANAGER, MIXED, NOON, alarm, publish, today
 from tests.support.processes import wait_for
@@ -70,7 +71,7 @@ def test_numbers_and_dates_follow_the_language() -> None:
 @pytest.mark.parametrize("language", i18n.LANGUAGES)
 def test_units_and_french_punctuation_follow_a_no_break_space(language: str) -> None:
     text = i18n.text(language)
-    with (PAGES / "locale" / "fr" / "LC_MESSAGES" / "vigie.po").open("rb") as source:
+    with (LOCALE / "fr" / "LC_MESSAGES" / "vigie.po").open("rb") as source:
         ids = [message.id for message in read_po(source, locale="fr") if message.id]
     texts = [text.gettext(msgid) if isinstance(msgid, str) else text.ngettext(*msgid, 2) for msgid in ids]
     apart = r"|« | [:;!?»%](?!\w)" if language == "fr" else ""

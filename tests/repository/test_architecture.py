@@ -9,7 +9,7 @@ import pytest
 from tests.support.processes import ROOT
 
 PACKAGES = ("ingest", "metrics", "notify", "pages", "bench", "tests")
-NO_ROOMS = {"shared", "assets", "locale"}
+NO_ROOMS = {"shared", "assets"}
 """Folders of `pages/` that every room may use."""
 ROOMS_OF_PAGES = sorted({file.parent.name for file in (ROOT / "pages").glob("*/*.py")} - NO_ROOMS)
 
