@@ -170,6 +170,12 @@ class Archive:
     def _count_names(self, query: str, sign: int) -> None:
         self._sql(ARCHIVE["count_names"].format(sign=sign, events=query))
 
+    def closed_before(self) -> dt.datetime | None:
+        """An instant before which all settled rows were closed; None while there are none."""
+        at: dt.datetime | None
+        ((at,),) = self._sql(ARCHIVE["closed_before"]).fetchall()
+        return at
+
     def settle(self, settled_before: dt.datetime, at_least: int) -> None:
         """Move the settled rows from the tables just judged to the archive, if there are `at_least` this many.
 
