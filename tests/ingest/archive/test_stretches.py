@@ -59,8 +59,9 @@ def published_unsettled(home: Path, events: Sequence[Event], as_of: dt.datetime)
 EACH = """
     56:00:00 state agent=ana state=offline event_id=y1
     80:00:00 state agent=ana state=busy event_id=y2
+    90:00:00 state agent=ana state=available campaign=sav event_id=y4
     104:00:00 state agent=ana state=offline event_id=z9
-"""  # what has no end does not settle
+"""  # what has no end does not settle, nor what named the campaign last
 
 
 def of_case(name: str, story: str) -> list[Event]:
@@ -123,14 +124,14 @@ def test_a_late_state_brings_back_the_rest_of_its_day_only(tmp_path: Path) -> No
 
 #: The days on which an agent, busy at eight, names this campaign; after the last of them nothing has settled.
 NOW_AND_THEN = {
-    "dan": {0: "vip", 20: "vip", 21: None, 22: None, 40: None},
+    "dan": {0: "vip", 20: "vip", 21: None, 22: None, 23: "vip", 40: None},
     "eve": {20: None, 21: None, 22: None},
     "fay": {16: None, 17: None, 22: None},
     "gil": {21: None, 22: None, 40: None},
     "hal": {19: "vip", 22: "vip", 23: "vip", 40: None},
-    "ida": {36: "vip", 37: None, 38: None, 40: None},
+    "ida": {36: "vip", 37: None, 38: "vip", 40: None},
     "kim": {20: "vip", 21: "vip", 22: "vip", 40: None},
-    "lea": {20: "vip", 21: None, 22: None, 23: None, 40: None},
+    "lea": {20: "vip", 21: None, 22: None, 23: "vip", 40: None},
 }
 PROFILE = "08:00:00 profile agent=gil campaign=vip event_id=gil-19"
 LATE = (  # the lines of each batch: day, agent, campaign
