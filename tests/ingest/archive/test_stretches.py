@@ -3,6 +3,7 @@
 import contextlib
 import datetime as dt
 import itertools
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
@@ -140,7 +141,6 @@ LATE = (  # the lines of each batch: day, agent, campaign
     ((21, "dan", None),),
     ((21, "eve", None),),  # has no more states
     ((21, "fay", None),),  # has none for some days before
-    ((21, "gil", None),),  # a profile names the campaign
     ((21, "kim", None), (21, "lea", None), (37, "ida", None)),
     ((22, "lea", None),),  # what names the campaign is back already
 )
@@ -181,11 +181,12 @@ def test_a_late_state_reads_the_days_around_it_only(tmp_path: Path) -> None:
     with away(tmp_path, 0, 40):
         with away(tmp_path, 17, 22, relations=("events",)):
             come_late(desk, (21, "ana", None))
+            come_late(desk, (21, "gil", None))  # a profile names the campaign
             come_late(desk, (21, "hal", None))
         for lines in LATE:
             come_late(desk, *lines)
     desk.publish(later)
-    assert len(desk.rows("SELECT * FROM agent_states WHERE state = 'wrap_up'")) == 2 + sum(map(len, LATE))
+    assert len(desk.rows("SELECT * FROM agent_states WHERE state = 'wrap_up'")) == 3 + sum(map(len, LATE))
     desk.store.close()
 
 
@@ -213,7 +214,10 @@ COVERED = {  # an agent's past, what comes late, how much that brings back, what
     ),
     "all name the campaign that the next day has": (
         "12:00:00 state agent=ana state=available campaign=sav \n 30:00:00 state agent=ana state=available",
-        "12:30:00 state agent=ana state=paused campaign=sav event_id=l1",
+        """
+            12:30:00 state agent=ana state=paused campaign=sav event_id=l1
+            12:40:00 state agent=ana state=wrap_up campaign=sav event_id=l3
+        """,
         1,
         "12:45:00 state agent=ana state=busy campaign=sav event_id=l2",
     ),
@@ -242,8 +246,9 @@ def test_what_comes_where_states_are_back_already_brings_back_no_more(tmp_path: 
     for name, (_, first, _, second) in COVERED.items():
         for late in (first, second):
             here = unsettled(desk, "events")
-            desk.apply(of_case(name, late), at("110:00:00"))
-            found.append(unsettled(desk, "events") - here - 1)
+            events = of_case(name, late)
+            desk.apply(events, at("110:00:00"))
+            found.append(unsettled(desk, "events") - here - len(events))
     assert found == [count for _, _, count, _ in COVERED.values() for count in (count, 0)]
     desk.store.close()
 
@@ -389,29 +394,38 @@ PAST_BEFORE = {  # an agent's past beside EACH, and the batches that come late
         """,
         "15:00:00 state agent=ana state=busy campaign=vip event_id=l1",
     ),
-    "a campaign was named days before, a profile follows": (
-        "09:00:00 state agent=ana state=busy campaign=vip \n 80:00:00 profile agent=ana campaign=sav event_id=y3",
-        "81:00:00 state agent=ana state=paused event_id=l1",
-    ),
-    "a campaign was named days before, and by a profile before that": (
-        "09:00:00 profile agent=ana campaign=sav \n 10:00:00 state agent=ana state=busy campaign=vip",
-        "81:00:00 state agent=ana state=paused event_id=l1",
-    ),
-    "a campaign was named days before, a profile without one follows": (
-        "09:00:00 state agent=ana state=busy campaign=vip \n 60:00:00 profile agent=ana name=Ana",
-        "81:00:00 state agent=ana state=paused event_id=l1",
-    ),
-    "a campaign was named days before, another agent's profile follows": (
-        "09:00:00 state agent=ana state=busy campaign=vip \n 60:00:00 profile agent=bob campaign=sav",
-        "81:00:00 state agent=ana state=paused event_id=l1",
-    ),
+}
+NAMED_DAYS_BEFORE = {  # a past beside EACH: it names the campaign of the state at 80:00
+    "a profile follows at that instant": """
+        09:00:00 state agent=ana state=busy campaign=vip
+        80:00:00 profile agent=ana campaign=sav event_id=y3
+    """,
+    "a profile comes before": """
+        09:00:00 profile agent=ana campaign=sav
+        10:00:00 state agent=ana state=busy campaign=vip
+    """,
+    "a profile without a campaign follows": """
+        09:00:00 state agent=ana state=busy campaign=vip
+        60:00:00 profile agent=ana name=Ana
+    """,
+    "another agent's profile follows": """
+        09:00:00 state agent=ana state=busy campaign=vip
+        60:00:00 profile agent=bob campaign=sav
+    """,
 }
 
 
 def test_late_states_change_what_they_would_have_changed_unsettled(tmp_path: Path) -> None:
     as_of = at("110:00:00")
-    past = [event for name, (story, *_) in PAST_BEFORE.items() for event in of_case(name, story) + of_case(name, EACH)]
-    late = [of_case(name, batch) for name, (_, *batches) in PAST_BEFORE.items() for batch in batches]
+    stories = {name: story for name, (story, *_) in PAST_BEFORE.items()} | NAMED_DAYS_BEFORE
+    past = [event for name, story in stories.items() for event in of_case(name, story) + of_case(name, EACH)]
+    rounds = defaultdict(list)
+    for name, (_, *batches) in PAST_BEFORE.items():
+        for number, batch in enumerate(batches):
+            rounds[number] += of_case(name, batch)
+    # not at once, because what is sought further back for one agent is found for all
+    alone = [of_case(name, "81:00:00 state agent=ana state=paused event_id=l1") for name in NAMED_DAYS_BEFORE]
+    late = [rounds[0], rounds[1], *alone]
     desk = Desk(tmp_path / "store")
     desk.apply(past, as_of)
     desk.publish(as_of)
