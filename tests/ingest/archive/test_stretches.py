@@ -60,7 +60,7 @@ def published_unsettled(home: Path, events: Sequence[Event], as_of: dt.datetime)
 EACH = """
     56:00:00 state agent=ana state=offline event_id=y1
     80:00:00 state agent=ana state=busy event_id=y2
-    90:00:00 state agent=ana state=available campaign=sav event_id=y4
+    93:00:00 state agent=ana state=available campaign=sav event_id=y4
     104:00:00 state agent=ana state=offline event_id=z9
 """  # what has no end does not settle, nor what named the campaign last
 
@@ -133,6 +133,7 @@ NOW_AND_THEN = {
     "ida": {36: "vip", 37: None, 38: "vip", 40: None},
     "kim": {20: "vip", 21: "vip", 22: "vip", 40: None},
     "lea": {20: "vip", 21: None, 22: None, 23: "vip", 40: None},
+    "moe": {20: "vip", 32: "vip", 40: None},
 }
 PROFILE = "08:00:00 profile agent=gil campaign=vip event_id=gil-19"
 LATE = (  # the lines of each batch: day, agent, campaign
@@ -141,6 +142,7 @@ LATE = (  # the lines of each batch: day, agent, campaign
     ((21, "dan", None),),
     ((21, "eve", None),),  # has no more states
     ((21, "fay", None),),  # has none for some days before
+    ((30, "moe", None),),  # nobody has any for some days before
     ((21, "kim", None), (21, "lea", None), (37, "ida", None)),
     ((22, "lea", None),),  # what names the campaign is back already
 )
@@ -363,6 +365,15 @@ PAST_BEFORE = {  # an agent's past beside EACH, and the batches that come late
         "09:00:00 state agent=ana state=busy event_id=l1",
         "10:00:00 state agent=ana state=busy campaign=vip event_id=l2",
     ),
+    "a state of an earlier day, after one of a later day": (
+        """
+            09:00:00 state agent=ana state=busy
+            33:00:00 state agent=ana state=available
+            55:00:00 state agent=ana state=busy
+        """,
+        "34:00:00 state agent=ana state=paused event_id=l1",
+        "10:00:00 state agent=ana state=paused event_id=l2",
+    ),
     "the day at which another agent's states end again names a campaign": (
         """
             09:00:00 state agent=ana state=busy campaign=sav
@@ -431,6 +442,8 @@ def test_late_states_change_what_they_would_have_changed_unsettled(tmp_path: Pat
     desk.publish(as_of)
     for events in late:
         desk.apply(events, as_of)
+    overlaps = "a.rowid < b.rowid AND a.from_at < b.until_at AND b.from_at < a.until_at"
+    assert unsettled(desk, f"recalled_stretches a JOIN recalled_stretches b USING (agent) WHERE {overlaps}") == 0
     desk.publish(as_of)
     assert published(desk) == published_unsettled(tmp_path / "fresh", [*past, *itertools.chain(*late)], as_of)
     desk.store.close()
