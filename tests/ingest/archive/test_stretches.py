@@ -227,7 +227,7 @@ COVERED = {  # an agent's past, what comes late, how much that brings back, what
         """
             12:00:00 state agent=ana state=available
             30:00:00 state agent=ana state=available campaign=sav
-            54:00:00 state agent=ana state=available campaign=sav
+            54:00:00 state agent=ana state=available campaign=vip
         """,
         "12:30:00 state agent=ana state=paused campaign=vip event_id=l1",
         1,
@@ -364,6 +364,15 @@ PAST_BEFORE = {  # an agent's past beside EACH, and the batches that come late
         "30:00:00 state agent=ana state=available",
         "09:00:00 state agent=ana state=busy event_id=l1",
         "10:00:00 state agent=ana state=busy campaign=vip event_id=l2",
+    ),
+    "an earlier state, where later ones are back already": (
+        """
+            09:00:00 state agent=ana state=busy
+            12:00:00 state agent=ana state=available
+            30:00:00 state agent=ana state=available
+        """,
+        "14:00:00 state agent=ana state=paused event_id=l1",
+        "10:00:00 state agent=ana state=paused event_id=l2",
     ),
     "a state of an earlier day, after one of a later day": (
         """
