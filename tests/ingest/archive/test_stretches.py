@@ -233,6 +233,21 @@ COVERED = {  # an agent's past, what comes late, how much that brings back, what
         1,
         "12:45:00 state agent=ana state=busy campaign=vip event_id=l2",
     ),
+    "a later day names its campaign, while the states of another agent end": (
+        """
+            12:00:00 state agent=ana state=available
+            30:00:00 state agent=ana state=available
+            78:00:00 state agent=ana state=available campaign=sav
+            08:00:00 state agent=bob state=available
+            33:00:00 state agent=bob state=available
+        """,
+        """
+            12:30:00 state agent=ana state=paused campaign=vip event_id=l1
+            12:30:00 state agent=bob state=paused event_id=l3
+        """,
+        3 + 1,
+        "12:45:00 state agent=ana state=busy campaign=vip event_id=l2",
+    ),
 }
 
 
