@@ -392,6 +392,7 @@ PAST_BEFORE = {  # an agent's past beside EACH, and the batches that come late
     "a state of an earlier day, after one of a later day": (
         """
             09:00:00 state agent=ana state=busy
+            32:00:00 state agent=ana state=busy
             33:00:00 state agent=ana state=available
             55:00:00 state agent=ana state=busy
         """,
