@@ -138,8 +138,10 @@ class Writer:
         with self._store.transaction():
             with self._observed.fold_s.time():
                 self._store.apply(arrived.arrivals)
-            if self._is_behind() or arrived.arrivals.lines() > BEHIND_LINES:  # most rows settle at once, written once
-                self._settle(self._judge())
+            if self._is_behind() or (self._lag() and arrived.arrivals.lines() > BEHIND_LINES):
+                self._settle(
+                    self._judge()
+                )  # most rows settle at once and are written once; the last batch is published first
         self._rate.add(arrived.arrivals.records)
         self._has_news = True
 

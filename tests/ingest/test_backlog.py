@@ -71,16 +71,18 @@ def test_a_partition_that_is_hours_behind_keeps_what_it_may_change_from_settling
     desk.store.close()
 
 
-@pytest.mark.parametrize("has_news", [True, False], ids=["large", "small"])
-def test_the_last_batch_of_a_backlog_settles_with_it_if_it_is_large(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_news: bool
+@pytest.mark.parametrize(
+    ("is_large", "left"), [(True, 1), (True, 0), (False, 1)], ids=["large", "large and the last", "small"]
+)
+def test_a_large_batch_settles_with_it_unless_it_is_the_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_large: bool, left: int
 ) -> None:
-    """What a small batch settles would only delay its publish."""
+    """What the last batch, or a small one, settles would only delay its publish."""
     desk = Desk(tmp_path)
-    events = named("early")
-    monkeypatch.setattr(writing, "BEHIND_LINES", len(events) - has_news)
-    store_batch(desk, {PARTITION: events}, {PARTITION: len(events)})
-    assert settled(desk) == ["early"] * has_news
+    events = [*named("early"), *many(LAST_LINES)]
+    monkeypatch.setattr(writing, "BEHIND_LINES", len(events) - is_large)
+    store_batch(desk, {PARTITION: events}, {PARTITION: len(events) + left})
+    assert settled(desk) == ["early"] * (is_large and left)
     desk.store.close()
 
 
