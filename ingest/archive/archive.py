@@ -60,12 +60,18 @@ class Archive:
     def recall_for_incoming(self) -> int:
         """Recall what `incoming_events` touch. Drop events that are archived word for word; return their number."""
         homes = self._homes(self._events, "event_id", "incoming_events")
-        self._sql(RECALL["find_known"].format(columns=EVENT_COLUMNS, archived=self._archived(homes)))
+        find_known = RECALL["find_known"].format(columns=EVENT_COLUMNS, archived=self._archived(homes))
+        ((known,),) = self._sql(find_known).fetchall()
+        repeated = self._drop_repeated() if known else 0
+        self._recall_calls(RECALL["calls_of_incoming"])
+        self._recall_states(RECALL["states_of_incoming"])
+        return repeated
+
+    def _drop_repeated(self) -> int:
+        """Keep of `known_events` those that `incoming_events` change, and drop the others from both."""
         repeated = self._sql(RECALL["drop_repeated"]).fetchall()
         self._sql(RECALL["forget_repeated"])
-        self._recall_calls(RECALL["calls_of_incoming"])
         self._sql(RECALL["note_lost_states"])
-        self._recall_states(RECALL["states_of_incoming"])
         return len(repeated)
 
     def recall_of_campaign(self, campaign: str, from_day: dt.date | None) -> None:
@@ -169,6 +175,12 @@ class Archive:
 
     def _count_names(self, query: str, sign: int) -> None:
         self._sql(ARCHIVE["count_names"].format(sign=sign, events=query))
+
+    def closed_before(self) -> dt.datetime | None:
+        """An instant before which all settled rows were closed; None while there are none."""
+        at: dt.datetime | None
+        ((at,),) = self._sql(ARCHIVE["closed_before"]).fetchall()
+        return at
 
     def settle(self, settled_before: dt.datetime, at_least: int) -> None:
         """Move the settled rows from the tables just judged to the archive, if there are `at_least` this many.

@@ -25,6 +25,9 @@ INSERT INTO archived_names FROM name_counts;
 -- name: settled_events
 FROM settled_events;
 
+-- name: closed_before
+SELECT max(closed_before) FROM archived_until;
+
 -- name: count_unsettled
 -- An upper bound of the rows that settle: cheap, and mostly enough.
 SELECT

@@ -36,9 +36,11 @@ class KeyDays:
     def days(self, keys: Keys) -> set[int]:
         """Every day with which any of `keys` was added."""
         days: set[int] = set()
+        keys = np.sort(keys)  # searched in order, neighbours find their places in the processor's cache
         for run_keys, run_days in self._runs:
-            first = np.searchsorted(run_keys, keys, side="left")
-            last = np.searchsorted(run_keys, keys, side="right")
-            for start, end in zip(first[last > first], last[last > first], strict=True):
+            places = np.searchsorted(run_keys, keys)
+            is_there = run_keys[np.minimum(places, run_keys.size - 1)] == keys
+            ends = np.searchsorted(run_keys, keys[is_there], side="right")
+            for start, end in zip(places[is_there], ends, strict=True):
                 days.update(run_days[start:end].tolist())
         return days

@@ -47,7 +47,7 @@ class Stretches:
 
     def _find_marks(self, first: dt.date, last: dt.date) -> None:
         for look in LOOK_ROUND:
-            since = earlier(first, look)
+            since = first - look
             self._sql(
                 STRETCHES["find_marks"].format(settled=self._states(since, last), events=self._events(since, last))
             )
@@ -82,7 +82,7 @@ class Stretches:
         if first is None:
             return
         for look in LOOK_ROUND:
-            since = earlier(first, look)
+            since = first - look
             self._sql(STRETCHES["find_naming_events"].format(events=self._events(since, last)))
             if self._sql(STRETCHES["count_unnamed"], {"since": since}).fetchall() == [(0,)]:
                 return
@@ -100,11 +100,6 @@ class Stretches:
 
     def _events_of(self, days: set[dt.date]) -> str:
         return self._segments.rows(EVENTS, days) or STRETCHES["no_events"]
-
-
-def earlier(day: dt.date, by: dt.timedelta) -> dt.date:
-    """`by` before a day, or the first day there is."""
-    return day - by if day - dt.date.min > by else dt.date.min
 
 
 def later(day: dt.date, by: dt.timedelta) -> dt.date:

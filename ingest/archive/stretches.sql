@@ -13,8 +13,7 @@ SELECT
     min(c.ts) AS ts,
     max(c.last_at) AS last_at,
     min(c.campaign) AS campaign,
-    coalesce(bool_or(c.campaign IS NOT NULL AND c.is_replaced), false)
-        OR coalesce(min(c.campaign) != max(c.campaign), false) AS must_name
+    bool_or(c.campaign IS NOT NULL AND c.is_replaced) OR count(DISTINCT c.campaign) > 1 AS must_name
 FROM ({changes}) c
 JOIN agent_marks USING (agent)
 WHERE c.ts < hot_from AND NOT EXISTS (  -- a stretch that is recalled already may have all that changes
@@ -39,7 +38,7 @@ CREATE OR REPLACE TEMP TABLE earlier_marks AS
 SELECT
     c.agent,
     max(b.started_at) AS mark,
-    coalesce(arg_max(b.campaign IS NOT NULL AND NOT b.names_campaign, b.started_at), false) AS is_named_before
+    arg_max(b.campaign IS NOT NULL AND NOT b.names_campaign, b.started_at) AS is_named_before
 FROM settled_changes c
 LEFT JOIN (
     SELECT r.agent, r.started_at, any_value(r.campaign) AS campaign, bool_or(e.campaign IS NOT NULL) AS names_campaign
@@ -66,7 +65,7 @@ SELECT
     agent,
     b.until_at,
     b.campaign,
-    NOT must_name AND (c.campaign IS NULL OR coalesce(c.campaign = b.campaign, false)) AS stays,
+    NOT must_name AND (c.campaign IS NULL OR c.campaign IS NOT DISTINCT FROM b.campaign) AS stays,
     false AS names_campaign
 FROM begun b
 JOIN settled_changes c USING (agent);
@@ -76,7 +75,7 @@ JOIN settled_changes c USING (agent);
 SELECT DISTINCT make_timestamp(epoch_us(until_at))::DATE
 FROM boundaries b
 LEFT JOIN (SELECT agent, min(until_at) AS first_at FROM boundaries WHERE stays GROUP BY agent) USING (agent)
-WHERE NOT stays AND (first_at IS NULL OR until_at < first_at);
+WHERE first_at IS NULL OR until_at < first_at;
 
 -- name: keep_naming_boundaries
 UPDATE boundaries b SET stays = true, names_campaign = true
@@ -91,7 +90,7 @@ WHERE e.agent = b.agent AND e.ts = b.until_at;
 SELECT make_timestamp(epoch_us(max(hot_from)))::DATE
 FROM settled_changes
 JOIN agent_marks USING (agent)
-WHERE last_at IS NOT NULL AND agent NOT IN (SELECT agent FROM boundaries WHERE stays);
+WHERE agent NOT IN (SELECT agent FROM boundaries WHERE stays);
 
 -- name: list_stretches
 CREATE OR REPLACE TEMP TABLE stretches_to_recall AS

@@ -53,7 +53,7 @@ class Writer:
         self._as_of: dt.datetime | None = None
         self._read_until: dt.datetime | None = None
         self._positions: dict[Partition, int] = {}
-        self._earliest: dict[Partition, dt.datetime] = {}  # the earliest timestamp in each partition's last batch
+        self._reached: dict[Partition, dt.datetime] = {}  # as the last batch of each partition says
         self._complete_until = NOT_YET  # when the topic had no more than has been read by now
         self._ends_at: tuple[dt.datetime, dict[Partition, int]] | None = None  # where it ended, at a later time
         self._reader: Reader | None = None
@@ -131,15 +131,17 @@ class Writer:
 
     def _apply(self, arrived: Arrived) -> None:
         self._positions.update(arrived.arrivals.next_offsets)
-        self._earliest.update(arrived.arrivals.earliest)
+        self._reached.update(arrived.arrivals.reached)
         places = self._places()
-        lagging = [at for partition, at in self._earliest.items() if partition in places and places[partition].lag]
+        lagging = [at for partition, at in self._reached.items() if partition in places and places[partition].lag]
         self._read_until = min(lagging, default=None)
         with self._store.transaction():
             with self._observed.fold_s.time():
                 self._store.apply(arrived.arrivals)
-            if self._is_behind():  # rows that settle at once are written only once
-                self._settle(self._judge())
+            if self._is_behind() or (self._lag() and arrived.arrivals.lines() > BEHIND_LINES):
+                self._settle(
+                    self._judge()
+                )  # most rows settle at once and are written once; the last batch is published first
         self._rate.add(arrived.arrivals.records)
         self._has_news = True
 

@@ -78,7 +78,7 @@ class Arrivals:
     """A sorted batch: its events, as tables with one row per event (columns: sorting.py), and its dead letters.
 
     It carries the offsets that are stored with it. `records_with_events` counts the records with at least one event;
-    `earliest` is the earliest timestamp of each partition's events.
+    `reached` is the earliest timestamp of each partition's last events (LAST_LINES in sorting.py).
     """
 
     records: int
@@ -87,7 +87,7 @@ class Arrivals:
     dead: list[DeadLetter]
     gaps: list[Gap]
     next_offsets: dict[Partition, int]
-    earliest: dict[Partition, dt.datetime]
+    reached: dict[Partition, dt.datetime]
 
     def extend(self, later: "Arrivals") -> None:
         """Append the batch that was read right after this one."""
@@ -97,7 +97,7 @@ class Arrivals:
         self.dead += later.dead
         self.gaps += later.gaps
         self.next_offsets.update(later.next_offsets)
-        self.earliest.update(later.earliest)
+        self.reached.update(later.reached)
 
     def lines(self) -> int:
         """How many lines are events."""

@@ -8,7 +8,7 @@ from ingest.events import contract
 
 FIELDS = ("lasts_s", "wait_unknown")
 IS_THERE = """
-coalesce(bool_or(CASE WHEN type IN {types} THEN contains(raw, '"{field}"') OR {escaped} END), false)"""
+coalesce(bool_or(CASE WHEN type IN {types} THEN contains(raw, '{field}') OR {escaped} END), false)"""
 ESCAPED = r"(contains(raw, '\u00') AND regexp_matches(raw, '\\u00[2-7]'))"
 """JSON may write any letter of a name as its number."""
 

@@ -13,6 +13,9 @@ import pyarrow.compute as pc
 from ingest.events import contract, masking
 from ingest.events.batch import Arrivals, Batch, DeadLetter, Partition, Record
 
+LAST_LINES = 1_000
+"""So many lines of a partition tell how far it is read. One is too few: a source may send the past with the present."""
+
 #: `arriving_lines` has the lines that kept the contract, as (n, received_ms, raw). For each line, in the same order,
 #: this gives the event's columns (NULL where DuckDB cannot read them) and the fault (NULL for an event).
 #: A field that belongs to other event types is an extra field: it is ignored.
@@ -95,7 +98,7 @@ class Sorter:
             dead=lines.dead,
             gaps=batch.gaps,
             next_offsets=batch.next_offsets,
-            earliest=lines.earliest(pc.if_else(pc.is_null(read_lines["fault"]), read_lines["ts"], None)),
+            reached=lines.reached(pc.if_else(pc.is_null(read_lines["fault"]), read_lines["ts"], None)),
         )
 
 
@@ -179,12 +182,13 @@ class _Lines:
         self._add_dead_letter(partition, self._records[n], self._numbers[n], self._lines[n].decode(), reason)
         self.rejected.add(n)
 
-    def earliest(self, ts: pa.ChunkedArray) -> dict[Partition, dt.datetime]:
-        """The earliest timestamp of each partition's events; `ts` has that of each line, NULL where it is none."""
+    def reached(self, ts: pa.ChunkedArray) -> dict[Partition, dt.datetime]:
+        """The earliest timestamp of each partition's last events; `ts` has that of each line, NULL where it is none."""
         begins = [begin for begin, _ in self._starts]
         ends = [*begins, len(self._lines)][1:]
         found = {
-            partition: pc.min(ts[begin:end]).as_py() for (begin, partition), end in zip(self._starts, ends, strict=True)
+            partition: pc.min(ts[max(begin, end - LAST_LINES) : end]).as_py()
+            for (begin, partition), end in zip(self._starts, ends, strict=True)
         }
         return {partition: at for partition, at in found.items() if at is not None}
 

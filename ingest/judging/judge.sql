@@ -156,7 +156,8 @@ FROM (
 LEFT JOIN timeline t ON t.agent = d.agent AND t.started_at < d.ts AND t.by_event
 GROUP BY d.agent;
 
--- All windows have the same order and no partitions: sorting costs more than everything else here.
+-- All windows have the same order and no partitions, and texts are sorted once, for `place`: sorting costs more than
+-- everything else here.
 CREATE OR REPLACE TEMP TABLE fresh_timelines AS
 WITH stretches AS (  -- what is here of each timeline: from the mark on, and before it what was recalled (stretches.py)
     SELECT agent, greatest(hot_from, since) AS from_at, until_at
@@ -196,9 +197,11 @@ told AS (  -- the first row of each stretch gives the campaign until then, '' fo
 ),
 named AS (
     SELECT
-        agent, from_at, until_at, ts, event_id, is_state, state, reason, lasts_s,
-        nullif(last_value(campaign IGNORE NULLS) OVER (ORDER BY agent, from_at, ts, event_id), '') AS campaign
+        agent, from_at, until_at, ts, is_state, state, reason, lasts_s,
+        row_number() OVER in_order AS place,
+        nullif(last_value(campaign IGNORE NULLS) OVER in_order, '') AS campaign
     FROM told
+    WINDOW in_order AS (ORDER BY agent, from_at, ts, event_id)
 ),
 followed AS (  -- of two states at one instant, the one with the last event_id counts
     SELECT *, later(ts, least(lasts_s, getvariable('max_state_s'))) AS limit_at  -- least passes over NULLs
@@ -211,13 +214,13 @@ followed AS (  -- of two states at one instant, the one with the last event_id c
             END AS next_at
         FROM named
         WHERE is_state
-        WINDOW in_order AS (ORDER BY agent, from_at, ts, event_id)
+        WINDOW in_order AS (ORDER BY place)
     )
     WHERE next_at IS DISTINCT FROM ts
 ),
 capped AS (  -- a state lasts at most max_state_s, or as long as its event says: after that its logout was lost
     SELECT
-        agent, from_at, state, reason, campaign, ts AS started_at,
+        agent, from_at, place, state, reason, campaign, ts AS started_at,
         CASE WHEN next_at > limit_at OR (next_at IS NULL AND getvariable('as_of') >= limit_at) THEN limit_at ELSE next_at END
             AS ended_at,
         limit_at,
@@ -226,7 +229,7 @@ capped AS (  -- a state lasts at most max_state_s, or as long as its event says:
     WHERE state != 'offline'
     UNION ALL
     SELECT
-        agent, from_at, 'offline', CASE WHEN state = 'offline' THEN reason END, campaign,
+        agent, from_at, place, 'offline', CASE WHEN state = 'offline' THEN reason END, campaign,
         CASE WHEN state = 'offline' THEN ts ELSE limit_at END,
         next_at,
         NULL,
@@ -235,12 +238,12 @@ capped AS (  -- a state lasts at most max_state_s, or as long as its event says:
     WHERE state = 'offline' OR next_at > limit_at OR (next_at IS NULL AND getvariable('as_of') >= limit_at)
 ),
 marked AS (  -- equal states in a row are merged within a UTC day, so no row is longer than 36 h
-    SELECT *, last_value(CASE WHEN is_new THEN started_at END IGNORE NULLS) OVER (ORDER BY agent, started_at) AS began_at
+    SELECT *, last_value(CASE WHEN is_new THEN started_at END IGNORE NULLS) OVER (ORDER BY place, started_at) AS began_at
     FROM (
         SELECT
             *,
             (agent, from_at, state, reason, campaign, day) IS DISTINCT FROM
-                lag((agent, from_at, state, reason, campaign, day)) OVER (ORDER BY agent, started_at) AS is_new
+                lag((agent, from_at, state, reason, campaign, day)) OVER (ORDER BY place, started_at) AS is_new
         FROM (SELECT *, make_timestamp(epoch_us(started_at))::DATE AS day FROM capped)
     )
 )

@@ -127,12 +127,17 @@ class Publisher:
         Raises StoreError when the disk refuses it.
         """
         with self._store_errors(), self._store.transaction():
-            self._store.archive.settle(self._settled_before(moment), self._settle_rows)
+            archive = self._store.archive
+            # a past that comes later does not hold up what settled without it: the demo sends the newest day first
+            before = max(self._settled_before(moment), archive.closed_before() or NOT_YET)
+            archive.settle(min(before, moment.as_of - self._lateness()), self._settle_rows)
 
     def _settled_before(self, moment: Moment) -> dt.datetime:
         """The instant before which no event is expected any more."""
-        read_until = min(moment.as_of, moment.read_until or moment.as_of)
-        return read_until - dt.timedelta(seconds=self.configuration.defaults.lateness_s)
+        return min(moment.as_of, moment.read_until or moment.as_of) - self._lateness()
+
+    def _lateness(self) -> dt.timedelta:
+        return dt.timedelta(seconds=self.configuration.defaults.lateness_s)
 
     def write(self, moment: Moment) -> None:
         """Replace the published file by the content of the store, as `judge` left it at the same moment, with alerts.

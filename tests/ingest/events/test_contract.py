@@ -399,14 +399,14 @@ def test_lines_are_numbered_as_their_comment_says(tmp_path: Path) -> None:
         pytest.param([], False, id="no record"),
     ],
 )
-def test_a_batch_says_from_when_its_partitions_events_are(values: list[bytes | None], has_events: bool) -> None:
-    """Dead letters do not count. Sources may send a past day beside the present one."""
+def test_a_batch_tells_how_far_its_partitions_are_read(values: list[bytes | None], has_events: bool) -> None:
+    """By the earliest of the last events. Dead letters do not count."""
     hours = itertools.count(11, -1)
     sent = [
         v and v % tuple(event(ts=f"2026-03-10T{next(hours):02}:00:00Z") for _ in range(v.count(b"%s"))) for v in values
     ]
     arrivals = sort(Batch({PARTITION: messages(sent, NOW)}))
-    assert arrivals.earliest == ({PARTITION: NOW.replace(hour=next(hours) + 1)} if has_events else {})
+    assert arrivals.reached == ({PARTITION: NOW.replace(hour=next(hours) + 1)} if has_events else {})
 
 
 def test_a_line_rejected_by_duckdb_has_its_number(tmp_path: Path) -> None:

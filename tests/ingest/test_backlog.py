@@ -1,0 +1,126 @@
+"""What a consumer that is behind settles in the transaction of a batch: all that is old enough, and no later."""
+
+import datetime as dt
+import json
+import threading
+from pathlib import Path
+
+import pytest
+
+from ingest.consumer import writer as writing
+from ingest.consumer.reader import Arrived, Reader
+from ingest.consumer.writer import BEHIND_LINES, Writer
+from ingest.events.batch import Batch, Partition
+from ingest.events.sorting import LAST_LINES
+from ingest.publishing.observed import Observed
+from ingest.publishing.publish import Moment
+from ingest.topic.servers import IN_THE_CLEAR
+from metrics import clock
+from tests.support.stories.stream import DAY, DEFAULTS, PARTITION, Desk, Event, at, messages, read_story, sort
+
+pytestmark = pytest.mark.slow
+
+LATER = at("20:00:00")
+SLOWER = Partition("call-events", 1, "cluster-1", "topic-1")
+CALL = """
+    09:00:00 queued
+    09:00:10 answered agent=amina
+    09:05:00 ended
+"""
+
+
+def named(name: str, story: str = CALL, day: dt.datetime = DAY) -> list[Event]:
+    return [
+        event | {"call_id": name, "event_id": f"{name}-{number}"} for number, event in enumerate(read_story(story, day))
+    ]
+
+
+def many(lines: int, clock_time: str = "15:00:00") -> list[Event]:
+    """So many events of one call that nobody answers."""
+    return named("long", f"{clock_time} rang agent=amina\n" * lines)
+
+
+def settled(desk: Desk) -> list[str]:
+    """The calls that have settled."""
+    rows = desk.store.segments.rows("calls")
+    return sorted(name for (name,) in desk.store.sql(f"SELECT call_id FROM ({rows})").fetchall()) if rows else []
+
+
+def store_batch(desk: Desk, batch: dict[Partition, list[Event]], ends: dict[Partition, int]) -> None:
+    """Apply a batch as the writer does while the partitions reach to `ends`."""
+    reader = Reader("127.0.0.1:1", "calls", threading.Event(), clock.now, IN_THE_CLEAR)
+    writer = Writer(desk.store, desk.publisher, clock.now, DEFAULTS, Observed())
+    writer._reader, reader.ends = reader, ends
+    records = {partition: messages(events, LATER) for partition, events in batch.items()}
+    writer._apply(Arrived(sort(Batch(records, {partition: len(events) for partition, events in batch.items()}))))
+
+
+def test_what_a_batch_reads_settles_with_it_while_more_is_to_come(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    events = [*named("early"), *named("late", CALL.replace("09:", "14:")), *many(LAST_LINES, "14:10:00")]
+    store_batch(desk, {PARTITION: events}, {PARTITION: len(events) + 2 * BEHIND_LINES})
+    assert settled(desk) == ["early"]  # more may come of the last quarter of an hour
+    desk.store.close()
+
+
+def test_a_partition_that_is_hours_behind_keeps_what_it_may_change_from_settling(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    batch = {PARTITION: [*named("early"), *many(LAST_LINES)], SLOWER: named("slow", "09:02:00 queued")}
+    store_batch(desk, batch, dict.fromkeys(batch, 2 * BEHIND_LINES))
+    assert settled(desk) == []
+    desk.store.close()
+
+
+@pytest.mark.parametrize(
+    ("is_large", "left"), [(True, 1), (True, 0), (False, 1)], ids=["large", "large and the last", "small"]
+)
+def test_a_large_batch_settles_with_it_unless_it_is_the_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_large: bool, left: int
+) -> None:
+    """What the last batch, or a small one, settles would only delay its publish."""
+    desk = Desk(tmp_path)
+    events = [*named("early"), *many(LAST_LINES)]
+    monkeypatch.setattr(writing, "BEHIND_LINES", len(events) - is_large)
+    store_batch(desk, {PARTITION: events}, {PARTITION: len(events) + left})
+    assert settled(desk) == ["early"] * (is_large and left)
+    desk.store.close()
+
+
+def test_a_past_that_comes_after_the_present_settles_as_it_is_read(tmp_path: Path) -> None:
+    """Newest day first: what settled without a day does not wait for the days before it."""
+    desk = Desk(tmp_path)
+    desk.apply(named("present"), LATER)
+    desk.publish(LATER)
+    assert settled(desk) == ["present"]
+    for back in (1, 2):
+        day = DAY - dt.timedelta(days=back)
+        desk.apply(named(f"past-{back}", day=day), LATER)
+        moment = Moment(LATER, LATER, read_until=at("08:00:00", day))
+        desk.publisher.judge(moment)
+        desk.publisher.settle(moment)
+    assert settled(desk) == ["past-1", "past-2", "present"]
+    desk.store.close()
+
+
+def test_nothing_settles_that_is_not_old_enough_after_a_clock_was_ahead(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    desk.apply(named("early"), LATER)
+    desk.publish(LATER)
+    desk.apply(named("late", CALL.replace("09:", "14:")), LATER)
+    desk.publish(at("14:10:00"))
+    assert settled(desk) == ["early"]
+    desk.store.close()
+
+
+def test_the_last_lines_of_a_partition_tell_how_far_it_is_read() -> None:
+    """Not only the last one: beside the present a source may send a past day."""
+    past, present = DAY, LATER
+    stream = [past, present, *[present] * LAST_LINES]
+    for moved in range(3):
+        lines = [
+            json.dumps(event | {"ts": ts.isoformat(), "event_id": f"e{n}"}).encode()
+            for n, ts in enumerate([present] * moved + stream[: len(stream) - moved])
+            for event in read_story("09:00:00 queued")
+        ]
+        records = messages(lines, LATER)
+        assert sort(Batch({PARTITION: records})).reached == {PARTITION: present if moved < 2 else past}
