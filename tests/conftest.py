@@ -49,8 +49,8 @@ LEFT = pytest.StashKey[list[str]]()
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Three more workers than cores: a test that waits for other processes uses no core."""
-    return (os.cpu_count() or 1) + 3
+    """Two more workers than cores: a test that waits for other processes uses no core."""
+    return (os.cpu_count() or 1) + 2
 
 
 def pytest_configure(config: pytest.Config) -> None:
