@@ -24,12 +24,11 @@ with warnings.catch_warnings():
     # kafka-python reads its schemas with a function that only Python 3.11 and 3.12 report as deprecated
     warnings.filterwarnings("ignore", "(read|open)_text is deprecated", DeprecationWarning)
     from ingest.topic.broker import Broker, ensure_topic, running_broker
-    from tests.support import templates
+    from tests.support import RUN, templates
     from tests.support.dashboard.browsing import CHROMIUM, close_tabs
     from tests.support.disks import Disk, small_disk
     from tests.support.processes import left_running, not_here
     from tests.support.servers.apache_kafka import ApacheKafka, running_apache_kafka
-    from tests.support.templates import RUN
 
 # like PYTHONTZPATH="" in the Makefile: use the zone rules of tzdata, not those of the machine
 zoneinfo.reset_tzpath(to=[])
@@ -49,8 +48,8 @@ LEFT = pytest.StashKey[list[str]]()
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Three more workers than cores: a test that waits for other processes uses no core."""
-    return (os.cpu_count() or 1) + 3
+    """Two more workers than cores: a test that waits for other processes uses no core."""
+    return (os.cpu_count() or 1) + 2
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -53,7 +53,7 @@ class Writer:
         self._as_of: dt.datetime | None = None
         self._read_until: dt.datetime | None = None
         self._positions: dict[Partition, int] = {}
-        self._reached: dict[Partition, dt.datetime] = {}  # as the last batch of each partition says
+        self._reached: dict[Partition, dt.datetime] = {}  # how far each partition is read, see Arrivals
         self._complete_until = NOT_YET  # when the topic had no more than has been read by now
         self._ends_at: tuple[dt.datetime, dict[Partition, int]] | None = None  # where it ended, at a later time
         self._reader: Reader | None = None
@@ -138,10 +138,9 @@ class Writer:
         with self._store.transaction():
             with self._observed.fold_s.time():
                 self._store.apply(arrived.arrivals)
+            # Rows that settle at once are written only once; the last batch is published first.
             if self._is_behind() or (self._lag() and arrived.arrivals.lines() > BEHIND_LINES):
-                self._settle(
-                    self._judge()
-                )  # most rows settle at once and are written once; the last batch is published first
+                self._settle(self._judge())
         self._rate.add(arrived.arrivals.records)
         self._has_news = True
 

@@ -26,9 +26,8 @@ from ingest.simulator import floor_events
 from ingest.topic.producing import deliver, open_producer
 from metrics import CALENDAR_FOLDER
 from metrics.clock import VARIABLE
-from tests.support import forks
+from tests.support import RUN, forks
 from tests.support.forks import IGNORED, Program
-from tests.support.templates import RUN
 
 ROOT = Path(__file__).parent.parent.parent
 WITHIN_S = 180.0  # far longer than anything takes, even on a busy machine

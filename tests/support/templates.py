@@ -9,9 +9,7 @@ from pathlib import Path
 import duckdb
 
 from metrics.published import objects
-
-RUN = "VIGIE_TESTS_RUN"
-"""The environment variable by which what a run of the tests starts is found again."""
+from tests.support import RUN
 
 _create = objects._create_template
 
