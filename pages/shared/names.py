@@ -144,8 +144,8 @@ def agents_in(name: str, text: Text) -> str:
     """Name a mean number of agents, a column of `kpi_interval`."""
     _ = text.gettext
     names = {
-        "agents_logged_in": _("Logged in"),
-        "agents_available": text.ngettext("Available", "Available", 2),  # plural: other languages decline it
+        "agents_logged_in": text.ngettext("Logged in", "Logged in", 2),  # plural: other languages decline it
+        "agents_available": text.ngettext("Available", "Available", 2),
         "agents_busy": _("Busy"),
         "agents_wrap_up": _("Wrap-up"),
         "agents_paused": _("Paused"),
