@@ -7,6 +7,7 @@ is one transaction. The database is in WAL mode, so nobody waits for a reader. I
 import json
 import os
 import sqlite3
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from metrics.authorisation.viewer import Viewer
+from metrics.authorisation.viewer import Role, Viewer
 from metrics.errors import MetricsError
 from metrics.readers import Alert
 
@@ -26,6 +27,8 @@ WAIT_S = 10.0
 """A writer waits this long for another one [s]."""
 LONGEST_WHY = 500
 """Characters of a reason that are kept."""
+STOPS: Role = "manager"
+"""The role whose acknowledgement stops messages. A client's must not keep them from the centre's own people."""
 MOST_SILENT_S = 7 * 86_400
 """A silence lasts at most this long: a forgotten one must not hide trouble for good [s]."""
 
@@ -36,10 +39,11 @@ class DeskError(MetricsError):
 
 @dataclass(frozen=True, slots=True)
 class Acknowledgement:
-    """`who` has seen this alert and works on it: it is not repeated and does not escalate."""
+    """`who` has seen this alert. If it is a manager, somebody works on it: it is not repeated and does not escalate."""
 
     alert_id: str
     who: str
+    role: str
     at: datetime
     why: str
 
@@ -166,9 +170,10 @@ class Desk:
         )
 
     def acknowledge(self, viewer: Viewer, alerts: Iterable[Alert], why: str, now: datetime) -> None:
-        """Note that the viewer works on these alerts. The first acknowledgement of an alert stays.
+        """Note that the viewer has seen these alerts. A manager's acknowledgement stops their messages, no other does.
 
-        Raises DeskError if the viewer may not see one of them.
+        After one of a manager, or of the viewer's role, another adds nothing: the first stays. Raises DeskError if the
+        viewer may not see one of them.
         """
         alerts = tuple(alerts)
         _must_be_a_person(viewer)
@@ -177,8 +182,15 @@ class Desk:
         with self.transaction() as connection:
             for alert in alerts:
                 done = connection.execute(
-                    "INSERT INTO acknowledgements VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
-                    (alert.alert_id, viewer.name, now.timestamp(), _kept(why)),
+                    "INSERT INTO acknowledgements SELECT $alert, $who, $role, $at, $why WHERE NOT EXISTS"
+                    f" (SELECT 1 FROM acknowledgements WHERE alert_id = $alert AND role IN ('{STOPS}', $role))",
+                    {
+                        "alert": alert.alert_id,
+                        "who": viewer.name,
+                        "role": viewer.role,
+                        "at": now.timestamp(),
+                        "why": _kept(why),
+                    },
                 )
                 if done.rowcount:
                     connection.execute(
@@ -228,13 +240,17 @@ class Desk:
                 (at, viewer.name, silence_id, found[0].rule, found[0].campaign, at),
             )
 
-    def acknowledgements(self, alerts: Iterable[Alert]) -> dict[str, Acknowledgement]:
-        """Return the acknowledgements of these alerts, by alert_id."""
+    def acknowledgements(self, alerts: Iterable[Alert]) -> dict[str, tuple[Acknowledgement, ...]]:
+        """Return the acknowledgements of these alerts by alert_id, the first first."""
         rows = self.rows(
-            "SELECT alert_id, who, at, why FROM acknowledgements WHERE alert_id IN (SELECT value FROM json_each(?))",
+            "SELECT alert_id, who, role, at, why FROM acknowledgements"
+            " WHERE alert_id IN (SELECT value FROM json_each(?)) ORDER BY at",
             json.dumps([alert.alert_id for alert in alerts]),
         )
-        return {alert_id: Acknowledgement(alert_id, who, _utc(at), why) for alert_id, who, at, why in rows}
+        found: defaultdict[str, tuple[Acknowledgement, ...]] = defaultdict(tuple)
+        for alert_id, who, role, at, why in rows:
+            found[alert_id] += (Acknowledgement(alert_id, who, role, _utc(at), why),)
+        return dict(found)
 
     def silences(self, now: datetime) -> tuple[Silence, ...]:
         """Return the silences that hold at `now`, the one that ends first first."""

@@ -1,9 +1,12 @@
 -- The desk: what people said about alerts, and which messages left. Made once; times are seconds since 1970.
+-- Who works on an alert. Only what a manager says stops messages.
 CREATE TABLE acknowledgements (
-    alert_id TEXT PRIMARY KEY,
+    alert_id TEXT NOT NULL,
     who TEXT NOT NULL,
+    role TEXT NOT NULL,  -- of who: manager, client or analyst
     at REAL NOT NULL,
-    why TEXT NOT NULL
+    why TEXT NOT NULL,
+    PRIMARY KEY (alert_id, role)
 ) STRICT;
 
 CREATE TABLE silences (

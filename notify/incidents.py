@@ -1,9 +1,9 @@
 """What must be told, and to whom: alerts become incidents, incidents become messages in the outbox.
 
 An incident is a number of alerts of one cause: of one rule, fired within GATHER_S. Its groups get one message when it
-opens, one after every `repeat_after_s` while nobody has acknowledged what still fires, and one when all is over.
-`escalate_after_s` after it fired without an acknowledgement, the groups of `escalate` are told too. Alerts that a
-silence covers are told to nobody; when the silence ends while they fire, they are told then.
+opens, one after every `repeat_after_s` while no manager has acknowledged what still fires, and one when all is over.
+`escalate_after_s` after it fired without a manager's acknowledgement, the groups of `escalate` are told too. Alerts
+that a silence covers are told to nobody; when the silence ends while they fire, they are told then.
 
 `tell` is one transaction: what was decided and the messages about it are written together. So a killed notify decides
 nothing twice, and the ids of messages follow from the alerts, so that even a lost database repeats the same ids.
@@ -26,7 +26,7 @@ from metrics.language.text import text
 from metrics.readers import Alert
 from notify import outbox, words
 from notify.channels import Message
-from notify.desk import Desk, Silence
+from notify.desk import STOPS, Desk, Silence
 
 log = logging.getLogger("vigie.notify")
 
@@ -279,9 +279,9 @@ def _note(connection: sqlite3.Connection, alert: Alert, incident_id: str | None,
 
 
 def _acknowledged(connection: sqlite3.Connection, alerts: Sequence[Alert]) -> frozenset[str]:
-    """Return the ids of the alerts that somebody has acknowledged."""
+    """Return the ids of the alerts whose messages an acknowledgement stops."""
     rows = connection.execute(
-        "SELECT alert_id FROM acknowledgements WHERE alert_id IN (SELECT value FROM json_each(?))",
-        (json.dumps([alert.alert_id for alert in alerts]),),
+        "SELECT alert_id FROM acknowledgements WHERE role = ? AND alert_id IN (SELECT value FROM json_each(?))",
+        (STOPS, json.dumps([alert.alert_id for alert in alerts])),
     )
     return frozenset(alert_id for (alert_id,) in rows)

@@ -7,7 +7,7 @@ import streamlit as st
 from metrics import clock, readers
 from metrics.language import alert_words
 from metrics.readers import Alert
-from notify.desk import MOST_SILENT_S, DeskError, may_silence
+from notify.desk import MOST_SILENT_S, STOPS, DeskError, may_silence
 from pages.accounts import visitor
 from pages.alerting import lines, tables
 from pages.shared import empty, ticks
@@ -54,14 +54,14 @@ def firing() -> None:
     if not now.firing:
         st.caption(_("Nothing fires."))
         return
-    waiting = tuple(alert for alert in now.firing if now.is_open(alert))
+    waiting = tuple(alert for alert in now.firing if now.is_open(alert) and now.may_acknowledge(viewer, alert))
     if len(waiting) > 1:
         label = _("Acknowledge all {n}").format(n=text.number(len(waiting)))
         st.button(label, icon=":material/done_all:", on_click=ask, args=("acknowledge", *waiting), key="all")
     for alert in now.firing[:SHOWN]:
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
             st.html(lines.line(alert, now, text), width="stretch")
-            if alert.alert_id not in now.acknowledgements:
+            if now.may_acknowledge(viewer, alert):
                 key = f"acknowledge-{alert.alert_id}"
                 st.button(_("Acknowledge"), on_click=ask, args=("acknowledge", alert), key=key, type="primary")
             if alert.alert_id not in now.silent and may_silence(viewer, alert.campaign):
@@ -156,7 +156,11 @@ def ask_acknowledge(alerts: tuple[Alert, ...]) -> None:
         rest = len(alerts) - 3
         st.caption(text.ngettext("and {n} more", "and {n} more", rest).format(n=text.number(rest)))
     why = st.text_input(_("What is being done about it"), max_chars=LONGEST_WHY, key="why")
-    st.caption(_("It is then neither repeated nor passed on to others."))
+    st.caption(
+        _("It is then neither repeated nor passed on to others.")
+        if viewer.role == STOPS
+        else _("The managers see it. Their own messages go on until one of them acknowledges.")
+    )
     if st.button(_("Acknowledge"), type="primary", key="do"):
         try:
             desk().acknowledge(viewer, alerts, why, clock.now())

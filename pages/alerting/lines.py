@@ -28,8 +28,13 @@ def _said(alert: Alert, ringing: Ringing, text: Text) -> list[str]:
     _ = text.gettext
     words = []
     zone = ringing.places.get(alert.campaign or "", ("", "UTC"))[1]
-    if done := ringing.acknowledgements.get(alert.alert_id):
-        by = _("Acknowledged by {who} at {time}").format(who=done.who, time=text.clock(done.at, zone))
+    for done in ringing.acknowledgements.get(alert.alert_id, ()):
+        by = (
+            _("Acknowledged by the client ({who}) at {time}")
+            if done.role == "client"
+            else _("Acknowledged by {who} at {time}")
+        )
+        by = by.format(who=done.who, time=text.clock(done.at, zone))
         words.append(_("{subject}: {words}").format(subject=by, words=done.why) if done.why else by)
     if alert.alert_id in ringing.silent:
         words.append(_("Silenced: nobody is notified"))

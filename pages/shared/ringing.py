@@ -12,7 +12,7 @@ from metrics.authorisation.viewer import Viewer
 from metrics.kpis.alert_figures import SEVERITIES
 from metrics.language.alert_words import Places
 from metrics.readers import Alert, Board
-from notify.desk import Acknowledgement, Desk, DeskError, Silence, desk_dir
+from notify.desk import STOPS, Acknowledgement, Desk, DeskError, Silence, desk_dir
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Ringing:
 
     firing: tuple[Alert, ...]
     today: tuple[Alert, ...]
-    acknowledgements: Mapping[str, Acknowledgement]
+    acknowledgements: Mapping[str, tuple[Acknowledgement, ...]]
     silences: tuple[Silence, ...]
     silent: frozenset[str]
     places: Places
@@ -32,12 +32,19 @@ class Ringing:
 
     @property
     def loud(self) -> tuple[Alert, ...]:
-        """The alerts that fire and that nobody has acknowledged or silenced; without mere information."""
+        """The alerts that fire and that no manager has acknowledged or silenced; without mere information."""
         return tuple(alert for alert in self.firing if self.is_open(alert) and alert.severity != SEVERITIES[0])
 
     def is_open(self, alert: Alert) -> bool:
-        """Whether nobody has acknowledged or silenced the alert."""
-        return alert.alert_id not in self.acknowledgements and alert.alert_id not in self.silent
+        """Whether no manager has acknowledged or silenced the alert."""
+        return not self._acknowledged_by(alert, STOPS) and alert.alert_id not in self.silent
+
+    def may_acknowledge(self, viewer: Viewer, alert: Alert) -> bool:
+        """Whether an acknowledgement of the viewer would add something: none of a manager or of this role is there."""
+        return not self._acknowledged_by(alert, STOPS, viewer.role)
+
+    def _acknowledged_by(self, alert: Alert, *roles: str) -> bool:
+        return any(done.role in roles for done in self.acknowledgements.get(alert.alert_id, ()))
 
 
 def ringing(viewer: Viewer, board: Board | None, now: datetime) -> Ringing | None:
@@ -68,7 +75,7 @@ def _ringing(viewer: Viewer, board: Board | None, now: datetime) -> Ringing | No
         key=lambda alert: (-SEVERITIES.index(alert.severity), -alert.fired_at.timestamp(), alert.alert_id),
     )
     trouble = ""
-    acknowledgements: dict[str, Acknowledgement] = {}
+    acknowledgements: dict[str, tuple[Acknowledgement, ...]] = {}
     silences: tuple[Silence, ...] = ()
     try:
         acknowledgements = desk().acknowledgements((*firing, *today))

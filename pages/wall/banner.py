@@ -10,7 +10,7 @@ NO_BANNER = ""
 
 
 def banner(ringing: Ringing | None, text: Text) -> str:
-    """Draw the gravest alert that nobody has acknowledged or silenced, and how many more there are."""
+    """Draw the gravest alert that no manager has acknowledged or silenced, and how many more there are."""
     if ringing is None or not ringing.loud:
         return NO_BANNER
     gravest, *rest = ringing.loud

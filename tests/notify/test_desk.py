@@ -19,21 +19,33 @@ FEED = firing(None, rule="lag", figure="lag")
 def test_an_acknowledgement_says_who_when_and_why(tmp_path: Path) -> None:
     desk, alert = Desk(tmp_path), firing()
     desk.acknowledge(MANAGER, [alert], "two more\nagents log in ", after(60))
-    (found,) = desk.acknowledgements([alert, firing("bright")]).values()
-    assert (found.alert_id, found.who, found.at, found.why) == (
+    ((found,),) = desk.acknowledgements([alert, firing("bright")]).values()
+    assert (found.alert_id, found.who, found.role, found.at, found.why) == (
         alert.alert_id,
         "marie",
+        "manager",
         after(60),
         "two more agents log in",
     )
 
 
-def test_the_first_acknowledgement_stays(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("viewers", "kept"),
+    [
+        pytest.param((MANAGER, CLIENT), ["marie"], id="a manager, then a client"),
+        pytest.param((MANAGER, Viewer("manager", None, "max")), ["marie"], id="a manager, then another"),
+        pytest.param((CLIENT, MANAGER), ["claire", "marie"], id="a client, then a manager"),
+        pytest.param((CLIENT, Viewer("client", OF_OREA, "carl")), ["claire"], id="a client, then another"),
+    ],
+)
+def test_the_first_acknowledgement_stays_and_a_managers_comes_beside_a_clients(
+    tmp_path: Path, viewers: tuple[Viewer, ...], kept: list[str]
+) -> None:
     desk = Desk(tmp_path)
-    desk.acknowledge(MANAGER, [firing()], "mine", after(1))
-    desk.acknowledge(CLIENT, [firing()], "mine too", after(2))
-    assert desk.acknowledgements([firing()])[firing().alert_id].who == "marie"
-    assert [entry.who for entry in desk.audit(MANAGER)] == ["marie"]
+    for at, viewer in enumerate(viewers):
+        desk.acknowledge(viewer, [firing()], "mine", after(at))
+    assert [done.who for done in desk.acknowledgements([firing()])[firing().alert_id]] == kept
+    assert [entry.who for entry in reversed(desk.audit(MANAGER))] == kept
 
 
 @pytest.mark.parametrize(
@@ -57,7 +69,8 @@ def test_nobody_acknowledges_what_they_may_not_see(tmp_path: Path, viewer: Viewe
 def test_a_client_acknowledges_its_own(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     desk.acknowledge(CLIENT, [firing()], "", after(1))
-    assert desk.acknowledgements([firing()])[firing().alert_id].who == "claire"
+    ((done,),) = desk.acknowledgements([firing()]).values()
+    assert (done.who, done.role) == ("claire", "client")
 
 
 @pytest.mark.parametrize(
@@ -137,7 +150,7 @@ def test_many_writers_lose_nothing(tmp_path: Path) -> None:
 def test_a_writer_that_dies_in_its_transaction_leaves_nothing(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     with pytest.raises(KeyboardInterrupt), desk.transaction() as connection:
-        connection.execute("INSERT INTO acknowledgements VALUES ('a', 'b', 1, 'c')")
+        connection.execute("INSERT INTO acknowledgements VALUES ('a', 'b', 'manager', 1, 'c')")
         raise KeyboardInterrupt
     assert desk.rows("SELECT * FROM acknowledgements") == []
 

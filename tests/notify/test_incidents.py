@@ -17,6 +17,7 @@ from notify.desk import Desk
 from tests.support.stories.firings import after, ended, firing, group, recipients
 
 MANAGER = Viewer("manager", None, "marie")
+CLIENT = Viewer("client", frozenset({"orea"}), "claire")
 TO = recipients(group("floor"), group("boss"))
 
 
@@ -116,6 +117,21 @@ def test_what_somebody_acknowledged_does_not_escalate(desk: Desk, acknowledged_a
     tell(desk, [alert], 2)
     desk.acknowledge(MANAGER, [alert], "", after(acknowledged_at))
     assert tell(desk, [alert], 300) == []
+
+
+@pytest.mark.parametrize("viewer", [CLIENT, Viewer("analyst", None, "ada")], ids=["client", "analyst"])
+def test_only_a_managers_acknowledgement_stops_repeating_and_escalating(desk: Desk, viewer: Viewer) -> None:
+    """A client that has seen an alert must not keep it from the centre's own people."""
+    alert = firing(escalate=("boss",), escalate_after_s=300.0, repeat_after_s=600.0)
+    tell(desk, [alert], 2)
+    sent(desk)
+    desk.acknowledge(viewer, [alert], "we have seen it", after(10))
+    assert tell(desk, [alert], 300) == [f"boss/1: Critical, not acknowledged: {LEVEL}"]
+    sent(desk)
+    assert tell(desk, [alert], 602) == [f"{to}/1: Critical, still: {LEVEL}" for to in ("floor", "boss")]
+    sent(desk)
+    desk.acknowledge(MANAGER, [alert], "", after(700))
+    assert tell(desk, [alert], 5_000) == []
 
 
 def test_of_several_only_what_is_not_acknowledged_escalates(desk: Desk) -> None:

@@ -66,12 +66,33 @@ def test_a_client_sees_and_acknowledges_only_its_own(path: Path, desk: Desk) -> 
     assert [button.label for button in test.button].count("Acknowledge") == 1
     assert "Silence" not in [button.label for button in test.button]
     press(test, "Acknowledge")
+    assert "Their own messages go on until one of them acknowledges." in seen(test)
     test.text_input(key="why").input("on it")
     test.button(key="do").click().run()
     every = alerts(Published(path), MANAGER, clock.now())
     assert every is not None
-    (done,) = desk.acknowledgements(every).values()
+    ((done,),) = desk.acknowledgements(every).values()
     assert (done.alert_id, done.why) == ("waiting-loans-", "on it") and done.who.startswith("client")
+
+
+def test_a_clients_acknowledgement_is_shown_as_the_clients_and_leaves_the_managers_theirs(
+    path: Path, desk: Desk
+) -> None:
+    put(path, fires())
+    (found,) = alerts(Published(path), MANAGER, clock.now()) or ()
+    desk.acknowledge(CLIENT, [found], "we know", clock.now())
+    theirs = open_page("alerts.py", viewer=CLIENT)
+    assert "Acknowledged by the client (claire) at" in seen(theirs)
+    assert "Acknowledge" not in [button.label for button in theirs.button]
+    assert "Callers waiting above 2 · Loans" in words(wall(open_page()))  # it is still loud on the wall
+    test = open_page("alerts.py")
+    assert "Acknowledged by the client (claire) at" in seen(test)
+    press(test, "Acknowledge")
+    assert "neither repeated" in seen(test)
+    test.button(key="do").click().run()
+    assert [done.role for done in desk.acknowledgements([found])[found.alert_id]] == ["client", "manager"]
+    assert "Acknowledge" not in [button.label for button in open_page("alerts.py").button]
+    assert "Callers waiting above 2" not in words(wall(open_page()))
 
 
 def test_what_is_acknowledged_says_by_whom_and_why(path: Path, desk: Desk) -> None:
