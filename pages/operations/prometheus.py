@@ -4,6 +4,7 @@ Everybody who can reach the port may read how Vigie is doing. The figures of cam
 of a television, `Authorization: Bearer …`, and only those that this television may show.
 """
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import fields
 from datetime import datetime
@@ -18,9 +19,11 @@ from starlette.responses import PlainTextResponse, Response
 
 from metrics import clock, readers
 from metrics.authorisation.viewer import Viewer
+from metrics.kpis.alert_figures import SEVERITIES
 from metrics.published.alarms import KINDS
-from metrics.readers import CampaignNow
+from metrics.readers import Board, CampaignNow
 from pages.shared.marks import STALE_S
+from pages.shared.ringing import ringing
 
 MACHINE = Viewer(role="manager", campaigns=frozenset(), name="prometheus")
 
@@ -68,9 +71,10 @@ class SnapshotCollector(Collector):
 
 
 class CampaignCollector(Collector):
-    """The figures of a viewer's campaigns, as the wall shows them. An undefined figure has no sample.
+    """The figures of a viewer's campaigns, as the wall shows them, and how many alerts fire. Undefined: no sample.
 
-    There are none while the data is old: a wall turns grey, but Prometheus would take an old figure for a new one.
+    While the data is old there are only the alerts about the feed: a wall turns grey, but Prometheus would take an old
+    figure for a new one.
     """
 
     def __init__(self, viewer: Viewer) -> None:
@@ -81,7 +85,11 @@ class CampaignCollector(Collector):
             board = readers.board(readers.published(), self._viewer)
         except readers.PublishedFileError:
             board = None
-        if board is None or board.freshness.age_s(clock.now()) > STALE_S:
+        if board is None:
+            return
+        is_old = board.freshness.age_s(clock.now()) > STALE_S
+        yield self._alerts(board, is_old)
+        if is_old:
             return
         for name, description, labels, values_of in FIGURES:
             family = GaugeMetricFamily(f"vigie_campaign_{name}", description, labels=(*OF_CAMPAIGN, *labels))
@@ -90,6 +98,19 @@ class CampaignCollector(Collector):
                     if value is not None:
                         family.add_metric((live.campaign.campaign, live.campaign.client, *label_values), value)
             yield family
+
+    def _alerts(self, board: Board, is_old: bool) -> Metric:
+        """Count the alerts that the bell counts. Those about the feed have no campaign and no client: both are ""."""
+        clients = {} if is_old else {live.campaign.campaign: live.campaign.client for live in board.campaigns}
+        if self._viewer.campaigns is None:
+            clients[""] = ""
+        now = ringing(self._viewer, board, clock.now())
+        counts = Counter((alert.campaign or "", alert.severity) for alert in now.firing) if now else Counter()
+        family = GaugeMetricFamily("vigie_alerts_firing", "Alerts that fire.", labels=(*OF_CAMPAIGN, "severity"))
+        for campaign, client in clients.items():
+            for severity in SEVERITIES:  # 0 if none fires
+                family.add_metric((campaign, client, severity), counts[campaign, severity])
+        return family
 
 
 OF_CAMPAIGN = ("campaign", "client")

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,15 @@ from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models.dashboard import Dashboard as GrafanaDashboard
 from prometheus_client.parser import text_string_to_metric_families
 
-from metrics import readers
+from metrics import clock, readers
 from metrics.authorisation.viewer import Viewer
+from metrics.kpis.alert_figures import SEVERITIES
 from pages.accounts import passwords
 from pages.accounts.access import access
 from pages.accounts.store import Account
 from tests.support.dashboard.browsing import Dashboard, dashboard
 from tests.support.dashboard.served import floor
+from tests.support.floor_file import FLOOR, alert
 from tests.support.processes import ROOT, WITHIN_S, not_here
 
 pytestmark = pytest.mark.slow
@@ -33,9 +35,11 @@ TOKEN = "the-token-of-a-television-in-the-hall"
 
 
 @contextmanager
-def served(place: Path, campaigns: tuple[str, ...] = (), *, later_s: float = 120) -> Iterator[Dashboard]:
+def served(
+    place: Path, campaigns: tuple[str, ...] = (), *, later_s: float = 120, alerts: Sequence[dict[str, Any]] = ()
+) -> Iterator[Dashboard]:
     """Serve a floor to a television, of these campaigns or of all. Its data is fresh while the test runs."""
-    floor(place / "published" / "vigie.duckdb", later_s=later_s)
+    floor(place / "published" / "vigie.duckdb", later_s=later_s, alerts=alerts)
     screen = Account("hall", "television", passwords.token_proof(TOKEN), (), campaigns)
     access().accounts.change(lambda accounts: accounts.update({screen.name: screen}))
     with dashboard(place) as running:
@@ -108,6 +112,46 @@ def test_old_data_has_no_figures(path: Path, tmp_path: Path) -> None:
     with served(tmp_path, later_s=-600) as running:
         status, text = scrape(running, TOKEN)
     assert status == 200 and "vigie_as_of_timestamp_seconds" in text and not values(text)
+
+
+def firing(text: str) -> dict[tuple[str, ...], float]:
+    """Return how many alerts fire, by campaign, client and severity."""
+    return {
+        tuple(sample.labels[label] for label in ("campaign", "client", "severity")): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name == "vigie_alerts_firing"
+    }
+
+
+NONE = {(of, FLOOR[of][0], severity): 0 for of in FLOOR for severity in SEVERITIES} | {
+    ("", "", severity): 0 for severity in SEVERITIES
+}
+NORTH_FIRES = {("north", FLOOR["north"][0], "critical"): 2, ("north", FLOOR["north"][0], "warning"): 1}
+FEED_FIRES = {("", "", "warning"): 1}
+
+
+@pytest.mark.parametrize(
+    ("campaigns", "later_s", "expected"),
+    [
+        pytest.param((), 120, NONE | NORTH_FIRES | FEED_FIRES, id="all campaigns"),
+        pytest.param(("sud",), 120, {of: 0 for of in NONE if of[0] == "sud"}, id="another campaign"),
+        pytest.param((), -600, {of: 0 for of in NONE if not of[0]} | FEED_FIRES, id="old data"),
+    ],
+)
+def test_alerts_that_fire_are_counted_by_campaign_and_severity(
+    path: Path, tmp_path: Path, campaigns: tuple[str, ...], later_s: float, expected: dict[tuple[str, ...], float]
+) -> None:
+    at = clock.now()
+    rows = [
+        *(alert("waiting", at, campaign="north", severity="critical", rule=f"rule-{n}") for n in range(2)),
+        alert("offered", at, campaign="north"),
+        alert("offered", at, campaign="sud", ended_at=at, end_reason="recovered"),
+        alert("feed_age_s", at),
+    ]
+    with served(tmp_path, campaigns, later_s=later_s, alerts=rows) as running:
+        assert firing(scrape(running, TOKEN)[1]) == expected
+        assert firing(scrape(running)[1]) == {}
 
 
 def promtool(*arguments: str, given: str = "") -> "subprocess.CompletedProcess[str]":

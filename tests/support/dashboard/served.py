@@ -1,6 +1,6 @@
 """A dashboard on a floor with something on every page, and browser tabs on it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -21,7 +21,14 @@ CLIENT = Viewer("client", frozenset({"north"}))
 
 
 def floor(
-    path: Path, *, waiting: int = 1, state: str = "available", letters: int = 60, later_s: float = 0, weeks: int = 0
+    path: Path,
+    *,
+    waiting: int = 1,
+    state: str = "available",
+    letters: int = 60,
+    later_s: float = 0,
+    weeks: int = 0,
+    alerts: Sequence[dict[str, Any]] = (),
 ) -> None:
     """Publish a floor in which every page has something to draw, as of `later_s` from now.
 
@@ -63,6 +70,7 @@ def floor(
         sources={"switch-1": now, "switch-2": now - timedelta(days=1)},
         lags=(0, 1200),
         alarms=ALARMS,
+        alerts=list(alerts),
     )
 
 
