@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -25,6 +25,9 @@ from tests.support.floor_file import FLOOR, MANAGER, MIXED, NOON, publish
 from tests.support.processes import wait_for
 from tests.support.published import Row, at, call, campaign
 from tests.support.published import publish as publish_rows
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator
 
 pytestmark = pytest.mark.slow
 
@@ -489,6 +492,13 @@ def test_a_past_day_shows_its_agents_and_links_to_their_calls(path: Path) -> Non
     assert not any(secret in html for secret in ("Ana", "Zoe", "Rabat", "Time logged in", "67%"))
 
 
+def place_of(element: "Locator") -> int:
+    """Return how far below the top of the window an element begins [px]."""
+    box = element.bounding_box()
+    assert box is not None
+    return round(box["y"])
+
+
 @needs_chromium
 def test_bars_and_links_open_their_calls_and_a_tick_keeps_the_focus(path: Path) -> None:
     as_of = now().replace(hour=12, minute=5)
@@ -501,6 +511,8 @@ def test_bars_and_links_open_their_calls_and_a_tick_keeps_the_focus(path: Path) 
             page.goto(address)
             bars = page.locator(".js-plotly-plot .barlayer .trace").nth(trace).locator(".point path")
             bars.first.wait_for(state="attached")
+            drawn(page)
+            page.locator(".js-plotly-plot").first.scroll_into_view_if_needed()
             boxes = [box for n in range(bars.count()) if (box := bars.nth(n).bounding_box()) and box["height"] > 4]
             page.mouse.click(boxes[0]["x"] + boxes[0]["width"] / 2, boxes[0]["y"] + boxes[0]["height"] / 2)
             page.wait_for_url("**/calls?**order=wait**")
@@ -508,7 +520,11 @@ def test_bars_and_links_open_their_calls_and_a_tick_keeps_the_focus(path: Path) 
 
         page.goto(address)
         link = page.locator(".vigie-table.numbers tbody tr", has_text="19").locator("th a")
-        link.focus()
+        drawn(page)
+        link.focus()  # which scrolls to it
+        chart = page.locator(".js-plotly-plot").first
+        at = place_of(chart)
+        assert at < 0
         before = page.evaluate("document.activeElement.getAttribute('href')")
         assert before.startswith("calls?campaign=north&from=")
         calls = [call(of=campaign("north"), wait=5, queued=as_of - timedelta(minutes=40))]
@@ -517,6 +533,7 @@ def test_bars_and_links_open_their_calls_and_a_tick_keeps_the_focus(path: Path) 
         place.replace(path)
         page.locator(".vigie-table.numbers tfoot", has_text="Day9").wait_for()
         wait_for(lambda: page.evaluate("document.activeElement.getAttribute('href')") == before, "the focus")
+        assert place_of(chart) == at  # the page was not scrolled under the reader
         page.keyboard.press("Enter")
         page.wait_for_url("**/calls?**")
         drawn(page)
