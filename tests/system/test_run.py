@@ -40,6 +40,7 @@ from tests.support.processes import (
     differences,
     environment,
     floor,
+    options,
     published,
     published_rows,
     queued,
@@ -225,6 +226,27 @@ def test_a_signal_finishes_the_batch_publishes_and_exits_with_0(
     assert status(tmp_path)["records"] == totals(tmp_path)["records"]  # everything stored is published
     catch_up(tmp_path, broker.bootstrap_servers, topic)
     assert status(tmp_path)["events"] == 4_000
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc is the allocator of Linux")
+@pytest.mark.parametrize("own", [None, "glibc.malloc.check=0"], ids=["by default", "set by its user"])
+def test_a_consumer_runs_with_larger_caches_of_the_allocator(
+    broker: Broker, topic: str, tmp_path: Path, own: str | None
+) -> None:
+    arguments = options(tmp_path, broker.bootstrap_servers, topic)
+    set_by_user = {"GLIBC_TUNABLES": own} if own else {}
+    with (tmp_path / "log").open("wb") as log:
+        command = [sys.executable, "-m", "ingest", "run", *arguments]
+        process = subprocess.Popen(command, cwd=ROOT, env=environment() | set_by_user, stderr=log)
+    try:
+        wait_for(lambda: "topic opened" in (tmp_path / "log").read_text(), "the topic is opened")
+        variables = Path(f"/proc/{process.pid}/environ").read_bytes().split(b"\0")
+        assert f"GLIBC_TUNABLES={own or 'glibc.malloc.tcache_count=60000'}".encode() in variables
+        process.send_signal(signal.SIGINT)
+        assert process.wait(WITHIN_S) == 0
+    finally:
+        process.kill()
+        process.wait()
 
 
 # Latency
