@@ -40,7 +40,7 @@ def test_the_address_is_found_in_every_setting(place: Path, tmp_path: Path) -> N
     assert "listen on 0.0.0.0" in refused(place, STREAMLIT_SERVER_ADDRESS="0.0.0.0")
     root = tmp_path / "root"  # the dashboard with another .streamlit/config.toml
     root.mkdir()
-    for name in ("dashboard.py", "pages", "metrics", "campaigns.toml"):
+    for name in ("dashboard.py", "pages", "metrics", "notify", "campaigns.toml"):
         (root / name).symlink_to(ROOT / name)
     nothing_else = {"HOME": str(tmp_path), "STREAMLIT_SERVER_HEADLESS": "true"}
     assert "listen on every address of this machine" in refused(place, root=root, **nothing_else)

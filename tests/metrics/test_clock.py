@@ -24,6 +24,8 @@ MACHINES = {
     "metrics/clock.py": "is the clock",
     "tests/metrics/test_clock.py": "compares the two",
     "tests/support/servers/identity_provider.py": "stands for another machine",
+    "tests/support/servers/mail_server.py": "has a certificate, which a client checks by the machine's clock",
+    "tests/support/servers/receiver.py": "stands for another machine",
     "tests/accounts/test_provider.py": "says when that machine issued a token",
 }
 """Files that may read it, and why."""

@@ -347,7 +347,7 @@ def test_the_campaign_page_breaks_down_the_day(path: Path) -> None:
     html = "".join(element.proto.body for element in test.get("html"))
     assert 'href="calls?campaign=north&amp;queue=care"' in html
     assert "outcome=abandoned" in html and "outcome=answered" in html and "outcome=other" not in html
-    (chart,) = test.get("plotly_chart")
+    chart, _of_agents = test.get("plotly_chart")
     assert "16 offered, service level" in str(chart.proto)
 
 

@@ -385,7 +385,7 @@ def test_the_day_of_a_campaign(path: Path) -> None:
     assert "Nivel de servicio" in section(test, "vigie-table numbers")
     day = readers.day(Published(path), MANAGER, "north")
     assert day is not None
-    chart = timeline.figure(day, None, i18n.text("es"))
+    chart = timeline.figure(day, None, None, i18n.text("es"))
     assert [sum(n or 0 for n in bar.y) for bar in chart.data if bar.type == "bar"] == [3, 1, 1]
     assert day.total is not None and timeline.other(day.total) == 1
 
