@@ -323,7 +323,7 @@ def test_agent_events_describe_a_call_in_progress(tmp_path: Path) -> None:
 def test_the_record_replaces_the_agent_events_of_its_call(tmp_path: Path, first: str) -> None:
     documents = [*RECORDS, *AGENT_EVENTS] if first == "records" else [*AGENT_EVENTS, *RECORDS]
     both, alone = calls(tmp_path / "both", documents), calls(tmp_path / "alone", RECORDS)
-    rung = ("missed_offers", "missed_by")
+    rung = ("missed_offers", "missed_by", "offers")
     assert [{**call, **dict.fromkeys(rung)} for call in both] == [{**call, **dict.fromkeys(rung)} for call in alone]
 
 
