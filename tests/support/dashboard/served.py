@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,12 +12,14 @@ from metrics import clock
 from metrics.authorisation.viewer import Viewer
 from tests.support.dashboard.browsing import browser, dashboard, drawn, open_tab
 from tests.support.dashboard.people import session_of
-from tests.support.floor_file import ALARMS, FLOOR, publish
+from tests.support.floor_file import ALARMS, FLOOR, NOON, publish
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 CLIENT = Viewer("client", frozenset({"north"}))
+STORY = f"call?campaign=north&day={NOON:%Y-%m-%d}&call=story"
+"""The page of a call that every floor has: two visits with all that can happen in one, on a past day."""
 
 
 def floor(
@@ -49,6 +51,7 @@ def floor(
         for n in range(6)
     ]
     calls += [{"campaign": "sud", "wait_s": 1.0}] * 4 + [{"campaign": "este", "outcome": "abandoned"}]
+    calls += told()
     since = {"since": now - timedelta(minutes=9)}
     agents: dict[str, Any] = {f"a{n:02}": {"campaign": "north", "state": state, "team": f"T{n % 3}"} for n in range(30)}
     agents |= {
@@ -72,6 +75,27 @@ def floor(
         alarms=ALARMS,
         alerts=list(alerts),
     )
+
+
+def told() -> list[dict[str, Any]]:
+    """Return the calls of STORY."""
+
+    def after(seconds: float) -> datetime:
+        return NOON + timedelta(seconds=seconds)
+
+    linked = {"campaign": "north", "linked_id": "phone-1", "caller": "+33•••••••89", "language": "en"}
+    first = {
+        "call_id": "story", "queued_at": NOON, "wait_s": 40.0, "agent": "a02", "missed_by": ["a01"],
+        "offers": [
+            {"ts": after(5), "agent": "a01", "missed": False},
+            {"ts": after(25), "agent": "a01", "missed": True},
+            {"ts": after(30), "agent": "a02", "missed": False},
+        ],
+        "holds": [{"ts": after(90), "held": True}, {"ts": after(130), "held": False}],
+        "ended_at": after(180), "wrapped_at": after(200), "hold_s": 40.0, "transferred": True, "disposition": "sale",
+    }  # fmt: skip
+    second = {"call_id": "story-2", "queued_at": after(180), "wait_s": 70.0, "outcome": "abandoned"}
+    return [linked | first, linked | second | {"abandoned_at": after(250)}]
 
 
 class Site(NamedTuple):
