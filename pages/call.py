@@ -47,7 +47,7 @@ def page() -> None:
         st.caption(f":material/lock: {names.privacy(text)}")
     line()
     params = {"campaign": campaign.campaign, "day": campaign.day.isoformat()}
-    st.html(f"<p>{links.link('calls', params, story_line.back(text))}</p>")
+    st.html(f'<p class="vigie-quiet">{links.link("calls", params, story_line.back(text))}</p>')
 
 
 page()
