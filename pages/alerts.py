@@ -7,7 +7,7 @@ import streamlit as st
 from metrics import clock, readers
 from metrics.language import alert_words
 from metrics.readers import Alert
-from notify.desk import MOST_SILENT_S, STOPS, DeskError, may_silence
+from notify.desk import LONGEST_WHY, MOST_SILENT_S, STOPS, DeskError, may_silence
 from pages.accounts import visitor
 from pages.alerting import lines, tables
 from pages.shared import empty, ticks
@@ -20,7 +20,6 @@ SHOWN = 30
 """Show at most this many alerts with their buttons."""
 PERIODS = (7, 30, 90)
 """Days to look back on."""
-LONGEST_WHY = 200
 
 viewer = visitor.current_viewer()
 text = visitor.current_text()
@@ -73,7 +72,7 @@ def firing() -> None:
 
 @ticks.tick(TICK_S)
 def silences() -> None:
-    """Draw the silences in force about what the viewer sees, each with a button to end it."""
+    """Draw the silences in force about what the viewer sees, each with a button to end it for who may."""
     now = read()
     if now is None:
         return
@@ -221,12 +220,14 @@ def page() -> None:
         st.subheader(_("Fired today, over"), anchor=False)
         today()
     with right:
-        st.subheader(_("Silences"), anchor=False)
-        silences()
+        if viewer.sees_work:  # the reasons may be about how agents work
+            st.subheader(_("Silences"), anchor=False)
+            silences()
         st.subheader(_("Rules"), anchor=False)
         rules()
-    st.subheader(_("Who did what"), anchor=False)
-    audit()
+    if viewer.sees_work:
+        st.subheader(_("Who did what"), anchor=False)
+        audit()
 
 
 page()

@@ -11,7 +11,7 @@ every SLOW_S.
 
 from metrics.authorisation.suppression import may_show
 from metrics.readers.agents import NEEDS, STATES, Agent, AgentDay, Agents, Need, Pauses, Share, Stint, Strain, agents
-from metrics.readers.alerts import Alert, alerts
+from metrics.readers.alerts import Alert, alerts, may_see_alert
 from metrics.readers.analysis.query import LONGEST as LONGEST_QUERY
 from metrics.readers.analysis.query import ROWS, SECONDS, SIZE, Answer, Query, Trouble, may_query, query
 from metrics.readers.analysis.schema import Column, Relation, schema
@@ -145,6 +145,7 @@ __all__ = [
     "first_day",
     "freshness",
     "may_query",
+    "may_see_alert",
     "may_show",
     "months",
     "one_drawing",

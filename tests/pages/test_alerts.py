@@ -121,6 +121,17 @@ def test_a_manager_silences_with_a_reason_and_ends_it(path: Path, desk: Desk) ->
     assert desk.silences(clock.now()) == ()
 
 
+def test_a_client_does_not_read_why_managers_silenced_or_acknowledged_what_it_may_not_see(
+    path: Path, desk: Desk
+) -> None:
+    put(path, fires("loans"), fires("loans", "breaks_overdue"))
+    hidden = [row for row in alerts(Published(path), MANAGER, clock.now()) or () if row.figure == "breaks_overdue"]
+    desk.acknowledge(MANAGER, hidden, "Paula is ill", clock.now())
+    desk.silence(MANAGER, "breaks", "loans", "Paula is ill", clock.now(), clock.now() + timedelta(hours=1))
+    assert seen(open_page("alerts.py")).count("Paula is ill") == 4  # alert, under the bell, silence, audit trail
+    assert "Paula" not in seen(open_page("alerts.py", viewer=CLIENT))
+
+
 def test_all_that_fires_can_be_acknowledged_at_once(path: Path, desk: Desk) -> None:
     put(path, *(fires("loans", rule=f"rule-{n}") for n in range(100)))
     test = open_page("alerts.py")
