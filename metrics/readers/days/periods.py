@@ -7,7 +7,7 @@ from metrics.authorisation.viewer import Viewer
 from metrics.kpis.compose import GRAINS, KPIS
 from metrics.readers import wall
 from metrics.readers.campaigns import NAMES, Campaign, Kpis, needed, on_day, sums
-from metrics.readers.history import SO_FAR_S
+from metrics.readers.days.history import SO_FAR_S
 from metrics.readers.snapshot import SLOW_S, Freshness, Published, Snapshot, fetch
 
 _OF_DAYS = GRAINS["kpi_days"].columns
