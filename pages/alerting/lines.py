@@ -27,14 +27,14 @@ def line(alert: Alert, ringing: Ringing, text: Text) -> str:
 def _said(alert: Alert, ringing: Ringing, text: Text) -> list[str]:
     _ = text.gettext
     words = []
-    zone = ringing.places.get(alert.campaign or "", ("", "UTC"))[1]
+    zone = alert_words.zone_of(alert.campaign, ringing.places)
     for done in ringing.acknowledgements.get(alert.alert_id, ()):
         by = (
             _("Acknowledged by the client ({who}) at {time}")
             if done.role == "client"
             else _("Acknowledged by {who} at {time}")
         )
-        by = by.format(who=done.who, time=text.clock(done.at, zone))
+        by = by.format(who=done.who, time=alert_words.clock(done.at, zone, text))
         words.append(_("{subject}: {words}").format(subject=by, words=done.why) if done.why else by)
     if alert.alert_id in ringing.silent:
         words.append(_("Silenced: nobody is notified"))

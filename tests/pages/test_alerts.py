@@ -10,12 +10,13 @@ from streamlit.testing.v1 import AppTest
 from metrics import clock
 from metrics.authorisation.viewer import Viewer
 from metrics.readers import Published, alerts
-from notify.desk import Desk
-from pages.alerting import tables
+from notify.desk import Acknowledgement, Desk, Silence
+from pages.alerting import lines, tables
 from pages.shared import i18n
+from pages.shared.ringing import Ringing
 from tests.support.dashboard.drawing import HOSTILE, open_page, wall, words
 from tests.support.floor_file import MANAGER, alert, publish
-from tests.support.stories.firings import after, ended, firing
+from tests.support.stories.firings import PLACES, after, ended, firing
 
 FLOOR = {"loans": ("Alba", "Loans", "Europe/Paris"), "cards": ("Birch", "Cards", "UTC")}
 OF_LOANS = frozenset({"loans"})
@@ -196,6 +197,29 @@ def test_a_rule_is_summed_up_by_how_often_how_long_and_how_much_was_acknowledged
     assert (waits.rule, waits.rang, waits.acknowledged) == ("waits", 1, 0)
     drawn = words(tables.rules((level, waits), i18n.text("en")))
     assert "level Service level below 70% 3" in drawn and "33%" in drawn
+
+
+@pytest.mark.parametrize(
+    ("campaign", "until"),
+    [
+        pytest.param("orea", "until 25/11/2026 11:30 marie", id="a campaign: by its clock"),
+        pytest.param(None, "until 25/11/2026 10:30 UTC marie", id="all campaigns: UTC, and it says so"),
+    ],
+)
+def test_a_silence_says_until_when_by_a_clock_that_its_reader_knows(campaign: str | None, until: str) -> None:
+    silence = Silence(1, "level", campaign, "marie", "maintenance", after(0), after(5_400))
+    assert until in words(tables.silence(silence, PLACES, i18n.text("en")))
+
+
+@pytest.mark.parametrize(
+    ("campaign", "at"),
+    [pytest.param("orea", "at 10:01", id="Paris"), pytest.param(None, "at 09:01 UTC", id="the feed")],
+)
+def test_an_acknowledgement_is_told_by_the_same_clock_as_its_alert(campaign: str | None, at: str) -> None:
+    alert = firing(campaign)
+    done = Acknowledgement(alert.alert_id, "marie", "manager", after(60), "")
+    now = Ringing((alert,), (alert,), {alert.alert_id: (done,)}, (), frozenset(), PLACES)
+    assert words(lines.line(alert, now, i18n.text("en"))).endswith(f"Acknowledged by marie {at}")
 
 
 @pytest.mark.parametrize("language", i18n.LANGUAGES)
