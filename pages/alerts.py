@@ -12,7 +12,7 @@ from pages.accounts import visitor
 from pages.alerting import lines, tables
 from pages.shared import empty, ticks
 from pages.shared.i18n import plain
-from pages.shared.ringing import Ringing, desk, places_of, ringing
+from pages.shared.ringing import Ringing, desk, ringing
 
 TICK_S = 2
 SLOW_S = 15
@@ -27,7 +27,7 @@ _ = text.gettext
 
 
 def read() -> Ringing | None:
-    return ringing(viewer, readers.board(readers.published(), viewer), clock.now())
+    return ringing(viewer, clock.now())
 
 
 def ask(action: str, *alerts: Alert) -> None:
@@ -51,7 +51,7 @@ def firing() -> None:
     if now.trouble:
         st.error(plain(now.trouble), icon=":material/error:")
     if not now.firing:
-        st.caption(_("Nothing fires."))
+        st.caption(_("No active alerts."))
         return
     waiting = tuple(alert for alert in now.firing if now.is_open(alert) and now.may_acknowledge(viewer, alert))
     if len(waiting) > 1:
@@ -104,7 +104,7 @@ def today() -> None:
     if over:
         st.html("".join(lines.line(alert, now, text) for alert in over[:SHOWN]))
     else:
-        st.caption(_("Nothing else fired today."))
+        st.caption(_("No other alerts today."))
 
 
 @ticks.tick(SLOW_S)
@@ -131,11 +131,15 @@ def rules() -> None:
         st.error(plain(str(error)), icon=":material/error:")
         return
     st.html(tables.rules(tables.rules_of(rang, acknowledged.keys(), at), text))
-    st.caption(_("A rule that often fires and that nobody acknowledges tells nobody anything: change or remove it."))
+    st.caption(_("A rule that fires often and that nobody acknowledges is useless: change or remove it."))
 
 
 @ticks.tick(SLOW_S)
 def audit() -> None:
+    """Draw who acknowledged and silenced what."""
+    now = read()
+    if now is None:
+        return
     try:
         entries = desk().audit(viewer)
     except DeskError:
@@ -143,7 +147,7 @@ def audit() -> None:
     if not entries:
         st.caption(_("Nobody has acknowledged or silenced anything yet."))
         return
-    st.html(tables.audit(entries, places_of(readers.board(readers.published(), viewer)), text))
+    st.html(tables.audit(entries, now.places, text))
 
 
 def ask_acknowledge(alerts: tuple[Alert, ...]) -> None:
@@ -215,9 +219,9 @@ def page() -> None:
             st.dialog(_("Silence"), on_dismiss=answered)(ask_silence)(alerts)
     left, right = st.columns([6, 5], gap="medium")
     with left:
-        st.subheader(_("Fires now"), anchor=False)
+        st.subheader(_("Active now"), anchor=False)
         firing()
-        st.subheader(_("Fired today, over"), anchor=False)
+        st.subheader(_("Ended today"), anchor=False)
         today()
     with right:
         if viewer.sees_work:  # the reasons may be about how agents work

@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from metrics import clock
 from metrics.authorisation.viewer import Viewer
-from metrics.readers import Published, alerts
+from metrics.readers import Published, alerts, published
 from notify.desk import Acknowledgement, Desk, Silence
 from pages.alerting import lines, tables
 from pages.shared import i18n
@@ -58,6 +58,13 @@ def test_the_bell_counts_what_the_viewer_may_see_on_every_page(path: Path, page:
     put(path, fires("loans"), fires("cards"), fires(None, "lag"))
     assert bell(open_page(f"{page}.py")) == "3 alerts"
     assert bell(open_page(f"{page}.py", viewer=CLIENT)) == "1 alert"
+
+
+def test_the_bell_of_a_campaigns_page_asks_for_no_weeks_of_other_campaigns(path: Path) -> None:
+    put(path)
+    open_page("campaign.py", viewer=Viewer("client", frozenset(FLOOR)), campaign="loans")
+    today: Any = published().last("today's terms")
+    assert set(today.outlooks) == {"loans"}
 
 
 def test_a_client_sees_and_acknowledges_only_its_own(path: Path, desk: Desk) -> None:
@@ -148,7 +155,7 @@ def test_what_fired_today_and_is_over_is_listed(path: Path) -> None:
     yesterday = {"fired_at": now - timedelta(days=1), "ended_at": now - timedelta(hours=20), "end_reason": "recovered"}
     put(path, fires(rule="a", **over), fires(rule="b", **yesterday))
     test = open_page("alerts.py")
-    assert "Nothing fires." in seen(test) and "Loans: back to 1 at" in seen(test)
+    assert "No active alerts." in seen(test) and "Loans: back to 1 at" in seen(test)
     assert seen(test).count("Loans: back to") == 2  # on the page and under the bell, once each
 
 
@@ -171,7 +178,7 @@ def test_a_television_shows_alerts_and_takes_no_input(path: Path) -> None:
 
 def test_the_feed_page_names_a_channel_that_fails(path: Path, desk: Desk) -> None:
     put(path)
-    assert "No message about an alert was sent yet." in seen(open_page("feed.py"))
+    assert "No message about an alert has been sent yet." in seen(open_page("feed.py"))
     at = clock.now_s()
     with desk.transaction() as connection:
         row = ("floor/1", "mailtos", 3, at, HOSTILE)
@@ -230,4 +237,4 @@ def test_the_page_is_complete_in_every_language(path: Path, language: str) -> No
         fires("cards", "service_level", comparison="below", threshold=0.7, value=0.6, worst=0.5, usual=0.8),
     )
     test = open_page("alerts.py", lang=language)
-    assert not test.error and ("Fires now" in [header.value for header in test.subheader]) == (language == "en")
+    assert not test.error and ("Active now" in [header.value for header in test.subheader]) == (language == "en")

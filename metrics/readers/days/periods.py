@@ -64,7 +64,7 @@ def campaigns_in(published: Published, viewer: Viewer, first: date, after: date)
     """
     if not timedelta() < after - first <= LONGEST:
         raise ValueError(f"the period is empty or too long, allowed are {LONGEST.days} days")
-    board = None if viewer.role == "television" else wall.board(published, viewer)
+    board = None if viewer.role == "television" else wall.board(published, viewer, ends_of=())
     if board is None:
         return None
     campaigns = tuple(tile.campaign for tile in board.campaigns)
