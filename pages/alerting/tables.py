@@ -45,7 +45,7 @@ def rules_of(alerts: Iterable[Alert], acknowledged: Collection[str], now: dateti
 def rules(rules: Sequence[Rule], text: Text) -> str:
     """Draw how often each rule rang, for how long, and how much of it was acknowledged."""
     _ = text.gettext
-    head = heads((_("Rule"), _("Fired"), _("Usually lasts"), _("In all"), _("Acknowledged"), _("Last (UTC)")))
+    head = heads((_("Rule"), _("Times fired"), _("Usually lasts"), _("In total"), _("Acknowledged"), _("Last (UTC)")))
     rows = [
         row(
             f"{escape(rule.rule)}<small>{escape(alert_words.headline(rule.alert, text))}</small>",

@@ -112,9 +112,9 @@ def verdict_mark(campaign: CampaignNow, text: Text, *, brief: bool = False) -> s
         return ""
     _ = text.gettext
     about = {
-        "kept": _("The day meets its target even if all calls that usually still come are late."),
-        "lost": _("The day misses its target even if all calls that usually still come are in time."),
-    }.get(verdict_of(campaign), _("So many of the calls that usually still come today may be late."))
+        "kept": _("The day meets its target even if all calls still expected are late."),
+        "lost": _("The day misses its target even if all calls still expected are in time."),
+    }.get(verdict_of(campaign), _("How many of the calls still expected today may be late."))
     return f'<span class="verdict {verdict_of(campaign)}" title="{escape(about)}"><i></i>{escape(words)}</span>'
 
 

@@ -117,7 +117,7 @@ def _floor(board: Board, text: Text) -> str:
     logged_in = text.number(agents.logged_in if agents else None)
     _ = text.gettext
     rest = number(logged_in, _("Agents"), "rule") + agents_row(agents, text)
-    words = _("Paused: this is how the floor was {age} ago. It goes on in {left}.")
+    words = _("Paused: this is how the floor was {age} ago. It resumes in {left}.")
     paused = escape(words).format(age=f'<span class="ago">{AGE}</span>', left=LEFT)
     banner = f'<p class="banner paused">{paused}</p>'
     return header(queue_of(board, text) + rest, attention(board, text), text, BANNER, banner)

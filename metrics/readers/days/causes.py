@@ -19,7 +19,7 @@ Kind = Literal["calls", "agents", "handling"]
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """More calls, fewer agents at the phone, or longer calls [s] than usual."""
+    """More calls, fewer agents on the phones, or longer calls [s] than usual."""
 
     kind: Kind
     own: float
