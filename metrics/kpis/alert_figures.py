@@ -22,8 +22,8 @@ MOST_KEPT = 5_000
 class AlertFigure:
     """`about`: a campaign, the agents who work for it now, a source or the feed.
 
-    `has_calls`: it is computed from the calls of a window, so a rule can require a least number of them. `has_usual`:
-    it can be compared with the usual weekday.
+    `has_calls`: it is computed from calls of a window or a month, so a rule can require a least number of them.
+    `has_usual`: it can be compared with the usual weekday.
     """
 
     about: About

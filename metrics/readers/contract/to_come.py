@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from datetime import time as clock
 from zoneinfo import ZoneInfo
 
-from metrics.kpis.distance import ToCome
+from metrics.kpis.distance import KNOWN_WEEKDAYS, SAME_WEEKDAYS, ToCome
 from metrics.kpis.service_level import ABANDONED, FORMULAS
 from metrics.kpis.tallies import FACTS
 from metrics.readers.campaigns import Campaign
@@ -20,9 +20,6 @@ from metrics.readers.snapshot import Published, Snapshot, fetch
 
 HISTORY_S = 3600.0
 """Time for which an answer about past days is reused [s between the `as_of` of two snapshots]."""
-SAME_WEEKDAYS = 4
-KNOWN_WEEKDAYS = 2
-"""With fewer days of a weekday than this, what is usual on it is unknown."""
 SLOT = timedelta(minutes=15)
 DAY = timedelta(days=1)
 FIRST = f"""

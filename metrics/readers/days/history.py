@@ -12,9 +12,10 @@ from zoneinfo import ZoneInfo
 
 from metrics.authorisation.viewer import Viewer
 from metrics.kpis.compose import KPIS
+from metrics.kpis.distance import SAME_WEEKDAYS
 from metrics.readers import wall
 from metrics.readers.campaigns import MINUTES, NAMES, STEPS, Campaign, Kpis, needed, on_day, sums
-from metrics.readers.contract.to_come import HISTORY_S, SAME_WEEKDAYS
+from metrics.readers.contract.to_come import HISTORY_S
 from metrics.readers.snapshot import Published, Snapshot, fetch
 
 SO_FAR_S = 300.0
