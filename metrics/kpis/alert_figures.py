@@ -69,12 +69,11 @@ FIGURES = {
     "new_dead_letters": AlertFigure("feed", "records", "records and lines rejected in the last 15 minutes"),
 }
 SEVERITIES = ("info", "warning", "critical")
-COMPARISONS = ("below", "above")
 END_REASONS = {
     "recovered": "the value is back at end_threshold, or nothing is left to measure",
     "unjudged": "for half an hour, there were too few calls to judge",
     "closed": "the campaign closed, and the rule is quiet then",
-    "removed": "the configuration has no such rule for this campaign or source any more",
+    "removed": "no rule watches it any more: there is none in the configuration, or the source was silent for a week",
 }
 
 

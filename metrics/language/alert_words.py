@@ -112,7 +112,7 @@ def line(alert: Alert, places: Places, text: Text, fired_value: float | None = N
             "recovered": _("back to {value} at {time}, after {duration}"),
             "unjudged": _("too few calls to judge, last {value}, at {time}, after {duration}"),
             "closed": _("campaign closed at {time}, after {duration}"),
-            "removed": _("rule removed at {time}, after {duration}"),
+            "removed": _("not watched since {time}, after {duration}"),
         }.get(alert.end_reason or "", _("over at {time}, after {duration}"))
         words.append(over.format(value=shown(alert.value), time=at(alert.ended_at), duration=lasted))
     if shown(alert.worst) != shown(alert.value):

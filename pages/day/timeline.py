@@ -110,9 +110,6 @@ COUNTED = ("answered", "abandoned", "other")
 """The parts of the offered calls that the chart stacks. The table has RATED beside them."""
 RATED = ("service_level", "abandon_rate", "asa_s")
 
-TRACES = {0: "answered", 1: "abandoned", 3: "other"}
-"""Number of a trace in `chart.calls_and_level` → outcome of the calls in its bars."""
-
 
 def figure(day: CampaignDay, usual: Comparison | None, beside: Beside | None, text: Text) -> go.Figure:
     """Draw the day's calls and service level by interval, with another day or the usual one `beside` it.
