@@ -70,7 +70,8 @@ FIGURES = {
 }
 SEVERITIES = ("info", "warning", "critical")
 END_REASONS = {
-    "recovered": "the value is back at end_threshold, or nothing is left to measure",
+    "recovered": "the value is back at end_threshold",
+    "unmeasured": "nothing is left to measure, such as in a window without calls",
     "unjudged": "for half an hour, there were too few calls to judge",
     "closed": "the campaign closed, and the rule is quiet then",
     "removed": "no rule watches it any more: there is none in the configuration, or the source was silent for a week",

@@ -110,6 +110,7 @@ def line(alert: Alert, places: Places, text: Text, fired_value: float | None = N
         lasted = text.age((alert.ended_at - alert.began_at).total_seconds())
         over = {
             "recovered": _("back to {value} at {time}, after {duration}"),
+            "unmeasured": _("nothing left to measure at {time}, after {duration}"),
             "unjudged": _("too few calls to judge, last {value}, at {time}, after {duration}"),
             "closed": _("campaign closed at {time}, after {duration}"),
             "removed": _("not watched since {time}, after {duration}"),
