@@ -66,7 +66,7 @@ def _test(options: argparse.Namespace) -> int:
     title, body = words.test_message(group.name, text(group.language))
     has_failed = False
     for channel in channels_of(configuration).values():
-        if channel.name.rpartition("/")[0] != group.id:
+        if channel.group != group.id:
             continue
         message_id = f"{uuid.uuid4().hex[:12]}.test"
         try:

@@ -29,7 +29,8 @@ _TYPES = {
     "critical": apprise.NotifyType.FAILURE,
     "over": apprise.NotifyType.SUCCESS,
 }
-_said: contextvars.ContextVar[list[str] | None] = contextvars.ContextVar("said", default=None)
+_reasons: contextvars.ContextVar[list[str] | None] = contextvars.ContextVar("reasons", default=None)
+"""What Apprise has logged during the delivery of this thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +56,20 @@ class Channel:
     proof: str
     deliver: Callable[[Message], None] = field(repr=False, compare=False)
 
+    @property
+    def group(self) -> str:
+        """The group whose channel it is; `name` is "GROUP/PLACE"."""
+        return self.name.rpartition("/")[0]
 
-class _Said(logging.Handler):
+
+class _Reasons(logging.Handler):
     """Keeps what Apprise says during one delivery. Its log goes nowhere else: some services put tokens into it."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        said = _said.get()
+        reasons = _reasons.get()
         words = record.getMessage()
-        if said is not None and (record.levelno >= logging.WARNING or words.startswith(_CAUSE)):
-            said.append(words.removeprefix(_CAUSE))
+        if reasons is not None and (record.levelno >= logging.WARNING or words.startswith(_CAUSE)):
+            reasons.append(words.removeprefix(_CAUSE))
 
 
 def keep_services_quiet() -> None:
@@ -71,7 +77,7 @@ def keep_services_quiet() -> None:
     for name in ("apprise", "urllib3", "requests"):
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [logging.NullHandler()], False
-    logging.getLogger("apprise").handlers = [_Said()]
+    logging.getLogger("apprise").handlers = [_Reasons()]
     logging.getLogger("apprise").setLevel(logging.DEBUG)
 
 
@@ -91,8 +97,8 @@ def apprise_channel(name: str, service: str, address: str, secrets: Collection[s
         return None
 
     def deliver(message: Message) -> None:
-        said: list[str] = []
-        token = _said.set(said)
+        reasons: list[str] = []
+        token = _reasons.set(reasons)
         try:
             target = apprise.Apprise.instantiate(address, asset=_ASSET, suppress_exceptions=False)
             assert target is not None, "it was known above"
@@ -107,9 +113,9 @@ def apprise_channel(name: str, service: str, address: str, secrets: Collection[s
         except Exception as error:  # a service of Apprise may raise anything; the message is tried again
             raise NotDelivered(without(secrets, address, f"{service}: {error}")) from None
         finally:
-            _said.reset(token)
+            _reasons.reset(token)
         if not is_delivered:
-            raise NotDelivered(without(secrets, address, "; ".join(said) or f"{service} did not take it"))
+            raise NotDelivered(without(secrets, address, "; ".join(reasons) or f"{service} did not take it"))
 
     return Channel(name, service, proof_of(address), deliver)
 

@@ -18,14 +18,14 @@ from typing import Any
 
 from metrics.authorisation.viewer import Role, Viewer
 from metrics.errors import MetricsError
-from metrics.readers import Alert
+from metrics.readers import Alert, may_see_alert
 
 FILE = "desk.sqlite"
 SCHEMA = Path(__file__).with_name("desk.sql")
 LAYOUT = 1
 WAIT_S = 10.0
 """A writer waits this long for another one [s]."""
-LONGEST_WHY = 500
+LONGEST_WHY = 200
 """Characters of a reason that are kept."""
 STOPS: Role = "manager"
 """The role whose acknowledgement stops messages. A client's must not keep them from the centre's own people."""
@@ -138,17 +138,21 @@ class Desk:
             connection.close()  # rolls back what was not committed
 
     def _make(self, connection: sqlite3.Connection) -> None:
-        ((layout,),) = connection.execute("PRAGMA user_version")
-        if layout == LAYOUT:
+        if self._is_made(connection):
             return
-        if layout:
-            raise DeskError(f"{self.path} has layout {layout} and this version knows {LAYOUT}; use a newer version.")
         statement = ""
         for line in SCHEMA.read_text().splitlines(keepends=True):
             statement += line
             if sqlite3.complete_statement(statement):
                 connection.execute(statement)
                 statement = ""
+
+    def _is_made(self, connection: sqlite3.Connection) -> bool:
+        """Whether the tables are there. Raises DeskError for those of another version."""
+        ((layout,),) = connection.execute("PRAGMA user_version")
+        if layout not in (0, LAYOUT):
+            raise DeskError(f"{self.path} has layout {layout} and this version knows {LAYOUT}; use a newer version.")
+        return bool(layout)
 
     def rows(self, sql: str, *given: object) -> list[tuple[Any, ...]]:
         """Return the rows of a query; none while there is no database."""
@@ -157,8 +161,7 @@ class Desk:
         try:
             connection = sqlite3.connect(f"{self.path.as_uri()}?mode=ro", uri=True, timeout=WAIT_S)
             try:
-                ((layout,),) = connection.execute("PRAGMA user_version")
-                return connection.execute(sql, given).fetchall() if layout == LAYOUT else []
+                return connection.execute(sql, given).fetchall() if self._is_made(connection) else []
             finally:
                 connection.close()
         except sqlite3.Error as error:
@@ -177,8 +180,8 @@ class Desk:
         """
         alerts = tuple(alerts)
         _must_be_a_person(viewer)
-        if not all(sees(viewer, alert) for alert in alerts):
-            raise DeskError("One of these alerts is about a campaign that you may not see; reload the page.")
+        if not all(may_see_alert(viewer, alert) for alert in alerts):
+            raise DeskError("You may not see one of these alerts; reload the page.")
         with self.transaction() as connection:
             for alert in alerts:
                 done = connection.execute(
@@ -204,7 +207,8 @@ class Desk:
     ) -> None:
         """Stop messages about a rule, a campaign or both until `until`. A silence has a reason.
 
-        Raises DeskError if the viewer may not: only managers silence, and only what they see.
+        Raises DeskError if there is no reason, if `until` is past or after more than MOST_SILENT_S, or if the viewer
+        may not: only managers silence, and only what they see.
         """
         _must_be_a_person(viewer)
         if not may_silence(viewer, campaign):
@@ -266,7 +270,12 @@ class Desk:
         )
 
     def audit(self, viewer: Viewer, most: int = 200) -> tuple[AuditEntry, ...]:
-        """Return the newest entries about what the viewer sees, the latest first."""
+        """Return the newest entries about what the viewer sees, the latest first; none for a client.
+
+        The reasons of the centre's people may be about how agents work.
+        """
+        if not viewer.sees_work:
+            return ()
         rows = self.rows(
             "SELECT at, who, action, alert_id, rule, campaign, until_at, why FROM audit ORDER BY entry DESC"
         )
@@ -296,11 +305,6 @@ def desk_dir() -> Path:
     """Return the directory VIGIE_DESK_DIR, by default `desk` in the data directory."""
     data_dir = Path(os.environ.get("VIGIE_DATA_DIR") or "data")
     return Path(os.environ.get("VIGIE_DESK_DIR") or data_dir / "desk").resolve()
-
-
-def sees(viewer: Viewer, alert: Alert) -> bool:
-    """Whether the viewer may see an alert: readers.alerts has the rule, this repeats its part about campaigns."""
-    return viewer.campaigns is None if alert.campaign is None else viewer.sees(alert.campaign)
 
 
 def may_silence(viewer: Viewer, campaign: str | None) -> bool:

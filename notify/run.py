@@ -141,8 +141,8 @@ class Settings:
     def _use(self, configuration: Configuration) -> None:
         self.channels: dict[str, Channel] = channels_of(configuration)
         of_group: defaultdict[str, list[str]] = defaultdict(list)
-        for name in self.channels:
-            of_group[name.rpartition("/")[0]].append(name)
+        for channel in self.channels.values():
+            of_group[channel.group].append(channel.name)
         places = {campaign.id: (campaign.name, campaign.timezone) for campaign in configuration.campaigns.values()}
         self.recipients = Recipients(configuration.groups, of_group, places, self.base)
         groups = configuration.groups.values()

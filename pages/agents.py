@@ -4,7 +4,7 @@ import streamlit as st
 
 from metrics import clock, readers
 from pages.accounts import visitor
-from pages.shared import empty, marks, names, ticks
+from pages.shared import choices, empty, marks, names, ticks
 from pages.team import agent_table
 
 TICK_S = 2
@@ -15,27 +15,8 @@ _ = text.gettext
 
 
 def choose(name: str, label: str, every: str, options: dict[str, str], width: int) -> str | None:
-    """Draw a filter, kept in the address as `name`, and return its value. `options` maps a value to its label."""
-
-    def change() -> None:
-        chosen = st.session_state[f"{name}_choice"]
-        st.query_params.pop(name, None)
-        if chosen:
-            st.query_params[name] = chosen
-
-    in_address = st.query_params.get(name, "")
-    options = {"": every} | options
-    value = in_address if in_address in options else ""
-    st.session_state[f"{name}_choice"] = value
-    st.selectbox(
-        label,
-        options=list(options),
-        format_func=lambda option: options[option],
-        key=f"{name}_choice",
-        on_change=change,
-        width=width,
-    )
-    return value or None
+    """Draw a filter, and return its value; None: there is no filter."""
+    return choices.menu(name, label, {"": every} | options, width=width) or None
 
 
 def choose_filters(everybody: readers.Agents, board: readers.Board) -> agent_table.Chosen:

@@ -7,12 +7,12 @@ import streamlit as st
 from metrics import clock, readers
 from metrics.language import alert_words
 from metrics.readers import Alert
-from notify.desk import MOST_SILENT_S, STOPS, DeskError, may_silence
+from notify.desk import LONGEST_WHY, MOST_SILENT_S, STOPS, DeskError, may_silence
 from pages.accounts import visitor
 from pages.alerting import lines, tables
-from pages.shared import empty, ticks
+from pages.shared import choices, empty, ticks
 from pages.shared.i18n import plain
-from pages.shared.ringing import Ringing, desk, places_of, ringing
+from pages.shared.ringing import Ringing, desk, ringing
 
 TICK_S = 2
 SLOW_S = 15
@@ -20,7 +20,6 @@ SHOWN = 30
 """Show at most this many alerts with their buttons."""
 PERIODS = (7, 30, 90)
 """Days to look back on."""
-LONGEST_WHY = 200
 
 viewer = visitor.current_viewer()
 text = visitor.current_text()
@@ -28,23 +27,23 @@ _ = text.gettext
 
 
 def read() -> Ringing | None:
-    return ringing(viewer, readers.board(readers.published(), viewer), clock.now())
+    return ringing(viewer, clock.now())
 
 
-def ask(action: str, *alerts: Alert) -> None:
-    """Open the dialog of an action on these alerts, at the next run of the whole page, until `answered`."""
-    st.session_state["asked"] = (action, alerts)
-    st.session_state["asked_just_now"] = True
+def open_dialog(action: str, *alerts: Alert) -> None:
+    """Open the dialog of an action on these alerts, at the next run of the whole page, until `close_dialog`."""
+    st.session_state["dialog"] = (action, alerts)
+    st.session_state["dialog_opened"] = True
 
 
-def answered() -> None:
-    st.session_state.pop("asked", None)
+def close_dialog() -> None:
+    st.session_state.pop("dialog", None)
 
 
 @ticks.tick(TICK_S)
 def firing() -> None:
     """Draw what fires, the gravest first, each with its buttons."""
-    if st.session_state.pop("asked_just_now", False):
+    if st.session_state.pop("dialog_opened", False):
         st.rerun()  # a button reruns only this part of the page
     now = read()
     if now is None:
@@ -52,20 +51,20 @@ def firing() -> None:
     if now.trouble:
         st.error(plain(now.trouble), icon=":material/error:")
     if not now.firing:
-        st.caption(_("Nothing fires."))
+        st.caption(_("No active alerts."))
         return
     waiting = tuple(alert for alert in now.firing if now.is_open(alert) and now.may_acknowledge(viewer, alert))
     if len(waiting) > 1:
         label = _("Acknowledge all {n}").format(n=text.number(len(waiting)))
-        st.button(label, icon=":material/done_all:", on_click=ask, args=("acknowledge", *waiting), key="all")
+        st.button(label, icon=":material/done_all:", on_click=open_dialog, args=("acknowledge", *waiting), key="all")
     for alert in now.firing[:SHOWN]:
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
             st.html(lines.line(alert, now, text), width="stretch")
             if now.may_acknowledge(viewer, alert):
                 key = f"acknowledge-{alert.alert_id}"
-                st.button(_("Acknowledge"), on_click=ask, args=("acknowledge", alert), key=key, type="primary")
+                st.button(_("Acknowledge"), on_click=open_dialog, args=("acknowledge", alert), key=key, type="primary")
             if alert.alert_id not in now.silent and may_silence(viewer, alert.campaign):
-                st.button(_("Silence"), on_click=ask, args=("silence", alert), key=f"silence-{alert.alert_id}")
+                st.button(_("Silence"), on_click=open_dialog, args=("silence", alert), key=f"silence-{alert.alert_id}")
     if len(now.firing) > SHOWN:
         rest = len(now.firing) - SHOWN
         st.caption(text.ngettext("and {n} more", "and {n} more", rest).format(n=text.number(rest)))
@@ -73,7 +72,7 @@ def firing() -> None:
 
 @ticks.tick(TICK_S)
 def silences() -> None:
-    """Draw the silences in force about what the viewer sees, each with a button to end it."""
+    """Draw the silences in force about what the viewer sees, each with a button to end it for who may."""
     now = read()
     if now is None:
         return
@@ -105,24 +104,17 @@ def today() -> None:
     if over:
         st.html("".join(lines.line(alert, now, text) for alert in over[:SHOWN]))
     else:
-        st.caption(_("Nothing else fired today."))
+        st.caption(_("No other alerts today."))
 
 
 @ticks.tick(SLOW_S)
 def rules() -> None:
     """Draw how often each rule rang, so that useless ones are dropped."""
-    days = st.segmented_control(
-        _("Period"),
-        PERIODS,
-        default=PERIODS[0],
-        required=True,
-        format_func=lambda n: text.ngettext("{n} day", "{n} days", n).format(n=text.number(n)),
-        key="period",
-        label_visibility="collapsed",
-    )
+    periods = {str(n): text.ngettext("{n} day", "{n} days", n).format(n=text.number(n)) for n in PERIODS}
+    days = int(choices.segments("period", _("Period"), periods, label_visibility="collapsed"))
     at = clock.now()
     midnight = at.replace(hour=0, minute=0, second=0, microsecond=0)  # the key of a kept answer
-    rang = readers.alerts(readers.published(), viewer, midnight - timedelta(days=days or PERIODS[0]))
+    rang = readers.alerts(readers.published(), viewer, midnight - timedelta(days=days))
     if not rang:
         st.caption(_("No rule fired in this time."))
         return
@@ -132,11 +124,15 @@ def rules() -> None:
         st.error(plain(str(error)), icon=":material/error:")
         return
     st.html(tables.rules(tables.rules_of(rang, acknowledged.keys(), at), text))
-    st.caption(_("A rule that often fires and that nobody acknowledges tells nobody anything: change or remove it."))
+    st.caption(_("A rule that fires often and that nobody acknowledges is useless: change or remove it."))
 
 
 @ticks.tick(SLOW_S)
 def audit() -> None:
+    """Draw who acknowledged and silenced what."""
+    now = read()
+    if now is None:
+        return
     try:
         entries = desk().audit(viewer)
     except DeskError:
@@ -144,7 +140,7 @@ def audit() -> None:
     if not entries:
         st.caption(_("Nobody has acknowledged or silenced anything yet."))
         return
-    st.html(tables.audit(entries, places_of(readers.board(readers.published(), viewer)), text))
+    st.html(tables.audit(entries, now.places, text))
 
 
 def ask_acknowledge(alerts: tuple[Alert, ...]) -> None:
@@ -167,7 +163,7 @@ def ask_acknowledge(alerts: tuple[Alert, ...]) -> None:
         except DeskError as error:
             st.error(plain(str(error)))
         else:
-            answered()
+            close_dialog()
             st.rerun()
 
 
@@ -196,7 +192,7 @@ def ask_silence(alerts: tuple[Alert, ...]) -> None:
         except DeskError as error:
             st.error(plain(str(error)))
         else:
-            answered()
+            close_dialog()
             st.rerun()
 
 
@@ -206,27 +202,29 @@ def page() -> None:
         return
     if error := st.session_state.pop("alert_error", None):
         st.error(plain(error), icon=":material/error:")
-    asked = st.session_state.get("asked")
-    st.session_state.pop("asked_just_now", None)
-    if asked:
-        action, alerts = asked
+    dialog = st.session_state.get("dialog")
+    st.session_state.pop("dialog_opened", None)
+    if dialog:
+        action, alerts = dialog
         if action == "acknowledge":
-            st.dialog(_("Acknowledge"), on_dismiss=answered)(ask_acknowledge)(alerts)
+            st.dialog(_("Acknowledge"), on_dismiss=close_dialog)(ask_acknowledge)(alerts)
         else:
-            st.dialog(_("Silence"), on_dismiss=answered)(ask_silence)(alerts)
+            st.dialog(_("Silence"), on_dismiss=close_dialog)(ask_silence)(alerts)
     left, right = st.columns([6, 5], gap="medium")
     with left:
-        st.subheader(_("Fires now"), anchor=False)
+        st.subheader(_("Active now"), anchor=False)
         firing()
-        st.subheader(_("Fired today, over"), anchor=False)
+        st.subheader(_("Ended today"), anchor=False)
         today()
     with right:
-        st.subheader(_("Silences"), anchor=False)
-        silences()
+        if viewer.sees_work:  # the reasons may be about how agents work
+            st.subheader(_("Silences"), anchor=False)
+            silences()
         st.subheader(_("Rules"), anchor=False)
         rules()
-    st.subheader(_("Who did what"), anchor=False)
-    audit()
+    if viewer.sees_work:
+        st.subheader(_("Who did what"), anchor=False)
+        audit()
 
 
 page()

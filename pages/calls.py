@@ -9,7 +9,7 @@ from metrics import readers
 from metrics.readers import CallFilters, CallList
 from pages.accounts import visitor
 from pages.figure import call_list
-from pages.shared import names, selection
+from pages.shared import choices, names, selection
 from pages.shared.i18n import plain
 
 viewer = visitor.current_viewer()
@@ -41,67 +41,23 @@ def agents_of_calls(where: selection.Selection) -> Mapping[str, str] | None:
 
 def choose_agent(filters: CallFilters, agents: Mapping[str, str]) -> None:
     """Draw the choice of the agent who answered. `agents` maps an agent to a name."""
-
-    def change() -> None:
-        agent = st.session_state["agent_choice"]
-        for name in ("page", "agent", "missed_by"):
-            st.query_params.pop(name, None)
-        if agent:
-            st.query_params["agent"] = agent
-
-    agent_names = {**agents, filters.agent: agents.get(filters.agent, filters.agent)} if filters.agent else agents
-    st.session_state["agent_choice"] = filters.agent or ""
-    st.selectbox(
-        _("Agent"),
-        options=["", *agent_names],
-        format_func=lambda agent: agent_names[agent] if agent else _("every agent"),
-        key="agent_choice",
-        on_change=change,
-        width=220,
-    )
+    options = {"": _("every agent"), **agents}
+    if filters.agent:
+        options.setdefault(filters.agent, filters.agent)
+    choices.menu("agent", _("Agent"), options, width=220, without=("page", "missed_by"))
 
 
-def choose_outcome(filters: CallFilters) -> None:
+def choose_outcome() -> None:
     """Draw the choice of an outcome."""
-
-    def change() -> None:
-        outcome = st.session_state["outcome_choice"]
-        for name in ("page", "outcome"):
-            st.query_params.pop(name, None)
-        if outcome:
-            st.query_params["outcome"] = outcome
-
-    st.session_state["outcome_choice"] = filters.outcome or ""
-    st.selectbox(
-        _("Outcome"),
-        options=["", *readers.OUTCOMES],
-        format_func=lambda name: names.outcome(name, text) if name else _("every outcome"),
-        key="outcome_choice",
-        on_change=change,
-        width=240,
-    )
+    options = {"": _("every outcome")} | {name: names.outcome(name, text) for name in readers.OUTCOMES}
+    choices.menu("outcome", _("Outcome"), options, width=240, without=("page",))
 
 
 def choose_queue(filters: CallFilters, queues: tuple[str, ...]) -> None:
     """Draw the choice of a queue."""
-
-    def change() -> None:
-        queue = st.session_state["queue_choice"]
-        for name in ("page", "queue"):
-            st.query_params.pop(name, None)
-        if queue:
-            st.query_params["queue"] = queue
-
-    chosen = () if filters.queue in (None, *queues) else (filters.queue,)
-    st.session_state["queue_choice"] = filters.queue or ""
-    st.selectbox(
-        _("Queue"),
-        options=["", *queues, *chosen],
-        format_func=lambda queue: queue or _("every queue"),
-        key="queue_choice",
-        on_change=change,
-        width=200,
-    )
+    chosen = (filters.queue,) if filters.queue else ()
+    options = {"": _("every queue")} | {queue: queue for queue in (*queues, *chosen)}
+    choices.menu("queue", _("Queue"), options, width=200, without=("page",))
 
 
 def choose_order() -> str:
@@ -112,22 +68,8 @@ def choose_order() -> str:
         "wait": _("Longest wait first"),
         "handling": _("Longest handling first"),
     }
-    allowed = readers.orders(viewer)
-    in_address = st.query_params.get("order", "")
-    order = in_address if in_address in allowed else allowed[0]
-
-    def change() -> None:
-        chosen = st.session_state["order_choice"]
-        for name in ("page", "order"):
-            st.query_params.pop(name, None)
-        if chosen != allowed[0]:
-            st.query_params["order"] = chosen
-
-    st.session_state["order_choice"] = order
-    st.selectbox(
-        _("Order"), options=allowed, format_func=labels.__getitem__, key="order_choice", on_change=change, width=230
-    )
-    return order
+    allowed = {order: labels[order] for order in readers.orders(viewer)}
+    return choices.menu("order", _("Order"), allowed, width=230, without=("page",))
 
 
 def choose_kpi(filters: CallFilters) -> None:
@@ -199,7 +141,7 @@ def page() -> None:
         return
     filters = filters_of_address()
     with bar:
-        choose_outcome(filters)
+        choose_outcome()
         queues = readers.queues_of_calls(readers.published(), viewer, where.campaign.campaign, where.t0, where.t1)
         if filters.queue or len(queues) > 1:
             choose_queue(filters, queues)

@@ -10,7 +10,7 @@ from metrics import clock, readers
 from metrics.readers import CampaignNow
 from pages.accounts import visitor
 from pages.day import breakdown, overlay, staffing, timeline, usual_days
-from pages.shared import marks, names, selection, ticks
+from pages.shared import choices, marks, names, selection, ticks
 from pages.shared.i18n import plain
 from pages.team import agent_table, shift_table
 
@@ -212,9 +212,10 @@ def weeks(campaign: str) -> None:
     measures = [name for name in usual_days.MEASURES if readers.may_show(viewer, name)]
     st.subheader(_("By weekday and hour"), anchor=False)
     with st.container(horizontal=True, horizontal_alignment="distribute"):
-        measure = choose("measure", _("Figure"), {name: names.brief(name, text) for name in measures})
+        labels = {name: names.brief(name, text) for name in measures}
+        measure = choices.segments("measure", _("Figure"), labels, label_visibility="collapsed")
         counts = {str(n): text.ngettext("{n} week", "{n} weeks", n).format(n=text.number(n)) for n in readers.WEEKS}
-        count = int(choose("weeks", _("Weeks"), counts))
+        count = int(choices.segments("weeks", _("Weeks"), counts, label_visibility="collapsed"))
     by_hour = readers.weeks(readers.published(), viewer, campaign, count)
     if by_hour is None:
         return
@@ -222,30 +223,6 @@ def weeks(campaign: str) -> None:
     target = live.today.target if live and live.today else None
     st.html(usual_days.heat(by_hour, campaign, measure, target, text))
     st.caption(usual_days.heat_caption(by_hour, measure, target, text))
-
-
-def choose(name: str, label: str, options: dict[str, str]) -> str:
-    """Draw a choice, kept in the address as `name`, and return it; by default the first option."""
-    default = next(iter(options))
-    in_address = st.query_params.get(name, default)
-
-    def change() -> None:
-        choice = st.session_state[f"{name}_choice"] or default
-        st.query_params.pop(name, None)
-        if choice != default:
-            st.query_params[name] = choice
-
-    st.session_state[f"{name}_choice"] = in_address if in_address in options else default
-    st.segmented_control(
-        label,
-        options=list(options),
-        format_func=options.__getitem__,
-        key=f"{name}_choice",
-        on_change=change,
-        label_visibility="collapsed",
-        wrap=True,
-    )
-    return str(st.session_state[f"{name}_choice"] or default)
 
 
 def links(where: selection.Selection) -> None:
@@ -303,7 +280,9 @@ def page() -> None:
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
             st.subheader(_("By interval"), anchor=False, width="content")
             tables = {"calls": _("Calls"), "agents": _("Agents")}
-            shown = choose("table", _("Table"), tables) if viewer.sees_work else "calls"
+            shown = "calls"
+            if viewer.sees_work:
+                shown = choices.segments("table", _("Table"), tables, label_visibility="collapsed")
         intervals(where, minutes, shown)
     with right:
         st.subheader(_("What became of the calls"), anchor=False)

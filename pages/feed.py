@@ -73,7 +73,7 @@ def channels() -> None:
     if used:
         st.html(channel_list.channels(used, text))
     else:
-        st.caption(_("No message about an alert was sent yet."))
+        st.caption(_("No message about an alert has been sent yet."))
 
 
 @ticks.tick(SLOW_S)

@@ -6,7 +6,7 @@ from metrics import readers
 from metrics.readers import Explained
 from pages.accounts import visitor
 from pages.figure import explanation
-from pages.shared import empty, marks, names, selection, ticks
+from pages.shared import empty, names, selection, ticks, verdicts
 from pages.shared.i18n import plain
 
 TICK_S = 15
@@ -124,7 +124,8 @@ def page() -> None:
     if not (where.is_today and where.is_whole_day):
         parts.append(_("as known now"))
     st.caption(" · ".join(parts))
-    if where.is_today and where.is_whole_day and not agent and kpi in marks.IN_WINDOW and readers.may_show(viewer, kpi):
+    is_today = where.is_today and where.is_whole_day and not agent
+    if is_today and kpi in verdicts.IN_WINDOW and readers.may_show(viewer, kpi):
         figure_now(where.campaign.campaign, kpi)
     if readers.may_show(viewer, kpi):
         figure_explained(where, kpi, agent, selection.href(*page_behind) if page_behind else "")

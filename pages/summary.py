@@ -7,8 +7,7 @@ import streamlit as st
 from metrics import readers
 from pages.accounts import visitor
 from pages.day import period_table
-from pages.shared import empty, names, selection, ticks
-from pages.shared.i18n import Text
+from pages.shared import choices, empty, names, selection, ticks
 
 PERIOD_S = 15
 
@@ -37,26 +36,8 @@ def table(first: date, after: date) -> None:
         st.caption(period_table.caption(found, text))
 
 
-def choose_period(text: Text) -> str:
-    """Draw the choice of a period, kept in the address as `period`, and return it; by default a day."""
-    labels = {"day": _("Day"), "week": _("Week"), "month": _("Month")}
-    in_address = st.query_params.get("period", "day")
-
-    def change() -> None:
-        choice = st.session_state["period_choice"] or "day"
-        st.query_params.pop("period", None)
-        if choice != "day":
-            st.query_params["period"] = choice
-
-    st.session_state["period_choice"] = in_address if in_address in labels else "day"
-    st.segmented_control(
-        _("Period"), options=list(labels), format_func=labels.__getitem__, key="period_choice", on_change=change
-    )
-    return str(st.session_state["period_choice"] or "day")
-
-
 def page() -> None:
-    board = readers.board(readers.published(), viewer)
+    board = readers.board(readers.published(), viewer, ends_of=())
     if board is None:
         empty.nothing_published(text)
         return
@@ -66,7 +47,7 @@ def page() -> None:
     today = max(tile.campaign.day for tile in board.campaigns)
     first_day = readers.first_day(readers.published(), viewer)
     with st.container(horizontal=True, vertical_alignment="bottom", key="bar"):
-        period = choose_period(text)
+        period = choices.segments("period", _("Period"), {"day": _("Day"), "week": _("Week"), "month": _("Month")})
         day = selection.choose_any_day(first_day, today, text)
     first, after = bounds(period, day)
     st.subheader(period_table.name(period, first, after, text), anchor=False)

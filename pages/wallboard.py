@@ -18,7 +18,7 @@ from pages.accounts import visitor
 from pages.day import timeline
 from pages.shared import empty, selection, ticks
 from pages.shared.i18n import plain
-from pages.shared.ringing import Ringing, ringing
+from pages.shared.ringing import ringing
 from pages.wall import banner, pause, television, tiles
 
 viewer = visitor.current_viewer()
@@ -41,7 +41,7 @@ def wall(linked: tuple[str, ...] | None) -> None:
     if campaign_ids(board) != linked:
         st.rerun()
     if has_campaigns(board):
-        line = banner.banner(alerts_of(board), text)
+        line = banner.banner(ringing(viewer, clock.now()), text)
         st.html(tiles.draw(board, viewer, text, clock.now_s(), age_s(board), line))
 
 
@@ -50,7 +50,7 @@ def television_wall(options: television.Options) -> None:
     """Draw the one element of a tick: the page of the wall whose turn it is."""
     board = readers.board(readers.published(), viewer)
     if has_campaigns(board):
-        alerts = alerts_of(board)
+        alerts = ringing(viewer, clock.now())
         line, rings_for = banner.banner(alerts, text), banner.rings_for(alerts)
         st.html(television.draw(board, viewer, text, options, clock.now_s(), age_s(board), line, rings_for))
 
@@ -62,10 +62,6 @@ def has_campaigns(board: readers.Board | None) -> TypeGuard[readers.Board]:
     elif not board.campaigns:
         empty.no_campaigns(text)
     return board is not None and bool(board.campaigns)
-
-
-def alerts_of(board: readers.Board) -> Ringing | None:
-    return ringing(viewer, board, clock.now())
 
 
 def age_s(board: readers.Board) -> float:

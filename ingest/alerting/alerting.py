@@ -21,7 +21,7 @@ from metrics.kpis.alert_figures import FIGURES, KEPT_DAYS, MOST_KEPT
 
 log = logging.getLogger(__name__)
 
-EVERY_S = 0.9  # kpi_now costs 60 ms of CPU: too much for two and a half snapshots a second
+EVERY_S = 0.9  # the figures cost about as much CPU as the rest of a snapshot (docs/decisions.md)
 SAVE_S = 10.0
 KEPT = dt.timedelta(days=KEPT_DAYS)
 

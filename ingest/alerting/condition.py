@@ -4,7 +4,7 @@
                   pending ── not beyond it, too few calls, or not looked at for GAP ──> nothing
 
 An alert that fires stays as it is while its figure has too few calls to be judged, for UNJUDGED at most. It ends at
-once when there is nothing to measure any more.
+once when there is nothing to measure any more: that is not better, so it has a reason of its own.
 """
 
 import datetime as dt
@@ -69,7 +69,7 @@ def follow(
     limits = rule.limits(measured.usual)
     value = measured.value
     if before and fires and value is None:
-        return before.ended(now, "recovered")
+        return before.ended(now, "unmeasured")
     if value is None or limits is None or (measured.calls is not None and measured.calls < rule.min_calls):
         is_lasting = before is not None and now - before.seen_at > UNJUDGED
         return (before.ended(now, "unjudged") if before and is_lasting else before) if fires else None

@@ -11,9 +11,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from ingest import statements
-from ingest.alerting.month import KNOWN_WEEKS, WEEKS, DaysCalls, Month, month_of
+from ingest.alerting.month import DaysCalls, Month, month_of
 from ingest.store.store import Store
 from metrics.kpis.alert_figures import FIGURES, LATELY_S
+from metrics.kpis.distance import KNOWN_WEEKDAYS, SAME_WEEKDAYS
 
 QUERIES = statements.read_parts("alerting/figures.sql")
 
@@ -150,7 +151,8 @@ class Figures:
     def _month(self, as_of: dt.datetime) -> Mapping[str, Month]:
         # a local day is a day from the UTC date at most
         first = min(
-            as_of.date() - dt.timedelta(weeks=WEEKS + 1, days=1), (as_of - dt.timedelta(days=1)).date().replace(day=1)
+            as_of.date() - dt.timedelta(weeks=SAME_WEEKDAYS + 1, days=1),
+            (as_of - dt.timedelta(days=1)).date().replace(day=1),
         )
         after = as_of.date() + dt.timedelta(days=2)
         targets: dict[str, list[tuple[dt.date | None, float]]] = {}
@@ -162,13 +164,13 @@ class Figures:
         return {campaign: month_of(calls, today, targets[campaign]) for (campaign, today), calls in days.items()}
 
     def _usual(self, quarter: dt.datetime, windows: Set[tuple[str, int]], rows: list[tuple[Any, ...]]) -> Usual:
-        """Return each campaign's mean over the same window of the last WEEKS, by its local clock.
+        """Return each campaign's mean over the same window of the SAME_WEEKDAYS before, by its local clock.
 
         Windows without offered calls do not count: the campaign was closed, or its calls are not known.
         """
         ends: dict[tuple[dt.datetime, int], set[str]] = {}  # zones whose windows of that length ended then
         for zone, minutes in windows:
-            for weeks in range(1, WEEKS + 1):
+            for weeks in range(1, SAME_WEEKDAYS + 1):
                 local = quarter.astimezone(ZoneInfo(zone)) - dt.timedelta(weeks=weeks)
                 ends.setdefault((local.astimezone(dt.UTC), minutes), set()).add(zone)
         window_of = {campaign: (timezone, minutes) for campaign, _, timezone, minutes, *_ in rows}
@@ -183,7 +185,7 @@ class Figures:
             campaign: {
                 name: statistics.fmean(known)
                 for name, column in zip(USUAL, zip(*weeks, strict=True), strict=True)
-                if len(known := [value for value in column if value is not None]) >= KNOWN_WEEKS
+                if len(known := [value for value in column if value is not None]) >= KNOWN_WEEKDAYS
             }
             for campaign, weeks in seen.items()
         }

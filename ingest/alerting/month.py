@@ -1,9 +1,9 @@
 """Where each campaign's month stands against its contract, and how it ends if the usual calls come.
 
 The arithmetic is that of the contract page (`metrics/kpis/distance.py`), by whole days. A day's usual calls are the
-mean of the same weekday over the last WEEKS, without days on which no call was offered. Of today's, those that have not
-come yet are to come. With fewer than KNOWN_WEEKS known days of a weekday that is still to come, the end of the month is
-not known.
+mean of the SAME_WEEKDAYS before today, without days on which no call was offered. Of today's, those that have not come
+yet are to come. With fewer than KNOWN_WEEKDAYS known days of a weekday that is still to come, the end of the month is
+not known. References: docs/alerts.md; docs/kpis.md, Distance to the target.
 """
 
 import calendar
@@ -12,10 +12,8 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from metrics.kpis.distance import Judged, ToCome, outlook, target
+from metrics.kpis.distance import KNOWN_WEEKDAYS, SAME_WEEKDAYS, Judged, ToCome, outlook, target
 
-WEEKS = 4
-KNOWN_WEEKS = 2
 DAY = dt.timedelta(days=1)
 
 
@@ -46,7 +44,7 @@ class Month:
 def month_of(days: Iterable[DaysCalls], today: dt.date, targets: Sequence[tuple[dt.date | None, float]]) -> Month:
     """Return a campaign's month.
 
-    `days` reach back WEEKS and a week more. `targets` are in order, each with the first day of its term.
+    `days` reach back SAME_WEEKDAYS weeks and one more. `targets` are in order, each with the first day of its term.
     """
     by_day = {day.day: day for day in days}
     of_month = [day for day in by_day.values() if day.day >= today.replace(day=1) and day.base]
@@ -66,13 +64,13 @@ def _to_come(
 ) -> list[ToCome] | None:
     """Return the calls that usually come from today to the end of the month; None: that is not known."""
     first = min((day.day for day in by_day.values() if day.offered), default=today)  # its earlier calls may be missing
-    known = [day for n in range(1, 7 * WEEKS + 1) if (day := today - n * DAY) > first]
+    known = [day for n in range(1, 7 * SAME_WEEKDAYS + 1) if (day := today - n * DAY) > first]
     last = today.replace(day=calendar.monthrange(today.year, today.month)[1])
     to_come = []
     for n in range((last - today).days + 1):
         day = today + n * DAY
         same = [other for other in known if other.weekday() == day.weekday()]
-        if len(same) < KNOWN_WEEKS:
+        if len(same) < KNOWN_WEEKDAYS:
             return None
         open_days = [by_day[other] for other in same if other in by_day and by_day[other].offered]
         if not open_days:

@@ -1,7 +1,7 @@
 """What happens on the floor: every few minutes something that a floor manager would recognise.
 
-- `spike`: an advertisement is broadcast, and two and a half times as many callers call.
-- `sick`: a third of the team falls ill and goes home within minutes; at the end, colleagues who were off take over.
+- `spike`: an advertisement is broadcast, and twice as many callers call.
+- `sick`: a quarter of the team falls ill and goes home within minutes; at the end, colleagues who were off take over.
 - `left`: an agent goes home and forgets to log out. The telephone rings and nobody answers, until somebody notices.
 - `silence`: the connection of a source is down. Its events arrive once it is up again.
 
@@ -44,7 +44,7 @@ class Incident:
 def incidents(day: date, seed: int) -> tuple[Incident, ...]:
     """Return the incidents of a floor day, in order of their start: a function of (day, seed) only.
 
-    Kinds and campaigns are dealt like cards, so that an hour has all kinds. A campaign has one incident at a time.
+    Kinds and campaigns are dealt like cards, so that all kinds come in turn. A campaign has one incident at a time.
     """
     rng = Random(f"{seed}/{day.isoformat()}/incidents")
     dealt: list[Incident] = []

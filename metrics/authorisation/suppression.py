@@ -4,8 +4,8 @@ A figure about how a few people work reveals individuals. If only that figure we
 from the total and the other groups. So more groups are hidden, until the hidden ones have at least SMALLEST people
 together.
 
-A client sees how people work for whole months only (`metrics.readers.sla`), and none of WORK_FIGURES for shorter
-periods. Otherwise the difference between a period and a part of it could show one person's call.
+A client sees how people work for whole months only (`metrics.readers.contract.sla`), and none of WORK_FIGURES for
+shorter periods. Otherwise the difference between a period and a part of it could show one person's call.
 """
 
 from collections.abc import Hashable, Mapping

@@ -94,7 +94,7 @@ def _rule(table: Table, clients_of: Mapping[str, str], clients: Collection[str],
         table, is_of_campaigns, ("campaigns", "clients", "quiet_when_closed"), f"`{figure_name}` is about no campaign"
     )
     _refuse_keys(table, figure.about == "source", ("sources",), f"`{figure_name}` is about no source")
-    _refuse_keys(table, figure.has_calls, ("min_calls",), f"`{figure_name}` is not computed from a window's calls")
+    _refuse_keys(table, figure.has_calls, ("min_calls",), f"`{figure_name}` is not computed from calls")
     _refuse_keys(table, "escalate" in table.values, ("escalate_after_s",), "there is no `escalate`")
     campaigns = set(table.texts("campaigns", clients_of))
     of_clients = table.texts("clients", clients)

@@ -22,8 +22,8 @@ MOST_KEPT = 5_000
 class AlertFigure:
     """`about`: a campaign, the agents who work for it now, a source or the feed.
 
-    `has_calls`: it is computed from the calls of a window, so a rule can require a least number of them. `has_usual`:
-    it can be compared with the usual weekday.
+    `has_calls`: it is computed from calls of a window or a month, so a rule can require a least number of them.
+    `has_usual`: it can be compared with the usual weekday.
     """
 
     about: About
@@ -69,12 +69,12 @@ FIGURES = {
     "new_dead_letters": AlertFigure("feed", "records", "records and lines rejected in the last 15 minutes"),
 }
 SEVERITIES = ("info", "warning", "critical")
-COMPARISONS = ("below", "above")
 END_REASONS = {
-    "recovered": "the value is back at end_threshold, or nothing is left to measure",
+    "recovered": "the value is back at end_threshold",
+    "unmeasured": "nothing is left to measure, such as in a window without calls",
     "unjudged": "for half an hour, there were too few calls to judge",
     "closed": "the campaign closed, and the rule is quiet then",
-    "removed": "the configuration has no such rule for this campaign or source any more",
+    "removed": "no rule watches it any more: there is none in the configuration, or the source was silent for a week",
 }
 
 

@@ -27,6 +27,10 @@ from math import ceil, floor
 from typing import Literal
 
 Verdict = Literal["kept", "lost", "open"]
+SAME_WEEKDAYS = 4
+"""The calls to come are those that came on so many days of the same weekday before."""
+KNOWN_WEEKDAYS = 2
+"""With fewer known days of a weekday than this, what usually comes on it is not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,16 +77,26 @@ def where(alert: Alert, places: Places, text: Text) -> str:
     return alert.source or text.gettext("the feed")
 
 
+def zone_of(campaign: str | None, places: Places) -> str:
+    """Return the time zone of a campaign; UTC if there is none, or it is not known."""
+    return places.get(campaign or "", ("", "UTC"))[1]
+
+
+def clock(at: datetime, zone: str, text: Text) -> str:
+    """Format an instant as the time of day in `zone`. UTC is named: nobody's clock shows it."""
+    return text.clock(at, zone) + (f"{NBSP}UTC" if zone == "UTC" else "")
+
+
 def line(alert: Alert, places: Places, text: Text, fired_value: float | None = None) -> str:
     """Say in a line how it is, or was: since when, what it is now, the worst, and what is usual.
 
     `fired_value`: the value when it fired, if that is known and to be said.
     """
     _ = text.gettext
-    zone = places.get(alert.campaign or "", ("", "UTC"))[1]
+    zone = zone_of(alert.campaign, places)
 
     def at(instant: datetime) -> str:
-        return text.clock(instant, zone) + ("" if zone != "UTC" else f"{NBSP}UTC")
+        return clock(instant, zone, text)
 
     def shown(number: float | None) -> str:
         return value(alert.figure, number, text)
@@ -100,9 +110,10 @@ def line(alert: Alert, places: Places, text: Text, fired_value: float | None = N
         lasted = text.age((alert.ended_at - alert.began_at).total_seconds())
         over = {
             "recovered": _("back to {value} at {time}, after {duration}"),
+            "unmeasured": _("nothing left to measure at {time}, after {duration}"),
             "unjudged": _("too few calls to judge, last {value}, at {time}, after {duration}"),
             "closed": _("campaign closed at {time}, after {duration}"),
-            "removed": _("rule removed at {time}, after {duration}"),
+            "removed": _("not watched since {time}, after {duration}"),
         }.get(alert.end_reason or "", _("over at {time}, after {duration}"))
         words.append(over.format(value=shown(alert.value), time=at(alert.ended_at), duration=lasted))
     if shown(alert.worst) != shown(alert.value):

@@ -1,4 +1,4 @@
-"""The readers of the pages: one module per subject, with its SQL, its result classes and its reader functions.
+"""The readers of pages and notify: one module per subject, with its SQL, result classes and reader functions.
 
 Each reader takes the published file and the Viewer: `board(published(), viewer, …)`. Answers are cached and shared by
 all viewers. They are filtered for the Viewer, or refused, when they are returned. No reader works without a Viewer. For
@@ -11,7 +11,7 @@ every SLOW_S.
 
 from metrics.authorisation.suppression import may_show
 from metrics.readers.agents import NEEDS, STATES, Agent, AgentDay, Agents, Need, Pauses, Share, Stint, Strain, agents
-from metrics.readers.alerts import Alert, alerts
+from metrics.readers.alerts import Alert, alerts, may_see_alert
 from metrics.readers.analysis.query import LONGEST as LONGEST_QUERY
 from metrics.readers.analysis.query import ROWS, SECONDS, SIZE, Answer, Query, Trouble, may_query, query
 from metrics.readers.analysis.schema import Column, Relation, schema
@@ -30,14 +30,15 @@ from metrics.readers.calls import (
     queues_of_calls,
 )
 from metrics.readers.campaigns import MINUTES, STEPS, Campaign, Interval, Kpis
-from metrics.readers.causes import Cause, causes
-from metrics.readers.days import CampaignDay, day, first_day, queues
+from metrics.readers.contract.sla import HOUR, Day, Figures, Period, Sla, Slot, Work, months, sla
+from metrics.readers.contract.terms import JudgedTerm, Term
+from metrics.readers.days.causes import Cause, causes
+from metrics.readers.days.day import CampaignDay, day, first_day, queues
+from metrics.readers.days.history import WEEKS, Added, Comparison, Weeks, compare, weeks
+from metrics.readers.days.periods import CampaignPeriod, CampaignsPeriod, campaigns_in
 from metrics.readers.explained import AGENT_FIGURES, FIGURES, Elsewhere, Explained, explain
 from metrics.readers.feed import Alarm, Check, DeadLetter, Feed, Gap, Partition, Source, feed
-from metrics.readers.history import WEEKS, Added, Comparison, Weeks, compare, weeks
-from metrics.readers.periods import CampaignPeriod, CampaignsPeriod, campaigns_in
 from metrics.readers.shifts import Shift, Shifts, shifts
-from metrics.readers.sla import HOUR, Day, Figures, Period, Sla, Slot, Work, months, sla
 from metrics.readers.snapshot import (
     SLOW_S,
     Counters,
@@ -49,7 +50,6 @@ from metrics.readers.snapshot import (
     published,
 )
 from metrics.readers.story import Step, Story, Visit, story
-from metrics.readers.terms import JudgedTerm, Term
 from metrics.readers.wall import AgentCounts, Board, CampaignNow, Now, WaitingCall, board, campaign, freshness, waiting
 
 __all__ = [
@@ -145,6 +145,7 @@ __all__ = [
     "first_day",
     "freshness",
     "may_query",
+    "may_see_alert",
     "may_show",
     "months",
     "one_drawing",

@@ -55,7 +55,7 @@ def alerts(published: Published, viewer: Viewer, since: datetime) -> tuple[Alert
     None if nothing is published.
     """
     every = published.ask(("alerts", since), lambda snapshot: _read(snapshot, since))
-    return None if every is None else tuple(alert for alert in every if _may_see(viewer, alert))
+    return None if every is None else tuple(alert for alert in every if may_see_alert(viewer, alert))
 
 
 def _read(snapshot: Snapshot, since: datetime) -> tuple[Alert, ...]:
@@ -66,7 +66,8 @@ def _read(snapshot: Snapshot, since: datetime) -> tuple[Alert, ...]:
     return tuple(Alert(*row) for row in rows)
 
 
-def _may_see(viewer: Viewer, alert: Alert) -> bool:
+def may_see_alert(viewer: Viewer, alert: Alert) -> bool:
+    """Whether the viewer may see an alert, and so acknowledge it."""
     if alert.campaign is None:
         return viewer.campaigns is None and viewer.role != "client"
     return viewer.sees(alert.campaign) and (viewer.sees_work or not hides(alert.figure))

@@ -11,8 +11,8 @@ from metrics.kpis.compose import GRAINS, KPIS
 from metrics.published.explain import TERM
 from metrics.readers import wall
 from metrics.readers.campaigns import Campaign
+from metrics.readers.contract.terms import Term, version
 from metrics.readers.snapshot import SLOW_S, Freshness, Published, Snapshot, fetch
-from metrics.readers.terms import Term, version
 
 EXPLAIN = f"""
 SELECT step, name, value, text, {", ".join(TERM)}

@@ -19,7 +19,7 @@ from metrics.readers.campaigns import (
     slots_between,
     totals_of,
 )
-from metrics.readers.day_end import outlooks
+from metrics.readers.contract.day_end import outlooks
 from metrics.readers.snapshot import SLOW_S, Counters, Freshness, Published, Snapshot, fetch
 
 RECENT = timedelta(hours=8)

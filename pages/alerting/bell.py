@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from metrics import clock, readers
+from metrics import clock
 from metrics.authorisation.viewer import Viewer
 from pages.alerting import lines
 from pages.shared import ticks
@@ -19,8 +19,7 @@ def bell(viewer: Viewer, text: Text) -> None:
 
     @ticks.tick(TICK_S)
     def draw() -> None:
-        board = readers.board(readers.published(), viewer)
-        now = ringing(viewer, board, clock.now())
+        now = ringing(viewer, clock.now())
         if now is None:
             return
         count = len(now.firing)
@@ -36,8 +35,8 @@ def _list(now: Ringing, text: Text) -> None:
     _ = text.gettext
     over = [alert for alert in now.today if alert.ended_at is not None]
     for title, alerts, nothing in (
-        (_("Fires now"), now.firing, _("Nothing fires.")),
-        (_("Fired today, over"), over, _("Nothing else fired today.")),
+        (_("Active now"), now.firing, _("No active alerts.")),
+        (_("Ended today"), over, _("No other alerts today.")),
     ):
         st.markdown(f"**{title}**")
         if alerts:

@@ -17,24 +17,25 @@ def line(alert: Alert, ringing: Ringing, text: Text) -> str:
     ended = alert.ended_at is not None
     word = text.gettext("Over") if ended else alert_words.severity(alert.severity, text)
     mark = state_mark("closed" if ended else MARKS[alert.severity], word)
-    about = [alert_words.line(alert, ringing.places, text), *_said(alert, ringing, text)]
+    about = [alert_words.line(alert, ringing.places, text), *_reactions(alert, ringing, text)]
     return (
         f'<div class="vigie-alert"><p>{mark} <b>{escape(alert_words.headline(alert, text))}</b></p>'
         f"{''.join(f'<small>{escape(words)}</small>' for words in about)}</div>"
     )
 
 
-def _said(alert: Alert, ringing: Ringing, text: Text) -> list[str]:
+def _reactions(alert: Alert, ringing: Ringing, text: Text) -> list[str]:
+    """Say who acknowledged the alert, when and why, and whether it is silenced."""
     _ = text.gettext
     words = []
-    zone = ringing.places.get(alert.campaign or "", ("", "UTC"))[1]
+    zone = alert_words.zone_of(alert.campaign, ringing.places)
     for done in ringing.acknowledgements.get(alert.alert_id, ()):
         by = (
             _("Acknowledged by the client ({who}) at {time}")
             if done.role == "client"
             else _("Acknowledged by {who} at {time}")
         )
-        by = by.format(who=done.who, time=text.clock(done.at, zone))
+        by = by.format(who=done.who, time=alert_words.clock(done.at, zone, text))
         words.append(_("{subject}: {words}").format(subject=by, words=done.why) if done.why else by)
     if alert.alert_id in ringing.silent:
         words.append(_("Silenced: nobody is notified"))

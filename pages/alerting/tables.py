@@ -45,7 +45,7 @@ def rules_of(alerts: Iterable[Alert], acknowledged: Collection[str], now: dateti
 def rules(rules: Sequence[Rule], text: Text) -> str:
     """Draw how often each rule rang, for how long, and how much of it was acknowledged."""
     _ = text.gettext
-    head = heads((_("Rule"), _("Fired"), _("Usually lasts"), _("In all"), _("Acknowledged"), _("Last")))
+    head = heads((_("Rule"), _("Times fired"), _("Usually lasts"), _("In total"), _("Acknowledged"), _("Last (UTC)")))
     rows = [
         row(
             f"{escape(rule.rule)}<small>{escape(alert_words.headline(rule.alert, text))}</small>",
@@ -55,7 +55,7 @@ def rules(rules: Sequence[Rule], text: Text) -> str:
                     text.age(rule.median_s),
                     text.age(rule.total_s),
                     text.percent(rule.acknowledged / rule.rang, 0),
-                    _moment(rule.alert.fired_at, text),
+                    _in_utc(rule.alert.fired_at, text),
                 )
             ),
         )
@@ -72,7 +72,9 @@ def silence(silence: Silence, places: Places, text: Text) -> str:
         what = _("{rule} for {campaign}").format(rule=silence.rule, campaign=campaign)
     else:
         what = silence.rule or campaign or _("All alerts")
-    until = _("until {time}").format(time=_moment(silence.until_at, text))
+    zone = alert_words.zone_of(silence.campaign, places)
+    day, time = text.date_of(silence.until_at, zone), alert_words.clock(silence.until_at, zone, text)
+    until = _("until {time}").format(time=f"{day} {time}")
     why = _("{subject}: {words}").format(subject=silence.who, words=silence.why)
     return f'<div class="vigie-alert"><p><b>{escape(what)}</b> {escape(until)}</p><small>{escape(why)}</small></div>'
 
@@ -90,16 +92,16 @@ def audit(entries: Sequence[AuditEntry], places: Places, text: Text) -> str:
     for entry in entries:
         campaign = places.get(entry.campaign or "", (entry.campaign or "", ""))[0]
         about = " · ".join(filter(None, (entry.rule, campaign))) or _("All alerts")
-        until = DASH if entry.until_at is None else _moment(entry.until_at, text)
+        until = DASH if entry.until_at is None else _in_utc(entry.until_at, text)
         what = f"{actions[entry.action]} {about}"
         rows.append(
             row(
-                escape(_moment(entry.at, text)),
+                escape(_in_utc(entry.at, text)),
                 cells((entry.who, what, until)) + table.cell(escape(entry.why or DASH), "wrap"),
             )
         )
     return table.table(head, rows, scrolls=True, frame="letters")
 
 
-def _moment(at: datetime, text: Text) -> str:
+def _in_utc(at: datetime, text: Text) -> str:
     return f"{text.date_of(at, 'UTC')} {text.clock(at, 'UTC')}"

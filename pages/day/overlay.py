@@ -77,7 +77,7 @@ def choose(where: Selection, first: date | None, text: Text) -> date | None:
 
     st.session_state["beside_choice"] = USUAL if other is None else BEFORE if in_address == BEFORE else ANY
     st.selectbox(
-        _("Beside it"),
+        _("Compare with"),
         options=list(labels),
         format_func=labels.__getitem__,
         key="beside_choice",

@@ -27,7 +27,7 @@ def name(period: str, first: date, after: date, text: Text) -> str:
 def caption(found: CampaignsPeriod, text: Text) -> str:
     """Say until when the figures go."""
     words = text.gettext(
-        "Each campaign by its own local days; calls until {time} UTC. Ratios of the total are of the sums."
+        "Each campaign in its own time zone; calls up to {time} UTC. Ratios of the total are computed from the sums."
     )
     return words.format(time=text.clock(found.freshness.as_of, "UTC"))
 

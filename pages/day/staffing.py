@@ -102,7 +102,7 @@ def _words(cause: Cause, text: Text) -> str:
     more = text.percent(cause.own / cause.usual - 1, 0)
     return {
         "calls": _("more calls than usual (+{percent})").format(percent=more),
-        "agents": _("too few agents ({n} at the phone, usually {usual})").format(
+        "agents": _("too few agents ({n} on the phones, usually {usual})").format(
             n=text.rate(cause.own), usual=text.rate(cause.usual)
         ),
         "handling": _("longer calls than usual ({duration}, usually {usual})").format(

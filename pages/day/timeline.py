@@ -13,21 +13,9 @@ from pages.day.overlay import Beside
 from pages.shared import chart, names, table
 from pages.shared.i18n import DASH, Text
 from pages.shared.links import figure_link, link, story_link
-from pages.shared.marks import (
-    IN_WINDOW,
-    is_late,
-    late_mark,
-    level_state,
-    marked_level,
-    now_word,
-    opens_words,
-    past_words,
-    state_mark,
-    state_of,
-    verdict_mark,
-    window_words,
-)
+from pages.shared.marks import late_mark, level_state, marked_level, past_words, state_mark
 from pages.shared.selection import Selection, instant
+from pages.shared.verdicts import IN_WINDOW, is_late, now_word, opens_words, state_of, verdict_mark, window_words
 
 SHOWN_WAITING = 10
 SHORTEST = 24
@@ -121,9 +109,6 @@ def other(kpis: Kpis) -> int:
 COUNTED = ("answered", "abandoned", "other")
 """The parts of the offered calls that the chart stacks. The table has RATED beside them."""
 RATED = ("service_level", "abandon_rate", "asa_s")
-
-TRACES = {0: "answered", 1: "abandoned", 3: "other"}
-"""Number of a trace in `chart.calls_and_level` → outcome of the calls in its bars."""
 
 
 def figure(day: CampaignDay, usual: Comparison | None, beside: Beside | None, text: Text) -> go.Figure:

@@ -14,9 +14,10 @@ from metrics.readers import BEHIND, CampaignNow, Explained, Term
 from pages.shared import names, table
 from pages.shared.i18n import DASH, Text
 from pages.shared.links import LINKS, figure_link, link
-from pages.shared.marks import level_state, marked_level, now_word, state_word, window_words
+from pages.shared.marks import level_state, marked_level, state_word
 from pages.shared.selection import Selection, href, instant
 from pages.shared.terms import in_force, terms_in_words
+from pages.shared.verdicts import now_word, window_words
 
 
 @dataclass(frozen=True)

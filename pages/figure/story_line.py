@@ -31,7 +31,7 @@ def draw(story: Story, viewer: Viewer, text: Text) -> str:
     spans = {visit.call_id: tuple(_spans(visit, viewer, story.freshness.as_of)) for visit in story.visits}
     ends = [span.end for of_visit in spans.values() for span in of_visit]
     if not times:
-        return table.note(text.gettext("Nobody knows when anything happened in this call."))
+        return table.note(text.gettext("No times are known for this call."))
     start, end = min(times), max((*times, *ends))
     bars = "".join(_bar(n, visit, spans[visit.call_id], start, end, text) for n, visit in enumerate(story.visits, 1))
     return f'<div class="vigie-story">{bars}{_legend(spans, text)}{_steps(story, start, text)}</div>'

@@ -1,1 +1,1 @@
-"""The data feed, its alarms, the analyst's SQL and /metrics."""
+"""The data feed, its alarms, channels of messages, the analyst's SQL, /metrics, and the server's address."""

@@ -56,10 +56,10 @@ class SnapshotCollector(Collector):
         ):
             if value is not None:
                 yield GaugeMetricFamily(name, description, value)
-        ringing = GaugeMetricFamily("vigie_alarms", "Alarms that ring, from the relation `alarms`.", labels=("kind",))
+        alarms = GaugeMetricFamily("vigie_alarms", "Alarms that ring, from the relation `alarms`.", labels=("kind",))
         for kind in KINDS:  # a kind without an alarm is 0
-            ringing.add_metric((kind,), feed.ringing.get(kind, 0))
-        yield ringing
+            alarms.add_metric((kind,), feed.ringing.get(kind, 0))
+        yield alarms
         for name, description, total in (
             ("vigie_records", "Kafka records read.", counts.records),
             ("vigie_events", "Events accepted, without duplicates.", counts.events),
@@ -82,7 +82,7 @@ class CampaignCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         try:
-            board = readers.board(readers.published(), self._viewer)
+            board = readers.board(readers.published(), self._viewer, ends_of=())
         except readers.PublishedFileError:
             board = None
         if board is None:
@@ -104,7 +104,7 @@ class CampaignCollector(Collector):
         clients = {} if is_old else {live.campaign.campaign: live.campaign.client for live in board.campaigns}
         if self._viewer.campaigns is None:
             clients[""] = ""
-        now = ringing(self._viewer, board, clock.now())
+        now = ringing(self._viewer, clock.now())
         counts = Counter((alert.campaign or "", alert.severity) for alert in now.firing) if now else Counter()
         family = GaugeMetricFamily("vigie_alerts_firing", "Alerts that fire.", labels=(*OF_CAMPAIGN, "severity"))
         for campaign, client in clients.items():

@@ -1,1 +1,1 @@
-"""Shared by several pages: texts, names, marks, links, the selection bar, tables, charts and ticks."""
+"""Shared by several pages: texts, names, verdicts, marks, links, choices, the selection, tables, charts and ticks."""

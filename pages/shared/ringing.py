@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 from metrics import readers
 from metrics.authorisation.viewer import Viewer
 from metrics.kpis.alert_figures import SEVERITIES
-from metrics.language.alert_words import Places
-from metrics.readers import Alert, Board
+from metrics.language.alert_words import Places, zone_of
+from metrics.readers import Alert
 from notify.desk import STOPS, Acknowledgement, Desk, DeskError, Silence, desk_dir
 
 
@@ -47,28 +47,30 @@ class Ringing:
         return any(done.role in roles for done in self.acknowledgements.get(alert.alert_id, ()))
 
 
-def ringing(viewer: Viewer, board: Board | None, now: datetime) -> Ringing | None:
-    """Return what this viewer may see at `now`; None if nothing is published. `board` gives names and time zones.
+def ringing(viewer: Viewer, now: datetime) -> Ringing | None:
+    """Return what this viewer may see at `now`; None if nothing is published.
 
-    It is found out once a second, and at each change, for all viewers with the same rights.
+    It is read once a second, and at each change, for all viewers with the same rights.
     """
     rights = (viewer.campaigns, viewer.role)
     version = (readers.published().newest(), desk().version(), int(now.timestamp()))
     kept = _kept.get(rights)
     if kept is None or kept[0] != version:
-        kept = _kept[rights] = (version, _ringing(viewer, board, now))
+        kept = _kept[rights] = (version, _ringing(viewer, now))
     return kept[1]
 
 
 _kept: dict[Hashable, tuple[Hashable, Ringing | None]] = {}
 
 
-def _ringing(viewer: Viewer, board: Board | None, now: datetime) -> Ringing | None:
+def _ringing(viewer: Viewer, now: datetime) -> Ringing | None:
     since = (now - timedelta(days=2)).replace(minute=0, second=0, microsecond=0)  # the key of a kept answer
     alerts = readers.alerts(readers.published(), viewer, since)
-    if alerts is None:
+    board = readers.board(readers.published(), viewer, ends_of=())
+    if alerts is None or board is None:
         return None
-    places = places_of(board)
+    campaigns = (live.campaign for live in board.campaigns)
+    places = {campaign.campaign: (campaign.name, campaign.timezone) for campaign in campaigns}
     today = tuple(alert for alert in alerts if _is_of_today(alert, places, now))
     firing = sorted(
         (alert for alert in alerts if alert.ended_at is None),
@@ -86,12 +88,6 @@ def _ringing(viewer: Viewer, board: Board | None, now: datetime) -> Ringing | No
     return Ringing(tuple(firing), today, acknowledgements, silences, silent, places, trouble)
 
 
-def places_of(board: Board | None) -> dict[str, tuple[str, str]]:
-    """Return campaign → its name and its time zone."""
-    campaigns = () if board is None else (live.campaign for live in board.campaigns)
-    return {campaign.campaign: (campaign.name, campaign.timezone) for campaign in campaigns}
-
-
 def desk() -> Desk:
     return _desk(desk_dir())
 
@@ -102,5 +98,5 @@ def _desk(directory: Path) -> Desk:
 
 
 def _is_of_today(alert: Alert, places: Places, now: datetime) -> bool:
-    zone = ZoneInfo(places.get(alert.campaign or "", ("", "UTC"))[1])
+    zone = ZoneInfo(zone_of(alert.campaign, places))
     return alert.fired_at.astimezone(zone).date() == now.astimezone(zone).date()

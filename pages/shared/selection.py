@@ -16,7 +16,7 @@ from streamlit.elements.lib.utils import LabelVisibility
 from metrics import readers
 from metrics.authorisation.viewer import Viewer
 from metrics.readers import LONGEST, Board, Campaign
-from pages.shared import empty
+from pages.shared import choices, empty
 from pages.shared.i18n import NBSP, Text
 
 EARLIEST = date(2000, 1, 1)
@@ -138,25 +138,9 @@ def remove_filter_button(name: str, label: str) -> None:
 
 def choose_minutes(usual: int, text: Text, *, label: LabelVisibility = "visible") -> int:
     """Draw the choice of the intervals' length [min] and return it: that of the address, or `usual`."""
-    in_address = st.query_params.get("minutes", "")
-    minutes = int(in_address) if in_address in map(str, readers.STEPS) else usual
-
-    def change() -> None:
-        chosen = st.session_state["minutes_choice"] or usual
-        st.query_params.pop("minutes", None)
-        if chosen != usual:
-            st.query_params["minutes"] = str(chosen)
-
-    st.session_state["minutes_choice"] = minutes
-    st.segmented_control(
-        text.gettext("Interval"),
-        options=list(readers.STEPS),
-        format_func=lambda minutes: f"{minutes}{NBSP}min",
-        key="minutes_choice",
-        on_change=change,
-        label_visibility=label,
-    )
-    return minutes
+    options = {str(minutes): f"{minutes}{NBSP}min" for minutes in readers.STEPS}
+    words = text.gettext("Interval")
+    return int(choices.segments("minutes", words, options, default=str(usual), label_visibility=label))
 
 
 def choose_any_day(first: date | None, today: date, text: Text) -> date:

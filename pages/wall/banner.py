@@ -6,13 +6,11 @@ from metrics.language import alert_words
 from pages.shared.i18n import Text
 from pages.shared.ringing import Ringing
 
-NO_BANNER = ""
-
 
 def banner(ringing: Ringing | None, text: Text) -> str:
-    """Draw the gravest alert that no manager has acknowledged or silenced, and how many more there are."""
+    """Draw the gravest alert that no manager has acknowledged or silenced, and how many more there are; or ""."""
     if ringing is None or not ringing.loud:
-        return NO_BANNER
+        return ""
     gravest, *rest = ringing.loud
     headline = alert_words.headline(gravest, text)
     words = f"{headline} · {alert_words.where(gravest, ringing.places, text)}"

@@ -34,9 +34,9 @@ def button(viewer: Viewer, text: Text) -> None:
             st.session_state[KEY] = Paused(html, board.freshness.as_of, clock.now_s() + LASTS_S)
 
     if KEY in st.session_state:
-        st.button(_("Go on"), icon=":material/play_arrow:", on_click=go_on, key="pause")
+        st.button(_("Resume"), icon=":material/play_arrow:", on_click=go_on, key="pause")
     else:
-        words = _("Pause the wall for {time}. Then it goes on by itself.").format(time=text.age(LASTS_S))
+        words = _("Pause the wall for {time}. Then it resumes on its own.").format(time=text.age(LASTS_S))
         st.button(_("Pause"), icon=":material/pause:", help=words, on_click=pause, key="pause")
 
 

@@ -21,7 +21,7 @@ from typing import Literal, cast, get_args
 from metrics.authorisation.viewer import Viewer
 from metrics.readers import Board, CampaignNow
 from pages.assets import ASSETS
-from pages.shared import marks
+from pages.shared import verdicts
 from pages.shared.i18n import Text
 from pages.wall import tiles
 from pages.wall.tiles import STALE
@@ -132,7 +132,7 @@ def _spans(many: int, rows: int) -> tuple[int, list[int]]:
 def _page(board: Board, all_pages: Sequence[Sequence[CampaignNow]], due: int, text: Text) -> str:
     most_tiles = max(len(page) for page in all_pages)  # tiles have the same height on every page
     columns, rows = tiles.grid(most_tiles)
-    missed = [campaign.campaign for campaign in board.campaigns if marks.state_of(campaign) == "missed"]
+    missed = [campaign.campaign for campaign in board.campaigns if verdicts.state_of(campaign) == "missed"]
     tracks, spans = _spans(len(all_pages[due]), rows)
     placed = zip(all_pages[due], spans, strict=True)
     tiles_html = "".join(tiles.tile(campaign, text, span=span) for campaign, span in placed)

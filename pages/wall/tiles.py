@@ -14,19 +14,13 @@ from metrics.readers import AgentCounts, Board, CampaignNow, Interval
 from pages.shared import names
 from pages.shared.i18n import DASH, NBSP, Text
 from pages.shared.links import comes_from
-from pages.shared.marks import (
-    SILENT_S,
-    STALE_S,
+from pages.shared.marks import SILENT_S, STALE_S, late_mark, level_state, past_words, state_mark, target_words
+from pages.shared.verdicts import (
     is_closed,
     is_late,
-    late_mark,
-    level_state,
     now_word,
     opens_words,
-    past_words,
-    state_mark,
     state_of,
-    target_words,
     verdict_mark,
     verdict_of,
     window_words,
@@ -117,7 +111,7 @@ def _floor(board: Board, text: Text) -> str:
     logged_in = text.number(agents.logged_in if agents else None)
     _ = text.gettext
     rest = number(logged_in, _("Agents"), "rule") + agents_row(agents, text)
-    words = _("Paused: this is how the floor was {age} ago. It goes on in {left}.")
+    words = _("Paused: this is how the floor was {age} ago. It resumes in {left}.")
     paused = escape(words).format(age=f'<span class="ago">{AGE}</span>', left=LEFT)
     banner = f'<p class="banner paused">{paused}</p>'
     return header(queue_of(board, text) + rest, attention(board, text), text, BANNER, banner)

@@ -1,1 +1,1 @@
-"""The figures, their SQL, and what reads them."""
+"""The figures, their SQL, and the configuration; the readers in a room of their own."""

@@ -66,6 +66,14 @@ def test_nobody_acknowledges_what_they_may_not_see(tmp_path: Path, viewer: Viewe
     assert desk.acknowledgements(mine_and_another) == {} and desk.audit(MANAGER) == ()
 
 
+@pytest.mark.parametrize("figure", ["aht_s", "occupancy", "breaks_overdue"])
+def test_a_client_does_not_acknowledge_an_alert_about_how_people_work(tmp_path: Path, figure: str) -> None:
+    desk, alert = Desk(tmp_path), firing(figure=figure)
+    with pytest.raises(DeskError):
+        desk.acknowledge(CLIENT, [alert], "", after(1))
+    assert desk.acknowledgements([alert]) == {}
+
+
 def test_a_client_acknowledges_its_own(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     desk.acknowledge(CLIENT, [firing()], "", after(1))
@@ -124,11 +132,18 @@ def test_the_audit_trail_is_append_only(tmp_path: Path, statement: str) -> None:
     assert [entry.who for entry in desk.audit(MANAGER)] == ["marie"]
 
 
-def test_the_audit_trail_of_a_client_is_about_its_campaigns(tmp_path: Path) -> None:
+def test_the_audit_trail_of_a_manager_of_one_campaign_is_about_that_campaign(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     desk.acknowledge(MANAGER, [firing(), firing("bright"), FEED], "", after(1))
-    assert [entry.campaign for entry in desk.audit(CLIENT)] == ["orea"]
+    assert [entry.campaign for entry in desk.audit(Viewer("manager", OF_OREA, "max"))] == ["orea"]
     assert len(desk.audit(MANAGER)) == 3
+
+
+def test_a_client_has_no_audit_trail_because_its_reasons_are_about_people(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    desk.acknowledge(MANAGER, [firing(figure="breaks_overdue")], "Paula is ill", after(1))
+    desk.silence(MANAGER, "level", "orea", "Paula is ill", after(2), after(60))
+    assert desk.audit(CLIENT) == ()
 
 
 def test_many_writers_lose_nothing(tmp_path: Path) -> None:
@@ -161,6 +176,8 @@ def test_a_desk_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
         connection.execute("PRAGMA user_version = 99")
     with pytest.raises(DeskError, match="layout 99"):
         desk.acknowledge(MANAGER, [firing()], "", after(1))
+    with pytest.raises(DeskError, match="layout 99"):
+        desk.acknowledgements([firing()])
 
 
 def test_without_a_desk_nothing_is_acknowledged_or_silent(tmp_path: Path) -> None:

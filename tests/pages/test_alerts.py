@@ -9,13 +9,14 @@ from streamlit.testing.v1 import AppTest
 
 from metrics import clock
 from metrics.authorisation.viewer import Viewer
-from metrics.readers import Published, alerts
-from notify.desk import Desk
-from pages.alerting import tables
+from metrics.readers import Published, alerts, published
+from notify.desk import Acknowledgement, Desk, Silence
+from pages.alerting import lines, tables
 from pages.shared import i18n
+from pages.shared.ringing import Ringing
 from tests.support.dashboard.drawing import HOSTILE, open_page, wall, words
 from tests.support.floor_file import MANAGER, alert, publish
-from tests.support.stories.firings import after, ended, firing
+from tests.support.stories.firings import PLACES, after, ended, firing
 
 FLOOR = {"loans": ("Alba", "Loans", "Europe/Paris"), "cards": ("Birch", "Cards", "UTC")}
 OF_LOANS = frozenset({"loans"})
@@ -57,6 +58,13 @@ def test_the_bell_counts_what_the_viewer_may_see_on_every_page(path: Path, page:
     put(path, fires("loans"), fires("cards"), fires(None, "lag"))
     assert bell(open_page(f"{page}.py")) == "3 alerts"
     assert bell(open_page(f"{page}.py", viewer=CLIENT)) == "1 alert"
+
+
+def test_the_bell_of_a_campaigns_page_asks_for_no_weeks_of_other_campaigns(path: Path) -> None:
+    put(path)
+    open_page("campaign.py", viewer=Viewer("client", frozenset(FLOOR)), campaign="loans")
+    today: Any = published().last("today's terms")
+    assert set(today.outlooks) == {"loans"}
 
 
 def test_a_client_sees_and_acknowledges_only_its_own(path: Path, desk: Desk) -> None:
@@ -121,6 +129,17 @@ def test_a_manager_silences_with_a_reason_and_ends_it(path: Path, desk: Desk) ->
     assert desk.silences(clock.now()) == ()
 
 
+def test_a_client_does_not_read_why_managers_silenced_or_acknowledged_what_it_may_not_see(
+    path: Path, desk: Desk
+) -> None:
+    put(path, fires("loans"), fires("loans", "breaks_overdue"))
+    hidden = [row for row in alerts(Published(path), MANAGER, clock.now()) or () if row.figure == "breaks_overdue"]
+    desk.acknowledge(MANAGER, hidden, "Paula is ill", clock.now())
+    desk.silence(MANAGER, "breaks", "loans", "Paula is ill", clock.now(), clock.now() + timedelta(hours=1))
+    assert "Paula is ill" in seen(open_page("alerts.py"))
+    assert "Paula" not in seen(open_page("alerts.py", viewer=CLIENT))
+
+
 def test_all_that_fires_can_be_acknowledged_at_once(path: Path, desk: Desk) -> None:
     put(path, *(fires("loans", rule=f"rule-{n}") for n in range(100)))
     test = open_page("alerts.py")
@@ -136,7 +155,7 @@ def test_what_fired_today_and_is_over_is_listed(path: Path) -> None:
     yesterday = {"fired_at": now - timedelta(days=1), "ended_at": now - timedelta(hours=20), "end_reason": "recovered"}
     put(path, fires(rule="a", **over), fires(rule="b", **yesterday))
     test = open_page("alerts.py")
-    assert "Nothing fires." in seen(test) and "Loans: back to 1 at" in seen(test)
+    assert "No active alerts." in seen(test) and "Loans: back to 1 at" in seen(test)
     assert seen(test).count("Loans: back to") == 2  # on the page and under the bell, once each
 
 
@@ -159,7 +178,7 @@ def test_a_television_shows_alerts_and_takes_no_input(path: Path) -> None:
 
 def test_the_feed_page_names_a_channel_that_fails(path: Path, desk: Desk) -> None:
     put(path)
-    assert "No message about an alert was sent yet." in seen(open_page("feed.py"))
+    assert "No message about an alert has been sent yet." in seen(open_page("feed.py"))
     at = clock.now_s()
     with desk.transaction() as connection:
         row = ("floor/1", "mailtos", 3, at, HOSTILE)
@@ -187,6 +206,29 @@ def test_a_rule_is_summed_up_by_how_often_how_long_and_how_much_was_acknowledged
     assert "level Service level below 70% 3" in drawn and "33%" in drawn
 
 
+@pytest.mark.parametrize(
+    ("campaign", "until"),
+    [
+        pytest.param("orea", "until 25/11/2026 11:30 marie", id="a campaign: by its clock"),
+        pytest.param(None, "until 25/11/2026 10:30 UTC marie", id="all campaigns: UTC, and it says so"),
+    ],
+)
+def test_a_silence_says_until_when_by_a_clock_that_its_reader_knows(campaign: str | None, until: str) -> None:
+    silence = Silence(1, "level", campaign, "marie", "maintenance", after(0), after(5_400))
+    assert until in words(tables.silence(silence, PLACES, i18n.text("en")))
+
+
+@pytest.mark.parametrize(
+    ("campaign", "at"),
+    [pytest.param("orea", "at 10:01", id="Paris"), pytest.param(None, "at 09:01 UTC", id="the feed")],
+)
+def test_an_acknowledgement_is_told_by_the_same_clock_as_its_alert(campaign: str | None, at: str) -> None:
+    alert = firing(campaign)
+    done = Acknowledgement(alert.alert_id, "marie", "manager", after(60), "")
+    now = Ringing((alert,), (alert,), {alert.alert_id: (done,)}, (), frozenset(), PLACES)
+    assert words(lines.line(alert, now, i18n.text("en"))).endswith(f"Acknowledged by marie {at}")
+
+
 @pytest.mark.parametrize("language", i18n.LANGUAGES)
 def test_the_page_is_complete_in_every_language(path: Path, language: str) -> None:
     put(
@@ -195,4 +237,4 @@ def test_the_page_is_complete_in_every_language(path: Path, language: str) -> No
         fires("cards", "service_level", comparison="below", threshold=0.7, value=0.6, worst=0.5, usual=0.8),
     )
     test = open_page("alerts.py", lang=language)
-    assert not test.error and ("Fires now" in [header.value for header in test.subheader]) == (language == "en")
+    assert not test.error and ("Active now" in [header.value for header in test.subheader]) == (language == "en")

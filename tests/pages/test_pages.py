@@ -28,7 +28,7 @@ from pages.day import timeline
 from pages.figure import call_list, explanation
 from pages.operations import feed_tables
 from pages.operations.alarm_list import WORDINGS
-from pages.shared import i18n, marks
+from pages.shared import i18n, marks, verdicts
 from pages.wall import tiles
 from tests.support.dashboard.browsing import browser, dashboard, needs_chromium, open_tab
 from tests.support.dashboard.drawing import HOSTILE, ROOT, headline, open_page, section, wall, words
@@ -284,7 +284,7 @@ def test_the_state_of_a_campaign_follows_its_last_minutes_and_its_queue(
     given: dict[str, Any], state: str, word: str
 ) -> None:
     campaign, english = live(**given), i18n.text("en")
-    assert (marks.state_of(campaign), marks.now_word(campaign, english)) == (state, word)
+    assert (verdicts.state_of(campaign), verdicts.now_word(campaign, english)) == (state, word)
     drawn = tiles.tile(campaign, english)
     assert f'<article class="tile {state}">' in drawn and f'<span class="state {state}"><i></i>{word}</span>' in drawn
 
@@ -338,7 +338,7 @@ OPENS = {
 @pytest.mark.parametrize(("after", "shown"), OPENS.values(), ids=OPENS)
 def test_a_closed_campaign_says_when_it_opens(after: timedelta | None, shown: str) -> None:
     shut, english = live(is_open=False, opens_at=after and NOON + after), i18n.text("en")
-    assert marks.opens_words(shut, english) == shown
+    assert verdicts.opens_words(shut, english) == shown
     assert f"90.0% Last 30 min +10.0 pts {shown}".strip() in words(tiles.tile(shut, english))
     assert "target" not in words(tiles.tile(shut, english))
     board = readers.Board(readers.Freshness((1, 1), NOON, NOON, NOON), (shut, shut))

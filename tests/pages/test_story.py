@@ -90,7 +90,7 @@ def test_a_bad_interval_says_why(floor: Path) -> None:
     page = section(open_page("campaign.py", campaign="north", day=DAY, table="agents", lang="en"), 'staffing"')
     (row,) = [row for row in re.findall(r"\d\d:\d\d–.*?(?=\d\d:\d\d–|$)", page) if row.startswith("09:30–09:45")]
     assert row.split()[1:6] == ["2.0", "2.0", "0.0", "0.0", "0.0"]
-    assert "more calls than usual (+200%) · too few agents (2.0 at the phone, usually 6.0)" in row
+    assert "more calls than usual (+200%) · too few agents (2.0 on the phones, usually 6.0)" in row
 
 
 def test_a_client_sees_no_agents_by_interval(floor: Path) -> None:

@@ -33,8 +33,8 @@ def test_a_paused_wall_stands_still_and_goes_on_by_itself(path: Path) -> None:
     test.run()
     picture = words(wall(test))
     assert 'class="vigie-board paused"' in wall(test) and picture.startswith("1 Waiting")
-    assert re.search(r"Paused: this is how the floor was \d+ (s|min) ago\. It goes on in \d+ (s|min)\.", plain(picture))
-    assert test.button(key="pause").label == "Go on"
+    assert re.search(r"Paused: this is how the floor was \d+ (s|min) ago\. It resumes in \d+ (s|min)\.", plain(picture))
+    assert test.button(key="pause").label == "Resume"
     test.session_state[pause.KEY] = replace(test.session_state[pause.KEY], until_s=clock.now_s() - 0.1)
     test.run()
     assert words(wall(test)).startswith("4 Waiting") and "paused" not in wall(test).partition(">")[0]

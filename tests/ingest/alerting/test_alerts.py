@@ -106,7 +106,7 @@ def test_too_few_calls_neither_fire_nor_end(tmp_path: Path) -> None:
     (held,) = fires_at(desk, "09:31:00")  # one call is left in the window
     assert (held["value"], held["calls"]) == (0.0, 10)
     assert fires_at(desk, "09:36:00") == []  # none is left
-    assert [row["end_reason"] for row in desk.rows(ALL)] == ["recovered"]
+    assert [(row["end_reason"], row["value"]) for row in desk.rows(ALL)] == [("unmeasured", 0.0)]  # it is not better
 
 
 def test_what_cannot_be_judged_for_half_an_hour_ends(tmp_path: Path) -> None:

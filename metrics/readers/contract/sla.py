@@ -23,9 +23,9 @@ from metrics.kpis.outcomes import PARTS
 from metrics.kpis.tallies import FACTS, HANDLED
 from metrics.readers import wall
 from metrics.readers.campaigns import STEPS, Campaign, campaigns_on, needed, sums
+from metrics.readers.contract.terms import JudgedTerm, judged_terms, version
+from metrics.readers.contract.to_come import to_come
 from metrics.readers.snapshot import SLOW_S, Freshness, Published, Snapshot, fetch
-from metrics.readers.terms import JudgedTerm, judged_terms, version
-from metrics.readers.to_come import to_come
 
 MONTH_S = 60.0
 """Time for which the answer about a month is reused [s between the `as_of` of two snapshots]."""

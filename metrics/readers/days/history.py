@@ -12,10 +12,11 @@ from zoneinfo import ZoneInfo
 
 from metrics.authorisation.viewer import Viewer
 from metrics.kpis.compose import KPIS
+from metrics.kpis.distance import SAME_WEEKDAYS
 from metrics.readers import wall
 from metrics.readers.campaigns import MINUTES, NAMES, STEPS, Campaign, Kpis, needed, on_day, sums
+from metrics.readers.contract.to_come import HISTORY_S
 from metrics.readers.snapshot import Published, Snapshot, fetch
-from metrics.readers.to_come import HISTORY_S, SAME_WEEKDAYS
 
 SO_FAR_S = 300.0
 """The same for the current day up to its last complete interval. It is shorter, because calls open then end later."""

@@ -7,7 +7,7 @@ from metrics.authorisation.viewer import Viewer
 from metrics.kpis.compose import GRAINS, KPIS
 from metrics.readers import wall
 from metrics.readers.campaigns import NAMES, Campaign, Kpis, needed, on_day, sums
-from metrics.readers.history import SO_FAR_S
+from metrics.readers.days.history import SO_FAR_S
 from metrics.readers.snapshot import SLOW_S, Freshness, Published, Snapshot, fetch
 
 _OF_DAYS = GRAINS["kpi_days"].columns
@@ -64,7 +64,7 @@ def campaigns_in(published: Published, viewer: Viewer, first: date, after: date)
     """
     if not timedelta() < after - first <= LONGEST:
         raise ValueError(f"the period is empty or too long, allowed are {LONGEST.days} days")
-    board = None if viewer.role == "television" else wall.board(published, viewer)
+    board = None if viewer.role == "television" else wall.board(published, viewer, ends_of=())
     if board is None:
         return None
     campaigns = tuple(tile.campaign for tile in board.campaigns)

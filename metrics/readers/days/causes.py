@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Literal
 
 from metrics.readers.campaigns import Interval, Kpis
-from metrics.readers.history import Comparison
+from metrics.readers.days.history import Comparison
 
 FACTOR = 1.15
 """Something that differs from the usual by less than this factor is no cause."""
@@ -19,7 +19,7 @@ Kind = Literal["calls", "agents", "handling"]
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """More calls, fewer agents at the phone, or longer calls [s] than usual."""
+    """More calls, fewer agents on the phones, or longer calls [s] than usual."""
 
     kind: Kind
     own: float

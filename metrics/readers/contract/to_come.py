@@ -1,8 +1,8 @@
 """The calls that usually come in the rest of a period, by the contract terms that will judge them.
 
-What is usual for a weekday is the mean of the SAME_WEEKDAYS before today, as in `metrics.readers.history`. Only days
-with offered calls count. The calls of those days are judged again by the terms in force on the remaining days, so that
-a change of threshold, formula or short abandon has its effect. Slots are by local clock time.
+What is usual for a weekday is the mean of the SAME_WEEKDAYS before today, as in `metrics.readers.days.history`. Only
+days with offered calls count. The calls of those days are judged again by the terms in force on the remaining days, so
+that a change of threshold, formula or short abandon has its effect. Slots are by local clock time.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,18 +11,15 @@ from datetime import UTC, date, datetime, timedelta
 from datetime import time as clock
 from zoneinfo import ZoneInfo
 
-from metrics.kpis.distance import ToCome
+from metrics.kpis.distance import KNOWN_WEEKDAYS, SAME_WEEKDAYS, ToCome
 from metrics.kpis.service_level import ABANDONED, FORMULAS
 from metrics.kpis.tallies import FACTS
 from metrics.readers.campaigns import Campaign
+from metrics.readers.contract.terms import Term
 from metrics.readers.snapshot import Published, Snapshot, fetch
-from metrics.readers.terms import Term
 
 HISTORY_S = 3600.0
 """Time for which an answer about past days is reused [s between the `as_of` of two snapshots]."""
-SAME_WEEKDAYS = 4
-KNOWN_WEEKDAYS = 2
-"""With fewer days of a weekday than this, what is usual on it is unknown."""
 SLOT = timedelta(minutes=15)
 DAY = timedelta(days=1)
 FIRST = f"""

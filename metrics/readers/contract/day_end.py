@@ -10,9 +10,9 @@ from datetime import datetime
 
 from metrics.kpis.distance import Outlook, ToCome, outlook
 from metrics.readers.campaigns import Campaign, campaigns_on
+from metrics.readers.contract.terms import JudgedTerm, judged_terms
+from metrics.readers.contract.to_come import to_come
 from metrics.readers.snapshot import SLOW_S, Published, Snapshot
-from metrics.readers.terms import JudgedTerm, judged_terms
-from metrics.readers.to_come import to_come
 
 
 @dataclass(frozen=True, slots=True)

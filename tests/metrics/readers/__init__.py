@@ -1,0 +1,1 @@
+"""What the readers return, and to whom."""
