@@ -60,7 +60,7 @@ def test_what_a_batch_reads_settles_with_it_while_more_is_to_come(tmp_path: Path
     events = [*named("early"), *named("late", CALL.replace("09:", "14:")), *many(LAST_LINES, "14:10:00")]
     store_batch(desk, {PARTITION: events}, {PARTITION: len(events) + 2 * BEHIND_LINES})
     assert settled(desk) == ["early"]  # more may come of the last quarter of an hour
-    desk.store.close()
+    desk.close()
 
 
 def test_a_partition_that_is_hours_behind_keeps_what_it_may_change_from_settling(tmp_path: Path) -> None:
@@ -68,7 +68,7 @@ def test_a_partition_that_is_hours_behind_keeps_what_it_may_change_from_settling
     batch = {PARTITION: [*named("early"), *many(LAST_LINES)], SLOWER: named("slow", "09:02:00 queued")}
     store_batch(desk, batch, dict.fromkeys(batch, 2 * BEHIND_LINES))
     assert settled(desk) == []
-    desk.store.close()
+    desk.close()
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_a_large_batch_settles_with_it_unless_it_is_the_last(
     monkeypatch.setattr(writing, "BEHIND_LINES", len(events) - is_large)
     store_batch(desk, {PARTITION: events}, {PARTITION: len(events) + left})
     assert settled(desk) == ["early"] * (is_large and left)
-    desk.store.close()
+    desk.close()
 
 
 def test_a_past_that_comes_after_the_present_settles_as_it_is_read(tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_a_past_that_comes_after_the_present_settles_as_it_is_read(tmp_path: Pat
         desk.publisher.judge(moment)
         desk.publisher.settle(moment)
     assert settled(desk) == ["past-1", "past-2", "present"]
-    desk.store.close()
+    desk.close()
 
 
 def test_nothing_settles_that_is_not_old_enough_after_a_clock_was_ahead(tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ def test_nothing_settles_that_is_not_old_enough_after_a_clock_was_ahead(tmp_path
     desk.apply(named("late", CALL.replace("09:", "14:")), LATER)
     desk.publish(at("14:10:00"))
     assert settled(desk) == ["early"]
-    desk.store.close()
+    desk.close()
 
 
 def test_the_last_lines_of_a_partition_tell_how_far_it_is_read() -> None:

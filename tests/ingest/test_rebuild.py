@@ -84,7 +84,7 @@ def published_again(home: Path) -> dict[str, list[tuple[object, ...]]]:
     """What the store publishes at LATER, opened by whoever comes next."""
     desk = Desk(home)
     desk.publish(LATER)
-    desk.store.close()
+    desk.close()
     return rows(home)
 
 
@@ -118,7 +118,7 @@ def test_a_source_was_last_heard_when_it_was(tmp_path: Path, change: Event) -> N
     for load_ in ([*EVENTS[:-1], last], [last | change | {"revision": 1}]):
         desk.apply(load_, LATER)
     desk.publish(LATER)
-    desk.store.close()
+    desk.close()
     before = rows(tmp_path)
     rebuild(tmp_path, DEFAULTS, silent)
     assert published_again(tmp_path) == before
@@ -134,12 +134,12 @@ def test_a_floor_with_corrections_is_the_same(tmp_path: Path, seed: int) -> None
     for begin in range(0, len(events), 7):
         desk.apply(events[begin : begin + 7], instant)
         desk.publish(instant)
-    desk.store.close()
+    desk.close()
     before = rows(tmp_path)
     rebuild(tmp_path, CONFIGURATION, silent)
     desk = Desk(tmp_path, CONFIGURATION)
     desk.publish(instant)
-    desk.store.close()
+    desk.close()
     assert rows(tmp_path) == before
 
 
@@ -188,7 +188,7 @@ def test_an_older_store_beside_newer_files_is_refused(home: Path, tmp_path: Path
     desk.publish(LATER)
     desk.publish(LATER)
     before = rows(home)
-    desk.store.close()
+    desk.close()
     shutil.copy(older, home / "store.duckdb")
     with pytest.raises(StoreError, match="missing, empty or older than they are"):
         Desk(home)

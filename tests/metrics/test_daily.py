@@ -151,7 +151,7 @@ def test_the_first_shift_of_a_store_of_an_earlier_version(tmp_path: Path) -> Non
     desk.apply(read_story(CALLS) + shifts(FIRST_SHIFT), LATER)
     desk.publish(LATER)
     desk.store.connection.execute("DROP TABLE first_states")  # earlier versions had none
-    desk.store.close()
+    desk.close()
     again = Desk(tmp_path, configured(campaign("sav")))
     again.publish(LATER)
     assert [row["day"].day for row in again.rows("SELECT day FROM kpi_daily ORDER BY day")] == [8, 9, 10]

@@ -169,7 +169,7 @@ def test_windows_add_up_to_their_union_whatever_is_open_late_or_long(rng: random
             expected = oracle.kpi_campaign(calls, [], MAIL, span["t0"], span["t1"], instant)
             found = {row["campaign"]: row["workload_s"] for row in desk.rows(KPIS, span)}
             assert found == pytest.approx({name: row["workload_s"] for name, row in expected.items()}), (hours, events)
-        desk.store.close()
+        desk.close()
 
 
 HOURS = tuple(itertools.pairwise(range(-1, 42, 2)))
@@ -207,12 +207,12 @@ def test_a_settled_window_changes_only_by_an_event_for_it(rng: random.Random) ->
             later = instant + dt.timedelta(hours=hours)
             desk.apply([e for e in others if dt.datetime.fromisoformat(e["ts"]) <= later], LATEST)
             if hours == 12:
-                desk.store.close()
+                desk.close()
                 desk = Desk(Path(home), CONFIGURATION)
             desk.publish(later)
             now = settled_windows(desk)
             assert {key: now[key] for key in settled} == settled
-        desk.store.close()
+        desk.close()
 
 
 @rare
@@ -231,7 +231,7 @@ def test_a_term_added_changes_no_past_figure(rng: random.Random) -> None:
         desk.publisher.configure(added)
         desk.publish(instant)
         after = desk.rows("FROM calls ORDER BY call_id"), desk.rows("FROM kpi_daily ORDER BY ALL")
-        desk.store.close()
+        desk.close()
         fresh = Desk(Path(home) / "fresh", added)
         fresh.apply(events, instant)
         fresh.publish(instant)

@@ -144,7 +144,7 @@ def test_late_answers_settled_by_an_earlier_version_are_found(tmp_path: Path) ->
     desk.apply(emails({0: "150:00:00"}), TEN_DAYS_LATER)
     desk.publish(TEN_DAYS_LATER)
     desk.store.connection.execute("DROP TABLE late_answers")
-    desk.store.close()
+    desk.close()
     again = Desk(tmp_path, configured(campaign("sav")))
     again.publish(TEN_DAYS_LATER)
     assert [spent(again, "kpi_campaign($t0, $t1)", *day) for day in DAYS] == [0, 0, 0, 0, 0, 0, 1, 0, 0, 0]

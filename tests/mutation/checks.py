@@ -120,7 +120,7 @@ def check_floor(rng: random.Random, home: Path, parts: list[list[Event]]) -> Non
         _compare(desk, delivered_events, as_of)
         if number == 2:
             position = desk.store.position(PARTITION)
-            desk.store.close()
+            desk.close()
             desk = Desk(home / "desk", CONFIGURATION)
             assert desk.store.position(PARTITION) == position == len(delivered_events)
             desk._offset = len(delivered_events)
@@ -128,7 +128,7 @@ def check_floor(rng: random.Random, home: Path, parts: list[list[Event]]) -> Non
     assert desk.rows("SELECT count(*) AS n FROM calls") == [
         {"n": len(oracle.calls(delivered_events, CONFIGURATION, as_of))}
     ]
-    desk.store.close()
+    desk.close()
 
 
 def _all_settled(desk: Desk, delivered_events: list[Event], as_of: dt.datetime) -> None:

@@ -286,7 +286,7 @@ def test_a_demo_sends_the_days_since_it_was_stopped(tmp_path: Path, last_event: 
     if last_event:
         desk.apply([queued(1, dt.datetime.fromisoformat(last_event))], now)
     desk.publish(now)
-    desk.store.close()
+    desk.close()
     assert _days_to_send(desk.publisher.path, now) == days
 
 

@@ -210,7 +210,7 @@ def test_a_restart_neither_fires_twice_nor_waits_anew(tmp_path: Path, seconds_aw
     desk = Desk(tmp_path, rules(WAIT))
     desk.apply(read_story("09:00:00 queued"), at("09:00:00"))
     assert fires_at(desk, "09:02:11") == []
-    desk.store.close()
+    desk.close()
     desk = Desk(tmp_path, rules(WAIT))
     back_at = at("09:02:11") + dt.timedelta(seconds=seconds_away)
     desk.publish(back_at)
@@ -218,7 +218,7 @@ def test_a_restart_neither_fires_twice_nor_waits_anew(tmp_path: Path, seconds_aw
     went_on = seconds_away < 60
     assert [row["began_at"] for row in desk.rows(FIRES)] == [at("09:02:11")] * went_on
     (alert,) = fires_at(desk, "09:04:00")
-    desk.store.close()
+    desk.close()
     again = Desk(tmp_path, rules(WAIT))
     assert fires_at(again, "09:10:00") == [alert | {"value": 600.0, "worst": 600.0, "worst_at": at("09:10:00")}]
     assert len(again.rows(ALL)) == 1
@@ -233,7 +233,7 @@ def test_the_worst_value_outlives_a_kill_within_seconds(tmp_path: Path) -> None:
     for clock in ("09:06:00", "09:06:09"):
         desk.publish(at(clock))
     desk.apply(read_story("09:06:10 abandoned event_id=e3"), at("09:06:10"))
-    desk.store.close()  # what was not saved by now is lost
+    desk.close()  # what was not saved by now is lost
     again = Desk(tmp_path, rules(WAIT))
     (alert,) = fires_at(again, "09:06:11")
     assert (alert["value"], alert["worst"], alert["worst_at"]) == (71, 360, at("09:06:00"))
@@ -265,7 +265,7 @@ def test_a_rule_that_was_removed_while_the_consumer_was_stopped_ends(tmp_path: P
     desk = Desk(tmp_path, rules(replace(WAIT, for_s=0)))
     desk.apply(read_story("09:00:00 queued"), at("09:00:00"))
     assert len(fires_at(desk, "09:03:00")) == 1
-    desk.store.close()
+    desk.close()
     same_name = AlertRule("long-wait", "waiting", "above", 0, 0, for_s=0)
     again = Desk(tmp_path, rules(same_name))
     assert [row["figure"] for row in fires_at(again, "09:03:05")] == ["waiting"]
@@ -349,7 +349,7 @@ def test_a_rebuild_keeps_what_fired(tmp_path: Path) -> None:
     desk.apply(read_story("09:00:00 queued"), at("09:00:00"))
     desk.publish(at("09:03:00"))
     before = desk.rows(ALL)
-    desk.store.close()
+    desk.close()
     rebuild(tmp_path, configuration, lambda *_: None)
     with duckdb.connect(str(tmp_path / "published" / "vigie.duckdb"), read_only=True) as snapshot:
         assert snapshot.execute("SELECT alert_id FROM alerts").fetchall() == [(before[0]["alert_id"],)]
@@ -359,7 +359,7 @@ def test_a_store_of_an_older_vigie_gets_the_table(tmp_path: Path) -> None:
     desk = Desk(tmp_path, rules(replace(WAIT, for_s=0)))
     desk.apply(read_story("09:00:00 queued"), at("09:00:00"))
     desk.store.sql("DROP TABLE alerts")
-    desk.store.close()
+    desk.close()
     assert len(fires_at(Desk(tmp_path, rules(replace(WAIT, for_s=0))), "09:03:00")) == 1
 
 

@@ -25,7 +25,7 @@ def rows_after(home: Path, deliveries: list[list[Event]], settle_rows: int) -> l
         desk.apply(events, LATER)
         desk.publish(LATER + dt.timedelta(minutes=number))
     found = [desk.rows(CALLS), desk.rows(FIGURES), desk.rows(STATES)]
-    desk.store.close()
+    desk.close()
     return found
 
 
@@ -79,7 +79,7 @@ def test_what_was_corrected_stays_so_when_files_of_its_day_are_merged(tmp_path: 
     assert first == {"call_id": "k0", "wait_s": 30, "missed_offers": 1, "score": 5}
     assert [(row["wait_s"], row["missed_offers"]) for row in others] == [(10, 1)] * 5
     assert desk.rows("SELECT events, duplicates FROM ingest_status") == [{"events": 6 * 4 + 2, "duplicates": 1}]
-    desk.store.close()
+    desk.close()
 
 
 # Ends that somebody else's call gives --------------------------------------------------------------------------
@@ -121,7 +121,7 @@ def test_a_settled_end_stays_where_another_answer_takes_over_from_the_one_that_m
         desk.apply(read_story(story), LATER)
         desk.publish(LATER)
         assert ends(desk.rows(CALLS))["c1"] == end
-    desk.store.close()
+    desk.close()
 
 
 BETWEEN = {
@@ -175,7 +175,7 @@ def test_what_does_not_give_another_end_leaves_a_call_settled(tmp_path: Path, la
     desk.publish(LATER)
     assert ends(desk.rows(CALLS))["c1"] == "09:10:00"
     assert ("c1",) not in unsettled
-    desk.store.close()
+    desk.close()
 
 
 CLOSED_BY_A_STATE = """
@@ -245,7 +245,7 @@ def test_a_call_stays_settled_when_what_did_not_end_it_is_corrected(tmp_path: Pa
         "c6": "09:50:00",
     }
     assert (settled,) not in unsettled
-    desk.store.close()
+    desk.close()
 
 
 TWO_SETTLED = """
@@ -319,7 +319,7 @@ def test_a_late_call_brings_nothing_back_that_cannot_close_it(tmp_path: Path, la
     before = unsettled(desk)
     desk.apply(read_story(late), LATER)
     assert [event_id for event_id in unsettled(desk) if not event_id.startswith("l")] == before
-    desk.store.close()
+    desk.close()
 
 
 SETTLED_STEPS = {
@@ -363,7 +363,7 @@ def test_a_call_that_loses_its_next_step_before_it_settles_finds_the_one_after(
     desk.publish(later)
     (call,) = desk.rows("SELECT ended_at FROM calls WHERE call_id = 'c1'")
     assert call["ended_at"] == at("09:30:10")
-    desk.store.close()
+    desk.close()
 
 
 def unsettled(desk: Desk) -> list[str]:
@@ -391,7 +391,7 @@ def test_a_call_that_ended_before_its_answer_settles_by_the_answer(tmp_path: Pat
     desk.apply(read_story(late), at("10:06:00"))
     desk.publish(at("10:06:00"))
     assert ends(desk.rows(CALLS)) == {"c1": "10:00:00", "c2": "09:10:00"}
-    desk.store.close()
+    desk.close()
 
 
 DAYS_OF_STATES = """
@@ -424,7 +424,7 @@ def test_a_late_state_writes_its_day_and_later_ones_again_and_no_other(tmp_path:
     assert set(now) == set(files)
     states = desk.rows("SELECT started_at::DATE AS day, count(*) AS n FROM agent_states GROUP BY ALL ORDER BY ALL")
     assert [row["n"] for row in states] == [2, 3, 2, 1]
-    desk.store.close()
+    desk.close()
 
 
 def counted(desk: Desk, relation: str) -> list[Path]:
@@ -442,7 +442,7 @@ def test_a_late_call_brings_back_its_next_and_no_other(tmp_path: Path) -> None:
     desk.apply(read_story(TWO_LATE)[:2], LATER)
     calls = desk.store.connection.execute("SELECT call_id FROM calls ORDER BY ALL").fetchall()
     assert calls == [("c1",), ("c3",)]
-    desk.store.close()
+    desk.close()
 
 
 NAMED = """
@@ -464,7 +464,7 @@ def test_a_late_state_is_in_the_campaign_that_was_named_before_it(tmp_path: Path
     states = desk.rows("SELECT state, campaign FROM agent_states ORDER BY started_at")
     expected = ["available sav", "paused sav", "busy sav", "available vip", "offline vip", "available vip"]
     assert [" ".join(row.values()) for row in states] == expected
-    desk.store.close()
+    desk.close()
 
 
 SHIFTS = """
@@ -502,7 +502,7 @@ def test_a_late_state_brings_back_the_state_then_and_what_named_its_campaign(tmp
     desk.publish(LATER)
     states = desk.rows(f"FROM ({STATES}) WHERE state = 'busy'")
     assert [(row["agent"], row["campaign"]) for row in states] == [("ana", "sav"), ("bob", "tech")]
-    desk.store.close()
+    desk.close()
 
 
 def test_a_late_profile_names_the_campaign_of_settled_states(tmp_path: Path) -> None:
@@ -518,7 +518,7 @@ def test_a_late_profile_names_the_campaign_of_settled_states(tmp_path: Path) -> 
     desk.apply(read_story("08:30:00 profile agent=ana name=Ana campaign=vip event_id=l1"), LATER)
     desk.publish(LATER)
     assert [row["campaign"] for row in desk.rows(STATES)] == ["sav", "sav", "vip", "vip"]
-    desk.store.close()
+    desk.close()
 
 
 LOST_LOGOUT = """
@@ -548,7 +548,7 @@ def test_a_late_state_while_its_agent_was_offline_by_a_lost_logout(tmp_path: Pat
         ("available", at("30:00:00")),
         ("paused", at("31:00:00")),
     ]
-    desk.store.close()
+    desk.close()
 
 
 def test_a_late_state_after_days_off_leaves_the_days_before_settled(tmp_path: Path) -> None:
@@ -565,7 +565,7 @@ def test_a_late_state_after_days_off_leaves_the_days_before_settled(tmp_path: Pa
     assert unsettled(desk) == ["s5"]
     desk.apply(read_story("153:00:00 state agent=ana state=available event_id=l1"), at("180:00:00"))
     assert unsettled(desk) == ["l1", "s3", "s5"]
-    desk.store.close()
+    desk.close()
 
 
 DAYS = """
@@ -606,7 +606,7 @@ def test_files_of_days_that_cannot_matter_are_not_read(tmp_path: Path) -> None:
     desk.apply(read_story(late), at("152:00:00"))
     assert {"l1", "l2", "s2", "s3", "s4"} <= {*unsettled(desk)}
     desk.publisher.judge(Moment(at("151:00:00"), at("151:00:00")))
-    desk.store.close()
+    desk.close()
 
 
 def test_an_agent_and_a_campaign_that_no_event_names_any_more_leave(tmp_path: Path) -> None:
@@ -623,7 +623,7 @@ def test_an_agent_and_a_campaign_that_no_event_names_any_more_leave(tmp_path: Pa
         desk.apply(events, LATER)
         desk.publish(LATER)
         assert desk.rows("SELECT a.agent, c.campaign FROM agents a, campaigns c") == [names]
-    desk.store.close()
+    desk.close()
 
 
 SETTLING = """
@@ -663,7 +663,7 @@ def test_what_is_settled_leaves_as_soon_as_it_is_so_many_rows(
         left = desk.store.connection.execute("SELECT coalesce(sum(rows), 0) FROM segments WHERE relation != 'events'")
         assert left.fetchall() == [(rows if settle_rows == rows else 0,)]
         assert desk.rows("SELECT count(*) AS letters FROM dead_letters") == [{"letters": len(LETTERS)}]
-        desk.store.close()
+        desk.close()
 
 
 def test_what_fails_in_a_transaction_leaves_nothing(tmp_path: Path) -> None:
@@ -674,7 +674,7 @@ def test_what_fails_in_a_transaction_leaves_nothing(tmp_path: Path) -> None:
     assert unsettled(desk) == [] and desk.store.position(PARTITION) is None
     desk.apply(read_story("09:00:00 queued event_id=q1"), LATER)
     assert unsettled(desk) == ["q1"]
-    desk.store.close()
+    desk.close()
 
 
 def test_a_store_keeps_its_name(tmp_path: Path) -> None:
@@ -683,15 +683,15 @@ def test_a_store_keeps_its_name(tmp_path: Path) -> None:
         desk = Desk(tmp_path)
         names.append(desk.store.identity())
         assert desk.store.connection.execute("SELECT count(*) FROM identity").fetchall() == [(1,)]
-        desk.store.close()
+        desk.close()
     assert names == names[:1] * 3
 
 
 def test_where_nothing_is_archived_nothing_is_brought_back(tmp_path: Path) -> None:
     desk = Desk(tmp_path, settle_rows=NEVER)
     desk.apply(read_story("09:00:00 queued event_id=q1"), LATER)
-    desk.store.close()
+    desk.close()
     desk = Desk(tmp_path, settle_rows=NEVER)
     desk.apply(read_story("09:00:10 answered event_id=a1 agent=ana"), LATER)
     assert unsettled(desk) == ["a1", "q1"]
-    desk.store.close()
+    desk.close()

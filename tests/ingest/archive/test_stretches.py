@@ -56,7 +56,7 @@ def published_unsettled(home: Path, events: Sequence[Event], as_of: dt.datetime)
     desk.apply(events, as_of)
     desk.publish(as_of)
     found = published(desk)
-    desk.store.close()
+    desk.close()
     return found
 
 
@@ -102,7 +102,7 @@ def test_a_past_that_comes_newest_first_brings_back_no_more_the_longer_it_is(tmp
     assert max(states) == 2  # who is offline now
     assert max(files[2 * parts :]) <= max(files[: 2 * parts])
     assert len(desk.rows(STATES)) == 2 * 6 * (PAST + 1)
-    desk.store.close()
+    desk.close()
 
 
 def counted_files(desk: Desk) -> list[Path]:
@@ -123,7 +123,7 @@ def test_a_late_state_brings_back_the_rest_of_its_day_only(tmp_path: Path) -> No
     desk.publish(later)
     assert unsettled(desk, "events") == before
     assert unsettled(desk, "recalled_stretches") == 0
-    desk.store.close()
+    desk.close()
 
 
 def rows_of_files(file: Path, query: str) -> int:
@@ -144,7 +144,7 @@ def test_who_asks_for_now_reads_the_last_days_only(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     desk.apply([event for day in range(PAST + 1) for event in shift("ana", day)], later)
     desk.publish(later)
-    desk.store.close()
+    desk.close()
     file = tmp_path / "published" / "vigie.duckdb"
     of_all_days = len(read_story(SHIFT.format(agent="ana", day=0))) - 3  # three of its lines are no states
     settled = rows_of_files(file, "SELECT max(started_at) FROM agent_states")
@@ -218,7 +218,7 @@ def test_a_late_state_reads_the_days_around_it_only(tmp_path: Path) -> None:
             come_late(desk, *lines)
     desk.publish(later)
     assert len(desk.rows("SELECT * FROM agent_states WHERE state = 'wrap_up'")) == 3 + sum(map(len, LATE))
-    desk.store.close()
+    desk.close()
 
 
 def test_a_late_state_before_all_others_of_its_agent_writes_no_earlier_file_again(tmp_path: Path) -> None:
@@ -233,7 +233,7 @@ def test_a_late_state_before_all_others_of_its_agent_writes_no_earlier_file_agai
     desk.publish(later)
     assert len(before) == 2
     assert desk.store.connection.execute(earlier).fetchall() == before
-    desk.store.close()
+    desk.close()
 
 
 COVERED = {  # an agent's past, what comes late, how much that brings back, what comes into the same days then
@@ -296,7 +296,7 @@ def test_what_comes_where_states_are_back_already_brings_back_no_more(tmp_path: 
             desk.apply(events, at("110:00:00"))
             found.append(unsettled(desk, "events") - here - len(events))
     assert found == [count for _, _, count, _ in COVERED.values() for count in (count, 0)]
-    desk.store.close()
+    desk.close()
 
 
 def test_a_state_that_lasts_too_long_brings_back_itself_and_all_that_follows(tmp_path: Path) -> None:
@@ -316,7 +316,7 @@ def test_a_state_that_lasts_too_long_brings_back_itself_and_all_that_follows(tmp
         desk.store.archive.recall_long_states(5 * 3600.0)
     found = desk.store.connection.execute("SELECT event_id FROM recalled_contents ORDER BY ts").fetchall()
     assert found == [("l1",), ("e03",), ("e04",)]
-    desk.store.close()
+    desk.close()
 
 
 # What comes back is all that changes ----------------------------------------------------------------------------
@@ -500,7 +500,7 @@ def test_late_states_change_what_they_would_have_changed_unsettled(tmp_path: Pat
     assert unsettled(desk, f"recalled_stretches a JOIN recalled_stretches b USING (agent) WHERE {overlaps}") == 0
     desk.publish(as_of)
     assert published(desk) == published_unsettled(tmp_path / "fresh", [*past, *itertools.chain(*late)], as_of)
-    desk.store.close()
+    desk.close()
 
 
 def test_the_campaign_of_an_agents_call_is_not_that_of_the_agents_states(tmp_path: Path) -> None:
@@ -521,7 +521,7 @@ def test_the_campaign_of_an_agents_call_is_not_that_of_the_agents_states(tmp_pat
     desk.publish(as_of)
     campaigns = [(row["campaign"], row["state"]) for row in desk.rows(STATES) if row["state"] != "offline"]
     assert campaigns == [("vip", "busy"), ("vip", "available"), ("vip", "paused"), ("sav", "available")]
-    desk.store.close()
+    desk.close()
 
 
 def test_a_stretch_is_kept_over_a_restart_and_grows_with_what_comes(tmp_path: Path) -> None:
@@ -534,11 +534,11 @@ def test_a_stretch_is_kept_over_a_restart_and_grows_with_what_comes(tmp_path: Pa
     desk.publish(later)
     for events in (late, later_still):
         desk.apply(events, later)
-        desk.store.close()
+        desk.close()
         desk = Desk(tmp_path / "store")
     desk.publish(later)
     assert published(desk) == published_unsettled(tmp_path / "fresh", [*of_days, *late, *later_still], later)
-    desk.store.close()
+    desk.close()
 
 
 # What comes back is all that changes, and nothing else ------------------------------------------------------------
@@ -573,4 +573,4 @@ def test_a_late_call_brings_back_its_agents_next_state_and_no_timeline(tmp_path:
     assert (unsettled(desk, "recalled_stretches"), unsettled(desk, "recalled_states")) == (0, 0)
     desk.publish(later)
     assert unsettled(desk, "events") == before
-    desk.store.close()
+    desk.close()

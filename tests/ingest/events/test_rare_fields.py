@@ -31,7 +31,7 @@ def test_a_field_that_an_earlier_run_read_counts_when_its_call_and_state_change(
     desk.publish(LATER)
     kept = desk.store.sql("SELECT count(*) FROM segments WHERE relation = 'events'").fetchone()
     assert (kept != (0,)) is has_settled
-    desk.store.close()
+    desk.close()
     desk = Desk(tmp_path, settle_rows=1_000)
     desk.apply([event | {"event_id": f"late-{event['event_id']}"} for event in read_story(LATE)], LATER)
     desk.publish(LATER)

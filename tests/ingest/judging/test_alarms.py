@@ -101,7 +101,7 @@ def test_rows_archived_twice_raise_an_alarm_when_files_are_merged(
     assert found in ringing(desk)
     errors = [line for line in logged(caplog, "ERROR") if "archived" in line]
     assert errors == [f"archived {relation} of 2026-03-10 are stored more than once: {rows + 1} rows, {rows} distinct"]
-    desk.store.close()
+    desk.close()
     again = Desk(tmp_path)  # an alarm stays published after a restart and is not logged again
     again.publish(LATER + dt.timedelta(hours=1))
     assert found in ringing(again)
@@ -259,7 +259,7 @@ def test_a_store_of_an_earlier_version_counts_its_settled_days_again(tmp_path: P
     for column in ("answered", "answered_in_threshold", "handled", "negative_times"):
         desk.store.connection.execute(f"ALTER TABLE settled_checks DROP COLUMN {column}")
     desk.store.connection.execute("DROP TABLE alarms; DROP TABLE archived_counts")
-    desk.store.close()
+    desk.close()
     desk = Desk(tmp_path)
     desk.publish(LATER)
     counted = desk.store.connection.execute("SELECT offered, answered, handled, negative_times FROM settled_checks")
@@ -363,13 +363,13 @@ def test_a_restart_neither_ends_nor_delays_the_alarm_of_a_call_without_its_first
     desk = Desk(tmp_path)
     desk.apply(read_story(ORPHAN), LATER)
     desk.publish(LATER)
-    desk.store.close()
+    desk.close()
     desk = Desk(tmp_path)
     desk.publish(rang_at := LATER + dt.timedelta(seconds=10))
     assert desk.rows("SELECT counted, since FROM alarms") == [{"counted": 2, "since": rang_at}]
     if by != "this version":
         desk.store.sql("DELETE FROM pending_alarms")
-    desk.store.close()
+    desk.close()
     desk = Desk(tmp_path)
     later = LATER + dt.timedelta(seconds=11)
     publish(desk, Moment(later, later, complete_until=NOT_YET))

@@ -53,7 +53,7 @@ def test_a_limit_changed_while_the_consumer_was_down_is_noticed(tmp_path: Path) 
     desk = Desk(tmp_path / "changed", limited(12))
     desk.apply(read_story(SHIFTS), LATER)
     desk.publish(LATER)
-    desk.store.close()
+    desk.close()
     desk = Desk(tmp_path / "changed", limited(6))
     desk.publish(LATER)
     assert desk.rows(STATES) == timeline(tmp_path / "fresh", 6, settle_rows=10_000)
@@ -114,7 +114,7 @@ def test_a_changed_contract_leaves_the_calls_of_other_campaigns_settled(tmp_path
         ("monday",),
         ("tuesday",),
     ]
-    desk.store.close()
+    desk.close()
 
 
 def test_a_stop_between_the_change_and_its_judging_is_made_up_for(tmp_path: Path) -> None:
@@ -154,7 +154,7 @@ def test_a_correction_may_take_the_only_campaign_away(tmp_path: Path) -> None:
     desk.publish(LATER)
     assert desk.rows("SELECT DISTINCT campaign FROM agent_states") == [{"campaign": None}]
     assert desk.rows("FROM campaigns") == []
-    desk.store.close()
+    desk.close()
 
 
 def test_a_call_given_up_by_a_clock_that_was_ahead_is_open_again(tmp_path: Path) -> None:
@@ -193,7 +193,7 @@ def test_a_call_that_the_most_patient_campaign_gave_up_ahead_of_time_is_open_aga
     for clock, expected in (("100:00:00", "dropped"), ("73:00:00", "open"), ("73:00:01", "dropped")):
         desk.publish(at(clock))
         assert desk.rows(outcome) == [{"day": dt.date(2026, 3, 9), "outcome": expected}]
-    desk.store.close()
+    desk.close()
 
 
 NO_LONGER_MOVING = """
@@ -211,11 +211,11 @@ def test_what_no_longer_moves_stays_settled_when_the_consumer_starts_again(tmp_p
     desk = Desk(tmp_path)
     desk.apply(read_story(NO_LONGER_MOVING), LATER)
     desk.publish(LATER)
-    desk.store.close()
+    desk.close()
     desk = Desk(tmp_path)
     desk.publisher.judge(Moment(LATER, LATER))
     assert desk.store.connection.execute("SELECT event_id FROM events").fetchall() == [("e07",)]
-    desk.store.close()
+    desk.close()
 
 
 def test_settled_states_stay_so_while_the_clock_is_behind_them(tmp_path: Path) -> None:
@@ -227,11 +227,11 @@ def test_settled_states_stay_so_while_the_clock_is_behind_them(tmp_path: Path) -
     desk.apply(read_story("08:00:00 queued event_id=l1\n08:01:00 abandoned event_id=l2"), at("08:50:00"))
     desk.publish(at("09:00:00"))
     assert desk.rows("FROM recent_calls") == []  # it has settled
-    desk.store.close()
+    desk.close()
     desk = Desk(tmp_path)
     desk.publish(at("09:00:00"))
     assert [row["state"] for row in desk.rows(STATES)] == ["busy", "paused"]
-    desk.store.close()
+    desk.close()
 
 
 ENDED_AND_GOING_ON = """
@@ -257,7 +257,7 @@ def test_only_what_moves_is_judged_at_the_next_publish(tmp_path: Path) -> None:
     assert desk.store.connection.execute("FROM calls_to_judge").fetchall() == [("going-on",)]
     assert desk.store.connection.execute("FROM changed_timelines").fetchall() == []
     assert desk.store.connection.execute("FROM changed_profiles").fetchall() == []
-    desk.store.close()
+    desk.close()
 
 
 def test_all_is_judged_after_a_judging_that_did_not_end_and_when_the_clock_went_back(tmp_path: Path) -> None:
@@ -272,7 +272,7 @@ def test_all_is_judged_after_a_judging_that_did_not_end_and_when_the_clock_went_
     assert judging.starts_over(LATER - dt.timedelta(microseconds=1))
     judging.begin(LATER)
     assert judging.starts_over(LATER)
-    desk.store.close()
+    desk.close()
 
 
 def test_a_lost_logout_is_published_when_its_limit_comes_and_stays(tmp_path: Path) -> None:
@@ -295,7 +295,7 @@ def test_a_lost_logout_is_published_when_its_limit_comes_and_stays(tmp_path: Pat
     assert states("22:30:00") == [available, ("offline", limit, None)]
     tell("23:00:00 state agent=amina state=busy")
     assert states("23:30:00") == [available, ("offline", limit, login), ("busy", login, None)]
-    desk.store.close()
+    desk.close()
 
 
 def test_who_lost_all_states_and_profiles_to_a_correction_has_none_when_all_is_judged_again(tmp_path: Path) -> None:
@@ -313,7 +313,7 @@ def test_who_lost_all_states_and_profiles_to_a_correction_has_none_when_all_is_j
     agents = desk.rows("SELECT agent, name, state FROM agents ORDER BY agent")
     assert [tuple(row.values()) for row in agents] == [("ana", "ana", None), ("bea", "Ana", "available")]
     assert [row["agent"] for row in desk.rows(STATES)] == ["bea"]
-    desk.store.close()
+    desk.close()
 
 
 def test_a_profile_told_later_or_of_an_earlier_time_is_published_at_once(tmp_path: Path) -> None:
@@ -328,7 +328,7 @@ def test_a_profile_told_later_or_of_an_earlier_time_is_published_at_once(tmp_pat
     desk.apply(read_story("08:30:00 profile agent=amina name=Old team=blue event_id=p3"), LATER)
     desk.publish(LATER)
     assert desk.rows(names) == [{"name": "Nour", "team": "blue"}]
-    desk.store.close()
+    desk.close()
 
 
 def test_a_profile_of_the_future_is_published_when_its_time_comes(tmp_path: Path) -> None:
@@ -338,4 +338,4 @@ def test_a_profile_of_the_future_is_published_when_its_time_comes(tmp_path: Path
     for before_s, name in ((1801, "Amina"), (1800, "Nour")):
         desk.publish(LATER - dt.timedelta(seconds=before_s))
         assert desk.rows("SELECT name FROM agents") == [{"name": name}]
-    desk.store.close()
+    desk.close()

@@ -108,7 +108,7 @@ def test_a_recalled_call_is_counted_once_before_it_settles_again(tmp_path: Path)
     desk.apply(read_story("33:02:00 wrapped call_id=c4 event_id=late"), LATER)
     desk.publisher.judge(Moment(LATER, LATER))
     assert desk.store.connection.execute(CHECKS).fetchall() == DAYS
-    desk.store.close()
+    desk.close()
 
 
 def test_a_late_call_is_in_the_check_of_its_day_when_it_has_settled(tmp_path: Path) -> None:
@@ -294,5 +294,5 @@ def test_disk_use_is_that_of_the_files(tmp_path: Path) -> None:
     events = sum(file.stat().st_size for file in (tmp_path / "events").rglob("*.parquet"))
     store = sum(file.stat().st_size for file in tmp_path.glob("store.duckdb*"))
     assert events > 0 and events < status["store_bytes"] <= store + events
-    desk.store.close()
+    desk.close()
     assert Desk(tmp_path).store.segments.bytes(*RELATIONS) == parquet

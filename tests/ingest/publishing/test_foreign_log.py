@@ -111,7 +111,7 @@ def test_a_start_removes_it_even_if_kafka_does_not_answer(desk: Desk, caplog: py
     path = desk.publisher.path
     write_and_be_killed(path, ANSWERED)
     assert direct(path) == [("answered", 2)]
-    desk.store.close()
+    desk.close()
     Desk(path.parent.parent)
     assert direct(path) == RIGHT
     (message,) = (record.getMessage() for record in caplog.records)
@@ -137,7 +137,7 @@ def test_a_log_of_the_file_that_is_being_written_is_not_read(desk: Desk) -> None
     write(desk, "09:02:01")
     assert direct(path) == RIGHT and beside(path) == {"vigie.duckdb"}
     a_folder(fresh.with_name(f"{fresh.name}.tmp"))
-    desk.store.close()
+    desk.close()
     assert Desk(path.parent.parent).publisher.path == path
     assert {entry.name for entry in path.parent.iterdir()} == {"vigie.duckdb"}
 
@@ -255,7 +255,7 @@ def test_a_start_closes_what_was_left_open(tmp_path: Path) -> None:
     desk = Desk(tmp_path / "data", configured(campaign("sav")))
     desk.apply(read_story(STORY), at("09:02:00"))
     desk.publish(at("33:00:00"))
-    desk.store.close()
+    desk.close()
     entries = [tmp_path / "another disk", *(tmp_path / "another disk").rglob("*")]
     assert any(entry.suffix == ".parquet" for entry in entries)
     for entry in entries:

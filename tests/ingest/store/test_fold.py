@@ -999,7 +999,7 @@ def test_an_agent_has_the_last_profile_as_of_now(tmp_path: Path) -> None:
     assert agents("09:30:00") == [("ana", "Anouk", "blue", "fes", []), *OTHERS]
     assert agents("10:30:00") == [("ana", "Ane", "black", "paris", []), *OTHERS]
     assert agents("08:30:00") == [first, *OTHERS]
-    desk.store.close()
+    desk.close()
 
 
 # An attempt that did not connect, of an offered call -----------------------------------------------------------------
@@ -1244,8 +1244,8 @@ def test_a_store_that_was_created_before_knows_its_abandons(tmp_path: Path) -> N
     desk = Desk(tmp_path, CONFIGURATION, settle_rows=1_000_000)
     desk.apply(read_story("09:00:00 queued \n 09:00:30 abandoned"), AS_OF)
     desk.store.connection.execute("ALTER TABLE calls DROP COLUMN abandoned")
-    desk.store.close()
+    desk.close()
     desk = Desk(tmp_path, CONFIGURATION, settle_rows=1_000_000)
     desk.publish(AS_OF)
     assert desk.rows("SELECT outcome, wait_s FROM calls") == [{"outcome": "abandoned", "wait_s": 30}]
-    desk.store.close()
+    desk.close()

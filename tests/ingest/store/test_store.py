@@ -109,7 +109,7 @@ def home(tmp_path: Path) -> Path:
     desk.apply(read_story(SETTLED), LATER)
     desk.publish(LATER)
     assert all_of(desk.store, "SELECT call_id, closed_by_call FROM inferred_ends") == [("c1", "c2")]
-    desk.store.close()
+    desk.close()
     return tmp_path / "data"
 
 
@@ -214,7 +214,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     desk = Desk(tmp_path, settle_rows=NEVER)
     desk.apply(read_story(TWO_CALLS), LATER)
     yield desk
-    desk.store.close()
+    desk.close()
 
 
 CHANGES = {
@@ -324,7 +324,7 @@ def test_a_call_judged_again_is_closed_by_a_settled_call_of_another_campaign(tmp
     desk.publish(LATER)
     assert desk.rows(calls) == [before[0] | {"threshold_s": 40.0}, before[1]]
     assert all_of(desk.store, "FROM calls") == []  # and all have settled again
-    desk.store.close()
+    desk.close()
 
 
 # Taken over by a store that is made again
@@ -448,7 +448,7 @@ def test_a_batch_is_limited_also_when_every_line_is_a_dead_letter(tmp_path: Path
         reader.queue.put(Arrived(replace(arrivals, records=10, dead=[LETTER] * MAX_BATCH_LINES)))
     (taken,) = writer._take(reader)
     assert isinstance(taken, Arrived) and len(taken.arrivals.dead) == MAX_BATCH_LINES
-    desk.store.close()
+    desk.close()
 
 
 def test_it_is_known_until_when_everything_in_the_topic_has_been_read(tmp_path: Path) -> None:
@@ -471,4 +471,4 @@ def test_it_is_known_until_when_everything_in_the_topic_has_been_read(tmp_path: 
     assert look(3000, 19, 20) == pytest.approx(0, abs=100)
     assert look(4000, 20, 20) == pytest.approx(1500, abs=100)  # Kafka had not answered since then
     assert look(5000, 20, 20) == pytest.approx(4000, abs=100)
-    desk.store.close()
+    desk.close()

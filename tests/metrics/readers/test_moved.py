@@ -32,7 +32,7 @@ def moved(tmp_path: Path) -> Path:
     desk = Desk(tmp_path / "here")
     desk.apply(read_story(STORY), at("09:05:00"))
     desk.publish(at("48:00:00", DAY))
-    desk.store.close()
+    desk.close()
     assert list((tmp_path / "here").glob("published/calls/day=*/*.parquet"))
     shutil.move(tmp_path / "here", tmp_path / "it's elsewhere")
     return tmp_path / "it's elsewhere" / "published" / "vigie.duckdb"

@@ -59,7 +59,7 @@ def reader(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     desk.apply(read_story(EVENTS), at("36:00:00"))
     desk.publish(at("36:00:00"))
     yield Published(place / "published" / "vigie.duckdb")
-    desk.store.close()
+    desk.close()
 
 
 def told(story: Story | None) -> list[list[tuple[str, str | None, str | None]]]:

@@ -181,6 +181,13 @@ class Desk:
     def publish(self, as_of: dt.datetime) -> None:
         publish(self.publisher, Moment(as_of, as_of))
 
+    def close(self) -> None:
+        """Close the store, and the reader, or DuckDB gives the next desk of this home the same published file."""
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+        self.store.close()
+
     def rows(self, query: str, parameters: object = None) -> list[Event]:
         """Return the rows of a query on the last published file."""
         published = self.publisher.path.stat()

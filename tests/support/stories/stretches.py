@@ -221,7 +221,7 @@ def busy_days(home: Path, seed: int) -> None:
         few = rng.sample(names, 100)
         agents.come([agents.content(name, NEAR[:-3], 0.4) for name in few for _ in range(rng.randint(1, 3))])
     agents.publish()
-    agents.desk.store.close()
+    agents.desk.close()
 
 
 def days_far_apart(home: Path, seed: int) -> None:
@@ -233,7 +233,7 @@ def days_far_apart(home: Path, seed: int) -> None:
         late = (name, *rng.sample(names, rng.choice((0, 0, 0, 1))))
         agents.come([agents.content(each, FAR[:-2], 0.4) for each in late] + [agents.dialed(rng.choice(names), FAR)])
     agents.publish()
-    agents.desk.store.close()
+    agents.desk.close()
 
 
 def _settled(agents: Agents, rng: random.Random, hours: Sequence[int], count: int) -> list[str]:
