@@ -119,12 +119,12 @@ def switch(page: "Page", language: str) -> None:
 def kill(page: "Page", served: Dashboard) -> None:
     """Kill the server and wait until the page says so."""
     served.process.kill()
-    page.get_by_test_id("stConnectionStatus").wait_for()
+    page.wait_for_function(LOST)
 
 
 def back(page: "Page") -> None:
     """Wait until the page has reconnected on its own."""
-    page.get_by_test_id("stConnectionStatus").wait_for(state="detached")
+    page.wait_for_function(f"!{LOST}")
     assert page.get_by_role("dialog").count() == 0
 
 
@@ -170,7 +170,7 @@ def test_a_managers_day(day: Day) -> None:
         box = bar.bounding_box()
         assert box is not None
         page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-        page.wait_for_url("**/calls?**outcome=answered**")
+        page.wait_for_url("**/calls?**order=wait**")
         row = page.locator(".vigie-table.calls tbody tr")
         row.wait_for()
         text = row.inner_text()
