@@ -73,7 +73,7 @@ class Demo:
     def accounts(self) -> list[str]:
         """Return the lines about accounts, without the port."""
         _, _, rest = self.log_text().partition("Vigie is live:")
-        lines = rest.partition("Analysts:")[0].replace(str(self.port), "PORT").strip().splitlines()
+        lines = rest.partition("Alerts of groups")[0].replace(str(self.port), "PORT").strip().splitlines()
         return [line for line in lines[1:] if line]
 
     def processes(self) -> set[int]:
@@ -178,7 +178,7 @@ def test_the_demo_runs_stops_starts_again_and_leaves_nothing_behind(tmp_path: Pa
         accounts = first.accounts()
         assert len(accounts) == 5
         started = first.processes()
-        assert len(started) >= 5  # demo, broker, consumer, dashboard, simulator
+        assert len(started) >= 6  # demo, broker, consumer, dashboard, notify, simulator
         first.process.send_signal(signal.SIGINT)
         assert first.process.wait(WITHIN_S) == 0, first.log_text()
         assert "Stopped. The data is kept" in first.log_text()
