@@ -1,7 +1,7 @@
 """What fires now and what fired today, with what people said about it: for the bell, the wall and the alerts page."""
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -80,12 +80,24 @@ def _ringing(viewer: Viewer, now: datetime) -> Ringing | None:
     acknowledgements: dict[str, tuple[Acknowledgement, ...]] = {}
     silences: tuple[Silence, ...] = ()
     try:
-        acknowledgements = desk().acknowledgements((*firing, *today))
+        acknowledgements = _readable(desk().acknowledgements((*firing, *today)), viewer)
         silences = desk().silences(now)
     except DeskError as error:
         trouble = str(error)
     silent = frozenset(alert.alert_id for alert in firing if any(silence.covers(alert, now) for silence in silences))
     return Ringing(tuple(firing), today, acknowledgements, silences, silent, places, trouble)
+
+
+def _readable(
+    acknowledgements: Mapping[str, tuple[Acknowledgement, ...]], viewer: Viewer
+) -> dict[str, tuple[Acknowledgement, ...]]:
+    """Leave out the centre's own words, which may be about how agents work, for who may not see that."""
+    return {
+        alert_id: tuple(
+            done if viewer.sees_work or done.role == viewer.role else replace(done, why="") for done in of_alert
+        )
+        for alert_id, of_alert in acknowledgements.items()
+    }
 
 
 def desk() -> Desk:
