@@ -148,7 +148,7 @@ def _followed(
             goes_on.add(key)
         else:
             known = None
-        condition = follow(rule, subject, known, measured, now)
+        condition = follow(rule, subject, known, measured.at(rule.sites), now)
         if condition and condition.ended_at:
             ended.append(condition)
         elif condition:

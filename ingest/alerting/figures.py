@@ -6,7 +6,7 @@ What changes slowly, or costs a query of a tenth of a second, is read at longer 
 import datetime as dt
 import statistics
 from collections.abc import Callable, Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -52,16 +52,28 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A figure's value at an instant; None: undefined. `calls` None: it is not computed from calls of a window."""
+    """A figure's value at an instant; None: undefined. `calls` None: it is not computed from calls of a window.
+
+    `by_site`: the parts of a number of agents; None is the site of those who have none.
+    """
 
     value: float | None
     calls: int | None = None
     usual: float | None = None
     is_open: bool = True
+    by_site: Mapping[str | None, int] = field(default_factory=dict)
+
+    def at(self, sites: Set[str] | None) -> "Value":
+        """Return the value of these sites only; None: of all."""
+        if sites is None:
+            return self
+        return replace(self, value=float(sum(count for site, count in self.by_site.items() if site in sites)))
 
 
 Values = Mapping[str, Mapping[Subject, Value]]
 """By figure and subject."""
+AgentCounts = Mapping[str, Mapping[str | None, tuple[int, ...]]]
+"""By campaign and site, in the order of AGENTS."""
 Usual = Mapping[str, Mapping[str, float]]
 """What is usual now, by campaign and figure."""
 
@@ -118,7 +130,7 @@ class Figures:
             windows = {(timezone, minutes) for _, _, timezone, minutes, *_ in rows}
             quarter = as_of.replace(minute=as_of.minute // STEP_MIN * STEP_MIN, second=0, microsecond=0)
             usual = self._slow("usual", as_of, STEP_MIN * 60.0, lambda: self._usual(quarter, windows, rows), quarter)
-        agents: Mapping[str, tuple[int, ...]] = {}
+        agents: AgentCounts = {}
         if not self._needed.isdisjoint(AGENTS):
             agents = self._slow("agents", as_of, SLOW_S, lambda: self._agents(as_of))
         month: Mapping[str, Month] = {}
@@ -135,8 +147,10 @@ class Figures:
                     usual.get(campaign, {}).get(name),
                     is_open,
                 )
-            for name, count in zip(AGENTS, agents.get(campaign, (0,) * len(AGENTS)), strict=True):
-                values[name][about] = Value(float(count), is_open=is_open)
+            of_campaign = agents.get(campaign, {})
+            for place, name in enumerate(AGENTS):
+                by_site = {site: counts[place] for site, counts in of_campaign.items()}
+                values[name][about] = Value(float(sum(by_site.values())), is_open=is_open, by_site=by_site)
             stands = month.get(campaign, NO_CALLS)
             for name, value in zip(
                 MONTH, (stands.to_target, stands.expected_to_target, stands.best_to_target), strict=True
@@ -144,9 +158,11 @@ class Figures:
                 values[name][about] = Value(value, stands.calls, is_open=is_open)
         return values
 
-    def _agents(self, as_of: dt.datetime) -> Mapping[str, tuple[int, ...]]:
-        rows = self._rows(QUERIES["agents"], as_of=as_of)
-        return {campaign: tuple(counts) for campaign, *counts in rows}
+    def _agents(self, as_of: dt.datetime) -> AgentCounts:
+        counted: dict[str, dict[str | None, tuple[int, ...]]] = {}
+        for campaign, site, *counts in self._rows(QUERIES["agents"], as_of=as_of):
+            counted.setdefault(campaign, {})[site] = tuple(counts)
+        return counted
 
     def _month(self, as_of: dt.datetime) -> Mapping[str, Month]:
         # a local day is a day from the UTC date at most

@@ -15,6 +15,7 @@ JOIN campaigns USING (campaign);
 -- As metrics/readers/agents.py says who needs relief, a break or a look: an agent at rest needs none of them.
 SELECT
     campaign,
+    site,
     count(*) FILTER (state = 'available') AS agents_available,
     count(*) FILTER (state != 'paused' AND occupancy > occupancy_too_high) AS agents_strained,
     count(*) FILTER (
@@ -31,7 +32,7 @@ FROM (
 )
 LEFT JOIN agent_strain($as_of::TIMESTAMPTZ) USING (agent)
 WHERE campaign IS NOT NULL
-GROUP BY campaign;
+GROUP BY campaign, site;
 
 -- name: month
 SELECT campaign, today, day, service_level_base, service_level_hits, target, offered

@@ -27,8 +27,8 @@ MOST = 1e9
 LEAST_CALLS = 10
 """Least number of calls of a figure that is computed from calls, unless the rule has its own."""
 KEYS = (
-    *("name", "figure", *THRESHOLDS, "end_threshold", "for_s", "min_calls", "campaigns", "clients", "sources"),
-    *("severity", "notify", "escalate", "escalate_after_s", "repeat_after_s", "quiet_when_closed"),
+    *("name", "figure", *THRESHOLDS, "end_threshold", "for_s", "min_calls", "campaigns", "clients", "sites"),
+    *("sources", "severity", "notify", "escalate", "escalate_after_s", "repeat_after_s", "quiet_when_closed"),
 )
 
 
@@ -37,7 +37,7 @@ class AlertRule:
     """One rule. `threshold` and `end_threshold` are in the figure's unit; with `by_usual`, ratios of the usual value.
 
     With `by_usual`, 0.3 below means less than 70 % of what is usual. `campaigns` None: all of them, also campaigns that
-    only events name; `sources` None: all of them. `repeat_after_s` None: a notification is not repeated.
+    only events name; `sites` and `sources` None: all of them. `repeat_after_s` None: a notification is not repeated.
     """
 
     name: str
@@ -49,6 +49,7 @@ class AlertRule:
     for_s: float = 60.0
     min_calls: int = 0
     campaigns: frozenset[str] | None = None
+    sites: frozenset[str] | None = None
     sources: frozenset[str] | None = None
     severity: str = "warning"
     notify: tuple[str, ...] = ()
@@ -93,6 +94,7 @@ def _rule(table: Table, clients_of: Mapping[str, str], clients: Collection[str],
     _refuse_keys(
         table, is_of_campaigns, ("campaigns", "clients", "quiet_when_closed"), f"`{figure_name}` is about no campaign"
     )
+    _refuse_keys(table, figure.about == "agents", ("sites",), f"`{figure_name}` does not count agents")
     _refuse_keys(table, figure.about == "source", ("sources",), f"`{figure_name}` is about no source")
     _refuse_keys(table, figure.has_calls, ("min_calls",), f"`{figure_name}` is not computed from calls")
     _refuse_keys(table, "escalate" in table.values, ("escalate_after_s",), "there is no `escalate`")
@@ -100,6 +102,7 @@ def _rule(table: Table, clients_of: Mapping[str, str], clients: Collection[str],
     of_clients = table.texts("clients", clients)
     campaigns |= {campaign for campaign, client in clients_of.items() if client in of_clients}
     limits_campaigns = "campaigns" in table.values or "clients" in table.values
+    sites = table.texts("sites")
     sources = table.texts("sources")
     escalate = table.texts("escalate", groups)
     return AlertRule(
@@ -112,6 +115,7 @@ def _rule(table: Table, clients_of: Mapping[str, str], clients: Collection[str],
         for_s=table.number("for_s", AlertRule.for_s, 0, LONGEST_S),
         min_calls=table.count("min_calls", LEAST_CALLS, 1, 1_000_000) if figure.has_calls else 0,
         campaigns=frozenset(campaigns) if limits_campaigns else None,
+        sites=frozenset(sites) if "sites" in table.values else None,
         sources=frozenset(sources) if "sources" in table.values else None,
         severity=table.choice("severity", AlertRule.severity, SEVERITIES),
         notify=table.texts("notify", groups),

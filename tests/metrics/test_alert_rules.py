@@ -70,6 +70,12 @@ def test_a_rule_is_read_with_every_key(tmp_path: Path) -> None:
     )
 
 
+def test_a_rule_about_agents_names_sites(tmp_path: Path) -> None:
+    keys = 'figure = "agents_available"\nbelow = 2\nsites = ["fes", "rabat"]'
+    expected = AlertRule("r", "agents_available", "below", 2, 2, sites=frozenset({"fes", "rabat"}))
+    assert rule(tmp_path, keys) == expected
+
+
 @pytest.mark.parametrize(
     ("keys", "expected"),
     [
@@ -151,6 +157,7 @@ def test_what_a_rule_leaves_out(tmp_path: Path, keys: str, expected: AlertRule) 
         pytest.param(
             'figure = "waiting"\nabove = 1\ncampaigns = ["x"]', 3, "sinistres, ventes, mobile", id="a campaign"
         ),
+        pytest.param('figure = "agents_available"\nbelow = 1\nsites = "fes"', 3, "a list of", id="sites"),
         pytest.param('figure = "waiting"\nabove = 1\nclients = ["x"]', 3, "orea, vianova", id="a client"),
         pytest.param('figure = "waiting"\nabove = 1\nseverity = "bad"', 3, "info, warning, critical", id="a severity"),
         pytest.param('figure = "waiting"\nabove = 1\nnotify = ["me"]', 3, "floor, office", id="a group"),
@@ -160,6 +167,7 @@ def test_what_a_rule_leaves_out(tmp_path: Path, keys: str, expected: AlertRule) 
             'figure = "lag"\nabove = 1\ncampaigns = ["ventes"]', 3, "about no campaign", id="a campaign's feed"
         ),
         pytest.param('figure = "lag"\nabove = 1\nquiet_when_closed = true', 3, "about no campaign", id="a closed feed"),
+        pytest.param('figure = "waiting"\nabove = 1\nsites = ["fes"]', 3, "does not count agents", id="a queue's site"),
         pytest.param('figure = "waiting"\nabove = 1\nsources = ["pbx"]', 3, "about no source", id="a source's queue"),
         pytest.param(
             'figure = "waiting"\nabove = 1\nescalate_after_s = 60', 3, "no `escalate`", id="nobody to escalate to"

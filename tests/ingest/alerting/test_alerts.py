@@ -311,6 +311,22 @@ def test_agents_are_counted_for_the_campaign_they_work_for(tmp_path: Path) -> No
     }
 
 
+def test_a_rule_counts_the_agents_of_its_sites(tmp_path: Path) -> None:
+    watch = [
+        AlertRule("fes", "agents_available", "above", 0, 0, for_s=0, sites=frozenset({"fes"})),
+        AlertRule("both", "agents_available", "above", 0, 0, for_s=0, sites=frozenset({"fes", "rabat"})),
+        AlertRule("oujda", "agents_available", "below", 1, 1, for_s=0, sites=frozenset({"oujda"})),
+        AlertRule("every", "agents_available", "above", 0, 0, for_s=0),
+    ]
+    desk = Desk(tmp_path, rules(*watch))
+    sites = {"a": "fes", "b": "fes", "c": "rabat", "d": ""}
+    story = [f"09:00:00 state agent={agent} state=available campaign=sav" for agent in sites]
+    story += [f"08:59:00 profile agent={agent} site={site}" for agent, site in sites.items() if site]
+    desk.apply(read_story("\n".join(story)), at("09:00:00"))
+    found = {row["rule"]: row["value"] for row in fires_at(desk, "09:00:00")}
+    assert found == {"fes": 2, "both": 3, "oujda": 0, "every": 4}
+
+
 def test_the_month_is_compared_with_the_targets_of_its_days(tmp_path: Path) -> None:
     rule = AlertRule("month", "month_to_target", "below", -0.1, 0, for_s=0, min_calls=10)
     desk = Desk(tmp_path, rules(rule))
