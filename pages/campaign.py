@@ -258,6 +258,7 @@ def page() -> None:
         links(where)
     if not viewer.sees_work:
         st.caption(f":material/lock: {names.privacy(text)}")
+    # what is seen first is drawn first, and what takes longest last
     left, right = st.columns([7, 3], gap="medium")
     with left:
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
@@ -265,9 +266,6 @@ def page() -> None:
             beside = overlay.choose(where, readers.first_day(readers.published(), viewer), text)
             minutes = selection.choose_minutes(readers.MINUTES, text, label="collapsed")
         chart(where, minutes, beside)
-        if viewer.sees_work:
-            st.subheader(_("Agents by interval"), anchor=False)
-            staffing_chart(where, minutes)
     with right:
         if where.is_today:
             st.subheader(_("Waiting now"), anchor=False)
@@ -275,6 +273,10 @@ def page() -> None:
         weekday = text.weekday(campaign.day.weekday())
         st.subheader(_("Compared with the usual {weekday}").format(weekday=weekday), anchor=False)
         compared(where, minutes)
+    if viewer.sees_work:
+        with left:
+            st.subheader(_("Agents by interval"), anchor=False)
+            staffing_chart(where, minutes)
     left, right = st.columns([6, 4], gap="medium")
     with left:
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
@@ -289,12 +291,13 @@ def page() -> None:
         outcomes(where, minutes)
         st.subheader(_("By queue"), anchor=False)
         queues(where)
-        weeks(campaign.campaign)
     st.subheader(_("Agents"), anchor=False)
     if where.is_today:
         agents(campaign.campaign)
     else:
         shifts(where)
+    with right:
+        weeks(campaign.campaign)
 
 
 page()
