@@ -448,7 +448,7 @@ def test_the_totals_of_today_are_asked_once_for_a_snapshot(path: Path, monkeypat
         asked.append(campaigns[0].day)
         return totals_of(connection, campaigns)
 
-    for module in ("days", "wall"):
+    for module in ("days.day", "wall"):
         monkeypatch.setattr(f"metrics.readers.{module}.totals_of", counted)
     publish(path, campaigns=FLOOR, calls=MIXED)
     reader = Published(path)
