@@ -42,7 +42,7 @@ def draw(found: CampaignsPeriod, viewer: Viewer, text: Text) -> str:
     )
     rows = [_row(row, found, viewer, text) for row in found.campaigns]
     total = _cells(escape(_("Total")), found.total, {}, viewer, text)
-    return table.table(table.heads(head), rows, "numbers", foot=total if len(rows) > 1 else "", scrolls=True)
+    return table.table(table.heads(head), rows, "numbers periods", foot=total if len(rows) > 1 else "", scrolls=True)
 
 
 def _row(row: CampaignPeriod, found: CampaignsPeriod, viewer: Viewer, text: Text) -> str:

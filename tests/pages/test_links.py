@@ -34,6 +34,7 @@ EXCUSED = {
     "[data-testid='stCaptionContainer'], [data-testid='stMarkdown']": "words, with the same figures linked elsewhere",
     ".vigie-figure, .vigie-formula .step > b, .vigie-systems": "the explanation itself",
     ".terms td:nth-child(-n + 5)": "what the contract says",
+    ".periods tfoot td, .periods td.usual": "totals of the campaigns above, whose figures have links; the targets",
     ".calls, .waiting": "the list of calls itself",
     ".staffing td, .vigie-why": "mean numbers of agents, and why an interval was bad: no calls are behind them",
     ".lags, .told, .vigie-tiles": "what was read of the topic: no figure of a campaign",
