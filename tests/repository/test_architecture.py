@@ -176,6 +176,7 @@ def test_no_test_module_imports_another() -> None:
     assert not {(module, other) for module, file in MODULES.items() for other in imported_by(file) & tests}
 
 
+@pytest.mark.slow
 def test_there_are_no_import_cycles() -> None:
     graph = {module: imported_by(file, at_import=True) & MODULES.keys() for module, file in MODULES.items()}
     for module, others in graph.items():

@@ -17,6 +17,8 @@ from metrics.kpis.alert_figures import MOST_KEPT
 from metrics.published import relations
 from tests.support.stories.stream import PARTITION, Desk, Event, at, campaign, configured, read_story
 
+pytestmark = pytest.mark.slow
+
 WAIT = AlertRule("long-wait", "longest_wait_s", "above", 120, 60, for_s=30, notify=("floor",))
 LEVEL = AlertRule("level", "service_level", "below", 0.7, 0.8, for_s=0, min_calls=10)
 SILENT = AlertRule("stale", "feed_age_s", "above", 60, 60, for_s=30, quiet_when_closed=False)

@@ -28,6 +28,8 @@ from pages.shared.terms import terms_in_words
 from tests.support.published import Row, call, campaign, publish, rows
 from tests.support.statements import read as text_of
 
+pytestmark = pytest.mark.slow
+
 MANAGER = Viewer("manager", None)
 KEY = b"a key for tests, as long as it takes"
 AT = datetime.fromisoformat
