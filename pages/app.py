@@ -11,7 +11,7 @@ from pages.shared import empty, ticks
 from pages.wall import pause, television
 
 STYLE, LOGO = ASSETS / "style.css", ASSETS / "logo.svg"
-CONTACT, KEEP, TIMINGS = ASSETS / "contact.js", ASSETS / "keep.js", ASSETS / "timings.js"
+CONTACT, FRAME, KEEP, TIMINGS = (ASSETS / f"{name}.js" for name in ("contact", "frame", "keep", "timings"))
 
 viewer = visitor.current_viewer()
 text = visitor.current_text()
@@ -71,6 +71,8 @@ page = st.navigation(
 )
 if not is_television:
     st.logo(str(LOGO), size="medium")
+    more = _("More")  # entries, for which there is no room
+    st.html(f'<style>:root {{ --more: "{more}"; }}</style>')
     with st.container(key="frame", horizontal=True):
         bell.bell(viewer, text)
         if page.url_path == "wallboard" and "wallboard.py" in allowed:
@@ -85,7 +87,7 @@ if not is_television:
 with st.container(key="scripts"):
     lost = _("No contact with the server for {age}. This page is as it was then.")
     st.html(f'<p class="vigie-away" role="status">{lost.format(age="<span class=ago></span>")}</p>')
-    for script in (CONTACT, TIMINGS) if is_television else (CONTACT, TIMINGS, KEEP):
+    for script in (CONTACT, TIMINGS) if is_television else (CONTACT, TIMINGS, FRAME, KEEP):
         st.html(f"<script>{script.read_text()}</script>", unsafe_allow_javascript=True)
 with ticks.page(text):
     page.run()

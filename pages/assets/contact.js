@@ -20,12 +20,14 @@
 
   // Hides Streamlit's own dialog, in English, from the moment that it would come.
   let app = null;
-  const watchConnection = new MutationObserver(() => root.classList.toggle("vigie-apart", !isConnected()));
+  const hideDialog = () => root.classList.toggle("vigie-apart", !isConnected());
+  const watchConnection = new MutationObserver(hideDialog);
   function follow(found) {
     if (found === app) return;
     app = found;
     watchConnection.disconnect();
     if (app) watchConnection.observe(app, { attributeFilter: ["data-test-connection-state"] });
+    hideDialog(); // the contact may have been lost before
   }
 
   function look() {

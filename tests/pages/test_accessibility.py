@@ -17,7 +17,7 @@ from pages.shared import i18n
 from tests.support.dashboard.browsing import needs_chromium
 from tests.support.dashboard.drawing import PAGE_NAMES
 from tests.support.dashboard.served import CLIENT, STORY, Site, floor, served
-from tests.support.floor_file import MANAGER
+from tests.support.floor_file import MANAGER, alert
 from tests.support.processes import wait_for
 
 if TYPE_CHECKING:
@@ -175,6 +175,21 @@ def test_no_text_is_cut_off_or_overlaps_another_on_any_screen(
             faults += [(path, width, fault) for fault in cut_off(page)]
     page.context.close()  # so that its ticks do not slow down the next tests
     assert not faults and not errors
+
+
+def test_the_navigation_makes_room_for_the_controls_beside_it(site: Site) -> None:
+    """They become wider as alerts are counted, and with the name of the account."""
+    floor(site.path, alerts=[alert("asa_s", clock.now(), rule=f"rule {n}", campaign="north") for n in range(120)])
+    page = site.tab(MANAGER)
+    site.visit(page, "agents", "es")
+    page.get_by_role("button", name="120 alertas").wait_for()
+    for wider in ("0", "9rem"):
+        page.evaluate("wider => document.querySelector('.st-key-bell').style.paddingLeft = wider", wider)
+        for width in (1600, 1439, 1366, 1240, 1100):
+            page.set_viewport_size({"width": width, "height": 768})
+            assert (width, cut_off(page)) == (width, [])
+            assert page.locator('[data-testid="stTopNavLink"]:visible').count() > 1
+    assert page.locator('[data-testid="stTopNavSection"]').inner_text() == ""  # Streamlit's English is hidden
 
 
 def cut_off(page: "Page") -> list[str]:
