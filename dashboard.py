@@ -20,7 +20,7 @@ from pages.accounts.access import access, configuration_path
 from pages.accounts.gate import Gate
 from pages.accounts.sign_in import SignIn
 from pages.operations import prometheus
-from pages.operations.origin import Origin
+from pages.operations.head import Head
 
 # use the pinned tzdata and not this machine's zone rules: a day must begin when it does for the consumer
 zoneinfo.reset_tzpath(to=[])
@@ -54,7 +54,7 @@ app = st.App(
         Route("/metrics", prometheus.endpoint(access().viewer_of_token)),
         *SignIn(access(), base).routes(),
     ],
-    middleware=[Middleware(Gate, access=access(), base=base), Middleware(Origin, base=base)],
+    middleware=[Middleware(Gate, access=access(), base=base), Middleware(Head, base=base)],
 )
 
 if __name__ == "__main__":

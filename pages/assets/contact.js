@@ -43,6 +43,7 @@
     const silent = seconds() - contactAt;
     const isLost = silent > LOST_S;
     root.classList.toggle("vigie-lost", isLost);
+    root.classList.toggle("vigie-aged", isLost && !board); // a page that cannot say it in a wall's header
     if (isLost) {
       showAge(document.querySelector(".vigie-away"), silent);
       if (board) {

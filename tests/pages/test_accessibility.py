@@ -4,6 +4,7 @@ axe-core checks what a browser has drawn, on every page, light and dark. EXCUSED
 elements that we cannot change, by rule and selector, each with its reason. There are none today.
 """
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -357,3 +358,47 @@ def test_a_tick_keeps_the_scroll_of_a_table(site: Site) -> None:
     floor(site.path, letters=61, later_s=60)  # 60 s later the cached part of the page is read again
     letters.get_by_text("no such type 60").wait_for(state="attached")
     assert letters.evaluate("table => table.scrollTop") == 300
+
+
+LABEL = """() => {  // what Plotly does to measure a label of a chart
+    const drawings = document.querySelectorAll('[data-testid=stPlotlyChart], .vigie-board');
+    const label = drawings[0].appendChild(document.createElement('span'));
+    label.textContent = 'label';
+    label.getBoundingClientRect();
+    label.remove();
+    return document.querySelectorAll('*').length;
+}"""
+
+
+@pytest.mark.parametrize("path", ["wallboard", "campaign?campaign=north"])
+def test_a_label_does_not_make_the_browser_style_the_whole_page_again(site: Site, path: str) -> None:
+    """With a selector like `.stApp:not(:has(…))` Chromium does that for each element that is added."""
+    floor(site.path)
+    page = site.tab(MANAGER)
+    site.visit(page, path)
+    shares = []
+    for _ in range(5):  # a tick may be drawn meanwhile
+        site.chromium.start_tracing(
+            page=page, categories=["devtools.timeline", "disabled-by-default-devtools.timeline"]
+        )
+        elements = page.evaluate(LABEL)
+        events = json.loads(site.chromium.stop_tracing())["traceEvents"]
+        styled = [event["args"].get("elementCount", 0) for event in events if event["name"] == "UpdateLayoutTree"]
+        shares.append(sum(styled) / elements)
+    page.context.close()
+    assert 0 < min(shares) < 0.4, shares
+
+
+def test_the_browser_knows_from_the_beginning_that_a_page_draws_charts(site: Site) -> None:
+    floor(site.path)
+    page = site.tab(CLIENT)
+    site.visit(page, "campaign?campaign=north")
+    page.locator(".js-plotly-plot .barlayer").first.wait_for(state="attached")
+    started = page.evaluate(
+        "[/PlotlyChart/, /index[.][^.]+[.]js/].map((name) => performance.getEntriesByType('resource')"
+        ".filter((one) => name.test(one.name)).map((one) => one.startTime))"
+    )
+    ((plotly,), (frontend,)) = started
+    assert plotly <= frontend + 50
+    site.visit(page, "wallboard")
+    assert not page.evaluate("performance.getEntriesByType('resource').some((one) => /PlotlyChart/.test(one.name))")

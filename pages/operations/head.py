@@ -1,0 +1,55 @@
+"""Writes into the head of a page's HTML what the browser would otherwise learn late.
+
+Where the server is: Streamlit's frontend guesses it, and each guess is a 404 in the browser's log. A page's address is
+one level below the server's, so for /campaign it first asks /campaign/_stcore/health.
+
+That a page draws charts: Streamlit's frontend imports Plotly, 4.7 MB, only when the first chart has arrived. A browser
+that knows it from the beginning loads and compiles Plotly while the server computes.
+"""
+
+from pathlib import Path
+
+import streamlit
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+HEAD = b"<head>"
+CHARTED = ("/campaign", "/sla")
+"""The pages that begin with a chart."""
+SCRIPTS = Path(streamlit.__file__).parent / "static" / "static" / "js"
+
+
+class Head:
+    """ASGI middleware that writes into the HTML of the pages, which are served below the path `base`."""
+
+    def __init__(self, app: ASGIApp, base: str) -> None:
+        self._app, self._base = app, base
+        script = f'window.__streamlit = {{ BACKEND_BASE_URL: location.origin + "{base}/" }};'
+        self._every = f"<script>{script}</script>".encode()
+        (plotly,) = SCRIPTS.glob("PlotlyChart.*.js")
+        href = f"{base}/static/js/{plotly.name}"
+        self._charted = f'<link rel="modulepreload" crossorigin href="{href}">'.encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or b"text/html" not in dict(scope["headers"]).get(b"accept", b""):
+            await self._app(scope, receive, send)
+            return
+        is_charted = scope["path"].removeprefix(self._base) in CHARTED
+        written = HEAD + self._every + (self._charted if is_charted else b"")
+        start: Message = {}
+        body = b""
+
+        async def send_written(message: Message) -> None:
+            nonlocal start, body
+            if message["type"] == "http.response.start":
+                start = message
+                return
+            body += message.get("body", b"")
+            if message.get("more_body"):
+                return
+            body = body.replace(HEAD, written, 1)
+            headers = [(name, value) for name, value in start["headers"] if name.lower() != b"content-length"]
+            await send({**start, "headers": [*headers, (b"content-length", str(len(body)).encode())]})
+            await send({"type": "http.response.body", "body": body})
+
+        uncompressed = [(name, value) for name, value in scope["headers"] if name != b"accept-encoding"]
+        await self._app({**scope, "headers": uncompressed}, receive, send_written)
