@@ -71,8 +71,6 @@ page = st.navigation(
 )
 if not is_television:
     st.logo(str(LOGO), size="medium")
-    more = _("More")  # entries, for which there is no room
-    st.html(f'<style>:root {{ --more: "{more}"; }}</style>')
     with st.container(key="frame", horizontal=True):
         bell.bell(viewer, text)
         if page.url_path == "wallboard" and "wallboard.py" in allowed:
@@ -87,6 +85,8 @@ if not is_television:
 with st.container(key="scripts"):
     lost = _("No contact with the server for {age}. This page is as it was then.")
     st.html(f'<p class="vigie-away" role="status">{lost.format(age="<span class=ago></span>")}</p>')
+    more = _("More")
+    st.html(f'<p class="vigie-more" hidden>{more}</p>')
     for script in (CONTACT, TIMINGS) if is_television else (CONTACT, TIMINGS, FRAME, KEEP):
         st.html(f"<script>{script.read_text()}</script>", unsafe_allow_javascript=True)
 with ticks.page(text):
