@@ -13,6 +13,7 @@ from bench import figures, machine
 MEASURES = {
     "backlog": "half a million events to the published file, compared with a bare poll loop and one INSERT per event",
     "delay": "from event sent to event published, at 1,500 events per second",
+    "steady": "the same with a quarter of an hour of events stored before, compared with none",
     "alerting": "from the event that fires an alert to its message, at 1,500 events per second",
     "viewers": "50 wallboard viewers at a 2-second refresh, compared with one",
     "soak": "a television for 3 minutes (see bench/soak.py for longer): whether memory of browser or server grows",

@@ -90,6 +90,11 @@ def resident_mb(pid: int) -> float:
     return _status(pid, "VmRSS") * 1024 / 1e6
 
 
+def peak_mb(pid: int) -> float:
+    """Return the highest resident memory of a running process so far [MB]; Linux only."""
+    return _status(pid, "VmHWM") * 1024 / 1e6
+
+
 def threads(pid: int) -> int:
     return _status(pid, "Threads")
 

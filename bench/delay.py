@@ -55,6 +55,15 @@ class Watch:
             ).fetchall()
         self.seen.append((time.time(), dict(newest)))
 
+    @property
+    def has_marks(self) -> bool:
+        """Whether any marker has appeared."""
+        return bool(self.seen and self.seen[-1][1])
+
+    def reached(self, sent: float) -> bool:
+        """Whether each partition shows a marker that was sent at `sent` [µs since 1970] or later."""
+        return self.has_marks and min(self.seen[-1][1].values()) >= sent
+
     def delays(self, marks: list[list[int]]) -> list[float]:
         """Return the delay [s] of each mark (partition, time of sending [µs since 1970]) that appeared."""
         delays = []

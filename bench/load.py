@@ -39,7 +39,7 @@ def main(servers: str, topic: str, rate: int, seconds: int) -> None:
                 partition = partitions[sent % per_mark]
                 now = _now()
                 marks.append((partition, round(now.timestamp() * 1e6)))
-                value = _marker(partition, len(marks), now)
+                value = marker(partition, len(marks), now)
             else:
                 hashed, head, tail = events[sent]
                 partition = partitions[hashed % len(partitions)]
@@ -67,7 +67,8 @@ def _now() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
 
 
-def _marker(partition: int, number: int, now: dt.datetime) -> bytes:
+def marker(partition: int, number: int, now: dt.datetime) -> bytes:
+    """The `number`-th marker of a partition: an event of its special agent."""
     state = ("available", "paused")[number // 4 % 2]  # alternate, because consecutive equal states would be one row
     return (
         f'{{"event_id":"{MARKER}{partition}-{number}","type":"agent.state","ts":"{now.isoformat()}",'

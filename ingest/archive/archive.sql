@@ -1,26 +1,26 @@
 -- Rows that settle.sql selected move from the store's tables to the archive. archive.py says when each part runs.
--- Reads: archived_names, archived_until, dead_letters, judged_calls, just_judged_calls, new_marks, recalled_calls,
---     recalled_states, segments, settled_calls, settled_ends, settled_events, settled_letters, settled_states,
---     steady_calls, timeline, $settled_before.
+-- Reads: archived_until, dead_letters, judged_calls, just_judged_calls, new_marks, recalled_calls, recalled_states,
+--     segments, settled_calls, settled_ends, settled_events, settled_letters, settled_states, steady_calls, timeline,
+--     $settled_before.
 -- Changes: agent_marks, archived_names, archived_until, calls, dead_letters, events, inferred_ends, recalled_calls,
 --     recalled_states, recalled_stretches, settled_checks.
 -- Makes: just_judged_calls, name_counts, steady_calls, timeline.
 
 -- name: count_names
 CREATE OR REPLACE TEMP TABLE name_counts AS
-SELECT kind, name, sum(events) AS events
+SELECT kind, name, sum(events)::BIGINT AS events
 FROM (
     SELECT 'agent' AS kind, agent AS name, {sign} AS events FROM ({events}) WHERE type != 'call.dialed'
     UNION ALL
     SELECT 'campaign', campaign, {sign} FROM ({events})
-    UNION ALL
-    FROM archived_names
 )
 WHERE name IS NOT NULL
-GROUP BY kind, name
-HAVING sum(events) > 0;
-DELETE FROM archived_names;
-INSERT INTO archived_names FROM name_counts;
+GROUP BY kind, name;
+MERGE INTO archived_names
+USING name_counts AS news USING (kind, name)
+WHEN MATCHED AND archived_names.events + news.events > 0 THEN UPDATE SET events = archived_names.events + news.events
+WHEN MATCHED THEN DELETE
+WHEN NOT MATCHED THEN INSERT;
 
 -- name: settled_events
 FROM settled_events;
@@ -29,10 +29,16 @@ FROM settled_events;
 SELECT max(closed_before) FROM archived_until;
 
 -- name: count_unsettled
--- An upper bound of the rows that settle: cheap, and mostly enough.
+-- An upper bound of the rows that settle: cheap, and mostly enough. A state that settles has ended, because another
+-- one follows that began before settled_before too.
 SELECT
-    (SELECT count(*) FROM judged_calls WHERE cohort_at < getvariable('settled_before'))
-    + (SELECT count(*) FROM timeline WHERE started_at < getvariable('settled_before'))
+    (
+        SELECT count(*)
+        FROM judged_calls
+        WHERE cohort_at < getvariable('settled_before')
+            AND (answered_at IS NULL OR ended_at < getvariable('settled_before'))
+    )
+    + (SELECT count(*) FROM timeline WHERE ended_at < getvariable('settled_before'))
     + (SELECT count(*) FROM dead_letters);
 
 -- name: count_settled

@@ -3,6 +3,7 @@
 import contextlib
 import datetime as dt
 import logging
+import os
 import queue
 import threading
 import time
@@ -26,7 +27,7 @@ ENOUGH_LINES = 80_000  # while behind: waiting for a bigger batch costs more tha
 WAIT_S = 0.2
 PUBLISH_EVERY_S = 0.4  # at most this often, while events come
 PUBLISH_IDLE_S = 1.0  # without events, because as_of advances: waiting calls wait longer
-PUBLISH_SHARE = 0.2  # of the time is spent on publishing, at most
+PUBLISH_SHARE = 0.5 if (os.cpu_count() or 1) > 1 else 0.2  # of the time is spent on publishing, at most
 IN_TOUCH_S = 3.0  # Kafka is away if it has not answered for longer
 BEHIND_LINES = 20_000
 PUBLISH_SHARE_BEHIND = 0.02
