@@ -206,6 +206,8 @@ class Archive:
         self._count_names(ARCHIVE["settled_events"], +1)
         self._sql(ARCHIVE["forget_settled"])
         self._segments.reload()
+        self._segments.keep_sums()
+        self._segments.reload()
         for relation in IDENTITY:
             self._segments.count_rows(relation, merged[relation])
         self._learn(ARCHIVE["settled_events"])

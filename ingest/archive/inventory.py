@@ -14,9 +14,11 @@ from pathlib import Path
 import duckdb
 
 from ingest.errors import RESTORE_OR_REBUILD, StoreError
+from metrics.kpis.sums import SUMS
 from metrics.quoting import quoted
 
 RELATIONS = ("calls", "agent_states", "dead_letters")
+PUBLISHED = (*RELATIONS, *SUMS)
 EVENTS = "events"  # archived like RELATIONS, but not published
 UNFINISHED = "unfinished-files"
 
@@ -93,7 +95,7 @@ def archived_files(data_dir: Path) -> frozenset[Path]:
     """Every Parquet file of a data directory that has, or had, settled rows or events."""
     return frozenset(
         file
-        for relation in (EVENTS, *RELATIONS)
+        for relation in (EVENTS, *PUBLISHED)
         for file in (folder_of(data_dir.resolve(), relation) / relation).glob("day=*/*.parquet")
     )
 

@@ -16,6 +16,7 @@ import duckdb
 from ingest.archive import inventory
 from ingest.archive.inventory import EVENTS, RELATIONS, folder_of, sync
 from ingest.errors import RESTORE_OR_REBUILD, StoreError
+from metrics.kpis.sums import SUMS, Sums
 from metrics.published.relations import FOLDER
 from metrics.quoting import quoted
 
@@ -36,13 +37,26 @@ OUTDATED = {
         " AND r.started_at < coalesce(x.until_at, 'infinity'::TIMESTAMPTZ)"
     ),
     "dead_letters": "",
+    **dict.fromkeys(SUMS, ""),
     EVENTS: "ANTI JOIN recalled_events x ON x.file = parse_filename(filename) AND x.place = file_row_number",
+}
+#: The rows that do not count: what OUTDATED leaves out. Joined with their days, so that DuckDB opens no other file.
+UNCOUNTED = {
+    "calls": "SEMI JOIN recalled_calls USING (call_id, day)",
+    "agent_states": (
+        "r SEMI JOIN (SELECT *, DATE '1970-01-01' + unnest(range("
+        "greatest((from_at AT TIME ZONE 'UTC')::DATE, first_day - 1) - DATE '1970-01-01',"
+        " least((until_at AT TIME ZONE 'UTC')::DATE, last_day + 1) - DATE '1970-01-01' + 1))::INTEGER AS day"
+        " FROM recalled_states, ingest_status) x ON x.agent = r.agent AND x.day = r.day AND r.started_at >= x.from_at"
+        " AND r.started_at < coalesce(x.until_at, 'infinity'::TIMESTAMPTZ)"
+    ),
 }
 #: No two rows of a relation that count may agree in this.
 IDENTITY = {"calls": "call_id", "agent_states": "(agent, started_at)", EVENTS: "event_id"}
 #: Texts that rarely repeat and are rarely read: no dictionary is tried, and they are compressed well.
 PACKED = {EVENTS: "(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, DICTIONARY_SIZE_LIMIT 4096)"}
 MERGE_AT_FILES = 4  # so many of a day's files of one size are merged into one of the next
+SUMMED_AT_ONCE = 40  # so many older files without sums get them when rows settle: those that an older Vigie wrote
 KEEP_REPLACED_S = 600.0  # a file that was replaced stays for those who hold an older snapshot open
 
 
@@ -117,10 +131,41 @@ class Segments:
 
         A relation without files has a SELECT too, so that the published views stay the same when its first rows settle.
         """
-        return {relation: self.rows(relation) or f"FROM recent_{relation} WHERE false" for relation in RELATIONS}
+        rows = {relation: self.rows(relation) or f"FROM recent_{relation} WHERE false" for relation in RELATIONS}
+        return rows | {name: self._sums(name, sums) for name, sums in SUMS.items()}
 
-    def _read(self, relation: str, segments: list[Segment]) -> str:
-        """The SELECT of the rows of `segments` that count; for events, with the file and the place in it.
+    def _sums(self, name: str, sums: Sums) -> str:
+        """The SELECT of all rows of a relation of sums: kept ones, and those of all that the kept ones lack."""
+        kept = self._segments.get(name, [])
+        with_sums, without = self._by_sums(name, sums)
+        rows = [sums.up_to_now(f"recent_{sums.of}")]
+        if without:
+            rows.append(f"SELECT *, 1 AS sign FROM ({self._read(sums.of, without)})")
+        if not kept:
+            return sums.of_rows(*rows)
+        rows.append(f"SELECT *, -1 AS sign FROM ({self._read(sums.of, with_sums, UNCOUNTED[sums.of])})")
+        return f"{sums.of_rows(*rows)}\nUNION ALL BY NAME {self._read(name, kept)}"
+
+    def _by_sums(self, name: str, sums: Sums) -> tuple[list[Segment], list[Segment]]:
+        """The files that have sums, which are in a file of the same name, and those without."""
+        have = {segment.file.name for segment in self._segments.get(name, ())}
+        files = self._segments.get(sums.of, [])
+        return [s for s in files if s.file.name in have], [s for s in files if s.file.name not in have]
+
+    def keep_sums(self) -> None:
+        """Write the sums of the files that have none. Call it in a transaction, after `reload`; then `reload` again."""
+        for name, sums in SUMS.items():
+            _, without = self._by_sums(name, sums)
+            without = sorted(without, key=lambda segment: segment.file.stat().st_mtime)[-SUMMED_AT_ONCE:]
+            named = [(f"{name}/day={segment.day}/{segment.file.name}", segment) for segment in without]
+            self._note_unfinished([file for file, _ in named])
+            for file, segment in named:
+                rows = f"SELECT *, 1 AS sign FROM ({self._read(sums.of, [segment], '')})"
+                written = self._write_file(name, file, sums.of_rows(rows), [])
+                self._sql("INSERT INTO segments VALUES (?, ?, ?, ?)", [name, segment.day, file, written])
+
+    def _read(self, relation: str, segments: list[Segment], which: str | None = None) -> str:
+        """The SELECT of the rows of `segments` that count, or of those `which`; for events, with file and place.
 
         Paths are absolute, because DuckDB resolves relative paths from the working directory of each process. A reader
         that has the published folder elsewhere sets the variable FOLDER.
@@ -131,7 +176,8 @@ class Segments:
         folder = quoted(root) if relation == EVENTS else f"coalesce(getvariable('{FOLDER}'), {quoted(root)})"
         return (
             f"SELECT * FROM read_parquet(list_transform([{names}], lambda name: {folder} || '/' || name),"
-            f" {placed}hive_partitioning = true, hive_types = {{day: DATE}}) {OUTDATED[relation]}"
+            f" {placed}hive_partitioning = true, hive_types = {{day: DATE}})"
+            f" {OUTDATED[relation] if which is None else which}"
         )
 
     def write(self, relation: str, fresh: str, outdated: str = "SELECT NULL::DATE LIMIT 0") -> set[dt.date]:
@@ -178,6 +224,10 @@ class Segments:
             return
         root = self._root(relation)
         files = [str(segment.file.relative_to(root)) for segment in merged]
+        for name, sums in SUMS.items():
+            if sums.of == relation:
+                merged_names = {segment.file.name for segment in merged}
+                self._replace(name, [s for s in self._segments.get(name, ()) if s.file.name in merged_names])
         # only now: rows whose marks are deleted earlier would be written to the new file again
         self._sql(
             "DELETE FROM recalled_events WHERE file IN (SELECT unnest(?))", [[segment.file.name for segment in merged]]

@@ -15,7 +15,7 @@ import pyarrow as pa
 from ingest import statements
 from ingest.alerting.alerting import Alerting
 from ingest.archive.extent import LATE_ANSWERS
-from ingest.archive.inventory import RELATIONS
+from ingest.archive.inventory import PUBLISHED, RELATIONS
 from ingest.errors import StoreError, disk_trouble
 from ingest.events.batch import Partition
 from ingest.judging.alarms import Alarms
@@ -190,7 +190,7 @@ class Publisher:
                 "records_per_s": moment.records_per_s,
                 "publish_s": moment.publish_s,
                 "store_bytes": self._store.bytes(),
-                "published_bytes": snapshot_bytes + self._store.segments.bytes(*RELATIONS),
+                "published_bytes": snapshot_bytes + self._store.segments.bytes(*PUBLISHED),
                 "disk_free_bytes": shutil.disk_usage(self._directory).free,
                 "version": VERSION,
                 "max_state_s": self.configuration.defaults.max_state_s,

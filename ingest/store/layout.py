@@ -13,12 +13,12 @@ from pathlib import Path
 import duckdb
 
 from ingest.archive import inventory
-from ingest.archive.inventory import EVENTS, RELATIONS, Inventory, read_files, relation_of
+from ingest.archive.inventory import EVENTS, PUBLISHED, Inventory, read_files, relation_of
 
 log = logging.getLogger(__name__)
 
 LAYOUT = 2
-ALL = (EVENTS, *RELATIONS)
+ALL = (EVENTS, *PUBLISHED)
 IDENTITY = {EVENTS: "event_id, revision, raw", "dead_letters": 'topic, "partition", "offset", line'}
 
 #: Finds what closed a settled call: the agent's step at the call's end. Too many steps do no harm.

@@ -3,9 +3,14 @@
 Each relation is built the same way. Calls and agents' time are added up separately by the keys of the relation, then
 the sums are joined on those keys, and ratios are computed last.
 
-    calls ── tallies ── CALL_MEASURES ─────────────┐
-    agent_states ── cut at the edges ── STATE_… ───┼── keys ── KPIS, contract, settled
+    call_sums ─────────────────────────────────────┐
+    calls ── tallies ── CALL_MEASURES ─────────────┤
+    state_sums ────────────────────────────────────┼── keys ── KPIS, contract, settled
+    agent_states ── cut at the edges ── STATE_… ───┤
     calls ── stretches of work ── cut ── WORK_… ───┘
+
+Sums of the same measures are kept by quarter of an hour (`metrics.kpis.sums`): they give the whole quarters of a
+window. Calls and states are added up only for what is left at its two ends, which mostly is nothing.
 
 Queries limit `day` by constants, so that Parquet files of other days are not opened. A call's local day is at most one
 day from the UTC date of its cohort. A state, or the work on a call, lasts at most a day (`max_state_s`). Days of calls
@@ -13,7 +18,7 @@ that were answered long after their cohort are in `late_answers`.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from textwrap import indent
 
@@ -100,12 +105,41 @@ AGENT_COLUMNS = tuple(
     and (KPIS[c].by_agent(MEASURES) if c in KPIS else c in MEASURES and MEASURES[c].by_agent)
 )
 
+# a row of calls_of with any of these has a call: each call is in one of them
+ANY_CALL = ("offered", "refused", "dialed")
+
+
+def _list(items: Iterable[str]) -> str:
+    return ",\n".join(items)
+
+
 T0, T1 = "t0::TIMESTAMPTZ", "t1::TIMESTAMPTZ"
 UTC0, UTC1 = f"({T0} AT TIME ZONE 'UTC')::DATE", f"({T1} AT TIME ZONE 'UTC')::DATE"
 STEP = "(minutes * 60000000::BIGINT)::BIGINT"  # the width of an interval, microseconds
 STARTS = f"{T0} + to_microseconds(k.step * {STEP})"
 ENDS = f"least({T1}, {T0} + to_microseconds((k.step + 1) * {STEP}))"
 DAY_US = 86_400_000_000
+QUARTER_US = 900_000_000
+_FLOOR = "time_bucket(INTERVAL 15 MINUTE, {})"  # the quarter of an hour that an instant is in
+_CEILING = _FLOOR.format(f"{T0} + INTERVAL 899999999 MICROSECOND")
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Which sums a window takes, and what it adds up at its edges, where it cuts a quarter of an hour.
+
+    The quarters from `whole0` to before `whole1` are whole. Both are constant for constant windows, as is `has_edges`:
+    DuckDB then knows which files to read before it opens any.
+    """
+
+    whole0: str = f"least({_CEILING}, {T1})"
+    whole1: str = f"greatest({_FLOOR.format(T1)}, $whole0)"
+    calls: str = f"day BETWEEN {UTC0} - 1 AND {UTC1} + 1 AND cohort_at >= $whole0 AND cohort_at < $whole1"
+    state_keys: str = ""  # SQL for the keys of a row of state_sums, if they are not its columns
+    states: str = f"""state_sums
+WHERE day BETWEEN {UTC0} - 1 AND {UTC1} AND quarter_start >= $whole0 AND quarter_start < $whole1"""
+    has_edges: str = f"($whole0 > {T0} OR $whole1 < {T1})"  # "": never
+    edge_days: str = "(day <= ($whole0 AT TIME ZONE 'UTC')::DATE + 1 OR day >= ($whole1 AT TIME ZONE 'UTC')::DATE - 1)"
 
 
 @dataclass(frozen=True)
@@ -126,6 +160,7 @@ class Grain:
     states: str = f"day BETWEEN {UTC0} - 1 AND {UTC1} AND started_at < {T1}"
     answered: str = agent_time.answered_between(f"{UTC0} - 1", UTC1)
     worked: str = f"answered_at >= make_timestamptz(epoch_us({T0}) - {DAY_US}) AND answered_at < {T1}"
+    sums: Sums | None = Sums()  # None: calls and agents' states are added up each time
     t0_us: str = f"epoch_us({T0})"  # the window of agents' time
     t1_us: str = f"epoch_us({T1})"
     cut_keys: str = ""  # SQL for the keys of a piece of agents' time, if they are not its columns
@@ -158,6 +193,7 @@ _AGENT = Grain(
     AGENT_COLUMNS,
     is_keyed_by_work=True,
     which="AND agent IS NOT NULL",
+    sums=None,
     shown="k.agent, z.name, z.team, z.site",
     joins="LEFT JOIN (SELECT agent, name, team, site FROM agents) AS z USING (agent)",
 )
@@ -170,6 +206,21 @@ WHERE day >= day0::DATE AND day < day1::DATE""",
     DAY_COLUMNS,
     cohort="day >= day0::DATE AND day < day1::DATE AND cohort_at IS NOT NULL",
     states="day BETWEEN day0::DATE - 2 AND day1::DATE",
+    # a local day begins and ends with a quarter of an hour, whatever its zone
+    sums=Sums(
+        calls="day >= day0::DATE AND day < day1::DATE",
+        state_keys="campaign, d.day",
+        states=f"""(
+    SELECT * EXCLUDE (day), epoch_us(quarter_start) // {DAY_US} AS utc_day
+    FROM state_sums
+    WHERE day BETWEEN day0::DATE - 2 AND day1::DATE
+) AS s
+JOIN (SELECT campaign, day, make_timestamptz(from_us) AS from_at, make_timestamptz(until_us) AS until_at,
+             unnest(range(day - DATE '1970-01-01' - 1, day - DATE '1970-01-01' + 2)) AS utc_day
+      FROM keys) AS d USING (campaign, utc_day)
+WHERE quarter_start >= from_at AND quarter_start < until_at""",
+        has_edges="",
+    ),
     t0_us="0",
     t1_us="epoch_us(as_of)",
     # a local day can overlap a state that began up to two UTC dates before it, on the same date, or on the next
@@ -189,7 +240,7 @@ GRAINS = {
     "kpi_queue": replace(
         _CAMPAIGN,
         keys=("campaign", "queue"),
-        every="""SELECT campaign, queue FROM calls WHERE $cohort$which
+        every=f"""SELECT campaign, queue FROM calls_of WHERE {" OR ".join(f"{name} > 0" for name in ANY_CALL)}
 UNION
 SELECT campaign, queue FROM work_of WHERE queue IS NOT NULL""",
         columns=QUEUE_COLUMNS,
@@ -224,6 +275,11 @@ FROM campaigns""",
         columns=(*COLUMNS, *agent_time.AGENTS),
         shown=f"k.campaign, {STARTS} AS interval_start, {ENDS} AS interval_end",
         call_keys=f"campaign, (epoch_us(cohort_at) - epoch_us({T0})) // {STEP} AS step",
+        # sums serve intervals of whole quarters
+        sums=Sums(
+            whole0=f"CASE WHEN {STEP} % {QUARTER_US} = 0 AND {_CEILING} = {T0} THEN {T0} ELSE {T1} END",
+            state_keys=f"campaign, (epoch_us(quarter_start) - epoch_us({T0})) // {STEP} AS step",
+        ),
         cut=f"""SELECT campaign, step, state,
        least(to_us, w.until_us, w.t0_us + (step + 1) * {STEP}) - greatest(from_us, w.t0_us + step * {STEP}) AS us
 FROM (
@@ -247,6 +303,7 @@ FROM (
         which="AND (among IS NULL OR list_contains(among, campaign))",
         shown="",
         call_keys="true AS total",
+        sums=Sums(state_keys="true AS total"),
         cut_keys="true AS total",
         union_by="true",
     ),
@@ -260,6 +317,7 @@ FROM (
         agent_states=now.STATES,
         cohort=now.COHORT,
         states=now.STATE,
+        sums=None,
         t0_us="0",
         t1_us="epoch_us(as_of)",
         cut=now.CUT,
@@ -276,39 +334,68 @@ clock AS (
     FROM ingest_status
 )"""
 
-CALLS = """\
+TALLIED = """\
+SELECT $keys,
+       $measures
+FROM (
+    SELECT *,
+           $facts
+    FROM (
+        SELECT $call_keys, $by,
+               $tallies
+        FROM $calls
+        WHERE $cohort$which
+        GROUP BY ALL
+    )
+)
+GROUP BY ALL"""
+
+SPENT = """\
+SELECT $keys,
+       $measures
+FROM (
+    WITH spans AS (
+        $spans
+    )
+    $cut
+)
+WHERE us > 0
+GROUP BY ALL"""
+SPANS = """\
+SELECT campaign, agent, state, epoch_us(started_at) AS from_us, epoch_us(coalesce(ended_at, w.as_of)) AS to_us
+FROM $agent_states, clock AS w
+WHERE $states$which"""
+
+
+ROWS = """\
+$name AS (
+    $rows
+)"""
+
+# the sums of the whole quarters of an hour in the window, and the rows at its edges
+SUMS_AND_ROWS = """\
 $name AS (
     SELECT $keys,
-           $measures
+           $combined
     FROM (
-        SELECT *,
-               $facts
-        FROM (
-            SELECT $call_keys, $by,
-                   $tallies
-            FROM $calls
-            WHERE $cohort$which
-            GROUP BY ALL
-        )
+        SELECT $sum_keys,
+               $summed
+        FROM $sums$which
+        $rows
     )
     GROUP BY ALL
 )"""
 
-STATES = """\
-states_of AS (
-    WITH spans AS (
-        SELECT campaign, agent, state, epoch_us(started_at) AS from_us,
-               epoch_us(coalesce(ended_at, w.as_of)) AS to_us
-        FROM $agent_states, clock AS w
-        WHERE $states$which
-    )
-    SELECT $keys,
-           $measures
-    FROM (
-        $cut
-    )
-    WHERE us > 0
-    GROUP BY ALL
+CALL_SUMS = """\
+(SELECT *, quarter_start AS cohort_at FROM call_sums)
+WHERE $whole"""
+
+STATES_AT_EDGES = f"""\
+(
+    SELECT campaign, agent, state, day, greatest(started_at, edge_from) AS started_at,
+           least(coalesce(ended_at, as_of), edge_until) AS ended_at
+    FROM agent_states, ingest_status, (VALUES ({T0}, $whole0), ($whole1, {T1})) AS edges(edge_from, edge_until)
+    WHERE started_at < edge_until AND coalesce(ended_at, as_of) > edge_from AND edge_from < edge_until
 )"""
 
 # if an agent's calls overlap, the later one adds only the time after the earlier ones; each counts max_state_s at most
@@ -364,57 +451,124 @@ added AS (
     $left_joins
 )"""
 
-PARTS: dict[str, tuple[str, tuple[Measure, ...]]] = {  # name: template and measures
-    "calls_of": (CALLS, CALL_MEASURES),
-    "states_of": (STATES, agent_time.STATE_MEASURES),
-    "work_of": (WORK, agent_time.WORK_MEASURES),
+OF_CALLS = {
+    "by": BY,
+    "tallies": _list(f"{tally.sql} AS {name}" for name, tally in TALLIES.items()),
+    "facts": _list(f"{sql} AS {alias}" for alias, sql in (FACTS | service_level.FACTS).items()),
+}
+PARTS: dict[str, tuple[Measure, ...]] = {
+    "calls_of": CALL_MEASURES,
+    "states_of": agent_time.STATE_MEASURES,
+    "work_of": agent_time.WORK_MEASURES,
 }
 
 
 def relation(name: str) -> str:
-    """Return the SELECT of a macro or a view: the keys of its grain, then its columns."""
-    grain = GRAINS[name]
+    """Return the SELECT of a macro or a view of GRAINS."""
+    return select(GRAINS[name])
+
+
+def select(grain: Grain) -> str:
+    """Return a SELECT of the keys of a grain, then its columns."""
     needed = set(grain.columns) | {i for c in grain.columns if c in KPIS for i in KPIS[c].inputs} | {"open_any"}
+    if grain.is_keyed_by_work:
+        needed |= {*ANY_CALL}
     fragments = _fragments(grain)
     parts: list[str] = []
     joins: list[str] = []
-    for alias, (template, measures) in PARTS.items():
-        sums = _list(f"{m.sql} AS {m.name}" for m in measures if m.name in needed)
-        if sums:
-            parts.append(_filled(template, fragments | {"name": alias, "measures": sums}))
-            joins.append(f"LEFT JOIN {alias} USING ({fragments['keys']})")
+    for name, measures in PARTS.items():
+        if of_part := [measure for measure in measures if measure.name in needed]:
+            parts.append(_part(name, of_part, grain, fragments))
+            joins.append(f"LEFT JOIN {name} USING ({fragments['keys']})")
     # the keys come after work_of if they are taken from it, otherwise first, because a day's cut joins them
     parts.insert(len(parts) if grain.is_keyed_by_work else 0, _filled(KEYS, fragments))
     if grain.has_queue:
         of_queue = {"name": "queue_of", "calls": now.QUEUED, "cohort": now.QUEUE}
         sums = f"{MEASURES['open'].sql} AS waiting,\n{MEASURES['open_wait_s'].sql} AS longest_wait_us"
-        parts += [_filled(CALLS, fragments | of_queue | {"measures": sums}), now.HOURS]
-    rows = ["FROM added AS k"]
+        rows = _filled(TALLIED, fragments | of_queue | {"measures": sums})
+        parts += [_filled(ROWS, of_queue | {"rows": rows}), now.HOURS]
+    tables = ["FROM added AS k"]
     if grain.joins:
-        rows.append(grain.joins)
+        tables.append(grain.joins)
     if "target" in grain.columns:
         parts.append(_filled(TERMS, fragments))
-        rows.append(f"LEFT JOIN terms_of USING ({fragments['keys']})")
-    rows.append("CROSS JOIN clock AS w")
+        tables.append(f"LEFT JOIN terms_of USING ({fragments['keys']})")
+    tables.append("CROSS JOIN clock AS w")
     added = _list(_added(m) for m in MEASURES.values() if m.name in needed)
     parts.append(_filled(ADDED, fragments | {"measures": added, "left_joins": "\n".join(joins)}))
     shown = fragments["k_keys"] if grain.shown is None else grain.shown
     columns = _list(([shown] if shown else []) + [_column(column, grain) for column in grain.columns])
-    tables = ", ".join((_filled(CLOCK, fragments), *parts))
-    return "\n".join((f"WITH {tables}", _filled("SELECT\n    $columns", {"columns": columns}), *rows))
+    parts = [_filled(CLOCK, fragments), *parts]
+    return "\n".join((f"WITH {', '.join(parts)}", _filled("SELECT\n    $columns", {"columns": columns}), *tables))
+
+
+def _part(name: str, measures: Sequence[Measure], grain: Grain, fragments: Mapping[str, str]) -> str:
+    """Return one of PARTS as a CTE: its measures by the keys of a grain."""
+    measured = {"measures": _measured(measures)}
+    if name == "work_of":
+        return _filled(WORK, {**fragments, **measured})
+    template = TALLIED if name == "calls_of" else SPENT
+    if grain.sums is None:
+        return _filled(ROWS, {"name": name, "rows": _filled(template, {**fragments, **measured})})
+    at_edges = ""
+    if grain.sums.has_edges:
+        at_edges = "UNION ALL BY NAME\n" + _filled(template, {**fragments, **_edges(grain, fragments), **measured})
+    of_sums = {
+        "name": name,
+        "combined": _list(f"{m.of}({m.name}) AS {m.name}" for m in measures),
+        "summed": _list(m.name if m.is_count else f"{m.summed} AS {m.name}" for m in measures),
+        "sum_keys": fragments["call_keys"] if name == "calls_of" else grain.sums.state_keys or fragments["keys"],
+        "sums": _filled(CALL_SUMS if name == "calls_of" else grain.sums.states, fragments),
+        "rows": at_edges,
+    }
+    return _filled(SUMS_AND_ROWS, {**fragments, **of_sums})
+
+
+def _edges(grain: Grain, fragments: Mapping[str, str]) -> dict[str, str]:
+    """Return the fragments that limit calls and agents' states to the edges of the window."""
+    assert grain.sums
+    at_edges = _filled(f"{grain.sums.edge_days} AND {grain.sums.has_edges}", fragments)
+    is_whole = _filled("cohort_at >= $whole0 AND cohort_at < $whole1", fragments)
+    return {
+        "cohort": f"{at_edges} AND {grain.cohort} AND NOT ({is_whole})",
+        "spans": _filled(
+            SPANS,
+            {
+                **fragments,
+                "agent_states": _filled(STATES_AT_EDGES, fragments),
+                "states": f"{at_edges} AND {grain.states}",
+            },
+        ),
+    }
 
 
 def formulas() -> str:
     """Return the SELECT of kpi_formulas: service level of each campaign under each of the five formulas."""
-    measures = [measure for _, *hits_and_base in service_level.EACH for measure in hits_and_base]
-    fragments = _fragments(GRAINS["kpi_campaign"])
+    grain = GRAINS["kpi_campaign"]
+    measures = [measure for kpi in service_level.EACH for measure in map(MEASURES.get, kpi.inputs) if measure]
+    measures = list(dict.fromkeys(measures))
+    fragments = _fragments(grain)
     keys = _filled(KEYS, fragments)
-    sums = _list(f"{m.sql} AS {m.name}" for m in measures)
-    calls = _filled(CALLS, fragments | {"name": "calls_of", "measures": sums})
+    calls = _part("calls_of", measures, grain, fragments)
     joins = "LEFT JOIN calls_of USING (campaign)"
     added = _filled(ADDED, fragments | {"measures": _list(map(_added, measures)), "left_joins": joins})
-    columns = _list(("campaign", *(f"{kpi.sql} AS {kpi.name}" for kpi, _, _ in service_level.EACH)))
+    columns = _list(("campaign", *(f"{kpi.sql} AS {kpi.name}" for kpi in service_level.EACH)))
     return f"WITH {keys}, {calls}, {added}\n" + _filled("SELECT\n    $columns\nFROM added", {"columns": columns})
+
+
+def tallied(*, keys: str, call_keys: str, calls: str, cohort: str, measures: Sequence[Measure]) -> str:
+    """Return a SELECT of measures of `calls` in the cohort, by `keys`; `call_keys` is SQL for the keys of a call."""
+    of_calls = {"keys": keys, "call_keys": call_keys, "calls": calls, "cohort": cohort, "which": ""}
+    return _filled(TALLIED, {**OF_CALLS, **of_calls, "measures": _measured(measures)})
+
+
+def spent(*, keys: str, spans: str, cut: str, measures: Sequence[Measure]) -> str:
+    """Return a SELECT of measures of agents' time by `keys`, from spans of time that are cut into pieces."""
+    return _filled(SPENT, {"keys": keys, "spans": spans, "cut": cut, "measures": _measured(measures)})
+
+
+def _measured(measures: Iterable[Measure]) -> str:
+    return _list(f"{m.sql} AS {m.name}" for m in measures)
 
 
 def _fragments(grain: Grain) -> dict[str, str]:
@@ -436,11 +590,15 @@ def _fragments(grain: Grain) -> dict[str, str]:
         "t1_us": grain.t1_us,
         "starts": grain.starts,
         "reached": grain.reached,
-        "by": BY,
-        "tallies": _list(f"{tally.sql} AS {name}" for name, tally in TALLIES.items()),
-        "facts": _list(f"{sql} AS {alias}" for alias, sql in (FACTS | service_level.FACTS).items()),
+        **OF_CALLS,
     }
-    return fragments | {"cut": _filled(grain.cut, fragments), "every": _filled(grain.every, fragments)}
+    fragments |= {"spans": _filled(SPANS, fragments)}
+    fragments |= {"cut": _filled(grain.cut, fragments), "every": _filled(grain.every, fragments)}
+    if grain.sums:
+        fragments |= {"whole0": grain.sums.whole0}
+        fragments |= {"whole1": _filled(grain.sums.whole1, fragments)}
+        fragments |= {"whole": _filled(grain.sums.calls, fragments)}
+    return fragments
 
 
 def _filled(template: str, fragments: Mapping[str, str]) -> str:
@@ -471,7 +629,3 @@ def _column(name: str, grain: Grain) -> str:
 def _added(measure: Measure) -> str:
     value = f"coalesce({measure.name}, 0)" if measure.zero else measure.name
     return f"{value}::BIGINT AS {measure.name}" if measure.is_count else f"{value} / 1e6 AS {measure.name}"
-
-
-def _list(items: Iterable[str]) -> str:
-    return ",\n".join(items)

@@ -65,6 +65,18 @@ class Measure:
     def is_count(self) -> bool:
         return self.unit in ("calls", "agents")
 
+    @property
+    def summed(self) -> str:
+        """Its column in the relations of sums, which have whole numbers only: counts, microseconds, millionths."""
+        if self.is_count:
+            return self.name
+        return f"{self.name.removesuffix('_s')}_us" if self.unit == "s" else f"{self.name}_e6"
+
+    @property
+    def of(self) -> str:
+        """The aggregate that combines its sums."""
+        return self.total.tally.of if self.total.tally else "sum"
+
 
 @dataclass(frozen=True)
 class Sum:

@@ -227,18 +227,14 @@ KPIS = (
 
 # for kpi_formulas: the same calls, thresholds and comparators, with each of the formulas
 EACH = tuple(
-    (
-        Kpi(
-            name,
-            sum_of(f"{name}_hits"),
-            sum_of(f"{name}_base"),
-            RATIO,
-            _UNDEFINED,
-            "docs/kpis.md, The five formulas",
-            f"{formula.text}, as used by {formula.printed_by}",
-        ),
-        Measure(f"{name}_hits", added(CALLS, formula.hit), "calls", "numerator"),
-        Measure(f"{name}_base", added(CALLS, formula.base), "calls", "denominator"),
+    Kpi(
+        name,
+        formula.numerator,
+        formula.denominator,
+        RATIO,
+        _UNDEFINED,
+        "docs/kpis.md, The five formulas",
+        f"as used by {formula.printed_by}",
     )
     for name, formula in FORMULAS.items()
 )

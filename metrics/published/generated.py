@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from metrics.published.objects import macros, views
+from metrics.published.objects import statements
 
 FILE = Path(__file__).with_name("generated.sql")
 
@@ -36,7 +36,7 @@ BEFORE = (  # break a line before words of the first set that occurs in it; brea
 
 def text() -> str:
     """Return all statements as one script."""
-    script = INTRODUCTION + "".join(f"\n{statement};\n" for statement in (*macros().values(), *views().values()))
+    script = INTRODUCTION + "".join(f"\n{statement};\n" for statement in statements())
     return "".join(f"{line}\n" for long in script.splitlines() for line in broken(long))
 
 

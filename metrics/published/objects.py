@@ -10,7 +10,7 @@ name, views still work because they remember their catalog. Macros need `USE nam
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 
 import duckdb
@@ -19,6 +19,7 @@ from metrics.kpis import agent_time, now, service_level, strain
 from metrics.kpis.compose import GRAINS, KPIS, MEASURES, formulas, relation
 from metrics.kpis.kpi import sum_of
 from metrics.kpis.outcomes import PARTS
+from metrics.kpis.sums import SUMS
 from metrics.published import relations
 from metrics.published.explain import explain
 from metrics.quoting import quoted
@@ -44,6 +45,7 @@ ROWS = {
     "or with agents' time; a view",
     "kpi_now": "one row per campaign: the window of the last window_minutes before as_of, the queue, and whether the "
     "campaign is open; a view",
+    **{name: f"{sums.meaning}; a view" for name, sums in SUMS.items()},
 }
 WINDOW = "window [t0, t1), TIMESTAMPTZ"
 
@@ -53,7 +55,11 @@ FROM kpi_campaign(t0, t1)"""
 
 # the days come from ingest_status: querying `calls` for them would read all history
 DAILY = "FROM kpi_days((SELECT first_day FROM ingest_status), (SELECT last_day + 1 FROM ingest_status))"
-VIEWS = {"kpi_daily": ("campaign", "day", *GRAINS["kpi_days"].columns), "kpi_now": (*now.COLUMNS, *now.FIGURES)}
+VIEWS = {
+    "kpi_daily": ("campaign", "day", *GRAINS["kpi_days"].columns),
+    "kpi_now": (*now.COLUMNS, *now.FIGURES),
+    **{name: tuple(sums.columns) for name, sums in SUMS.items()},
+}
 """The columns of each view."""
 
 CONTRACT_COLUMNS = {
@@ -94,8 +100,20 @@ def views() -> dict[str, str]:
     return {name: f"CREATE VIEW {name} AS\n{select}" for name, select in selects.items()}
 
 
+def sums() -> dict[str, str]:
+    """Return the CREATE VIEW statements of the sums by name: what they are without a past, all rows added up."""
+    return {name: f"CREATE VIEW {name} AS\n{own.of_rows(own.up_to_now(own.of))}" for name, own in SUMS.items()}
+
+
+def statements() -> tuple[str, ...]:
+    """Return the CREATE statements of all sums, macros and views, in the order in which they need each other."""
+    return (*sums().values(), *macros().values(), *views().values())
+
+
 def meaning_in(view: str, column: str) -> str:
     """Return the comment of a column of a view."""
+    if view in SUMS:
+        return SUMS[view].columns[column][1]
     if view == "kpi_now" and column in now.COLUMNS:
         unit, meaning = now.COLUMNS[column]
         return f"{meaning} [{unit}]"
@@ -121,13 +139,17 @@ def comments() -> Iterator[str]:
         window = f"; {WINDOW}" if "t0" in parameters else ""
         figures = "".join(f"\n{column}: {meaning_of(column)}" for column in columns)
         if name == "kpi_formulas":
-            figures = "".join(f"\n{kpi.name}: {kpi.formula} [{kpi.unit}]" for kpi, _, _ in service_level.EACH)
+            figures = "".join(f"\n{kpi.name}: {kpi.formula} [{kpi.unit}]" for kpi in service_level.EACH)
         if name in strain.COLUMNS:
             figures = "".join(f"\n{c}: {meaning} [{unit}]" for c, (unit, meaning) in strain.COLUMNS[name].items())
         yield _comment("MACRO TABLE", name, ROWS[name] + window + figures)
-    for view, of_view in VIEWS.items():
+    yield from _view_comments(VIEWS)
+
+
+def _view_comments(views: Iterable[str]) -> Iterator[str]:
+    for view in views:
         yield _comment("VIEW", view, ROWS[view])
-        for column in of_view:
+        for column in VIEWS[view]:
             yield _comment("COLUMN", f"{view}.{column}", meaning_in(view, column))
 
 
@@ -140,8 +162,8 @@ def install(
     A base relation that already exists is kept and only gets comments; that takes about 0.3 s for all relations.
 
     `past` maps a relation to SQL for its older rows, such as a SELECT from Parquet files. The table of such a relation
-    is called `recent_…`, and a view with the relation's name combines both with UNION ALL BY NAME. `private` is a
-    statement that creates whatever else that SQL reads.
+    is called `recent_…`, and a view with the relation's name combines both with UNION ALL BY NAME. A relation of sums
+    is mapped to the SELECT of all its rows. `private` is a statement that creates whatever else that SQL reads.
 
     Call this outside a transaction: the first time, and whenever `past` changes, it also writes to a catalog in memory.
     """
@@ -192,9 +214,9 @@ def _create_template(
                 cursor.execute(_view(name, past[name]))
             else:
                 cursor.execute(relations.create(name))
-        for statement in macros().values():
-            cursor.execute(statement)
-        for statement in views().values():
+        for name, statement in sums().items():
+            cursor.execute(_view(name, past[name]) if name in past else statement)
+        for statement in (*macros().values(), *views().values()):
             cursor.execute(statement)
         for _, _, comment in _base_comments(set(past)):
             cursor.execute(comment)
@@ -220,10 +242,14 @@ def _renew_views(connection: duckdb.DuckDBPyConnection, catalog: str, past: Mapp
     for name, _, comment in _base_comments(set(past)):
         if name in past:
             cursor.execute(comment)
+    for comment in _view_comments(SUMS):
+        cursor.execute(comment)
     cursor.close()
 
 
 def _view(name: str, rows: str) -> str:
+    if name in SUMS:
+        return f"CREATE OR REPLACE VIEW {name} AS\n{rows}"
     return f"CREATE OR REPLACE VIEW {name} AS FROM recent_{name} UNION ALL BY NAME {rows}"
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ingest.archive.inventory import RELATIONS
+from ingest.archive.inventory import PUBLISHED
 from ingest.events.batch import Batch, Gap, Partition
 from ingest.publishing.publish import Moment, Place, Publisher
 from metrics.configuration.campaigns import Term
@@ -295,4 +295,4 @@ def test_disk_use_is_that_of_the_files(tmp_path: Path) -> None:
     store = sum(file.stat().st_size for file in tmp_path.glob("store.duckdb*"))
     assert events > 0 and events < status["store_bytes"] <= store + events
     desk.close()
-    assert Desk(tmp_path).store.segments.bytes(*RELATIONS) == parquet
+    assert Desk(tmp_path).store.segments.bytes(*PUBLISHED) == parquet
