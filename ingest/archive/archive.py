@@ -207,6 +207,7 @@ class Archive:
         self._sql(ARCHIVE["forget_settled"])
         self._segments.reload()
         self._segments.keep_sums()
+        self._segments.keep_work()
         self._segments.reload()
         for relation in IDENTITY:
             self._segments.count_rows(relation, merged[relation])

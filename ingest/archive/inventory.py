@@ -14,11 +14,11 @@ from pathlib import Path
 import duckdb
 
 from ingest.errors import RESTORE_OR_REBUILD, StoreError
-from metrics.kpis.sums import SUMS
+from metrics.kpis.sums import VIEWS
 from metrics.quoting import quoted
 
 RELATIONS = ("calls", "agent_states", "dead_letters")
-PUBLISHED = (*RELATIONS, *SUMS)
+PUBLISHED = (*RELATIONS, *VIEWS)
 EVENTS = "events"  # archived like RELATIONS, but not published
 UNFINISHED = "unfinished-files"
 

@@ -4,6 +4,7 @@ inventory.py decides which files may be there and which may be deleted.
 """
 
 import datetime as dt
+import hashlib
 import os
 import time
 import uuid
@@ -16,7 +17,7 @@ import duckdb
 from ingest.archive import inventory
 from ingest.archive.inventory import EVENTS, RELATIONS, folder_of, sync
 from ingest.errors import RESTORE_OR_REBUILD, StoreError
-from metrics.kpis.sums import SUMS, Sums
+from metrics.kpis.sums import SUMS, VIEWS, WORK_SUMS, Sums, kept_work, work_days, work_of_day
 from metrics.published.relations import FOLDER
 from metrics.quoting import quoted
 
@@ -37,7 +38,7 @@ OUTDATED = {
         " AND r.started_at < coalesce(x.until_at, 'infinity'::TIMESTAMPTZ)"
     ),
     "dead_letters": "",
-    **dict.fromkeys(SUMS, ""),
+    **dict.fromkeys(VIEWS, ""),
     EVENTS: "ANTI JOIN recalled_events x ON x.file = parse_filename(filename) AND x.place = file_row_number",
 }
 #: The rows that do not count: what OUTDATED leaves out. Joined with their days, so that DuckDB opens no other file.
@@ -57,6 +58,7 @@ IDENTITY = {"calls": "call_id", "agent_states": "(agent, started_at)", EVENTS: "
 PACKED = {EVENTS: "(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, DICTIONARY_SIZE_LIMIT 4096)"}
 MERGE_AT_FILES = 4  # so many of a day's files of one size are merged into one of the next
 SUMMED_AT_ONCE = 40  # so many older files without sums get them when rows settle: those that an older Vigie wrote
+WORK_DAYS_AT_ONCE = 3  # so many days get their kept work when rows settle: it reads all calls of four days
 KEEP_REPLACED_S = 600.0  # a file that was replaced stays for those who hold an older snapshot open
 
 
@@ -132,7 +134,8 @@ class Segments:
         A relation without files has a SELECT too, so that the published views stay the same when its first rows settle.
         """
         rows = {relation: self.rows(relation) or f"FROM recent_{relation} WHERE false" for relation in RELATIONS}
-        return rows | {name: self._sums(name, sums) for name, sums in SUMS.items()}
+        sums = {name: self._sums(name, own) for name, own in SUMS.items()}
+        return rows | sums | {WORK_SUMS: self._work_sums()}
 
     def _sums(self, name: str, sums: Sums) -> str:
         """The SELECT of all rows of a relation of sums: kept ones, and those of all that the kept ones lack."""
@@ -163,6 +166,52 @@ class Segments:
                 rows = f"SELECT *, 1 AS sign FROM ({self._read(sums.of, [segment], '')})"
                 written = self._write_file(name, file, sums.of_rows(rows), [])
                 self._sql("INSERT INTO segments VALUES (?, ?, ?, ?)", [name, segment.day, file, written])
+
+    def _work_sums(self) -> str:
+        """The SELECT of the kept work of those days whose calls are still in the files that it was made of."""
+        names = self._work_names()
+        hold = [s for s in self._segments.get(WORK_SUMS, ()) if s.file.name.startswith(names.get(s.day, " "))]
+        return kept_work(self._read(WORK_SUMS, hold)) if hold else VIEWS[WORK_SUMS].select
+
+    def _work_names(self) -> dict[dt.date, str]:
+        """For each day that can have kept work, how the name of its file begins: a digest of what it is made of.
+
+        The last two days with calls have none, because calls are still added to them.
+        """
+        calls = self._segments.get("calls", [])
+        if not calls:
+            return {}
+        last = max(segment.day for segment in calls) - dt.timedelta(days=2)
+        ((limit_s,),) = self._sql("SELECT getvariable('max_state_s')").fetchall()
+        late_answers = self._sql("SELECT day, answered_on FROM late_answers").fetchall()
+        files: dict[dt.date, list[str]] = {}
+        for segment in calls:
+            files.setdefault(segment.day, []).append(segment.file.name)
+        names = {}
+        for day in sorted(files, reverse=True):
+            if day <= last:
+                made_of = sorted(file for own in work_days(day, late_answers) for file in files.get(own, ()))
+                names[day] = hashlib.sha256(repr((limit_s, made_of)).encode()).hexdigest()[:32]
+        return names
+
+    def keep_work(self) -> None:
+        """Write the work of some days that have none, or whose calls changed. As `keep_sums`."""
+        kept: dict[dt.date, list[Segment]] = {}
+        for segment in self._segments.get(WORK_SUMS, ()):
+            kept.setdefault(segment.day, []).append(segment)
+        names = self._work_names()
+        late_answers = self._sql("SELECT day, answered_on FROM late_answers").fetchall()
+        outdated = [
+            day for day, name in names.items() if not any(s.file.name.startswith(name) for s in kept.get(day, ()))
+        ]
+        for day in outdated[:WORK_DAYS_AT_ONCE]:
+            file = f"{WORK_SUMS}/day={day}/{names[day]}-{uuid.uuid4().hex}.parquet"
+            self._note_unfinished([file])
+            calls = self.rows("calls", work_days(day, late_answers))
+            assert calls is not None
+            rows = self._write_file(WORK_SUMS, file, work_of_day(day, calls), [])
+            self._sql("INSERT INTO segments VALUES (?, ?, ?, ?)", [WORK_SUMS, day, file, rows])
+            self._replace(WORK_SUMS, kept.get(day, []))
 
     def _read(self, relation: str, segments: list[Segment], which: str | None = None) -> str:
         """The SELECT of the rows of `segments` that count, or of those `which`; for events, with file and place.

@@ -69,6 +69,19 @@ def agents_meaning(column: str) -> str:
     return f"{AGENTS[column]} / seconds of the interval up to as_of [agents]; NULL: the interval has not begun"
 
 
+ANSWERED_FOR_SPENT = """\
+SELECT * FROM calls JOIN (
+    SELECT DATE '1970-01-01' + unnest(range(utc_day - 2, utc_day + 2))::INTEGER AS day FROM spent
+    UNION
+    SELECT day FROM late_answers JOIN spent ON answered_on - DATE '1970-01-01' IN (utc_day - 1, utc_day)
+) USING (day)
+UNION ALL BY NAME SELECT * FROM calls WHERE day IS NULL"""
+"""A SELECT of the calls that agents may have worked on during the days of `spent`, found as in `answered_between`.
+
+Work lasts a day at most, so they were answered on one of these UTC dates or the date before.
+"""
+
+
 def answered_between(first: str, last: str) -> str:
     """Return a SELECT of the calls answered on the UTC dates `first` to `last` (SQL). It also returns some other calls.
 

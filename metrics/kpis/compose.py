@@ -135,7 +135,9 @@ class Sums:
     whole0: str = f"least({_CEILING}, {T1})"
     whole1: str = f"greatest({_FLOOR.format(T1)}, $whole0)"
     calls: str = f"day BETWEEN {UTC0} - 1 AND {UTC1} + 1 AND cohort_at >= $whole0 AND cohort_at < $whole1"
-    state_keys: str = ""  # SQL for the keys of a row of state_sums, if they are not its columns
+    is_summed: str = "true"
+    has_work: bool = True  # work is kept by these keys
+    state_keys: str = ""  # SQL for the keys of a row of state_sums and work_sums, if they are not its columns
     states: str = f"""state_sums
 WHERE day BETWEEN {UTC0} - 1 AND {UTC1} AND quarter_start >= $whole0 AND quarter_start < $whole1"""
     has_edges: str = f"($whole0 > {T0} OR $whole1 < {T1})"  # "": never
@@ -158,7 +160,6 @@ class Grain:
     which: str = ""  # further conditions on calls and states
     cohort: str = f"day BETWEEN {UTC0} - 1 AND {UTC1} + 1 AND cohort_at >= {T0} AND cohort_at < {T1}"
     states: str = f"day BETWEEN {UTC0} - 1 AND {UTC1} AND started_at < {T1}"
-    answered: str = agent_time.answered_between(f"{UTC0} - 1", UTC1)
     worked: str = f"answered_at >= make_timestamptz(epoch_us({T0}) - {DAY_US}) AND answered_at < {T1}"
     sums: Sums | None = Sums()  # None: calls and agents' states are added up each time
     t0_us: str = f"epoch_us({T0})"  # the window of agents' time
@@ -234,6 +235,7 @@ JOIN (SELECT timezone, day AS on_day, until_at FROM local_days) AS d ON d.timezo
     starts="make_timestamptz(k.from_us)",
     reached="make_timestamptz(k.until_us)",
 )
+_IN_QUARTERS = f"{STEP} % {QUARTER_US} = 0 AND {_CEILING} = {T0}"
 _SINCE = "coalesce({}, TIMESTAMP '-infinity') AS since"  # -infinity for a term without a start: NULL would not join
 GRAINS = {
     "kpi_campaign": _CAMPAIGN,
@@ -243,6 +245,7 @@ GRAINS = {
         every=f"""SELECT campaign, queue FROM calls_of WHERE {" OR ".join(f"{name} > 0" for name in ANY_CALL)}
 UNION
 SELECT campaign, queue FROM work_of WHERE queue IS NOT NULL""",
+        sums=Sums(has_work=False),
         columns=QUEUE_COLUMNS,
         is_keyed_by_work=True,
         which="AND queue IS NOT NULL",
@@ -277,7 +280,8 @@ FROM campaigns""",
         call_keys=f"campaign, (epoch_us(cohort_at) - epoch_us({T0})) // {STEP} AS step",
         # sums serve intervals of whole quarters
         sums=Sums(
-            whole0=f"CASE WHEN {STEP} % {QUARTER_US} = 0 AND {_CEILING} = {T0} THEN {T0} ELSE {T1} END",
+            is_summed=_IN_QUARTERS,
+            whole0=f"CASE WHEN {_IN_QUARTERS} THEN {T0} ELSE {T1} END",
             state_keys=f"campaign, (epoch_us(quarter_start) - epoch_us({T0})) // {STEP} AS step",
         ),
         cut=f"""SELECT campaign, step, state,
@@ -303,7 +307,7 @@ FROM (
         which="AND (among IS NULL OR list_contains(among, campaign))",
         shown="",
         call_keys="true AS total",
-        sums=Sums(state_keys="true AS total"),
+        sums=Sums(state_keys="true AS total", has_work=False),
         cut_keys="true AS total",
         union_by="true",
     ),
@@ -350,7 +354,7 @@ FROM (
 )
 GROUP BY ALL"""
 
-SPENT = """\
+TIMED = """\
 SELECT $keys,
        $measures
 FROM (
@@ -398,10 +402,15 @@ STATES_AT_EDGES = f"""\
     WHERE started_at < edge_until AND coalesce(ended_at, as_of) > edge_from AND edge_from < edge_until
 )"""
 
-# if an agent's calls overlap, the later one adds only the time after the earlier ones; each counts max_state_s at most
-WORK = """\
-work_of AS (
-    WITH stretches AS (
+# If an agent's calls overlap, the later one adds only the time after the earlier ones; each counts max_state_s at most.
+# Work is cut into UTC days, so that the work of a day is known without the calls of others.
+WORKED = f"""\
+SELECT $keys,
+       $measures
+FROM (
+    WITH spent AS (
+        $spent
+    ), stretches AS (
         SELECT campaign, queue, agent, coalesce(agent, call_id) AS who, epoch_us(answered_at) AS from_us,
                least(epoch_us(coalesce(greatest(ended_at, wrapped_at), w.as_of)),
                      epoch_us(answered_at) + (w.max_state_s * 1e6)::BIGINT) AS to_us
@@ -411,18 +420,33 @@ work_of AS (
         WHERE $worked$which
     ), spans AS (
         SELECT campaign, queue, agent, 'work' AS state, to_us, greatest(from_us, coalesce(max(to_us) OVER (
-                   PARTITION BY $union_by, who ORDER BY from_us
+                   PARTITION BY $union_by, who, utc_day ORDER BY from_us
                    ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), from_us)) AS from_us
-        FROM stretches, clock AS w
-        WHERE to_us > w.t0_us
+        FROM (
+            SELECT * REPLACE (greatest(from_us, utc_day * {DAY_US}) AS from_us,
+                              least(to_us, (utc_day + 1) * {DAY_US}) AS to_us)
+            FROM (SELECT *, unnest(range(from_us // {DAY_US}, (to_us - 1) // {DAY_US} + 1)) AS utc_day FROM stretches)
+        ) JOIN spent USING (utc_day)
     )
-    SELECT $keys,
-           $measures
-    FROM (
-        $cut
-    )
-    WHERE us > 0
-    GROUP BY ALL
+    $cut
+)
+WHERE us > 0
+GROUP BY ALL"""
+
+# the UTC dates of the window, as numbers of days since 1970
+SPENT = """\
+SELECT unnest(range($utc0 - DATE '1970-01-01', least($utc1, (as_of AT TIME ZONE 'UTC')::DATE) - DATE '1970-01-01' + 1))
+       AS utc_day
+FROM ingest_status
+WHERE isfinite($utc0) AND isfinite($utc1)"""
+
+# work on whole days that is kept
+WORK_DAYS = f"""\
+work_days AS (
+    SELECT campaign, quarter_start, workload_us, day - DATE '1970-01-01' AS utc_day
+    FROM work_sums, clock AS w
+    WHERE day BETWEEN {UTC0} AND {UTC1} AND $is_summed
+        AND utc_day * {DAY_US} >= w.t0_us AND (utc_day + 1) * {DAY_US} <= w.until_us
 )"""
 
 # the terms that overlap a row's window up to as_of; the last one's target and threshold are shown
@@ -506,8 +530,8 @@ def _part(name: str, measures: Sequence[Measure], grain: Grain, fragments: Mappi
     """Return one of PARTS as a CTE: its measures by the keys of a grain."""
     measured = {"measures": _measured(measures)}
     if name == "work_of":
-        return _filled(WORK, {**fragments, **measured})
-    template = TALLIED if name == "calls_of" else SPENT
+        return _work(measured, grain, fragments)
+    template = TALLIED if name == "calls_of" else TIMED
     if grain.sums is None:
         return _filled(ROWS, {"name": name, "rows": _filled(template, {**fragments, **measured})})
     at_edges = ""
@@ -522,6 +546,23 @@ def _part(name: str, measures: Sequence[Measure], grain: Grain, fragments: Mappi
         "rows": at_edges,
     }
     return _filled(SUMS_AND_ROWS, {**fragments, **of_sums})
+
+
+def _work(measured: Mapping[str, str], grain: Grain, fragments: Mapping[str, str]) -> str:
+    """Return work_of: kept sums of whole days, and the union of the other days' calls."""
+    if grain.sums is None or not grain.sums.has_work:
+        return _filled(ROWS, {"name": "work_of", "rows": _filled(WORKED, {**fragments, **measured})})
+    other_days = f"{fragments['spent']}\nEXCEPT\nSELECT utc_day FROM work_days"
+    of_sums = {
+        "name": "work_of",
+        "combined": "sum(workload_s) AS workload_s",
+        "sum_keys": grain.sums.state_keys or fragments["keys"],
+        "summed": "workload_us AS workload_s",
+        "sums": "work_days",
+        "rows": "UNION ALL BY NAME\n" + _filled(WORKED, {**fragments, **measured, "spent": other_days}),
+    }
+    work_days = _filled(WORK_DAYS, {"is_summed": grain.sums.is_summed})
+    return f"{work_days}, {_filled(SUMS_AND_ROWS, {**fragments, **of_sums})}"
 
 
 def _edges(grain: Grain, fragments: Mapping[str, str]) -> dict[str, str]:
@@ -564,7 +605,15 @@ def tallied(*, keys: str, call_keys: str, calls: str, cohort: str, measures: Seq
 
 def spent(*, keys: str, spans: str, cut: str, measures: Sequence[Measure]) -> str:
     """Return a SELECT of measures of agents' time by `keys`, from spans of time that are cut into pieces."""
-    return _filled(SPENT, {"keys": keys, "spans": spans, "cut": cut, "measures": _measured(measures)})
+    return _filled(TIMED, {"keys": keys, "spans": spans, "cut": cut, "measures": _measured(measures)})
+
+
+def worked(
+    *, keys: str, spent: str, answered: str, worked: str, union_by: str, cut: str, measures: Sequence[Measure]
+) -> str:
+    """Return a SELECT of agents' work by `keys` on the days `spent`; it reads as_of and max_state_s from `clock`."""
+    of_work = {"keys": keys, "spent": spent, "answered": answered, "worked": worked, "union_by": union_by, "cut": cut}
+    return _filled(WORKED, {**of_work, "which": "", "measures": _measured(measures)})
 
 
 def _measured(measures: Iterable[Measure]) -> str:
@@ -584,7 +633,8 @@ def _fragments(grain: Grain) -> dict[str, str]:
         "which": f" {grain.which}" if grain.which else "",
         "cohort": grain.cohort,
         "states": grain.states,
-        "answered": grain.answered,
+        "spent": _filled(SPENT, {"utc0": UTC0, "utc1": UTC1}),
+        "answered": agent_time.ANSWERED_FOR_SPENT,
         "worked": grain.worked,
         "t0_us": grain.t0_us,
         "t1_us": grain.t1_us,

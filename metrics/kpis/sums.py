@@ -5,15 +5,19 @@ is added, in whatever order, is exact. The sums of a file are kept beside it; th
 are asked for. Rows of files that no longer count are taken off: their `sign` is -1, and their sums are negative.
 
 What does not add up has no column. The one exception is `open_wait_us`, of which the greatest counts: rows that are
-taken off have none, because calls in files are not open. Work on calls (`workload_s`) is a union of times, and is made
-of calls each time.
+taken off have none, because calls in files are not open.
+
+Work on calls (`workload_s`) is a union of times: calls of one file may overlap with those of another. So it is kept by
+UTC day, made of all files that may have calls of that day (`work_days`), and holds while these stay the same and no
+other call was worked on that day.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 
 from metrics.kpis import agent_time
-from metrics.kpis.compose import CALL_MEASURES, QUARTER_US, spent, tallied
+from metrics.kpis.compose import CALL_MEASURES, DAY_US, QUARTER_US, spent, tallied, worked
 from metrics.kpis.kpi import Measure
 
 _QUARTER = f"make_timestamptz(epoch_us({{}}) // {QUARTER_US} * {QUARTER_US}) AS quarter_start"
@@ -123,3 +127,84 @@ SUMS = {
         ),
     ),
 }
+
+_WORK_CUT = f"""\
+SELECT make_timestamptz(quarter * {QUARTER_US}) AS quarter_start, campaign, state,
+       least(to_us, (quarter + 1) * {QUARTER_US}) - greatest(from_us, quarter * {QUARTER_US}) AS us
+FROM (SELECT *, unnest(range(from_us // {QUARTER_US}, (to_us - 1) // {QUARTER_US} + 1)) AS quarter FROM spans)"""
+_WORKED = worked(
+    keys="quarter_start, campaign",
+    spent="SELECT DATE '{day}' - DATE '1970-01-01' AS utc_day",
+    answered="{calls}",
+    worked=f"epoch_us(answered_at) // {DAY_US} BETWEEN DATE '{{day}}' - DATE '1970-01-01' - 1"
+    " AND DATE '{day}' - DATE '1970-01-01'",
+    union_by="campaign",
+    cut=_WORK_CUT,
+    measures=agent_time.WORK_MEASURES,
+)
+WORK_SUMS = "work_sums"
+_WORK_COLUMNS = {
+    "day": ("DATE", "UTC date of the time"),
+    "quarter_start": ("TIMESTAMPTZ", "start of the quarter of an hour in which the time was spent"),
+    "campaign": ("VARCHAR", "campaign of the calls"),
+    **{m.summed: ("BIGINT", _meaning(m)) for m in agent_time.WORK_MEASURES},
+}
+#: Days on which a call was worked on that is in no file, or is in one and does not count. Work lasts a day at most.
+_TOUCHED = f"""\
+SELECT DATE '1970-01-01' + unnest(range(
+           epoch_us(answered_at) // {DAY_US},
+           least(epoch_us(coalesce(greatest(ended_at, wrapped_at), as_of)), epoch_us(answered_at) + {DAY_US})
+               // {DAY_US} + 1))::INTEGER AS day
+FROM recent_calls, ingest_status
+WHERE answered_at IS NOT NULL
+UNION
+SELECT day + unnest(range(-1, 3))::INTEGER FROM recalled_calls
+UNION
+SELECT answered_on + unnest(range(0, 2))::INTEGER FROM recalled_calls JOIN late_answers USING (day)"""
+
+
+def work_of_day(day: date, calls: str) -> str:
+    """Return a SELECT of the rows of WORK_SUMS of a UTC date, from the `calls` of all its `work_days`.
+
+    It reads the session variables as_of and max_state_s.
+    """
+    return f"""\
+WITH clock AS (
+    SELECT getvariable('as_of')::TIMESTAMPTZ AS as_of, getvariable('max_state_s')::DOUBLE AS max_state_s
+)
+SELECT DATE '{day}' AS day, quarter_start, campaign, workload_s::BIGINT AS workload_us
+FROM (
+{_WORKED.format(day=day, calls=calls)}
+)"""
+
+
+def work_days(day: date, late_answers: Iterable[tuple[date, date]]) -> set[date]:
+    """Return the local days whose calls may have been worked on on a UTC date; `late_answers` are (day, answered on).
+
+    As in `agent_time.ANSWERED_FOR_SPENT`.
+    """
+    answered_on = (day - timedelta(days=1), day)
+    return {day + timedelta(days=n) for n in range(-2, 2)} | {own for own, on in late_answers if on in answered_on}
+
+
+@dataclass(frozen=True)
+class View:
+    """A published view of sums: what a row is, its columns, and its SELECT as long as no sums are kept."""
+
+    meaning: str
+    columns: Mapping[str, tuple[str, str]]
+    select: str
+
+
+VIEWS = {name: View(sums.meaning, sums.columns, sums.of_rows(sums.up_to_now(sums.of))) for name, sums in SUMS.items()}
+VIEWS[WORK_SUMS] = View(
+    "agents' work on calls in one quarter of an hour and campaign, for UTC dates of which it is kept; `workload_s` of "
+    "the macros is for all dates",
+    _WORK_COLUMNS,
+    f"SELECT {', '.join(f'NULL::{kind} AS {column}' for column, (kind, _) in _WORK_COLUMNS.items())} LIMIT 0",
+)
+
+
+def kept_work(rows: str) -> str:
+    """Return the SELECT of WORK_SUMS: the kept `rows`, but those of days that other calls touch."""
+    return f"SELECT * FROM ({rows}) ANTI JOIN (\n{_TOUCHED}\n) USING (day)"

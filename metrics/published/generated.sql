@@ -150,6 +150,10 @@ WHERE us > 0
 GROUP BY ALL
 );
 
+CREATE VIEW work_sums AS
+SELECT NULL::DATE AS day, NULL::TIMESTAMPTZ AS quarter_start, NULL::VARCHAR AS campaign,
+    NULL::BIGINT AS workload_us LIMIT 0;
+
 CREATE MACRO kpi_campaign(t0, t1) AS TABLE
 WITH clock AS (
     SELECT as_of, lateness_s, max_state_s, epoch_us(t0::TIMESTAMPTZ) AS t0_us,
@@ -431,42 +435,66 @@ WITH clock AS (
         GROUP BY ALL
     )
     GROUP BY ALL
+), work_days AS (
+    SELECT campaign, quarter_start, workload_us, day - DATE '1970-01-01' AS utc_day
+    FROM work_sums, clock AS w
+    WHERE day BETWEEN (t0::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE AND (t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE AND true
+        AND utc_day * 86400000000 >= w.t0_us AND (utc_day + 1) * 86400000000 <= w.until_us
 ), work_of AS (
-    WITH stretches AS (
-        SELECT campaign, queue, agent, coalesce(agent, call_id) AS who, epoch_us(answered_at) AS from_us,
-               least(epoch_us(coalesce(greatest(ended_at, wrapped_at), w.as_of)),
-                     epoch_us(answered_at) + (w.max_state_s * 1e6)::BIGINT) AS to_us
-        FROM (
-            SELECT * FROM calls JOIN (
-                SELECT unnest(
-                    CASE WHEN isfinite(begin) AND isfinite(until) THEN range(begin, until, INTERVAL 1 DAY) END)::DATE
-                        AS day
-                FROM (SELECT greatest((t0::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE - 1 - 1, first_day) AS begin,
-                    least((t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE + 1, last_day) + 1 AS until
-                      FROM ingest_status)
-                UNION
-                SELECT day
-                    FROM late_answers
-                    WHERE answered_on BETWEEN (t0::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE - 1
-                        AND (t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE
-            ) USING (day)
-            UNION ALL BY NAME SELECT * FROM calls WHERE day IS NULL
-        ), clock AS w
-        WHERE answered_at >= make_timestamptz(epoch_us(t0::TIMESTAMPTZ) - 86400000000) AND answered_at < t1::TIMESTAMPTZ
-    ), spans AS (
-        SELECT campaign, queue, agent, 'work' AS state, to_us, greatest(from_us, coalesce(max(to_us) OVER (
-                   PARTITION BY campaign, who ORDER BY from_us
-                   ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), from_us)) AS from_us
-        FROM stretches, clock AS w
-        WHERE to_us > w.t0_us
-    )
     SELECT campaign,
-           sum(us) AS workload_s
+           sum(workload_s) AS workload_s
     FROM (
-        SELECT campaign, state, least(to_us, w.until_us) - greatest(from_us, w.t0_us) AS us
-        FROM spans, clock AS w
+        SELECT campaign,
+               workload_us AS workload_s
+        FROM work_days
+        UNION ALL BY NAME
+        SELECT campaign,
+               sum(us) AS workload_s
+        FROM (
+            WITH spent AS (
+                SELECT unnest(range((t0::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE - DATE '1970-01-01',
+                    least((t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE, (as_of AT TIME ZONE 'UTC')::DATE)
+                        - DATE '1970-01-01'
+                        + 1))
+                       AS utc_day
+                FROM ingest_status
+                WHERE isfinite((t0::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE)
+                    AND isfinite((t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE)
+                EXCEPT
+                SELECT utc_day FROM work_days
+            ), stretches AS (
+                SELECT campaign, queue, agent, coalesce(agent, call_id) AS who, epoch_us(answered_at) AS from_us,
+                       least(epoch_us(coalesce(greatest(ended_at, wrapped_at), w.as_of)),
+                             epoch_us(answered_at) + (w.max_state_s * 1e6)::BIGINT) AS to_us
+                FROM (
+                    SELECT * FROM calls JOIN (
+                        SELECT DATE '1970-01-01' + unnest(range(utc_day - 2, utc_day + 2))::INTEGER AS day FROM spent
+                        UNION
+                        SELECT day
+                            FROM late_answers
+                            JOIN spent ON answered_on - DATE '1970-01-01' IN (utc_day - 1, utc_day)
+                    ) USING (day)
+                    UNION ALL BY NAME SELECT * FROM calls WHERE day IS NULL
+                ), clock AS w
+                WHERE answered_at >= make_timestamptz(epoch_us(t0::TIMESTAMPTZ) - 86400000000)
+                    AND answered_at < t1::TIMESTAMPTZ
+            ), spans AS (
+                SELECT campaign, queue, agent, 'work' AS state, to_us, greatest(from_us, coalesce(max(to_us) OVER (
+                           PARTITION BY campaign, who, utc_day ORDER BY from_us
+                           ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), from_us)) AS from_us
+                FROM (
+                    SELECT * REPLACE (greatest(from_us, utc_day * 86400000000) AS from_us,
+                                      least(to_us, (utc_day + 1) * 86400000000) AS to_us)
+                    FROM (SELECT *, unnest(range(from_us // 86400000000, (to_us - 1) // 86400000000 + 1)) AS utc_day
+                        FROM stretches)
+                ) JOIN spent USING (utc_day)
+            )
+            SELECT campaign, state, least(to_us, w.until_us) - greatest(from_us, w.t0_us) AS us
+            FROM spans, clock AS w
+        )
+        WHERE us > 0
+        GROUP BY ALL
     )
-    WHERE us > 0
     GROUP BY ALL
 ), terms_of AS (
     SELECT k.campaign, count(*) > 1 AS terms_changed,
@@ -797,39 +825,44 @@ WITH clock AS (
     )
     GROUP BY ALL
 ), work_of AS (
-    WITH stretches AS (
-        SELECT campaign, queue, agent, coalesce(agent, call_id) AS who, epoch_us(answered_at) AS from_us,
-               least(epoch_us(coalesce(greatest(ended_at, wrapped_at), w.as_of)),
-                     epoch_us(answered_at) + (w.max_state_s * 1e6)::BIGINT) AS to_us
-        FROM (
-            SELECT * FROM calls JOIN (
-                SELECT unnest(
-                    CASE WHEN isfinite(begin) AND isfinite(until) THEN range(begin, until, INTERVAL 1 DAY) END)::DATE
-                        AS day
-                FROM (SELECT greatest((t0::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE - 1 - 1, first_day) AS begin,
-                    least((t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE + 1, last_day) + 1 AS until
-                      FROM ingest_status)
-                UNION
-                SELECT day
-                    FROM late_answers
-                    WHERE answered_on BETWEEN (t0::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE - 1
-                        AND (t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE
-            ) USING (day)
-            UNION ALL BY NAME SELECT * FROM calls WHERE day IS NULL
-        ), clock AS w
-        WHERE answered_at >= make_timestamptz(epoch_us(t0::TIMESTAMPTZ) - 86400000000)
-            AND answered_at < t1::TIMESTAMPTZ
-            AND queue IS NOT NULL
-    ), spans AS (
-        SELECT campaign, queue, agent, 'work' AS state, to_us, greatest(from_us, coalesce(max(to_us) OVER (
-                   PARTITION BY campaign, queue, who ORDER BY from_us
-                   ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), from_us)) AS from_us
-        FROM stretches, clock AS w
-        WHERE to_us > w.t0_us
-    )
     SELECT campaign, queue,
            sum(us) AS workload_s
     FROM (
+        WITH spent AS (
+            SELECT unnest(range((t0::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE - DATE '1970-01-01',
+                least((t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE, (as_of AT TIME ZONE 'UTC')::DATE)
+                    - DATE '1970-01-01'
+                    + 1))
+                   AS utc_day
+            FROM ingest_status
+            WHERE isfinite((t0::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE)
+                AND isfinite((t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE)
+        ), stretches AS (
+            SELECT campaign, queue, agent, coalesce(agent, call_id) AS who, epoch_us(answered_at) AS from_us,
+                   least(epoch_us(coalesce(greatest(ended_at, wrapped_at), w.as_of)),
+                         epoch_us(answered_at) + (w.max_state_s * 1e6)::BIGINT) AS to_us
+            FROM (
+                SELECT * FROM calls JOIN (
+                    SELECT DATE '1970-01-01' + unnest(range(utc_day - 2, utc_day + 2))::INTEGER AS day FROM spent
+                    UNION
+                    SELECT day FROM late_answers JOIN spent ON answered_on - DATE '1970-01-01' IN (utc_day - 1, utc_day)
+                ) USING (day)
+                UNION ALL BY NAME SELECT * FROM calls WHERE day IS NULL
+            ), clock AS w
+            WHERE answered_at >= make_timestamptz(epoch_us(t0::TIMESTAMPTZ) - 86400000000)
+                AND answered_at < t1::TIMESTAMPTZ
+                AND queue IS NOT NULL
+        ), spans AS (
+            SELECT campaign, queue, agent, 'work' AS state, to_us, greatest(from_us, coalesce(max(to_us) OVER (
+                       PARTITION BY campaign, queue, who, utc_day ORDER BY from_us
+                       ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), from_us)) AS from_us
+            FROM (
+                SELECT * REPLACE (greatest(from_us, utc_day * 86400000000) AS from_us,
+                                  least(to_us, (utc_day + 1) * 86400000000) AS to_us)
+                FROM (SELECT *, unnest(range(from_us // 86400000000, (to_us - 1) // 86400000000 + 1)) AS utc_day
+                    FROM stretches)
+            ) JOIN spent USING (utc_day)
+        )
         SELECT campaign, queue, state, least(to_us, w.until_us) - greatest(from_us, w.t0_us) AS us
         FROM spans, clock AS w
     )
@@ -1334,39 +1367,44 @@ WITH clock AS (
     WHERE us > 0
     GROUP BY ALL
 ), work_of AS (
-    WITH stretches AS (
-        SELECT campaign, queue, agent, coalesce(agent, call_id) AS who, epoch_us(answered_at) AS from_us,
-               least(epoch_us(coalesce(greatest(ended_at, wrapped_at), w.as_of)),
-                     epoch_us(answered_at) + (w.max_state_s * 1e6)::BIGINT) AS to_us
-        FROM (
-            SELECT * FROM calls JOIN (
-                SELECT unnest(
-                    CASE WHEN isfinite(begin) AND isfinite(until) THEN range(begin, until, INTERVAL 1 DAY) END)::DATE
-                        AS day
-                FROM (SELECT greatest((t0::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE - 1 - 1, first_day) AS begin,
-                    least((t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE + 1, last_day) + 1 AS until
-                      FROM ingest_status)
-                UNION
-                SELECT day
-                    FROM late_answers
-                    WHERE answered_on BETWEEN (t0::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE - 1
-                        AND (t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE
-            ) USING (day)
-            UNION ALL BY NAME SELECT * FROM calls WHERE day IS NULL
-        ), clock AS w
-        WHERE answered_at >= make_timestamptz(epoch_us(t0::TIMESTAMPTZ) - 86400000000)
-            AND answered_at < t1::TIMESTAMPTZ
-            AND agent IS NOT NULL
-    ), spans AS (
-        SELECT campaign, queue, agent, 'work' AS state, to_us, greatest(from_us, coalesce(max(to_us) OVER (
-                   PARTITION BY agent, who ORDER BY from_us
-                   ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), from_us)) AS from_us
-        FROM stretches, clock AS w
-        WHERE to_us > w.t0_us
-    )
     SELECT agent,
            sum(us) AS workload_s
     FROM (
+        WITH spent AS (
+            SELECT unnest(range((t0::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE - DATE '1970-01-01',
+                least((t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE, (as_of AT TIME ZONE 'UTC')::DATE)
+                    - DATE '1970-01-01'
+                    + 1))
+                   AS utc_day
+            FROM ingest_status
+            WHERE isfinite((t0::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE)
+                AND isfinite((t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE)
+        ), stretches AS (
+            SELECT campaign, queue, agent, coalesce(agent, call_id) AS who, epoch_us(answered_at) AS from_us,
+                   least(epoch_us(coalesce(greatest(ended_at, wrapped_at), w.as_of)),
+                         epoch_us(answered_at) + (w.max_state_s * 1e6)::BIGINT) AS to_us
+            FROM (
+                SELECT * FROM calls JOIN (
+                    SELECT DATE '1970-01-01' + unnest(range(utc_day - 2, utc_day + 2))::INTEGER AS day FROM spent
+                    UNION
+                    SELECT day FROM late_answers JOIN spent ON answered_on - DATE '1970-01-01' IN (utc_day - 1, utc_day)
+                ) USING (day)
+                UNION ALL BY NAME SELECT * FROM calls WHERE day IS NULL
+            ), clock AS w
+            WHERE answered_at >= make_timestamptz(epoch_us(t0::TIMESTAMPTZ) - 86400000000)
+                AND answered_at < t1::TIMESTAMPTZ
+                AND agent IS NOT NULL
+        ), spans AS (
+            SELECT campaign, queue, agent, 'work' AS state, to_us, greatest(from_us, coalesce(max(to_us) OVER (
+                       PARTITION BY agent, who, utc_day ORDER BY from_us
+                       ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), from_us)) AS from_us
+            FROM (
+                SELECT * REPLACE (greatest(from_us, utc_day * 86400000000) AS from_us,
+                                  least(to_us, (utc_day + 1) * 86400000000) AS to_us)
+                FROM (SELECT *, unnest(range(from_us // 86400000000, (to_us - 1) // 86400000000 + 1)) AS utc_day
+                    FROM stretches)
+            ) JOIN spent USING (utc_day)
+        )
         SELECT agent, state, least(to_us, w.until_us) - greatest(from_us, w.t0_us) AS us
         FROM spans, clock AS w
     )
@@ -1559,40 +1597,45 @@ WITH clock AS (
     WHERE us > 0
     GROUP BY ALL
 ), work_of AS (
-    WITH stretches AS (
-        SELECT campaign, queue, agent, coalesce(agent, call_id) AS who, epoch_us(answered_at) AS from_us,
-               least(epoch_us(coalesce(greatest(ended_at, wrapped_at), w.as_of)),
-                     epoch_us(answered_at) + (w.max_state_s * 1e6)::BIGINT) AS to_us
-        FROM (
-            SELECT * FROM calls JOIN (
-                SELECT unnest(
-                    CASE WHEN isfinite(begin) AND isfinite(until) THEN range(begin, until, INTERVAL 1 DAY) END)::DATE
-                        AS day
-                FROM (SELECT greatest((t0::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE - 1 - 1, first_day) AS begin,
-                    least((t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE + 1, last_day) + 1 AS until
-                      FROM ingest_status)
-                UNION
-                SELECT day
-                    FROM late_answers
-                    WHERE answered_on BETWEEN (t0::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE - 1
-                        AND (t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE
-            ) USING (day)
-            UNION ALL BY NAME SELECT * FROM calls WHERE day IS NULL
-        ), clock AS w
-        WHERE answered_at >= make_timestamptz(epoch_us(t0::TIMESTAMPTZ) - 86400000000)
-            AND answered_at < t1::TIMESTAMPTZ
-            AND agent IS NOT NULL
-            AND campaign IS NOT NULL
-    ), spans AS (
-        SELECT campaign, queue, agent, 'work' AS state, to_us, greatest(from_us, coalesce(max(to_us) OVER (
-                   PARTITION BY agent, campaign, who ORDER BY from_us
-                   ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), from_us)) AS from_us
-        FROM stretches, clock AS w
-        WHERE to_us > w.t0_us
-    )
     SELECT agent, campaign,
            sum(us) AS workload_s
     FROM (
+        WITH spent AS (
+            SELECT unnest(range((t0::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE - DATE '1970-01-01',
+                least((t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE, (as_of AT TIME ZONE 'UTC')::DATE)
+                    - DATE '1970-01-01'
+                    + 1))
+                   AS utc_day
+            FROM ingest_status
+            WHERE isfinite((t0::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE)
+                AND isfinite((t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE)
+        ), stretches AS (
+            SELECT campaign, queue, agent, coalesce(agent, call_id) AS who, epoch_us(answered_at) AS from_us,
+                   least(epoch_us(coalesce(greatest(ended_at, wrapped_at), w.as_of)),
+                         epoch_us(answered_at) + (w.max_state_s * 1e6)::BIGINT) AS to_us
+            FROM (
+                SELECT * FROM calls JOIN (
+                    SELECT DATE '1970-01-01' + unnest(range(utc_day - 2, utc_day + 2))::INTEGER AS day FROM spent
+                    UNION
+                    SELECT day FROM late_answers JOIN spent ON answered_on - DATE '1970-01-01' IN (utc_day - 1, utc_day)
+                ) USING (day)
+                UNION ALL BY NAME SELECT * FROM calls WHERE day IS NULL
+            ), clock AS w
+            WHERE answered_at >= make_timestamptz(epoch_us(t0::TIMESTAMPTZ) - 86400000000)
+                AND answered_at < t1::TIMESTAMPTZ
+                AND agent IS NOT NULL
+                AND campaign IS NOT NULL
+        ), spans AS (
+            SELECT campaign, queue, agent, 'work' AS state, to_us, greatest(from_us, coalesce(max(to_us) OVER (
+                       PARTITION BY agent, campaign, who, utc_day ORDER BY from_us
+                       ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), from_us)) AS from_us
+            FROM (
+                SELECT * REPLACE (greatest(from_us, utc_day * 86400000000) AS from_us,
+                                  least(to_us, (utc_day + 1) * 86400000000) AS to_us)
+                FROM (SELECT *, unnest(range(from_us // 86400000000, (to_us - 1) // 86400000000 + 1)) AS utc_day
+                    FROM stretches)
+            ) JOIN spent USING (utc_day)
+        )
         SELECT agent, campaign, state, least(to_us, w.until_us) - greatest(from_us, w.t0_us) AS us
         FROM spans, clock AS w
     )
@@ -2032,49 +2075,76 @@ WITH clock AS (
         GROUP BY ALL
     )
     GROUP BY ALL
+), work_days AS (
+    SELECT campaign, quarter_start, workload_us, day - DATE '1970-01-01' AS utc_day
+    FROM work_sums, clock AS w
+    WHERE day BETWEEN (t0::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE AND (t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE
+        AND (minutes * 60000000::BIGINT)::BIGINT % 900000000 = 0
+        AND time_bucket(INTERVAL 15 MINUTE, t0::TIMESTAMPTZ + INTERVAL 899999999 MICROSECOND) = t0::TIMESTAMPTZ
+        AND utc_day * 86400000000 >= w.t0_us AND (utc_day + 1) * 86400000000 <= w.until_us
 ), work_of AS (
-    WITH stretches AS (
-        SELECT campaign, queue, agent, coalesce(agent, call_id) AS who, epoch_us(answered_at) AS from_us,
-               least(epoch_us(coalesce(greatest(ended_at, wrapped_at), w.as_of)),
-                     epoch_us(answered_at) + (w.max_state_s * 1e6)::BIGINT) AS to_us
-        FROM (
-            SELECT * FROM calls JOIN (
-                SELECT unnest(
-                    CASE WHEN isfinite(begin) AND isfinite(until) THEN range(begin, until, INTERVAL 1 DAY) END)::DATE
-                        AS day
-                FROM (SELECT greatest((t0::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE - 1 - 1, first_day) AS begin,
-                    least((t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE + 1, last_day) + 1 AS until
-                      FROM ingest_status)
-                UNION
-                SELECT day
-                    FROM late_answers
-                    WHERE answered_on BETWEEN (t0::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE - 1
-                        AND (t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE
-            ) USING (day)
-            UNION ALL BY NAME SELECT * FROM calls WHERE day IS NULL
-        ), clock AS w
-        WHERE answered_at >= make_timestamptz(epoch_us(t0::TIMESTAMPTZ) - 86400000000) AND answered_at < t1::TIMESTAMPTZ
-    ), spans AS (
-        SELECT campaign, queue, agent, 'work' AS state, to_us, greatest(from_us, coalesce(max(to_us) OVER (
-                   PARTITION BY campaign, who ORDER BY from_us
-                   ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), from_us)) AS from_us
-        FROM stretches, clock AS w
-        WHERE to_us > w.t0_us
-    )
     SELECT campaign, step,
-           sum(us) AS workload_s
+           sum(workload_s) AS workload_s
     FROM (
-        SELECT campaign, step, state,
-               least(to_us, w.until_us, w.t0_us + (step + 1) * (minutes * 60000000::BIGINT)::BIGINT)
-                   - greatest(from_us, w.t0_us + step * (minutes * 60000000::BIGINT)::BIGINT) AS us
+        SELECT campaign,
+            (epoch_us(quarter_start) - epoch_us(t0::TIMESTAMPTZ)) // (minutes * 60000000::BIGINT)::BIGINT AS step,
+               workload_us AS workload_s
+        FROM work_days
+        UNION ALL BY NAME
+        SELECT campaign, step,
+               sum(us) AS workload_s
         FROM (
-            SELECT campaign, state, from_us, to_us, unnest(range(
-                (greatest(from_us, w.t0_us) - w.t0_us) // (minutes * 60000000::BIGINT)::BIGINT,
-                (least(to_us, w.until_us) - w.t0_us - 1) // (minutes * 60000000::BIGINT)::BIGINT + 1)) AS step
-            FROM spans, clock AS w
-        ), clock AS w
+            WITH spent AS (
+                SELECT unnest(range((t0::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE - DATE '1970-01-01',
+                    least((t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE, (as_of AT TIME ZONE 'UTC')::DATE)
+                        - DATE '1970-01-01'
+                        + 1))
+                       AS utc_day
+                FROM ingest_status
+                WHERE isfinite((t0::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE)
+                    AND isfinite((t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE)
+                EXCEPT
+                SELECT utc_day FROM work_days
+            ), stretches AS (
+                SELECT campaign, queue, agent, coalesce(agent, call_id) AS who, epoch_us(answered_at) AS from_us,
+                       least(epoch_us(coalesce(greatest(ended_at, wrapped_at), w.as_of)),
+                             epoch_us(answered_at) + (w.max_state_s * 1e6)::BIGINT) AS to_us
+                FROM (
+                    SELECT * FROM calls JOIN (
+                        SELECT DATE '1970-01-01' + unnest(range(utc_day - 2, utc_day + 2))::INTEGER AS day FROM spent
+                        UNION
+                        SELECT day
+                            FROM late_answers
+                            JOIN spent ON answered_on - DATE '1970-01-01' IN (utc_day - 1, utc_day)
+                    ) USING (day)
+                    UNION ALL BY NAME SELECT * FROM calls WHERE day IS NULL
+                ), clock AS w
+                WHERE answered_at >= make_timestamptz(epoch_us(t0::TIMESTAMPTZ) - 86400000000)
+                    AND answered_at < t1::TIMESTAMPTZ
+            ), spans AS (
+                SELECT campaign, queue, agent, 'work' AS state, to_us, greatest(from_us, coalesce(max(to_us) OVER (
+                           PARTITION BY campaign, who, utc_day ORDER BY from_us
+                           ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), from_us)) AS from_us
+                FROM (
+                    SELECT * REPLACE (greatest(from_us, utc_day * 86400000000) AS from_us,
+                                      least(to_us, (utc_day + 1) * 86400000000) AS to_us)
+                    FROM (SELECT *, unnest(range(from_us // 86400000000, (to_us - 1) // 86400000000 + 1)) AS utc_day
+                        FROM stretches)
+                ) JOIN spent USING (utc_day)
+            )
+            SELECT campaign, step, state,
+                   least(to_us, w.until_us, w.t0_us + (step + 1) * (minutes * 60000000::BIGINT)::BIGINT)
+                       - greatest(from_us, w.t0_us + step * (minutes * 60000000::BIGINT)::BIGINT) AS us
+            FROM (
+                SELECT campaign, state, from_us, to_us, unnest(range(
+                    (greatest(from_us, w.t0_us) - w.t0_us) // (minutes * 60000000::BIGINT)::BIGINT,
+                    (least(to_us, w.until_us) - w.t0_us - 1) // (minutes * 60000000::BIGINT)::BIGINT + 1)) AS step
+                FROM spans, clock AS w
+            ), clock AS w
+        )
+        WHERE us > 0
+        GROUP BY ALL
     )
-    WHERE us > 0
     GROUP BY ALL
 ), terms_of AS (
     SELECT k.campaign, k.step, count(*) > 1 AS terms_changed,
@@ -2785,39 +2855,44 @@ WITH clock AS (
     )
     GROUP BY ALL
 ), work_of AS (
-    WITH stretches AS (
-        SELECT campaign, queue, agent, coalesce(agent, call_id) AS who, epoch_us(answered_at) AS from_us,
-               least(epoch_us(coalesce(greatest(ended_at, wrapped_at), w.as_of)),
-                     epoch_us(answered_at) + (w.max_state_s * 1e6)::BIGINT) AS to_us
-        FROM (
-            SELECT * FROM calls JOIN (
-                SELECT unnest(
-                    CASE WHEN isfinite(begin) AND isfinite(until) THEN range(begin, until, INTERVAL 1 DAY) END)::DATE
-                        AS day
-                FROM (SELECT greatest((t0::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE - 1 - 1, first_day) AS begin,
-                    least((t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE + 1, last_day) + 1 AS until
-                      FROM ingest_status)
-                UNION
-                SELECT day
-                    FROM late_answers
-                    WHERE answered_on BETWEEN (t0::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE - 1
-                        AND (t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE
-            ) USING (day)
-            UNION ALL BY NAME SELECT * FROM calls WHERE day IS NULL
-        ), clock AS w
-        WHERE answered_at >= make_timestamptz(epoch_us(t0::TIMESTAMPTZ) - 86400000000)
-            AND answered_at < t1::TIMESTAMPTZ
-            AND (among IS NULL OR list_contains(among, campaign))
-    ), spans AS (
-        SELECT campaign, queue, agent, 'work' AS state, to_us, greatest(from_us, coalesce(max(to_us) OVER (
-                   PARTITION BY true, who ORDER BY from_us
-                   ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), from_us)) AS from_us
-        FROM stretches, clock AS w
-        WHERE to_us > w.t0_us
-    )
     SELECT total,
            sum(us) AS workload_s
     FROM (
+        WITH spent AS (
+            SELECT unnest(range((t0::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE - DATE '1970-01-01',
+                least((t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE, (as_of AT TIME ZONE 'UTC')::DATE)
+                    - DATE '1970-01-01'
+                    + 1))
+                   AS utc_day
+            FROM ingest_status
+            WHERE isfinite((t0::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE)
+                AND isfinite((t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE)
+        ), stretches AS (
+            SELECT campaign, queue, agent, coalesce(agent, call_id) AS who, epoch_us(answered_at) AS from_us,
+                   least(epoch_us(coalesce(greatest(ended_at, wrapped_at), w.as_of)),
+                         epoch_us(answered_at) + (w.max_state_s * 1e6)::BIGINT) AS to_us
+            FROM (
+                SELECT * FROM calls JOIN (
+                    SELECT DATE '1970-01-01' + unnest(range(utc_day - 2, utc_day + 2))::INTEGER AS day FROM spent
+                    UNION
+                    SELECT day FROM late_answers JOIN spent ON answered_on - DATE '1970-01-01' IN (utc_day - 1, utc_day)
+                ) USING (day)
+                UNION ALL BY NAME SELECT * FROM calls WHERE day IS NULL
+            ), clock AS w
+            WHERE answered_at >= make_timestamptz(epoch_us(t0::TIMESTAMPTZ) - 86400000000)
+                AND answered_at < t1::TIMESTAMPTZ
+                AND (among IS NULL OR list_contains(among, campaign))
+        ), spans AS (
+            SELECT campaign, queue, agent, 'work' AS state, to_us, greatest(from_us, coalesce(max(to_us) OVER (
+                       PARTITION BY true, who, utc_day ORDER BY from_us
+                       ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), from_us)) AS from_us
+            FROM (
+                SELECT * REPLACE (greatest(from_us, utc_day * 86400000000) AS from_us,
+                                  least(to_us, (utc_day + 1) * 86400000000) AS to_us)
+                FROM (SELECT *, unnest(range(from_us // 86400000000, (to_us - 1) // 86400000000 + 1)) AS utc_day
+                    FROM stretches)
+            ) JOIN spent USING (utc_day)
+        )
         SELECT true AS total, state, least(to_us, w.until_us) - greatest(from_us, w.t0_us) AS us
         FROM spans, clock AS w
     )

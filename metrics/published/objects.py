@@ -16,10 +16,10 @@ from functools import cache
 import duckdb
 
 from metrics.kpis import agent_time, now, service_level, strain
+from metrics.kpis import sums as kept_sums
 from metrics.kpis.compose import GRAINS, KPIS, MEASURES, formulas, relation
 from metrics.kpis.kpi import sum_of
 from metrics.kpis.outcomes import PARTS
-from metrics.kpis.sums import SUMS
 from metrics.published import relations
 from metrics.published.explain import explain
 from metrics.quoting import quoted
@@ -45,7 +45,7 @@ ROWS = {
     "or with agents' time; a view",
     "kpi_now": "one row per campaign: the window of the last window_minutes before as_of, the queue, and whether the "
     "campaign is open; a view",
-    **{name: f"{sums.meaning}; a view" for name, sums in SUMS.items()},
+    **{name: f"{view.meaning}; a view" for name, view in kept_sums.VIEWS.items()},
 }
 WINDOW = "window [t0, t1), TIMESTAMPTZ"
 
@@ -58,7 +58,7 @@ DAILY = "FROM kpi_days((SELECT first_day FROM ingest_status), (SELECT last_day +
 VIEWS = {
     "kpi_daily": ("campaign", "day", *GRAINS["kpi_days"].columns),
     "kpi_now": (*now.COLUMNS, *now.FIGURES),
-    **{name: tuple(sums.columns) for name, sums in SUMS.items()},
+    **{name: tuple(view.columns) for name, view in kept_sums.VIEWS.items()},
 }
 """The columns of each view."""
 
@@ -102,7 +102,7 @@ def views() -> dict[str, str]:
 
 def sums() -> dict[str, str]:
     """Return the CREATE VIEW statements of the sums by name: what they are without a past, all rows added up."""
-    return {name: f"CREATE VIEW {name} AS\n{own.of_rows(own.up_to_now(own.of))}" for name, own in SUMS.items()}
+    return {name: f"CREATE VIEW {name} AS\n{view.select}" for name, view in kept_sums.VIEWS.items()}
 
 
 def statements() -> tuple[str, ...]:
@@ -112,8 +112,8 @@ def statements() -> tuple[str, ...]:
 
 def meaning_in(view: str, column: str) -> str:
     """Return the comment of a column of a view."""
-    if view in SUMS:
-        return SUMS[view].columns[column][1]
+    if view in kept_sums.VIEWS:
+        return kept_sums.VIEWS[view].columns[column][1]
     if view == "kpi_now" and column in now.COLUMNS:
         unit, meaning = now.COLUMNS[column]
         return f"{meaning} [{unit}]"
@@ -242,13 +242,13 @@ def _renew_views(connection: duckdb.DuckDBPyConnection, catalog: str, past: Mapp
     for name, _, comment in _base_comments(set(past)):
         if name in past:
             cursor.execute(comment)
-    for comment in _view_comments(SUMS):
+    for comment in _view_comments(kept_sums.VIEWS):
         cursor.execute(comment)
     cursor.close()
 
 
 def _view(name: str, rows: str) -> str:
-    if name in SUMS:
+    if name in kept_sums.VIEWS:
         return f"CREATE OR REPLACE VIEW {name} AS\n{rows}"
     return f"CREATE OR REPLACE VIEW {name} AS FROM recent_{name} UNION ALL BY NAME {rows}"
 

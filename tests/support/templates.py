@@ -8,7 +8,7 @@ from pathlib import Path
 
 import duckdb
 
-from metrics.kpis.sums import SUMS
+from metrics.kpis.sums import VIEWS
 from metrics.published import objects
 from tests.support import RUN
 
@@ -48,7 +48,7 @@ def _make(file: Path, past: Mapping[str, str], private: str, kept: set[str]) -> 
     """Make a file with the objects, whose views read no files: `_renew_views` gives each store its own."""
     file.parent.mkdir(exist_ok=True)
     unfinished = file.with_suffix(f".{os.getpid()}")
-    past = {name: f"FROM recent_{name} WHERE false" for name in past if name not in SUMS}
+    past = {name: f"FROM recent_{name} WHERE false" for name in past if name not in VIEWS}
     with duckdb.connect() as connection:
         _create(connection, "created", past, private, kept)
         connection.execute(f"ATTACH '{unfinished}' AS file")

@@ -8,7 +8,7 @@ import pytest
 from ingest.archive import inventory, segments
 from ingest.publishing.publish import Moment
 from metrics.kpis.sums import SUMS
-from tests.support.stories.stream import Desk, Event, at, read_story
+from tests.support.stories.stream import DAY, Desk, Event, at, read_story
 
 pytestmark = pytest.mark.slow
 
@@ -107,3 +107,45 @@ def test_files_without_sums_are_added_up_until_they_get_them(tmp_path: Path) -> 
         assert names(again, name) == names(again, sums.of)
     assert again.rows("SELECT sum(offered) AS offered FROM call_sums") == [{"offered": 3}]
     again.close()
+
+
+def call(name: str, answered: str, ended: str, day: dt.datetime = DAY) -> list[Event]:
+    story = f"""
+        08:59:00 queued event_id={name}q
+        {answered} answered event_id={name}a agent=ana
+        {ended} ended event_id={name}e
+    """
+    return [event | {"call_id": name} for event in read_story(story, day)]
+
+
+def work(desk: Desk) -> tuple[list[Event], float]:
+    """The kept work by day [s], and that of the window as the macro gives it."""
+    kept = desk.rows("SELECT day, sum(workload_us) / 1e6 AS s FROM work_sums GROUP BY day ORDER BY day")
+    window = {"t0": DAY, "t1": DAY + dt.timedelta(days=1)}
+    (row,) = desk.rows("SELECT workload_s FROM kpi_campaign($t0, $t1)", window)
+    return kept, row["workload_s"]
+
+
+def test_work_is_kept_of_days_that_are_over_while_it_holds(tmp_path: Path) -> None:
+    """A call that overlaps with one of another file adds only the time after it."""
+    much_later = LATER + dt.timedelta(days=4)
+    moment = Moment(much_later, much_later)
+    desk = Desk(tmp_path)
+    later_day = call("c2", "09:00:00", "09:02:00", DAY + dt.timedelta(days=3))
+    desk.apply([*call("c1", "09:00:00", "09:02:00"), *later_day], much_later)
+    desk.publish(much_later)
+    assert work(desk) == ([{"day": DAY.date(), "s": 120}], 120)
+    desk.apply(call("c3", "09:01:00", "09:03:00"), much_later)
+    desk.publisher.judge(moment)
+    desk.publisher.write(moment)
+    assert work(desk) == ([], 180)
+    desk.publish(much_later)
+    assert work(desk) == ([{"day": DAY.date(), "s": 180}], 180)
+    corrected = call("c1", "09:00:00", "09:00:30")[-1] | {"revision": 1}
+    desk.apply([corrected], much_later)
+    desk.publisher.judge(moment)
+    desk.publisher.write(moment)
+    assert work(desk) == ([], 150)
+    desk.publish(much_later)
+    assert work(desk) == ([{"day": DAY.date(), "s": 150}], 150)
+    desk.close()
