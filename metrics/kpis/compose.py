@@ -245,7 +245,6 @@ GRAINS = {
         every=f"""SELECT campaign, queue FROM calls_of WHERE {" OR ".join(f"{name} > 0" for name in ANY_CALL)}
 UNION
 SELECT campaign, queue FROM work_of WHERE queue IS NOT NULL""",
-        sums=Sums(has_work=False),
         columns=QUEUE_COLUMNS,
         is_keyed_by_work=True,
         which="AND queue IS NOT NULL",
@@ -403,7 +402,8 @@ STATES_AT_EDGES = f"""\
 )"""
 
 # If an agent's calls overlap, the later one adds only the time after the earlier ones; each counts max_state_s at most.
-# Work is cut into UTC days, so that the work of a day is known without the calls of others.
+# Work is cut into UTC days, of which it touches two at most, so that the work of a day is known without the calls that
+# do not reach into it.
 WORKED = f"""\
 SELECT $keys,
        $measures
@@ -423,10 +423,11 @@ FROM (
                    PARTITION BY $union_by, who, utc_day ORDER BY from_us
                    ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), from_us)) AS from_us
         FROM (
-            SELECT * REPLACE (greatest(from_us, utc_day * {DAY_US}) AS from_us,
-                              least(to_us, (utc_day + 1) * {DAY_US}) AS to_us)
-            FROM (SELECT *, unnest(range(from_us // {DAY_US}, (to_us - 1) // {DAY_US} + 1)) AS utc_day FROM stretches)
+            SELECT campaign, queue, agent, who, utc_day, greatest(from_us, utc_day * {DAY_US}) AS from_us,
+                   least(to_us, (utc_day + 1) * {DAY_US}) AS to_us
+            FROM (SELECT *, from_us // {DAY_US} + later AS utc_day FROM stretches, (VALUES (0), (1)) AS days(later))
         ) JOIN spent USING (utc_day)
+        WHERE to_us > from_us
     )
     $cut
 )
@@ -443,9 +444,9 @@ WHERE isfinite($utc0) AND isfinite($utc1)"""
 # work on whole days that is kept
 WORK_DAYS = f"""\
 work_days AS (
-    SELECT campaign, quarter_start, workload_us, day - DATE '1970-01-01' AS utc_day
+    SELECT campaign, queue, quarter_start, workload_us, day - DATE '1970-01-01' AS utc_day
     FROM work_sums, clock AS w
-    WHERE day BETWEEN {UTC0} AND {UTC1} AND $is_summed
+    WHERE day BETWEEN {UTC0} AND {UTC1} AND by_queue = $by_queue AND $is_summed
         AND utc_day * {DAY_US} >= w.t0_us AND (utc_day + 1) * {DAY_US} <= w.until_us
 )"""
 
@@ -558,10 +559,11 @@ def _work(measured: Mapping[str, str], grain: Grain, fragments: Mapping[str, str
         "combined": "sum(workload_s) AS workload_s",
         "sum_keys": grain.sums.state_keys or fragments["keys"],
         "summed": "workload_us AS workload_s",
-        "sums": "work_days",
+        "sums": "work_days\nWHERE true",
         "rows": "UNION ALL BY NAME\n" + _filled(WORKED, {**fragments, **measured, "spent": other_days}),
     }
-    work_days = _filled(WORK_DAYS, {"is_summed": grain.sums.is_summed})
+    by_queue = "true" if "queue" in grain.keys else "false"
+    work_days = _filled(WORK_DAYS, {"is_summed": grain.sums.is_summed, "by_queue": by_queue})
     return f"{work_days}, {_filled(SUMS_AND_ROWS, {**fragments, **of_sums})}"
 
 

@@ -129,16 +129,16 @@ SUMS = {
 }
 
 _WORK_CUT = f"""\
-SELECT make_timestamptz(quarter * {QUARTER_US}) AS quarter_start, campaign, state,
+SELECT make_timestamptz(quarter * {QUARTER_US}) AS quarter_start, {{keys}}, state,
        least(to_us, (quarter + 1) * {QUARTER_US}) - greatest(from_us, quarter * {QUARTER_US}) AS us
 FROM (SELECT *, unnest(range(from_us // {QUARTER_US}, (to_us - 1) // {QUARTER_US} + 1)) AS quarter FROM spans)"""
 _WORKED = worked(
-    keys="quarter_start, campaign",
+    keys="quarter_start, {keys}",
     spent="SELECT DATE '{day}' - DATE '1970-01-01' AS utc_day",
     answered="{calls}",
     worked=f"epoch_us(answered_at) // {DAY_US} BETWEEN DATE '{{day}}' - DATE '1970-01-01' - 1"
     " AND DATE '{day}' - DATE '1970-01-01'",
-    union_by="campaign",
+    union_by="{keys}",
     cut=_WORK_CUT,
     measures=agent_time.WORK_MEASURES,
 )
@@ -147,6 +147,8 @@ _WORK_COLUMNS = {
     "day": ("DATE", "UTC date of the time"),
     "quarter_start": ("TIMESTAMPTZ", "start of the quarter of an hour in which the time was spent"),
     "campaign": ("VARCHAR", "campaign of the calls"),
+    "by_queue": ("BOOLEAN", "true: simultaneous calls count once within a queue; false: within a campaign"),
+    "queue": ("VARCHAR", "queue of the calls; NULL: all, or none where by_queue is true"),
     **{m.summed: ("BIGINT", _meaning(m)) for m in agent_time.WORK_MEASURES},
 }
 #: Days on which a call was worked on that is in no file, or is in one and does not count. Work lasts a day at most.
@@ -172,9 +174,15 @@ def work_of_day(day: date, calls: str) -> str:
 WITH clock AS (
     SELECT getvariable('as_of')::TIMESTAMPTZ AS as_of, getvariable('max_state_s')::DOUBLE AS max_state_s
 )
-SELECT DATE '{day}' AS day, quarter_start, campaign, workload_s::BIGINT AS workload_us
+SELECT DATE '{day}' AS day, quarter_start, campaign, by_queue, queue, workload_s::BIGINT AS workload_us
 FROM (
-{_WORKED.format(day=day, calls=calls)}
+SELECT *, false AS by_queue, NULL AS queue FROM (
+{_WORKED.format(day=day, calls=calls, keys="campaign")}
+)
+UNION ALL BY NAME
+SELECT *, true AS by_queue FROM (
+{_WORKED.format(day=day, calls=calls, keys="campaign, queue")}
+)
 )"""
 
 

@@ -151,8 +151,8 @@ GROUP BY ALL
 );
 
 CREATE VIEW work_sums AS
-SELECT NULL::DATE AS day, NULL::TIMESTAMPTZ AS quarter_start, NULL::VARCHAR AS campaign,
-    NULL::BIGINT AS workload_us LIMIT 0;
+SELECT NULL::DATE AS day, NULL::TIMESTAMPTZ AS quarter_start, NULL::VARCHAR AS campaign, NULL::BOOLEAN AS by_queue,
+    NULL::VARCHAR AS queue, NULL::BIGINT AS workload_us LIMIT 0;
 
 CREATE MACRO kpi_campaign(t0, t1) AS TABLE
 WITH clock AS (
@@ -436,9 +436,11 @@ WITH clock AS (
     )
     GROUP BY ALL
 ), work_days AS (
-    SELECT campaign, quarter_start, workload_us, day - DATE '1970-01-01' AS utc_day
+    SELECT campaign, queue, quarter_start, workload_us, day - DATE '1970-01-01' AS utc_day
     FROM work_sums, clock AS w
-    WHERE day BETWEEN (t0::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE AND (t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE AND true
+    WHERE day BETWEEN (t0::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE AND (t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE
+        AND by_queue = false
+        AND true
         AND utc_day * 86400000000 >= w.t0_us AND (utc_day + 1) * 86400000000 <= w.until_us
 ), work_of AS (
     SELECT campaign,
@@ -447,6 +449,7 @@ WITH clock AS (
         SELECT campaign,
                workload_us AS workload_s
         FROM work_days
+        WHERE true
         UNION ALL BY NAME
         SELECT campaign,
                sum(us) AS workload_s
@@ -483,11 +486,12 @@ WITH clock AS (
                            PARTITION BY campaign, who, utc_day ORDER BY from_us
                            ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), from_us)) AS from_us
                 FROM (
-                    SELECT * REPLACE (greatest(from_us, utc_day * 86400000000) AS from_us,
-                                      least(to_us, (utc_day + 1) * 86400000000) AS to_us)
-                    FROM (SELECT *, unnest(range(from_us // 86400000000, (to_us - 1) // 86400000000 + 1)) AS utc_day
-                        FROM stretches)
+                    SELECT campaign, queue, agent, who, utc_day, greatest(from_us, utc_day * 86400000000) AS from_us,
+                           least(to_us, (utc_day + 1) * 86400000000) AS to_us
+                    FROM (SELECT *, from_us // 86400000000 + later AS utc_day
+                        FROM stretches, (VALUES (0), (1)) AS days(later))
                 ) JOIN spent USING (utc_day)
+                WHERE to_us > from_us
             )
             SELECT campaign, state, least(to_us, w.until_us) - greatest(from_us, w.t0_us) AS us
             FROM spans, clock AS w
@@ -824,49 +828,71 @@ WITH clock AS (
         GROUP BY ALL
     )
     GROUP BY ALL
+), work_days AS (
+    SELECT campaign, queue, quarter_start, workload_us, day - DATE '1970-01-01' AS utc_day
+    FROM work_sums, clock AS w
+    WHERE day BETWEEN (t0::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE AND (t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE
+        AND by_queue = true
+        AND true
+        AND utc_day * 86400000000 >= w.t0_us AND (utc_day + 1) * 86400000000 <= w.until_us
 ), work_of AS (
     SELECT campaign, queue,
-           sum(us) AS workload_s
+           sum(workload_s) AS workload_s
     FROM (
-        WITH spent AS (
-            SELECT unnest(range((t0::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE - DATE '1970-01-01',
-                least((t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE, (as_of AT TIME ZONE 'UTC')::DATE)
-                    - DATE '1970-01-01'
-                    + 1))
-                   AS utc_day
-            FROM ingest_status
-            WHERE isfinite((t0::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE)
-                AND isfinite((t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE)
-        ), stretches AS (
-            SELECT campaign, queue, agent, coalesce(agent, call_id) AS who, epoch_us(answered_at) AS from_us,
-                   least(epoch_us(coalesce(greatest(ended_at, wrapped_at), w.as_of)),
-                         epoch_us(answered_at) + (w.max_state_s * 1e6)::BIGINT) AS to_us
-            FROM (
-                SELECT * FROM calls JOIN (
-                    SELECT DATE '1970-01-01' + unnest(range(utc_day - 2, utc_day + 2))::INTEGER AS day FROM spent
-                    UNION
-                    SELECT day FROM late_answers JOIN spent ON answered_on - DATE '1970-01-01' IN (utc_day - 1, utc_day)
-                ) USING (day)
-                UNION ALL BY NAME SELECT * FROM calls WHERE day IS NULL
-            ), clock AS w
-            WHERE answered_at >= make_timestamptz(epoch_us(t0::TIMESTAMPTZ) - 86400000000)
-                AND answered_at < t1::TIMESTAMPTZ
-                AND queue IS NOT NULL
-        ), spans AS (
-            SELECT campaign, queue, agent, 'work' AS state, to_us, greatest(from_us, coalesce(max(to_us) OVER (
-                       PARTITION BY campaign, queue, who, utc_day ORDER BY from_us
-                       ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), from_us)) AS from_us
-            FROM (
-                SELECT * REPLACE (greatest(from_us, utc_day * 86400000000) AS from_us,
-                                  least(to_us, (utc_day + 1) * 86400000000) AS to_us)
-                FROM (SELECT *, unnest(range(from_us // 86400000000, (to_us - 1) // 86400000000 + 1)) AS utc_day
-                    FROM stretches)
-            ) JOIN spent USING (utc_day)
+        SELECT campaign, queue,
+               workload_us AS workload_s
+        FROM work_days
+        WHERE true AND queue IS NOT NULL
+        UNION ALL BY NAME
+        SELECT campaign, queue,
+               sum(us) AS workload_s
+        FROM (
+            WITH spent AS (
+                SELECT unnest(range((t0::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE - DATE '1970-01-01',
+                    least((t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE, (as_of AT TIME ZONE 'UTC')::DATE)
+                        - DATE '1970-01-01'
+                        + 1))
+                       AS utc_day
+                FROM ingest_status
+                WHERE isfinite((t0::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE)
+                    AND isfinite((t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE)
+                EXCEPT
+                SELECT utc_day FROM work_days
+            ), stretches AS (
+                SELECT campaign, queue, agent, coalesce(agent, call_id) AS who, epoch_us(answered_at) AS from_us,
+                       least(epoch_us(coalesce(greatest(ended_at, wrapped_at), w.as_of)),
+                             epoch_us(answered_at) + (w.max_state_s * 1e6)::BIGINT) AS to_us
+                FROM (
+                    SELECT * FROM calls JOIN (
+                        SELECT DATE '1970-01-01' + unnest(range(utc_day - 2, utc_day + 2))::INTEGER AS day FROM spent
+                        UNION
+                        SELECT day
+                            FROM late_answers
+                            JOIN spent ON answered_on - DATE '1970-01-01' IN (utc_day - 1, utc_day)
+                    ) USING (day)
+                    UNION ALL BY NAME SELECT * FROM calls WHERE day IS NULL
+                ), clock AS w
+                WHERE answered_at >= make_timestamptz(epoch_us(t0::TIMESTAMPTZ) - 86400000000)
+                    AND answered_at < t1::TIMESTAMPTZ
+                    AND queue IS NOT NULL
+            ), spans AS (
+                SELECT campaign, queue, agent, 'work' AS state, to_us, greatest(from_us, coalesce(max(to_us) OVER (
+                           PARTITION BY campaign, queue, who, utc_day ORDER BY from_us
+                           ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), from_us)) AS from_us
+                FROM (
+                    SELECT campaign, queue, agent, who, utc_day, greatest(from_us, utc_day * 86400000000) AS from_us,
+                           least(to_us, (utc_day + 1) * 86400000000) AS to_us
+                    FROM (SELECT *, from_us // 86400000000 + later AS utc_day
+                        FROM stretches, (VALUES (0), (1)) AS days(later))
+                ) JOIN spent USING (utc_day)
+                WHERE to_us > from_us
+            )
+            SELECT campaign, queue, state, least(to_us, w.until_us) - greatest(from_us, w.t0_us) AS us
+            FROM spans, clock AS w
         )
-        SELECT campaign, queue, state, least(to_us, w.until_us) - greatest(from_us, w.t0_us) AS us
-        FROM spans, clock AS w
+        WHERE us > 0
+        GROUP BY ALL
     )
-    WHERE us > 0
     GROUP BY ALL
 ), keys AS (
     SELECT campaign, queue FROM calls_of WHERE offered > 0 OR refused > 0 OR dialed > 0
@@ -1399,11 +1425,12 @@ WITH clock AS (
                        PARTITION BY agent, who, utc_day ORDER BY from_us
                        ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), from_us)) AS from_us
             FROM (
-                SELECT * REPLACE (greatest(from_us, utc_day * 86400000000) AS from_us,
-                                  least(to_us, (utc_day + 1) * 86400000000) AS to_us)
-                FROM (SELECT *, unnest(range(from_us // 86400000000, (to_us - 1) // 86400000000 + 1)) AS utc_day
-                    FROM stretches)
+                SELECT campaign, queue, agent, who, utc_day, greatest(from_us, utc_day * 86400000000) AS from_us,
+                       least(to_us, (utc_day + 1) * 86400000000) AS to_us
+                FROM (SELECT *, from_us // 86400000000 + later AS utc_day
+                    FROM stretches, (VALUES (0), (1)) AS days(later))
             ) JOIN spent USING (utc_day)
+            WHERE to_us > from_us
         )
         SELECT agent, state, least(to_us, w.until_us) - greatest(from_us, w.t0_us) AS us
         FROM spans, clock AS w
@@ -1630,11 +1657,12 @@ WITH clock AS (
                        PARTITION BY agent, campaign, who, utc_day ORDER BY from_us
                        ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), from_us)) AS from_us
             FROM (
-                SELECT * REPLACE (greatest(from_us, utc_day * 86400000000) AS from_us,
-                                  least(to_us, (utc_day + 1) * 86400000000) AS to_us)
-                FROM (SELECT *, unnest(range(from_us // 86400000000, (to_us - 1) // 86400000000 + 1)) AS utc_day
-                    FROM stretches)
+                SELECT campaign, queue, agent, who, utc_day, greatest(from_us, utc_day * 86400000000) AS from_us,
+                       least(to_us, (utc_day + 1) * 86400000000) AS to_us
+                FROM (SELECT *, from_us // 86400000000 + later AS utc_day
+                    FROM stretches, (VALUES (0), (1)) AS days(later))
             ) JOIN spent USING (utc_day)
+            WHERE to_us > from_us
         )
         SELECT agent, campaign, state, least(to_us, w.until_us) - greatest(from_us, w.t0_us) AS us
         FROM spans, clock AS w
@@ -2076,9 +2104,10 @@ WITH clock AS (
     )
     GROUP BY ALL
 ), work_days AS (
-    SELECT campaign, quarter_start, workload_us, day - DATE '1970-01-01' AS utc_day
+    SELECT campaign, queue, quarter_start, workload_us, day - DATE '1970-01-01' AS utc_day
     FROM work_sums, clock AS w
     WHERE day BETWEEN (t0::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE AND (t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE
+        AND by_queue = false
         AND (minutes * 60000000::BIGINT)::BIGINT % 900000000 = 0
         AND time_bucket(INTERVAL 15 MINUTE, t0::TIMESTAMPTZ + INTERVAL 899999999 MICROSECOND) = t0::TIMESTAMPTZ
         AND utc_day * 86400000000 >= w.t0_us AND (utc_day + 1) * 86400000000 <= w.until_us
@@ -2090,6 +2119,7 @@ WITH clock AS (
             (epoch_us(quarter_start) - epoch_us(t0::TIMESTAMPTZ)) // (minutes * 60000000::BIGINT)::BIGINT AS step,
                workload_us AS workload_s
         FROM work_days
+        WHERE true
         UNION ALL BY NAME
         SELECT campaign, step,
                sum(us) AS workload_s
@@ -2126,11 +2156,12 @@ WITH clock AS (
                            PARTITION BY campaign, who, utc_day ORDER BY from_us
                            ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), from_us)) AS from_us
                 FROM (
-                    SELECT * REPLACE (greatest(from_us, utc_day * 86400000000) AS from_us,
-                                      least(to_us, (utc_day + 1) * 86400000000) AS to_us)
-                    FROM (SELECT *, unnest(range(from_us // 86400000000, (to_us - 1) // 86400000000 + 1)) AS utc_day
-                        FROM stretches)
+                    SELECT campaign, queue, agent, who, utc_day, greatest(from_us, utc_day * 86400000000) AS from_us,
+                           least(to_us, (utc_day + 1) * 86400000000) AS to_us
+                    FROM (SELECT *, from_us // 86400000000 + later AS utc_day
+                        FROM stretches, (VALUES (0), (1)) AS days(later))
                 ) JOIN spent USING (utc_day)
+                WHERE to_us > from_us
             )
             SELECT campaign, step, state,
                    least(to_us, w.until_us, w.t0_us + (step + 1) * (minutes * 60000000::BIGINT)::BIGINT)
@@ -2887,11 +2918,12 @@ WITH clock AS (
                        PARTITION BY true, who, utc_day ORDER BY from_us
                        ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), from_us)) AS from_us
             FROM (
-                SELECT * REPLACE (greatest(from_us, utc_day * 86400000000) AS from_us,
-                                  least(to_us, (utc_day + 1) * 86400000000) AS to_us)
-                FROM (SELECT *, unnest(range(from_us // 86400000000, (to_us - 1) // 86400000000 + 1)) AS utc_day
-                    FROM stretches)
+                SELECT campaign, queue, agent, who, utc_day, greatest(from_us, utc_day * 86400000000) AS from_us,
+                       least(to_us, (utc_day + 1) * 86400000000) AS to_us
+                FROM (SELECT *, from_us // 86400000000 + later AS utc_day
+                    FROM stretches, (VALUES (0), (1)) AS days(later))
             ) JOIN spent USING (utc_day)
+            WHERE to_us > from_us
         )
         SELECT true AS total, state, least(to_us, w.until_us) - greatest(from_us, w.t0_us) AS us
         FROM spans, clock AS w

@@ -120,7 +120,9 @@ def call(name: str, answered: str, ended: str, day: dt.datetime = DAY) -> list[E
 
 def work(desk: Desk) -> tuple[list[Event], float]:
     """The kept work by day [s], and that of the window as the macro gives it."""
-    kept = desk.rows("SELECT day, sum(workload_us) / 1e6 AS s FROM work_sums GROUP BY day ORDER BY day")
+    kept = desk.rows(
+        "SELECT day, sum(workload_us) / 1e6 AS s FROM work_sums WHERE NOT by_queue GROUP BY day ORDER BY day"
+    )
     window = {"t0": DAY, "t1": DAY + dt.timedelta(days=1)}
     (row,) = desk.rows("SELECT workload_s FROM kpi_campaign($t0, $t1)", window)
     return kept, row["workload_s"]
