@@ -54,6 +54,7 @@ def measure(days: int = DAYS, rounds: int = ROUNDS) -> Measured:
     with tempfile.TemporaryDirectory(prefix="vigie-bench-") as directory:
         _store(Path(directory), days)
         with open_snapshot(Path(directory, "published", "vigie.duckdb"), threads=1) as published:
+            published.execute("SET enable_progress_bar = false")
             ((calls,),) = published.execute("SELECT count(*) FROM calls").fetchall()
             taken = _taken(published, days, rounds)
             hand = [_cpu_s(published, sql) for _ in range(rounds) for sql in (FROM_SUMS, BY_HAND)]
@@ -99,7 +100,7 @@ def _store(data_dir: Path, days: int) -> None:
 def _taken(published: duckdb.DuckDBPyConnection, days: int, rounds: int) -> dict[str, tuple[list[float], list[float]]]:
     """Return for each macro the processor times from sums, and from rows [s]."""
     first, after = MONDAY, MONDAY + dt.timedelta(days=days)
-    given = {"first": first, "after": after, "t0": f"{first}T00:00+00", "t1": f"{after}T00:00+00"}
+    given = {"first": first, "after": after, "t0": f"{first} 00:00:00+00", "t1": f"{after} 00:00:00+00"}
     queries = {}
     for name, arguments in ASKED.items():
         grain = GRAINS[name]

@@ -92,6 +92,7 @@ class Segments:
         self._discard(files.unfinished)
         self._sizes = {file: file.stat().st_size for file in files.there - files.unfinished}
         self._replaced = [(time.monotonic(), file) for file in sorted(files.replaced)]
+        self._changed: set[dt.date] = set()  # days of calls that were written since `keep_work`
 
     def _root(self, relation: str) -> Path:
         return folder_of(self._data_dir, relation)
@@ -176,7 +177,7 @@ class Segments:
     def _work_names(self) -> dict[dt.date, str]:
         """For each day that can have kept work, how the name of its file begins: a digest of what it is made of.
 
-        The last two days with calls have none, because calls are still added to them.
+        The last two days with calls have none, because calls are still added to them. Latest days first.
         """
         calls = self._segments.get("calls", [])
         if not calls:
@@ -195,7 +196,10 @@ class Segments:
         return names
 
     def keep_work(self) -> None:
-        """Write the work of some days that have none, or whose calls changed. As `keep_sums`."""
+        """Write the work of some days that have none, or whose calls changed. As `keep_sums`.
+
+        Not of days whose calls have just changed: while a past is read, the days beside them change next.
+        """
         kept: dict[dt.date, list[Segment]] = {}
         for segment in self._segments.get(WORK_SUMS, ()):
             kept.setdefault(segment.day, []).append(segment)
@@ -204,6 +208,8 @@ class Segments:
         outdated = [
             day for day, name in names.items() if not any(s.file.name.startswith(name) for s in kept.get(day, ()))
         ]
+        changed, self._changed = self._changed, set()
+        outdated = [day for day in outdated if not changed & work_days(day, late_answers)]
         for day in outdated[:WORK_DAYS_AT_ONCE]:
             file = f"{WORK_SUMS}/day={day}/{names[day]}-{uuid.uuid4().hex}.parquet"
             self._note_unfinished([file])
@@ -249,6 +255,8 @@ class Segments:
             rows = self._write_file(relation, name, f"SELECT * FROM {fresh} WHERE day = DATE '{day}'", merged)
             self._sql("INSERT INTO segments VALUES (?, ?, ?, ?)", [relation, day, name, rows])
             self._replace(relation, merged)
+            if relation == "calls":
+                self._changed.add(day)
             if merged:
                 merged_days.add(day)
         return merged_days

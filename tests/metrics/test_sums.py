@@ -96,14 +96,14 @@ def test_sums_and_calls_of_a_big_floor_give_the_same_figures(seed: int) -> None:
     check_floor(random.Random(seed), 150)
 
 
-def call_on(instant: dt.datetime) -> list[Event]:
+def call_on(instant: dt.datetime, name: str) -> list[Event]:
     steps: list[Event] = [
         {"type": "call.queued", "campaign": "paris", "queue": "a"},
         {"type": "call.answered", "agent": AGENTS[0]},
         {"type": "call.ended"},
     ]
     return [
-        step | {"event_id": f"last-{n}", "call_id": "last", "ts": (instant + dt.timedelta(seconds=n)).isoformat()}
+        step | {"event_id": f"{name}-{n}", "call_id": name, "ts": (instant + dt.timedelta(seconds=n)).isoformat()}
         for n, step in enumerate(steps)
     ]
 
@@ -116,7 +116,7 @@ def check_floor(rng: random.Random, most_calls: int) -> None:
     instant = as_of(rng)
     if rng.random() < 0.7:  # days with later ones after them, whose work is kept
         instant = LATEST + dt.timedelta(days=9)
-        events = [*call_on(LATEST + dt.timedelta(days=4)), *events]
+        events = [*call_on(LATEST + dt.timedelta(days=4), "later"), *events]
     cuts = [0, *sorted(rng.randint(0, len(events)) for _ in range(3)), len(events)]
     with tempfile.TemporaryDirectory() as home, contextlib.closing(Desk(Path(home), CONFIGURATION)) as desk:
         for begin, end in itertools.pairwise(cuts):
@@ -126,3 +126,6 @@ def check_floor(rng: random.Random, most_calls: int) -> None:
             check_sums(desk, rng)
             desk.publish(instant)
             check_sums(desk, rng)
+        desk.apply(call_on(LATEST + dt.timedelta(days=5), "after all"), instant)
+        desk.publish(instant)  # the work of all days is kept now
+        check_sums(desk, rng)

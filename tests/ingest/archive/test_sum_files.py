@@ -13,6 +13,7 @@ from tests.support.stories.stream import DAY, Desk, Event, at, read_story
 pytestmark = pytest.mark.slow
 
 LATER = at("20:00:00")
+MUCH_LATER = LATER + dt.timedelta(days=4)
 FIGURES = "FROM kpi_campaign('2026-03-10', '2026-03-11') ORDER BY campaign"
 
 
@@ -128,26 +129,36 @@ def work(desk: Desk) -> tuple[list[Event], float]:
     return kept, row["workload_s"]
 
 
+def settle_another(desk: Desk, number: int) -> None:
+    """Let a call of a later day settle: the work of days that did not change is made then."""
+    desk.apply(call(f"another{number}", "10:00:00", "10:01:00", DAY + dt.timedelta(days=3)), MUCH_LATER)
+    desk.publish(MUCH_LATER)
+
+
 def test_work_is_kept_of_days_that_are_over_while_it_holds(tmp_path: Path) -> None:
     """A call that overlaps with one of another file adds only the time after it."""
-    much_later = LATER + dt.timedelta(days=4)
-    moment = Moment(much_later, much_later)
+    moment = Moment(MUCH_LATER, MUCH_LATER)
     desk = Desk(tmp_path)
     later_day = call("c2", "09:00:00", "09:02:00", DAY + dt.timedelta(days=3))
-    desk.apply([*call("c1", "09:00:00", "09:02:00"), *later_day], much_later)
-    desk.publish(much_later)
+    desk.apply([*call("c1", "09:00:00", "09:02:00"), *later_day], MUCH_LATER)
+    desk.publish(MUCH_LATER)
+    assert work(desk) == ([], 120)
+    settle_another(desk, 1)
     assert work(desk) == ([{"day": DAY.date(), "s": 120}], 120)
-    desk.apply(call("c3", "09:01:00", "09:03:00"), much_later)
+    desk.apply(call("c3", "09:01:00", "09:03:00"), MUCH_LATER)
     desk.publisher.judge(moment)
     desk.publisher.write(moment)
     assert work(desk) == ([], 180)
-    desk.publish(much_later)
+    desk.publish(MUCH_LATER)
+    assert work(desk) == ([], 180)
+    settle_another(desk, 2)
     assert work(desk) == ([{"day": DAY.date(), "s": 180}], 180)
     corrected = call("c1", "09:00:00", "09:00:30")[-1] | {"revision": 1}
-    desk.apply([corrected], much_later)
+    desk.apply([corrected], MUCH_LATER)
     desk.publisher.judge(moment)
     desk.publisher.write(moment)
     assert work(desk) == ([], 150)
-    desk.publish(much_later)
+    desk.publish(MUCH_LATER)
+    settle_another(desk, 3)
     assert work(desk) == ([{"day": DAY.date(), "s": 150}], 150)
     desk.close()
