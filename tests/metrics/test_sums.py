@@ -8,6 +8,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
 from hypothesis import given
@@ -129,3 +130,15 @@ def check_floor(rng: random.Random, most_calls: int) -> None:
         desk.apply(call_on(LATEST + dt.timedelta(days=5), "after all"), instant)
         desk.publish(instant)  # the work of all days is kept now
         check_sums(desk, rng)
+
+
+def test_a_local_day_begins_with_a_quarter_of_an_hour_in_every_zone() -> None:
+    """Since 1990, before which no event counts: so sums by quarter of an hour are sums by local day."""
+    months = [dt.datetime(year, month, 1, tzinfo=dt.UTC) for year in range(1990, 2038) for month in range(1, 13)]
+    odd = {
+        zone
+        for zone in available_timezones()
+        for month in months
+        if (month.astimezone(ZoneInfo(zone)).utcoffset() or dt.timedelta()) % QUARTER
+    }
+    assert odd == set()
