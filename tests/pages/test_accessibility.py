@@ -190,9 +190,22 @@ def test_the_navigation_makes_room_for_the_controls_beside_it(site: Site) -> Non
             page.set_viewport_size({"width": width, "height": 768})
             assert (width, cut_off(page)) == (width, [])
             assert page.locator('[data-testid="stTopNavLink"]:visible').count() > 1
-    page.get_by_role("button", name="Más", exact=True).click()
-    page.get_by_role("menuitem", name="Flujo").wait_for()
+    folded = page.get_by_role("button", name="Más", exact=True)
+    folded.click()
+    entry = page.get_by_role("menuitem", name="Flujo")
+    entry.wait_for()
     assert "more" not in page.locator('[data-testid="stTopNav"]').inner_text()
+    page.keyboard.press("Escape")
+    entry.wait_for(state="hidden")
+    folded.focus()
+    page.keyboard.press("Enter")
+    entry.wait_for()
+    entries = page.get_by_role("menuitem")
+    focused = set()
+    for _ in range(entries.count()):
+        focused.add(page.evaluate("document.activeElement.innerText"))
+        page.keyboard.press("ArrowDown")
+    assert focused == set(entries.all_inner_texts())
 
 
 def cut_off(page: "Page") -> list[str]:
@@ -233,7 +246,7 @@ def test_a_chart_is_described_in_words(site: Site, path: str) -> None:
     assert named.locator(".js-plotly-plot").count() == charts.count()
 
 
-# the keyboard
+# the keyboard: a page's controls here, the navigation's folded entries above
 
 KEY = """() => {
     window.reached = new Set();
@@ -244,7 +257,7 @@ KEY = """() => {
 REACHABLE = """() => {
     const all = document.querySelectorAll(':is(a[href], button, input, textarea, select, summary, [tabindex="0"])');
     const seen = [...all].filter((one) => one.checkVisibility({visibilityProperty: true}) && !one.disabled
-        && one.tabIndex >= 0 && one.getClientRects().length && !one.closest('.js-plotly-plot')
+        && one.tabIndex >= 0 && one.getClientRects().length && !one.closest('.js-plotly-plot, [inert]')
         && !one.matches('[role=radio] ~ [role=radio]'));  // of a radio group the first; arrow keys reach the rest
     return seen.map(window.key);
 }"""
