@@ -18,7 +18,6 @@ MEASURES = {
     "viewers": "50 wallboard viewers at a 2-second refresh, compared with one",
     "soak": "a television for 3 minutes (see bench/soak.py for longer): whether memory of browser or server grows",
 }
-
 ON_REQUEST = {"steady"}
 """Benchmarks that run only when they are named: they take half an hour."""
 
@@ -42,9 +41,8 @@ def main(arguments: list[str]) -> int:
     for name, value in properties.items():
         _print(f"{name:12} {value}")
     results = {}
-    for name in options.names or [
-        name for name in MEASURES if name not in ON_REQUEST
-    ]:  # print each result at once, because all together take minutes
+    names = options.names or [name for name in MEASURES if name not in ON_REQUEST]
+    for name in names:  # print each result at once, because all together take minutes
         sys.stderr.write(f"{name}: {MEASURES[name]} …\n")
         results[name] = importlib.import_module(f"bench.{name}").measure()
         _print("")

@@ -120,5 +120,5 @@ SELECT
 FROM totals;
 
 -- name: published
-CREATE OR REPLACE TEMP TABLE unpublished_calls (call_id VARCHAR);
-CREATE OR REPLACE TEMP TABLE unpublished_states (agent VARCHAR, from_at TIMESTAMPTZ, until_at TIMESTAMPTZ);
+CREATE OR REPLACE TEMP TABLE unpublished_calls AS FROM unpublished_calls LIMIT 0;
+CREATE OR REPLACE TEMP TABLE unpublished_states AS FROM unpublished_states LIMIT 0;

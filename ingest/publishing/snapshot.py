@@ -47,7 +47,6 @@ class Snapshot:
                 renew(self._store.connection, "snapshot", past)
                 self._past = past
             return False
-        self._is_current = False
         self.discard()
         folder.remove(self._file)
         folder.remove_logs(self._file)

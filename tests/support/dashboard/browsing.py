@@ -24,11 +24,7 @@ if TYPE_CHECKING:
 #: Chromium without its own windows and menus comes first: tests of pages need less than half the processor time.
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-)
+FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
 needs_chromium = pytest.mark.usefixtures("chromium_here")
 
 _running: "list[Browser]" = []
