@@ -19,6 +19,8 @@ MEASURES = {
     "viewers": "50 wallboard viewers at a 2-second refresh, compared with one",
     "soak": "a television for 3 minutes (see bench/soak.py for longer): whether memory of browser or server grows",
 }
+ON_REQUEST = {"steady"}
+"""Benchmarks that run only when they are named: they take half an hour."""
 
 
 def main(arguments: list[str]) -> int:
@@ -26,7 +28,12 @@ def main(arguments: list[str]) -> int:
         prog="python -m bench",
         description="Benchmarks: " + "; ".join(f"{name} ({summary})" for name, summary in MEASURES.items()),
     )
-    parser.add_argument("names", nargs="*", metavar="NAME", help="the benchmarks to run (default: all)")
+    parser.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help=f"the benchmarks to run (default: all but {', '.join(sorted(ON_REQUEST))})",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the numbers to this file")
     options = parser.parse_args(arguments)
     if unknown := set(options.names) - MEASURES.keys():
@@ -35,7 +42,8 @@ def main(arguments: list[str]) -> int:
     for name, value in properties.items():
         _print(f"{name:12} {value}")
     results = {}
-    for name in options.names or MEASURES:  # print each result at once, because all together take minutes
+    names = options.names or [name for name in MEASURES if name not in ON_REQUEST]
+    for name in names:  # print each result at once, because all together take minutes
         sys.stderr.write(f"{name}: {MEASURES[name]} …\n")
         results[name] = importlib.import_module(f"bench.{name}").measure()
         _print("")

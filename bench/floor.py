@@ -25,7 +25,6 @@ from bench.load import marker
 from bench.simulated import MONDAY
 from ingest.simulator import floor_events
 from ingest.simulator.plan import day_start
-from ingest.topic.broker import ensure_topic
 from ingest.topic.producing import open_producer
 
 AGENTS = 1_000
@@ -112,7 +111,6 @@ def main(servers: str, topic: str, rate: float, past_s: float) -> None:
     copies = copies_for(rate)
     events = lines(copies, -past_s)
     event = next(events)
-    ensure_topic(servers, topic)
     producer = open_producer(servers)
     partitions = sorted(producer.partitions_for(topic))
     began = datetime.now(UTC)  # the floor's BUSY_FROM

@@ -16,7 +16,7 @@ from bench import figures
 from bench.children import cpu_s, in_background, must_run, peak_mb, resident_mb
 from bench.delay import LOOK_EVERY_S, Watch
 from bench.figures import Measured, Row
-from ingest.topic.broker import running_broker
+from ingest.topic.broker import ensure_topic, running_broker
 
 RATE = 1_500
 SECONDS = 60
@@ -71,6 +71,7 @@ def measure() -> Measured:
 def _measure(rate: int, seconds: float, past_s: float) -> dict[str, Any]:
     with running_broker() as broker, tempfile.TemporaryDirectory(prefix="vigie-bench-") as directory:
         servers, topic = broker.bootstrap_servers, "bench-steady"
+        ensure_topic(servers, topic)
         log, sent_log = Path(directory, "consumer.log"), Path(directory, "floor.log")
         watch = Watch(Path(directory, "published", "vigie.duckdb"))
         floor = ("-m", "bench.floor", servers, topic, str(rate), str(past_s))

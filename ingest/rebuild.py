@@ -295,5 +295,6 @@ def _publish(data_dir: Path, configuration: Configuration) -> None:
         moment = Moment(min(store.last_event_at() or now, now), now)
         publisher.judge(moment)
         publisher.write(moment)
+        publisher.close()
     finally:
         store.close()

@@ -122,5 +122,6 @@ def consume(
             finally:
                 stop.set()
                 reader.give_up()
+            publisher.close()
         finally:
             store.close()

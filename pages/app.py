@@ -85,8 +85,9 @@ if not is_television:
 with st.container(key="scripts"):
     lost = _("No contact with the server for {age}. This page is as it was then.")
     st.html(f'<p class="vigie-away" role="status">{lost.format(age="<span class=ago></span>")}</p>')
-    more = _("More")
-    st.html(f'<p class="vigie-more" hidden>{more}</p>')
+    if not is_television:
+        more = _("More")
+        st.html(f'<p class="vigie-more" hidden>{more}</p>')
     for script in (CONTACT, TIMINGS) if is_television else (CONTACT, TIMINGS, FRAME, KEEP):
         st.html(f"<script>{script.read_text()}</script>", unsafe_allow_javascript=True)
 with ticks.page(text):

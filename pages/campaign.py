@@ -258,7 +258,6 @@ def page() -> None:
         links(where)
     if not viewer.sees_work:
         st.caption(f":material/lock: {names.privacy(text)}")
-    # what is seen first is drawn first, and what takes longest last
     left, right = st.columns([7, 3], gap="medium")
     with left:
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
@@ -273,6 +272,7 @@ def page() -> None:
         weekday = text.weekday(campaign.day.weekday())
         st.subheader(_("Compared with the usual {weekday}").format(weekday=weekday), anchor=False)
         compared(where, minutes)
+    ticks.below_the_fold()
     if viewer.sees_work:
         with left:
             st.subheader(_("Agents by interval"), anchor=False)

@@ -18,6 +18,7 @@ WHERE ended_at < $kept_since
     );
 
 -- name: publish
+DELETE FROM snapshot.alerts;
 INSERT INTO snapshot.alerts BY NAME
 SELECT * EXCLUDE (seen_at) FROM alerts WHERE ended_at IS NOT NULL
 UNION ALL BY NAME

@@ -3,7 +3,7 @@
 --     segments, settled_calls, settled_ends, settled_events, settled_letters, settled_states, steady_calls, timeline,
 --     $settled_before.
 -- Changes: agent_marks, archived_names, archived_until, calls, dead_letters, events, inferred_ends, recalled_calls,
---     recalled_states, recalled_stretches, settled_checks.
+--     recalled_states, recalled_stretches, settled_checks, unpublished_calls, unpublished_states.
 -- Makes: just_judged_calls, name_counts, steady_calls, timeline.
 
 -- name: count_names
@@ -75,6 +75,8 @@ INSERT INTO archived_until VALUES (getvariable('settled_before'));
 DELETE FROM archived_until WHERE closed_before < (SELECT max(closed_before) FROM archived_until);
 
 -- name: forget_judged
+INSERT INTO unpublished_calls SELECT call_id FROM settled_calls;
+INSERT INTO unpublished_states SELECT agent, TIMESTAMPTZ '-infinity', hot_from FROM new_marks;
 -- The tables are created again, because a table in memory keeps the space of deleted rows.
 CREATE OR REPLACE TEMP TABLE steady_calls AS FROM steady_calls ANTI JOIN settled_calls USING (call_id);
 CREATE OR REPLACE TEMP TABLE just_judged_calls AS FROM just_judged_calls ANTI JOIN settled_calls USING (call_id);

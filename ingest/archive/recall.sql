@@ -3,8 +3,8 @@
 -- Reads: agent_marks, archived_until, calls, calls_to_fold, events, incoming_events, known_campaigns, late_answers,
 --     lost_steps, recalled_stretches, reopened_calls, segments, stretches_to_recall, $as_of, $recalled_campaign,
 --     $recalled_from_day, $shortest_recalled_s.
--- Changes: calls_to_fold, dirty_agents, events, incoming_events, inferred_ends, lost_steps, recalled_calls,
---     recalled_events, settled_checks.
+-- Changes: calls_to_fold, dirty_agents, dirty_steps, events, incoming_events, inferred_ends, lost_steps,
+--     recalled_calls, recalled_events, settled_checks.
 -- Makes: archived_next_states, calls_to_end, calls_to_recall, events_to_recall, known_events, next_states,
 --     recalled_contents.
 
@@ -103,6 +103,7 @@ SELECT DISTINCT home FROM events_to_recall;
 CREATE OR REPLACE TEMP TABLE recalled_contents AS
 FROM ({archived}) SEMI JOIN events_to_recall USING (event_id);
 INSERT INTO events SELECT {columns} FROM recalled_contents;
+INSERT INTO dirty_steps SELECT DISTINCT agent FROM recalled_contents WHERE agent IS NOT NULL;
 
 -- name: recalled_contents
 FROM recalled_contents;
@@ -125,6 +126,7 @@ WHERE talk_end_at IS NULL
 
 -- name: forget_folded
 DELETE FROM calls_to_fold;
+INSERT INTO dirty_steps SELECT agent FROM lost_steps;
 DELETE FROM lost_steps;
 
 -- name: reopened_calls

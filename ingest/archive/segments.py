@@ -3,6 +3,7 @@
 inventory.py decides which files may be there and which may be deleted.
 """
 
+import collections
 import datetime as dt
 import hashlib
 import os
@@ -58,7 +59,8 @@ IDENTITY = {"calls": "call_id", "agent_states": "(agent, started_at)", EVENTS: "
 PACKED = {EVENTS: "(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, DICTIONARY_SIZE_LIMIT 4096)"}
 MERGE_AT_FILES = 4  # so many of a day's files of one size are merged into one of the next
 SUMMED_AT_ONCE = 40  # so many older files without sums get them when rows settle: those that an older Vigie wrote
-WORK_DAYS_AT_ONCE = 3  # so many days get their kept work when rows settle: it reads all calls of four days
+WORK_DAYS_AT_ONCE = 3  # so many days get their kept work when rows settle: it reads all calls of four days …
+WORK_CALLS = 400_000  # … and of more calls than these it is not kept, because the writer waits for it
 KEEP_REPLACED_S = 600.0  # a file that was replaced stays for those who hold an older snapshot open
 
 
@@ -198,7 +200,8 @@ class Segments:
     def keep_work(self) -> None:
         """Write the work of some days that have none, or whose calls changed. As `keep_sums`.
 
-        Not of days whose calls have just changed: while a past is read, the days beside them change next.
+        Not of days whose calls have just changed: while a past is read, the days beside them change next. Nor of days
+        with very many: their work is made of calls when somebody asks.
         """
         kept: dict[dt.date, list[Segment]] = {}
         for segment in self._segments.get(WORK_SUMS, ()):
@@ -210,6 +213,10 @@ class Segments:
         ]
         changed, self._changed = self._changed, set()
         outdated = [day for day in outdated if not changed & work_days(day, late_answers)]
+        calls_of: collections.Counter[dt.date] = collections.Counter()
+        for segment in self._segments.get("calls", ()):
+            calls_of[segment.day] += segment.rows
+        outdated = [d for d in outdated if sum(calls_of[own] for own in work_days(d, late_answers)) <= WORK_CALLS]
         for day in outdated[:WORK_DAYS_AT_ONCE]:
             file = f"{WORK_SUMS}/day={day}/{names[day]}-{uuid.uuid4().hex}.parquet"
             self._note_unfinished([file])

@@ -1,7 +1,6 @@
 -- Rows that no event is expected to change any more: they are closed, and had no event since
 -- getvariable('settled_before'). Selected from judged_calls and timeline; archive.py moves them to the archive.
--- Reads: agent_marks, calls, dead_letters, events, judged_calls, timeline, unended_calls, seconds_between(),
---     $settled_before.
+-- Reads: agent_marks, calls, dead_letters, events, judged_calls, timeline, seconds_between(), $settled_before.
 -- Makes: closed_calls, leaving_events, naming_events, new_marks, pinned_agents, settled_calls, settled_ends,
 --     settled_events, settled_letters, settled_states.
 
@@ -16,8 +15,9 @@ WHERE day IS NOT NULL
 -- While an unended call stays, its agent's later steps stay too, because one may close it.
 CREATE OR REPLACE TEMP TABLE pinned_agents AS
 SELECT agent, min(answered_at) AS from_at
-FROM unended_calls
+FROM calls
 ANTI JOIN closed_calls USING (call_id)
+WHERE answered_at IS NOT NULL AND talk_end_at IS NULL AND agent IS NOT NULL
 GROUP BY agent;
 
 CREATE OR REPLACE TEMP TABLE settled_calls AS

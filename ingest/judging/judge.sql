@@ -9,7 +9,7 @@
 -- Makes: changed_timelines, fresh_timelines, just_judged_calls, next_steps, unended_calls.
 
 DELETE FROM steady_calls WHERE call_id IN (FROM calls_to_judge);
-INSERT INTO steady_calls BY NAME SELECT * EXCLUDE (moves) FROM just_judged_calls ANTI JOIN calls_to_judge USING (call_id);
+INSERT INTO steady_calls BY NAME FROM just_judged_calls ANTI JOIN calls_to_judge USING (call_id);
 
 CREATE OR REPLACE TEMP TABLE unended_calls AS
 SELECT call_id, agent, answered_at

@@ -1,6 +1,6 @@
 -- What judging keeps in memory while the store is open: its macros, and the rows judged so far.
 -- Reads: just_judged_calls, steady_calls.
--- Makes: judged_calls, profiles, timeline, later(), mask_number(), seconds_between().
+-- Makes: judged_calls, moving_calls, profiles, timeline, later(), mask_number(), seconds_between().
 
 -- Timestamps are calculated in microseconds: arithmetic on TIMESTAMPTZ uses a calendar, which is 20 times slower.
 CREATE OR REPLACE TEMP MACRO later(instant, seconds) AS make_timestamptz(epoch_us(instant) + (seconds * 1e6)::BIGINT);
@@ -10,10 +10,11 @@ CREATE OR REPLACE TEMP MACRO mask_number(number) AS
     CASE WHEN length(number) > 6 THEN number[:3] || repeat('•', length(number)::INTEGER - 5) || number[-2:]
          ELSE repeat('•', length(number)::INTEGER) END;
 
--- Calls that move are judged each time, so just_judged_calls has all of them. Its rows join steady_calls only when the
--- next calls are judged: most of them have settled by then.
+-- The rows of just_judged_calls join steady_calls only when the next calls are judged: most of them have settled by then.
 CREATE OR REPLACE TEMP VIEW judged_calls AS
-FROM steady_calls UNION ALL BY NAME SELECT * EXCLUDE (moves) FROM just_judged_calls;
+SELECT * EXCLUDE (moves) FROM steady_calls UNION ALL BY NAME SELECT * EXCLUDE (moves) FROM just_judged_calls;
+CREATE OR REPLACE TEMP VIEW moving_calls AS
+FROM steady_calls WHERE moves UNION ALL BY NAME FROM just_judged_calls WHERE moves;
 
 CREATE OR REPLACE TEMP TABLE timeline (
     agent      VARCHAR,

@@ -47,6 +47,7 @@ class Judging:
     def finish(self, as_of: dt.datetime) -> None:
         """Judge the calls that `begin` listed, and the agents that changed."""
         self._sql(JUDGE)
+        self._sql(JUDGING["note_unpublished"])
         self._sql(JUDGING["changed_profiles"])
         if self._sql(JUDGING["is_any_profile_changed"]).fetchone():
             self._sql(JUDGING["profiles"])

@@ -1,16 +1,35 @@
 -- What is judged again, and what judging forgets. judging.py says when each part runs.
 -- {columns}: the columns of `calls`, with their types.
--- Reads: calls, dirty_agents, dirty_calls, events, profiles, $as_of.
+-- Reads: calls, changed_timelines, dirty_agents, dirty_calls, dirty_steps, events, moving_calls, profiles, $as_of.
 -- Changes: profiles, timeline.
--- Makes: calls_to_judge, changed_profiles, dirty_agents, dirty_calls, just_judged_calls, steady_calls.
+-- Makes: calls_to_judge, changed_profiles, dirty_agents, dirty_calls, dirty_steps, just_judged_calls, steady_calls,
+--     unpublished_calls, unpublished_states.
 
 -- name: nothing_judged
-CREATE OR REPLACE TEMP TABLE steady_calls ({columns});
+CREATE OR REPLACE TEMP TABLE steady_calls ({columns}, moves BOOLEAN);
 CREATE OR REPLACE TEMP TABLE just_judged_calls ({columns}, moves BOOLEAN);
+CREATE OR REPLACE TEMP TABLE unpublished_calls (call_id VARCHAR);
+CREATE OR REPLACE TEMP TABLE unpublished_states (agent VARCHAR, from_at TIMESTAMPTZ, until_at TIMESTAMPTZ);
 
 -- name: to_judge
+-- An answered call that moves is changed by the next step of its agent only: most are in talk, and nothing happens.
 CREATE OR REPLACE TEMP TABLE calls_to_judge AS
-SELECT call_id FROM dirty_calls UNION SELECT call_id FROM just_judged_calls WHERE moves;
+SELECT call_id FROM dirty_calls
+UNION
+SELECT call_id
+FROM moving_calls
+WHERE outcome != 'answered' OR agent IN (
+    SELECT agent FROM dirty_agents
+    UNION ALL
+    FROM dirty_steps
+    UNION ALL
+    SELECT agent FROM calls WHERE agent IS NOT NULL AND call_id IN (FROM dirty_calls)
+);
+
+-- name: note_unpublished
+INSERT INTO unpublished_calls FROM calls_to_judge;
+INSERT INTO unpublished_states
+SELECT agent, coalesce(since, '-infinity'), TIMESTAMPTZ 'infinity' FROM changed_timelines;
 
 -- name: changed_profiles
 CREATE OR REPLACE TEMP TABLE changed_profiles AS
@@ -46,6 +65,7 @@ GROUP BY agent;
 -- name: nothing_changed
 CREATE OR REPLACE TEMP TABLE dirty_calls AS FROM dirty_calls LIMIT 0;
 CREATE OR REPLACE TEMP TABLE dirty_agents AS FROM dirty_agents LIMIT 0;
+CREATE OR REPLACE TEMP TABLE dirty_steps AS FROM dirty_steps LIMIT 0;
 
 -- name: everything_changed
 DELETE FROM timeline;

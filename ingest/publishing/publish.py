@@ -23,6 +23,7 @@ from ingest.judging.conservation import Conservation
 from ingest.judging.judging import Judging
 from ingest.judging.settings import Settings
 from ingest.publishing import folder
+from ingest.publishing.snapshot import Snapshot
 from ingest.store.store import Store
 from metrics.configuration.campaigns import Configuration
 
@@ -32,7 +33,8 @@ VERSION = "1"
 NOT_YET = dt.datetime.min.replace(tzinfo=dt.UTC)
 """The `complete_until` of a moment as long as it is not known how much the topic has."""
 SETTLE_ROWS = 5_000  # settled rows are moved to the archive when there are this many
-FILL = statements.read("publishing/publish.sql")
+PUBLISH = statements.read_parts("publishing/publish.sql")
+TABLES = {relation: f"recent_{relation}" for relation in RELATIONS}
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,7 @@ class Publisher:
         self._alarms = Alarms(store)
         self._judging = Judging(store)
         self._alerting = Alerting(store)
+        self._snapshot = Snapshot(store, store.folder / "snapshot.duckdb")
         self._had_foreign_log = False
         self.foreign_logs_removed = 0
         self.configure(configuration)
@@ -109,6 +112,11 @@ class Publisher:
     def alarms(self) -> Mapping[str, int]:
         """The number of active alarms by kind, as of the last `judge`. A kind without alarms may be missing."""
         return self._alarms.ringing
+
+    def close(self) -> None:
+        """Remove what only a running consumer needs. Raises StoreError when the disk refuses it."""
+        with self._store_errors():
+            self._snapshot.remove()
 
     def judge(self, moment: Moment) -> None:
         """Judge what changed, at `moment`; check that calls are conserved, and check for alarms.
@@ -152,8 +160,9 @@ class Publisher:
                 foreign = folder.remove_logs(self.path)  # a reader would open the new file with the log of the old one
                 os.replace(fresh, self.path)
             except (duckdb.Error, OSError, StoreError):
-                with contextlib.suppress(OSError):
+                with contextlib.suppress(OSError, duckdb.Error):
                     fresh.unlink(missing_ok=True)
+                    self._snapshot.discard()
                 raise
             foreign += folder.remove_logs(self.path)  # the writer of the old file may have begun another
             self._store.segments.sweep()
@@ -201,6 +210,7 @@ class Publisher:
         self._settings.fill()
         self._rejudge()
         if self._judging.starts_over(moment.as_of):
+            self._snapshot.forget()
             self._store.rejudge_ahead(moment.as_of)
         self._judging.begin(moment.as_of)
         self._settings.fill_offsets()
@@ -221,11 +231,14 @@ class Publisher:
     def _write(self, fresh: Path, moment: Moment) -> None:
         folder.remove(fresh)
         folder.remove_logs(fresh)
-        tables = {relation: f"recent_{relation}" for relation in RELATIONS}
-        with self._store.snapshot(fresh):
-            with self._store.registered("partition_places", _table(moment.places)):
-                self._store.sql(FILL.format(**tables, late_answers=LATE_ANSWERS.format(calls="FROM judged_calls")))
-            self._alerting.evaluate(moment.as_of, moment.published_at)
+        is_new = self._snapshot.begin()
+        late_answers = LATE_ANSWERS.format(calls="FROM judged_calls")
+        with self._store.registered("partition_places", _table(moment.places)):
+            self._store.sql((PUBLISH["everything"] if is_new else PUBLISH["changes"]).format(**TABLES))
+            self._store.sql(PUBLISH["rest"].format(**TABLES, late_answers=late_answers))
+        self._alerting.evaluate(moment.as_of, moment.published_at)
+        self._snapshot.copy(fresh)
+        self._store.sql(PUBLISH["published"])
 
 
 def _table(places: Mapping[Partition, Place]) -> pa.Table:

@@ -2,12 +2,13 @@
 -- Reads: arriving_events, arriving_letters, calls, events, letters_kept.
 -- Changes: calls, dead_letters, events, gaps, sources, totals.
 -- Makes: answers_before_fold, calls_to_fold, changed_states, contested_event_ids, dirty_agents, dirty_calls,
---     incoming_events, incoming_letters, lost_steps, replaced_event_ids, source_tallies, winning_events.
+--     dirty_steps, incoming_events, incoming_letters, lost_steps, replaced_event_ids, source_tallies, winning_events.
 
 -- name: changes
 -- Changes since the last judging (judging.py), noted in the transaction that writes the events.
 CREATE TEMP TABLE dirty_calls (call_id VARCHAR);
 CREATE TEMP TABLE dirty_agents (agent VARCHAR, ts TIMESTAMPTZ, has_profile BOOLEAN);
+CREATE TEMP TABLE dirty_steps (agent VARCHAR);
 
 -- name: begin_fold
 -- changed_states and replaced_event_ids may concern settled calls that the batch does not touch (reopened.sql);
@@ -126,6 +127,7 @@ SELECT call_id, agent, answered_at
 FROM calls
 SEMI JOIN calls_to_fold USING (call_id)
 WHERE channel = 'voice' AND agent IS NOT NULL AND answered_at IS NOT NULL;
+INSERT INTO dirty_steps SELECT agent FROM answers_before_fold;
 DELETE FROM calls WHERE call_id IN (FROM calls_to_fold);
 
 -- name: note_lost_answers

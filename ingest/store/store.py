@@ -12,7 +12,6 @@ import duckdb
 import pyarrow as pa
 from duckdb.func import FunctionNullHandling
 
-import metrics
 from ingest import statements
 from ingest.archive import inventory
 from ingest.archive.archive import EVENT_COLUMNS, Archive
@@ -98,17 +97,6 @@ class Store:
         yield
         self.connection.unregister(name)  # not after an error: in a transaction that failed this would hide it
 
-    @contextlib.contextmanager
-    def snapshot(self, file: Path) -> Iterator[None]:
-        """Create the database `file` with the published relations and macros; it is attached as `snapshot` within."""
-        # a file that is thrown away unless it is whole needs no log
-        self.sql(f"ATTACH {quoted(file)} AS snapshot (BLOCK_SIZE 16384, RECOVERY_MODE no_wal_writes)")
-        try:
-            metrics.install(self.connection, "snapshot", self.segments.past(), RECALLED)
-            yield
-        finally:
-            self.sql("DETACH snapshot")
-
     def _make_tables(self) -> None:
         """Create missing tables, and upgrade those of an older layout."""
         version = layout.version(self.connection)
@@ -144,6 +132,11 @@ class Store:
             self.sql("CHECKPOINT store")
         except duckdb.Error as error:
             raise disk_trouble(str(self._path), error) from error
+
+    @property
+    def folder(self) -> Path:
+        """The folder of its file."""
+        return self._path.parent
 
     def close(self) -> None:
         self.connection.close()

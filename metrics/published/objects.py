@@ -233,8 +233,12 @@ def _create_template(
 
 def _renew_views(connection: duckdb.DuckDBPyConnection, catalog: str, past: Mapping[str, str]) -> None:
     """Replace the views over `past` if it reads other files than last time. A tenth of the cost of a new template."""
-    if connection.execute("SELECT getvariable('vigie_past')").fetchone() == (_digest(sorted(past.items())),):
-        return
+    if connection.execute("SELECT getvariable('vigie_past')").fetchone() != (_digest(sorted(past.items())),):
+        renew(connection, catalog, past)
+
+
+def renew(connection: duckdb.DuckDBPyConnection, catalog: str, past: Mapping[str, str]) -> None:
+    """Replace the views over `past` in the attached catalog `catalog`, which `install` has filled."""
     cursor = connection.cursor()
     cursor.execute(f"USE {catalog}")
     for name, rows in past.items():

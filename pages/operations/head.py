@@ -1,10 +1,11 @@
-"""Writes into the head of a page's HTML what the browser would otherwise learn late.
+"""Writes into a page's HTML what the browser would otherwise learn late.
 
 Where the server is: Streamlit's frontend guesses it, and each guess is a 404 in the browser's log. A page's address is
 one level below the server's, so for /campaign it first asks /campaign/_stcore/health.
 
 That a page draws charts: Streamlit's frontend imports Plotly, 4.7 MB, only when the first chart has arrived. A browser
-that knows it from the beginning loads and compiles Plotly while the server computes.
+that knows it from the beginning loads and runs Plotly while the server computes. It runs after Streamlit's own script,
+which asks the server for the page.
 """
 
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 import streamlit
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-HEAD = b"<head>"
+HEAD, END = b"<head>", b"</body>"
 CHARTED = ("/campaign", "/sla")
 """The pages that begin with a chart."""
 SCRIPTS = Path(streamlit.__file__).parent / "static" / "static" / "js"
@@ -27,14 +28,14 @@ class Head:
         self._every = f"<script>{script}</script>".encode()
         (plotly,) = SCRIPTS.glob("PlotlyChart.*.js")
         href = f"{base}/static/js/{plotly.name}"
-        self._charted = f'<link rel="modulepreload" crossorigin href="{href}">'.encode()
+        self._preload = f'<link rel="modulepreload" crossorigin href="{href}">'.encode()
+        self._run = f'<script type="module" crossorigin src="{href}"></script>'.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or b"text/html" not in dict(scope["headers"]).get(b"accept", b""):
             await self._app(scope, receive, send)
             return
         is_charted = scope["path"].removeprefix(self._base) in CHARTED
-        written = HEAD + self._every + (self._charted if is_charted else b"")
         start: Message = {}
         body = b""
 
@@ -46,7 +47,8 @@ class Head:
             body += message.get("body", b"")
             if message.get("more_body"):
                 return
-            body = body.replace(HEAD, written, 1)
+            body = body.replace(HEAD, HEAD + self._every + (self._preload if is_charted else b""), 1)
+            body = body.replace(END, (self._run if is_charted else b"") + END, 1)
             headers = [(name, value) for name, value in start["headers"] if name.lower() != b"content-length"]
             await send({**start, "headers": [*headers, (b"content-length", str(len(body)).encode())]})
             await send({"type": "http.response.body", "body": body})

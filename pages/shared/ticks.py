@@ -7,6 +7,7 @@ to handle `PublishedFileError` itself.
 import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from time import sleep
 from typing import ParamSpec
 
 import streamlit as st
@@ -16,6 +17,8 @@ from pages.shared import empty
 from pages.shared.i18n import Text
 
 Arguments = ParamSpec("Arguments")
+HEAD_START_S = 0.7
+"""So long a browser takes for the first chart on two cores (docs/measured.md)."""
 
 
 @contextmanager
@@ -52,3 +55,14 @@ def tick(
         return fragment
 
     return decorate
+
+
+def below_the_fold() -> None:
+    """Call before a page draws what nobody sees without scrolling.
+
+    A browser that has just loaded the page first draws what it has, then gets the rest. Otherwise it works on all of it
+    together, and shows the chart at the top only after the tables at the bottom.
+    """
+    if not st.session_state.get("has_drawn"):
+        st.session_state.has_drawn = True
+        sleep(HEAD_START_S)

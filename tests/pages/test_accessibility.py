@@ -7,14 +7,13 @@ elements that we cannot change, by rule and selector, each with its reason. Ther
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import axe_playwright_python
 import pytest
 
 from metrics import clock
 from metrics.authorisation.viewer import Viewer
-from pages.shared import i18n
 from tests.support.dashboard.browsing import needs_chromium
 from tests.support.dashboard.drawing import PAGE_NAMES
 from tests.support.dashboard.served import CLIENT, STORY, Site, floor, served
@@ -42,63 +41,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield site
 
 
-# axe-core
-
-
-LAPTOP, SCREEN, PHONE = (1366, 768), (1920, 1080), (390, 844)
-DOUBLED = ((683, 384), (960, 540))
-"""A laptop and a large screen with the page zoomed to 200 %."""
-
-
-@pytest.mark.parametrize(
-    ("scheme", "size"),
-    [("light", LAPTOP), ("dark", SCREEN), ("light", PHONE)],
-    ids=["light-laptop", "dark-screen", "light-phone"],
-)
-@pytest.mark.parametrize(("viewer", "pages"), [(MANAGER, PAGES), (CLIENT, EVERYBODYS)], ids=["manager", "client"])
-def test_no_page_has_a_serious_accessibility_violation(
-    site: Site, viewer: Viewer, pages: tuple[str, ...], scheme: str, size: tuple[int, int]
-) -> None:
-    floor(site.path)
-    width, height = size
-    page = site.tab(viewer, color_scheme=scheme, viewport={"width": width, "height": height}, bypass_csp=True)
-    # axe cannot check contrast in a table that is wider than a phone; the laptop run checks the same colours
-    context = "{exclude: ['.vigie-scroll']}" if size == PHONE else "document"
-    faults = []
-    for path in pages:
-        site.visit(page, path)
-        page.evaluate(AXE)
-        checked = page.evaluate(f"axe.run({context}, {{resultTypes: ['violations', 'passes']}})")
-        contrast = [rule for rule in checked["passes"] if rule["id"] == "color-contrast"]
-        assert contrast and len(contrast[0]["nodes"]) > 1, f"axe-core checked no contrast on {path}"
-        faults += [
-            (path, violation["id"], node["target"][-1], node["failureSummary"])
-            for violation in checked["violations"]
-            if violation["impact"] in GRAVE
-            for node in violation["nodes"]
-            if (violation["id"], node["target"][-1]) not in EXCUSED
-        ]
-    assert not faults
-
-
-def test_axe_finds_a_violation(site: Site) -> None:
-    """axe-core reports a violation that this test adds to a page."""
-    page = site.tab(MANAGER, bypass_csp=True)
-    site.visit(page, "agents")
-    fault = '<p style="position: fixed; top: 50%; left: 40%; z-index: 9; color: #ddd; background: #fff">a fault</p>'
-    page.evaluate("fault => document.body.insertAdjacentHTML('beforeend', fault)", fault)
-    page.evaluate(AXE)
-    checked = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-    assert [rule["impact"] for rule in checked["violations"] if rule["id"] == "color-contrast"] == ["serious"]
-
-
-# every page, in every language, on every screen
+# every page, in every translation, on every screen
 
 CHARTS_FIT = """() => [...document.querySelectorAll('[data-testid="stPlotlyChart"]')].every((chart) => {
     const drawn = chart.querySelector('.main-svg');
     return drawn && Math.abs(drawn.getBoundingClientRect().width - chart.getBoundingClientRect().width) < 2;
 })"""
-TRANSLATED = sorted(i18n.LANGUAGES.keys() - {i18n.SOURCE})
 CUT_OFF = """() => {
     const found = [], places = [], seen = {opacityProperty: true, visibilityProperty: true};
     const wide = document.documentElement.clientWidth, main = document.querySelector('[data-testid="stMain"]');
@@ -151,31 +99,105 @@ CUT_OFF = """() => {
     });
     return found;
 }"""
+KEY = """() => {
+    window.reached = new Set();
+    window.key = (one) =>  // a tick may have redrawn the element
+        [one.localName, one.getAttribute('href') ?? one.getAttribute('aria-label') ?? one.innerText].join(' ');
+    document.addEventListener('focusin', ({target}) => window.reached.add(window.key(target)));
+}"""
+REACHABLE = """() => {
+    const all = document.querySelectorAll(':is(a[href], button, input, textarea, select, summary, [tabindex="0"])');
+    const seen = [...all].filter((one) => one.checkVisibility({visibilityProperty: true}) && !one.disabled
+        && one.tabIndex >= 0 && one.getClientRects().length && !one.closest('.js-plotly-plot, [inert]')
+        && !one.matches('[role=radio] ~ [role=radio]'));  // of a radio group the first; arrow keys reach the rest
+    return seen.map(window.key);
+}"""
+LIGHT, DARK = "light", "dark"
+LAPTOP, SCREEN, PHONE = (1366, 768), (1920, 1080), (390, 844)
+DOUBLED = ((683, 384), (960, 540))
+"""A laptop and a large screen with the page zoomed to 200 %."""
+
+
+class Visitor(NamedTuple):
+    """Who looks at which pages, how, and on which screens axe-core checks them."""
+
+    viewer: Viewer
+    pages: tuple[str, ...]
+    language: str  # translations are longer: if they fit, English fits
+    scheme: str
+    sizes: tuple[tuple[int, int], ...]
+    axe_on: tuple[tuple[int, int], ...]
+    has_keyboard: bool = False
 
 
 @pytest.mark.parametrize(
-    ("viewer", "pages", "language"),
-    # translations are longer: if they fit, English fits
-    [*((MANAGER, PAGES, language) for language in TRANSLATED), (CLIENT, EVERYBODYS, "fr")],
-    ids=[*(f"manager-{language}" for language in TRANSLATED), "client"],
+    "visitor",
+    [
+        Visitor(MANAGER, PAGES, "es", LIGHT, (SCREEN, PHONE, *DOUBLED, LAPTOP), (LAPTOP, PHONE), has_keyboard=True),
+        Visitor(MANAGER, PAGES, "fr", DARK, (SCREEN, LAPTOP, PHONE), (SCREEN,)),
+        Visitor(CLIENT, EVERYBODYS, "fr", LIGHT, (PHONE, *DOUBLED, LAPTOP), (LAPTOP,)),
+    ],
+    ids=["manager-es", "manager-fr", "client"],
 )
-def test_no_text_is_cut_off_or_overlaps_another_on_any_screen(
-    site: Site, viewer: Viewer, pages: tuple[str, ...], language: str
-) -> None:
+def test_every_page_can_be_read_and_used_on_every_screen(site: Site, visitor: Visitor) -> None:
+    """No text is cut off or overlaps another, axe-core finds nothing serious, and Tab reaches every control.
+
+    One visit serves all three: loading a page takes longer than the checks.
+    """
     floor(site.path)
-    page = site.tab(viewer)
+    page = site.tab(visitor.viewer, color_scheme=visitor.scheme)
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.on("console", lambda message: errors.append(message.text) if is_our_error(message) else None)
-    faults = []
-    for path in (*pages, f"sla?campaign=north&day={clock.now():%Y-%m-%d}"):
-        site.visit(page, path, language)
-        for width, height in (SCREEN, LAPTOP, PHONE, *DOUBLED):
-            page.set_viewport_size({"width": width, "height": height})
+    faults: list[tuple[Any, ...]] = []
+    for path in (*visitor.pages, f"sla?campaign=north&day={clock.now():%Y-%m-%d}"):
+        site.visit(page, path, visitor.language)
+        page.evaluate(AXE)
+        for size in visitor.sizes:
+            page.set_viewport_size({"width": size[0], "height": size[1]})
             page.wait_for_function(CHARTS_FIT)
-            faults += [(path, width, fault) for fault in cut_off(page)]
+            faults += [(path, size, fault) for fault in cut_off(page)]
+            if size in visitor.axe_on:
+                faults += [(path, size, *fault) for fault in violations(page, size)]
+        if visitor.has_keyboard and "tv=1" not in path:
+            page.evaluate(KEY)
+            # repeated, since a tick may take the focus away
+            wait_for(lambda: not unreached(page), f"every element of {path} to get the focus")
     page.context.close()  # so that its ticks do not slow down the next tests
     assert not faults and not errors
+
+
+def violations(page: "Page", size: tuple[int, int]) -> Iterator[tuple[str, str, str]]:
+    """Yield the serious violations in what is drawn now, on a screen of this size."""
+    # axe cannot check contrast in a table that is wider than a phone; the laptop run checks the same colours
+    context = "{exclude: ['.vigie-scroll']}" if size == PHONE else "document"
+    checked = page.evaluate(f"axe.run({context}, {{resultTypes: ['violations', 'passes']}})")
+    contrast = [rule for rule in checked["passes"] if rule["id"] == "color-contrast"]
+    assert contrast and len(contrast[0]["nodes"]) > 1, f"axe-core checked no contrast on {page.url}"
+    for violation in checked["violations"]:
+        for node in violation["nodes"]:
+            if violation["impact"] in GRAVE and (violation["id"], node["target"][-1]) not in EXCUSED:
+                yield violation["id"], node["target"][-1], node["failureSummary"]
+
+
+def unreached(page: "Page") -> set[str]:
+    """Press Tab more often than there are elements, and return those that have not had the focus so far."""
+    reachable = page.evaluate(REACHABLE)
+    assert len(reachable) > 5
+    for _ in range(len(reachable) + 40):
+        page.keyboard.press("Tab")
+    return set(reachable) - set(page.evaluate("[...window.reached]"))
+
+
+def test_axe_finds_a_violation(site: Site) -> None:
+    """axe-core reports a violation that this test adds to a page."""
+    page = site.tab(MANAGER, bypass_csp=True)
+    site.visit(page, "agents")
+    fault = '<p style="position: fixed; top: 50%; left: 40%; z-index: 9; color: #ddd; background: #fff">a fault</p>'
+    page.evaluate("fault => document.body.insertAdjacentHTML('beforeend', fault)", fault)
+    page.evaluate(AXE)
+    checked = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    assert [rule["impact"] for rule in checked["violations"] if rule["id"] == "color-contrast"] == ["serious"]
 
 
 def test_the_navigation_makes_room_for_the_controls_beside_it(site: Site) -> None:
@@ -190,9 +212,22 @@ def test_the_navigation_makes_room_for_the_controls_beside_it(site: Site) -> Non
             page.set_viewport_size({"width": width, "height": 768})
             assert (width, cut_off(page)) == (width, [])
             assert page.locator('[data-testid="stTopNavLink"]:visible').count() > 1
-    page.get_by_role("button", name="Más", exact=True).click()
-    page.get_by_role("menuitem", name="Flujo").wait_for()
+    folded = page.get_by_role("button", name="Más", exact=True)
+    folded.click()
+    entry = page.get_by_role("menuitem", name="Flujo")
+    entry.wait_for()
     assert "more" not in page.locator('[data-testid="stTopNav"]').inner_text()
+    page.keyboard.press("Escape")
+    entry.wait_for(state="hidden")
+    folded.focus()
+    page.keyboard.press("Enter")
+    entry.wait_for()
+    entries = page.get_by_role("menuitem")
+    focused = set()
+    for _ in range(entries.count()):
+        focused.add(page.evaluate("document.activeElement.innerText"))
+        page.keyboard.press("ArrowDown")
+    assert focused == set(entries.all_inner_texts())
 
 
 def cut_off(page: "Page") -> list[str]:
@@ -231,41 +266,6 @@ def test_a_chart_is_described_in_words(site: Site, path: str) -> None:
     assert charts.count() == page.locator(".js-plotly-plot").count() > 0
     named = page.get_by_role("img", name="Chart, ").or_(page.get_by_role("figure", name="Chart, "))
     assert named.locator(".js-plotly-plot").count() == charts.count()
-
-
-# the keyboard
-
-KEY = """() => {
-    window.reached = new Set();
-    window.key = (one) =>  // a tick may have redrawn the element
-        [one.localName, one.getAttribute('href') ?? one.getAttribute('aria-label') ?? one.innerText].join(' ');
-    document.addEventListener('focusin', ({target}) => window.reached.add(window.key(target)));
-}"""
-REACHABLE = """() => {
-    const all = document.querySelectorAll(':is(a[href], button, input, textarea, select, summary, [tabindex="0"])');
-    const seen = [...all].filter((one) => one.checkVisibility({visibilityProperty: true}) && !one.disabled
-        && one.tabIndex >= 0 && one.getClientRects().length && !one.closest('.js-plotly-plot')
-        && !one.matches('[role=radio] ~ [role=radio]'));  // of a radio group the first; arrow keys reach the rest
-    return seen.map(window.key);
-}"""
-
-
-@pytest.mark.parametrize("path", [page for page in PAGES if "tv=1" not in page])
-def test_the_keyboard_reaches_every_control(site: Site, path: str) -> None:
-    floor(site.path)
-    page = site.tab(MANAGER)
-    site.visit(page, path)
-    page.evaluate(KEY)
-    wait_for(lambda: not unreached(page), "every element to get the focus")  # repeated, since a tick may take it away
-
-
-def unreached(page: "Page") -> set[str]:
-    """Press Tab more often than there are elements, and return those that have not had the focus so far."""
-    reachable = page.evaluate(REACHABLE)
-    assert len(reachable) > 5
-    for _ in range(len(reachable) + 40):
-        page.keyboard.press("Tab")
-    return set(reachable) - set(page.evaluate("[...window.reached]"))
 
 
 # ticks

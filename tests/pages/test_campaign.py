@@ -1,6 +1,8 @@
 """The campaign page: the usual weekday, weeks by weekday and hour, queues and calls; and what clients must not see."""
 
 import dataclasses
+import re
+import urllib.request
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -14,15 +16,16 @@ from metrics.authorisation.viewer import Viewer
 from metrics.clock import now
 from metrics.configuration.campaigns import Campaign
 from metrics.readers import FIGURES, CallFilters, Published
+from pages.accounts.sessions import COOKIE
 from pages.day import timeline
 from pages.figure import call_list
-from pages.shared import i18n
+from pages.shared import i18n, ticks
 from pages.wall import tiles
 from tests.support.dashboard.browsing import browser, dashboard, drawn, needs_chromium, open_tab
 from tests.support.dashboard.drawing import headline, open_page, section, words
 from tests.support.dashboard.people import session_of
 from tests.support.floor_file import FLOOR, MANAGER, MIXED, NOON, publish
-from tests.support.processes import wait_for
+from tests.support.processes import WITHIN_S, wait_for
 from tests.support.published import Row, at, call, campaign
 from tests.support.published import publish as publish_rows
 
@@ -367,6 +370,31 @@ def test_a_page_shows_one_snapshot_though_the_next_is_there(path: Path, monkeypa
     assert headline(open_page("campaign.py", campaign="north"))["Offered"] == "16"
     monkeypatch.setattr(timeline, "now_line", line)
     assert headline(open_page("campaign.py", campaign="north"))["Offered"] == "19"
+
+
+def test_only_the_first_drawing_pauses_before_what_is_below_the_fold(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(ticks, "sleep", pauses.append)
+    busy_floor(path, now())
+    page = open_page("campaign.py", campaign="north")
+    assert pauses == [ticks.HEAD_START_S]
+    page.run()
+    assert pauses == [ticks.HEAD_START_S]
+    assert "By interval" in [heading.value for heading in page.subheader]
+
+
+def test_a_page_that_begins_with_a_chart_runs_plotly_after_streamlit(path: Path, tmp_path: Path) -> None:
+    busy_floor(path, now())
+    with dashboard(tmp_path) as running:
+        for page, expected in (("campaign", ["index", "PlotlyChart"]), ("wallboard", ["index"])):
+            headers = {"Accept": "text/html", "Cookie": f"{COOKIE}={session_of(MANAGER)}"}
+            request = urllib.request.Request(f"{running.address}/{page}", headers=headers)
+            with urllib.request.urlopen(request, timeout=WITHIN_S) as answer:
+                html = answer.read().decode()
+            scripts = re.findall(r'<script type="module" crossorigin src="[^"]*/static/js/(\w+)', html)
+            assert scripts == expected
 
 
 def test_weeks_show_the_requested_figure(path: Path) -> None:

@@ -638,6 +638,7 @@ def test_a_violation_that_the_publisher_finds_raises_an_alarm(
     desk.apply(read_story("09:00:00 queued campaign=sav\n09:05:00 queued call_id=c2"), at("10:00:00"))
     desk.publish(at("10:00:00"))
     assert not open_page("feed.py").error
+    desk.publisher.close()
     desk.publisher = Tampered(desk.store, tmp_path / "published", DEFAULTS)
     desk.publish(at("10:00:01"))
     (alarm,) = [element.value.replace("\\", "") for element in open_page("feed.py").error]

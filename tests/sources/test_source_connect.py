@@ -7,7 +7,7 @@ import json
 import threading
 import types
 from collections.abc import Iterable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, ClassVar
 from uuid import uuid4
@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from kafka import KafkaAdminClient, TopicPartition
+from kafka.errors import UnknownTopicOrPartitionError
 
 from ingest.events import contract
 from ingest.events.batch import Batch, Partition
@@ -714,8 +715,13 @@ def test_a_topic_of_records_that_is_made_again_is_read_to_its_end(broker: Broker
         assert [*itertools.chain(*read.values(stopped, until_caught_up=True))] == [b"1", b"2"]
         read.keep()
         with closing(KafkaAdminClient(bootstrap_servers=servers)) as admin:
-            admin.delete_topics([contacts])
-            processes.wait_for(lambda: admin.describe_topics([contacts])[0]["error_code"], "the topic is gone")
+
+            def is_gone() -> bool:
+                with suppress(UnknownTopicOrPartitionError):
+                    admin.delete_topics([contacts])
+                return bool(admin.describe_topics([contacts])[0]["error_code"])
+
+            processes.wait_for(is_gone, "the topic is gone")
         ensure_topic(servers, contacts)
         send(b"3", b"4", b"5")
         assert [*itertools.chain(*read.values(stopped, until_caught_up=True))] == [b"3", b"4", b"5"]

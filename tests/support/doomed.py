@@ -237,21 +237,24 @@ class _Desk:
         return None
 
 
-def rebuild_until(home: Path, step: int) -> bool:
-    """Rebuild `home` in a process that dies at the `step`-th critical step; return whether it completed."""
-    process = forked(_rebuild, home, step)
+def rebuild_until(home: Path, step: int, *, from_: Path | None = None) -> bool:
+    """Rebuild `home` in a process that dies at the `step`-th critical step; return whether it ended by itself.
+
+    With `from_`, only the steps from the time when this file exists count.
+    """
+    process = forked(_rebuild, home, step, from_ or home)
     process.join()
     assert process.exitcode in (0, -signal.SIGKILL)
     return process.exitcode == 0
 
 
-def _rebuild(home: Path, left: int) -> None:
+def _rebuild(home: Path, left: int, from_: Path) -> None:
     zoneinfo.reset_tzpath(to=[])
 
     def counted(step: Callable[..., Any]) -> Callable[..., Any]:
         def doomed(*given: object, **named: object) -> Any:
             nonlocal left
-            left -= 1
+            left -= from_.exists()
             if left < 0:
                 os.kill(os.getpid(), signal.SIGKILL)
             return step(*given, **named)

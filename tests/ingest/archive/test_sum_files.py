@@ -162,3 +162,17 @@ def test_work_is_kept_of_days_that_are_over_while_it_holds(tmp_path: Path) -> No
     settle_another(desk, 3)
     assert work(desk) == ([{"day": DAY.date(), "s": 150}], 150)
     desk.close()
+
+
+def test_work_of_very_many_calls_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = Desk(tmp_path)
+    later_day = call("c2", "09:00:00", "09:02:00", DAY + dt.timedelta(days=3))
+    desk.apply([*call("c1", "09:00:00", "09:02:00"), *later_day], MUCH_LATER)
+    desk.publish(MUCH_LATER)
+    monkeypatch.setattr(segments, "WORK_CALLS", 0)
+    settle_another(desk, 1)
+    assert work(desk) == ([], 120)
+    monkeypatch.setattr(segments, "WORK_CALLS", 1)
+    settle_another(desk, 2)
+    assert work(desk) == ([{"day": DAY.date(), "s": 120}], 120)
+    desk.close()

@@ -222,12 +222,14 @@ def test_impossible_judged_calls_raise_one_alarm_until_they_are_right(
     caplog.set_level("INFO")
     desk = Desk(tmp_path)
     desk.apply(read_story(CALLS), LATER)
+    desk.publisher.close()
     publisher, desk.publisher = desk.publisher, Tampered(desk.store, tmp_path / "published", DEFAULTS)
     for seconds in range(3):
         desk.publish(LATER + dt.timedelta(seconds=seconds))
         assert ringing(desk) == [found]
         assert desk.rows("SELECT since FROM alarms") == [{"since": LATER}]
     assert (logged(caplog, "ERROR"), logged(caplog, "INFO")) == ([line], [])
+    desk.publisher.close()
     desk.publisher = publisher
     desk.publish(LATER + dt.timedelta(seconds=4))
     assert ringing(desk) == []

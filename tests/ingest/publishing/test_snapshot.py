@@ -1,0 +1,146 @@
+"""What a publish writes: what changed, into the file of the last one; everything, when it cannot know what changed."""
+
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from ingest.errors import StoreError
+from ingest.publishing import snapshot
+from ingest.publishing.publish import Moment
+from tests.support.stories.stream import Desk, Event, at, campaign, configured, read_story
+
+SAV = configured(campaign("sav"))
+FIRST = """
+08:00:00 state agent=ana state=available campaign=sav
+08:00:00 state agent=ben state=available campaign=sav
+09:00:00 queued
+09:00:10 answered agent=ana
+09:00:10 state agent=ana state=busy
+09:05:00 ended
+09:05:00 state agent=ana state=available
+"""
+SECOND = """
+09:06:00 queued call_id=c2
+09:06:20 answered call_id=c2 agent=ben
+09:06:20 state agent=ben state=busy
+"""
+CALLS = "SELECT call_id, caller FROM calls ORDER BY ALL"
+STATES = "SELECT agent, state, reason FROM agent_states ORDER BY agent, started_at"
+NUMBERS = itertools.count()
+NEW = [{"call_id": "c1", "caller": None}, {"call_id": "c2", "caller": None}]
+
+
+def events(story: str) -> list[Event]:
+    """Return the events of `story`, with identifiers that no other event has."""
+    return [event | {"event_id": f"e{next(NUMBERS)}"} for event in read_story(story)]
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    """A floor with one call, published. The next file has a mark in every row of calls and states."""
+    desk = Desk(tmp_path, SAV, settle_rows=1_000)
+    desk.apply(events(FIRST), at("09:05:30"))
+    desk.publish(at("09:05:30"))
+    desk.store.sql("UPDATE snapshot.recent_calls SET caller = 'mark'")
+    desk.store.sql("UPDATE snapshot.recent_agent_states SET reason = 'mark'")
+    return desk
+
+
+def test_a_publish_writes_the_rows_that_changed_and_no_others(desk: Desk) -> None:
+    desk.apply(events(SECOND), at("09:06:30"))
+    desk.publish(at("09:06:30"))
+    assert desk.rows(CALLS) == [{"call_id": "c1", "caller": "mark"}, {"call_id": "c2", "caller": None}]
+    assert [(row["agent"], row["state"], row["reason"]) for row in desk.rows(STATES)] == [
+        ("ana", "available", "mark"),
+        ("ana", "busy", "mark"),
+        ("ana", "available", "mark"),
+        ("ben", "available", None),
+        ("ben", "busy", None),
+    ]
+
+
+def test_the_state_in_force_lasts_longer_at_each_publish(desk: Desk) -> None:
+    desk.publish(at("09:07:30"))
+    seconds = "SELECT seconds FROM agent_states WHERE ended_at IS NULL ORDER BY agent"
+    assert desk.rows(seconds) == [{"seconds": 150.0}, {"seconds": 4050.0}]
+
+
+def test_a_call_in_talk_is_judged_again_only_if_its_agent_does_something(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, SAV, settle_rows=1_000)
+    talks = (f"09:00:0{n} queued call_id=c{n}\n09:01:00 answered call_id=c{n} agent=a{n}\n" for n in range(3))
+    desk.apply(events("".join(talks)), at("09:02:00"))
+    desk.publish(at("09:02:00"))
+    desk.apply(events("09:03:00 state agent=a1 state=available campaign=sav"), at("09:03:01"))
+    desk.publisher.judge(Moment(at("09:03:01"), at("09:03:01")))
+    assert desk.store.sql("SELECT call_id, inferred_end FROM just_judged_calls").fetchall() == [("c1", True)]
+
+
+def an_hour(desk: Desk, patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(snapshot, "ANEW_AFTER_S", 0.0)
+
+
+def a_large_file(desk: Desk, patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(snapshot, "LEAST_BYTES", 0)
+    patch.setattr(snapshot, "ANEW_AT_TIMES", 0)
+
+
+def a_configuration(desk: Desk, patch: pytest.MonkeyPatch) -> None:
+    desk.publisher.configure(SAV)
+
+
+def an_earlier_clock(desk: Desk, patch: pytest.MonkeyPatch) -> None:
+    desk.publish(at("09:05:00"))
+
+
+def an_error_while_it_is_written(desk: Desk, patch: pytest.MonkeyPatch) -> None:
+    desk.store.sql("ALTER TABLE snapshot.alarms RENAME TO elsewhere")
+    with pytest.raises(StoreError):
+        desk.publish(at("09:06:30"))
+
+
+def an_error_while_it_is_copied(desk: Desk, patch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with patch.context() as here:
+        here.setattr(snapshot.shutil, "copyfile", full)
+        with pytest.raises(StoreError):
+            desk.publish(at("09:06:30"))
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        an_hour,
+        a_large_file,
+        a_configuration,
+        an_earlier_clock,
+        an_error_while_it_is_written,
+        an_error_while_it_is_copied,
+    ],
+)
+def test_everything_is_written_after(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, trouble: Callable[[Desk, pytest.MonkeyPatch], None]
+) -> None:
+    desk.apply(events(SECOND), at("09:06:30"))
+    trouble(desk, monkeypatch)
+    desk.publish(at("09:06:30"))
+    assert desk.rows(CALLS) == NEW
+    assert not [row for row in desk.rows(STATES) if row["reason"] == "mark"]
+
+
+def test_what_a_killed_consumer_left_is_not_used(desk: Desk, tmp_path: Path) -> None:
+    left = tmp_path / "snapshot.duckdb"
+    desk.close()
+    assert left.exists()
+    with duckdb.connect(str(left)) as foreign:
+        foreign.execute("CREATE TABLE recent_foreign AS SELECT 1")
+    desk = Desk(tmp_path, SAV, settle_rows=1_000)
+    assert not left.exists()
+    desk.publish(at("09:06:30"))
+    assert desk.rows(CALLS) == NEW[:1]
+    desk.publisher.close()
+    assert not left.exists()
