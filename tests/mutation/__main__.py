@@ -46,7 +46,7 @@ TESTS = (
     *("ingest/store/test_fold.py", "ingest/archive/test_recall.py", "ingest/judging/test_judged_again.py"),
     *("ingest/publishing/test_feed_tables.py", "ingest/judging/test_alarms.py", "metrics/test_properties.py"),
     *("ingest/test_rebuild.py", "ingest/archive/test_segments.py", "ingest/store/test_store.py"),
-    "ingest/archive/test_stretches.py",
+    *("ingest/archive/test_stretches.py", "ingest/publishing/test_snapshot.py"),
 )
 #: Tests of a file run before others when the file has a mutant.
 ABOUT = {
@@ -55,13 +55,13 @@ ABOUT = {
     "stretches.sql": ("test_stretches.py", "test_recall.py"),
     "segments.py": ("test_segments.py", "test_recall.py", "test_rebuild.py", "test_alarms.py"),
     "store.py": ("test_store.py", "test_feed_tables.py", "test_recall.py", "test_rebuild.py"),
-    "judging.py": ("test_judged_again.py",),
-    "judging.sql": ("test_judged_again.py",),
+    "judging.py": ("test_judged_again.py", "test_snapshot.py"),
+    "judging.sql": ("test_judged_again.py", "test_snapshot.py"),
     "batch.sql": ("test_fold.py", "test_recall.py", "test_feed_tables.py"),
     "store.sql": ("test_feed_tables.py", "test_rebuild.py"),
     "recall.sql": ("test_recall.py", "test_stretches.py", "test_judged_again.py"),
-    "archive.sql": ("test_recall.py",),
-    "judge.sql": ("test_fold.py", "test_judged_again.py"),
+    "archive.sql": ("test_recall.py", "test_snapshot.py"),
+    "judge.sql": ("test_fold.py", "test_judged_again.py", "test_snapshot.py"),
     "judged.sql": ("test_fold.py",),
     "settle.sql": ("test_recall.py",),
     "reopened.sql": ("test_recall.py",),
