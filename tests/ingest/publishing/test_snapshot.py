@@ -97,6 +97,23 @@ def test_the_state_in_force_lasts_longer_at_each_publish(desk: Desk) -> None:
     assert desk.rows(seconds) == [{"seconds": 150.0}, {"seconds": 4050.0}]
 
 
+@pytest.mark.parametrize("clocks", [("09:00:00", "09:30:00", "11:00:00"), ("11:00:00",)], ids=["goes on", "has ended"])
+@pytest.mark.parametrize("is_first", [True, False], ids=["new file", "file of the last publish"])
+def test_a_state_lasts_until_its_end_or_until_now(tmp_path: Path, clocks: tuple[str, ...], is_first: bool) -> None:
+    """Its end may be ahead of the clock."""
+    desk = Desk(tmp_path, SAV, settle_rows=1_000)
+    if not is_first:
+        desk.publish(at("08:30:00"))
+    desk.apply(events("08:00:00 state agent=ana state=busy \n 10:00:00 state agent=ana state=paused"), at("10:00:00"))
+    for clock in clocks:
+        desk.publish(at(clock))
+        lasted = min(at(clock), at("10:00:00")) - at("08:00:00")
+        assert desk.rows("SELECT seconds FROM agent_states WHERE state = 'busy'") == [
+            {"seconds": lasted.total_seconds()}
+        ]
+    desk.close()
+
+
 def judged(desk: Desk, clock: str) -> list[tuple[str, bool]]:
     """The calls judged at `clock`, and whether their end is inferred."""
     desk.publisher.judge(Moment(at(clock), at(clock)))
