@@ -318,6 +318,17 @@ def test_who_lost_all_states_and_profiles_to_a_correction_has_none_when_all_is_j
     desk.close()
 
 
+def test_a_call_that_lost_its_only_event_to_a_correction_is_gone_when_all_is_judged_again(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, settle_rows=10_000)
+    desk.apply(read_story("09:00:00 abandoned call_id=old"), LATER)
+    desk.publish(LATER)
+    desk.apply(read_story("09:00:00 abandoned call_id=new revision=1"), LATER)
+    desk.publisher.configure(DEFAULTS)
+    desk.publish(LATER)
+    assert desk.rows("SELECT call_id FROM calls") == [{"call_id": "new"}]
+    desk.close()
+
+
 def test_a_profile_told_later_or_of_an_earlier_time_is_published_at_once(tmp_path: Path) -> None:
     names = "SELECT name, team FROM agents"
     desk = Desk(tmp_path, settle_rows=10_000)
