@@ -127,7 +127,6 @@ SELECT call_id, agent, answered_at
 FROM calls
 SEMI JOIN calls_to_fold USING (call_id)
 WHERE channel = 'voice' AND agent IS NOT NULL AND answered_at IS NOT NULL;
-INSERT INTO dirty_steps SELECT agent FROM answers_before_fold;
 DELETE FROM calls WHERE call_id IN (FROM calls_to_fold);
 
 -- name: note_lost_answers

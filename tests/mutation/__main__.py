@@ -46,22 +46,22 @@ TESTS = (
     *("ingest/store/test_fold.py", "ingest/archive/test_recall.py", "ingest/judging/test_judged_again.py"),
     *("ingest/publishing/test_feed_tables.py", "ingest/judging/test_alarms.py", "metrics/test_properties.py"),
     *("ingest/test_rebuild.py", "ingest/archive/test_segments.py", "ingest/store/test_store.py"),
-    "ingest/archive/test_stretches.py",
+    *("ingest/archive/test_stretches.py", "ingest/publishing/test_snapshot.py", "ingest/test_backlog.py"),
 )
 #: Tests of a file run before others when the file has a mutant.
 ABOUT = {
-    "archive.py": ("test_recall.py", "test_stretches.py", "test_judged_again.py"),
+    "archive.py": ("test_recall.py", "test_stretches.py", "test_judged_again.py", "test_backlog.py"),
     "stretches.py": ("test_stretches.py", "test_recall.py"),
     "stretches.sql": ("test_stretches.py", "test_recall.py"),
     "segments.py": ("test_segments.py", "test_recall.py", "test_rebuild.py", "test_alarms.py"),
     "store.py": ("test_store.py", "test_feed_tables.py", "test_recall.py", "test_rebuild.py"),
-    "judging.py": ("test_judged_again.py",),
-    "judging.sql": ("test_judged_again.py",),
+    "judging.py": ("test_judged_again.py", "test_snapshot.py"),
+    "judging.sql": ("test_judged_again.py", "test_snapshot.py"),
     "batch.sql": ("test_fold.py", "test_recall.py", "test_feed_tables.py"),
     "store.sql": ("test_feed_tables.py", "test_rebuild.py"),
     "recall.sql": ("test_recall.py", "test_stretches.py", "test_judged_again.py"),
-    "archive.sql": ("test_recall.py",),
-    "judge.sql": ("test_fold.py", "test_judged_again.py"),
+    "archive.sql": ("test_recall.py", "test_snapshot.py"),
+    "judge.sql": ("test_fold.py", "test_judged_again.py", "test_snapshot.py"),
     "judged.sql": ("test_fold.py",),
     "settle.sql": ("test_recall.py",),
     "reopened.sql": ("test_recall.py",),
@@ -75,7 +75,10 @@ APART = (
     *("killed", "command", "disk", "kafka", "end_at_any_step", "complete_rebuild_of_an_older_state"),
     *("floor_with_corrections", "order_free", "a_floor_is_what", "big_floor"),
 )
-REJECTED = (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException, SyntaxError, NameError, TypeError)
+REJECTED = (
+    *(duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException, duckdb.TypeMismatchException),
+    *(SyntaxError, NameError, TypeError),
+)
 END = object()
 Verdict = tuple[str, str, float]
 SURVIVED, BY_FLOORS, BY_TESTS, BY_ITSELF, BROKEN = 0, 11, 12, 13, 14

@@ -627,11 +627,25 @@ def test_an_agent_and_a_campaign_that_no_event_names_any_more_leave(tmp_path: Pa
     desk.close()
 
 
+def test_an_agent_may_have_the_name_of_a_campaign(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    for story in (
+        "09:00:00 queued event_id=q1 \n 09:00:10 answered agent=sav event_id=a1 \n 09:10:00 ended event_id=e1",
+        "09:20:00 queued call_id=c2 event_id=q2 \n 09:30:00 abandoned call_id=c2 event_id=b2",
+        "09:00:10 answered agent=ana event_id=a1 revision=1",
+    ):
+        desk.apply(read_story(story), LATER)
+        desk.publish(LATER)
+    assert desk.rows("SELECT a.agent, c.campaign FROM agents a, campaigns c") == [{"agent": "ana", "campaign": "sav"}]
+    desk.close()
+
+
 SETTLING = """
     09:00:00 queued call_id=c1
     09:00:30 abandoned call_id=c1
     09:00:00 queued call_id=c2
-    09:00:30 abandoned call_id=c2
+    09:00:10 answered call_id=c2 agent=eva
+    09:05:00 ended call_id=c2
 """
 STAYING = """
     09:00:00 queued call_id=c3 event_id=s1

@@ -248,15 +248,17 @@ ENDED_AND_GOING_ON = """
 """
 
 
-def test_only_what_moves_is_judged_at_the_next_publish(tmp_path: Path) -> None:
+def test_only_what_moves_is_judged_at_later_publishes(tmp_path: Path) -> None:
     """A state told again lasts for 12 h from then: sara's timeline does not change at 61:00."""
     desk = Desk(tmp_path, settle_rows=10_000)
     desk.apply(read_story(ENDED_AND_GOING_ON), LATER)
     desk.publish(LATER)
-    desk.publish(LATER + dt.timedelta(seconds=1))
-    assert desk.store.connection.execute("FROM calls_to_judge").fetchall() == [("going-on",)]
-    assert desk.store.connection.execute("FROM changed_timelines").fetchall() == []
-    assert desk.store.connection.execute("FROM changed_profiles").fetchall() == []
+    for later_s in (1, 2):
+        moment = LATER + dt.timedelta(seconds=later_s)
+        desk.publisher.judge(Moment(moment, moment))
+        assert desk.store.connection.execute("FROM calls_to_judge").fetchall() == [("going-on",)]
+        assert desk.store.connection.execute("FROM changed_timelines").fetchall() == []
+        assert desk.store.connection.execute("FROM changed_profiles").fetchall() == []
     desk.close()
 
 
@@ -313,6 +315,17 @@ def test_who_lost_all_states_and_profiles_to_a_correction_has_none_when_all_is_j
     agents = desk.rows("SELECT agent, name, state FROM agents ORDER BY agent")
     assert [tuple(row.values()) for row in agents] == [("ana", "ana", None), ("bea", "Ana", "available")]
     assert [row["agent"] for row in desk.rows(STATES)] == ["bea"]
+    desk.close()
+
+
+def test_a_call_that_lost_its_only_event_to_a_correction_is_gone_when_all_is_judged_again(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, settle_rows=10_000)
+    desk.apply(read_story("09:00:00 abandoned call_id=old"), LATER)
+    desk.publish(LATER)
+    desk.apply(read_story("09:00:00 abandoned call_id=new revision=1"), LATER)
+    desk.publisher.configure(DEFAULTS)
+    desk.publish(LATER)
+    assert desk.rows("SELECT call_id FROM calls") == [{"call_id": "new"}]
     desk.close()
 
 

@@ -62,20 +62,91 @@ def test_a_publish_writes_the_rows_that_changed_and_no_others(desk: Desk) -> Non
     ]
 
 
+def test_a_state_rewrites_its_agents_timeline_from_the_state_before_it_on(desk: Desk) -> None:
+    """All of it, for an agent who was in no state before."""
+    desk.apply(events("09:06:00 state agent=ana state=paused \n 09:06:00 state agent=cai state=paused"), at("09:06:30"))
+    desk.publish(at("09:06:30"))
+    assert [(row["agent"], row["state"], row["reason"]) for row in desk.rows(STATES)] == [
+        ("ana", "available", "mark"),
+        ("ana", "busy", "mark"),
+        ("ana", "available", None),
+        ("ana", "paused", None),
+        ("ben", "available", "mark"),
+        ("cai", "paused", None),
+    ]
+
+
+def test_what_settles_leaves_the_file(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, SAV)
+    desk.apply(events(FIRST), at("09:05:30"))
+    for clock, calls, states in (
+        ("09:05:30", ["c1"], ["available", "busy", "available"]),
+        ("09:30:00", [], ["available"]),
+    ):
+        desk.publish(at(clock))
+        assert [row["call_id"] for row in desk.rows("SELECT call_id FROM recent_calls")] == calls
+        recent = "SELECT state FROM recent_agent_states WHERE agent = 'ana' ORDER BY started_at"
+        assert [row["state"] for row in desk.rows(recent)] == states
+    assert len(desk.rows(CALLS)) == 1 and len(desk.rows(STATES)) == 4
+    desk.close()
+
+
 def test_the_state_in_force_lasts_longer_at_each_publish(desk: Desk) -> None:
     desk.publish(at("09:07:30"))
     seconds = "SELECT seconds FROM agent_states WHERE ended_at IS NULL ORDER BY agent"
     assert desk.rows(seconds) == [{"seconds": 150.0}, {"seconds": 4050.0}]
 
 
+@pytest.mark.parametrize("clocks", [("09:00:00", "09:30:00", "11:00:00"), ("11:00:00",)], ids=["goes on", "has ended"])
+@pytest.mark.parametrize("is_first", [True, False], ids=["new file", "file of the last publish"])
+def test_a_state_lasts_until_its_end_or_until_now(tmp_path: Path, clocks: tuple[str, ...], is_first: bool) -> None:
+    """Its end may be ahead of the clock."""
+    desk = Desk(tmp_path, SAV, settle_rows=1_000)
+    if not is_first:
+        desk.publish(at("08:30:00"))
+    desk.apply(events("08:00:00 state agent=ana state=busy \n 10:00:00 state agent=ana state=paused"), at("10:00:00"))
+    for clock in clocks:
+        desk.publish(at(clock))
+        lasted = min(at(clock), at("10:00:00")) - at("08:00:00")
+        assert desk.rows("SELECT seconds FROM agent_states WHERE state = 'busy'") == [
+            {"seconds": lasted.total_seconds()}
+        ]
+    desk.close()
+
+
+def judged(desk: Desk, clock: str) -> list[tuple[str, bool]]:
+    """The calls judged at `clock`, and whether their end is inferred."""
+    desk.publisher.judge(Moment(at(clock), at(clock)))
+    return desk.store.sql("SELECT call_id, inferred_end FROM just_judged_calls ORDER BY ALL").fetchall()
+
+
 def test_a_call_in_talk_is_judged_again_only_if_its_agent_does_something(tmp_path: Path) -> None:
+    """An event that is delivered again is nothing that the agent does."""
     desk = Desk(tmp_path, SAV, settle_rows=1_000)
     talks = (f"09:00:0{n} queued call_id=c{n}\n09:01:00 answered call_id=c{n} agent=a{n}\n" for n in range(3))
-    desk.apply(events("".join(talks)), at("09:02:00"))
+    paused = events("09:01:00 state agent=a2 state=paused campaign=sav")
+    desk.apply(events("".join(talks)) + paused, at("09:02:00"))
     desk.publish(at("09:02:00"))
-    desk.apply(events("09:03:00 state agent=a1 state=available campaign=sav"), at("09:03:01"))
-    desk.publisher.judge(Moment(at("09:03:01"), at("09:03:01")))
-    assert desk.store.sql("SELECT call_id, inferred_end FROM just_judged_calls").fetchall() == [("c1", True)]
+    desk.apply(events("09:03:00 state agent=a1 state=available campaign=sav") + paused, at("09:03:01"))
+    assert judged(desk, "09:03:01") == [("c1", True)]
+
+
+def test_a_call_in_talk_ends_with_its_agents_next_answer_and_goes_on_if_that_moves_away(tmp_path: Path) -> None:
+    """Each time it is judged with that batch, and not again at later publishes."""
+    desk = Desk(tmp_path, SAV, settle_rows=1_000)
+    for story, ended_at in (
+        ("09:00:00 queued call_id=c1 event_id=q1 \n 09:01:00 answered call_id=c1 agent=ana event_id=a1", None),
+        (
+            "09:02:00 queued call_id=c2 event_id=q2 \n 09:03:00 answered call_id=c2 agent=ana event_id=a2",
+            at("09:03:00"),
+        ),
+        ("09:03:00 answered call_id=c2 agent=ben event_id=a2 revision=1", None),
+    ):
+        desk.apply(read_story(story), at("09:03:10"))
+        desk.publish(at("09:03:10"))
+        assert desk.rows("SELECT ended_at FROM calls WHERE call_id = 'c1'") == [{"ended_at": ended_at}]
+        assert judged(desk, "09:03:10") == []
+    desk.close()
 
 
 def an_hour(desk: Desk, patch: pytest.MonkeyPatch) -> None:

@@ -1240,12 +1240,13 @@ def test_a_state_repeated_for_days_has_all_its_time(tmp_path: Path, hours: int) 
     assert spent == [{"available_s": 86_400}]
 
 
-def test_a_store_that_was_created_before_knows_its_abandons(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("column", "step"), [("abandoned", "abandoned"), ("wait_unknown", "answered agent=ana")])
+def test_a_store_that_was_created_before_a_column_has_the_same_calls(tmp_path: Path, column: str, step: str) -> None:
     desk = Desk(tmp_path, CONFIGURATION, settle_rows=1_000_000)
-    desk.apply(read_story("09:00:00 queued \n 09:00:30 abandoned"), AS_OF)
-    desk.store.connection.execute("ALTER TABLE calls DROP COLUMN abandoned")
+    desk.apply(read_story(f"09:00:00 queued \n 09:00:30 {step}"), AS_OF)
+    desk.store.connection.execute(f"ALTER TABLE calls DROP COLUMN {column}")
     desk.close()
     desk = Desk(tmp_path, CONFIGURATION, settle_rows=1_000_000)
     desk.publish(AS_OF)
-    assert desk.rows("SELECT outcome, wait_s FROM calls") == [{"outcome": "abandoned", "wait_s": 30}]
+    assert desk.rows("SELECT outcome, wait_s FROM calls") == [{"outcome": step.split()[0], "wait_s": 30}]
     desk.close()
