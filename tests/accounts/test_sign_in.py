@@ -101,6 +101,16 @@ def test_every_other_path_redirects_to_the_sign_in_page(served: Dashboard, path:
     assert ask(served, "GET", path, Cookie=f"{COOKIE}=forged")[0] == 401
 
 
+def test_nobody_uploads_anything(served: Dashboard) -> None:
+    """Streamlit would keep it in memory, 200 MB a file, also of somebody who only looks."""
+    cookie = sign_in(served)
+    for method in ("PUT", "POST", "DELETE", "PATCH"):
+        for path in ("/_stcore/upload_file/session/file", "/campaign"):
+            status, headers, _ = ask(served, method, path, Cookie=f"{COOKIE}={cookie}")
+            assert (status, headers["allow"]) == (405, "GET, HEAD")
+    assert ask(served, "GET", "/campaign", Cookie=f"{COOKIE}={cookie}")[0] == 200
+
+
 def test_the_session_cookie_is_http_only(served: Dashboard) -> None:
     status, headers, _ = ask(served, "POST", "/sign-in", {"name": " Mona ", "password": PASSWORD, "next": "/calls?x=1"})
     assert (status, headers["location"]) == (303, "/calls?x=1")
