@@ -26,6 +26,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from metrics import clock
 from metrics.authorisation.viewer import Viewer
 from pages.accounts.access import Access
+from pages.accounts.request import is_own
 from pages.accounts.sessions import COOKIE
 from pages.accounts.sign_in import SIGN_IN, SIGN_OUT, TELEVISION
 
@@ -93,6 +94,11 @@ class Gate:
             await PlainTextResponse("Sign in first.\n", 401, {"Cache-Control": "no-store"})(scope, receive, send)
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # Streamlit would let in every port of this machine, and ask the internet for the machine's own address
+        if not is_own(HTTPConnection(scope)):
+            await receive()
+            await send({"type": "websocket.close", "code": POLICY_VIOLATION})  # not accepted yet: the answer is 403
+            return
         cookie = _cookie(scope)
         viewer = self._viewer(cookie)
         if cookie is None or viewer is None:

@@ -11,6 +11,7 @@ import pytest
 from msgspec.structs import replace
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from websockets.exceptions import InvalidStatus
 
 from pages.accounts import passwords
 from pages.accounts.sessions import COOKIE, PERSON_S
@@ -229,6 +230,15 @@ def test_the_websocket_runs_nothing_without_a_session(served: Dashboard, session
     with stream(served.address, session, **forged) as connection:
         connection.until_closed()
         assert is_sent_away(connection.received)
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "http://localhost:1", "http://127.0.0.1", "null"])
+def test_the_websocket_is_for_the_dashboards_own_pages(served: Dashboard, origin: str) -> None:
+    session = sign_in(served)
+    with pytest.raises(InvalidStatus, match="403"), stream(served.address, session, Origin=origin):
+        pass
+    with stream(served.address, session, Origin=served.address) as connection:
+        assert connection.open("campaign")
 
 
 def test_the_websocket_shows_the_campaigns_of_its_session(served: Dashboard) -> None:
