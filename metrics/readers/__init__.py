@@ -12,8 +12,8 @@ every SLOW_S.
 from metrics.authorisation.suppression import may_show
 from metrics.readers.agents import NEEDS, STATES, Agent, AgentDay, Agents, Need, Pauses, Share, Stint, Strain, agents
 from metrics.readers.alerts import Alert, alerts, may_see_alert
+from metrics.readers.analysis.query import COLUMNS, ROWS, SECONDS, SIZE, Answer, Query, Trouble, may_query, query
 from metrics.readers.analysis.query import LONGEST as LONGEST_QUERY
-from metrics.readers.analysis.query import ROWS, SECONDS, SIZE, Answer, Query, Trouble, may_query, query
 from metrics.readers.analysis.schema import Column, Relation, schema
 from metrics.readers.calls import (
     BEHIND,
@@ -55,6 +55,7 @@ from metrics.readers.wall import AgentCounts, Board, CampaignNow, Now, WaitingCa
 __all__ = [
     "AGENT_FIGURES",
     "BEHIND",
+    "COLUMNS",
     "FIGURES",
     "HOUR",
     "LONGEST",

@@ -1,7 +1,7 @@
-"""The limit on attempts to sign in, counted per account and per address in this process's memory.
+"""The limit on attempts to sign in, counted in this process's memory: per account from an address, and per address.
 
-A locked account refuses the right password, too, and an account that does not exist is locked in the same way. So an
-attacker learns nothing from trying.
+An account that is locked from an address refuses the right password from there, too, and one that does not exist is
+locked in the same way. So an attacker learns nothing from trying, and locks nobody out who is elsewhere.
 """
 
 from collections import deque

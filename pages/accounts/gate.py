@@ -26,6 +26,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from metrics import clock
 from metrics.authorisation.viewer import Viewer
 from pages.accounts.access import Access
+from pages.accounts.request import is_own
 from pages.accounts.sessions import COOKIE
 from pages.accounts.sign_in import SIGN_IN, SIGN_OUT, TELEVISION
 
@@ -40,15 +41,11 @@ PUBLIC: Final = (
     *(SIGN_IN, f"{SIGN_IN}/provider", SIGN_OUT, TELEVISION, "/auth/login", "/auth/logout", "/oauth2callback"),
 )
 """Paths below `base` that health checks and signing in need. None of them shows anything about calls."""
-PAGE_MESSAGES: Final = (
-    "rerun_script",
-    "stop_script",
-    "app_heartbeat",
-    "file_urls_request",
-    "backend_operation_request",
-)
-"""The messages that pages need. The others are for developers: one clears everybody's caches, one lists the project's
-files."""
+PAGE_MESSAGES: Final = ("rerun_script", "stop_script", "app_heartbeat", "backend_operation_request")
+"""The messages that pages need. Of the others one asks where to upload files; the rest is for developers: one clears
+everybody's caches, one lists the project's files."""
+READING: Final = ("GET", "HEAD")
+"""What signed-in people may do outside PUBLIC. Pages take no files, and Streamlit would keep each in memory."""
 FILE: Final = re.compile(rb"/media/([\w.-]+)")
 MOST_FILES = 10_000
 """Remember to whom a file was offered for at most this many files, the newest."""
@@ -80,7 +77,10 @@ class Gate:
             await self._app(scope, receive, send)
         elif (viewer := self._viewer(_cookie(scope))) is not None:
             file = FILE.fullmatch(path.removeprefix(self._base).encode())
-            if file is not None and (_digest(viewer), file[1]) not in self._offered:
+            if scope["method"] not in READING:
+                refusal = PlainTextResponse("Pages take no files.\n", 405, {"Allow": ", ".join(READING)})
+                await refusal(scope, receive, send)
+            elif file is not None and (_digest(viewer), file[1]) not in self._offered:
                 await PlainTextResponse("There is no such file.\n", 404)(scope, receive, send)
             else:
                 await self._app(scope, receive, _not_cached(send))
@@ -94,6 +94,11 @@ class Gate:
             await PlainTextResponse("Sign in first.\n", 401, {"Cache-Control": "no-store"})(scope, receive, send)
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # Streamlit would let in every port of this machine, and ask the internet for the machine's own address
+        if not is_own(HTTPConnection(scope)):
+            await receive()
+            await send({"type": "websocket.close", "code": POLICY_VIOLATION})  # not accepted yet: the answer is 403
+            return
         cookie = _cookie(scope)
         viewer = self._viewer(cookie)
         if cookie is None or viewer is None:

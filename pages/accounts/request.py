@@ -3,7 +3,7 @@
 import ipaddress
 from urllib.parse import parse_qs
 
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 
 MOST_BYTES = 8192
 
@@ -22,10 +22,10 @@ async def form_of(request: Request) -> dict[str, str]:
     return {name: values[0] for name, values in fields.items()}
 
 
-def is_own(request: Request) -> bool:
-    """Whether a page of this dashboard sent the form. Every browser of recent years says so in one of two headers.
+def is_own(request: HTTPConnection) -> bool:
+    """Whether a page of this dashboard made the request. Every browser of recent years says so in one of two headers.
 
-    A client that sends neither header is not a browser, so no other page can have made it send the form.
+    A client that sends neither header is not a browser, so no other page can have made it send the request.
     """
     site = request.headers.get("sec-fetch-site")
     if site is not None:

@@ -27,6 +27,8 @@ NEXT, PROVIDER_S = "vigie_next", 600
 """The cookie with the page to open after signing in at the provider, and its lifetime [s]."""
 AT_ONCE = 2
 """Check at most this many passwords at once: each check takes 64 MiB for a moment."""
+MOST_WAITING, BUSY_S = 30, 5
+"""While this many wait for that, some seconds long, others are told to come back after BUSY_S."""
 
 log = logging.getLogger("vigie.access")
 
@@ -81,12 +83,17 @@ class SignIn:
             return self._refuse_foreign(frame)
         name, password = fields.get("name", "").strip().casefold()[:64], fields.get("password", "")
         address, now = address_of(request), time.monotonic()
-        wait_s = max(self._by_account.wait_s(name, now), self._by_address.wait_s(address, now))
+        here = f"{name} {address}"  # by both: a stranger elsewhere cannot lock anybody out
+        wait_s = max(self._by_account.wait_s(here, now), self._by_address.wait_s(address, now))
         if wait_s:
             log.warning("sign-in of %s from %s: too many attempts", self._name_to_log(name), address)
             page = forms.sign_in(frame, name=name, wrong=self._too_many(frame, wait_s))
             return self._answer(frame, page, 429, wait_s)
-        self._by_account.add(name, now)
+        if self._is_busy():
+            log.warning("sign-in of %s from %s: too many passwords are being checked", self._name_to_log(name), address)
+            wrong = _("Very many people are signing in. Try again in a few seconds.")
+            return self._answer(frame, forms.sign_in(frame, name=name, wrong=wrong), 503, BUSY_S)
+        self._by_account.add(here, now)
         self._by_address.add(address, now)
         account = self._person(name)
         if not await self._is_right(account, password):
@@ -94,7 +101,7 @@ class SignIn:
             wrong = _("The user name or password is wrong.")
             return self._answer(frame, forms.sign_in(frame, name=name, wrong=wrong), 403)
         assert account is not None
-        self._by_account.forgive(name, all=True)
+        self._by_account.forgive(here, all=True)
         self._by_address.forgive(address)
         log.info("sign-in of %s from %s: accepted as %s", account.name, address, account.role)
         return self._enter(request, self._new_session(account), frame.next or self._base + "/")
@@ -169,6 +176,10 @@ class SignIn:
             self._hashing = CapacityLimiter(AT_ONCE)
         proof = account.proof if account else None
         return await to_thread.run_sync(passwords.is_right, proof, password, limiter=self._hashing)
+
+    def _is_busy(self) -> bool:
+        """Whether so many passwords wait to be checked that the next person had better come back."""
+        return self._hashing is not None and self._hashing.statistics().tasks_waiting >= MOST_WAITING
 
     def _new_session(self, account: Account) -> Session:
         return self._access.sessions.begin(account, clock.now_s())

@@ -14,7 +14,7 @@ from streamlit.elements.lib.column_types import ColumnConfig
 from metrics.kpis.compose import KPIS, MEASURES
 from metrics.kpis.service_level import FORMULAS
 from metrics.published.relations import FOLDER
-from metrics.readers import SECONDS, Answer, Relation, Trouble
+from metrics.readers import COLUMNS, SECONDS, Answer, Relation, Trouble
 from pages.shared import chart, names, table
 from pages.shared.i18n import DASH, Text
 
@@ -58,6 +58,7 @@ def trouble(trouble: Trouble, text: Text) -> str:
             "Only a single read-only statement is run here: SELECT, FROM, WITH, VALUES, DESCRIBE, SUMMARIZE or SHOW."
         ),
         "same_name": _("Two columns are called {name}; give one of them another name with AS."),
+        "too_wide": _("The answer has more than {columns} columns; name those that you need."),
         "said": _("DuckDB could not run it:"),
         "too_much": _(
             "The query needs more memory than it may have here; ask for less, or connect with your own tool."
@@ -72,7 +73,8 @@ def trouble(trouble: Trouble, text: Text) -> str:
         ),
         "ended": _("The query ended before it answered; ask for less, or connect with your own tool."),
     }
-    return words[trouble.reason].format(name=trouble.words, seconds=text.number(SECONDS))
+    limits = {"seconds": text.number(SECONDS), "columns": text.number(COLUMNS)}
+    return words[trouble.reason].format(name=trouble.words, **limits)
 
 
 def summary(answer: Answer, text: Text) -> str:

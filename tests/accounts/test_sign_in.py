@@ -2,7 +2,9 @@
 
 import http.client
 import time
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -11,9 +13,11 @@ import pytest
 from msgspec.structs import replace
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from websockets.exceptions import InvalidStatus
 
 from pages.accounts import passwords
 from pages.accounts.sessions import COOKIE, PERSON_S
+from pages.accounts.sign_in import MOST_WAITING
 from pages.accounts.store import Account, Accounts
 from tests.support.dashboard.browsing import Dashboard, browser, dashboard, needs_chromium, open_tab
 from tests.support.dashboard.people import session_of
@@ -101,6 +105,16 @@ def test_every_other_path_redirects_to_the_sign_in_page(served: Dashboard, path:
     assert ask(served, "GET", path, Cookie=f"{COOKIE}=forged")[0] == 401
 
 
+def test_nobody_uploads_anything(served: Dashboard) -> None:
+    """Streamlit would keep it in memory, 200 MB a file, also of somebody who only looks."""
+    cookie = sign_in(served)
+    for method in ("PUT", "POST", "DELETE", "PATCH"):
+        for path in ("/_stcore/upload_file/session/file", "/campaign"):
+            status, headers, _ = ask(served, method, path, Cookie=f"{COOKIE}={cookie}")
+            assert (status, headers["allow"]) == (405, "GET, HEAD")
+    assert ask(served, "GET", "/campaign", Cookie=f"{COOKIE}={cookie}")[0] == 200
+
+
 def test_the_session_cookie_is_http_only(served: Dashboard) -> None:
     status, headers, _ = ask(served, "POST", "/sign-in", {"name": " Mona ", "password": PASSWORD, "next": "/calls?x=1"})
     assert (status, headers["location"]) == (303, "/calls?x=1")
@@ -176,11 +190,30 @@ def test_a_wrong_name_and_a_wrong_password_get_the_same_answer(served: Dashboard
 def test_an_account_is_locked_for_a_while_whether_it_exists_or_not(served: Dashboard) -> None:
     for n, name in enumerate(("max", "no-such-name")):
         for attempt in range(5):
-            assert try_sign_in(served, name, f"guess number {attempt}", f"10.2.{n}.{attempt}")[0] == 403
-        status, headers, body = try_sign_in(served, name, PASSWORD, "10.2.9.9")  # the right password of max
+            assert try_sign_in(served, name, f"guess number {attempt}", f"10.2.{n}.1")[0] == 403
+        status, headers, body = try_sign_in(served, name, PASSWORD, f"10.2.{n}.1")  # the right password of max
         assert status == 429 and 840 <= int(headers["retry-after"]) <= 900
         assert "Too many attempts. Try again in 1" in body
         assert COOKIE not in headers.get("set-cookie", "")
+
+
+def test_nobody_is_locked_out_by_somebody_elsewhere(served: Dashboard) -> None:
+    for attempt in range(6):
+        try_sign_in(served, "max", f"guess number {attempt}", "10.4.0.1")
+    assert try_sign_in(served, "max", PASSWORD, "10.4.0.1")[0] == 429
+    assert try_sign_in(served, "max", PASSWORD, "10.4.0.2")[0] == 303
+
+
+def test_when_too_many_sign_in_at_once_the_next_is_told_at_once(served: Dashboard) -> None:
+    with ThreadPoolExecutor(2 * MOST_WAITING) as people:
+        tried = [
+            people.submit(try_sign_in, served, "nobody", f"guess {n}", f"10.5.0.{n}") for n in range(2 * MOST_WAITING)
+        ]
+    statuses = Counter(attempt.result()[0] for attempt in tried)
+    assert statuses[403] + statuses[503] == 2 * MOST_WAITING and statuses[403] >= MOST_WAITING and statuses[503]
+    _status, headers, body = next(a.result() for a in tried if a.result()[0] == 503)
+    assert headers["retry-after"] == "5" and "Try again in a few seconds." in body
+    sign_in(served)
 
 
 def test_an_address_is_locked_for_a_while(served: Dashboard) -> None:
@@ -219,6 +252,15 @@ def test_the_websocket_runs_nothing_without_a_session(served: Dashboard, session
     with stream(served.address, session, **forged) as connection:
         connection.until_closed()
         assert is_sent_away(connection.received)
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "http://localhost:1", "http://127.0.0.1", "null"])
+def test_the_websocket_is_for_the_dashboards_own_pages(served: Dashboard, origin: str) -> None:
+    session = sign_in(served)
+    with pytest.raises(InvalidStatus, match="403"), stream(served.address, session, Origin=origin):
+        pass
+    with stream(served.address, session, Origin=served.address) as connection:
+        assert connection.open("campaign")
 
 
 def test_the_websocket_shows_the_campaigns_of_its_session(served: Dashboard) -> None:

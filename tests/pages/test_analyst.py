@@ -19,8 +19,8 @@ from metrics import CALENDAR, readers
 from metrics.authorisation.viewer import Role, Viewer
 from metrics.published.examples import EXAMPLES
 from metrics.readers import Answer, Published, Trouble
-from metrics.readers.analysis import sandbox
-from metrics.readers.analysis.query import AT_ONCE, ROWS, Reason
+from metrics.readers.analysis import sandbox, spreadsheet
+from metrics.readers.analysis.query import AT_ONCE, CELLS, COLUMNS, ROWS, Reason
 from pages.operations import analysis
 from pages.shared import i18n
 from tests.support.dashboard.drawing import open_page
@@ -312,6 +312,40 @@ def test_a_large_answer_is_truncated_and_marked(path: Path) -> None:
     assert truncated.cut and truncated.table.num_rows < 9_000 and truncated.table.nbytes <= readers.SIZE
 
 
+def test_an_answer_of_many_columns_has_fewer_rows(path: Path) -> None:
+    columns = ", ".join(f"n + {place} AS c{place}" for place in range(COLUMNS))
+    truncated = answered(path, f"SELECT {columns} FROM range({ROWS}) r (n)")
+    assert truncated.cut and truncated.table.num_rows == CELLS // COLUMNS
+    assert refused(path, f"SELECT {columns}, 1 AS more FROM range(2) r (n)") == Trouble("too_wide")
+
+
+def test_what_duckdb_logs_is_not_in_the_answer(path: Path) -> None:
+    """It logs to standard output, from within a SELECT."""
+    sql = "SELECT count(*) AS n FROM enable_logging(level='trace', storage='stdout'), (SELECT count(*) FROM calls)"
+    assert answered(path, sql).table.num_rows == 1
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        pytest.param("print('no header')", id="no JSON"),
+        pytest.param("print('[1]')", id="not a header"),
+        pytest.param("""print('{"as_of": 1, "cut": false, "took_s": 1}'); print('no Arrow')""", id="no Arrow"),
+        pytest.param("import sys; sys.stdin.close(); print('x')", id="it does not listen"),
+        pytest.param("while True: print('x' * 1_000_000)", id="it does not end"),
+    ],
+)
+def test_a_query_has_an_outcome_whatever_its_process_says(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str
+) -> None:
+    other = tmp_path / "program.py"
+    other.write_text(program)
+    monkeypatch.setattr(sandbox, "__file__", str(other))
+    assert refused(path, "SELECT 1") == Trouble("ended")
+    monkeypatch.undo()
+    assert isinstance(answered(path, "SELECT 1"), Answer)
+
+
 def test_a_query_that_runs_too_long_ends(path: Path) -> None:
     assert refused(path, ENDLESS, seconds=1) == Trouble("too_long")
 
@@ -365,6 +399,21 @@ def test_the_files_hold_what_is_shown(path: Path) -> None:
     assert head == ["formula", "n", "yes", "nil", "at", "minus"]
     assert row == ["'=1+1", "1.5", "true", "", "2026-11-23T08:00:00+00:00", "-3"]
     assert pq.read_table(io.BytesIO(answer.parquet())).equals(answer.table)
+
+
+@pytest.mark.parametrize("before", ["", "\n", " ", "\u00a0", "\u200b", "\ufeff", "\u200e", "\x00 \u2060"])
+@pytest.mark.parametrize("sign", ["=", "@", "+", "-", "\uff1d"])
+def test_no_text_becomes_a_formula(before: str, sign: str) -> None:
+    assert spreadsheet.cell(f"{before}{sign}cmd|'/C calc'!A0") == f"'{before}{sign}cmd|'/C calc'!A0"
+
+
+@pytest.mark.parametrize("text", ["", " ", "\u200b", "+33 6 12", "+33•••••••89", " x=1", "a\n=1", "\u200bname"])
+def test_other_texts_stay_as_they_are(text: str) -> None:
+    assert spreadsheet.cell(text) == text
+
+
+def test_no_name_of_a_column_becomes_a_formula(path: Path) -> None:
+    assert answered(path, """SELECT 1 AS "=1+1", 2 AS n""").csv() == b"\xef\xbb\xbf'=1+1,n\r\n1,2\r\n"
 
 
 # the page

@@ -4,9 +4,10 @@ It is a separate process because killing a process is the surest limit. Also, a 
 DuckDB's instance of the file, with its threads and its memory, with every wallboard.
 """
 
-import csv
+import contextlib
 import io
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -25,20 +26,29 @@ import pyarrow.parquet as pq
 import metrics.readers.analysis.sandbox
 from metrics import CALENDAR_FOLDER
 from metrics.authorisation.viewer import Viewer
-from metrics.readers.analysis.sandbox import Question
-from metrics.readers.analysis.spreadsheet import cell
+from metrics.readers.analysis import spreadsheet
+from metrics.readers.analysis.sandbox import BATCH_ROWS, Question
 from metrics.readers.snapshot import Published
 
+log = logging.getLogger("vigie.analysis")
+
 SECONDS = 20
+COLUMNS = 500
 ROWS = 10_000
+CELLS = 1_000_000
 SIZE = 32 * 2**20
-"""Limits: time [s], rows, size [bytes]. Past the time limit there is no answer; past the others it is truncated."""
+"""Limits: time [s], columns, rows, cells, size [bytes]. Past the first two there is no answer; past the others it is
+truncated."""
+MOST_SENT = 2 * SIZE
+"""More than this is not read from the process: an answer of SIZE, and what Arrow adds to each batch and column."""
 AT_ONCE = 2
 """Run at most this many queries at once, for all people together."""
 LONGEST = 20_000
 """A query has at most this many characters; the rest is cut off."""
 
-Reason = Literal["not_one_read", "same_name", "said", "too_much", "too_long", "interrupted", "busy", "ended", "written"]
+Reason = Literal[
+    "not_one_read", "same_name", "too_wide", "said", "too_much", "too_long", "interrupted", "busy", "ended", "written"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +69,15 @@ class Answer:
     took_s: float
 
     def csv(self) -> bytes:
-        """Return the rows as CSV, instants in UTC. Text that looks like a spreadsheet formula gets an apostrophe."""
-        out = io.StringIO()
-        writer = csv.writer(out)
-        writer.writerow(self.table.column_names)
-        columns = [_cells(column) for column in self.table.columns]
-        writer.writerows(zip(*columns, strict=True))
-        return out.getvalue().encode("utf-8-sig")
+        """Return the rows as CSV, instants in UTC. Text that looks like a spreadsheet formula gets an apostrophe.
+
+        Another process writes it: a million cells take seconds, and as objects of Python a hundred megabytes.
+        """
+        rows = io.BytesIO()
+        with pa.ipc.new_stream(rows, self.table.schema) as stream:
+            stream.write_table(self.table, max_chunksize=BATCH_ROWS)
+        command = [sys.executable, "-I", spreadsheet.__file__]
+        return subprocess.run(command, input=rows.getvalue(), stdout=subprocess.PIPE, check=True).stdout
 
     def parquet(self) -> bytes:
         out = io.BytesIO()
@@ -102,7 +114,9 @@ class Query:
 
     def _start(self, path: Path, seconds: int) -> None:
         command = [sys.executable, "-I", metrics.readers.analysis.sandbox.__file__]
-        question: Question = {"path": str(path), "sql": self.sql, "seconds": seconds, "rows": ROWS, "size": SIZE}
+        question = Question(
+            path=str(path), sql=self.sql, seconds=seconds, columns=COLUMNS, rows=ROWS, cells=CELLS, size=SIZE
+        )
         pipe, null = subprocess.PIPE, subprocess.DEVNULL
         calendar = {CALENDAR_FOLDER: os.environ[CALENDAR_FOLDER]}
         self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=null, env=calendar, cwd=path.anchor)
@@ -110,8 +124,27 @@ class Query:
         self._reader.start()
 
     def _read(self, process: "subprocess.Popen[bytes]", question: bytes) -> None:
-        output, _ = process.communicate(question)
-        self.outcome = self._ended or _outcome(output, process.returncode)
+        outcome: Answer | Trouble = Trouble("ended")
+        try:
+            with process:
+                output = _exchange(process, question)
+            outcome = _outcome(output, process.returncode)
+        except Exception:  # whatever it was, somebody waits for the outcome
+            log.exception("a query ended without an answer")
+        finally:
+            self.outcome = self._ended or outcome
+
+
+def _exchange(process: "subprocess.Popen[bytes]", question: bytes) -> bytes:
+    """Send the question and return what the process answers; nothing if it is too much."""
+    assert process.stdin is not None and process.stdout is not None
+    with contextlib.suppress(BrokenPipeError), process.stdin:
+        process.stdin.write(question)
+    output = process.stdout.read(MOST_SENT + 1)
+    if len(output) > MOST_SENT:
+        process.kill()
+        return b""
+    return output
 
 
 _lock = Lock()
@@ -165,10 +198,3 @@ def _numbers(table: pa.Table) -> pa.Table:
                 column = pc.cast(column, pa.float64())
             table = table.set_column(place, table.column_names[place], column)
     return table
-
-
-def _cells(column: pa.ChunkedArray) -> list[object]:
-    values = column.to_pylist()
-    if pa.types.is_timestamp(column.type):
-        return [None if at is None else at.isoformat() for at in values]
-    return [cell(value) for value in values]

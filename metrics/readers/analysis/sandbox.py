@@ -1,7 +1,8 @@
 """Runs one SQL query in a separate process that can do nothing else. metrics/readers/analysis/query.py starts it.
 
-The query comes on standard input as JSON (a Question). The answer goes to standard output: a line of JSON (a Header),
-then the rows as an Arrow stream if there are any. The process runs isolated (`python -I sandbox.py`), and its
+The query comes on standard input as JSON (a Question). The answer goes to what standard output was when the process
+began: a line of JSON (a Header), then the rows as an Arrow stream if there are any. From then on nobody reads standard
+output, because a SELECT can make DuckDB write a log there. The process runs isolated (`python -I sandbox.py`), and its
 environment has only the folder of DuckDB's calendar, so there is nothing to leak.
 
 The limits, from the inside out. DuckDB opens one file read-only, can also read the Parquet files of that snapshot but
@@ -18,7 +19,7 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, BinaryIO, TypedDict
 
 import duckdb
 import pyarrow as pa
@@ -46,12 +47,17 @@ PLAIN = frozenset(
 
 
 class Question(TypedDict):
-    """A query and its limits. The answer is truncated after `rows` rows or `size` bytes."""
+    """A query and its limits. The answer is truncated after `rows` rows, `cells` cells or `size` bytes.
+
+    One of more than `columns` columns is refused.
+    """
 
     path: str
     sql: str
     seconds: int
+    columns: int
     rows: int
+    cells: int
     size: int
 
 
@@ -71,6 +77,7 @@ class Refused(Exception):
 
 def main() -> None:
     question: Question = json.load(sys.stdin)
+    out = private_output()
     confine(question["seconds"])
     table = None
     try:
@@ -81,13 +88,21 @@ def main() -> None:
         header = {"trouble": "too_much", "words": ""}
     except duckdb.Error as error:
         header = {"trouble": "said", "words": str(error)}
-    out = sys.stdout.buffer
     out.write(json.dumps(header).encode() + b"\n")
     if table is not None:
         with pa.ipc.new_stream(out, table.schema) as stream:
             stream.write_table(table)
     out.flush()
     os._exit(0)  # nothing is left to clean up, and DuckDB may still be running the query
+
+
+def private_output() -> BinaryIO:
+    """Return standard output, for the answer only. What anything else writes there or to standard error is dropped."""
+    out = os.fdopen(os.dup(1), "wb")
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    for standard in (1, 2):
+        os.dup2(nothing, standard)
+    return out
 
 
 def confine(seconds: int) -> None:
@@ -103,7 +118,10 @@ def answer(question: Question) -> tuple[Header, pa.Table]:
     started = time.monotonic()
     connection = opened(Path(question["path"]))
     ((as_of,),) = connection.execute("SELECT epoch(as_of) FROM ingest_status").fetchall()
-    rows, cut = fetched(readable(connection, question["sql"]), question["rows"], question["size"])
+    relation = readable(connection, question["sql"])
+    if len(relation.columns) > question["columns"]:
+        raise Refused("too_wide", "")
+    rows, cut = fetched(relation, min(question["rows"], question["cells"] // len(relation.columns)), question["size"])
     return {"as_of": as_of, "cut": cut, "took_s": time.monotonic() - started}, rows
 
 
