@@ -1,6 +1,7 @@
 """Vigie's figures: the configuration that calls are judged by, the SQL objects, and the readers for pages."""
 
 import os
+import sys
 from pathlib import Path
 
 CALENDAR = Path(__file__).parent / "icu" / "zoneinfo64.res"
@@ -11,6 +12,14 @@ CALENDAR_FOLDER = "ICU_TIMEZONE_FILES_DIR"
 
 os.environ.setdefault(CALENDAR_FOLDER, str(CALENDAR.parent))
 
+# `python -m` imports the package of a program before the program. DuckDB, loaded then, finds no file of it, takes it
+# for a person's shell, and draws progress bars into its log.
+if is_before_program := sys.argv[0] == "-m":
+    sys.modules["__main__"].__file__ = __file__
+
 from metrics.published.objects import install  # noqa: E402 - loads DuckDB
+
+if is_before_program:
+    del sys.modules["__main__"].__file__
 
 __all__ = ["CALENDAR", "CALENDAR_FOLDER", "install"]

@@ -3,20 +3,25 @@
 import re
 from dataclasses import replace
 from datetime import timedelta
-from itertools import product
+from itertools import combinations, product
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from metrics import clock
+from pages.shared import i18n
 from pages.wall import pause, television
 from tests.support.dashboard.browsing import LOST, TITLES, browser, dashboard, drawn, needs_chromium, open_tab
 from tests.support.dashboard.drawing import open_page, wall, words
 from tests.support.dashboard.people import session_of
 from tests.support.dashboard.served import served
 from tests.support.dashboard.walls import CUT_OFF, TELEVISION, put, watch
-from tests.support.floor_file import MANAGER
+from tests.support.floor_file import MANAGER, alert
 from tests.support.processes import free_port, wait_for
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 pytestmark = pytest.mark.slow
 
@@ -187,3 +192,42 @@ def test_on_a_phone_the_figures_come_before_the_choices(tmp_path: Path) -> None:
                 assert heading.inner_text() == "Customer care"
             else:
                 assert bar < first and not heading.is_visible(), address
+
+
+BOXES = """(names) => names.map((name) => [...document.querySelectorAll(name)]
+    .map((of) => of.getBoundingClientRect()).filter((box) => box.width && box.height)
+    .map((box) => [name, box.left, box.top, box.right, box.bottom])).flat()"""
+
+
+def overlapping(page: "Page", *names: str) -> list[tuple[str, str]]:
+    """Return the pairs of visible elements, named by their selectors, of which one covers a part of the other."""
+    boxes = page.evaluate(BOXES, names)
+    assert {name for name, *_ in boxes} == set(names)
+    return [
+        (one, other)
+        for (one, *a), (other, *b) in combinations(boxes, 2)
+        if one != other and a[0] < b[2] - 1 and b[0] < a[2] - 1 and a[1] < b[3] - 1 and b[1] < a[3] - 1
+    ]
+
+
+@needs_chromium
+@pytest.mark.parametrize("language", i18n.LANGUAGES)
+def test_on_a_phone_the_frame_covers_nothing_and_nothing_covers_it(tmp_path: Path, language: str) -> None:
+    frame = (".st-key-frame [data-testid='stPopover']", ".st-key-pause button", ".st-key-language_choice")
+    with served(tmp_path) as site:
+        page = site.tab(MANAGER, viewport={"width": 390, "height": 844})
+        site.visit(page, "wallboard", language)
+        page.wait_for_selector(".vigie-board")
+        assert overlapping(page, *frame, "[data-testid='stHeaderLogo']", "[data-testid='stExpandSidebarButton']") == []
+        assert all(box[1] >= 0 and box[3] <= 390 for box in page.evaluate(BOXES, frame))
+
+
+@needs_chromium
+def test_the_words_about_old_data_cover_no_alert(tmp_path: Path) -> None:
+    with served(tmp_path, later_s=-90, alerts=[alert("asa_s", clock.now(), campaign="north")]) as site:
+        page = site.tab(MANAGER)
+        for width in (1400, 1000):
+            page.set_viewport_size({"width": width, "height": 800})
+            site.visit(page, "wallboard", "es")
+            page.wait_for_selector(".vigie-board.stale")
+            assert overlapping(page, ".banner.old", ".ringing", ".numbers .first", ".vigie-floor .age") == []
