@@ -42,11 +42,11 @@ check: lint  ## style, types and the fast tests, within three minutes on two cor
 	@$(PYTEST) -m "not slow"
 
 test: setup  ## every test
-	@echo "Every test, on real brokers and in a browser: some 20 minutes on two cores …"
+	@echo "Every test, on real brokers and in a browser: 20 to 40 minutes on two cores …"
 	@$(PYTEST)
 
 test-at: setup  ## every test, by a machine's clock that begins at INSTANT; .ci/instants has some
-	@echo "Every test, by a clock that shows $(INSTANT) now: some 20 minutes on two cores …"
+	@echo "Every test, by a clock that shows $(INSTANT) now: 20 to 40 minutes on two cores …"
 	@$(PY) -m bench.clock $(INSTANT) $(PYTEST)
 
 torture: setup  ## every kind of trouble at once, with new seeds, until one fails: MINUTES=30, SEED=n
