@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from ingest import statements
 from ingest.alerting.month import DaysCalls, Month, month_of
 from ingest.store.store import Store
-from metrics.kpis.alert_figures import FIGURES, LATELY_S
+from metrics.kpis.alert_figures import FIGURES, LATELY_S, SILENT_S, STALE_S
 from metrics.kpis.distance import KNOWN_WEEKDAYS, SAME_WEEKDAYS
 
 QUERIES = statements.read_parts("alerting/figures.sql")
@@ -22,7 +22,6 @@ SLOW_S = 15.0  # agents' strain and pauses, rejected records
 MONTH_S = 900.0
 STEP_MIN = 15  # what is usual is known for windows that end at quarter hours
 RETIRED = dt.timedelta(weeks=1)  # a source that has been silent for longer is not in use any more
-STALE_S = 30.0  # as_of is this far behind the clock: the consumer is behind, or Kafka is away
 
 WINDOW = (
     *("service_level", "service_level_to_target", "abandon_rate", "asa_s", "aht_s", "occupancy"),
@@ -88,16 +87,19 @@ class Figures:
         self._kept: dict[str, tuple[object, dt.datetime, Any]] = {}
 
     def read(self, as_of: dt.datetime, published_at: dt.datetime) -> Values:
-        """Return the figures of the snapshot at `as_of`; of stale data only those that tell how old it is.
+        """Return the figures of the snapshot at `as_of`; while the data is old or the feed silent, only the feed's.
 
-        Call it while the snapshot is attached and filled.
+        This depends on the data alone, never on what the rules about the feed say. Call it while the snapshot is
+        attached and filled.
         """
         values: dict[str, Mapping[Subject, Value]] = {}
         age_s = max(0.0, (published_at - as_of).total_seconds())
         self._store.sql("USE snapshot")  # macros are bound in the default catalog
         try:
-            values |= self._feed(age_s, as_of, published_at)
-            if age_s <= STALE_S:
+            feed = self._feed(age_s, as_of, published_at)
+            values |= {name: {Subject(): value} for name, value in feed.items()}
+            silent_s = feed["feed_silent_s"].value if "feed_silent_s" in feed else None
+            if age_s <= STALE_S and (silent_s is None or silent_s <= SILENT_S):
                 values |= self._sources(as_of)
                 if any(FIGURES[name].about in ("campaign", "agents") for name in self._needed):
                     values |= self._campaigns(as_of)
@@ -105,7 +107,7 @@ class Figures:
             self._store.sql("USE store")
         return {name: of_figure for name, of_figure in values.items() if name in self._needed}
 
-    def _feed(self, age_s: float, as_of: dt.datetime, published_at: dt.datetime) -> Values:
+    def _feed(self, age_s: float, as_of: dt.datetime, published_at: dt.datetime) -> dict[str, Value]:
         ((last_event_at, lag),) = self._rows(QUERIES["feed"])
         values = {"feed_age_s": Value(age_s), "lag": Value(float(lag))}
         if age_s <= STALE_S and last_event_at is not None:
@@ -116,7 +118,7 @@ class Figures:
                 "new_dead_letters", published_at, SLOW_S, lambda: self._rows(QUERIES["new_dead_letters"], since=since)
             )
             values["new_dead_letters"] = Value(float(letters))
-        return {name: {Subject(): value} for name, value in values.items()}
+        return values
 
     def _sources(self, as_of: dt.datetime) -> Values:
         rows = self._rows(QUERIES["sources"], since=as_of - RETIRED)

@@ -30,10 +30,25 @@ def rules(*alerts: AlertRule, **other: object) -> Configuration:
     return replace(configured(campaign("sav", **other)), alerts=alerts)
 
 
+def beat(desk: Desk, moment: dt.datetime) -> None:
+    """Let somebody without a campaign do something: a feed without an event for SILENT_S is silent."""
+    event = {"event_id": f"beat-{moment}", "ts": moment.isoformat(), "type": "agent.state"}
+    desk.apply([event | {"agent": "beat", "state": "available"}], moment)
+
+
 def fires_at(desk: Desk, clock: str) -> list[Event]:
-    """Publish at `clock`; return the alerts that fire."""
+    """Publish at `clock`, while the feed is not silent; return the alerts that fire."""
+    beat(desk, at(clock))
     desk.publish(at(clock))
     return desk.rows(FIRES)
+
+
+def published(desk: Desk, as_of: str, published_at: str) -> dict[str, float]:
+    """Publish what was at `as_of` at `published_at`; return what fires: rule → value."""
+    moment = Moment(at(as_of), at(published_at))
+    desk.publisher.judge(moment)
+    desk.publisher.write(moment)
+    return {row["rule"]: row["value"] for row in desk.rows(FIRES)}
 
 
 def answered(n: int, begin: str, wait_s: int) -> list[Event]:
@@ -137,38 +152,66 @@ def test_nothing_fires_on_old_data_and_one_alert_says_that_it_is_old(tmp_path: P
     desk = Desk(tmp_path, rules(WAIT, SILENT))
     desk.apply(read_story("09:00:00 queued"), at("09:00:00"))
 
-    def publish(as_of: str, published_at: str) -> dict[str, float]:
-        moment = Moment(at(as_of), at(published_at))
-        desk.publisher.judge(moment)
-        desk.publisher.write(moment)
-        return {row["rule"]: row["value"] for row in desk.rows(FIRES)}
-
-    assert publish("09:02:05", "09:02:05") == {}
-    assert publish("09:02:10", "09:04:00") == {}  # the caller would have fired by this clock
-    assert publish("09:02:10", "09:04:29") == {}
-    assert publish("09:02:10", "09:04:30") == {"stale": 140.0}
+    assert published(desk, "09:02:05", "09:02:05") == {}
+    assert published(desk, "09:02:10", "09:04:00") == {}  # the caller would have fired by this clock
+    assert published(desk, "09:02:10", "09:04:29") == {}
+    assert published(desk, "09:02:10", "09:04:30") == {"stale": 140.0}
     assert desk.rows("SELECT began_at, fired_at FROM alerts") == [
         {"began_at": at("09:04:00"), "fired_at": at("09:04:30")}
     ]
-    assert publish("09:05:00", "09:05:00") == {}  # nobody looked for three minutes
-    assert publish("09:05:30", "09:05:30") == {"long-wait": 330.0}
-    assert publish("09:05:40", "09:07:00") == {"long-wait": 330.0}  # held as it was
-    assert publish("09:05:40", "09:07:30") == {"long-wait": 330.0, "stale": 110.0}
+    beat(desk, at("09:04:59"))
+    assert published(desk, "09:05:00", "09:05:00") == {}  # nobody looked for three minutes
+    assert published(desk, "09:05:30", "09:05:30") == {"long-wait": 330.0}
+    assert published(desk, "09:05:40", "09:07:00") == {"long-wait": 330.0}  # held as it was
+    assert published(desk, "09:05:40", "09:07:30") == {"long-wait": 330.0, "stale": 110.0}
     desk.apply(read_story("09:07:31 abandoned event_id=e2"), at("09:07:31"))
-    assert publish("09:07:40", "09:07:40") == {}
+    assert published(desk, "09:07:40", "09:07:40") == {}
+
+
+def test_what_a_rule_about_the_feed_says_holds_no_other(tmp_path: Path) -> None:
+    """Only data older than 30 s and five minutes of silence do."""
+    touchy = [
+        AlertRule("age", "feed_age_s", "above", 0.05, 0, for_s=0, severity="info", quiet_when_closed=False),
+        AlertRule("silence", "feed_silent_s", "above", 5, 5, for_s=0, severity="info", quiet_when_closed=False),
+    ]
+    desk = Desk(tmp_path, rules(*touchy, replace(WAIT, for_s=0)))
+    desk.apply(read_story("09:00:00 queued"), at("09:00:00"))
+    assert published(desk, "09:02:01", "09:02:02") == {"age": 1.0, "silence": 121.0, "long-wait": 121.0}
+    desk.apply(read_story("09:02:02 abandoned event_id=e2"), at("09:02:02"))
+    assert published(desk, "09:02:10", "09:02:40") == {"age": 30.0, "silence": 8.0}  # 30 s are not old yet
+
+
+def test_after_a_lag_figures_are_judged_before_the_rule_about_it_ends(tmp_path: Path) -> None:
+    old = AlertRule("old", "feed_age_s", "above", 60, 10, for_s=0, quiet_when_closed=False)
+    desk = Desk(tmp_path, rules(old, replace(WAIT, for_s=0)))
+    desk.apply(read_story("09:00:00 queued"), at("09:00:00"))
+    assert published(desk, "09:02:10", "09:03:20") == {"old": 70.0}
+    assert published(desk, "09:02:50", "09:03:21") == {"old": 31.0}
+    assert published(desk, "09:02:52", "09:03:22") == {"old": 30.0, "long-wait": 172.0}
+
+
+def test_a_silent_feed_holds_other_alerts_without_any_rule_about_it(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, rules(AlertRule("wait", "longest_wait_s", "above", 298, 298, for_s=0)))
+    desk.apply(read_story("09:00:00 queued"), at("09:00:00"))
+    assert published(desk, "09:04:58", "09:04:58") == {}
+    assert published(desk, "09:05:01", "09:05:01") == {}
+    beat(desk, at("09:05:02"))
+    assert published(desk, "09:05:03", "09:05:03") == {"wait": 303.0}
+    assert published(desk, "09:10:02", "09:10:02") == {"wait": 602.0}
+    assert published(desk, "09:10:03", "09:10:03") == {"wait": 602.0}  # held as it was
 
 
 def test_while_no_source_sends_anything_other_alerts_are_held(tmp_path: Path) -> None:
-    silent = AlertRule("silent", "feed_silent_s", "above", 100, 10, for_s=0, quiet_when_closed=False)
-    of_source = AlertRule("switch", "source_silent_s", "above", 110, 10, for_s=0, quiet_when_closed=False)
+    silent = AlertRule("silent", "feed_silent_s", "above", 300, 10, for_s=0, quiet_when_closed=False)
+    of_source = AlertRule("switch", "source_silent_s", "above", 310, 10, for_s=0, quiet_when_closed=False)
     desk = Desk(tmp_path, rules(WAIT, of_source, silent))
     desk.apply(read_story('09:00:00 queued source="pbx"'), at("09:00:00"))
-    desk.publish(at("09:01:30"))
-    assert [row["rule"] for row in fires_at(desk, "09:01:41")] == ["silent"]
-    assert [row["rule"] for row in fires_at(desk, "09:05:00")] == ["silent"]
-    desk.apply(read_story('09:05:01 queued call_id=c2 event_id=e2 source="dialer"'), at("09:05:01"))
-    (alert,) = fires_at(desk, "09:05:02")
-    assert (alert["rule"], alert["source"], alert["campaign"], alert["value"]) == ("switch", "pbx", None, 302.0)
+    assert published(desk, "09:05:01", "09:05:01") == {"silent": 301.0}
+    assert published(desk, "09:08:00", "09:08:00") == {"silent": 480.0}
+    desk.apply(read_story('09:08:01 queued call_id=c2 event_id=e2 source="dialer"'), at("09:08:01"))
+    desk.publish(at("09:08:02"))
+    (alert,) = desk.rows(FIRES)
+    assert (alert["rule"], alert["source"], alert["campaign"], alert["value"]) == ("switch", "pbx", None, 482.0)
 
 
 def test_a_rule_about_sources_can_name_some(tmp_path: Path) -> None:
@@ -279,6 +322,7 @@ def test_a_closed_campaign_is_quiet_unless_the_rule_says_otherwise(tmp_path: Pat
     always = replace(WAIT, name="always", quiet_when_closed=False)
     desk = Desk(tmp_path, rules(WAIT, always, opening=(hours,) * 7))
     desk.apply(read_story("08:50:00 queued"), at("08:50:00"))
+    beat(desk, at("08:59:00"))
     desk.publish(at("08:59:00"))
     assert [row["rule"] for row in fires_at(desk, "08:59:30")] == ["always"]
     desk.publish(at("09:00:01"))
@@ -348,6 +392,7 @@ def test_what_is_usual_is_the_same_time_of_the_last_weeks(tmp_path: Path) -> Non
         moved = moment - at("09:00:00")
         desk.apply([e | {"ts": (dt.datetime.fromisoformat(e["ts"]) + moved).isoformat()} for e in events], moment)
         number += calls
+    beat(desk, dt.datetime(2026, 3, 30, 7, 20, tzinfo=dt.UTC))
     desk.publish(dt.datetime(2026, 3, 30, 7, 20, tzinfo=dt.UTC))
     (alert,) = desk.rows(FIRES)
     assert (alert["value"], alert["usual"], alert["threshold"], alert["end_threshold"]) == (31, 20, 30, 24)
