@@ -25,6 +25,7 @@ from metrics.configuration import campaigns
 from metrics.configuration.campaigns import Campaign, Configuration
 from metrics.configuration.zones import check_zones
 from metrics.errors import MetricsError
+from metrics.kpis.alert_figures import SILENT_S, STALE_S
 from metrics.published.opening import foreign_logs, open_snapshot
 
 SAMPLE = 50  # records per partition
@@ -123,14 +124,16 @@ def _terms(campaign: Campaign) -> Iterator[Finding]:
 
 
 def _alerts(configuration: Configuration) -> Finding:
-    """Say which alert rules there are, and whether one of them notices that the data is old."""
+    """Say which alert rules there are, and whether they notice all that holds the others."""
     if not configuration.alerts:
         return Finding("alerts", GOOD, "no rules: nothing fires")
     rules = f"{len(configuration.alerts)} rules: {', '.join(rule.name for rule in configuration.alerts)}"
-    if any(rule.figure == "feed_age_s" for rule in configuration.alerts):
-        return Finding("alerts", GOOD, rules)
-    to_do = "add a rule on feed_age_s: while the data is old, the others are held, and nothing says so"
-    return Finding("alerts", DOUBTFUL, rules, to_do)
+    for figure, bound_s in (("feed_age_s", STALE_S), ("feed_silent_s", SILENT_S)):
+        thresholds = [r.threshold for r in configuration.alerts if r.figure == figure and r.comparison == "above"]
+        if not thresholds or min(thresholds) > bound_s:
+            to_do = f"add a rule on {figure} above {bound_s:g}: beyond that the others are held, and nothing says so"
+            return Finding("alerts", DOUBTFUL, rules, to_do)
+    return Finding("alerts", GOOD, rules)
 
 
 def _formatted(value: object) -> str:

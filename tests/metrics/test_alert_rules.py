@@ -8,7 +8,7 @@ from metrics.configuration import campaigns
 from metrics.configuration.alerts import AlertRule
 from metrics.configuration.campaigns import Configuration
 from metrics.errors import ConfigurationError
-from metrics.kpis.alert_figures import FIGURES
+from metrics.kpis.alert_figures import FIGURES, SILENT_S, STALE_S
 from tests.support.processes import ROOT
 
 FLOOR = """\
@@ -198,3 +198,9 @@ def test_the_example_has_a_dozen_rules_and_says_when_the_feed_is_silent() -> Non
     assert len(floor.alerts) >= 12
     assert {"feed_age_s", "longest_wait_s"} <= {rule.figure for rule in floor.alerts} <= FIGURES.keys()
     assert all(rule.end_threshold != rule.threshold or rule.for_s >= 60 for rule in floor.alerts)  # none flaps
+
+
+@pytest.mark.parametrize(("figure", "bound_s"), [("feed_age_s", STALE_S), ("feed_silent_s", SILENT_S)])
+def test_the_example_says_so_when_other_rules_are_held(figure: str, bound_s: float) -> None:
+    (rule,) = (rule for rule in campaigns.load(ROOT / "campaigns.toml").alerts if rule.figure == figure)
+    assert rule.threshold <= bound_s and rule.for_s <= 30

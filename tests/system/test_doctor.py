@@ -134,20 +134,30 @@ def test_changes_by_each_later_term_of_a_contract(tmp_path: Path) -> None:
     ]
 
 
-RULE = '[[alerts]]\nname = "{figure}"\nfigure = "{figure}"\nabove = 60\n'
+RULE = '[[alerts]]\nname = "{figure}"\nfigure = "{figure}"\nabove = {above}\n'
 
 
 @pytest.mark.parametrize(
-    ("figures", "mark", "words"),
+    ("rules", "mark", "words"),
     [
-        pytest.param((), "ok", "no rules: nothing fires", id="none"),
-        pytest.param(("feed_age_s", "waiting"), "ok", "2 rules: feed_age_s, waiting", id="one watches the feed"),
-        pytest.param(("waiting",), "look", "1 rules: waiting", id="none says that the data is old"),
+        pytest.param({}, "ok", "no rules: nothing fires", id="none"),
+        pytest.param(
+            {"feed_age_s": 30, "feed_silent_s": 300, "waiting": 60},
+            *("ok", "3 rules: feed_age_s, feed_silent_s, waiting"),
+            id="two watch the feed",
+        ),
+        pytest.param({"feed_silent_s": 300}, "look", "1 rules: feed_silent_s", id="none says that the data is old"),
+        pytest.param({"feed_age_s": 30}, "look", "1 rules: feed_age_s", id="none says that the feed is silent"),
+        pytest.param(
+            {"feed_age_s": 60, "feed_silent_s": 300},
+            *("look", "2 rules: feed_age_s, feed_silent_s"),
+            id="others are held before one says so",
+        ),
     ],
 )
-def test_the_alert_rules(tmp_path: Path, figures: tuple[str, ...], mark: str, words: str) -> None:
+def test_the_alert_rules(tmp_path: Path, rules: dict[str, int], mark: str, words: str) -> None:
     configuration = tmp_path / "campaigns.toml"
-    configuration.write_text("".join(RULE.format(figure=figure) for figure in figures))
+    configuration.write_text("".join(RULE.format(figure=figure, above=above) for figure, above in rules.items()))
     more = ("--campaigns", str(configuration))
     _, checks = findings(tmp_path / "data", f"127.0.0.1:{free_port()}", "call-events", *more)
     assert checks["alerts"] == (mark, words)

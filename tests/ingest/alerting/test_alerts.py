@@ -12,9 +12,11 @@ from ingest.alerting.alerting import COLUMNS, KEPT
 from ingest.publishing.publish import Moment, Place
 from ingest.rebuild import rebuild
 from metrics.configuration.alerts import AlertRule
+from metrics.configuration import campaigns
 from metrics.configuration.campaigns import Configuration
 from metrics.kpis.alert_figures import MOST_KEPT
 from metrics.published import relations
+from tests.support.processes import ROOT
 from tests.support.stories.stream import PARTITION, Desk, Event, at, campaign, configured, read_story
 
 pytestmark = pytest.mark.slow
@@ -160,7 +162,7 @@ def test_nothing_fires_on_old_data_and_one_alert_says_that_it_is_old(tmp_path: P
         {"began_at": at("09:04:00"), "fired_at": at("09:04:30")}
     ]
     beat(desk, at("09:04:59"))
-    assert published(desk, "09:05:00", "09:05:00") == {}  # nobody looked for three minutes
+    assert published(desk, "09:05:00", "09:05:00") == {"long-wait": 300.0}  # a minute of the three counts
     assert published(desk, "09:05:30", "09:05:30") == {"long-wait": 330.0}
     assert published(desk, "09:05:40", "09:07:00") == {"long-wait": 330.0}  # held as it was
     assert published(desk, "09:05:40", "09:07:30") == {"long-wait": 330.0, "stale": 110.0}
@@ -249,23 +251,43 @@ def test_what_is_not_read_and_what_was_rejected_can_fire(tmp_path: Path) -> None
     assert publish("09:15:01", 50) == {}  # a quarter of an hour later
 
 
-@pytest.mark.parametrize("seconds_away", [20, 61])
+def test_a_consumer_that_publishes_every_70_s_fires_after_five_minutes(tmp_path: Path) -> None:
+    """A minute of each 70 s counts."""
+    desk = Desk(tmp_path, rules(AlertRule("queue", "waiting", "above", 0, 0, for_s=300)))
+    desk.apply(read_story("09:00:00 queued"), at("09:00:00"))
+    for clock in ("09:00:10", "09:01:20", "09:02:30", "09:03:40", "09:04:50"):
+        assert fires_at(desk, clock) == []
+    (alert,) = fires_at(desk, "09:06:00")
+    assert (alert["began_at"], alert["fired_at"]) == (at("09:01:00"), at("09:06:00"))
+    assert fires_at(desk, "09:07:10")[0] == alert  # while it fires, it began when it began
+
+
+def test_a_consumer_that_is_behind_says_so_though_it_publishes_every_70_s(tmp_path: Path) -> None:
+    (old,) = (rule for rule in campaigns.load(ROOT / "campaigns.toml").alerts if rule.figure == "feed_age_s")
+    desk = Desk(tmp_path, rules(old))
+    desk.apply(read_story("09:00:00 queued"), at("09:00:00"))
+    assert published(desk, "09:00:10", "09:00:41") == {}
+    assert published(desk, "09:01:15", "09:01:51") == {old.name: 36.0}
+
+
+@pytest.mark.parametrize("seconds_away", [20, 601])
 def test_a_restart_neither_fires_twice_nor_waits_anew(tmp_path: Path, seconds_away: int) -> None:
-    """A pending condition goes on if the consumer was away for less than a minute."""
+    """A pending condition goes on if the consumer was away for less than ten minutes."""
     desk = Desk(tmp_path, rules(WAIT))
     desk.apply(read_story("09:00:00 queued"), at("09:00:00"))
     assert fires_at(desk, "09:02:11") == []
     desk.close()
     desk = Desk(tmp_path, rules(WAIT))
     back_at = at("09:02:11") + dt.timedelta(seconds=seconds_away)
+    beat(desk, back_at)
     desk.publish(back_at)
     desk.publish(back_at + dt.timedelta(seconds=10))
-    went_on = seconds_away < 60
+    went_on = seconds_away < 600
     assert [row["began_at"] for row in desk.rows(FIRES)] == [at("09:02:11")] * went_on
-    (alert,) = fires_at(desk, "09:04:00")
+    (alert,) = fires_at(desk, "09:14:00")
     desk.close()
     again = Desk(tmp_path, rules(WAIT))
-    assert fires_at(again, "09:10:00") == [alert | {"value": 600.0, "worst": 600.0, "worst_at": at("09:10:00")}]
+    assert fires_at(again, "09:15:00") == [alert | {"value": 900.0, "worst": 900.0, "worst_at": at("09:15:00")}]
     assert len(again.rows(ALL)) == 1
 
 
