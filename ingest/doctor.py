@@ -79,6 +79,7 @@ def examine(options: argparse.Namespace) -> Iterator[Finding]:
     yield from _store(options.data_dir / "store.duckdb")
     yield from _rights(options.data_dir)
     yield from _published(options.data_dir / "published" / "vigie.duckdb")
+    yield from _unknown(options.campaigns, options.data_dir / "published" / "vigie.duckdb")
     try:
         with connecting(options.bootstrap_servers, security(options)) as settings:
             yield from _kafka(options.bootstrap_servers, options.topic, settings)
@@ -210,6 +211,25 @@ def _published(path: Path) -> Iterator[Finding]:
     if letters and not to_do:
         to_do = "the feed page shows what was rejected, and why"
     yield Finding("published file", DOUBTFUL if to_do else GOOD, result, to_do)
+
+
+def _unknown(campaigns_file: Path, published: Path) -> Iterator[Finding]:
+    """Say which rules watch a site that no agent has, or a source that has sent nothing: for these, nothing fires."""
+    try:
+        rules = campaigns.load(campaigns_file).alerts
+        with open_snapshot(published) as snapshot:
+            sites = {site for (site,) in snapshot.execute("SELECT DISTINCT site FROM agents").fetchall()}
+            sources = {source for (source,) in snapshot.execute("SELECT source FROM feed_sources").fetchall()}
+    except (MetricsError, duckdb.Error):  # said above
+        return
+    for rule in rules:
+        for key, named, known, what in (
+            ("sites", rule.sites, sites, "sites that no agent has"),
+            ("sources", rule.sources, sources, "sources that have sent nothing"),
+        ):
+            if missing := sorted((named or frozenset()) - known):
+                result = f"{rule.name} watches {what}: {', '.join(missing)}"
+                yield Finding("watched", DOUBTFUL, result, f"correct `{key}`, unless they are still to come")
 
 
 def _kafka(servers: str, topic: str, settings: dict[str, Any]) -> Iterator[Finding]:

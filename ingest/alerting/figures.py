@@ -53,7 +53,7 @@ class Subject:
 class Value:
     """A figure's value at an instant; None: undefined. `calls` None: it is not computed from calls of a window.
 
-    `by_site`: the parts of a number of agents; None is the site of those who have none.
+    `by_site`: the parts of a number of agents, for each site that anybody has; None is the site of those who have none.
     """
 
     value: float | None
@@ -63,9 +63,11 @@ class Value:
     by_site: Mapping[str | None, int] = field(default_factory=dict)
 
     def at(self, sites: Set[str] | None) -> "Value":
-        """Return the value of these sites only; None: of all."""
+        """Return the value of these sites only; None: of all. Of sites that no agent has there is no value."""
         if sites is None:
             return self
+        if sites.isdisjoint(self.by_site):
+            return replace(self, value=None)
         return replace(self, value=float(sum(count for site, count in self.by_site.items() if site in sites)))
 
 
@@ -133,8 +135,9 @@ class Figures:
             quarter = as_of.replace(minute=as_of.minute // STEP_MIN * STEP_MIN, second=0, microsecond=0)
             usual = self._slow("usual", as_of, STEP_MIN * 60.0, lambda: self._usual(quarter, windows, rows), quarter)
         agents: AgentCounts = {}
+        empty: Mapping[str | None, tuple[int, ...]] = {}
         if not self._needed.isdisjoint(AGENTS):
-            agents = self._slow("agents", as_of, SLOW_S, lambda: self._agents(as_of))
+            agents, empty = self._slow("agents", as_of, SLOW_S, lambda: self._agents(as_of))
         month: Mapping[str, Month] = {}
         if not self._needed.isdisjoint(MONTH):
             month = self._slow("month", as_of, MONTH_S, lambda: self._month(as_of))
@@ -149,7 +152,7 @@ class Figures:
                     usual.get(campaign, {}).get(name),
                     is_open,
                 )
-            of_campaign = agents.get(campaign, {})
+            of_campaign = {**empty, **agents.get(campaign, {})}
             for place, name in enumerate(AGENTS):
                 by_site = {site: counts[place] for site, counts in of_campaign.items()}
                 values[name][about] = Value(float(sum(by_site.values())), is_open=is_open, by_site=by_site)
@@ -160,11 +163,12 @@ class Figures:
                 values[name][about] = Value(value, stands.calls, is_open=is_open)
         return values
 
-    def _agents(self, as_of: dt.datetime) -> AgentCounts:
+    def _agents(self, as_of: dt.datetime) -> tuple[AgentCounts, Mapping[str | None, tuple[int, ...]]]:
+        """Return the counts, and zeros for every site that an agent has, also one who is not there."""
         counted: dict[str, dict[str | None, tuple[int, ...]]] = {}
         for campaign, site, *counts in self._rows(QUERIES["agents"], as_of=as_of):
             counted.setdefault(campaign, {})[site] = tuple(counts)
-        return counted
+        return counted, {site: (0,) * len(AGENTS) for (site,) in self._rows(QUERIES["sites"])}
 
     def _month(self, as_of: dt.datetime) -> Mapping[str, Month]:
         # a local day is a day from the UTC date at most

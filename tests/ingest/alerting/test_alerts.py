@@ -11,8 +11,8 @@ import pytest
 from ingest.alerting.alerting import COLUMNS, KEPT
 from ingest.publishing.publish import Moment, Place
 from ingest.rebuild import rebuild
-from metrics.configuration.alerts import AlertRule
 from metrics.configuration import campaigns
+from metrics.configuration.alerts import AlertRule
 from metrics.configuration.campaigns import Configuration
 from metrics.kpis.alert_figures import MOST_KEPT
 from metrics.published import relations
@@ -384,15 +384,17 @@ def test_a_rule_counts_the_agents_of_its_sites(tmp_path: Path) -> None:
         AlertRule("fes", "agents_available", "above", 0, 0, for_s=0, sites=frozenset({"fes"})),
         AlertRule("both", "agents_available", "above", 0, 0, for_s=0, sites=frozenset({"fes", "rabat"})),
         AlertRule("oujda", "agents_available", "below", 1, 1, for_s=0, sites=frozenset({"oujda"})),
+        AlertRule("nobody's", "agents_available", "below", 1, 1, for_s=0, sites=frozenset({"atlantis"})),
         AlertRule("every", "agents_available", "above", 0, 0, for_s=0),
     ]
     desk = Desk(tmp_path, rules(*watch))
     sites = {"a": "fes", "b": "fes", "c": "rabat", "d": ""}
     story = [f"09:00:00 state agent={agent} state=available campaign=sav" for agent in sites]
+    sites |= {"e": "oujda"}  # is not there
     story += [f"08:59:00 profile agent={agent} site={site}" for agent, site in sites.items() if site]
     desk.apply(read_story("\n".join(story)), at("09:00:00"))
     found = {row["rule"]: row["value"] for row in fires_at(desk, "09:00:00")}
-    assert found == {"fes": 2, "both": 3, "oujda": 0, "every": 4}
+    assert found == {"fes": 2, "both": 3, "oujda": 0, "every": 4}  # there is no value for a site that no agent has
 
 
 def test_the_month_is_compared_with_the_targets_of_its_days(tmp_path: Path) -> None:
