@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from ingest import statements
 from ingest.alerting.month import DaysCalls, Month, month_of
 from ingest.store.store import Store
-from metrics.kpis.alert_figures import FIGURES, LATELY_S, SILENT_S, STALE_S
+from metrics.kpis.alert_figures import FIGURES, LATELY_S, SILENT_S, STALE_S, WATCHED_S
 from metrics.kpis.distance import KNOWN_WEEKDAYS, SAME_WEEKDAYS
 
 QUERIES = statements.read_parts("alerting/figures.sql")
@@ -21,7 +21,6 @@ QUERIES = statements.read_parts("alerting/figures.sql")
 SLOW_S = 15.0  # agents' strain and pauses, rejected records
 MONTH_S = 900.0
 STEP_MIN = 15  # what is usual is known for windows that end at quarter hours
-RETIRED = dt.timedelta(weeks=1)  # a source that has been silent for longer is not in use any more
 
 WINDOW = (
     *("service_level", "service_level_to_target", "abandon_rate", "asa_s", "aht_s", "occupancy"),
@@ -123,7 +122,7 @@ class Figures:
         return values
 
     def _sources(self, as_of: dt.datetime) -> Values:
-        rows = self._rows(QUERIES["sources"], since=as_of - RETIRED)
+        rows = self._rows(QUERIES["sources"], since=as_of - dt.timedelta(seconds=WATCHED_S))
         return {"source_silent_s": {Subject(source=source): Value(_seconds(at, as_of)) for source, at in rows}}
 
     def _campaigns(self, as_of: dt.datetime) -> Values:
@@ -147,7 +146,7 @@ class Figures:
             for name in WINDOW:
                 calls = of_window[COUNTED[name]] if name in COUNTED else None
                 values[name][about] = Value(
-                    None if of_window[name] is None else float(of_window[name]),
+                    _figure(name, of_window[name]),
                     calls,
                     usual.get(campaign, {}).get(name),
                     is_open,
@@ -160,7 +159,7 @@ class Figures:
             for name, value in zip(
                 MONTH, (stands.to_target, stands.expected_to_target, stands.best_to_target), strict=True
             ):
-                values[name][about] = Value(value, stands.calls, is_open=is_open)
+                values[name][about] = Value(_figure(name, value), stands.calls, is_open=is_open)
         return values
 
     def _agents(self, as_of: dt.datetime) -> tuple[AgentCounts, Mapping[str | None, tuple[int, ...]]]:
@@ -224,6 +223,13 @@ class Figures:
 
     def _rows(self, query: str, **parameters: object) -> list[tuple[Any, ...]]:
         return self._store.sql(query, parameters or None).fetchall()
+
+
+def _figure(name: str, value: float | None) -> float | None:
+    """Return the value as a rule compares it: 1 - 0.8 is 0.2, not a bit less."""
+    if value is None:
+        return None
+    return round(float(value), 9) if FIGURES[name].unit == "ratio" else float(value)
 
 
 def _seconds(start: dt.datetime, stop: dt.datetime) -> float:

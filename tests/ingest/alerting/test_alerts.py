@@ -397,6 +397,18 @@ def test_a_rule_counts_the_agents_of_its_sites(tmp_path: Path) -> None:
     assert found == {"fes": 2, "both": 3, "oujda": 0, "every": 4}  # there is no value for a site that no agent has
 
 
+def test_a_rule_ends_at_the_highest_level_that_its_target_leaves(tmp_path: Path) -> None:
+    """1 - 0.8 is less than 0.2 in floating point."""
+    desk = Desk(
+        tmp_path, rules(AlertRule("level", "service_level_to_target", "below", -0.1, 0.2, for_s=0, min_calls=1))
+    )
+    desk.apply(many("09:00:00", [90] * 2), at("09:00:00"))
+    assert len(fires_at(desk, "09:02:00")) == 1
+    desk.apply(many("09:20:00", [5] * 2, 2), at("09:20:00"))
+    assert len(fires_at(desk, "09:21:00")) == 1
+    assert fires_at(desk, "09:33:00") == []
+
+
 def test_the_month_is_compared_with_the_targets_of_its_days(tmp_path: Path) -> None:
     rule = AlertRule("month", "month_to_target", "below", -0.1, 0, for_s=0, min_calls=10)
     desk = Desk(tmp_path, rules(rule))
