@@ -101,6 +101,7 @@ def _rule(table: Table, clients_of: Mapping[str, str], clients: Collection[str],
     name = str(
         table.take("name", None, lambda v: isinstance(v, str) and 0 < len(v.strip()) <= 64, "1 to 64 characters")
     )
+    table.refuse_hidden("name", name)
     figure_name = table.choice("figure", None, FIGURES)
     figure = FIGURES[figure_name]
     comparison, by_usual, threshold, end_threshold = _thresholds(table, figure_name, figure)
@@ -108,9 +109,13 @@ def _rule(table: Table, clients_of: Mapping[str, str], clients: Collection[str],
     _refuse_keys(
         table, is_of_campaigns, ("campaigns", "clients", "quiet_when_closed"), f"`{figure_name}` is about no campaign"
     )
-    _refuse_keys(table, figure.about == "agents", ("sites",), f"`{figure_name}` does not count agents")
-    _refuse_keys(table, figure.about == "source", ("sources",), f"`{figure_name}` is about no source")
-    _refuse_keys(table, figure.has_calls, ("min_calls",), f"`{figure_name}` is not computed from calls")
+    on_agents = [other for other, its in FIGURES.items() if its.about == "agents"]
+    on_calls = [other for other, its in FIGURES.items() if its.has_calls]
+    _refuse_keys(table, figure.about == "agents", ("sites",), f"`{figure_name}` does not count agents", on_agents)
+    _refuse_keys(
+        table, figure.about == "source", ("sources",), f"`{figure_name}` is about no source", ["source_silent_s"]
+    )
+    _refuse_keys(table, figure.has_calls, ("min_calls",), f"`{figure_name}` is not computed from calls", on_calls)
     _refuse_keys(table, "escalate" in table.values, ("escalate_after_s",), "there is no `escalate`")
     for key in ("campaigns", "clients", "sites", "sources"):
         if table.values.get(key) == []:
@@ -199,7 +204,9 @@ def _refuse_endless(table: Table, rule: AlertRule, targets: Mapping[str, tuple[f
         table.refuse((key,), f"{what}; allowed is {allowed}, or other campaigns")
 
 
-def _refuse_keys(table: Table, may_have: bool, keys: Iterable[str], why: str) -> None:
+def _refuse_keys(table: Table, may_have: bool, keys: Iterable[str], why: str, figures: Iterable[str] = ()) -> None:
+    """Refuse the keys unless the rule may have them; `figures` are those whose rules may."""
+    or_on = f", or one on {', '.join(figures)}" if figures else ""
     for key in keys:
         if key in table.values and not may_have:
-            table.refuse((key,), f"`{key}` is set, but {why}; allowed is a rule without it")
+            table.refuse((key,), f"`{key}` is set, but {why}; allowed is a rule without it{or_on}")

@@ -163,7 +163,12 @@ def test_what_a_rule_leaves_out(tmp_path: Path, keys: str, expected: AlertRule) 
         pytest.param('figure = "waiting"\nabove = 1\nseverity = "bad"', 3, "info, warning, critical", id="a severity"),
         pytest.param('figure = "waiting"\nabove = 1\nnotify = ["me"]', 3, "floor, office", id="a group"),
         pytest.param('figure = "waiting"\nabove = 1\nescalate = ["me"]', 3, "floor, office", id="another group"),
-        pytest.param('figure = "waiting"\nabove = 1\nmin_calls = 3', 3, "not computed from", id="calls of a queue"),
+        pytest.param(
+            'figure = "waiting"\nabove = 1\nmin_calls = 3',
+            3,
+            "or one on service_level, service_level_to_target,",
+            id="calls of a queue",
+        ),
         pytest.param(
             'figure = "lag"\nabove = 1\ncampaigns = ["ventes"]', 3, "about no campaign", id="a campaign's feed"
         ),
@@ -246,6 +251,32 @@ def test_a_rule_on_a_target_is_judged_by_the_campaigns_that_it_watches(tmp_path:
     assert load(tmp_path, f"{own}0.5").alerts[0].end_threshold == 0.5
     with pytest.raises(ConfigurationError, match=r"campaign ventes .*; allowed is at most 0\.5"):
         load(tmp_path, f"{own}0.51")
+
+
+@pytest.mark.parametrize(
+    ("list_of", "wrong"),
+    [("campaigns", '["ventes", "vents"]'), ("clients", '["orea", "vents"]'), ("notify", '["floor", "vents"]')],
+)
+def test_an_error_names_the_entry_that_is_wrong(tmp_path: Path, list_of: str, wrong: str) -> None:
+    with pytest.raises(ConfigurationError, match=f'`{list_of}` has "vents", allowed is a list of '):
+        rule(tmp_path, f'figure = "waiting"\nabove = 1\n{list_of} = {wrong}')
+
+
+@pytest.mark.parametrize("hidden", ["\\n", "\\u001b", "\\u202e", "\\u2028", "\\u00ad", "\\u0085"])
+def test_a_name_is_one_line_that_everybody_sees(tmp_path: Path, hidden: str) -> None:
+    with pytest.raises(ConfigurationError) as error:
+        load(tmp_path, f'[[alerts]]\nname = "a{hidden}b"\nfigure = "lag"\nabove = 1')
+    assert "`name` has the character U+" in str(error.value) and str(error.value).isprintable()
+
+
+def test_a_name_in_a_script_with_joiners_is_read(tmp_path: Path) -> None:
+    assert load(tmp_path, '[[alerts]]\nname = "می\u200cرود"\nfigure = "lag"\nabove = 1').alerts[0].name
+
+
+def test_an_error_does_not_repeat_a_long_name_whole(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError) as error:
+        load(tmp_path, f'[[alerts]]\nname = "{"n" * 5_000}"\nfigure = "lag"\nabove = 1')
+    assert "1 to 64 characters" in str(error.value) and len(str(error.value)) < 400
 
 
 def test_a_name_is_needed(tmp_path: Path) -> None:
