@@ -25,6 +25,7 @@ from metrics.configuration import campaigns
 from metrics.configuration.campaigns import Campaign, Configuration
 from metrics.configuration.zones import check_zones
 from metrics.errors import MetricsError
+from metrics.kpis.alert_figures import SILENT_S, STALE_S
 from metrics.published.opening import foreign_logs, open_snapshot
 
 SAMPLE = 50  # records per partition
@@ -78,6 +79,7 @@ def examine(options: argparse.Namespace) -> Iterator[Finding]:
     yield from _store(options.data_dir / "store.duckdb")
     yield from _rights(options.data_dir)
     yield from _published(options.data_dir / "published" / "vigie.duckdb")
+    yield from _unknown(options.campaigns, options.data_dir / "published" / "vigie.duckdb")
     try:
         with connecting(options.bootstrap_servers, security(options)) as settings:
             yield from _kafka(options.bootstrap_servers, options.topic, settings)
@@ -123,14 +125,16 @@ def _terms(campaign: Campaign) -> Iterator[Finding]:
 
 
 def _alerts(configuration: Configuration) -> Finding:
-    """Say which alert rules there are, and whether one of them notices that the data is old."""
+    """Say which alert rules there are, and whether they notice all that holds the others."""
     if not configuration.alerts:
         return Finding("alerts", GOOD, "no rules: nothing fires")
     rules = f"{len(configuration.alerts)} rules: {', '.join(rule.name for rule in configuration.alerts)}"
-    if any(rule.figure == "feed_age_s" for rule in configuration.alerts):
-        return Finding("alerts", GOOD, rules)
-    to_do = "add a rule on feed_age_s: while the data is old, the others are held, and nothing says so"
-    return Finding("alerts", DOUBTFUL, rules, to_do)
+    for figure, bound_s in (("feed_age_s", STALE_S), ("feed_silent_s", SILENT_S)):
+        thresholds = [r.threshold for r in configuration.alerts if r.figure == figure and r.comparison == "above"]
+        if not thresholds or min(thresholds) > bound_s:
+            to_do = f"add a rule on {figure} above {bound_s:g}: beyond that the others are held, and nothing says so"
+            return Finding("alerts", DOUBTFUL, rules, to_do)
+    return Finding("alerts", GOOD, rules)
 
 
 def _formatted(value: object) -> str:
@@ -207,6 +211,25 @@ def _published(path: Path) -> Iterator[Finding]:
     if letters and not to_do:
         to_do = "the feed page shows what was rejected, and why"
     yield Finding("published file", DOUBTFUL if to_do else GOOD, result, to_do)
+
+
+def _unknown(campaigns_file: Path, published: Path) -> Iterator[Finding]:
+    """Say which rules watch a site that no agent has, or a source that has sent nothing: for these, nothing fires."""
+    try:
+        rules = campaigns.load(campaigns_file).alerts
+        with open_snapshot(published) as snapshot:
+            sites = {site for (site,) in snapshot.execute("SELECT DISTINCT site FROM agents").fetchall()}
+            sources = {source for (source,) in snapshot.execute("SELECT source FROM feed_sources").fetchall()}
+    except (MetricsError, duckdb.Error):  # said above
+        return
+    for rule in rules:
+        for key, named, known, what in (
+            ("sites", rule.sites, sites, "sites that no agent has"),
+            ("sources", rule.sources, sources, "sources that have sent nothing"),
+        ):
+            if missing := sorted((named or frozenset()) - known):
+                result = f"{rule.name} watches {what}: {', '.join(missing)}"
+                yield Finding("watched", DOUBTFUL, result, f"correct `{key}`, unless they are still to come")
 
 
 def _kafka(servers: str, topic: str, settings: dict[str, Any]) -> Iterator[Finding]:

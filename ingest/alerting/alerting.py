@@ -44,9 +44,6 @@ COLUMNS = pa.schema(
 ALERTS = statements.read_parts("alerting/alerting.sql")
 OPEN = ALERTS["open"].format(columns=", ".join(COLUMNS.names))
 
-SILENCE = ("feed_silent_s", "feed_age_s")
-"""While a rule on one of these fires, no events come, and what the other figures say is old."""
-
 Key = tuple[str, str | None, str | None]
 """Rule, campaign and source."""
 
@@ -67,8 +64,7 @@ class Alerting:
 
     def configure(self, rules: Iterable[AlertRule]) -> None:
         """Evaluate by `rules` from the next snapshot on."""
-        # rules about the feed come first: while it is silent, the others are held
-        self._rules = tuple(sorted(rules, key=lambda rule: FIGURES[rule.figure].about != "feed"))
+        self._rules = tuple(rules)
         with_usual = {rule.figure for rule in self._rules if rule.by_usual}
         self._figures = Figures(self._store, {rule.figure for rule in self._rules}, with_usual)
         self._evaluated_at = None
@@ -94,18 +90,16 @@ class Alerting:
             before.setdefault(condition.rule.name, {})[key] = condition
         conditions: dict[Key, Condition] = {}
         ended: list[Condition] = []
-        is_silent = False
         for rule in self._rules:
             about = FIGURES[rule.figure].about
             of_rule = before.pop(rule.name, {})
-            if rule.figure not in values or (is_silent and about != "feed"):
+            if rule.figure not in values:  # the data is old, or the feed is silent
                 conditions |= of_rule
                 continue
             now = as_of if about in ("campaign", "agents") else published_at
             still, over = _followed(rule, of_rule, values[rule.figure], now)
             conditions |= still
             ended += over
-            is_silent |= rule.figure in SILENCE and any(condition.fired_at for condition in still.values())
         for of_rule in before.values():  # of rules that are not there any more
             ended += [c.ended(published_at, "removed") for c in of_rule.values() if c.fired_at]
         self._note(conditions, ended)

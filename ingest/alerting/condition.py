@@ -14,7 +14,9 @@ from dataclasses import dataclass, replace
 from ingest.alerting.figures import Subject, Value
 from metrics.configuration.alerts import AlertRule
 
-GAP = dt.timedelta(seconds=60)
+COUNTED = dt.timedelta(seconds=60)
+"""Of the time between two looks, so much counts towards `for_s`. A consumer that publishes every 70 s fires too."""
+GAP = dt.timedelta(minutes=10)
 """If nobody looked for this long, a pending condition begins again: it may not have been true all the time."""
 UNJUDGED = dt.timedelta(minutes=30)
 
@@ -99,6 +101,7 @@ def _seen(
         begun = (threshold, end_threshold, measured.usual, value, value, now, measured.calls, now, now)
         return Condition(rule, subject, *begun)
     is_worst = _is_worse(rule, value, before.worst)
+    uncounted = dt.timedelta() if before.fired_at else max(dt.timedelta(), now - before.seen_at - COUNTED)
     return replace(
         before,
         rule=rule,
@@ -110,6 +113,7 @@ def _seen(
         worst=value if is_worst else before.worst,
         worst_at=now if is_worst else before.worst_at,
         calls=measured.calls,
+        began_at=before.began_at + uncounted,
         seen_at=now,
     )
 

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from ingest import statements
 from ingest.alerting.month import DaysCalls, Month, month_of
 from ingest.store.store import Store
-from metrics.kpis.alert_figures import FIGURES, LATELY_S
+from metrics.kpis.alert_figures import FIGURES, LATELY_S, SILENT_S, STALE_S, WATCHED_S
 from metrics.kpis.distance import KNOWN_WEEKDAYS, SAME_WEEKDAYS
 
 QUERIES = statements.read_parts("alerting/figures.sql")
@@ -21,8 +21,6 @@ QUERIES = statements.read_parts("alerting/figures.sql")
 SLOW_S = 15.0  # agents' strain and pauses, rejected records
 MONTH_S = 900.0
 STEP_MIN = 15  # what is usual is known for windows that end at quarter hours
-RETIRED = dt.timedelta(weeks=1)  # a source that has been silent for longer is not in use any more
-STALE_S = 30.0  # as_of is this far behind the clock: the consumer is behind, or Kafka is away
 
 WINDOW = (
     *("service_level", "service_level_to_target", "abandon_rate", "asa_s", "aht_s", "occupancy"),
@@ -54,7 +52,7 @@ class Subject:
 class Value:
     """A figure's value at an instant; None: undefined. `calls` None: it is not computed from calls of a window.
 
-    `by_site`: the parts of a number of agents; None is the site of those who have none.
+    `by_site`: the parts of a number of agents, for each site that anybody has; None is the site of those who have none.
     """
 
     value: float | None
@@ -64,9 +62,11 @@ class Value:
     by_site: Mapping[str | None, int] = field(default_factory=dict)
 
     def at(self, sites: Set[str] | None) -> "Value":
-        """Return the value of these sites only; None: of all."""
+        """Return the value of these sites only; None: of all. Of sites that no agent has there is no value."""
         if sites is None:
             return self
+        if sites.isdisjoint(self.by_site):
+            return replace(self, value=None)
         return replace(self, value=float(sum(count for site, count in self.by_site.items() if site in sites)))
 
 
@@ -88,16 +88,19 @@ class Figures:
         self._kept: dict[str, tuple[object, dt.datetime, Any]] = {}
 
     def read(self, as_of: dt.datetime, published_at: dt.datetime) -> Values:
-        """Return the figures of the snapshot at `as_of`; of stale data only those that tell how old it is.
+        """Return the figures of the snapshot at `as_of`; while the data is old or the feed silent, only the feed's.
 
-        Call it while the snapshot is attached and filled.
+        This depends on the data alone, never on what the rules about the feed say. Call it while the snapshot is
+        attached and filled.
         """
         values: dict[str, Mapping[Subject, Value]] = {}
         age_s = max(0.0, (published_at - as_of).total_seconds())
         self._store.sql("USE snapshot")  # macros are bound in the default catalog
         try:
-            values |= self._feed(age_s, as_of, published_at)
-            if age_s <= STALE_S:
+            feed = self._feed(age_s, as_of, published_at)
+            values |= {name: {Subject(): value} for name, value in feed.items()}
+            silent_s = feed["feed_silent_s"].value if "feed_silent_s" in feed else None
+            if age_s <= STALE_S and (silent_s is None or silent_s <= SILENT_S):
                 values |= self._sources(as_of)
                 if any(FIGURES[name].about in ("campaign", "agents") for name in self._needed):
                     values |= self._campaigns(as_of)
@@ -105,7 +108,7 @@ class Figures:
             self._store.sql("USE store")
         return {name: of_figure for name, of_figure in values.items() if name in self._needed}
 
-    def _feed(self, age_s: float, as_of: dt.datetime, published_at: dt.datetime) -> Values:
+    def _feed(self, age_s: float, as_of: dt.datetime, published_at: dt.datetime) -> dict[str, Value]:
         ((last_event_at, lag),) = self._rows(QUERIES["feed"])
         values = {"feed_age_s": Value(age_s), "lag": Value(float(lag))}
         if age_s <= STALE_S and last_event_at is not None:
@@ -116,10 +119,10 @@ class Figures:
                 "new_dead_letters", published_at, SLOW_S, lambda: self._rows(QUERIES["new_dead_letters"], since=since)
             )
             values["new_dead_letters"] = Value(float(letters))
-        return {name: {Subject(): value} for name, value in values.items()}
+        return values
 
     def _sources(self, as_of: dt.datetime) -> Values:
-        rows = self._rows(QUERIES["sources"], since=as_of - RETIRED)
+        rows = self._rows(QUERIES["sources"], since=as_of - dt.timedelta(seconds=WATCHED_S))
         return {"source_silent_s": {Subject(source=source): Value(_seconds(at, as_of)) for source, at in rows}}
 
     def _campaigns(self, as_of: dt.datetime) -> Values:
@@ -131,8 +134,9 @@ class Figures:
             quarter = as_of.replace(minute=as_of.minute // STEP_MIN * STEP_MIN, second=0, microsecond=0)
             usual = self._slow("usual", as_of, STEP_MIN * 60.0, lambda: self._usual(quarter, windows, rows), quarter)
         agents: AgentCounts = {}
+        empty: Mapping[str | None, tuple[int, ...]] = {}
         if not self._needed.isdisjoint(AGENTS):
-            agents = self._slow("agents", as_of, SLOW_S, lambda: self._agents(as_of))
+            agents, empty = self._slow("agents", as_of, SLOW_S, lambda: self._agents(as_of))
         month: Mapping[str, Month] = {}
         if not self._needed.isdisjoint(MONTH):
             month = self._slow("month", as_of, MONTH_S, lambda: self._month(as_of))
@@ -142,12 +146,12 @@ class Figures:
             for name in WINDOW:
                 calls = of_window[COUNTED[name]] if name in COUNTED else None
                 values[name][about] = Value(
-                    None if of_window[name] is None else float(of_window[name]),
+                    _figure(name, of_window[name]),
                     calls,
                     usual.get(campaign, {}).get(name),
                     is_open,
                 )
-            of_campaign = agents.get(campaign, {})
+            of_campaign = {**empty, **agents.get(campaign, {})}
             for place, name in enumerate(AGENTS):
                 by_site = {site: counts[place] for site, counts in of_campaign.items()}
                 values[name][about] = Value(float(sum(by_site.values())), is_open=is_open, by_site=by_site)
@@ -155,14 +159,15 @@ class Figures:
             for name, value in zip(
                 MONTH, (stands.to_target, stands.expected_to_target, stands.best_to_target), strict=True
             ):
-                values[name][about] = Value(value, stands.calls, is_open=is_open)
+                values[name][about] = Value(_figure(name, value), stands.calls, is_open=is_open)
         return values
 
-    def _agents(self, as_of: dt.datetime) -> AgentCounts:
+    def _agents(self, as_of: dt.datetime) -> tuple[AgentCounts, Mapping[str | None, tuple[int, ...]]]:
+        """Return the counts, and zeros for every site that an agent has, also one who is not there."""
         counted: dict[str, dict[str | None, tuple[int, ...]]] = {}
         for campaign, site, *counts in self._rows(QUERIES["agents"], as_of=as_of):
             counted.setdefault(campaign, {})[site] = tuple(counts)
-        return counted
+        return counted, {site: (0,) * len(AGENTS) for (site,) in self._rows(QUERIES["sites"])}
 
     def _month(self, as_of: dt.datetime) -> Mapping[str, Month]:
         # a local day is a day from the UTC date at most
@@ -218,6 +223,13 @@ class Figures:
 
     def _rows(self, query: str, **parameters: object) -> list[tuple[Any, ...]]:
         return self._store.sql(query, parameters or None).fetchall()
+
+
+def _figure(name: str, value: float | None) -> float | None:
+    """Return the value as a rule compares it: 1 - 0.8 is 0.2, not a bit less."""
+    if value is None:
+        return None
+    return round(float(value), 9) if FIGURES[name].unit == "ratio" else float(value)
 
 
 def _seconds(start: dt.datetime, stop: dt.datetime) -> float:

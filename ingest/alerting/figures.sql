@@ -34,6 +34,9 @@ LEFT JOIN agent_strain($as_of::TIMESTAMPTZ) USING (agent)
 WHERE campaign IS NOT NULL
 GROUP BY campaign, site;
 
+-- name: sites
+SELECT DISTINCT site FROM agents WHERE site IS NOT NULL;
+
 -- name: month
 SELECT campaign, today, day, service_level_base, service_level_hits, target, offered
 FROM kpi_days($first::DATE, $after::DATE)

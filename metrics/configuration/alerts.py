@@ -9,7 +9,7 @@ from math import inf
 from typing import Literal
 
 from metrics.configuration.toml_table import Table
-from metrics.kpis.alert_figures import FIGURES, SEVERITIES, AlertFigure
+from metrics.kpis.alert_figures import FIGURES, SEVERITIES, WATCHED_S, AlertFigure
 
 Comparison = Literal["below", "above"]
 
@@ -22,6 +22,8 @@ THRESHOLDS: Mapping[str, tuple[Comparison, bool]] = {
 """The keys that give the threshold: the side on which the rule fires, and whether it is relative to what is usual."""
 RANGES = {"ratio 0–1": (0.0, 1.0), "ratio": (-1.0, 1.0)}
 """The lowest and highest value of a figure, by unit. Other units have no highest value."""
+HIGHEST = {"source_silent_s": WATCHED_S}
+"""The highest value of a figure whose unit has none."""
 LONGEST_S = 7 * 86_400
 MOST = 1e9
 LEAST_CALLS = 10
@@ -69,13 +71,25 @@ class AlertRule:
 
 
 def alerts_of(
-    top: Table, clients_of: Mapping[str, str], clients: Collection[str], groups: Iterable[str]
+    top: Table,
+    clients_of: Mapping[str, str],
+    clients: Collection[str],
+    groups: Iterable[str],
+    targets: Mapping[str, tuple[float, float]],
+    of_others: tuple[float, float],
 ) -> tuple[AlertRule, ...]:
-    """Read the rules. `clients_of` maps each campaign to its client; `groups` are those who can be notified."""
+    """Read the rules. `clients_of` maps each campaign to its client; `groups` are those who can be notified.
+
+    `targets` has the lowest and the highest target of each campaign's terms; `of_others`: of those only events name.
+    """
     groups = tuple(groups)
     rules: dict[str, AlertRule] = {}
     for table in top.array("alerts"):
         rule = _rule(table, clients_of, clients, groups)
+        if FIGURES[rule.figure].unit == "ratio":
+            watched = targets if rule.campaigns is None else {name: targets[name] for name in sorted(rule.campaigns)}
+            others = {"": of_others} if rule.campaigns is None else {}
+            _refuse_endless(table, rule, {**watched, **others})
         if rule.name in rules:
             table.refuse(("name",), f'a rule is called "{rule.name}" already, allowed is each name once')
         rules[rule.name] = rule
@@ -87,6 +101,7 @@ def _rule(table: Table, clients_of: Mapping[str, str], clients: Collection[str],
     name = str(
         table.take("name", None, lambda v: isinstance(v, str) and 0 < len(v.strip()) <= 64, "1 to 64 characters")
     )
+    table.refuse_hidden("name", name)
     figure_name = table.choice("figure", None, FIGURES)
     figure = FIGURES[figure_name]
     comparison, by_usual, threshold, end_threshold = _thresholds(table, figure_name, figure)
@@ -94,14 +109,28 @@ def _rule(table: Table, clients_of: Mapping[str, str], clients: Collection[str],
     _refuse_keys(
         table, is_of_campaigns, ("campaigns", "clients", "quiet_when_closed"), f"`{figure_name}` is about no campaign"
     )
-    _refuse_keys(table, figure.about == "agents", ("sites",), f"`{figure_name}` does not count agents")
-    _refuse_keys(table, figure.about == "source", ("sources",), f"`{figure_name}` is about no source")
-    _refuse_keys(table, figure.has_calls, ("min_calls",), f"`{figure_name}` is not computed from calls")
+    on_agents = [other for other, its in FIGURES.items() if its.about == "agents"]
+    on_calls = [other for other, its in FIGURES.items() if its.has_calls]
+    _refuse_keys(table, figure.about == "agents", ("sites",), f"`{figure_name}` does not count agents", on_agents)
+    _refuse_keys(
+        table, figure.about == "source", ("sources",), f"`{figure_name}` is about no source", ["source_silent_s"]
+    )
+    _refuse_keys(table, figure.has_calls, ("min_calls",), f"`{figure_name}` is not computed from calls", on_calls)
     _refuse_keys(table, "escalate" in table.values, ("escalate_after_s",), "there is no `escalate`")
+    for key in ("campaigns", "clients", "sites", "sources"):
+        if table.values.get(key) == []:
+            table.refuse((key,), f"`{key}` is empty, and the rule watches nothing; allowed is a list that is not empty")
     campaigns = set(table.texts("campaigns", clients_of))
     of_clients = table.texts("clients", clients)
     campaigns |= {campaign for campaign, client in clients_of.items() if client in of_clients}
     limits_campaigns = "campaigns" in table.values or "clients" in table.values
+    if limits_campaigns and not campaigns:
+        what = "`clients` names none with a campaign, and the rule watches nothing"
+        table.refuse(("clients",), f"{what}; allowed are clients of campaigns")
+    for_s = table.number("for_s", AlertRule.for_s, 0, LONGEST_S)
+    if comparison == "above" and threshold + for_s >= HIGHEST.get(figure_name, inf):
+        what = f"`for_s` is {for_s:g}, and a source is not watched any more by then, after a week without an event"
+        table.refuse(("for_s",), f"{what}; allowed is less than {HIGHEST[figure_name] - threshold:g}")
     sites = table.texts("sites")
     sources = table.texts("sources")
     escalate = table.texts("escalate", groups)
@@ -112,7 +141,7 @@ def _rule(table: Table, clients_of: Mapping[str, str], clients: Collection[str],
         threshold=threshold,
         end_threshold=end_threshold,
         by_usual=by_usual,
-        for_s=table.number("for_s", AlertRule.for_s, 0, LONGEST_S),
+        for_s=for_s,
         min_calls=table.count("min_calls", LEAST_CALLS, 1, 1_000_000) if figure.has_calls else 0,
         campaigns=frozenset(campaigns) if limits_campaigns else None,
         sites=frozenset(sites) if "sites" in table.values else None,
@@ -134,7 +163,7 @@ def _thresholds(table: Table, name: str, figure: AlertFigure) -> tuple[Compariso
         table.refuse(given[-1:], f"{what}, allowed is one of {', '.join(allowed)}")
     (key,) = given
     comparison, by_usual = THRESHOLDS[key]
-    low, high = RANGES.get(figure.unit, (0.0, inf))
+    low, high = RANGES.get(figure.unit, (0.0, HIGHEST.get(name, inf)))
     if by_usual:  # below what is usual by less than all of it, or above it by any share
         low, high = 0.0, 1.0 if comparison == "below" else inf
     threshold = table.number(key, 0, low, min(high, MOST))
@@ -150,7 +179,34 @@ def _thresholds(table: Table, name: str, figure: AlertFigure) -> tuple[Compariso
     return comparison, by_usual, threshold, end
 
 
-def _refuse_keys(table: Table, may_have: bool, keys: Iterable[str], why: str) -> None:
+def _refuse_endless(table: Table, rule: AlertRule, targets: Mapping[str, tuple[float, float]]) -> None:
+    """Refuse a rule on a level minus its target that never fires, or never ends in a campaign where it can fire."""
+    (key,) = (key for key in THRESHOLDS if key in table.values)
+    is_below = rule.comparison == "below"
+    ranges = {name: (round(-high, 9), round(1 - low, 9)) for name, (low, high) in targets.items()}
+    fires = {
+        name: (low, high)
+        for name, (low, high) in ranges.items()
+        if (rule.threshold > low if is_below else rule.threshold < high)
+    }
+    if not fires:
+        bound = min(low for low, _ in ranges.values()) if is_below else max(high for _, high in ranges.values())
+        never = f"with these targets, `{rule.figure}` is never {rule.comparison} that"
+        side = "more" if is_below else "less"
+        table.refuse((key,), f"`{key}` is {rule.threshold:g}, and {never}; allowed is {side} than {bound:g}")
+    name = min(fires, key=lambda n: fires[n][1]) if is_below else max(fires, key=lambda n: fires[n][0])
+    low, high = fires[name]
+    if rule.end_threshold > high if is_below else rule.end_threshold < low:
+        key = "end_threshold" if "end_threshold" in table.values else key
+        whose = f"campaign {name}" if name else "a campaign that only events name"
+        what = f"`{key}` is {rule.end_threshold:g}, and by its targets {whose} never comes back to that"
+        allowed = f"at most {high:g}" if is_below else f"at least {low:g}"
+        table.refuse((key,), f"{what}; allowed is {allowed}, or other campaigns")
+
+
+def _refuse_keys(table: Table, may_have: bool, keys: Iterable[str], why: str, figures: Iterable[str] = ()) -> None:
+    """Refuse the keys unless the rule may have them; `figures` are those whose rules may."""
+    or_on = f", or one on {', '.join(figures)}" if figures else ""
     for key in keys:
         if key in table.values and not may_have:
-            table.refuse((key,), f"`{key}` is set, but {why}; allowed is a rule without it")
+            table.refuse((key,), f"`{key}` is set, but {why}; allowed is a rule without it{or_on}")

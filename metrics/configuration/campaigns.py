@@ -165,10 +165,17 @@ def load(path: str | Path) -> Configuration:
     campaigns = {t.id: _campaign(t, clients, defaults) for t in top.tables("campaigns")}
     people = people_of(top, clients, campaigns)
     groups = groups_of(top)
-    alerts = alerts_of(top, {c.id: c.client for c in campaigns.values()}, clients, groups)
+    targets = {c.id: _lowest_and_highest(c.terms) for c in campaigns.values()}
+    of_others = _lowest_and_highest((defaults.term,))
+    alerts = alerts_of(top, {c.id: c.client for c in campaigns.values()}, clients, groups, targets, of_others)
     return Configuration(
         Path(path), digest, defaults, clients, campaigns, agents, people, claims_of(top), groups, alerts
     )
+
+
+def _lowest_and_highest(terms: Iterable[Term]) -> tuple[float, float]:
+    targets = [term.target for term in terms]
+    return min(targets), max(targets)
 
 
 _TERM_KEYS = ("formula", "threshold_s", "target", "wait_at_threshold_counts", "short_abandon_s")

@@ -3,6 +3,7 @@
 import hashlib
 import re
 import tomllib
+import unicodedata
 from collections.abc import Callable, Iterable
 from datetime import date, datetime, time
 from pathlib import Path
@@ -42,12 +43,18 @@ class Table:
         at = (*self.at, *key)
         while at and at not in self.lines:
             at = at[:-1]
-        raise ConfigurationError(f"{self.path}, line {self.lines.get(at, 1)}: {what}.")
+        raise ConfigurationError(f"{self.path}, line {self.lines.get(at, 1)}: {escaped(what)}.")
+
+    def refuse_hidden(self, key: str, name: str) -> None:
+        """Refuse a name with a line break or another character that nobody sees: it would forge lines of the log."""
+        for character in filter(is_hidden, name):
+            what = f"`{key}` has the character U+{ord(character):04X}" if key else "the id has a hidden character"
+            self.refuse((key,) if key else (), f"{what}: {shown(name)}, allowed are names without such characters")
 
     def allow(self, *keys: str) -> None:
         for key in self.values:
             if key not in keys:
-                self.refuse((key,), f"unknown key `{key}`, allowed are {', '.join(keys)}")
+                self.refuse((key,), f"unknown key `{cut(key)}`, allowed are {', '.join(keys)}")
 
     def table(self, key: str) -> "Table":
         return Table(self.path, self.lines, (*self.at, key), self.values.get(key, {}))
@@ -57,7 +64,8 @@ class Table:
         tables = [Table(self.path, self.lines, (*parent.at, name), values) for name, values in parent.values.items()]
         for table in tables:
             if not 1 <= len(table.id) <= 64:
-                table.refuse((), f"the id `{table.id}` is empty or too long, allowed are 1 to 64 characters")
+                table.refuse((), f"the id `{cut(table.id)}` is empty or too long, allowed are 1 to 64 characters")
+            table.refuse_hidden("", table.id)
             if keys:
                 table.allow(*keys)
         return tables
@@ -80,19 +88,20 @@ class Table:
 
     def text(self, key: str, default: str | None) -> str:
         ok = lambda v: isinstance(v, str) and bool(v.strip())  # noqa: E731 - one predicate, used once
-        return str(self.take(key, default, ok, "a text"))
+        text = str(self.take(key, default, ok, "a text"))
+        self.refuse_hidden(key, text)
+        return text
 
     def texts(self, key: str, choices: Iterable[str] | None = None) -> tuple[str, ...]:
         """Return a list of texts, each of them in `choices` if these are given; empty if the key is missing."""
         allowed = None if choices is None else tuple(choices)
-
-        def ok(v: Any) -> bool:
-            return isinstance(v, list) and all(
-                isinstance(item, str) and (allowed is None or item in allowed) for item in v
-            )
-
         choice = "texts" if allowed is None else f"{', '.join(allowed) or 'none, because the file defines none'}"
-        return tuple(self.take(key, [], ok, f"a list of {choice}"))
+        items = self.take(key, [], lambda v: isinstance(v, list), f"a list of {choice}")
+        for item in items:
+            if not isinstance(item, str) or (allowed is not None and item not in allowed):
+                self.refuse((key,), f"`{key}` has {shown(item)}, allowed is a list of {choice}")
+            self.refuse_hidden(key, item)
+        return tuple(items)
 
     def choice(self, key: str, default: str | None, choices: Iterable[str]) -> str:
         allowed = tuple(choices)
@@ -146,6 +155,23 @@ def _is_zone(name: Any) -> bool:
         return False
 
 
+MOST_SHOWN = 80
+"""An error repeats so many characters of what the file says."""
+
+
+def is_hidden(character: str) -> bool:
+    """Whether nobody sees it: control and format characters, but not the joiners that some scripts are written with."""
+    return unicodedata.category(character) in ("Cc", "Cf", "Zl", "Zp") and character not in "\u200c\u200d"
+
+
+def escaped(text: str) -> str:
+    return "".join(f"\\u{ord(c):04x}" if is_hidden(c) else c for c in text)
+
+
+def cut(text: str) -> str:
+    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}…"
+
+
 def shown(value: Any) -> str:
     if isinstance(value, dict):
         return "a table"
@@ -153,7 +179,7 @@ def shown(value: Any) -> str:
         return "an array"
     if isinstance(value, bool):
         return str(value).lower()
-    return f'"{value}"' if isinstance(value, str) else str(value)
+    return f'"{cut(value)}"' if isinstance(value, str) else str(value)
 
 
 _KEY = r"""(?:[\w-]+|"[^"]*"|'[^']*')"""

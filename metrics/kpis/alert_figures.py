@@ -10,6 +10,15 @@ from typing import Literal
 
 About = Literal["campaign", "agents", "source", "feed"]
 
+STALE_S = 30.0
+"""Data older than this is old [s]: the consumer is behind, or Kafka is away. Only the feed is judged."""
+
+SILENT_S = 300.0
+"""After this long without an event of any source, the feed is silent [s]. Only the feed is judged."""
+
+WATCHED_S = 604_800.0
+"""A source that has been silent for longer is not in use any more, and not watched [s]."""
+
 LATELY_S = 900
 """Dead letters of the last 15 minutes count as new [s]."""
 

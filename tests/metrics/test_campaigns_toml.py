@@ -343,6 +343,34 @@ def test_a_missing_file_is_reported_with_what_to_set(tmp_path: Path) -> None:
         campaigns.load(tmp_path / "none.toml")
 
 
+# names with a line break, an escape, a change of direction, or one that cannot be seen
+HIDDEN = {
+    "a client": ('"Mutuelle Oréa"', '"Mutuelle\\u202eOréa"', 5, "`name` has the character U+202E"),
+    "a campaign": ('"Oréa Ventes"', '"Oréa\\nVentes"', 8, "`name` has the character U+000A"),
+    "a campaign's id": ("[campaigns.orea-ventes]", '[campaigns."a\\u001bb"]', None, "the id has a hidden character"),
+    "an unknown key": ('name = "Oréa Ventes"', '"na\\nme" = 1', None, "unknown key `na\\u000ame`"),
+    "an unknown client": ('client = "orea"', 'client = "o\\u2028"', 9, '`client` is "o\\u2028", allowed is'),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "line", "expected"), HIDDEN.values(), ids=HIDDEN)
+def test_a_name_that_would_forge_lines_of_the_log_is_refused(
+    tmp_path: Path, old: str, new: str, line: int | None, expected: str
+) -> None:
+    text = GOOD.replace(old, new, 1)
+    with pytest.raises(ConfigurationError) as refused:
+        load(tmp_path, text.split("[[")[0])
+    assert expected in str(refused.value) and (line is None or f"line {line}: " in str(refused.value))
+    assert str(refused.value).isprintable()
+
+
+def test_an_error_does_not_repeat_a_long_text_whole(tmp_path: Path) -> None:
+    for old, long in (('"orea"', f'"{"x" * 5_000}"'), ('language = "fr"', "y" * 5_000 + " = 1")):
+        with pytest.raises(ConfigurationError) as refused:
+            load(tmp_path, GOOD.replace(old, long, 1))
+        assert "…" in str(refused.value) and len(str(refused.value)) < 400
+
+
 # permissions
 
 WHO = """
@@ -394,8 +422,13 @@ REFUSED_OF_WHO = {
     "two names": ('subject = "8f2c"\n', 'subject = "8f2c"\nemail = "x"\n', 29, "allowed is exactly one of them"),
     "an empty name": ('"8f2c"', '" "', 30, '`subject` is " ", allowed is a text'),
     "a client of nobody": ('clients = ["orea"]\n', "", 24, "a client has no campaigns to see, allowed are `clients`"),
-    "an unknown client": ('["orea"]', '["oreo"]', 27, "`clients` is an array, allowed is a list of orea"),
-    "an unknown campaign": ('["orea-ventes"]', '["ventes"]', 32, "`campaigns` is an array, allowed is a list of orea-"),
+    "an unknown client": ('["orea"]', '["oreo"]', 27, '`clients` has "oreo", allowed is a list of orea'),
+    "an unknown campaign": (
+        '["orea-ventes"]',
+        '["ventes"]',
+        32,
+        '`campaigns` has "ventes", allowed is a list of orea-',
+    ),
     "no list": ('["Rabat"]', '"Rabat"', 33, '`sites` is "Rabat", allowed is a list of texts'),
     "unknown key": ("sites = [", "site = [", 33, "unknown key `site`, allowed are subject, email, role"),
     "twice": ('subject = "8f2c"', 'email = "cleo@orea.EXAMPLE"', 29, "`cleo@orea.example` is named twice"),

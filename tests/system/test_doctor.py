@@ -25,6 +25,7 @@ from tests.support.processes import (
     send,
     wait_for,
 )
+from tests.support.stories.stream import Desk, at, read_story
 
 pytestmark = pytest.mark.slow
 
@@ -134,23 +135,50 @@ def test_changes_by_each_later_term_of_a_contract(tmp_path: Path) -> None:
     ]
 
 
-RULE = '[[alerts]]\nname = "{figure}"\nfigure = "{figure}"\nabove = 60\n'
+RULE = '[[alerts]]\nname = "{figure}"\nfigure = "{figure}"\nabove = {above}\n'
 
 
 @pytest.mark.parametrize(
-    ("figures", "mark", "words"),
+    ("rules", "mark", "words"),
     [
-        pytest.param((), "ok", "no rules: nothing fires", id="none"),
-        pytest.param(("feed_age_s", "waiting"), "ok", "2 rules: feed_age_s, waiting", id="one watches the feed"),
-        pytest.param(("waiting",), "look", "1 rules: waiting", id="none says that the data is old"),
+        pytest.param({}, "ok", "no rules: nothing fires", id="none"),
+        pytest.param(
+            {"feed_age_s": 30, "feed_silent_s": 300, "waiting": 60},
+            *("ok", "3 rules: feed_age_s, feed_silent_s, waiting"),
+            id="two watch the feed",
+        ),
+        pytest.param({"feed_silent_s": 300}, "look", "1 rules: feed_silent_s", id="none says that the data is old"),
+        pytest.param({"feed_age_s": 30}, "look", "1 rules: feed_age_s", id="none says that the feed is silent"),
+        pytest.param(
+            {"feed_age_s": 60, "feed_silent_s": 300},
+            *("look", "2 rules: feed_age_s, feed_silent_s"),
+            id="others are held before one says so",
+        ),
     ],
 )
-def test_the_alert_rules(tmp_path: Path, figures: tuple[str, ...], mark: str, words: str) -> None:
+def test_the_alert_rules(tmp_path: Path, rules: dict[str, int], mark: str, words: str) -> None:
     configuration = tmp_path / "campaigns.toml"
-    configuration.write_text("".join(RULE.format(figure=figure) for figure in figures))
+    configuration.write_text("".join(RULE.format(figure=figure, above=above) for figure, above in rules.items()))
     more = ("--campaigns", str(configuration))
     _, checks = findings(tmp_path / "data", f"127.0.0.1:{free_port()}", "call-events", *more)
     assert checks["alerts"] == (mark, words)
+
+
+def test_rules_that_watch_what_is_not_there(tmp_path: Path) -> None:
+    configuration = tmp_path / "campaigns.toml"
+    rule = '[[alerts]]\nname = "{name}"\nfigure = "{figure}"\nabove = 1\n{key} = [{known}, "Atlantis"]\n'
+    sites = rule.format(name="few", figure="agents_available", key="sites", known='"Rabat"')
+    configuration.write_text(sites + rule.format(name="pbx", figure="source_silent_s", key="sources", known='"pbx"'))
+    desk = Desk(tmp_path / "data")
+    story = '09:00:00 profile agent=a1 site=Rabat\n09:00:00 queued source="pbx"'
+    desk.apply(read_story(story), at("09:00:00"))
+    desk.publish(at("09:00:01"))
+    desk.close()
+    done = run("doctor", *options(tmp_path / "data", f"127.0.0.1:{free_port()}", "call-events", configuration))
+    assert [line[22:] for line in done.stdout.splitlines() if line[6:21].strip() == "watched"] == [
+        "few watches sites that no agent has: Atlantis",
+        "pbx watches sources that have sent nothing: Atlantis",
+    ]
 
 
 def test_a_data_directory_that_is_a_file(tmp_path: Path) -> None:

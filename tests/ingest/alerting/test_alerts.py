@@ -11,10 +11,12 @@ import pytest
 from ingest.alerting.alerting import COLUMNS, KEPT
 from ingest.publishing.publish import Moment, Place
 from ingest.rebuild import rebuild
+from metrics.configuration import campaigns
 from metrics.configuration.alerts import AlertRule
 from metrics.configuration.campaigns import Configuration
 from metrics.kpis.alert_figures import MOST_KEPT
 from metrics.published import relations
+from tests.support.processes import ROOT
 from tests.support.stories.stream import PARTITION, Desk, Event, at, campaign, configured, read_story
 
 pytestmark = pytest.mark.slow
@@ -30,10 +32,25 @@ def rules(*alerts: AlertRule, **other: object) -> Configuration:
     return replace(configured(campaign("sav", **other)), alerts=alerts)
 
 
+def beat(desk: Desk, moment: dt.datetime) -> None:
+    """Let somebody without a campaign do something: a feed without an event for SILENT_S is silent."""
+    event = {"event_id": f"beat-{moment}", "ts": moment.isoformat(), "type": "agent.state"}
+    desk.apply([event | {"agent": "beat", "state": "available"}], moment)
+
+
 def fires_at(desk: Desk, clock: str) -> list[Event]:
-    """Publish at `clock`; return the alerts that fire."""
+    """Publish at `clock`, while the feed is not silent; return the alerts that fire."""
+    beat(desk, at(clock))
     desk.publish(at(clock))
     return desk.rows(FIRES)
+
+
+def published(desk: Desk, as_of: str, published_at: str) -> dict[str, float]:
+    """Publish what was at `as_of` at `published_at`; return what fires: rule → value."""
+    moment = Moment(at(as_of), at(published_at))
+    desk.publisher.judge(moment)
+    desk.publisher.write(moment)
+    return {row["rule"]: row["value"] for row in desk.rows(FIRES)}
 
 
 def answered(n: int, begin: str, wait_s: int) -> list[Event]:
@@ -137,38 +154,66 @@ def test_nothing_fires_on_old_data_and_one_alert_says_that_it_is_old(tmp_path: P
     desk = Desk(tmp_path, rules(WAIT, SILENT))
     desk.apply(read_story("09:00:00 queued"), at("09:00:00"))
 
-    def publish(as_of: str, published_at: str) -> dict[str, float]:
-        moment = Moment(at(as_of), at(published_at))
-        desk.publisher.judge(moment)
-        desk.publisher.write(moment)
-        return {row["rule"]: row["value"] for row in desk.rows(FIRES)}
-
-    assert publish("09:02:05", "09:02:05") == {}
-    assert publish("09:02:10", "09:04:00") == {}  # the caller would have fired by this clock
-    assert publish("09:02:10", "09:04:29") == {}
-    assert publish("09:02:10", "09:04:30") == {"stale": 140.0}
+    assert published(desk, "09:02:05", "09:02:05") == {}
+    assert published(desk, "09:02:10", "09:04:00") == {}  # the caller would have fired by this clock
+    assert published(desk, "09:02:10", "09:04:29") == {}
+    assert published(desk, "09:02:10", "09:04:30") == {"stale": 140.0}
     assert desk.rows("SELECT began_at, fired_at FROM alerts") == [
         {"began_at": at("09:04:00"), "fired_at": at("09:04:30")}
     ]
-    assert publish("09:05:00", "09:05:00") == {}  # nobody looked for three minutes
-    assert publish("09:05:30", "09:05:30") == {"long-wait": 330.0}
-    assert publish("09:05:40", "09:07:00") == {"long-wait": 330.0}  # held as it was
-    assert publish("09:05:40", "09:07:30") == {"long-wait": 330.0, "stale": 110.0}
+    beat(desk, at("09:04:59"))
+    assert published(desk, "09:05:00", "09:05:00") == {"long-wait": 300.0}  # a minute of the three counts
+    assert published(desk, "09:05:30", "09:05:30") == {"long-wait": 330.0}
+    assert published(desk, "09:05:40", "09:07:00") == {"long-wait": 330.0}  # held as it was
+    assert published(desk, "09:05:40", "09:07:30") == {"long-wait": 330.0, "stale": 110.0}
     desk.apply(read_story("09:07:31 abandoned event_id=e2"), at("09:07:31"))
-    assert publish("09:07:40", "09:07:40") == {}
+    assert published(desk, "09:07:40", "09:07:40") == {}
+
+
+def test_what_a_rule_about_the_feed_says_holds_no_other(tmp_path: Path) -> None:
+    """Only data older than 30 s and five minutes of silence do."""
+    touchy = [
+        AlertRule("age", "feed_age_s", "above", 0.05, 0, for_s=0, severity="info", quiet_when_closed=False),
+        AlertRule("silence", "feed_silent_s", "above", 5, 5, for_s=0, severity="info", quiet_when_closed=False),
+    ]
+    desk = Desk(tmp_path, rules(*touchy, replace(WAIT, for_s=0)))
+    desk.apply(read_story("09:00:00 queued"), at("09:00:00"))
+    assert published(desk, "09:02:01", "09:02:02") == {"age": 1.0, "silence": 121.0, "long-wait": 121.0}
+    desk.apply(read_story("09:02:02 abandoned event_id=e2"), at("09:02:02"))
+    assert published(desk, "09:02:10", "09:02:40") == {"age": 30.0, "silence": 8.0}  # 30 s are not old yet
+
+
+def test_after_a_lag_figures_are_judged_before_the_rule_about_it_ends(tmp_path: Path) -> None:
+    old = AlertRule("old", "feed_age_s", "above", 60, 10, for_s=0, quiet_when_closed=False)
+    desk = Desk(tmp_path, rules(old, replace(WAIT, for_s=0)))
+    desk.apply(read_story("09:00:00 queued"), at("09:00:00"))
+    assert published(desk, "09:02:10", "09:03:20") == {"old": 70.0}
+    assert published(desk, "09:02:50", "09:03:21") == {"old": 31.0}
+    assert published(desk, "09:02:52", "09:03:22") == {"old": 30.0, "long-wait": 172.0}
+
+
+def test_a_silent_feed_holds_other_alerts_without_any_rule_about_it(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, rules(AlertRule("wait", "longest_wait_s", "above", 298, 298, for_s=0)))
+    desk.apply(read_story("09:00:00 queued"), at("09:00:00"))
+    assert published(desk, "09:04:58", "09:04:58") == {}
+    assert published(desk, "09:05:01", "09:05:01") == {}
+    beat(desk, at("09:05:02"))
+    assert published(desk, "09:05:03", "09:05:03") == {"wait": 303.0}
+    assert published(desk, "09:10:02", "09:10:02") == {"wait": 602.0}
+    assert published(desk, "09:10:03", "09:10:03") == {"wait": 602.0}  # held as it was
 
 
 def test_while_no_source_sends_anything_other_alerts_are_held(tmp_path: Path) -> None:
-    silent = AlertRule("silent", "feed_silent_s", "above", 100, 10, for_s=0, quiet_when_closed=False)
-    of_source = AlertRule("switch", "source_silent_s", "above", 110, 10, for_s=0, quiet_when_closed=False)
+    silent = AlertRule("silent", "feed_silent_s", "above", 300, 10, for_s=0, quiet_when_closed=False)
+    of_source = AlertRule("switch", "source_silent_s", "above", 310, 10, for_s=0, quiet_when_closed=False)
     desk = Desk(tmp_path, rules(WAIT, of_source, silent))
     desk.apply(read_story('09:00:00 queued source="pbx"'), at("09:00:00"))
-    desk.publish(at("09:01:30"))
-    assert [row["rule"] for row in fires_at(desk, "09:01:41")] == ["silent"]
-    assert [row["rule"] for row in fires_at(desk, "09:05:00")] == ["silent"]
-    desk.apply(read_story('09:05:01 queued call_id=c2 event_id=e2 source="dialer"'), at("09:05:01"))
-    (alert,) = fires_at(desk, "09:05:02")
-    assert (alert["rule"], alert["source"], alert["campaign"], alert["value"]) == ("switch", "pbx", None, 302.0)
+    assert published(desk, "09:05:01", "09:05:01") == {"silent": 301.0}
+    assert published(desk, "09:08:00", "09:08:00") == {"silent": 480.0}
+    desk.apply(read_story('09:08:01 queued call_id=c2 event_id=e2 source="dialer"'), at("09:08:01"))
+    desk.publish(at("09:08:02"))
+    (alert,) = desk.rows(FIRES)
+    assert (alert["rule"], alert["source"], alert["campaign"], alert["value"]) == ("switch", "pbx", None, 482.0)
 
 
 def test_a_rule_about_sources_can_name_some(tmp_path: Path) -> None:
@@ -206,23 +251,43 @@ def test_what_is_not_read_and_what_was_rejected_can_fire(tmp_path: Path) -> None
     assert publish("09:15:01", 50) == {}  # a quarter of an hour later
 
 
-@pytest.mark.parametrize("seconds_away", [20, 61])
+def test_a_consumer_that_publishes_every_70_s_fires_after_five_minutes(tmp_path: Path) -> None:
+    """A minute of each 70 s counts."""
+    desk = Desk(tmp_path, rules(AlertRule("queue", "waiting", "above", 0, 0, for_s=300)))
+    desk.apply(read_story("09:00:00 queued"), at("09:00:00"))
+    for clock in ("09:00:10", "09:01:20", "09:02:30", "09:03:40", "09:04:50"):
+        assert fires_at(desk, clock) == []
+    (alert,) = fires_at(desk, "09:06:00")
+    assert (alert["began_at"], alert["fired_at"]) == (at("09:01:00"), at("09:06:00"))
+    assert fires_at(desk, "09:07:10")[0] == alert  # while it fires, it began when it began
+
+
+def test_a_consumer_that_is_behind_says_so_though_it_publishes_every_70_s(tmp_path: Path) -> None:
+    (old,) = (rule for rule in campaigns.load(ROOT / "campaigns.toml").alerts if rule.figure == "feed_age_s")
+    desk = Desk(tmp_path, rules(old))
+    desk.apply(read_story("09:00:00 queued"), at("09:00:00"))
+    assert published(desk, "09:00:10", "09:00:41") == {}
+    assert published(desk, "09:01:15", "09:01:51") == {old.name: 36.0}
+
+
+@pytest.mark.parametrize("seconds_away", [20, 601])
 def test_a_restart_neither_fires_twice_nor_waits_anew(tmp_path: Path, seconds_away: int) -> None:
-    """A pending condition goes on if the consumer was away for less than a minute."""
+    """A pending condition goes on if the consumer was away for less than ten minutes."""
     desk = Desk(tmp_path, rules(WAIT))
     desk.apply(read_story("09:00:00 queued"), at("09:00:00"))
     assert fires_at(desk, "09:02:11") == []
     desk.close()
     desk = Desk(tmp_path, rules(WAIT))
     back_at = at("09:02:11") + dt.timedelta(seconds=seconds_away)
+    beat(desk, back_at)
     desk.publish(back_at)
     desk.publish(back_at + dt.timedelta(seconds=10))
-    went_on = seconds_away < 60
+    went_on = seconds_away < 600
     assert [row["began_at"] for row in desk.rows(FIRES)] == [at("09:02:11")] * went_on
-    (alert,) = fires_at(desk, "09:04:00")
+    (alert,) = fires_at(desk, "09:14:00")
     desk.close()
     again = Desk(tmp_path, rules(WAIT))
-    assert fires_at(again, "09:10:00") == [alert | {"value": 600.0, "worst": 600.0, "worst_at": at("09:10:00")}]
+    assert fires_at(again, "09:15:00") == [alert | {"value": 900.0, "worst": 900.0, "worst_at": at("09:15:00")}]
     assert len(again.rows(ALL)) == 1
 
 
@@ -279,6 +344,7 @@ def test_a_closed_campaign_is_quiet_unless_the_rule_says_otherwise(tmp_path: Pat
     always = replace(WAIT, name="always", quiet_when_closed=False)
     desk = Desk(tmp_path, rules(WAIT, always, opening=(hours,) * 7))
     desk.apply(read_story("08:50:00 queued"), at("08:50:00"))
+    beat(desk, at("08:59:00"))
     desk.publish(at("08:59:00"))
     assert [row["rule"] for row in fires_at(desk, "08:59:30")] == ["always"]
     desk.publish(at("09:00:01"))
@@ -318,15 +384,29 @@ def test_a_rule_counts_the_agents_of_its_sites(tmp_path: Path) -> None:
         AlertRule("fes", "agents_available", "above", 0, 0, for_s=0, sites=frozenset({"fes"})),
         AlertRule("both", "agents_available", "above", 0, 0, for_s=0, sites=frozenset({"fes", "rabat"})),
         AlertRule("oujda", "agents_available", "below", 1, 1, for_s=0, sites=frozenset({"oujda"})),
+        AlertRule("nobody's", "agents_available", "below", 1, 1, for_s=0, sites=frozenset({"atlantis"})),
         AlertRule("every", "agents_available", "above", 0, 0, for_s=0),
     ]
     desk = Desk(tmp_path, rules(*watch))
     sites = {"a": "fes", "b": "fes", "c": "rabat", "d": ""}
     story = [f"09:00:00 state agent={agent} state=available campaign=sav" for agent in sites]
+    sites |= {"e": "oujda"}  # is not there
     story += [f"08:59:00 profile agent={agent} site={site}" for agent, site in sites.items() if site]
     desk.apply(read_story("\n".join(story)), at("09:00:00"))
     found = {row["rule"]: row["value"] for row in fires_at(desk, "09:00:00")}
-    assert found == {"fes": 2, "both": 3, "oujda": 0, "every": 4}
+    assert found == {"fes": 2, "both": 3, "oujda": 0, "every": 4}  # there is no value for a site that no agent has
+
+
+def test_a_rule_ends_at_the_highest_level_that_its_target_leaves(tmp_path: Path) -> None:
+    """1 - 0.8 is less than 0.2 in floating point."""
+    desk = Desk(
+        tmp_path, rules(AlertRule("level", "service_level_to_target", "below", -0.1, 0.2, for_s=0, min_calls=1))
+    )
+    desk.apply(many("09:00:00", [90] * 2), at("09:00:00"))
+    assert len(fires_at(desk, "09:02:00")) == 1
+    desk.apply(many("09:20:00", [5] * 2, 2), at("09:20:00"))
+    assert len(fires_at(desk, "09:21:00")) == 1
+    assert fires_at(desk, "09:33:00") == []
 
 
 def test_the_month_is_compared_with_the_targets_of_its_days(tmp_path: Path) -> None:
@@ -348,6 +428,7 @@ def test_what_is_usual_is_the_same_time_of_the_last_weeks(tmp_path: Path) -> Non
         moved = moment - at("09:00:00")
         desk.apply([e | {"ts": (dt.datetime.fromisoformat(e["ts"]) + moved).isoformat()} for e in events], moment)
         number += calls
+    beat(desk, dt.datetime(2026, 3, 30, 7, 20, tzinfo=dt.UTC))
     desk.publish(dt.datetime(2026, 3, 30, 7, 20, tzinfo=dt.UTC))
     (alert,) = desk.rows(FIRES)
     assert (alert["value"], alert["usual"], alert["threshold"], alert["end_threshold"]) == (31, 20, 30, 24)
