@@ -40,9 +40,10 @@ LIMIT 1
 """The message of a channel that is due first. An incident's messages keep their order: "over" never overtakes."""
 
 
-def put(connection: sqlite3.Connection, channel: str, kind: str, incident_id: str | None, message: Message) -> None:
-    """Add a message to the outbox, in the transaction of its reason. The same message_id is added once."""
-    now_s = clock.now_s()
+def put(
+    connection: sqlite3.Connection, channel: str, kind: str, incident_id: str | None, message: Message, now_s: float
+) -> None:
+    """Add a message to the outbox at `now_s`, in the transaction of its reason. The same message_id is added once."""
     connection.execute(
         "INSERT INTO messages (message_id, channel, incident_id, kind, title, body, facts, made_at, next_try_at)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
@@ -57,6 +58,15 @@ def put(connection: sqlite3.Connection, channel: str, kind: str, incident_id: st
             now_s,
             now_s,
         ),
+    )
+
+
+def drop_waiting(connection: sqlite3.Connection, incident_id: str, kind: str, channels: Iterable[str]) -> None:
+    """Remove the messages of a kind about an incident that still wait for these channels: a later one replaces them."""
+    connection.execute(
+        "DELETE FROM messages WHERE incident_id = ? AND kind = ? AND sent_at IS NULL AND given_up_at IS NULL"
+        " AND channel IN (SELECT value FROM json_each(?))",
+        (incident_id, kind, json.dumps(list(channels))),
     )
 
 

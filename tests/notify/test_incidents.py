@@ -1,6 +1,7 @@
 """Who is told what, and when: grouped, repeated, escalated, silenced, over. The desk is a real one."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +37,24 @@ def tell(desk: Desk, alerts: Sequence[Alert], at: float, to: incidents.Recipient
     return [f"{channel}: {title}" for message_id, channel, title in rows if message_id not in before]
 
 
-def sent(desk: Desk) -> None:
-    """Mark every message as delivered, as a courier does."""
+def sent(desk: Desk, channel: str = "%") -> None:
+    """Mark every message to a channel, or to all, as delivered, as a courier does."""
     with desk.transaction() as connection:
-        connection.execute("UPDATE messages SET sent_at = ? WHERE sent_at IS NULL", (after(0).timestamp(),))
+        connection.execute(
+            "UPDATE messages SET sent_at = ? WHERE sent_at IS NULL AND channel LIKE ?",
+            (after(0).timestamp(), channel),
+        )
+
+
+def waiting(desk: Desk, channel: str) -> list[str]:
+    """Return the kinds of the messages that a channel has not taken, in their order."""
+    return [
+        kind
+        for (kind,) in desk.rows(
+            "SELECT kind FROM messages WHERE sent_at IS NULL AND given_up_at IS NULL AND channel = ? ORDER BY rowid",
+            channel,
+        )
+    ]
 
 
 LEVEL = "service level below 70% · Oréa Sinistres"
@@ -99,6 +114,61 @@ def test_a_repetition_waits_until_the_first_message_has_left(desk: Desk) -> None
     assert tell(desk, [alert], 3_601) == [f"floor/1: Critical, still: {LEVEL}"]
 
 
+TWO_ADDRESSES = replace(TO, channels={"floor": ("floor/1", "floor/2")})
+
+
+def test_repetitions_do_not_pile_up_for_the_channel_that_fails(desk: Desk) -> None:
+    """Each channel is judged by itself: one that delivers must not fill the queue of one that does not."""
+    alert = firing(repeat_after_s=60.0)
+    tell(desk, [alert], 2, TWO_ADDRESSES)
+    for minute in range(1, 15):
+        sent(desk, "floor/1")
+        assert tell(desk, [alert], 2 + 60 * minute, TWO_ADDRESSES) == [f"floor/1: Critical, still: {LEVEL}"]
+    assert waiting(desk, "floor/2") == ["fired"]
+    sent(desk)
+    assert tell(desk, [alert], 850, TWO_ADDRESSES) == [f"floor/2: Critical, still: {LEVEL}"]
+    tell(desk, [ended(alert, 860)], 861, TWO_ADDRESSES)
+    assert waiting(desk, "floor/2") == ["repeated", "over"]
+
+
+def test_a_repetition_that_waits_gives_way_to_the_next(desk: Desk) -> None:
+    """A channel that failed after the first message gets one repetition, as it is now, and not one for each minute."""
+    alert = firing(repeat_after_s=60.0)
+    tell(desk, [alert], 2, TWO_ADDRESSES)
+    sent(desk)
+    for minute in range(1, 15):
+        now = firing(repeat_after_s=60.0, calls=34 + minute)
+        assert len(tell(desk, [now], 2 + 60 * minute, TWO_ADDRESSES)) == 2
+        assert tell(desk, [now], 3 + 60 * minute, TWO_ADDRESSES) == []
+        sent(desk, "floor/1")
+    assert waiting(desk, "floor/2") == ["repeated"]
+    ((body,),) = desk.rows("SELECT body FROM messages WHERE sent_at IS NULL")
+    assert "48 calls" in body
+    tell(desk, [ended(alert, 900)], 901, TWO_ADDRESSES)
+    assert waiting(desk, "floor/2") == ["repeated", "over"]
+
+
+def test_a_channel_that_is_new_in_its_group_is_told_at_the_next_repetition(desk: Desk) -> None:
+    alert = firing(repeat_after_s=60.0)
+    tell(desk, [alert], 2)
+    sent(desk)
+    assert tell(desk, [alert], 30, TWO_ADDRESSES) == []
+    assert tell(desk, [alert], 62, TWO_ADDRESSES) == [f"floor/{n}: Critical, still: {LEVEL}" for n in (1, 2)]
+
+
+def test_a_group_that_was_just_told_by_escalation_is_not_told_again_at_once(desk: Desk) -> None:
+    """Its repetition is counted from its own last message."""
+    alert = firing(escalate=("boss",), escalate_after_s=60.0, repeat_after_s=60.0)
+    tell(desk, [alert], 2)
+    sent(desk)
+    assert tell(desk, [alert], 60) == [f"boss/1: Critical, not acknowledged: {LEVEL}"]
+    sent(desk)
+    assert tell(desk, [alert], 62) == [f"floor/1: Critical, still: {LEVEL}"]
+    sent(desk)
+    assert tell(desk, [alert], 119) == []
+    assert tell(desk, [alert], 120) == [f"boss/1: Critical, still: {LEVEL}"]
+
+
 def test_what_nobody_acknowledges_escalates_once_and_is_over_for_both(desk: Desk) -> None:
     alert = firing(escalate=("boss",), escalate_after_s=300.0, repeat_after_s=600.0)
     tell(desk, [alert], 2)
@@ -107,7 +177,7 @@ def test_what_nobody_acknowledges_escalates_once_and_is_over_for_both(desk: Desk
     assert tell(desk, [alert], 300) == [f"boss/1: Critical, not acknowledged: {LEVEL}"]
     sent(desk)
     assert tell(desk, [alert], 301) == []
-    assert tell(desk, [alert], 602) == [f"{to}/1: Critical, still: {LEVEL}" for to in ("floor", "boss")]
+    assert tell(desk, [alert], 602) == [f"floor/1: Critical, still: {LEVEL}"]
     assert tell(desk, [ended(alert, 700)], 701) == [f"{to}/1: Over: {LEVEL}" for to in ("floor", "boss")]
 
 
@@ -128,7 +198,7 @@ def test_only_a_managers_acknowledgement_stops_repeating_and_escalating(desk: De
     desk.acknowledge(viewer, [alert], "we have seen it", after(10))
     assert tell(desk, [alert], 300) == [f"boss/1: Critical, not acknowledged: {LEVEL}"]
     sent(desk)
-    assert tell(desk, [alert], 602) == [f"{to}/1: Critical, still: {LEVEL}" for to in ("floor", "boss")]
+    assert tell(desk, [alert], 602) == [f"floor/1: Critical, still: {LEVEL}"]
     sent(desk)
     desk.acknowledge(MANAGER, [alert], "", after(700))
     assert tell(desk, [alert], 5_000) == []

@@ -22,7 +22,7 @@ def message(message_id: str) -> Message:
 def put(desk: Desk, channel: str, *ids: str, incident: str = "one") -> None:
     with desk.transaction() as connection:
         for message_id in ids:
-            outbox.put(connection, channel, "fired", incident, message(message_id))
+            outbox.put(connection, channel, "fired", incident, message(message_id), clock.now_s())
 
 
 class Taking:
