@@ -93,7 +93,7 @@ CREATE TABLE channels (
     sent_at REAL,
     failures INTEGER NOT NULL DEFAULT 0,  -- in a row
     failing_since REAL,
-    reason TEXT  -- of the latest failure, without secrets
+    reason TEXT  -- of the latest failure: see metrics/language/failure_words.py
 ) STRICT;
 
 PRAGMA user_version = 1;

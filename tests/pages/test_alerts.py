@@ -181,13 +181,17 @@ def test_the_feed_page_names_a_channel_that_fails(path: Path, desk: Desk) -> Non
     assert "No message about an alert has been sent yet." in seen(open_page("feed.py"))
     at = clock.now_s()
     with desk.transaction() as connection:
-        row = ("floor/1", "mailtos", 3, at, HOSTILE)
-        connection.execute(
-            "INSERT INTO channels (channel, service, failures, failing_since, reason) VALUES (?, ?, ?, ?, ?)", row
-        )
+        for row in (
+            ("floor/1", "mailtos", 3, at, f"ReadTimeout: HTTPConnectionPool(host='mail.example') {HOSTILE}"),
+            ("floor/2", "webhooks", 3, at, "answered 503"),
+        ):
+            connection.execute(
+                "INSERT INTO channels (channel, service, failures, failing_since, reason) VALUES (?, ?, ?, ?, ?)", row
+            )
     test = open_page("feed.py")
-    (error,) = [error.value for error in test.error]
-    assert "No message has reached floor/1" in error.replace("\\", "") and "<script>" not in error.replace("\\<", "")
+    (older, error) = [error.value.replace("\\", "") for error in test.error]
+    assert "No message has reached floor/1" in older and "(it did not take the message)" in older
+    assert "No message has reached floor/2" in error and "(the receiver answered 503)" in error
     assert "floor/1 mailtos" in seen(test) and "fails" in seen(test)
     assert not open_page("feed.py", viewer=Viewer("manager", OF_LOANS, "max")).error
 
