@@ -5,10 +5,12 @@ Every delivery makes its service anew, so that nothing is shared between threads
 """
 
 import contextvars
+import ctypes
 import hashlib
 import logging
 import re
 import sys
+import threading
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,12 +18,16 @@ from typing import Any
 
 import apprise
 
-from metrics.language.failure_words import OTHER
+from metrics.language.failure_words import NO_ANSWER, OTHER
 from notify.errors import NotDelivered
 from notify.failures import answered, reason_of
 
 log = logging.getLogger("vigie.notify")
 
+SENDS_WITHIN_S = 30.0
+"""A delivery takes at most this long for each recipient [s]: the limits of libraries are for each byte, not for all."""
+ENDS_WITHIN_S = 2.0
+"""How long each way to end a delivery is waited for [s]."""
 _CAUSE = "Socket Exception: "
 """Apprise logs the cause of a failure at DEBUG, after these words."""
 _STATUS = re.compile(r"\berror=(\d{3})\b")
@@ -103,8 +109,10 @@ def log_channel(group: str) -> Channel:
 def apprise_channel(name: str, service: str, address: str) -> Channel | None:
     """Return the channel of an address of Apprise; None if no service of Apprise knows it."""
     keep_services_quiet()
-    if apprise.Apprise.instantiate(address, asset=_ASSET) is None:
+    known = apprise.Apprise.instantiate(address, asset=_ASSET)
+    if known is None:
         return None
+    recipients = max(1, len(known))
 
     def deliver(message: Message) -> None:
         reasons: list[str] = []
@@ -129,7 +137,40 @@ def apprise_channel(name: str, service: str, address: str) -> Channel | None:
                 next((reason for reason in reasons if not reason.startswith(OTHER)), (*reasons, OTHER)[0])
             )
 
-    return Channel(name, service, proof_of(address), deliver)
+    return Channel(name, service, proof_of(address), in_time(deliver, recipients))
+
+
+def in_time(deliver: Callable[[Message], None], recipients: int = 1) -> Callable[[Message], None]:
+    """Return `deliver` with a limit for the whole of it. A receiver that sends a byte now and then passes any other."""
+
+    def deliver_in_time(message: Message) -> None:
+        failures: list[Exception] = []
+
+        def attempt() -> None:
+            try:
+                deliver(message)
+            except Exception as error:
+                failures.append(error)
+
+        thread = threading.Thread(target=attempt, name="delivery", daemon=True)
+        thread.start()
+        thread.join(SENDS_WITHIN_S * recipients)
+        if thread.is_alive():
+            _end(thread)
+            raise NotDelivered(NO_ANSWER)
+        if failures:
+            raise failures[0]
+
+    return deliver_in_time
+
+
+def _end(thread: threading.Thread) -> None:
+    """End a thread that waits for a socket, as if that had timed out: libraries then close it. Else without them."""
+    for error in (TimeoutError, SystemExit):
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(error))
+        thread.join(ENDS_WITHIN_S)
+        if not thread.is_alive():
+            return
 
 
 def proof_of(address: str) -> str:

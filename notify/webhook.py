@@ -19,7 +19,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 import requests
 
 from metrics import clock
-from notify.channels import Channel, Message, proof_of
+from notify.channels import Channel, Message, in_time, proof_of
 from notify.errors import NotDelivered
 from notify.failures import answered, reason_of
 
@@ -65,7 +65,7 @@ def webhook_channel(name: str, service: str, address: str) -> Channel | None:
         if not 200 <= status < 300:
             raise NotDelivered(answered(status))
 
-    return Channel(name, service, proof_of(address), deliver)
+    return Channel(name, service, proof_of(address), in_time(deliver))
 
 
 def key_of(secret: str) -> bytes | None:

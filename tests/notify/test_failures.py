@@ -1,5 +1,6 @@
 """Why a channel did not take a message: a few reasons of our own, and nothing of the address or of the receiver."""
 
+import contextlib
 import http.client
 import io
 import logging
@@ -7,6 +8,7 @@ import smtplib
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -17,10 +19,12 @@ import urllib3
 from metrics.configuration.notification import LANGUAGES
 from metrics.language import failure_words
 from metrics.language.text import text
+from notify import channels
 from notify.channels import Channel, Message, apprise_channel, keep_services_quiet
 from notify.errors import NotDelivered
 from notify.failures import reason_of
 from notify.webhook import webhook_channel
+from tests.support.processes import wait_for
 
 MESSAGE = Message("a.test", "title", "body", "info", {"kind": "test"})
 RECEIVERS_TEXT = "HHHH-the-receivers-own-text"
@@ -99,6 +103,37 @@ def test_a_failure_repeats_nothing_of_the_address_or_the_answer(
     assert not [part for part in (RECEIVERS_TEXT, "127.0.0.1", str(port), PATH, "hunter2", "example") if part in said]
     nonsense = "other" if scheme == "mailto" else "other BadStatusLine"
     assert failed.reason == {"nonsense": nonsense, "503": "answered 503"}.get(how, "no_connection")
+
+
+@contextmanager
+def dripping() -> Iterator[int]:
+    """Send a byte every 50 ms to who connects to the port, and never a whole line."""
+    done = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection, contextlib.suppress(OSError):
+                while not done.wait(0.05):
+                    connection.sendall(b"2")
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        try:
+            yield server.getsockname()[1]
+        finally:
+            done.set()
+            thread.join()
+
+
+@pytest.mark.parametrize("scheme", ["webhook", "json", "mailto"])
+def test_a_receiver_that_drips_is_left_in_time(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(channels, "SENDS_WITHIN_S", 0.5)
+    with dripping() as port:
+        began = time.monotonic()
+        failed = failure_of(channel(scheme, port))
+        assert failed.reason == "no_answer" and time.monotonic() - began < 10
+        wait_for(lambda: all(thread.name != "delivery" for thread in threading.enumerate()), "the end of its thread")
 
 
 @pytest.mark.parametrize("scheme", ["webhook", "json", "mailto"])
