@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -327,6 +328,39 @@ def test_a_group_is_told_in_its_language_and_the_campaigns_time(
     assert told.translate(spaces) == f"floor/1: {title}"
     assert f"Oréa Sinistres: {line}" in body.translate(spaces).replace("Sinistres :", "Sinistres:")
     assert "https://vigie.example/campaign?campaign=orea" in body
+
+
+@pytest.mark.parametrize(
+    ("language", "paris", "london"),
+    [
+        pytest.param("en", "since 09:59 (Paris)", "since 08:59 (London)", id="en"),
+        pytest.param("fr", "depuis 09:59 (Paris)", "depuis 08:59 (Londres)", id="fr"),
+        pytest.param("es", "desde las 09:59 (París)", "desde las 08:59 (Londres)", id="es"),
+    ],
+)
+def test_a_message_that_mixes_clocks_names_them(desk: Desk, language: str, paris: str, london: str) -> None:
+    """One instant is 09:59 and 08:59 in one message."""
+    tell(desk, [firing(), firing("bright")], 60, recipients(group("floor", language)))
+    ((body,),) = desk.rows("SELECT body FROM messages")
+    orea, bright, *_ = body.replace("\N{NO-BREAK SPACE}", " ").splitlines()
+    assert paris in orea and london in bright
+
+
+@pytest.mark.parametrize("campaigns", [("orea",), ("orea", "almena"), ("bright",)], ids=" and ".join)
+def test_a_message_of_one_clock_names_none(desk: Desk, campaigns: tuple[str, ...]) -> None:
+    """Paris and Madrid are two zones, and have one clock."""
+    tell(desk, [firing(campaign) for campaign in campaigns], 60)
+    ((body,),) = desk.rows("SELECT body FROM messages")
+    assert "(" not in body
+
+
+def test_clocks_that_differ_only_when_it_ended_are_named() -> None:
+    """London and Abidjan have one clock until London's summer time begins, on 29 March 2026 at 01:00 UTC."""
+    began, over = datetime(2026, 3, 29, 0, 55, tzinfo=UTC), datetime(2026, 3, 29, 1, 5, tzinfo=UTC)
+    places = {"a": ("A", "Europe/London"), "b": ("B", "Africa/Abidjan")}
+    fires = [firing(name, began_at=began, worst_at=began) for name in places]
+    assert not alert_words.mixes_clocks(fires, places)
+    assert alert_words.mixes_clocks([replace(alert, ended_at=over) for alert in fires], places)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
