@@ -34,10 +34,10 @@ def _channels(group: Group, path: Path, environment: Mapping[str, str]) -> Itera
     for place, address in enumerate(group.to, 1):
         name = f"{group.id}/{place}"
         where = f"{path}, line {group.line}: address {place} of the group `{group.id}`"
-        filled, secrets = _filled(address, where, environment)
+        filled = _filled(address, where, environment)
         service = filled.partition("://")[0].lower() if "://" in filled else ""
         make = webhook_channel if service in SCHEMES else apprise_channel
-        channel = make(name, service, filled, secrets)
+        channel = make(name, service, filled)
         if channel is None:
             written = "…" if address.startswith("$") else service  # the rest of the address may hold a secret
             allowed = f"{', '.join(f'{known}://…?secret=…' for known in SCHEMES)} and the URLs of Apprise"
@@ -48,12 +48,11 @@ def _channels(group: Group, path: Path, environment: Mapping[str, str]) -> Itera
         yield channel
 
 
-def _filled(address: str, where: str, environment: Mapping[str, str]) -> tuple[str, frozenset[str]]:
-    """Return the address with its variables filled in, and the secrets in it.
+def _filled(address: str, where: str, environment: Mapping[str, str]) -> str:
+    """Return the address with its variables filled in.
 
     A variable that is only a part of the address is quoted, so that a password may have any character.
     """
-    secrets: set[str] = set()
 
     def value(match: re.Match[str]) -> str:
         name = match[1]
@@ -65,8 +64,6 @@ def _filled(address: str, where: str, environment: Mapping[str, str]) -> tuple[s
                 raise AddressError(f"{where} needs the file of {name}_FILE, which cannot be read.") from error
         if not found:
             raise AddressError(f"{where} needs the variable {name}; set it, or {name}_FILE to a file with its value.")
-        quoted = found if match.start() == 0 else quote(found, safe="")
-        secrets.update((found, quoted))
-        return quoted
+        return found if match.start() == 0 else quote(found, safe="")
 
-    return VARIABLE.sub(value, address), frozenset(secrets)
+    return VARIABLE.sub(value, address)

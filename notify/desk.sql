@@ -84,6 +84,8 @@ CREATE TABLE messages (
 
 CREATE INDEX messages_to_send ON messages (channel, next_try_at) WHERE sent_at IS NULL AND given_up_at IS NULL;
 
+CREATE INDEX messages_of_incident ON messages (incident_id);
+
 -- What is known of each channel since it was last used.
 CREATE TABLE channels (
     channel TEXT PRIMARY KEY,
@@ -91,7 +93,7 @@ CREATE TABLE channels (
     sent_at REAL,
     failures INTEGER NOT NULL DEFAULT 0,  -- in a row
     failing_since REAL,
-    reason TEXT  -- of the latest failure, without secrets
+    reason TEXT  -- of the latest failure: see metrics/language/failure_words.py
 ) STRICT;
 
 PRAGMA user_version = 1;

@@ -7,6 +7,8 @@ MetricsError            see metrics/errors.py
 """
 
 from metrics.errors import MetricsError
+from metrics.language.failure_words import failure
+from metrics.language.text import SOURCE, text
 
 
 class AddressError(MetricsError):
@@ -20,4 +22,8 @@ class AlreadyRunning(MetricsError):
 
 
 class NotDelivered(MetricsError):
-    """The reason, without secrets."""
+    """`reason` is one of metrics/language/failure_words.py: it has nothing of the address or of the receiver's text."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(failure(reason, text(SOURCE)))
+        self.reason = reason

@@ -2,6 +2,7 @@
 
 An incident is a number of alerts of one cause: of one rule, fired within GATHER_S. Its groups get one message when it
 opens, one after every `repeat_after_s` while no manager has acknowledged what still fires, and one when all is over.
+When a repetition is due is decided for each channel, by its own last message and by what still waits for it.
 `escalate_after_s` after it fired without a manager's acknowledgement, the groups of `escalate` are told too. Alerts
 that a silence covers are told to nobody; when the silence ends while they fire, they are told then.
 
@@ -116,8 +117,9 @@ class _Writer:
         alerts: Sequence[Alert],
         fired_values: Mapping[str, float],
         number: int = 0,
+        only: Collection[str] | None = None,
     ) -> None:
-        """Put a message about these alerts into the outbox, for every channel of the groups."""
+        """Put a message about these alerts into the outbox, for every channel of the groups, or for `only` these."""
         for group_id in dict.fromkeys(groups):
             group = self.to.groups.get(group_id)
             if group is None:
@@ -127,11 +129,14 @@ class _Writer:
             title = words.title(kind, alerts, self.to.places, language)
             link = words.link(self.to.base, alerts)
             for channel in self.to.channels.get(group_id, ()):
+                if only is not None and channel not in only:
+                    continue
                 message_id = f"{incident_id}.{kind}{number or ''}.{channel.replace('/', '.')}"
                 body = words.body(alerts, self.to.places, fired_values, link, message_id, language)
                 look = "over" if kind == words.OVER else alerts[0].severity
                 facts = _facts(kind, group_id, link, alerts)
-                outbox.put(self.connection, channel, kind, incident_id, Message(message_id, title, body, look, facts))
+                message = Message(message_id, title, body, look, facts)
+                outbox.put(self.connection, channel, kind, incident_id, message, self.now.timestamp())
                 self.written += 1
 
 
@@ -223,22 +228,40 @@ def _go_on(
         connection.execute(
             "UPDATE incidents SET escalated_at = ? WHERE incident_id = ?", (now.timestamp(), incident.incident_id)
         )
-    is_due = first.repeat_after_s is not None and (now - incident.told_at).total_seconds() >= first.repeat_after_s
-    if is_due and not _is_still_unsent(connection, incident.incident_id):
+    if first.repeat_after_s is None:
+        return
+    channels = [channel for group in incident.groups for channel in writer.to.channels.get(group, ())]
+    if due := _due(connection, incident, channels, now.timestamp() - first.repeat_after_s):
         number = incident.repeats + 1
-        writer.write(incident.incident_id, words.REPEATED, incident.groups, waiting, incident.fired_values, number)
+        outbox.drop_waiting(connection, incident.incident_id, words.REPEATED, due)
+        groups, values = incident.groups, incident.fired_values
+        writer.write(incident.incident_id, words.REPEATED, groups, waiting, values, number, only=due)
         connection.execute(
             "UPDATE incidents SET told_at = ?, repeats = ? WHERE incident_id = ?",
             (now.timestamp(), number, incident.incident_id),
         )
 
 
-def _is_still_unsent(connection: sqlite3.Connection, incident_id: str) -> bool:
-    """Whether every earlier message about the incident still waits: a repetition would only make the queue longer."""
-    (sent,) = connection.execute(
-        "SELECT count(*) FROM messages WHERE incident_id = ? AND sent_at IS NOT NULL", (incident_id,)
-    ).fetchone()
-    return not sent
+def _due(
+    connection: sqlite3.Connection, incident: _Incident, channels: Iterable[str], before_s: float
+) -> frozenset[str]:
+    """Return the channels whose last message about the incident was made by `before_s`, and that need a repetition.
+
+    While another message still waits for a channel, a repetition would only make its queue longer. A repetition that
+    waits gives way to a later one.
+    """
+    told = {
+        channel: (made_at, waits)
+        for channel, made_at, waits in connection.execute(
+            "SELECT channel, max(made_at),"
+            " count(*) FILTER (WHERE sent_at IS NULL AND given_up_at IS NULL AND kind <> ?)"
+            " FROM messages WHERE incident_id = ? GROUP BY channel",
+            (words.REPEATED, incident.incident_id),
+        )
+    }
+    never = (incident.told_at.timestamp(), 0)  # a channel that is new in its group
+    states = {channel: told.get(channel, never) for channel in channels}
+    return frozenset(channel for channel, (made_at, waits) in states.items() if made_at <= before_s and not waits)
 
 
 def _open_incidents(

@@ -40,9 +40,10 @@ LIMIT 1
 """The message of a channel that is due first. An incident's messages keep their order: "over" never overtakes."""
 
 
-def put(connection: sqlite3.Connection, channel: str, kind: str, incident_id: str | None, message: Message) -> None:
-    """Add a message to the outbox, in the transaction of its reason. The same message_id is added once."""
-    now_s = clock.now_s()
+def put(
+    connection: sqlite3.Connection, channel: str, kind: str, incident_id: str | None, message: Message, now_s: float
+) -> None:
+    """Add a message to the outbox at `now_s`, in the transaction of its reason. The same message_id is added once."""
     connection.execute(
         "INSERT INTO messages (message_id, channel, incident_id, kind, title, body, facts, made_at, next_try_at)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
@@ -57,6 +58,15 @@ def put(connection: sqlite3.Connection, channel: str, kind: str, incident_id: st
             now_s,
             now_s,
         ),
+    )
+
+
+def drop_waiting(connection: sqlite3.Connection, incident_id: str, kind: str, channels: Iterable[str]) -> None:
+    """Remove the messages of a kind about an incident that still wait for these channels: a later one replaces them."""
+    connection.execute(
+        "DELETE FROM messages WHERE incident_id = ? AND kind = ? AND sent_at IS NULL AND given_up_at IS NULL"
+        " AND channel IN (SELECT value FROM json_each(?))",
+        (incident_id, kind, json.dumps(list(channels))),
     )
 
 
@@ -100,7 +110,7 @@ class Courier(threading.Thread):
         try:
             self.channel.deliver(message)
         except NotDelivered as error:
-            self._note_failure(message_id, made_at, tries + 1, str(error))
+            self._note_failure(message_id, made_at, tries + 1, error)
         else:
             self._note_sent(message_id)
         return True
@@ -121,7 +131,7 @@ class Courier(threading.Thread):
             log.info("%s delivers again, after %d failures", self.channel.name, self._failures)
         self._failures, self._held_until_s = 0, 0.0
 
-    def _note_failure(self, message_id: str, made_at: float, tries: int, reason: str) -> None:
+    def _note_failure(self, message_id: str, made_at: float, tries: int, error: NotDelivered) -> None:
         now_s = clock.now_s()
         self._failures += 1
         self._held_until_s = now_s + backoff_s(self._failures)
@@ -135,12 +145,12 @@ class Courier(threading.Thread):
                 "INSERT INTO channels (channel, service, failures, failing_since, reason) VALUES (?, ?, 1, ?, ?)"
                 " ON CONFLICT DO UPDATE SET service = excluded.service, failures = failures + 1,"
                 " failing_since = coalesce(failing_since, excluded.failing_since), reason = excluded.reason",
-                (self.channel.name, self.channel.service, now_s, reason),
+                (self.channel.name, self.channel.service, now_s, error.reason),
             )
         if is_given_up:
-            log.error("%s: message %s is given up after %d tries: %s", self.channel.name, message_id, tries, reason)
+            log.error("%s: message %s is given up after %d tries: %s", self.channel.name, message_id, tries, error)
         else:
-            log.warning("%s: message %s was not delivered, try %d: %s", self.channel.name, message_id, tries, reason)
+            log.warning("%s: message %s was not delivered, try %d: %s", self.channel.name, message_id, tries, error)
 
 
 class Couriers:

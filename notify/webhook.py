@@ -14,14 +14,14 @@ import binascii
 import hashlib
 import hmac
 import json
-from collections.abc import Collection
 from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
 import requests
 
 from metrics import clock
-from notify.channels import Channel, Message, proof_of, without
+from notify.channels import Channel, Message, in_time, proof_of
 from notify.errors import NotDelivered
+from notify.failures import answered, reason_of
 
 SCHEMES = {"webhook": "http", "webhooks": "https"}
 SHORTEST_SECRET = 16
@@ -29,7 +29,7 @@ SHORTEST_SECRET = 16
 CONNECTS_WITHIN_S, ANSWERS_WITHIN_S = 5.0, 10.0
 
 
-def webhook_channel(name: str, service: str, address: str, secrets: Collection[str]) -> Channel | None:
+def webhook_channel(name: str, service: str, address: str) -> Channel | None:
     """Return the channel of a webhook; None if the address has no host, or no secret of SHORTEST_SECRET characters."""
     try:
         parts = urlsplit(address)
@@ -60,12 +60,12 @@ def webhook_channel(name: str, service: str, address: str, secrets: Collection[s
                 stream=True,
             ) as answer:
                 status = answer.status_code
-        except (requests.RequestException, OSError) as error:
-            raise NotDelivered(without({*secrets, secret}, address, f"{type(error).__name__}: {error}")) from None
+        except Exception as error:  # requests lets through what the layers below it raise
+            raise NotDelivered(reason_of(error)) from None
         if not 200 <= status < 300:
-            raise NotDelivered(f"the receiver answered {status}")
+            raise NotDelivered(answered(status))
 
-    return Channel(name, service, proof_of(address), deliver)
+    return Channel(name, service, proof_of(address), in_time(deliver))
 
 
 def key_of(secret: str) -> bytes | None:

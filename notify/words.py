@@ -42,9 +42,16 @@ def title(kind: str, alerts: Sequence[Alert], places: Places, text: Text) -> str
 def body(
     alerts: Sequence[Alert], places: Places, fired_values: Mapping[str, float], link: str, message_id: str, text: Text
 ) -> str:
-    """Say how each alert is, where to look, and the id by which a repeated delivery is recognised."""
+    """Say how each alert is, where to look, and the id by which a repeated delivery is recognised.
+
+    Zones are named if the campaigns' clocks differ.
+    """
     _ = text.gettext
-    lines = [alert_words.line(alert, places, text, fired_values.get(alert.alert_id)) for alert in alerts[:NAMED]]
+    names_zone = alert_words.mixes_clocks(alerts[:NAMED], places)
+    lines = [
+        alert_words.line(alert, places, text, fired_values.get(alert.alert_id), names_zone=names_zone)
+        for alert in alerts[:NAMED]
+    ]
     if len(alerts) > NAMED:
         rest = len(alerts) - NAMED
         lines.append(text.ngettext("and {n} more", "and {n} more", rest).format(n=text.number(rest)))

@@ -4,8 +4,9 @@ A headline says what a rule watches: "Service level below 70%". A line says how 
 14:32, worst 58.1% at 14:40".
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from metrics.kpis.alert_figures import FIGURES
 from metrics.language.text import NBSP, Text
@@ -82,21 +83,38 @@ def zone_of(campaign: str | None, places: Places) -> str:
     return places.get(campaign or "", ("", "UTC"))[1]
 
 
-def clock(at: datetime, zone: str, text: Text) -> str:
-    """Format an instant as the time of day in `zone`. UTC is named: nobody's clock shows it."""
-    return text.clock(at, zone) + (f"{NBSP}UTC" if zone == "UTC" else "")
+def clock(at: datetime, zone: str, text: Text, is_named: bool = False) -> str:
+    """Format an instant as the time of day in `zone`: "14:32", or "14:32 (Paris)" if the zone is to be named.
+
+    UTC is always named: nobody's clock shows it.
+    """
+    time = text.clock(at, zone)
+    if zone == "UTC":
+        return f"{time}{NBSP}UTC"
+    return f"{time}{NBSP}({text.place(zone)})" if is_named else time
 
 
-def line(alert: Alert, places: Places, text: Text, fired_value: float | None = None) -> str:
+def mixes_clocks(alerts: Sequence[Alert], places: Places) -> bool:
+    """Whether the clocks of these alerts' campaigns differ at an instant that their lines say."""
+    zones = {zone_of(alert.campaign, places) for alert in alerts}
+    if len(zones) < 2:
+        return False
+    instants = {at for alert in alerts for at in (alert.began_at, alert.worst_at, alert.ended_at) if at is not None}
+    return any(len({at.astimezone(ZoneInfo(zone)).utcoffset() for zone in zones}) > 1 for at in instants)
+
+
+def line(
+    alert: Alert, places: Places, text: Text, fired_value: float | None = None, *, names_zone: bool = False
+) -> str:
     """Say in a line how it is, or was: since when, what it is now, the worst, and what is usual.
 
-    `fired_value`: the value when it fired, if that is known and to be said.
+    `fired_value`: the value when it fired, if that is known and to be said. `names_zone`: whose clock it is, too.
     """
     _ = text.gettext
     zone = zone_of(alert.campaign, places)
 
     def at(instant: datetime) -> str:
-        return clock(instant, zone, text)
+        return clock(instant, zone, text, names_zone)
 
     def shown(number: float | None) -> str:
         return value(alert.figure, number, text)

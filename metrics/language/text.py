@@ -21,7 +21,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from babel import Locale
-from babel.dates import format_date, format_skeleton, format_time
+from babel.dates import format_date, format_skeleton, format_time, get_timezone_location
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal, format_percent
@@ -129,6 +129,10 @@ class Text:
     def clock(self, at: datetime, zone: str, seconds: bool = False) -> str:
         """Format an instant as the time of day in `zone`."""
         return format_time(at.astimezone(ZoneInfo(zone)), "HH:mm:ss" if seconds else "HH:mm", locale=self.locale)
+
+    def place(self, zone: str) -> str:
+        """Name a time zone by its city: "Europe/London" is "Londres" in French."""
+        return get_timezone_location(ZoneInfo(zone), self.locale, return_city=True).rpartition("/")[2]
 
     def day(self, day: date) -> str:
         return self._first(day.day, format_date(day, "full", locale=self.locale))

@@ -73,8 +73,8 @@ def silence(silence: Silence, places: Places, text: Text) -> str:
     else:
         what = silence.rule or campaign or _("All alerts")
     zone = alert_words.zone_of(silence.campaign, places)
-    day, time = text.date_of(silence.until_at, zone), alert_words.clock(silence.until_at, zone, text)
-    until = _("until {time}").format(time=f"{day} {time}")
+    time = alert_words.clock(silence.until_at, zone, text, is_named=True)
+    until = _("until {time}").format(time=f"{text.date_of(silence.until_at, zone)} {time}")
     why = _("{subject}: {words}").format(subject=silence.who, words=silence.why)
     return f'<div class="vigie-alert"><p><b>{escape(what)}</b> {escape(until)}</p><small>{escape(why)}</small></div>'
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from html import escape
 
+from metrics.language.failure_words import OTHER, failure
 from notify.desk import ChannelState
 from pages.shared import table
 from pages.shared.i18n import DASH, Text
@@ -16,8 +17,8 @@ def troubles(channels: Sequence[ChannelState], text: Text) -> list[str]:
     for channel in channels:
         if channel.failing_since is not None:
             words = text.ngettext(
-                "No message has reached {channel} since {time} UTC, and {n} waits. It is tried again. {reason}",
-                "No message has reached {channel} since {time} UTC, and {n} wait. They are tried again. {reason}",
+                "No message has reached {channel} since {time} UTC ({reason}), and {n} waits. It is tried again.",
+                "No message has reached {channel} since {time} UTC ({reason}), and {n} wait. They are tried again.",
                 channel.waiting,
             )
             time = text.clock(channel.failing_since, "UTC")
@@ -26,8 +27,8 @@ def troubles(channels: Sequence[ChannelState], text: Text) -> list[str]:
                     channel=f"{channel.channel} ({channel.service})",
                     time=f"{text.date(channel.failing_since)} {time}",
                     n=text.number(channel.waiting),
-                    reason=channel.reason or "",
-                ).rstrip()
+                    reason=failure(channel.reason or OTHER, text),
+                )
             )
         if channel.given_up:
             lost = text.ngettext(

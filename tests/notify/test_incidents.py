@@ -1,6 +1,8 @@
 """Who is told what, and when: grouped, repeated, escalated, silenced, over. The desk is a real one."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +38,24 @@ def tell(desk: Desk, alerts: Sequence[Alert], at: float, to: incidents.Recipient
     return [f"{channel}: {title}" for message_id, channel, title in rows if message_id not in before]
 
 
-def sent(desk: Desk) -> None:
-    """Mark every message as delivered, as a courier does."""
+def sent(desk: Desk, channel: str = "%") -> None:
+    """Mark every message to a channel, or to all, as delivered, as a courier does."""
     with desk.transaction() as connection:
-        connection.execute("UPDATE messages SET sent_at = ? WHERE sent_at IS NULL", (after(0).timestamp(),))
+        connection.execute(
+            "UPDATE messages SET sent_at = ? WHERE sent_at IS NULL AND channel LIKE ?",
+            (after(0).timestamp(), channel),
+        )
+
+
+def waiting(desk: Desk, channel: str) -> list[str]:
+    """Return the kinds of the messages that a channel has not taken, in their order."""
+    return [
+        kind
+        for (kind,) in desk.rows(
+            "SELECT kind FROM messages WHERE sent_at IS NULL AND given_up_at IS NULL AND channel = ? ORDER BY rowid",
+            channel,
+        )
+    ]
 
 
 LEVEL = "service level below 70% · Oréa Sinistres"
@@ -99,6 +115,61 @@ def test_a_repetition_waits_until_the_first_message_has_left(desk: Desk) -> None
     assert tell(desk, [alert], 3_601) == [f"floor/1: Critical, still: {LEVEL}"]
 
 
+TWO_ADDRESSES = replace(TO, channels={"floor": ("floor/1", "floor/2")})
+
+
+def test_repetitions_do_not_pile_up_for_the_channel_that_fails(desk: Desk) -> None:
+    """Each channel is judged by itself: one that delivers must not fill the queue of one that does not."""
+    alert = firing(repeat_after_s=60.0)
+    tell(desk, [alert], 2, TWO_ADDRESSES)
+    for minute in range(1, 15):
+        sent(desk, "floor/1")
+        assert tell(desk, [alert], 2 + 60 * minute, TWO_ADDRESSES) == [f"floor/1: Critical, still: {LEVEL}"]
+    assert waiting(desk, "floor/2") == ["fired"]
+    sent(desk)
+    assert tell(desk, [alert], 850, TWO_ADDRESSES) == [f"floor/2: Critical, still: {LEVEL}"]
+    tell(desk, [ended(alert, 860)], 861, TWO_ADDRESSES)
+    assert waiting(desk, "floor/2") == ["repeated", "over"]
+
+
+def test_a_repetition_that_waits_gives_way_to_the_next(desk: Desk) -> None:
+    """A channel that failed after the first message gets one repetition, as it is now, and not one for each minute."""
+    alert = firing(repeat_after_s=60.0)
+    tell(desk, [alert], 2, TWO_ADDRESSES)
+    sent(desk)
+    for minute in range(1, 15):
+        now = firing(repeat_after_s=60.0, calls=34 + minute)
+        assert len(tell(desk, [now], 2 + 60 * minute, TWO_ADDRESSES)) == 2
+        assert tell(desk, [now], 3 + 60 * minute, TWO_ADDRESSES) == []
+        sent(desk, "floor/1")
+    assert waiting(desk, "floor/2") == ["repeated"]
+    ((body,),) = desk.rows("SELECT body FROM messages WHERE sent_at IS NULL")
+    assert "48 calls" in body
+    tell(desk, [ended(alert, 900)], 901, TWO_ADDRESSES)
+    assert waiting(desk, "floor/2") == ["repeated", "over"]
+
+
+def test_a_channel_that_is_new_in_its_group_is_told_at_the_next_repetition(desk: Desk) -> None:
+    alert = firing(repeat_after_s=60.0)
+    tell(desk, [alert], 2)
+    sent(desk)
+    assert tell(desk, [alert], 30, TWO_ADDRESSES) == []
+    assert tell(desk, [alert], 62, TWO_ADDRESSES) == [f"floor/{n}: Critical, still: {LEVEL}" for n in (1, 2)]
+
+
+def test_a_group_that_was_just_told_by_escalation_is_not_told_again_at_once(desk: Desk) -> None:
+    """Its repetition is counted from its own last message."""
+    alert = firing(escalate=("boss",), escalate_after_s=60.0, repeat_after_s=60.0)
+    tell(desk, [alert], 2)
+    sent(desk)
+    assert tell(desk, [alert], 60) == [f"boss/1: Critical, not acknowledged: {LEVEL}"]
+    sent(desk)
+    assert tell(desk, [alert], 62) == [f"floor/1: Critical, still: {LEVEL}"]
+    sent(desk)
+    assert tell(desk, [alert], 119) == []
+    assert tell(desk, [alert], 120) == [f"boss/1: Critical, still: {LEVEL}"]
+
+
 def test_what_nobody_acknowledges_escalates_once_and_is_over_for_both(desk: Desk) -> None:
     alert = firing(escalate=("boss",), escalate_after_s=300.0, repeat_after_s=600.0)
     tell(desk, [alert], 2)
@@ -107,7 +178,7 @@ def test_what_nobody_acknowledges_escalates_once_and_is_over_for_both(desk: Desk
     assert tell(desk, [alert], 300) == [f"boss/1: Critical, not acknowledged: {LEVEL}"]
     sent(desk)
     assert tell(desk, [alert], 301) == []
-    assert tell(desk, [alert], 602) == [f"{to}/1: Critical, still: {LEVEL}" for to in ("floor", "boss")]
+    assert tell(desk, [alert], 602) == [f"floor/1: Critical, still: {LEVEL}"]
     assert tell(desk, [ended(alert, 700)], 701) == [f"{to}/1: Over: {LEVEL}" for to in ("floor", "boss")]
 
 
@@ -128,7 +199,7 @@ def test_only_a_managers_acknowledgement_stops_repeating_and_escalating(desk: De
     desk.acknowledge(viewer, [alert], "we have seen it", after(10))
     assert tell(desk, [alert], 300) == [f"boss/1: Critical, not acknowledged: {LEVEL}"]
     sent(desk)
-    assert tell(desk, [alert], 602) == [f"{to}/1: Critical, still: {LEVEL}" for to in ("floor", "boss")]
+    assert tell(desk, [alert], 602) == [f"floor/1: Critical, still: {LEVEL}"]
     sent(desk)
     desk.acknowledge(MANAGER, [alert], "", after(700))
     assert tell(desk, [alert], 5_000) == []
@@ -257,6 +328,39 @@ def test_a_group_is_told_in_its_language_and_the_campaigns_time(
     assert told.translate(spaces) == f"floor/1: {title}"
     assert f"Oréa Sinistres: {line}" in body.translate(spaces).replace("Sinistres :", "Sinistres:")
     assert "https://vigie.example/campaign?campaign=orea" in body
+
+
+@pytest.mark.parametrize(
+    ("language", "paris", "london"),
+    [
+        pytest.param("en", "since 09:59 (Paris)", "since 08:59 (London)", id="en"),
+        pytest.param("fr", "depuis 09:59 (Paris)", "depuis 08:59 (Londres)", id="fr"),
+        pytest.param("es", "desde las 09:59 (París)", "desde las 08:59 (Londres)", id="es"),
+    ],
+)
+def test_a_message_that_mixes_clocks_names_them(desk: Desk, language: str, paris: str, london: str) -> None:
+    """One instant is 09:59 and 08:59 in one message."""
+    tell(desk, [firing(), firing("bright")], 60, recipients(group("floor", language)))
+    ((body,),) = desk.rows("SELECT body FROM messages")
+    orea, bright, *_ = body.replace("\N{NO-BREAK SPACE}", " ").splitlines()
+    assert paris in orea and london in bright
+
+
+@pytest.mark.parametrize("campaigns", [("orea",), ("orea", "almena"), ("bright",)], ids=" and ".join)
+def test_a_message_of_one_clock_names_none(desk: Desk, campaigns: tuple[str, ...]) -> None:
+    """Paris and Madrid are two zones, and have one clock."""
+    tell(desk, [firing(campaign) for campaign in campaigns], 60)
+    ((body,),) = desk.rows("SELECT body FROM messages")
+    assert "(" not in body
+
+
+def test_clocks_that_differ_only_when_it_ended_are_named() -> None:
+    """London and Abidjan have one clock until London's summer time begins, on 29 March 2026 at 01:00 UTC."""
+    began, over = datetime(2026, 3, 29, 0, 55, tzinfo=UTC), datetime(2026, 3, 29, 1, 5, tzinfo=UTC)
+    places = {"a": ("A", "Europe/London"), "b": ("B", "Africa/Abidjan")}
+    fires = [firing(name, began_at=began, worst_at=began) for name in places]
+    assert not alert_words.mixes_clocks(fires, places)
+    assert alert_words.mixes_clocks([replace(alert, ended_at=over) for alert in fires], places)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

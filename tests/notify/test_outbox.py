@@ -22,13 +22,13 @@ def message(message_id: str) -> Message:
 def put(desk: Desk, channel: str, *ids: str, incident: str = "one") -> None:
     with desk.transaction() as connection:
         for message_id in ids:
-            outbox.put(connection, channel, "fired", incident, message(message_id))
+            outbox.put(connection, channel, "fired", incident, message(message_id), clock.now_s())
 
 
 class Taking:
     """A channel that takes messages, or fails as often as it is told to."""
 
-    def __init__(self, name: str, failures: int = 0, reason: str = "no route") -> None:
+    def __init__(self, name: str, failures: int = 0, reason: str = "no_connection") -> None:
         self.channel = Channel(name, "test", "", self.deliver)
         self.failures, self.reason = failures, reason
         self.taken: list[str] = []
@@ -85,7 +85,7 @@ def test_a_message_that_is_never_taken_stops_no_other(tmp_path: Path) -> None:
 
     def deliver(message: Message) -> None:
         if message.message_id == "poison":
-            raise NotDelivered("400")
+            raise NotDelivered("answered 400")
         taken.append(message.message_id)
 
     put(desk, "floor/1", "poison", incident="one")
@@ -107,7 +107,7 @@ def test_a_channel_that_fails_or_hangs_holds_up_no_other(tmp_path: Path) -> None
 
 
 def test_a_channel_that_fails_says_since_when_and_why_until_it_delivers(tmp_path: Path) -> None:
-    desk, floor = Desk(tmp_path), Taking("floor/1", failures=3, reason="535 authentication failed")
+    desk, floor = Desk(tmp_path), Taking("floor/1", failures=3, reason="sign_in")
     put(desk, "floor/1", "a")
 
     def state() -> tuple[int, str | None, int]:
@@ -115,7 +115,7 @@ def test_a_channel_that_fails_says_since_when_and_why_until_it_delivers(tmp_path
         return (0, None, 0) if channel is None else (channel.failures, channel.reason, channel.waiting)
 
     with delivering(desk, floor.channel):
-        wait_for(lambda: state()[:2] == (3, "535 authentication failed") or all_sent(desk)(), "three failures")
+        wait_for(lambda: state()[:2] == (3, "sign_in") or all_sent(desk)(), "three failures")
         wait_for(all_sent(desk), "the message")
     assert state() == (0, None, 0)
     (channel,) = desk.channels(clock.now())

@@ -1,5 +1,6 @@
 """The bell, the page of alerts, the line on the wall, and the channels on the feed page."""
 
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -108,7 +109,11 @@ def test_what_is_acknowledged_says_by_whom_and_why(path: Path, desk: Desk) -> No
     (found,) = alerts(Published(path), MANAGER, clock.now()) or ()
     desk.acknowledge(Viewer("manager", None, "marie"), [found], HOSTILE, clock.now())
     test = open_page("alerts.py")
-    assert "Acknowledged by marie at" in seen(test) and "Acknowledge" not in [button.label for button in test.button]
+    card = seen(test).replace("\N{NO-BREAK SPACE}", " ")
+    assert re.search(r"Loans: 3 since \d\d:\d\d \(Paris\)", card), "the tables beside it are in UTC"
+    assert re.search(r"Acknowledged by marie at \d\d:\d\d \(Paris\)", card) and "Acknowledge" not in [
+        button.label for button in test.button
+    ]
     assert not any(
         "<script>" in element.proto.body for element in test.get("html") if "vigie-alert" in element.proto.body
     )
@@ -125,6 +130,7 @@ def test_a_manager_silences_with_a_reason_and_ends_it(path: Path, desk: Desk) ->
     assert timedelta(minutes=59) < silence.until_at - clock.now() <= timedelta(hours=1)
     test = open_page("alerts.py")
     assert "Silenced: nobody is notified" in seen(test)
+    assert re.search(r"until \S+ \d\d:\d\d \(Paris\)", seen(test).replace("\N{NO-BREAK SPACE}", " "))
     press(test, "End")
     assert desk.silences(clock.now()) == ()
 
@@ -181,13 +187,17 @@ def test_the_feed_page_names_a_channel_that_fails(path: Path, desk: Desk) -> Non
     assert "No message about an alert has been sent yet." in seen(open_page("feed.py"))
     at = clock.now_s()
     with desk.transaction() as connection:
-        row = ("floor/1", "mailtos", 3, at, HOSTILE)
-        connection.execute(
-            "INSERT INTO channels (channel, service, failures, failing_since, reason) VALUES (?, ?, ?, ?, ?)", row
-        )
+        for row in (
+            ("floor/1", "mailtos", 3, at, f"ReadTimeout: HTTPConnectionPool(host='mail.example') {HOSTILE}"),
+            ("floor/2", "webhooks", 3, at, "answered 503"),
+        ):
+            connection.execute(
+                "INSERT INTO channels (channel, service, failures, failing_since, reason) VALUES (?, ?, ?, ?, ?)", row
+            )
     test = open_page("feed.py")
-    (error,) = [error.value for error in test.error]
-    assert "No message has reached floor/1" in error.replace("\\", "") and "<script>" not in error.replace("\\<", "")
+    (older, error) = [error.value.replace("\\", "") for error in test.error]
+    assert "No message has reached floor/1" in older and "(it did not take the message)" in older
+    assert "No message has reached floor/2" in error and "(the receiver answered 503)" in error
     assert "floor/1 mailtos" in seen(test) and "fails" in seen(test)
     assert not open_page("feed.py", viewer=Viewer("manager", OF_LOANS, "max")).error
 
@@ -209,7 +219,7 @@ def test_a_rule_is_summed_up_by_how_often_how_long_and_how_much_was_acknowledged
 @pytest.mark.parametrize(
     ("campaign", "until"),
     [
-        pytest.param("orea", "until 25/11/2026 11:30 marie", id="a campaign: by its clock"),
+        pytest.param("orea", "until 25/11/2026 11:30 (Paris) marie", id="a campaign: by its clock"),
         pytest.param(None, "until 25/11/2026 10:30 UTC marie", id="all campaigns: UTC, and it says so"),
     ],
 )
@@ -220,7 +230,7 @@ def test_a_silence_says_until_when_by_a_clock_that_its_reader_knows(campaign: st
 
 @pytest.mark.parametrize(
     ("campaign", "at"),
-    [pytest.param("orea", "at 10:01", id="Paris"), pytest.param(None, "at 09:01 UTC", id="the feed")],
+    [pytest.param("orea", "at 10:01 (Paris)", id="Paris"), pytest.param(None, "at 09:01 UTC", id="the feed")],
 )
 def test_an_acknowledgement_is_told_by_the_same_clock_as_its_alert(campaign: str | None, at: str) -> None:
     alert = firing(campaign)
