@@ -373,18 +373,18 @@ AMONG_DAYS = [
     # the answer of a call of another day
     ("mia: 8:00 available, 130:00 call queued=9:00, 140:00 paused", "mia: 129:00 unended", "130:00", "130:00"),
     ("nia: 130:00 call queued=9:00", "nia: 129:00 unended", "130:00", "130:00"),
-    ("oda: 24:01 call queued=22:30", "oda: 24:00 unended", "24:01", "24:01"),
+    ("oda: 72:01 call queued=70:30", "oda: 72:00 unended", "72:01", "72:01"),
     ("pam: 8:00 available, 23:30 call queued=24:05, 23:50 paused", "pam: 23:10 unended", "23:30", "23:30"),
     # two calls on different days
     (
         """
             quin: 8:00 available, 12:00 wrap_up, 13:00 available, 200:00 paused
             rex: 100:00 available, 132:00 paused, 200:00 paused
-            sam: 11:00 call
+            sam: 58:00 call
             tom: 180:00 call
         """,
-        "quin: 10:00 unended \n rex: 130:00 unended \n sam: 10:00 unended \n tom: 130:00 unended",
-        *("12:00 132:00 11:00 180:00", "12:00-wrap_up 132:00-paused 11:00 180:00"),
+        "quin: 10:00 unended \n rex: 130:00 unended \n sam: 57:00 unended \n tom: 130:00 unended",
+        *("12:00 132:00 58:00 180:00", "12:00-wrap_up 132:00-paused 58:00 180:00"),
     ),
     (
         """
@@ -510,6 +510,13 @@ SETTLED_STEPS = {
         09:30:10 state agent=ana state=paused event_id=s2
         34:00:00 state agent=ana state=available event_id=s3
     """,
+    "a state, then an answer": """
+        09:10:10 state agent=ana state=wrap_up event_id=s1
+        09:30:00 queued call_id=c4 event_id=q4
+        09:30:10 answered call_id=c4 agent=ana event_id=a4
+        09:31:00 ended call_id=c4 event_id=e4
+        34:00:00 state agent=ana state=available event_id=s3
+    """,
 }
 LOST_STEPS = {
     "an answer that is another's": ("answers", "09:10:10 answered call_id=c3 agent=bob event_id=a3 revision=1"),
@@ -518,6 +525,10 @@ LOST_STEPS = {
     "an answer that is later": ("answers", "09:40:05 answered call_id=c3 agent=ana event_id=a3 revision=1"),
     "a state that is another's": ("states", "09:10:10 state agent=bob state=wrap_up event_id=s1 revision=1"),
     "a state that is busy": ("states", "09:10:10 state agent=ana state=busy event_id=s1 revision=1"),
+    "a state before an answer": (
+        "a state, then an answer",
+        "09:10:10 state agent=ana state=busy event_id=s1 revision=1",
+    ),
     "a state that is later": ("states", "09:40:10 state agent=ana state=wrap_up event_id=s1 revision=1"),
 }
 
