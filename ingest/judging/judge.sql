@@ -177,8 +177,10 @@ theirs AS (
     SELECT
         agent, ts, event_id, type = 'agent.state' AS is_state, state, reason, campaign,
         -- where no event says how long a state lasts, as with most sources, DuckDB does not even read `raw` for this
-        CASE WHEN getvariable('has_lasts_s') AND contains(raw, '"lasts_s"') THEN try_cast(raw ->> '$.lasts_s' AS DOUBLE) END
-            AS lasts_s
+        CASE
+            WHEN getvariable('has_lasts_s') AND (contains(raw, '"lasts_s"') OR contains(raw, '\u00'))
+                THEN try_cast(raw ->> '$.lasts_s' AS DOUBLE)
+        END AS lasts_s
     FROM events
     WHERE type IN ('agent.state', 'agent.profile') AND agent IN (SELECT agent FROM changed_timelines)
 ),

@@ -8,7 +8,7 @@ import pytest
 
 from ingest.archive.inventory import RELATIONS
 from ingest.publishing.publish import Moment
-from tests.support.stories.stream import PARTITION, Desk, Event, at, read_story
+from tests.support.stories.stream import DAY, PARTITION, Desk, Event, at, read_story
 
 pytestmark = pytest.mark.slow
 
@@ -323,6 +323,180 @@ def test_a_late_call_brings_nothing_back_that_cannot_close_it(tmp_path: Path, la
     desk.close()
 
 
+FIRST_DAY = DAY - dt.timedelta(days=9)
+
+
+def steps(text: str) -> list[Event]:
+    """Read agents' steps of the ten days until LATER, one agent a line: "ana: hour:minute what, …".
+
+    `what` is a state, or the agent answers: a `call` that ends half a minute later, or one that is `unended`. It was
+    queued at that instant, or at `queued=`. An event is named after its agent, the time and what it tells.
+    """
+    story = []
+    for line in filter(None, map(str.strip, text.splitlines())):
+        agent, _, told = line.partition(": ")
+        for step in told.split(", "):
+            clock, what, *more = step.split()
+            call = f"{agent}-{clock}"
+            if what not in ("call", "unended"):
+                story.append(f"{clock}:00 state agent={agent} state={what} event_id={call}-{what} {' '.join(more)}")
+                continue
+            queued = more[0].removeprefix("queued=") if more else clock
+            story.append(f"{queued}:00 queued call_id={call} event_id={call}-queued")
+            story.append(f"{clock}:00 answered call_id={call} agent={agent} event_id={call}-answered")
+            if what == "call":
+                story.append(f"{clock}:30 ended call_id={call} event_id={call}-ended")
+    return read_story("\n".join(story), FIRST_DAY)
+
+
+#: What has settled; what comes late, in one batch; the ends that it gets; and what comes back for it.
+AMONG_DAYS = [
+    ("fay: 8:00 available, 154:00 available, 200:00 busy", "fay: 10:00 unended", "154:00", "154:00-available"),
+    ("flo: 8:00 available, 154:00 available, 200:00 paused", "flo: 10:00 unended", "154:00", "154:00-available"),
+    (  # only the first state after it that is not busy
+        "gil: 9:00 paused, 10:00 available, 11:00 busy, 12:00 busy, 12:00 wrap_up, 13:00 available, 200:00 paused",
+        *("gil: 10:00 unended", "12:00", "12:00-wrap_up"),
+    ),
+    # what is here already: the state that names the campaign, and the last one
+    ("ona: 8:00 available, 11:00 paused campaign=vip, 12:00 wrap_up, 200:00 paused", "ona: 10:00 unended", "11:00", ""),
+    ("hal: 8:00 available, 9:40 paused, 9:50 call", "hal: 9:40 unended", "9:50", "9:50"),
+    ("ida: 8:00 available, 9:45 busy, 9:50 call", "ida: 9:42 unended", "9:50", "9:50"),
+    # an answer before the next state, and after it
+    (
+        "jo: 8:00 available, 11:00 call, 12:00 paused, 200:00 paused",
+        *("jo: 10:00 unended", "11:00", "11:00 12:00-paused"),
+    ),
+    ("lea: 8:00 available, 11:00 call, 12:00 paused, 200:00 busy", "lea: 10:00 unended", "11:00", "11:00 12:00-paused"),
+    ("kim: 8:00 available, 11:00 call, 12:00 paused", "kim: 10:00 unended", "11:00", "11:00"),
+    ("uma: 8:00 available, 12:00 paused, 13:00 call, 200:00 paused", "uma: 10:00 unended", "12:00", "12:00-paused"),
+    ("una: 8:00 available, 12:00 paused, 13:00 call, 200:00 busy", "una: 10:00 unended", "12:00", "12:00-paused"),
+    ("eli: 8:00 available, 12:00 paused, 13:00 call", "eli: 10:00 unended", "12:00", ""),
+    # the answer of a call of another day
+    ("mia: 8:00 available, 130:00 call queued=9:00, 140:00 paused", "mia: 129:00 unended", "130:00", "130:00"),
+    ("nia: 130:00 call queued=9:00", "nia: 129:00 unended", "130:00", "130:00"),
+    ("oda: 72:01 call queued=70:30", "oda: 72:00 unended", "72:01", "72:01"),
+    ("pam: 8:00 available, 23:30 call queued=24:05, 23:50 paused", "pam: 23:10 unended", "23:30", "23:30"),
+    # two calls on different days
+    (
+        """
+            quin: 8:00 available, 12:00 wrap_up, 13:00 available, 200:00 paused
+            rex: 100:00 available, 132:00 paused, 200:00 paused
+            sam: 58:00 call
+            tom: 180:00 call
+        """,
+        "quin: 10:00 unended \n rex: 130:00 unended \n sam: 57:00 unended \n tom: 130:00 unended",
+        *("12:00 132:00 58:00 180:00", "12:00-wrap_up 132:00-paused 58:00 180:00"),
+    ),
+    (
+        """
+            ula: 8:00 available, 12:00 paused, 200:00 paused
+            vic: 100:00 available, 131:00 call, 136:00 paused, 200:00 paused
+        """,
+        *("ula: 10:00 unended \n vic: 130:00 unended", "12:00 131:00", "12:00-paused 131:00 136:00-paused"),
+    ),
+    # after a state that comes late too, or before it
+    (
+        "wes: 8:00 available, 12:00 wrap_up, 97:00 available, 98:00 paused, 121:00 available, 200:00 paused",
+        *("wes: 97:30 paused, 10:00 unended", "12:00", "12:00-wrap_up 97:00-available 98:00-paused"),
+    ),
+    (
+        "zed: 8:00 available, 9:00 paused, 32:00 available, 33:00 paused, 200:00 paused",
+        *("zed: 8:30 paused, 10:00 unended", "32:00", "8:00-available 9:00-paused 32:00-available"),
+    ),
+    (
+        """
+            xia: 8:00 available, 12:00 wrap_up, 14:00 paused campaign=vip, 200:00 paused
+            yan: 8:00 available, 20:00 paused, 32:00 available, 200:00 paused
+        """,
+        *("xia: 10:00 unended \n yan: 9:00 paused", "12:00", "12:00-wrap_up 8:00-available 20:00-paused"),
+    ),
+]
+
+
+def test_late_calls_bring_back_the_steps_that_close_them_and_no_others(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    desk.apply([event for settled, *_ in AMONG_DAYS for event in steps(settled)], LATER)
+    desk.publish(LATER)
+    expected = {}
+    for _, late, times, steps_back in AMONG_DAYS:
+        events, before = steps(late), unsettled(desk)
+        desk.apply(events, LATER)
+        back = {*unsettled(desk)} - {*before} - {event["event_id"] for event in events}
+        names = {name.split("-", 1)[1] for name in back}
+        calls = {name.split("-")[0] for name in names if name.endswith("-queued")}
+        assert {name for name in names if name.split("-")[0] not in calls} | calls == {*steps_back.split()}, late
+        unended = (event["call_id"] for event in events if event["type"] == "call.answered")
+        expected |= {call: at(f"{clock}:00", FIRST_DAY) for call, clock in zip(unended, times.split(), strict=True)}
+    desk.publish(LATER)
+    found = {call["call_id"]: call["ended_at"] for call in desk.rows(CALLS)}
+    assert {call: found[call] for call in expected} == expected
+    desk.close()
+
+
+ALL_DAYS = "zoe: 8:00 call, 32:00 call, 56:00 call, 80:00 call, 104:00 call, 128:00 call, 152:00 call"
+SOUGHT = """
+    ana: 80:00 available, 84:00 paused, 200:00 paused
+    cara: 80:00 available, 84:00 paused, 200:00 paused
+    dan: 80:00 available, 84:00 paused
+    eve: 80:00 available, 84:00 paused
+    fay: 80:00 available, 84:00 paused, 104:00 available, 200:00 paused
+    gil: 55:00 call queued=1:00
+    hal: 130:00 call queued=1:00
+"""
+
+
+def keep_days(home: Path, relation: str, first: int, last: int) -> None:
+    """Put away the files of all days but these of FIRST_DAY."""
+    for folder in sorted((home / relation).iterdir()):
+        day = dt.date.fromisoformat(folder.name[-10:])
+        name = f"day={day}" if first <= (day - FIRST_DAY.date()).days <= last else f"away-{day}"
+        folder.rename(folder.with_name(name))
+
+
+def test_what_closes_a_late_call_is_sought_in_no_more_days_than_it_takes(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    desk.apply(steps(ALL_DAYS) + steps(SOUGHT), LATER)
+    desk.publish(LATER)
+    desk.apply(steps("fay: 82:00 paused"), LATER)
+    keep_days(tmp_path, "events", 1, 0)
+    desk.apply(steps("eve: 84:00 unended, 85:00 unended \n fay: 80:00 unended, 81:00 unended"), LATER)
+
+    keep_days(tmp_path, "events", 3, 5)
+    desk.apply(steps("ana: 82:00 unended \n bob: 82:00 unended"), LATER)
+
+    keep_days(tmp_path / "published", "calls", 2, 4)
+    for late in ("cara: 82:00 unended", "dan: 82:00 unended"):
+        desk.apply(steps(late), LATER)
+    assert {"ana-84:00-paused", "cara-84:00-paused"} <= {*unsettled(desk)}
+    desk.close()
+
+
+def test_nothing_is_sought_for_calls_that_a_batch_does_not_concern(tmp_path: Path) -> None:
+    """A call goes on since ten o'clock. What is told has nothing to do with it, or not with what follows it."""
+    states = "ana: 224:00 available, 225:00 paused, 226:00 paused, 226:30 busy \n bob: 227:00 paused, 228:00 available"
+    desk = Desk(tmp_path)
+    desk.apply(steps("zoe: 224:00 call \n ana: 226:00 unended") + steps(states), LATER)
+    desk.publish(LATER)
+    others = (
+        "229:30:00 queued call_id=c2 channel=chat event_id=h1 \n 229:31:00 answered call_id=c2 agent=ana event_id=h2"
+    )
+    ended = "229:32:00 ended call_id=c2 event_id=h3"
+    desk.apply(steps("ana: 229:00 call") + read_story(f"{others} \n {ended}", FIRST_DAY), LATER)
+    keep_days(tmp_path / "published", "calls", 1, 0)
+    for what in (
+        read_story("229:10:00 wrapped call_id=ana-229:00 event_id=w1", FIRST_DAY),
+        read_story("229:40:00 wrapped call_id=c2 event_id=w2", FIRST_DAY),
+        steps("eva: 235:50 unended"),
+        read_story("09:05:00 queued event_id=n1 \n 09:05:10 answered event_id=n2"),
+        steps("bob: 228:00 available revision=1 state=busy"),
+        steps("ana: 225:00 paused revision=1 state=busy"),
+        steps("ana: 226:00 paused revision=1 state=busy"),
+        steps("ana: 226:30 busy revision=1 agent=bob"),
+    ):
+        desk.apply(what, LATER)
+    desk.close()
+
+
 SETTLED_STEPS = {
     "answers": """
         09:10:00 queued call_id=c3 event_id=q3
@@ -337,13 +511,25 @@ SETTLED_STEPS = {
         09:30:10 state agent=ana state=paused event_id=s2
         34:00:00 state agent=ana state=available event_id=s3
     """,
+    "a state, then an answer": """
+        09:10:10 state agent=ana state=wrap_up event_id=s1
+        09:30:00 queued call_id=c4 event_id=q4
+        09:30:10 answered call_id=c4 agent=ana event_id=a4
+        09:31:00 ended call_id=c4 event_id=e4
+        34:00:00 state agent=ana state=available event_id=s3
+    """,
 }
 LOST_STEPS = {
     "an answer that is another's": ("answers", "09:10:10 answered call_id=c3 agent=bob event_id=a3 revision=1"),
     "an answer after another's": ("answers", "09:10:05 answered call_id=c3 agent=bob event_id=n1"),
+    "an answer to what is a chat": ("answers", "09:10:00 queued call_id=c3 channel=chat event_id=q3 revision=1"),
     "an answer that is later": ("answers", "09:40:05 answered call_id=c3 agent=ana event_id=a3 revision=1"),
     "a state that is another's": ("states", "09:10:10 state agent=bob state=wrap_up event_id=s1 revision=1"),
     "a state that is busy": ("states", "09:10:10 state agent=ana state=busy event_id=s1 revision=1"),
+    "a state before an answer": (
+        "a state, then an answer",
+        "09:10:10 state agent=ana state=busy event_id=s1 revision=1",
+    ),
     "a state that is later": ("states", "09:40:10 state agent=ana state=wrap_up event_id=s1 revision=1"),
 }
 
@@ -559,6 +745,8 @@ def test_a_late_state_after_days_off_leaves_the_days_before_settled(tmp_path: Pa
         10:00:00 state agent=ana state=offline event_id=s3
         177:00:00 state agent=ana state=available event_id=s4
         178:00:00 state agent=ana state=paused event_id=s5
+        80:00:00 queued
+        80:01:00 abandoned
     """
     desk = Desk(tmp_path)
     desk.apply(read_story(week), at("180:00:00"))
@@ -566,6 +754,9 @@ def test_a_late_state_after_days_off_leaves_the_days_before_settled(tmp_path: Pa
     assert unsettled(desk) == ["s5"]
     desk.apply(read_story("153:00:00 state agent=ana state=available event_id=l1"), at("180:00:00"))
     assert unsettled(desk) == ["l1", "s3", "s5"]
+    desk.publish(at("180:00:00"))
+    days = {(dt.date.fromisoformat(file.parent.name[-10:]) - DAY.date()).days for file in counted(desk, "agent_states")}
+    assert days == {0, 6, 7}
     desk.close()
 
 

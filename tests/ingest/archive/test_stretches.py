@@ -12,6 +12,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from ingest.publishing.publish import Moment
 from tests.support.stories.stream import DAY, Desk, Event, at, read_story
 from tests.support.stories.stretches import busy_days, days_far_apart
 
@@ -538,6 +539,58 @@ def test_a_stretch_is_kept_over_a_restart_and_grows_with_what_comes(tmp_path: Pa
         desk = Desk(tmp_path / "store")
     desk.publish(later)
     assert published(desk) == published_unsettled(tmp_path / "fresh", [*of_days, *late, *later_still], later)
+    desk.close()
+
+
+CHANGES_AGAIN = {
+    "a state within it": "33:30:00 state agent=ana state=busy event_id=l2",
+    "an outdated content of a state before it": "33:30:00 state agent=ana state=paused event_id=x1 revision=1",
+}
+
+
+@pytest.mark.parametrize("then", CHANGES_AGAIN.values(), ids=CHANGES_AGAIN)
+def test_a_stretch_changes_again_that_was_judged_and_has_not_settled(tmp_path: Path, then: str) -> None:
+    later = at("20:00:00", DAY + dt.timedelta(days=3))
+    of_days = [event for day in range(4) for event in shift("ana", day)]
+    past = [*read_story("06:00:00 state agent=ana state=busy event_id=x1 revision=2"), *of_days]
+    late = read_story("33:00:00 state agent=ana state=paused event_id=l1")
+    desk = Desk(tmp_path / "store")
+    desk.apply(past, later)
+    desk.publish(later)
+    desk.apply(late, later)
+    desk.publisher.judge(Moment(later, later))
+    desk.apply(read_story(then), later)
+    desk.publish(later)
+    assert published(desk) == published_unsettled(tmp_path / "fresh", [*past, *late, *read_story(then)], later)
+    desk.close()
+
+
+def test_what_came_back_stays_while_a_call_of_its_agent_goes_on(tmp_path: Path) -> None:
+    """The call was answered before the agent's mark, and nothing has ended it. What came back of bob settles."""
+    later = at("20:00:00", DAY + dt.timedelta(days=2))
+    past = read_story("""
+        08:00:00 state agent=ana state=available event_id=s1
+        09:00:00 state agent=ana state=paused event_id=s2
+        12:00:00 state agent=ana state=busy event_id=s3
+        32:00:00 state agent=ana state=busy event_id=s4
+        56:00:00 state agent=ana state=busy event_id=s5
+    """) + [event for day in range(3) for event in shift("bob", day)]
+    late = read_story("""
+        09:30:00 state agent=ana state=wrap_up event_id=l1
+        10:00:00 queued event_id=l2
+        10:00:10 answered agent=ana event_id=l3
+        12:30:00 state agent=bob state=busy event_id=l4
+    """)
+    desk = Desk(tmp_path / "store")
+    for events in (past, late):
+        desk.apply(events, later)
+        desk.publish(later)
+    stretches = desk.store.connection.execute("SELECT agent, from_at, until_at FROM recalled_stretches").fetchall()
+    assert stretches == [("ana", at("09:00:00"), at("32:00:00"))]
+    desk.close()
+    desk = Desk(tmp_path / "store")
+    desk.publish(later)
+    assert published(desk) == published_unsettled(tmp_path / "fresh", [*past, *late], later)
     desk.close()
 
 

@@ -41,16 +41,25 @@ def test_a_field_that_an_earlier_run_read_counts_when_its_call_and_state_change(
     assert desk.rows("SELECT seconds FROM agent_states WHERE state = 'available'") == [{"seconds": 60}]
 
 
-@pytest.mark.parametrize("name", ["wait_unknown", r"wait\u005funknown"])
-def test_a_field_counts_however_json_writes_its_name(tmp_path: Path, name: str) -> None:
+NAMES = [("wait_unknown", "lasts_s"), (r"wait\u005funknown", r"lasts\u005fs")]
+
+
+@pytest.mark.parametrize(("wait_unknown", "lasts_s"), NAMES, ids=["as it is", "with a letter as its number"])
+def test_a_field_counts_however_json_writes_its_name(tmp_path: Path, wait_unknown: str, lasts_s: str) -> None:
     desk = Desk(tmp_path)
+    story = """
+        09:00:00 queued
+        09:00:30 answered agent=amina wait_unknown=true
+        08:00:00 state agent=amina state=available lasts_s=60
+    """
     written = [
-        json.dumps(event).replace("wait_unknown", name).encode()
-        for event in read_story("09:00:00 queued\n09:00:30 answered agent=amina wait_unknown=true")
+        json.dumps(event).replace("wait_unknown", wait_unknown).replace("lasts_s", lasts_s).encode()
+        for event in read_story(story)
     ]
     desk.apply(written, LATER)
     desk.publish(LATER)
     assert desk.rows("SELECT outcome, wait_s FROM calls") == [{"outcome": "answered", "wait_s": None}]
+    assert desk.rows("SELECT seconds FROM agent_states WHERE state = 'available'") == [{"seconds": 60}]
 
 
 def test_the_fold_reads_no_raw_event_for_a_field_that_no_event_has(tmp_path: Path) -> None:

@@ -67,6 +67,16 @@ def test_a_new_store_has_read_nothing(store: Store) -> None:
     assert store.last_event_at() is None and store.position(PARTITION) is None
 
 
+def test_each_partition_of_each_topic_has_its_own_position(store: Store) -> None:
+    """A topic that was created again has other records: none of them was read."""
+    others = [replace(PARTITION, number=1), replace(PARTITION, topic="other")]
+    for offset, partition in enumerate([*others, PARTITION, PARTITION], 5):
+        store.apply(sort(Batch(next_offsets={partition: offset})))
+    assert [store.position(partition) for partition in (*others, PARTITION)] == [5, 6, 8]
+    assert all_of(store, "SELECT count(*) FROM positions") == [(3,)]
+    assert store.position(replace(PARTITION, topic_id="created again")) is None
+
+
 def test_a_store_has_one_name_and_no_other_store_has_it(store: Store, tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     other = Store(tmp_path / "other" / "store.duckdb")
