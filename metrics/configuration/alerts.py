@@ -35,6 +35,15 @@ KEYS = (
 
 
 @dataclass(frozen=True)
+class Bounds:
+    """What bounds a campaign's figures: its lowest and highest target, and the longest that a call can wait [s]."""
+
+    lowest_target: float
+    highest_target: float
+    give_up_after_s: float
+
+
+@dataclass(frozen=True)
 class AlertRule:
     """One rule. `threshold` and `end_threshold` are in the figure's unit; with `by_usual`, ratios of the usual value.
 
@@ -75,21 +84,24 @@ def alerts_of(
     clients_of: Mapping[str, str],
     clients: Collection[str],
     groups: Iterable[str],
-    targets: Mapping[str, tuple[float, float]],
-    of_others: tuple[float, float],
+    bounds: Mapping[str, Bounds],
+    of_others: Bounds,
 ) -> tuple[AlertRule, ...]:
     """Read the rules. `clients_of` maps each campaign to its client; `groups` are those who can be notified.
 
-    `targets` has the lowest and the highest target of each campaign's terms; `of_others`: of those only events name.
+    `bounds` are those of each campaign; `of_others`: of the campaigns that only events name.
     """
     groups = tuple(groups)
     rules: dict[str, AlertRule] = {}
     for table in top.array("alerts"):
         rule = _rule(table, clients_of, clients, groups)
+        watched = (
+            {**bounds, "": of_others} if rule.campaigns is None else {c: bounds[c] for c in sorted(rule.campaigns)}
+        )
         if FIGURES[rule.figure].unit == "ratio":
-            watched = targets if rule.campaigns is None else {name: targets[name] for name in sorted(rule.campaigns)}
-            others = {"": of_others} if rule.campaigns is None else {}
-            _refuse_endless(table, rule, {**watched, **others})
+            _refuse_endless(table, rule, watched)
+        if rule.figure == "longest_wait_s":
+            _refuse_longer_than_any_wait(table, rule, max(its.give_up_after_s for its in watched.values()))
         if rule.name in rules:
             table.refuse(("name",), f'a rule is called "{rule.name}" already, allowed is each name once')
         rules[rule.name] = rule
@@ -179,11 +191,21 @@ def _thresholds(table: Table, name: str, figure: AlertFigure) -> tuple[Compariso
     return comparison, by_usual, threshold, end
 
 
-def _refuse_endless(table: Table, rule: AlertRule, targets: Mapping[str, tuple[float, float]]) -> None:
+def _refuse_longer_than_any_wait(table: Table, rule: AlertRule, longest_s: float) -> None:
+    """Refuse a rule that would fire only after every call that waits was given up."""
+    if rule.comparison == "above" and rule.threshold + rule.for_s >= longest_s:
+        key = "above" if rule.threshold >= longest_s else "for_s"
+        less = longest_s if key == "above" else longest_s - rule.threshold
+        given = table.values.get(key, rule.for_s)
+        what = f"a call that waits is given up after {longest_s:g} s (`give_up_after_s`), and the rule never fires"
+        table.refuse((key,), f"`{key}` is {given:g}, but {what}; allowed is less than {less:g}")
+
+
+def _refuse_endless(table: Table, rule: AlertRule, bounds: Mapping[str, Bounds]) -> None:
     """Refuse a rule on a level minus its target that never fires, or never ends in a campaign where it can fire."""
     (key,) = (key for key in THRESHOLDS if key in table.values)
     is_below = rule.comparison == "below"
-    ranges = {name: (round(-high, 9), round(1 - low, 9)) for name, (low, high) in targets.items()}
+    ranges = {name: (round(-its.highest_target, 9), round(1 - its.lowest_target, 9)) for name, its in bounds.items()}
     fires = {
         name: (low, high)
         for name, (low, high) in ranges.items()

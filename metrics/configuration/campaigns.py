@@ -13,7 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from metrics.configuration.alerts import AlertRule, alerts_of
+from metrics.configuration.alerts import AlertRule, Bounds, alerts_of
 from metrics.configuration.notification import Group, groups_of
 from metrics.configuration.people import Claims, Person, claims_of, people_of
 from metrics.configuration.toml_table import Table, read_toml, shown
@@ -165,17 +165,17 @@ def load(path: str | Path) -> Configuration:
     campaigns = {t.id: _campaign(t, clients, defaults) for t in top.tables("campaigns")}
     people = people_of(top, clients, campaigns)
     groups = groups_of(top)
-    targets = {c.id: _lowest_and_highest(c.terms) for c in campaigns.values()}
-    of_others = _lowest_and_highest((defaults.term,))
-    alerts = alerts_of(top, {c.id: c.client for c in campaigns.values()}, clients, groups, targets, of_others)
+    bounds = {c.id: _bounds(c.terms, c.give_up_after_s) for c in campaigns.values()}
+    of_others = _bounds((defaults.term,), defaults.give_up_after_s)
+    alerts = alerts_of(top, {c.id: c.client for c in campaigns.values()}, clients, groups, bounds, of_others)
     return Configuration(
         Path(path), digest, defaults, clients, campaigns, agents, people, claims_of(top), groups, alerts
     )
 
 
-def _lowest_and_highest(terms: Iterable[Term]) -> tuple[float, float]:
+def _bounds(terms: Iterable[Term], give_up_after_s: float) -> Bounds:
     targets = [term.target for term in terms]
-    return min(targets), max(targets)
+    return Bounds(min(targets), max(targets), give_up_after_s)
 
 
 _TERM_KEYS = ("formula", "threshold_s", "target", "wait_at_threshold_counts", "short_abandon_s")

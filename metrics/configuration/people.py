@@ -13,7 +13,7 @@ from metrics.configuration.toml_table import Table
 
 @dataclass(frozen=True)
 class Person:
-    """One person. An empty field does not limit what they see, but a client must have `clients` or `campaigns`."""
+    """One person. A list that the file leaves out does not limit them, but a client has `clients` or `campaigns`."""
 
     role: Role
     subject: str = ""
@@ -49,6 +49,10 @@ def people_of(top: Table, clients: Collection[str], campaigns: Collection[str]) 
         table.allow("subject", "email", "role", "clients", "campaigns", "sites")
         if ("subject" in table.values) == ("email" in table.values):
             table.refuse((), "a person is named by `subject` or by `email`, allowed is exactly one of them")
+        for key in ("clients", "campaigns", "sites"):
+            if table.values.get(key) == []:  # nobody can tell whether it means all or none
+                what = f"`{key}` is empty, allowed is a list of one or more"
+                table.refuse((key,), f"{what}; without `{key}` there is no limit")
         person = Person(
             role=next(role for role in ROLES if role == table.choice("role", None, ROLES)),
             subject=table.text("subject", ""),

@@ -215,6 +215,18 @@ def test_what_a_rule_leaves_out(tmp_path: Path, keys: str, expected: AlertRule) 
             id="it is pending until the week is over",
         ),
         pytest.param(
+            'figure = "longest_wait_s"\nabove = 14400',
+            2,
+            "`above` is 14400, but a call that waits is given up after 14400 s",
+            id="no call waits so long",
+        ),
+        pytest.param(
+            'figure = "longest_wait_s"\nabove = 14000\nfor_s = 600',
+            3,
+            "less than 400",
+            id="given up while pending",
+        ),
+        pytest.param(
             'figure = "waiting"\nabove = 1\ncampaigns = []', 3, "`campaigns` is empty", id="no campaign of all"
         ),
         pytest.param('figure = "waiting"\nabove = 1\nclients = []', 3, "`clients` is empty", id="no client of all"),

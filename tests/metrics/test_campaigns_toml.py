@@ -429,6 +429,7 @@ REFUSED_OF_WHO = {
         32,
         '`campaigns` has "ventes", allowed is a list of orea-',
     ),
+    "an empty list": ('["orea"]', "[]", 27, "`clients` is empty, allowed is a list of one or more"),
     "no list": ('["Rabat"]', '"Rabat"', 33, '`sites` is "Rabat", allowed is a list of texts'),
     "unknown key": ("sites = [", "site = [", 33, "unknown key `site`, allowed are subject, email, role"),
     "twice": ('subject = "8f2c"', 'email = "cleo@orea.EXAMPLE"', 29, "`cleo@orea.example` is named twice"),
