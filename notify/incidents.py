@@ -92,6 +92,16 @@ def tell(desk: Desk, alerts: Sequence[Alert], to: Recipients, now: datetime, *, 
         return writer.written
 
 
+def open_alert(desk: Desk, rule: str) -> Alert | None:
+    """Return the first alert of the rule's open incident as it was told; None: no incident of the rule is open."""
+    rows = desk.rows(
+        "SELECT alert FROM told_alerts JOIN incidents USING (incident_id) WHERE closed_at IS NULL AND rule = ?"
+        " ORDER BY told_alerts.rowid LIMIT 1",
+        rule,
+    )
+    return msgspec.json.decode(rows[0][0], type=Alert) if rows else None
+
+
 def _has_work(desk: Desk, alerts: Sequence[Alert]) -> bool:
     """Whether an incident is open, an alert was never noted, or notify runs for the first time."""
     open_incidents = desk.rows("SELECT 1 FROM incidents WHERE closed_at IS NULL LIMIT 1")

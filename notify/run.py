@@ -20,7 +20,7 @@ from notify.addresses import channels_of
 from notify.channels import Channel
 from notify.desk import Desk
 from notify.errors import AlreadyRunning
-from notify.incidents import FEED_FIGURE, Recipients, tell
+from notify.incidents import FEED_FIGURE, Recipients, open_alert, tell
 
 log = logging.getLogger("vigie.notify")
 
@@ -33,6 +33,8 @@ LOOKS_BACK = timedelta(days=2)
 """Alerts that ended longer ago are no news."""
 FEED_SILENT_S = 60.0
 """When nothing was published for so long, the groups of the feed are told [s]."""
+LONGEST_PAUSE = timedelta(seconds=10)
+"""After a longer pause between two looks, notify has watched only since."""
 FEED_REPEATS_S = 1_800.0
 FEED_RULE = "nothing-published"
 
@@ -42,7 +44,7 @@ def run(configuration: Path, published: Published, desk: Desk, base: str, stop: 
     with only_one(desk):
         settings = Settings(configuration, base)
         couriers = outbox.Couriers(desk)
-        watch = Watch(published, clock.now())
+        watch = Watch(published, clock.now(), open_alert(desk, FEED_RULE))
         log.info("delivering to %s", ", ".join(settings.channels) or "nobody: campaigns.toml has no [notify.…]")
         try:
             decided_at, decided_on = 0.0, None
@@ -65,17 +67,22 @@ def run(configuration: Path, published: Published, desk: Desk, base: str, stop: 
 
 
 class Watch:
-    """The newest alerts, and how long ago they were published."""
+    """The newest alerts, and how long ago they were published. `told`: the alert about silence that has not ended."""
 
-    def __init__(self, published: Published, started_at: datetime) -> None:
+    def __init__(self, published: Published, started_at: datetime, told: Alert | None = None) -> None:
         self.published = published
         self.alerts: tuple[Alert, ...] = ()
         self._published_at = started_at  # until there is a snapshot
+        self._watched_since = self._looked_at = started_at
+        self._silence = (told.began_at, told.fired_at) if told else None
         self._seen: object = None
         self._trouble = ""
 
     def look(self, now: datetime) -> None:
         """Read the alerts if there is a new snapshot. One that cannot be read is like none."""
+        if now - self._looked_at > LONGEST_PAUSE:  # the machine slept, and the consumer too
+            self._watched_since = now
+        self._looked_at = now
         newest = self.published.newest()
         if newest is None or newest == self._seen:
             return
@@ -97,12 +104,24 @@ class Watch:
         return (now - self._published_at).total_seconds() >= FEED_SILENT_S
 
     def feed_alert(self, now: datetime, groups: tuple[str, ...]) -> tuple[Alert, ...]:
-        """Return the alert that nothing is published, which no published file can hold; empty while all is well."""
+        """Return the alert that nothing is published, which no published file can hold; empty while all is well.
+
+        It fires once notify has watched for as long itself: a consumer that starts, or wakes, with notify publishes
+        first. It is one alert until something new is published: a consumer that was stopped while it published
+        continues with a file that is old.
+        """
         if not self.is_stale(now):
+            self._silence = None
             return ()
+        if self._silence is None:
+            fires_at = max(self._published_at, self._watched_since) + timedelta(seconds=FEED_SILENT_S)
+            if now < fires_at:
+                return ()
+            self._silence = (self._published_at, fires_at)
+        began_at, fired_at = self._silence
         age_s = (now - self._published_at).total_seconds()
         alert = Alert(
-            alert_id=f"{FEED_RULE}-{int(self._published_at.timestamp())}",
+            alert_id=f"{FEED_RULE}-{int(began_at.timestamp())}",
             rule=FEED_RULE,
             severity="critical",
             figure=FEED_FIGURE,
@@ -117,8 +136,8 @@ class Watch:
             worst=age_s,
             worst_at=now,
             calls=None,
-            began_at=self._published_at,
-            fired_at=self._published_at + timedelta(seconds=FEED_SILENT_S),
+            began_at=began_at,
+            fired_at=fired_at,
             ended_at=None,
             end_reason=None,
             notify=groups,
