@@ -3,13 +3,14 @@
 -- Reads: calls, changed_timelines, dirty_agents, dirty_calls, dirty_steps, events, moving_calls, profiles, $as_of.
 -- Changes: profiles, timeline.
 -- Makes: calls_to_judge, changed_profiles, dirty_agents, dirty_calls, dirty_steps, just_judged_calls, steady_calls,
---     unpublished_calls, unpublished_states.
+--     unpublished_agents, unpublished_calls, unpublished_states.
 
 -- name: nothing_judged
 CREATE OR REPLACE TEMP TABLE steady_calls ({columns}, moves BOOLEAN);
 CREATE OR REPLACE TEMP TABLE just_judged_calls ({columns}, moves BOOLEAN);
 CREATE OR REPLACE TEMP TABLE unpublished_calls (call_id VARCHAR);
 CREATE OR REPLACE TEMP TABLE unpublished_states (agent VARCHAR, from_at TIMESTAMPTZ, until_at TIMESTAMPTZ);
+CREATE OR REPLACE TEMP TABLE unpublished_agents (agent VARCHAR);
 
 -- name: to_judge
 -- An answered call that moves is changed by the next step of its agent only: most are in talk, and nothing happens.
@@ -41,6 +42,7 @@ SELECT agent FROM profiles WHERE next_at <= getvariable('as_of');
 FROM changed_profiles LIMIT 1;
 
 -- name: profiles
+INSERT INTO unpublished_agents FROM changed_profiles;
 DELETE FROM profiles WHERE agent IN (FROM changed_profiles);
 INSERT INTO profiles BY NAME
 SELECT

@@ -1,9 +1,9 @@
 -- Fill the next published file with what judge.sql made. Its tables, views and macros exist by then. publish.py says
 -- when each part runs.
 -- Reads: agent_limits, alarms, archived_names, conservation_checks, dead_letters, events, gaps, judged_calls,
---     known_campaigns, late_answers, local_days, moving_calls, opening_hours, partition_places, profiles,
---     recalled_calls, recalled_states, snapshot, sources, terms, timeline, totals, unpublished_calls,
---     unpublished_states, later(), seconds_between(), $as_of, $disk_free_bytes, $first_call_day, $first_day, $lag,
+--     known_campaigns, late_answers, local_days, moving_calls, named_agents, opening_hours, partition_places, profiles,
+--     recalled_calls, recalled_states, snapshot, sources, terms, timeline, totals, unpublished_agents,
+--     unpublished_calls, unpublished_states, later(), seconds_between(), $as_of, $disk_free_bytes, $first_call_day, $first_day, $lag,
 --     $last_day, $lateness_s, $max_state_s, $notice, $publish_s, $published_at, $published_bytes, $records_per_s,
 --     $store_bytes, $version.
 -- Changes: snapshot.agent_limits, snapshot.agent_states, snapshot.agents, snapshot.alarms, snapshot.calls,
@@ -11,7 +11,7 @@
 --     snapshot.feed_partitions, snapshot.feed_sources, snapshot.ingest_status, snapshot.late_answers,
 --     snapshot.local_days, snapshot.opening_hours, snapshot.recalled_calls, snapshot.recalled_states,
 --     snapshot.sla_terms.
--- Makes: unpublished_calls, unpublished_states.
+-- Makes: agents_to_publish, named_agents, unpublished_agents, unpublished_calls, unpublished_states.
 
 -- name: everything
 -- Into a new file.
@@ -21,6 +21,10 @@ SELECT
     * EXCLUDE (limit_at, by_event),
     seconds_between(started_at, least(ended_at, getvariable('as_of'))) AS seconds
 FROM timeline;
+CREATE OR REPLACE TEMP TABLE agents_to_publish AS
+SELECT agent FROM events WHERE agent IS NOT NULL AND type != 'call.dialed'
+UNION
+SELECT name FROM archived_names WHERE kind = 'agent';
 
 -- name: changes
 -- Into the file that has the content of the last publish.
@@ -37,23 +41,40 @@ SELECT
 FROM timeline t
 SEMI JOIN unpublished_states u ON u.agent = t.agent AND t.started_at >= u.from_at AND t.started_at < u.until_at;
 
+-- Agents whom events named, and those published ones whose state, profile or call may have changed. After max_state_s
+-- an agent is on no call, whatever happens. An agent leaves when no event names them: their events had other contents.
+CREATE OR REPLACE TEMP TABLE agents_to_publish AS
+SELECT agent FROM named_agents
+UNION
+SELECT agent
+FROM snapshot.agents
+WHERE agent IN (FROM unpublished_agents)
+    OR agent IN (SELECT agent FROM unpublished_states)
+    OR agent IN (SELECT agent FROM judged_calls WHERE call_id IN (FROM unpublished_calls))
+    OR call_id IN (FROM unpublished_calls)
+    OR later(call_since, getvariable('max_state_s')) <= getvariable('as_of');
+DELETE FROM snapshot.agents WHERE agent IN (FROM agents_to_publish);
+DELETE FROM agents_to_publish WHERE agent IN (
+    SELECT agent FROM named_agents WHERE is_contested
+    EXCEPT
+    SELECT agent
+    FROM events
+    WHERE agent IN (SELECT agent FROM named_agents WHERE is_contested) AND type != 'call.dialed'
+    EXCEPT
+    SELECT name FROM archived_names WHERE kind = 'agent'
+);
+
 -- name: rest
 -- Small tables, and those of which most may change, are written whole.
 DELETE FROM snapshot.recalled_calls;
 INSERT INTO snapshot.recalled_calls BY NAME FROM recalled_calls;
 DELETE FROM snapshot.recalled_states;
 INSERT INTO snapshot.recalled_states BY NAME FROM recalled_states;
-DELETE FROM snapshot.agents;
 INSERT INTO snapshot.agents BY NAME
-WITH known AS (
-    SELECT agent FROM events WHERE agent IS NOT NULL AND type != 'call.dialed'
-    UNION
-    SELECT name FROM archived_names WHERE kind = 'agent'
-)
 SELECT
     agent, coalesce(name, agent) AS name, team, site, coalesce(languages, []) AS languages,
     state, reason, started_at AS since, s.campaign, c.call_id, c.call_since, c.held_since
-FROM known
+FROM agents_to_publish
 LEFT JOIN profiles USING (agent)
 LEFT JOIN (FROM timeline WHERE ended_at IS NULL) s USING (agent)
 LEFT JOIN (
@@ -62,6 +83,7 @@ LEFT JOIN (
         arg_max(call_id, answered_at) AS call_id, arg_max_null(held_since, answered_at) AS held_since
     FROM moving_calls
     WHERE ended_at IS NULL AND later(answered_at, getvariable('max_state_s')) > getvariable('as_of')
+        AND agent IN (FROM agents_to_publish)
     GROUP BY agent
 ) c USING (agent)
 ORDER BY agent;
@@ -122,3 +144,5 @@ FROM totals;
 -- name: published
 CREATE OR REPLACE TEMP TABLE unpublished_calls AS FROM unpublished_calls LIMIT 0;
 CREATE OR REPLACE TEMP TABLE unpublished_states AS FROM unpublished_states LIMIT 0;
+CREATE OR REPLACE TEMP TABLE unpublished_agents AS FROM unpublished_agents LIMIT 0;
+CREATE OR REPLACE TEMP TABLE named_agents AS FROM named_agents LIMIT 0;

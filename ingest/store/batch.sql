@@ -2,13 +2,16 @@
 -- Reads: arriving_events, arriving_letters, calls, events, letters_kept.
 -- Changes: calls, dead_letters, events, gaps, sources, totals.
 -- Makes: answers_before_fold, calls_to_fold, changed_states, contested_event_ids, dirty_agents, dirty_calls,
---     dirty_steps, incoming_events, incoming_letters, lost_steps, replaced_event_ids, source_tallies, winning_events.
+--     dirty_steps, incoming_events, incoming_letters, lost_steps, named_agents, replaced_event_ids, source_tallies,
+--     winning_events.
 
 -- name: changes
 -- Changes since the last judging (judging.py), noted in the transaction that writes the events.
 CREATE TEMP TABLE dirty_calls (call_id VARCHAR);
 CREATE TEMP TABLE dirty_agents (agent VARCHAR, ts TIMESTAMPTZ, has_profile BOOLEAN);
 CREATE TEMP TABLE dirty_steps (agent VARCHAR);
+-- Changes since the last publish: agents whom events named. Of a contested one, it is not sure that any still does.
+CREATE TEMP TABLE named_agents (agent VARCHAR, is_contested BOOLEAN);
 
 -- name: begin_fold
 -- changed_states and replaced_event_ids may concern settled calls that the batch does not touch (reopened.sql);
@@ -39,6 +42,13 @@ WHERE call_id IS NOT NULL AND event_id NOT IN (FROM contested_event_ids) AND cal
 
 INSERT INTO changed_states
 SELECT agent, ts FROM incoming_events WHERE type = 'agent.state' AND state != 'busy';
+
+INSERT INTO named_agents
+SELECT agent, event_id IN (FROM contested_event_ids) AS is_contested
+FROM incoming_events
+WHERE agent IS NOT NULL AND type != 'call.dialed'
+EXCEPT
+FROM named_agents;
 
 CREATE OR REPLACE TEMP TABLE source_tallies AS
 SELECT source, count(*) FILTER (event_id NOT IN (FROM contested_event_ids)) AS events, max(ts) AS last_event_at
@@ -104,6 +114,9 @@ INSERT INTO dirty_agents
 SELECT agent, ts, type = 'agent.profile'
 FROM events
 WHERE event_id IN (SELECT event_id FROM winning_events) AND type IN ('agent.state', 'agent.profile');
+
+INSERT INTO named_agents
+SELECT agent, true FROM events WHERE event_id IN (SELECT event_id FROM winning_events) AND agent IS NOT NULL;
 
 DELETE FROM events WHERE event_id IN (SELECT event_id FROM winning_events);
 INSERT INTO events SELECT {columns} FROM winning_events;

@@ -569,7 +569,7 @@ def window(hours: tuple[float, float]) -> tuple[dt.datetime, dt.datetime]:
 
 
 #: Compared after every publish.
-PUBLISHED = {"calls": "FROM calls ORDER BY ALL", "agent_states": "FROM agent_states ORDER BY ALL"}
+PUBLISHED = {relation: f"FROM {relation} ORDER BY ALL" for relation in ("calls", "agent_states", "agents")}
 
 
 def everything(as_of: dt.datetime) -> dict[str, str]:

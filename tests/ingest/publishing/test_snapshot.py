@@ -114,6 +114,63 @@ def test_a_state_lasts_until_its_end_or_until_now(tmp_path: Path, clocks: tuple[
     desk.close()
 
 
+TALK = """
+09:00:00 queued call_id=c1 event_id=q1
+09:01:00 answered call_id=c1 agent=ana event_id=a1
+"""
+AGENTS = {
+    "a call begins and ends": [
+        ("09:02:00", TALK, {"ana": "c1"}),
+        ("09:06:00", "09:05:00 ended call_id=c1", {"ana": None}),
+    ],
+    "a call moves to another agent": [
+        ("09:02:00", TALK, {"ana": "c1"}),
+        ("09:03:00", "09:00:30 answered call_id=c1 agent=ben event_id=a0", {"ana": None, "ben": "c1"}),
+    ],
+    "an event names another agent": [
+        ("09:02:00", TALK, {"ana": "c1"}),
+        ("09:03:00", "09:01:00 answered call_id=c1 agent=ben event_id=a1 revision=1", {"ben": "c1"}),
+    ],
+    "a content that does not count names nobody": [
+        ("09:02:00", TALK.replace("event_id=a1", "event_id=a1 revision=2"), {"ana": "c1"}),
+        ("09:03:00", "09:01:00 answered call_id=c1 agent=ben event_id=a1 revision=1", {"ana": "c1"}),
+    ],
+    "another event still names the agent": [
+        ("09:02:00", TALK + "09:00:30 rang call_id=c1 agent=ana", {"ana": "c1"}),
+        ("09:03:00", "09:01:00 answered call_id=c1 agent=ben event_id=a1 revision=1", {"ana": None, "ben": "c1"}),
+    ],
+    "a call rings": [("09:02:00", TALK, {"ana": "c1"}), ("09:03:00", "09:02:30 rang call_id=c2 agent=ben", {"ana": "c1", "ben": None})],
+    "nothing happens for twelve hours": [("09:02:00", TALK, {"ana": "c1"}), ("21:01:01", "", {"ana": None})],
+    "a dialer names an agent": [
+        ("09:02:00", TALK, {"ana": "c1"}),
+        ("09:03:00", "09:02:30 dialed call_id=c2 agent=ben", {"ana": "c1"}),
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("steps", AGENTS.values(), ids=AGENTS)
+def test_agents_are_published_as_they_are(tmp_path: Path, steps: list[tuple[str, str, dict[str, str | None]]]) -> None:
+    """In the file of the last publish as in a new one."""
+    desk = Desk(tmp_path, SAV, settle_rows=1_000)
+    desk.publish(at("08:59:00"))
+    for clock, story, expected in steps:
+        desk.apply([{"event_id": f"e{next(NUMBERS)}"} | event for event in read_story(story)], at(clock))
+        for _ in range(2):
+            desk.publish(at(clock))
+            found = desk.rows("SELECT agent, call_id FROM agents ORDER BY agent")
+            assert {row["agent"]: row["call_id"] for row in found} == expected
+            desk.publisher.configure(SAV)  # the next file is a new one
+    desk.close()
+
+
+def test_agents_that_did_nothing_are_not_written(desk: Desk) -> None:
+    desk.store.sql("UPDATE snapshot.agents SET team = 'mark'")
+    desk.apply(events(SECOND), at("09:06:30"))
+    desk.publish(at("09:06:30"))
+    teams = desk.rows("SELECT agent, team FROM agents ORDER BY agent")
+    assert teams == [{"agent": "ana", "team": "mark"}, {"agent": "ben", "team": None}]
+
+
 def judged(desk: Desk, clock: str) -> list[tuple[str, bool]]:
     """The calls judged at `clock`, and whether their end is inferred."""
     desk.publisher.judge(Moment(at(clock), at(clock)))
