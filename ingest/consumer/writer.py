@@ -29,6 +29,7 @@ PUBLISH_EVERY_S = 0.4  # at most this often, while events come
 PUBLISH_IDLE_S = 1.0  # without events, because as_of advances: waiting calls wait longer
 PUBLISH_SHARE = 0.5 if (os.cpu_count() or 1) > 1 else 0.2  # of the time is spent on publishing, at most
 IN_TOUCH_S = 3.0  # Kafka is away if it has not answered for longer
+SETTLE_SHARE = 0.1  # of the time is spent on settling, at most: it has a fixed cost, and nobody waits for it
 BEHIND_LINES = 20_000
 PUBLISH_SHARE_BEHIND = 0.02
 RATE_OVER_S = 10.0
@@ -60,6 +61,7 @@ class Writer:
         self._reader: Reader | None = None
         self._published_from = time.monotonic()
         self._publishing_took_s: float | None = None
+        self._settles_from = time.monotonic()
         self._taken_at = time.monotonic()
         self._preparing_took_s = 0.0
         self._rate = Rate()
@@ -183,7 +185,8 @@ class Writer:
         with self._observed.publish_s.time():
             self._publisher.write(moment)
         self._publishing_took_s = time.monotonic() - self._published_from
-        self._settle(moment)  # after publishing, because nobody waits for it
+        if time.monotonic() >= self._settles_from:  # after publishing, because nobody waits for it
+            self._settle(moment)
         foreign = self._publisher.foreign_logs_removed
         self._observed.published(moment, self._store.totals(), self._store.bytes(), self._publisher.alarms, foreign)
         self._has_news = False
@@ -214,8 +217,11 @@ class Writer:
         return time.monotonic() - self._reader.in_touch_at if self._reader else 0.0
 
     def _settle(self, moment: Moment) -> None:
+        begun = time.monotonic()
         with self._observed.settle_s.time():
             self._publisher.settle(moment)
+        took_s = time.monotonic() - begun
+        self._settles_from = begun + took_s / SETTLE_SHARE
 
     def _reread_configuration(self) -> None:
         """Load the configuration file if it has changed. If it is invalid, keep the last valid one and log why."""

@@ -5,15 +5,19 @@
 -- Changes: calls.
 -- Makes: nothing.
 INSERT INTO calls BY NAME
-WITH placed AS (  -- few columns are sorted, the others are joined after that
-    SELECT rowid AS event, row_number() OVER (ORDER BY ts, event_id) AS place
+WITH unplaced AS MATERIALIZED (  -- the table has many other events, so it is read once
+    SELECT rowid AS event, event_id, type, ts, call_id, agent, campaign, reason, raw
     FROM events
     WHERE call_id IN (FROM calls_to_fold)
 ),
+placed AS (  -- few columns are sorted, the others are joined after that
+    SELECT event, row_number() OVER (ORDER BY ts, event_id) AS place
+    FROM unplaced
+),
 theirs AS (
-    SELECT events.*, place
-    FROM events
-    JOIN placed ON placed.event = events.rowid
+    SELECT unplaced.*, place
+    FROM unplaced
+    JOIN placed USING (event)
 ),
 pivoted AS (  -- arg_min passes over NULLs, arg_min_null does not: an earliest answer without an agent has none
     SELECT
