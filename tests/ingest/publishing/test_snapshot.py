@@ -139,13 +139,16 @@ AGENTS = {
         ("09:02:00", TALK + "09:00:30 rang call_id=c1 agent=ana", {"ana": "c1"}),
         ("09:03:00", "09:01:00 answered call_id=c1 agent=ben event_id=a1 revision=1", {"ana": None, "ben": "c1"}),
     ],
-    "a call rings": [("09:02:00", TALK, {"ana": "c1"}), ("09:03:00", "09:02:30 rang call_id=c2 agent=ben", {"ana": "c1", "ben": None})],
+    "a call rings": [
+        ("09:02:00", TALK, {"ana": "c1"}),
+        ("09:03:00", "09:02:30 rang call_id=c2 agent=ben", {"ana": "c1", "ben": None}),
+    ],
     "nothing happens for twelve hours": [("09:02:00", TALK, {"ana": "c1"}), ("21:01:01", "", {"ana": None})],
     "a dialer names an agent": [
         ("09:02:00", TALK, {"ana": "c1"}),
         ("09:03:00", "09:02:30 dialed call_id=c2 agent=ben", {"ana": "c1"}),
     ],
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("steps", AGENTS.values(), ids=AGENTS)
