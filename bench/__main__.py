@@ -16,7 +16,7 @@ MEASURES = {
     "steady": "the same with a quarter of an hour of events stored before, compared with none",
     "alerting": "from the event that fires an alert to its message, at 1,500 events per second",
     "sums": "figures of two weeks from kept sums, compared with the same figures from calls and agents' states",
-    "viewers": "50 wallboard viewers at a 2-second refresh, compared with one",
+    "viewers": "300 wallboard viewers at a 2-second refresh, compared with one",
     "soak": "a television for 3 minutes (see bench/soak.py for longer): whether memory of browser or server grows",
 }
 ON_REQUEST = {"steady"}
