@@ -47,13 +47,14 @@ TESTS = (
     *("ingest/publishing/test_feed_tables.py", "ingest/judging/test_alarms.py", "metrics/test_properties.py"),
     *("ingest/test_rebuild.py", "ingest/archive/test_segments.py", "ingest/store/test_store.py"),
     *("ingest/archive/test_stretches.py", "ingest/publishing/test_snapshot.py", "ingest/test_backlog.py"),
+    "ingest/archive/test_sum_files.py",
 )
 #: Tests of a file run before others when the file has a mutant.
 ABOUT = {
     "archive.py": ("test_recall.py", "test_stretches.py", "test_judged_again.py", "test_backlog.py"),
     "stretches.py": ("test_stretches.py", "test_recall.py"),
     "stretches.sql": ("test_stretches.py", "test_recall.py"),
-    "segments.py": ("test_segments.py", "test_recall.py", "test_rebuild.py", "test_alarms.py"),
+    "segments.py": ("test_segments.py", "test_sum_files.py", "test_recall.py", "test_rebuild.py", "test_alarms.py"),
     "store.py": ("test_store.py", "test_feed_tables.py", "test_recall.py", "test_rebuild.py"),
     "judging.py": ("test_judged_again.py", "test_snapshot.py"),
     "judging.sql": ("test_judged_again.py", "test_snapshot.py"),

@@ -222,6 +222,22 @@ def test_a_late_state_reads_the_days_around_it_only(tmp_path: Path) -> None:
     desk.close()
 
 
+def test_a_campaigns_first_state_is_sought_again_in_no_more_days_than_it_takes(tmp_path: Path) -> None:
+    later = DAY + dt.timedelta(days=50)
+    desk = Desk(tmp_path)
+    past = [(1, "ana"), (2, "ana"), (3, "bob"), (40, "bob"), (45, "bob")]
+    desk.apply([told(day, "08:00:00", name, "busy", "vip") for day, name in past], later)
+    desk.publish(later)
+    with away(tmp_path, 40, relations=("agent_states",)):
+        come_late(desk, (1, "ana", "sav"))
+    first = {campaign: at for campaign, _agent, at in desk.store.sql("FROM first_states").fetchall()}
+    assert first["vip"] == at("08:00:00", DAY + dt.timedelta(days=3))
+    desk.publish(later)
+    (day,) = desk.rows("SELECT min(day) AS day FROM kpi_daily WHERE logged_in_s > 0 AND campaign = 'vip'")
+    assert day == {"day": (DAY + dt.timedelta(days=1)).date()}
+    desk.close()
+
+
 def test_a_late_state_before_all_others_of_its_agent_writes_no_earlier_file_again(tmp_path: Path) -> None:
     later = DAY + dt.timedelta(days=50)
     earlier = f"SELECT file FROM segments WHERE relation = 'agent_states' AND day < DATE '{DAY.date()}' + 2"

@@ -187,6 +187,11 @@ STORIES: list[Story] = [
         "09:00:00 queued \n 09:00:00 left_queue reason=timeout wait_unknown=true",
         {"outcome": "dropped", "wait_s": None, "inferred_end": False},
     ),
+    (
+        "left at two instants: the earlier event says whether the wait is known",
+        "09:00:00 queued \n 09:00:10 left_queue reason=timeout wait_unknown=true \n 09:00:30 left_queue reason=timeout",
+        {"outcome": "dropped", "wait_s": None, "left_at": None},
+    ),
     # Outcomes, the first that applies --------------------------------------------------------------------------------
     *(
         (
