@@ -262,6 +262,29 @@ def test_only_what_moves_is_judged_at_later_publishes(tmp_path: Path) -> None:
     desk.close()
 
 
+def test_a_later_state_is_judged_from_the_one_before_it_on(tmp_path: Path) -> None:
+    """What is not settled before that one stays as it is, once."""
+    desk = Desk(tmp_path)
+    for clock, story in (
+        ("12:00:00", "08:00:00 state agent=ana state=busy \n 09:00:00 state agent=ana state=available"),
+        ("12:01:00", "11:50:00 state agent=ana state=paused \n 11:55:00 state agent=ana state=busy"),
+        ("12:02:00", "12:01:30 state agent=ana state=wrap_up"),
+        ("14:00:00", "13:59:00 state agent=ana state=offline"),  # all before it settles
+    ):
+        desk.apply([event | {"event_id": event["ts"]} for event in read_story(story)], at(clock))
+        desk.publish(at(clock))
+    states = [(row["state"], row["started_at"]) for row in desk.rows(STATES)]
+    assert states == [
+        ("busy", at("08:00:00")),
+        ("available", at("09:00:00")),
+        ("paused", at("11:50:00")),
+        ("busy", at("11:55:00")),
+        ("wrap_up", at("12:01:30")),
+        ("offline", at("13:59:00")),
+    ]
+    desk.close()
+
+
 def test_all_is_judged_after_a_judging_that_did_not_end_and_when_the_clock_went_back(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     desk.publish(LATER)  # the configuration is beside the store by then

@@ -1203,7 +1203,8 @@ def test_a_story_becomes_a_timeline(timelines: dict[str, list[str]], name: str, 
     assert timelines[name] == expected
 
 
-def test_a_state_has_the_last_campaign_named_before_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("first", ["vip", "sav"])
+def test_a_state_has_the_last_campaign_named_before_it(tmp_path: Path, first: str) -> None:
     """Only at one instant do event_ids decide: the last counts. The timeline is redone from a later state on."""
     story = """
         08:00:00 state agent=ana state=available campaign=par event_id=z9
@@ -1212,7 +1213,8 @@ def test_a_state_has_the_last_campaign_named_before_it(tmp_path: Path) -> None:
         10:00:00 state agent=ana state=busy event_id=b1
         11:00:00 state agent=ana state=available event_id=b2
     """
-    with folded(tmp_path, read_story(story), at("12:00:00"), batches=[4], published={0: at("10:30:00")}) as published:
+    events = sorted(read_story(story), key=lambda event: (event["ts"], event.get("campaign") != first))
+    with folded(tmp_path, events, at("12:00:00"), batches=[4], published={0: at("10:30:00")}) as published:
         found = rows(published, "SELECT campaign FROM agent_states ORDER BY started_at")
     assert [row["campaign"] for row in found] == ["par", "sav", "sav", "sav"]
 
