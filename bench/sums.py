@@ -23,8 +23,9 @@ from ingest.publishing.publish import Moment, Publisher
 from ingest.simulator.day import Day
 from ingest.simulator.past import PAST_LINES, records_by_key
 from ingest.store.store import Store
+from metrics.composition.compose import select
+from metrics.composition.grains import GRAINS
 from metrics.configuration.campaigns import load
-from metrics.kpis.compose import GRAINS, select
 from metrics.published.opening import open_snapshot
 
 DAYS = 14

@@ -14,7 +14,7 @@ from pathlib import Path
 import duckdb
 
 from ingest.errors import RESTORE_OR_REBUILD, StoreError
-from metrics.kpis.sums import VIEWS
+from metrics.composition.sums import VIEWS
 from metrics.quoting import quoted
 
 RELATIONS = ("calls", "agent_states", "dead_letters")

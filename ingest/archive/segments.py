@@ -18,7 +18,7 @@ import duckdb
 from ingest.archive import inventory
 from ingest.archive.inventory import EVENTS, RELATIONS, folder_of, sync
 from ingest.errors import RESTORE_OR_REBUILD, StoreError
-from metrics.kpis.sums import SUMS, VIEWS, WORK_SUMS, Sums, kept_work, work_days, work_of_day
+from metrics.composition.sums import SUMS, VIEWS, WORK_SUMS, Sums, kept_work, work_days, work_of_day
 from metrics.published.relations import FOLDER
 from metrics.quoting import quoted
 

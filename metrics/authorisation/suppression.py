@@ -13,8 +13,8 @@ from collections.abc import Set as AbstractSet
 from typing import TypeVar
 
 from metrics.authorisation.viewer import Viewer
+from metrics.composition.figures import KPIS
 from metrics.kpis import agent_time, handling
-from metrics.kpis.compose import KPIS
 
 SMALLEST = 5
 """Figures about fewer people than this are hidden."""

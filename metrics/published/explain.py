@@ -5,7 +5,7 @@ says so. All formulas are applied to the calls queued in the window, so only the
 and Genesys Cloud would also move calls to the interval in which they end.
 """
 
-from metrics.kpis.compose import COLUMNS, KPIS, MEASURES
+from metrics.composition.figures import COLUMNS, KPIS, MEASURES
 from metrics.kpis.outcomes import PARTS
 from metrics.quoting import quoted
 

@@ -3,8 +3,9 @@
 import sys
 from pathlib import Path
 
+from metrics.composition.figures import KPIS, MEASURES
+from metrics.composition.grains import GRAINS
 from metrics.kpis import agent_time, now, service_level, strain
-from metrics.kpis.compose import GRAINS, KPIS, MEASURES
 from metrics.published import relations
 from metrics.published.objects import CONTRACT_COLUMNS, ROWS, VIEWS, bodies
 

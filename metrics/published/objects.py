@@ -15,9 +15,11 @@ from functools import cache
 
 import duckdb
 
+from metrics.composition import sums as kept_sums
+from metrics.composition.compose import formulas, relation
+from metrics.composition.figures import KPIS, MEASURES
+from metrics.composition.grains import GRAINS
 from metrics.kpis import agent_time, now, service_level, strain
-from metrics.kpis import sums as kept_sums
-from metrics.kpis.compose import GRAINS, KPIS, MEASURES, formulas, relation
 from metrics.kpis.kpi import sum_of
 from metrics.kpis.outcomes import PARTS
 from metrics.published import relations

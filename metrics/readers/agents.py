@@ -13,8 +13,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from metrics.authorisation.viewer import Viewer
+from metrics.composition.figures import KPIS
 from metrics.configuration.campaigns import AgentLimits
-from metrics.kpis.compose import KPIS
 from metrics.readers.campaigns import Campaign, campaigns_on
 from metrics.readers.snapshot import SLOW_S, Freshness, Published, Snapshot, fetch
 

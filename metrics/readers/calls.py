@@ -7,8 +7,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from metrics.authorisation.viewer import Viewer
+from metrics.composition.figures import KPIS, MEASURES
 from metrics.kpis import service_level, tallies
-from metrics.kpis.compose import KPIS, MEASURES
 from metrics.kpis.outcomes import PARTS
 from metrics.readers import wall
 from metrics.readers.campaigns import Campaign

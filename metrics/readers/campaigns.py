@@ -13,7 +13,8 @@ from zoneinfo import ZoneInfo
 import duckdb
 
 from metrics.authorisation.suppression import WORK_FIGURES
-from metrics.kpis.compose import GRAINS, KPIS, MEASURES
+from metrics.composition.figures import KPIS, MEASURES
+from metrics.composition.grains import GRAINS
 from metrics.readers.snapshot import fetch
 
 MINUTES = 15

@@ -7,7 +7,8 @@ from typing import Any, cast
 
 from metrics.authorisation.suppression import may_show
 from metrics.authorisation.viewer import Viewer
-from metrics.kpis.compose import GRAINS, KPIS
+from metrics.composition.figures import KPIS
+from metrics.composition.grains import GRAINS
 from metrics.published.explain import TERM
 from metrics.readers import wall
 from metrics.readers.campaigns import Campaign

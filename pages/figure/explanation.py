@@ -6,7 +6,7 @@ from html import escape
 from math import ceil, floor
 from zoneinfo import ZoneInfo
 
-from metrics.kpis.compose import KPIS
+from metrics.composition.figures import KPIS
 from metrics.kpis.kpi import Sum, sum_of
 from metrics.kpis.outcomes import PARTS
 from metrics.kpis.service_level import FORMULAS

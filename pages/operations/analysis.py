@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import streamlit as st
 from streamlit.elements.lib.column_types import ColumnConfig
 
-from metrics.kpis.compose import KPIS, MEASURES
+from metrics.composition.figures import KPIS, MEASURES
 from metrics.kpis.service_level import FORMULAS
 from metrics.published.relations import FOLDER
 from metrics.readers import COLUMNS, SECONDS, Answer, Relation, Trouble

@@ -1,8 +1,8 @@
 """Names of figures, counts, outcomes and formulas in the reader's language."""
 
 from metrics.authorisation.suppression import SMALLEST
+from metrics.composition.figures import KPIS, MEASURES
 from metrics.kpis import kpi
-from metrics.kpis.compose import KPIS, MEASURES
 from metrics.kpis.outcomes import PARTS
 from metrics.readers import Figures, Kpis
 from pages.shared.i18n import DASH, NBSP, Text

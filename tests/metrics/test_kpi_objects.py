@@ -11,8 +11,9 @@ import duckdb
 import pytest
 
 from metrics import CALENDAR_FOLDER, install
+from metrics.composition.figures import COLUMNS, DAY_COLUMNS
+from metrics.composition.grains import GRAINS
 from metrics.errors import NothingPublished
-from metrics.kpis.compose import COLUMNS, DAY_COLUMNS, GRAINS
 from metrics.published import generated, glossary, relations, shell
 from metrics.published.objects import ROWS, VIEWS, macros, statements
 from tests.support.processes import ROOT

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from metrics.composition.figures import AGENT_COLUMNS, COLUMNS, DAY_COLUMNS, KPIS, MEASURES, QUEUE_COLUMNS
 from metrics.configuration.campaigns import Term
-from metrics.kpis.compose import AGENT_COLUMNS, COLUMNS, DAY_COLUMNS, KPIS, MEASURES, QUEUE_COLUMNS
 from metrics.kpis.kpi import Kpi
 from metrics.published.objects import macros
 from tests.support.published import Row, at, call, campaign, day, publish, rows, state

@@ -9,7 +9,7 @@ import duckdb
 import pytest
 from hypothesis import given
 
-from metrics.kpis import compose
+from metrics.composition import figures
 from metrics.kpis.kpi import RATIO
 from tests.support import oracle
 from tests.support.stories.floors import (
@@ -161,7 +161,7 @@ def conserved(row: Event) -> None:
     assert row["conserved"] is True
 
 
-RATIOS = [kpi.name for kpi in compose.KPIS.values() if kpi.unit == RATIO]
+RATIOS = [kpi.name for kpi in figures.KPIS.values() if kpi.unit == RATIO]
 
 
 def within_bounds(row: Event) -> None:

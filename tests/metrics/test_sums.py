@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given
 
 from ingest.publishing.publish import Moment
-from metrics.kpis.compose import GRAINS, select
-from metrics.kpis.sums import SUMS
+from metrics.composition.compose import select
+from metrics.composition.grains import GRAINS
+from metrics.composition.sums import SUMS
 from tests.support.stories.floors import (
     AGENTS,
     CAMPAIGNS,

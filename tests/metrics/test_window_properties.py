@@ -11,9 +11,9 @@ import duckdb
 import pytest
 from hypothesis import given
 
+from metrics.composition import figures
+from metrics.composition.figures import DAY_COLUMNS
 from metrics.configuration.campaigns import Campaign, Configuration, Term
-from metrics.kpis import compose
-from metrics.kpis.compose import DAY_COLUMNS
 from tests.support import oracle
 from tests.support.stories.floors import (
     AGENTS,
@@ -36,7 +36,7 @@ from tests.support.stories.stream import Desk, Event, campaign, configured, rows
 pytestmark = pytest.mark.slow
 
 # not sales_per_hour: a sale counts when its call was queued, and that window may have no logged-in hours
-RATIOS_AND_MEANS = [kpi.name for kpi in compose.KPIS.values() if not kpi.is_equation and kpi.name != "sales_per_hour"]
+RATIOS_AND_MEANS = [kpi.name for kpi in figures.KPIS.values() if not kpi.is_equation and kpi.name != "sales_per_hour"]
 
 
 def by_campaign(connection: duckdb.DuckDBPyConnection, hours: tuple[float, float]) -> dict[str, Event]:

@@ -16,8 +16,8 @@ from ingest.publishing.publish import Moment, Publisher
 from metrics import readers
 from metrics.authorisation.viewer import Viewer
 from metrics.clock import now
+from metrics.composition.figures import KPIS
 from metrics.errors import ConfigurationError
-from metrics.kpis.compose import KPIS
 from metrics.kpis.distance import Outlook
 from metrics.language.text import LOCALE
 from metrics.published.alarms import KINDS

@@ -8,7 +8,7 @@ import pytest
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
-from metrics.kpis.compose import KPIS
+from metrics.composition.figures import KPIS
 from metrics.language.text import LOCALE
 from pages.shared import i18n, names
 from tests.support.processes import ROOT

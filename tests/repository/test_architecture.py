@@ -28,10 +28,11 @@ ROOMS = {
     },
     "metrics": {
         "kpis": (),
-        "published": ("kpis",),
-        "authorisation": ("kpis",),
+        "composition": ("kpis",),
+        "published": ("kpis", "composition"),
+        "authorisation": ("kpis", "composition"),
         "configuration": ("kpis", "authorisation"),
-        "readers": ("kpis", "published", "authorisation", "configuration"),
+        "readers": ("kpis", "composition", "published", "authorisation", "configuration"),
         "language": ("kpis", "readers"),
     },
 }

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from ingest.events import contract
-from metrics.kpis.compose import KPIS
+from metrics.composition.figures import KPIS
 from metrics.kpis.kpi import Kpi
 from tests.support.processes import ROOT
 

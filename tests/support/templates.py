@@ -8,7 +8,7 @@ from pathlib import Path
 
 import duckdb
 
-from metrics.kpis.sums import VIEWS
+from metrics.composition.sums import VIEWS
 from metrics.published import objects
 from tests.support import RUN
 

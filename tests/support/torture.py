@@ -31,8 +31,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 
 from ingest.events.batch import Batch, Partition
 from ingest.publishing.publish import Moment
+from metrics.composition.grains import GRAINS
 from metrics.configuration.campaigns import Configuration, Defaults, Term
-from metrics.kpis.compose import GRAINS
 from tests.support import oracle
 from tests.support.doomed import Apply, Consumer, Death, Died, Publish
 from tests.support.stories.floors import STORIES

@@ -17,7 +17,7 @@ import duckdb
 from metrics.authorisation.pseudonyms import pseudonyms
 from metrics.authorisation.suppression import SMALLEST, hidden, pooled
 from metrics.authorisation.viewer import Viewer
-from metrics.kpis.compose import KPIS
+from metrics.composition.figures import KPIS
 from metrics.kpis.distance import Distance, Outlook, distance, outlook, target
 from metrics.kpis.outcomes import PARTS
 from metrics.kpis.tallies import FACTS, HANDLED

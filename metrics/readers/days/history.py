@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from metrics.authorisation.viewer import Viewer
-from metrics.kpis.compose import KPIS
+from metrics.composition.figures import KPIS
 from metrics.kpis.distance import SAME_WEEKDAYS
 from metrics.readers import wall
 from metrics.readers.campaigns import MINUTES, NAMES, STEPS, Campaign, Kpis, needed, on_day, sums

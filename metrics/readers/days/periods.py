@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from metrics.authorisation.viewer import Viewer
-from metrics.kpis.compose import GRAINS, KPIS
+from metrics.composition.figures import KPIS
+from metrics.composition.grains import GRAINS
 from metrics.readers import wall
 from metrics.readers.campaigns import NAMES, Campaign, Kpis, needed, on_day, sums
 from metrics.readers.days.history import SO_FAR_S

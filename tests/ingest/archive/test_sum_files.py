@@ -7,7 +7,7 @@ import pytest
 
 from ingest.archive import inventory, segments
 from ingest.publishing.publish import Moment
-from metrics.kpis.sums import SUMS
+from metrics.composition.sums import SUMS
 from tests.support.stories.stream import DAY, Desk, Event, at, read_story
 
 pytestmark = pytest.mark.slow

@@ -12,8 +12,8 @@ import duckdb
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 
+from metrics.composition.figures import COLUMNS, MEASURES
 from metrics.configuration.campaigns import Term
-from metrics.kpis.compose import COLUMNS, MEASURES
 from tests.support import oracle
 from tests.support.stories.stream import Event, campaign, configured, folded, local
 

@@ -1,8 +1,8 @@
 """Sums of calls and of agents' time by quarter of an hour: what the macros add up instead of calls and states.
 
-A measure is the same here as in `metrics.kpis.compose`, in whole numbers: counts, microseconds, millionths. So whatever
-is added, in whatever order, is exact. The sums of a file are kept beside it; those of other rows are computed when they
-are asked for. Rows of files that no longer count are taken off: their `sign` is -1, and their sums are negative.
+A measure is the same here as in the macros, in whole numbers: counts, microseconds, millionths. So whatever is added,
+in whatever order, is exact. The sums of a file are kept beside it; those of other rows are computed when they are asked
+for. Rows of files that no longer count are taken off: their `sign` is -1, and their sums are negative.
 
 What does not add up has no column. The one exception is `open_wait_us`, of which the greatest counts: rows that are
 taken off have none, because calls in files are not open.
@@ -16,8 +16,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from metrics.composition.figures import CALL_MEASURES
+from metrics.composition.grains import DAY_US, QUARTER_US
+from metrics.composition.templates import spent, tallied, worked
 from metrics.kpis import agent_time
-from metrics.kpis.compose import CALL_MEASURES, DAY_US, QUARTER_US, spent, tallied, worked
 from metrics.kpis.kpi import Measure
 
 _QUARTER = f"make_timestamptz(epoch_us({{}}) // {QUARTER_US} * {QUARTER_US}) AS quarter_start"
