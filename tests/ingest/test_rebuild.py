@@ -184,16 +184,23 @@ def test_a_lost_store_is_refused_and_made_again(home: Path, empty: bool) -> None
 def test_an_older_store_beside_newer_files_is_refused(home: Path, tmp_path: Path) -> None:
     older = shutil.copy(home / "store.duckdb", tmp_path / "older.duckdb")
     desk = Desk(home)
-    desk.apply([e | {"call_id": "c3", "event_id": f"c3-{n}"} for n, e in enumerate(read_story(CALL))], LATER)
-    desk.publish(LATER)
-    desk.publish(LATER)
+    newer = read_story("29:59:10 queued call_id=c3 \n 29:59:20 abandoned call_id=c3")
+    desk.apply([event | {"event_id": f"c3-{n}"} for n, event in enumerate(newer)], LATER)
+    much_later = at("31:00:00")
+    desk.publish(much_later)
+    desk.publish(much_later)
     before = rows(home)
     desk.close()
     shutil.copy(older, home / "store.duckdb")
     with pytest.raises(StoreError, match="missing, empty or older than they are"):
         Desk(home)
     rebuild(home, DEFAULTS, silent)
-    assert published_again(home)["calls"] == before["calls"]
+    desk = Desk(home)
+    desk.publish(much_later)
+    desk.close()
+    again = rows(home)
+    assert (again["calls"], again["sources"]) == (before["calls"], before["sources"])
+    assert [row[-1] for row in again["status"]] == [row[-1] for row in before["status"]]  # last_event_at
 
 
 def test_a_store_that_cannot_be_opened_is_kept_aside(home: Path) -> None:

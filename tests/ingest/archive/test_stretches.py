@@ -253,6 +253,23 @@ def test_a_late_state_before_all_others_of_its_agent_writes_no_earlier_file_agai
     desk.close()
 
 
+def test_a_late_state_writes_no_later_file_again_than_those_of_its_stretch(tmp_path: Path) -> None:
+    later = DAY + dt.timedelta(days=50)
+    files = f"SELECT file FROM segments WHERE relation = 'agent_states' AND day > DATE '{DAY.date()}' + 3"
+    desk = Desk(tmp_path)
+    desk.apply([told(day, "08:00:00", "ana", "busy", "sav") for day in range(7)], later)
+    desk.publish(later)
+    before = desk.store.sql(files).fetchall()
+    come_late(desk, (2, "ana", None))
+    assert desk.store.sql("SELECT agent FROM recalled_stretches").fetchall() == [("ana",)]
+    desk.publish(later)
+    desk.publish(later)
+    assert len(before) == 2
+    assert desk.store.sql(files).fetchall() == before
+    assert desk.store.sql("FROM recalled_stretches").fetchall() == []
+    desk.close()
+
+
 COVERED = {  # an agent's past, what comes late, how much that brings back, what comes into the same days then
     "none names a campaign": (
         "12:00:00 state agent=ana state=available \n 30:00:00 state agent=ana state=available",
