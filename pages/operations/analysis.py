@@ -15,6 +15,7 @@ from metrics.composition.figures import KPIS, MEASURES
 from metrics.kpis.service_level import FORMULAS
 from metrics.published.relations import FOLDER
 from metrics.readers import COLUMNS, SECONDS, Answer, Relation, Trouble
+from metrics.readers.analysis import spreadsheet
 from pages.shared import chart, names, table
 from pages.shared.i18n import DASH, Text
 
@@ -241,14 +242,18 @@ def kinds(text: Text) -> dict[str, str]:
 
 
 def figure(table: pa.Table, x: str, y: str, by: str | None, kind: str, text: Text) -> go.Figure:
-    """Draw `y` over `x`, a series for each value of `by`. Unknown values are not drawn. A line is sorted by `x`."""
+    """Draw `y` over `x`, a series for each value of `by`. A line is sorted by `x`.
+
+    Unknown values are not drawn, nor days that a calendar does not have, such as infinity.
+    """
     x_type = table.schema.field(x).type
     if kind == "line" and (pa.types.is_temporal(x_type) or _is_number(x_type)):
         table = table.sort_by(x)
-    xs, ys = table[x].to_pylist(), [None if value is None else float(value) for value in table[y].to_pylist()]
+    xs, ys = spreadsheet.values(table[x]), [None if value is None else float(value) for value in table[y].to_pylist()]
     series_of = table[by].to_pylist() if by else [None] * table.num_rows
     plot = go.Figure(layout={"xaxis_title": x, "yaxis_title": y, "height": 460, "legend_title": by})
     if pa.types.is_date(x_type) or pa.types.is_timestamp(x_type):
+        xs = [None if isinstance(at, str) else at for at in xs]
         plot.update_xaxes(tickformatstops=DATES, hoverformat="%d/%m/%Y %H:%M")
     for series in dict.fromkeys(series_of):
         rows = [row for row, name in enumerate(series_of) if name == series]

@@ -8,7 +8,9 @@ import io
 import re
 import sys
 import unicodedata
+from datetime import datetime
 
+import numpy as np
 import pyarrow as pa
 
 NUMBER = re.compile(r"[+\d•* ]+")
@@ -42,10 +44,31 @@ def write(rows: pa.RecordBatchReader, out: io.TextIOBase) -> None:
 
 
 def _cells(column: pa.Array) -> list[object]:
-    values = column.to_pylist()
     if pa.types.is_timestamp(column.type):
-        return [None if at is None else at.isoformat() for at in values]
-    return [cell(value) for value in values]
+        return [at.isoformat() if isinstance(at, datetime) else cell(at) for at in values(column)]
+    return [cell(value) for value in values(column)]
+
+
+def values(column: pa.Array | pa.ChunkedArray) -> list[object]:
+    """Return a column's values. A day or an instant outside the years 1 to 9999, which Python has no type for, is text.
+
+    DuckDB has such dates, among them infinity.
+    """
+    try:
+        return list(column.to_pylist())
+    except (OverflowError, ValueError):
+        return [_value(scalar) for scalar in column]
+
+
+def _value(scalar: pa.Scalar) -> object:
+    try:
+        return scalar.as_py()
+    except (OverflowError, ValueError):
+        unit = "D" if pa.types.is_date(scalar.type) else scalar.type.unit
+        number, greatest = int(scalar.value), 2**31 - 1 if unit == "D" else 2**63 - 1
+        if abs(number) >= greatest:
+            return "infinity" if number > 0 else "-infinity"
+        return str(np.datetime64(number, unit))
 
 
 if __name__ == "__main__":
