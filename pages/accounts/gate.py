@@ -5,8 +5,9 @@ tells Streamlit whose session it is, so that nobody can resume another person's 
 at every message and every CHECK_S. If the session has ended, or may see something else now, the gate closes the
 websocket and makes the browser load the page again.
 
-Streamlit sends the addresses of downloads and pictures over the websocket, and serves them to anybody who asks. The
-gate serves a file only to a viewer to whom its address was sent.
+Streamlit sends the addresses of downloads and pictures over the websocket, and serves them to anybody who asks. It also
+sends the ids of files that it makes when somebody asks for them by that id, whoever does. The gate serves a file, and
+lets one be made, only for a viewer to whom its address or its id was sent.
 """
 
 import asyncio
@@ -47,6 +48,8 @@ everybody's caches, one lists the project's files."""
 READING: Final = ("GET", "HEAD")
 """What signed-in people may do outside PUBLIC. Pages take no files, and Streamlit would keep each in memory."""
 FILE: Final = re.compile(rb"/media/([\w.-]+)")
+UNMADE_FILE: Final = re.compile(rb"\x62\x20([0-9a-f]{32})")
+"""DownloadButton.deferred_file_id as it is on the wire: field 12, a text of 32 bytes."""
 MOST_FILES = 10_000
 """Remember to whom a file was offered for at most this many files, the newest."""
 RELOAD = ForwardMsg()
@@ -60,7 +63,7 @@ class Gate:
     def __init__(self, app: ASGIApp, access: Access, base: str) -> None:
         self._app, self._access, self._base = app, access, base
         self._offered: dict[tuple[bytes, bytes], None] = {}
-        """Digest of a viewer and name of a file whose address they were sent, oldest first."""
+        """Digest of a viewer and name or id of a file that they were sent, oldest first."""
         self._public = {base + path for path in PUBLIC} | {"/healthz", "/metrics"}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -117,7 +120,11 @@ class Gate:
                 if self._viewer(cookie) != viewer:
                     is_cut_off = True
                     return {"type": "websocket.disconnect", "code": POLICY_VIOLATION}
-                if message is not None and _is_allowed(message):
+                if message is None:
+                    continue
+                if (unmade := _unmade_file(message)) is not None and (digest, unmade[1]) not in self._offered:
+                    await _refuse_to_make(unmade[0], send)
+                elif _is_allowed(message):
                     return message
 
         async def send_unless_cut_off(message: Message) -> None:
@@ -133,10 +140,8 @@ class Gate:
             browser.stop_receiving()
 
     def _remember_files(self, digest: bytes, payload: bytes) -> None:
-        """Remember the files whose addresses are in a message to this viewer."""
-        if b"/media/" not in payload:
-            return
-        for file in FILE.findall(payload):
+        """Remember the files whose addresses or ids are in a message to this viewer."""
+        for file in (*FILE.findall(payload), *UNMADE_FILE.findall(payload)):
             self._offered.pop((digest, file), None)
             self._offered[digest, file] = None
         while len(self._offered) > MOST_FILES:
@@ -178,10 +183,38 @@ class _Browser:
 
 def _is_allowed(message: Message) -> bool:
     """Whether pages need this message of the browser. A malformed one passes: Streamlit refuses it itself."""
-    try:
-        return message.get("bytes") is None or BackMsg.FromString(message["bytes"]).WhichOneof("type") in PAGE_MESSAGES
-    except DecodeError:
+    request = _request(message)
+    if request is None:
         return True
+    kind = request.WhichOneof("type")
+    is_operation = kind == "backend_operation_request"
+    return kind in PAGE_MESSAGES and (not is_operation or _unmade_file(message) is not None)
+
+
+def _unmade_file(message: Message) -> tuple[str, bytes] | None:
+    """Return the ids of the request and of the file, if this message asks for a file to be made."""
+    request = _request(message)
+    if request is None or request.WhichOneof("type") != "backend_operation_request":
+        return None
+    operation = request.backend_operation_request
+    if operation.WhichOneof("payload") != "deferred_file":
+        return None
+    return operation.request_id, operation.deferred_file.file_id.encode()
+
+
+def _request(message: Message) -> BackMsg | None:
+    try:
+        return None if message.get("bytes") is None else BackMsg.FromString(message["bytes"])
+    except DecodeError:
+        return None
+
+
+async def _refuse_to_make(request_id: str, send: Send) -> None:
+    """Answer as Streamlit does when there is no such file."""
+    answer = ForwardMsg()
+    answer.backend_operation_response.request_id = request_id
+    answer.backend_operation_response.error_msg = "There is no such file."
+    await send({"type": "websocket.send", "bytes": answer.SerializeToString()})
 
 
 async def _accept_and_reload(scope: Scope, receive: Receive, send: Send) -> None:
