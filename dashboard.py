@@ -15,12 +15,14 @@ from starlette.routing import Route
 
 from metrics import clock, logs
 from metrics.errors import MetricsError
-from pages.accounts import start
+from pages.accounts import start, visitor
 from pages.accounts.access import access, configuration_path
 from pages.accounts.gate import Gate
+from pages.accounts.headers import Headers
 from pages.accounts.sign_in import SignIn
 from pages.operations import prometheus
 from pages.operations.head import Head
+from pages.shared import empty
 
 # use the pinned tzdata and not this machine's zone rules: a day must begin when it does for the consumer
 zoneinfo.reset_tzpath(to=[])
@@ -30,6 +32,12 @@ zoneinfo.ZoneInfo.clear_cache()
 async def healthz(request: Request) -> Response:
     """Answer "ok" as long as the server runs. The age of the data is on the pages."""
     return PlainTextResponse("ok\n", headers={"Cache-Control": "no-store"})
+
+
+def say_so(error: Exception) -> bool:
+    """Tell the reader, in their language, that their page failed. Streamlit has logged why."""
+    empty.failed(visitor.current_text())
+    return True
 
 
 def checked_base_path() -> str:
@@ -54,7 +62,8 @@ app = st.App(
         Route("/metrics", prometheus.endpoint(access().viewer_of_token)),
         *SignIn(access(), base).routes(),
     ],
-    middleware=[Middleware(Gate, access=access(), base=base), Middleware(Head, base=base)],
+    on_script_error=say_so,
+    middleware=[Middleware(Headers), Middleware(Gate, access=access(), base=base), Middleware(Head, base=base)],
 )
 
 if __name__ == "__main__":

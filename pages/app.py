@@ -6,12 +6,11 @@ import streamlit as st
 
 from pages.accounts import visitor
 from pages.alerting import bell
-from pages.assets import ASSETS
+from pages.assets import ASSETS, script
 from pages.shared import empty, ticks
 from pages.wall import pause, television
 
 STYLE, LOGO = ASSETS / "style.css", ASSETS / "logo.svg"
-CONTACT, FRAME, KEEP, TIMINGS = (ASSETS / f"{name}.js" for name in ("contact", "frame", "keep", "timings"))
 
 viewer = visitor.current_viewer()
 text = visitor.current_text()
@@ -88,7 +87,7 @@ with st.container(key="scripts"):
     if not is_television:
         more = _("More")
         st.html(f'<p class="vigie-more" hidden>{more}</p>')
-    for script in (CONTACT, TIMINGS) if is_television else (CONTACT, TIMINGS, FRAME, KEEP):
-        st.html(f"<script>{script.read_text()}</script>", unsafe_allow_javascript=True)
+    for name in ("contact", "timings") if is_television else ("contact", "timings", "frame", "keep"):
+        st.html(script(name), unsafe_allow_javascript=True)
 with ticks.page(text):
     page.run()

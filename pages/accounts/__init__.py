@@ -10,6 +10,7 @@ sign_in.py     the routes for signing in and out
 forms.py       their pages, as HTML
 request.py     what a request says about its sender
 visitor.py     the viewer and the language of a page, and the menus for both
+headers.py     the headers of every response
 gate.py        lets nobody through without a Viewer, over HTTP and over the websocket
 start.py       what is checked before the dashboard starts
 

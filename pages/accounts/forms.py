@@ -1,7 +1,6 @@
 """The pages for people who are not signed in. They are plain HTML, so that no code of the dashboard runs for them."""
 
 import base64
-import hashlib
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -9,7 +8,7 @@ from urllib.parse import urlencode
 
 import streamlit
 
-from pages.assets import ASSETS
+from pages.assets import ASSETS, sha256
 from pages.shared import i18n
 from pages.shared.i18n import Text
 
@@ -56,10 +55,6 @@ def policy(base: str, by_provider: bool) -> str:
 
     With a provider, forms may lead to other sites: signing out here is followed by signing out at the provider.
     """
-
-    def sha256(source: str) -> str:
-        return f"'sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}'"
-
     return "; ".join(
         (
             "default-src 'none'",

@@ -1,20 +1,31 @@
 """What a request says about its sender: the form's fields, the page it came from, the address, the languages."""
 
+import asyncio
 import ipaddress
 from urllib.parse import parse_qs
 
-from starlette.requests import HTTPConnection, Request
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
 
 MOST_BYTES = 8192
+ARRIVES_S = 20.0
+"""A form arrives whole within this time [s], or is not read."""
 
 
 async def form_of(request: Request) -> dict[str, str]:
-    """Return the fields of a form. A form that is too long to be ours has none."""
+    """Return the fields of a form. A form that is too long to be ours has none.
+
+    Raises HTTPException if it does not arrive whole: a browser that leaves in the middle of it has not tried anything.
+    """
     body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > MOST_BYTES:
-            return {}
+    try:
+        async with asyncio.timeout(ARRIVES_S):
+            async for part in request.stream():
+                body += part
+                if len(body) > MOST_BYTES:
+                    return {}
+    except (ClientDisconnect, TimeoutError) as error:
+        raise HTTPException(408, "The form did not arrive whole.") from error
     try:
         fields = parse_qs(body.decode(), max_num_fields=10)
     except ValueError:

@@ -229,9 +229,6 @@ class SignIn:
             "Cache-Control": "no-store",
             "Content-Security-Policy": forms.policy(self._base, frame.by_provider),
             "Content-Language": frame.text.language,
-            "Referrer-Policy": "same-origin",  # with a stricter one browsers send the form without its Origin
-            "X-Content-Type-Options": "nosniff",
-            "X-Frame-Options": "DENY",
         }
         if wait_s:
             headers["Retry-After"] = str(ceil(wait_s))

@@ -8,6 +8,7 @@ from metrics import clock
 from metrics.authorisation.viewer import Viewer
 from pages.accounts.access import access
 from pages.accounts.sessions import COOKIE
+from pages.assets import script
 from pages.shared import empty, i18n, names
 
 
@@ -64,7 +65,8 @@ def language_switch(text: i18n.Text) -> None:
     remember = st.session_state.pop("remember_language", None)
     if remember in i18n.LANGUAGES:
         cookie = f"{i18n.COOKIE}={remember}; path=/; max-age={i18n.YEAR_S}; SameSite=Lax"
-        st.html(f"<script>document.cookie = '{cookie}'</script>", unsafe_allow_javascript=True)
+        beside = f'<i hidden data-cookie="{escape(cookie)}"></i>'
+        st.html(beside + script("language"), unsafe_allow_javascript=True)
 
 
 def account(viewer: Viewer, text: i18n.Text) -> None:

@@ -6,17 +6,47 @@ one level below the server's, so for /campaign it first asks /campaign/_stcore/h
 That a page draws charts: Streamlit's frontend imports Plotly, 4.7 MB, only when the first chart has arrived. A browser
 that knows it from the beginning loads and runs Plotly while the server computes. It runs after Streamlit's own script,
 which asks the server for the page.
+
+And it sends a policy of contents with the page: what the browser may load and run.
 """
 
+import re
 from pathlib import Path
 
 import streamlit
+from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from pages.assets import script_hashes, sha256
 
 HEAD, END = b"<head>", b"</body>"
 CHARTED = ("/campaign", "/sla")
 """The pages that begin with a chart."""
 SCRIPTS = Path(streamlit.__file__).parent / "static" / "static" / "js"
+INLINE = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
+
+
+def policy(html: bytes) -> str:
+    """Return the content security policy of this page: nothing from other sites, no script that is not ours.
+
+    Of scripts within HTML, the browser runs those of `html` and those of pages/assets; whoever smuggles markup into the
+    page runs none. Styles cannot be listed like that: Streamlit and Plotly write them into elements while they draw.
+    """
+    scripts = (*(sha256(source.decode()) for source in INLINE.findall(html)), *script_hashes())
+    return "; ".join(
+        (
+            "default-src 'none'",
+            f"script-src 'self' {' '.join(scripts)}",
+            "style-src 'self' 'unsafe-inline'",
+            "font-src 'self' data:",
+            "img-src 'self' data: blob:",
+            "connect-src 'self'",
+            "manifest-src 'self'",
+            "form-action 'self'",
+            "base-uri 'none'",
+            "frame-ancestors 'none'",
+        )
+    )
 
 
 class Head:
@@ -49,8 +79,11 @@ class Head:
                 return
             body = body.replace(HEAD, HEAD + self._every + (self._preload if is_charted else b""), 1)
             body = body.replace(END, (self._run if is_charted else b"") + END, 1)
-            headers = [(name, value) for name, value in start["headers"] if name.lower() != b"content-length"]
-            await send({**start, "headers": [*headers, (b"content-length", str(len(body)).encode())]})
+            headers = MutableHeaders(scope=start)
+            headers["Content-Length"] = str(len(body))
+            if headers.get("content-type", "").startswith("text/html"):
+                headers["Content-Security-Policy"] = headers.get("Content-Security-Policy") or policy(body)
+            await send(start)
             await send({"type": "http.response.body", "body": body})
 
         uncompressed = [(name, value) for name, value in scope["headers"] if name != b"accept-encoding"]

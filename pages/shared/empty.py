@@ -99,6 +99,15 @@ def signed_out(text: Text) -> None:
     )
 
 
+def failed(text: Text) -> None:
+    _ = text.gettext
+    _say(
+        ":material/error:",
+        _("This page could not be shown"),
+        _("Load the page again. If that does not help, tell whoever runs Vigie; the reason is in the log."),
+    )
+
+
 def wait_for_snapshot() -> None:
     """Run the page again as soon as a new snapshot is published."""
     _run_again_unless(readers.published().newest())

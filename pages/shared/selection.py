@@ -1,6 +1,5 @@
 """The campaign and the time that a page shows: read from its address, chosen in its bar, and put into links."""
 
-import json
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -16,6 +15,7 @@ from streamlit.elements.lib.utils import LabelVisibility
 from metrics import readers
 from metrics.authorisation.viewer import Viewer
 from metrics.readers import LONGEST, Board, Campaign
+from pages.assets import script
 from pages.shared import choices, empty
 from pages.shared.i18n import NBSP, Text
 
@@ -63,7 +63,8 @@ def _query(params: tuple[tuple[str, str], ...]) -> str:
 
 def go(address: str) -> None:
     """Make the browser open an address. A tick that is running would drop the parameters of st.switch_page."""
-    st.html(f"<script>location.assign({json.dumps(address)})</script>", unsafe_allow_javascript=True)
+    beside = f'<i hidden data-address="{escape(address)}"></i>'
+    st.html(beside + script("open"), unsafe_allow_javascript=True)
 
 
 def instant(at: datetime) -> str:

@@ -20,7 +20,7 @@ from typing import Literal, cast, get_args
 
 from metrics.authorisation.viewer import Viewer
 from metrics.readers import Board, CampaignNow
-from pages.assets import ASSETS
+from pages.assets import ASSETS, script
 from pages.shared import verdicts
 from pages.shared.i18n import Text
 from pages.wall import tiles
@@ -36,7 +36,7 @@ RINGS_FOR = "\ue005"
 NAMED = 3
 """Name at most this many campaigns below target in the header, then '+n'."""
 
-STYLE, SCRIPT = ASSETS / "television.css", ASSETS / "television.js"
+STYLE = ASSETS / "television.css"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ def watch(options: Options, text: Text) -> str:
     return (
         f'<time class="vigie-clock" lang="{text.language}"></time>'
         f'<button type="button" class="vigie-sound" data-wanted="{is_wanted}" {attributes}></button>'
-        f"<script>{SCRIPT.read_text()}</script>"
+        + script("television")
     )
 
 

@@ -142,7 +142,8 @@ class Visitor(NamedTuple):
 def test_every_page_can_be_read_and_used_on_every_screen(site: Site, visitor: Visitor) -> None:
     """No text is cut off or overlaps another, axe-core finds nothing serious, and Tab reaches every control.
 
-    One visit serves all three: loading a page takes longer than the checks.
+    Nor does a page need anything that its content security policy forbids: the browser would log that as an error. One
+    visit serves all: loading a page takes longer than the checks.
     """
     floor(site.path)
     page = site.tab(visitor.viewer, color_scheme=visitor.scheme)
@@ -187,6 +188,23 @@ def unreached(page: "Page") -> set[str]:
     for _ in range(len(reachable) + 40):
         page.keyboard.press("Tab")
     return set(reachable) - set(page.evaluate("[...window.reached]"))
+
+
+def test_smuggled_markup_runs_nothing_and_is_an_error(site: Site) -> None:
+    """A page's policy stops scripts in markup that this test adds to a page, whichever way they are written."""
+    page = site.tab(MANAGER)
+    site.visit(page, "agents")
+    for markup in (
+        '<img src="data:," onerror="window.isHit = true">',
+        '<a class="smuggled" href="javascript:window.isHit = true">go</a>',
+        '<iframe srcdoc="<script>parent.isHit = true</script>"></iframe>',
+        '<form class="smuggled" action="https://evil.example/"><button>go</button></form>',
+    ):
+        with page.expect_console_message(is_our_error):
+            page.evaluate("markup => document.body.insertAdjacentHTML('beforeend', markup)", markup)
+            page.evaluate("[...document.querySelectorAll('a.smuggled, .smuggled button')].at(-1)?.click()")
+    page.evaluate("document.body.append(Object.assign(document.createElement('script'), {text: 'isHit = true'}))")
+    assert page.evaluate("window.isHit") is None and page.url.startswith(site.address)
 
 
 def test_axe_finds_a_violation(site: Site) -> None:

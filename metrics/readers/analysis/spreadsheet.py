@@ -68,7 +68,7 @@ def _value(scalar: pa.Scalar) -> object:
         number, greatest = int(scalar.value), 2**31 - 1 if unit == "D" else 2**63 - 1
         if abs(number) >= greatest:
             return "infinity" if number > 0 else "-infinity"
-        return str(np.datetime64(number, unit))
+        return str(np.array(number, f"datetime64[{unit}]"))
 
 
 if __name__ == "__main__":

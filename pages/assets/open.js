@@ -1,0 +1,2 @@
+// Opens the address that is beside this script.
+location.assign(document.currentScript.previousElementSibling.dataset.address);
