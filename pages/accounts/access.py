@@ -1,11 +1,15 @@
 """From a cookie to a Viewer. Nothing is cached for a session: a person who has been removed sees nothing at once."""
 
+import hashlib
 import logging
 import os
 from collections.abc import Collection
 from functools import cache
 from pathlib import Path
 
+from metrics import clock
+from metrics.audit import trail
+from metrics.audit.trail import HERE, OTHERS, AuditError, access_dir
 from metrics.authorisation.viewer import ROLES, Role, Viewer
 from metrics.configuration import campaigns
 from metrics.configuration.campaigns import Configuration
@@ -24,6 +28,7 @@ class Access:
     def __init__(self, directory: Path, configuration: Path) -> None:
         self.accounts = Accounts(directory)
         self.sessions = Sessions(directory)
+        self.audit = trail.Trail(directory, trail.kept_days())
         self._path = configuration
         self._read: tuple[StatId | None, Configuration | None] = (None, None)
         self._last_error = ""
@@ -109,10 +114,22 @@ class Access:
         if version != self._read[0]:
             try:
                 self._read = (version, campaigns.load(self._path) if version else None)
+                self._note_configuration()
             except ConfigurationError as error:
                 self._log_once(f"{error} Until it is corrected, the last valid one decides who sees which campaigns.")
                 self._read = (version, self._read[1])
         return self._read[1]
+
+    def _note_configuration(self) -> None:
+        """Note in the audit trail that the configuration is another one than the last time."""
+        content = self._path.read_bytes() if self._path.exists() else b""
+        what = f"{self._path.name} · sha256 {hashlib.sha256(content).hexdigest()}"
+        try:
+            before = self.audit.entries(kind="configuration", most=1)
+            if before[0].what != what if before else content:
+                self.audit.append("configuration", who=OTHERS, address=HERE, what=what, at=clock.now_s())
+        except AuditError as error:
+            self._log_once(str(error))
 
     def _log_once(self, message: str) -> None:
         if message != self._last_error:
@@ -128,11 +145,6 @@ def access() -> Access:
 def pseudonym_key() -> bytes:
     """Return the key of the agents' pseudonyms. It is not the secret of sessions, which may be changed at any time."""
     return secret_of(access_dir(), "pseudonyms", "VIGIE_PSEUDONYM_SECRET").encode()
-
-
-def access_dir() -> Path:
-    data_dir = Path(os.environ.get("VIGIE_DATA_DIR") or "data")
-    return Path(os.environ.get("VIGIE_ACCESS_DIR") or data_dir / "access").resolve()
 
 
 def configuration_path() -> Path:

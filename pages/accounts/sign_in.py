@@ -2,6 +2,7 @@
 
 import logging
 import time
+from functools import partial
 from math import ceil
 from urllib.parse import urlencode
 
@@ -11,6 +12,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from metrics import clock
+from metrics.audit.trail import AuditError, Kind
 from pages.accounts import forms, passwords, provider
 from pages.accounts.access import Access
 from pages.accounts.attempts import PER_ACCOUNT, PER_ADDRESS, Attempts
@@ -60,7 +62,7 @@ class SignIn:
             return self._redirect(self._base + "/")
         if session is not None and session.claims is not None:
             return self._answer(frame, forms.nothing_assigned(frame, session.name))
-        session = self._from_provider(request, now)
+        session = await self._from_provider(request, now)
         if session is not None:
             answer = self._enter(request, session, self._inside(request.cookies.get(NEXT, "")) or self._base + "/")
             answer.delete_cookie(NEXT, path=self._base or "/")
@@ -80,41 +82,43 @@ class SignIn:
         frame = self._frame(request, SIGN_IN, fields.get("next", ""))
         _ = frame.text.gettext
         if not is_own(request):
-            return self._refuse_foreign(frame)
+            return await self._refuse_foreign(request, frame)
         name, password = fields.get("name", "").strip().casefold()[:64], fields.get("password", "")
         address, now = address_of(request), time.monotonic()
         here = f"{name} {address}"  # by both: a stranger elsewhere cannot lock anybody out
         wait_s = max(self._by_account.wait_s(here, now), self._by_address.wait_s(address, now))
         if wait_s:
-            log.warning("sign-in of %s from %s: too many attempts", self._name_to_log(name), address)
+            await self._note_refusal(request, self._name_to_log(name), "too many attempts")
             page = forms.sign_in(frame, name=name, wrong=self._too_many(frame, wait_s))
             return self._answer(frame, page, 429, wait_s)
         if self._is_busy():
-            log.warning("sign-in of %s from %s: too many passwords are being checked", self._name_to_log(name), address)
+            await self._note_refusal(request, self._name_to_log(name), "too many passwords are being checked")
             wrong = _("Very many people are signing in. Try again in a few seconds.")
             return self._answer(frame, forms.sign_in(frame, name=name, wrong=wrong), 503, BUSY_S)
         self._by_account.add(here, now)
         self._by_address.add(address, now)
         account = self._person(name)
         if not await self._is_right(account, password):
-            log.warning("sign-in of %s from %s: wrong name or password", self._name_to_log(name), address)
+            await self._note_refusal(request, self._name_to_log(name), "wrong name or password")
             wrong = _("The user name or password is wrong.")
             return self._answer(frame, forms.sign_in(frame, name=name, wrong=wrong), 403)
         assert account is not None
         self._by_account.forgive(here, all=True)
         self._by_address.forgive(address)
         log.info("sign-in of %s from %s: accepted as %s", account.name, address, account.role)
+        await self._note("sign-in", request, account.name, account.role)
         return self._enter(request, self._new_session(account), frame.next or self._base + "/")
 
     async def sign_out(self, request: Request) -> Response:
         """End the session: in this browser, in its other tabs, and wherever else its cookie may be."""
         frame = self._frame(request, SIGN_IN)
         if not is_own(request):
-            return self._refuse_foreign(frame)
+            return await self._refuse_foreign(request, frame)
         session = self._access.sessions.read(request.cookies.get(COOKIE), clock.now_s())
         if session is not None:
             self._access.sessions.end(session, clock.now_s())
             log.info("sign-out of %s from %s", session.name, address_of(request))
+            await self._note("sign-out", request, session.name, "")
         if session is not None and session.claims is not None:
             # Streamlit deletes its cookie at this address, and redirects to the provider. Go there by a page and not by
             # a redirect: the gate is about to reload the page where somebody signed out, so it must be gone by then.
@@ -136,24 +140,25 @@ class SignIn:
         frame = self._frame(request, TELEVISION)
         _ = frame.text.gettext
         if not is_own(request):
-            return self._refuse_foreign(frame)
+            return await self._refuse_foreign(request, frame)
         address, now = address_of(request), time.monotonic()
         if wait_s := self._by_address.wait_s(address, now):
-            log.warning("television from %s: too many attempts", address)
+            await self._note_refusal(request, "a television", "too many attempts")
             page = forms.television(frame, wrong=self._too_many(frame, wait_s))
             return self._answer(frame, page, 429, wait_s)
         account = self._access.screen(fields.get("token", ""))
         if account is None:
             self._by_address.add(address, now)
-            log.warning("television from %s: no such token", address)
+            await self._note_refusal(request, "a television", "no such token")
             wrong = _("This token is not known, or was revoked.")
             return self._answer(frame, forms.television(frame, wrong=wrong), 403)
         log.info("television %s from %s: accepted", account.name, address)
+        await self._note("sign-in", request, account.name, account.role)
         params = {name: request.query_params[name] for name in WALL_PARAMETERS if name in request.query_params}
         wall = f"{self._base}/wallboard?{urlencode({'tv': '1', **params})}"
         return self._enter(request, self._new_session(account), wall)
 
-    def _from_provider(self, request: Request, now: float) -> Session | None:
+    async def _from_provider(self, request: Request, now: float) -> Session | None:
         configuration = self._access.configuration() if provider.is_configured() else None
         session = provider.session_of(request.cookies, configuration, now) if configuration else None
         if session is None or self._access.sessions.is_ended(session.id):
@@ -161,6 +166,10 @@ class SignIn:
         viewer = self._access.viewer_in(session)
         result = f"accepted as {viewer.role}" if viewer else "nothing is assigned"
         log.info("sign-in of %s through the provider from %s: %s", session.name, address_of(request), result)
+        if viewer:
+            await self._note("sign-in", request, session.name, viewer.role)
+        else:
+            await self._note_refusal(request, session.name, "nothing is assigned")
         return session
 
     def _person(self, name: str) -> Account | None:
@@ -203,8 +212,31 @@ class SignIn:
             samesite="lax",  # sent with a link in a mail, but not with a form on another site
         )
 
-    def _refuse_foreign(self, frame: Frame) -> Response:
+    async def _note(self, kind: Kind, request: Request, who: str, what: str) -> None:
+        """Write an entry into the audit trail. People get in even if that fails: a full disk must not dim the walls."""
+        entry = partial(
+            self._access.audit.append, kind, who=who, address=address_of(request), what=what, at=clock.now_s()
+        )
+        try:
+            await to_thread.run_sync(entry)
+        except AuditError as error:
+            log.error("%s of %s is not in the audit trail: %s", kind, who, error)
+
+    async def _note_refusal(self, request: Request, who: str, why: str) -> None:
+        """Count a refusal in the audit trail, and log the first of its kind in an hour: strangers try without end."""
+        address = address_of(request)
+        count = partial(self._access.audit.count_refusal, who=who, address=address, what=why, at=clock.now_s())
+        try:
+            is_first = await to_thread.run_sync(count)
+        except AuditError as error:
+            log.error("a refusal is not in the audit trail: %s", error)
+            is_first = True
+        if is_first:
+            log.warning("sign-in of %s from %s: %s", who, address, why)
+
+    async def _refuse_foreign(self, request: Request, frame: Frame) -> Response:
         _ = frame.text.gettext
+        await self._note_refusal(request, "an unknown name", "sent by another page")
         return self._answer(frame, forms.refused(frame, _("This was sent by another page, so nothing was done.")), 403)
 
     def _too_many(self, frame: Frame, wait_s: float) -> str:

@@ -1,10 +1,12 @@
 """The viewer and the language of a page. Both are looked up at every run, so no page keeps them."""
 
+from collections.abc import Callable
 from html import escape
 
 import streamlit as st
 
 from metrics import clock
+from metrics.audit.trail import HERE, Kind
 from metrics.authorisation.viewer import Viewer
 from pages.accounts.access import access
 from pages.accounts.sessions import COOKIE
@@ -39,6 +41,31 @@ def current_text() -> i18n.Text:
             )
         )
     )
+
+
+def may_audit(viewer: Viewer) -> bool:
+    """Whether the viewer may read who did what: managers who see everything."""
+    return viewer.role == "manager" and viewer.campaigns is None and viewer.sites is None
+
+
+def note(viewer: Viewer, kind: Kind, what: str) -> None:
+    """Write what the viewer is about to do into the audit trail. If that fails (AuditError), it is not done."""
+    access().audit.append(kind, who=viewer.name, address=_address(), what=what, at=clock.now_s())
+
+
+def exported(viewer: Viewer, what: str, content: Callable[[], bytes]) -> Callable[[], bytes]:
+    """Return `content`, so that each download of it is in the audit trail."""
+    address = _address()  # a download runs outside of the page
+
+    def noted() -> bytes:
+        access().audit.append("export", who=viewer.name, address=address, what=what, at=clock.now_s())
+        return content()
+
+    return noted
+
+
+def _address() -> str:
+    return st.context.ip_address or HERE
 
 
 def language_switch(text: i18n.Text) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sqlite3
 import stat
 from pathlib import Path
 
@@ -270,3 +271,41 @@ def test_memory_for_attempts_is_bounded() -> None:
         tried.add(f"name-{n}", 0)
     assert tried.wait_s("name-10999", 1) == 59
     assert tried.wait_s("name-0", 1) == 0  # forgotten
+
+
+# the audit trail
+
+
+@pytest.mark.slow
+def test_every_change_is_in_the_audit_trail(place: Path) -> None:
+    accounts(place, "add", "anna", "--role", "manager", typed=f"{PASSWORD}\n")
+    accounts(place, "add", "bo", "--role", "manager", typed="short\n")  # is refused, so nothing happened
+    accounts(place, "tv", "add", "hall", "--campaign", "north")
+    accounts(place, "remove", "anna")
+    lines = accounts(place, "audit").stdout.splitlines()
+    assert [line.split("\t")[-1] for line in lines] == [
+        "anna · added · manager · everything",
+        "hall · added · television · campaigns north",
+        "anna · removed · manager",
+    ]
+    assert PASSWORD not in "".join(lines)
+    assert accounts(place, "audit", "--kind", "sign-in").stdout == ""
+    assert accounts(place, "audit", "--until", "2020-01-01").stdout == ""
+    assert len(accounts(place, "audit", "--most", "1").stdout.splitlines()) == 1
+    checked = accounts(place, "audit", "--verify")
+    assert checked.stdout.startswith("3 entries, complete and unchanged. Note the newest: 3:"), checked.stderr
+    noted = checked.stdout.split()[-1]
+    assert accounts(place, "audit", "--noted", noted).returncode == 0
+    wrong = accounts(place, "audit", "--noted", f"{noted[:-1]}x")
+    assert wrong.returncode == 2 and "another hash" in wrong.stderr
+
+
+@pytest.mark.slow
+def test_a_trail_that_was_changed_is_reported(place: Path) -> None:
+    accounts(place, "add", "anna", "--role", "manager", typed=f"{PASSWORD}\n")
+    with sqlite3.connect(place / "access" / "audit.sqlite") as connection:
+        connection.execute("DROP TRIGGER entries_stay_as_they_are")
+        connection.execute("UPDATE entries SET who = 'nobody'")
+    connection.close()
+    done = accounts(place, "audit", "--verify")
+    assert done.returncode == 2 and "broken at entry 1" in done.stderr

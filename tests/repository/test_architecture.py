@@ -34,6 +34,7 @@ ROOMS = {
         "configuration": ("kpis", "authorisation"),
         "readers": ("kpis", "composition", "published", "authorisation", "configuration"),
         "language": ("kpis", "readers"),
+        "audit": (),
     },
 }
 """The rooms of a package, and the rooms of that package that each may import."""
