@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 import streamlit as st
 
 from metrics import clock, readers
+from metrics.audit.trail import OTHERS
 from metrics.language import alert_words
 from metrics.readers import Alert
 from notify.desk import LONGEST_WHY, MOST_SILENT_S, STOPS, DeskError, may_silence
@@ -90,6 +91,7 @@ def silences() -> None:
 def end_silence(silence_id: int) -> None:
     try:
         desk().end_silence(viewer, silence_id, clock.now())
+        visitor.note(viewer, "end-silence", str(silence_id))
     except DeskError as error:
         st.session_state["alert_error"] = str(error)
 
@@ -163,8 +165,15 @@ def ask_acknowledge(alerts: tuple[Alert, ...]) -> None:
         except DeskError as error:
             st.error(plain(str(error)))
         else:
+            for alert in alerts:
+                visitor.note(viewer, "acknowledge", _about(alert.rule, alert.campaign))
             close_dialog()
             st.rerun()
+
+
+def _about(rule: str | None, campaign: str | None) -> str:
+    """Name what an entry of the audit trail is about; the desk's own trail has the reason."""
+    return f"{rule or OTHERS} · {campaign or OTHERS}"
 
 
 def ask_silence(alerts: tuple[Alert, ...]) -> None:
@@ -192,6 +201,7 @@ def ask_silence(alerts: tuple[Alert, ...]) -> None:
         except DeskError as error:
             st.error(plain(str(error)))
         else:
+            visitor.note(viewer, "silence", f"{_about(rule, campaign)} · {chosen:g} h")
             close_dialog()
             st.rerun()
 

@@ -30,6 +30,7 @@ def calendar() -> None:
 
 def start() -> None:
     """Run the SQL in the box. A query that this person started before is interrupted."""
+    visitor.note(viewer, "query", st.session_state["sql"])
     st.session_state["query"] = readers.query(readers.published(), viewer, st.session_state["sql"])
 
 
@@ -89,7 +90,8 @@ def outcome(query: readers.Query, answer: readers.Answer) -> None:
             (_("The query"), "vigie.sql", "application/sql", query.sql.encode),
         )
         for label, name, mime, content in files:
-            st.download_button(label, content, name, mime, icon=":material/download:", on_click="ignore", key=name)
+            data = visitor.exported(viewer, f"{name} · {query.sql}", content)
+            st.download_button(label, data, name, mime, icon=":material/download:", on_click="ignore", key=name)
     table, chart = st.tabs([_("Table"), _("Chart")], key="result_tabs", on_change="rerun")
     with table:
         alt = _("The rows of the answer")

@@ -37,6 +37,7 @@ pages = [  # file, title, icon and roles; a viewer with another role is told tha
     ("alerts.py", _("Alerts"), ":material/notifications:", everybody),
     ("analyst.py", _("Data"), ":material/database:", {"manager", "analyst"}),
     ("feed.py", _("Feed"), ":material/sensors:", {"manager", "analyst"}),
+    ("audit.py", _("Audit"), ":material/policy:", {"manager"} if visitor.may_audit(viewer) else set()),
 ]
 
 

@@ -173,9 +173,11 @@ def page() -> None:
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.markdown(f"**{count}** · {selection.span_words(where, text)} · {plain(zone)}", width="content")
         if call_page.total:
+            span = f"{selection.instant(where.t0)} – {selection.instant(where.t1)}"
+            exported = f"{where.campaign.campaign} · {span} · calls.csv"
             st.download_button(
                 _("Download as CSV"),
-                data=lambda: sheet(where, filters, order, zone),
+                data=visitor.exported(viewer, exported, lambda: sheet(where, filters, order, zone)),
                 file_name=f"{where.campaign.campaign}-{where.campaign.day}.csv",
                 mime="text/csv",
                 icon=":material/download:",

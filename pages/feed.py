@@ -91,9 +91,15 @@ def conservation() -> None:
     st.caption(checked.format(n=text.number(feed.checked)))
 
 
+def show(position: str) -> None:
+    """Show the content of one rejected record to this session."""
+    visitor.note(viewer, "payload", position)
+    st.session_state["payload_of"] = position
+
+
 @ticks.tick(SLOW_S)
 def letters() -> None:
-    """Draw the newest rejected records, and the chosen one in full."""
+    """Draw the newest rejected records, and of the chosen one also its content, once the reader asks for that."""
     feed = read_feed()
     if feed is None:
         return
@@ -108,6 +114,7 @@ def letters() -> None:
 
     def change() -> None:
         chosen = st.session_state["letter_choice"]
+        st.session_state.pop("payload_of", None)
         st.query_params.pop("letter", None)
         if chosen:
             st.query_params["letter"] = chosen
@@ -125,7 +132,13 @@ def letters() -> None:
     if in_address in by_position:
         letter = by_position[in_address]
         st.markdown(f"**{plain(letter.reason or '')}**")
-        st.code((letter.payload or "")[: feed_tables.PAYLOAD_LENGTH], language=None, wrap_lines=True)
+        if st.session_state.get("payload_of") == in_address:
+            st.code((letter.payload or "")[: feed_tables.PAYLOAD_LENGTH], language=None, wrap_lines=True)
+        else:
+            noted = _("It may have personal data of a caller. Who reads it is noted.")
+            st.button(
+                _("Show its content"), icon=":material/visibility:", help=noted, on_click=show, args=(in_address,)
+            )
     st.html(feed_tables.letters(feed.letters, text))
 
 

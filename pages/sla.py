@@ -145,10 +145,11 @@ def download_buttons(campaign: str, period: Period, minutes: int) -> None:
         ("Excel", downloads.as_excel, "xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
         ("CSV", downloads.as_csv, "csv", "text/csv"),
     ):
+        file_name = f"{campaign}-{period_name}.{suffix}"
         st.download_button(
             name,
-            data=content_of(write),
-            file_name=f"{campaign}-{period_name}.{suffix}",
+            data=visitor.exported(viewer, file_name, content_of(write)),
+            file_name=file_name,
             mime=mime,
             icon=":material/download:",
             on_click="ignore",
