@@ -47,6 +47,7 @@ def checked_base_path() -> str:
         clock.now()  # raises if VIGIE_CLOCK is not an instant
         start.refuse_other_zones(configuration_path())
         start.refuse_open_doors(access())
+        start.refuse_anybodys_word()
     except MetricsError as error:
         sys.stderr.write(f"vigie: {error}\n")
         raise SystemExit(error.exit_code) from error

@@ -1,6 +1,7 @@
 """Checks before the dashboard starts: days begin as they do for the consumer, and no stranger can get in."""
 
 import ipaddress
+import os
 import socket
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from metrics.configuration.zones import check_zones
 from pages.accounts import provider
 from pages.accounts.access import Access, configuration_path
 from pages.accounts.errors import AccountsError
+
+PROXIES = "FORWARDED_ALLOW_IPS"
 
 
 def base_path() -> str:
@@ -48,6 +51,23 @@ def refuse_open_doors(access: Access) -> None:
             " in; add an account with `python -m pages.accounts add NAME --role manager`, or listen on 127.0.0.1 with"
             " --server.address."
         )
+
+
+def refuse_anybodys_word() -> None:
+    """Raise AccountsError if everybody may say which address they come from, by the headers of a proxy.
+
+    Attempts to sign in are counted by that address, and the audit trail has it. Uvicorn reads the variable.
+    """
+    for proxy in os.environ.get(PROXIES, "").split(","):
+        try:
+            is_everybody = proxy.strip() == "*" or ipaddress.ip_network(proxy.strip()).prefixlen == 0
+        except ValueError:  # a name, or nothing
+            is_everybody = False
+        if is_everybody:
+            raise AccountsError(
+                f"{PROXIES}={proxy.strip()} believes everybody who says that they are a proxy; name the addresses of"
+                " your proxies, such as 127.0.0.1."
+            )
 
 
 def is_loopback(address: str | None) -> bool:

@@ -1,11 +1,13 @@
 """How the dashboard starts, as a real process. It listens to other machines only when sign-in is configured."""
 
 import urllib.error
+import urllib.parse
 import urllib.request
 from pathlib import Path
 
 import pytest
 
+from metrics.audit.trail import Trail
 from pages.accounts import start
 from pages.accounts.sessions import SECRET_VARIABLE
 from pages.accounts.store import Account, Accounts
@@ -121,3 +123,35 @@ def test_a_dashboard_under_a_proxys_path(place: Path) -> None:
         with stream(f"{running.address}/vigie", None) as connection:
             connection.until_closed()
             assert [message.WhichOneof("type") for message in connection.received] == ["auth_redirect"]
+
+
+# the address of a visitor
+
+
+@pytest.mark.parametrize("proxies", ["*", "127.0.0.1, *", "0.0.0.0/0", "::/0"])
+def test_a_dashboard_that_believes_everybody_refuses_to_start(place: Path, proxies: str) -> None:
+    add_account(place)
+    assert "name the addresses of your proxies" in refused(place, FORWARDED_ALLOW_IPS=proxies)
+
+
+@pytest.mark.parametrize(
+    ("proxies", "seen"),
+    [
+        pytest.param("127.0.0.1", "198.51.100.7", id="a proxy that is named"),
+        pytest.param("127.0.0.0/8", "198.51.100.7", id="a network of proxies"),
+        pytest.param("192.0.2.1", "127.0.0.1", id="anybody else"),
+    ],
+)
+def test_only_named_proxies_say_where_a_visitor_is(place: Path, proxies: str, seen: str) -> None:
+    """The visitor also claims an address in the header; the proxy has appended the real one."""
+    add_account(place)
+    with dashboard(place, FORWARDED_ALLOW_IPS=proxies) as running:
+        form = urllib.parse.urlencode({"name": "nobody", "password": "wrong"}).encode()
+        headers = {"X-Forwarded-For": "10.9.9.9, 198.51.100.7", "X-Forwarded-Proto": "https"}
+        with pytest.raises(urllib.error.HTTPError) as refusal:
+            urllib.request.urlopen(urllib.request.Request(f"{running.address}/sign-in", form, headers))
+        assert refusal.value.code == 403
+        assert ("Strict-Transport-Security" in refusal.value.headers) == (seen != "127.0.0.1")
+        refusal.value.close()
+    (entry,) = Trail(place / "access").entries(kind="refusal")
+    assert (entry.who, entry.address, entry.what) == ("an unknown name", seen, "wrong name or password")

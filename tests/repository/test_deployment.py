@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import ipaddress
 import re
 import shlex
 import shutil
@@ -162,3 +163,13 @@ def test_a_unit_runs_without_privileges_and_with_the_pinned_zones(unit: Path) ->
     assert re.search(r"^Environment=.*\bPYTHONTZPATH= ", text, re.M)
     (documented,) = re.findall(r"^Documentation=file:/opt/vigie/(\S+)$", text, re.M)
     assert (ROOT / documented).exists()
+
+
+def test_the_proxy_of_the_containers_is_their_gateway() -> None:
+    """Docker's bridge shows a connection from the machine as one from the gateway, so that is believed."""
+    compose = (ROOT / "compose.yaml").read_text()
+    (believed,) = re.findall(r"FORWARDED_ALLOW_IPS: (\S+)", compose)
+    (gateway,) = re.findall(r"gateway: (\S+)", compose)
+    (subnet,) = re.findall(r"subnet: (\S+)", compose)
+    assert believed == gateway and ipaddress.ip_address(gateway) in ipaddress.ip_network(subnet)
+    assert '"127.0.0.1:8501:8501"' in compose  # nobody but this machine reaches the gateway's port
