@@ -173,3 +173,9 @@ def test_the_proxy_of_the_containers_is_their_gateway() -> None:
     (subnet,) = re.findall(r"subnet: (\S+)", compose)
     assert believed == gateway and ipaddress.ip_address(gateway) in ipaddress.ip_network(subnet)
     assert '"127.0.0.1:8501:8501"' in compose  # nobody but this machine reaches the gateway's port
+
+
+def test_every_test_named_as_a_proof_exists() -> None:
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (ROOT / "docs" / "trust.md").read_text())
+    assert len(named) > 10
+    assert [name for path, name in named if f"def {name}(" not in (ROOT / path).read_text()] == []
