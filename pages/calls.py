@@ -174,7 +174,7 @@ def page() -> None:
         st.markdown(f"**{count}** · {selection.span_words(where, text)} · {plain(zone)}", width="content")
         if call_page.total:
             span = f"{selection.instant(where.t0)} – {selection.instant(where.t1)}"
-            exported = f"{where.campaign.campaign} · {span} · calls as CSV"
+            exported = f"{where.campaign.campaign} · {span} · CSV"
             st.download_button(
                 _("Download as CSV"),
                 data=visitor.exported(viewer, exported, lambda: sheet(where, filters, order, zone)),
