@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 
 from metrics.readers import Alarm, Campaign
-from pages.shared.i18n import Text
+from pages.shared.i18n import Text, short
 
 LISTED = 6
 """Name at most this many places in an alarm, then '+n'."""
@@ -123,7 +123,7 @@ WORDINGS = {
 def _place(alarm: Alarm, text: Text) -> str:
     """Name what an alarm is about: a day of a campaign, or a source; empty when it is about all events."""
     if alarm.campaign is None:
-        return alarm.source or ""
+        return short(alarm.source or "")
     return f"{alarm.campaign.name} ({day_of(alarm.campaign, alarm.day, text)})"
 
 
