@@ -12,9 +12,12 @@ from typing import Annotated, Literal, TypeGuard
 import msgspec
 from msgspec import Meta, Struct
 
+from ingest.events import masking
+
 EARLIEST = dt.datetime(1990, 1, 1, tzinfo=dt.UTC)
 FUTURE_ALLOWANCE = dt.timedelta(minutes=5)
 PAYLOAD_LIMIT = 64 * 1024
+REASON_LIMIT = 500  # characters of a source's reason
 
 # Each text has a greatest length: one of thousands of characters makes a table unusable. The longest names of the
 # systems that we read have 100 (Amazon Connect's users) and 127 (its queues), the longest addresses 254 (e-mail).
@@ -259,7 +262,8 @@ def _fault_from_source(line: str) -> str | None:
         unreadable = _unreadable(line)
     except (msgspec.DecodeError, RecursionError):
         return None
-    return f"{unreadable.source}: {unreadable.reason}"
+    reason = masking.mask_source_reason(unreadable.reason[:REASON_LIMIT])
+    return f"{masking.mask_source_reason(unreadable.source)}: {reason}"
 
 
 def _is_one_document(text: str) -> bool:

@@ -303,7 +303,7 @@ offset                   BIGINT      Kafka offset
 line                     INTEGER     line of the record, counted from 1
 received_at              TIMESTAMPTZ Kafka's timestamp of the record
 reason                   VARCHAR     what was wrong, in one sentence
-payload                  VARCHAR     the payload, up to 64 KiB; possible phone numbers are masked
+payload                  VARCHAR     the payload, up to 64 KiB; whatever may be private is masked
 """,
     ),
 }

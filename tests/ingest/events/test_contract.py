@@ -345,8 +345,12 @@ def test_bad_records_become_dead_letters(bad: dict[str, list[dict[str, Any]]], n
     assert reason.endswith(".") and not reason.endswith("..") and "\n" not in reason
     assert 10 <= len(reason) <= 200
     payload = (BAD[name] or b"").decode(errors="replace")
-    if any(f" {field} of the wrong type" in name for field in ("caller", "callee", "to_number")):
-        payload = payload.replace(": 7", ": •••")  # whatever is in a field for phone numbers is hidden
+    payload = re.sub(
+        r'"(x|name)": "(?!\\u)[^"]+("|$)', r'"\1": "•••"', payload
+    )  # a name, and what the contract does not know
+    payload = re.sub('"\x00[^"]*"', '"•••"', payload)
+    if any(f"{field} of the wrong type" in name for field in (" caller", " callee", " to_number", "profile name")):
+        payload = payload.replace(": 7", ": •••")  # whatever is in a field for numbers or names is hidden
     if name.endswith(" of 257"):
         payload = payload.replace("x" * 257, "•••")
     if "beyond 64 bits" in name:
