@@ -55,7 +55,7 @@ def _read(feed: Feed, text: Text) -> tuple[Tile, ...]:
         (
             _("Dead letters"),
             text.number(counts.dead_letters),
-            _("rejected, each kept with its reason"),
+            _("rejected; kept with the reason, up to a limit"),
             bool(counts.dead_letters),
         ),
     )
