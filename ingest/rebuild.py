@@ -49,7 +49,7 @@ AUTOMATIC_REBUILD_ROWS = 1_500_000  # up to this many, a start rebuilds without 
 
 #: Tables of the store that are not made from events.
 TAKEN_OVER = (
-    *("identity", "positions", "gaps", "dead_letters", "letters_kept"),
+    *("identity", "positions", "gaps", "dead_letters", "letters_kept", "letters_left_out"),
     *("alarms", "pending_alarms", "alerts", "sources", "totals"),
 )
 
@@ -217,7 +217,7 @@ def _make(
         as_of = dt.datetime.min.replace(tzinfo=dt.UTC)
         for rows, events in salvage.batches():
             with store.transaction():
-                store.apply(Arrivals(0, 0, [events], [], [], {}, {}))
+                store.apply(Arrivals(0, 0, 0, [events], [], [], {}, {}))
                 as_of = max(as_of, store.last_event_at() or as_of)
                 moment = Moment(as_of, clock.now(), complete_until=NOT_YET)
                 publisher.judge(moment)

@@ -111,7 +111,9 @@ def consume(
         store = Store(data_dir / "store.duckdb")
         try:
             publisher = Publisher(store, data_dir / "published", configuration)
-            reader = Reader(bootstrap_servers, topic, stop, clock, secured, group, store.identity())
+            reader = Reader(
+                bootstrap_servers, topic, stop, clock, secured, group, store.identity(), configuration.dead_letters
+            )
             reader.start()
             try:
                 Writer(store, publisher, clock, configuration, observed).run(reader, stop, until_caught_up)

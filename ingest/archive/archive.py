@@ -182,6 +182,14 @@ class Archive:
         ((at,),) = self._sql(ARCHIVE["closed_before"]).fetchall()
         return at
 
+    def forget_letters(self, before: dt.datetime) -> None:
+        """Forget the dead letters of records from before this time; settled ones by whole days.
+
+        Call it in a transaction. If that fails, open the store again.
+        """
+        self._sql(ARCHIVE["forget_letters"], {"before": before})
+        self._segments.forget("dead_letters", before.date())
+
     def settle(self, settled_before: dt.datetime, at_least: int) -> None:
         """Move the settled rows from the tables just judged to the archive, if there are `at_least` this many.
 

@@ -300,6 +300,12 @@ class Segments:
         self._sql("INSERT INTO replaced_files SELECT ?, unnest(?)", [relation, files])
         self._replaced.extend((time.monotonic(), segment.file) for segment in merged)
 
+    def forget(self, relation: str, before: dt.date) -> None:
+        """Stop counting the files of a relation of days before `before`. As `write`, call it in a transaction."""
+        if old := [segment for segment in self._segments.get(relation, ()) if segment.day < before]:
+            self._replace(relation, old)
+            self.reload()
+
     def mark_replaced(self, data_dir: Path, files: Iterable[Path]) -> None:
         """Note that `files`, in `data_dir`, are replaced by the files of this store, which will be moved there."""
         for file in sorted(files):

@@ -17,6 +17,7 @@ from ingest.events.sorting import Sorter
 from ingest.topic.feed import Feed, TopicChanged
 from ingest.topic.group import Lost, Member, Moved
 from ingest.topic.servers import Security
+from metrics.configuration.campaigns import DeadLetterLimits
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +63,7 @@ class Reader(threading.Thread):
         secured: Security,
         group: str | None = None,
         store_id: str = "",
+        dead_letters: DeadLetterLimits | None = None,
     ) -> None:
         super().__init__(name="reader", daemon=True)
         self.queue: queue.Queue[Item] = queue.Queue(MAX_WAITING_BATCHES)
@@ -77,7 +79,7 @@ class Reader(threading.Thread):
         self._stopping = stop
         self._nobody_takes = False
         self._has_opened = False
-        self._sorter = Sorter()
+        self.sorter = Sorter(dead_letters, clock)
 
     def run(self) -> None:
         try:
@@ -93,7 +95,7 @@ class Reader(threading.Thread):
         while not self._stopping.is_set():
             self.ends = feed.ends()
             if feed.gaps:  # before it counts as opened: there may be nothing else to read
-                self._put(Arrived(self._sorter.sort(self._gaps(feed))))
+                self._put(Arrived(self.sorter.sort(self._gaps(feed))))
             self._put(Opened(feed.positions(), self.ends))
             try:
                 self._follow(feed)
@@ -141,7 +143,7 @@ class Reader(threading.Thread):
             if feed.gaps:
                 gaps = self._gaps(feed)
                 member.claim(gaps.next_offsets)
-                self._put(Arrived(self._sorter.sort(gaps)))
+                self._put(Arrived(self.sorter.sort(gaps)))
             self.ends = feed.ends()
             self._put(Opened(feed.positions(), self.ends))
             self._has_opened = True
@@ -149,10 +151,10 @@ class Reader(threading.Thread):
 
     def _read_owed(self, partition: Partition, owed: range) -> None:
         with closing(Feed(self._servers, self._topic, lambda _: owed.start, self._secured, {partition.number})) as feed:
-            self._put(Arrived(self._sorter.sort(self._gaps(feed).before(owed.stop))))
+            self._put(Arrived(self.sorter.sort(self._gaps(feed).before(owed.stop))))
             while feed.positions()[partition] < owed.stop and not self._stopping.is_set():
                 if batch := feed.poll(timeout_s=0.2):
-                    self._put(Arrived(self._sorter.sort(batch.before(owed.stop))))
+                    self._put(Arrived(self.sorter.sort(batch.before(owed.stop))))
 
     def _follow(self, feed: Feed, member: Member | None = None) -> None:
         committed_at = time.monotonic()
@@ -167,7 +169,7 @@ class Reader(threading.Thread):
                 positions = batch.next_offsets
                 if member:
                     member.claim(positions)
-                self._put(Arrived(self._sorter.sort(batch)))
+                self._put(Arrived(self.sorter.sort(batch)))
             if member is None and time.monotonic() - committed_at > COMMIT_EVERY_S:
                 feed.commit(self.stored)
                 committed_at = time.monotonic()

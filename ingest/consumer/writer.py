@@ -240,6 +240,8 @@ class Writer:
             log.info("%s was reloaded", path)
             self._configuration = configuration
             self._publisher.configure(configuration)
+            if self._reader:
+                self._reader.sorter.limit(configuration.dead_letters)
 
     def _instant(self, now: dt.datetime, lag: int) -> dt.datetime:
         """The instant at which a snapshot is judged: the current time once all is read, before that the last event's.

@@ -61,7 +61,10 @@ class Batch:
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """A rejected record or line: masked, with where it came from and why. `received_ms`: the record's own timestamp."""
+    """A rejected record or line: masked, with where it came from and why. `received_ms`: the record's own timestamp.
+
+    `payload` None: one beyond the limit (allowance.py), which is counted by `source` and not kept.
+    """
 
     topic: str
     topic_id: str
@@ -70,19 +73,23 @@ class DeadLetter:
     line: int
     received_ms: int
     reason: str
-    payload: str
+    payload: str | None
+    source: str
+    read_at: dt.datetime
 
 
 @dataclass
 class Arrivals:
     """A sorted batch: its events, as tables with one row per event (columns: sorting.py), and its dead letters.
 
-    It carries the offsets that are stored with it. `records_with_events` counts the records with at least one event;
-    `reached` is the earliest timestamp of each partition's last events (LAST_LINES in sorting.py).
+    It carries the offsets that are stored with it. `records_with_events` counts the records with at least one event,
+    `records_rejected` those with dead letters only; `reached` is the earliest timestamp of each partition's last events
+    (LAST_LINES in sorting.py).
     """
 
     records: int
     records_with_events: int
+    records_rejected: int
     events: list[pa.Table]
     dead: list[DeadLetter]
     gaps: list[Gap]
@@ -93,6 +100,7 @@ class Arrivals:
         """Append the batch that was read right after this one."""
         self.records += later.records
         self.records_with_events += later.records_with_events
+        self.records_rejected += later.records_rejected
         self.events += later.events
         self.dead += later.dead
         self.gaps += later.gaps

@@ -12,12 +12,21 @@ from typing import Annotated, Literal, TypeGuard
 import msgspec
 from msgspec import Meta, Struct
 
+from ingest.events import masking
+
 EARLIEST = dt.datetime(1990, 1, 1, tzinfo=dt.UTC)
 FUTURE_ALLOWANCE = dt.timedelta(minutes=5)
 PAYLOAD_LIMIT = 64 * 1024
+REASON_LIMIT = 500  # characters of a source's reason
 
-Text = Annotated[str, Meta(min_length=1)]
+# Each text has a greatest length: one of thousands of characters makes a table unusable. The longest names of the
+# systems that we read have 100 (Amazon Connect's users) and 127 (its queues), the longest addresses 254 (e-mail).
 Campaign = Annotated[str, Meta(min_length=1, max_length=64)]
+Text = Annotated[str, Meta(min_length=1, max_length=128)]  # that is required
+Name = Annotated[str, Meta(max_length=128)]
+Word = Annotated[str, Meta(max_length=64)]
+Address = Annotated[str, Meta(max_length=256)]
+Currency = Annotated[str, Meta(pattern="^[A-Z]{3}$")]
 Instant = Annotated[dt.datetime, Meta(tz=True)]
 Integer = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 
@@ -25,10 +34,10 @@ Integer = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 class Event(Struct, tag_field="type", kw_only=True, gc=False):
     """The fields that every event has."""
 
-    event_id: Annotated[str, Meta(min_length=1, max_length=128)]
+    event_id: Text
     ts: Instant
     campaign: Campaign | None = None
-    source: str | None = None
+    source: Name | None = None
     revision: Annotated[int, Meta(ge=0, le=2**63 - 1)] | None = None
 
 
@@ -43,23 +52,23 @@ class AgentEvent(Event):
 class CallQueued(CallEvent, tag="call.queued"):
     campaign: Campaign
     queue: Text
-    linked_id: str | None = None
+    linked_id: Name | None = None
     direction: Literal["inbound", "outbound", "callback"] | None = None
-    channel: str | None = None
-    caller: str | None = None
-    language: str | None = None
+    channel: Word | None = None
+    caller: Address | None = None
+    language: Word | None = None
     priority: Integer | None = None
     asked_for_human_at: Instant | None = None
 
 
 class CallDialed(CallEvent, tag="call.dialed"):
     campaign: Campaign
-    queue: str | None = None
-    list: str | None = None
-    callee: str | None = None
-    agent: str | None = None
+    queue: Name | None = None
+    list: Name | None = None
+    callee: Address | None = None
+    agent: Name | None = None
     consent: Literal["consent", "contract", "none"] | None = None
-    linked_id: str | None = None
+    linked_id: Name | None = None
 
 
 class CallConnected(CallEvent, tag="call.connected"):
@@ -79,7 +88,7 @@ class CallMissed(CallEvent, tag="call.missed"):
 
 
 class CallAnswered(CallEvent, tag="call.answered"):
-    agent: str | None = None
+    agent: Name | None = None
     wait_unknown: bool | None = None  # true: nobody knows when, and talk is counted from `ts`
 
 
@@ -101,9 +110,9 @@ class CallLeftQueue(CallEvent, tag="call.left_queue"):
 
 
 class CallTransferred(CallEvent, tag="call.transferred"):
-    to_queue: str | None = None
-    to_agent: str | None = None
-    to_number: str | None = None
+    to_queue: Name | None = None
+    to_agent: Name | None = None
+    to_number: Address | None = None
     warm: bool | None = None
 
 
@@ -112,10 +121,10 @@ class CallEnded(CallEvent, tag="call.ended"):
 
 
 class CallWrapped(CallEvent, tag="call.wrapped"):
-    disposition: str | None = None
+    disposition: Name | None = None
     sale: bool | None = None
     amount: float | None = None
-    currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")] | None = None
+    currency: Currency | None = None
 
 
 class CallRated(CallEvent, tag="call.rated"):
@@ -124,18 +133,18 @@ class CallRated(CallEvent, tag="call.rated"):
 
 class AgentState(AgentEvent, tag="agent.state"):
     state: Literal["available", "busy", "wrap_up", "paused", "offline"]
-    reason: str | None = None
-    queues: list[str] | None = None
+    reason: Name | None = None
+    queues: Annotated[list[Name], Meta(max_length=1_000)] | None = None
     lasts_s: Annotated[float, Meta(ge=1)] | None = None
 
 
 class AgentProfile(AgentEvent, tag="agent.profile"):
-    name: str | None = None
-    team: str | None = None
-    site: str | None = None
-    languages: list[str] | None = None
+    name: Name | None = None
+    team: Name | None = None
+    site: Name | None = None
+    languages: Annotated[list[Word], Meta(max_length=100)] | None = None
     hourly_cost: Annotated[float, Meta(ge=0)] | None = None
-    currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")] | None = None
+    currency: Currency | None = None
     hired_on: dt.date | None = None
 
 
@@ -143,7 +152,7 @@ class Unreadable(Struct, tag_field="type", tag="unreadable", kw_only=True):
     """Not an event: input that a source could not read. It is kept as a dead letter with the source's reason."""
 
     source: Text
-    reason: Text
+    reason: Annotated[str, Meta(min_length=1)]
     line: str
 
 
@@ -253,7 +262,8 @@ def _fault_from_source(line: str) -> str | None:
         unreadable = _unreadable(line)
     except (msgspec.DecodeError, RecursionError):
         return None
-    return f"{unreadable.source}: {unreadable.reason}"
+    reason = masking.mask_source_reason(unreadable.reason[:REASON_LIMIT])
+    return f"{masking.mask_source_reason(unreadable.source)}: {reason}"
 
 
 def _is_one_document(text: str) -> bool:

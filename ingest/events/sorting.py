@@ -2,7 +2,7 @@
 
 import datetime as dt
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain
 
 import duckdb
@@ -11,8 +11,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ingest.events import contract, masking
+from ingest.events.allowance import KEPT_CHARACTERS, Allowance
 from ingest.events.batch import Arrivals, Batch, DeadLetter, Partition, Record
+from metrics import clock as metrics_clock
+from metrics.configuration.campaigns import DeadLetterLimits
 
+LATEST_MS = round(dt.datetime(9999, 12, 31, tzinfo=dt.UTC).timestamp() * 1000)
+"""A record's timestamp is its producer's: what no calendar has counts as this."""
 LAST_LINES = 1_000
 """So many lines of a partition tell how far it is read. One is too few: a source may send the past with the present."""
 
@@ -67,15 +72,22 @@ SELECT n FROM arriving_lines, (SELECT TRY(json_keys(raw)) AS keys) WHERE len(key
 class Sorter:
     """Sorts batches on a connection of its own, so that the writing thread does not wait for it. Not thread-safe."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self, limits: DeadLetterLimits | None = None, clock: Callable[[], dt.datetime] = metrics_clock.now
+    ) -> None:
+        self._allowance = Allowance(limits or DeadLetterLimits(), clock)
         self._connection = duckdb.connect()
         self._sql = self._connection.execute
         self._sql("SET TimeZone = 'UTC'")
         self._sql("SET threads = 1")
 
+    def limit(self, limits: DeadLetterLimits) -> None:
+        """Keep so many dead letters from now on."""
+        self._allowance.limits = limits
+
     def sort(self, batch: Batch) -> Arrivals:
         """Read the lines of a batch; what breaks the contract becomes a dead letter."""
-        lines = _Lines(batch)
+        lines = _Lines(batch, self._allowance)
         arriving_lines = lines.table()
         self._connection.register("arriving_lines", arriving_lines)
         if self._sql(ANY_FIELD_TWICE).fetchall() == [(True,)]:
@@ -94,6 +106,7 @@ class Sorter:
         return Arrivals(
             records=len(batch),
             records_with_events=lines.records_with_events(),
+            records_rejected=lines.records_rejected(),
             events=[events],
             dead=lines.dead,
             gaps=batch.gaps,
@@ -105,9 +118,12 @@ class Sorter:
 class _Lines:
     """The lines of a batch that keep the contract, numbered from 0 in the order they came, and the dead letters."""
 
-    def __init__(self, batch: Batch) -> None:
+    def __init__(self, batch: Batch, allowance: Allowance) -> None:
         self.dead: list[DeadLetter] = []
         self.rejected: set[int] = set()
+        self._allowance = allowance
+        self._read_at = allowance.begin()
+        self._faulty: set[int] = set()  # records with a dead letter, by identity
         self._lines: list[bytes] = []
         self._records: list[Record] = []
         self._numbers: list[int] = []  # each line's number in its record, from 1
@@ -148,9 +164,13 @@ class _Lines:
             self._numbers.append(number)
 
     def _add_dead_letter(self, partition: Partition, record: Record, number: int, text: str, fault: str) -> None:
-        payload = masking.mask_payload(text.encode()[: contract.PAYLOAD_LIMIT].decode(errors="ignore"))
-        reason = masking.mask_reason(fault)
-        received_ms = max(record.timestamp, 0)
+        source = self._allowance.source_of(text)
+        payload = self._allowance.masked(source, text)
+        reason = "" if payload is None else masking.mask_reason(fault)
+        if payload is not None and len(text) > KEPT_CHARACTERS:
+            reason += f" The line has {len(text.encode()):,} bytes; its beginning is kept."
+        received_ms = min(max(record.timestamp, 0), LATEST_MS)
+        self._faulty.add(id(record))
         self.dead.append(
             DeadLetter(
                 partition.topic,
@@ -161,13 +181,15 @@ class _Lines:
                 received_ms,
                 reason,
                 payload,
+                source,
+                self._read_at,
             )
         )
 
     def table(self) -> pa.Table:
         """The lines as (n, received_ms, raw)."""
         count = len(self._lines)
-        received_ms = pa.array([record.timestamp for record in self._records], pa.int64())
+        received_ms = pa.array([min(record.timestamp, LATEST_MS) for record in self._records], pa.int64())
         ends = np.cumsum(np.fromiter(map(len, self._lines), np.int32, count), dtype=np.int32)
         begins_and_ends = pa.py_buffer(np.concatenate((np.zeros(1, np.int32), ends)))
         # joined by Python, which reuses its memory: Arrow asks the system for it each time, ten times as slow
@@ -196,5 +218,12 @@ class _Lines:
         """How many records have at least one event."""
         if not self.rejected and self._numbers.count(1) == len(self._numbers):
             return len(self._records)
-        kept = [id(r) for n, r in enumerate(self._records) if n not in self.rejected]
-        return len(set(kept))
+        return len(self._kept())
+
+    def records_rejected(self) -> int:
+        """How many records have dead letters only."""
+        return len(self._faulty - self._kept()) if self._faulty else 0
+
+    def _kept(self) -> set[int]:
+        """The records with an event, by identity."""
+        return {id(r) for n, r in enumerate(self._records) if n not in self.rejected}

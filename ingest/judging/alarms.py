@@ -21,6 +21,7 @@ from ingest.store.store import Store
 
 log = logging.getLogger(__name__)
 
+FLOOD_LASTS = dt.timedelta(minutes=15)  # after the last dead letter that was not kept
 HOLD_OFF = dt.timedelta(seconds=10)  # senders and partitions that are in step are not this far apart
 
 ALARMS = statements.read_parts("judging/alarms.sql")
@@ -60,6 +61,11 @@ class Alarm:
             case "events_not_conserved":
                 where = "stored" if self.measure == "stored" else "counted by source"
                 return f"events are not conserved: {self.expected} accepted, {self.counted} {where}"
+            case "records_not_conserved":
+                return f"records are not conserved: {self.expected} read, {self.counted} with events or dead letters"
+            case "letters_left_out":
+                of = f"source {self.source}" if self.source else "no source that they name"
+                return f"more lines of {of} are rejected than are kept: {self.counted} were only counted"
             case "rows_doubled":
                 return (
                     f"archived {self.measure} of {self.day} are stored more than once:"
@@ -137,16 +143,20 @@ class Alarms:
                     yield Alarm("impossible_count", measure, campaign, day, None, n, 0)
                 elif n > most.get(measure, n):
                     yield Alarm("impossible_count", measure, campaign, day, None, n, most[measure])
-        ((records, events, duplicates, dead_letters, stored, by_source),) = sql(ALARMS["totals"]).fetchall()
+        ((records, accounted, events, duplicates, dead_letters, stored, by_source),) = sql(ALARMS["totals"]).fetchall()
         totals = {"records": records, "events": events, "duplicates": duplicates, "dead_letters": dead_letters}
         for measure, n in totals.items():
             if n < 0:
                 yield Alarm("impossible_count", measure, None, None, None, n, 0)
+        if records != accounted:
+            yield Alarm("records_not_conserved", "accounted", None, None, None, accounted, records)
         for measure, n in {"stored": stored, "by_source": by_source}.items():
             if n != events:
                 yield Alarm("events_not_conserved", measure, None, None, None, n, events)
         for source, n in sql(ALARMS["sources_below_zero"]).fetchall():
             yield Alarm("impossible_count", "events", None, None, source, n, 0)
+        for source, n in sql(ALARMS["letters_left_out"], {"since": noticed_at - FLOOD_LASTS}).fetchall():
+            yield Alarm("letters_left_out", "lines", None, None, source or None, n, 0)
         for relation, day, rows, distinct_rows in sql(ALARMS["doubled"]).fetchall():
             yield Alarm("rows_doubled", relation, None, day, None, rows, distinct_rows)
         if {

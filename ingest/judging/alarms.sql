@@ -1,6 +1,6 @@
 -- What alarms look for at every publish, and what is kept of them. alarms.py says what each finding means.
 -- {counts}: the counts of a day. {impossible}: whether one of them cannot be.
--- Reads: alarms, archived_counts, calls, conservation_checks, events, pending_alarms, recalled_events, segments, sources,
+-- Reads: alarms, archived_counts, calls, conservation_checks, events, letters_left_out, pending_alarms, recalled_events, segments, sources,
 --     totals.
 -- Changes: pending_alarms.
 -- Makes: nothing.
@@ -12,7 +12,7 @@ WHERE NOT conserved OR {impossible};
 
 -- name: totals
 SELECT
-    records, lines - duplicates AS events, duplicates, dead_letters,
+    records, records_with_events + records_rejected AS accounted, lines - duplicates AS events, duplicates, dead_letters,
     (SELECT count(*) FROM events)
         + (SELECT coalesce(sum(rows), 0) FROM segments WHERE relation = 'events')
         - (SELECT count(*) FROM recalled_events) AS stored,
@@ -21,6 +21,9 @@ FROM totals;
 
 -- name: sources_below_zero
 SELECT source, events FROM sources WHERE events < 0;
+
+-- name: letters_left_out
+SELECT source, sum(lines)::BIGINT FROM letters_left_out WHERE last_at > $since GROUP BY source;
 
 -- name: doubled
 SELECT relation, day, rows, distinct_rows FROM archived_counts WHERE rows != distinct_rows;

@@ -16,7 +16,7 @@ from ingest.cli import Parser
 from ingest.errors import UsageError
 from ingest.sources import delivery
 from ingest.sources.delivery import Destination, Produced
-from ingest.sources.events import Event, Rejected, Unreadable
+from ingest.sources.events import QUOTED, Event, Rejected, Unreadable
 from ingest.sources.input.bookmark import Bookmark
 from ingest.sources.input.documents import Documents, Found
 from ingest.sources.input.files import chunks
@@ -97,7 +97,7 @@ def taken(documents: Iterable[Found], translate: Translate) -> Iterator[Produced
         try:
             produced = [document] if isinstance(document, Rejected) else [*translate(document)]
         except (msgspec.ValidationError, Unreadable) as error:
-            produced = [Rejected(text, f"{str(error).rstrip('.')}.")]
+            produced = [Rejected(text, f"{QUOTED.sub('', str(error)).rstrip('.')}.")]
         for event_or_fault in produced:
             yield event_or_fault, text
 

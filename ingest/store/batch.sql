@@ -1,6 +1,6 @@
 -- A batch is written to the store. store.py says when each part runs.
 -- Reads: arriving_events, arriving_letters, calls, events, letters_kept.
--- Changes: calls, dead_letters, events, gaps, sources, totals.
+-- Changes: calls, dead_letters, events, gaps, letters_left_out, sources, totals.
 -- Makes: answers_before_fold, calls_to_fold, changed_states, contested_event_ids, dirty_agents, dirty_calls,
 --     dirty_steps, incoming_events, incoming_letters, lost_steps, named_agents, replaced_event_ids, source_tallies,
 --     winning_events.
@@ -152,7 +152,7 @@ ANTI JOIN (SELECT call_id, agent, answered_at FROM calls WHERE channel = 'voice'
 CREATE OR REPLACE TEMP TABLE incoming_letters AS
 SELECT
     topic, topic_id, "partition", "offset", line, make_timestamptz(received_ms * 1000) AS received_at, reason, payload,
-    make_timestamp(received_ms * 1000)::DATE AS day
+    source, read_at, make_timestamp(received_ms * 1000)::DATE AS day
 FROM arriving_letters;
 
 -- name: days_read_again
@@ -168,7 +168,21 @@ FROM incoming_letters
 ANTI JOIN ({archived}) USING (topic, "partition", "offset", line, received_at);
 
 -- name: add_letters
-INSERT INTO dead_letters SELECT * EXCLUDE (day) FROM incoming_letters;
+INSERT INTO dead_letters SELECT * EXCLUDE (source, read_at, day) FROM incoming_letters WHERE payload IS NOT NULL;
+
+-- name: count_letters_left_out
+SELECT count(*) FROM incoming_letters WHERE payload IS NULL;
+
+-- name: note_letters_left_out
+MERGE INTO letters_left_out
+USING (
+    SELECT source, make_timestamp(epoch_us(read_at))::DATE AS day, count(*) AS lines, max(read_at) AS last_at
+    FROM incoming_letters
+    WHERE payload IS NULL
+    GROUP BY ALL
+) AS news USING (source, day)
+WHEN MATCHED THEN UPDATE SET lines = letters_left_out.lines + news.lines, last_at = news.last_at
+WHEN NOT MATCHED THEN INSERT;
 
 -- name: note_gap
 INSERT INTO gaps VALUES ($topic, $topic_id, $partition, $begin, $end, $noticed_at);
@@ -179,5 +193,7 @@ UPDATE totals SET
     records_with_events = records_with_events + $records_with_events,
     lines = lines + $lines,
     duplicates = duplicates + $duplicates,
+    records_rejected = records_rejected + $records_rejected,
     dead_letters = dead_letters + $dead_letters,
+    left_out = left_out + $left_out,
     last_event_at = greatest(last_event_at, $newest);

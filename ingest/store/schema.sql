@@ -2,8 +2,8 @@
 -- Reads: nothing.
 -- Changes: IF.
 -- Makes: agent_marks, alarms, alerts, archived_counts, archived_names, archived_until, calls, dead_letters, event_type,
---     events, gaps, identity, inferred_ends, judged_by, layout, letters_kept, pending_alarms, positions,
---     recalled_events, recalled_stretches, replaced_files, segments, settled_checks, sources, states_judged_by, totals.
+--     events, gaps, identity, inferred_ends, judged_by, layout, letters_kept, letters_left_out, pending_alarms,
+--     positions, recalled_events, recalled_stretches, replaced_files, segments, settled_checks, sources, states_judged_by, totals.
 
 CREATE TABLE IF NOT EXISTS positions (
     topic        VARCHAR NOT NULL,
@@ -35,7 +35,11 @@ CREATE TABLE IF NOT EXISTS totals (
     dead_letters        BIGINT NOT NULL,
     last_event_at       TIMESTAMPTZ
 );
-COMMENT ON TABLE totals IS 'One row. lines: valid events as delivered; duplicates: those whose event_id was known (a repetition or another revision).';
+-- for a store that was created before
+ALTER TABLE totals ADD COLUMN IF NOT EXISTS records_rejected BIGINT;
+ALTER TABLE totals ADD COLUMN IF NOT EXISTS left_out BIGINT;
+UPDATE totals SET records_rejected = records - records_with_events, left_out = 0 WHERE records_rejected IS NULL;
+COMMENT ON TABLE totals IS 'One row. lines: valid events as delivered; duplicates: those whose event_id was known (a repetition or another revision). records_rejected: records with dead letters only. left_out: of dead_letters, those that are counted and not kept.';
 
 CREATE TABLE IF NOT EXISTS sources (source VARCHAR NOT NULL, events BIGINT NOT NULL, last_event_at TIMESTAMPTZ NOT NULL);
 COMMENT ON TABLE sources IS 'events: the events that count, with archived ones, by the source in the content that counts.';
@@ -50,6 +54,8 @@ CREATE TABLE IF NOT EXISTS dead_letters (
     reason       VARCHAR     NOT NULL,
     payload      VARCHAR     NOT NULL
 );
+CREATE TABLE IF NOT EXISTS letters_left_out (source VARCHAR NOT NULL, day DATE NOT NULL, lines BIGINT NOT NULL, last_at TIMESTAMPTZ NOT NULL);
+COMMENT ON TABLE letters_left_out IS 'Rejected lines that are only counted, because there were too many (allowance.py), by source and UTC day on which they were read. source: empty where the line names none.';
 CREATE TABLE IF NOT EXISTS letters_kept (topic VARCHAR NOT NULL, "partition" INTEGER NOT NULL, last_offset BIGINT NOT NULL);
 COMMENT ON TABLE letters_kept IS 'After a rebuild without the old store: letters up to last_offset may be archived already when they are read again.';
 COMMENT ON COLUMN dead_letters.received_at IS 'The record''s Kafka timestamp.';

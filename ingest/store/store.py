@@ -5,8 +5,9 @@ import datetime as dt
 import json
 import uuid
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -34,13 +35,17 @@ TAKEN_OVER = {"sources": STORE["take_over_sources"], "totals": STORE["take_over_
 
 @dataclass(frozen=True)
 class Totals:
-    """What was read so far. `lines`: events as delivered; `duplicates`: those whose event_id was known."""
+    """What was read so far. `lines`: events as delivered; `duplicates`: those whose event_id was known.
+
+    `left_out`: of the dead letters, those that are counted and not kept.
+    """
 
     records: int
     records_with_events: int
     lines: int
     duplicates: int
     dead_letters: int
+    left_out: int = 0
 
 
 class Store:
@@ -235,15 +240,17 @@ class Store:
         self._fold()
         while self.archive.recall_for_folded():
             self._fold()
-        self._add_letters(arrivals.dead)
+        left_out = self._add_letters(arrivals.dead)
         self.sql(
             BATCH["add_to_totals"],
             {
                 "records": arrivals.records,
                 "records_with_events": arrivals.records_with_events,
+                "records_rejected": arrivals.records_rejected,
                 "lines": arrivals.lines(),
                 "duplicates": duplicates,
                 "dead_letters": len(arrivals.dead),
+                "left_out": left_out,
                 "newest": newest,
             },
         )
@@ -271,14 +278,27 @@ class Store:
         self.sql(BATCH["replace_contested"].format(columns=EVENT_COLUMNS))
         return int(known + arrived - contested)
 
-    def _add_letters(self, dead: list[DeadLetter]) -> None:
-        if dead:
-            with self.registered("arriving_letters", pa.Table.from_pylist([asdict(letter) for letter in dead])):
-                self.sql(BATCH["date_letters"])
-            days = [day for (day,) in self.sql(BATCH["days_read_again"]).fetchall()]
-            if days and (archived := self.segments.rows("dead_letters", days)):
-                self.sql(BATCH["leave_out_known_letters"].format(archived=archived))
-            self.sql(BATCH["add_letters"])
+    def _add_letters(self, dead: list[DeadLetter]) -> int:
+        """Keep the dead letters that have a payload, and count the others; return how many were only counted.
+
+        One that is known, from before a rebuild, is neither kept nor counted again.
+        """
+        if not dead:
+            return 0
+        columns: dict[str, Any] = {
+            field.name: [getattr(letter, field.name) for letter in dead] for field in fields(DeadLetter)
+        }
+        columns |= {"payload": pa.array(columns["payload"], pa.string())}  # all of them may be None
+        with self.registered("arriving_letters", pa.table(columns)):
+            self.sql(BATCH["date_letters"])
+        days = [day for (day,) in self.sql(BATCH["days_read_again"]).fetchall()]
+        if days and (archived := self.segments.rows("dead_letters", days)):
+            self.sql(BATCH["leave_out_known_letters"].format(archived=archived))
+        self.sql(BATCH["add_letters"])
+        (left_out,) = self._one(BATCH["count_letters_left_out"])
+        if left_out:
+            self.sql(BATCH["note_letters_left_out"])
+        return left_out
 
     def _move(self, partition: Partition, next_offset: int) -> None:
         self.sql(STORE["forget_position"], {"topic": partition.topic, "number": partition.number})

@@ -5,7 +5,11 @@
 -- Makes: taken_over_letters.
 
 -- name: begin_totals
-INSERT INTO totals SELECT 0, 0, 0, 0, 0, NULL WHERE NOT EXISTS (FROM totals);
+INSERT INTO totals BY NAME
+SELECT
+    0 AS records, 0 AS records_with_events, 0 AS records_rejected, 0 AS lines, 0 AS duplicates, 0 AS dead_letters,
+    0 AS left_out
+WHERE NOT EXISTS (FROM totals);
 
 -- name: begin_identity
 INSERT INTO identity SELECT $store_id WHERE NOT EXISTS (FROM identity);
@@ -31,7 +35,7 @@ INSERT INTO positions VALUES ($topic, $number, $cluster_id, $topic_id, $next_off
 SELECT last_event_at FROM totals;
 
 -- name: totals
-SELECT records, records_with_events, lines, duplicates, dead_letters FROM totals;
+SELECT records, records_with_events, lines, duplicates, dead_letters, left_out FROM totals;
 
 -- name: take_over
 DELETE FROM {table};
@@ -40,13 +44,19 @@ INSERT INTO {table} BY NAME FROM old_rows;
 -- name: take_over_totals
 -- `lines` and `duplicates` of this store count the events as the rebuild read them.
 UPDATE totals SET
-    records = old_rows.records,
-    records_with_events = old_rows.records_with_events,
-    lines = greatest(old_rows.lines, totals.lines - totals.duplicates),
-    duplicates = greatest(old_rows.lines - (totals.lines - totals.duplicates), 0),
-    dead_letters = old_rows.dead_letters,
-    last_event_at = greatest(totals.last_event_at, old_rows.last_event_at)
-FROM old_rows;
+    records = old_totals.records,
+    records_with_events = old_totals.records_with_events,
+    lines = greatest(old_totals.lines, totals.lines - totals.duplicates),
+    duplicates = greatest(old_totals.lines - (totals.lines - totals.duplicates), 0),
+    records_rejected = coalesce(old_totals.records_rejected, old_totals.records - old_totals.records_with_events),
+    dead_letters = old_totals.dead_letters,
+    left_out = coalesce(old_totals.left_out, 0),
+    last_event_at = greatest(totals.last_event_at, old_totals.last_event_at)
+FROM (  -- those of an older Vigie lack columns
+    SELECT NULL::BIGINT AS records_rejected, NULL::BIGINT AS left_out WHERE false
+    UNION ALL BY NAME
+    FROM old_rows
+) AS old_totals;
 
 -- name: take_over_sources
 -- A source is heard by contents too that a correction replaced, and those are not archived.

@@ -89,6 +89,15 @@ class AgentLimits:
 
 
 @dataclass(frozen=True)
+class DeadLetterLimits:
+    """How many dead letters are kept of a source, and of all sources, in a minute, and for how long."""
+
+    source_per_minute: int = 60
+    all_per_minute: int = 600
+    keep_days: int = 30
+
+
+@dataclass(frozen=True)
 class Client:
     id: str
     name: str
@@ -129,6 +138,7 @@ class Configuration:
     claims: Claims = field(default_factory=Claims)
     groups: dict[str, Group] = field(default_factory=dict)
     alerts: tuple[AlertRule, ...] = ()
+    dead_letters: DeadLetterLimits = DeadLetterLimits()
 
     @property
     def zones(self) -> tuple[str, ...]:
@@ -158,7 +168,7 @@ class Configuration:
 def load(path: str | Path) -> Configuration:
     """Read and check a configuration file. Raises ConfigurationError with file, line and what is allowed."""
     top, digest = read_toml(Path(path), "set VIGIE_CAMPAIGNS to the configuration file")
-    top.allow("defaults", "agents", "clients", "campaigns", "people", "sign_in", "alerts", "notify")
+    top.allow("defaults", "agents", "clients", "campaigns", "people", "sign_in", "alerts", "notify", "dead_letters")
     defaults = _defaults(top.table("defaults"))
     agents = _agents(top.table("agents"))
     clients = {t.id: Client(t.id, t.text("name", t.id)) for t in top.tables("clients", ("name",))}
@@ -168,8 +178,9 @@ def load(path: str | Path) -> Configuration:
     bounds = {c.id: _bounds(c.terms, c.give_up_after_s) for c in campaigns.values()}
     of_others = _bounds((defaults.term,), defaults.give_up_after_s)
     alerts = alerts_of(top, {c.id: c.client for c in campaigns.values()}, clients, groups, bounds, of_others)
+    dead_letters = _dead_letters(top.table("dead_letters"))
     return Configuration(
-        Path(path), digest, defaults, clients, campaigns, agents, people, claims_of(top), groups, alerts
+        Path(path), digest, defaults, clients, campaigns, agents, people, claims_of(top), groups, alerts, dead_letters
     )
 
 
@@ -246,6 +257,21 @@ def _agents(table: Table) -> AgentLimits:
             if getattr(checked, less) > getattr(checked, more):
                 what = f"`{less}` ({getattr(checked, less):g}) is more than `{more}` ({getattr(checked, more):g})"
                 source.refuse((less if less in source.values else more,), f"{what}, allowed is at most that")
+    return limits
+
+
+def _dead_letters(table: Table) -> DeadLetterLimits:
+    own = DeadLetterLimits()
+    table.allow(*(field.name for field in fields(own)))
+    limits = DeadLetterLimits(
+        table.count("source_per_minute", own.source_per_minute, 1, 10_000),
+        table.count("all_per_minute", own.all_per_minute, 1, 10_000),
+        table.count("keep_days", own.keep_days, 1, 3_650),
+    )
+    if limits.source_per_minute > limits.all_per_minute:
+        what = f"`source_per_minute` ({limits.source_per_minute}) is more than `all_per_minute`"
+        key = "source_per_minute" if "source_per_minute" in table.values else "all_per_minute"
+        table.refuse((key,), f"{what} ({limits.all_per_minute}), allowed is at most that")
     return limits
 
 

@@ -208,6 +208,7 @@ lateness_s               DOUBLE      a window is settled when it ended this long
 max_state_s              DOUBLE      an agent's state, or the work on a call, counts this long at most; up to a day [s]
 notice                   VARCHAR     what is wrong with the configuration file; an older configuration is in force
 version                  VARCHAR     version of these relations
+letters_left_out         BIGINT      of dead_letters, those that were only counted: see dead_letters_left_out
 """,
     ),
     "feed_partitions": (
@@ -294,8 +295,18 @@ escalate_after_s         DOUBLE      time after fired_at for that [s]
 repeat_after_s           DOUBLE      time after which a notification is repeated [s]; NULL: never
 """,
     ),
+    "dead_letters_left_out": (
+        "one source and UTC day with more dead letters than are kept: the others were only counted",
+        """
+source                   VARCHAR     source that the lines name; NULL: none
+day                      DATE        UTC day on which they were read
+lines                    BIGINT      rejected records and lines that are not in dead_letters
+last_at                  TIMESTAMPTZ when the last of them was read
+""",
+    ),
     "dead_letters": (
-        "one rejected record, or one rejected line of a record",
+        "one rejected record, or one rejected line of a record; kept for a configured number of days, and so many of "
+        "each minute",
         """
 topic                    VARCHAR     Kafka topic
 partition                INTEGER     Kafka partition
@@ -303,7 +314,7 @@ offset                   BIGINT      Kafka offset
 line                     INTEGER     line of the record, counted from 1
 received_at              TIMESTAMPTZ Kafka's timestamp of the record
 reason                   VARCHAR     what was wrong, in one sentence
-payload                  VARCHAR     the payload, up to 64 KiB; possible phone numbers are masked
+payload                  VARCHAR     the payload, up to 4,096 characters; whatever may be private is masked
 """,
     ),
 }

@@ -208,7 +208,7 @@ def _alarms(tables: _Tables, visible: Mapping[str, Campaign], sees_all: bool) ->
     """
     for name, *about in tables.alarms:
         alarm = Alarm(visible.get(name), *about)
-        is_internal = alarm.source or alarm.kind == "calls_in_no_campaign"
+        is_internal = alarm.source or alarm.kind in ("calls_in_no_campaign", "letters_left_out")
         if alarm.campaign or (name is None and (sees_all or not is_internal)):
             yield alarm
 

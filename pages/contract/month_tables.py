@@ -9,7 +9,7 @@ from metrics.authorisation.suppression import SMALLEST
 from metrics.readers import Figures, JudgedTerm, Sla, Slot, Work
 from pages.contract.standing import late, period_params
 from pages.shared import names, table
-from pages.shared.i18n import Text
+from pages.shared.i18n import Text, short
 from pages.shared.links import comes_from, figure_link, link
 from pages.shared.marks import level_state, marked_level
 from pages.shared.selection import wall
@@ -202,13 +202,14 @@ def _row(row: Row, text: Text, handling: bool) -> str:
         state = level_state(figures.service_level, row.target) if name == "service_level" else "none"
         shown_html = marked_level(escape(shown), state, text)
         value = late(figures) if name == "late" else getattr(figures, name)
-        tooltip = f"{row.name}, {label}"
+        tooltip = f"{short(row.name)}, {label}"
         cells += table.cell(
             figure_link(name, value, shown_html, row.params, tooltip, text, is_explained=row.is_explained)
         )
     if handling:
         cells += table.cell(escape(text.duration(row.aht_s)))
-    name = link(row.page, row.params, escape(row.name)) if row.params else escape(row.name)
+    html = escape(short(row.name))
+    name = link(row.page, row.params, html) if row.params else html
     return table.row(name, cells)
 
 

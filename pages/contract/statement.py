@@ -25,7 +25,7 @@ from metrics.kpis.service_level import FORMULAS
 from metrics.readers import Sla
 from pages.contract import month_chart, month_tables, standing
 from pages.shared import names
-from pages.shared.i18n import DASH, Text
+from pages.shared.i18n import DASH, Text, short
 from pages.shared.marks import level_state
 
 REGULAR, BOLD, ITALIC = "Vigie", "Vigie-Bold", "Vigie-Italic"
@@ -284,7 +284,9 @@ def _table(
     """Draw a table. Its head repeats on every page. `text_columns` hold text; `widths` [mm] are scaled to the page."""
     head, *body = rows
     cells = [[_paragraph(word, HEAD if n in text_columns else HEAD_NUMBER) for n, word in enumerate(head)]]
-    cells += [[_paragraph(word, CELL if n in text_columns else NUMBER) for n, word in enumerate(row)] for row in body]
+    cells += [
+        [_paragraph(short(word), CELL if n in text_columns else NUMBER) for n, word in enumerate(row)] for row in body
+    ]
     style: list[tuple[Any, ...]] = [
         TABLE_FONT,
         ("LINEBELOW", (0, 0), (-1, 0), 0.8, SOFT),
@@ -431,7 +433,7 @@ def _chart(parts: list[month_chart.Part], unknown: int, text: Text) -> Drawing:
             write(left + unknown * width / 2, bottom + plot_h / 2, month_chart.no_data(text))
     every = max(1, -(-len(parts) // 31))
     dots: list[list[float]] = [[]]
-    for place, (_name, short, figures, target) in enumerate(parts):
+    for place, (_name, label, figures, target) in enumerate(parts):
         x, bar = left + place * width + width * 0.12, width * 0.76
         if figures is not None:
             good = figures.service_level_hits / axis_top * plot_h
@@ -441,7 +443,7 @@ def _chart(parts: list[month_chart.Part], unknown: int, text: Text) -> Drawing:
             _hatched(drawing, x, bottom + good, bar, bad)
             drawing.add(Rect(x, bottom + good + bad, bar, other, fillColor=OTHER, strokeColor=None))
         if place % every == 0:
-            write(x + bar / 2, bottom - 8, short)
+            write(x + bar / 2, bottom - 8, label)
         if target is not None:
             y = bottom + target * plot_h
             edges = (left + place * width, y, left + (place + 1) * width, y)

@@ -6,7 +6,7 @@ from metrics.authorisation.viewer import Viewer
 from metrics.kpis.outcomes import PARTS
 from metrics.readers import AgentCounts, Kpis
 from pages.shared import names, table
-from pages.shared.i18n import DASH, Text
+from pages.shared.i18n import DASH, Text, short
 from pages.shared.links import figure_link, link
 from pages.shared.marks import level_state, marked_level
 from pages.shared.selection import Selection
@@ -58,9 +58,9 @@ def _queue(queue: str, kpis: Kpis, viewer: Viewer, where: Selection, text: Text)
         shown = escape(names.shown(figure, value, text))
         if figure == "service_level":
             shown = marked_level(shown, state, text)
-        label = f"{queue}, {names.brief(figure, text)}"
+        label = f"{short(queue)}, {names.brief(figure, text)}"
         cells += table.cell(figure_link(figure, value, shown, params, label, text, is_explained=False))
-    return table.row(link("calls", params, escape(queue)), cells)
+    return table.row(link("calls", params, escape(short(queue))), cells)
 
 
 def agents(counts: AgentCounts | None, text: Text) -> str:

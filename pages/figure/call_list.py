@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from metrics.readers import Call, CallList
 from metrics.readers.analysis.spreadsheet import cell
 from pages.shared import names, table
-from pages.shared.i18n import DASH, Text
+from pages.shared.i18n import DASH, Text, short
 from pages.shared.links import story_link
 from pages.shared.marks import state_mark
 
@@ -89,7 +89,7 @@ def _row(call: Call, page: CallList, zone: str, text: Text, judged: bool, worked
 
 
 def _cell(words: str, kind: str = "") -> str:
-    return table.cell(escape(words), kind)
+    return table.cell(escape(short(words)), kind)
 
 
 def as_csv(calls: Iterable[Call], zone: str, *, worked: bool) -> bytes:

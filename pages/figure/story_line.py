@@ -9,7 +9,7 @@ from metrics.authorisation.viewer import Viewer
 from metrics.readers import Step, Story, Visit
 from pages.figure.call_list import MARKS
 from pages.shared import names, table
-from pages.shared.i18n import DASH, Text
+from pages.shared.i18n import DASH, Text, short
 from pages.shared.marks import state_mark
 
 ICONS = {"missed": "missed", "abandoned": "missed", "left": "near", "answered": "met", "held": "near"}
@@ -84,14 +84,14 @@ def _bar(n: int, visit: Visit, spans: tuple[Span, ...], start: datetime, end: da
     )
     times = (("wait", visit.wait_s), ("talk", visit.talk_s), ("hold", visit.hold_s or None), ("wrap", visit.wrap_s))
     words = " · ".join(f"{labels[kind]} {text.duration(seconds)}" for kind, seconds in times if seconds is not None)
-    where = " · ".join((visit.campaign_name, visit.queue or DASH))
+    where = " · ".join((visit.campaign_name, short(visit.queue or DASH)))
     mark = state_mark(MARKS.get(visit.outcome, "none"), names.outcome(visit.outcome, text))
     recording = ""
     if visit.recording:
         label = escape(_("Listen to the recording"))
         recording = f'<a href="{escape(visit.recording)}" target="_blank" rel="noopener noreferrer">{label}</a>'
     notes = [_("end inferred")] if visit.inferred_end else []
-    notes += [_("Result: {disposition}").format(disposition=visit.disposition)] if visit.disposition else []
+    notes += [_("Result: {disposition}").format(disposition=short(visit.disposition))] if visit.disposition else []
     note = f"<span>{escape(' · '.join(notes))}</span>" if notes else ""
     return (
         f'<section class="visit"><header><b class="n">{n}</b><b>{escape(where)}</b>{mark}'
@@ -142,12 +142,12 @@ def _in_order(story: Story) -> list[tuple[int, Step]]:
 
 def _words(step: Step, visit: Visit, text: Text) -> str:
     _ = text.gettext
-    agent = step.agent or _("an agent")
+    agent = short(step.agent or _("an agent"))
     by = {"customer": _("Hung up by the customer"), "agent": _("Hung up by the agent")}
     return {
         "dialed": _("Dialled"),
         "connected": _("The customer picked up"),
-        "queued": _("Entered the queue {queue}").format(queue=visit.queue or DASH),
+        "queued": _("Entered the queue {queue}").format(queue=short(visit.queue or DASH)),
         "asked_for_human": _("Asked for a person"),
         "rang": _("Rang for {agent}").format(agent=agent),
         "missed": _("{agent} did not pick up").format(agent=agent),

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 
 from metrics.readers import Alarm, Campaign
-from pages.shared.i18n import Text
+from pages.shared.i18n import Text, short
 
 LISTED = 6
 """Name at most this many places in an alarm, then '+n'."""
@@ -100,6 +100,23 @@ def _events_not_conserved(alarms: Sequence[Alarm], text: Text) -> Iterator[str]:
         yield words.format(accepted=text.number(alarm.expected), n=text.number(alarm.counted))
 
 
+def _records_not_conserved(alarms: Sequence[Alarm], text: Text) -> Iterator[str]:
+    words = text.gettext("{records} records were read, but {n} left an event or a dead letter.")
+    for alarm in alarms:
+        yield words.format(records=text.number(alarm.expected), n=text.number(alarm.counted))
+
+
+def _letters_left_out(alarms: Sequence[Alarm], text: Text) -> Iterator[str]:
+    _ = text.gettext
+    unnamed = _("no source named")
+    places = [f"{_place(alarm, text) or unnamed} {text.number(alarm.counted)}" for alarm in alarms]
+    words = _(
+        "More lines are rejected than are kept, so these were only counted: {sources}. Figures lack what they should"
+        " have said."
+    )
+    yield words.format(sources=_listed(places))
+
+
 def _calls_in_no_campaign(alarms: Sequence[Alarm], text: Text) -> Iterator[str]:
     for alarm in alarms:
         words = text.ngettext(
@@ -116,6 +133,8 @@ WORDINGS = {
     "impossible_count": _impossible_count,
     "rows_doubled": _rows_doubled,
     "events_not_conserved": _events_not_conserved,
+    "records_not_conserved": _records_not_conserved,
+    "letters_left_out": _letters_left_out,
     "calls_in_no_campaign": _calls_in_no_campaign,
 }
 
@@ -123,7 +142,7 @@ WORDINGS = {
 def _place(alarm: Alarm, text: Text) -> str:
     """Name what an alarm is about: a day of a campaign, or a source; empty when it is about all events."""
     if alarm.campaign is None:
-        return alarm.source or ""
+        return short(alarm.source or "")
     return f"{alarm.campaign.name} ({day_of(alarm.campaign, alarm.day, text)})"
 
 

@@ -7,7 +7,7 @@ from metrics.readers import Check, DeadLetter, Feed, Gap, Partition, Source
 from pages.operations import alarm_list
 from pages.operations.alarm_list import day_of
 from pages.shared import table
-from pages.shared.i18n import DASH, Text
+from pages.shared.i18n import DASH, Text, short
 from pages.shared.marks import SILENT_S, STALE_S, state_mark
 from pages.shared.selection import href
 
@@ -55,7 +55,7 @@ def _read(feed: Feed, text: Text) -> tuple[Tile, ...]:
         (
             _("Dead letters"),
             text.number(counts.dead_letters),
-            _("rejected, each kept with its reason"),
+            _("rejected; kept with the reason, up to a limit"),
             bool(counts.dead_letters),
         ),
     )
@@ -184,7 +184,7 @@ def sources(sources: tuple[Source, ...], now: datetime, text: Text) -> str:
     for source in (*longest_first, *(source for source in sources if source not in silent)):
         kind, word = ("near", _("silent")) if source in silent else ("met", _("sending"))
         counts = table.cells((text.number(source.events), text.age(silent_s[source])))
-        rows.append(table.row(escape(source.source), counts + table.cell(state_mark(kind, word)), kind))
+        rows.append(table.row(escape(short(source.source)), counts + table.cell(state_mark(kind, word)), kind))
     return _table((_("Source"), _("Events"), _("Last event, ago"), _("State")), rows, "sums told")
 
 

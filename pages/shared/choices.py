@@ -9,6 +9,8 @@ from collections.abc import Callable, Collection, Mapping
 import streamlit as st
 from streamlit.elements.lib.utils import LabelVisibility
 
+from pages.shared.i18n import short
+
 
 def segments(
     name: str,
@@ -39,7 +41,7 @@ def menu(name: str, label: str, options: Mapping[str, str], *, width: int, witho
     st.selectbox(
         label,
         options=list(options),
-        format_func=options.__getitem__,
+        format_func=lambda option: short(options[option]),
         key=_key(name),
         on_change=change,
         width=width,

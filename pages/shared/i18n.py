@@ -15,11 +15,19 @@ __all__ = [
     "Text",
     "choose",
     "plain",
+    "short",
     "text",
 ]
 
 COOKIE, YEAR_S = "vigie_lang", 365 * 86_400
 """The cookie in which a browser remembers the reader's language, and its lifetime."""
+LONGEST = 80
+"""Characters of a name in a table, on a page or in a statement. Files for spreadsheets have all of it."""
+
+
+def short(name: str) -> str:
+    """Cut a name that would make a table or a page unusable. An older Vigie took names of any length."""
+    return name if len(name) <= LONGEST else f"{name[: LONGEST - 1].rstrip()}…"
 
 
 def plain(name: str) -> str:

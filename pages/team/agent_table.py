@@ -12,7 +12,7 @@ from metrics.authorisation.viewer import Viewer
 from metrics.configuration.campaigns import AgentLimits
 from metrics.readers import NEEDS, Agent, AgentDay, Agents, Need, Pauses, Strain
 from pages.shared import names, table
-from pages.shared.i18n import DASH, NBSP, Text, plain
+from pages.shared.i18n import DASH, NBSP, Text, plain, short
 from pages.shared.marks import state_mark
 from pages.shared.selection import href
 
@@ -205,12 +205,12 @@ def agents_table(agents: tuple[Agent, ...], limits: AgentLimits, text: Text, cam
 
 def _row(agent: Agent, columns: dict[str, str], limits: AgentLimits, text: Text) -> str:
     limits = limits.at(agent.site)
-    place = " · ".join(filter(None, (agent.team, agent.site)))
+    place = " · ".join(map(short, filter(None, (agent.team, agent.site))))
     needs = "".join(state_mark(_mark(need.kind), need_words(need, limits, text)) for need in agent.needs)
     numbers = _today(agent, text) | _strain(agent, limits, text)
     cells = table.cell(needs, "needs") + table.cell(_now(agent, text), "now")
     cells += "".join(number_cell(name, numbers[name]) for name in columns)
-    return table.row(f"{escape(agent.name)}<small>{escape(place)}</small>", cells)
+    return table.row(f"{escape(short(agent.name))}<small>{escape(place)}</small>", cells)
 
 
 def _now(agent: Agent, text: Text) -> str:
@@ -218,7 +218,7 @@ def _now(agent: Agent, text: Text) -> str:
     _ = text.gettext
     word = names.state(agent.state, text)
     if agent.reason and agent.state == "paused":
-        word = _("Paused: {reason}").format(reason=names.reason(agent.reason, text))
+        word = _("Paused: {reason}").format(reason=short(names.reason(agent.reason, text)))
     notes = [agent.campaign_name or ""]
     if agent.hold_s is not None:
         notes.append(_("on hold {time}").format(time=text.duration(agent.hold_s)))
@@ -234,8 +234,8 @@ def _today(agent: Agent, text: Text) -> dict[str, Cell]:
     _ = text.gettext
     day = agent.today or AgentDay(0, 0, None, None, None)
     missed = text.number(agent.missed if agent.today or agent.missed else None)
-    calls_title = _("The calls of {agent}").format(agent=agent.name)
-    missed_title = _("The calls that {agent} did not pick up").format(agent=agent.name)
+    calls_title = _("The calls of {agent}").format(agent=short(agent.name))
+    missed_title = _("The calls that {agent} did not pick up").format(agent=short(agent.name))
     answered_for = [
         (stint.campaign, stint.name, text.number(stint.answered)) for stint in day.worked_for if stint.answered
     ]
@@ -249,7 +249,7 @@ def _today(agent: Agent, text: Text) -> dict[str, Cell]:
 
         values = [(stint.campaign, stint.name, getattr(stint, name)) for stint in day.worked_for]
         by_campaign = [(campaign, label, shown(value)) for campaign, label, value in values if value is not None]
-        title = explanation_title(name, agent.name, text)
+        title = explanation_title(name, short(agent.name), text)
         return _linked("kpi", shown(getattr(day, name)), by_campaign, title, agent=agent.agent, kpi=name)
 
     calls = text.number(day.answered if agent.today else None)

@@ -4,7 +4,7 @@ from html import escape
 
 from metrics.readers import Shift, Shifts
 from pages.shared import names, table
-from pages.shared.i18n import Text
+from pages.shared.i18n import Text, short
 from pages.shared.selection import Selection, href
 from pages.team import agent_table
 from pages.team.agent_table import Cell
@@ -44,9 +44,9 @@ def _columns(text: Text) -> dict[str, str]:
 
 def _row(shift: Shift, columns: dict[str, str], where: Selection, text: Text) -> str:
     _ = text.gettext
-    place = " · ".join(filter(None, (shift.team, shift.site)))
-    calls_title = _("The calls of {agent}").format(agent=shift.name)
-    missed_title = _("The calls that {agent} did not pick up").format(agent=shift.name)
+    who, place = short(shift.name), " · ".join(map(short, filter(None, (shift.team, shift.site))))
+    calls_title = _("The calls of {agent}").format(agent=who)
+    missed_title = _("The calls that {agent} did not pick up").format(agent=who)
 
     def calls_cell(n: int | None, title: str, **params: str) -> Cell:
         return Cell(text.number(n), address=href("calls", where.params(**params)) if n else "", about=title)
@@ -55,7 +55,7 @@ def _row(shift: Shift, columns: dict[str, str], where: Selection, text: Text) ->
         value = getattr(shift, name)
         address = "" if value is None else href("kpi", where.params(agent=shift.agent, kpi=name))
         shown = names.shown(name, value, text, digits=0)
-        return Cell(shown, address=address, about=agent_table.explanation_title(name, shift.name, text))
+        return Cell(shown, address=address, about=agent_table.explanation_title(name, who, text))
 
     numbers = {
         "logged": Cell(text.duration(shift.logged_in_s or None)),
@@ -65,4 +65,4 @@ def _row(shift: Shift, columns: dict[str, str], where: Selection, text: Text) ->
         "offers": calls_cell(shift.missed, missed_title, missed_by=shift.agent),
     }
     cells = "".join(agent_table.number_cell(name, numbers[name]) for name in columns)
-    return table.row(f"{escape(shift.name)}<small>{escape(place)}</small>", cells)
+    return table.row(f"{escape(who)}<small>{escape(place)}</small>", cells)

@@ -586,6 +586,15 @@ def test_a_file_of_calls_opens_in_a_spreadsheet(path: Path) -> None:
     assert isinstance(listed.calls[0], Call)
 
 
+def test_names_of_thousands_of_characters_are_cut_in_a_list_of_calls(path: Path) -> None:
+    """An older Vigie took names of any length."""
+    calls = [{"campaign": "north", "disposition": "d" * 5_000}, {"campaign": "north"}]
+    publish(path, campaigns=FLOOR, calls=calls, as_of=NOON)
+    drawn = open_page("calls.py", campaign="north", lang="en")
+    (table,) = (html.proto.body for html in drawn.get("html") if "vigie-table calls" in html.proto.body)
+    assert "d" * 79 + "…" in table and "d" * 80 not in table
+
+
 # the feed
 
 

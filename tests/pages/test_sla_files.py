@@ -111,6 +111,16 @@ def test_a_control_character_in_a_name_is_removed_from_a_workbook(tmp_path: Path
     assert "ab" in read(statement.as_pdf(sla, i18n.text("en"))).replace("a b", "ab")
 
 
+def test_a_name_of_thousands_of_characters_is_cut_in_a_statement(tmp_path: Path) -> None:
+    """An older Vigie took names of any length. A row that is higher than a page cannot be printed."""
+    publish(tmp_path / "v.duckdb", [call(queue="endless " * 625, queued="2026-10-05 10:00")]).close()
+    sla = readers.sla(Published(tmp_path / "v.duckdb"), Viewer("manager", None), "c", OCTOBER, KEY)
+    assert sla is not None
+    pdf = statement.as_pdf(sla, i18n.text("en"))
+    assert 1 <= read(pdf).count("endless") <= 10
+    assert len(PdfReader(io.BytesIO(pdf)).pages) <= 3
+
+
 def _face(font: Any) -> str:
     return str(font["/BaseFont"]) if font else "none"
 

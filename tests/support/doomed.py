@@ -23,7 +23,7 @@ from ingest.events.batch import Batch, Partition
 from ingest.events.sorting import Sorter
 from ingest.publishing.publish import Moment, Publisher
 from ingest.store.store import Store
-from metrics.configuration.campaigns import Configuration
+from metrics.configuration.campaigns import Configuration, DeadLetterLimits
 from tests.support.forks import SERVER, forked
 from tests.support.stories.stream import DEFAULTS
 
@@ -174,7 +174,7 @@ def _serve(
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     segments.KEEP_REPLACED_S = 0.0  # replaced files are swept at once
-    sorter = Sorter()
+    sorter = Sorter(DeadLetterLimits(10_000, 10_000, 100_000))
     connect = duckdb.connect
     duckdb.connect = lambda *given, **named: _Counted(connect(*given, **named), death)
     try:

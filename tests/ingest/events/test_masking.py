@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.events.masking import HIDDEN, mask_payload, mask_reason
+from ingest.events.contract import EVENT_CLASSES
+from ingest.events.masking import HIDDEN, IDENTITIES, INSTANTS, PRIVATE_FIELDS, WORDS, mask_payload, mask_reason
 from tests.support.stories.stream import at, folded, rows
 
 NUMBER = "+33612345678"
@@ -26,23 +27,47 @@ NASTY = {
     "a string cut off": ('{"caller": "+3361', '{"caller": "•••"'),
     "another field": ('{"phone": "0612345678"}', '{"phone": "•••"}'),
     "another field, as a number": ('{"phone": 33612345678}', '{"phone": •••}'),
-    "with separators": ('{"say": "call 06 12.34-56/78 back"}', '{"say": "call ••• back"}'),
+    "with separators": ('{"reason": "call 06 12.34-56/78 back"}', '{"reason": "call ••• back"}'),
     "with a bracketed zero": ('{"say": "+33 (0)6 12 34 56 78"}', '{"say": "•••"}'),
     "with no-break spaces": ('{"say": "06\u00a012\u202f34 56 78"}', '{"say": "•••"}'),
     "as escapes": (r'{"say": "\u0030\u0036\u0031\u0032\u0033\u0034\u0035"}', '{"say": "•••"}'),
-    "as escapes, cut off": (r'{"say": "\u0030\u0036\u0031\u0032\u0033\u0034\u0035', '{"say": "•••'),
+    "as escapes, cut off": (r'{"say": "\u0030\u0036\u0031\u0032\u0033\u0034\u0035', '{"say": "•••"'),
     "in other digits": ('{"say": "٠٦١٢٣٤٥٦٧٨"}', '{"say": "•••"}'),
     "digit by digit": ('{"dialed": [0, 6, 1, 2, 3, 4, 5]}', '{"dialed": [•••]}'),
-    "in pairs": ('{"dialed": ["06", "12", "34", "56"]}', '{"dialed": [•••]}'),
-    "as a field name": ('{"+33612345678": "Jo"}', '{"•••": "Jo"}'),
+    "in pairs": ('{"queues": ["06", "12", "34", "56"]}', '{"queues": [•••]}'),
+    "as a field name": ('{"+33612345678": "Jo"}', '{"•••": "•••"}'),
     "JSON in a string": (r'{"raw": "{\"caller\": \"Jo\"}"}', r'{"raw": "{\"caller\": \"•••\"}"}'),
     "no JSON": ("caller=Jo; +33612345678 hung up", "caller=•••"),
     "a dict of Python": ("{'caller': 'Jo', 'x': 1}", "{'caller': '•••', 'x': 1}"),
-    "a quote too few": ('{"x: 1, "caller": "Jo"}', '{"x: 1, "caller": "•••"}'),
+    "a quote too few": ('{"x: 1, "caller": "Jo"}', '{"•••"caller": "•••"}'),
+    "between colons": ('{"reason": "06:12:34:56:78"}', '{"reason": "•••"}'),
+    "between bars": ("call 06|12|34|56|78 back", "call ••• back"),
+    "between dashes": ("call 06—12—34—56—78 back", "call ••• back"),
+    "between four blanks": ("call 06    12    34    56    78 back", "call ••• back"),
+    "between stars and signs": ("call 06*12#34~56_78 back", "call ••• back"),
+    "between zero-width spaces": ("call 06\u200b12\u200b34\u200b56 back", "call ••• back"),
+    "between semicolons": ("call 06;12;34;56;78 back", "call ••• back"),
+    "after a timestamp": ("2026-03-10 09:00:00 06:12:34:56", "2026-03-10 09:00:00 •••"),
+    "a name": ('{"name": "Jo", "agent": "jo"}', '{"name": "•••", "agent": "jo"}'),
+    "a field that the contract does not know": ('{"customer": "Jo", "x": 1}', '{"customer": "•••", "x": 1}'),
+    "such fields inside": ('{"a": {"b": ["Jo", {"c": "Al"}]}}', '{"a": {"b": ["•••", {"c": "•••"}]}}'),
+    "a string in a list": ('["Jo", 17]', '["•••", 17]'),
+    "a name in a line": ("c1|Jean-Pierre de la Tour|CONNECT", "c1|•••|CONNECT"),
+    "a name with a surname in capitals": ("c1;Zoé DUPONT;12", "c1;•••;12"),
+    "a surname first": ("c1,DUPONT Zoé,12", "c1,•••,12"),
+    "a title": ("ask Mme dupont or Sra. Ruiz", "ask ••• or •••"),
+    "a name of another system": ("first_name=jo; tel: 17", "first_name=•••"),
+    "another field of a dict of Python": ("{'client': 'jo', 'queue': 'main'}", "{'client': '•••', 'queue': 'main'}"),
+    "an e-mail address": ("mail jo.o'brien+vip@mail.example.org now", "mail ••• now"),
+    "an e-mail address as an identity": ('{"agent": "jo@mail.example"}', '{"agent": "•••"}'),
+    "an encoded e-mail address": ("to=jo%40mail.example;x", "to=•••;x"),
+    "an IBAN": ("pay GB29 NWBK 6016 1331 9268 19 now", "pay ••• now"),
+    "an IBAN of digits": ("pay FR7630006000011234567890189", "pay •••"),
+    "an IBAN as an identity": ('{"call_id": "MT84MALT011000012345MTLCAST001S"}', '{"call_id": "•••"}'),
     "a line of CSV": ("c-17,0612345678,2026-03-10", "c-17,•••,2026-03-10"),
     "an identity that is a number": ('{"call_id": "+33612345678"}', '{"call_id": "•••"}'),
     "an instant that is a number": ('{"ts": "0612345678"}', '{"ts": "•••"}'),
-    "half a surrogate pair": (r'{"say": "\ud800 0612345678"}', '{"say": "? •••"}'),
+    "half a surrogate pair": (r'{"reason": "\ud800 0612345678"}', '{"reason": "? •••"}'),
 }
 
 KEPT = [
@@ -51,10 +76,12 @@ KEPT = [
     '{"ts": "2026-13-45T25:61:00Z", "asked_for_human_at": "9999-12-31T23:59:59-14:00"}',
     '{"ts": 1773133200}',
     '{"ts": 1773133200123, "type": "call.queued"}',
-    '{"hired_on": "2019-10-01", "name": "Jo"}',
+    '{"hired_on": "2019-10-01", "team": "north", "languages": ["fr", "es"]}',
     '{"revision": 12345, "score": 4.5, "amount": 99.95, "priority": [1, 2, 3]}',
     '{"agent": "agent-1000001", "campaign": "sav-2026", "queue": "q-123456"}',
-    r'{"name": "Ren\u00e9", "say": "a \"quoted\" word\n"}',
+    r'{"team": "Ren\u00e9", "reason": "a \"quoted\" word\n"}',
+    "1,c-17,main,12:30,answered",
+    "on 12 of 13 lines in all",
     "nothing at all",
     "",
     "{",
@@ -78,13 +105,39 @@ def test_other_text_stays_to_find_the_fault(payload: str) -> None:
     ("reason", "expected"),
     [
         ("Invalid enum value '+33612345678' - at `$.direction`.", "Invalid enum value '•••' - at `$.direction`."),
-        ("Invalid value 'a'0612345678' - at `$.type`.", "Invalid value 'a'•••' - at `$.type`."),
+        ("Invalid enum value 'jean' - at `$.direction`.", "Invalid enum value '•••' - at `$.direction`."),
+        ("Invalid value 'a'0612345678' - at `$.type`.", "Invalid value '•••' - at `$.type`."),
+        ("Invalid value 'call.flown' - at `$.type`.",) * 2,
         ("Not JSON: malformed (byte 1234567).", "Not JSON: malformed (byte 1234567)."),
         ("ts lies 31536000 s after the record's Kafka timestamp.",) * 2,
     ],
 )
-def test_reasons_quote_no_number(reason: str, expected: str) -> None:
+def test_reasons_quote_nothing_private(reason: str, expected: str) -> None:
     assert mask_reason(reason) == expected
+
+
+@pytest.mark.parametrize(
+    ("reason", "expected"),
+    [
+        ("0612345678", "•••"),
+        ("No agent 'jo' for 06:12:34:56:78", "No agent ••• for •••"),
+        ("Unknown caller Jean Dupont, jean@mail.example", "Unknown caller •••, •••"),
+        ("The call's number \"17\" is not this call's.", "The call's number ••• is not this call's."),
+        ("The CDR of an answered call has no end, or one before the answer.",) * 2,
+        ("Not a JSON object.",) * 2,
+        ("1234567890 fields, where the header names 3.", "••• fields, where the header names 3."),
+    ],
+)
+def test_a_source_puts_nothing_private_into_its_reason(tmp_path: Path, reason: str, expected: str) -> None:
+    line = json.dumps({"type": "unreadable", "source": "pbx-1", "reason": reason, "line": "x"})
+    with folded(tmp_path, [line.encode()], at("12:00:00")) as connection:
+        (letter,) = rows(connection, "SELECT reason FROM dead_letters")
+    assert letter["reason"] == f"pbx-1: {expected}"
+
+
+def test_masking_knows_every_field_of_the_contract() -> None:
+    fields = {name for event_class in EVENT_CLASSES for name in event_class.__struct_fields__}
+    assert fields | {"type", "line"} == PRIVATE_FIELDS | IDENTITIES | INSTANTS | WORDS
 
 
 names = st.sampled_from(["caller", "callee", "phone", "note", "x", "ts", "call_id", "event_id", "type", "data"])

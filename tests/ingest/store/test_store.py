@@ -363,7 +363,9 @@ def test_lines_are_those_that_were_delivered_and_all_that_are_there(
     assert store.last_event_at() == at("09:30:00")
 
 
-LETTER = DeadLetter("calls", "t1", 0, 5, 1, round(at("09:00:00").timestamp() * 1000), "no JSON", "x")
+LETTER = DeadLetter(
+    "calls", "t1", 0, 5, 1, round(at("09:00:00").timestamp() * 1000), "no JSON", "x", "pbx", at("09:00:00")
+)
 
 
 def settled(*letters: DeadLetter) -> pa.Table:
@@ -395,6 +397,7 @@ def reject(store: Store, *letters: DeadLetter) -> list[DeadLetter]:
         DeadLetter(
             *(row["topic"], row["topic_id"], row["partition"], row["offset"], row["line"]),
             *(round(row["received_at"].timestamp() * 1000), row["reason"], row["payload"]),
+            *(LETTER.source, LETTER.read_at),
         )
         for row in found
     ]

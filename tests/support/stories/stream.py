@@ -17,13 +17,13 @@ from ingest.events.sorting import Sorter
 from ingest.publishing.publish import SETTLE_ROWS, Moment, Publisher
 from ingest.sources.events import Rejected, encoded
 from ingest.store.store import Store, Totals
-from metrics.configuration.campaigns import Campaign, Configuration, Defaults, Term
+from metrics.configuration.campaigns import Campaign, Configuration, DeadLetterLimits, Defaults, Term
 
 Event = dict[str, Any]
 
 PARTITION = Partition("call-events", 0, "cluster-1", "topic-1")
 DAY = dt.datetime(2026, 3, 10, tzinfo=dt.UTC)
-sort = Sorter().sort
+sort = Sorter(DeadLetterLimits(10_000, 10_000)).sort  # hundreds of bad records in one batch
 DEFAULTS = Configuration(Path("campaigns.toml"), "", Defaults(), {}, {})
 
 
