@@ -4,14 +4,13 @@
 --     known_campaigns, late_answers, letters_left_out, local_days, moving_calls, named_agents, opening_hours,
 --     partition_places, profiles, recalled_calls, recalled_states, snapshot, sources, terms, timeline, totals,
 --     unpublished_agents, unpublished_calls, unpublished_states, later(), seconds_between(), $as_of,
---     $disk_free_bytes, $first_call_day, $first_day, $lag,
---     $last_day, $lateness_s, $max_state_s, $notice, $publish_s, $published_at, $published_bytes, $records_per_s,
---     $store_bytes, $version.
+--     $disk_free_bytes, $first_call_day, $first_day, $lag, $last_day, $lateness_s, $max_state_s, $notice, $publish_s,
+--     $published_at, $published_bytes, $records_per_s, $store_bytes, $version.
 -- Changes: snapshot.agent_limits, snapshot.agent_states, snapshot.agents, snapshot.alarms, snapshot.calls,
---     snapshot.campaigns, snapshot.conservation_checks, snapshot.dead_letters, snapshot.dead_letters_left_out, snapshot.feed_gaps,
---     snapshot.feed_partitions, snapshot.feed_sources, snapshot.ingest_status, snapshot.late_answers,
---     snapshot.local_days, snapshot.opening_hours, snapshot.recalled_calls, snapshot.recalled_states,
---     snapshot.sla_terms.
+--     snapshot.campaigns, snapshot.conservation_checks, snapshot.dead_letters, snapshot.dead_letters_left_out,
+--     snapshot.feed_gaps, snapshot.feed_partitions, snapshot.feed_sources, snapshot.ingest_status,
+--     snapshot.late_answers, snapshot.local_days, snapshot.opening_hours, snapshot.recalled_calls,
+--     snapshot.recalled_states, snapshot.sla_terms.
 -- Makes: agents_to_publish, named_agents, unpublished_agents, unpublished_calls, unpublished_states.
 
 -- name: everything
