@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 HOURS_MS = 3_600_000
+TIMESTAMPS_MS = (-1, 0, 1, 253_370_764_800_000, 2**62)
+"""Of records that lie about when they were sent: none, 1970, the year 9999, and one that no calendar has."""
 
 
 def records(
@@ -21,7 +23,7 @@ def records(
         elif which < good + large:
             yield now_ms, json.dumps(event(dice, offset, at_ms) | {"queue": "q" * 1_000_000}).encode()
         else:
-            timestamp = now_ms if dice.random() < 0.99 else dice.choice((0, 1))
+            timestamp = now_ms if dice.random() < 0.99 else dice.choice(TIMESTAMPS_MS)
             yield timestamp, broken(dice, offset, at_ms)
 
 

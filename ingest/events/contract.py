@@ -16,6 +16,9 @@ from ingest.events import masking
 
 EARLIEST = dt.datetime(1990, 1, 1, tzinfo=dt.UTC)
 FUTURE_ALLOWANCE = dt.timedelta(minutes=5)
+#: After the clock of the machine that reads, whose fault a smaller difference may be. A record's Kafka timestamp may be
+#: the producer's, and as wrong as the event's: one event of the year 9999 would make every day until then.
+CLOCK_ALLOWANCE = dt.timedelta(days=1)
 PAYLOAD_LIMIT = 64 * 1024
 REASON_LIMIT = 500  # characters of a source's reason
 

@@ -43,6 +43,8 @@ SELECT
             THEN 'ts is not a time that exists.'
         WHEN received_ms >= 0 AND alias.ts > make_timestamptz(received_ms * 1000) + $allowance
             THEN format('ts lies {{:.0f}} s after the record''s Kafka timestamp.', epoch(alias.ts) - received_ms / 1000)
+        WHEN alias.ts > $read_at + $clock_allowance
+            THEN 'ts lies more than a day after the time at which it was read.'
         WHEN alias.ts < $earliest
             THEN 'ts lies before 1990.'
     END AS fault
@@ -93,7 +95,12 @@ class Sorter:
         if self._sql(ANY_FIELD_TWICE).fetchall() == [(True,)]:
             for (n,) in self._sql(LINES_OF_A_FIELD_TWICE).fetchall():
                 lines.reject(n, "JSON that names a field twice.")
-        limits = {"allowance": contract.FUTURE_ALLOWANCE, "earliest": contract.EARLIEST}
+        limits = {
+            "allowance": contract.FUTURE_ALLOWANCE,
+            "read_at": lines.read_at,
+            "clock_allowance": contract.CLOCK_ALLOWANCE,
+            "earliest": contract.EARLIEST,
+        }
         read_lines = self._sql(READ_LINES, limits).to_arrow_table()
         self._connection.unregister("arriving_lines")
         if read_lines["fault"].null_count < len(read_lines):
@@ -122,7 +129,7 @@ class _Lines:
         self.dead: list[DeadLetter] = []
         self.rejected: set[int] = set()
         self._allowance = allowance
-        self._read_at = allowance.begin()
+        self.read_at = allowance.begin()
         self._faulty: set[int] = set()  # records with a dead letter, by identity
         self._lines: list[bytes] = []
         self._records: list[Record] = []
@@ -182,7 +189,7 @@ class _Lines:
                 reason,
                 payload,
                 source,
-                self._read_at,
+                self.read_at,
             )
         )
 

@@ -23,9 +23,9 @@ from ingest.events.batch import Batch, Partition
 from ingest.events.sorting import Sorter
 from ingest.publishing.publish import Moment, Publisher
 from ingest.store.store import Store
-from metrics.configuration.campaigns import Configuration, DeadLetterLimits
+from metrics.configuration.campaigns import Configuration
 from tests.support.forks import SERVER, forked
-from tests.support.stories.stream import DEFAULTS
+from tests.support.stories.stream import DEFAULTS, LONG_AFTER, MANY_LETTERS
 
 LEADING_COMMENTS = re.compile(r"\A(\s|--.*\n)*")
 
@@ -174,7 +174,7 @@ def _serve(
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     segments.KEEP_REPLACED_S = 0.0  # replaced files are swept at once
-    sorter = Sorter(DeadLetterLimits(10_000, 10_000, 100_000))
+    sorter = Sorter(MANY_LETTERS, lambda: LONG_AFTER)
     connect = duckdb.connect
     duckdb.connect = lambda *given, **named: _Counted(connect(*given, **named), death)
     try:

@@ -13,6 +13,7 @@ import pytest
 
 from ingest.events import contract
 from ingest.events.batch import Batch
+from ingest.events.sorting import Sorter
 from tests.support.stories.stream import PARTITION, Message, applied, folded, messages, rows, sort, totals
 
 NOW = dt.datetime(2026, 3, 10, 12, tzinfo=dt.UTC)
@@ -495,6 +496,18 @@ def test_a_record_without_a_kafka_timestamp_has_no_future(tmp_path: Path) -> Non
     with folded(tmp_path, [Message(0, -1, value), Message(1, NOW_MS, value)], NOW) as published:
         assert [d["offset"] for d in rows(published, "FROM dead_letters")] == [1]
     assert totals(tmp_path).lines == 1
+
+
+@pytest.mark.parametrize("timestamp_ms", [-1, 253_370_764_800_000, 2**62], ids=["none", "year 9999", "no date"])
+def test_an_event_is_no_more_than_a_day_ahead_of_the_clock(timestamp_ms: int) -> None:
+    """Whatever its record says: one of the year 9999 would have every day until then published."""
+    sorter = Sorter(clock=lambda: NOW)
+    values = [event(ts=(NOW + ahead).isoformat()) for ahead in (dt.timedelta(days=1), dt.timedelta(days=1, seconds=1))]
+    values.append(event(ts="9999-12-31T23:59:59Z"))
+    records = [Message(n, timestamp_ms, value) for n, value in enumerate(values)]
+    arrivals = sorter.sort(Batch({PARTITION: records}))
+    assert (arrivals.records_with_events, [letter.offset for letter in arrivals.dead]) == (1, [1, 2])
+    assert arrivals.dead[0].reason == "ts lies more than a day after the time at which it was read."
 
 
 def test_a_replayed_recording_is_older_than_its_kafka_timestamps(tmp_path: Path) -> None:
