@@ -8,6 +8,7 @@ import sys
 from ingest.cli import Parser
 from ingest.errors import VigieError
 from metrics import logs
+from metrics.command_line import keep_from_others
 from metrics.errors import MetricsError
 
 COMMANDS = {
@@ -57,6 +58,7 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    keep_from_others()
     if sys.argv[1:2] and sys.argv[1] in STATEMENTS_ALL_DAY:
         tune_allocator()
     sys.exit(main(sys.argv[1:]))

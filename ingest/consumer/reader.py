@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from ingest.errors import BrokerUnavailable
 from ingest.events.batch import Arrivals, Batch, Gap, Partition
+from ingest.events.persons import Persons
 from ingest.events.sorting import Sorter
 from ingest.topic.feed import Feed, TopicChanged
 from ingest.topic.group import Lost, Member, Moved
@@ -60,6 +61,7 @@ class Reader(threading.Thread):
         stop: threading.Event,
         clock: Callable[[], dt.datetime],
         secured: Security,
+        persons: Persons,
         group: str | None = None,
         store_id: str = "",
     ) -> None:
@@ -77,7 +79,7 @@ class Reader(threading.Thread):
         self._stopping = stop
         self._nobody_takes = False
         self._has_opened = False
-        self._sorter = Sorter()
+        self._sorter = Sorter(persons)
 
     def run(self) -> None:
         try:

@@ -56,7 +56,7 @@ COMMENT ON COLUMN dead_letters.received_at IS 'The record''s Kafka timestamp.';
 
 CREATE TYPE IF NOT EXISTS event_type AS ENUM ({event_types});
 
--- One row per event_id: of all contents delivered with it, the one that counts, as it came (raw) and with the fields
+-- One row per event_id: of all contents delivered with it, the one that counts, as it is kept (raw: persons.py) and with the fields
 -- that folding needs from every event.
 CREATE TABLE IF NOT EXISTS events (
     event_id VARCHAR     NOT NULL,
@@ -85,6 +85,8 @@ CREATE TABLE IF NOT EXISTS calls (
     agent              VARCHAR,
     caller             VARCHAR,
     callee             VARCHAR,
+    caller_key         VARCHAR,
+    callee_key         VARCHAR,
     consent            VARCHAR,
     asked_for_human_at TIMESTAMPTZ,
     queued_at          TIMESTAMPTZ,
@@ -117,6 +119,8 @@ ALTER TABLE calls ADD COLUMN IF NOT EXISTS missed_by VARCHAR[];  -- for a store 
 ALTER TABLE calls ADD COLUMN IF NOT EXISTS offers STRUCT(ts TIMESTAMPTZ, agent VARCHAR, missed BOOLEAN)[];
 ALTER TABLE calls ADD COLUMN IF NOT EXISTS wait_unknown BOOLEAN;
 ALTER TABLE calls ADD COLUMN IF NOT EXISTS abandoned BOOLEAN;
+ALTER TABLE calls ADD COLUMN IF NOT EXISTS caller_key VARCHAR;
+ALTER TABLE calls ADD COLUMN IF NOT EXISTS callee_key VARCHAR;
 UPDATE calls SET abandoned = abandoned_at IS NOT NULL WHERE abandoned IS NULL;
 COMMENT ON COLUMN calls.abandoned IS 'There is a call.abandoned. abandoned_at and left_at are NULL where the source does not know when.';
 COMMENT ON COLUMN calls.wait_unknown IS 'The source does not know when the call was answered: talk is counted from answered_at, and there is no wait.';

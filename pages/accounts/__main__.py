@@ -12,7 +12,7 @@ from collections.abc import Collection
 import msgspec
 
 from metrics.authorisation.viewer import ROLES, Role
-from metrics.command_line import Parser
+from metrics.command_line import Parser, keep_from_others
 from metrics.configuration import campaigns
 from metrics.errors import MetricsError
 from pages.accounts import passwords
@@ -200,4 +200,5 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    keep_from_others()
     sys.exit(main(sys.argv[1:]))

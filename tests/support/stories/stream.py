@@ -13,17 +13,21 @@ import duckdb
 
 from ingest.events import contract
 from ingest.events.batch import Batch, Partition
+from ingest.events.keys import FIRST_DAY, Keys
+from ingest.events.persons import Persons
 from ingest.events.sorting import Sorter
 from ingest.publishing.publish import SETTLE_ROWS, Moment, Publisher
 from ingest.sources.events import Rejected, encoded
 from ingest.store.store import Store, Totals
 from metrics.configuration.campaigns import Campaign, Configuration, Defaults, Term
+from tests.support.oracle import KEY
 
 Event = dict[str, Any]
 
 PARTITION = Partition("call-events", 0, "cluster-1", "topic-1")
 DAY = dt.datetime(2026, 3, 10, tzinfo=dt.UTC)
-sort = Sorter().sort
+PERSONS = Persons(Keys([(FIRST_DAY, KEY)]))
+sort = Sorter(PERSONS).sort
 DEFAULTS = Configuration(Path("campaigns.toml"), "", Defaults(), {}, {})
 
 
