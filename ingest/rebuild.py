@@ -52,7 +52,7 @@ AUTOMATIC_REBUILD_ROWS = 1_500_000  # up to this many, a start rebuilds without 
 #: Tables of the store that are not made from events.
 TAKEN_OVER = (
     *("identity", "positions", "gaps", "dead_letters", "letters_kept"),
-    *("alarms", "pending_alarms", "alerts", "sources", "totals"),
+    *("alarms", "pending_alarms", "alerts", "sources", "totals", "erasures"),
 )
 
 
@@ -124,7 +124,7 @@ def rebuild(
                 shutil.rmtree(scratch, ignore_errors=True)
                 raise
             _put_in_place(data_dir, salvage.has_store)
-        _publish(data_dir, configuration)
+        publish(data_dir, configuration)
     return Rebuilt(rows, events, time.monotonic() - began)
 
 
@@ -305,7 +305,8 @@ def _move(file: Path, place: Path) -> None:
         file.unlink()
 
 
-def _publish(data_dir: Path, configuration: Configuration) -> None:
+def publish(data_dir: Path, configuration: Configuration, keep_replaced_s: float | None = None) -> None:
+    """Publish the store of a data directory that no consumer has open; replaced files stay as `Segments.sweep` says."""
     store = Store(data_dir / "store.duckdb")
     try:
         publisher = Publisher(store, data_dir / "published", configuration)
@@ -313,6 +314,7 @@ def _publish(data_dir: Path, configuration: Configuration) -> None:
         moment = Moment(min(store.last_event_at() or now, now), now)
         publisher.judge(moment)
         publisher.write(moment)
+        store.segments.sweep(keep_replaced_s)
         publisher.close()
     finally:
         store.close()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import duckdb
 
-from ingest import rebuild
+from ingest import forget, rebuild
 from ingest.cli import Parser, between
 from ingest.consumer.reader import Reader
 from ingest.consumer.writer import Writer
@@ -114,6 +114,8 @@ def consume(
     with hold(data_dir):
         persons = known_by(keys.folder_of(data_dir, keys_dir))
         rebuild.bring_up_to_date(data_dir, configuration, persons)
+        if persons.erased.hashes:  # a backup may have been restored
+            forget.erase_at_rest(data_dir, configuration, persons)
         store = Store(data_dir / "store.duckdb")
         try:
             publisher = Publisher(store, data_dir / "published", configuration)

@@ -123,7 +123,7 @@ class Persons:
             agent = _decoded(kept[name])
             if isinstance(agent, str) and (pseudonym := self.agent(agent, at_us)) != agent:
                 kept[name] = msgspec.Raw(_encoded(pseudonym))
-        if kept.get("agent") != fields.get("agent") and fields["type"] == b'"agent.profile"':
+        if kept.get("agent") != fields.get("agent") and bytes(fields["type"]) == b'"agent.profile"':
             kept = {name: value for name, value in kept.items() if name not in OF_PROFILE}
         return raw if kept == fields else _encoded(kept)
 

@@ -1,8 +1,8 @@
 -- The store: private to the consumer, one writer. The published file is made from it (publish.sql).
 -- Reads: nothing.
 -- Changes: IF.
--- Makes: agent_marks, alarms, alerts, archived_counts, archived_names, archived_until, calls, dead_letters, event_type,
---     events, gaps, identity, inferred_ends, judged_by, layout, letters_kept, pending_alarms, positions,
+-- Makes: agent_marks, alarms, alerts, archived_counts, archived_names, archived_until, calls, dead_letters, erasures,
+--     event_type, events, gaps, identity, inferred_ends, judged_by, layout, letters_kept, pending_alarms, positions,
 --     recalled_events, recalled_stretches, replaced_files, segments, settled_checks, sources, states_judged_by, totals.
 
 CREATE TABLE IF NOT EXISTS positions (
@@ -244,6 +244,15 @@ CREATE TABLE IF NOT EXISTS alerts (
     seen_at          TIMESTAMPTZ NOT NULL
 );
 COMMENT ON TABLE alerts IS 'The published relation of this name, and conditions that have not been true for long enough (fired_at is NULL). seen_at: when the condition was last seen to be true (alerting.py).';
+
+CREATE TABLE IF NOT EXISTS erasures (
+    kind      VARCHAR     NOT NULL,
+    person    VARCHAR     NOT NULL,
+    erased_at TIMESTAMPTZ NOT NULL,
+    calls     BIGINT      NOT NULL,
+    files     BIGINT      NOT NULL
+);
+COMMENT ON TABLE erasures IS 'Callers and agents, by hash, who were erased from this store: their calls, and the files that were written again.';
 
 CREATE TABLE IF NOT EXISTS layout (version INTEGER NOT NULL);
 COMMENT ON TABLE layout IS 'One row: the version of these tables that wrote the store. 1: before 2026-12; corrected events may be in its files twice.';

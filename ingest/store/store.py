@@ -122,7 +122,7 @@ class Store:
         """Keep the events of an older Vigie again, without phone numbers, and give its calls the keys of callers."""
         if (layout.version(self.connection) or 0) >= layout.WITHOUT_NUMBERS:
             return
-        with self._recalling():
+        with self.refolding():
             keep_again(self.connection, self.segments, persons, HAS_NUMBER)
             add_keys(self.connection, self.segments)
             self.sql(STORE["fold_all"])
@@ -214,17 +214,17 @@ class Store:
 
     def rejudge(self, campaign: str, from_day: dt.date | None) -> None:
         """Recall the settled calls of a campaign, from local day `from_day` on (None: all), to be judged again."""
-        with self._recalling():
+        with self.refolding():
             self.archive.recall_of_campaign(campaign, from_day)
 
     def rejudge_ahead(self, as_of: dt.datetime) -> None:
         """Recall what settled by a clock that was ahead of `as_of`, to be judged again."""
-        with self._recalling():
+        with self.refolding():
             self.archive.recall_ahead(as_of)
 
     @contextlib.contextmanager
-    def _recalling(self) -> Iterator[None]:
-        """Fold the calls that are recalled within the context, and the calls that are recalled for them."""
+    def refolding(self) -> Iterator[None]:
+        """Fold the calls that are noted in `calls_to_fold` within the context, and what is recalled for them."""
         with self.transaction():
             self.sql(BATCH["begin_fold"])
             yield
