@@ -9,7 +9,7 @@ RUN sed '/^# what proves it/,$d' requirements.txt > run.txt \
 
 FROM python:3.11-slim-bookworm
 RUN useradd --uid 10001 --create-home --shell /usr/sbin/nologin vigie \
-    && install -d -o vigie -g vigie /var/lib/vigie /var/lib/vigie-access /var/lib/vigie-desk
+    && install -d -o vigie -g vigie /var/lib/vigie /var/lib/vigie-keys /var/lib/vigie-access /var/lib/vigie-desk
 COPY --from=build /opt/vigie /opt/vigie
 WORKDIR /srv/vigie
 COPY dashboard.py campaigns.toml ./
@@ -28,5 +28,5 @@ ENV PATH=/opt/vigie/bin:$PATH \
     VIGIE_DESK_DIR=/var/lib/vigie-desk \
     VIGIE_LOG_FORMAT=json
 USER vigie
-VOLUME ["/var/lib/vigie", "/var/lib/vigie-access", "/var/lib/vigie-desk"]
+VOLUME ["/var/lib/vigie", "/var/lib/vigie-keys", "/var/lib/vigie-access", "/var/lib/vigie-desk"]
 CMD ["python", "-m", "ingest", "run"]

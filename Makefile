@@ -72,4 +72,4 @@ bench: setup  ## the ratios of the README, measured side by side
 	@$(PY) -m bench
 
 clean:  ## remove the environment and the demo's data
-	rm -rf .venv data
+	rm -rf .venv data data-keys

@@ -14,6 +14,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from metrics import clock, logs
+from metrics.command_line import keep_from_others
 from metrics.errors import MetricsError
 from pages.accounts import start, visitor
 from pages.accounts.access import access, configuration_path
@@ -43,6 +44,7 @@ def say_so(error: Exception) -> bool:
 def checked_base_path() -> str:
     """Return the path under which everything is served. If the dashboard must not start, exit and say why."""
     try:
+        keep_from_others()
         logs.write_to(sys.stderr, "vigie")
         clock.now()  # raises if VIGIE_CLOCK is not an instant
         start.refuse_other_zones(configuration_path())

@@ -18,6 +18,8 @@ from bench.children import ROOT
 from bench.figures import Measured, Row
 from bench.simulated import AGENTS, MONDAY
 from ingest.events.batch import Batch, Partition
+from ingest.events.keys import FIRST_DAY, Keys
+from ingest.events.persons import Persons
 from ingest.events.sorting import Sorter
 from ingest.publishing.publish import Moment, Publisher
 from ingest.simulator.day import Day
@@ -28,6 +30,7 @@ from metrics.composition.grains import GRAINS
 from metrics.configuration.campaigns import load
 from metrics.published.opening import open_snapshot
 
+PERSONS = Persons(Keys([(FIRST_DAY, "a key of the benchmark only, and of nobody")]))
 DAYS = 14
 ROUNDS = 5
 GOAL = 0.1
@@ -83,7 +86,8 @@ def _store(data_dir: Path, days: int) -> None:
     store = Store(data_dir / "store.duckdb")
     publisher = Publisher(store, data_dir / "published", load(ROOT / "campaigns.toml"))
     as_of = dt.datetime.combine(MONDAY + dt.timedelta(days=days), dt.time(6), dt.UTC)
-    moment, partition, sorter, offset = Moment(as_of, as_of), Partition("bench", 0, "bench", "bench"), Sorter(), 0
+    moment, partition = Moment(as_of, as_of), Partition("bench", 0, "bench", "bench")
+    sorter, offset = Sorter(PERSONS), 0
     for back in range(1, days + 1):
         events = Day(MONDAY + dt.timedelta(days=days - back), agents=AGENTS, seed=1).run()
         values = [value for _, value in records_by_key(events, PAST_LINES)]

@@ -8,6 +8,7 @@ import sys
 from ingest.cli import Parser
 from ingest.errors import VigieError
 from metrics import logs
+from metrics.command_line import keep_from_others
 from metrics.errors import MetricsError
 
 COMMANDS = {
@@ -15,6 +16,7 @@ COMMANDS = {
     "send": ("ingest.send", "send a file of NDJSON events to Kafka"),
     "source": ("ingest.sources", "turn a switch's logs and records into events"),
     "rebuild": ("ingest.rebuild", "rebuild the store and the published files from the archived events"),
+    "forget": ("ingest.forget", "erase a caller or an agent from everything that is kept"),
     "doctor": ("ingest.doctor", "check everything that a start needs, and say what to fix"),
     "broker": ("ingest.topic.broker", "run the embedded broker (memory only: demo and tests)"),
     "simulate": ("ingest.simulator", "simulate a floor: today so far, then live"),
@@ -57,6 +59,7 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    keep_from_others()
     if sys.argv[1:2] and sys.argv[1] in STATEMENTS_ALL_DAY:
         tune_allocator()
     sys.exit(main(sys.argv[1:]))

@@ -32,6 +32,15 @@ class Parser(command_line.Parser):
         is_set = os.environ.get(variable, "0") not in ("", "0")
         self.add_argument(name, action="store_true", default=is_set, help=f"{help}; also {variable}=1")
 
+    def keys_option(self) -> None:
+        """Add the option of every command that reads events to keep them."""
+        self.option(
+            "--keys-dir",
+            default=None,
+            type=Path,
+            help="where the keys of callers are, outside the data directory (default: DATA_DIR-keys)",
+        )
+
     def kafka_options(self) -> None:
         """Add the options of every command that connects to Kafka."""
         self.option("--bootstrap-servers", default="127.0.0.1:9092", help="Kafka brokers, HOST:PORT[,HOST:PORT…]")

@@ -160,11 +160,15 @@ def _directory(place: Path) -> Iterator[Finding]:
 
 
 def _rights(data_dir: Path) -> Iterator[Finding]:
-    """Say who else may write where readers read."""
+    """Say who else may write where readers read, and who may read although they are not in the consumer's group."""
     for folder in (data_dir, data_dir / "published"):
-        if folder.is_dir() and stat.S_IMODE(folder.stat().st_mode) & (stat.S_IWGRP | stat.S_IWOTH):
-            to_do = f"run `chmod go-w {folder}`: only the consumer's user needs to write there"
+        mode = stat.S_IMODE(folder.stat().st_mode) if folder.is_dir() else 0
+        if mode & (stat.S_IWGRP | stat.S_IWOTH):
+            to_do = f"run `chmod g-w,o-rwx {folder}`: only the consumer's user needs to write there"
             yield Finding("rights", DOUBTFUL, f"others than its owner may write to {folder}", to_do)
+        elif mode & stat.S_IRWXO:
+            to_do = f"run `chmod o-rwx {folder}`, and put who should read into the group of the consumer's user"
+            yield Finding("rights", DOUBTFUL, f"everybody on this machine may read {folder}", to_do)
 
 
 def _store(path: Path) -> Iterator[Finding]:

@@ -28,7 +28,9 @@ from tqdm import tqdm
 from ingest.archive import inventory
 from ingest.cli import Parser
 from ingest.errors import StoreError, disk_trouble, is_locked, open_failure
+from ingest.events import keys
 from ingest.events.batch import Arrivals
+from ingest.events.persons import Persons, known_by
 from ingest.publishing.publish import NOT_YET, Moment, Publisher
 from ingest.store import layout
 from ingest.store.holding import hold
@@ -50,7 +52,7 @@ AUTOMATIC_REBUILD_ROWS = 1_500_000  # up to this many, a start rebuilds without 
 #: Tables of the store that are not made from events.
 TAKEN_OVER = (
     *("identity", "positions", "gaps", "dead_letters", "letters_kept", "letters_left_out"),
-    *("alarms", "pending_alarms", "alerts", "sources", "totals"),
+    *("alarms", "pending_alarms", "alerts", "sources", "totals", "erasures"),
 )
 
 
@@ -66,6 +68,7 @@ class Rebuilt:
 def arguments(parser: Parser) -> None:
     parser.option("--data-dir", default=Path("data"), type=Path, help="where the store and the published file are")
     parser.option("--campaigns", default=Path("campaigns.toml"), type=Path, help="campaigns, clients and contracts")
+    parser.keys_option()
     parser.epilog = (
         "Stop the consumer first; the dashboard can stay up. When it is started again, the consumer continues where it"
         " stopped, or from the topic's beginning if the store was lost."
@@ -82,7 +85,8 @@ def main(options: argparse.Namespace) -> int:
             bar.update(read - bar.n)
 
         with hold(options.data_dir) if options.data_dir.is_dir() else contextlib.nullcontext():
-            done = rebuild(options.data_dir, configuration, show)
+            persons = known_by(keys.folder_of(options.data_dir, options.keys_dir))
+            done = rebuild(options.data_dir, configuration, persons, show)
     repeated = done.rows - done.events
     sys.stdout.write(
         f"{done.events:,} events in {done.seconds:.1f} s ({done.events / max(done.seconds, 0.001):,.0f} a second)"
@@ -92,8 +96,12 @@ def main(options: argparse.Namespace) -> int:
     return 0
 
 
-def rebuild(data_dir: Path, configuration: Configuration, show: Callable[[int, int], None]) -> Rebuilt:
+def rebuild(
+    data_dir: Path, configuration: Configuration, persons: Persons, show: Callable[[int, int], None]
+) -> Rebuilt:
     """Rebuild the store of `data_dir` and the published files. `show` gets the rows read so far and their total.
+
+    Events are taken over as `persons` keep them.
 
     Raises StoreError when the store is in use, events are missing or cannot be read, there is nothing to rebuild from,
     or the disk lacks space. Then nothing has changed.
@@ -110,21 +118,23 @@ def rebuild(data_dir: Path, configuration: Configuration, show: Callable[[int, i
                 log.warning("%s has no readable store: events that had not settled are read from the topic", data_dir)
             scratch.mkdir()
             try:
-                events = _make(scratch, salvage, data_dir, configuration, show)
+                events = _make(scratch, salvage, data_dir, configuration, persons, show)
                 _mark_complete(scratch, _fingerprint(data_dir, salvage))
             except BaseException:
                 shutil.rmtree(scratch, ignore_errors=True)
                 raise
             _put_in_place(data_dir, salvage.has_store)
-        _publish(data_dir, configuration)
+        publish(data_dir, configuration)
     return Rebuilt(rows, events, time.monotonic() - began)
 
 
-def bring_up_to_date(data_dir: Path, configuration: Configuration, at_most: int = AUTOMATIC_REBUILD_ROWS) -> None:
+def bring_up_to_date(
+    data_dir: Path, configuration: Configuration, persons: Persons, at_most: int = AUTOMATIC_REBUILD_ROWS
+) -> None:
     """Finish an interrupted rebuild and upgrade an older Vigie's store, before a consumer opens it.
 
-    A store of an older layout is rebuilt if it has at most `at_most` rows of events. For a larger one, an error is
-    logged if some events count twice. Raises StoreError.
+    A store of an older layout is rebuilt if it has at most `at_most` rows of events. In a larger one, phone numbers are
+    replaced as `persons` keep them, and an error is logged if some events count twice. Raises StoreError.
     """
     finish_interrupted(data_dir)
     if not (data_dir / "store.duckdb").exists():
@@ -135,9 +145,12 @@ def bring_up_to_date(data_dir: Path, configuration: Configuration, at_most: int 
         is_small, doubled = salvage.rows <= at_most, salvage.doubled()
     if is_small:
         log.warning("the store in %s was written by an older Vigie: rebuilding it from its events", data_dir)
-        done = rebuild(data_dir, configuration, lambda *_: None)
+        done = rebuild(data_dir, configuration, persons, lambda *_: None)
         log.warning("rebuilt from %d events in %.0f s; %d rows counted twice", done.events, done.seconds, doubled)
-    elif doubled:
+        return
+    Store(data_dir / "store.duckdb", persons).close()
+    Store.compact(data_dir / "store.duckdb")
+    if doubled:
         log.error(
             "%d archived events in %s count more than once, because of an error in an older Vigie:"
             " stop, run `python -m ingest rebuild`, start again",
@@ -207,7 +220,12 @@ def _refuse_without_room(data_dir: Path, salvage: Salvage) -> None:
 
 
 def _make(
-    scratch: Path, salvage: Salvage, data_dir: Path, configuration: Configuration, show: Callable[[int, int], None]
+    scratch: Path,
+    salvage: Salvage,
+    data_dir: Path,
+    configuration: Configuration,
+    persons: Persons,
+    show: Callable[[int, int], None],
 ) -> int:
     """Make the new store in `scratch`; return how many events are in it."""
     store = Store(scratch / "store.duckdb")
@@ -215,7 +233,7 @@ def _make(
         publisher = Publisher(store, scratch / "published", configuration)
         read = 0
         as_of = dt.datetime.min.replace(tzinfo=dt.UTC)
-        for rows, events in salvage.batches():
+        for rows, events in salvage.batches(persons):
             with store.transaction():
                 store.apply(Arrivals(0, 0, 0, [events], [], [], {}, {}))
                 as_of = max(as_of, store.last_event_at() or as_of)
@@ -287,7 +305,8 @@ def _move(file: Path, place: Path) -> None:
         file.unlink()
 
 
-def _publish(data_dir: Path, configuration: Configuration) -> None:
+def publish(data_dir: Path, configuration: Configuration, keep_replaced_s: float | None = None) -> None:
+    """Publish the store of a data directory that no consumer has open; replaced files stay as `Segments.sweep` says."""
     store = Store(data_dir / "store.duckdb")
     try:
         publisher = Publisher(store, data_dir / "published", configuration)
@@ -295,6 +314,7 @@ def _publish(data_dir: Path, configuration: Configuration) -> None:
         moment = Moment(min(store.last_event_at() or now, now), now)
         publisher.judge(moment)
         publisher.write(moment)
+        store.segments.sweep(keep_replaced_s)
         publisher.close()
     finally:
         store.close()

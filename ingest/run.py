@@ -11,11 +11,13 @@ from pathlib import Path
 
 import duckdb
 
-from ingest import rebuild
+from ingest import forget, rebuild
 from ingest.cli import Parser, between
 from ingest.consumer.reader import Reader
 from ingest.consumer.writer import Writer
 from ingest.errors import RESTORE_OR_REBUILD, StoreError
+from ingest.events import keys
+from ingest.events.persons import known_by
 from ingest.publishing.observed import Observed
 from ingest.publishing.publish import Publisher
 from ingest.store.holding import hold
@@ -31,6 +33,7 @@ def arguments(parser: Parser) -> None:
     parser.kafka_options()
     parser.option("--data-dir", default=Path("data"), type=Path, help="where the store and the published file are")
     parser.option("--campaigns", default=Path("campaigns.toml"), type=Path, help="campaigns, clients and contracts")
+    parser.keys_option()
     port = between(1, 65_535, "port")
     parser.option("--metrics-port", default=None, type=port, help="serve /metrics and /healthz on this port")
     parser.option("--metrics-host", default="127.0.0.1", help="the address to serve them on")
@@ -64,6 +67,7 @@ def main(options: argparse.Namespace) -> int:
         observed=observed,
         secured=security(options),
         group=options.group,
+        keys_dir=options.keys_dir,
     )
     return 0
 
@@ -94,25 +98,30 @@ def consume(
     observed: Observed,
     secured: Security = IN_THE_CLEAR,
     group: str | None = None,
+    keys_dir: Path | None = None,
 ) -> None:
     """Read `topic` into `data_dir` until `stop` is set or, if asked, until the ends seen at the start are reached.
 
-    `clock` gives the current time; `observed` gets the measurements. Raises VigieError; what was committed until then
-    stays.
+    `keys_dir` has the keys of callers. `clock` gives the current time; `observed` gets the measurements. Raises
+    VigieError; what was committed until then stays.
     """
     configuration = load(campaigns)
     check_zones(configuration.zones)
     try:
-        data_dir.mkdir(mode=0o755, parents=True, exist_ok=True)
+        data_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(f"{data_dir} cannot be made ({error.strerror}); choose another --data-dir.") from error
     with hold(data_dir):
-        rebuild.bring_up_to_date(data_dir, configuration)
+        persons = known_by(keys.folder_of(data_dir, keys_dir))
+        rebuild.bring_up_to_date(data_dir, configuration, persons)
+        if persons.erased.hashes:  # a backup may have been restored
+            forget.erase_at_rest(data_dir, configuration, persons)
         store = Store(data_dir / "store.duckdb")
         try:
             publisher = Publisher(store, data_dir / "published", configuration)
+            store_id = store.identity()
             reader = Reader(
-                bootstrap_servers, topic, stop, clock, secured, group, store.identity(), configuration.dead_letters
+                *(bootstrap_servers, topic, stop, clock, secured, persons, group, store_id), configuration.dead_letters
             )
             reader.start()
             try:

@@ -1,13 +1,21 @@
 """The argument parser of every command: it reports a bad command line in one sentence without secrets."""
 
 import argparse
+import os
 import re
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from metrics.errors import CommandLineError
 
+NOT_FOR_OTHERS = 0o027
+"""What files may not allow, as a umask: to write for the group, and anything for others. They are about people."""
 OPTION = re.compile(r"--[a-z][a-z-]*")
+
+
+def keep_from_others() -> None:
+    """Let what this program makes be read by its user and its group only."""
+    os.umask(os.umask(NOT_FOR_OTHERS) | NOT_FOR_OTHERS)
 
 
 class Parser(argparse.ArgumentParser):

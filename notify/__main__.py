@@ -16,7 +16,7 @@ import zoneinfo
 from pathlib import Path
 
 from metrics import clock, logs, readers
-from metrics.command_line import Parser
+from metrics.command_line import Parser, keep_from_others
 from metrics.configuration.campaigns import load
 from metrics.configuration.zones import check_zones
 from metrics.errors import CommandLineError, MetricsError
@@ -112,4 +112,5 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    keep_from_others()
     sys.exit(main(sys.argv[1:]))

@@ -268,6 +268,32 @@ class Segments:
                 merged_days.add(day)
         return merged_days
 
+    def files(self, relation: str) -> dict[Path, Segment]:
+        """The files of `relation` that count."""
+        return {segment.file: segment for segment in self._segments.get(relation, ())}
+
+    def rewrite(self, relation: str, segment: Segment, selected: str) -> None:
+        """Put a file with the rows of `selected`, in the same order, in the place of a file whose sums they share.
+
+        Call it in a transaction, and `reload` when all are written.
+        """
+        name = f"{relation}/day={segment.day}/{uuid.uuid4().hex}.parquet"
+        file = self._root(relation) / name
+        self._note_unfinished([name])
+        rows = self._write_file(relation, name, selected, [])
+        self._sql("UPDATE recalled_events SET file = ? WHERE file = ?", [file.name, segment.file.name])
+        self._sql("INSERT INTO segments VALUES (?, ?, ?, ?)", [relation, segment.day, name, rows])
+        for kept, sums in SUMS.items():
+            for own in self._segments.get(kept, ()) if sums.of == relation else ():
+                if own.file.name == segment.file.name:
+                    again = f"{kept}/day={own.day}/{file.name}"
+                    self._note_unfinished([again])
+                    os.link(own.file, own.file.with_name(file.name))
+                    sync(own.file.parent)
+                    self._sizes[own.file.with_name(file.name)] = self._sizes[own.file]
+                    self._sql("INSERT INTO segments VALUES (?, ?, ?, ?)", [kept, own.day, again, own.rows])
+        self._replace(relation, [segment])
+
     def _write_file(self, relation: str, name: str, selected: str, merged: list[Segment]) -> int:
         """Write the rows of `selected`, and the rows of `merged` that count, to the file `name`; return how many."""
         if merged:
@@ -336,10 +362,11 @@ class Segments:
             file.unlink(missing_ok=True)
         self._unfinished.unlink(missing_ok=True)
 
-    def sweep(self) -> None:
-        """Delete the files that were replaced long enough ago."""
+    def sweep(self, keep_s: float | None = None) -> None:
+        """Delete the files that were replaced long enough ago: `keep_s`, or else KEEP_REPLACED_S."""
         now = time.monotonic()
-        leaving = [file for since, file in self._replaced if now - since > KEEP_REPLACED_S]
+        least_s = KEEP_REPLACED_S if keep_s is None else keep_s
+        leaving = [file for since, file in self._replaced if now - since > least_s]
         if not leaving:
             return
         for file in leaving:
@@ -349,7 +376,7 @@ class Segments:
             "DELETE FROM replaced_files WHERE parse_filename(file) IN (SELECT unnest(?))",
             [[file.name for file in leaving]],
         )
-        self._replaced = [(since, file) for since, file in self._replaced if now - since <= KEEP_REPLACED_S]
+        self._replaced = [(since, file) for since, file in self._replaced if now - since <= least_s]
 
 
 def _alike(segments: list[Segment], rows: int) -> list[Segment]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from ingest.errors import BrokerUnavailable
 from ingest.events.batch import Arrivals, Batch, Gap, Partition
+from ingest.events.persons import Persons
 from ingest.events.sorting import Sorter
 from ingest.topic.feed import Feed, TopicChanged
 from ingest.topic.group import Lost, Member, Moved
@@ -61,6 +62,7 @@ class Reader(threading.Thread):
         stop: threading.Event,
         clock: Callable[[], dt.datetime],
         secured: Security,
+        persons: Persons,
         group: str | None = None,
         store_id: str = "",
         dead_letters: DeadLetterLimits | None = None,
@@ -79,7 +81,7 @@ class Reader(threading.Thread):
         self._stopping = stop
         self._nobody_takes = False
         self._has_opened = False
-        self.sorter = Sorter(dead_letters, clock)
+        self.sorter = Sorter(persons, dead_letters, clock)
 
     def run(self) -> None:
         try:

@@ -12,7 +12,8 @@ import json
 import re
 
 HIDDEN = "•••"
-PRIVATE_FIELDS = frozenset({"caller", "callee", "to_number", "name"})
+NUMBER_FIELDS = frozenset({"caller", "callee", "to_number"})
+PRIVATE_FIELDS = NUMBER_FIELDS | {"name"}
 IDENTITIES = frozenset(
     {"event_id", "call_id", "linked_id", "agent", "to_agent", "campaign", "queue", "to_queue", "source", "type"}
 )

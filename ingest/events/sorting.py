@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from ingest.events import contract, masking
 from ingest.events.allowance import KEPT_CHARACTERS, Allowance
 from ingest.events.batch import Arrivals, Batch, DeadLetter, Partition, Record
+from ingest.events.persons import KNOWN, Persons, Unkept, kept_events
 from metrics import clock as metrics_clock
 from metrics.configuration.campaigns import DeadLetterLimits
 
@@ -22,7 +23,8 @@ LAST_LINES = 1_000
 """So many lines of a partition tell how far it is read. One is too few: a source may send the past with the present."""
 
 #: `arriving_lines` has the lines that kept the contract, as (n, received_ms, raw). For each line, in the same order,
-#: this gives the event's columns (NULL where DuckDB cannot read them) and the fault (NULL for an event).
+#: this gives the event's columns (NULL where DuckDB cannot read them), whether it has a phone number, and the fault
+#: (NULL for an event).
 #: A field that belongs to other event types is an extra field: it is ignored.
 READ_LINES = f"""
 SELECT
@@ -36,6 +38,7 @@ SELECT
     coalesce(source, 'default') AS source,
     CASE WHEN type IN {contract.types_with("state")} THEN state END AS state,
     CASE WHEN type IN {contract.types_with("reason")} THEN reason END AS reason,
+    coalesce(caller, callee, to_number) IS NOT NULL AS has_number,
     CASE
         WHEN event_id IS NULL
             THEN 'Not JSON: text that not every reader takes.'
@@ -52,31 +55,36 @@ FROM (
     SELECT received_ms, unnest(TRY(from_json(raw, '{{
         "event_id": "VARCHAR", "revision": "BIGINT", "type": "VARCHAR", "ts": "VARCHAR",
         "call_id": "VARCHAR", "agent": "VARCHAR", "campaign": "VARCHAR", "source": "VARCHAR",
-        "state": "VARCHAR", "reason": "VARCHAR"
+        "state": "VARCHAR", "reason": "VARCHAR", "caller": "VARCHAR", "callee": "VARCHAR", "to_number": "VARCHAR"
     }}')))
     FROM arriving_lines
 ) AS line
 """
 
 #: If a field is given twice, one reader takes the first value and another the last: they would not agree on the event.
+#: A field that the contract does not know may have anything in it.
 #: Lines have few shapes, so looking at each shape once costs a quarter of looking at each line.
-ANY_FIELD_TWICE = """
-SELECT coalesce(max(len(keys) - list_unique(keys)), 0) > 0
+IS_TWICE = "len(keys) != list_unique(keys)"
+IS_UNKNOWN = f"NOT list_has_all({sorted(KNOWN)}, keys)"
+ANY_FIELD = f"""
+SELECT coalesce(bool_or({IS_TWICE}), false), coalesce(bool_or({IS_UNKNOWN}), false)
 FROM (
     SELECT any_value(keys) AS keys FROM (SELECT TRY(json_keys(raw)) AS keys FROM arriving_lines) GROUP BY keys::VARCHAR
 )
 """
-LINES_OF_A_FIELD_TWICE = """
-SELECT n FROM arriving_lines, (SELECT TRY(json_keys(raw)) AS keys) WHERE len(keys) != list_unique(keys)
-"""
+LINES_OF_A_FIELD = "SELECT n FROM arriving_lines, (SELECT TRY(json_keys(raw)) AS keys) WHERE {which}"
 
 
 class Sorter:
     """Sorts batches on a connection of its own, so that the writing thread does not wait for it. Not thread-safe."""
 
     def __init__(
-        self, limits: DeadLetterLimits | None = None, clock: Callable[[], dt.datetime] = metrics_clock.now
+        self,
+        persons: Persons,
+        limits: DeadLetterLimits | None = None,
+        clock: Callable[[], dt.datetime] = metrics_clock.now,
     ) -> None:
+        self._persons = persons
         self._allowance = Allowance(limits or DeadLetterLimits(), clock)
         self._connection = duckdb.connect()
         self._sql = self._connection.execute
@@ -88,13 +96,14 @@ class Sorter:
         self._allowance.limits = limits
 
     def sort(self, batch: Batch) -> Arrivals:
-        """Read the lines of a batch; what breaks the contract becomes a dead letter."""
+        """Read the lines of a batch, without phone numbers; what breaks the contract becomes a dead letter."""
         lines = _Lines(batch, self._allowance)
         arriving_lines = lines.table()
         self._connection.register("arriving_lines", arriving_lines)
-        if self._sql(ANY_FIELD_TWICE).fetchall() == [(True,)]:
-            for (n,) in self._sql(LINES_OF_A_FIELD_TWICE).fetchall():
-                lines.reject(n, "JSON that names a field twice.")
+        ((any_twice, any_unknown),) = self._sql(ANY_FIELD).fetchall()
+        for n in self._lines_of(IS_TWICE) if any_twice else ():
+            lines.reject(n, "JSON that names a field twice.")
+        unknown = self._lines_of(IS_UNKNOWN) if any_unknown else []
         limits = {
             "allowance": contract.FUTURE_ALLOWANCE,
             "read_at": lines.read_at,
@@ -107,7 +116,7 @@ class Sorter:
             for n, reason in enumerate(read_lines["fault"].to_pylist()):
                 if reason:
                     lines.reject(n, reason)
-        events = read_lines.drop_columns("fault").append_column("raw", arriving_lines["raw"])
+        events = self._kept(lines, read_lines.append_column("raw", arriving_lines["raw"]), unknown)
         if lines.rejected:
             events = events.filter([n not in lines.rejected for n in range(len(events))])
         return Arrivals(
@@ -120,6 +129,27 @@ class Sorter:
             next_offsets=batch.next_offsets,
             reached=lines.reached(pc.if_else(pc.is_null(read_lines["fault"]), read_lines["ts"], None)),
         )
+
+    def _lines_of(self, which: str) -> list[int]:
+        return [n for (n,) in self._sql(LINES_OF_A_FIELD.format(which=which)).fetchall()]
+
+    def _kept(self, lines: "_Lines", read_lines: pa.Table, unknown: list[int]) -> pa.Table:
+        """The events of the lines, as they are kept; those that are rejected stay as they are."""
+        events = read_lines.drop_columns(["has_number", "fault"])
+        suspects = set(np.flatnonzero(read_lines["has_number"].to_numpy()).tolist())
+        if before_us := self._persons.erased.before_us:
+            instants = pc.fill_null(read_lines["ts"].cast(pa.timestamp("us", "UTC")).cast(pa.int64()), before_us)
+            suspects.update(np.flatnonzero(pc.less(instants, before_us).to_numpy()).tolist())
+        while True:
+            try:
+                return kept_events(
+                    self._persons,
+                    events,
+                    (n for n in suspects if n not in lines.rejected),
+                    (n for n in unknown if n not in lines.rejected),
+                )
+            except Unkept as error:
+                lines.reject(error.args[0], "Not JSON: text that not every reader takes.")
 
 
 class _Lines:

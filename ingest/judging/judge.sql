@@ -3,7 +3,7 @@
 -- The configuration is in known_campaigns, terms and zone_offsets (a zone's offset from UTC in each quarter of an hour,
 -- counted since 1970).
 -- Reads: agent_marks, calls, calls_to_judge, dirty_agents, events, just_judged_calls, known_campaigns,
---     recalled_stretches, terms, timeline, zone_offsets, later(), mask_number(), seconds_between(), $as_of,
+--     recalled_stretches, terms, timeline, zone_offsets, later(), seconds_between(), $as_of,
 --     $has_lasts_s, $max_state_s.
 -- Changes: steady_calls, timeline.
 -- Makes: changed_timelines, fresh_timelines, just_judged_calls, next_steps, unended_calls.
@@ -116,7 +116,7 @@ measured AS (
 )
 SELECT
     call_id, linked_id, c.campaign, queue, direction, channel, language, priority, agent,
-    mask_number(caller) AS caller, mask_number(callee) AS callee, consent,
+    caller, callee, caller_key, callee_key, consent,
     asked_for_human_at, queued_at, dialed_at, connected_at, answered_by, answered_at, abandoned_at,
     m.ended_at, wrapped_at, left_at, left_reason, cohort_at,
     CASE  -- by the contract in force at that time

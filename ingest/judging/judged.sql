@@ -1,14 +1,11 @@
 -- What judging keeps in memory while the store is open: its macros, and the rows judged so far.
 -- Reads: just_judged_calls, steady_calls.
--- Makes: judged_calls, moving_calls, profiles, timeline, later(), mask_number(), seconds_between().
+-- Makes: judged_calls, moving_calls, profiles, timeline, later(), seconds_between().
 
 -- Timestamps are calculated in microseconds: arithmetic on TIMESTAMPTZ uses a calendar, which is 20 times slower.
 CREATE OR REPLACE TEMP MACRO later(instant, seconds) AS make_timestamptz(epoch_us(instant) + (seconds * 1e6)::BIGINT);
 CREATE OR REPLACE TEMP MACRO seconds_between(start, stop) AS  -- never below 0, NULL while either is unknown
     CASE WHEN stop < start THEN 0.0 ELSE (epoch_us(stop) - epoch_us(start)) / 1e6 END;
-CREATE OR REPLACE TEMP MACRO mask_number(number) AS
-    CASE WHEN length(number) > 6 THEN number[:3] || repeat('•', length(number)::INTEGER - 5) || number[-2:]
-         ELSE repeat('•', length(number)::INTEGER) END;
 
 -- The rows of just_judged_calls join steady_calls only when the next calls are judged: most of them have settled by then.
 CREATE OR REPLACE TEMP VIEW judged_calls AS

@@ -1,25 +1,28 @@
-"""The published folder: only the consumer's user may write to it, and DuckDB logs of others are removed from it."""
+"""The data directory: only the consumer's user may write to it and only its group read it. Foreign logs are removed."""
 
 import contextlib
 import logging
 import shutil
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
+from ingest.archive.inventory import EVENTS
 from ingest.errors import StoreError
 from metrics.published.opening import foreign_logs
 
 log = logging.getLogger(__name__)
 
-OF_OTHERS = stat.S_IWGRP | stat.S_IWOTH
-TO_WRITE = stat.S_IWUSR | OF_OTHERS
+OF_OTHERS = stat.S_IWGRP | stat.S_IRWXO
+TO_WRITE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 
 
-def close(folder: Path) -> None:
-    """Take from group and others the right to write to `folder` and what is in it; who may read stays as it is."""
-    folder = folder.resolve()  # it may be a link to another disk
+def close(data_dir: Path, published: Path) -> None:
+    """Take from the group the right to write to the data directory and what the consumer has in it; from others all."""
     still_open = []
-    for path in (folder, *folder.rglob("*")):
+    for path in _own(data_dir.resolve(), published.resolve()):  # it may be a link to another disk
+        if not path.exists():
+            continue
         mode = path.lstat().st_mode
         if mode & OF_OTHERS and not stat.S_ISLNK(mode):
             try:
@@ -27,7 +30,16 @@ def close(folder: Path) -> None:
             except OSError as error:
                 still_open.append(f"{path} ({error.strerror})")
     if still_open:
-        log.warning("others may write to %s, and this user cannot change that", ", ".join(still_open[:3]))
+        log.warning("others may read or write %s, and this user cannot change that", ", ".join(still_open[:3]))
+
+
+def _own(data_dir: Path, published: Path) -> Iterator[Path]:
+    """What is the consumer's: not the folders of sources, the desk and accounts, which may have other owners."""
+    yield data_dir
+    yield from (path for path in data_dir.iterdir() if path.is_file())
+    for folder in (data_dir / EVENTS, published):
+        yield folder
+        yield from folder.rglob("*")
 
 
 def forbid_writing(file: Path) -> None:

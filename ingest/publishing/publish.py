@@ -88,7 +88,7 @@ class Publisher:
         self.configure(configuration)
         try:
             directory.mkdir(parents=True, exist_ok=True)
-            folder.close(directory)
+            folder.close(store.folder, directory)
             for left_over in directory.glob(".vigie-*"):
                 folder.remove(left_over)
             self._warn(folder.remove_logs(self.path))

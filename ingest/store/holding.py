@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ingest.errors import StoreError
+from metrics.command_line import NOT_FOR_OTHERS
 
 LOCK = ".lock"
-NOT_FOR_OTHERS = 0o022  # the rights of group and others to write, as a umask
 
 
 @contextlib.contextmanager
 def hold(data_dir: Path) -> Iterator[None]:
-    """Lock a data directory. Until the end, nobody but this user may write to what this process makes.
+    """Lock a data directory. Until the end, only this user may write to what this process makes, and its group read it.
 
     Raises StoreError when another process has locked it, or it is not writable.
     """

@@ -3,7 +3,9 @@
 0   Settled events were in a table of the store. Only `rebuild` reads it.
 1   Corrected events were written to merged files again: a store with corrections may count them twice. Nothing recorded
     what had closed a settled call.
-2   Files are deleted only when the store names them as replaced; what closed a settled call is recorded.
+2   Files are deleted only when the store names them as replaced; what closed a settled call is recorded. Events had
+    phone numbers.
+3   No phone number is in the store or in its files.
 """
 
 import logging
@@ -17,7 +19,8 @@ from ingest.archive.inventory import EVENTS, PUBLISHED, Inventory, read_files, r
 
 log = logging.getLogger(__name__)
 
-LAYOUT = 2
+LAYOUT = 3
+WITHOUT_NUMBERS = 3
 ALL = (EVENTS, *PUBLISHED)
 IDENTITY = {EVENTS: "event_id, revision, raw", "dead_letters": 'topic, "partition", "offset", line'}
 
@@ -57,7 +60,7 @@ def version(connection: duckdb.DuckDBPyConnection) -> int | None:
 
 
 def upgrade(connection: duckdb.DuckDBPyConnection, data_dir: Path) -> None:
-    """Upgrade a store from layout 1 to LAYOUT, in the open transaction. Events that it counts twice stay so."""
+    """Upgrade a store from layout 1 to 2, in the open transaction. Events that it counts twice stay so."""
     sql = connection.execute
     for column in ("closed_by_event", "closed_by_call"):
         sql(f"ALTER TABLE inferred_ends ADD COLUMN IF NOT EXISTS {column} VARCHAR")
@@ -75,7 +78,7 @@ def upgrade(connection: duckdb.DuckDBPyConnection, data_dir: Path) -> None:
     if files.unknown and _holds_nothing_new(connection, files, counted):
         for file in sorted(files.unknown):
             sql("INSERT INTO replaced_files VALUES (?, ?)", [relation_of(file), inventory.name_of(data_dir, file)])
-    sql("UPDATE layout SET version = ?", [LAYOUT])
+    sql("UPDATE layout SET version = 2")
 
 
 def _holds_nothing_new(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 
 from ingest.archive import inventory
@@ -18,7 +19,9 @@ from ingest.archive.archive import EVENT_COLUMNS
 from ingest.archive.inventory import EVENTS, read_files, relation_of
 from ingest.errors import RESTORE_OR_REBUILD, StoreError, is_damaged, open_failure
 from ingest.events import contract
+from ingest.events.persons import Persons, kept_events
 from ingest.store import layout
+from ingest.store.keeping import HAS_NUMBER, IS_UNKNOWN
 from metrics.quoting import quoted
 
 BATCH_EVENTS = 200_000
@@ -90,16 +93,27 @@ class Salvage:
             for files in counted.values()
         )
 
-    def batches(self) -> Iterator[tuple[int, pa.Table]]:
-        """Yield the events in batches, by day and time: how many rows were read, and their distinct contents."""
+    def batches(self, persons: Persons) -> Iterator[tuple[int, pa.Table]]:
+        """Yield the events in batches, by day and time: how many rows were read, and their distinct contents.
+
+        Each is as `persons` keep it: an older Vigie kept phone numbers, and persons may have been erased.
+        """
         for source, rows in self._sources():
             with self._readable(source):
                 for begin, end in self._cuts(source, math.ceil(rows / BATCH_EVENTS)):
                     within = f"FROM {source} WHERE ts >= $begin AND ts < $end"
                     piece = {"begin": begin, "end": end}
                     ((count,),) = self._connection.execute(f"SELECT count(*) {within}", piece).fetchall()
-                    contents = self._connection.execute(SELECT_EVENTS.format(within=within), piece)
-                    yield int(count), contents.to_arrow_table()
+                    contents = self._connection.execute(SELECT_EVENTS.format(within=within), piece).to_arrow_table()
+                    yield int(count), self._kept(persons, contents)
+
+    def _kept(self, persons: Persons, contents: pa.Table) -> pa.Table:
+        self._connection.register("contents", contents)
+        columns = f"{HAS_NUMBER} OR epoch_us(ts) < {persons.erased.before_us} AS is_suspect, {IS_UNKNOWN} AS is_unknown"
+        marks = self._connection.execute(f"SELECT {columns} FROM contents").fetchnumpy()
+        self._connection.unregister("contents")
+        suspects, unknown = (np.flatnonzero(marks[name]).tolist() for name in ("is_suspect", "is_unknown"))
+        return kept_events(persons, contents, suspects, unknown)
 
     def settled_letters(self) -> pa.Table | None:
         """The dead letters of the published files, each with its day; None when there are none."""

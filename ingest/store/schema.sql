@@ -1,9 +1,10 @@
 -- The store: private to the consumer, one writer. The published file is made from it (publish.sql).
 -- Reads: nothing.
 -- Changes: IF.
--- Makes: agent_marks, alarms, alerts, archived_counts, archived_names, archived_until, calls, dead_letters, event_type,
---     events, gaps, identity, inferred_ends, judged_by, layout, letters_kept, letters_left_out, pending_alarms,
---     positions, recalled_events, recalled_stretches, replaced_files, segments, settled_checks, sources, states_judged_by, totals.
+-- Makes: agent_marks, alarms, alerts, archived_counts, archived_names, archived_until, calls, dead_letters, erasures,
+--     event_type, events, gaps, identity, inferred_ends, judged_by, layout, letters_kept, letters_left_out,
+--     pending_alarms, positions, recalled_events, recalled_stretches, replaced_files, segments, settled_checks, sources,
+--     states_judged_by, totals.
 
 CREATE TABLE IF NOT EXISTS positions (
     topic        VARCHAR NOT NULL,
@@ -62,7 +63,7 @@ COMMENT ON COLUMN dead_letters.received_at IS 'The record''s Kafka timestamp.';
 
 CREATE TYPE IF NOT EXISTS event_type AS ENUM ({event_types});
 
--- One row per event_id: of all contents delivered with it, the one that counts, as it came (raw) and with the fields
+-- One row per event_id: of all contents delivered with it, the one that counts, as it is kept (raw: persons.py) and with the fields
 -- that folding needs from every event.
 CREATE TABLE IF NOT EXISTS events (
     event_id VARCHAR     NOT NULL,
@@ -91,6 +92,8 @@ CREATE TABLE IF NOT EXISTS calls (
     agent              VARCHAR,
     caller             VARCHAR,
     callee             VARCHAR,
+    caller_key         VARCHAR,
+    callee_key         VARCHAR,
     consent            VARCHAR,
     asked_for_human_at TIMESTAMPTZ,
     queued_at          TIMESTAMPTZ,
@@ -123,6 +126,8 @@ ALTER TABLE calls ADD COLUMN IF NOT EXISTS missed_by VARCHAR[];  -- for a store 
 ALTER TABLE calls ADD COLUMN IF NOT EXISTS offers STRUCT(ts TIMESTAMPTZ, agent VARCHAR, missed BOOLEAN)[];
 ALTER TABLE calls ADD COLUMN IF NOT EXISTS wait_unknown BOOLEAN;
 ALTER TABLE calls ADD COLUMN IF NOT EXISTS abandoned BOOLEAN;
+ALTER TABLE calls ADD COLUMN IF NOT EXISTS caller_key VARCHAR;
+ALTER TABLE calls ADD COLUMN IF NOT EXISTS callee_key VARCHAR;
 UPDATE calls SET abandoned = abandoned_at IS NOT NULL WHERE abandoned IS NULL;
 COMMENT ON COLUMN calls.abandoned IS 'There is a call.abandoned. abandoned_at and left_at are NULL where the source does not know when.';
 COMMENT ON COLUMN calls.wait_unknown IS 'The source does not know when the call was answered: talk is counted from answered_at, and there is no wait.';
@@ -246,6 +251,15 @@ CREATE TABLE IF NOT EXISTS alerts (
     seen_at          TIMESTAMPTZ NOT NULL
 );
 COMMENT ON TABLE alerts IS 'The published relation of this name, and conditions that have not been true for long enough (fired_at is NULL). seen_at: when the condition was last seen to be true (alerting.py).';
+
+CREATE TABLE IF NOT EXISTS erasures (
+    kind      VARCHAR     NOT NULL,
+    person    VARCHAR     NOT NULL,
+    erased_at TIMESTAMPTZ NOT NULL,
+    calls     BIGINT      NOT NULL,
+    files     BIGINT      NOT NULL
+);
+COMMENT ON TABLE erasures IS 'Callers and agents, by hash, who were erased from this store: their calls, and the files that were written again.';
 
 CREATE TABLE IF NOT EXISTS layout (version INTEGER NOT NULL);
 COMMENT ON TABLE layout IS 'One row: the version of these tables that wrote the store. 1: before 2026-12; corrected events may be in its files twice.';

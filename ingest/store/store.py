@@ -21,8 +21,10 @@ from ingest.archive.segments import RECALLED, Segments
 from ingest.errors import RESTORE_OR_REBUILD, StoreError, disk_trouble, open_failure
 from ingest.events import contract
 from ingest.events.batch import Arrivals, DeadLetter, Partition
+from ingest.events.persons import Persons
 from ingest.events.rare_fields import RareFields
 from ingest.store import layout
+from ingest.store.keeping import HAS_NUMBER, add_keys, keep_again
 from metrics.quoting import quoted
 
 FOLD = statements.read("store/fold.sql")
@@ -51,10 +53,11 @@ class Totals:
 class Store:
     """The open store. Not thread-safe: one thread applies batches and publishes.
 
-    Raises StoreError when the file cannot be opened: it is in use by another consumer, corrupt or read-only.
+    With `persons`, a store that an older Vigie wrote is upgraded. Raises StoreError when the file cannot be opened: it
+    is in use by another consumer, corrupt, read-only, or older.
     """
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Path | str, persons: Persons | None = None) -> None:
         self._path = Path(path)
         self._is_in_transaction = False
         try:
@@ -70,7 +73,7 @@ class Store:
             self.sql("SET block_allocator_memory = '256MB'")  # reuse a batch's memory for the next; saves a twentieth
             self.sql("SET allocator_flush_threshold = '1GB'")
             self.sql("BEGIN")
-            self._make_tables()
+            self._make_tables(persons)
             self.sql("COMMIT")
             self.segments = Segments(self.connection, self._path.parent)
             self._rare_fields = RareFields(self.connection)
@@ -85,6 +88,8 @@ class Store:
             "VARCHAR",
             null_handling=FunctionNullHandling.SPECIAL,
         )
+        if persons is not None:
+            self._keep_no_numbers(persons)
 
     def sql(self, query: str, parameters: object = None) -> duckdb.DuckDBPyConnection:
         """Execute SQL on the store and its temp relations. Fetch the result's rows before the next statement."""
@@ -102,19 +107,32 @@ class Store:
         yield
         self.connection.unregister(name)  # not after an error: in a transaction that failed this would hide it
 
-    def _make_tables(self) -> None:
+    def _make_tables(self, persons: Persons | None) -> None:
         """Create missing tables, and upgrade those of an older layout."""
         version = layout.version(self.connection)
         if version is not None and version > layout.LAYOUT:
             raise StoreError(f"{self._path} was written by a newer Vigie; start that one, or {RESTORE_OR_REBUILD}")
         if version is not None and version < 1:
             raise StoreError(f"{self._path} was written by an older Vigie; {RESTORE_OR_REBUILD}")
+        if version is not None and version < layout.WITHOUT_NUMBERS and persons is None:
+            raise StoreError(f"{self._path} was written by an older Vigie; `python -m ingest run` upgrades it.")
         self.sql(SCHEMA + RECALLED + BATCH["changes"])
         self.sql(STORE["begin_totals"])
         self.sql(STORE["begin_identity"], {"store_id": uuid.uuid4().hex[:12]})
         self.sql(STORE["begin_layout"], {"version": version or layout.LAYOUT})
-        if version is not None and version < layout.LAYOUT:
+        if version == 1:
             layout.upgrade(self.connection, self._path.parent.resolve())
+
+    def _keep_no_numbers(self, persons: Persons) -> None:
+        """Keep the events of an older Vigie again, without phone numbers, and give its calls the keys of callers."""
+        if (layout.version(self.connection) or 0) >= layout.WITHOUT_NUMBERS:
+            return
+        with self.refolding():
+            keep_again(self.connection, self.segments, persons, HAS_NUMBER)
+            add_keys(self.connection, self.segments)
+            self.sql(STORE["fold_all"])
+        self.checkpoint()
+        self.segments.sweep(0.0)
 
     def take_over(self, tables: Mapping[str, pa.Table], settled_letters: pa.Table | None) -> None:
         """Take over what cannot be made from events from the store that this one replaces: its tables, by name.
@@ -130,6 +148,26 @@ class Store:
             self.segments.write("dead_letters", "taken_over_letters")
             if "positions" not in tables:
                 self.sql(STORE["keep_letters"])
+
+    @staticmethod
+    def compact(path: Path) -> None:
+        """Copy a closed store's rows to a new file in its place: in the old one, changed rows are still as they were.
+
+        With that an upgrade is complete.
+        """
+        fresh = path.with_name(f".{path.name}")
+        fresh.unlink(missing_ok=True)
+        try:
+            with duckdb.connect() as connection:
+                connection.execute(f"ATTACH {quoted(path)} AS old")
+                connection.execute(f"ATTACH {quoted(fresh)} AS fresh")
+                connection.execute("COPY FROM DATABASE old TO fresh")
+                connection.execute("UPDATE fresh.layout SET version = ?", [layout.LAYOUT])
+            inventory.sync(fresh)
+            fresh.replace(path)
+            inventory.sync(path.parent)
+        except (duckdb.Error, OSError) as error:
+            raise disk_trouble(str(path), error) from error
 
     def checkpoint(self) -> None:
         """Write the store's log into its file. Raises StoreError when the disk refuses it."""
@@ -181,17 +219,17 @@ class Store:
 
     def rejudge(self, campaign: str, from_day: dt.date | None) -> None:
         """Recall the settled calls of a campaign, from local day `from_day` on (None: all), to be judged again."""
-        with self._recalling():
+        with self.refolding():
             self.archive.recall_of_campaign(campaign, from_day)
 
     def rejudge_ahead(self, as_of: dt.datetime) -> None:
         """Recall what settled by a clock that was ahead of `as_of`, to be judged again."""
-        with self._recalling():
+        with self.refolding():
             self.archive.recall_ahead(as_of)
 
     @contextlib.contextmanager
-    def _recalling(self) -> Iterator[None]:
-        """Fold the calls that are recalled within the context, and the calls that are recalled for them."""
+    def refolding(self) -> Iterator[None]:
+        """Fold the calls that are noted in `calls_to_fold` within the context, and what is recalled for them."""
         with self.transaction():
             self.sql(BATCH["begin_fold"])
             yield

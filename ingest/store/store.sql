@@ -1,7 +1,7 @@
 -- The store's own data (identity, layout, positions, totals), and what a rebuilt store takes over from the store that
 -- it replaces. store.py says when each part runs.
--- Reads: identity, layout, old_rows, positions, totals.
--- Changes: identity, layout, letters_kept, positions, sources, totals.
+-- Reads: calls, identity, layout, old_rows, positions, totals.
+-- Changes: calls_to_fold, identity, layout, letters_kept, positions, sources, totals.
 -- Makes: taken_over_letters.
 
 -- name: begin_totals
@@ -36,6 +36,9 @@ SELECT last_event_at FROM totals;
 
 -- name: totals
 SELECT records, records_with_events, lines, duplicates, dead_letters, left_out FROM totals;
+
+-- name: fold_all
+INSERT INTO calls_to_fold SELECT call_id FROM calls;
 
 -- name: take_over
 DELETE FROM {table};

@@ -77,6 +77,8 @@ day                      DATE        the campaign's local date of cohort_at
 {CONTRACT}
 term_from                TIMESTAMP   local time at which the call's contract term starts; NULL: no start
 in_threshold             BOOLEAN     true: the wait is within T of the call's contract; open calls: still within T
+caller_key               VARCHAR     keyed hash of caller: equal for the calls of one number; NULL: withheld, or erased
+callee_key               VARCHAR     keyed hash of callee, made as caller_key is
 """,
     ),
     "agent_states": (

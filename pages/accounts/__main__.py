@@ -19,7 +19,7 @@ from metrics import clock
 from metrics.audit import trail
 from metrics.audit.trail import access_dir
 from metrics.authorisation.viewer import ROLES, Role
-from metrics.command_line import Parser
+from metrics.command_line import Parser, keep_from_others
 from metrics.configuration import campaigns
 from metrics.errors import MetricsError
 from pages.accounts import passwords
@@ -272,4 +272,5 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    keep_from_others()
     sys.exit(main(sys.argv[1:]))

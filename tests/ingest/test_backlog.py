@@ -16,7 +16,7 @@ from ingest.publishing.observed import Observed
 from ingest.publishing.publish import Moment
 from ingest.topic.servers import IN_THE_CLEAR
 from metrics import clock
-from tests.support.stories.stream import DAY, DEFAULTS, PARTITION, Desk, Event, at, messages, read_story, sort
+from tests.support.stories.stream import DAY, DEFAULTS, PARTITION, PERSONS, Desk, Event, at, messages, read_story, sort
 
 pytestmark = pytest.mark.slow
 
@@ -48,7 +48,7 @@ def settled(desk: Desk) -> list[str]:
 
 def store_batch(desk: Desk, batch: dict[Partition, list[Event]], ends: dict[Partition, int]) -> None:
     """Apply a batch as the writer does while the partitions reach to `ends`."""
-    reader = Reader("127.0.0.1:1", "calls", threading.Event(), clock.now, IN_THE_CLEAR)
+    reader = Reader("127.0.0.1:1", "calls", threading.Event(), clock.now, IN_THE_CLEAR, PERSONS)
     writer = Writer(desk.store, desk.publisher, clock.now, DEFAULTS, Observed())
     writer._reader, reader.ends = reader, ends
     records = {partition: messages(events, LATER) for partition, events in batch.items()}

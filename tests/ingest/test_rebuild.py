@@ -33,7 +33,7 @@ from tests.support.processes import (
     floor as busy_floor,
 )
 from tests.support.stories.floors import CONFIGURATION, as_of, delivered, floor
-from tests.support.stories.stream import DEFAULTS, Desk, Event, at, read_story
+from tests.support.stories.stream import DEFAULTS, PERSONS, Desk, Event, at, read_story
 
 pytestmark = pytest.mark.slow
 
@@ -104,7 +104,7 @@ def home(tmp_path: Path) -> Path:
 def test_the_rows_are_the_same(home: Path) -> None:
     before = rows(home)
     assert len(before["calls"]) == 2 and len(before["dead_letters"]) == 1
-    done = rebuild(home, DEFAULTS, silent)
+    done = rebuild(home, DEFAULTS, PERSONS, silent)
     assert (done.rows, done.events) == (9, 9)
     assert published_again(home) == before
     assert not (home / ".rebuild").exists()
@@ -120,7 +120,7 @@ def test_a_source_was_last_heard_when_it_was(tmp_path: Path, change: Event) -> N
     desk.publish(LATER)
     desk.close()
     before = rows(tmp_path)
-    rebuild(tmp_path, DEFAULTS, silent)
+    rebuild(tmp_path, DEFAULTS, PERSONS, silent)
     assert published_again(tmp_path) == before
 
 
@@ -136,7 +136,7 @@ def test_a_floor_with_corrections_is_the_same(tmp_path: Path, seed: int) -> None
         desk.publish(instant)
     desk.close()
     before = rows(tmp_path)
-    rebuild(tmp_path, CONFIGURATION, silent)
+    rebuild(tmp_path, CONFIGURATION, PERSONS, silent)
     desk = Desk(tmp_path, CONFIGURATION)
     desk.publish(instant)
     desk.close()
@@ -144,7 +144,7 @@ def test_a_floor_with_corrections_is_the_same(tmp_path: Path, seed: int) -> None
 
 
 def test_it_goes_on_where_it_was(home: Path) -> None:
-    rebuild(home, DEFAULTS, silent)
+    rebuild(home, DEFAULTS, PERSONS, silent)
     desk = Desk(home)
     desk.apply(read_story("09:10:00 rated score=5"), LATER)
     desk.publish(LATER)
@@ -157,7 +157,7 @@ def test_a_published_folder_that_was_deleted_is_made_again(home: Path) -> None:
     shutil.rmtree(home / "published")
     with pytest.raises(StoreError, match=r"are not there.*restore the whole data directory.*ingest rebuild"):
         Desk(home)
-    rebuild(home, DEFAULTS, silent)
+    rebuild(home, DEFAULTS, PERSONS, silent)
     after = published_again(home)
     assert {**after, "dead_letters": []} == {**before, "dead_letters": []}
 
@@ -174,7 +174,7 @@ def test_a_lost_store_is_refused_and_made_again(home: Path, empty: bool) -> None
         with pytest.raises(StoreError, match=r"not known to its store.duckdb, which is missing, empty or older.*whole"):
             Desk(home)
     assert set(home.rglob("*.parquet")) == files
-    rebuild(home, DEFAULTS, silent)
+    rebuild(home, DEFAULTS, PERSONS, silent)
     settled(home, [*EVENTS, {"bad": 1}]).store.close()  # the topic is read from its beginning
     after = rows(home)
     for relation in ("calls", "agent_states", "dead_letters", "sources", "daily"):
@@ -194,7 +194,7 @@ def test_an_older_store_beside_newer_files_is_refused(home: Path, tmp_path: Path
     shutil.copy(older, home / "store.duckdb")
     with pytest.raises(StoreError, match="missing, empty or older than they are"):
         Desk(home)
-    rebuild(home, DEFAULTS, silent)
+    rebuild(home, DEFAULTS, PERSONS, silent)
     desk = Desk(home)
     desk.publish(much_later)
     desk.close()
@@ -208,7 +208,7 @@ def test_a_store_that_cannot_be_opened_is_kept_aside(home: Path) -> None:
     (home / "store.duckdb.wal").write_bytes(b"its log")
     with pytest.raises(StoreError, match="ingest rebuild"):
         Desk(home)
-    rebuild(home, DEFAULTS, silent)
+    rebuild(home, DEFAULTS, PERSONS, silent)
     assert (home / "unreadable-1" / "store.duckdb").read_bytes() == b"no store" * 4096
     assert (home / "unreadable-1" / "store.duckdb.wal").read_bytes() == b"its log"
     assert [call[0] for call in published_again(home)["calls"]] == ["c1"]
@@ -219,7 +219,7 @@ def test_a_damaged_archive_is_told_and_nothing_changes(home: Path) -> None:
     events.write_bytes(events.read_bytes()[:100])
     store = (home / "store.duckdb").read_bytes()
     with pytest.raises(StoreError, match=r"archived file cannot be read.*restore it from a backup, or move it away"):
-        rebuild(home, DEFAULTS, silent)
+        rebuild(home, DEFAULTS, PERSONS, silent)
     assert (home / "store.duckdb").read_bytes() == store and not (home / ".rebuild").exists()
 
 
@@ -230,7 +230,7 @@ def test_a_store_in_use_is_refused(home: Path) -> None:
     ) as holder:
         assert holder.stdout is not None and holder.stdout.readline() == "held\n"
         with pytest.raises(StoreError, match="in use by another consumer"):
-            rebuild(home, DEFAULTS, silent)
+            rebuild(home, DEFAULTS, PERSONS, silent)
         holder.communicate("\n")
 
 
@@ -239,19 +239,19 @@ def test_events_that_are_missing_are_not_rebuilt_without(home: Path) -> None:
     published = set((home / "published").rglob("*.parquet"))
     shutil.move(home / "events", home.parent / "events")
     with pytest.raises(StoreError, match=r"files of archived events are not there.*restore them from a backup"):
-        rebuild(home, DEFAULTS, silent)
+        rebuild(home, DEFAULTS, PERSONS, silent)
     (home / "store.duckdb").unlink()
     with pytest.raises(
         StoreError, match=r"published/ has 1 days whose archived events are not there, such as 2026-03-10"
     ):
-        rebuild(home, DEFAULTS, silent)
+        rebuild(home, DEFAULTS, PERSONS, silent)
     assert set((home / "published").rglob("*.parquet")) == published
 
 
 def test_a_newer_store_is_refused(home: Path) -> None:
     with duckdb.connect(str(home / "store.duckdb")) as store:
         store.execute("UPDATE layout SET version = 1000")
-    for open_it in (lambda: Desk(home), lambda: rebuild(home, DEFAULTS, silent)):
+    for open_it in (lambda: Desk(home), lambda: rebuild(home, DEFAULTS, PERSONS, silent)):
         with pytest.raises(StoreError, match="written by a newer Vigie"):
             open_it()
 
@@ -260,7 +260,7 @@ def test_files_on_another_disk_move_there(home: Path, disk: Disk) -> None:
     before = rows(home)
     shutil.move(home / "published", disk.place / "published")
     (home / "published").symlink_to(disk.place / "published")
-    rebuild(home, DEFAULTS, silent)
+    rebuild(home, DEFAULTS, PERSONS, silent)
     assert published_again(home) == before
     assert list((disk.place / "published").rglob("*.parquet"))
 
@@ -268,7 +268,7 @@ def test_files_on_another_disk_move_there(home: Path, disk: Disk) -> None:
 def test_what_was_never_finished_does_not_count(home: Path) -> None:
     leave_unfinished(home, "events")
     before = rows(home)
-    rebuild(home, DEFAULTS, silent)
+    rebuild(home, DEFAULTS, PERSONS, silent)
     assert published_again(home) == before
 
 
@@ -277,7 +277,7 @@ def test_a_correction_is_no_event_that_counts_twice(home: Path, caplog: pytest.L
     with duckdb.connect(str(home / "store.duckdb")) as store:
         store.execute("UPDATE layout SET version = 1")
     caplog.clear()
-    bring_up_to_date(home, DEFAULTS, at_most=1)
+    bring_up_to_date(home, DEFAULTS, PERSONS, at_most=1)
     assert not caplog.text
 
 
@@ -289,7 +289,7 @@ def test_a_complete_rebuild_of_an_older_state_is_forgotten(home: Path, caplog: p
     shutil.copytree(place / ".rebuild", home / ".rebuild")
     settled(home, [e | {"call_id": "c3", "event_id": f"c3-{n}"} for n, e in enumerate(read_story(CALL))]).store.close()
     before = rows(home)
-    bring_up_to_date(home, DEFAULTS)
+    bring_up_to_date(home, DEFAULTS, PERSONS)
     assert "made from an older state of the store" in caplog.text
     assert published_again(home) == before
 
@@ -307,9 +307,9 @@ def test_a_disk_that_fills_up_on_the_way_costs_nothing(tmp_path: Path, disk: Dis
     before = rows(home)
     disk.resize(f"{disk.used_kib() + left_kib}k")
     with contextlib.suppress(StoreError):
-        rebuild(home, DEFAULTS, silent)
+        rebuild(home, DEFAULTS, PERSONS, silent)
     disk.resize("64m")
-    bring_up_to_date(home, DEFAULTS)
+    bring_up_to_date(home, DEFAULTS, PERSONS)
     assert published_again(home) == before
 
 
@@ -325,7 +325,7 @@ def leave_unfinished(home: Path, relation: str) -> None:
 
 def test_nothing_to_rebuild_from(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="nothing to rebuild from"):
-        rebuild(tmp_path, DEFAULTS, silent)
+        rebuild(tmp_path, DEFAULTS, PERSONS, silent)
 
 
 # A store that an older Vigie wrote
@@ -349,21 +349,21 @@ def as_layout_1(home: Path) -> None:
 def test_a_small_one_is_rebuilt_at_the_start(home: Path, caplog: pytest.LogCaptureFixture) -> None:
     before = rows(home)
     as_layout_1(home)
-    bring_up_to_date(home, DEFAULTS)
+    bring_up_to_date(home, DEFAULTS, PERSONS)
     assert "rebuilt from 9 events" in caplog.text and "6 rows counted twice" in caplog.text
     assert published_again(home) == before
     caplog.clear()
-    bring_up_to_date(home, DEFAULTS)
+    bring_up_to_date(home, DEFAULTS, PERSONS)
     assert not caplog.text
 
 
 def test_of_a_large_one_the_log_says_what_it_counts_twice(home: Path, caplog: pytest.LogCaptureFixture) -> None:
     as_layout_1(home)
-    bring_up_to_date(home, DEFAULTS, at_most=5)
+    bring_up_to_date(home, DEFAULTS, PERSONS, at_most=5)
     assert "6 archived events in" in caplog.text and "run `python -m ingest rebuild`" in caplog.text
-    rebuild(home, DEFAULTS, silent)
+    rebuild(home, DEFAULTS, PERSONS, silent)
     caplog.clear()
-    bring_up_to_date(home, DEFAULTS, at_most=5)
+    bring_up_to_date(home, DEFAULTS, PERSONS, at_most=5)
     assert not caplog.text
 
 
@@ -381,6 +381,7 @@ def test_what_closed_a_call_is_found_in_one_that_goes_on(tmp_path: Path) -> None
         assert store.execute("SELECT closed_by_call FROM inferred_ends").fetchall() == [("c2",)]
         store.execute("UPDATE layout SET version = 1")
         store.execute("UPDATE inferred_ends SET closed_by_call = NULL")
+    bring_up_to_date(tmp_path, DEFAULTS, PERSONS, at_most=0)
     desk = Desk(tmp_path)
     desk.apply([story[3] | {"revision": 1, "ts": at("09:12:00").isoformat()}], LATER)
     desk.publish(LATER)
@@ -394,6 +395,7 @@ def test_files_that_layout_1_had_replaced_do_not_keep_it_from_starting(home: Pat
     with duckdb.connect(str(home / "store.duckdb")) as store:
         store.execute("UPDATE layout SET version = 1")
     before = rows(home)
+    bring_up_to_date(home, DEFAULTS, PERSONS, at_most=0)
     assert published_again(home) == before
 
 
@@ -409,7 +411,7 @@ def test_an_end_at_any_step_leaves_the_old_store_or_the_new_one(home: Path, tmp_
         place = shutil.copytree(home, tmp_path / f"killed-{after}")
         is_complete = rebuild_until(place, after)
         assert settled_elsewhere(place) == settled_calls  # readers never see a half of it
-        bring_up_to_date(place, DEFAULTS)
+        bring_up_to_date(place, DEFAULTS, PERSONS)
         if contents(place) != files:  # what nothing has touched publishes what it did
             assert published_again(place) == before
         assert not (place / ".rebuild").exists()
@@ -477,7 +479,7 @@ def test_a_disk_without_room_is_refused_before_anything_is_written(home: Path, d
     disk.resize(f"{disk.used_kib() + 4}k")
     files = {file: file.stat().st_size for file in place.rglob("*")}
     with pytest.raises(StoreError, match=r"Rebuilding needs .* MiB and .* free.*Free some space"):
-        rebuild(place, load(ROOT / "campaigns.toml"), silent)
+        rebuild(place, load(ROOT / "campaigns.toml"), PERSONS, silent)
     assert {file: file.stat().st_size for file in place.rglob("*")} == files
 
 

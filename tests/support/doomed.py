@@ -25,7 +25,7 @@ from ingest.publishing.publish import Moment, Publisher
 from ingest.store.store import Store
 from metrics.configuration.campaigns import Configuration
 from tests.support.forks import SERVER, forked
-from tests.support.stories.stream import DEFAULTS, LONG_AFTER, MANY_LETTERS
+from tests.support.stories.stream import DEFAULTS, LONG_AFTER, MANY_LETTERS, PERSONS
 
 LEADING_COMMENTS = re.compile(r"\A(\s|--.*\n)*")
 
@@ -174,7 +174,7 @@ def _serve(
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     segments.KEEP_REPLACED_S = 0.0  # replaced files are swept at once
-    sorter = Sorter(MANY_LETTERS, lambda: LONG_AFTER)
+    sorter = Sorter(PERSONS, MANY_LETTERS, lambda: LONG_AFTER)
     connect = duckdb.connect
     duckdb.connect = lambda *given, **named: _Counted(connect(*given, **named), death)
     try:
@@ -266,4 +266,4 @@ def _rebuild(home: Path, left: int, from_: Path) -> None:
         *((rebuild, "_mark_complete"), (Store, "apply"), (Store, "__init__")),
     ):
         setattr(owner, name, counted(getattr(owner, name)))
-    rebuild.rebuild(home, DEFAULTS, lambda *_: None)
+    rebuild.rebuild(home, DEFAULTS, PERSONS, lambda *_: None)

@@ -22,12 +22,14 @@ from typing import Any, NoReturn
 import duckdb
 import pytest
 
+from ingest.events import keys
 from ingest.simulator import floor_events
 from ingest.topic.producing import deliver, open_producer
 from metrics import CALENDAR_FOLDER
 from metrics.clock import VARIABLE
 from tests.support import RUN, forks
 from tests.support.forks import IGNORED, Program
+from tests.support.oracle import KEY
 
 ROOT = Path(__file__).parent.parent.parent
 WITHIN_S = 180.0  # far longer than anything takes, even on a busy machine
@@ -46,11 +48,14 @@ def command(*arguments: str) -> list[str]:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """Return this process's environment: of VIGIE_… only the clock and the run's mark, and the pinned zone rules."""
+    """Return this process's environment: of VIGIE_… only the clock and the run's mark, and the pinned zone rules.
+
+    All processes know callers by the key of the tests, so that two data directories can be compared.
+    """
     kept = {
         name: value for name, value in os.environ.items() if name in (VARIABLE, RUN) or not name.startswith("VIGIE_")
     }
-    return {**kept, "PYTHONTZPATH": "", **more}
+    return {**kept, "PYTHONTZPATH": "", keys.VARIABLE: KEY, **more}
 
 
 def run(

@@ -101,8 +101,10 @@ def test_what_a_consumer_makes_is_written_by_its_user_only(tmp_path: Path, broke
     (place / "published").chmod(0o777)
     place.chmod(0o755)
     doctor = ("doctor", *options(place, broker.bootstrap_servers, topic))
-    (line,) = (line for line in run(*doctor).stdout.splitlines() if " rights " in line)
-    assert line == f"look  rights          others than its owner may write to {place}/published"
+    assert [line for line in run(*doctor).stdout.splitlines() if " rights " in line] == [
+        f"look  rights          everybody on this machine may read {place}",
+        f"look  rights          others than its owner may write to {place}/published",
+    ]
     send_two(broker.bootstrap_servers, topic)
     subprocess.run(
         command("run", *options(place, broker.bootstrap_servers, topic), "--until-caught-up"),
@@ -111,6 +113,6 @@ def test_what_a_consumer_makes_is_written_by_its_user_only(tmp_path: Path, broke
     assert " rights " not in run(*doctor).stdout
     entries = [place, *place.rglob("*")]
     assert {entry.name for entry in entries} >= {"vigie.duckdb", "store.duckdb"}
-    assert [entry for entry in entries if stat.S_IMODE(entry.stat().st_mode) & 0o022] == []
-    assert [entry for entry in entries if not stat.S_IMODE(entry.stat().st_mode) & 0o004] == []
-    assert stat.S_IMODE(published(place).stat().st_mode) == 0o444
+    assert [entry for entry in entries if stat.S_IMODE(entry.stat().st_mode) & 0o027] == []
+    assert [entry for entry in entries if not stat.S_IMODE(entry.stat().st_mode) & 0o040] == []
+    assert stat.S_IMODE(published(place).stat().st_mode) == 0o440

@@ -17,7 +17,7 @@ from metrics.configuration.campaigns import Configuration
 from metrics.kpis.alert_figures import MOST_KEPT
 from metrics.published import relations
 from tests.support.processes import ROOT
-from tests.support.stories.stream import PARTITION, Desk, Event, at, campaign, configured, read_story
+from tests.support.stories.stream import PARTITION, PERSONS, Desk, Event, at, campaign, configured, read_story
 
 pytestmark = pytest.mark.slow
 
@@ -449,7 +449,7 @@ def test_a_rebuild_keeps_what_fired(tmp_path: Path) -> None:
     desk.publish(at("09:03:00"))
     before = desk.rows(ALL)
     desk.close()
-    rebuild(tmp_path, configuration, lambda *_: None)
+    rebuild(tmp_path, configuration, PERSONS, lambda *_: None)
     with duckdb.connect(str(tmp_path / "published" / "vigie.duckdb"), read_only=True) as snapshot:
         assert snapshot.execute("SELECT alert_id FROM alerts").fetchall() == [(before[0]["alert_id"],)]
 

@@ -17,7 +17,7 @@ from ingest.publishing.publish import Moment, Publisher
 from ingest.rebuild import rebuild
 from ingest.store.store import Store
 from metrics.configuration.campaigns import DeadLetterLimits
-from tests.support.stories.stream import DEFAULTS, PARTITION, Message, at, messages, rows
+from tests.support.stories.stream import DEFAULTS, PARTITION, PERSONS, Message, at, messages, rows
 
 NOON = at("12:00:00")
 LIMITS = DeadLetterLimits(source_per_minute=5, all_per_minute=12)
@@ -47,7 +47,7 @@ def kept(sorter: Sorter, *values: bytes | None) -> list[str]:
 
 def test_so_many_of_a_source_and_minute_are_kept() -> None:
     clock = Clock()
-    sorter = Sorter(LIMITS, clock)
+    sorter = Sorter(PERSONS, LIMITS, clock)
     assert kept(sorter, *[bad("a")] * 4) == ["a"] * 4
     assert kept(sorter, *[bad("a")] * 4, *[bad("b")] * 3, bad(None), None) == ["a", *["b"] * 3, "", ""]
     clock.now += dt.timedelta(seconds=59)
@@ -57,7 +57,7 @@ def test_so_many_of_a_source_and_minute_are_kept() -> None:
 
 
 def test_a_source_with_another_name_in_each_line_is_limited_too() -> None:
-    sorter = Sorter(LIMITS, Clock())
+    sorter = Sorter(PERSONS, LIMITS, Clock())
     lines = [bad(f"made up {n}") for n in range(2 * MOST_SOURCES)]
     assert len(kept(sorter, *lines)) == LIMITS.all_per_minute
     arrivals = sorter.sort(Batch({PARTITION: list(messages(lines, NOON))}))
@@ -66,7 +66,7 @@ def test_a_source_with_another_name_in_each_line_is_limited_too() -> None:
 
 def test_masking_has_a_budget_of_time() -> None:
     """A large letter of quotes took 310 ms, and letters of that kind held up all others."""
-    sorter = Sorter(DeadLetterLimits(100_000, 100_000), Clock())
+    sorter = Sorter(PERSONS, DeadLetterLimits(100_000, 100_000), Clock())
     began = time.thread_time()
     count = len(kept(sorter, *[b'"' * 65_536] * 1_000))
     took_s = time.thread_time() - began
@@ -76,14 +76,16 @@ def test_masking_has_a_budget_of_time() -> None:
 
 def test_a_private_word_that_is_cut_is_not_kept() -> None:
     (letter,) = (
-        Sorter(LIMITS, Clock()).sort(Batch({PARTITION: messages([b"x" * 4_085 + b" jo@mail.example"], NOON)})).dead
+        Sorter(PERSONS, LIMITS, Clock())
+        .sort(Batch({PARTITION: messages([b"x" * 4_085 + b" jo@mail.example"], NOON)}))
+        .dead
     )
     assert letter.payload == "x" * 4_085 + " "
     assert letter.reason.endswith(" The line has 4,101 bytes; its beginning is kept.")
 
 
 def test_limits_can_change_while_the_consumer_runs() -> None:
-    sorter = Sorter(LIMITS, Clock())
+    sorter = Sorter(PERSONS, LIMITS, Clock())
     assert len(kept(sorter, *[bad("a")] * 9)) == 5
     sorter.limit(replace(LIMITS, source_per_minute=7))
     assert len(kept(sorter, *[bad("a")] * 9)) == 2
@@ -104,7 +106,7 @@ def publish(publisher: Publisher, at: dt.datetime) -> None:
 
 def test_letters_left_out_are_an_alarm_until_the_flood_is_over(tmp_path: Path) -> None:
     clock = Clock()
-    sorter = Sorter(LIMITS, clock)
+    sorter = Sorter(PERSONS, LIMITS, clock)
     store, publisher = stored(tmp_path)
     for _ in range(2):
         store.apply(sorter.sort(Batch({PARTITION: list(messages([bad("pbx")] * 9, NOON))})))
@@ -124,7 +126,7 @@ def test_letters_left_out_are_an_alarm_until_the_flood_is_over(tmp_path: Path) -
 
 def test_letters_are_kept_for_a_configured_time(tmp_path: Path) -> None:
     store, publisher = stored(tmp_path)
-    store.apply(Sorter(LIMITS, Clock()).sort(Batch({PARTITION: list(messages([bad("pbx")] * 2, NOON))})))
+    store.apply(Sorter(PERSONS, LIMITS, Clock()).sort(Batch({PARTITION: list(messages([bad("pbx")] * 2, NOON))})))
     publish(publisher, NOON)
     (file,) = (tmp_path / "published" / "dead_letters").rglob("*.parquet")
     publish(publisher, NOON + dt.timedelta(days=29))
@@ -144,7 +146,7 @@ def test_letters_are_kept_for_a_configured_time(tmp_path: Path) -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_invariant_3_every_fuzzed_record_leaves_an_event_a_letter_or_a_count(tmp_path: Path, seed: int) -> None:
     now = round(NOON.timestamp() * 1000)
-    sorter = Sorter(LIMITS, Clock())
+    sorter = Sorter(PERSONS, LIMITS, Clock())
     store, publisher = stored(tmp_path, FOR_EVER)
     sent = [Message(n, *record) for n, record in enumerate(records(seed, 4_000, now, large=0.001))]
     lines = 0
@@ -177,7 +179,7 @@ def test_a_rebuild_keeps_the_count_exact(tmp_path: Path, loses_store: bool) -> N
     clock = Clock()
 
     def read(limits: DeadLetterLimits) -> int:
-        sorter, lines = Sorter(limits, clock), 0
+        sorter, lines = Sorter(PERSONS, limits, clock), 0
         for begin in range(0, len(sent), 200):
             arrivals = sorter.sort(Batch({PARTITION: sent[begin : begin + 200]}, {PARTITION: begin + 200}))
             lines += len(arrivals.dead)

@@ -14,7 +14,7 @@ import pytest
 from ingest.events import contract
 from ingest.events.batch import Batch
 from ingest.events.sorting import Sorter
-from tests.support.stories.stream import PARTITION, Message, applied, folded, messages, rows, sort, totals
+from tests.support.stories.stream import PARTITION, PERSONS, Message, applied, folded, messages, rows, sort, totals
 
 NOW = dt.datetime(2026, 3, 10, 12, tzinfo=dt.UTC)
 NOW_MS = round(NOW.timestamp() * 1000)
@@ -501,7 +501,7 @@ def test_a_record_without_a_kafka_timestamp_has_no_future(tmp_path: Path) -> Non
 @pytest.mark.parametrize("timestamp_ms", [-1, 253_370_764_800_000, 2**62], ids=["none", "year 9999", "no date"])
 def test_an_event_is_no_more_than_a_day_ahead_of_the_clock(timestamp_ms: int) -> None:
     """Whatever its record says: one of the year 9999 would have every day until then published."""
-    sorter = Sorter(clock=lambda: NOW)
+    sorter = Sorter(PERSONS, clock=lambda: NOW)
     values = [event(ts=(NOW + ahead).isoformat()) for ahead in (dt.timedelta(days=1), dt.timedelta(days=1, seconds=1))]
     values.append(event(ts="9999-12-31T23:59:59Z"))
     records = [Message(n, timestamp_ms, value) for n, value in enumerate(values)]

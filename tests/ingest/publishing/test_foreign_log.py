@@ -213,23 +213,19 @@ def test_pages_are_right_while_another_process_has_the_file_locked(desk: Desk) -
 
 
 def modes(path: Path) -> dict[str, int]:
-    return {
-        entry.name: stat.S_IMODE(entry.stat().st_mode)
-        for entry in (path, *path.rglob("*"))
-        if entry.name != "store.duckdb"
-    }
+    return {entry.name: stat.S_IMODE(entry.stat().st_mode) for entry in (path, *path.rglob("*"))}
 
 
 @pytest.mark.parametrize(
     ("umask", "of_folder", "of_snapshot"),
     [
-        pytest.param(0o000, 0o755, 0o444, id="all may read"),
-        pytest.param(0o002, 0o755, 0o444, id="the group of the user, as on Debian"),
+        pytest.param(0o000, 0o750, 0o440, id="all may do everything"),
+        pytest.param(0o002, 0o750, 0o440, id="the group of the user, as on Debian"),
         pytest.param(0o027, 0o750, 0o440, id="the group may read"),
         pytest.param(0o077, 0o700, 0o400, id="nobody else may read"),
     ],
 )
-def test_nobody_else_may_write_and_whoever_could_read_can(
+def test_nobody_else_may_write_and_only_the_group_may_read(
     tmp_path: Path, umask: int, of_folder: int, of_snapshot: int
 ) -> None:
     before = os.umask(umask)
@@ -241,9 +237,9 @@ def test_nobody_else_may_write_and_whoever_could_read_can(
         assert os.umask(umask) == umask
     finally:
         os.umask(before)
-    found = modes(tmp_path / "published")
-    parquet = {mode for name, mode in found.items() if name.endswith(".parquet")}
-    assert found["published"] == found["calls"] == found["day=2026-03-10"] == of_folder
+    found = modes(tmp_path)
+    parquet = {mode for name, mode in found.items() if name.endswith((".parquet", "store.duckdb", ".wal"))}
+    assert found["published"] == found["calls"] == found["events"] == found["day=2026-03-10"] == of_folder
     assert found["vigie.duckdb"] == of_snapshot and parquet == {of_folder & 0o666}
 
 
@@ -256,9 +252,10 @@ def test_a_start_closes_what_was_left_open(tmp_path: Path) -> None:
     desk.apply(read_story(STORY), at("09:02:00"))
     desk.publish(at("33:00:00"))
     desk.close()
-    entries = [tmp_path / "another disk", *(tmp_path / "another disk").rglob("*")]
+    private = [tmp_path / "data" / "store.duckdb", *(tmp_path / "data" / "events").rglob("*")]
+    entries = [*private, tmp_path / "another disk", *(tmp_path / "another disk").rglob("*")]
     assert any(entry.suffix == ".parquet" for entry in entries)
     for entry in entries:
-        entry.chmod(entry.stat().st_mode | 0o022)
+        entry.chmod(entry.stat().st_mode | 0o027)
     Desk(tmp_path / "data")
-    assert [entry for entry in entries if entry.stat().st_mode & 0o022] == []
+    assert [entry for entry in entries if entry.stat().st_mode & 0o027] == []

@@ -429,7 +429,7 @@ STORIES: list[Story] = [
     ),
     (
         "contents are compared with sorted keys: the first that differs decides",
-        "09:00:09 queued event_id=q caller=+1 queue=z \n 09:00:00 queued queue=a event_id=q caller=+2",
+        "09:00:09 queued event_id=q direction=callback queue=z \n 09:00:00 queued queue=a event_id=q direction=inbound",
         {"queue": "a", "queued_at": "09:00:00"},
     ),
     (

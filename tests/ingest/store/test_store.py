@@ -27,6 +27,7 @@ from metrics.configuration.campaigns import Term
 from tests.support.stories.stream import (
     DEFAULTS,
     PARTITION,
+    PERSONS,
     Desk,
     Event,
     at,
@@ -139,12 +140,12 @@ def test_an_upgrade_that_fails_leaves_the_store_as_it_was(home: Path) -> None:
     unreadable = home / "published" / "dead_letters" / "day=2026-03-10" / "file.parquet"
     unreadable.mkdir(parents=True)
     with pytest.raises(StoreError):
-        Store(home / "store.duckdb")
+        Store(home / "store.duckdb", PERSONS)
     with duckdb.connect(str(home / "store.duckdb")) as store:
         assert store.execute("SELECT closed_by_call FROM inferred_ends").fetchall() == [(None,)]
         assert "recalled_events" not in layout.tables(store)
     unreadable.rmdir()
-    upgraded = Store(home / "store.duckdb")
+    upgraded = Store(home / "store.duckdb", PERSONS)
     assert all_of(upgraded, "SELECT closed_by_call FROM inferred_ends") == [("c2",)]
     upgraded.close()
 
@@ -302,9 +303,9 @@ def queued(text: str) -> bytes:
             id="fields are compared in their own order",
         ),
         pytest.param(
-            b'{"campaign": "a", "x": 1, "queue": "q", "call_id": "c1", "type": "call.queued",'
+            b'{"campaign": "a", "amount": 1, "queue": "q", "call_id": "c1", "type": "call.queued",'
             b' "ts": "2026-03-10T09:00:00Z", "event_id": "e1"}',
-            queued('"campaign": "a", "queue": "q", "call_id": "c1", "x": ' + "1" * 6_000),
+            queued('"campaign": "a", "queue": "q", "call_id": "c1", "amount": ' + "1" * 6_000),
             id="a text that Python does not read is compared as it came",
         ),
     ],
@@ -454,7 +455,7 @@ def test_what_is_not_made_of_events_is_that_of_the_store_before(store: Store) ->
 
 def test_a_batch_is_limited_also_when_every_line_is_a_dead_letter(tmp_path: Path) -> None:
     desk, stop = Desk(tmp_path), threading.Event()
-    reader = Reader("127.0.0.1:1", "calls", stop, clock.now, IN_THE_CLEAR)
+    reader = Reader("127.0.0.1:1", "calls", stop, clock.now, IN_THE_CLEAR, PERSONS)
     writer = Writer(desk.store, desk.publisher, clock.now, DEFAULTS, Observed())
     for _ in range(3):
         arrivals = sort(Batch())
@@ -466,7 +467,7 @@ def test_a_batch_is_limited_also_when_every_line_is_a_dead_letter(tmp_path: Path
 
 def test_it_is_known_until_when_everything_in_the_topic_has_been_read(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
-    reader = Reader("127.0.0.1:1", "calls", threading.Event(), clock.now, IN_THE_CLEAR)
+    reader = Reader("127.0.0.1:1", "calls", threading.Event(), clock.now, IN_THE_CLEAR, PERSONS)
     writer = Writer(desk.store, desk.publisher, clock.now, DEFAULTS, Observed())
     writer._reader = reader
 

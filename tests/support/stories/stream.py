@@ -13,11 +13,14 @@ import duckdb
 
 from ingest.events import contract
 from ingest.events.batch import Batch, Partition
+from ingest.events.keys import FIRST_DAY, Keys
+from ingest.events.persons import Persons
 from ingest.events.sorting import Sorter
 from ingest.publishing.publish import SETTLE_ROWS, Moment, Publisher
 from ingest.sources.events import Rejected, encoded
 from ingest.store.store import Store, Totals
 from metrics.configuration.campaigns import Campaign, Configuration, DeadLetterLimits, Defaults, Term
+from tests.support.oracle import KEY
 
 Event = dict[str, Any]
 
@@ -26,7 +29,8 @@ DAY = dt.datetime(2026, 3, 10, tzinfo=dt.UTC)
 LONG_AFTER = dt.datetime(2100, 1, 1, tzinfo=dt.UTC)
 """When batches are read, so that the machine's clock does not matter."""
 MANY_LETTERS = DeadLetterLimits(10_000, 10_000, 100_000)  # hundreds of bad records in one batch
-sort = Sorter(MANY_LETTERS, lambda: LONG_AFTER).sort
+PERSONS = Persons(Keys([(FIRST_DAY, KEY)]))
+sort = Sorter(PERSONS, MANY_LETTERS, lambda: LONG_AFTER).sort
 DEFAULTS = Configuration(Path("campaigns.toml"), "", Defaults(), {}, {})
 
 
