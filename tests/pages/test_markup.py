@@ -1,4 +1,4 @@
-"""Markup in names, queues, reasons and records is text on every page, whoever wrote it and wherever it is drawn."""
+"""Markup in names, reasons and records is text on every page, whoever wrote it and wherever it is drawn."""
 
 from datetime import timedelta
 from pathlib import Path
