@@ -3,9 +3,9 @@
 -- Reads: agent_limits, alarms, archived_names, conservation_checks, dead_letters, events, gaps, judged_calls,
 --     known_campaigns, late_answers, local_days, moving_calls, named_agents, opening_hours, partition_places, profiles,
 --     recalled_calls, recalled_states, snapshot, sources, terms, timeline, totals, unpublished_agents,
---     unpublished_calls, unpublished_states, later(), seconds_between(), $as_of, $disk_free_bytes, $first_call_day, $first_day, $lag,
---     $last_day, $lateness_s, $max_state_s, $notice, $publish_s, $published_at, $published_bytes, $records_per_s,
---     $store_bytes, $version.
+--     unpublished_calls, unpublished_states, later(), seconds_between(), $as_of, $disk_free_bytes, $first_call_day,
+--     $first_day, $lag, $last_day, $lateness_s, $max_state_s, $notice, $publish_s, $published_at, $published_bytes,
+--     $records_per_s, $store_bytes, $version.
 -- Changes: snapshot.agent_limits, snapshot.agent_states, snapshot.agents, snapshot.alarms, snapshot.calls,
 --     snapshot.campaigns, snapshot.conservation_checks, snapshot.dead_letters, snapshot.feed_gaps,
 --     snapshot.feed_partitions, snapshot.feed_sources, snapshot.ingest_status, snapshot.late_answers,
