@@ -113,7 +113,7 @@ MANAGERS = {
     **{"wallboard": 10, "agents": 30, "feed": 6, "summary": 10},
 }
 """Page → the least number of figures with a link."""
-WITHOUT = {"alerts", "analyst", "calls", "call"}
+WITHOUT = {"alerts", "analyst", "audit", "calls", "call"}
 """Pages whose numbers are what a link leads to: alerts, rows of an answer, calls, and the steps of one call."""
 
 
