@@ -6,7 +6,6 @@ them. What they do later is kept: a new call of an erased caller is a call.
 """
 
 import argparse
-import logging
 import secrets
 import sys
 import time
@@ -22,10 +21,9 @@ from ingest.store.erasing import Erasure, erase, note_done
 from ingest.store.holding import hold
 from ingest.store.store import Store
 from metrics import clock
+from metrics.audit import trail
 from metrics.configuration.campaigns import Configuration, load
 from metrics.configuration.zones import check_zones
-
-log = logging.getLogger(__name__)
 
 
 def arguments(parser: Parser) -> None:
@@ -50,7 +48,10 @@ def main(options: argparse.Namespace) -> int:
     began = time.monotonic()
     folder = keys.folder_of(options.data_dir, options.keys_dir)
     with hold(options.data_dir):
-        note(folder, options.caller, options.agent)
+        audit = trail.of_this_machine(options.data_dir)
+        with audit.transaction(clock.now_s()) as add:  # what stays only if the persons are noted
+            for person in note(folder, options.caller, options.agent):
+                add("erasure", trail.operator(), trail.HERE, person)
         done = erase_at_rest(options.data_dir, configuration, known_by(folder))
     for erasure in done:
         sys.stdout.write(
@@ -63,17 +64,22 @@ def main(options: argparse.Namespace) -> int:
     return 0
 
 
-def note(folder: Path, callers: Sequence[str], agents: Sequence[str]) -> None:
-    """Note these persons in the list of the erased. Raises UsageError when a number is none."""
+def note(folder: Path, callers: Sequence[str], agents: Sequence[str]) -> list[str]:
+    """Note these persons in the list of the erased, and return kind and hash of each. Raises UsageError."""
     known, at = keys.load(folder), clock.now()
     numbers = {number: keys.normalised(number) for number in callers}
     for number, plain in numbers.items():
         if not plain:
             raise UsageError(f"--caller {number!r} has fewer than three digits; nobody was erased.")
+    noted = []
     for plain in numbers.values():
-        keys.note_erased(folder, "caller", known.all_hashes("caller", plain), at)
+        keys.note_erased(folder, "caller", hashes := known.all_hashes("caller", plain), at)
+        noted.append(f"caller {hashes[-1]}")
     for agent in agents:
-        keys.note_erased(folder, "agent", known.all_hashes("agent", agent), at, f"erased-{secrets.token_hex(4)}")
+        pseudonym = f"erased-{secrets.token_hex(4)}"
+        keys.note_erased(folder, "agent", hashes := known.all_hashes("agent", agent), at, pseudonym)
+        noted.append(f"agent {hashes[-1]}, now {pseudonym}")
+    return noted
 
 
 def erase_at_rest(data_dir: Path, configuration: Configuration, persons: Persons) -> list[Erasure]:
@@ -91,13 +97,4 @@ def erase_at_rest(data_dir: Path, configuration: Configuration, persons: Persons
         Store.compact(data_dir / "store.duckdb")
         rebuild.publish(data_dir, configuration, keep_replaced_s=0.0)
         note_done(data_dir / "store.duckdb", done)  # only now: until all is done, the next start does it again
-        for erasure in done:
-            note_in_audit_log(erasure)
     return done
-
-
-def note_in_audit_log(erasure: Erasure) -> None:
-    """Record an erasure for auditors, by hash: who asked for it is known to whoever ran the command."""
-    log.warning(
-        "erased %s %s: %d calls, %d files written again", erasure.kind, erasure.person, erasure.calls, erasure.files
-    )

@@ -99,7 +99,26 @@ def mask_payload(text: str) -> str:
 def mask_text(text: str) -> str:
     """Mask what looks private in any text."""
     text = _IBAN.sub(_mask_iban, _EMAIL.sub(HIDDEN, text))
-    return _NAME.sub(HIDDEN, _STAMP_OR_DIGITS.sub(lambda m: m[0] if m["stamp"] else HIDDEN, text))
+    return _NAME.sub(HIDDEN, _STAMP_OR_DIGITS.sub(_mask_digits, text))
+
+
+def mask_value(value: object) -> object:
+    """Mask what may be a phone number, an e-mail address or an IBAN in a value of JSON; other words stay."""
+    match value:
+        case str():
+            hidden = _STAMP_OR_DIGITS.sub(_mask_digits, _IBAN.sub(_mask_iban, _EMAIL.sub(HIDDEN, value)))
+            return _DIGITS_APART.sub(_mask_apart, hidden)
+        case int() | float() if value == int(value) and len(str(abs(int(value)))) >= 6:
+            return HIDDEN
+        case list():
+            apart = _DIGITS_APART.fullmatch(json.dumps(value).strip("[]"))
+            return HIDDEN if apart and _mask_apart(apart) == HIDDEN else [mask_value(item) for item in value]
+        case dict():
+            return {
+                mask_value(name): HIDDEN if name.casefold() in PRIVATE_FIELDS and item is not None else mask_value(item)
+                for name, item in value.items()
+            }
+    return value
 
 
 def mask_reason(reason: str) -> str:
@@ -179,6 +198,10 @@ def _written(token: str, content: str, hidden: str) -> str:
 
 def _unescaped(text: str) -> str:
     return _ESCAPE.sub(lambda m: chr(int(m[1], 16)), text).encode(errors="replace").decode()
+
+
+def _mask_digits(found: re.Match[str]) -> str:
+    return found[0] if found["stamp"] else HIDDEN
 
 
 def _mask_apart(numbers: re.Match[str]) -> str:

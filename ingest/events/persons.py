@@ -186,8 +186,9 @@ def kept_events(persons: Persons, events: pa.Table, suspects: Iterable[int], unk
 
 def _without_numbers(value: msgspec.Raw) -> msgspec.Raw:
     """The value of a field that the contract does not know, with all hidden that may be a phone number."""
-    hidden = masking.mask_payload(bytes(value).decode()).encode()
     try:
-        return _decoded(hidden, type=msgspec.Raw)
-    except msgspec.DecodeError:
+        plain = _decoded(value)
+        hidden = masking.mask_value(plain)
+    except (msgspec.DecodeError, RecursionError):
         return HIDDEN
+    return value if hidden == plain else msgspec.Raw(_encoded(hidden))

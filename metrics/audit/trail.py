@@ -10,6 +10,7 @@ Strangers can be refused without end. So refusals are counted by the hour, each 
 reason, and beyond MOST_COUNTED of them together. No count is lost, and an hour adds a few kilobytes at most.
 """
 
+import getpass
 import hashlib
 import json
 import os
@@ -45,6 +46,9 @@ Kind = Literal[
     "account", "configuration", "erasure",
 ]  # fmt: skip
 KINDS: tuple[Kind, ...] = get_args(Kind)
+
+OWN_WORDS: frozenset[Kind] = frozenset({"configuration", "erasure"})
+"""These entries are Vigie's own text, with hashes, which may look like numbers."""
 
 NUMBERS = re.compile(r"(\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?)|\+?\d(?:[ .()/-]{0,2}\d){6,}")
 """A day or an instant, or else what may be a phone number."""
@@ -100,8 +104,7 @@ class Trail:
         with self._writing(at) as connection:
 
             def add(kind: Kind, who: str, address: str, what: str) -> None:
-                # a configuration's entry is Vigie's own text, and a hash may look like a number
-                kept = _line(what)[:LONGEST] if kind == "configuration" else _kept(what)
+                kept = _line(what)[:LONGEST] if kind in OWN_WORDS else _kept(what)
                 _append(connection, at, kind, _short(who), _short(address), kept, 1)
 
             yield add
@@ -242,9 +245,17 @@ class Add(Protocol):
     def __call__(self, kind: Kind, who: str, address: str, what: str) -> None: ...
 
 
-def of_this_machine() -> Trail:
-    """Return the trail in the access directory."""
-    return Trail(access_dir(), kept_days())
+def of_this_machine(data_dir: Path | None = None) -> Trail:
+    """Return the trail in the access directory, which may be in `data_dir` (None: VIGIE_DATA_DIR)."""
+    return Trail(access_dir(data_dir), kept_days())
+
+
+def operator() -> str:
+    """Return the name of the user who runs this command; in a container the user may have a number only."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"user {os.getuid()}"
 
 
 def kept_days() -> int:
@@ -255,9 +266,9 @@ def kept_days() -> int:
     return int(given)
 
 
-def access_dir() -> Path:
-    """Return the directory VIGIE_ACCESS_DIR, by default `access` in the data directory."""
-    data_dir = Path(os.environ.get("VIGIE_DATA_DIR") or "data")
+def access_dir(data_dir: Path | None = None) -> Path:
+    """Return the directory VIGIE_ACCESS_DIR, by default `access` in `data_dir` (None: VIGIE_DATA_DIR)."""
+    data_dir = data_dir or Path(os.environ.get("VIGIE_DATA_DIR") or "data")
     return Path(os.environ.get("VIGIE_ACCESS_DIR") or data_dir / "access").resolve()
 
 

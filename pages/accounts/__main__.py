@@ -8,7 +8,6 @@ Every change is in the audit trail, which `audit` prints and checks.
 
 import argparse
 import getpass
-import os
 import sys
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime
@@ -136,16 +135,8 @@ def _drop(accounts: Accounts, account: Account) -> None:
 def _change(accounts: Accounts, edit: Callable[[dict[str, Account]], None], what: str) -> None:
     """Change the accounts. The entry in the audit trail stays only if the change is made."""
     with trail.of_this_machine().transaction(clock.now_s()) as add:
-        add("account", _operator(), trail.HERE, what)
+        add("account", trail.operator(), trail.HERE, what)
         accounts.change(edit)
-
-
-def _operator() -> str:
-    """Return the name of the user who runs this command; in a container the user may have a number only."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return f"user {os.getuid()}"
 
 
 def audit(accounts: Accounts, options: argparse.Namespace) -> None:

@@ -1,5 +1,6 @@
 """Persons are erased from everything that is kept, and stay so; every figure stays what it was."""
 
+import argparse
 import datetime as dt
 import json
 import re
@@ -17,6 +18,8 @@ from ingest.events.persons import Persons, known_by
 from ingest.events.sorting import Sorter
 from ingest.rebuild import bring_up_to_date, rebuild
 from ingest.store.erasing import Erasure
+from metrics import clock
+from metrics.audit.trail import Trail
 from metrics.quoting import quoted
 from tests.support.oracle import KEY
 from tests.support.stories.stream import DEFAULTS, PARTITION, Batch, Desk, Event, at, messages, read_story
@@ -181,12 +184,25 @@ def test_a_backup_from_before_is_cleaned_when_it_is_opened(home: Path) -> None:
 
 def test_what_an_erased_person_does_later_is_kept(home: Path) -> None:
     erase(home, callers=(MARIE,), agents=("ana",))
-    later = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=2)
+    later = clock.now() + dt.timedelta(seconds=2)
     call = {"type": "call.queued", "call_id": "c9", "event_id": "n1", "ts": later.isoformat(), "campaign": "sav"}
     event = call | {"queue": "q", "caller": MARIE, "agent": "ana"}
     sorted_ = Sorter(known_by(folder(home))).sort(Batch({PARTITION: messages([event], later)}, {PARTITION: 1}))
     (raw,) = sorted_.events[0]["raw"].to_pylist()
     assert json.loads(raw)["caller_key"] == of_marie() and json.loads(raw)["agent"] == "ana"
+
+
+def test_the_audit_trail_says_who_erased_whom(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("VIGIE_ACCESS_DIR", raising=False)
+    options = {"data_dir": home, "campaigns": Path("campaigns.toml"), "keys_dir": None}
+    assert forget.main(argparse.Namespace(**options, caller=[MARIE], agent=["ana"])) == 0
+    agent, caller = Trail(home / "access").entries(kind="erasure")
+    assert caller.what == f"caller {of_marie()}" and re.fullmatch(
+        r"agent [0-9a-f]{20}, now erased-[0-9a-f]{8}", agent.what
+    )
+    with pytest.raises(UsageError, match="nobody was erased"):
+        forget.main(argparse.Namespace(**options, caller=["12"], agent=[]))
+    assert len(Trail(home / "access").entries(kind="erasure")) == 2
 
 
 def test_the_list_of_the_erased_is_private_and_says_by_hash_who(home: Path) -> None:
