@@ -14,7 +14,7 @@ import pytest
 
 from metrics import clock
 from metrics.authorisation.viewer import Viewer
-from tests.support.dashboard.browsing import needs_chromium
+from tests.support.dashboard.browsing import needs_chromium, wait_until
 from tests.support.dashboard.drawing import PAGE_NAMES
 from tests.support.dashboard.served import CLIENT, STORY, Site, floor, served
 from tests.support.floor_file import MANAGER, alert
@@ -156,7 +156,7 @@ def test_every_page_can_be_read_and_used_on_every_screen(site: Site, visitor: Vi
         page.evaluate(AXE)
         for size in visitor.sizes:
             page.set_viewport_size({"width": size[0], "height": size[1]})
-            page.wait_for_function(CHARTS_FIT)
+            wait_until(page, CHARTS_FIT)
             faults += [(path, size, fault) for fault in cut_off(page)]
             if size in visitor.axe_on:
                 faults += [(path, size, *fault) for fault in violations(page, size)]

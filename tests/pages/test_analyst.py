@@ -416,12 +416,12 @@ def test_no_name_of_a_column_becomes_a_formula(path: Path) -> None:
     assert answered(path, """SELECT 1 AS "=1+1", 2 AS n""").csv() == b"\xef\xbb\xbf'=1+1,n\r\n1,2\r\n"
 
 
-ENDLESS = "(VALUES (DATE '2026-11-23', 1), ('infinity', 2), ('-infinity', 3), ('290000-01-01', 4)) AS v(day, n)"
+INFINITE = "(VALUES (DATE '2026-11-23', 1), ('infinity', 2), ('-infinity', 3), ('290000-01-01', 4)) AS v(day, n)"
 
 
 @pytest.mark.parametrize("kind", ["DATE", "TIMESTAMP", "TIMESTAMPTZ"])
 def test_an_infinite_day_is_text_in_a_file_and_not_drawn(path: Path, kind: str) -> None:
-    answer = answered(path, f"SELECT day::{kind} AS day, n FROM {ENDLESS}")
+    answer = answered(path, f"SELECT day::{kind} AS day, n FROM {INFINITE}")
     days = [row.split(",")[0] for row in answer.csv().decode("utf-8-sig").split()]
     assert days[1].startswith("2026-11-23") and days[4].startswith("290000-01-01")
     assert (days[2], days[3]) == ("infinity", "'-infinity")  # with the apostrophe of what might be a formula

@@ -29,6 +29,7 @@ from tests.support.dashboard.browsing import (
     drawn,
     needs_chromium,
     open_tab,
+    wait_until,
 )
 from tests.support.dashboard.drawing import open_page, wall, words
 from tests.support.dashboard.people import session_of
@@ -284,7 +285,7 @@ def test_figures_are_a_twentieth_of_the_screen_and_nothing_is_cut_off(path: Path
             drawn(screen)
             screen.evaluate("document.fonts.ready")
             for campaign in ("Campaign 00", "Campaign 13"):  # they are on different pages
-                screen.wait_for_function(f"{TITLES}.includes('{campaign}')")
+                wait_until(screen, f"{TITLES}.includes('{campaign}')")
                 heights = screen.evaluate(DIGITS)
                 assert len(heights) >= 7 and min(heights) >= 0.05
                 cut_off = screen.evaluate(CUT_OFF)
@@ -355,9 +356,9 @@ def test_a_television_recovers_from_a_lost_network(path: Path, tmp_path: Path) -
         address = f"http://127.0.0.1:{between.port}"
         screen = open_tab(chromium, address, session_of(TELEVISION))
         watch(screen, address)
-        screen.wait_for_function(f"{WAITING} === '1'")
+        wait_until(screen, f"{WAITING} === '1'")
         between.cut()
-        screen.wait_for_function(LOST)
+        wait_until(screen, LOST)
         between.mend()
         until(screen, f"{WAITING} === '4' && !{LOST}", path, waiting=4)
 
@@ -371,10 +372,10 @@ def test_a_television_recovers_from_a_killed_server(path: Path, tmp_path: Path) 
         with dashboard(tmp_path, port=port) as served:
             screen = open_tab(chromium, served.address, session_of(TELEVISION))
             watch(screen, served.address, "&by=client&every=5&lang=fr")
-            screen.wait_for_function(f"{WAITING} === '1'")
+            wait_until(screen, f"{WAITING} === '1'")
             address = screen.url
             served.process.kill()
-            screen.wait_for_function(LOST)
+            wait_until(screen, LOST)
             assert screen.evaluate(f"{WAITING}") == "1"  # grey, not blank
         with dashboard(tmp_path, port=port):
             until(screen, f"{WAITING} === '4' && !{LOST}", path, waiting=4)
@@ -452,8 +453,8 @@ def test_performance_entries_of_ticks_do_not_pile_up(path: Path, tmp_path: Path,
         screen.add_init_script(noted)
         screen.set_default_timeout(WITHIN_MS)
         screen.goto(f"{served.address}/wallboard{query}")
-        screen.wait_for_function("window.noted > 40 && performance.getEntriesByType('mark').length === 0")
-        screen.wait_for_function("performance.getEntriesByType('measure').length === 0")
+        wait_until(screen, "window.noted > 40 && performance.getEntriesByType('mark').length === 0")
+        wait_until(screen, "performance.getEntriesByType('measure').length === 0")
 
 
 @needs_chromium

@@ -12,7 +12,16 @@ import pytest
 from metrics import clock
 from pages.shared import i18n
 from pages.wall import pause, television
-from tests.support.dashboard.browsing import LOST, TITLES, browser, dashboard, drawn, needs_chromium, open_tab
+from tests.support.dashboard.browsing import (
+    LOST,
+    TITLES,
+    browser,
+    dashboard,
+    drawn,
+    needs_chromium,
+    open_tab,
+    wait_until,
+)
 from tests.support.dashboard.drawing import open_page, wall, words
 from tests.support.dashboard.people import session_of
 from tests.support.dashboard.served import served
@@ -104,10 +113,10 @@ def test_nine_campaigns_fill_a_television_which_shows_the_time(
         screen.set_viewport_size({"width": width, "height": height})
         watch(screen, running.address, "&every=5")
         for campaign in ("Campaign 00", "Campaign 08"):
-            screen.wait_for_function(f"{TITLES}.includes('{campaign}')")
+            wait_until(screen, f"{TITLES}.includes('{campaign}')")
             assert screen.evaluate(HOLES) < 0.08  # the gaps
             assert not screen.evaluate(CUT_OFF)
-        written = screen.wait_for_function("document.querySelector('.vigie-clock').textContent").json_value()
+        written = wait_until(screen, "document.querySelector('.vigie-clock').textContent")
         hour, minute = map(int, written.split(":"))
         now = clock.now() + timedelta(hours=9)
         assert (now.hour * 60 + now.minute - hour * 60 - minute) % 1440 in (0, 1)
@@ -140,7 +149,7 @@ def test_a_page_without_a_server_says_so_in_its_readers_language(
             drawn(screen)
             assert not screen.evaluate(LOST)
             running.process.kill()  # at once, as if the page's own script had not looked at the contact yet
-        screen.wait_for_function(LOST)
+        wait_until(screen, LOST)
         seen = ".vigie-board .banner.lost" if page == "wallboard" else ".vigie-away"
         assert plain(screen.locator(seen).inner_text()).startswith(plain(says))
         grey = (
@@ -155,7 +164,7 @@ def test_a_page_without_a_server_says_so_in_its_readers_language(
         english = re.compile("connect|retry|server", re.I)
         assert not english.search(screen.locator("body").inner_text().replace(says, ""))
         with dashboard(tmp_path, port=port):
-            screen.wait_for_function(f"!{LOST}")  # it goes on by itself
+            wait_until(screen, f"!{LOST}")  # it goes on by itself
 
 
 # deep links, and a phone

@@ -30,6 +30,7 @@ from tests.support.dashboard.browsing import (
     drawn,
     needs_chromium,
     open_tab,
+    wait_until,
 )
 from tests.support.dashboard.people import PASSWORD, accounts
 from tests.support.dashboard.streaming import as_bytes
@@ -119,12 +120,12 @@ def switch(page: "Page", language: str) -> None:
 def kill(page: "Page", served: Dashboard) -> None:
     """Kill the server and wait until the page says so."""
     served.process.kill()
-    page.wait_for_function(LOST)
+    wait_until(page, LOST)
 
 
 def back(page: "Page") -> None:
     """Wait until the page has reconnected on its own."""
-    page.wait_for_function(f"!{LOST}")
+    wait_until(page, f"!{LOST}")
     assert page.get_by_role("dialog").count() == 0
 
 
@@ -410,26 +411,26 @@ def test_a_televisions_day(day: Day) -> None:
             screen = open_tab(chromium, day.address, None)
             screen.set_default_timeout(WITHIN_MS)
             screen.goto(f"{day.address}{path}?by=client&every=5#{token}")
-            screen.wait_for_function(f"{WAITING} === '0'")
+            wait_until(screen, f"{WAITING} === '0'")
             screen.evaluate("window.isFirst = true")
             titles = screen.evaluate(TITLES)
-            screen.wait_for_function(f"titles => {TITLES}.join() !== titles.join()", arg=titles)
+            wait_until(screen, f"titles => {TITLES}.join() !== titles.join()", titles)
             day.tell("00:00:00 queued call_id=a campaign=orea-sinistres", ago(0))
-            screen.wait_for_function(f"{WAITING} === '1'")
+            wait_until(screen, f"{WAITING} === '1'")
             assert screen.locator("a:visible, header.stAppHeader:visible, [data-testid=stHeader]:visible").count() == 0
             first.process.kill()
-            screen.wait_for_function(LOST)
+            wait_until(screen, LOST)
         assert screen.locator(".banner.lost").is_visible()
         before = screen.evaluate(AGES)
-        screen.wait_for_function(f"before => {AGES}.every((age, at) => age !== before[at])", arg=before)
+        wait_until(screen, f"before => {AGES}.every((age, at) => age !== before[at])", before)
         assert screen.evaluate(WAITING) == "1"  # the last known value, grey
         grey = "getComputedStyle(document.querySelector('.television .vigie-grid')).filter"
         assert screen.evaluate(grey) == "grayscale(1)"
         day.tell("00:00:00 queued call_id=b campaign=orea-ventes", ago(0))
         with day.served():
-            screen.wait_for_function(f"{WAITING} === '2' && !{LOST}")
+            wait_until(screen, f"{WAITING} === '2' && !{LOST}")
             day.tell("00:00:00 queued call_id=c campaign=orea-ventes", ago(0))
-            screen.wait_for_function(f"{WAITING} === '3' && !{LOST}")
+            wait_until(screen, f"{WAITING} === '3' && !{LOST}")
             assert not screen.locator(".banner.lost").is_visible()
             assert screen.locator("[role=dialog]:visible").count() == 0
             day.account("tv", "revoke", "hall")

@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -115,6 +116,25 @@ def open_tab(chromium: "Browser", address: str, session: str | None, **options: 
     if session is not None:
         context.add_cookies([{"name": COOKIE, "value": session, "url": address, "httpOnly": True, "sameSite": "Lax"}])
     return context.new_page()
+
+
+def wait_until(page: "Page", expression: str, arg: object = None) -> Any:
+    """Wait until JavaScript is true in the page, and return its value.
+
+    `page.wait_for_function` makes a function of the text within the page, which the policy of every page forbids.
+    """
+    from playwright.sync_api import Error
+
+    deadline = time.monotonic() + WITHIN_S
+    while True:
+        try:
+            if value := page.evaluate(expression, arg):
+                return value
+        except Error as error:
+            if "context was destroyed" not in str(error):  # by another page that is loading
+                raise
+        assert time.monotonic() < deadline, f"{page.url} was never: {expression}"
+        page.wait_for_timeout(50)
 
 
 WITHIN_MS = WITHIN_S * 1000
