@@ -193,7 +193,7 @@ def test_a_rebuild_keeps_the_count_exact(tmp_path: Path, loses_store: bool) -> N
     store.close()
     if loses_store:
         (tmp_path / "store.duckdb").unlink()
-    rebuild(tmp_path, configuration, lambda *_: None)
+    rebuild(tmp_path, configuration, PERSONS, lambda *_: None)
     store, publisher = stored(tmp_path, FOR_EVER)
     if loses_store:
         assert read(DeadLetterLimits(source_per_minute=3, all_per_minute=20)) == lines

@@ -81,7 +81,7 @@ def test_a_number_is_kept_masked_with_its_hash(line: bytes) -> None:
         pytest.param({"x": "a.b@example.com"}, {"x": HIDDEN}, id="an e-mail address"),
         pytest.param({"x": "FR76 3000 6000 0112 3456 7890 189"}, {"x": HIDDEN}, id="an IBAN"),
         pytest.param({"tier": "Gold Customer"}, {"tier": "Gold Customer"}, id="words"),
-        pytest.param({"x": "\\u002b33612345678"}, {"x": HIDDEN}, id="with an escape"),
+        pytest.param({"x": f"é {NUMBER}"}, {"x": f"é {HIDDEN}"}, id="with an escape"),
         pytest.param({"at": "2026-11-30T10:00:00Z"}, {"at": "2026-11-30T10:00:00Z"}, id="an instant"),
         pytest.param({"colour": "red", "n": [1, None]}, {"colour": "red", "n": [1, None]}, id="not a number"),
     ],
