@@ -40,6 +40,7 @@ TERMS = {
     "target": ("target", ""),
     "wait_at_threshold_counts": ("a wait at the threshold is in time", ""),
     "short_abandon_s": ("short abandon below", " s"),
+    "fcr_days": ("a contact is resolved without another within", " days"),
 }
 """Fields of a contract term, each with its name here and its unit."""
 

@@ -9,7 +9,7 @@ from metrics import readers
 from metrics.readers import Campaign, Period, Sla
 from pages.accounts import visitor
 from pages.accounts.access import pseudonym_key
-from pages.contract import downloads, month_chart, month_tables, standing, statement
+from pages.contract import downloads, first_contact, month_chart, month_tables, standing, statement
 from pages.shared import empty, selection, ticks
 from pages.shared.i18n import Text, plain
 
@@ -117,6 +117,9 @@ def against_contract(campaign: str, period: Period, minutes: int) -> None:
         st.subheader(_("Agents"), anchor=False)
         st.html(month_tables.people(sla, text))
         st.caption(month_tables.privacy(text))
+        if sla.first_contact:
+            st.subheader(first_contact.heading(text), anchor=False)
+            st.html(first_contact.paragraph(sla, text))
     else:
         st.subheader(_("By interval"), anchor=False)
         st.html(month_tables.calls_table(_("Interval"), month_tables.intervals(sla, text), sla, text))

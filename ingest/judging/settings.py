@@ -197,6 +197,7 @@ def _terms(c: Campaign) -> list[Row]:
             t.target,
             t.wait_at_threshold_counts,
             t.short_abandon_s,
+            t.fcr_days,
         )
         for t in c.terms
     ]

@@ -18,7 +18,8 @@ CREATE OR REPLACE TEMP TABLE known_campaigns (
 -- name: terms
 CREATE OR REPLACE TEMP TABLE terms (
     campaign VARCHAR, valid_from TIMESTAMP, valid_to TIMESTAMP, from_at TIMESTAMPTZ, until_at TIMESTAMPTZ,
-    formula VARCHAR, threshold_s DOUBLE, target DOUBLE, wait_at_threshold_counts BOOLEAN, short_abandon_s DOUBLE
+    formula VARCHAR, threshold_s DOUBLE, target DOUBLE, wait_at_threshold_counts BOOLEAN, short_abandon_s DOUBLE,
+    fcr_days INTEGER
 );
 
 -- name: zone_offsets

@@ -17,6 +17,7 @@ from metrics.configuration.alerts import AlertRule, Bounds, alerts_of
 from metrics.configuration.notification import Group, groups_of
 from metrics.configuration.people import Claims, Person, claims_of, people_of
 from metrics.configuration.toml_table import Table, read_toml, shown
+from metrics.kpis import first_contact
 from metrics.kpis.service_level import FORMULAS
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -40,6 +41,7 @@ class Term:
     target: float = 0.80
     wait_at_threshold_counts: bool = True
     short_abandon_s: float = 5.0
+    fcr_days: int = 7
 
 
 @dataclass(frozen=True)
@@ -189,7 +191,7 @@ def _bounds(terms: Iterable[Term], give_up_after_s: float) -> Bounds:
     return Bounds(min(targets), max(targets), give_up_after_s)
 
 
-_TERM_KEYS = ("formula", "threshold_s", "target", "wait_at_threshold_counts", "short_abandon_s")
+_TERM_KEYS = ("formula", "threshold_s", "target", "wait_at_threshold_counts", "short_abandon_s", "fcr_days")
 
 
 def _term(table: Table, default: Term) -> Term:
@@ -203,6 +205,7 @@ def _term(table: Table, default: Term) -> Term:
         target=table.number("target", default.target, 0, 1),
         wait_at_threshold_counts=table.flag("wait_at_threshold_counts", default.wait_at_threshold_counts),
         short_abandon_s=table.number("short_abandon_s", default.short_abandon_s, 0, DAY_S),
+        fcr_days=table.count("fcr_days", default.fcr_days, 1, first_contact.LONGEST_DAYS),
     )
 
 

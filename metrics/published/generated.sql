@@ -3311,6 +3311,60 @@ FROM (
 )
 GROUP BY agent, campaign;
 
+CREATE MACRO first_contact(t0, t1) AS TABLE
+WITH visits AS (
+    SELECT campaign, caller_key, coalesce(linked_id, call_id) AS contact, cohort_at, answered_at
+    FROM calls
+    WHERE day BETWEEN (t0::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE - 2 AND (t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE + 31
+        AND direction = 'inbound' AND cohort_at IS NOT NULL
+),
+contacts AS (
+    SELECT campaign, contact, any_value(caller_key) AS caller_key, min(cohort_at) AS began_at,
+           count(answered_at) > 0 AS is_answered
+    FROM visits
+    GROUP BY campaign, contact
+),
+followed AS (
+    SELECT *, lead(began_at) OVER (PARTITION BY campaign, caller_key ORDER BY began_at, contact) AS next_at
+    FROM contacts
+),
+judged AS (
+    SELECT c.*, epoch_us(began_at) + fcr_days * 86400000000::BIGINT AS until_us
+    FROM followed AS c
+    JOIN sla_terms AS t ON t.campaign = c.campaign AND began_at >= coalesce(from_at, '-infinity'::TIMESTAMPTZ)
+        AND began_at < coalesce(until_at, 'infinity'::TIMESTAMPTZ)
+    WHERE began_at >= t0::TIMESTAMPTZ AND began_at < t1::TIMESTAMPTZ
+),
+counted AS (
+    SELECT campaign, count(*) FILTER (is_answered AND caller_key IS NOT NULL) AS contacts,
+           count(*) FILTER (is_answered AND caller_key IS NULL) AS unknown,
+           count(*) FILTER (is_answered AND caller_key IS NOT NULL AND until_us > epoch_us(as_of)) AS pending,
+           contacts - pending AS decided,
+           count(*) FILTER (
+               is_answered AND caller_key IS NOT NULL AND until_us <= epoch_us(as_of)
+               AND (next_at IS NULL OR epoch_us(next_at) >= until_us)
+           ) AS resolved
+    FROM judged, ingest_status
+    GROUP BY campaign
+),
+days_of AS (
+    SELECT campaign, max_by(fcr_days, coalesce(from_at, '-infinity'::TIMESTAMPTZ)) AS fcr_days
+    FROM sla_terms
+    WHERE from_at IS NULL OR from_at < t1::TIMESTAMPTZ
+    GROUP BY campaign
+),
+called AS (
+    SELECT campaign, count(*) AS callers, count(*) FILTER (times > 1) AS repeat_callers
+    FROM (SELECT campaign, caller_key, count(*) AS times FROM judged WHERE caller_key IS NOT NULL GROUP BY ALL)
+    GROUP BY campaign
+)
+SELECT campaign, fcr_days, coalesce(contacts, 0) AS contacts, coalesce(unknown, 0) AS unknown,
+       coalesce(pending, 0) AS pending, coalesce(decided, 0) AS decided, coalesce(resolved, 0) AS resolved,
+       resolved / nullif(decided, 0) AS fcr, coalesce(callers, 0) AS callers,
+       coalesce(repeat_callers, 0) AS repeat_callers
+FROM (SELECT campaign FROM campaigns)
+LEFT JOIN days_of USING (campaign) LEFT JOIN counted USING (campaign) LEFT JOIN called USING (campaign);
+
 CREATE MACRO explain_kpi(campaign, t0, t1, kpi) AS TABLE
 WITH chosen AS (  -- renamed: inside the macro that is called, `campaign` would be ambiguous
     SELECT campaign AS chosen_campaign, kpi AS chosen_kpi

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from metrics.composition.figures import KPIS, MEASURES
 from metrics.composition.grains import GRAINS
-from metrics.kpis import agent_time, now, service_level, strain
+from metrics.kpis import agent_time, first_contact, now, service_level, strain
 from metrics.published import relations
 from metrics.published.objects import CONTRACT_COLUMNS, ROWS, VIEWS, bodies
 
@@ -123,6 +123,20 @@ def text() -> str:
         "Work is `busy` and `wrap_up`. Rest is being offline, or a pause whose reason is in `agent_limits.breaks`, or\n"
         "a pause without a reason. Training and meetings are neither. `agent_limits` has the limits of `[agents]` in\n"
         "`campaigns.toml`, which also names the laws behind them.\n"
+    )
+    sections.append("## First-contact resolution\n")
+    sections.append(
+        _table(
+            ("column of `first_contact`", "meaning", "unit"),
+            [
+                (f"`{column}`", meaning, unit)
+                for column, (unit, meaning) in first_contact.COLUMNS["first_contact"].items()
+            ],
+        )
+    )
+    sections.append(
+        "A contact is an inbound phone call to a campaign: all visits with one `linked_id`. Callers are known by\n"
+        "`caller_key`. A caller has called again with any later contact, also with one that was not answered.\n"
     )
     sections.append("## Base relations\n")
     for name, columns in relations.COLUMNS.items():

@@ -19,7 +19,7 @@ from metrics.composition import sums as kept_sums
 from metrics.composition.compose import formulas, relation
 from metrics.composition.figures import KPIS, MEASURES
 from metrics.composition.grains import GRAINS
-from metrics.kpis import agent_time, now, service_level, strain
+from metrics.kpis import agent_time, first_contact, now, service_level, strain
 from metrics.kpis.kpi import sum_of
 from metrics.kpis.outcomes import PARTS
 from metrics.published import relations
@@ -40,6 +40,7 @@ ROWS = {
     "agent_strain": "one row per agent logged in at `moment`, over all campaigns: shows who needs relief",
     "agent_pauses": "one row per agent and reason of pauses, over all campaigns",
     "agent_missed": "one row per agent and campaign: offers that the agent did not pick up",
+    "first_contact": "one row per campaign: which callers did not have to call again within the contract's fcr_days",
     "explain_kpi": "how a campaign's figure was computed: formula, counts and what other systems print. Also one row "
     "for each contract term, with the number of its calls in the denominator of service level, and the term itself in "
     "the columns of sla_terms",
@@ -64,6 +65,9 @@ VIEWS = {
 }
 """The columns of each view."""
 
+OWN_COLUMNS = strain.COLUMNS | first_contact.COLUMNS
+"""Macros with columns of their own: macro → column → unit and meaning."""
+
 CONTRACT_COLUMNS = {
     "settled": "no call of the window is open and lateness_s has passed since its end: only a late event can change it",
     "target": "service level required by the contract term in force [ratio 0–1]",
@@ -83,6 +87,7 @@ def bodies() -> dict[str, tuple[tuple[str, ...], str]]:
     selects["agent_strain"] = (("moment",), strain.STRAIN)
     selects["agent_pauses"] = (("t0", "t1"), strain.PAUSES)
     selects["agent_missed"] = (("t0", "t1"), strain.MISSED)
+    selects["first_contact"] = (("t0", "t1"), first_contact.FIRST_CONTACT)
     selects["explain_kpi"] = (("campaign", "t0", "t1", "kpi"), explain())
     return selects
 
@@ -142,8 +147,8 @@ def comments() -> Iterator[str]:
         figures = "".join(f"\n{column}: {meaning_of(column)}" for column in columns)
         if name == "kpi_formulas":
             figures = "".join(f"\n{kpi.name}: {kpi.formula} [{kpi.unit}]" for kpi in service_level.EACH)
-        if name in strain.COLUMNS:
-            figures = "".join(f"\n{c}: {meaning} [{unit}]" for c, (unit, meaning) in strain.COLUMNS[name].items())
+        if name in OWN_COLUMNS:
+            figures = "".join(f"\n{c}: {meaning} [{unit}]" for c, (unit, meaning) in OWN_COLUMNS[name].items())
         yield _comment("MACRO TABLE", name, ROWS[name] + window + figures)
     yield from _view_comments(VIEWS)
 

@@ -135,6 +135,7 @@ valid_to                 TIMESTAMP   local time at which the term ends (not incl
 from_at                  TIMESTAMPTZ valid_from as an instant
 until_at                 TIMESTAMPTZ valid_to as an instant
 {CONTRACT}
+fcr_days                 INTEGER     a contact is resolved if the caller does not call again within so many days
 """,
     ),
     "local_days": (

@@ -22,7 +22,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 from metrics.kpis.outcomes import PARTS
 from metrics.readers import Figures, Sla, Work
 from metrics.readers.analysis import spreadsheet
-from pages.contract import month_tables, standing
+from pages.contract import first_contact, month_tables, standing
 from pages.shared import names
 from pages.shared.i18n import Text
 
@@ -133,6 +133,22 @@ def _tables(sla: Sla, text: Text) -> Iterator[Table]:
             (_("Agent"), *_work_head(text)),
             ("@", COUNT, SECONDS, SECONDS, SECONDS, SECONDS, RATIO),
             tuple((name, *_work_values(work)) for name, work in zip(labels, work_rows, strict=True)),
+        )
+    if of := sla.first_contact:
+        contact_columns = (
+            *(_("Within (days)"), _("Answered contacts"), _("Too recent to count"), _("Resolved"), _("Share resolved")),
+            *(_("Callers"), _("Callers who called more than once"), _("Without a caller’s number")),
+        )
+        yield Table(
+            first_contact.heading(text),
+            (_("Period"), *contact_columns),
+            ("@", COUNT, COUNT, COUNT, COUNT, RATIO, COUNT, COUNT, COUNT),
+            (
+                (
+                    *(standing.title(sla, text), of.fcr_days, of.contacts, of.pending, of.resolved, of.fcr),
+                    *(of.callers, of.repeat_callers, of.unknown),
+                ),
+            ),
         )
 
 

@@ -93,6 +93,10 @@ SELECT {_columns(_WORK_COUNTS, _WORK)}
 FROM (SELECT unnest(range(len($handled))) AS nth, {", ".join(f"unnest(${name}) AS {name}" for name in _WORK_NEEDED)})
 ORDER BY nth
 """
+FIRST_CONTACT = """
+SELECT campaign, fcr_days, contacts, unknown, pending, decided, resolved, fcr, callers, repeat_callers
+FROM first_contact($t0::TIMESTAMPTZ, $t1::TIMESTAMPTZ)
+"""
 CLIENTS = "SELECT campaign, coalesce(client, campaign) FROM campaigns"
 SPAN = "SELECT first_call_day, last_day FROM ingest_status"
 FIRST_CALLS = f"""
@@ -202,6 +206,21 @@ class People:
 
 
 @dataclass(frozen=True, slots=True)
+class FirstContact:
+    """Which callers called again; columns as in `first_contact`."""
+
+    fcr_days: int
+    contacts: int
+    unknown: int
+    pending: int
+    decided: int
+    resolved: int
+    fcr: float | None
+    callers: int
+    repeat_callers: int
+
+
+@dataclass(frozen=True, slots=True)
 class Sla:
     """A campaign's period against its contract.
 
@@ -210,7 +229,7 @@ class Sla:
     ends if the usual number of calls comes; None: this is unknown, or the period `is_over`. `metrics.kpis.distance`
     defines all of them. `settled`: only a late event can change the figures. `known_from` is the campaign's first call,
     if the first call of all campaigns is within the period; `days` then start at that call's day. `people` None: the
-    period is a day.
+    period is a day; `first_contact` None: so is that, or no contact was answered.
     """
 
     freshness: Freshness
@@ -230,6 +249,7 @@ class Sla:
     minutes: int
     slots: tuple[Slot, ...]
     people: People | None
+    first_contact: FirstContact | None
 
     @property
     def contract(self) -> str:
@@ -325,6 +345,7 @@ def _zone(snapshot: Snapshot, zone: str, period: Period, key: bytes, minutes: in
     terms = judged_terms(connection, t0, t1)
     work = by_campaign(AGENTS) if period.is_month else {}
     people = by_campaign(PEOPLE) if period.is_month else {}
+    contacts = by_campaign(FIRST_CONTACT) if period.is_month else {}
     clients = dict(fetch(connection, CLIENTS))
     first_calls = _first_calls(connection, period)
     today = as_of.astimezone(clock_of).date()
@@ -377,8 +398,14 @@ def _zone(snapshot: Snapshot, zone: str, period: Period, key: bytes, minutes: in
             )
             if period.is_month
             else None,
+            first_contact=_first_contact(contacts.get(name, [])),
         )
     return statements
+
+
+def _first_contact(rows: list[tuple[Any, ...]]) -> FirstContact | None:
+    found = [FirstContact(*row) for row in rows]
+    return next((one for one in found if one.contacts + one.unknown), None)
 
 
 def _first_calls(connection: duckdb.DuckDBPyConnection, period: Period) -> dict[str, datetime]:
