@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,10 @@ from metrics import readers
 from metrics.authorisation.viewer import Viewer
 from metrics.configuration.campaigns import Term
 from metrics.readers import Period, Published, Sla
-from pages.contract import downloads, statement
+from metrics.readers.contract.sla import FirstContact
+from pages.contract import downloads, first_contact, statement
 from pages.shared import i18n
+from pages.shared.i18n import DASH
 from tests.support.published import call, campaign, publish
 from tests.support.statements import read
 
@@ -36,6 +39,7 @@ def october(path: Path, **options: Any) -> None:
             queued=f"2026-10-{5 + n % 2:02} {8 + n % 9:02}:10",
             queue=(HOSTILE, MARKUP)[n % 2],
             agent=f"agent {n % 7}",
+            caller_key=f"caller {n % 990}",
         )
         for n in range(1000)
     ]
@@ -85,7 +89,7 @@ def test_the_workbook_holds_numbers_dates_and_plain_text(month: Sla, language: s
     text = i18n.text(language)
     book = load_workbook(io.BytesIO(downloads.as_excel(month, text)))
     names = [text.gettext(name) for name in ("Summary", "Period", "Contract", "By day", "By queue", "By time of day")]
-    assert book.sheetnames == [*names, text.gettext("Agents")]
+    assert book.sheetnames == [*names, text.gettext("Agents"), text.gettext("First-contact resolution")]
     summary = {row[0]: row[1] for row in book[names[0]].iter_rows(values_only=True) if row[0]}
     assert summary[text.gettext("Service level")] == 0.848
     assert summary[text.gettext("Data as of")] == datetime.fromisoformat("2026-11-24 12:00")
@@ -99,7 +103,20 @@ def test_the_workbook_holds_numbers_dates_and_plain_text(month: Sla, language: s
     queues = {cell.value: cell.data_type for (cell,) in book[names[4]].iter_rows(min_row=2, max_col=1)}
     assert queues == {HOSTILE: "s", MARKUP: "s"}
     assert [row[4] for row in book[names[2]].iter_rows(min_row=2, values_only=True)] == [0.8, 0.825]
+    contacts = next(book[book.sheetnames[-1]].iter_rows(min_row=2, min_col=2, values_only=True))
+    assert contacts == (7, 1000, 0, 990, 0.99, 990, 10, 0)
     assert not any("canary" in str(cell.value) for sheet in book for row in sheet.iter_rows() for cell in row)
+
+
+def test_the_page_says_how_many_callers_did_not_have_to_call_again(month: Sla) -> None:
+    assert first_contact.words(month, i18n.text("en")) == (
+        "Contacts resolved at the first: 99.0% (990 of 1,000). A contact is resolved if the caller does not call again "
+        "within 7 days. Callers: 990; more than once: 10."
+    )
+    of = FirstContact(1, contacts=4, unknown=2, pending=4, decided=0, resolved=0, fcr=None, callers=4, repeat_callers=0)
+    words = first_contact.words(replace(month, first_contact=of), i18n.text("fr"))
+    assert f"{DASH} (0 sur 0)" in words and "sous 1 jour." in words
+    assert "Trop récents pour être comptés\u00a0: 4." in words and words.endswith("Sans numéro d’appelant\u00a0: 2.")
 
 
 def test_a_control_character_in_a_name_is_removed_from_a_workbook(tmp_path: Path) -> None:

@@ -229,7 +229,7 @@ class Sla:
     ends if the usual number of calls comes; None: this is unknown, or the period `is_over`. `metrics.kpis.distance`
     defines all of them. `settled`: only a late event can change the figures. `known_from` is the campaign's first call,
     if the first call of all campaigns is within the period; `days` then start at that call's day. `people` None: the
-    period is a day; `first_contact` None: so is that, or no contact was answered.
+    period is a day; `first_contact` None: so it is, or no answered contact has a known caller.
     """
 
     freshness: Freshness
@@ -405,7 +405,7 @@ def _zone(snapshot: Snapshot, zone: str, period: Period, key: bytes, minutes: in
 
 def _first_contact(rows: list[tuple[Any, ...]]) -> FirstContact | None:
     found = [FirstContact(*row) for row in rows]
-    return next((one for one in found if one.contacts + one.unknown), None)
+    return next((one for one in found if one.contacts), None)
 
 
 def _first_calls(connection: duckdb.DuckDBPyConnection, period: Period) -> dict[str, datetime]:
