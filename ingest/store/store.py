@@ -146,8 +146,7 @@ class Store:
             with self.registered("old_rows", settled_letters):
                 self.sql(STORE["take_over_letters"])
             self.segments.write("dead_letters", "taken_over_letters")
-            if "positions" not in tables:
-                self.sql(STORE["keep_letters"])
+            self.sql(STORE["keep_letters"])
 
     @staticmethod
     def compact(path: Path) -> None:
