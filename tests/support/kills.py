@@ -2,10 +2,13 @@
 
 The consumer is killed at random instants after it has begun to read: within a batch, a publish, a rename, a merge, a
 checkpoint. The broker is killed too and comes back empty, and the sources send everything again. So is the dashboard.
-Meanwhile another process opens the published file all the time. At the end every row is that of a consumer that nobody
-disturbed. torture.py has the same for single statements.
+Sometimes the disk is full, read-only or slow from one instant to the next, or the clock jumps by an hour. Meanwhile
+another process opens the published file all the time. At the end every row is that of a consumer that nobody disturbed.
+torture.py has the same for single statements.
 """
 
+import datetime as dt
+import errno
 import json
 import random
 import subprocess
@@ -23,40 +26,50 @@ import duckdb
 
 from ingest.archive import inventory
 from ingest.topic.broker import ensure_topic, running_broker
+from metrics import clock
 from tests.support import templates
 from tests.support.dashboard.browsing import dashboard
 from tests.support.processes import (
+    ROOT,
+    WITHIN_S,
     Event,
-    catch_up,
+    command,
     consumer,
     consumer_log,
     differences,
     environment,
     floor,
     free_port,
+    options,
     published,
     rows,
     send,
     wait_for,
 )
+from tests.support.processes import run as command_run
+from tests.support.trouble import Trouble, troubles
 
 TOPIC = "call-events"
 EVENTS_A_KILL = 2_000
 SENT_EVERY_S = 0.25
 LONGEST_S = 3.0  # a consumer lives after it has begun to read
-FLOOR_DAYS = "FROM kpi_campaign(TIMESTAMPTZ '2024-03-03 00:00:00Z', TIMESTAMPTZ '2024-05-01 00:00:00Z')"
+ALL_DAYS = "FROM kpi_campaign(now() - INTERVAL 400 DAY, now() + INTERVAL 2 DAY)"
 #: Without the seconds of open states, which depend on the clock.
 STATES = "SELECT * REPLACE (CASE WHEN ended_at IS NOT NULL THEN seconds END AS seconds) FROM agent_states"
 #: Without offsets, which are others in another broker, and repetitions, which are other records in it.
 LETTERS = "SELECT DISTINCT reason, payload FROM dead_letters"
-EVERYTHING = ("FROM calls", STATES, "FROM agents", FLOOR_DAYS, "FROM kpi_daily", LETTERS)
+EVERYTHING = ("FROM calls", STATES, "FROM agents", ALL_DAYS, "FROM kpi_daily", LETTERS)
+
+REFUSALS = {"full disks": errno.ENOSPC, "disks that became read-only": errno.EROFS, "broken disks": errno.EIO}
+TROUBLES = (*REFUSALS, "slow disks", "jumps of the clock")
 
 READER = """
-import collections, os, sys, duckdb
+import collections, os, sys, time, duckdb
 path, report = sys.argv[1:]
 seen = collections.Counter()
 calls = states = 0
 while not os.path.exists(report + ".stop"):
+    time.sleep(0.05)
     if not os.path.exists(path):
         continue
     try:
@@ -114,9 +127,27 @@ class Sources(threading.Thread):
         self.send_more(len(self._records))
 
 
+@contextmanager
+def troubled(place: Path, servers: str, trouble: Trouble) -> Iterator["subprocess.Popen[bytes]"]:
+    """Run a consumer that meets the trouble. It is started, not forked: a fork has the libraries of its parent."""
+    trouble.make()
+    with (place / "consumer.log").open("wb") as log:
+        process = subprocess.Popen(
+            command("run", *options(place, servers, TOPIC)), cwd=ROOT, env=environment(**trouble.variables), stderr=log
+        )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
 def records(chance: random.Random, count: int) -> list[Any]:
     """Events of a floor: some late, some twice, some corrected later, and lines that are no events."""
     events: list[Event] = floor(count)
+    later = clock.now() - dt.datetime.fromisoformat(events[-1]["ts"]) - dt.timedelta(minutes=1)
+    for event in events:
+        event["ts"] = (dt.datetime.fromisoformat(event["ts"]) + later).isoformat()
     placed: list[tuple[float, Any]] = []
     for place, event in enumerate(events):
         placed.append((place + (chance.expovariate(20 / count) if chance.random() < 0.02 else 0.0), event))
@@ -174,13 +205,15 @@ def reading(place: Path) -> Iterator[Counter[str]]:
             process.kill()
 
 
-def run(number: int, kills: int, brokers: int = 0, dashboards: int = 0, place: Path | None = None) -> Counter[str]:
+def run(number: int, kills: int, brokers: int = 0, dashboards: int = 0, disturbed: int = 0) -> Counter[str]:
     """Kill the consumer, the broker and the dashboard so many times; return what was going on at the kills.
+
+    So many lives of consumers are `disturbed` by a disk or a clock.
 
     Raises AssertionError if a row differs from the undisturbed ones, or the published file could not be opened.
     """
     with ExitStack() as stack:
-        home = place or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vigie-kills-")))
+        home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vigie-kills-")))
         killed, undisturbed = home / "killed", home / "undisturbed"
         killed.mkdir(parents=True)
         chance = random.Random(number)
@@ -190,9 +223,13 @@ def run(number: int, kills: int, brokers: int = 0, dashboards: int = 0, place: P
         sources = Sources(broker.servers, values, EVENTS_A_KILL / (LONGEST_S + 2))
         sources.send_more(EVENTS_A_KILL)
         sources.start()
+        judged_at = clock.now() + dt.timedelta(days=1)  # when all calls are over, whenever that is read
         of_broker = set(chance.sample(range(kills), brokers))
         of_dashboard = set(chance.sample(range(kills), dashboards))
         with reading(killed) as seen:
+            for n in range(disturbed):
+                _disturb(killed, broker.servers, chance, TROUBLES[n % len(TROUBLES)])
+                seen[TROUBLES[n % len(TROUBLES)]] += 1
             for kill in range(kills):
                 lives_s = chance.uniform(0, LONGEST_S)
                 with consumer(killed, broker.servers, TOPIC) as process:
@@ -215,14 +252,38 @@ def run(number: int, kills: int, brokers: int = 0, dashboards: int = 0, place: P
                 seen["kills of the consumer"] += 1
                 seen.update(_left_behind(killed))
             sources.finish()
-            catch_up(killed, broker.servers, TOPIC)
-        catch_up(undisturbed, broker.servers, TOPIC)
+            _read_all(killed, broker.servers, judged_at)
+        _read_all(undisturbed, broker.servers, judged_at)
         assert differences(killed, undisturbed, *EVERYTHING) == {}
         assert rows(killed, "FROM alarms") == []
         assert rows(killed, "SELECT count(*) FROM calls") == rows(killed, "SELECT count(DISTINCT call_id) FROM calls")
         counts = "SELECT events, dead_letters > 0 FROM ingest_status"
         assert rows(killed, counts) == rows(undisturbed, counts)
         return seen
+
+
+def _disturb(place: Path, servers: str, chance: random.Random, kind: str) -> None:
+    """Start a consumer and let its disk or its clock fail after a while. It must stop with a sentence, or go on."""
+    with troubles() as trouble, troubled(place, servers, trouble) as process:
+        wait_for(lambda: "topic opened" in consumer_log(place), "the topic is opened")
+        time.sleep(chance.uniform(0, LONGEST_S))
+        if kind in REFUSALS:
+            trouble.make(write_fails=REFUSALS[kind])
+            assert process.wait(WITHIN_S) == 1, consumer_log(place)
+            *_, sentence = consumer_log(place).splitlines()
+            assert sentence.startswith("vigie: ") and "Traceback" not in consumer_log(place), consumer_log(place)
+            return
+        for ahead_s in (3_600, 0, -3_600, 0) if kind == "jumps of the clock" else (0,):
+            trouble.make(flush_takes_ms=300 if kind == "slow disks" else 0, clock_ahead_s=ahead_s)
+            before = published(place).stat().st_ino
+            wait_for(lambda: published(place).stat().st_ino != before, "another publish")  # noqa: B023  used at once
+            time.sleep(chance.uniform(0, 1))
+            assert process.poll() is None, consumer_log(place)
+
+
+def _read_all(place: Path, servers: str, at: dt.datetime) -> None:
+    done = command_run("run", *options(place, servers, TOPIC), "--until-caught-up", VIGIE_CLOCK=at.isoformat())
+    assert done.returncode == 0, done.stderr
 
 
 def _left_behind(place: Path) -> Iterator[str]:
@@ -236,12 +297,12 @@ def _left_behind(place: Path) -> Iterator[str]:
 def main(kills: int, number: int | None) -> int:
     """Run once, with the seed or a new one; print what happened. Return 1 if it failed."""
     number = random.SystemRandom().randrange(10**9) if number is None else number
-    dying = {"brokers": max(1, kills // 20), "dashboards": max(1, kills // 20)}
-    sys.stdout.write(f"seed {number}: {kills} kills of the consumer, {dying} …\n")
+    others = dict.fromkeys(("brokers", "dashboards"), max(1, kills // 20)) | {"disturbed": max(5, kills // 10)}
+    sys.stdout.write(f"seed {number}: {kills} kills of the consumer, {others} …\n")
     sys.stdout.flush()
     began = time.monotonic()
     try:
-        seen = run(number, kills, **dying)
+        seen = run(number, kills, **others)
     except (AssertionError, duckdb.Error):
         sys.stdout.write(f"Seed {number} fails. Again: make torture KILLS={kills} SEED={number}\n")
         raise
