@@ -52,8 +52,8 @@ test-at: setup  ## every test, by a machine's clock that begins at INSTANT; .ci/
 	@echo "Every test, by a clock that shows $(INSTANT) now: 20 to 40 minutes on two cores …"
 	@$(PY) -m bench.clock $(INSTANT) $(PYTEST)
 
-torture: setup  ## every kind of trouble at once, with new seeds, until one fails: MINUTES=30, SEED=n
-	@$(PY) -m tests $(foreach o,MINUTES SEED EXAMPLES STEPS,$(if $($(o)),--$(shell echo $(o) | tr A-Z a-z) $($(o)))) \
+torture: setup  ## every kind of trouble at once, with new seeds, until one fails: MINUTES=30, SEED=n; or KILLS=200
+	@$(PY) -m tests $(foreach o,MINUTES SEED EXAMPLES STEPS KILLS,$(if $($(o)),--$(shell echo $(o) | tr A-Z a-z) $($(o)))) \
 	  $(if $(WORDS),--words "$(WORDS)")
 
 mutants: setup  ## faults put into the store, the fold and the judging; which of them no check sees
