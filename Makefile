@@ -75,8 +75,9 @@ lock: .cache/tools/.complete  ## the locks, after a change of requirements.txt o
 
 sbom: .cache/tools/.complete  ## the packages of production alone: the programs start; SBOM and licences in dist/
 	@mkdir -p dist
-	@$(TOOLS)/uv venv --quiet --clear --no-python-downloads --python $(PYTHON) $(PRODUCTION)
-	@$(TOOLS)/uv pip sync --quiet --python $(PRODUCTION) --require-hashes --only-binary :all: production.lock
+	@$(PYTHON) -m venv --clear $(PRODUCTION)
+	@$(PRODUCTION)/bin/python -m pip install --quiet --no-compile --disable-pip-version-check --require-hashes \
+	   --only-binary :all: -r production.lock
 	@$(PRODUCTION)/bin/python -m ingest run --help >/dev/null
 	@$(PRODUCTION)/bin/python -m notify --help >/dev/null
 	@$(PRODUCTION)/bin/python -c "import dashboard"

@@ -65,7 +65,7 @@ def store_batch(desk: Desk, batch: dict[Partition, list[Event]], ends: dict[Part
 )
 def test_a_consumer_that_is_behind_publishes_seldom_but_does(tmp_path: Path, took_s: float, every_s: float) -> None:
     desk = Desk(tmp_path)
-    reader = Reader("127.0.0.1:1", "calls", threading.Event(), clock.now, IN_THE_CLEAR)
+    reader = Reader("127.0.0.1:1", "calls", threading.Event(), clock.now, IN_THE_CLEAR, PERSONS)
     writer = Writer(desk.store, desk.publisher, clock.now, DEFAULTS, Observed())
     writer._reader, reader.ends = reader, {PARTITION: 2 * BEHIND_LINES}
     writer._publishing_took_s = took_s

@@ -12,7 +12,7 @@ import pytest
 from ingest.errors import StoreError
 from ingest.events.batch import Batch
 from ingest.rebuild import rebuild
-from tests.support.stories.stream import DEFAULTS, PARTITION, Desk, Event, at, messages, read_story, sort
+from tests.support.stories.stream import DEFAULTS, PARTITION, PERSONS, Desk, Event, at, messages, read_story, sort
 
 pytestmark = pytest.mark.slow
 
@@ -143,6 +143,6 @@ def test_damage_is_refused_or_healed(
         shutil.copytree(crashed, home)
         assert file.read_bytes() == sound
     elif remedy == REBUILD:
-        rebuild(home, DEFAULTS, lambda *_: None)
+        rebuild(home, DEFAULTS, PERSONS, lambda *_: None)
     found = final_rows(home)
     assert (found[:3], found[-1]) == (undisturbed[:3], [])

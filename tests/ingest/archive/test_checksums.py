@@ -9,7 +9,7 @@ import pytest
 from ingest.archive.segments import MERGE_AT_FILES
 from ingest.errors import StoreError
 from ingest.rebuild import rebuild
-from tests.support.stories.stream import DEFAULTS, Desk, Event, at, read_story
+from tests.support.stories.stream import DEFAULTS, PERSONS, Desk, Event, at, read_story
 
 pytestmark = pytest.mark.slow
 
@@ -144,7 +144,7 @@ def test_rows_are_not_written_again_from_a_damaged_file(tmp_path: Path, relation
     with pytest.raises(StoreError, match=r"is damaged: it differs from its checksum; .*ingest rebuild"):
         desk.publish(LATER)
     desk.close()
-    rebuild(tmp_path, DEFAULTS, lambda *_: None)
+    rebuild(tmp_path, DEFAULTS, PERSONS, lambda *_: None)
     desk = Desk(tmp_path)
     assert alarms(desk) == []
     assert [row["disposition"] for row in desk.rows(CALLS)] == ["sold"]
@@ -158,7 +158,7 @@ def test_a_store_is_not_rebuilt_from_a_damaged_file(tmp_path: Path, relation: st
     (file,) = files(tmp_path, relation)
     damage_unseen(file)
     with pytest.raises(StoreError, match=rf"An archived file cannot be read \({file} differs from its checksum"):
-        rebuild(tmp_path, DEFAULTS, lambda *_: None)
+        rebuild(tmp_path, DEFAULTS, PERSONS, lambda *_: None)
     assert not (tmp_path / ".rebuild").exists()
 
 
