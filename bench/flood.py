@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from bench.children import in_background, must_run, peak_mb
+from bench.children import cpu_s, in_background, must_run, peak_mb
 from bench.fuzz import records
 from ingest.topic.broker import ensure_topic, running_broker
 from ingest.topic.producing import open_producer
@@ -47,10 +47,8 @@ def main(count: int = 1_000_000, a_second: int = 2_000, seed: int = 1) -> None:
                 time.sleep(LOOKS_EVERY_S)
             looking.stopping.set()
             looking.join()
-            peak = peak_mb(consumer.pid)
-        sys.stdout.write(
-            json.dumps(_result(data, sent, looking.seen) | {"consumer_peak_mb": round(peak)}, indent=1) + "\n"
-        )
+            used = {"consumer_cpu_s": cpu_s(consumer.pid), "consumer_peak_mb": round(peak_mb(consumer.pid))}
+        sys.stdout.write(json.dumps(_result(data, sent, looking.seen) | used, indent=1) + "\n")
 
 
 class _Looking(threading.Thread):

@@ -14,7 +14,8 @@ from ingest.events import masking
 from metrics.configuration.campaigns import DeadLetterLimits
 
 KEPT_CHARACTERS = 4_096  # of a line: enough to find a fault, masked within some 20 ms
-MASKING_S = 3.0  # of processor time a minute: then even hostile letters take a twentieth of the reader's time
+MASKING_S = 3.0  # of processor time a minute: then even hostile letters take a twentieth of the reader's time …
+MASKING_A_BATCH_S = 0.25  # … and good events wait only so long for them
 MOST_SOURCES = 50  # named a day; further ones count under no name, because a name may be different in each line
 
 _SOURCE = re.compile(r'"source"\s*:\s*"([^"\\]{1,128})"')
@@ -29,7 +30,8 @@ class Allowance:
         self._clock = clock
         self._minute: dt.datetime | None = None
         self._kept: dict[str, int] = {}
-        self._masking_s = 0.0
+        self._masking_s = 0.0  # in this minute
+        self._masking_a_batch_s = 0.0
         self._named: set[str] = set()
 
     def begin(self) -> dt.datetime:
@@ -40,6 +42,7 @@ class Allowance:
             if self._minute is None or minute.date() != self._minute.date():
                 self._named = set()
             self._minute, self._kept, self._masking_s = minute, {}, 0.0
+        self._masking_a_batch_s = 0.0
         return now
 
     def source_of(self, line: str) -> str:
@@ -53,18 +56,21 @@ class Allowance:
         return masking.mask_source_reason(found[1])
 
     def masked(self, source: str, line: str) -> str | None:
-        """The beginning of a line, masked; None if no more letters are kept in this minute."""
+        """The beginning of a line, masked; None if no more letters are kept in this minute, or batch."""
         kept = self._kept.get(source, 0)
         if (
             kept >= self.limits.source_per_minute
             or sum(self._kept.values()) >= self.limits.all_per_minute
             or self._masking_s >= MASKING_S
+            or self._masking_a_batch_s >= MASKING_A_BATCH_S
         ):
             return None
         self._kept[source] = kept + 1
         began = time.thread_time()
         payload = masking.mask_payload(_beginning(line))
-        self._masking_s += time.thread_time() - began
+        took_s = time.thread_time() - began
+        self._masking_s += took_s
+        self._masking_a_batch_s += took_s
         return payload
 
 

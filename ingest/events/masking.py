@@ -12,6 +12,8 @@ import json
 import re
 
 HIDDEN = "•••"
+SHORTEST_PRIVATE = 3
+"""Shorter texts, such as what is between two strings of JSON, have nothing to hide: the least is an address, a@b."""
 NUMBER_FIELDS = frozenset({"caller", "callee", "to_number"})
 PRIVATE_FIELDS = NUMBER_FIELDS | {"name"}
 IDENTITIES = frozenset(
@@ -66,6 +68,7 @@ _LOOSE_FIELD = re.compile(
 _QUOTED_FIELD = re.compile(r"('([^'\n]*)'\s*:\s*)'[^'\n]*'")
 _REFUSED_VALUE = re.compile(r"(?<=value )'(.*)'", re.DOTALL)
 _EVENT_TYPE = re.compile(r"(?:call|agent)\.[a-z_]{1,32}")
+_decoded = json.JSONDecoder(strict=False).decode  # json.loads makes a decoder each time it is told not to be strict
 _QUOTED = re.compile(r"""(?<!\w)'[^'\n]*'(?!\w)|"[^"\n]*"|«[^»\n]*»|“[^”\n]*”""")
 
 
@@ -98,6 +101,8 @@ def mask_payload(text: str) -> str:
 
 def mask_text(text: str) -> str:
     """Mask what looks private in any text."""
+    if len(text) < SHORTEST_PRIVATE:
+        return text
     text = _IBAN.sub(_mask_iban, _EMAIL.sub(HIDDEN, text))
     return _NAME.sub(HIDDEN, _STAMP_OR_DIGITS.sub(_mask_digits, text))
 
@@ -111,8 +116,7 @@ def mask_value(value: object) -> object:
         case int() | float() if value == int(value) and len(str(abs(int(value)))) >= 6:
             return HIDDEN
         case list():
-            apart = _DIGITS_APART.fullmatch(json.dumps(value).strip("[]"))
-            return HIDDEN if apart and _mask_apart(apart) == HIDDEN else [mask_value(item) for item in value]
+            return HIDDEN if _are_digits_apart(value) else [mask_value(item) for item in value]
         case dict():
             return {
                 mask_value(name): HIDDEN if name.casefold() in PRIVATE_FIELDS and item is not None else mask_value(item)
@@ -165,7 +169,7 @@ def _end(text: str, start: int) -> int:
 def _text_of(token: str) -> str:
     """The text of a JSON string; the token itself, without quotes, when it is not valid JSON."""
     try:
-        return str(json.loads(token, strict=False))
+        return str(_decoded(token))
     except ValueError:
         return _unescaped(token).strip('"')
 
@@ -173,7 +177,7 @@ def _text_of(token: str) -> str:
 def _mask_string(token: str) -> str:
     """Mask a string, which may contain what is private as escapes, or JSON."""
     try:
-        content = json.loads(token, strict=False)
+        content = _decoded(token)
     except ValueError:
         plain = _unescaped(token)
         hidden = mask_text(plain)
@@ -184,7 +188,7 @@ def _mask_string(token: str) -> str:
 def _hide_string(token: str) -> str:
     """Hide a string with letters or digits in it. Of JSON in a string, what stays is what stays of JSON."""
     try:
-        content = json.loads(token, strict=False)
+        content = _decoded(token)
     except ValueError:
         return f'"{HIDDEN}"' if any(map(str.isalnum, token)) else token
     if content.lstrip()[:2] in ('{"', '["', "[{"):
@@ -207,6 +211,14 @@ def _mask_digits(found: re.Match[str]) -> str:
 def _mask_apart(numbers: re.Match[str]) -> str:
     """Mask a list of short numbers that may be the digits of one phone number."""
     return HIDDEN if sum(map(str.isdecimal, numbers[0])) >= 6 else numbers[0]
+
+
+def _are_digits_apart(values: list[object]) -> bool:
+    """Whether the items of a list may be the digits of one phone number. Lists in it are looked at one by one."""
+    if any(isinstance(value, list | dict) for value in values):
+        return False
+    apart = _DIGITS_APART.fullmatch(json.dumps(values)[1:-1])
+    return apart is not None and _mask_apart(apart) == HIDDEN
 
 
 def _mask_iban(iban: re.Match[str]) -> str:

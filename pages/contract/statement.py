@@ -23,7 +23,7 @@ from reportlab.platypus import BaseDocTemplate, Flowable, Frame, KeepTogether, P
 
 from metrics.kpis.service_level import FORMULAS
 from metrics.readers import Sla
-from pages.contract import month_chart, month_tables, standing
+from pages.contract import first_contact, month_chart, month_tables, standing
 from pages.shared import names
 from pages.shared.i18n import DASH, Text, short
 from pages.shared.marks import level_state
@@ -73,6 +73,7 @@ def as_pdf(sla: Sla, text: Text) -> bytes:
             *_first_page(sla, text),
             *_tables(sla, text),
             *_people(sla, text),
+            *_first_contact(sla, text),
             KeepTogether([*_definitions(sla, text), *_signatures(sla, text)]),  # so that nobody signs an empty page
         ],
         canvasmaker=lambda *args, **kwargs: _Numbered(*args, frame_words=_frame_words(sla, text), **kwargs),
@@ -337,6 +338,13 @@ def _people(sla: Sla, text: Text) -> list[Flowable]:
         return [heading, _paragraph(names.too_few(text), SMALL)]
     table = _table([month_tables.people_head(text), *rows], (48, 18, 20, 22, 18, 20, 22))
     return [heading, table, Spacer(1, 1.5 * mm), _paragraph(month_tables.privacy(text), SMALL)]
+
+
+def _first_contact(sla: Sla, text: Text) -> list[Flowable]:
+    if sla.first_contact is None:
+        return []
+    heading, words = first_contact.heading(text), first_contact.words(sla, text)
+    return [KeepTogether([_paragraph(heading, HEADING), _paragraph(words)])]
 
 
 # definitions

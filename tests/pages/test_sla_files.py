@@ -152,7 +152,9 @@ def _face(font: Any) -> str:
             "|from 6 Oct 2026 on|82.5%"
             "|What the figures mean|Offered 1,000 = Answered 1,000 + Abandoned 0|Seen and agreed|Signature"
             "|For the client, client|Page 1 of |No calls are known before 05/10/2026 08:10: 4 of 31 days are missing"
-            "|Days without a call: Wed 7 – Sat 31.|No data|Data as of 24/11/2026 12:00:00, UTC",
+            "|Days without a call: Wed 7 – Sat 31.|No data|Data as of 24/11/2026 12:00:00, UTC"
+            "|First-contact resolution Contacts resolved at the first: 99.0% (990 of 1,000)."
+            "|does not call again within 7 days. Callers: 990; more than once: 10.",
         ),
         (
             "fr",
@@ -160,13 +162,16 @@ def _face(font: Any) -> str:
             "|Octobre a atteint 81,25 %, avec 35 appels de marge|décrochés à temps|Définitif : seul un événement"
             "|Aucun appel n’est connu avant le 05/10/2026 08:10 : il manque 4 jours sur 31|Jours sans appel : mer. 7"
             "|Aucune donnée|Présentés 1 000 = Décrochés 1 000 + Abandonnés 0|Lu et approuvé|Pour le client, client"
-            "|Page 1 sur ",
+            "|Page 1 sur |Résolution au premier contact Contacts résolus du premier coup : 99,0 % (990 sur 1 000)."
+            "|ne rappelle pas sous 7 jours. Appelants : 990 ; plus d’une fois : 10.",
         ),
         (
             "es",
             "Informe de nivel de servicio|octubre de 2026 (del 01/10/2026 al 31/10/2026, UTC)|84,8 %"
             "|No constan llamadas anteriores al 05/10/2026 08:10: faltan 4 días de 31|Días sin llamadas: mié 7"
-            "|Sin datos|Octubre alcanzó el 81,25 %, con 35 llamadas de margen|Leído y conforme|Página 1 de ",
+            "|Sin datos|Octubre alcanzó el 81,25 %, con 35 llamadas de margen|Leído y conforme|Página 1 de "
+            "|Resolución al primer contacto Contactos resueltos a la primera: 99,0 % (990 de 1.000)."
+            "|no vuelve a llamar en 7 días. Personas que llamaron: 990; más de una vez: 10.",
         ),
     ],
 )

@@ -78,6 +78,7 @@ def test_a_number_is_kept_masked_with_its_hash(line: bytes) -> None:
         pytest.param({"x": {"Caller": {"n": 1}}}, {"x": {"Caller": HIDDEN}}, id="deeper in an object"),
         pytest.param({"x": {NUMBER: [0.5]}}, {"x": {HIDDEN: [0.5]}}, id="as the name of a field"),
         pytest.param({"x": [33, 6, 12, 34, 56]}, {"x": HIDDEN}, id="digit by digit"),
+        pytest.param({"x": ["a", [[0, 6, 1, 2, 3, 4]]]}, {"x": ["a", [HIDDEN]]}, id="digit by digit, deeper"),
         pytest.param({"x": "a.b@example.com"}, {"x": HIDDEN}, id="an e-mail address"),
         pytest.param({"x": "FR76 3000 6000 0112 3456 7890 189"}, {"x": HIDDEN}, id="an IBAN"),
         pytest.param({"tier": "Gold Customer"}, {"tier": "Gold Customer"}, id="words"),
