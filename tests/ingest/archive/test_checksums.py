@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from ingest.archive import checksums
 from ingest.archive.segments import MERGE_AT_FILES
 from ingest.errors import StoreError
 from ingest.rebuild import rebuild
-from tests.support.stories.stream import DEFAULTS, PERSONS, Desk, Event, at, read_story
+from tests.support.stories.stream import DAY, DEFAULTS, PERSONS, Desk, Event, at, read_story
 
 pytestmark = pytest.mark.slow
 
@@ -125,14 +126,34 @@ def test_nothing_is_recalled_from_a_damaged_file(tmp_path: Path) -> None:
     events.write_bytes(sound)
     damage_unseen(events)
     desk = Desk(tmp_path)
-    with pytest.raises(StoreError, match=rf"{events} is damaged.*restore this one file from a backup"):
-        desk.apply(wrapped(), LATER)
+    for late in (wrapped(), story(0)[:1]):  # of a call that has settled, or the same event again
+        with pytest.raises(StoreError, match=rf"{events} is damaged.*restore this one file from a backup"):
+            desk.apply(late, LATER)
     desk.close()
     events.write_bytes(sound)
     desk = Desk(tmp_path)
     desk.apply(wrapped(), LATER)
     desk.publish(LATER)
     assert [row["disposition"] for row in desk.rows(CALLS)] == ["sold"]
+
+
+def test_only_files_from_which_something_is_recalled_are_read_and_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = desk_of(tmp_path)
+    (events,) = files(tmp_path, "events")
+    of_the_day_before = "09:00:00 queued call_id=x event_id=x1 \n 09:01:00 abandoned call_id=x event_id=x2"
+    desk.apply(read_story(of_the_day_before, DAY - dt.timedelta(days=1)), LATER)
+    desk.publish(LATER)
+    desk.close()
+    desk = Desk(tmp_path)
+    read: list[Path] = []
+    crc32_of = checksums.crc32_of
+    monkeypatch.setattr(checksums, "crc32_of", lambda file: (read.append(file), crc32_of(file))[1])
+    for n in range(2):
+        desk.apply(wrapped(n), LATER)
+    assert read == [events]
+    desk.close()
 
 
 @pytest.mark.parametrize("relation", ["calls", "agent_states"])

@@ -11,8 +11,10 @@ import pytest
 
 from ingest.archive import inventory, segments
 from ingest.errors import StoreError
+from ingest.events.persons import Persons
 from ingest.store.store import Store
 from metrics.published.relations import FOLDER
+from tests.support.stories.stream import PERSONS
 
 pytestmark = pytest.mark.slow
 
@@ -343,15 +345,16 @@ def test_what_is_deleted_is_forgotten(store: Store, tmp_path: Path, clock: Clock
     assert restored.exists()
 
 
+@pytest.mark.parametrize("persons", [None, PERSONS], ids=["", "by the consumer"])
 def test_what_was_replaced_before_a_restart_is_deleted_as_long_after_it(
-    store: Store, tmp_path: Path, clock: Clock
+    store: Store, tmp_path: Path, clock: Clock, persons: Persons | None
 ) -> None:
     replaced = replace_three(store, tmp_path)
     store.close()
     gone = replaced.pop()
     gone.unlink()  # by somebody else
     clock.now_s += 2 * TEN_MINUTES_S
-    again = Store(tmp_path / "store.duckdb")
+    again = Store(tmp_path / "store.duckdb", persons)
     again.segments.sweep()
     assert all(file.exists() for file in replaced)
     clock.now_s += TEN_MINUTES_S + 1

@@ -1,12 +1,15 @@
 """The sums of settled calls and states are in files beside theirs: written, replaced and counted with them."""
 
 import datetime as dt
+import os
 from pathlib import Path
 
 import pytest
 
 from ingest.archive import inventory, segments
+from ingest.errors import StoreError
 from ingest.publishing.publish import Moment
+from ingest.store.store import Store
 from metrics.composition.sums import SUMS
 from tests.support.stories.stream import DAY, Desk, Event, at, read_story
 
@@ -14,6 +17,7 @@ pytestmark = pytest.mark.slow
 
 LATER = at("20:00:00")
 MUCH_LATER = LATER + dt.timedelta(days=4)
+WITH_DAY = ", hive_partitioning = true, hive_types = {day: DATE}"
 FIGURES = "FROM kpi_campaign('2026-03-10', '2026-03-11') ORDER BY campaign"
 
 
@@ -70,21 +74,74 @@ def test_sums_are_replaced_with_the_rows_that_they_are_of(tmp_path: Path) -> Non
 
 
 def test_what_is_recalled_is_taken_off(tmp_path: Path) -> None:
-    """Until it settles again, a recalled call is in no sum twice, and a corrected one counts as corrected."""
+    """Until it settles again, a recalled call is in no sum twice, and a corrected one counts as corrected.
+
+    Of calls, only the files of its day are read for that.
+    """
     desk = settled(tmp_path, 1, 2)
+    desk.apply(call("k3", "09:00:00", "09:02:00", DAY + dt.timedelta(days=1)), MUCH_LATER)
+    desk.publish(MUCH_LATER)
     later = next(event for event in load(1) if event["event_id"] == "e1")
-    desk.apply([later | {"revision": 1, "ts": at("09:03:00").isoformat()}], LATER)
-    moment = Moment(LATER, LATER)
+    desk.apply([later | {"revision": 1, "ts": at("09:03:00").isoformat()}], MUCH_LATER)
+    moment = Moment(MUCH_LATER, MUCH_LATER)
     desk.publisher.judge(moment)
     desk.publisher.write(moment)
     whole = "SELECT sum(offered) AS offered, sum(handled) AS handled, sum(talk_us) // 1000000 AS talk_s FROM call_sums"
-    expected = [{"offered": 2, "handled": 2, "talk_s": 110 + 170}]
+    expected = [{"offered": 3, "handled": 3, "talk_s": 110 + 170 + 120}]
+    (unread,) = (tmp_path / "published" / "calls" / f"day={DAY.date() + dt.timedelta(days=1)}").iterdir()
+    content = unread.read_bytes()
+    unread.write_bytes(b"")
     assert desk.rows(whole) == expected
     assert len(desk.rows("SELECT offered FROM call_sums WHERE offered < 0")) == 1
-    desk.publish(LATER)
+    unread.write_bytes(content)
+    desk.publish(MUCH_LATER)
     assert desk.rows(whole) == expected
     assert desk.rows("SELECT offered FROM call_sums WHERE offered < 0") == []
     desk.close()
+
+
+FIRST, NEXT, THIRD, LAST = (DAY.date() + dt.timedelta(days=n) for n in range(4))
+
+
+@pytest.mark.parametrize(
+    ("from_at", "until_at", "left"),
+    [
+        pytest.param(DAY, None, [], id="all"),
+        pytest.param(at("09:00:00.000001"), None, [FIRST], id="all but the first"),
+        pytest.param(DAY, at("81:00:00"), [LAST], id="all but the last"),
+        pytest.param(at("34:00:00"), at("58:00:00"), [FIRST, NEXT, LAST], id="one"),
+        pytest.param(at("33:00:00"), at("57:00:00"), [FIRST, THIRD, LAST], id="up to the next"),
+        pytest.param(at("-999:00:00"), at("999:00:00"), [], id="more than there are"),
+    ],
+)
+def test_recalled_states_are_taken_off(
+    tmp_path: Path, from_at: dt.datetime, until_at: dt.datetime | None, left: list[dt.date]
+) -> None:
+    """Those of one agent, from an instant to another; no file of another day is opened for it."""
+    store = Store(tmp_path / "store.duckdb")
+    states = f"""
+        SELECT day, agent, 'sav' AS campaign, 'paused' AS state, started_at, started_at + INTERVAL 1 HOUR AS ended_at
+        FROM (
+            SELECT DATE '{FIRST}' + n::INTEGER AS day, TIMESTAMPTZ '{at("09:00:00")}' + n * INTERVAL 1 DAY AS started_at
+            FROM range(4) t(n)
+        ), (VALUES ('ana'), ('bob')) a(agent)
+    """
+    with store.transaction():
+        store.segments.write("agent_states", f"({states})")
+        store.segments.reload()
+        store.segments.keep_sums()
+    store.segments.reload()
+    store.sql(f"CREATE TEMP TABLE recent_agent_states AS FROM ({states}) LIMIT 0")
+    days = f"DATE '{FIRST}' AS first_day, DATE '{LAST}' AS last_day"
+    store.sql(f"CREATE TEMP TABLE ingest_status AS SELECT TIMESTAMPTZ '{LATER}' AS as_of, {days}")
+    store.sql("INSERT INTO recalled_states VALUES ('ana', ?, ?)", [from_at, until_at])
+    for file, segment in [*store.segments.files("agent_states").items()][1:]:  # the first says which columns there are
+        if segment.day < from_at.date() or (until_at and segment.day > until_at.date()):
+            file.write_bytes(b"")
+    query = f"SELECT day, sum(paused_us) FROM ({store.segments.past()['state_sums']}) GROUP BY day ORDER BY day"
+    hours = {day: (1 + (day in left)) * 3_600_000_000 for day in (FIRST, NEXT, THIRD, LAST)}
+    assert store.sql(query).fetchall() == list(hours.items())
+    store.close()
 
 
 def test_files_without_sums_are_added_up_until_they_get_them(tmp_path: Path) -> None:
@@ -161,7 +218,53 @@ def test_work_is_kept_of_days_that_are_over_while_it_holds(tmp_path: Path) -> No
     desk.publish(MUCH_LATER)
     settle_another(desk, 3)
     assert work(desk) == ([{"day": DAY.date(), "s": 150}], 150)
+    kept = names(desk, "work_sums")
+    assert len(kept) == 1
+    settle_another(desk, 4)
+    assert names(desk, "work_sums") == kept
     desk.close()
+
+
+def test_the_latest_days_get_their_work_first_but_not_the_last_two(tmp_path: Path) -> None:
+    """Those that did not just change; a state of a day changes none of its work."""
+    desk = Desk(tmp_path)
+    days = [DAY + dt.timedelta(days=n) for n in range(6)]
+    much_later = MUCH_LATER + dt.timedelta(days=6)
+    desk.apply([e for n, day in enumerate(days) for e in call(f"c{n}", "09:00:00", "09:02:00", day)], much_later)
+    desk.publish(much_later)
+    assert names(desk, "work_sums") == set()
+    states = "09:00:00 state agent=ben state=paused event_id=s1 \n 09:01:00 state agent=ben state=offline event_id=s2"
+    early = call("early", "09:00:00", "09:02:00", DAY - dt.timedelta(days=9))
+    (last,) = (tmp_path / "published" / "calls" / f"day={days[5].date()}").iterdir()
+    last.rename(tmp_path / "away")  # no other days' calls are read
+    desk.apply([*early, *read_story(states, days[2])], much_later)
+    desk.publisher.judge(moment := Moment(much_later, much_later))
+    desk.publisher.settle(moment)
+    (tmp_path / "away").rename(last)
+    desk.publish(much_later)
+    kept = desk.store.sql("SELECT day FROM segments WHERE relation = 'work_sums' ORDER BY day").fetchall()
+    assert kept == [(day.date(),) for day in days[1:4]]
+    desk.close()
+
+
+def test_a_settling_that_does_not_commit_leaves_no_files_of_sums(tmp_path: Path) -> None:
+    """Otherwise the next start would be refused, because nobody names them."""
+    desk = Desk(tmp_path)
+    desk.apply(
+        call("c1", "09:00:00", "09:02:00") + call("c2", "09:00:00", "09:02:00", DAY + dt.timedelta(days=3)), LATER
+    )
+    desk.publish(MUCH_LATER)
+    kept = set(tmp_path.rglob("*.parquet"))
+    desk.apply(call("c3", "10:00:00", "10:01:00", DAY + dt.timedelta(days=3)), MUCH_LATER)
+    desk.publisher.judge(Moment(MUCH_LATER, MUCH_LATER))
+    with pytest.raises(KeyboardInterrupt), desk.store.transaction():
+        desk.store.archive.settle(MUCH_LATER, 1)
+        raise KeyboardInterrupt
+    desk.close()
+    written = set(tmp_path.rglob("*.parquet")) - kept
+    assert {file.parent.parent.name for file in written} >= {"call_sums", "work_sums"}
+    Store(tmp_path / "store.duckdb").close()
+    assert set(tmp_path.rglob("*.parquet")) == kept
 
 
 def test_work_of_very_many_calls_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,3 +279,71 @@ def test_work_of_very_many_calls_is_not_kept(tmp_path: Path, monkeypatch: pytest
     settle_another(desk, 2)
     assert work(desk) == ([{"day": DAY.date(), "s": 120}], 120)
     desk.close()
+
+
+# Files that are written again, as when a person is erased
+
+
+def write_again(desk: Desk, relation: str, file: Path) -> None:
+    own = desk.store.segments
+    with desk.store.transaction():
+        own.rewrite(relation, own.files(relation)[file], f"FROM {inventory.read_files([file], WITH_DAY)}")
+    own.reload()
+
+
+def test_a_file_that_is_written_again_has_the_sums_of_the_old_one(tmp_path: Path) -> None:
+    desk = settled(tmp_path, 1, 2)
+    before, replaced = desk.rows(FIGURES), min(desk.store.segments.files("calls"))
+    kept = names(desk, "calls") - {replaced.name}
+    write_again(desk, "calls", replaced)
+    assert names(desk, "call_sums") == names(desk, "calls") > kept
+    assert len(names(desk, "calls")) == 2 and replaced.name not in names(desk, "calls")
+    desk.publish(LATER)
+    assert desk.rows(FIGURES) == before
+    for one, other in (("segments", "checksums"), ("checksums", "segments")):
+        assert desk.store.sql(f"SELECT file FROM {one} ANTI JOIN {other} USING (file)").fetchall() == []
+    written = [file for name in SUMS for file in (tmp_path / "published" / name).rglob("*.parquet")]
+    assert desk.store.segments.bytes(*SUMS) == sum(file.stat().st_size for file in written)
+    desk.close()
+    Store(tmp_path / "store.duckdb").close()
+
+
+def test_what_was_recalled_from_a_file_stays_so_when_it_is_written_again(tmp_path: Path) -> None:
+    desk = settled(tmp_path, 1, 2)
+    desk.apply([load(1)[2] | {"revision": 1, "ts": at("09:03:00").isoformat()}], LATER)
+    archived = "SELECT event_id FROM ({}) ORDER BY ALL"
+    query = desk.store.segments.rows("events")
+    before = desk.store.sql(archived.format(query)).fetchall()
+    for file in desk.store.segments.files("events"):
+        write_again(desk, "events", file)
+    assert desk.store.segments.rows("events") != query
+    assert desk.store.sql(archived.format(desk.store.segments.rows("events"))).fetchall() == before
+    assert desk.store.sql("SELECT count(*) FROM recalled_events").fetchall() == [(3,)]
+    desk.close()
+
+
+@pytest.mark.parametrize("relation", ["calls", "call_sums"])
+def test_a_damaged_file_is_not_written_again(tmp_path: Path, relation: str) -> None:
+    desk = settled(tmp_path, 1)
+    (file,) = desk.store.segments.files(relation)
+    file.write_bytes(b"X" + file.read_bytes()[1:])
+    with pytest.raises(StoreError, match=f"{file} is damaged"):
+        write_again(desk, "calls", *desk.store.segments.files("calls"))
+    desk.close()
+
+
+def test_what_was_being_written_again_leaves_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = settled(tmp_path, 1)
+    kept, link = set(tmp_path.rglob("*.parquet")), os.link
+
+    def killed(old: Path, new: Path) -> None:
+        link(old, new)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "link", killed)
+    with pytest.raises(KeyboardInterrupt):
+        write_again(desk, "calls", *desk.store.segments.files("calls"))
+    desk.close()
+    assert len(set(tmp_path.rglob("*.parquet")) - kept) == 2
+    Store(tmp_path / "store.duckdb").close()
+    assert set(tmp_path.rglob("*.parquet")) == kept

@@ -216,6 +216,7 @@ def test_a_store_of_an_older_vigie_loses_its_numbers(tmp_path: Path, at_most: in
     as_layout_2(tmp_path)
     assert len(with_number(tmp_path)) == 2
     bring_up_to_date(tmp_path, DEFAULTS, PERSONS, at_most=at_most)
+    assert at_most or with_number(tmp_path) == []  # at once
     desk = Desk(tmp_path)
     desk.store.segments.sweep(0.0)
     desk.publish(at("09:30:00"))

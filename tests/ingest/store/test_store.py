@@ -65,6 +65,7 @@ def all_of(store: Store, query: str) -> list[tuple[object, ...]]:
 
 def test_a_new_store_has_read_nothing(store: Store) -> None:
     assert store.totals() == Totals(0, 0, 0, 0, 0)
+    assert all_of(store, "SELECT records_rejected FROM totals") == [(0,)]
     assert store.last_event_at() is None and store.position(PARTITION) is None
 
 
@@ -90,6 +91,7 @@ def test_a_store_tells_by_which_layout_it_was_written(tmp_path: Path) -> None:
     for _ in range(2):
         store = Store(tmp_path / "store.duckdb")
         assert all_of(store, "FROM layout") == [(layout.LAYOUT,)]
+        assert all_of(store, "SELECT count(*) FROM totals") == [(1,)]
         store.close()
 
 
@@ -150,6 +152,36 @@ def test_an_upgrade_that_fails_leaves_the_store_as_it_was(home: Path) -> None:
     upgraded.close()
 
 
+def test_a_closed_store_is_copied_in_its_place(home: Path) -> None:
+    """Whatever a copy that was killed has left."""
+    shutil.copy(home / "store.duckdb", home / ".store.duckdb")
+    with duckdb.connect(str(home / "store.duckdb")) as store:
+        store.execute("UPDATE layout SET version = 2")
+    for _ in range(2):
+        Store.compact(home / "store.duckdb")
+        store = Store(home / "store.duckdb")
+        assert all_of(store, "FROM layout") == [(layout.LAYOUT,)]
+        assert all_of(store, "SELECT call_id FROM inferred_ends") == [("c1",)]
+        store.close()
+    (home / "store.duckdb").write_bytes(b"no store" * 4096)
+    with pytest.raises(StoreError, match=rf"{home / 'store.duckdb'} could not be written"):
+        Store.compact(home / "store.duckdb")
+    assert (home / "store.duckdb").read_bytes() == b"no store" * 4096
+
+
+def test_an_older_store_is_upgraded_by_the_consumer_only(tmp_path: Path) -> None:
+    """Also one in which nothing has settled."""
+    desk = Desk(tmp_path, settle_rows=NEVER)
+    desk.apply(read_story(SETTLED), LATER)
+    desk.store.sql("UPDATE layout SET version = 2")
+    desk.close()
+    with pytest.raises(StoreError, match="`python -m ingest run` upgrades it"):
+        Store(tmp_path / "store.duckdb")
+    upgraded = Store(tmp_path / "store.duckdb", PERSONS)
+    assert all_of(upgraded, "SELECT call_id FROM calls ORDER BY ALL") == [("c1",), ("c2",)]
+    upgraded.close()
+
+
 # Transactions
 
 
@@ -170,6 +202,17 @@ def test_what_the_disk_does_not_take_is_told_with_the_file(store: Store, tmp_pat
     with pytest.raises(StoreError, match=says) as failure, store.transaction():
         raise error
     assert failure.value.__cause__ is error
+
+
+def test_a_damaged_file_is_told_unless_the_disk_is_full(home: Path) -> None:
+    store = Store(home / "store.duckdb")
+    (file,) = home.rglob("events/*/*.parquet")
+    file.write_bytes(b"X" + file.read_bytes()[1:])
+    with pytest.raises(StoreError, match=rf"{file} is damaged"), store.transaction():
+        raise duckdb.Error("a block")
+    with pytest.raises(StoreError, match="the disk is full"), store.transaction():
+        raise OSError("No space left on device")
+    store.close()
 
 
 def test_the_log_of_the_store_is_written_into_its_file(store: Store, tmp_path: Path) -> None:
@@ -196,6 +239,7 @@ def test_what_was_read_adds_up_over_batches(store: Store) -> None:
     apply(store, *read_story("09:00:00 queued call_id=c3 event_id=q3"))
     assert store.totals() == Totals(records=7, records_with_events=5, lines=6, duplicates=3, dead_letters=3)
     assert store.last_event_at() == at("10:00:00")
+    assert all_of(store, "SELECT records_rejected FROM totals") == [(2,)]
     assert all_of(store, "SELECT line, reason FROM dead_letters WHERE line > 1")[0][0] == 3
 
 
@@ -361,7 +405,19 @@ def test_lines_are_those_that_were_delivered_and_all_that_are_there(
     with store.transaction():
         store.take_over({"totals": totals}, None)
     assert store.totals() == Totals(8, 6, lines, duplicates, 4)
+    assert all_of(store, "SELECT records_rejected FROM totals") == [(2,)]
     assert store.last_event_at() == at("09:30:00")
+
+
+def test_what_was_rejected_and_left_out_is_taken_over(store: Store) -> None:
+    apply(store, *read_story("09:30:00 queued"))
+    counted = {"records": 8, "records_with_events": 6, "lines": 1, "duplicates": 0, "dead_letters": 4}
+    totals = counted | {"records_rejected": 1, "left_out": 3, "last_event_at": at("09:00:00")}
+    with store.transaction():
+        store.take_over({"totals": pa.Table.from_pylist([totals])}, None)
+    assert store.totals() == Totals(8, 6, 1, 0, 4, left_out=3)
+    assert all_of(store, "SELECT records_rejected FROM totals") == [(1,)]
+    assert store.last_event_at() == at("09:30:00")  # the old store may be older than its files
 
 
 LETTER = DeadLetter(
@@ -441,11 +497,44 @@ def test_where_positions_are_known_no_letter_is_read_again(store: Store) -> None
     assert all_of(store, "FROM letters_kept") == []
 
 
-def test_letters_after_the_known_positions_are_read_again(store: Store) -> None:
+@pytest.mark.parametrize(
+    "other",
+    [{"next_offset": 5}, {"topic": "another"}, {"partition": 1}],
+    ids=["", "of another topic", "of another partition"],
+)
+def test_letters_after_the_known_positions_are_read_again(store: Store, other: dict[str, object]) -> None:
     """The store was older than its files, as after a backup of it alone."""
-    place = {"topic": "calls", "partition": 0, "cluster_id": "cluster-1", "topic_id": "t1", "next_offset": 5}
-    taken_over(store, {"positions": pa.Table.from_pylist([place])}, [LETTER])
+    place = {"topic": "calls", "partition": 0, "cluster_id": "cluster-1", "topic_id": "t1", "next_offset": 6}
+    taken_over(store, {"positions": pa.Table.from_pylist([place | other])}, [LETTER])
     assert reject(store, LETTER) == []
+
+
+def test_letters_that_are_only_counted_are_counted_by_source_and_day(store: Store) -> None:
+    left_out = replace(LETTER, payload=None)
+    other, next_day = replace(left_out, source="ivr"), at("33:00:00")
+    assert reject(store, LETTER, left_out, replace(left_out, read_at=at("08:00:00")), other) == [LETTER]
+    assert reject(store, left_out) == reject(store, replace(other, read_at=next_day)) == reject(store) == []
+    assert all_of(store, "FROM letters_left_out ORDER BY ALL") == [
+        ("ivr", dt.date(2026, 3, 10), 1, at("09:00:00")),
+        ("ivr", dt.date(2026, 3, 11), 1, next_day),
+        ("pbx", dt.date(2026, 3, 10), 3, at("09:00:00")),
+    ]
+    assert (store.totals().dead_letters, store.totals().left_out) == (6, 5)
+
+
+def test_letters_from_before_a_time_are_forgotten(store: Store) -> None:
+    """Those that have settled by whole days."""
+    noon = LETTER.received_ms + 3 * 3_600_000
+    taken_over(store, {}, [replace(LETTER, received_ms=noon - 86_400_000), replace(LETTER, received_ms=noon - 1)])
+    store.apply(replace(sort(Batch()), dead=[replace(LETTER, offset=9, received_ms=noon - n) for n in (1, 0)]))
+    with store.transaction():
+        store.archive.forget_letters(at("12:00:00"))
+    assert all_of(store, "SELECT received_at FROM dead_letters") == [(at("12:00:00"),)]
+    query = store.segments.rows("dead_letters")
+    assert all_of(store, f"SELECT day FROM ({query})") == [(dt.date(2026, 3, 10),)]
+    with store.transaction():
+        store.archive.forget_letters(at("12:00:00", at("24:00:00")))
+    assert store.segments.rows("dead_letters") is None
 
 
 def test_what_is_not_made_of_events_is_that_of_the_store_before(store: Store) -> None:
