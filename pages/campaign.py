@@ -18,8 +18,8 @@ NOW_S = 1
 AGENTS_S = 2
 DAY_S = 15
 """The shortest interval of the day is a quarter of an hour, so this is fast enough."""
-WEEKS_S = 3600
-"""The weeks leave today out, so they change once a day."""
+WEEKS_S = 60
+"""The weeks leave today out, so only late events and midnight change them."""
 
 viewer = visitor.current_viewer()
 text = visitor.current_text()

@@ -121,9 +121,14 @@ def sums(measures: Iterable[str]) -> str:
 
 def on_day(campaign: Campaign, day: date) -> Campaign:
     """Return the campaign with another local day, by Python's zone rules, which `calls.day` also follows."""
-    zone = ZoneInfo(campaign.timezone)
-    t0, t1 = (datetime.combine(day + timedelta(n), clock(), zone).astimezone(UTC) for n in (0, 1))
+    t0, t1 = bounds(day, ZoneInfo(campaign.timezone))
     return replace(campaign, day=day, t0=t0, t1=t1)
+
+
+def bounds(day: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """Return the instants at which a local day begins and ends."""
+    t0, t1 = (datetime.combine(day + timedelta(n), clock(), zone).astimezone(UTC) for n in (0, 1))
+    return t0, t1
 
 
 def campaigns_on(

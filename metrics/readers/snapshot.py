@@ -30,6 +30,8 @@ SnapshotId = tuple[int, int]
 
 SLOW_S = 15.0
 """Time for which a slowly changing answer is reused [s between the `as_of` of two snapshots]."""
+MONTH_S = 60.0
+"""The same for a month against its contract, which takes seconds: there are no kept sums by agent or caller."""
 BUSY_S = 10.0
 """While one thread queries a new snapshot, others get the previous answer if it is younger than this."""
 KEPT = 300

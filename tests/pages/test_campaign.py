@@ -140,17 +140,47 @@ def test_weeks_add_up_by_weekday_and_hour(tmp_path: Path) -> None:
         readers.weeks(reader, MANAGER, "c", 5200)
 
 
-def test_weeks_are_read_once_an_hour(tmp_path: Path) -> None:
+def test_a_late_event_is_in_the_weeks_and_in_the_usual_day_after_some_seconds(tmp_path: Path) -> None:
     place = tmp_path / "published" / "vigie.duckdb"
     reader = Published(place)
     seen = []
-    for seconds in (0, 60, 3500, 3700):
-        calls = [{"campaign": "north", "queued_at": NOON - timedelta(days=1)}] * (seconds + 1)
-        publish(place, campaigns=FLOOR, calls=calls[:100], as_of=NOON + timedelta(seconds=seconds))
-        weeks = readers.weeks(reader, MANAGER, "north")
-        assert readers.board(reader, MANAGER) and weeks is not None
-        seen.append(weeks.cells[6, 12].kpis.offered)
-    assert seen == [1, 1, 1, 100]
+    for seconds in (0, 10, 20):
+        calls = [{"campaign": "north", "queued_at": NOON - timedelta(days=7)}] * (seconds + 1)
+        publish(place, campaigns=FLOOR, calls=calls, as_of=NOON + timedelta(seconds=seconds))
+        weeks, usual = readers.weeks(reader, MANAGER, "north"), readers.compare(reader, MANAGER, "north")
+        assert readers.board(reader, MANAGER) and weeks is not None and usual is not None
+        at_noon = usual.usual_at(NOON)
+        seen.append((weeks.cells[NOON.weekday(), 12].kpis.offered, at_noon and at_noon.kpis.offered))
+    assert seen == [(1, 1), (1, 1), (21, 21)]
+
+
+@pytest.mark.parametrize("ask", [readers.weeks, readers.compare])
+def test_the_weeks_of_all_campaigns_of_a_zone_are_asked_once(tmp_path: Path, ask: Any) -> None:
+    named = {name: campaign(name, zone) for name, zone in (("a", "UTC"), ("b", "UTC"), ("paris", "Europe/Paris"))}
+    calls = [
+        *calls_at("2026-11-16 09:05", 5, of=named["a"], campaign="a"),
+        *calls_at("2026-11-16 09:05", 5, 5, of=named["b"], campaign="b"),
+        *calls_at("2026-11-16 09:05", 5, 5, 5, of=named["paris"], campaign="paris"),
+    ]
+    publish_rows(tmp_path / "v.duckdb", calls, campaigns=named.values(), as_of="10:00").close()
+    reader = Published(tmp_path / "v.duckdb")
+
+    def questions() -> int:
+        return sum(isinstance(question, tuple) and question[0] in ("weeks", "compared") for question in reader._kept)
+
+    found = [ask(reader, MANAGER, name) for name in ("a", "b")]
+    assert questions() == 1
+    found += [ask(reader, viewer, "paris") for viewer in (MANAGER, Viewer("client", frozenset({"paris"})))]
+    assert questions() == 2
+    if ask is readers.weeks:
+        assert [next(cell.kpis.offered for cell in weeks.cells.values() if cell.kpis.offered) for weeks in found] == [
+            1,
+            2,
+            3,
+            3,
+        ]
+    else:
+        assert [max(added.kpis.offered for added in of.usual.values()) for of in found] == [1, 2, 3, 3]
 
 
 # queues

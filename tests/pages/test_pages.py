@@ -31,7 +31,7 @@ from pages.operations.alarm_list import WORDINGS
 from pages.shared import i18n, marks, verdicts
 from pages.wall import tiles
 from tests.support.dashboard.browsing import browser, dashboard, needs_chromium, open_tab
-from tests.support.dashboard.drawing import HOSTILE, ROOT, headline, open_page, section, wall, words
+from tests.support.dashboard.drawing import HOSTILE, PAGE_NAMES, ROOT, headline, open_page, section, wall, words
 from tests.support.dashboard.people import session_of
 from tests.support.floor_file import ALARMS, FLOOR, MANAGER, MIXED, NOON, alarm, publish, today
 from tests.support.processes import wait_for
@@ -234,6 +234,36 @@ def test_a_board_is_drawn_once_per_snapshot_and_access(path: Path) -> None:
     client = Viewer("client", frozenset({"north"}))
     own = readers.board(Published(path), client)
     assert own is not None and "Oréa" not in tiles.draw(own, client, english, 0.0, 1.0)
+
+
+OF_RIGHTS = {"agents today", "campaigns in", "calls"}
+"""Questions whose answers a viewer's rights change: whose work, the campaigns of a total, calls that they may sort."""
+NOT_FOR_CLIENTS = {"wallboard", "agents", "analyst", "feed"}
+
+
+@pytest.mark.parametrize("page", PAGE_NAMES)
+def test_a_page_asks_once_per_snapshot_what_all_its_viewers_share(path: Path, page: str) -> None:
+    calls = [*MIXED, {"campaign": "north", "call_id": "of-a-story"}]
+    publish(path, campaigns=FLOOR, calls=calls, agents={"ana": ("north", "available")}, as_of=now())
+    address = {"campaign": "north", "call": "of-a-story", "day": now().date().isoformat()}
+    if page != "call":
+        del address["day"]
+
+    def asked_by(viewer: Viewer, page: str) -> dict[object, object]:
+        open_page(f"{page}.py", viewer=viewer, **address)
+        return dict(readers.published()._kept)
+
+    asked_by(MANAGER, "campaign")  # a client comes by this page
+    first = asked_by(MANAGER, page)
+    assert "floor" in first
+    same_rights = asked_by(Viewer("manager", None, "another"), page)
+    assert same_rights.keys() == first.keys()
+    of_north = Viewer("analyst" if page in NOT_FOR_CLIENTS else "client", frozenset({"north"}))
+    other_rights = same_rights if page == "audit" else asked_by(of_north, page)  # only managers read the audit trail
+    more = {question[0] for question in other_rights.keys() - first.keys() if isinstance(question, tuple)}
+    assert more <= OF_RIGHTS
+    for kept in (same_rights, other_rights):
+        assert all(kept[question] is answer for question, answer in first.items())
 
 
 @pytest.mark.parametrize(

@@ -25,10 +25,8 @@ from metrics.readers import wall
 from metrics.readers.campaigns import STEPS, Campaign, campaigns_on, needed, sums
 from metrics.readers.contract.terms import JudgedTerm, judged_terms, version
 from metrics.readers.contract.to_come import to_come
-from metrics.readers.snapshot import SLOW_S, Freshness, Published, Snapshot, fetch
+from metrics.readers.snapshot import MONTH_S, SLOW_S, Freshness, Published, Snapshot, fetch
 
-MONTH_S = 60.0
-"""Time for which the answer about a month is reused [s between the `as_of` of two snapshots]."""
 HOUR = 60
 
 _RATIOS = ("service_level", "service_level_worst", "service_level_best", "abandon_rate", "asa_s", "conserved")
@@ -375,7 +373,7 @@ def _zone(snapshot: Snapshot, zone: str, period: Period, key: bytes, minutes: in
             target=target(calls) if total.service_level_base or not in_force else in_force[-1].target,
             next_target=in_force[-1].target if in_force else None,
             distance=distance(calls, in_force[-1].target) if in_force else None,
-            outlook=None,  # computed separately, because what is usual is cached for longer
+            outlook=None,  # computed for those that somebody looks at
             terms=judged,
             days=tuple(
                 Day(day, is_settled, day_target, Figures(*row))

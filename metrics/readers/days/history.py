@@ -1,52 +1,62 @@
 """What is usual for a campaign: the same weekday of recent weeks, and its weeks by weekday and hour.
 
-Past days hardly change, and reading weeks of them takes a second, so these answers are cached for an hour for all
-viewers. Counts and seconds are added up first, ratios are computed last. A day without offered calls counts as closed
-and is in no mean.
+One query answers for all campaigns of a time zone. Counts and seconds are added up first, ratios are computed last. A
+day without offered calls counts as closed and is in no mean.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from metrics.authorisation.viewer import Viewer
+from metrics.composition.compose import select
 from metrics.composition.figures import KPIS
+from metrics.composition.grains import GRAINS
+from metrics.kpis.agent_time import STATE_MEASURES
 from metrics.kpis.distance import SAME_WEEKDAYS
 from metrics.readers import wall
-from metrics.readers.campaigns import MINUTES, NAMES, STEPS, Campaign, Kpis, needed, on_day, sums
-from metrics.readers.contract.to_come import HISTORY_S
-from metrics.readers.snapshot import Published, Snapshot, fetch
+from metrics.readers.campaigns import MINUTES, NAMES, STEPS, Campaign, Kpis, bounds, needed, sums
+from metrics.readers.snapshot import SLOW_S, Published, Snapshot, fetch
 
-SO_FAR_S = 300.0
-"""The same for the current day up to its last complete interval. It is shorter, because calls open then end later."""
 WEEKS = (4, 8, 12)
 
 _TERMS = ("target", "threshold_s")
 _COUNTS = [name for name in NAMES if name not in KPIS and name not in _TERMS]
 _NEEDED = needed(_COUNTS, [name for name in NAMES if name in KPIS])
 _SHOWN = ", ".join("NULL" if name in _TERMS else KPIS[name].sql if name in KPIS else name for name in NAMES)
+_INTERVAL = GRAINS["kpi_interval"]
+_COLUMNS = tuple(dict.fromkeys((*_NEEDED, *(measure.name for measure in STATE_MEASURES))))
+# without workload_s, which takes more than half of kpi_interval's time
+INTERVALS = f"""
+CREATE OR REPLACE TEMP MACRO intervals({", ".join(_INTERVAL.parameters)}) AS TABLE
+{select(replace(_INTERVAL, columns=_COLUMNS))}
+"""
 SLOTS = f"""
 WITH each AS (
-    SELECT day, slot, {", ".join(_NEEDED)}
-    FROM kpi_interval($t0::TIMESTAMPTZ, $t1::TIMESTAMPTZ, {{minutes}})
+    SELECT campaign, coalesce(day = $own::DATE, false) AS own, day, slot, {", ".join(_NEEDED)}
+    FROM intervals($t0::TIMESTAMPTZ, $t1::TIMESTAMPTZ, {{minutes}})
     JOIN (SELECT unnest($starts::TIMESTAMPTZ[]) AS interval_start, unnest($days::DATE[]) AS day,
                  unnest($slots::BIGINT[]) AS slot) USING (interval_start)
-    WHERE campaign = $campaign
 ), open_days AS (
-    SELECT day FROM each GROUP BY day HAVING $closed OR sum(offered) > 0
+    SELECT campaign, own, day FROM each GROUP BY ALL HAVING own OR sum(offered) > 0
 ), by_slot AS (
-    SELECT slot, count(*) AS intervals, {sums(_NEEDED)} FROM each SEMI JOIN open_days USING (day) GROUP BY slot
+    SELECT campaign, own, slot, count(*) AS intervals, {sums(_NEEDED)}
+    FROM each
+    SEMI JOIN open_days USING (campaign, day)
+    GROUP BY campaign, own, slot
 )
-SELECT so_far, slot, intervals, (SELECT list(day ORDER BY day) FROM open_days), {_SHOWN}
+SELECT campaign, own, so_far, slot, intervals, days, {_SHOWN}
 FROM (
     SELECT false AS so_far, * FROM by_slot
     UNION ALL BY NAME
-    SELECT true AS so_far, slot, {", ".join(f"sum({name}) OVER slots AS {name}" for name in ("intervals", *_NEEDED))}
+    SELECT campaign, own, true AS so_far, slot,
+           {", ".join(f"sum({name}) OVER slots AS {name}" for name in ("intervals", *_NEEDED))}
     FROM by_slot
-    WINDOW slots AS (ORDER BY slot)
+    WINDOW slots AS (PARTITION BY campaign, own ORDER BY slot)
 )
-ORDER BY so_far, slot
+JOIN (SELECT campaign, own, list(day ORDER BY day) AS days FROM open_days GROUP BY ALL) USING (campaign, own)
+ORDER BY campaign, own, so_far, slot
 """
 
 
@@ -67,8 +77,8 @@ class Slots:
     """Totals of `days` for each slot, and for the time up to the end of each slot. `days` had offered calls."""
 
     days: tuple[date, ...]
-    each: Mapping[int, Added]
-    so_far: Mapping[int, Added]
+    each: dict[int, Added]
+    so_far: dict[int, Added]
 
     def without_work(self) -> "Slots":
         """Return the same for a viewer who may not see how people work."""
@@ -77,6 +87,9 @@ class Slots:
             for slots in (self.each, self.so_far)
         )
         return Slots(self.days, each, so_far)
+
+
+CLOSED = Slots((), {}, {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,27 +128,28 @@ def compare(
     """Compare a local day (default: today) with the SAME_WEEKDAYS before it; None if the viewer may not see it."""
     if minutes not in STEPS:
         raise ValueError(f"intervals of {minutes} minutes do not fill every day, allowed are {STEPS}")
-    visible, freshness = wall.campaign(published, viewer, campaign, day), wall.freshness(published, viewer)
-    if visible is None or freshness is None:
+    visible = wall.campaign(published, viewer, campaign, day)
+    if visible is None:
         return None
-    days = [visible.day - timedelta(weeks=n) for n in range(SAME_WEEKDAYS, 0, -1)]
-    step = timedelta(minutes=minutes)
-    complete = (min(freshness.as_of, visible.t1) - visible.t0) // step  # number of complete intervals
-    key = campaign, visible.day, minutes
-    usual = published.ask(("usual", *key), lambda s: _slots(s, visible, days, minutes, _minute), HISTORY_S)
-    own = published.ask(
-        ("so far", *key, complete),
-        lambda s: _slots(s, visible, [visible.day], minutes, _minute, closed=True),
-        SO_FAR_S,
+    days = [visible.day - timedelta(weeks=n) for n in range(SAME_WEEKDAYS, -1, -1)]
+    zone = ZoneInfo(visible.timezone)
+    found = published.ask(
+        ("compared", visible.timezone, visible.day, minutes),
+        lambda s: (s.freshness.as_of, _slots(s, zone, days, minutes, _minute, own=visible.day)),
+        SLOW_S,
     )
-    if usual is None or own is None:
+    if found is None:
         return None
+    as_of, slots = found
+    usual, own = (slots.get((campaign, is_own), CLOSED) for is_own in (False, True))
     if not viewer.sees_work:
         usual, own = usual.without_work(), own.without_work()
+    step = timedelta(minutes=minutes)
+    complete = (min(as_of, visible.t1) - visible.t0) // step  # number of complete intervals
     if complete <= 0:
         return Comparison(visible, usual.days, None, None, None, usual.each)
     end = visible.t0 + step * complete
-    last = _minute(end - step, ZoneInfo(visible.timezone))
+    last = _minute(end - step, zone)
     own_so_far = own.so_far.get(last)
     kpis = own_so_far.kpis if own_so_far else None
     return Comparison(visible, usual.days, end, kpis, usual.so_far.get(last), usual.each)
@@ -149,10 +163,12 @@ def weeks(published: Published, viewer: Viewer, campaign: str, count: int = WEEK
     if visible is None:
         return None
     days = [visible.day - timedelta(days=n) for n in range(7 * count, 0, -1)]
-    key = ("weeks", campaign, visible.day, count)
-    slots = published.ask(key, lambda s: _slots(s, visible, days, 60, _hour), HISTORY_S)
-    if slots is None:
+    zone = ZoneInfo(visible.timezone)
+    question = ("weeks", visible.timezone, visible.day, count)
+    by_campaign = published.ask(question, lambda s: _slots(s, zone, days, 60, _hour), SLOW_S)
+    if by_campaign is None:
         return None
+    slots = by_campaign.get((campaign, False), CLOSED)
     if not viewer.sees_work:
         slots = slots.without_work()
     return Weeks(days[0], visible.day, slots.days, {divmod(slot, 24): cell for slot, cell in slots.each.items()})
@@ -170,41 +186,41 @@ def _hour(at: datetime, zone: ZoneInfo) -> int:
 
 def _slots(
     snapshot: Snapshot,
-    campaign: Campaign,
+    zone: ZoneInfo,
     days: Sequence[date],
     minutes: int,
     slot_of: Callable[[datetime, ZoneInfo], int],
     *,
-    closed: bool = False,
-) -> Slots:
-    """Add up the complete intervals of these days by slot. `closed`: include days without offered calls."""
-    zone = ZoneInfo(campaign.timezone)
+    own: date | None = None,
+) -> dict[tuple[str, bool], Slots]:
+    """Add up the complete intervals of these days by slot, by campaign and whether the day is `own`.
+
+    Days without offered calls are left out, but not `own`.
+    """
     step = timedelta(minutes=minutes)
     starts: list[datetime] = []
     of_day: list[date] = []
     for day in days:
-        bounds = on_day(campaign, day)
-        complete = range((min(bounds.t1, snapshot.freshness.as_of) - bounds.t0) // step)
-        starts += [bounds.t0 + step * n for n in complete]
+        t0, t1 = bounds(day, zone)
+        complete = range((min(t1, snapshot.freshness.as_of) - t0) // step)
+        starts += [t0 + step * n for n in complete]
         of_day += [day] * len(complete)
     if not starts:
-        return Slots((), {}, {})
+        return {}
+    snapshot.connection.execute(INTERVALS)
     # intervals are counted from t0; a clock change between the days moves midnight by full hours, so they still match
     rows = fetch(
         snapshot.connection,
         SLOTS.format(minutes=minutes),
         t0=starts[0],
         t1=starts[-1] + step,
-        campaign=campaign.campaign,
-        closed=closed,
+        own=own,
         starts=starts,
         days=of_day,
         slots=[slot_of(at, zone) for at in starts],
     )
-    each: dict[int, Added] = {}
-    so_far: dict[int, Added] = {}
-    counted_days: tuple[date, ...] = ()
-    for is_so_far, slot, intervals, open_days, *kpis in rows:
-        (so_far if is_so_far else each)[slot] = Added(int(intervals), Kpis(*kpis))
-        counted_days = tuple(open_days)
-    return Slots(counted_days, each, so_far)
+    found: dict[tuple[str, bool], Slots] = {}
+    for campaign, is_own, is_so_far, slot, intervals, open_days, *kpis in rows:
+        of = found.setdefault((campaign, is_own), Slots(tuple(open_days), {}, {}))
+        (of.so_far if is_so_far else of.each)[slot] = Added(int(intervals), Kpis(*kpis))
+    return found

@@ -8,7 +8,6 @@ from metrics.composition.figures import KPIS
 from metrics.composition.grains import GRAINS
 from metrics.readers import wall
 from metrics.readers.campaigns import NAMES, Campaign, Kpis, needed, on_day, sums
-from metrics.readers.days.history import SO_FAR_S
 from metrics.readers.snapshot import SLOW_S, Freshness, Published, Snapshot, fetch
 
 _OF_DAYS = GRAINS["kpi_days"].columns
@@ -69,9 +68,8 @@ def campaigns_in(published: Published, viewer: Viewer, first: date, after: date)
     if board is None:
         return None
     campaigns = tuple(tile.campaign for tile in board.campaigns)
-    slow_s = SLOW_S if after - first == timedelta(days=1) else SO_FAR_S
     question = ("campaigns in", first, after, tuple(campaign.campaign for campaign in campaigns))
-    found = published.ask(question, lambda s: _period(s, campaigns, first, after), slow_s)
+    found = published.ask(question, lambda s: _period(s, campaigns, first, after), SLOW_S)
     if found is None or viewer.sees_work:
         return found
     rows = tuple(CampaignPeriod(row.campaign, row.t0, row.t1, row.kpis.without_work()) for row in found.campaigns)

@@ -396,6 +396,29 @@ def test_waiting_calls_are_to_come_and_a_new_threshold_judges_the_usual_calls_ag
     assert sla.outlook.expected == pytest.approx((23 * 4 + 4 + 1) / (30 * 4 + 1))
 
 
+def test_usual_calls_of_a_term_that_is_gone_are_judged_again(tmp_path: Path) -> None:
+    of, noon, day = campaign(), "2026-11-24 11:00", Period.day(date(2026, 11, 24))
+    known, gone = (
+        read(tmp_path / "v.duckdb", weeks(of, "2026-11-24", 10, late=3, **kind), of, noon, day).outlook
+        for kind in ({}, {"term_from": AT("2026-01-01")})
+    )
+    assert known is not None and (known.calls, known.expected) == (10, pytest.approx(0.7))
+    assert gone == known
+
+
+def test_the_usual_calls_are_those_of_the_instant_that_the_page_names(tmp_path: Path) -> None:
+    of, path = campaign(), tmp_path / "v.duckdb"
+    reader = Published(path)
+    seen = []
+    for at, per_day in (("11:00:00", 4), ("11:00:30", 6), ("11:01:00", 8)):
+        publish(tmp_path / "next", weeks(of, "2026-11-24", per_day), campaigns=[of], as_of=f"2026-11-24 {at}").close()
+        (tmp_path / "next").replace(path)
+        sla = readers.sla(reader, MANAGER, of.id, NOVEMBER, KEY)
+        assert sla is not None and sla.outlook is not None
+        seen.append((f"{sla.freshness.as_of:%H:%M:%S}", sla.outlook.calls))
+    assert seen == [("11:00:00", 7 * 4), ("11:00:00", 7 * 4), ("11:01:00", 7 * 8)]
+
+
 @pytest.mark.parametrize("known_from", ["2026-11-09", "2026-11-17"])
 def test_with_too_little_history_only_the_distance_is_shown(tmp_path: Path, known_from: str) -> None:
     of = campaign()
