@@ -125,7 +125,8 @@ def consume(
             )
             reader.start()
             try:
-                Writer(store, publisher, clock, configuration, observed).run(reader, stop, until_caught_up)
+                writer = Writer(store, publisher, clock, configuration, observed, persons.keys)
+                writer.run(reader, stop, until_caught_up)
             except duckdb.Error as error:
                 raise StoreError(
                     f"The store in {data_dir} cannot be read ({str(error).splitlines()[0]}); {RESTORE_OR_REBUILD}"

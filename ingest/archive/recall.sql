@@ -19,6 +19,17 @@ WHERE {column} IS NOT NULL;
 -- name: archived_keys
 SELECT event_id, call_id, day AS home FROM ({archived});
 
+-- name: final_keys
+SELECT call_id, day AS home FROM ({settled});
+
+-- name: no_final_calls
+SELECT NULL::VARCHAR AS call_id LIMIT 0;
+
+-- name: drop_final
+DELETE FROM incoming_events
+WHERE ts < $takes_from OR call_id IN (SELECT call_id FROM ({settled}))
+RETURNING n;
+
 -- name: keys_of
 SELECT hash({column}) AS key FROM {table} WHERE {column} IS NOT NULL;
 

@@ -61,6 +61,7 @@ MERGE_AT_FILES = 4  # so many of a day's files of one size are merged into one o
 SUMMED_AT_ONCE = 40  # so many older files without sums get them when rows settle: those that an older Vigie wrote
 WORK_DAYS_AT_ONCE = 3  # so many days get their kept work when rows settle: it reads all calls of four days …
 WORK_CALLS = 400_000  # … and of more calls than these it is not kept, because the writer waits for it
+FINAL = "final"  # begins the name of a file with work on calls that are deleted
 KEEP_REPLACED_S = 600.0  # a file that was replaced stays for those who hold an older snapshot open
 
 
@@ -105,7 +106,9 @@ class Segments:
         return sum(size for file, size in self._sizes.items() if file.parent.parent in roots)
 
     def reload(self) -> None:
-        """Read from the store which files count."""
+        """Read from the store which files count, and the days before which rows stay as they are."""
+        ((frozen_before,),) = self._sql("SELECT max(before) FROM frozen").fetchall()
+        self.frozen_before: dt.date = frozen_before or dt.date.min
         self._segments: dict[str, list[Segment]] = {}
         for relation, day, name, rows in self._sql("FROM segments ORDER BY ALL").fetchall():
             self._segments.setdefault(relation, []).append(Segment(day, self._root(relation) / name, rows))
@@ -158,11 +161,16 @@ class Segments:
         files = self._segments.get(sums.of, [])
         return [s for s in files if s.file.name in have], [s for s in files if s.file.name not in have]
 
-    def keep_sums(self) -> None:
-        """Write the sums of the files that have none. Call it in a transaction, after `reload`; then `reload` again."""
+    def keep_sums(self, of: Path | None = None) -> None:
+        """Write the sums of the file `of`, or of all files, that have none.
+
+        Call it in a transaction, after `reload`; then `reload` again.
+        """
         for name, sums in SUMS.items():
             _, without = self._by_sums(name, sums)
             without = sorted(without, key=lambda segment: segment.file.stat().st_mtime)[-SUMMED_AT_ONCE:]
+            if of is not None:
+                without = [segment for segment in without if segment.file == of]
             named = [(f"{name}/day={segment.day}/{segment.file.name}", segment) for segment in without]
             self._note_unfinished([file for file, _ in named])
             for file, segment in named:
@@ -173,8 +181,12 @@ class Segments:
     def _work_sums(self) -> str:
         """The SELECT of the kept work of those days whose calls are still in the files that it was made of."""
         names = self._work_names()
-        hold = [s for s in self._segments.get(WORK_SUMS, ()) if s.file.name.startswith(names.get(s.day, " "))]
-        return kept_work(self._read(WORK_SUMS, hold)) if hold else VIEWS[WORK_SUMS].select
+        kept = self._segments.get(WORK_SUMS, ())
+        hold = [s for s in kept if s.file.name.startswith(names.get(s.day, " "))]
+        parts = [kept_work(self._read(WORK_SUMS, hold))] if hold else []
+        if final := [s for s in kept if _is_final(s)]:
+            parts.append(self._read(WORK_SUMS, final))
+        return "\nUNION ALL BY NAME\n".join(parts) or VIEWS[WORK_SUMS].select
 
     def _work_names(self) -> dict[dt.date, str]:
         """For each day that can have kept work, how the name of its file begins: a digest of what it is made of.
@@ -209,7 +221,9 @@ class Segments:
         names = self._work_names()
         late_answers = self._sql("SELECT day, answered_on FROM late_answers").fetchall()
         outdated = [
-            day for day, name in names.items() if not any(s.file.name.startswith(name) for s in kept.get(day, ()))
+            day
+            for day, name in names.items()
+            if not any(s.file.name.startswith(name) or _is_final(s) for s in kept.get(day, ()))
         ]
         changed, self._changed = self._changed, set()
         outdated = [day for day in outdated if not changed & work_days(day, late_answers)]
@@ -218,13 +232,30 @@ class Segments:
             calls_of[segment.day] += segment.rows
         outdated = [d for d in outdated if sum(calls_of[own] for own in work_days(d, late_answers)) <= WORK_CALLS]
         for day in outdated[:WORK_DAYS_AT_ONCE]:
-            file = f"{WORK_SUMS}/day={day}/{names[day]}-{uuid.uuid4().hex}.parquet"
-            self._note_unfinished([file])
-            calls = self.rows("calls", work_days(day, late_answers))
-            assert calls is not None
-            rows = self._write_file(WORK_SUMS, file, work_of_day(day, calls), [])
-            self._sql("INSERT INTO segments VALUES (?, ?, ?, ?)", [WORK_SUMS, day, file, rows])
-            self._replace(WORK_SUMS, kept.get(day, []))
+            self._write_work(day, names[day], late_answers)
+
+    def finish_work(self, day: dt.date) -> None:
+        """Write the work on the calls of a day for good, on each day on which there was some: calls will leave it.
+
+        Call it of days in order, before any call of the day leaves. As `keep_sums`.
+        """
+        late_answers = self._sql("SELECT day, answered_on FROM late_answers").fetchall()
+        worked_on = {day + dt.timedelta(days=n) for n in range(-1, 3)}
+        worked_on |= {on + dt.timedelta(days=n) for own, on in late_answers if own == day for n in (0, 1)}
+        final = {segment.day for segment in self._segments.get(WORK_SUMS, ()) if _is_final(segment)}
+        for spent in sorted(worked_on - final):
+            if spent < self.frozen_before - dt.timedelta(days=1):  # else made of calls that may still change
+                self._write_work(spent, FINAL, late_answers)
+
+    def _write_work(self, day: dt.date, name: str, late_answers: list[tuple[dt.date, dt.date]]) -> None:
+        """Write the work of a day to a file whose name begins with `name`, in the place of what is kept of it."""
+        file = f"{WORK_SUMS}/day={day}/{name}-{uuid.uuid4().hex}.parquet"
+        self._note_unfinished([file])
+        calls = self.rows("calls", work_days(day, late_answers))
+        assert calls is not None
+        rows = self._write_file(WORK_SUMS, file, work_of_day(day, calls), [])
+        self._sql("INSERT INTO segments VALUES (?, ?, ?, ?)", [WORK_SUMS, day, file, rows])
+        self._replace(WORK_SUMS, [segment for segment in self._segments.get(WORK_SUMS, ()) if segment.day == day])
 
     def _read(self, relation: str, segments: list[Segment], which: str | None = None) -> str:
         """The SELECT of the rows of `segments` that count, or of those `which`; for events, with file and place.
@@ -245,8 +276,8 @@ class Segments:
     def write(self, relation: str, fresh: str, outdated: str = "SELECT NULL::DATE LIMIT 0") -> set[dt.date]:
         """Write the rows of `fresh` to a new file for each of their days; return the days with merged older files.
 
-        For a day that `outdated` selects, all rows are written again. Call it in a transaction, then
-        `forget_unfinished`.
+        For a day that `outdated` selects, all rows are written again. A frozen day's files are left alone: their sums
+        may have more than their rows. Call it in a transaction, then `forget_unfinished`.
         """
         days = self._sql(
             f"SELECT day, count(fresh)::BIGINT, day IN ({outdated})"
@@ -257,7 +288,7 @@ class Segments:
         merged_days = set()
         self._note_unfinished(names)
         for name, (day, count, is_outdated) in zip(names, days, strict=True):
-            older = [segment for segment in self._segments.get(relation, ()) if segment.day == day]
+            older = [s for s in self._segments.get(relation, ()) if s.day == day and day >= self.frozen_before]
             merged = older if is_outdated else _alike(older, count)
             rows = self._write_file(relation, name, f"SELECT * FROM {fresh} WHERE day = DATE '{day}'", merged)
             self._sql("INSERT INTO segments VALUES (?, ?, ?, ?)", [relation, day, name, rows])
@@ -377,6 +408,11 @@ class Segments:
             [[file.name for file in leaving]],
         )
         self._replaced = [(since, file) for since, file in self._replaced if now - since <= least_s]
+
+
+def _is_final(work: Segment) -> bool:
+    """Whether work of a day holds whatever calls there are."""
+    return work.file.name.startswith(FINAL)
 
 
 def _alike(segments: list[Segment], rows: int) -> list[Segment]:

@@ -1,4 +1,4 @@
-"""The writing thread of `ingest run`: folds the reader's batches into the store, judges, and publishes when due."""
+"""The writing thread of `ingest run`: folds the reader's batches, judges, publishes, and deletes what is too old."""
 
 import contextlib
 import datetime as dt
@@ -13,8 +13,10 @@ from pathlib import Path
 
 from ingest.consumer.reader import Arrived, Item, Opened, Question, Reader
 from ingest.events.batch import Partition
+from ingest.events.keys import Keys
 from ingest.publishing.observed import Observed
 from ingest.publishing.publish import NOT_YET, Moment, Place, Publisher
+from ingest.store.retaining import Retention
 from ingest.store.store import Store
 from metrics.configuration.campaigns import Configuration, load
 from metrics.configuration.zones import check_zones
@@ -45,8 +47,10 @@ class Writer:
         clock: Callable[[], dt.datetime],
         configuration: Configuration,
         observed: Observed,
+        keys: Keys,
     ) -> None:
         self._store = store
+        self._retention = Retention(store, configuration, keys)
         self._observed = observed
         self._publisher = publisher
         self._clock = clock
@@ -187,6 +191,7 @@ class Writer:
         self._publishing_took_s = time.monotonic() - self._published_from
         if time.monotonic() >= self._settles_from:  # after publishing, because nobody waits for it
             self._settle(moment)
+            self._retain(moment)
         foreign = self._publisher.foreign_logs_removed
         self._observed.published(moment, self._store.totals(), self._store.bytes(), self._publisher.alarms, foreign)
         self._has_news = False
@@ -223,6 +228,13 @@ class Writer:
         took_s = time.monotonic() - begun
         self._settles_from = begun + took_s / SETTLE_SHARE
 
+    def _retain(self, moment: Moment) -> None:
+        """Delete a part of what is too old, unless much is left to read, and take no event that is."""
+        if not self._is_behind():
+            self._retention.step(moment.as_of, moment.published_at)
+        if self._reader and (takes_from := self._store.archive.takes_from()):
+            self._reader.sorter.keep_from(takes_from)
+
     def _reread_configuration(self) -> None:
         """Load the configuration file if it has changed. If it is invalid, keep the last valid one and log why."""
         path = self._configuration.path
@@ -240,6 +252,7 @@ class Writer:
             log.info("%s was reloaded", path)
             self._configuration = configuration
             self._publisher.configure(configuration)
+            self._retention.configure(configuration)
             if self._reader:
                 self._reader.sorter.limit(configuration.dead_letters)
 

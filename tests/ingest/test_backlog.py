@@ -49,7 +49,7 @@ def settled(desk: Desk) -> list[str]:
 def store_batch(desk: Desk, batch: dict[Partition, list[Event]], ends: dict[Partition, int]) -> None:
     """Apply a batch as the writer does while the partitions reach to `ends`."""
     reader = Reader("127.0.0.1:1", "calls", threading.Event(), clock.now, IN_THE_CLEAR, PERSONS)
-    writer = Writer(desk.store, desk.publisher, clock.now, DEFAULTS, Observed())
+    writer = Writer(desk.store, desk.publisher, clock.now, DEFAULTS, Observed(), PERSONS.keys)
     writer._reader, reader.ends = reader, ends
     records = {partition: messages(events, LATER) for partition, events in batch.items()}
     writer._apply(Arrived(sort(Batch(records, {partition: len(events) for partition, events in batch.items()}))))

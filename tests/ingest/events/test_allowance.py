@@ -17,11 +17,12 @@ from ingest.publishing.publish import Moment, Publisher
 from ingest.rebuild import rebuild
 from ingest.store.store import Store
 from metrics.configuration.campaigns import DeadLetterLimits
+from metrics.configuration.retention import Retention
 from tests.support.stories.stream import DEFAULTS, PARTITION, PERSONS, Message, at, messages, rows
 
 NOON = at("12:00:00")
 LIMITS = DeadLetterLimits(source_per_minute=5, all_per_minute=12)
-FOR_EVER = replace(LIMITS, keep_days=100_000)  # some fuzzed records have a timestamp of 1970
+FOR_EVER = Retention(dead_letters=100_000)  # some fuzzed records have a timestamp of 1970
 
 
 class Clock:
@@ -91,10 +92,10 @@ def test_limits_can_change_while_the_consumer_runs() -> None:
     assert len(kept(sorter, *[bad("a")] * 9)) == 2
 
 
-def stored(place: Path, limits: DeadLetterLimits = LIMITS) -> tuple[Store, Publisher]:
+def stored(place: Path, retention: Retention = DEFAULTS.retention) -> tuple[Store, Publisher]:
     place.mkdir(exist_ok=True)
     store = Store(place / "store.duckdb")
-    return store, Publisher(store, place / "published", replace(DEFAULTS, dead_letters=limits), settle_rows=1)
+    return store, Publisher(store, place / "published", replace(DEFAULTS, retention=retention), settle_rows=1)
 
 
 def publish(publisher: Publisher, at: dt.datetime) -> None:
@@ -174,7 +175,7 @@ def test_a_rebuild_keeps_the_count_exact(tmp_path: Path, loses_store: bool) -> N
     """Of a topic that is read again, other letters may be kept than before: none may be kept and counted too."""
     now = round(NOON.timestamp() * 1000)
     sent = [Message(n, *record) for n, record in enumerate(records(7, 600, now, large=0))]
-    configuration = replace(DEFAULTS, dead_letters=FOR_EVER)
+    configuration = replace(DEFAULTS, retention=FOR_EVER)
     store, publisher = stored(tmp_path, FOR_EVER)
     clock = Clock()
 
