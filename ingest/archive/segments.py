@@ -168,9 +168,8 @@ class Segments:
         """
         for name, sums in SUMS.items():
             _, without = self._by_sums(name, sums)
+            without = [segment for segment in without if of is None or segment.file == of]
             without = sorted(without, key=lambda segment: segment.file.stat().st_mtime)[-SUMMED_AT_ONCE:]
-            if of is not None:
-                without = [segment for segment in without if segment.file == of]
             named = [(f"{name}/day={segment.day}/{segment.file.name}", segment) for segment in without]
             self._note_unfinished([file for file, _ in named])
             for file, segment in named:

@@ -75,6 +75,7 @@ class Writer:
     def run(self, reader: Reader, stop: threading.Event, until_caught_up: bool) -> None:
         """Run until `stop` is set or, if `until_caught_up`, the ends at opening are reached; then publish."""
         self._reader = reader
+        self._take_no_older()
         targets: dict[Partition, int] | None = None
         while not stop.is_set():
             items = self._take(reader)
@@ -232,6 +233,9 @@ class Writer:
         """Delete a part of what is too old, unless much is left to read, and take no event that is."""
         if not self._is_behind():
             self._retention.step(moment.as_of, moment.published_at)
+        self._take_no_older()
+
+    def _take_no_older(self) -> None:
         if self._reader and (takes_from := self._store.archive.takes_from()):
             self._reader.sorter.keep_from(takes_from)
 

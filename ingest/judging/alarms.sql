@@ -1,7 +1,7 @@
 -- What alarms look for at every publish, and what is kept of them. alarms.py says what each finding means.
 -- {counts}: the counts of a day. {impossible}: whether one of them cannot be.
--- Reads: alarms, archived_counts, calls, conservation_checks, events, expired_events, letters_left_out, pending_alarms, recalled_events, segments, sources,
---     totals.
+-- Reads: alarms, archived_counts, calls, conservation_checks, events, expired_events, letters_left_out, pending_alarms,
+--     recalled_events, segments, sources, totals.
 -- Changes: pending_alarms.
 -- Makes: nothing.
 

@@ -187,12 +187,19 @@ class Retention:
 
     def _forget_former_agents(self, today: dt.date) -> Iterator[None]:
         """Forget the names of agents who did nothing since their states reached their age, and that they logged out."""
-        first_kept = self._first_kept("agent_states", "", today)
-        if first_kept == dt.date.min:
-            return
+        kept = [self._kept.days("agent_states", client) for client in ("", *self._configuration.clients)]
+        if None in kept:
+            return  # the rows of some client keep the ids of agents, which need their names
+        longest = max(days for days in kept if days is not None)
+        first_kept = min(today - dt.timedelta(days=longest), self._segments.frozen_before - SETTLED_WORK)
         before = {"before": dt.datetime.combine(first_kept, dt.time(), dt.UTC)}
         self._store.sql(RETAINING["forget_first_agents"], before)
         self._store.sql(RETAINING["find_former_agents"], before)
+        for relation, agents in AGENTS_OF.items():  # a source may tell calls only, and a profile once
+            rows = self._segments.rows(relation, self._segments.days(relation, first_kept))
+            if rows and self._store.sql(RETAINING["any_former_agent"]).fetchone():
+                active = agents.format(rows=f"FROM ({rows}) WHERE true")
+                self._store.sql(RETAINING["leave_out_active"].format(active=active))
         gone = self._store.sql(RETAINING["events_of_former_agents"])
         ((rows, first, last),) = gone.fetchall()
         if rows:

@@ -84,6 +84,12 @@ WHERE agent IS NOT NULL
 GROUP BY agent
 HAVING max(ts) < $before AND bool_and(type IN ('agent.state', 'agent.profile'));
 
+-- name: any_former_agent
+FROM agents_gone LIMIT 1;
+
+-- name: leave_out_active
+DELETE FROM agents_gone WHERE agent IN ({active});
+
 -- name: gone_events
 SELECT e.* FROM events e JOIN agents_gone USING (agent) WHERE has_left OR type = 'agent.profile'
 

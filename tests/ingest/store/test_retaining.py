@@ -272,6 +272,9 @@ def test_agents_get_pseudonyms_and_figures_stay(home: Path) -> None:
     gone += read_story("09:00:00 state agent=eva state=offline")
     desk = opened(home, kept)
     desk.apply([event | {"event_id": f"eva-{n}"} for n, event in enumerate(gone)], NOW)
+    call = "09:00:00 queued call_id=t \n 09:00:09 answered call_id=t agent=tom \n 09:01:00 ended call_id=t"
+    stays = read_story("07:00:00 profile agent=tom name=Tom") + day(DAYS - 3, call)  # his source tells no states
+    desk.apply([event | {"event_id": f"tom-{n}"} for n, event in enumerate(stays)], NOW)
     desk.publish(NOW)
     agents = f"SELECT * EXCLUDE (agent, name) FROM kpi_agent('{DAY}', '{DAY + dt.timedelta(days=7)}') ORDER BY ALL"
     before = desk.all(), desk.rows(agents)
@@ -282,7 +285,8 @@ def test_agents_get_pseudonyms_and_figures_stay(home: Path) -> None:
     assert len(former) == 3 and all(PSEUDONYM.fullmatch(agent) for agent in former)
     (ana,) = desk.rows("SELECT agent, name FROM agents WHERE agent = 'ana'")  # who is still here
     assert ana == {"agent": "ana", "name": "ana"}
-    assert {row["agent"] for row in desk.rows("SELECT agent FROM agents")} == former | {"ana", "bob"}
+    assert {row["agent"] for row in desk.rows("SELECT agent FROM agents")} == former | {"ana", "bob", "tom"}
+    assert desk.rows("SELECT name FROM agents WHERE agent = 'tom'") == [{"name": "Tom"}]
     assert "eva" not in {name for (name,) in desk.store.sql("SELECT name FROM archived_names").fetchall()}
     desk.close()
     rebuild(home, kept, PERSONS, lambda *_: None)
