@@ -3,23 +3,26 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 export PYTHONTZPATH =
 export STREAMLIT_BROWSER_GATHER_USAGE_STATS = false
 PY := .venv/bin/python
+TOOLS := .cache/tools/bin
+PRODUCTION := .cache/production
 
 PYTEST := $(PY) -m pytest -n auto --dist loadfile --no-loadscope-reorder
 INSTANT ?= 2026-12-31T23:59Z
 
-.PHONY: help setup demo bank sql check test test-at torture mutants lint generated screenshots bench clean
+.PHONY: help setup demo bank sql check test test-at torture mutants lint lock sbom generated screenshots bench clean
 .DEFAULT_GOAL := help
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
-setup: .venv/.complete  ## create .venv from the pinned requirements
+setup: .venv/.complete  ## create .venv: exactly the files whose hashes are in requirements.lock
 
-.venv/.complete: requirements.txt constraints.txt
+.venv/.complete: requirements.lock
 	@echo "Setting up .venv (once, a minute or two) …"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Vigie needs Python 3.11 or newer")'
 	@$(PYTHON) -m venv .venv
-	@{ $(PY) -m pip install --progress-bar off --disable-pip-version-check --require-virtualenv -r requirements.txt; \
+	@{ $(PY) -m pip install --progress-bar off --disable-pip-version-check --require-virtualenv \
+	     --require-hashes -r requirements.lock; \
 	   echo "ended $$?"; } | \
 	 while read -r word name rest; do case $$word in \
 	   Collecting) printf '%s ' "$${name%%[=<>~!;[]*}" ;; \
@@ -49,8 +52,8 @@ test-at: setup  ## every test, by a machine's clock that begins at INSTANT; .ci/
 	@echo "Every test, by a clock that shows $(INSTANT) now: 20 to 40 minutes on two cores …"
 	@$(PY) -m bench.clock $(INSTANT) $(PYTEST)
 
-torture: setup  ## every kind of trouble at once, with new seeds, until one fails: MINUTES=30, SEED=n
-	@$(PY) -m tests $(foreach o,MINUTES SEED EXAMPLES STEPS,$(if $($(o)),--$(shell echo $(o) | tr A-Z a-z) $($(o)))) \
+torture: setup  ## every kind of trouble at once, with new seeds, until one fails: MINUTES=30, SEED=n; or KILLS=200
+	@$(PY) -m tests $(foreach o,MINUTES SEED EXAMPLES STEPS KILLS,$(if $($(o)),--$(shell echo $(o) | tr A-Z a-z) $($(o)))) \
 	  $(if $(WORDS),--words "$(WORDS)")
 
 mutants: setup  ## faults put into the store, the fold and the judging; which of them no check sees
@@ -60,6 +63,33 @@ lint: setup  ## style and types
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
+
+# --universal: for every system and each Python from 3.11 on. Versions stay as they are, but for those of UPGRADE
+COMPILE := $(TOOLS)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes
+lock: .cache/tools/.complete  ## the locks, after a change of requirements.txt or .ci/tools.txt: UPGRADE="urllib3 idna"
+	@export UV_CUSTOM_COMPILE_COMMAND="make lock"; set -e; \
+	 $(COMPILE) $(addprefix --upgrade-package=,$(UPGRADE)) requirements.txt -o requirements.lock; \
+	 sed '/^# the broker of the demo/,$$d' requirements.txt | \
+	 $(COMPILE) --no-annotate --constraints requirements.lock - -o production.lock; \
+	 $(COMPILE) $(addprefix --upgrade-package=,$(UPGRADE)) .ci/tools.txt -o .ci/tools.lock
+
+sbom: .cache/tools/.complete  ## the packages of production alone: the programs start; SBOM and licences in dist/
+	@mkdir -p dist
+	@$(PYTHON) -m venv --clear $(PRODUCTION)
+	@$(PRODUCTION)/bin/python -m pip install --quiet --no-compile --disable-pip-version-check --require-hashes \
+	   --only-binary :all: -r production.lock
+	@$(PRODUCTION)/bin/python -m ingest run --help >/dev/null
+	@$(PRODUCTION)/bin/python -m notify --help >/dev/null
+	@$(PRODUCTION)/bin/python -c "import dashboard"
+	@$(TOOLS)/python -W ignore::UserWarning -m cyclonedx_py environment --pyproject pyproject.toml --output-reproducible \
+	   --no-validate -o dist/vigie.cdx.json $(PRODUCTION)
+	@$(TOOLS)/pip-licenses --python $(PRODUCTION)/bin/python --format markdown --output-file dist/licences.md
+
+.cache/tools/.complete: .ci/tools.lock
+	@echo "Setting up .cache/tools (once, half a minute) …"
+	@$(PYTHON) -m venv .cache/tools
+	@$(TOOLS)/python -m pip install --quiet --no-compile --disable-pip-version-check --require-hashes -r .ci/tools.lock
+	@touch $@
 
 generated: setup  ## what is written from the definitions of the figures: their SQL and their glossary
 	@$(PY) -m metrics.published.generated
@@ -71,5 +101,5 @@ screenshots: setup  ## the pictures of the README, of a living demo
 bench: setup  ## the ratios of the README, measured side by side
 	@$(PY) -m bench
 
-clean:  ## remove the environment and the demo's data
-	rm -rf .venv data data-keys
+clean:  ## remove the environments and the demo's data
+	rm -rf .venv .cache/tools $(PRODUCTION) dist data data-keys

@@ -16,6 +16,7 @@ import duckdb
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError, TopicAuthorizationFailedError
 
+from ingest.archive import checksums, inventory
 from ingest.cli import Parser
 from ingest.errors import RESTORE_OR_REBUILD, BrokerUnavailable, UsageError
 from ingest.events import contract, masking
@@ -59,6 +60,9 @@ def arguments(parser: Parser) -> None:
     parser.kafka_options()
     parser.option("--data-dir", default=Path("data"), type=Path, help="where the store and the published file are")
     parser.option("--campaigns", default=Path("campaigns.toml"), type=Path, help="campaigns, clients and contracts")
+    parser.add_argument(
+        "--verify", action="store_true", help="also read all archived files, to compare them with their checksums"
+    )
 
 
 def main(options: argparse.Namespace) -> int:
@@ -77,7 +81,7 @@ def examine(options: argparse.Namespace) -> Iterator[Finding]:
     """Yield the findings, from the cheapest checks first."""
     yield from _configuration(options.campaigns)
     yield from _directory(options.data_dir)
-    yield from _store(options.data_dir / "store.duckdb")
+    yield from _store(options.data_dir / "store.duckdb", options.verify)
     yield from _rights(options.data_dir)
     yield from _published(options.data_dir / "published" / "vigie.duckdb")
     yield from _unknown(options.campaigns, options.data_dir / "published" / "vigie.duckdb")
@@ -172,21 +176,39 @@ def _rights(data_dir: Path) -> Iterator[Finding]:
             yield Finding("rights", DOUBTFUL, f"everybody on this machine may read {folder}", to_do)
 
 
-def _store(path: Path) -> Iterator[Finding]:
+def _store(path: Path, verify: bool) -> Iterator[Finding]:
     if not path.exists():
         yield Finding("store", GOOD, f"{path} does not exist yet: `ingest run` creates it, from the topic's beginning")
         return
     try:
         with duckdb.connect(str(path), read_only=True) as store:
             ((events,),) = store.execute("SELECT lines - duplicates FROM totals").fetchall()
+            files = list(_files(store, path.parent, verify))
     except duckdb.Error as error:
         reason = str(error).splitlines()[0]
         if "lock" in reason.lower():
             yield Finding("store", GOOD, f"{path} is in use by a running consumer")
+            if verify:
+                to_do = "look for alarms on the feed page; to check all at once, stop the consumer first"
+                yield Finding("archived files", DOUBTFUL, "a running consumer checks them itself, once a day", to_do)
         else:
             yield Finding("store", BAD, reason, RESTORE_OR_REBUILD)
     else:
         yield Finding("store", DOUBTFUL, f"{path}: {events:,} events, and no consumer is running", "start `ingest run`")
+        yield from files
+
+
+def _files(store: duckdb.DuckDBPyConnection, data_dir: Path, verify: bool) -> Iterator[Finding]:
+    """Say which archived files are missing, and which the consumer has found damaged, or now differ."""
+    files = inventory.take(store, data_dir)
+    damaged = checksums.damaged_files(store, data_dir, again=verify)
+    for file in sorted(files.missing):
+        yield Finding("archived files", BAD, f"{file} is not there", RESTORE_OR_REBUILD)
+    for file in sorted(damaged - files.missing):
+        yield Finding("archived files", BAD, *checksums.damage(file))
+    if not files.missing and not damaged:
+        compared = "as they were written" if verify else "all there; `--verify` compares them with their checksums"
+        yield Finding("archived files", GOOD, f"{len(files.counted):,}, {compared}")
 
 
 def _published(path: Path) -> Iterator[Finding]:

@@ -46,7 +46,7 @@ def is_damaged(error: Exception) -> bool:
     """Whether stored data could not be read: a block of the store, or a file of a settled day."""
     text = str(error)
     is_refused = any(reason in text for reason in ("Permission denied", "Read-only", "Too many open files"))
-    damage = ("Corrupt database file", "not a valid DuckDB database", "Could not read enough bytes")
+    damage = ("Corrupt database file", "Corrupt WAL file", "not a valid DuckDB database", "Could not read enough bytes")
     return any(reason in text for reason in damage) or (".parquet" in text and not is_refused and not is_full(error))
 
 

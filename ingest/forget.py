@@ -74,11 +74,11 @@ def note(folder: Path, callers: Sequence[str], agents: Sequence[str]) -> list[st
     noted = []
     for plain in numbers.values():
         keys.note_erased(folder, "caller", hashes := known.all_hashes("caller", plain), at)
-        noted.append(f"caller {hashes[-1]}")
+        noted.append(f"caller · {hashes[-1]}")
     for agent in agents:
         pseudonym = f"erased-{secrets.token_hex(4)}"
         keys.note_erased(folder, "agent", hashes := known.all_hashes("agent", agent), at, pseudonym)
-        noted.append(f"agent {hashes[-1]}, now {pseudonym}")
+        noted.append(f"agent · {hashes[-1]} · {pseudonym}")
     return noted
 
 

@@ -113,6 +113,7 @@ def rebuild(
     with _store_errors(scratch):
         with open_salvage(data_dir) as salvage:
             salvage.refuse_without_events()
+            salvage.refuse_damaged()
             rows = salvage.rows
             _refuse_without_room(data_dir, salvage)
             if not salvage.has_store:

@@ -94,6 +94,7 @@ class Archive:
     def recall_for_incoming(self) -> int:
         """Recall what `incoming_events` touch. Drop events that are archived word for word; return their number."""
         homes = self._homes(self._events, "event_id", "incoming_events")
+        self._segments.require_sound(EVENTS, homes)
         find_known = RECALL["find_known"].format(columns=EVENT_COLUMNS, archived=self._archived(homes))
         ((known,),) = self._sql(find_known).fetchall()
         repeated = self._drop_repeated() if known else 0
@@ -202,6 +203,7 @@ class Archive:
 
     def _bring_back(self, homes: list[dt.date]) -> None:
         """Move the events in `events_to_recall` from the archive to the events that are folded."""
+        self._segments.require_sound(EVENTS, homes)
         self._sql(RECALL["bring_back"].format(columns=EVENT_COLUMNS, archived=self._archived(homes)))
         self._rare_fields.look("recalled_contents")
         self._count_names(RECALL["recalled_contents"], -1)

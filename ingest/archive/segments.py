@@ -16,6 +16,7 @@ from pathlib import Path
 import duckdb
 
 from ingest.archive import inventory
+from ingest.archive.checksums import Checksums
 from ingest.archive.inventory import EVENTS, RELATIONS, folder_of, sync
 from ingest.errors import RESTORE_OR_REBUILD, StoreError
 from metrics.composition.sums import SUMS, VIEWS, WORK_SUMS, Sums, kept_work, work_days, work_of_day
@@ -84,6 +85,7 @@ class Segments:
         self._sql = connection.execute
         self._data_dir = data_dir.resolve()
         self._unfinished = self._data_dir / inventory.UNFINISHED
+        self.checksums = Checksums(connection, self._data_dir)
         self.reload()
         files = inventory.take(connection, data_dir)
         if files.missing:
@@ -96,6 +98,7 @@ class Segments:
         self._sizes = {file: file.stat().st_size for file in files.there - files.unfinished}
         self._replaced = [(time.monotonic(), file) for file in sorted(files.replaced)]
         self._changed: set[dt.date] = set()  # days of calls that were written since `keep_work`
+        self.checksums.check_damaged()
 
     def _root(self, relation: str) -> Path:
         return folder_of(self._data_dir, relation)
@@ -288,7 +291,7 @@ class Segments:
         self._note_unfinished(names)
         for name, (day, count, is_outdated) in zip(names, days, strict=True):
             older = [s for s in self._segments.get(relation, ()) if s.day == day and day >= self.frozen_before]
-            merged = older if is_outdated else _alike(older, count)
+            merged = self._sound(relation, older) if is_outdated else self._sound_alike(relation, older, count)
             rows = self._write_file(relation, name, f"SELECT * FROM {fresh} WHERE day = DATE '{day}'", merged)
             self._sql("INSERT INTO segments VALUES (?, ?, ?, ?)", [relation, day, name, rows])
             self._replace(relation, merged)
@@ -305,8 +308,9 @@ class Segments:
     def rewrite(self, relation: str, segment: Segment, selected: str) -> None:
         """Put a file with the rows of `selected`, in the same order, in the place of a file whose sums they share.
 
-        Call it in a transaction, and `reload` when all are written.
+        Call it in a transaction, and `reload` when all are written. Raises StoreError if the file is damaged.
         """
+        self.checksums.require(relation, self._names(relation, [segment]))
         name = f"{relation}/day={segment.day}/{uuid.uuid4().hex}.parquet"
         file = self._root(relation) / name
         self._note_unfinished([name])
@@ -320,9 +324,34 @@ class Segments:
                     self._note_unfinished([again])
                     os.link(own.file, own.file.with_name(file.name))
                     sync(own.file.parent)
+                    self.checksums.require(kept, self._names(kept, [own]))
+                    self.checksums.note(again, own.file.with_name(file.name))
                     self._sizes[own.file.with_name(file.name)] = self._sizes[own.file]
                     self._sql("INSERT INTO segments VALUES (?, ?, ?, ?)", [kept, own.day, again, own.rows])
         self._replace(relation, [segment])
+
+    def require_sound(self, relation: str, days: Collection[dt.date]) -> None:
+        """Raise StoreError if a file of `days` is damaged; a file is read once for that."""
+        own = [segment for segment in self._segments.get(relation, ()) if segment.day in days]
+        self.checksums.require(relation, self._names(relation, own), again=False)
+
+    def _sound(self, relation: str, segments: list[Segment]) -> list[Segment]:
+        """The `segments`, all of which have to be merged. Raises StoreError if one of them is damaged."""
+        self.checksums.require(relation, self._names(relation, segments))
+        return segments
+
+    def _sound_alike(self, relation: str, segments: list[Segment], rows: int) -> list[Segment]:
+        """The segments to merge with `rows` new ones. One that is damaged is left as it is."""
+        while merged := _alike(segments, rows):
+            damaged = self.checksums.damaged(relation, self._names(relation, merged))
+            if not damaged:
+                break
+            segments = [s for s in segments if not damaged & set(self._names(relation, [s]))]
+        return merged
+
+    def _names(self, relation: str, segments: Iterable[Segment]) -> list[str]:
+        root = self._root(relation)
+        return [str(segment.file.relative_to(root)) for segment in segments]
 
     def _write_file(self, relation: str, name: str, selected: str, merged: list[Segment]) -> int:
         """Write the rows of `selected`, and the rows of `merged` that count, to the file `name`; return how many."""
@@ -336,14 +365,14 @@ class Segments:
         for path in (file, file.parent, file.parent.parent):  # the store, synced when it commits, forgets these rows
             sync(path)
         self._sizes[file] = file.stat().st_size
+        self.checksums.note(name, file)
         return int(rows)
 
     def _replace(self, relation: str, merged: list[Segment]) -> None:
         """Stop counting the files `merged`, now that another file has their rows."""
         if not merged:
             return
-        root = self._root(relation)
-        files = [str(segment.file.relative_to(root)) for segment in merged]
+        files = self._names(relation, merged)
         for name, sums in SUMS.items():
             if sums.of == relation:
                 merged_names = {segment.file.name for segment in merged}
@@ -353,6 +382,7 @@ class Segments:
             "DELETE FROM recalled_events WHERE file IN (SELECT unnest(?))", [[segment.file.name for segment in merged]]
         )
         self._sql("DELETE FROM segments WHERE file IN (SELECT unnest(?))", [files])
+        self.checksums.forget(files)
         self._sql("INSERT INTO replaced_files SELECT ?, unnest(?)", [relation, files])
         self._replaced.extend((time.monotonic(), segment.file) for segment in merged)
 

@@ -33,7 +33,9 @@ PUBLISH_SHARE = 0.5 if (os.cpu_count() or 1) > 1 else 0.2  # of the time is spen
 IN_TOUCH_S = 3.0  # Kafka is away if it has not answered for longer
 SETTLE_SHARE = 0.1  # of the time is spent on settling, at most: it has a fixed cost, and nobody waits for it
 BEHIND_LINES = 20_000
-PUBLISH_SHARE_BEHIND = 0.02
+PUBLISH_SHARE_BEHIND = 0.02  # of the time is spent on publishing while behind: reading comes first …
+PUBLISH_BEHIND_S = 10.0  # … but a wall that stands still for longer looks broken …
+PUBLISH_SHARE_BEHIND_AT_MOST = 0.2  # … unless publishing takes so long that reading would suffer
 RATE_OVER_S = 10.0
 
 
@@ -174,7 +176,8 @@ class Writer:
         """When to stop taking batches and publish [monotonic clock]. Time to fold and judge is allowed for."""
         took_s = self._publishing_took_s or 0.0
         if self._is_behind(taken):
-            return self._published_from + max(PUBLISH_EVERY_S, took_s / PUBLISH_SHARE_BEHIND)
+            at_least_s = max(PUBLISH_BEHIND_S, took_s / PUBLISH_SHARE_BEHIND_AT_MOST)
+            return self._published_from + max(PUBLISH_EVERY_S, min(took_s / PUBLISH_SHARE_BEHIND, at_least_s))
         pause_s = max(PUBLISH_EVERY_S if self._has_news else PUBLISH_IDLE_S, took_s / PUBLISH_SHARE)
         return self._published_from + pause_s - min(self._preparing_took_s, pause_s / 2)
 

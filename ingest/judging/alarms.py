@@ -71,6 +71,8 @@ class Alarm:
                     f"archived {self.measure} of {self.day} are stored more than once:"
                     f" {self.counted} rows, {self.expected} distinct"
                 )
+            case "files_damaged":
+                return f"archived {self.measure} of {self.day} have damaged files: {self.counted}"
             case "calls_in_no_campaign":
                 return f"calls are in no campaign, because no call.queued or call.dialed came: {self.counted}"
         of = f" of {self.campaign} on {self.day or 'no day'}" if self.campaign else ""
@@ -159,6 +161,8 @@ class Alarms:
             yield Alarm("letters_left_out", "lines", None, None, source or None, n, 0)
         for relation, day, rows, distinct_rows in sql(ALARMS["doubled"]).fetchall():
             yield Alarm("rows_doubled", relation, None, day, None, rows, distinct_rows)
+        for relation, day, files in sql(ALARMS["damaged"]).fetchall():
+            yield Alarm("files_damaged", relation, None, day, None, files, 0)
         if {
             call_id for (call_id,) in sql(UNPLACED).fetchall()
         } != self._first_at.keys():  # they are few and rarely change

@@ -1,7 +1,7 @@
 -- What alarms look for at every publish, and what is kept of them. alarms.py says what each finding means.
 -- {counts}: the counts of a day. {impossible}: whether one of them cannot be.
--- Reads: alarms, archived_counts, calls, conservation_checks, events, expired_events, letters_left_out, pending_alarms,
---     recalled_events, segments, sources, totals.
+-- Reads: alarms, archived_counts, calls, checksums, conservation_checks, events, expired_events, letters_left_out,
+--     pending_alarms, recalled_events, segments, sources, totals.
 -- Changes: pending_alarms.
 -- Makes: nothing.
 
@@ -28,6 +28,13 @@ SELECT source, sum(lines)::BIGINT FROM letters_left_out WHERE last_at > $since G
 
 -- name: doubled
 SELECT relation, day, rows, distinct_rows FROM archived_counts WHERE rows != distinct_rows;
+
+-- name: damaged
+SELECT s.relation, s.day, count(*)
+FROM checksums c
+JOIN segments s USING (file)
+WHERE c.is_damaged
+GROUP BY s.relation, s.day;
 
 -- name: unplaced
 SELECT call_id FROM calls WHERE queued_at IS NULL AND dialed_at IS NULL;

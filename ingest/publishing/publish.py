@@ -16,7 +16,7 @@ from ingest import statements
 from ingest.alerting.alerting import Alerting
 from ingest.archive.extent import LATE_ANSWERS
 from ingest.archive.inventory import PUBLISHED, RELATIONS
-from ingest.errors import StoreError, disk_trouble
+from ingest.errors import StoreError
 from ingest.events.batch import Partition
 from ingest.judging.alarms import Alarms
 from ingest.judging.conservation import Conservation
@@ -167,6 +167,8 @@ class Publisher:
                 raise
             foreign += folder.remove_logs(self.path)  # the writer of the old file may have begun another
             self._store.segments.sweep()
+            with self._store.transaction():
+                self._store.segments.checksums.check_some()
         self._warn(foreign)
 
     def _warn(self, foreign: list[str]) -> None:
@@ -186,7 +188,7 @@ class Publisher:
             yield
         except (duckdb.Error, OSError) as error:
             self._judging.forget()
-            raise disk_trouble(str(self.path), error) from error
+            raise self._store.trouble(str(self.path), error) from error
         except StoreError:
             self._judging.forget()
             raise

@@ -156,7 +156,7 @@ SELECT
 FROM arriving_letters;
 
 -- name: days_read_again
--- After a rebuild without the old store the topic is read again, with letters that may be archived already.
+-- After a rebuild without the old store, or from an older one, the topic is read again, with letters that may be archived already.
 SELECT DISTINCT day
 FROM incoming_letters
 JOIN letters_kept USING (topic, "partition")

@@ -14,8 +14,9 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from ingest.archive import inventory
+from ingest.archive import checksums, inventory
 from ingest.archive.archive import EVENT_COLUMNS
+from ingest.archive.checksums import ORIGINALS
 from ingest.archive.inventory import EVENTS, read_files, relation_of
 from ingest.errors import RESTORE_OR_REBUILD, StoreError, is_damaged, open_failure
 from ingest.events import contract
@@ -42,6 +43,7 @@ class Salvage:
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, data_dir: Path, has_store: bool) -> None:
         self._connection = connection
+        self._data_dir = data_dir
         self.has_store = has_store
         self.layout = layout.version(connection) if has_store else None
         self._tables = layout.tables(connection) if has_store else set()
@@ -78,6 +80,14 @@ class Salvage:
                 f"published/ has {len(without)} days whose archived events are not there, such as {min(without)};"
                 " restore events/ from a backup. To go on without these events, move published/ away first."
             )
+
+    def refuse_damaged(self) -> None:
+        """Raise StoreError when a file that is read differs from its checksum. The others are made of events again."""
+        damaged = (
+            checksums.damaged_files(self._connection, self._data_dir, again=True, relations=ORIGINALS) & self.files
+        )
+        if damaged:
+            raise _unreadable(f"{min(damaged)} differs from its checksum; {len(damaged)} such files")
 
     @functools.cached_property
     def rows(self) -> int:
@@ -178,10 +188,7 @@ class Salvage:
                     f"store.duckdb is damaged ({reason}); move only this file away and rebuild again:"
                     " events that had not settled are then read from the topic."
                 ) from error
-            raise StoreError(
-                f"An archived file cannot be read ({reason}); restore it from a backup, or move it away to go on"
-                " without its rows."
-            ) from error
+            raise _unreadable(reason) from error
 
 
 @contextlib.contextmanager
@@ -214,6 +221,13 @@ def _attach(connection: duckdb.DuckDBPyConnection, store: Path) -> bool:
     if (version := layout.version(connection)) is not None and version > layout.LAYOUT:
         raise StoreError(f"{store} was written by a newer Vigie; start that one, or {RESTORE_OR_REBUILD}")
     return True
+
+
+def _unreadable(reason: str) -> StoreError:
+    return StoreError(
+        f"An archived file cannot be read ({reason}); restore it from a backup, or move it away to go on without its"
+        " rows."
+    )
 
 
 def _date(folder: str) -> dt.date:

@@ -2,9 +2,9 @@
 -- Reads: nothing.
 -- Changes: IF.
 -- Makes: agent_marks, alarms, alerts, archived_counts, archived_names, archived_until, calls, campaigns_before,
---     dead_letters, deletions, erasures, event_type, events, expired_events, frozen, gaps, identity, inferred_ends,
---     judged_by, layout, letters_kept, letters_left_out, pending_alarms, positions, recalled_events, recalled_stretches,
---     replaced_files, segments, settled_checks, sources, states_judged_by, totals.
+--     checksums, dead_letters, deletions, erasures, event_type, events, expired_events, frozen, gaps, identity,
+--     inferred_ends, judged_by, layout, letters_kept, letters_left_out, pending_alarms, positions, recalled_events,
+--     recalled_stretches, replaced_files, segments, settled_checks, sources, states_judged_by, totals.
 
 CREATE TABLE IF NOT EXISTS positions (
     topic        VARCHAR NOT NULL,
@@ -58,7 +58,7 @@ CREATE TABLE IF NOT EXISTS dead_letters (
 CREATE TABLE IF NOT EXISTS letters_left_out (source VARCHAR NOT NULL, day DATE NOT NULL, lines BIGINT NOT NULL, last_at TIMESTAMPTZ NOT NULL);
 COMMENT ON TABLE letters_left_out IS 'Rejected lines that are only counted, because there were too many (allowance.py), by source and UTC day on which they were read. source: empty where the line names none.';
 CREATE TABLE IF NOT EXISTS letters_kept (topic VARCHAR NOT NULL, "partition" INTEGER NOT NULL, last_offset BIGINT NOT NULL);
-COMMENT ON TABLE letters_kept IS 'After a rebuild without the old store: letters up to last_offset may be archived already when they are read again.';
+COMMENT ON TABLE letters_kept IS 'After a rebuild without the old store, or from one that was older than its files: letters up to last_offset may be archived already when they are read again.';
 COMMENT ON COLUMN dead_letters.received_at IS 'The record''s Kafka timestamp.';
 
 CREATE TYPE IF NOT EXISTS event_type AS ENUM ({event_types});
@@ -140,6 +140,9 @@ COMMENT ON COLUMN calls.holds IS 'call.held (true) and call.resumed (false) in o
 -- another event touches them.
 CREATE TABLE IF NOT EXISTS segments (relation VARCHAR NOT NULL, day DATE NOT NULL, file VARCHAR NOT NULL, rows BIGINT NOT NULL);
 COMMENT ON TABLE segments IS 'The Parquet files that count, by relation (calls, agent_states, dead_letters, events) and day. An event''s day is the day of the row made from it: of its call (local), or of its state (UTC).';
+
+CREATE TABLE IF NOT EXISTS checksums (file VARCHAR NOT NULL, crc32 UINTEGER, is_damaged BOOLEAN NOT NULL);
+COMMENT ON TABLE checksums IS 'The checksum of each file of segments (checksums.py); a file that an older Vigie wrote has none until it is checked. crc32: NULL if the file could never be read.';
 
 CREATE TABLE IF NOT EXISTS recalled_events (file VARCHAR NOT NULL, place BIGINT NOT NULL);
 COMMENT ON TABLE recalled_events IS 'Rows of event files (place: row number from 0) that no longer count, because they are in `events` again.';

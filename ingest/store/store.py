@@ -15,11 +15,11 @@ import pyarrow as pa
 from duckdb.func import FunctionNullHandling
 
 from ingest import statements
-from ingest.archive import inventory
+from ingest.archive import checksums, inventory
 from ingest.archive.archive import EVENT_COLUMNS, Archive
 from ingest.archive.inventory import EVENTS, refuse_unknown
 from ingest.archive.segments import RECALLED, Segments
-from ingest.errors import RESTORE_OR_REBUILD, StoreError, disk_trouble, open_failure
+from ingest.errors import RESTORE_OR_REBUILD, StoreError, disk_trouble, is_full, open_failure
 from ingest.events import contract
 from ingest.events.batch import Arrivals, DeadLetter, Partition
 from ingest.events.persons import Persons
@@ -63,10 +63,10 @@ class Store:
     def __init__(self, path: Path | str, persons: Persons | None = None) -> None:
         self._path = Path(path)
         self._is_in_transaction = False
+        self.connection = duckdb.connect()
         try:
             if not self._path.exists():  # a file would be left that hides that the store is lost
                 refuse_unknown(self._path.parent, inventory.take(None, self._path.parent).unknown)
-            self.connection = duckdb.connect()
             self.sql(f"ATTACH {quoted(self._path)} AS store")
             self.sql("USE store")
             self.sql("SET TimeZone = 'UTC'")
@@ -82,8 +82,13 @@ class Store:
             self._rare_fields = RareFields(self.connection)
             self._rare_fields.look("events")
             self.archive = Archive(self.connection, self.segments, self._rare_fields)
+        except StoreError:
+            self.close()
+            raise
         except duckdb.Error as error:
-            raise open_failure(Path(path), error) from error
+            failure = self._damage() or open_failure(Path(path), error)
+            self.close()
+            raise failure from error
         self.connection.create_function(
             "canonical_json",
             _canonical_json,
@@ -149,8 +154,7 @@ class Store:
             with self.registered("old_rows", settled_letters):
                 self.sql(STORE["take_over_letters"])
             self.segments.write("dead_letters", "taken_over_letters")
-            if "positions" not in tables:
-                self.sql(STORE["keep_letters"])
+            self.sql(STORE["keep_letters"])
 
     @staticmethod
     def compact(path: Path) -> None:
@@ -264,10 +268,21 @@ class Store:
             with contextlib.suppress(duckdb.Error):  # a failed COMMIT has rolled back already
                 self.connection.rollback()
             if isinstance(error, duckdb.Error | OSError):
-                raise disk_trouble(str(self._path), error) from error
+                raise self.trouble(str(self._path), error) from error
             raise
         finally:
             self._is_in_transaction = False
+
+    def trouble(self, what: str, error: Exception) -> StoreError:
+        """The error to raise when the disk refused `what`. It names a damaged archived file, if there is one."""
+        return (None if is_full(error) else self._damage()) or disk_trouble(what, error)
+
+    def _damage(self) -> StoreError | None:
+        """The error about an archived file that differs from its checksum, after something could not be read."""
+        with contextlib.suppress(duckdb.Error):  # the store itself may be what cannot be read
+            if damaged := checksums.damaged_files(self.connection, self.folder, again=True):
+                return StoreError("; ".join(checksums.damage(min(damaged))))
+        return None
 
     def _write(self, arrivals: Arrivals) -> None:
         with self.registered("arriving_events", pa.concat_tables(arrivals.events)):

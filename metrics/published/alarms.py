@@ -6,6 +6,7 @@ KINDS = {
     "records_not_conserved": "records were read that left neither an event nor a dead letter, or left both",
     "letters_left_out": "more lines of a source were rejected in the last 15 minutes than are kept",
     "rows_doubled": "a day has duplicate archived rows, found when its files were merged",
+    "files_damaged": "archived files of a day differ from their checksums, or cannot be read",
     "impossible_count": "a count is negative, or a part is larger than its whole",
     "calls_in_no_campaign": "no event says when these calls were queued or dialled, and none is expected any more",
 }

@@ -89,6 +89,18 @@ def _rows_doubled(alarms: Sequence[Alarm], text: Text) -> Iterator[str]:
     yield words.format(days=_listed(days))
 
 
+def _files_damaged(alarms: Sequence[Alarm], text: Text) -> Iterator[str]:
+    days = {alarm.day: text.date(alarm.day) for alarm in alarms if alarm.day}
+    words = text.ngettext(
+        "{n} archived file is damaged ({days}). Figures of that day cannot be trusted until it is restored. The"
+        " consumer's log names it.",
+        "{n} archived files are damaged ({days}). Figures of those days cannot be trusted until they are restored. The"
+        " consumer's log names them.",
+        count := sum(alarm.counted for alarm in alarms),
+    )
+    yield words.format(n=text.number(count), days=_listed([days[day] for day in sorted(days, reverse=True)]))
+
+
 def _events_not_conserved(alarms: Sequence[Alarm], text: Text) -> Iterator[str]:
     _ = text.gettext
     for alarm in alarms:
@@ -132,6 +144,7 @@ WORDINGS = {
     "calls_not_conserved": _calls_not_conserved,
     "impossible_count": _impossible_count,
     "rows_doubled": _rows_doubled,
+    "files_damaged": _files_damaged,
     "events_not_conserved": _events_not_conserved,
     "records_not_conserved": _records_not_conserved,
     "letters_left_out": _letters_left_out,

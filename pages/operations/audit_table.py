@@ -9,6 +9,10 @@ from metrics.authorisation.viewer import ROLES
 from pages.shared import names, table
 from pages.shared.i18n import Text
 
+NOBODYS_NAMES = (OTHERS, "an unknown name", "a television")
+OF_PEOPLE = ("query", "export", "payload")
+"""Kinds of entries whose facts are what somebody wrote, or names."""
+
 
 def kinds(text: Text) -> dict[str, str]:
     """Return the kinds of entries by name, in the order of a list of choices."""
@@ -37,14 +41,23 @@ def entries(entries: Iterable[Entry], text: Text) -> str:
         at = datetime.fromtimestamp(entry.at, UTC)
         when = f"{text.date(at)} {text.clock(at, 'UTC', seconds=True)}"
         times = f" × {text.number(entry.times)}" if entry.times > 1 else ""
-        cells = (_word(entry.who, text), kinds(text).get(entry.kind, entry.kind) + times, _word(entry.address, text))
-        rows.append(table.row(escape(when), table.cells(cells) + table.cell(escape(_facts(entry.what, text)), "wrap")))
+        cells = (_who(entry.who, text), kinds(text).get(entry.kind, entry.kind) + times, _word(entry.address, text))
+        rows.append(table.row(escape(when), table.cells(cells) + table.cell(escape(_facts(entry, text)), "wrap")))
     heads = table.heads((_("Time (UTC)"), _("Who"), _("Action"), _("From"), _("What")))
     return table.table(heads, rows, scrolls=True)
 
 
-def _facts(what: str, text: Text) -> str:
-    return " · ".join(_word(part, text) for part in what.split(" · "))
+def _who(who: str, text: Text) -> str:
+    """Return a name as it is, which may be that of a role, and in the reader's language who has none."""
+    return _word(who, text) if who in NOBODYS_NAMES else who
+
+
+def _facts(entry: Entry, text: Text) -> str:
+    if entry.kind in OF_PEOPLE:
+        return entry.what
+    first, *others = entry.what.split(" · ")
+    named = first if entry.kind == "account" else _word(first, text)  # the name of an account may be any word
+    return " · ".join((named, *(_word(part, text) for part in others)))
 
 
 def _word(part: str, text: Text) -> str:
@@ -66,5 +79,7 @@ def _word(part: str, text: Text) -> str:
         "removed": _("removed"),
         "new password": _("new password"),
         "everything": _("everything"),
+        "caller": _("caller"),
+        "agent": _("agent"),
     }
     return names.role(part, text) if part in ROLES else words.get(part, part)

@@ -1,6 +1,7 @@
 """Requests that no page sends end in a sentence, and many of them write little into the log. Headers of responses."""
 
 import http.client
+import re
 import socket
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -13,6 +14,7 @@ from streamlit.proto.WidgetStates_pb2 import WidgetState
 
 from pages.accounts import headers
 from pages.accounts.sessions import COOKIE
+from pages.assets import sha256
 from tests.support.dashboard.browsing import Dashboard, dashboard
 from tests.support.dashboard.people import session_of
 from tests.support.dashboard.served import CLIENT, floor
@@ -197,6 +199,15 @@ def test_over_tls_the_browser_does_not_come_back_without_it(served: Served) -> N
     """A proxy on this machine says that the browser uses TLS."""
     _status, got, _text = ask(served, "GET", "/sign-in", X_Forwarded_Proto="https")
     assert got["strict-transport-security"] == headers.HSTS
+
+
+@pytest.mark.parametrize("path", ["/sign-in", "/tv", "/campaign"])
+@pytest.mark.parametrize("is_signed_in", [False, True])
+def test_a_policy_allows_every_script_that_is_sent_with_it(served: Served, path: str, is_signed_in: bool) -> None:
+    given = {"Cookie": f"{COOKIE}={served.session}"} if is_signed_in else {}
+    _status, got, text = ask(served, "GET", path, Accept="text/html", **given)
+    for source in re.findall(r"<script>(.*?)</script>", text, re.DOTALL):
+        assert sha256(source) in got["content-security-policy"]
 
 
 def test_a_page_allows_no_script_but_ours(served: Served) -> None:

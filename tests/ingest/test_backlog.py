@@ -55,6 +55,24 @@ def store_batch(desk: Desk, batch: dict[Partition, list[Event]], ends: dict[Part
     writer._apply(Arrived(sort(Batch(records, {partition: len(events) for partition, events in batch.items()}))))
 
 
+@pytest.mark.parametrize(
+    ("took_s", "every_s"),
+    [
+        pytest.param(0.1, 5.0, id="a fiftieth of the time"),
+        pytest.param(1.0, 10.0, id="the wall does not stand still for longer"),
+        pytest.param(4.0, 20.0, id="a fifth of the time at most"),
+    ],
+)
+def test_a_consumer_that_is_behind_publishes_seldom_but_does(tmp_path: Path, took_s: float, every_s: float) -> None:
+    desk = Desk(tmp_path)
+    reader = Reader("127.0.0.1:1", "calls", threading.Event(), clock.now, IN_THE_CLEAR, PERSONS)
+    writer = Writer(desk.store, desk.publisher, clock.now, DEFAULTS, Observed())
+    writer._reader, reader.ends = reader, {PARTITION: 2 * BEHIND_LINES}
+    writer._publishing_took_s = took_s
+    assert writer._publish_due() - writer._published_from == pytest.approx(every_s)
+    desk.close()
+
+
 def test_what_a_batch_reads_settles_with_it_while_more_is_to_come(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     events = [*named("early"), *named("late", CALL.replace("09:", "14:")), *many(LAST_LINES, "14:10:00")]

@@ -336,6 +336,7 @@ def as_layout_1(home: Path) -> None:
     with duckdb.connect(str(home / "store.duckdb")) as store:
         store.execute("DROP TABLE layout")
         store.execute("DROP TABLE replaced_files")
+        store.execute("DROP TABLE checksums")
         store.execute("ALTER TABLE inferred_ends DROP COLUMN closed_by_event")
         store.execute("ALTER TABLE inferred_ends DROP COLUMN closed_by_call")
         for (file,) in store.execute("SELECT file FROM segments WHERE relation = 'events'").fetchall():

@@ -134,7 +134,7 @@ class Visitor(NamedTuple):
     "visitor",
     [
         Visitor(MANAGER, PAGES, "es", LIGHT, (SCREEN, PHONE, *DOUBLED, LAPTOP), (LAPTOP, PHONE), has_keyboard=True),
-        Visitor(MANAGER, PAGES, "fr", DARK, (SCREEN, LAPTOP, PHONE), (SCREEN,)),
+        Visitor(MANAGER, PAGES, "fr", DARK, (LAPTOP, PHONE), (LAPTOP,)),
         Visitor(CLIENT, EVERYBODYS, "fr", LIGHT, (PHONE, *DOUBLED, LAPTOP), (LAPTOP,)),
     ],
     ids=["manager-es", "manager-fr", "client"],

@@ -52,6 +52,16 @@ def test_managers_of_everything_read_who_did_what(path: Path) -> None:
     assert "anna" not in table(open_page("audit.py", period="7", person="bo"))
 
 
+def test_what_people_wrote_and_their_names_are_not_translated(path: Path) -> None:
+    append("account", "manager · added · manager · everything", who="client")
+    append("query", "SELECT 'caller · removed'", who="manager")
+    append("erasure", "caller · 4fc0", who="root")
+    french = table(open_page("audit.py", lang="fr"))
+    assert "client a modifié un compte 192.0.2.1 manager · ajout · Responsable · tout" in french
+    assert "manager a lancé du SQL 192.0.2.1 SELECT 'caller · removed'" in french
+    assert "192.0.2.1 appelant · 4fc0" in french
+
+
 @pytest.mark.parametrize(
     "viewer",
     [

@@ -687,6 +687,8 @@ RINGS = {
         " offered, Oréa Sinistres (14/10/2026): 9 handled of 8 answered. Figures cannot be trusted.",
         "The archive has rows more than once (21/11/2026: 1,775 events too many, 20/11/2026: 1 agent state too many)."
         " Figures of those days cannot be trusted.",
+        "3 archived files are damaged (21/11/2026, 19/11/2026). Figures of those days cannot be trusted until they are"
+        " restored. The consumer's log names them.",
         "20 events were accepted, and the sources have 17 in all."
         " -491 events were accepted and 1,795 are stored. Figures cannot be trusted.",
         "3 calls are in no campaign: no event says when they entered a queue or were dialled. They are in no figure.",
@@ -697,6 +699,8 @@ RINGS = {
         " fiables.",
         "L’archive contient des lignes en double (21/11/2026 : 1 775 événements en trop, 20/11/2026 : 1 état d’agent en"
         " trop). Les chiffres de ces jours ne sont pas fiables.",
+        "3 fichiers archivés sont endommagés (21/11/2026, 19/11/2026). Les chiffres de ces jours ne sont pas fiables"
+        " tant qu’ils ne sont pas restaurés. Le journal du consommateur donne leurs noms.",
         "20 événements ont été acceptés et les sources en totalisent 17."
         " -491 événements ont été acceptés et 1 795 sont enregistrés. Les chiffres ne sont pas fiables.",
         "3 appels ne sont dans aucune campagne : aucun événement n’indique leur entrée en file ni leur numérotation."
@@ -707,6 +711,8 @@ RINGS = {
         " ofrecidas, Oréa Sinistres (14/10/2026): 9 gestionadas de 8 atendidas. Las cifras no son fiables.",
         "El archivo contiene filas duplicadas (21/11/2026: 1.775 eventos de más, 20/11/2026: 1 estado de agente de"
         " más). Las cifras de esos días no son fiables.",
+        "3 archivos del histórico están dañados (21/11/2026, 19/11/2026). Las cifras de esos días no son fiables hasta"
+        " que se restauren. El registro del consumidor los nombra.",
         "Se aceptaron 20 eventos y las fuentes suman 17."
         " Se aceptaron -491 eventos y hay 1.795 guardados. Las cifras no son fiables.",
         "3 llamadas no están en ninguna campaña: ningún evento indica cuándo entraron en cola o se marcaron."

@@ -19,7 +19,7 @@ FOLDERS = ("ingest", "metrics", "pages", "bench", "tests", "docs", "samples", "d
 READ = ("py", "sql", "md", "toml", "js", "css", "yaml", "service", "txt", "po")
 NAMEABLE = (*READ, "cfg", "gz", "csv", "res", "png", "svg")
 NOT_OURS = {
-    "run.txt": "created while the image is built",
+    "licences.md": "made by `make sbom`, in a folder that is not committed",
     "secrets.toml": "the identity provider's settings, written by the operator",
     ".streamlit/secrets.toml": "the same, in its place",
     "answer.csv": "a download of the data page",

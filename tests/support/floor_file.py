@@ -183,6 +183,8 @@ ALARMS = [
     alarm("impossible_count", "handled", 9, 8, campaign="sud", day=NOON.date() - timedelta(days=40)),
     alarm("rows_doubled", "events", 1_795, 20, day=NOON.date() - timedelta(days=2)),
     alarm("rows_doubled", "agent_states", 8, 7, day=NOON.date() - timedelta(days=3)),
+    alarm("files_damaged", "events", 1, 0, day=NOON.date() - timedelta(days=4)),
+    alarm("files_damaged", "calls", 2, 0, day=NOON.date() - timedelta(days=2)),
     alarm("impossible_count", "events", -491, 0),
     alarm("impossible_count", "events", -3, 0, source="switch-1"),
     alarm("events_not_conserved", "stored", 1_795, -491),

@@ -701,7 +701,12 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=STEPS, help=f"steps per example (default {STEPS})")
     parser.add_argument("--words", choices=WORDS, default="", help="vocabulary of all events (default: each in turn)")
     parser.add_argument("--as-found", action="store_true", help="show a failing example at once, without minimising it")
+    parser.add_argument("--kills", type=int, help="instead, kill a consumer that reads a broker this many times")
     given = parser.parse_args()
+    if given.kills:
+        from tests.support import kills  # it imports whole programs, which the steps above need not
+
+        sys.exit(kills.main(given.kills, given.seed))
     how = {"steps": given.steps, "shrinks": not given.as_found, "of": given.words}
     began, count = time.monotonic(), 0
     with contextlib.suppress(KeyboardInterrupt):

@@ -13,7 +13,6 @@ import duckdb
 import pytest
 from kafka import KafkaAdminClient
 
-from ingest.errors import StoreError
 from ingest.topic.broker import Broker, ensure_topic
 from tests.support.disks import Disk
 from tests.support.processes import (
@@ -37,7 +36,6 @@ from tests.support.processes import (
     totals,
     wait_for,
 )
-from tests.support.stories.stream import Desk, at, read_story
 
 pytestmark = pytest.mark.slow
 
@@ -216,15 +214,7 @@ def truncated(store: Path) -> None:
     os.truncate(store, store.stat().st_size // 2)
 
 
-def damaged(store: Path) -> None:
-    """Overwrite a part of every second block after the headers, so that blocks with rows are damaged too."""
-    with store.open("r+b") as file:
-        for at in range(12_288, store.stat().st_size, 2 * 262_144):
-            file.seek(at + 100_000)
-            file.write(os.urandom(8_192))
-
-
-@pytest.mark.parametrize(("damage", "remedy"), [(garbage, "rebuild"), (truncated, "restore it"), (damaged, "rebuild")])
+@pytest.mark.parametrize(("damage", "remedy"), [(garbage, "rebuild"), (truncated, "restore it")])
 def test_a_corrupt_store_is_reported_and_kept_until_it_is_restored_or_rebuilt(
     kept: Kept, tmp_path: Path, damage: Callable[[Path], None], remedy: str
 ) -> None:
@@ -259,17 +249,6 @@ def test_damage_found_only_while_reading_rows_is_reported(kept: Kept) -> None:
             file.write(os.urandom(64))
     assert "; restore" in (error := kept.refused())
     assert "the whole data directory from a backup, or run `python -m ingest rebuild`" in error
-
-
-def test_a_truncated_file_of_a_settled_day_is_reported(tmp_path: Path) -> None:
-    desk = Desk(tmp_path)
-    call = read_story("08:00:00 queued\n08:00:30 answered agent=amina\n08:10:00 ended\n08:10:30 wrapped")
-    desk.apply(call[:3], at("12:00:00"))
-    desk.publish(at("12:00:00"))
-    (events,) = (tmp_path / "events").rglob("*.parquet")
-    os.truncate(events, 100)
-    with pytest.raises(StoreError, match=r"damaged \(.*parquet.*\); restore the whole data directory from a backup"):
-        desk.apply(call[3:], at("12:00:00"))
 
 
 # The disk

@@ -7,7 +7,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -369,22 +368,3 @@ def test_a_warning_says_that_own_campaigns_are_ignored(tmp_path: Path, name: str
         "VIGIE_CAMPAIGNS=/etc/vigie/campaigns.toml is ignored: these calls belong to the campaigns of "
     )
     assert "cannot be made" in last
-
-
-@pytest.mark.parametrize(("requirements", "works"), [("", True), ("-r missing.txt\n", False)])
-def test_the_setup_fails_if_pip_fails(tmp_path: Path, requirements: str, works: bool) -> None:
-    shutil.copy(ROOT / "Makefile", tmp_path)
-    (tmp_path / "requirements.txt").write_text(requirements)
-    (tmp_path / "constraints.txt").touch()
-    done = subprocess.run(
-        ["make", "setup", f"PYTHON={sys.executable}"],
-        capture_output=True,
-        encoding="utf-8",
-        timeout=WITHIN_S,
-        cwd=tmp_path,
-        check=False,
-    )
-    assert "a minute or two" in done.stdout
-    assert (done.returncode == 0) is works
-    assert (tmp_path / ".venv" / ".complete").exists() is works
-    assert ("missing.txt" in done.stderr) is not works

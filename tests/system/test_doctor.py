@@ -83,6 +83,20 @@ def test_a_store_without_a_consumer_and_a_corrupt_one(tmp_path: Path, broker: Br
     assert checks["store"][0] == "BAD"
 
 
+def test_damaged_archived_files_are_found_when_all_are_read(tmp_path: Path, broker: Broker, topic: str) -> None:
+    desk = Desk(tmp_path)
+    desk.apply(read_story("08:00:00 queued\n08:00:30 answered agent=amina\n08:10:00 ended"), at("12:00:00"))
+    desk.publish(at("12:00:00"))
+    desk.close()
+    (calls,) = (tmp_path / "published" / "calls").rglob("*.parquet")
+    calls.write_bytes(b"p" + calls.read_bytes()[1:])
+    _, checks = findings(tmp_path, broker.bootstrap_servers, topic)
+    assert checks["archived files"][0] == "ok" and "`--verify` compares them" in checks["archived files"][1]
+    code, checks = findings(tmp_path, broker.bootstrap_servers, topic, "--verify")
+    assert code == 1
+    assert checks["archived files"] == ("BAD", f"{calls} is damaged: it differs from its checksum")
+
+
 def test_an_invalid_configuration(tmp_path: Path, broker: Broker, topic: str) -> None:
     wrong = tmp_path / "campaigns.toml"
     wrong.write_text((ROOT / "campaigns.toml").read_text().replace("[clients", "[clint", 1))

@@ -80,7 +80,7 @@ def of_case(name: str, story: str) -> list[Event]:
 
 # How much comes back --------------------------------------------------------------------------------------------
 
-PAST = 8
+PAST = 5
 
 
 @pytest.mark.parametrize("parts", [1, 3])

@@ -180,7 +180,7 @@ def as_layout_2(home: Path) -> None:
     numbers = "replace(replace(raw, '+33•••••••78', '+33612345678'), '+34•••••••78', '+34612345678')"
     again = rf"regexp_replace({numbers}, ',\"call(er|ee)_key\":\"[0-9a-f]*\"', '', 'g')"
     with duckdb.connect(str(home / "store.duckdb")) as store:
-        store.execute("UPDATE layout SET version = 2")
+        store.execute("UPDATE layout SET version = 2; DROP TABLE checksums")
         store.execute(f"UPDATE events SET raw = {again}")
         store.execute(f"UPDATE calls SET caller = {of_calls}, caller_key = NULL, callee_key = NULL")
         for file in home.glob("events/*/*.parquet"):

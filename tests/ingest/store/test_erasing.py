@@ -197,8 +197,8 @@ def test_the_audit_trail_says_who_erased_whom(home: Path, monkeypatch: pytest.Mo
     options = {"data_dir": home, "campaigns": Path("campaigns.toml"), "keys_dir": None}
     assert forget.main(argparse.Namespace(**options, caller=[MARIE], agent=["ana"])) == 0
     agent, caller = Trail(home / "access").entries(kind="erasure")
-    assert caller.what == f"caller {of_marie()}" and re.fullmatch(
-        r"agent [0-9a-f]{20}, now erased-[0-9a-f]{8}", agent.what
+    assert caller.what == f"caller · {of_marie()}" and re.fullmatch(
+        r"agent · [0-9a-f]{20} · erased-[0-9a-f]{8}", agent.what
     )
     with pytest.raises(UsageError, match="nobody was erased"):
         forget.main(argparse.Namespace(**options, caller=["12"], agent=[]))

@@ -441,6 +441,13 @@ def test_where_positions_are_known_no_letter_is_read_again(store: Store) -> None
     assert all_of(store, "FROM letters_kept") == []
 
 
+def test_letters_after_the_known_positions_are_read_again(store: Store) -> None:
+    """The store was older than its files, as after a backup of it alone."""
+    place = {"topic": "calls", "partition": 0, "cluster_id": "cluster-1", "topic_id": "t1", "next_offset": 5}
+    taken_over(store, {"positions": pa.Table.from_pylist([place])}, [LETTER])
+    assert reject(store, LETTER) == []
+
+
 def test_what_is_not_made_of_events_is_that_of_the_store_before(store: Store) -> None:
     kept = {
         "identity": pa.table({"store_id": ["theirs"]}),

@@ -433,6 +433,7 @@ def test_viewers_see_the_alarms_they_may_know(path: Path) -> None:
     everything = sorted((alarm["kind"], alarm["measure"], alarm.get("campaign", "")) for alarm in ALARMS)
     assert ringing(MANAGER) == everything
     of_all = [("events_not_conserved", "by_source", ""), ("events_not_conserved", "stored", "")]
+    of_all += [("files_damaged", "calls", ""), ("files_damaged", "events", "")]
     of_all += [("impossible_count", "events", ""), ("rows_doubled", "agent_states", ""), ("rows_doubled", "events", "")]
     assert ringing(Viewer("manager", frozenset())) == of_all
     assert ringing(Viewer("analyst", frozenset({"north"}))) == sorted(
