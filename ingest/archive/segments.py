@@ -19,7 +19,7 @@ from ingest.archive import inventory
 from ingest.archive.checksums import Checksums
 from ingest.archive.inventory import EVENTS, RELATIONS, folder_of, sync
 from ingest.errors import RESTORE_OR_REBUILD, StoreError
-from metrics.composition.sums import SUMS, VIEWS, WORK_SUMS, Sums, kept_work, work_days, work_of_day
+from metrics.composition.sums import SUMS, VIEWS, WORK_SUMS, Sums, final_work, kept_work, work_days, work_of_day
 from metrics.published.relations import FOLDER
 from metrics.quoting import quoted
 
@@ -82,6 +82,7 @@ class Segments:
     """
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, data_dir: Path) -> None:
+        self._connection = connection
         self._sql = connection.execute
         self._data_dir = data_dir.resolve()
         self._unfinished = self._data_dir / inventory.UNFINISHED
@@ -110,8 +111,7 @@ class Segments:
 
     def reload(self) -> None:
         """Read from the store which files count, and the days before which rows stay as they are."""
-        ((frozen_before,),) = self._sql("SELECT max(before) FROM frozen").fetchall()
-        self.frozen_before: dt.date = frozen_before or dt.date.min
+        self.frozen_before = inventory.frozen_before(self._connection)
         self._segments: dict[str, list[Segment]] = {}
         for relation, day, name, rows in self._sql("FROM segments ORDER BY ALL").fetchall():
             self._segments.setdefault(relation, []).append(Segment(day, self._root(relation) / name, rows))
@@ -187,7 +187,7 @@ class Segments:
         hold = [s for s in kept if s.file.name.startswith(names.get(s.day, " "))]
         parts = [kept_work(self._read(WORK_SUMS, hold))] if hold else []
         if final := [s for s in kept if _is_final(s)]:
-            parts.append(self._read(WORK_SUMS, final))
+            parts.append(final_work(self._read(WORK_SUMS, final)))
         return "\nUNION ALL BY NAME\n".join(parts) or VIEWS[WORK_SUMS].select
 
     def _work_names(self) -> dict[dt.date, str]:
@@ -242,12 +242,26 @@ class Segments:
         Call it of days in order, before any call of the day leaves. As `keep_sums`.
         """
         late_answers = self._sql("SELECT day, answered_on FROM late_answers").fetchall()
-        worked_on = {day + dt.timedelta(days=n) for n in range(-1, 3)}
-        worked_on |= {on + dt.timedelta(days=n) for own, on in late_answers if own == day for n in (0, 1)}
-        final = {segment.day for segment in self._segments.get(WORK_SUMS, ()) if _is_final(segment)}
-        for spent in sorted(worked_on - final):
+        for spent in sorted(self._unfinished_work(day, late_answers)):
             if spent < self.frozen_before - dt.timedelta(days=1):  # else made of calls that may still change
                 self._write_work(spent, FINAL, late_answers)
+
+    def is_work_sound(self, day: dt.date) -> bool:
+        """Whether the calls are sound that `finish_work` reads, or were when this process checked them."""
+        late_answers = self._sql("SELECT day, answered_on FROM late_answers").fetchall()
+        spent = self._unfinished_work(day, late_answers)
+        days = {own for worked_on in spent for own in work_days(worked_on, late_answers)}
+        return all(
+            self.is_sound("calls", segment, again=False)
+            for segment in self._segments.get("calls", ())
+            if segment.day in days
+        )
+
+    def _unfinished_work(self, day: dt.date, late_answers: list[tuple[dt.date, dt.date]]) -> set[dt.date]:
+        """The days on which calls of a day were worked on, and whose work is not written for good."""
+        worked_on = {day + dt.timedelta(days=n) for n in range(-1, 3)}
+        worked_on |= {on + dt.timedelta(days=n) for own, on in late_answers if own == day for n in (0, 1)}
+        return worked_on - {segment.day for segment in self._segments.get(WORK_SUMS, ()) if _is_final(segment)}
 
     def _write_work(self, day: dt.date, name: str, late_answers: list[tuple[dt.date, dt.date]]) -> None:
         """Write the work of a day to a file whose name begins with `name`, in the place of what is kept of it."""
@@ -334,6 +348,17 @@ class Segments:
         """Raise StoreError if a file of `days` is damaged; a file is read once for that."""
         own = [segment for segment in self._segments.get(relation, ()) if segment.day in days]
         self.checksums.require(relation, self._names(relation, own), again=False)
+
+    def is_sound(self, relation: str, segment: Segment, again: bool = True) -> bool:
+        """Whether a file and its sums are as they were written. Not `again`: or were when this process checked them."""
+        files = [(relation, segment)]
+        files += [
+            (name, own)
+            for name, sums in SUMS.items()
+            for own in (self._segments.get(name, ()) if sums.of == relation else ())
+            if own.file.name == segment.file.name
+        ]
+        return not any(self.checksums.damaged(of, self._names(of, [own]), again) for of, own in files)
 
     def _sound(self, relation: str, segments: list[Segment]) -> list[Segment]:
         """The `segments`, all of which have to be merged. Raises StoreError if one of them is damaged."""

@@ -20,6 +20,7 @@ TABLES = {
     "frozen": FROZEN["frozen"],
     "campaigns_before": FROZEN["campaigns_before"],
     "segments": FROZEN["segments"],
+    "checksums": FROZEN["checksums"],
     "recalled_events": FROZEN["recalled_events"],
     "settled_checks": FROZEN["settled_checks"],
     "archived_names": FROZEN["archived_names"],

@@ -1,6 +1,6 @@
 -- What a rebuilt store takes over of the frozen days. frozen.py says when each part runs. {before}: the first day that is
 -- not frozen. A part that is named like a table reads the old store.
--- Reads: agent_marks, archived_names, campaigns_before, first_states, frozen, late_answers, old_rows, recalled_events,
+-- Reads: agent_marks, archived_names, campaigns_before, checksums, first_states, frozen, late_answers, old_rows, recalled_events,
 --     recalled_stretches, segments, settled_checks.
 -- Changes: sources, totals.
 -- Makes: nothing.
@@ -13,6 +13,10 @@ FROM campaigns_before;
 
 -- name: segments
 FROM segments WHERE day < {before} AND relation != 'dead_letters';
+
+-- name: checksums
+-- With the marks of damage: these files cannot be made again.
+FROM checksums WHERE file IN (SELECT file FROM segments WHERE day < {before} AND relation != 'dead_letters');
 
 -- name: recalled_events
 FROM recalled_events

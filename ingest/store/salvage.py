@@ -50,11 +50,8 @@ class Salvage:
         self._inventory = inventory.take(connection if has_store else None, data_dir)
         self.files = self._inventory.kept
         self.counted = self._inventory.counted
-        self.frozen_before = dt.date.min
-        if "frozen" in self._tables:
-            ((frozen_before,),) = self._rows("SELECT max(before) FROM frozen")
-            self.frozen_before = frozen_before or dt.date.min
-        """Of earlier days the events are gone, or do not count: their rows are taken over."""
+        # of earlier days the events are gone, or do not count: their rows are taken over
+        self.frozen_before = inventory.frozen_before(connection) if has_store else dt.date.min
         self._days: dict[str, dict[str, list[Path]]] = defaultdict(lambda: defaultdict(list))
         for file in sorted(self.files):
             self._days[relation_of(file)][file.parent.name].append(file)
@@ -67,14 +64,13 @@ class Salvage:
                 " a backup. To go on without these events, move store.duckdb and published/ away first."
             )
         days = {_date(name) for name in self._days[EVENTS]}
-        frozen = self.frozen_before
         without = {_date(name) for name in self._days["calls"]} - days
         without |= {
             day
             for day in map(_date, self._days["agent_states"])
             if not {day, day - dt.timedelta(days=1)} & days  # a state that lasts too long ends as offline, a day later
         }
-        without = {day for day in without if day >= frozen}
+        without = {day for day in without if day >= self.frozen_before}
         if without and "archived_events" not in self._tables:
             raise StoreError(
                 f"published/ has {len(without)} days whose archived events are not there, such as {min(without)};"
