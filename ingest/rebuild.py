@@ -53,7 +53,8 @@ AUTOMATIC_REBUILD_ROWS = 1_500_000  # up to this many, a start rebuilds without 
 #: Tables of the store that are not made from events.
 TAKEN_OVER = (
     *("identity", "positions", "gaps", "dead_letters", "letters_kept", "letters_left_out"),
-    *("alarms", "pending_alarms", "alerts", "expired_events", "deletions", "sources", "totals", "erasures"),
+    *("expired_events", "deletions", "deleted_calls"),  # before the two that count events
+    *("alarms", "pending_alarms", "alerts", "sources", "totals", "erasures"),
 )
 
 

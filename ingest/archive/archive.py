@@ -43,6 +43,8 @@ class Archive:
         self._learn(RECALL["archived_keys"].format(archived=self._archived()))
         if frozen := segments.rows("calls", self._frozen_days("calls")):
             self._learn_calls(RECALL["final_keys"].format(settled=frozen))
+        self._deleted_calls = KeyDays()
+        self.learn_deleted_calls()
         self.takes_all = False  # a rebuild takes what an earlier Vigie took
 
     def _frozen_days(self, relation: str) -> set[dt.date]:
@@ -63,8 +65,16 @@ class Archive:
             return 0
         frozen = self._days_of(self._calls, "call_id", "incoming_events") & self._frozen_days("calls")
         final = self._segments.rows("calls", frozen) or RECALL["no_final_calls"]
-        dropped = self._sql(RECALL["drop_final"].format(settled=final), {"takes_from": takes_from}).fetchall()
-        return len(dropped)
+        found = self._sql(RECALL["deleted_keys_of_incoming"]).fetchnumpy()
+        may_be_deleted = self._deleted_calls.days(found["key"].astype(np.uint64))
+        deleted = RECALL["incoming_of_deleted_calls"] if may_be_deleted else RECALL["no_final_calls"]
+        drop = RECALL["drop_final"].format(settled=final, deleted=deleted)
+        return len(self._sql(drop, {"takes_from": takes_from}).fetchall())
+
+    def learn_deleted_calls(self, deleted_on: dt.date = dt.date.min) -> None:
+        """Note which calls were deleted because of their age on a day or later."""
+        found = self._sql(RECALL["deleted_keys"], {"since": deleted_on}).fetchnumpy()
+        self._deleted_calls.add(found["key"].astype(np.uint64), found["day"].astype(np.int32))
 
     def _archived(self, homes: Collection[dt.date] | None = None) -> str:
         """The SELECT of the archived events that count, with file and place; of the days `homes`, or of all days."""
@@ -217,14 +227,6 @@ class Archive:
         at: dt.datetime | None
         ((at,),) = self._sql(ARCHIVE["closed_before"]).fetchall()
         return at
-
-    def forget_letters(self, before: dt.datetime) -> None:
-        """Forget the dead letters of records from before this time; settled ones by whole days.
-
-        Call it in a transaction. If that fails, open the store again.
-        """
-        self._sql(ARCHIVE["forget_letters"], {"before": before})
-        self._segments.forget("dead_letters", before.date())
 
     def settle(self, settled_before: dt.datetime, at_least: int) -> None:
         """Move the settled rows from the tables just judged to the archive, if there are `at_least` this many.

@@ -66,9 +66,6 @@ DELETE FROM recalled_calls;
 DELETE FROM recalled_states;
 INSERT INTO inferred_ends BY NAME FROM settled_ends;
 
--- name: forget_letters
-DELETE FROM dead_letters WHERE received_at < $before;
-
 -- name: forget_settled
 DELETE FROM events WHERE rowid IN (SELECT place FROM settled_events);
 DELETE FROM calls WHERE call_id IN (SELECT call_id FROM settled_calls);

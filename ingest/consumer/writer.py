@@ -18,6 +18,7 @@ from ingest.publishing.observed import Observed
 from ingest.publishing.publish import NOT_YET, Moment, Place, Publisher
 from ingest.store.retaining import Retention
 from ingest.store.store import Store
+from metrics.audit.trail import Trail
 from metrics.configuration.campaigns import Configuration, load
 from metrics.configuration.zones import check_zones
 from metrics.errors import MetricsError
@@ -50,9 +51,10 @@ class Writer:
         configuration: Configuration,
         observed: Observed,
         keys: Keys,
+        audit: Trail,
     ) -> None:
         self._store = store
-        self._retention = Retention(store, configuration, keys)
+        self._retention = Retention(store, configuration, keys, audit)
         self._observed = observed
         self._publisher = publisher
         self._clock = clock
@@ -243,7 +245,10 @@ class Writer:
             self._reader.sorter.keep_from(takes_from)
 
     def _reread_configuration(self) -> None:
-        """Load the configuration file if it has changed. If it is invalid, keep the last valid one and log why."""
+        """Load the configuration file if it has changed. If it is invalid, keep the last valid one and log why.
+
+        Until it is valid again, nothing is deleted because of its age.
+        """
         path = self._configuration.path
         seen = _identity(path)
         if seen == self._configuration_seen:
@@ -255,6 +260,7 @@ class Writer:
         except MetricsError as error:
             log.warning("%s The previous configuration stays in force.", error)
             self._publisher.configure(self._configuration, str(error))
+            self._retention.configure(None)
         else:
             log.info("%s was reloaded", path)
             self._configuration = configuration

@@ -105,7 +105,7 @@ DELETE FROM snapshot.{dead_letters};
 INSERT INTO snapshot.{dead_letters} BY NAME
 SELECT topic, "partition", "offset", line, received_at, reason, payload FROM dead_letters;
 DELETE FROM snapshot.deletions;
-INSERT INTO snapshot.deletions BY NAME FROM deletions;
+INSERT INTO snapshot.deletions BY NAME SELECT * EXCLUDE (is_told) FROM deletions;
 DELETE FROM snapshot.dead_letters_left_out;
 INSERT INTO snapshot.dead_letters_left_out BY NAME SELECT nullif(source, '') AS source, day, lines, last_at FROM letters_left_out;
 DELETE FROM snapshot.conservation_checks;

@@ -1,14 +1,9 @@
--- What is deleted because of its age. retaining.py says when each part runs. {events}: events that count. {rows}: rows
--- whose agents get a pseudonym.
--- Reads: agent_marks, archived_names, deletions, events, former_agents, recalled_calls, recalled_states, segments.
--- Changes: agent_marks, archived_names, campaigns_before, deletions, dirty_agents, events, expired_events,
---     first_states, frozen, inferred_ends, named_agents.
+-- What is deleted because of its age. retaining.py says when each part runs. {events}: events that count. {calls}: calls
+-- that go.
+-- Reads: agent_marks, archived_names, deletions, events, former_agents, recalled_calls, recalled_states.
+-- Changes: agent_marks, archived_names, campaigns_before, dead_letters, deleted_calls, deletions, dirty_agents, events,
+--     expired_events, first_states, frozen, inferred_ends, named_agents.
 -- Makes: agents_gone.
-
--- name: confirmed_day
-SELECT min(day)
-FROM (SELECT DISTINCT day FROM segments WHERE relation = 'events' ORDER BY day DESC LIMIT $days)
-HAVING count(*) = $days;
 
 -- name: first_recalled
 SELECT least(
@@ -41,7 +36,7 @@ WHEN NOT MATCHED THEN INSERT;
 MERGE INTO deletions
 USING (
     SELECT $deleted_on::DATE AS deleted_on, $class AS class, $client::VARCHAR AS client, $first_day::DATE AS first_day,
-        $last_day::DATE AS last_day, $rows::BIGINT AS rows, $files::BIGINT AS files
+        $last_day::DATE AS last_day, $rows::BIGINT AS rows, $files::BIGINT AS files, false AS is_told
 ) AS news
 ON deletions.deleted_on = news.deleted_on AND deletions.class = news.class
     AND deletions.client IS NOT DISTINCT FROM news.client
@@ -49,22 +44,27 @@ WHEN MATCHED THEN UPDATE SET
     first_day = least(deletions.first_day, news.first_day),
     last_day = greatest(deletions.last_day, news.last_day),
     rows = deletions.rows + news.rows,
-    files = deletions.files + news.files
+    files = deletions.files + news.files,
+    is_told = false
 WHEN NOT MATCHED THEN INSERT;
 
--- name: deleted_on
-SELECT class, client, first_day, last_day, rows, files FROM deletions WHERE deleted_on = $day ORDER BY ALL;
+-- name: untold
+SELECT deleted_on, class, coalesce(client, ''), first_day, last_day, rows, files
+FROM deletions
+WHERE NOT is_told
+ORDER BY ALL;
 
--- name: agents_of_agent_states
-SELECT DISTINCT agent {rows} AND agent IS NOT NULL;
+-- name: mark_told
+UPDATE deletions SET is_told = true;
 
--- name: agents_of_calls
-SELECT DISTINCT agent
-FROM (
-    SELECT unnest([agent] || coalesce(missed_by, []) || coalesce(list_transform(offers, lambda o: o.agent), [])) AS agent
-    {rows}
-)
-WHERE agent IS NOT NULL;
+-- name: forget_letters
+DELETE FROM dead_letters WHERE make_timestamp(epoch_us(received_at))::DATE < $before;
+
+-- name: note_deleted_calls
+INSERT INTO deleted_calls SELECT DISTINCT md5_number_lower(call_id), DATE '{today}' FROM ({calls});
+
+-- name: forget_deleted_calls
+DELETE FROM deleted_calls WHERE deleted_on < $before;
 
 -- name: take_pseudonyms
 SET VARIABLE pseudonyms = (SELECT map(list(agent), list(pseudonym)) FROM former_agents);

@@ -2,9 +2,9 @@
 -- Reads: nothing.
 -- Changes: IF.
 -- Makes: agent_marks, alarms, alerts, archived_counts, archived_names, archived_until, calls, campaigns_before,
---     checksums, dead_letters, deletions, erasures, event_type, events, expired_events, frozen, gaps, identity,
---     inferred_ends, judged_by, layout, letters_kept, letters_left_out, pending_alarms, positions, recalled_events,
---     recalled_stretches, replaced_files, segments, settled_checks, sources, states_judged_by, totals.
+--     checksums, dead_letters, deleted_calls, deletions, erasures, event_type, events, expired_events, frozen, gaps,
+--     identity, inferred_ends, judged_by, layout, letters_kept, letters_left_out, pending_alarms, positions,
+--     recalled_events, recalled_stretches, replaced_files, segments, settled_checks, sources, states_judged_by, totals.
 
 CREATE TABLE IF NOT EXISTS positions (
     topic        VARCHAR NOT NULL,
@@ -178,9 +178,13 @@ CREATE TABLE IF NOT EXISTS deletions (
     first_day  DATE    NOT NULL,
     last_day   DATE    NOT NULL,
     rows       BIGINT  NOT NULL,
-    files      BIGINT  NOT NULL
+    files      BIGINT  NOT NULL,
+    is_told    BOOLEAN NOT NULL
 );
-COMMENT ON TABLE deletions IS 'What was deleted because of its age: the published relation of this name.';
+COMMENT ON TABLE deletions IS 'What was deleted because of its age: the published relation of this name. is_told: whether the log and the audit trail have it.';
+
+CREATE TABLE IF NOT EXISTS deleted_calls (key UBIGINT NOT NULL, deleted_on DATE NOT NULL);
+COMMENT ON TABLE deleted_calls IS 'Hashes of the call_id of calls that were deleted because of their age, for a year: what comes late of one would make a call without a beginning.';
 
 CREATE TABLE IF NOT EXISTS replaced_files (relation VARCHAR NOT NULL, file VARCHAR NOT NULL);
 COMMENT ON TABLE replaced_files IS 'Parquet files whose rows are in other files now; they stay for a while for readers of an older snapshot.';

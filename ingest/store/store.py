@@ -281,7 +281,7 @@ class Store:
         """The error about an archived file that differs from its checksum, after something could not be read."""
         with contextlib.suppress(duckdb.Error):  # the store itself may be what cannot be read
             if damaged := checksums.damaged_files(self.connection, self.folder, again=True):
-                return StoreError("; ".join(checksums.damage(min(damaged))))
+                return StoreError("; ".join(checksums.damage(self.connection, min(damaged))))
         return None
 
     def _write(self, arrivals: Arrivals) -> None:

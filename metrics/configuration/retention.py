@@ -13,6 +13,7 @@ BY_CLIENT = ("calls", "agent_states")
 CLASSES = ("events", *BY_CLIENT, "dead_letters")
 SHORTEST_DAYS, LONGEST_DAYS = 7, 36_500
 
+Class = Literal["events", "calls", "agent_states", "dead_letters"]
 OfClient = Literal["calls", "agent_states"]
 
 

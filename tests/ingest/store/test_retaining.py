@@ -1,18 +1,29 @@
 """What is older than configured is deleted, by class and client, and nothing else: figures and sums stay."""
 
 import datetime as dt
+import itertools
+import logging
 import shutil
-from dataclasses import replace
+from argparse import Namespace
+from dataclasses import astuple, replace
 from pathlib import Path
 
 import pytest
 
+from ingest import retention as command
+from ingest.consumer.writer import Writer
+from ingest.errors import StoreError
 from ingest.events.sorting import Sorter
+from ingest.publishing.observed import Observed
+from ingest.publishing.publish import Moment
 from ingest.rebuild import rebuild
+from ingest.store.expiry import PSEUDONYM, Due, Expiry
 from ingest.store.layout import ALL
-from ingest.store.retaining import PSEUDONYM, Retention
+from ingest.store.retaining import Retention
+from metrics.audit.trail import Trail
 from metrics.configuration import retention
 from metrics.configuration.campaigns import Client, Configuration
+from tests.support.doomed import Consumer, Death, Died, Publish, Retain
 from tests.support.stories.stream import (
     DAY,
     PARTITION,
@@ -29,7 +40,11 @@ from tests.support.stories.stream import (
 
 pytestmark = pytest.mark.slow
 
-DAYS = 20
+DAYS = 11
+KEPT = 2  # days of events, in most tests
+TODAY = DAYS - 2  # the third newest day with settled events, counted from 0 as all days here
+FROZEN = TODAY - KEPT - 1  # so many days are frozen then
+OLD = FROZEN - 3  # and so many can lose rows
 #: ana works for one client and bob for another; ana is on two calls at once, and her state lasts over midnight.
 A_DAY = """
     08:00:00 state agent=ana state=available
@@ -54,25 +69,33 @@ A_DAY = """
 """
 LAST = DAY + dt.timedelta(days=DAYS)
 NOW = at("26:00:00", LAST)
-SUMS = (
-    "SELECT * EXCLUDE (day) FROM call_sums ORDER BY ALL",
+SUM_KEYS = "quarter_start, campaign, queue, term_from"
+FIGURES = (
+    f"SELECT {SUM_KEYS}, sum(COLUMNS(* EXCLUDE (day, {SUM_KEYS}))) FROM call_sums GROUP BY ALL ORDER BY ALL",
     "FROM state_sums ORDER BY ALL",
     "FROM kpi_daily ORDER BY ALL",
     f"FROM kpi_campaign('{DAY}', '{NOW}') ORDER BY ALL",
-    f"FROM kpi_queue('{DAY}', '{NOW}') ORDER BY ALL",
-    f"FROM kpi_interval('{DAY}', '{NOW}', 1440) ORDER BY ALL",
+    f"FROM kpi_queue('{at('00:45:00')}', '{at('47:15:00')}') ORDER BY ALL",  # of no whole UTC day
+    f"FROM kpi_interval('{at('09:00:00')}', '{at('34:00:00')}', 15) ORDER BY ALL",
     "SELECT campaign, day, conserved FROM conservation_checks ORDER BY ALL",
     "FROM alarms",
-    "SELECT events, duplicates, records FROM ingest_status",
     "FROM feed_sources",
 )
-CALLS = "SELECT call_id FROM calls ORDER BY ALL"
+STATUS = "SELECT events, duplicates, records FROM ingest_status"
+ROWS = tuple(f"FROM {relation} ORDER BY ALL" for relation in ("calls", "agent_states", "agents"))
+Figures = dict[str, list[Event]]
 
 
 def configuration(**kept: object) -> Configuration:
-    known = configured(campaign("sav"), replace(campaign("club"), client="club"))
+    known = configured(campaign("sav"), replace(campaign("club", "Europe/Paris"), client="club"))
     clients = {"client": Client("client", "Client"), "club": Client("club", "Club")}
     return replace(known, clients=clients, retention=retention.Retention(**kept))  # type: ignore[arg-type]
+
+
+NOTHING = configuration()
+CALLS = configuration(events=KEPT, calls=KEPT)
+#: One client's calls go, and names in those of the other.
+MIXED = configuration(events=KEPT, agent_states=KEPT, clients={"client": {"calls": KEPT}})
 
 
 def day(number: int, story: str = A_DAY) -> list[Event]:
@@ -88,90 +111,208 @@ def day(number: int, story: str = A_DAY) -> list[Event]:
     return events
 
 
+def date(number: int) -> dt.date:
+    return DAY.date() + dt.timedelta(days=number)
+
+
 class Floor(Desk):
     """A desk that also deletes."""
 
     def __init__(self, home: Path, kept: Configuration) -> None:
         super().__init__(home, kept)
-        self.retention = Retention(self.store, kept, PERSONS.keys)
+        self.audit = Trail(home.parent / "access")
+        self.retention = Retention(self.store, kept, PERSONS.keys, self.audit)
 
-    def retain(self, as_of: dt.datetime = NOW, now: dt.datetime | None = None) -> int:
-        """Delete all that is to be deleted, and publish; return in how many steps."""
-        self.publish(as_of)
-        steps = 0
-        while self.retention.step(as_of, now or as_of):
-            steps += 1
-        self.publish(as_of)
-        return steps
+    def delete(self, as_of: dt.datetime = NOW, now: dt.datetime | None = None) -> int:
+        """Delete all that is to be deleted; return in how many steps."""
+        return sum(1 for _ in iter(lambda: self.retention.step(as_of, now or as_of), False))
 
-    def all(self) -> list[list[Event]]:
-        return [self.rows(query) for query in SUMS]
+    def figures(self, *more: str) -> Figures:
+        """Publish, and read everything that has to stay."""
+        self.publish(NOW)
+        return {query: self.rows(query) for query in (*FIGURES, STATUS, *more)}
 
     def days_of(self, relation: str) -> list[int]:
         """The days of files with rows, from 0."""
         files = self.store.segments.files(relation).values()
         return sorted({(segment.day - DAY.date()).days for segment in files if segment.rows})
 
+    def calls(self) -> set[str]:
+        rows = self.store.segments.rows("calls")
+        return {call for (call,) in self.store.sql(f"SELECT call_id FROM ({rows})").fetchall()}
+
+    def deletions(self) -> list[Due]:
+        columns = "class, coalesce(client, ''), first_day, last_day, rows, files"
+        return [Due(*row) for row in self.store.sql(f"SELECT {columns} FROM deletions ORDER BY ALL").fetchall()]
+
+
+def due(desk: Desk, kept: Configuration, by_clock: dt.datetime = NOW) -> list[Due]:
+    """What is to be deleted next."""
+    return sorted(Expiry(desk.store, kept, by_clock.date()).all(), key=astuple)
+
 
 @pytest.fixture(scope="module")
-def kept_floor(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A floor of many days, of which only the last has not settled."""
+def floor(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Figures]:
+    """A floor of many days, of which only the last has not settled, and what is published of it."""
     home = tmp_path_factory.mktemp("floor") / "data"
-    desk = Desk(home, configuration())
-    for number in range(DAYS):
-        desk.apply(day(number), NOW)
-        if number % 4 == 0:
-            desk.publish(at("26:00:00", DAY + dt.timedelta(days=number)))
-    desk.apply(day(DAYS, "08:00:00 state agent=ana state=available \n 09:00:00 queued call_id=z"), NOW)
-    desk.publish(NOW)
+    desk = Floor(home, NOTHING)
+    last = day(DAYS, "08:00:00 state agent=ana state=available \n 09:00:00 queued call_id=z")
+    desk.apply([event for number in range(4) for event in day(number)], NOW)
+    desk.publish(at("26:00:00", DAY + dt.timedelta(days=3)))
+    desk.apply([*(event for number in range(4, DAYS) for event in day(number)), *last], NOW)
+    figures = desk.figures(*ROWS)
+    desk.close()
+    return home, figures
+
+
+@pytest.fixture
+def home(floor: tuple[Path, Figures], tmp_path: Path) -> Path:
+    return Path(shutil.copytree(floor[0], tmp_path / "data"))
+
+
+@pytest.fixture
+def before(floor: tuple[Path, Figures]) -> Figures:
+    return floor[1]
+
+
+@pytest.fixture(scope="module")
+def floor_without(floor: tuple[Path, Figures], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The floor after MIXED."""
+    home = Path(shutil.copytree(floor[0], tmp_path_factory.mktemp("deleted") / "data"))
+    desk = Floor(home, MIXED)
+    assert desk.delete() > 0
     desk.close()
     return home
 
 
 @pytest.fixture
-def home(kept_floor: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(kept_floor, tmp_path / "data"))
+def home_without(floor_without: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(floor_without, tmp_path / "without"))
 
 
-def opened(home: Path, kept: Configuration) -> Floor:
-    desk = Floor(home, kept)
-    desk.publish(NOW)
-    return desk
+def same(found: Figures, before: Figures) -> None:
+    for query, rows in found.items():
+        assert rows == before[query], query
 
 
 def test_nothing_is_deleted_that_is_not_named(home: Path) -> None:
-    desk = opened(home, configuration())
-    before = (desk.all(), desk.rows("FROM calls ORDER BY ALL"), set(home.rglob("*.parquet")))
-    assert desk.retain() == 0
-    assert (desk.all(), desk.rows("FROM calls ORDER BY ALL"), set(home.rglob("*.parquet"))) == before
+    desk = Floor(home, NOTHING)
+    files = set(home.rglob("*.parquet"))
+    assert due(desk, NOTHING) == [] and desk.delete() == 0
+    desk.retention.configure(CALLS)
+    desk.retention.configure(None)  # the file cannot be read any more
+    assert desk.delete() == 0 and set(home.rglob("*.parquet")) == files
+    desk.retention.configure(CALLS)
+    assert desk.delete() > 0
 
 
-def test_events_go_and_rows_and_figures_stay(home: Path) -> None:
-    desk = opened(home, configuration(events=7))
-    before = (desk.all(), desk.rows("FROM calls ORDER BY ALL"), desk.rows("FROM agent_states ORDER BY ALL"))
-    assert desk.retain() > 0
-    assert (desk.all(), desk.rows("FROM calls ORDER BY ALL"), desk.rows("FROM agent_states ORDER BY ALL")) == before
-    assert desk.days_of("events")[0] == DAYS - 2 - 7 - 2  # the third day from the end is today; two days more stay
-    assert desk.retain() == 0
+def test_events_go_and_rows_and_figures_stay(home: Path, before: Figures) -> None:
+    desk = Floor(home, configuration(events=KEPT))
+    assert desk.delete() > 0
+    same(desk.figures(*ROWS), before)
+    assert desk.days_of("events")[0] == FROZEN - 1
+    assert desk.delete(NOW + dt.timedelta(days=1)) == 0
 
 
-def test_calls_go_by_client_and_sums_stay(home: Path) -> None:
-    kept = configuration(events=7, calls=13, clients={"club": {"calls": 7}})
-    desk = opened(home, kept)
-    before = desk.all()
-    calls = {row["call_id"] for row in desk.rows(CALLS)}
-    desk.retain()
-    assert desk.all() == before
+def test_calls_go_by_client_and_it_is_told(home: Path, before: Figures, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    kept = configuration(events=KEPT, calls=7, clients={"club": {"calls": KEPT}})
+    desk = Floor(home, kept)
+    calls, planned = desk.calls(), due(desk, kept)
+    desk.delete()
+    days_gone = {"abe": TODAY - 7, "cd": OLD}
+    assert calls - desk.calls() == {
+        f"{n:02}{call}" for some, days in days_gone.items() for call in some for n in range(days)
+    }
+    same(desk.figures(), before)
+    rows = [
+        ("calls", "client", date(0), date(TODAY - 8), 3 * (TODAY - 7), TODAY - 7),
+        ("calls", "club", date(0), date(OLD - 1), 2 * OLD, OLD),
+        ("events", "", date(0), date(FROZEN - 2)),
+    ]
+    assert [astuple(told)[: len(row)] for told, row in zip(desk.deletions(), rows, strict=True)] == rows
+    assert planned == desk.deletions() and due(desk, kept) == []
+    told = {
+        f"retention · calls · client · {date(0)} – {date(TODAY - 8)} · {3 * (TODAY - 7)}",
+        f"retention · calls · club · {date(0)} – {date(OLD - 1)} · {2 * OLD}",
+        f"retention · events · {date(0)} – {date(FROZEN - 2)} · {planned[-1].rows}",
+    }
+    assert {entry.what for entry in desk.audit.entries(kind="erasure")} == told
+    logged = {record.getMessage() for record in caplog.records}
+    assert logged >= {f"retention: deleted on {NOW.date()}: {one}" for one in planned}
     desk.close()
-    desk = opened(home, kept)
-    desk.retain()
-    assert desk.all() == before
-    gone = calls - {row["call_id"] for row in desk.rows(CALLS)}
-    frozen = DAYS - 2 - 7 - 1
-    days_gone = {"abe": DAYS - 2 - 13, "cd": frozen - 3}
-    assert gone == {f"{n:02}{call}" for calls_, days in days_gone.items() for call in calls_ for n in range(days)}
-    deleted = desk.store.sql("SELECT class, client, rows FROM deletions WHERE class = 'calls' ORDER BY ALL").fetchall()
-    assert deleted == [("calls", "client", 3 * (DAYS - 15)), ("calls", "club", 2 * (frozen - 3))]
+    desk = Floor(home, kept)
+    desk.delete()
+    assert desk.deletions() == planned
+    same(desk.figures(), before)
+
+
+def test_a_file_that_is_broken_while_the_consumer_runs_deletes_nothing(home: Path, tmp_path: Path) -> None:
+    desk, file = Floor(home, CALLS), tmp_path / "campaigns.toml"
+    running = replace(CALLS, path=file)
+    writer = Writer(desk.store, desk.publisher, lambda: NOW, running, Observed(), PERSONS.keys, desk.audit)
+    file.write_text("[retention]\nevents = ")
+    writer._reread_configuration()
+    assert not writer._retention.step(NOW, NOW) and desk.deletions() == []
+    desk.retention.configure(running)
+    assert desk.delete() > 0
+
+
+CONTRACT = """
+clients = { client = { name = "Client" } }
+campaigns = { sav = { name = "Sav", client = "client" } }
+[retention]
+events = 7
+"""
+
+
+def test_the_command_shows_what_would_go_and_keeps_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    home, file = tmp_path / "data", tmp_path / "campaigns.toml"
+    desk = Floor(home, NOTHING)
+    call = "09:00:00 queued call_id=a \n 09:01:00 abandoned call_id=a"
+    desk.apply([event for number in range(14) for event in day(number, call)], NOW + dt.timedelta(days=9))
+    desk.publish(NOW + dt.timedelta(days=9))
+    desk.close()
+    files = set(home.rglob("*.parquet"))
+    options = Namespace(data_dir=home, campaigns=file)
+    file.write_text(CONTRACT)
+    assert command.main(options) == 0
+    assert capsys.readouterr().out.splitlines()[:2] == [
+        "Ages are counted back from 2026-03-21, the newest day that is confirmed by later events.",
+        "events of 2026-03-10 to 2026-03-11: 4 rows in 2 files",
+    ]
+    file.write_text(CONTRACT.replace("7", "70"))
+    assert command.main(options) == 0
+    assert capsys.readouterr().out.endswith("Nothing is old enough to be deleted.\n")
+    assert set(home.rglob("*.parquet")) == files
+    with pytest.raises(StoreError, match="has no store"):
+        command.main(Namespace(data_dir=tmp_path / "other", campaigns=file))
+
+
+def test_what_the_audit_trail_cannot_take_is_told_tomorrow(home: Path, caplog: pytest.LogCaptureFixture) -> None:
+    desk = Floor(home, configuration(events=KEPT))
+    desk.audit.path.parent.mkdir()
+    desk.audit.path.mkdir()  # in the place of its file
+    desk.delete()
+    assert "the audit trail does not have this yet" in caplog.text
+    desk.audit.path.rmdir()
+    tomorrow = NOW + dt.timedelta(days=1)
+    for _ in range(2):
+        desk.delete(tomorrow)
+        (entry,) = desk.audit.entries()
+        assert entry.what.startswith(f"retention · events · {date(0)} – {date(FROZEN - 2)} · ")
+        tomorrow += dt.timedelta(days=1)
+
+
+def test_a_campaign_that_is_not_configured_keeps_its_calls_for_the_longest(home: Path) -> None:
+    """Whose it was, the file does not say any more. Else a mistake in it deletes what a contract keeps for years."""
+    desk = Floor(home, NOTHING)
+    kept = configuration(events=KEPT, calls=KEPT, clients={"club": {"calls": 400}})
+    without = replace(kept, campaigns={"sav": kept.campaigns["sav"]})
+    for one in (kept, without):
+        assert [(calls.client, calls.rows) for calls in due(desk, one) if calls.what == "calls"] == [
+            ("client", 3 * OLD)
+        ]
 
 
 LATE = """
@@ -179,85 +320,117 @@ LATE = """
     09:00:00 state agent=ana state=paused reason=late
     09:00:00 queued call_id=new
 """
+TOO_LATE = "ts lies before the days of which events are kept ([retention] in campaigns.toml)."
 
 
-def test_what_comes_for_a_frozen_day_changes_nothing_and_is_told(home: Path) -> None:
-    kept = configuration(events=7, calls=7)
-    desk = opened(home, kept)
-    desk.retain()
-    before = desk.all()
-    frozen = DAYS - 2 - 7 - 1
+def test_what_comes_for_a_frozen_day_changes_nothing_and_is_told(home_without: Path, before: Figures) -> None:
+    """Nor does it make a call without a beginning of one that is deleted."""
+    desk = Floor(home_without, MIXED)
     takes_from = desk.store.archive.takes_from()
-    assert takes_from == DAY + dt.timedelta(days=frozen + 1)
+    assert takes_from == DAY + dt.timedelta(days=FROZEN + 1)
     sorter = Sorter(PERSONS)
     sorter.keep_from(takes_from)
-    late = [e | {"event_id": f"late-{n}-{e['event_id']}"} for n in (0, frozen - 1, frozen) for e in day(n, LATE)]
+    late = [e | {"event_id": f"late-{n}-{e['event_id']}"} for n in (0, FROZEN - 1, FROZEN) for e in day(n, LATE)]
     arrivals = sorter.sort(Batch({PARTITION: messages(late, NOW)}, {PARTITION: 900}))
-    assert len(arrivals.dead) == len(late)
-    assert {letter.reason for letter in arrivals.dead} == {
-        "ts lies before the days of which events are kept ([retention] in campaigns.toml)."
-    }
+    assert [letter.reason for letter in arrivals.dead] == [TOO_LATE] * len(late)
     desk.apply(late, NOW)  # read before the days were frozen, and written after it
-    rating = day(frozen + 1, "09:00:00 rated call_id=x score=5")[0] | {"call_id": f"{frozen - 1:02}a"}
-    desk.apply([rating], NOW)
-    desk.publish(NOW)
-    assert desk.all()[:-2] == before[:-2]
-    assert desk.rows("SELECT events, duplicates FROM ingest_status") == [
-        {"events": before[-2][0]["events"], "duplicates": len(late) + 1}
+    of_calls = [  # of a call that is deleted, and of one whose events are
+        day(FROZEN + 1, f"09:0{n}:00 rated call_id=x score=5")[0] | {"event_id": f"rated-{n}", "call_id": f"{n:02}a"}
+        for n in (0, FROZEN - 1)
     ]
+    assert "00a" not in desk.calls() and f"{FROZEN - 1:02}a" in desk.calls()
+    desk.apply(of_calls, NOW)
+    same(desk.figures() | {STATUS: before[STATUS]}, before)
+    counts = {"events": before[STATUS][0]["events"], "duplicates": len(late) + 2, "records": len(late) + 2}
+    assert desk.rows(STATUS) == [counts | {"records": counts["records"] + before[STATUS][0]["records"]}]
+    assert desk.rows("FROM calls WHERE queued_at IS NULL AND dialed_at IS NULL") == []
 
 
-def test_what_is_not_frozen_is_corrected_as_ever(home: Path) -> None:
+def test_what_is_not_frozen_is_corrected_as_ever(home: Path, home_without: Path) -> None:
     """Also a state without its campaign's name, which was given on a day whose events are gone."""
-    kept, number = configuration(events=7, calls=7), DAYS - 2 - 7
-    late = [e | {"event_id": f"late-{e['event_id']}"} for e in day(number, LATE)]
-    untouched = opened(Path(shutil.copytree(home, home.parent / "untouched")), configuration())
-    untouched.apply(late, NOW)
-    untouched.publish(NOW)
-    desk = opened(home, kept)
-    desk.retain()
-    desk.apply(late, NOW)
-    desk.publish(NOW)
-    assert desk.all() == untouched.all()
-    states = f"FROM agent_states WHERE day > '{DAY.date() + dt.timedelta(days=number - 2)}' ORDER BY ALL"
-    assert desk.rows(states) == untouched.rows(states)
+    late = [event | {"event_id": f"late-{event['event_id']}"} for event in day(FROZEN + 1, LATE)]
+    states = f"FROM agent_states WHERE day > '{date(FROZEN - 1)}' ORDER BY ALL"
+    untouched, desk = Floor(home, NOTHING), Floor(home_without, MIXED)
+    for one in (untouched, desk):
+        one.apply(late, NOW)
+    same(desk.figures(states), untouched.figures(states))
     assert desk.rows("SELECT DISTINCT campaign FROM agent_states WHERE agent = 'ana'") == [{"campaign": "sav"}]
 
 
-@pytest.mark.parametrize("kept", [{"events": 7}, {"events": 7, "calls": 7}], ids=["events", "calls"])
-def test_a_rebuild_gives_the_same(home: Path, kept: dict[str, int]) -> None:
-    desk = opened(home, configuration(**kept))
-    desk.retain()
-    asked = ("FROM calls ORDER BY ALL", "FROM agent_states ORDER BY ALL", "FROM agents ORDER BY ALL")
-    before = desk.all(), [desk.rows(query) for query in asked]
+def test_a_day_that_a_late_event_has_opened_is_closed_before_its_events_go(home: Path, before: Figures) -> None:
+    desk = Floor(home, CALLS)
+    late = [event | {"event_id": f"late-{event['event_id']}"} for event in day(1, LATE)]
+    desk.apply(late, NOW)
+    moment = Moment(NOW, NOW)
+    desk.publisher.judge(moment)
+    assert desk.store.sql("SELECT count(*) FROM recalled_calls").fetchall() != [(0,)]
+    desk.delete()
+    assert desk.days_of("events")[0] == FROZEN - 1
+    (status,) = desk.figures()[STATUS]
+    assert status["events"] == before[STATUS][0]["events"] + len(late)
+    assert desk.rows("FROM alarms") == []
+    rated = "SELECT sum(rated) AS n FROM call_sums"
+    assert desk.rows(rated) == [{"n": 1}]
+
+
+def test_a_rebuild_gives_the_same(home_without: Path, before: Figures) -> None:
+    desk = Floor(home_without, MIXED)
+    figures = desk.figures(*ROWS)
+    same({query: rows for query, rows in figures.items() if query not in ROWS}, before)
+    former = names_of(desk)
+    assert len(former) == 2 and all(PSEUDONYM.fullmatch(agent) for agent in former)
     desk.close()
-    rebuild(home, configuration(**kept), PERSONS, lambda *_: None)
-    desk = opened(home, configuration(**kept))
-    after = desk.all(), [desk.rows(query) for query in asked]
-    for query, old, new in zip((*SUMS, *asked), before[0] + before[1], after[0] + after[1], strict=True):
-        assert new == old, query
-    assert desk.retain() == 0
-    desk.close()
-    store = Floor(home, configuration(**kept)).store  # whose files are all known
-    assert store.archive.takes_from() is not None
+    rebuild(home_without, MIXED, PERSONS, lambda *_: None)
+    desk = Floor(home_without, MIXED)
+    same(desk.figures(*ROWS), figures)
+    files = {file for relation in ALL for file in desk.store.segments.files(relation)}
+    desk.delete()
+    assert {file for relation in ALL for file in desk.store.segments.files(relation)} == files
+    assert names_of(desk) == former and desk.store.archive.takes_from() is not None
+    rated = day(FROZEN + 1, "09:00:00 rated call_id=x score=5")[0] | {"call_id": "00a"}
+    desk.apply([rated], NOW)
+    assert desk.store.sql("SELECT count(*) FROM calls WHERE call_id = '00a'").fetchall() == [(0,)]
 
 
 def test_a_clock_that_is_wrong_deletes_nothing(home: Path) -> None:
     """Nor does a source with a wrong clock beside it, nor one that goes back."""
-    kept = configuration(events=7, calls=7)
-    desk = opened(home, kept)
+    desk = Floor(home, CALLS)
     years = NOW + dt.timedelta(days=3_650)
-    desk.apply(day(3_650), years)
+    planned = due(desk, CALLS)
+    assert planned and due(desk, CALLS, years) == planned  # the consumer's clock alone
+    desk.apply([*day(3_650), b"broken"], years)
+    desk.publish(years)
     files = desk.days_of("events")
-    assert desk.retain(years) > 0 and desk.days_of("events")[0] == files[0] + DAYS - 1 - 7 - 2
+    assert files[-1] == 3_650
+    assert desk.delete(years) > 0
+    assert desk.days_of("events") == [n for n in files if n >= files[-3] - KEPT - 2]  # as if this were one day more
+    assert desk.days_of("dead_letters") == [3_650 + DAYS + 1]
     frozen = desk.store.segments.frozen_before
-    desk.retention.configure(configuration(events=15))
-    assert desk.retain(NOW) == 0 and desk.store.segments.frozen_before == frozen
+    desk.retention.configure(configuration(events=KEPT + 5))
+    assert desk.delete(NOW) == 0 and desk.store.segments.frozen_before == frozen
 
 
-def names_of(home: Path, desk: Floor) -> set[str]:
-    """Every agent in what is published of days before the last eleven."""
-    until = f"day < '{DAY.date() + dt.timedelta(days=DAYS - 2 - 7 - 1 - 3)}'"
+def test_dead_letters_go_with_the_days_that_are_told(tmp_path: Path) -> None:
+    """They count as days themselves: a feed of nothing but dead letters forgets the oldest too."""
+    kept = configuration(dead_letters=10)
+    desk = Floor(tmp_path / "data", kept)
+    for number in (0, 1, 11):
+        desk.apply([b"broken"] * 2, DAY + dt.timedelta(days=number))
+        desk.publish(DAY + dt.timedelta(days=number))
+    assert desk.delete(DAY + dt.timedelta(days=400)) == 0  # the third newest day is today
+    for number in (12, 13):
+        desk.apply([b"broken"], DAY + dt.timedelta(days=number))
+        desk.publish(DAY + dt.timedelta(days=number))
+    assert due(desk, kept) == [Due("dead_letters", "", date(0), date(0), 2, 1)]
+    assert desk.delete(DAY + dt.timedelta(days=401)) > 0
+    desk.publish(DAY + dt.timedelta(days=13))
+    assert len(desk.rows("FROM dead_letters")) == 6 and desk.store.totals().dead_letters == 8
+    assert desk.rows("FROM alarms") == [] and desk.deletions() == [Due("dead_letters", "", date(0), date(0), 2, 1)]
+
+
+def names_of(desk: Desk) -> set[str]:
+    """Every agent in what is published of the days that can lose rows."""
+    until = f"day < '{date(OLD)}'"
     asked = (
         f"SELECT agent FROM agent_states WHERE {until} AND state != 'offline'",
         f"SELECT unnest([agent] || coalesce(missed_by, []) || list_transform(offers, lambda o: o.agent)) AS agent"
@@ -267,53 +440,87 @@ def names_of(home: Path, desk: Floor) -> set[str]:
 
 
 def test_agents_get_pseudonyms_and_figures_stay(home: Path) -> None:
-    kept = configuration(events=7, agent_states=7)
+    kept = configuration(events=KEPT, agent_states=KEPT)
     gone = read_story("07:00:00 profile agent=eva name=Eva \n 08:00:00 state agent=eva state=available campaign=sav")
     gone += read_story("09:00:00 state agent=eva state=offline")
-    desk = opened(home, kept)
+    desk = Floor(home, kept)
     desk.apply([event | {"event_id": f"eva-{n}"} for n, event in enumerate(gone)], NOW)
     call = "09:00:00 queued call_id=t \n 09:00:09 answered call_id=t agent=tom \n 09:01:00 ended call_id=t"
-    stays = read_story("07:00:00 profile agent=tom name=Tom") + day(DAYS - 3, call)  # his source tells no states
+    stays = read_story("07:00:00 profile agent=tom name=Tom") + day(TODAY - 1, call)  # his source tells no states
     desk.apply([event | {"event_id": f"tom-{n}"} for n, event in enumerate(stays)], NOW)
-    desk.publish(NOW)
-    agents = f"SELECT * EXCLUDE (agent, name) FROM kpi_agent('{DAY}', '{DAY + dt.timedelta(days=7)}') ORDER BY ALL"
-    before = desk.all(), desk.rows(agents)
-    assert names_of(home, desk) == {"ana", "bob", "eva"}
-    desk.retain()
-    assert (desk.all(), desk.rows(agents)) == before
-    former = names_of(home, desk)
+    agents = f"SELECT * EXCLUDE (agent, name) FROM kpi_agent('{DAY}', '{DAY + dt.timedelta(days=OLD)}') ORDER BY ALL"
+    before = desk.figures(agents)
+    assert names_of(desk) == {"ana", "bob", "eva"}
+    planned = due(desk, kept)
+    desk.delete()
+    assert [one for one in desk.deletions() if one.files] == planned
+    same(desk.figures(agents), before)
+    former = names_of(desk)
     assert len(former) == 3 and all(PSEUDONYM.fullmatch(agent) for agent in former)
     (ana,) = desk.rows("SELECT agent, name FROM agents WHERE agent = 'ana'")  # who is still here
     assert ana == {"agent": "ana", "name": "ana"}
     assert {row["agent"] for row in desk.rows("SELECT agent FROM agents")} == former | {"ana", "bob", "tom"}
     assert desk.rows("SELECT name FROM agents WHERE agent = 'tom'") == [{"name": "Tom"}]
     assert "eva" not in {name for (name,) in desk.store.sql("SELECT name FROM archived_names").fetchall()}
+
+
+def damage(file: Path) -> bytes:
+    """Change a bit that no reader notices; return what was there."""
+    sound = file.read_bytes()
+    file.write_bytes(bytes([sound[0] ^ 1]) + sound[1:])
+    return sound
+
+
+def test_a_damaged_file_stays_and_holds_up_only_what_is_made_of_it(home: Path, before: Figures) -> None:
+    desk = Floor(home, CALLS)
+    files = {
+        relation: {s.day: file for file, s in desk.store.segments.files(relation).items()}
+        for relation in ("calls", "events")
+    }
+    calls = damage(files["calls"][date(0)])
+    events = damage(files["events"][date(2)])
+    desk.delete()
+    assert desk.days_of("events")[0] == 1 and desk.store.segments.frozen_before == date(2)
+    files["events"][date(2)].write_bytes(events)
+    desk.store.segments.checksums.check_damaged()
+    desk.delete(NOW + dt.timedelta(days=1))
+    assert desk.days_of("events")[0] == FROZEN - 1
+    assert desk.days_of("calls")[:OLD] == list(range(OLD))  # work on calls of these days is made of that file too
+    damaged = desk.store.sql("SELECT file FROM checksums WHERE is_damaged").fetchall()
+    assert [name for (name,) in damaged] == [f"calls/day={date(0)}/{files['calls'][date(0)].name}"]
     desk.close()
-    rebuild(home, kept, PERSONS, lambda *_: None)
-    desk = opened(home, kept)
-    assert (desk.all(), desk.rows(agents)) == before and names_of(home, desk) == former
-    files = [desk.store.segments.files(relation).keys() for relation in ("calls", "agent_states")]
-    desk.retain()
-    assert [desk.store.segments.files(relation).keys() for relation in ("calls", "agent_states")] == files
+    rebuild(home, CALLS, PERSONS, lambda *_: None)  # which cannot make it again
+    desk = Floor(home, CALLS)
+    assert desk.store.sql("SELECT file FROM checksums WHERE is_damaged").fetchall() == damaged
+    files["calls"][date(0)].write_bytes(calls)
+    desk.close()
+    desk = Floor(home, CALLS)
+    desk.publish(NOW)
+    desk.delete()
+    same(desk.figures(), before)
+    assert desk.days_of("calls")[0] == OLD
 
 
-@pytest.mark.parametrize("kill_at", range(3))
-def test_a_kill_between_steps_or_within_one_costs_nothing(home: Path, kill_at: int) -> None:
+def test_a_kill_at_any_statement_costs_nothing(home: Path, before: Figures) -> None:
     """What a killed consumer left is deleted by the next one; files of the step that did not commit are removed."""
-    kept = configuration(events=7, calls=7, agent_states=7)
-    desk = opened(home, kept)
-    before = desk.all()
-    for _ in range(2 + 4 * kill_at):
-        desk.retention.step(NOW, NOW)
-    with pytest.raises(KeyboardInterrupt), desk.store.transaction():
-        desk.retention.step(NOW, NOW)
-        raise KeyboardInterrupt
-    desk.close()  # without a checkpoint of anything that was not committed
-    desk = opened(home, kept)
-    assert desk.all() == before
-    desk.retain()
-    assert desk.all() == before
-    assert all(PSEUDONYM.fullmatch(agent) for agent in names_of(home, desk))
+    kept = configuration(events=KEPT, calls=KEPT, agent_states=KEPT)
+    step = Retain(Moment(NOW, NOW), kept)
+    kills = 0
+    for statement in itertools.count(50, 30):
+        try:
+            consumer = Consumer(home, kept, 1, Death(statement) if kills == 3 else None)
+            consumer.do(step, Death(statement, after_s=0.0003 if kills % 2 else 0.0))
+        except Died:
+            kills += 1
+            continue
+        consumer.do(Publish(step.moment))
+        consumer.close()
+        break
+    assert kills > 5
+    desk = Floor(home, kept)
+    assert due(desk, kept) == []
+    same(desk.figures(), before)
+    assert all(PSEUDONYM.fullmatch(agent) for agent in names_of(desk))
     desk.store.segments.sweep(0.0)
     named = {file for relation in ALL for file in desk.store.segments.files(relation)}
     assert set(home.resolve().rglob("*.parquet")) == named
