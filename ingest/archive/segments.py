@@ -239,12 +239,13 @@ class Segments:
     def finish_work(self, day: dt.date) -> None:
         """Write the work on the calls of a day for good, on each day on which there was some: calls will leave it.
 
-        Call it of days in order, before any call of the day leaves. As `keep_sums`.
+        What was just judged and has not settled is part of it: a call may stay open for weeks, because one of its
+        agent's calls has no end. Call it of days in order, before any call of the day leaves. As `keep_sums`.
         """
         late_answers = self._sql("SELECT day, answered_on FROM late_answers").fetchall()
         for spent in sorted(self._unfinished_work(day, late_answers)):
             if spent < self.frozen_before - dt.timedelta(days=1):  # else made of calls that may still change
-                self._write_work(spent, FINAL, late_answers)
+                self._write_work(spent, FINAL, late_answers, " UNION ALL BY NAME FROM judged_calls")
 
     def is_work_sound(self, day: dt.date) -> bool:
         """Whether the calls are sound that `finish_work` reads, or were when this process checked them."""
@@ -263,13 +264,16 @@ class Segments:
         worked_on |= {on + dt.timedelta(days=n) for own, on in late_answers if own == day for n in (0, 1)}
         return worked_on - {segment.day for segment in self._segments.get(WORK_SUMS, ()) if _is_final(segment)}
 
-    def _write_work(self, day: dt.date, name: str, late_answers: list[tuple[dt.date, dt.date]]) -> None:
-        """Write the work of a day to a file whose name begins with `name`, in the place of what is kept of it."""
+    def _write_work(self, day: dt.date, name: str, late_answers: list[tuple[dt.date, dt.date]], more: str = "") -> None:
+        """Write the work of a day to a file whose name begins with `name`, in the place of what is kept of it.
+
+        It is made of settled calls, and of those that `more` adds to their SELECT.
+        """
         file = f"{WORK_SUMS}/day={day}/{name}-{uuid.uuid4().hex}.parquet"
         self._note_unfinished([file])
         calls = self.rows("calls", work_days(day, late_answers))
         assert calls is not None
-        rows = self._write_file(WORK_SUMS, file, work_of_day(day, calls), [])
+        rows = self._write_file(WORK_SUMS, file, work_of_day(day, calls + more), [])
         self._sql("INSERT INTO segments VALUES (?, ?, ?, ?)", [WORK_SUMS, day, file, rows])
         self._replace(WORK_SUMS, [segment for segment in self._segments.get(WORK_SUMS, ()) if segment.day == day])
 

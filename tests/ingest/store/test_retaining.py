@@ -124,7 +124,8 @@ class Floor(Desk):
         self.retention = Retention(self.store, kept, PERSONS.keys, self.audit)
 
     def delete(self, as_of: dt.datetime = NOW, now: dt.datetime | None = None) -> int:
-        """Delete all that is to be deleted; return in how many steps."""
+        """Delete all that is to be deleted, as after a publish; return in how many steps."""
+        self.publisher.judge(Moment(as_of, as_of))
         return sum(1 for _ in iter(lambda: self.retention.step(as_of, now or as_of), False))
 
     def figures(self, *more: str) -> Figures:
@@ -361,8 +362,7 @@ def test_a_day_that_a_late_event_has_opened_is_closed_before_its_events_go(home:
     desk = Floor(home, CALLS)
     late = [event | {"event_id": f"late-{event['event_id']}"} for event in day(1, LATE)]
     desk.apply(late, NOW)
-    moment = Moment(NOW, NOW)
-    desk.publisher.judge(moment)
+    desk.publisher.judge(Moment(NOW, NOW))
     assert desk.store.sql("SELECT count(*) FROM recalled_calls").fetchall() != [(0,)]
     desk.delete()
     assert desk.days_of("events")[0] == FROZEN - 1
@@ -462,6 +462,23 @@ def test_agents_get_pseudonyms_and_figures_stay(home: Path) -> None:
     assert {row["agent"] for row in desk.rows("SELECT agent FROM agents")} == former | {"ana", "bob", "tom"}
     assert desk.rows("SELECT name FROM agents WHERE agent = 'tom'") == [{"name": "Tom"}]
     assert "eva" not in {name for (name,) in desk.store.sql("SELECT name FROM archived_names").fetchall()}
+
+
+def test_work_on_a_call_that_never_ends_stays_too(tmp_path: Path) -> None:
+    """Nobody ended it, so it does not settle, while the other calls of its day are deleted."""
+    stuck = "09:00:00 queued call_id=stuck \n 09:01:00 answered call_id=stuck agent=eve"
+    desk = Floor(tmp_path / "data", CALLS)
+    own = "10:00:00 queued call_id=a \n 10:01:00 answered call_id=a agent=ana \n 10:02:00 ended call_id=a"
+    desk.apply(
+        [*day(0, stuck), *(e | {"event_id": f"own-{e['event_id']}"} for n in range(DAYS + 1) for e in day(n, own))], NOW
+    )
+    work = f"SELECT workload_s FROM kpi_campaign('{at('08:00:00')}', '{at('24:00:00')}')"
+    desk.publish(NOW)
+    before = desk.rows(work)
+    assert before[0]["workload_s"] > 3_600  # for max_state_s at most
+    assert desk.delete() > 0 and "00a" not in desk.calls()
+    desk.publish(NOW)
+    assert desk.rows(work) == before
 
 
 def damage(file: Path) -> bytes:
