@@ -17,6 +17,7 @@ COMMANDS = {
     "source": ("ingest.sources", "turn a switch's logs and records into events"),
     "rebuild": ("ingest.rebuild", "rebuild the store and the published files from the archived events"),
     "forget": ("ingest.forget", "erase a caller or an agent from everything that is kept"),
+    "retention": ("ingest.retention", "show what is older than campaigns.toml says, and would be deleted next"),
     "doctor": ("ingest.doctor", "check everything that a start needs, and say what to fix"),
     "broker": ("ingest.topic.broker", "run the embedded broker (memory only: demo and tests)"),
     "simulate": ("ingest.simulator", "simulate a floor: today so far, then live"),

@@ -205,7 +205,7 @@ def _files(store: duckdb.DuckDBPyConnection, data_dir: Path, verify: bool) -> It
     for file in sorted(files.missing):
         yield Finding("archived files", BAD, f"{file} is not there", RESTORE_OR_REBUILD)
     for file in sorted(damaged - files.missing):
-        yield Finding("archived files", BAD, *checksums.damage(file))
+        yield Finding("archived files", BAD, *checksums.damage(store, file))
     if not files.missing and not damaged:
         compared = "as they were written" if verify else "all there; `--verify` compares them with their checksums"
         yield Finding("archived files", GOOD, f"{len(files.counted):,}, {compared}")

@@ -4,7 +4,7 @@ Everything is a function of the events, so the events are enough: those in the P
 store can be read, those that had not settled. Positions, totals and dead letters are taken over from the store. The new
 store is made in a folder of its own. When it is complete, its files move into place, the store's file last; if that is
 interrupted, the next start finishes it. Files of the old store stay for readers of the old snapshot, and are deleted
-later like all replaced files.
+later like all replaced files. Of days whose events were deleted because of their age, rows and sums are taken over.
 """
 
 import argparse
@@ -33,6 +33,7 @@ from ingest.events.batch import Arrivals
 from ingest.events.persons import Persons, known_by
 from ingest.publishing.publish import NOT_YET, Moment, Publisher
 from ingest.store import layout
+from ingest.store.frozen import take_over
 from ingest.store.holding import hold
 from ingest.store.salvage import Salvage, open_salvage
 from ingest.store.store import Store
@@ -52,6 +53,7 @@ AUTOMATIC_REBUILD_ROWS = 1_500_000  # up to this many, a start rebuilds without 
 #: Tables of the store that are not made from events.
 TAKEN_OVER = (
     *("identity", "positions", "gaps", "dead_letters", "letters_kept", "letters_left_out"),
+    *("expired_events", "deletions", "deleted_calls"),  # before the two that count events
     *("alarms", "pending_alarms", "alerts", "sources", "totals", "erasures"),
 )
 
@@ -229,7 +231,9 @@ def _make(
     show: Callable[[int, int], None],
 ) -> int:
     """Make the new store in `scratch`; return how many events are in it."""
+    frozen = take_over(scratch, salvage, data_dir)
     store = Store(scratch / "store.duckdb")
+    store.archive.takes_all = True
     try:
         publisher = Publisher(store, scratch / "published", configuration)
         read = 0
@@ -247,7 +251,7 @@ def _make(
         with store.transaction():
             tables = {name: table for name in TAKEN_OVER if (table := salvage.table(name)) is not None}
             store.take_over(tables, salvage.settled_letters())
-            store.segments.mark_replaced(data_dir, inventory.archived_files(data_dir))
+            store.segments.mark_replaced(data_dir, inventory.archived_files(data_dir) - frozen)
         store.checkpoint()  # when the store is closed, a full disk would go unnoticed
     finally:
         store.close()

@@ -25,6 +25,7 @@ from ingest.store.store import Store
 from ingest.topic.feed import GROUP
 from ingest.topic.servers import IN_THE_CLEAR, Security, security
 from metrics import clock
+from metrics.audit import trail
 from metrics.configuration.campaigns import load
 from metrics.configuration.zones import check_zones
 
@@ -107,6 +108,7 @@ def consume(
     """
     configuration = load(campaigns)
     check_zones(configuration.zones)
+    audit = trail.of_this_machine(data_dir)
     try:
         data_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
     except OSError as error:
@@ -125,7 +127,8 @@ def consume(
             )
             reader.start()
             try:
-                Writer(store, publisher, clock, configuration, observed).run(reader, stop, until_caught_up)
+                writer = Writer(store, publisher, clock, configuration, observed, persons.keys, audit)
+                writer.run(reader, stop, until_caught_up)
             except duckdb.Error as error:
                 raise StoreError(
                     f"The store in {data_dir} cannot be read ({str(error).splitlines()[0]}); {RESTORE_OR_REBUILD}"

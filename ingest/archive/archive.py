@@ -41,6 +41,40 @@ class Archive:
         self._stretches = Stretches(connection, segments)
         extent.make(connection, segments.rows("calls"), segments.rows("agent_states"))
         self._learn(RECALL["archived_keys"].format(archived=self._archived()))
+        if frozen := segments.rows("calls", self._frozen_days("calls")):
+            self._learn_calls(RECALL["final_keys"].format(settled=frozen))
+        self._deleted_calls = KeyDays()
+        self.learn_deleted_calls()
+        self.takes_all = False  # a rebuild takes what an earlier Vigie took
+
+    def _frozen_days(self, relation: str) -> set[dt.date]:
+        return {day for day in self._segments.days(relation, dt.date.min) if day < self._segments.frozen_before}
+
+    def takes_from(self) -> dt.datetime | None:
+        """The instant before which no event is taken any more; None: events of all times are.
+
+        A day after the frozen days, because an agent's state and work on a call may last a day.
+        """
+        before = self._segments.frozen_before
+        return None if before == dt.date.min else dt.datetime.combine(before, dt.time(), dt.UTC) + dt.timedelta(days=1)
+
+    def drop_final(self) -> int:
+        """Drop from `incoming_events` those that would change a row whose events are gone; return how many."""
+        takes_from = self.takes_from()
+        if takes_from is None or self.takes_all:
+            return 0
+        frozen = self._days_of(self._calls, "call_id", "incoming_events") & self._frozen_days("calls")
+        final = self._segments.rows("calls", frozen) or RECALL["no_final_calls"]
+        found = self._sql(RECALL["deleted_keys_of_incoming"]).fetchnumpy()
+        may_be_deleted = self._deleted_calls.days(found["key"].astype(np.uint64))
+        deleted = RECALL["incoming_of_deleted_calls"] if may_be_deleted else RECALL["no_final_calls"]
+        drop = RECALL["drop_final"].format(settled=final, deleted=deleted)
+        return len(self._sql(drop, {"takes_from": takes_from}).fetchall())
+
+    def learn_deleted_calls(self, deleted_on: dt.date = dt.date.min) -> None:
+        """Note which calls were deleted because of their age on a day or later."""
+        found = self._sql(RECALL["deleted_keys"], {"since": deleted_on}).fetchnumpy()
+        self._deleted_calls.add(found["key"].astype(np.uint64), found["day"].astype(np.int32))
 
     def _archived(self, homes: Collection[dt.date] | None = None) -> str:
         """The SELECT of the archived events that count, with file and place; of the days `homes`, or of all days."""
@@ -48,14 +82,24 @@ class Archive:
 
     def _learn(self, query: str) -> None:
         """Note the days in which the events of `query` are archived."""
-        for keys, column in ((self._events, "event_id"), (self._calls, "call_id")):
-            found = self._sql(RECALL["keys"].format(column=column, events=query)).fetchnumpy()
-            keys.add(found["key"].astype(np.uint64), found["day"].astype(np.int32))
+        self._learn_keys(self._events, "event_id", query)
+        self._learn_calls(query)
+
+    def _learn_calls(self, query: str) -> None:
+        self._learn_keys(self._calls, "call_id", query)
+
+    def _learn_keys(self, keys: KeyDays, column: str, query: str) -> None:
+        found = self._sql(RECALL["keys"].format(column=column, events=query)).fetchnumpy()
+        keys.add(found["key"].astype(np.uint64), found["day"].astype(np.int32))
+
+    def _days_of(self, keys: KeyDays, column: str, table: str) -> set[dt.date]:
+        """The days in which a key in `column` of `table` may be."""
+        found = self._sql(RECALL["keys_of"].format(column=column, table=table)).fetchnumpy()
+        return {EPOCH + dt.timedelta(days=day) for day in keys.days(found["key"].astype(np.uint64))}
 
     def _homes(self, keys: KeyDays, column: str, table: str) -> list[dt.date]:
-        """The days in which a key in `column` of `table` may be archived."""
-        found = self._sql(RECALL["keys_of"].format(column=column, table=table)).fetchnumpy()
-        return [EPOCH + dt.timedelta(days=day) for day in sorted(keys.days(found["key"].astype(np.uint64)))]
+        """The days in which a key in `column` of `table` may be archived; none of them is frozen."""
+        return sorted(day for day in self._days_of(keys, column, table) if day >= self._segments.frozen_before)
 
     def recall_for_incoming(self) -> int:
         """Recall what `incoming_events` touch. Drop events that are archived word for word; return their number."""
@@ -183,14 +227,6 @@ class Archive:
         at: dt.datetime | None
         ((at,),) = self._sql(ARCHIVE["closed_before"]).fetchall()
         return at
-
-    def forget_letters(self, before: dt.datetime) -> None:
-        """Forget the dead letters of records from before this time; settled ones by whole days.
-
-        Call it in a transaction. If that fails, open the store again.
-        """
-        self._sql(ARCHIVE["forget_letters"], {"before": before})
-        self._segments.forget("dead_letters", before.date())
 
     def settle(self, settled_before: dt.datetime, at_least: int) -> None:
         """Move the settled rows from the tables just judged to the archive, if there are `at_least` this many.

@@ -1,5 +1,5 @@
 -- Rows that settle.sql selected move from the store's tables to the archive. archive.py says when each part runs.
--- Reads: archived_until, dead_letters, judged_calls, just_judged_calls, new_marks, recalled_calls, recalled_states,
+-- Reads: archived_until, dead_letters, frozen, judged_calls, just_judged_calls, new_marks, recalled_calls, recalled_states,
 --     segments, settled_calls, settled_ends, settled_events, settled_letters, settled_states, steady_calls, timeline,
 --     $settled_before.
 -- Changes: agent_marks, archived_names, archived_until, calls, dead_letters, events, inferred_ends, recalled_calls,
@@ -59,14 +59,12 @@ JOIN recalled_states r
 WHERE relation = 'agent_states';
 
 -- name: forget_recalled
-DELETE FROM settled_checks WHERE day IN (SELECT day FROM settled_calls);
+DELETE FROM settled_checks
+WHERE day IN (SELECT day FROM settled_calls) AND NOT EXISTS (FROM frozen WHERE settled_checks.day < frozen.before);
 DELETE FROM dead_letters;
 DELETE FROM recalled_calls;
 DELETE FROM recalled_states;
 INSERT INTO inferred_ends BY NAME FROM settled_ends;
-
--- name: forget_letters
-DELETE FROM dead_letters WHERE received_at < $before;
 
 -- name: forget_settled
 DELETE FROM events WHERE rowid IN (SELECT place FROM settled_events);

@@ -16,11 +16,11 @@ from pathlib import Path
 import duckdb
 
 from ingest import statements
-from ingest.archive.inventory import EVENTS, PUBLISHED, folder_of, relation_of
+from ingest.archive.inventory import EVENTS, PUBLISHED, day_of, folder_of, frozen_before, relation_of
 from ingest.errors import StoreError
 
 ALL = (EVENTS, *PUBLISHED)
-ORIGINALS = (EVENTS, "dead_letters")  # the other files can be made of events again
+ORIGINALS = (EVENTS, "dead_letters")  # the other files can be made of events again, unless these are gone
 CHECKSUMS = statements.read_parts("archive/checksums.sql")
 
 log = logging.getLogger(__name__)
@@ -40,9 +40,10 @@ class Checksums:
     """The checksums of the files in `data_dir`, in the store that `connection` has open."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, data_dir: Path) -> None:
+        self._connection = connection
         self._sql = connection.execute
         self._data_dir = data_dir
-        self._sound: set[str] = set()  # files that this process wrote, or has checked for a recall
+        self._sound: set[str] = set()  # files that this process wrote, or has checked to use their rows
         self._round: Iterator[None] | None = None
         self._round_from = -ROUND_EVERY_S
 
@@ -60,18 +61,22 @@ class Checksums:
         """Forget files that no longer count."""
         self._sql(CHECKSUMS["forget"], {"files": names})
 
-    def damaged(self, relation: str, names: Iterable[str]) -> set[str]:
-        """Check the files `names`, mark those that are damaged, and return these."""
-        return {name for name in names if not self._compare(name, crc32_of(self._file(relation, name)))}
-
-    def require(self, relation: str, names: Iterable[str], again: bool = True) -> None:
-        """Raise StoreError if one of the files `names` is damaged. Not `again`: not those that were found sound."""
+    def damaged(self, relation: str, names: Iterable[str], again: bool = True) -> set[str]:
+        """Check the files `names`, mark those that are damaged, and return these. `again` as in `require`."""
+        damaged = set()
         for name in names:
             if not again and name in self._sound:
                 continue
-            if not self._compare(name, crc32_of(file := self._file(relation, name))):
-                raise StoreError("; ".join(damage(file)))
-            self._sound.add(name)
+            if self._compare(name, crc32_of(self._file(relation, name))):
+                self._sound.add(name)
+            else:
+                damaged.add(name)
+        return damaged
+
+    def require(self, relation: str, names: Iterable[str], again: bool = True) -> None:
+        """Raise StoreError if one of the files `names` is damaged. Not `again`: not those that were found sound."""
+        for name in sorted(self.damaged(relation, names, again)):
+            raise StoreError("; ".join(damage(self._connection, self._file(relation, name))))
 
     def check_some(self) -> None:
         """Check the next piece of the files that count. A round of all files begins once a day."""
@@ -115,7 +120,7 @@ class Checksums:
         if is_damaged != bool(was_damaged):
             file = self._file(relation, name)
             if is_damaged:
-                log.error("%s; %s", *damage(file))
+                log.error("%s; %s", *damage(self._connection, file))
             else:
                 log.info("%s is as it was written again", file)
         return not is_damaged
@@ -144,9 +149,10 @@ def damaged_files(
     return damaged
 
 
-def damage(file: Path) -> tuple[str, str]:
-    """What is wrong with a damaged file, and what to do."""
-    remedy = RESTORE_FILE if relation_of(file) in ORIGINALS else REMAKE_FILE
+def damage(connection: duckdb.DuckDBPyConnection, file: Path) -> tuple[str, str]:
+    """What is wrong with a damaged file of the store in the connection's default catalog, and what to do."""
+    has_events = relation_of(file) not in ORIGINALS and day_of(file) >= frozen_before(connection)
+    remedy = REMAKE_FILE if has_events else RESTORE_FILE
     return f"{file} is damaged: it differs from its checksum", remedy
 
 

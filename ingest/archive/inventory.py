@@ -5,6 +5,7 @@ transaction that did not commit (the text file UNFINISHED lists it). Any other f
 store, or to a later state of this one, and must not be deleted.
 """
 
+import datetime as dt
 import hashlib
 import os
 from collections.abc import Iterable
@@ -76,6 +77,22 @@ def refuse_unknown(data_dir: Path, unknown: frozenset[Path]) -> None:
         )
 
 
+def frozen_before(connection: duckdb.DuckDBPyConnection) -> dt.date:
+    """The day before which settled rows stay as they are, because their events are gone; date.min: there is none.
+
+    The store is the connection's default catalog.
+    """
+    if not _has_table(connection, "frozen"):  # an older Vigie wrote it
+        return dt.date.min
+    ((before,),) = connection.execute("SELECT max(before) FROM frozen").fetchall()
+    return before or dt.date.min
+
+
+def day_of(file: Path) -> dt.date:
+    """The day of the rows that are in a file."""
+    return dt.date.fromisoformat(file.parent.name.removeprefix("day="))
+
+
 def folder_of(data_dir: Path, relation: str) -> Path:
     """The folder to which the names of a relation's files are relative."""
     return data_dir if relation == EVENTS else data_dir / "published"
@@ -115,12 +132,12 @@ def sync(path: Path) -> None:
 
 
 def _named(connection: duckdb.DuckDBPyConnection | None, table: str, data_dir: Path) -> set[Path]:
-    if (
-        connection is None
-        or not connection.execute(
-            "FROM duckdb_tables() WHERE database_name = current_database() AND table_name = ?", [table]
-        ).fetchone()
-    ):
+    if connection is None or not _has_table(connection, table):
         return set()
     named = connection.execute(f"SELECT relation, file FROM {table}").fetchall()
     return {folder_of(data_dir, relation) / name for relation, name in named}
+
+
+def _has_table(connection: duckdb.DuckDBPyConnection, table: str) -> bool:
+    query = "FROM duckdb_tables() WHERE database_name = current_database() AND table_name = ?"
+    return connection.execute(query, [table]).fetchone() is not None

@@ -1,6 +1,6 @@
 -- Settled calls and states that may change are recalled from the archive. archive.py says when each part runs.
 -- {archived}: the archived events that count. {settled}: the settled rows that count.
--- Reads: agent_marks, archived_until, calls, calls_to_fold, events, incoming_events, known_campaigns, late_answers,
+-- Reads: agent_marks, archived_until, calls, calls_to_fold, deleted_calls, events, incoming_events, known_campaigns, late_answers,
 --     lost_steps, recalled_stretches, reopened_calls, segments, stretches_to_recall, $as_of, $recalled_campaign,
 --     $recalled_from_day, $shortest_recalled_s.
 -- Changes: calls_to_fold, dirty_agents, dirty_steps, events, incoming_events, inferred_ends, lost_steps,
@@ -18,6 +18,26 @@ WHERE {column} IS NOT NULL;
 
 -- name: archived_keys
 SELECT event_id, call_id, day AS home FROM ({archived});
+
+-- name: final_keys
+SELECT call_id, day AS home FROM ({settled});
+
+-- name: no_final_calls
+SELECT NULL::VARCHAR AS call_id LIMIT 0;
+
+-- name: drop_final
+DELETE FROM incoming_events
+WHERE ts < $takes_from OR call_id IN (SELECT call_id FROM ({settled})) OR call_id IN ({deleted})
+RETURNING n;
+
+-- name: deleted_keys
+SELECT key, (deleted_on - DATE '1970-01-01')::INTEGER AS day FROM deleted_calls WHERE deleted_on >= $since;
+
+-- name: deleted_keys_of_incoming
+SELECT md5_number_lower(call_id) AS key FROM incoming_events WHERE call_id IS NOT NULL;
+
+-- name: incoming_of_deleted_calls
+SELECT i.call_id FROM incoming_events i JOIN deleted_calls d ON d.key = md5_number_lower(i.call_id)
 
 -- name: keys_of
 SELECT hash({column}) AS key FROM {table} WHERE {column} IS NOT NULL;

@@ -19,7 +19,7 @@ from ingest.archive import inventory
 from ingest.archive.checksums import Checksums
 from ingest.archive.inventory import EVENTS, RELATIONS, folder_of, sync
 from ingest.errors import RESTORE_OR_REBUILD, StoreError
-from metrics.composition.sums import SUMS, VIEWS, WORK_SUMS, Sums, kept_work, work_days, work_of_day
+from metrics.composition.sums import SUMS, VIEWS, WORK_SUMS, Sums, final_work, kept_work, work_days, work_of_day
 from metrics.published.relations import FOLDER
 from metrics.quoting import quoted
 
@@ -62,6 +62,7 @@ MERGE_AT_FILES = 4  # so many of a day's files of one size are merged into one o
 SUMMED_AT_ONCE = 40  # so many older files without sums get them when rows settle: those that an older Vigie wrote
 WORK_DAYS_AT_ONCE = 3  # so many days get their kept work when rows settle: it reads all calls of four days …
 WORK_CALLS = 400_000  # … and of more calls than these it is not kept, because the writer waits for it
+FINAL = "final"  # begins the name of a file with work on calls that are deleted
 KEEP_REPLACED_S = 600.0  # a file that was replaced stays for those who hold an older snapshot open
 
 
@@ -81,6 +82,7 @@ class Segments:
     """
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, data_dir: Path) -> None:
+        self._connection = connection
         self._sql = connection.execute
         self._data_dir = data_dir.resolve()
         self._unfinished = self._data_dir / inventory.UNFINISHED
@@ -108,7 +110,8 @@ class Segments:
         return sum(size for file, size in self._sizes.items() if file.parent.parent in roots)
 
     def reload(self) -> None:
-        """Read from the store which files count."""
+        """Read from the store which files count, and the days before which rows stay as they are."""
+        self.frozen_before = inventory.frozen_before(self._connection)
         self._segments: dict[str, list[Segment]] = {}
         for relation, day, name, rows in self._sql("FROM segments ORDER BY ALL").fetchall():
             self._segments.setdefault(relation, []).append(Segment(day, self._root(relation) / name, rows))
@@ -161,10 +164,14 @@ class Segments:
         files = self._segments.get(sums.of, [])
         return [s for s in files if s.file.name in have], [s for s in files if s.file.name not in have]
 
-    def keep_sums(self) -> None:
-        """Write the sums of the files that have none. Call it in a transaction, after `reload`; then `reload` again."""
+    def keep_sums(self, of: Path | None = None) -> None:
+        """Write the sums of the file `of`, or of all files, that have none.
+
+        Call it in a transaction, after `reload`; then `reload` again.
+        """
         for name, sums in SUMS.items():
             _, without = self._by_sums(name, sums)
+            without = [segment for segment in without if of is None or segment.file == of]
             without = sorted(without, key=lambda segment: segment.file.stat().st_mtime)[-SUMMED_AT_ONCE:]
             named = [(f"{name}/day={segment.day}/{segment.file.name}", segment) for segment in without]
             self._note_unfinished([file for file, _ in named])
@@ -176,8 +183,12 @@ class Segments:
     def _work_sums(self) -> str:
         """The SELECT of the kept work of those days whose calls are still in the files that it was made of."""
         names = self._work_names()
-        hold = [s for s in self._segments.get(WORK_SUMS, ()) if s.file.name.startswith(names.get(s.day, " "))]
-        return kept_work(self._read(WORK_SUMS, hold)) if hold else VIEWS[WORK_SUMS].select
+        kept = self._segments.get(WORK_SUMS, ())
+        hold = [s for s in kept if s.file.name.startswith(names.get(s.day, " "))]
+        parts = [kept_work(self._read(WORK_SUMS, hold))] if hold else []
+        if final := [s for s in kept if _is_final(s)]:
+            parts.append(final_work(self._read(WORK_SUMS, final)))
+        return "\nUNION ALL BY NAME\n".join(parts) or VIEWS[WORK_SUMS].select
 
     def _work_names(self) -> dict[dt.date, str]:
         """For each day that can have kept work, how the name of its file begins: a digest of what it is made of.
@@ -212,7 +223,9 @@ class Segments:
         names = self._work_names()
         late_answers = self._sql("SELECT day, answered_on FROM late_answers").fetchall()
         outdated = [
-            day for day, name in names.items() if not any(s.file.name.startswith(name) for s in kept.get(day, ()))
+            day
+            for day, name in names.items()
+            if not any(s.file.name.startswith(name) or _is_final(s) for s in kept.get(day, ()))
         ]
         changed, self._changed = self._changed, set()
         outdated = [day for day in outdated if not changed & work_days(day, late_answers)]
@@ -221,13 +234,48 @@ class Segments:
             calls_of[segment.day] += segment.rows
         outdated = [d for d in outdated if sum(calls_of[own] for own in work_days(d, late_answers)) <= WORK_CALLS]
         for day in outdated[:WORK_DAYS_AT_ONCE]:
-            file = f"{WORK_SUMS}/day={day}/{names[day]}-{uuid.uuid4().hex}.parquet"
-            self._note_unfinished([file])
-            calls = self.rows("calls", work_days(day, late_answers))
-            assert calls is not None
-            rows = self._write_file(WORK_SUMS, file, work_of_day(day, calls), [])
-            self._sql("INSERT INTO segments VALUES (?, ?, ?, ?)", [WORK_SUMS, day, file, rows])
-            self._replace(WORK_SUMS, kept.get(day, []))
+            self._write_work(day, names[day], late_answers)
+
+    def finish_work(self, day: dt.date) -> None:
+        """Write the work on the calls of a day for good, on each day on which there was some: calls will leave it.
+
+        What was just judged and has not settled is part of it: a call may stay open for weeks, because one of its
+        agent's calls has no end. Call it of days in order, before any call of the day leaves. As `keep_sums`.
+        """
+        late_answers = self._sql("SELECT day, answered_on FROM late_answers").fetchall()
+        for spent in sorted(self._unfinished_work(day, late_answers)):
+            if spent < self.frozen_before - dt.timedelta(days=1):  # else made of calls that may still change
+                self._write_work(spent, FINAL, late_answers, " UNION ALL BY NAME FROM judged_calls")
+
+    def is_work_sound(self, day: dt.date) -> bool:
+        """Whether the calls are sound that `finish_work` reads, or were when this process checked them."""
+        late_answers = self._sql("SELECT day, answered_on FROM late_answers").fetchall()
+        spent = self._unfinished_work(day, late_answers)
+        days = {own for worked_on in spent for own in work_days(worked_on, late_answers)}
+        return all(
+            self.is_sound("calls", segment, again=False)
+            for segment in self._segments.get("calls", ())
+            if segment.day in days
+        )
+
+    def _unfinished_work(self, day: dt.date, late_answers: list[tuple[dt.date, dt.date]]) -> set[dt.date]:
+        """The days on which calls of a day were worked on, and whose work is not written for good."""
+        worked_on = {day + dt.timedelta(days=n) for n in range(-1, 3)}
+        worked_on |= {on + dt.timedelta(days=n) for own, on in late_answers if own == day for n in (0, 1)}
+        return worked_on - {segment.day for segment in self._segments.get(WORK_SUMS, ()) if _is_final(segment)}
+
+    def _write_work(self, day: dt.date, name: str, late_answers: list[tuple[dt.date, dt.date]], more: str = "") -> None:
+        """Write the work of a day to a file whose name begins with `name`, in the place of what is kept of it.
+
+        It is made of settled calls, and of those that `more` adds to their SELECT.
+        """
+        file = f"{WORK_SUMS}/day={day}/{name}-{uuid.uuid4().hex}.parquet"
+        self._note_unfinished([file])
+        calls = self.rows("calls", work_days(day, late_answers))
+        assert calls is not None
+        rows = self._write_file(WORK_SUMS, file, work_of_day(day, calls + more), [])
+        self._sql("INSERT INTO segments VALUES (?, ?, ?, ?)", [WORK_SUMS, day, file, rows])
+        self._replace(WORK_SUMS, [segment for segment in self._segments.get(WORK_SUMS, ()) if segment.day == day])
 
     def _read(self, relation: str, segments: list[Segment], which: str | None = None) -> str:
         """The SELECT of the rows of `segments` that count, or of those `which`; for events, with file and place.
@@ -248,8 +296,8 @@ class Segments:
     def write(self, relation: str, fresh: str, outdated: str = "SELECT NULL::DATE LIMIT 0") -> set[dt.date]:
         """Write the rows of `fresh` to a new file for each of their days; return the days with merged older files.
 
-        For a day that `outdated` selects, all rows are written again. Call it in a transaction, then
-        `forget_unfinished`.
+        For a day that `outdated` selects, all rows are written again. A frozen day's files are left alone: their sums
+        may have more than their rows. Call it in a transaction, then `forget_unfinished`.
         """
         days = self._sql(
             f"SELECT day, count(fresh)::BIGINT, day IN ({outdated})"
@@ -260,7 +308,7 @@ class Segments:
         merged_days = set()
         self._note_unfinished(names)
         for name, (day, count, is_outdated) in zip(names, days, strict=True):
-            older = [segment for segment in self._segments.get(relation, ()) if segment.day == day]
+            older = [s for s in self._segments.get(relation, ()) if s.day == day and day >= self.frozen_before]
             merged = self._sound(relation, older) if is_outdated else self._sound_alike(relation, older, count)
             rows = self._write_file(relation, name, f"SELECT * FROM {fresh} WHERE day = DATE '{day}'", merged)
             self._sql("INSERT INTO segments VALUES (?, ?, ?, ?)", [relation, day, name, rows])
@@ -304,6 +352,17 @@ class Segments:
         """Raise StoreError if a file of `days` is damaged; a file is read once for that."""
         own = [segment for segment in self._segments.get(relation, ()) if segment.day in days]
         self.checksums.require(relation, self._names(relation, own), again=False)
+
+    def is_sound(self, relation: str, segment: Segment, again: bool = True) -> bool:
+        """Whether a file and its sums are as they were written. Not `again`: or were when this process checked them."""
+        files = [(relation, segment)]
+        files += [
+            (name, own)
+            for name, sums in SUMS.items()
+            for own in (self._segments.get(name, ()) if sums.of == relation else ())
+            if own.file.name == segment.file.name
+        ]
+        return not any(self.checksums.damaged(of, self._names(of, [own]), again) for of, own in files)
 
     def _sound(self, relation: str, segments: list[Segment]) -> list[Segment]:
         """The `segments`, all of which have to be merged. Raises StoreError if one of them is damaged."""
@@ -407,6 +466,11 @@ class Segments:
             [[file.name for file in leaving]],
         )
         self._replaced = [(since, file) for since, file in self._replaced if now - since <= least_s]
+
+
+def _is_final(work: Segment) -> bool:
+    """Whether work of a day holds whatever calls there are."""
+    return work.file.name.startswith(FINAL)
 
 
 def _alike(segments: list[Segment], rows: int) -> list[Segment]:

@@ -5,7 +5,8 @@ on to the next settled state that stays the same whatever happens before it: the
 `offline`. A state continues the one before it only within a UTC day (judge.sql), and what follows a lost logout is
 `offline`, so that state begins anew in any case. Its campaign has to stay too: an event of its own names it, or the
 change names no other. What lies between is a stretch, which is judged alone while it is recalled. Where there is no
-such state, the stretch reaches up to what is not settled, and joins it.
+such state, the stretch reaches up to what is not settled, and joins it. It reaches back to the end of the frozen days
+at most: what an agent's events named before that is in campaigns_before.
 """
 
 import datetime as dt
@@ -36,22 +37,28 @@ class Stretches:
         `changes` selects (agent, ts, last_at, campaign, is_replaced): something changes between `ts` and `last_at`
         (NULL: everything after `ts` may change), and it names this campaign, or named it if it is replaced.
         """
-        self._sql(STRETCHES["list_changes"].format(changes=changes))
+        frozen = self._frozen_at()
+        self._sql(STRETCHES["list_changes"].format(changes=changes), {"frozen": frozen})
         ((first, last, first_change, last_change),) = self._sql(STRETCHES["days_of_changes"]).fetchall()
         if first is None:
             return False
         self._find_marks(first, last)
         self._find_boundaries(first_change, last_change)
-        self._sql(STRETCHES["list_stretches"], {"earliest": contract.EARLIEST})
+        self._sql(STRETCHES["list_stretches"], {"earliest": contract.EARLIEST, "frozen": frozen})
         return True
+
+    def _frozen_at(self) -> dt.datetime | None:
+        """The instant before which no settled state changes; None while all may."""
+        before = self._segments.frozen_before
+        return None if before == dt.date.min else dt.datetime.combine(before, dt.time(), dt.UTC)
 
     def _find_marks(self, first: dt.date, last: dt.date) -> None:
         for look in LOOK_ROUND:
-            since = first - look
+            since = max(first - look, self._segments.frozen_before)
             self._sql(
                 STRETCHES["find_marks"].format(settled=self._states(since, last), events=self._events(since, last))
             )
-            has_more = any(day < since for day in self._segments.days("agent_states", dt.date.min))
+            has_more = any(day < since for day in self._segments.days("agent_states", self._segments.frozen_before))
             if not has_more or not self._sql(STRETCHES["any_without_mark"]).fetchall():
                 return
 
@@ -82,7 +89,7 @@ class Stretches:
         if first is None:
             return
         for look in LOOK_ROUND:
-            since = first - look
+            since = max(first - look, self._segments.frozen_before)
             self._sql(STRETCHES["find_naming_events"].format(events=self._events(since, last)))
             if self._sql(STRETCHES["count_unnamed"], {"since": since}).fetchall() == [(0,)]:
                 return

@@ -16,7 +16,7 @@ SELECT
     bool_or(c.campaign IS NOT NULL AND c.is_replaced) OR count(DISTINCT c.campaign) > 1 AS must_name
 FROM ({changes}) c
 JOIN agent_marks USING (agent)
-WHERE c.ts < hot_from AND NOT EXISTS (  -- a stretch that is recalled already may have all that changes
+WHERE c.ts < hot_from AND ($frozen IS NULL OR c.ts >= $frozen) AND NOT EXISTS (  -- a stretch that is recalled already may have all that changes
     FROM recalled_stretches s
     WHERE s.agent = c.agent
         AND c.ts >= s.from_at
@@ -94,7 +94,9 @@ WHERE agent NOT IN (SELECT agent FROM boundaries WHERE stays);
 
 -- name: list_stretches
 CREATE OR REPLACE TEMP TABLE stretches_to_recall AS
-SELECT agent, mark, coalesce(mark, $earliest) AS from_at, is_named_before, until_at, campaign, names_campaign
+SELECT
+    agent, coalesce(mark, $frozen) AS mark, coalesce(mark, $frozen, $earliest) AS from_at,
+    is_named_before, until_at, campaign, names_campaign
 FROM earlier_marks
 LEFT JOIN (
     SELECT agent, min(until_at) AS until_at, arg_min_null(campaign, until_at) AS campaign,

@@ -1,4 +1,4 @@
-"""The writing thread of `ingest run`: folds the reader's batches into the store, judges, and publishes when due."""
+"""The writing thread of `ingest run`: folds the reader's batches, judges, publishes, and deletes what is too old."""
 
 import contextlib
 import datetime as dt
@@ -13,9 +13,12 @@ from pathlib import Path
 
 from ingest.consumer.reader import Arrived, Item, Opened, Question, Reader
 from ingest.events.batch import Partition
+from ingest.events.keys import Keys
 from ingest.publishing.observed import Observed
 from ingest.publishing.publish import NOT_YET, Moment, Place, Publisher
+from ingest.store.retaining import Retention
 from ingest.store.store import Store
+from metrics.audit.trail import Trail
 from metrics.configuration.campaigns import Configuration, load
 from metrics.configuration.zones import check_zones
 from metrics.errors import MetricsError
@@ -47,8 +50,11 @@ class Writer:
         clock: Callable[[], dt.datetime],
         configuration: Configuration,
         observed: Observed,
+        keys: Keys,
+        audit: Trail,
     ) -> None:
         self._store = store
+        self._retention = Retention(store, configuration, keys, audit)
         self._observed = observed
         self._publisher = publisher
         self._clock = clock
@@ -73,6 +79,7 @@ class Writer:
     def run(self, reader: Reader, stop: threading.Event, until_caught_up: bool) -> None:
         """Run until `stop` is set or, if `until_caught_up`, the ends at opening are reached; then publish."""
         self._reader = reader
+        self._take_no_older()
         targets: dict[Partition, int] | None = None
         while not stop.is_set():
             items = self._take(reader)
@@ -190,6 +197,7 @@ class Writer:
         self._publishing_took_s = time.monotonic() - self._published_from
         if time.monotonic() >= self._settles_from:  # after publishing, because nobody waits for it
             self._settle(moment)
+            self._retain(moment)
         foreign = self._publisher.foreign_logs_removed
         self._observed.published(moment, self._store.totals(), self._store.bytes(), self._publisher.alarms, foreign)
         self._has_news = False
@@ -226,8 +234,21 @@ class Writer:
         took_s = time.monotonic() - begun
         self._settles_from = begun + took_s / SETTLE_SHARE
 
+    def _retain(self, moment: Moment) -> None:
+        """Delete a part of what is too old, unless much is left to read, and take no event that is."""
+        if not self._is_behind():
+            self._retention.step(moment.as_of, moment.published_at)
+        self._take_no_older()
+
+    def _take_no_older(self) -> None:
+        if self._reader and (takes_from := self._store.archive.takes_from()):
+            self._reader.sorter.keep_from(takes_from)
+
     def _reread_configuration(self) -> None:
-        """Load the configuration file if it has changed. If it is invalid, keep the last valid one and log why."""
+        """Load the configuration file if it has changed. If it is invalid, keep the last valid one and log why.
+
+        Until it is valid again, nothing is deleted because of its age.
+        """
         path = self._configuration.path
         seen = _identity(path)
         if seen == self._configuration_seen:
@@ -239,10 +260,12 @@ class Writer:
         except MetricsError as error:
             log.warning("%s The previous configuration stays in force.", error)
             self._publisher.configure(self._configuration, str(error))
+            self._retention.configure(None)
         else:
             log.info("%s was reloaded", path)
             self._configuration = configuration
             self._publisher.configure(configuration)
+            self._retention.configure(configuration)
             if self._reader:
                 self._reader.sorter.limit(configuration.dead_letters)
 

@@ -50,6 +50,8 @@ SELECT
             THEN 'ts lies more than a day after the time at which it was read.'
         WHEN alias.ts < $earliest
             THEN 'ts lies before 1990.'
+        WHEN alias.ts < $kept_from
+            THEN 'ts lies before the days of which events are kept ([retention] in campaigns.toml).'
     END AS fault
 FROM (
     SELECT received_ms, unnest(TRY(from_json(raw, '{{
@@ -86,6 +88,7 @@ class Sorter:
     ) -> None:
         self._persons = persons
         self._allowance = Allowance(limits or DeadLetterLimits(), clock)
+        self._kept_from = contract.EARLIEST
         self._connection = duckdb.connect()
         self._sql = self._connection.execute
         self._sql("SET TimeZone = 'UTC'")
@@ -94,6 +97,10 @@ class Sorter:
     def limit(self, limits: DeadLetterLimits) -> None:
         """Keep so many dead letters from now on."""
         self._allowance.limits = limits
+
+    def keep_from(self, at: dt.datetime) -> None:
+        """Reject events from before this instant from now on: what they belong to is no longer kept."""
+        self._kept_from = at
 
     def sort(self, batch: Batch) -> Arrivals:
         """Read the lines of a batch, without phone numbers; what breaks the contract becomes a dead letter."""
@@ -109,6 +116,7 @@ class Sorter:
             "read_at": lines.read_at,
             "clock_allowance": contract.CLOCK_ALLOWANCE,
             "earliest": contract.EARLIEST,
+            "kept_from": self._kept_from,
         }
         read_lines = self._sql(READ_LINES, limits).to_arrow_table()
         self._connection.unregister("arriving_lines")

@@ -1,7 +1,7 @@
 -- What alarms look for at every publish, and what is kept of them. alarms.py says what each finding means.
 -- {counts}: the counts of a day. {impossible}: whether one of them cannot be.
--- Reads: alarms, archived_counts, calls, checksums, conservation_checks, events, letters_left_out, pending_alarms, recalled_events, segments, sources,
---     totals.
+-- Reads: alarms, archived_counts, calls, checksums, conservation_checks, events, expired_events, letters_left_out,
+--     pending_alarms, recalled_events, segments, sources, totals.
 -- Changes: pending_alarms.
 -- Makes: nothing.
 
@@ -15,7 +15,8 @@ SELECT
     records, records_with_events + records_rejected AS accounted, lines - duplicates AS events, duplicates, dead_letters,
     (SELECT count(*) FROM events)
         + (SELECT coalesce(sum(rows), 0) FROM segments WHERE relation = 'events')
-        - (SELECT count(*) FROM recalled_events) AS stored,
+        - (SELECT count(*) FROM recalled_events)
+        + (SELECT coalesce(sum(events), 0) FROM expired_events) AS stored,
     (SELECT coalesce(sum(events), 0) FROM sources) AS by_source
 FROM totals;
 

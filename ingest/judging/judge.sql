@@ -2,8 +2,8 @@
 -- calls in calls_to_judge, and the agents in dirty_agents from an instant on. Judging everything gives the same rows.
 -- The configuration is in known_campaigns, terms and zone_offsets (a zone's offset from UTC in each quarter of an hour,
 -- counted since 1970).
--- Reads: agent_marks, calls, calls_to_judge, dirty_agents, events, just_judged_calls, known_campaigns,
---     recalled_stretches, terms, timeline, zone_offsets, later(), seconds_between(), $as_of,
+-- Reads: agent_marks, calls, calls_to_judge, campaigns_before, dirty_agents, events, just_judged_calls,
+--     known_campaigns, recalled_stretches, terms, timeline, zone_offsets, later(), seconds_between(), $as_of,
 --     $has_lasts_s, $max_state_s.
 -- Changes: steady_calls, timeline.
 -- Makes: changed_timelines, fresh_timelines, just_judged_calls, next_steps, unended_calls.
@@ -191,10 +191,14 @@ told AS (  -- the first row of each stretch gives the campaign until then, '' fo
     WHERE ts >= from_at AND (until_at IS NULL OR ts < until_at)
     UNION ALL
     SELECT agent, from_at, any_value(until_at), TIMESTAMPTZ '-infinity', '', false, NULL, NULL,
-        coalesce(arg_max(campaign, (ts, event_id)) FILTER (ts < from_at), ''),  -- arg_max passes over NULLs
+        -- arg_max passes over NULLs
+        coalesce(
+            arg_max(theirs.campaign, (ts, event_id)) FILTER (ts < from_at), any_value(campaigns_before.campaign), ''
+        ),
         NULL
     FROM theirs
     JOIN stretches USING (agent)
+    LEFT JOIN campaigns_before USING (agent)
     GROUP BY agent, from_at
 ),
 named AS (

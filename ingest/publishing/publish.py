@@ -139,7 +139,6 @@ class Publisher:
             # a past that comes later does not hold up what settled without it: the demo sends the newest day first
             before = max(self._settled_before(moment), archive.closed_before() or NOT_YET)
             archive.settle(min(before, moment.as_of - self._lateness()), self._settle_rows)
-            archive.forget_letters(moment.as_of - dt.timedelta(days=self.configuration.dead_letters.keep_days))
 
     def _settled_before(self, moment: Moment) -> dt.datetime:
         """The instant before which no event is expected any more."""

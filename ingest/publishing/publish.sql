@@ -1,6 +1,6 @@
 -- Fill the next published file with what judge.sql made. Its tables, views and macros exist by then. publish.py says
 -- when each part runs.
--- Reads: agent_limits, alarms, archived_names, conservation_checks, dead_letters, events, gaps, judged_calls,
+-- Reads: agent_limits, alarms, archived_names, conservation_checks, dead_letters, deletions, events, gaps, judged_calls,
 --     known_campaigns, late_answers, letters_left_out, local_days, moving_calls, named_agents, opening_hours,
 --     partition_places, profiles, recalled_calls, recalled_states, snapshot, sources, terms, timeline, totals,
 --     unpublished_agents, unpublished_calls, unpublished_states, later(), seconds_between(), $as_of,
@@ -8,7 +8,7 @@
 --     $published_at, $published_bytes, $records_per_s, $store_bytes, $version.
 -- Changes: snapshot.agent_limits, snapshot.agent_states, snapshot.agents, snapshot.alarms, snapshot.calls,
 --     snapshot.campaigns, snapshot.conservation_checks, snapshot.dead_letters, snapshot.dead_letters_left_out,
---     snapshot.feed_gaps, snapshot.feed_partitions, snapshot.feed_sources, snapshot.ingest_status,
+--     snapshot.deletions, snapshot.feed_gaps, snapshot.feed_partitions, snapshot.feed_sources, snapshot.ingest_status,
 --     snapshot.late_answers, snapshot.local_days, snapshot.opening_hours, snapshot.recalled_calls,
 --     snapshot.recalled_states, snapshot.sla_terms.
 -- Makes: agents_to_publish, named_agents, unpublished_agents, unpublished_calls, unpublished_states.
@@ -104,6 +104,8 @@ INSERT INTO snapshot.agent_limits BY NAME FROM agent_limits;
 DELETE FROM snapshot.{dead_letters};
 INSERT INTO snapshot.{dead_letters} BY NAME
 SELECT topic, "partition", "offset", line, received_at, reason, payload FROM dead_letters;
+DELETE FROM snapshot.deletions;
+INSERT INTO snapshot.deletions BY NAME SELECT * EXCLUDE (is_told) FROM deletions;
 DELETE FROM snapshot.dead_letters_left_out;
 INSERT INTO snapshot.dead_letters_left_out BY NAME SELECT nullif(source, '') AS source, day, lines, last_at FROM letters_left_out;
 DELETE FROM snapshot.conservation_checks;

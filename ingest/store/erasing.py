@@ -16,25 +16,12 @@ from ingest.archive.inventory import read_files
 from ingest.errors import disk_trouble
 from ingest.events.keys import Kind
 from ingest.events.persons import Persons
-from ingest.store.keeping import PLACED, keep_again
+from ingest.store.keeping import PLACED, keep_again, of_agent
 from ingest.store.store import Store
 from metrics import clock
 from metrics.quoting import quoted
 
 ERASING = statements.read_parts("store/erasing.sql")
-#: For each column of a published relation that names an agent what it becomes; {old} and {new} are SQL texts.
-RENAMED = "CASE WHEN {what} = {{old}} THEN {{new}} ELSE {what} END"
-OF_AGENT = {
-    "calls": {
-        "agent": RENAMED.format(what="agent"),
-        "missed_by": f"list_transform(missed_by, lambda a: {RENAMED.format(what='a')})",
-        "offers": (
-            "list_transform(offers, lambda o: {{'ts': o.ts, 'agent': " + RENAMED.format(what="o.agent") + ", "
-            "'missed': o.missed}})"
-        ),
-    },
-    "agent_states": {"agent": RENAMED.format(what="agent")},
-}
 #: Of a published call what it becomes; {person} is an SQL text.
 OF_CALLER = {
     name: f"CASE WHEN {key} = {{person}} THEN NULL ELSE {name} END"
@@ -103,11 +90,15 @@ def _erase_agents(store: Store, persons: Persons, hashes: Iterable[str]) -> list
 
 def _rename(store: Store, persons: Persons, agent: str, name: str) -> tuple[int, int]:
     texts = {"old": quoted(agent), "new": quoted(name)}
+
+    def renamed(what: str) -> str:
+        return f"CASE WHEN {what} = {texts['old']} THEN {texts['new']} ELSE {what} END"
+
     written = " OR ".join(f"contains(raw, {quoted(json.dumps(agent, ensure_ascii=way))})" for way in (True, False))
     calls = keep_again(store.connection, store.segments, persons, f"agent = {texts['old']} OR {written}")
     files = 0
-    for relation, columns in OF_AGENT.items():
-        files += _rewrite(store, relation, {column: sql.format(**texts) for column, sql in columns.items()})
+    for relation, columns in of_agent(renamed).items():
+        files += _rewrite(store, relation, columns)
     store.sql(ERASING["fold_calls_of_agent"].format(**texts))
     store.sql(ERASING["rename"].format(**texts))
     return len(calls), files

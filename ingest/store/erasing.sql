@@ -1,8 +1,8 @@
 -- Persons who were erased, in the store's tables. erasing.py says when each part runs. {old}, {new}: an agent's id, and
 -- the pseudonym that it becomes. {person}: a caller's hash.
 -- Reads: archived_names, calls, erasures, events.
--- Changes: agent_marks, archived_names, calls_to_fold, erasures, first_states, inferred_ends, recalled_states,
---     recalled_stretches.
+-- Changes: agent_marks, archived_names, calls_to_fold, campaigns_before, erasures, first_states, inferred_ends,
+--     recalled_states, recalled_stretches.
 -- Makes: nothing.
 
 -- name: known
@@ -33,4 +33,5 @@ UPDATE recalled_stretches SET agent = {new} WHERE agent = {old};
 UPDATE recalled_states SET agent = {new} WHERE agent = {old};
 UPDATE first_states SET agent = {new} WHERE agent = {old};
 UPDATE inferred_ends SET agent = {new} WHERE agent = {old};
+UPDATE campaigns_before SET agent = {new} WHERE agent = {old};
 UPDATE archived_names SET name = {new} WHERE kind = 'agent' AND name = {old};

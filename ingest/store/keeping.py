@@ -1,5 +1,6 @@
 """Keeps events again that are at rest: in the store's table, and in the files of the archive, row by row."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
@@ -25,6 +26,19 @@ FROM {file} e
 LEFT JOIN kept_again k ON k.place = e.file_row_number
 ORDER BY e.file_row_number
 """
+
+
+def of_agent(renamed: Callable[[str], str]) -> dict[str, dict[str, str]]:
+    """For each column of a published relation that names agents what it becomes, as SQL; an id becomes `renamed`."""
+    offer = f"{{'ts': o.ts, 'agent': {renamed('o.agent')}, 'missed': o.missed}}"
+    return {
+        "calls": {
+            "agent": renamed("agent"),
+            "missed_by": f"list_transform(missed_by, lambda a: {renamed('a')})",
+            "offers": f"list_transform(offers, lambda o: {offer})",
+        },
+        "agent_states": {"agent": renamed("agent")},
+    }
 
 
 def keep_again(connection: duckdb.DuckDBPyConnection, segments: Segments, persons: Persons, which: str) -> set[str]:

@@ -50,6 +50,8 @@ class Salvage:
         self._inventory = inventory.take(connection if has_store else None, data_dir)
         self.files = self._inventory.kept
         self.counted = self._inventory.counted
+        # of earlier days the events are gone, or do not count: their rows are taken over
+        self.frozen_before = inventory.frozen_before(connection) if has_store else dt.date.min
         self._days: dict[str, dict[str, list[Path]]] = defaultdict(lambda: defaultdict(list))
         for file in sorted(self.files):
             self._days[relation_of(file)][file.parent.name].append(file)
@@ -68,6 +70,7 @@ class Salvage:
             for day in map(_date, self._days["agent_states"])
             if not {day, day - dt.timedelta(days=1)} & days  # a state that lasts too long ends as offline, a day later
         }
+        without = {day for day in without if day >= self.frozen_before}
         if without and "archived_events" not in self._tables:
             raise StoreError(
                 f"published/ has {len(without)} days whose archived events are not there, such as {min(without)};"
@@ -143,13 +146,18 @@ class Salvage:
             table = self._connection.execute(f"FROM {name}").to_arrow_table()
         return table if len(table) else None
 
+    def frozen(self, query: str) -> pa.Table:
+        """The rows of a query about what is frozen; {before} is the first day that is not."""
+        return self._connection.execute(query.format(before=f"DATE '{self.frozen_before}'")).to_arrow_table()
+
     def _rows(self, query: str) -> list[tuple[Any, ...]]:
         return self._connection.execute(query).fetchall()
 
     def _sources(self) -> Iterator[tuple[str, int]]:
         """Yield each source of events and its number of rows: one per settled day, then the store's tables."""
-        for files in self._days[EVENTS].values():
-            yield (source := read_files(files)), self._count(source)
+        for name, files in self._days[EVENTS].items():
+            if _date(name) >= self.frozen_before:
+                yield (source := read_files(files)), self._count(source)
         for table in ("archived_events", "events"):
             if table in self._tables:
                 yield table, self._count(table)

@@ -1,10 +1,10 @@
 -- The store: private to the consumer, one writer. The published file is made from it (publish.sql).
 -- Reads: nothing.
 -- Changes: IF.
--- Makes: agent_marks, alarms, alerts, archived_counts, archived_names, archived_until, calls, checksums, dead_letters,
---     erasures, event_type, events, gaps, identity, inferred_ends, judged_by, layout, letters_kept, letters_left_out,
---     pending_alarms, positions, recalled_events, recalled_stretches, replaced_files, segments, settled_checks,
---     sources, states_judged_by, totals.
+-- Makes: agent_marks, alarms, alerts, archived_counts, archived_names, archived_until, calls, campaigns_before,
+--     checksums, dead_letters, deleted_calls, deletions, erasures, event_type, events, expired_events, frozen, gaps,
+--     identity, inferred_ends, judged_by, layout, letters_kept, letters_left_out, pending_alarms, positions,
+--     recalled_events, recalled_stretches, replaced_files, segments, settled_checks, sources, states_judged_by, totals.
 
 CREATE TABLE IF NOT EXISTS positions (
     topic        VARCHAR NOT NULL,
@@ -161,6 +161,30 @@ COMMENT ON TABLE recalled_stretches IS 'Before an agent''s mark: the states from
 COMMENT ON COLUMN recalled_stretches.campaign IS 'The campaign of the state at until_at.';
 COMMENT ON COLUMN recalled_stretches.names_campaign IS 'Whether an event at until_at is known to name that campaign.';
 ALTER TABLE IF EXISTS recalled_states ADD COLUMN IF NOT EXISTS until_at TIMESTAMPTZ;  -- for a store that was created before
+
+CREATE TABLE IF NOT EXISTS frozen (before DATE NOT NULL);
+COMMENT ON TABLE frozen IS 'One row once events were deleted: settled rows of earlier days stay as they are, whatever comes, because their events are gone or about to go (retaining.py). It never moves back.';
+
+CREATE TABLE IF NOT EXISTS campaigns_before (agent VARCHAR NOT NULL, campaign VARCHAR NOT NULL);
+COMMENT ON TABLE campaigns_before IS 'The campaign that an agent''s events named last before the frozen days end: it goes on until an event names another.';
+
+CREATE TABLE IF NOT EXISTS expired_events (source VARCHAR NOT NULL, events BIGINT NOT NULL);
+COMMENT ON TABLE expired_events IS 'Of the events in totals and sources, those that were deleted because of their age.';
+
+CREATE TABLE IF NOT EXISTS deletions (
+    deleted_on DATE    NOT NULL,
+    class      VARCHAR NOT NULL,
+    client     VARCHAR,
+    first_day  DATE    NOT NULL,
+    last_day   DATE    NOT NULL,
+    rows       BIGINT  NOT NULL,
+    files      BIGINT  NOT NULL,
+    is_told    BOOLEAN NOT NULL
+);
+COMMENT ON TABLE deletions IS 'What was deleted because of its age: the published relation of this name. is_told: whether the log and the audit trail have it.';
+
+CREATE TABLE IF NOT EXISTS deleted_calls (key UBIGINT NOT NULL, deleted_on DATE NOT NULL);
+COMMENT ON TABLE deleted_calls IS 'Hashes of the call_id of calls that were deleted because of their age, for a year: what comes late of one would make a call without a beginning.';
 
 CREATE TABLE IF NOT EXISTS replaced_files (relation VARCHAR NOT NULL, file VARCHAR NOT NULL);
 COMMENT ON TABLE replaced_files IS 'Parquet files whose rows are in other files now; they stay for a while for readers of an older snapshot.';

@@ -3,6 +3,7 @@
 import contextlib
 import datetime as dt
 import json
+import logging
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
@@ -26,6 +27,8 @@ from ingest.events.rare_fields import RareFields
 from ingest.store import layout
 from ingest.store.keeping import HAS_NUMBER, add_keys, keep_again
 from metrics.quoting import quoted
+
+log = logging.getLogger(__name__)
 
 FOLD = statements.read("store/fold.sql")
 SCHEMA = statements.read("store/schema.sql").format(event_types=str(contract.EVENT_TYPES)[1:-1])
@@ -278,16 +281,19 @@ class Store:
         """The error about an archived file that differs from its checksum, after something could not be read."""
         with contextlib.suppress(duckdb.Error):  # the store itself may be what cannot be read
             if damaged := checksums.damaged_files(self.connection, self.folder, again=True):
-                return StoreError("; ".join(checksums.damage(min(damaged))))
+                return StoreError("; ".join(checksums.damage(self.connection, min(damaged))))
         return None
 
     def _write(self, arrivals: Arrivals) -> None:
         with self.registered("arriving_events", pa.concat_tables(arrivals.events)):
             self.sql(BATCH["number_events"])
+        duplicates = self.archive.drop_final()
+        if duplicates:
+            log.warning("%d events came too late to change anything: earlier ones are not kept any more", duplicates)
         self._rare_fields.look("incoming_events")
         (newest,) = self.sql(BATCH["newest_event_at"]).fetchall()[0]
         self.sql(BATCH["begin_fold"])
-        duplicates = self.archive.recall_for_incoming()
+        duplicates += self.archive.recall_for_incoming()
         duplicates += self._merge_events()
         self.sql(BATCH["add_to_sources"])
         self._fold()

@@ -1,6 +1,6 @@
 -- The store's own data (identity, layout, positions, totals), and what a rebuilt store takes over from the store that
 -- it replaces. store.py says when each part runs.
--- Reads: calls, identity, layout, old_rows, positions, totals.
+-- Reads: calls, expired_events, identity, layout, old_rows, positions, totals.
 -- Changes: calls_to_fold, identity, layout, letters_kept, positions, sources, totals.
 -- Makes: taken_over_letters.
 
@@ -45,7 +45,8 @@ DELETE FROM {table};
 INSERT INTO {table} BY NAME FROM old_rows;
 
 -- name: take_over_totals
--- `lines` and `duplicates` of this store count the events as the rebuild read them.
+-- `lines` and `duplicates` of this store count the events as the rebuild read them, and not those that are gone.
+UPDATE totals SET lines = lines + (SELECT coalesce(sum(events), 0) FROM expired_events);
 UPDATE totals SET
     records = old_totals.records,
     records_with_events = old_totals.records_with_events,
@@ -67,6 +68,9 @@ MERGE INTO sources
 USING old_rows USING (source)
 WHEN MATCHED THEN UPDATE SET last_event_at = greatest(sources.last_event_at, old_rows.last_event_at)
 WHEN NOT MATCHED THEN INSERT VALUES (source, 0, last_event_at);
+UPDATE sources SET events = sources.events + gone.events
+FROM expired_events AS gone
+WHERE gone.source = sources.source;
 
 -- name: take_over_letters
 CREATE OR REPLACE TEMP TABLE taken_over_letters AS FROM old_rows;

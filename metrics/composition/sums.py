@@ -152,6 +152,7 @@ _WORK_COLUMNS = {
     "by_queue": ("BOOLEAN", "true: simultaneous calls count once within a queue; false: within a campaign"),
     "queue": ("VARCHAR", "queue of the calls; NULL: all, or none where by_queue is true"),
     **{m.summed: ("BIGINT", _meaning(m)) for m in agent_time.WORK_MEASURES},
+    "is_final": ("BOOLEAN", "true: calls of which it was made may be deleted, so it stays as it is"),
 }
 #: Days on which a call was worked on that is in no file, or is in one and does not count. Work lasts a day at most.
 _TOUCHED = f"""\
@@ -216,5 +217,10 @@ VIEWS[WORK_SUMS] = View(
 
 
 def kept_work(rows: str) -> str:
-    """Return the SELECT of WORK_SUMS: the kept `rows`, but those of days that other calls touch."""
-    return f"SELECT * FROM ({rows}) ANTI JOIN (\n{_TOUCHED}\n) USING (day)"
+    """Return a SELECT for WORK_SUMS: the kept `rows`, but those of days that other calls touch."""
+    return f"SELECT *, false AS is_final FROM ({rows}) ANTI JOIN (\n{_TOUCHED}\n) USING (day)"
+
+
+def final_work(rows: str) -> str:
+    """Return a SELECT for WORK_SUMS: kept `rows` that hold whatever calls there are."""
+    return f"SELECT *, true AS is_final FROM ({rows})"

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from textwrap import indent
 
 from metrics.composition.figures import TALLIES
-from metrics.composition.grains import DAY_US, T0, T1, UTC0, UTC1
+from metrics.composition.grains import DAY_US, QUARTER_US, T0, T1, UTC0, UTC1
 from metrics.kpis import service_level
 from metrics.kpis.kpi import Measure
 from metrics.kpis.tallies import BY, FACTS
@@ -130,13 +130,14 @@ SELECT unnest(range($utc0 - DATE '1970-01-01', least($utc1, (as_of AT TIME ZONE 
 FROM ingest_status
 WHERE isfinite($utc0) AND isfinite($utc1)"""
 
-# work on whole days that is kept
+# work that is kept: on whole days; of days whose calls are deleted, on whole quarters of an hour
 WORK_DAYS = f"""\
 work_days AS (
     SELECT campaign, queue, quarter_start, workload_us, day - DATE '1970-01-01' AS utc_day
     FROM work_sums, clock AS w
     WHERE day BETWEEN {UTC0} AND {UTC1} AND by_queue = $by_queue AND $is_summed
-        AND utc_day * {DAY_US} >= w.t0_us AND (utc_day + 1) * {DAY_US} <= w.until_us
+        AND (utc_day * {DAY_US} >= w.t0_us AND (utc_day + 1) * {DAY_US} <= w.until_us
+             OR is_final AND epoch_us(quarter_start) BETWEEN w.t0_us AND w.until_us - {QUARTER_US})
 )"""
 
 # the terms that overlap a row's window up to as_of; the last one's target and threshold are shown

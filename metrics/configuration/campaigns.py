@@ -16,6 +16,7 @@ from typing import Any
 from metrics.configuration.alerts import AlertRule, Bounds, alerts_of
 from metrics.configuration.notification import Group, groups_of
 from metrics.configuration.people import Claims, Person, claims_of, people_of
+from metrics.configuration.retention import Retention, retention_of
 from metrics.configuration.toml_table import Table, read_toml, shown
 from metrics.kpis import first_contact
 from metrics.kpis.service_level import FORMULAS
@@ -92,11 +93,10 @@ class AgentLimits:
 
 @dataclass(frozen=True)
 class DeadLetterLimits:
-    """How many dead letters are kept of a source, and of all sources, in a minute, and for how long."""
+    """How many dead letters are kept of a source, and of all sources, in a minute."""
 
     source_per_minute: int = 60
     all_per_minute: int = 600
-    keep_days: int = 30
 
 
 @dataclass(frozen=True)
@@ -141,6 +141,7 @@ class Configuration:
     groups: dict[str, Group] = field(default_factory=dict)
     alerts: tuple[AlertRule, ...] = ()
     dead_letters: DeadLetterLimits = DeadLetterLimits()
+    retention: Retention = field(default_factory=Retention)
 
     @property
     def zones(self) -> tuple[str, ...]:
@@ -170,7 +171,8 @@ class Configuration:
 def load(path: str | Path) -> Configuration:
     """Read and check a configuration file. Raises ConfigurationError with file, line and what is allowed."""
     top, digest = read_toml(Path(path), "set VIGIE_CAMPAIGNS to the configuration file")
-    top.allow("defaults", "agents", "clients", "campaigns", "people", "sign_in", "alerts", "notify", "dead_letters")
+    sections = ("defaults", "agents", "clients", "campaigns", "people", "sign_in", "alerts", "notify", "dead_letters")
+    top.allow(*sections, "retention")
     defaults = _defaults(top.table("defaults"))
     agents = _agents(top.table("agents"))
     clients = {t.id: Client(t.id, t.text("name", t.id)) for t in top.tables("clients", ("name",))}
@@ -181,8 +183,10 @@ def load(path: str | Path) -> Configuration:
     of_others = _bounds((defaults.term,), defaults.give_up_after_s)
     alerts = alerts_of(top, {c.id: c.client for c in campaigns.values()}, clients, groups, bounds, of_others)
     dead_letters = _dead_letters(top.table("dead_letters"))
+    retention = retention_of(top, clients, defaults.lateness_s)
     return Configuration(
-        Path(path), digest, defaults, clients, campaigns, agents, people, claims_of(top), groups, alerts, dead_letters
+        *(Path(path), digest, defaults, clients, campaigns, agents, people, claims_of(top), groups, alerts),
+        *(dead_letters, retention),
     )
 
 
@@ -265,11 +269,12 @@ def _agents(table: Table) -> AgentLimits:
 
 def _dead_letters(table: Table) -> DeadLetterLimits:
     own = DeadLetterLimits()
+    if "keep_days" in table.values:
+        table.refuse(("keep_days",), "`keep_days` is not here, allowed is `dead_letters` in [retention]")
     table.allow(*(field.name for field in fields(own)))
     limits = DeadLetterLimits(
         table.count("source_per_minute", own.source_per_minute, 1, 10_000),
         table.count("all_per_minute", own.all_per_minute, 1, 10_000),
-        table.count("keep_days", own.keep_days, 1, 3_650),
     )
     if limits.source_per_minute > limits.all_per_minute:
         what = f"`source_per_minute` ({limits.source_per_minute}) is more than `all_per_minute`"

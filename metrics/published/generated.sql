@@ -152,7 +152,7 @@ GROUP BY ALL
 
 CREATE VIEW work_sums AS
 SELECT NULL::DATE AS day, NULL::TIMESTAMPTZ AS quarter_start, NULL::VARCHAR AS campaign, NULL::BOOLEAN AS by_queue,
-    NULL::VARCHAR AS queue, NULL::BIGINT AS workload_us LIMIT 0;
+    NULL::VARCHAR AS queue, NULL::BIGINT AS workload_us, NULL::BOOLEAN AS is_final LIMIT 0;
 
 CREATE MACRO kpi_campaign(t0, t1) AS TABLE
 WITH clock AS (
@@ -441,7 +441,8 @@ WITH clock AS (
     WHERE day BETWEEN (t0::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE AND (t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE
         AND by_queue = false
         AND true
-        AND utc_day * 86400000000 >= w.t0_us AND (utc_day + 1) * 86400000000 <= w.until_us
+        AND (utc_day * 86400000000 >= w.t0_us AND (utc_day + 1) * 86400000000 <= w.until_us
+             OR is_final AND epoch_us(quarter_start) BETWEEN w.t0_us AND w.until_us - 900000000)
 ), work_of AS (
     SELECT campaign,
            sum(workload_s) AS workload_s
@@ -834,7 +835,8 @@ WITH clock AS (
     WHERE day BETWEEN (t0::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE AND (t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE
         AND by_queue = true
         AND true
-        AND utc_day * 86400000000 >= w.t0_us AND (utc_day + 1) * 86400000000 <= w.until_us
+        AND (utc_day * 86400000000 >= w.t0_us AND (utc_day + 1) * 86400000000 <= w.until_us
+             OR is_final AND epoch_us(quarter_start) BETWEEN w.t0_us AND w.until_us - 900000000)
 ), work_of AS (
     SELECT campaign, queue,
            sum(workload_s) AS workload_s
@@ -2110,7 +2112,8 @@ WITH clock AS (
         AND by_queue = false
         AND (minutes * 60000000::BIGINT)::BIGINT % 900000000 = 0
         AND time_bucket(INTERVAL 15 MINUTE, t0::TIMESTAMPTZ + INTERVAL 899999999 MICROSECOND) = t0::TIMESTAMPTZ
-        AND utc_day * 86400000000 >= w.t0_us AND (utc_day + 1) * 86400000000 <= w.until_us
+        AND (utc_day * 86400000000 >= w.t0_us AND (utc_day + 1) * 86400000000 <= w.until_us
+             OR is_final AND epoch_us(quarter_start) BETWEEN w.t0_us AND w.until_us - 900000000)
 ), work_of AS (
     SELECT campaign, step,
            sum(workload_s) AS workload_s

@@ -199,7 +199,7 @@ first_call_day           DATE        first local day with a call
 last_day                 DATE        last local day with a call or with agents' time
 records                  BIGINT      Kafka records read
 events                   BIGINT      events accepted, without duplicates
-duplicates               BIGINT      events that were delivered again
+duplicates               BIGINT      events that were delivered again, or too late to change anything
 dead_letters             BIGINT      rejected records and lines
 lag                      BIGINT      records not yet read
 records_per_s            DOUBLE      Kafka records read per second over the last 10 s; NULL: not measured yet
@@ -296,6 +296,19 @@ notify                   VARCHAR[]   groups to notify
 escalate                 VARCHAR[]   groups to notify if nobody acknowledges it
 escalate_after_s         DOUBLE      time after fired_at for that [s]
 repeat_after_s           DOUBLE      time after which a notification is repeated [s]; NULL: never
+""",
+    ),
+    "deletions": (
+        "what was deleted on one day because of its age, of one class and client: [retention] in campaigns.toml. Sums "
+        "and figures by campaign and queue stay; lists, and figures by agent, lack the deleted calls",
+        """
+deleted_on               DATE        UTC day of the deletion
+class                    VARCHAR     events, calls, or agent_states: names of agents that became pseudonyms
+client                   VARCHAR     client whose rows these were; NULL: all, or no client's
+first_day                DATE        first day of the rows
+last_day                 DATE        last day of the rows
+rows                     BIGINT      rows
+files                    BIGINT      Parquet files that were deleted or written again
 """,
     ),
     "dead_letters_left_out": (

@@ -79,6 +79,11 @@ def _word(part: str, text: Text) -> str:
         "removed": _("removed"),
         "new password": _("new password"),
         "everything": _("everything"),
+        "retention": _("retention"),
+        "events": _("events"),
+        "calls": _("calls"),
+        "names of agents": _("names of agents"),
+        "rejected records": _("rejected records"),
         "caller": _("caller"),
         "agent": _("agent"),
     }

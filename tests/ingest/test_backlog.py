@@ -16,6 +16,7 @@ from ingest.publishing.observed import Observed
 from ingest.publishing.publish import Moment
 from ingest.topic.servers import IN_THE_CLEAR
 from metrics import clock
+from metrics.audit.trail import Trail
 from tests.support.stories.stream import DAY, DEFAULTS, PARTITION, PERSONS, Desk, Event, at, messages, read_story, sort
 
 pytestmark = pytest.mark.slow
@@ -49,7 +50,8 @@ def settled(desk: Desk) -> list[str]:
 def store_batch(desk: Desk, batch: dict[Partition, list[Event]], ends: dict[Partition, int]) -> None:
     """Apply a batch as the writer does while the partitions reach to `ends`."""
     reader = Reader("127.0.0.1:1", "calls", threading.Event(), clock.now, IN_THE_CLEAR, PERSONS)
-    writer = Writer(desk.store, desk.publisher, clock.now, DEFAULTS, Observed())
+    audit = Trail(desk.store.folder)
+    writer = Writer(desk.store, desk.publisher, clock.now, DEFAULTS, Observed(), PERSONS.keys, audit)
     writer._reader, reader.ends = reader, ends
     records = {partition: messages(events, LATER) for partition, events in batch.items()}
     writer._apply(Arrived(sort(Batch(records, {partition: len(events) for partition, events in batch.items()}))))
@@ -66,7 +68,7 @@ def store_batch(desk: Desk, batch: dict[Partition, list[Event]], ends: dict[Part
 def test_a_consumer_that_is_behind_publishes_seldom_but_does(tmp_path: Path, took_s: float, every_s: float) -> None:
     desk = Desk(tmp_path)
     reader = Reader("127.0.0.1:1", "calls", threading.Event(), clock.now, IN_THE_CLEAR, PERSONS)
-    writer = Writer(desk.store, desk.publisher, clock.now, DEFAULTS, Observed())
+    writer = Writer(desk.store, desk.publisher, clock.now, DEFAULTS, Observed(), PERSONS.keys, Trail(tmp_path))
     writer._reader, reader.ends = reader, {PARTITION: 2 * BEHIND_LINES}
     writer._publishing_took_s = took_s
     assert writer._publish_due() - writer._published_from == pytest.approx(every_s)

@@ -446,3 +446,43 @@ def test_invalid_people_are_rejected(tmp_path: Path, old: str, new: str, line: i
     with pytest.raises(ConfigurationError) as error:
         load(tmp_path, text)
     assert str(error.value).startswith(f"{tmp_path / 'campaigns.toml'}, line {line}: ") and expected in str(error.value)
+
+
+RETENTION = """
+[retention]
+events = 90
+calls = 365
+dead_letters = 14
+
+[retention.clients.orea]
+calls = 180
+agent_states = 90
+"""
+
+
+def test_retention_is_by_class_and_client_and_of_what_is_named_only(tmp_path: Path) -> None:
+    kept = load(tmp_path, GOOD + RETENTION).retention
+    assert (kept.events, kept.agent_states, kept.dead_letters) == (90, None, 14)
+    assert [kept.days("calls", client) for client in ("orea", "", "other")] == [180, 365, 365]
+    assert [kept.days("agent_states", client) for client in ("orea", "")] == [90, None]
+    nothing = load(tmp_path, GOOD).retention
+    assert (nothing.events, nothing.calls, nothing.agent_states, nothing.dead_letters) == (None, None, None, 30)
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("[retention]\nevents = 0", r"`events` is 0, allowed is a whole number from 7 to 36500"),
+        ("[retention]\nevents = 400\ncalls = 365", r"`calls` \(365\) is less than `events` in \[retention\] \(400\)"),
+        ("[retention]\nagent_states = 365", r"`agent_states` needs `events` in \[retention\], allowed is at most 365"),
+        ("[retention]\nevents = 30\n[retention.clients.orea]\ncalls = 20", r"line 23: `calls` \(20\) is less than"),
+        ("[retention.clients.orea]\nevents = 30", r"unknown key `events`, allowed are calls, agent_states"),
+        ("[retention.clients.ore]\ncalls = 30", r"unknown client `ore`, allowed are orea"),
+        ("[retention]\naudit = 30", r"unknown key `audit`, allowed is the variable VIGIE_AUDIT_DAYS"),
+        ("[retention]\nletters = 30", r"unknown key `letters`, allowed are events, calls"),
+        ("[dead_letters]\nkeep_days = 30", r"`keep_days` is not here, allowed is `dead_letters` in \[retention\]"),
+    ],
+)
+def test_a_retention_that_cannot_be_kept_is_refused(tmp_path: Path, text: str, error: str) -> None:
+    with pytest.raises(ConfigurationError, match=error):
+        load(tmp_path, f"{GOOD}\n{text}\n")

@@ -56,10 +56,12 @@ def test_what_people_wrote_and_their_names_are_not_translated(path: Path) -> Non
     append("account", "manager · added · manager · everything", who="client")
     append("query", "SELECT 'caller · removed'", who="manager")
     append("erasure", "caller · 4fc0", who="root")
+    append("erasure", "retention · names of agents · orea · 2026-03-10 – 2026-03-12 · 6", who="vigie")
     french = table(open_page("audit.py", lang="fr"))
     assert "client a modifié un compte 192.0.2.1 manager · ajout · Responsable · tout" in french
     assert "manager a lancé du SQL 192.0.2.1 SELECT 'caller · removed'" in french
     assert "192.0.2.1 appelant · 4fc0" in french
+    assert "conservation · noms d’agents · orea · 2026-03-10 – 2026-03-12 · 6" in french
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,9 @@ from ingest.archive import segments
 from ingest.events.batch import Batch, Partition
 from ingest.events.sorting import Sorter
 from ingest.publishing.publish import Moment, Publisher
+from ingest.store.retaining import Retention
 from ingest.store.store import Store
+from metrics.audit.trail import Trail
 from metrics.configuration.campaigns import Configuration
 from tests.support.forks import SERVER, forked
 from tests.support.stories.stream import DEFAULTS, LONG_AFTER, MANY_LETTERS, PERSONS
@@ -68,6 +70,14 @@ class Publish:
 
 
 @dataclass(frozen=True)
+class Retain:
+    """Delete all that is older than `configuration` says; return in how many steps."""
+
+    moment: Moment
+    configuration: Configuration
+
+
+@dataclass(frozen=True)
 class Positions:
     """Return the stored position of each partition; None for one that was never read."""
 
@@ -84,7 +94,7 @@ class Close:
     """Close the store and end the process."""
 
 
-Step = Apply | Publish | Positions | Kept | Close
+Step = Apply | Publish | Retain | Positions | Kept | Close
 
 
 class Consumer:
@@ -225,6 +235,15 @@ class _Desk:
                 self._publisher.judge(moment)
                 self._publisher.write(moment)
                 self._publisher.settle(moment)
+            case Retain(moment, configuration):
+                self._publisher.judge(moment)
+                self._publisher.settle(moment)
+                audit = Trail(self._store.folder / "access")
+                retention = Retention(self._store, configuration, PERSONS.keys, audit)
+                steps = 0
+                while retention.step(moment.as_of, moment.published_at):
+                    steps += 1
+                return steps
             case Positions(partitions):
                 return {partition: self._store.position(partition) for partition in partitions}
             case Kept():

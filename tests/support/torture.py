@@ -2,9 +2,10 @@
 
 Steps are batches, publishes, settling at any size, merges of files, restarts, kills at any statement, changed
 configurations, a clock that moves on, corrections, repetitions, delays, partitions that move and topics that are made
-anew. After any steps, the published rows must be those that the oracle makes of the events, and those of a store that
-got the same records and never settled anything. There are few agents, few calls and few times, so that events collide.
-`python -m tests` runs it with new seeds until it is stopped.
+anew; at the end of some examples, what is old is deleted. After any steps, the published rows must be those that the
+oracle makes of the events, and those of a store that got the same records and never settled or deleted anything. There
+are few agents, few calls and few times, so that events collide. `python -m tests` runs it with new seeds until it is
+stopped.
 """
 
 import argparse
@@ -31,12 +32,14 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 
 from ingest.events.batch import Batch, Partition
 from ingest.publishing.publish import Moment
+from ingest.rebuild import rebuild
 from metrics.composition.grains import GRAINS
 from metrics.configuration.campaigns import Configuration, Defaults, Term
+from metrics.configuration.retention import Retention
 from tests.support import oracle
-from tests.support.doomed import Apply, Consumer, Death, Died, Publish
+from tests.support.doomed import Apply, Consumer, Death, Died, Publish, Retain
 from tests.support.stories.floors import STORIES
-from tests.support.stories.stream import Desk, Event, Message, campaign, configured, local, rows
+from tests.support.stories.stream import PERSONS, Desk, Event, Message, campaign, configured, local, rows
 
 # What may happen --------------------------------------------------------------------------------------------------
 
@@ -45,6 +48,7 @@ START = dt.datetime(2026, 10, 24, 20, tzinfo=dt.UTC)
 ARRIVED = START + dt.timedelta(days=40)
 CAMPAIGNS = ("paris", "kolkata", "unheard-of")
 SOURCES = ("switch-1", "switch-2")
+STATES = ("available", "paused")
 CLOCK_H = (40, 100, 1, 6, 25, 400)  # hours from START at which as_of may be
 WINDOWS_H = ((-1, 60), (0, 5), (4, 5), (5, 40), (-100, -90))
 
@@ -230,6 +234,25 @@ deaths = st.one_of(
 )
 
 
+@dataclass(frozen=True)
+class Ending:
+    """What is deleted when an example ends; the consumer is killed at `death`. Then the store may be rebuilt."""
+
+    kept: Retention
+    death: Death | None
+    is_rebuilt: bool
+
+
+kept = [  # of the days of the events none, the first or all get old
+    Retention(events=days, **dict.fromkeys(names, days))
+    for days in (8, 5, 2)
+    for names in ((), ("calls",), ("agent_states",))
+]
+endings = st.one_of(
+    *[st.none()] * 3, st.builds(Ending, st.sampled_from(kept), deaths, st.integers(0, 2).map(lambda n: n == 2))
+)
+
+
 class Torture(RuleBasedStateMachine):
     """One consumer and its topic of two partitions."""
 
@@ -263,6 +286,7 @@ class Torture(RuleBasedStateMachine):
         then=thens,
         configuration=configurations,
         settle_rows=sizes,
+        ending=endings,
     )
     def begin(
         self,
@@ -271,9 +295,10 @@ class Torture(RuleBasedStateMachine):
         then: Then,
         configuration: int,
         settle_rows: int,
+        ending: Ending | None,
     ) -> None:
         name, first = of
-        self.words = WORDS[name]
+        self.words, self._ending = WORDS[name], ending
         self._configuration, self._settle_rows = configuration_of(configuration), settle_rows
         self._unsettled = Desk(self._place / "unsettled", self._configuration, settle_rows=1_000_000)
         self._open()
@@ -448,6 +473,53 @@ class Torture(RuleBasedStateMachine):
             self._alive().do(Publish(self._moment()))
             self._check_rows()
         self._check_relations()
+        if self._ending is not None:
+            self._end(self._ending)
+
+    def _end(self, ending: Ending) -> None:
+        """Let the past get old, delete it, and check that nothing else changes."""
+        self._away, self._at_most, self._read_until = set(), 1_000, None
+        self._as_of = max(self._as_of, START + dt.timedelta(hours=CLOCK_H[-1]))
+        self._alive().close()
+        self._settle_rows = 1
+        self._open()
+        for day in range(9, 14):
+            event = {"type": "agent.state", "agent": "zoe", "state": STATES[day % 2], "source": SOURCES[0]}
+            self._send(event | {"event_id": f"end-{day}", "ts": (START + dt.timedelta(days=day)).isoformat()}, 0)
+        self._read("stored", None)
+        for _ in range(2):
+            self._alive().do(Publish(self._moment()))
+            self._check_rows()
+        step = Retain(self._moment(), replace(self._configuration, retention=ending.kept))
+        try:
+            self._alive().do(step, ending.death)
+        except Died:
+            self._open()
+            self._alive().do(Publish(self._moment()))
+            self._check_what_stays(ending.kept)
+            self._alive().do(step)
+        self._alive().do(Publish(self._moment()))
+        self._check_what_stays(ending.kept)
+        self._alive().close()
+        if ending.is_rebuilt:
+            rebuild(self._place, self._configuration, PERSONS, lambda *_: None)
+        self._open()
+        self._alive().do(Publish(self._moment()))
+        self._check_what_stays(ending.kept)
+
+    def _check_what_stays(self, kept: Retention) -> None:
+        """Compare everything that a deletion may not change with the store that never settles."""
+        queries = everything(self._as_of)
+        if kept.calls is not None:
+            queries = {name: query for name, query in queries.items() if name not in OF_CALLS}
+        if kept.agent_states is not None:
+            queries = {name: query for name, query in queries.items() if name not in OF_AGENTS}
+            for relation, agents in {"agent_states": "agent", "calls": "agent, missed_by, offers"}.items():
+                queries[relation] = f"SELECT * EXCLUDE ({agents}) FROM {relation} ORDER BY ALL"
+        with self._published() as connection:
+            self._check_unsettled(connection, queries)
+            unconserved = "SELECT * FROM alarms WHERE kind != 'calls_in_no_campaign'"
+            assert rows(connection, unconserved) == []
 
     # The consumer
 
@@ -567,6 +639,10 @@ def window(hours: tuple[float, float]) -> tuple[dt.datetime, dt.datetime]:
     t0, t1 = (START + dt.timedelta(hours=h) for h in hours)
     return t0, t1
 
+
+#: What is made of calls, and what names agents: it changes when these are deleted.
+OF_CALLS = {"calls", "kpi_agent", "kpi_agent_campaign", "agent_missed", "agent_strain"}
+OF_AGENTS = OF_CALLS | {"agent_states", "agents", "agent_pauses"}
 
 #: Compared after every publish.
 PUBLISHED = {relation: f"FROM {relation} ORDER BY ALL" for relation in ("calls", "agent_states", "agents")}

@@ -20,7 +20,6 @@ from tests.support.stories.stream import DEFAULTS, PARTITION, PERSONS, Message, 
 
 NOON = at("12:00:00")
 LIMITS = DeadLetterLimits(source_per_minute=5, all_per_minute=12)
-FOR_EVER = replace(LIMITS, keep_days=100_000)  # some fuzzed records have a timestamp of 1970
 
 
 class Clock:
@@ -91,10 +90,10 @@ def test_limits_can_change_while_the_consumer_runs() -> None:
     assert len(kept(sorter, *[bad("a")] * 9)) == 2
 
 
-def stored(place: Path, limits: DeadLetterLimits = LIMITS) -> tuple[Store, Publisher]:
+def stored(place: Path) -> tuple[Store, Publisher]:
     place.mkdir(exist_ok=True)
     store = Store(place / "store.duckdb")
-    return store, Publisher(store, place / "published", replace(DEFAULTS, dead_letters=limits), settle_rows=1)
+    return store, Publisher(store, place / "published", DEFAULTS, settle_rows=1)
 
 
 def publish(publisher: Publisher, at: dt.datetime) -> None:
@@ -124,30 +123,11 @@ def test_letters_left_out_are_an_alarm_until_the_flood_is_over(tmp_path: Path) -
     assert len(rows(store.connection, left_out)) == 1
 
 
-def test_letters_are_kept_for_a_configured_time(tmp_path: Path) -> None:
-    store, publisher = stored(tmp_path)
-    store.apply(Sorter(PERSONS, LIMITS, Clock()).sort(Batch({PARTITION: list(messages([bad("pbx")] * 2, NOON))})))
-    publish(publisher, NOON)
-    (file,) = (tmp_path / "published" / "dead_letters").rglob("*.parquet")
-    publish(publisher, NOON + dt.timedelta(days=29))
-    publish(publisher, NOON + dt.timedelta(days=29))
-    assert len(rows(store.connection, "FROM snapshot.dead_letters")) == 2
-    publish(publisher, NOON + dt.timedelta(days=31))
-    publish(publisher, NOON + dt.timedelta(days=31))
-    assert rows(store.connection, "FROM snapshot.dead_letters") == []
-    assert store.totals().dead_letters == 2
-    assert file.exists()  # for readers of an older snapshot
-    store.close()
-    store, publisher = stored(tmp_path)
-    assert store.segments.rows("dead_letters") is None
-    store.close()
-
-
 @pytest.mark.parametrize("seed", range(3))
 def test_invariant_3_every_fuzzed_record_leaves_an_event_a_letter_or_a_count(tmp_path: Path, seed: int) -> None:
     now = round(NOON.timestamp() * 1000)
     sorter = Sorter(PERSONS, LIMITS, Clock())
-    store, publisher = stored(tmp_path, FOR_EVER)
+    store, publisher = stored(tmp_path)
     sent = [Message(n, *record) for n, record in enumerate(records(seed, 4_000, now, large=0.001))]
     lines = 0
     for begin in range(0, len(sent), 700):
@@ -174,8 +154,7 @@ def test_a_rebuild_keeps_the_count_exact(tmp_path: Path, loses_store: bool) -> N
     """Of a topic that is read again, other letters may be kept than before: none may be kept and counted too."""
     now = round(NOON.timestamp() * 1000)
     sent = [Message(n, *record) for n, record in enumerate(records(7, 600, now, large=0))]
-    configuration = replace(DEFAULTS, dead_letters=FOR_EVER)
-    store, publisher = stored(tmp_path, FOR_EVER)
+    store, publisher = stored(tmp_path)
     clock = Clock()
 
     def read(limits: DeadLetterLimits) -> int:
@@ -193,8 +172,8 @@ def test_a_rebuild_keeps_the_count_exact(tmp_path: Path, loses_store: bool) -> N
     store.close()
     if loses_store:
         (tmp_path / "store.duckdb").unlink()
-    rebuild(tmp_path, configuration, PERSONS, lambda *_: None)
-    store, publisher = stored(tmp_path, FOR_EVER)
+    rebuild(tmp_path, DEFAULTS, PERSONS, lambda *_: None)
+    store, publisher = stored(tmp_path)
     if loses_store:
         assert read(DeadLetterLimits(source_per_minute=3, all_per_minute=20)) == lines
     publish(publisher, NOON)

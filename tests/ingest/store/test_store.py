@@ -23,6 +23,7 @@ from ingest.store import layout
 from ingest.store.store import Store, Totals
 from ingest.topic.servers import IN_THE_CLEAR
 from metrics import clock
+from metrics.audit.trail import Trail
 from metrics.configuration.campaigns import Term
 from tests.support.stories.stream import (
     DEFAULTS,
@@ -552,7 +553,7 @@ def test_what_is_not_made_of_events_is_that_of_the_store_before(store: Store) ->
 def test_a_batch_is_limited_also_when_every_line_is_a_dead_letter(tmp_path: Path) -> None:
     desk, stop = Desk(tmp_path), threading.Event()
     reader = Reader("127.0.0.1:1", "calls", stop, clock.now, IN_THE_CLEAR, PERSONS)
-    writer = Writer(desk.store, desk.publisher, clock.now, DEFAULTS, Observed())
+    writer = Writer(desk.store, desk.publisher, clock.now, DEFAULTS, Observed(), PERSONS.keys, Trail(tmp_path))
     for _ in range(3):
         arrivals = sort(Batch())
         reader.queue.put(Arrived(replace(arrivals, records=10, dead=[LETTER] * MAX_BATCH_LINES)))
@@ -564,7 +565,7 @@ def test_a_batch_is_limited_also_when_every_line_is_a_dead_letter(tmp_path: Path
 def test_it_is_known_until_when_everything_in_the_topic_has_been_read(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     reader = Reader("127.0.0.1:1", "calls", threading.Event(), clock.now, IN_THE_CLEAR, PERSONS)
-    writer = Writer(desk.store, desk.publisher, clock.now, DEFAULTS, Observed())
+    writer = Writer(desk.store, desk.publisher, clock.now, DEFAULTS, Observed(), PERSONS.keys, Trail(tmp_path))
     writer._reader = reader
 
     def look(seconds: int, position: int, end: int, silent_s: float = 0.0) -> float | None:

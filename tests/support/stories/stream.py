@@ -28,7 +28,7 @@ PARTITION = Partition("call-events", 0, "cluster-1", "topic-1")
 DAY = dt.datetime(2026, 3, 10, tzinfo=dt.UTC)
 LONG_AFTER = dt.datetime(2100, 1, 1, tzinfo=dt.UTC)
 """When batches are read, so that the machine's clock does not matter."""
-MANY_LETTERS = DeadLetterLimits(10_000, 10_000, 100_000)  # hundreds of bad records in one batch
+MANY_LETTERS = DeadLetterLimits(10_000, 10_000)  # hundreds of bad records in one batch
 PERSONS = Persons(Keys([(FIRST_DAY, KEY)]))
 sort = Sorter(PERSONS, MANY_LETTERS, lambda: LONG_AFTER).sort
 DEFAULTS = Configuration(Path("campaigns.toml"), "", Defaults(), {}, {})
