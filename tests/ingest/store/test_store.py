@@ -523,21 +523,6 @@ def test_letters_that_are_only_counted_are_counted_by_source_and_day(store: Stor
     assert (store.totals().dead_letters, store.totals().left_out) == (6, 5)
 
 
-def test_letters_from_before_a_time_are_forgotten(store: Store) -> None:
-    """Those that have settled by whole days."""
-    noon = LETTER.received_ms + 3 * 3_600_000
-    taken_over(store, {}, [replace(LETTER, received_ms=noon - 86_400_000), replace(LETTER, received_ms=noon - 1)])
-    store.apply(replace(sort(Batch()), dead=[replace(LETTER, offset=9, received_ms=noon - n) for n in (1, 0)]))
-    with store.transaction():
-        store.archive.forget_letters(at("12:00:00"))
-    assert all_of(store, "SELECT received_at FROM dead_letters") == [(at("12:00:00"),)]
-    query = store.segments.rows("dead_letters")
-    assert all_of(store, f"SELECT day FROM ({query})") == [(dt.date(2026, 3, 10),)]
-    with store.transaction():
-        store.archive.forget_letters(at("12:00:00", at("24:00:00")))
-    assert store.segments.rows("dead_letters") is None
-
-
 def test_what_is_not_made_of_events_is_that_of_the_store_before(store: Store) -> None:
     kept = {
         "identity": pa.table({"store_id": ["theirs"]}),
