@@ -1,6 +1,5 @@
 -- What is older than [retention] says. expiry.py says when each part runs. {rows}: rows whose agents get a pseudonym.
 -- Reads: dead_letters.
--- Changes: nothing.
 -- Makes: nothing.
 
 -- name: old_letters
