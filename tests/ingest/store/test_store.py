@@ -182,6 +182,18 @@ def test_the_log_of_the_store_is_written_into_its_file(store: Store, tmp_path: P
         store.checkpoint()  # not within a transaction
 
 
+def test_the_log_of_a_small_floor_is_written_into_its_file_once_a_day(store: Store, tmp_path: Path) -> None:
+    """A log of 20 agents grew for weeks, and all settled rows since its beginning were in memory."""
+    log = tmp_path / "store.duckdb.wal"
+    today = dt.date(2026, 11, 30)
+    apply(store, *read_story("09:00:00 queued"))
+    store.checkpoint_daily(today)
+    store.checkpoint_daily(today)
+    assert log.stat().st_size > 0
+    store.checkpoint_daily(today + dt.timedelta(days=1))
+    assert not log.exists()
+
+
 # Counts
 
 
