@@ -3,6 +3,7 @@
 import contextlib
 import datetime as dt
 import logging
+import math
 import os
 import queue
 import threading
@@ -74,6 +75,7 @@ class Writer:
         self._preparing_took_s = 0.0
         self._rate = Rate()
         self._lines_per_record = 1.0
+        self._lines_per_s = math.inf  # how fast batches are stored; until the first large one, as fast as can be
         self._has_news = True
 
     def run(self, reader: Reader, stop: threading.Event, until_caught_up: bool) -> None:
@@ -116,10 +118,14 @@ class Writer:
                     self._apply(item)
 
     def _take(self, reader: Reader) -> list[Item]:
-        """Take items until a publish is due. Consecutive batches are joined: a few big ones cost less."""
+        """Take items until a publish is due. Consecutive batches are joined: a few big ones cost less.
+
+        A slow machine takes no more than it can store within PUBLISH_BEHIND_S, because nothing is published meanwhile.
+        """
         items: list[Item] = []
         records = lines = 0
-        while lines < MAX_BATCH_LINES:
+        most_lines = min(MAX_BATCH_LINES, max(BEHIND_LINES, self._lines_per_s * PUBLISH_BEHIND_S))
+        while lines < most_lines:
             wait_s = min(WAIT_S, self._publish_due(records) - time.monotonic())
             if self._is_behind(records):
                 wait_s = WAIT_S if lines < ENOUGH_LINES else 0.0
@@ -144,6 +150,7 @@ class Writer:
     def _apply(self, arrived: Arrived) -> None:
         self._positions.update(arrived.arrivals.next_offsets)
         self._reached.update(arrived.arrivals.reached)
+        begun, lines = time.monotonic(), arrived.arrivals.lines()
         places = self._places()
         lagging = [at for partition, at in self._reached.items() if partition in places and places[partition].lag]
         self._read_until = min(lagging, default=None)
@@ -151,8 +158,10 @@ class Writer:
             with self._observed.fold_s.time():
                 self._store.apply(arrived.arrivals)
             # Rows that settle at once are written only once; the last batch is published first.
-            if self._is_behind() or (self._lag() and arrived.arrivals.lines() > BEHIND_LINES):
+            if self._is_behind() or (self._lag() and lines > BEHIND_LINES):
                 self._settle(self._judge())
+        if lines >= BEHIND_LINES:  # a small batch costs more a line
+            self._lines_per_s = lines / (time.monotonic() - begun)
         self._rate.add(arrived.arrivals.records)
         self._has_news = True
 

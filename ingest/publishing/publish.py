@@ -168,6 +168,7 @@ class Publisher:
             self._store.segments.sweep()
             with self._store.transaction():
                 self._store.segments.checksums.check_some()
+            self._store.checkpoint_daily(moment.published_at.date())
         self._warn(foreign)
 
     def _warn(self, foreign: list[str]) -> None:

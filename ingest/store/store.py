@@ -63,6 +63,7 @@ class Store:
     def __init__(self, path: Path | str, persons: Persons | None = None) -> None:
         self._path = Path(path)
         self._is_in_transaction = False
+        self._checkpointed_on: dt.date | None = None
         self.connection = duckdb.connect()
         try:
             if not self._path.exists():  # a file would be left that hides that the store is lost
@@ -182,6 +183,15 @@ class Store:
             self.sql("CHECKPOINT store")
         except duckdb.Error as error:
             raise disk_trouble(str(self._path), error) from error
+
+    def checkpoint_daily(self, today: dt.date) -> None:
+        """Write the log into the file if `today` is another day than before. Raises StoreError.
+
+        A small floor fills the log in weeks. Until it is written, rows that have settled stay in memory.
+        """
+        if self._checkpointed_on not in (None, today):
+            self.checkpoint()
+        self._checkpointed_on = today
 
     @property
     def folder(self) -> Path:

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import math
 import shutil
 import threading
 import time
@@ -14,7 +15,7 @@ import pyarrow as pa
 import pytest
 
 from ingest.consumer.reader import Arrived, Reader
-from ingest.consumer.writer import MAX_BATCH_LINES, Writer
+from ingest.consumer.writer import BEHIND_LINES, MAX_BATCH_LINES, PUBLISH_BEHIND_S, Writer
 from ingest.errors import StoreError
 from ingest.events.batch import Batch, DeadLetter, Partition
 from ingest.publishing.observed import Observed
@@ -224,6 +225,18 @@ def test_the_log_of_the_store_is_written_into_its_file(store: Store, tmp_path: P
     with pytest.raises(StoreError, match=r"store.duckdb could not be written"), store.transaction():
         apply(store, *read_story("09:00:10 answered agent=ana event_id=a1"))
         store.checkpoint()  # not within a transaction
+
+
+def test_the_log_of_a_small_floor_is_written_into_its_file_once_a_day(store: Store, tmp_path: Path) -> None:
+    """A log of 20 agents grew for weeks, and all settled rows since its beginning were in memory."""
+    log = tmp_path / "store.duckdb.wal"
+    today = dt.date(2026, 11, 30)
+    apply(store, *read_story("09:00:00 queued"))
+    store.checkpoint_daily(today)
+    store.checkpoint_daily(today)
+    assert log.stat().st_size > 0
+    store.checkpoint_daily(today + dt.timedelta(days=1))
+    assert not log.exists()
 
 
 # Counts
@@ -535,15 +548,29 @@ def test_what_is_not_made_of_events_is_that_of_the_store_before(store: Store) ->
     assert store.segments.rows("dead_letters") is None
 
 
-def test_a_batch_is_limited_also_when_every_line_is_a_dead_letter(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("lines_per_s", "each", "taken_lines"),
+    [
+        (math.inf, MAX_BATCH_LINES, MAX_BATCH_LINES),
+        (math.inf, BEHIND_LINES, 3 * BEHIND_LINES),
+        (2 * BEHIND_LINES / PUBLISH_BEHIND_S, BEHIND_LINES, 2 * BEHIND_LINES),
+        (1.0, BEHIND_LINES, BEHIND_LINES),
+    ],
+    ids=["as many as ever", "all", "as many as a slow machine stores until a file is due", "a few on a hopeless one"],
+)
+def test_a_batch_is_limited_also_when_every_line_is_a_dead_letter(
+    tmp_path: Path, lines_per_s: float, each: int, taken_lines: int
+) -> None:
     desk, stop = Desk(tmp_path), threading.Event()
     reader = Reader("127.0.0.1:1", "calls", stop, clock.now, IN_THE_CLEAR, PERSONS)
     writer = Writer(desk.store, desk.publisher, clock.now, DEFAULTS, Observed(), PERSONS.keys, Trail(tmp_path))
+    writer._lines_per_s = lines_per_s
+    writer._published_from = time.monotonic() + 600  # no publish is due while it takes
     for _ in range(3):
         arrivals = sort(Batch())
-        reader.queue.put(Arrived(replace(arrivals, records=10, dead=[LETTER] * MAX_BATCH_LINES)))
+        reader.queue.put(Arrived(replace(arrivals, records=10, dead=[LETTER] * each)))
     (taken,) = writer._take(reader)
-    assert isinstance(taken, Arrived) and len(taken.arrivals.dead) == MAX_BATCH_LINES
+    assert isinstance(taken, Arrived) and len(taken.arrivals.dead) == taken_lines
     desk.close()
 
 
