@@ -31,7 +31,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from bench import figures
 from bench.children import ROOT, cpu_s, in_background, must_run
 from bench.figures import Measured, Row
-from ingest.topic.broker import ensure_topic, running_broker
+from ingest.topic.broker import Broker, ensure_topic, running_broker
 
 MANY = 300
 GOAL_P99_S = 0.25
@@ -50,11 +50,15 @@ FRAGMENT_DONE = ForwardMsg.FINISHED_FRAGMENT_RUN_SUCCESSFULLY
 
 @dataclass
 class Viewer:
-    """One session; `ticks` has the durations [s] of the ticks that began while `is_counted()`."""
+    """One session; `ticks` has the durations [s] of the ticks that began while `is_counted()`.
+
+    It gives up when there is no answer for `patience_s`.
+    """
 
     url: str
     cookie: str
     is_counted: Callable[[], bool]
+    patience_s: float = TICK_WITHIN_S
     ticks: list[float] = field(default_factory=list)
     messages: int = 0
     received: int = 0
@@ -89,7 +93,7 @@ class Viewer:
         await socket.send(request.SerializeToString())
         fragments: list[str] = []
         while True:
-            async with asyncio.timeout(TICK_WITHIN_S):  # wait_for of Python 3.11 sometimes loses a cancellation
+            async with asyncio.timeout(self.patience_s):  # wait_for of Python 3.11 sometimes loses a cancellation
                 data = await socket.recv()
             message = ForwardMsg.FromString(data if isinstance(data, bytes) else data.encode())
             if self.is_counted():
@@ -150,8 +154,11 @@ async def _watch(url: str, cookie: str, viewers: int, server_cpu_s: Callable[[],
 
 @dataclass(frozen=True)
 class Live:
-    """A dashboard of a live floor: its process and address, its data directory, the URL of its consumer's metrics."""
+    """A dashboard of a live floor: processes, its address, its data directory, the URL of its consumer's metrics."""
 
+    broker: Broker
+    floor: "subprocess.Popen[bytes]"
+    consumer: "subprocess.Popen[bytes]"
     dashboard: "subprocess.Popen[bytes]"
     address: str
     directory: str
@@ -159,8 +166,13 @@ class Live:
 
 
 @contextlib.contextmanager
-def live_dashboard(topic: str, tick_s: float, clock: Mapping[str, str] = NO_CLOCK) -> Iterator[Live]:
-    """Run a dashboard of a live floor, both with these environment variables of another `clock`."""
+def live_dashboard(
+    topic: str, tick_s: float, clock: Mapping[str, str] = NO_CLOCK, fresh_s: float = FRESH_S
+) -> Iterator[Live]:
+    """Run a dashboard of a live floor, both with these environment variables of another `clock`.
+
+    The floor counts as live once the last event is at most `fresh_s` old, by that clock.
+    """
     with contextlib.ExitStack() as stack:
         directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="vigie-bench-"))
         broker = stack.enter_context(running_broker())
@@ -182,21 +194,28 @@ def live_dashboard(topic: str, tick_s: float, clock: Mapping[str, str] = NO_CLOC
         deadline = time.monotonic() + READY_WITHIN_S
         published = Path(directory, "published", "vigie.duckdb")
         address = f"http://127.0.0.1:{port}"
-        while not (_is_live(published) and _responds(f"{address}/healthz")):
+        while not (_is_live(published, fresh_s) and _responds(f"{address}/healthz")):
             for child, log in children.values():
                 must_run(child, log)
             if time.monotonic() > deadline:
                 raise TimeoutError(f"the dashboard did not show a live floor within {READY_WITHIN_S:g} s")
             time.sleep(0.5)
-        dashboard, _ = children["dashboard"]
-        yield Live(dashboard, address, directory, f"http://127.0.0.1:{metrics_port}/metrics")
+        processes = {name: child for name, (child, _) in children.items()}
+        yield Live(broker, **processes, address=address, directory=directory, metrics=_metrics(metrics_port))
+
+
+def _metrics(port: int) -> str:
+    return f"http://127.0.0.1:{port}/metrics"
 
 
 def measure(rounds: int = ROUNDS, many: int = MANY) -> Measured:
     """Measure one viewer and `many`, in turn, on a dashboard of a live floor."""
     results: dict[int, list[dict[str, Any]]] = {1: [], many: []}
     with live_dashboard(TOPIC, REFRESH_S) as live:
-        url, cookie = live.address.replace("http", "ws") + "/_stcore/stream", _sign_in(live.address, live.directory)
+        url, cookie = (
+            live.address.replace("http", "ws") + "/_stcore/stream",
+            sign_in(live.address, "/sign-in", add_manager(live.directory)),
+        )
         asyncio.run(_watch(url, cookie, 1, lambda: None))  # the first visit loads modules
         for _ in range(rounds):
             for viewers in results:
@@ -240,25 +259,29 @@ def _measured(results: dict[int, list[dict[str, Any]]], many: int) -> Measured:
     return Measured(rows, remarks, {"one": results[1], "many": results[many]})
 
 
-def _is_live(published: Path) -> bool:
+def _is_live(published: Path, fresh_s: float) -> bool:
     """Whether the published file has caught up with the present."""
     with contextlib.suppress(duckdb.IOException), duckdb.connect(str(published), read_only=True) as connection:
         ((live,),) = connection.execute(
             "SELECT coalesce(epoch(published_at) - epoch(last_event_at) < $fresh_s AND events > 0, false)"
             " FROM ingest_status",
-            {"fresh_s": FRESH_S},
+            {"fresh_s": fresh_s},
         ).fetchall()
         return bool(live)
     return False
 
 
-def _sign_in(url: str, directory: str) -> str:
-    """Add a manager's account, sign in, and return the session cookie."""
+def add_manager(directory: str) -> dict[str, str]:
+    """Add the account of a manager, and return the fields of its sign-in form."""
     password = secrets.token_urlsafe()
     add_account(directory, "add", "bench", "--role", "manager", answer=password)
-    form = urlencode({"name": "bench", "password": password}).encode()
+    return {"name": "bench", "password": password}
+
+
+def sign_in(url: str, path: str, fields: Mapping[str, str]) -> str:
+    """Send a form of signing in, and return the session cookie."""
     connection = http.client.HTTPConnection(urlsplit(url).netloc)
-    connection.request("POST", "/sign-in", form, {"Content-Type": "application/x-www-form-urlencoded"})
+    connection.request("POST", path, urlencode(fields).encode(), {"Content-Type": "application/x-www-form-urlencoded"})
     answer = connection.getresponse()
     connection.close()
     if answer.status != 303:
