@@ -48,9 +48,9 @@ def wall(linked: tuple[str, ...] | None) -> None:
 @ticks.tick(TICK_S, says_so=text)
 def television_wall(options: television.Options) -> None:
     """Draw the one element of a tick: the page of the wall whose turn it is."""
+    alerts = ringing(viewer, clock.now())  # never of a newer snapshot than the board, whose age decides if it rings
     board = readers.board(readers.published(), viewer)
     if has_campaigns(board):
-        alerts = ringing(viewer, clock.now())
         line, rings_for = banner.banner(alerts, text), banner.rings_for(alerts)
         st.html(television.draw(board, viewer, text, options, clock.now_s(), age_s(board), line, rings_for))
 

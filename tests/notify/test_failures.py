@@ -33,7 +33,10 @@ PATH = "down"
 
 @contextmanager
 def answering(answer: bytes, listens: bool) -> Iterator[int]:
-    """Send these bytes to who connects to the port, if it `listens` after the request, and close the connection."""
+    """Send these bytes to who connects to the port, if it `listens` after the request, and nothing after them.
+
+    Then read what else comes: bytes that nobody reads reset a connection, and the answer may be lost with it.
+    """
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def serve() -> None:
@@ -42,10 +45,14 @@ def answering(answer: bytes, listens: bool) -> Iterator[int]:
                     connection, _ = server.accept()
                 except OSError:
                     return
-                with connection:
+                with connection, contextlib.suppress(OSError):
+                    connection.settimeout(10)
                     if listens:
                         connection.recv(65_536)
                     connection.sendall(answer)
+                    connection.shutdown(socket.SHUT_WR)
+                    while connection.recv(65_536):
+                        pass
 
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
