@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -11,10 +12,11 @@ from zoneinfo import ZoneInfo
 import duckdb
 
 from ingest.judging.conservation import COUNTED
-from metrics import install, readers
+from metrics import readers
 from metrics.authorisation.viewer import Viewer
 from metrics.configuration.zones import local_days
 from metrics.readers import Campaign, Published
+from tests.support import templates
 from tests.support.published import fill_agent_limits
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -65,13 +67,18 @@ def publish(
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_suffix(".tmp")
     writer = _writer()
-    writer.execute(f"ATTACH '{fresh}' AS snapshot")
+    templates.attach(writer, fresh)
     try:
-        install(writer, "snapshot")
+        writer.execute("BEGIN")
 
-        def add(table: str, row: dict[str, Any]) -> None:
-            columns, marks = ", ".join(f'"{c}"' for c in row), ", ".join("?" for _ in row)
-            writer.execute(f"INSERT INTO snapshot.{table} ({columns}) VALUES ({marks})", list(row.values()))
+        def add(table: str, *rows: dict[str, Any]) -> None:
+            for names, alike in groupby(rows, key=tuple):  # one statement for rows of the same columns
+                columns, marks = ", ".join(f'"{name}"' for name in names), ", ".join("?" for _ in names)
+                values = [list(row.values()) for row in alike]
+                writer.execute(
+                    f"INSERT INTO snapshot.{table} ({columns}) VALUES {', '.join([f'({marks})'] * len(values))}",
+                    [value for row in values for value in row],
+                )
 
         moment = {"as_of": as_of, "published_at": published_at or as_of, "last_event_at": as_of, "lateness_s": 900}
         counts = {"records": 0, "events": 0, "duplicates": 0, "dead_letters": 0, "lag": sum(lags)}
@@ -83,12 +90,11 @@ def publish(
             add("sla_terms", {"campaign": campaign, "short_abandon_s": 5, "wait_at_threshold_counts": True} | term)
         days = {as_of.date() + timedelta(n) for n in (-1, 0, 1)}
         days |= {call["queued_at"].date() for call in calls or () if call.get("queued_at")}
-        for zone in {zone for _, _, zone in campaigns.values()}:
-            for on in days:
-                ((day, from_at, until_at),) = local_days(zone, on, on)
-                add("local_days", {"timezone": zone, "day": day, "from_at": from_at, "until_at": until_at})
-        for n, call in enumerate(calls or ()):
-            add("calls", _call(f"c{n}", as_of, call, campaigns[call["campaign"]][2]))
+        zones = {zone for _, _, zone in campaigns.values()}
+        bounds = [(zone, *row) for zone in zones for on in days for row in local_days(zone, on, on)]
+        add("local_days", *(dict(zip(("timezone", "day", "from_at", "until_at"), row, strict=True)) for row in bounds))
+        rows = (_call(f"c{n}", as_of, call, campaigns[call["campaign"]][2]) for n, call in enumerate(calls or ()))
+        add("calls", *rows)
         for n, letter in enumerate(letters or ()):
             position = {"topic": "call-events", "partition": 0, "offset": n, "line": 1, "received_at": as_of}
             add("dead_letters", position | letter)
@@ -110,6 +116,7 @@ def publish(
             add("alarms", {"since": as_of} | row)
         for row in alerts or ():
             add("alerts", row)
+        writer.execute("COMMIT")
     finally:
         writer.execute("DETACH snapshot")
     os.replace(fresh, path)

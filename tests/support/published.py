@@ -18,6 +18,7 @@ import pyarrow as pa
 from metrics import install
 from metrics.configuration.campaigns import AgentLimits, Campaign, Term
 from metrics.configuration.zones import instant, local_days, spans_of
+from tests.support import templates
 
 DAY = "2026-11-23"  # a Monday
 Row = dict[str, Any]
@@ -109,8 +110,12 @@ def publish(
     """Write a published file and open it read-only, as an analyst does; give `first_day` if it lies in `past`."""
     campaigns = list(campaigns)
     writer = _writer()
-    writer.execute(f"ATTACH '{path}' AS snapshot")
-    install(writer, "snapshot", past)
+    if past:
+        writer.execute(f"ATTACH '{path}' AS snapshot")
+        install(writer, "snapshot", past)
+    else:
+        templates.attach(writer, path)
+    writer.execute("BEGIN")
     calls, states = _numbered(calls), list(states)
     _fill(writer, "recent_calls" if past and "calls" in past else "calls", calls)
     _fill(writer, "recent_agent_states" if past and "agent_states" in past else "agent_states", states)
@@ -171,6 +176,7 @@ def publish(
     _fill(writer, "ingest_status", [status | {"last_day": max(days, default=None)}])
     _fill(writer, "late_answers", late_answers)
     fill_agent_limits(writer)
+    writer.execute("COMMIT")
     writer.execute("DETACH snapshot")
     reader = duckdb.connect(path, read_only=True)
     reader.execute("SET TimeZone = 'UTC'")

@@ -20,6 +20,20 @@ def share() -> None:
     objects._create_template = _copy
 
 
+def attach(connection: duckdb.DuckDBPyConnection, file: Path) -> None:
+    """Attach a new `file` as `snapshot`, with all published objects: a copy of one that is made once in a run."""
+    made = _folder() / f"{objects._digest(objects.macros(), list(objects.comments()))}.snapshot.duckdb"
+    if not made.exists():
+        made.parent.mkdir(exist_ok=True)
+        unfinished = made.with_suffix(f".{os.getpid()}")
+        connection.execute(f"ATTACH '{unfinished}' AS snapshot")
+        objects.install(connection, "snapshot")
+        connection.execute("DETACH snapshot")
+        unfinished.replace(made)
+    shutil.copyfile(made, file)
+    connection.execute(f"ATTACH '{file}' AS snapshot")
+
+
 def remove() -> None:
     """Remove the files of this run."""
     shutil.rmtree(_folder(), ignore_errors=True)
