@@ -8,7 +8,6 @@ import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -354,10 +353,7 @@ class Store:
         """
         if not dead:
             return 0
-        columns: dict[str, Any] = {
-            field.name: [getattr(letter, field.name) for letter in dead] for field in fields(DeadLetter)
-        }
-        columns |= {"payload": pa.array(columns["payload"], pa.string())}  # all of them may be None
+        columns = {field.name: [getattr(letter, field.name) for letter in dead] for field in fields(DeadLetter)}
         with self.registered("arriving_letters", pa.table(columns)):
             self.sql(BATCH["date_letters"])
         days = [day for (day,) in self.sql(BATCH["days_read_again"]).fetchall()]

@@ -39,7 +39,8 @@ MEASURED = ROOT / ".cache" / "reach.json"
 FILES = (
     *("archive.py", "segments.py", "store.py", "judging.py", "fold.sql", "judge.sql", "judged.sql", "settle.sql"),
     *("reopened.sql", "conservation.sql", "store.sql", "batch.sql", "recall.sql", "archive.sql"),
-    *("stretches.py", "stretches.sql", "judging.sql"),
+    *("stretches.py", "stretches.sql", "judging.sql", "checksums.py", "checksums.sql", "keeping.py", "erasing.py"),
+    *("erasing.sql", "persons.py"),
 )
 PATHS = {file.name: file for file in sorted((ROOT / "ingest").glob("*/*")) if file.name in FILES}
 TESTS = (
@@ -47,19 +48,20 @@ TESTS = (
     *("ingest/publishing/test_feed_tables.py", "ingest/judging/test_alarms.py", "metrics/test_properties.py"),
     *("ingest/test_rebuild.py", "ingest/archive/test_segments.py", "ingest/store/test_store.py"),
     *("ingest/archive/test_stretches.py", "ingest/publishing/test_snapshot.py", "ingest/test_backlog.py"),
-    "ingest/archive/test_sum_files.py",
+    *("ingest/archive/test_sum_files.py", "ingest/archive/test_checksums.py", "ingest/store/test_erasing.py"),
+    "ingest/events/test_persons.py",
 )
 #: Tests of a file run before others when the file has a mutant.
 ABOUT = {
     "archive.py": ("test_recall.py", "test_stretches.py", "test_judged_again.py", "test_backlog.py"),
     "stretches.py": ("test_stretches.py", "test_recall.py"),
     "stretches.sql": ("test_stretches.py", "test_recall.py"),
-    "segments.py": ("test_segments.py", "test_sum_files.py", "test_recall.py", "test_rebuild.py", "test_alarms.py"),
-    "store.py": ("test_store.py", "test_feed_tables.py", "test_recall.py", "test_rebuild.py"),
+    "segments.py": ("test_segments.py", "test_sum_files.py", "test_checksums.py", "test_recall.py", "test_rebuild.py"),
+    "store.py": ("test_store.py", "test_feed_tables.py", "test_recall.py", "test_rebuild.py", "test_persons.py"),
     "judging.py": ("test_judged_again.py", "test_snapshot.py"),
     "judging.sql": ("test_judged_again.py", "test_snapshot.py"),
-    "batch.sql": ("test_fold.py", "test_recall.py", "test_feed_tables.py"),
-    "store.sql": ("test_feed_tables.py", "test_rebuild.py"),
+    "batch.sql": ("test_store.py", "test_fold.py", "test_recall.py", "test_feed_tables.py"),
+    "store.sql": ("test_store.py", "test_feed_tables.py", "test_rebuild.py"),
     "recall.sql": ("test_recall.py", "test_stretches.py", "test_judged_again.py"),
     "archive.sql": ("test_recall.py", "test_snapshot.py"),
     "judge.sql": ("test_fold.py", "test_judged_again.py", "test_snapshot.py"),
@@ -67,6 +69,12 @@ ABOUT = {
     "settle.sql": ("test_recall.py",),
     "reopened.sql": ("test_recall.py",),
     "conservation.sql": ("test_feed_tables.py", "test_alarms.py"),
+    "checksums.py": ("test_checksums.py",),
+    "checksums.sql": ("test_checksums.py",),
+    "keeping.py": ("test_persons.py", "test_erasing.py"),
+    "erasing.py": ("test_erasing.py",),
+    "erasing.sql": ("test_erasing.py",),
+    "persons.py": ("test_persons.py",),
 }
 #: The floor that runs first when the file has a mutant; `crowded` for the others.
 FIRST = {"stretches.py": "busy-days", "stretches.sql": "busy-days"}

@@ -140,7 +140,9 @@ def test_nothing_is_recalled_from_a_damaged_file(tmp_path: Path) -> None:
 def test_only_files_from_which_something_is_recalled_are_read_and_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    desk = desk_of(tmp_path)
+    desk = Desk(tmp_path)
+    desk.apply([*story(0), *story(1)], LATER)
+    desk.publish(LATER)
     (events,) = files(tmp_path, "events")
     of_the_day_before = "09:00:00 queued call_id=x event_id=x1 \n 09:01:00 abandoned call_id=x event_id=x2"
     desk.apply(read_story(of_the_day_before, DAY - dt.timedelta(days=1)), LATER)

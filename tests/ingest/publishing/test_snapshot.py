@@ -158,20 +158,31 @@ def test_agents_are_published_as_they_are(tmp_path: Path, steps: list[tuple[str,
     desk.publish(at("08:59:00"))
     for clock, story, expected in steps:
         desk.apply([{"event_id": f"e{next(NUMBERS)}"} | event for event in read_story(story)], at(clock))
-        for _ in range(2):
+        for is_new in (False, True):
+            if is_new:
+                desk.publisher.configure(SAV)
             desk.publish(at(clock))
             found = desk.rows("SELECT agent, call_id FROM agents ORDER BY agent")
             assert {row["agent"]: row["call_id"] for row in found} == expected
-            desk.publisher.configure(SAV)  # the next file is a new one
     desk.close()
 
 
 def test_agents_that_did_nothing_are_not_written(desk: Desk) -> None:
     desk.store.sql("UPDATE snapshot.agents SET team = 'mark'")
-    desk.apply(events(SECOND), at("09:06:30"))
+    second = events(SECOND)
+    for load in (second, [second[1] | {"revision": 1}]):
+        desk.apply(load, at("09:06:30"))
     desk.publish(at("09:06:30"))
     teams = desk.rows("SELECT agent, team FROM agents ORDER BY agent")
     assert teams == [{"agent": "ana", "team": "mark"}, {"agent": "ben", "team": None}]
+
+
+def test_a_profile_is_published_from_its_instant_on(desk: Desk) -> None:
+    desk.apply(events("09:06:00 profile agent=ana team=blue"), at("09:05:40"))
+    for clock, team in (("09:05:50", None), ("09:06:00", "blue")):
+        desk.publish(at(clock))
+        assert desk.rows("SELECT team FROM agents WHERE agent = 'ana'") == [{"team": team}]
+    desk.close()
 
 
 def judged(desk: Desk, clock: str) -> list[tuple[str, bool]]:

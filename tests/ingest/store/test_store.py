@@ -526,8 +526,8 @@ def test_letters_after_the_known_positions_are_read_again(store: Store, other: d
 def test_letters_that_are_only_counted_are_counted_by_source_and_day(store: Store) -> None:
     left_out = replace(LETTER, payload=None)
     other, next_day = replace(left_out, source="ivr"), at("33:00:00")
-    assert reject(store, LETTER, left_out, replace(left_out, read_at=at("08:00:00")), other) == [LETTER]
     assert reject(store, left_out) == reject(store, replace(other, read_at=next_day)) == reject(store) == []
+    assert reject(store, LETTER, left_out, replace(left_out, read_at=at("08:00:00")), other) == [LETTER]
     assert all_of(store, "FROM letters_left_out ORDER BY ALL") == [
         ("ivr", dt.date(2026, 3, 10), 1, at("09:00:00")),
         ("ivr", dt.date(2026, 3, 11), 1, next_day),
