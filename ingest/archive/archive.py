@@ -14,7 +14,7 @@ from ingest import statements
 from ingest.archive import extent
 from ingest.archive.inventory import EVENTS
 from ingest.archive.keys import KeyDays
-from ingest.archive.segments import IDENTITY, Segments
+from ingest.archive.segments import IDENTITY, RECALLED_DAYS, Segments
 from ingest.archive.stretches import LOOK_ROUND, Stretches, later
 from ingest.events.rare_fields import RareFields
 
@@ -242,8 +242,8 @@ class Archive:
         if rows < at_least:
             return
         merged = {
-            "calls": self._segments.write("calls", "settled_calls", ARCHIVE["recalled_call_days"]),
-            "agent_states": self._segments.write("agent_states", "settled_states", ARCHIVE["recalled_state_days"]),
+            "calls": self._segments.write("calls", "settled_calls", RECALLED_DAYS["calls"]),
+            "agent_states": self._segments.write("agent_states", "settled_states", RECALLED_DAYS["agent_states"]),
             "dead_letters": self._segments.write("dead_letters", "settled_letters"),
             EVENTS: self._segments.write(EVENTS, "leaving_events"),
         }
@@ -253,6 +253,7 @@ class Archive:
         self._sql(ARCHIVE["forget_settled"])
         self._segments.reload()
         self._segments.keep_sums()
+        self._segments.keep_months()
         self._segments.keep_work()
         self._segments.reload()
         for relation in IDENTITY:

@@ -1,7 +1,6 @@
 -- Rows that settle.sql selected move from the store's tables to the archive. archive.py says when each part runs.
--- Reads: archived_until, dead_letters, frozen, judged_calls, just_judged_calls, new_marks, recalled_calls, recalled_states,
---     segments, settled_calls, settled_ends, settled_events, settled_letters, settled_states, steady_calls, timeline,
---     $settled_before.
+-- Reads: archived_until, dead_letters, frozen, judged_calls, just_judged_calls, new_marks, settled_calls, settled_ends,
+--     settled_events, settled_letters, settled_states, steady_calls, timeline, $settled_before.
 -- Changes: agent_marks, archived_names, archived_until, calls, dead_letters, events, inferred_ends, recalled_calls,
 --     recalled_states, recalled_stretches, settled_checks, unpublished_calls, unpublished_states.
 -- Makes: just_judged_calls, name_counts, steady_calls, timeline.
@@ -46,17 +45,6 @@ SELECT
     (SELECT count(*) FROM settled_calls)
     + (SELECT count(*) FROM settled_states)
     + (SELECT count(*) FROM settled_letters);
-
--- name: recalled_call_days
-SELECT day FROM recalled_calls;
-
--- name: recalled_state_days
-SELECT DISTINCT s.day
-FROM segments s
-JOIN recalled_states r
-    ON s.day >= make_timestamp(epoch_us(r.from_at))::DATE
-    AND (r.until_at IS NULL OR s.day <= make_timestamp(epoch_us(r.until_at))::DATE)
-WHERE relation = 'agent_states';
 
 -- name: forget_recalled
 DELETE FROM settled_checks

@@ -16,7 +16,7 @@ from pathlib import Path
 import duckdb
 
 from ingest import statements
-from ingest.archive.inventory import EVENTS, PUBLISHED, day_of, folder_of, frozen_before, relation_of
+from ingest.archive.inventory import EVENTS, OF_MONTHS, PUBLISHED, day_of, folder_of, frozen_before, relation_of
 from ingest.errors import StoreError
 
 ALL = (EVENTS, *PUBLISHED)
@@ -51,6 +51,10 @@ class Checksums:
         """Check again what is marked as damaged: it may have been restored."""
         for relation, name in self._sql(CHECKSUMS["damaged"]).fetchall():
             self._compare(name, crc32_of(self._file(relation, name)))
+
+    def marked(self) -> set[str]:
+        """The names of the files that are marked as damaged."""
+        return {name for _, name in self._sql(CHECKSUMS["damaged"]).fetchall()}
 
     def note(self, name: str, file: Path) -> None:
         """Note the checksum of a file that was just written."""
@@ -151,7 +155,9 @@ def damaged_files(
 
 def damage(connection: duckdb.DuckDBPyConnection, file: Path) -> tuple[str, str]:
     """What is wrong with a damaged file of the store in the connection's default catalog, and what to do."""
-    has_events = relation_of(file) not in ORIGINALS and day_of(file) >= frozen_before(connection)
+    relation = relation_of(file)
+    is_of_month = relation in OF_MONTHS.values()  # made from the files of its days, which stay
+    has_events = relation not in ORIGINALS and (is_of_month or day_of(file) >= frozen_before(connection))
     remedy = REMAKE_FILE if has_events else RESTORE_FILE
     return f"{file} is damaged: it differs from its checksum", remedy
 

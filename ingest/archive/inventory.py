@@ -15,11 +15,12 @@ from pathlib import Path
 import duckdb
 
 from ingest.errors import RESTORE_OR_REBUILD, StoreError
-from metrics.composition.sums import VIEWS
+from metrics.composition.sums import SUMS, VIEWS
 from metrics.quoting import quoted
 
 RELATIONS = ("calls", "agent_states", "dead_letters")
-PUBLISHED = (*RELATIONS, *VIEWS)
+OF_MONTHS = {name: f"{name}_of_months" for name in SUMS}  # sums of a month's days that are over, in one file
+PUBLISHED = (*RELATIONS, *VIEWS, *OF_MONTHS.values())
 EVENTS = "events"  # archived like RELATIONS, but not published
 UNFINISHED = "unfinished-files"
 
@@ -89,8 +90,8 @@ def frozen_before(connection: duckdb.DuckDBPyConnection) -> dt.date:
 
 
 def day_of(file: Path) -> dt.date:
-    """The day of the rows that are in a file."""
-    return dt.date.fromisoformat(file.parent.name.removeprefix("day="))
+    """The day of the rows that are in a file; the first one, if it is of a month."""
+    return dt.date.fromisoformat(file.parent.name.partition("=")[2])
 
 
 def folder_of(data_dir: Path, relation: str) -> Path:
@@ -113,7 +114,7 @@ def archived_files(data_dir: Path) -> frozenset[Path]:
     return frozenset(
         file
         for relation in (EVENTS, *PUBLISHED)
-        for file in (folder_of(data_dir.resolve(), relation) / relation).glob("day=*/*.parquet")
+        for file in (folder_of(data_dir.resolve(), relation) / relation).glob("*=*/*.parquet")
     )
 
 

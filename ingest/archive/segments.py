@@ -3,7 +3,6 @@
 inventory.py decides which files may be there and which may be deleted.
 """
 
-import collections
 import datetime as dt
 import hashlib
 import os
@@ -17,9 +16,20 @@ import duckdb
 
 from ingest.archive import inventory
 from ingest.archive.checksums import Checksums
-from ingest.archive.inventory import EVENTS, RELATIONS, folder_of, sync
+from ingest.archive.inventory import EVENTS, OF_MONTHS, PUBLISHED, RELATIONS, folder_of, relation_of, sync
 from ingest.errors import RESTORE_OR_REBUILD, StoreError
-from metrics.composition.sums import SUMS, VIEWS, WORK_SUMS, Sums, final_work, kept_work, work_days, work_of_day
+from metrics.composition.sums import (
+    QUARTERS,
+    SUMS,
+    VIEWS,
+    WORK_SUMS,
+    Sums,
+    final_work,
+    kept_work,
+    with_month,
+    work_days,
+    work_of_day,
+)
 from metrics.published.relations import FOLDER
 from metrics.quoting import quoted
 
@@ -40,8 +50,18 @@ OUTDATED = {
         " AND r.started_at < coalesce(x.until_at, 'infinity'::TIMESTAMPTZ)"
     ),
     "dead_letters": "",
-    **dict.fromkeys(VIEWS, ""),
+    **dict.fromkeys((*VIEWS, *OF_MONTHS.values()), ""),
     EVENTS: "ANTI JOIN recalled_events x ON x.file = parse_filename(filename) AND x.place = file_row_number",
+}
+#: The days with rows that do not count.
+RECALLED_DAYS = {
+    "calls": "SELECT DISTINCT day FROM recalled_calls",
+    "agent_states": (
+        "SELECT DISTINCT s.day FROM segments s JOIN recalled_states r"
+        " ON s.day >= make_timestamp(epoch_us(r.from_at))::DATE"
+        " AND (r.until_at IS NULL OR s.day <= make_timestamp(epoch_us(r.until_at))::DATE)"
+        " WHERE relation = 'agent_states'"
+    ),
 }
 #: The rows that do not count: what OUTDATED leaves out. Joined with their days, so that DuckDB opens no other file.
 UNCOUNTED = {
@@ -60,19 +80,62 @@ IDENTITY = {"calls": "call_id", "agent_states": "(agent, started_at)", EVENTS: "
 PACKED = {EVENTS: "(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, DICTIONARY_SIZE_LIMIT 4096)"}
 MERGE_AT_FILES = 4  # so many of a day's files of one size are merged into one of the next
 SUMMED_AT_ONCE = 40  # so many older files without sums get them when rows settle: those that an older Vigie wrote
-WORK_DAYS_AT_ONCE = 3  # so many days get their kept work when rows settle: it reads all calls of four days …
-WORK_CALLS = 400_000  # … and of more calls than these it is not kept, because the writer waits for it
+STILL_CHANGE = dt.timedelta(days=2)  # the last two days still get rows: nothing is made of them as a whole
+WORK_CALLS = 400_000  # when rows settle, work is made of so many calls: a quarter of a second, and the writer waits
+DIGEST = 32  # so many digits in the name of a file say which files it was made of
 FINAL = "final"  # begins the name of a file with work on calls that are deleted
 KEEP_REPLACED_S = 600.0  # a file that was replaced stays for those who hold an older snapshot open
 
 
 @dataclass(frozen=True)
 class Segment:
-    """A Parquet file that counts, and its number of rows."""
+    """A Parquet file that counts, its name in the store's tables, and its number of rows."""
 
     day: dt.date
     file: Path
+    name: str
     rows: int
+
+
+@dataclass(frozen=True)
+class Month:
+    """The files with the sums of a month's days, and the file with all of them; None if there is none as they are now.
+
+    The name of that file begins with the `digest` of their names. A damaged one is as good as none.
+    """
+
+    first: dt.date
+    made_of: list[Segment]
+    digest: str
+    file: Segment | None
+
+
+@dataclass(frozen=True)
+class Work:
+    """The work of a UTC date, made of the `calls` of some local `days`, in pieces of some hours each.
+
+    Their names begin with a `digest` of the names of the files of calls. `files` are the pieces that are there, by
+    number, and `outdated` those of other files of calls.
+    """
+
+    day: dt.date
+    days: set[dt.date]
+    digest: str
+    calls: int
+    files: dict[int, Segment]
+    outdated: list[Segment]
+
+    @property
+    def pieces(self) -> int:
+        return min(1 + self.calls // WORK_CALLS, QUARTERS)
+
+    @property
+    def calls_a_piece(self) -> int:
+        return -(-self.calls // self.pieces)
+
+    @property
+    def missing(self) -> list[int]:
+        return [piece for piece in range(self.pieces) if piece not in self.files]
 
 
 class Segments:
@@ -96,9 +159,11 @@ class Segments:
             )
         inventory.refuse_unknown(data_dir, files.unknown)
         self._discard(files.unfinished)
-        self._sizes = {file: file.stat().st_size for file in files.there - files.unfinished}
+        self._sizes: dict[str, dict[Path, int]] = {relation: {} for relation in (EVENTS, *PUBLISHED)}
+        for file in files.there - files.unfinished:
+            self._sizes[relation_of(file)][file] = file.stat().st_size
         self._replaced = [(time.monotonic(), file) for file in sorted(files.replaced)]
-        self._changed: set[dt.date] = set()  # days of calls that were written since `keep_work`
+        self._changed: set[tuple[str, dt.date]] = set()  # relations and days that were written since `keep_sums`
         self.checksums.check_damaged()
 
     def _root(self, relation: str) -> Path:
@@ -106,15 +171,14 @@ class Segments:
 
     def bytes(self, *relations: str) -> int:
         """The disk space of the files of `relations` [bytes], with replaced files that are still there."""
-        roots = [self._root(relation) / relation for relation in relations]
-        return sum(size for file, size in self._sizes.items() if file.parent.parent in roots)
+        return sum(sum(self._sizes[relation].values()) for relation in relations)
 
     def reload(self) -> None:
         """Read from the store which files count, and the days before which rows stay as they are."""
         self.frozen_before = inventory.frozen_before(self._connection)
         self._segments: dict[str, list[Segment]] = {}
         for relation, day, name, rows in self._sql("FROM segments ORDER BY ALL").fetchall():
-            self._segments.setdefault(relation, []).append(Segment(day, self._root(relation) / name, rows))
+            self._segments.setdefault(relation, []).append(Segment(day, self._root(relation) / name, name, rows))
 
     def days(self, relation: str, since: dt.date, until: dt.date = dt.date.max) -> set[dt.date]:
         """The days from `since` to `until` that have files of `relation`."""
@@ -148,15 +212,23 @@ class Segments:
 
     def _sums(self, name: str, sums: Sums) -> str:
         """The SELECT of all rows of a relation of sums: kept ones, and those of all that the kept ones lack."""
-        kept = self._segments.get(name, [])
         with_sums, without = self._by_sums(name, sums)
         rows = [sums.up_to_now(f"recent_{sums.of}")]
         if without:
             rows.append(f"SELECT *, 1 AS sign FROM ({self._read(sums.of, without)})")
-        if not kept:
-            return sums.of_rows(*rows)
-        rows.append(f"SELECT *, -1 AS sign FROM ({self._read(sums.of, with_sums, UNCOUNTED[sums.of])})")
-        return f"{sums.of_rows(*rows)}\nUNION ALL BY NAME {self._read(name, kept)}"
+        recalled_days = {day for (day,) in self._sql(RECALLED_DAYS[sums.of]).fetchall()}
+        if taken_off := [segment for segment in with_sums if segment.day in recalled_days]:
+            rows.append(f"SELECT *, -1 AS sign FROM ({self._read(sums.of, taken_off, UNCOUNTED[sums.of])})")
+        of_months = [month for month in self._months(name) if month.file]
+        in_months = {segment.file for month in of_months for segment in month.made_of}
+        added_up = sums.of_rows(*rows)
+        if of_days := [segment for segment in self._segments.get(name, ()) if segment.file not in in_months]:
+            added_up += f"\nUNION ALL BY NAME {self._read(name, of_days)}"
+        added_up = with_month(added_up)
+        if of_months:
+            files = [month.file for month in of_months if month.file]
+            added_up += f"\nUNION ALL BY NAME {self._read(OF_MONTHS[name], files)}"
+        return added_up
 
     def _by_sums(self, name: str, sums: Sums) -> tuple[list[Segment], list[Segment]]:
         """The files that have sums, which are in a file of the same name, and those without."""
@@ -179,62 +251,101 @@ class Segments:
                 rows = f"SELECT *, 1 AS sign FROM ({self._read(sums.of, [segment], '')})"
                 written = self._write_file(name, file, sums.of_rows(rows), [])
                 self._sql("INSERT INTO segments VALUES (?, ?, ?, ?)", [name, segment.day, file, written])
+                self._changed.add((name, segment.day))
+
+    def _months(self, name: str) -> list[Month]:
+        """The months of a relation of sums, the latest first; without the last two days, which still get files."""
+        own = self._segments.get(name, [])
+        last = max((segment.day for segment in own), default=dt.date.max) - STILL_CHANGE
+        made_of: dict[dt.date, list[Segment]] = {}
+        for segment in own:
+            if segment.day <= last:
+                made_of.setdefault(segment.day.replace(day=1), []).append(segment)
+        damaged = self.checksums.marked()
+        kept = {s.file.name[:DIGEST]: s for s in self._segments.get(OF_MONTHS[name], ()) if s.name not in damaged}
+        months = []
+        for first, segments in sorted(made_of.items(), reverse=True):
+            digest = _digest(sorted(segment.file.name for segment in segments))
+            months.append(Month(first, segments, digest, kept.get(digest)))
+        return months
+
+    def keep_months(self) -> None:
+        """Write the sums of the latest month that is not in one file as it is now. As `keep_sums`.
+
+        Not of a month of whose days one has just changed: while a past is read, others change next. Nor of a month with
+        a damaged file.
+        """
+        for name in SUMS:
+            outdated = [
+                month
+                for month in self._months(name)
+                if not month.file and not any((name, segment.day) in self._changed for segment in month.made_of)
+            ]
+            for month in outdated:
+                if not self.checksums.damaged(name, _names(month.made_of)):
+                    self._write_month(name, month)
+                    break
+
+    def _write_month(self, name: str, month: Month) -> None:
+        relation = OF_MONTHS[name]
+        file = f"{relation}/month={month.first}/{month.digest}-{uuid.uuid4().hex}.parquet"
+        self._note_unfinished([file])
+        outdated = [segment for segment in self._segments.get(relation, ()) if segment.day == month.first]
+        rows = self._write_file(relation, file, with_month(self._read(name, month.made_of)), [])
+        self._sql("INSERT INTO segments VALUES (?, ?, ?, ?)", [relation, month.first, file, rows])
+        self._replace(relation, outdated)
 
     def _work_sums(self) -> str:
         """The SELECT of the kept work of those days whose calls are still in the files that it was made of."""
-        names = self._work_names()
         kept = self._segments.get(WORK_SUMS, ())
-        hold = [s for s in kept if s.file.name.startswith(names.get(s.day, " "))]
+        hold = [file for work in self.works() if not work.missing for file in work.files.values()]
         parts = [kept_work(self._read(WORK_SUMS, hold))] if hold else []
         if final := [s for s in kept if _is_final(s)]:
             parts.append(final_work(self._read(WORK_SUMS, final)))
         return "\nUNION ALL BY NAME\n".join(parts) or VIEWS[WORK_SUMS].select
 
-    def _work_names(self) -> dict[dt.date, str]:
-        """For each day that can have kept work, how the name of its file begins: a digest of what it is made of.
-
-        The last two days with calls have none, because calls are still added to them. Latest days first.
-        """
-        calls = self._segments.get("calls", [])
-        if not calls:
-            return {}
-        last = max(segment.day for segment in calls) - dt.timedelta(days=2)
-        ((limit_s,),) = self._sql("SELECT getvariable('max_state_s')").fetchall()
-        late_answers = self._sql("SELECT day, answered_on FROM late_answers").fetchall()
-        files: dict[dt.date, list[str]] = {}
-        for segment in calls:
-            files.setdefault(segment.day, []).append(segment.file.name)
-        names = {}
-        for day in sorted(files, reverse=True):
-            if day <= last:
-                made_of = sorted(file for own in work_days(day, late_answers) for file in files.get(own, ()))
-                names[day] = hashlib.sha256(repr((limit_s, made_of)).encode()).hexdigest()[:32]
-        return names
-
-    def keep_work(self) -> None:
-        """Write the work of some days that have none, or whose calls changed. As `keep_sums`.
-
-        Not of days whose calls have just changed: while a past is read, the days beside them change next. Nor of days
-        with very many: their work is made of calls when somebody asks.
-        """
+    def works(self) -> list[Work]:
+        """The days that can have kept work, the latest first: not the last ones, to which calls are still added."""
+        calls_of: dict[dt.date, list[Segment]] = {}
+        for segment in self._segments.get("calls", ()):
+            calls_of.setdefault(segment.day, []).append(segment)
         kept: dict[dt.date, list[Segment]] = {}
         for segment in self._segments.get(WORK_SUMS, ()):
             kept.setdefault(segment.day, []).append(segment)
-        names = self._work_names()
+        last = max(calls_of, default=dt.date.max) - STILL_CHANGE
+        ((limit_s,),) = self._sql("SELECT getvariable('max_state_s')").fetchall()
         late_answers = self._sql("SELECT day, answered_on FROM late_answers").fetchall()
-        outdated = [
-            day
-            for day, name in names.items()
-            if not any(s.file.name.startswith(name) or _is_final(s) for s in kept.get(day, ()))
-        ]
-        changed, self._changed = self._changed, set()
-        outdated = [day for day in outdated if not changed & work_days(day, late_answers)]
-        calls_of: collections.Counter[dt.date] = collections.Counter()
-        for segment in self._segments.get("calls", ()):
-            calls_of[segment.day] += segment.rows
-        outdated = [d for d in outdated if sum(calls_of[own] for own in work_days(d, late_answers)) <= WORK_CALLS]
-        for day in outdated[:WORK_DAYS_AT_ONCE]:
-            self._write_work(day, names[day], late_answers)
+        works = []
+        for day in sorted((day for day in calls_of if day <= last), reverse=True):
+            if any(map(_is_final, kept.get(day, ()))):
+                continue
+            days = work_days(day, late_answers)
+            made_of = [segment for own in days for segment in calls_of.get(own, ())]
+            calls = sum(segment.rows for segment in made_of)
+            digest = _digest(limit_s, WORK_CALLS, sorted(segment.file.name for segment in made_of))
+            files = {_piece(s): s for s in kept.get(day, ()) if s.file.name.startswith(digest)}
+            outdated = [segment for segment in kept.get(day, ()) if segment not in files.values()]
+            works.append(Work(day, days, digest, calls, files, outdated))
+        return works
+
+    def keep_work(self) -> None:
+        """Write work of days that have none, or whose calls changed: at least a piece, of WORK_CALLS in all.
+
+        Not of days whose calls have just changed: while a past is read, the days beside them change next. Call it last
+        of what is kept; otherwise as `keep_sums`.
+        """
+        changed = {day for relation, day in self._changed if relation == "calls"}
+        self._changed.clear()
+        left = WORK_CALLS
+        for work in self.works():
+            if changed & work.days:
+                continue
+            for piece in work.missing:
+                if left < min(work.calls_a_piece, WORK_CALLS):
+                    return
+                left -= work.calls_a_piece
+                self._write_work(work.day, f"{work.digest}-{piece}", work.days, piece=piece, pieces=work.pieces)
+            self._replace(WORK_SUMS, work.outdated)
 
     def finish_work(self, day: dt.date) -> None:
         """Write the work on the calls of a day for good, on each day on which there was some: calls will leave it.
@@ -245,7 +356,9 @@ class Segments:
         late_answers = self._sql("SELECT day, answered_on FROM late_answers").fetchall()
         for spent in sorted(self._unfinished_work(day, late_answers)):
             if spent < self.frozen_before - dt.timedelta(days=1):  # else made of calls that may still change
-                self._write_work(spent, FINAL, late_answers, " UNION ALL BY NAME FROM judged_calls")
+                outdated = [segment for segment in self._segments.get(WORK_SUMS, ()) if segment.day == spent]
+                self._write_work(spent, FINAL, work_days(spent, late_answers), " UNION ALL BY NAME FROM judged_calls")
+                self._replace(WORK_SUMS, outdated)
 
     def is_work_sound(self, day: dt.date) -> bool:
         """Whether the calls are sound that `finish_work` reads, or were when this process checked them."""
@@ -264,18 +377,19 @@ class Segments:
         worked_on |= {on + dt.timedelta(days=n) for own, on in late_answers if own == day for n in (0, 1)}
         return worked_on - {segment.day for segment in self._segments.get(WORK_SUMS, ()) if _is_final(segment)}
 
-    def _write_work(self, day: dt.date, name: str, late_answers: list[tuple[dt.date, dt.date]], more: str = "") -> None:
-        """Write the work of a day to a file whose name begins with `name`, in the place of what is kept of it.
+    def _write_work(
+        self, day: dt.date, name: str, days: set[dt.date], more: str = "", piece: int = 0, pieces: int = 1
+    ) -> None:
+        """Write the work of a day, or a piece of it, to a file whose name begins with `name`.
 
-        It is made of settled calls, and of those that `more` adds to their SELECT.
+        It is made of the settled calls of `days`, and of those that `more` adds to their SELECT.
         """
         file = f"{WORK_SUMS}/day={day}/{name}-{uuid.uuid4().hex}.parquet"
         self._note_unfinished([file])
-        calls = self.rows("calls", work_days(day, late_answers))
+        calls = self.rows("calls", days)
         assert calls is not None
-        rows = self._write_file(WORK_SUMS, file, work_of_day(day, calls + more), [])
+        rows = self._write_file(WORK_SUMS, file, work_of_day(day, calls + more, piece, pieces), [])
         self._sql("INSERT INTO segments VALUES (?, ?, ?, ?)", [WORK_SUMS, day, file, rows])
-        self._replace(WORK_SUMS, [segment for segment in self._segments.get(WORK_SUMS, ()) if segment.day == day])
 
     def _read(self, relation: str, segments: list[Segment], which: str | None = None) -> str:
         """The SELECT of the rows of `segments` that count, or of those `which`; for events, with file and place.
@@ -284,12 +398,12 @@ class Segments:
         that has the published folder elsewhere sets the variable FOLDER.
         """
         root = self._root(relation)
-        names = ", ".join(quoted(segment.file.relative_to(root)) for segment in segments)
+        names = ", ".join(quoted(segment.name) for segment in segments)
         placed = "filename = true, file_row_number = true, " if relation == EVENTS else ""
         folder = quoted(root) if relation == EVENTS else f"coalesce(getvariable('{FOLDER}'), {quoted(root)})"
         return (
             f"SELECT * FROM read_parquet(list_transform([{names}], lambda name: {folder} || '/' || name),"
-            f" {placed}hive_partitioning = true, hive_types = {{day: DATE}})"
+            f" {placed}hive_partitioning = true, hive_types = {{{_folder_key(relation)}: DATE}})"
             f" {OUTDATED[relation] if which is None else which}"
         )
 
@@ -313,8 +427,7 @@ class Segments:
             rows = self._write_file(relation, name, f"SELECT * FROM {fresh} WHERE day = DATE '{day}'", merged)
             self._sql("INSERT INTO segments VALUES (?, ?, ?, ?)", [relation, day, name, rows])
             self._replace(relation, merged)
-            if relation == "calls":
-                self._changed.add(day)
+            self._changed.add((relation, day))
             if merged:
                 merged_days.add(day)
         return merged_days
@@ -328,7 +441,7 @@ class Segments:
 
         Call it in a transaction, and `reload` when all are written. Raises StoreError if the file is damaged.
         """
-        self.checksums.require(relation, self._names(relation, [segment]))
+        self.checksums.require(relation, _names([segment]))
         name = f"{relation}/day={segment.day}/{uuid.uuid4().hex}.parquet"
         file = self._root(relation) / name
         self._note_unfinished([name])
@@ -342,16 +455,16 @@ class Segments:
                     self._note_unfinished([again])
                     os.link(own.file, own.file.with_name(file.name))
                     sync(own.file.parent)
-                    self.checksums.require(kept, self._names(kept, [own]))
+                    self.checksums.require(kept, _names([own]))
                     self.checksums.note(again, own.file.with_name(file.name))
-                    self._sizes[own.file.with_name(file.name)] = self._sizes[own.file]
+                    self._sizes[kept][own.file.with_name(file.name)] = self._sizes[kept][own.file]
                     self._sql("INSERT INTO segments VALUES (?, ?, ?, ?)", [kept, own.day, again, own.rows])
         self._replace(relation, [segment])
 
     def require_sound(self, relation: str, days: Collection[dt.date]) -> None:
         """Raise StoreError if a file of `days` is damaged; a file is read once for that."""
         own = [segment for segment in self._segments.get(relation, ()) if segment.day in days]
-        self.checksums.require(relation, self._names(relation, own), again=False)
+        self.checksums.require(relation, _names(own), again=False)
 
     def is_sound(self, relation: str, segment: Segment, again: bool = True) -> bool:
         """Whether a file and its sums are as they were written. Not `again`: or were when this process checked them."""
@@ -362,25 +475,21 @@ class Segments:
             for own in (self._segments.get(name, ()) if sums.of == relation else ())
             if own.file.name == segment.file.name
         ]
-        return not any(self.checksums.damaged(of, self._names(of, [own]), again) for of, own in files)
+        return not any(self.checksums.damaged(of, _names([own]), again) for of, own in files)
 
     def _sound(self, relation: str, segments: list[Segment]) -> list[Segment]:
         """The `segments`, all of which have to be merged. Raises StoreError if one of them is damaged."""
-        self.checksums.require(relation, self._names(relation, segments))
+        self.checksums.require(relation, _names(segments))
         return segments
 
     def _sound_alike(self, relation: str, segments: list[Segment], rows: int) -> list[Segment]:
         """The segments to merge with `rows` new ones. One that is damaged is left as it is."""
         while merged := _alike(segments, rows):
-            damaged = self.checksums.damaged(relation, self._names(relation, merged))
+            damaged = self.checksums.damaged(relation, _names(merged))
             if not damaged:
                 break
-            segments = [s for s in segments if not damaged & set(self._names(relation, [s]))]
+            segments = [s for s in segments if not damaged & set(_names([s]))]
         return merged
-
-    def _names(self, relation: str, segments: Iterable[Segment]) -> list[str]:
-        root = self._root(relation)
-        return [str(segment.file.relative_to(root)) for segment in segments]
 
     def _write_file(self, relation: str, name: str, selected: str, merged: list[Segment]) -> int:
         """Write the rows of `selected`, and the rows of `merged` that count, to the file `name`; return how many."""
@@ -389,11 +498,11 @@ class Segments:
             selected += f" UNION ALL BY NAME SELECT * {unplaced} FROM ({self._read(relation, merged)})"
         file = self._root(relation) / name
         file.parent.mkdir(parents=True, exist_ok=True)
-        copy = f"COPY (SELECT * EXCLUDE (day) FROM ({selected})) TO {quoted(file)} {PACKED.get(relation, '')}"
-        ((rows,),) = self._sql(copy).fetchall()
+        selected = f"SELECT * EXCLUDE ({_folder_key(relation)}) FROM ({selected})"
+        ((rows,),) = self._sql(f"COPY ({selected}) TO {quoted(file)} {PACKED.get(relation, '')}").fetchall()
         for path in (file, file.parent, file.parent.parent):  # the store, synced when it commits, forgets these rows
             sync(path)
-        self._sizes[file] = file.stat().st_size
+        self._sizes[relation][file] = file.stat().st_size
         self.checksums.note(name, file)
         return int(rows)
 
@@ -401,7 +510,7 @@ class Segments:
         """Stop counting the files `merged`, now that another file has their rows."""
         if not merged:
             return
-        files = self._names(relation, merged)
+        files = _names(merged)
         for name, sums in SUMS.items():
             if sums.of == relation:
                 merged_names = {segment.file.name for segment in merged}
@@ -460,12 +569,30 @@ class Segments:
             return
         for file in leaving:
             file.unlink(missing_ok=True)
-            self._sizes.pop(file, None)
+            self._sizes[relation_of(file)].pop(file, None)
         self._sql(
             "DELETE FROM replaced_files WHERE parse_filename(file) IN (SELECT unnest(?))",
             [[file.name for file in leaving]],
         )
         self._replaced = [(since, file) for since, file in self._replaced if now - since <= least_s]
+
+
+def _names(segments: Iterable[Segment]) -> list[str]:
+    return [segment.name for segment in segments]
+
+
+def _folder_key(relation: str) -> str:
+    """The column that is in the names of a relation's folders, and in none of its files."""
+    return "month" if relation in OF_MONTHS.values() else "day"
+
+
+def _piece(segment: Segment) -> int:
+    """The number of a piece of Work."""
+    return int(segment.file.name.split("-")[1])
+
+
+def _digest(*parts: object) -> str:
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:DIGEST]
 
 
 def _is_final(work: Segment) -> bool:

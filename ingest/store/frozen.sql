@@ -12,11 +12,15 @@ FROM frozen;
 FROM campaigns_before;
 
 -- name: segments
-FROM segments WHERE day < {before} AND relation != 'dead_letters';
+-- Not the sums of months: they are made again from those of their days.
+FROM segments WHERE day < {before} AND relation != 'dead_letters' AND NOT ends_with(relation, '_of_months');
 
 -- name: checksums
 -- With the marks of damage: these files cannot be made again.
-FROM checksums WHERE file IN (SELECT file FROM segments WHERE day < {before} AND relation != 'dead_letters');
+FROM checksums
+WHERE file IN (
+    SELECT file FROM segments WHERE day < {before} AND relation != 'dead_letters' AND NOT ends_with(relation, '_of_months')
+);
 
 -- name: recalled_events
 FROM recalled_events

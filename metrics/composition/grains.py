@@ -24,6 +24,11 @@ _FLOOR = "time_bucket(INTERVAL 15 MINUTE, {})"  # the quarter of an hour that an
 _CEILING = _FLOOR.format(f"{T0} + INTERVAL 899999999 MICROSECOND")
 
 
+def _months(first: str, last: str) -> str:
+    """Return the condition for the files of months that may have days from `first` to `last` (SQL)."""
+    return f"month BETWEEN date_trunc('month', {first}) AND {last}"
+
+
 @dataclass(frozen=True)
 class Sums:
     """Which sums a window takes, and what it adds up at its edges, where it cuts a quarter of an hour.
@@ -34,12 +39,14 @@ class Sums:
 
     whole0: str = f"least({_CEILING}, {T1})"
     whole1: str = f"greatest({_FLOOR.format(T1)}, $whole0)"
-    calls: str = f"day BETWEEN {UTC0} - 1 AND {UTC1} + 1 AND cohort_at >= $whole0 AND cohort_at < $whole1"
+    calls: str = f"""day BETWEEN {UTC0} - 1 AND {UTC1} + 1 AND {_months(f"{UTC0} - 1", f"{UTC1} + 1")}
+    AND cohort_at >= $whole0 AND cohort_at < $whole1"""
     is_summed: str = "true"
     has_work: bool = True  # work is kept by these keys
     state_keys: str = ""  # SQL for the keys of a row of state_sums and work_sums, if they are not its columns
     states: str = f"""state_sums
-WHERE day BETWEEN {UTC0} - 1 AND {UTC1} AND quarter_start >= $whole0 AND quarter_start < $whole1"""
+WHERE day BETWEEN {UTC0} - 1 AND {UTC1} AND {_months(f"{UTC0} - 1", UTC1)}
+    AND quarter_start >= $whole0 AND quarter_start < $whole1"""
     has_edges: str = f"($whole0 > {T0} OR $whole1 < {T1})"  # "": never
     edge_days: str = "(day <= ($whole0 AT TIME ZONE 'UTC')::DATE + 1 OR day >= ($whole1 AT TIME ZONE 'UTC')::DATE - 1)"
 
@@ -109,12 +116,12 @@ WHERE day >= day0::DATE AND day < day1::DATE""",
     states="day BETWEEN day0::DATE - 2 AND day1::DATE",
     # a local day begins and ends with a quarter of an hour, whatever its zone
     sums=Sums(
-        calls="day >= day0::DATE AND day < day1::DATE",
+        calls=f"day >= day0::DATE AND day < day1::DATE AND {_months('day0::DATE', 'day1::DATE')}",
         state_keys="campaign, d.day",
         states=f"""(
     SELECT * EXCLUDE (day), epoch_us(quarter_start) // {DAY_US} AS utc_day
     FROM state_sums
-    WHERE day BETWEEN day0::DATE - 2 AND day1::DATE
+    WHERE day BETWEEN day0::DATE - 2 AND day1::DATE AND {_months("day0::DATE - 2", "day1::DATE")}
 ) AS s
 JOIN (SELECT campaign, day, make_timestamptz(from_us) AS from_at, make_timestamptz(until_us) AS until_at,
              unnest(range(day - DATE '1970-01-01' - 1, day - DATE '1970-01-01' + 2)) AS utc_day

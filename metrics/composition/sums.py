@@ -7,6 +7,9 @@ for. Rows of files that no longer count are taken off: their `sign` is -1, and t
 What does not add up has no column. The one exception is `open_wait_us`, of which the greatest counts: rows that are
 taken off have none, because calls in files are not open.
 
+Once its days are over, the sums of a month are in one file too, because opening a file takes as long as adding up
+thousands of rows.
+
 Work on calls (`workload_s`) is a union of times: calls of one file may overlap with those of another. So it is kept by
 UTC day, made of all files that may have calls of that day (`work_days`), and holds while these stay the same and no
 other call was worked on that day.
@@ -14,7 +17,7 @@ other call was worked on that day.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 from metrics.composition.figures import CALL_MEASURES
 from metrics.composition.grains import DAY_US, QUARTER_US
@@ -40,8 +43,8 @@ class Sums:
 
     @property
     def columns(self) -> dict[str, tuple[str, str]]:
-        """Its columns: name → type and meaning."""
-        return {**self.keys, **{m.summed: ("BIGINT", _meaning(m)) for m in self.measures}}
+        """The columns of its view: name → type and meaning."""
+        return {**self.keys, **{m.summed: ("BIGINT", _meaning(m)) for m in self.measures}, **_MONTH}
 
     def of_rows(self, *rows: str) -> str:
         """Return a SELECT of the sums of `rows`: one or more SELECTs of rows of `of`, each with a `sign`, 1 or -1.
@@ -58,6 +61,11 @@ class Sums:
         return f"SELECT * REPLACE ({ended_at}), 1 AS sign FROM {relation}, (SELECT as_of FROM ingest_status)"
 
 
+def with_month(rows: str) -> str:
+    """Return the SELECT of sums that are not in a file of a month."""
+    return f"SELECT *, date_trunc('month', day)::DATE AS month FROM (\n{rows}\n)"
+
+
 def _meaning(measure: Measure) -> str:
     unit = {"s": "µs"}.get(measure.unit, measure.unit if measure.is_count else f"millionths of {measure.unit}")
     return f"{measure.meaning} [{unit}]"
@@ -70,6 +78,7 @@ def _signed(keys: Sequence[str], measures: Sequence[Measure], rows: str) -> str:
     return f"SELECT {', '.join(keys)}, {columns}\nFROM (\n{rows}\n)"
 
 
+_MONTH = {"month": ("DATE", "first day of the month of `day`: a filter by it leaves files of other months unopened")}
 _CALL_KEYS = {
     "day": ("DATE", "the campaign's local day"),
     "quarter_start": ("TIMESTAMPTZ", "start of the quarter of an hour of the calls' cohort_at"),
@@ -145,6 +154,7 @@ _WORKED = worked(
     measures=agent_time.WORK_MEASURES,
 )
 WORK_SUMS = "work_sums"
+QUARTERS = 96  # of an hour in a day
 _WORK_COLUMNS = {
     "day": ("DATE", "UTC date of the time"),
     "quarter_start": ("TIMESTAMPTZ", "start of the quarter of an hour in which the time was spent"),
@@ -168,25 +178,40 @@ UNION
 SELECT answered_on + unnest(range(0, 2))::INTEGER FROM recalled_calls JOIN late_answers USING (day)"""
 
 
-def work_of_day(day: date, calls: str) -> str:
+def work_of_day(day: date, calls: str, piece: int = 0, pieces: int = 1) -> str:
     """Return a SELECT of the rows of WORK_SUMS of a UTC date, from the `calls` of all its `work_days`.
 
-    It reads the session variables as_of and max_state_s.
+    One of several `pieces` has the work in some of the day's quarters of an hour. It reads the session variables as_of
+    and max_state_s.
     """
+    begin, end = (_start_of_quarter(day, QUARTERS * n // pieces) for n in (piece, piece + 1))
+    if pieces > 1:  # other calls change nothing in these quarters
+        calls = (
+            f"SELECT * FROM ({calls}) WHERE answered_at >= {_start_of_quarter(day, -QUARTERS)} AND answered_at < {end}"
+            f" AND coalesce(greatest(ended_at, wrapped_at) > {begin}, true)"
+        )
     return f"""\
 WITH clock AS (
     SELECT getvariable('as_of')::TIMESTAMPTZ AS as_of, getvariable('max_state_s')::DOUBLE AS max_state_s
+), calls_of_days AS MATERIALIZED (
+    SELECT call_id, agent, campaign, queue, answered_at, ended_at, wrapped_at FROM ({calls})
 )
 SELECT DATE '{day}' AS day, quarter_start, campaign, by_queue, queue, workload_s::BIGINT AS workload_us
 FROM (
 SELECT *, false AS by_queue, NULL AS queue FROM (
-{_WORKED.format(day=day, calls=calls, keys="campaign")}
+{_WORKED.format(day=day, calls="FROM calls_of_days", keys="campaign")}
 )
 UNION ALL BY NAME
 SELECT *, true AS by_queue FROM (
-{_WORKED.format(day=day, calls=calls, keys="campaign, queue")}
+{_WORKED.format(day=day, calls="FROM calls_of_days", keys="campaign, queue")}
 )
-)"""
+)
+WHERE quarter_start >= {begin} AND quarter_start < {end}"""
+
+
+def _start_of_quarter(day: date, quarter: int) -> str:
+    """Return the start of a quarter of an hour of a UTC date, counted from its midnight (SQL)."""
+    return f"TIMESTAMPTZ '{datetime.combine(day, time(), UTC) + timedelta(minutes=15 * quarter)}'"
 
 
 def work_days(day: date, late_answers: Iterable[tuple[date, date]]) -> set[date]:
@@ -207,7 +232,10 @@ class View:
     select: str
 
 
-VIEWS = {name: View(sums.meaning, sums.columns, sums.of_rows(sums.up_to_now(sums.of))) for name, sums in SUMS.items()}
+VIEWS = {
+    name: View(sums.meaning, sums.columns, with_month(sums.of_rows(sums.up_to_now(sums.of))))
+    for name, sums in SUMS.items()
+}
 VIEWS[WORK_SUMS] = View(
     "agents' work on calls in one quarter of an hour and campaign, for UTC dates of which it is kept; `workload_s` of "
     "the macros is for all dates",

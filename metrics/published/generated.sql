@@ -2,6 +2,7 @@
 -- run `make generated`.
 
 CREATE VIEW call_sums AS
+SELECT *, date_trunc('month', day)::DATE AS month FROM (
 SELECT day, quarter_start, campaign, queue, term_from, coalesce(offered * sign, 0)::BIGINT AS offered,
     coalesce(answered * sign, 0)::BIGINT AS answered, coalesce(abandoned * sign, 0)::BIGINT AS abandoned,
     coalesce(short_abandoned * sign, 0)::BIGINT AS short_abandoned,
@@ -119,9 +120,11 @@ FROM (
     )
 )
 GROUP BY ALL
+)
 );
 
 CREATE VIEW state_sums AS
+SELECT *, date_trunc('month', day)::DATE AS month FROM (
 SELECT day, quarter_start, campaign, coalesce(available_s * sign, 0)::BIGINT AS available_us,
     coalesce(busy_s * sign, 0)::BIGINT AS busy_us, coalesce(wrap_up_s * sign, 0)::BIGINT AS wrap_up_us,
     coalesce(paused_s * sign, 0)::BIGINT AS paused_us, coalesce(logged_in_s * sign, 0)::BIGINT AS logged_in_us
@@ -148,6 +151,7 @@ FROM (
 )
 WHERE us > 0
 GROUP BY ALL
+)
 );
 
 CREATE VIEW work_sums AS
@@ -240,11 +244,13 @@ WITH clock AS (
         FROM (SELECT *, quarter_start AS cohort_at FROM call_sums)
         WHERE day BETWEEN (t0::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE - 1
                 AND (t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE + 1
+            AND month BETWEEN date_trunc('month', (t0::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE - 1)
+                AND (t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE + 1
             AND cohort_at >= least(time_bucket(INTERVAL 15 MINUTE, t0::TIMESTAMPTZ + INTERVAL 899999999 MICROSECOND),
-                t1::TIMESTAMPTZ)
-            AND cohort_at < greatest(time_bucket(INTERVAL 15 MINUTE, t1::TIMESTAMPTZ),
-                least(time_bucket(INTERVAL 15 MINUTE, t0::TIMESTAMPTZ + INTERVAL 899999999 MICROSECOND),
-                    t1::TIMESTAMPTZ))
+                    t1::TIMESTAMPTZ)
+                AND cohort_at < greatest(time_bucket(INTERVAL 15 MINUTE, t1::TIMESTAMPTZ),
+                    least(time_bucket(INTERVAL 15 MINUTE, t0::TIMESTAMPTZ + INTERVAL 899999999 MICROSECOND),
+                        t1::TIMESTAMPTZ))
         UNION ALL BY NAME
         SELECT campaign,
                sum(calls) FILTER (WHERE inbound AND outcome IS DISTINCT FROM 'refused') AS offered,
@@ -379,12 +385,14 @@ WITH clock AS (
                logged_in_us AS logged_in_s
         FROM state_sums
         WHERE day BETWEEN (t0::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE - 1 AND (t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE
+            AND month BETWEEN date_trunc('month', (t0::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE - 1)
+                AND (t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE
             AND quarter_start >= least(time_bucket(INTERVAL 15 MINUTE,
-                    t0::TIMESTAMPTZ + INTERVAL 899999999 MICROSECOND),
-                t1::TIMESTAMPTZ)
-            AND quarter_start < greatest(time_bucket(INTERVAL 15 MINUTE, t1::TIMESTAMPTZ),
-                least(time_bucket(INTERVAL 15 MINUTE, t0::TIMESTAMPTZ + INTERVAL 899999999 MICROSECOND),
-                    t1::TIMESTAMPTZ))
+                        t0::TIMESTAMPTZ + INTERVAL 899999999 MICROSECOND),
+                    t1::TIMESTAMPTZ)
+                AND quarter_start < greatest(time_bucket(INTERVAL 15 MINUTE, t1::TIMESTAMPTZ),
+                    least(time_bucket(INTERVAL 15 MINUTE, t0::TIMESTAMPTZ + INTERVAL 899999999 MICROSECOND),
+                        t1::TIMESTAMPTZ))
         UNION ALL BY NAME
         SELECT campaign,
                sum(us) FILTER (WHERE state = 'available') AS available_s,
@@ -709,12 +717,14 @@ WITH clock AS (
         FROM (SELECT *, quarter_start AS cohort_at FROM call_sums)
         WHERE day BETWEEN (t0::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE - 1
                 AND (t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE + 1
+            AND month BETWEEN date_trunc('month', (t0::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE - 1)
+                AND (t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE + 1
             AND cohort_at >= least(time_bucket(INTERVAL 15 MINUTE, t0::TIMESTAMPTZ + INTERVAL 899999999 MICROSECOND),
-                t1::TIMESTAMPTZ)
-            AND cohort_at < greatest(time_bucket(INTERVAL 15 MINUTE, t1::TIMESTAMPTZ),
-                least(time_bucket(INTERVAL 15 MINUTE, t0::TIMESTAMPTZ + INTERVAL 899999999 MICROSECOND),
-                    t1::TIMESTAMPTZ))
-            AND queue IS NOT NULL
+                    t1::TIMESTAMPTZ)
+                AND cohort_at < greatest(time_bucket(INTERVAL 15 MINUTE, t1::TIMESTAMPTZ),
+                    least(time_bucket(INTERVAL 15 MINUTE, t0::TIMESTAMPTZ + INTERVAL 899999999 MICROSECOND),
+                        t1::TIMESTAMPTZ))
+                AND queue IS NOT NULL
         UNION ALL BY NAME
         SELECT campaign, queue,
                sum(calls) FILTER (WHERE inbound AND outcome IS DISTINCT FROM 'refused') AS offered,
@@ -1086,11 +1096,13 @@ WITH clock AS (
         FROM (SELECT *, quarter_start AS cohort_at FROM call_sums)
         WHERE day BETWEEN (t0::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE - 1
                 AND (t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE + 1
+            AND month BETWEEN date_trunc('month', (t0::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE - 1)
+                AND (t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE + 1
             AND cohort_at >= least(time_bucket(INTERVAL 15 MINUTE, t0::TIMESTAMPTZ + INTERVAL 899999999 MICROSECOND),
-                t1::TIMESTAMPTZ)
-            AND cohort_at < greatest(time_bucket(INTERVAL 15 MINUTE, t1::TIMESTAMPTZ),
-                least(time_bucket(INTERVAL 15 MINUTE, t0::TIMESTAMPTZ + INTERVAL 899999999 MICROSECOND),
-                    t1::TIMESTAMPTZ))
+                    t1::TIMESTAMPTZ)
+                AND cohort_at < greatest(time_bucket(INTERVAL 15 MINUTE, t1::TIMESTAMPTZ),
+                    least(time_bucket(INTERVAL 15 MINUTE, t0::TIMESTAMPTZ + INTERVAL 899999999 MICROSECOND),
+                        t1::TIMESTAMPTZ))
         UNION ALL BY NAME
         SELECT campaign, since,
                sum(calls) FILTER (WHERE inbound AND outcome IS DISTINCT FROM 'refused') AS offered,
@@ -1848,17 +1860,20 @@ WITH clock AS (
                answered_waits
         FROM (SELECT *, quarter_start AS cohort_at FROM call_sums)
         WHERE day BETWEEN (t0::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE - 1
-                    AND (t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE + 1
-                AND cohort_at >= CASE WHEN (minutes * 60000000::BIGINT)::BIGINT % 900000000 = 0
-                AND time_bucket(INTERVAL 15 MINUTE, t0::TIMESTAMPTZ + INTERVAL 899999999 MICROSECOND) = t0::TIMESTAMPTZ
-            THEN t0::TIMESTAMPTZ
-            ELSE t1::TIMESTAMPTZ END
-                AND cohort_at < greatest(time_bucket(INTERVAL 15 MINUTE, t1::TIMESTAMPTZ),
-                        CASE WHEN (minutes * 60000000::BIGINT)::BIGINT % 900000000 = 0
-                            AND time_bucket(INTERVAL 15 MINUTE, t0::TIMESTAMPTZ + INTERVAL 899999999 MICROSECOND)
-                                = t0::TIMESTAMPTZ
-                    THEN t0::TIMESTAMPTZ
-                    ELSE t1::TIMESTAMPTZ END)
+                AND (t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE + 1
+            AND month BETWEEN date_trunc('month', (t0::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE - 1)
+                AND (t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE + 1
+            AND cohort_at >= CASE WHEN (minutes * 60000000::BIGINT)::BIGINT % 900000000 = 0
+                    AND time_bucket(INTERVAL 15 MINUTE, t0::TIMESTAMPTZ + INTERVAL 899999999 MICROSECOND)
+                        = t0::TIMESTAMPTZ
+                THEN t0::TIMESTAMPTZ
+                ELSE t1::TIMESTAMPTZ END
+                    AND cohort_at < greatest(time_bucket(INTERVAL 15 MINUTE, t1::TIMESTAMPTZ),
+                            CASE WHEN (minutes * 60000000::BIGINT)::BIGINT % 900000000 = 0
+                                AND time_bucket(INTERVAL 15 MINUTE, t0::TIMESTAMPTZ + INTERVAL 899999999 MICROSECOND)
+                                    = t0::TIMESTAMPTZ
+                        THEN t0::TIMESTAMPTZ
+                        ELSE t1::TIMESTAMPTZ END)
         UNION ALL BY NAME
         SELECT campaign, step,
                sum(calls) FILTER (WHERE inbound AND outcome IS DISTINCT FROM 'refused') AS offered,
@@ -2017,16 +2032,19 @@ WITH clock AS (
                logged_in_us AS logged_in_s
         FROM state_sums
         WHERE day BETWEEN (t0::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE - 1 AND (t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE
-                AND quarter_start >= CASE WHEN (minutes * 60000000::BIGINT)::BIGINT % 900000000 = 0
-                AND time_bucket(INTERVAL 15 MINUTE, t0::TIMESTAMPTZ + INTERVAL 899999999 MICROSECOND) = t0::TIMESTAMPTZ
-            THEN t0::TIMESTAMPTZ
-            ELSE t1::TIMESTAMPTZ END
-                AND quarter_start < greatest(time_bucket(INTERVAL 15 MINUTE, t1::TIMESTAMPTZ),
-                        CASE WHEN (minutes * 60000000::BIGINT)::BIGINT % 900000000 = 0
-                            AND time_bucket(INTERVAL 15 MINUTE, t0::TIMESTAMPTZ + INTERVAL 899999999 MICROSECOND)
-                                = t0::TIMESTAMPTZ
-                    THEN t0::TIMESTAMPTZ
-                    ELSE t1::TIMESTAMPTZ END)
+            AND month BETWEEN date_trunc('month', (t0::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE - 1)
+                AND (t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE
+            AND quarter_start >= CASE WHEN (minutes * 60000000::BIGINT)::BIGINT % 900000000 = 0
+                    AND time_bucket(INTERVAL 15 MINUTE, t0::TIMESTAMPTZ + INTERVAL 899999999 MICROSECOND)
+                        = t0::TIMESTAMPTZ
+                THEN t0::TIMESTAMPTZ
+                ELSE t1::TIMESTAMPTZ END
+                    AND quarter_start < greatest(time_bucket(INTERVAL 15 MINUTE, t1::TIMESTAMPTZ),
+                            CASE WHEN (minutes * 60000000::BIGINT)::BIGINT % 900000000 = 0
+                                AND time_bucket(INTERVAL 15 MINUTE, t0::TIMESTAMPTZ + INTERVAL 899999999 MICROSECOND)
+                                    = t0::TIMESTAMPTZ
+                        THEN t0::TIMESTAMPTZ
+                        ELSE t1::TIMESTAMPTZ END)
         UNION ALL BY NAME
         SELECT campaign, step,
                sum(us) FILTER (WHERE state = 'available') AS available_s,
@@ -2446,7 +2464,7 @@ WITH clock AS (
                score_points_e6 AS score_points,
                answered_waits
         FROM (SELECT *, quarter_start AS cohort_at FROM call_sums)
-        WHERE day >= day0::DATE AND day < day1::DATE
+        WHERE day >= day0::DATE AND day < day1::DATE AND month BETWEEN date_trunc('month', day0::DATE) AND day1::DATE
 
     )
     GROUP BY ALL
@@ -2468,6 +2486,7 @@ WITH clock AS (
             SELECT * EXCLUDE (day), epoch_us(quarter_start) // 86400000000 AS utc_day
             FROM state_sums
             WHERE day BETWEEN day0::DATE - 2 AND day1::DATE
+                AND month BETWEEN date_trunc('month', day0::DATE - 2) AND day1::DATE
         ) AS s
         JOIN (SELECT campaign, day, make_timestamptz(from_us) AS from_at, make_timestamptz(until_us) AS until_at,
                      unnest(range(day - DATE '1970-01-01' - 1, day - DATE '1970-01-01' + 2)) AS utc_day
@@ -2689,12 +2708,14 @@ WITH clock AS (
         FROM (SELECT *, quarter_start AS cohort_at FROM call_sums)
         WHERE day BETWEEN (t0::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE - 1
                 AND (t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE + 1
+            AND month BETWEEN date_trunc('month', (t0::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE - 1)
+                AND (t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE + 1
             AND cohort_at >= least(time_bucket(INTERVAL 15 MINUTE, t0::TIMESTAMPTZ + INTERVAL 899999999 MICROSECOND),
-                t1::TIMESTAMPTZ)
-            AND cohort_at < greatest(time_bucket(INTERVAL 15 MINUTE, t1::TIMESTAMPTZ),
-                least(time_bucket(INTERVAL 15 MINUTE, t0::TIMESTAMPTZ + INTERVAL 899999999 MICROSECOND),
-                    t1::TIMESTAMPTZ))
-            AND (among IS NULL OR list_contains(among, campaign))
+                    t1::TIMESTAMPTZ)
+                AND cohort_at < greatest(time_bucket(INTERVAL 15 MINUTE, t1::TIMESTAMPTZ),
+                    least(time_bucket(INTERVAL 15 MINUTE, t0::TIMESTAMPTZ + INTERVAL 899999999 MICROSECOND),
+                        t1::TIMESTAMPTZ))
+                AND (among IS NULL OR list_contains(among, campaign))
         UNION ALL BY NAME
         SELECT total,
                sum(calls) FILTER (WHERE inbound AND outcome IS DISTINCT FROM 'refused') AS offered,
@@ -2830,13 +2851,15 @@ WITH clock AS (
                logged_in_us AS logged_in_s
         FROM state_sums
         WHERE day BETWEEN (t0::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE - 1 AND (t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE
+            AND month BETWEEN date_trunc('month', (t0::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE - 1)
+                AND (t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE
             AND quarter_start >= least(time_bucket(INTERVAL 15 MINUTE,
-                    t0::TIMESTAMPTZ + INTERVAL 899999999 MICROSECOND),
-                t1::TIMESTAMPTZ)
-            AND quarter_start < greatest(time_bucket(INTERVAL 15 MINUTE, t1::TIMESTAMPTZ),
-                least(time_bucket(INTERVAL 15 MINUTE, t0::TIMESTAMPTZ + INTERVAL 899999999 MICROSECOND),
-                    t1::TIMESTAMPTZ))
-            AND (among IS NULL OR list_contains(among, campaign))
+                        t0::TIMESTAMPTZ + INTERVAL 899999999 MICROSECOND),
+                    t1::TIMESTAMPTZ)
+                AND quarter_start < greatest(time_bucket(INTERVAL 15 MINUTE, t1::TIMESTAMPTZ),
+                    least(time_bucket(INTERVAL 15 MINUTE, t0::TIMESTAMPTZ + INTERVAL 899999999 MICROSECOND),
+                        t1::TIMESTAMPTZ))
+                AND (among IS NULL OR list_contains(among, campaign))
         UNION ALL BY NAME
         SELECT total,
                sum(us) FILTER (WHERE state = 'available') AS available_s,
@@ -3070,11 +3093,13 @@ WITH keys AS (
         FROM (SELECT *, quarter_start AS cohort_at FROM call_sums)
         WHERE day BETWEEN (t0::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE - 1
                 AND (t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE + 1
+            AND month BETWEEN date_trunc('month', (t0::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE - 1)
+                AND (t1::TIMESTAMPTZ AT TIME ZONE 'UTC')::DATE + 1
             AND cohort_at >= least(time_bucket(INTERVAL 15 MINUTE, t0::TIMESTAMPTZ + INTERVAL 899999999 MICROSECOND),
-                t1::TIMESTAMPTZ)
-            AND cohort_at < greatest(time_bucket(INTERVAL 15 MINUTE, t1::TIMESTAMPTZ),
-                least(time_bucket(INTERVAL 15 MINUTE, t0::TIMESTAMPTZ + INTERVAL 899999999 MICROSECOND),
-                    t1::TIMESTAMPTZ))
+                    t1::TIMESTAMPTZ)
+                AND cohort_at < greatest(time_bucket(INTERVAL 15 MINUTE, t1::TIMESTAMPTZ),
+                    least(time_bucket(INTERVAL 15 MINUTE, t0::TIMESTAMPTZ + INTERVAL 899999999 MICROSECOND),
+                        t1::TIMESTAMPTZ))
         UNION ALL BY NAME
         SELECT campaign,
                sum(calls) FILTER (WHERE inbound AND outcome = 'answered' AND in_threshold) AS answered_in_threshold,

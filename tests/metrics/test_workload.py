@@ -5,7 +5,10 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from metrics.composition.sums import work_of_day
 from metrics.configuration.campaigns import Defaults
 from tests.support.published import at as on
 from tests.support.published import call, publish, state
@@ -187,3 +190,37 @@ def test_an_agent_works_on_a_call_that_is_in_no_campaign(tmp_path: Path) -> None
     desk.apply(read_story("09:00:10 answered agent=ana\n09:10:10 ended"), TEN_DAYS_LATER)
     desk.publish(TEN_DAYS_LATER)
     assert spent(desk, "kpi_agent($t0, $t1)", *DAYS[0]) == pytest.approx(1 / 6)
+
+
+MINUTES = st.integers(0, 5 * 1440)
+CALLS = st.lists(
+    st.tuples(st.sampled_from((None, "ana", "bo")), st.sampled_from((None, "vip")), MINUTES, st.none() | MINUTES),
+    min_size=1,
+    max_size=8,
+)
+
+
+@given(calls=CALLS, pieces=st.sampled_from((2, 3, 7, 40)), limit_s=st.sampled_from((600.0, 43_200.0, 86_400.0)))
+def test_the_work_of_a_day_is_that_of_its_pieces(
+    calls: list[tuple[str | None, str | None, int, int | None]], pieces: int, limit_s: float
+) -> None:
+    """Also of calls that begin and end in different pieces, overlap, have no agent, or do not end."""
+    day = (DAY + dt.timedelta(days=2)).date()
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute("SET VARIABLE as_of = $as_of", {"as_of": DAY + dt.timedelta(days=6)})
+        connection.execute("SET VARIABLE max_state_s = $limit_s", {"limit_s": limit_s})
+        connection.execute(
+            "CREATE TABLE calls (call_id VARCHAR, agent VARCHAR, campaign VARCHAR, queue VARCHAR,"
+            " answered_at TIMESTAMPTZ, ended_at TIMESTAMPTZ, wrapped_at TIMESTAMPTZ)"
+        )
+        for number, (agent, queue, answered, later) in enumerate(calls):
+            answered_at = DAY + dt.timedelta(minutes=answered)
+            ended_at = None if later is None else answered_at + dt.timedelta(minutes=later)
+            connection.execute(
+                "INSERT INTO calls VALUES (?, ?, 'sav', ?, ?, ?, NULL)",
+                [f"c{number}", agent, queue, answered_at, ended_at],
+            )
+        whole = connection.execute(f"{work_of_day(day, 'FROM calls')} ORDER BY ALL").fetchall()
+        parts = [work_of_day(day, "FROM calls", piece, pieces) for piece in range(pieces)]
+        assert connection.execute(f"{' UNION ALL '.join(map('({})'.format, parts))} ORDER BY ALL").fetchall() == whole

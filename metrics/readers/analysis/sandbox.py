@@ -136,7 +136,7 @@ def opened(path: Path) -> duckdb.DuckDBPyConnection:
         raise Refused("written", "") from error
     refuse_foreign_log(path)  # it may have come in between
     # allow the history's files by name, not their directory, because DuckDB may also write where it may read
-    history = ", ".join(quoted(file) for file in path.parent.glob("*/day=*/*.parquet"))
+    history = ", ".join(quoted(file) for file in path.parent.glob("*/*=*/*.parquet"))
     connection.execute("SET TimeZone = 'UTC'")
     # a literal: DuckDB imports pandas with a process's first parameter, which takes longer than most queries
     connection.execute(f"SET VARIABLE vigie_folder = {quoted(path.parent)}")

@@ -27,6 +27,7 @@ FROM (
     SELECT campaign, day
     FROM call_sums
     WHERE day >= $first::DATE - 7 AND day < $today::DATE
+        AND month BETWEEN date_trunc('month', $first::DATE - 7) AND $today::DATE
     GROUP BY ALL
     HAVING sum(offered + refused + open_in_threshold) > 0
 )
@@ -39,6 +40,7 @@ SELECT campaign, term_from, day,
 FROM call_sums
 SEMI JOIN (SELECT unnest($days::DATE[]) AS day) USING (day)
 WHERE list_contains($campaigns::VARCHAR[], campaign)
+    AND month BETWEEN date_trunc('month', list_min($days::DATE[])) AND list_max($days::DATE[])
 GROUP BY ALL
 """
 JUDGED = f"""

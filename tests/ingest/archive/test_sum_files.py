@@ -245,7 +245,9 @@ def test_work_is_kept_of_days_that_are_over_while_it_holds(tmp_path: Path) -> No
     desk.close()
 
 
-def test_the_latest_days_get_their_work_first_but_not_the_last_two(tmp_path: Path) -> None:
+def test_the_latest_days_get_their_work_first_but_not_the_last_two(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Those that did not just change; a state of a day changes none of its work."""
     desk = Desk(tmp_path)
     days = [DAY + dt.timedelta(days=n) for n in range(6)]
@@ -253,6 +255,7 @@ def test_the_latest_days_get_their_work_first_but_not_the_last_two(tmp_path: Pat
     desk.apply([e for n, day in enumerate(days) for e in call(f"c{n}", "09:00:00", "09:02:00", day)], much_later)
     desk.publish(much_later)
     assert names(desk, "work_sums") == set()
+    monkeypatch.setattr(segments, "WORK_CALLS", 12)  # of the four days, three are made of 4 + 4 + 3 calls
     states = "09:00:00 state agent=ben state=paused event_id=s1 \n 09:01:00 state agent=ben state=offline event_id=s2"
     early = call("early", "09:00:00", "09:02:00", DAY - dt.timedelta(days=9))
     (last,) = (tmp_path / "published" / "calls" / f"day={days[5].date()}").iterdir()
@@ -287,17 +290,112 @@ def test_a_settling_that_does_not_commit_leaves_no_files_of_sums(tmp_path: Path)
     assert set(tmp_path.rglob("*.parquet")) == kept
 
 
-def test_work_of_very_many_calls_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_work_of_many_calls_is_made_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A piece a settling, of some hours each; until all are there, the work of the day is made of calls."""
     desk = Desk(tmp_path)
     later_day = call("c2", "09:00:00", "09:02:00", DAY + dt.timedelta(days=3))
-    desk.apply([*call("c1", "09:00:00", "09:02:00"), *later_day], MUCH_LATER)
+    from_piece_to_piece = call("c3", "15:58:00", "16:00:00")
+    desk.apply([*call("c1", "09:00:00", "09:02:00"), *from_piece_to_piece, *later_day], MUCH_LATER)
     desk.publish(MUCH_LATER)
-    monkeypatch.setattr(segments, "WORK_CALLS", 0)
-    settle_another(desk, 1)
-    assert work(desk) == ([], 120)
-    monkeypatch.setattr(segments, "WORK_CALLS", 1)
+    monkeypatch.setattr(segments, "WORK_CALLS", 1)  # two calls: three pieces
+    for number in range(2):
+        settle_another(desk, number)
+        assert work(desk) == ([], 240)
     settle_another(desk, 2)
-    assert work(desk) == ([{"day": DAY.date(), "s": 120}], 120)
+    assert work(desk) == ([{"day": DAY.date(), "s": 240}], 240)
+    assert len(names(desk, "work_sums")) == 3
+    desk.close()
+
+
+def test_the_work_of_a_very_large_day_is_made_in_pieces_that_are_larger(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A piece is at least a quarter of an hour, so it may be of more calls than one settling makes work of."""
+    desk = Desk(tmp_path)
+    later_day = call("c2", "09:00:00", "09:02:00", DAY + dt.timedelta(days=3))
+    desk.apply([*call("c1", "09:00:00", "09:02:00"), *call("c3", "15:58:00", "16:00:00"), *later_day], MUCH_LATER)
+    desk.publish(MUCH_LATER)
+    monkeypatch.setattr(segments, "WORK_CALLS", 1)
+    monkeypatch.setattr(segments, "QUARTERS", 1)  # as if the day had no more of them
+    settle_another(desk, 0)
+    assert work(desk) == ([{"day": DAY.date(), "s": 240}], 240)
+    desk.close()
+
+
+def test_a_month_has_one_file_of_sums(tmp_path: Path) -> None:
+    """Of its days that are over, as long as their files are those that it was made of."""
+    desk = settled(tmp_path, 1, 2)
+    kept = "SELECT sum(offered) AS offered, sum(handled) AS handled FROM call_sums"
+    assert names(desk, "call_sums_of_months") == set()
+    settle_another(desk, 1)
+    settle_another(desk, 2)
+    assert len(names(desk, "call_sums_of_months")) == 1
+    assert desk.rows(kept) == [{"offered": 4, "handled": 4}]
+    for file in (tmp_path / "published" / "call_sums").glob(f"day={DAY.date()}/*"):
+        file.write_bytes(b"not read any more")
+    assert desk.rows(kept) == [{"offered": 4, "handled": 4}]
+    desk.close()
+
+
+def test_a_month_is_made_again_after_a_correction(tmp_path: Path) -> None:
+    desk = settled(tmp_path, 1, 2)
+    settle_another(desk, 1)
+    settle_another(desk, 2)
+    (before,) = names(desk, "call_sums_of_months")
+    whole = "SELECT sum(offered) AS offered, sum(talk_us) // 1000000 AS talk_s FROM call_sums"
+    assert desk.rows(whole) == [{"offered": 4, "talk_s": 340}]
+    later = next(event for event in load(1) if event["event_id"] == "e1")
+    desk.apply([later | {"revision": 1, "ts": at("09:03:00").isoformat()}], MUCH_LATER)
+    desk.publisher.judge(Moment(MUCH_LATER, MUCH_LATER))
+    desk.publisher.write(Moment(MUCH_LATER, MUCH_LATER))
+    assert desk.rows(whole) == [{"offered": 4, "talk_s": 400}]
+    desk.publish(MUCH_LATER)
+    assert desk.rows(whole) == [{"offered": 4, "talk_s": 400}]
+    assert names(desk, "call_sums_of_months") == {before}
+    settle_another(desk, 3)
+    (after,) = names(desk, "call_sums_of_months")
+    assert after != before
+    assert desk.rows(whole) == [{"offered": 5, "talk_s": 460}]
+    assert inventory.take(desk.store.connection, tmp_path).unknown == set()
+    desk.close()
+
+
+def test_a_damaged_file_of_a_month_is_made_again(tmp_path: Path) -> None:
+    """From those of its days, which are read until then."""
+    desk = settled(tmp_path, 1, 2)
+    settle_another(desk, 1)
+    settle_another(desk, 2)
+    (before,) = names(desk, "call_sums_of_months")
+    (file,) = (tmp_path / "published").rglob(before)
+    file.write_bytes(b"X" + file.read_bytes()[1:])
+    desk.close()
+    desk = Desk(tmp_path)
+    for _ in range(2):  # the first one checks it
+        desk.publish(MUCH_LATER)
+    assert desk.rows("SELECT sum(offered) AS offered FROM call_sums") == [{"offered": 4}]
+    assert desk.rows("SELECT counted FROM alarms WHERE measure = 'call_sums_of_months'") == [{"counted": 1}]
+    settle_another(desk, 3)
+    settle_another(desk, 4)
+    (after,) = names(desk, "call_sums_of_months")
+    assert after != before
+    assert desk.rows("SELECT sum(offered) AS offered FROM call_sums") == [{"offered": 6}]
+    desk.publish(MUCH_LATER)
+    assert desk.rows("SELECT counted FROM alarms") == []
+    desk.close()
+
+
+def test_files_of_other_months_are_not_opened(tmp_path: Path) -> None:
+    desk = settled(tmp_path, 1)
+    april, may = (DAY + dt.timedelta(days=days) for days in (40, 80))
+    for name, day in (("a", april), ("b", april), ("c", may), ("d", may), ("e", may)):
+        desk.apply(call(name, "10:00:00", "10:01:00", day), may + dt.timedelta(days=1))
+        desk.publish(may + dt.timedelta(days=1))
+    (march,) = (tmp_path / "published" / "call_sums_of_months").rglob("month=2026-03-01/*.parquet")
+    march.write_bytes(b"not opened")
+    window = {"t0": april, "t1": april + dt.timedelta(days=1)}
+    assert desk.rows("SELECT sum(offered) AS offered FROM kpi_campaign($t0, $t1)", window) == [{"offered": 2}]
+    of_days = {"day0": april.date(), "day1": april.date() + dt.timedelta(days=1)}
+    assert desk.rows("SELECT sum(offered) AS offered FROM kpi_days($day0, $day1)", of_days) == [{"offered": 2}]
     desk.close()
 
 

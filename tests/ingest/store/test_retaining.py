@@ -71,7 +71,7 @@ LAST = DAY + dt.timedelta(days=DAYS)
 NOW = at("26:00:00", LAST)
 SUM_KEYS = "quarter_start, campaign, queue, term_from"
 FIGURES = (
-    f"SELECT {SUM_KEYS}, sum(COLUMNS(* EXCLUDE (day, {SUM_KEYS}))) FROM call_sums GROUP BY ALL ORDER BY ALL",
+    f"SELECT {SUM_KEYS}, sum(COLUMNS(* EXCLUDE (day, month, {SUM_KEYS}))) FROM call_sums GROUP BY ALL ORDER BY ALL",
     "FROM state_sums ORDER BY ALL",
     "FROM kpi_daily ORDER BY ALL",
     f"FROM kpi_campaign('{DAY}', '{NOW}') ORDER BY ALL",
@@ -379,9 +379,11 @@ def test_a_rebuild_gives_the_same(home_without: Path, before: Figures) -> None:
     same({query: rows for query, rows in figures.items() if query not in ROWS}, before)
     former = names_of(desk)
     assert len(former) == 2 and all(PSEUDONYM.fullmatch(agent) for agent in former)
+    assert (month := set(desk.store.segments.files("call_sums_of_months")))
     desk.close()
     rebuild(home_without, MIXED, PERSONS, lambda *_: None)
     desk = Floor(home_without, MIXED)
+    assert not month & desk.store.segments.files("call_sums_of_months").keys()
     same(desk.figures(*ROWS), figures)
     files = {file for relation in ALL for file in desk.store.segments.files(relation)}
     desk.delete()
