@@ -16,12 +16,13 @@ MEASURES = {
     "steady": "the same with a quarter of an hour of events stored before, compared with none",
     "alerting": "from the event that fires an alert to its message, at 1,500 events per second",
     "sums": "figures of two weeks from kept sums, compared with the same figures from calls and agents' states",
+    "year": "figures, a publish, a wall and a start with a year of calls behind",
     "viewers": "300 wallboard viewers at a 2-second refresh, compared with one",
     "month": "30 days at speed with 5 viewers: whether memory, handles and files grow, and whether figures are exact",
     "soak": "a television for 3 minutes (see bench/soak.py for longer): whether memory of browser or server grows",
 }
-ON_REQUEST = {"steady", "month"}
-"""Benchmarks that run only when they are named: they take about half an hour."""
+ON_REQUEST = {"steady", "year", "month"}
+"""Benchmarks that run only when they are named: they take about half an hour, and `year` gigabytes of the disk."""
 
 
 def main(arguments: list[str]) -> int:
