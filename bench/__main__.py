@@ -18,10 +18,11 @@ MEASURES = {
     "sums": "figures of two weeks from kept sums, compared with the same figures from calls and agents' states",
     "viewers": "300 wallboard viewers at a 2-second refresh, compared with one",
     "month": "30 days at speed with 5 viewers: whether memory, handles and files grow, and whether figures are exact",
+    "publishes": "3,000 publishes of a store that stays as it is: whether the consumer's memory grows",
     "soak": "a television for 3 minutes (see bench/soak.py for longer): whether memory of browser or server grows",
 }
-ON_REQUEST = {"steady", "month"}
-"""Benchmarks that run only when they are named: they take about half an hour."""
+ON_REQUEST = {"steady", "month", "publishes"}
+"""Benchmarks that run only when they are named: they take up to half an hour."""
 
 
 def main(arguments: list[str]) -> int:
