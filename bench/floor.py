@@ -1,7 +1,8 @@
-"""A floor of any size in its busiest hours: `python -m bench.floor SERVERS TOPIC RATE PAST_S`.
+"""A floor of any size in its busiest hours: `python -m bench.floor SERVERS TOPIC RATE PAST_S [LINES]`.
 
 It consists of copies of one simulated floor, each with agents and calls of its own. It sends the past PAST_S seconds at
-once, then each event when it is due, until it is terminated. Then it reports.
+once, then each event when it is due, until it is terminated. Then it reports. A record has up to LINES events that are
+due together (default: 1): Kafka's client spends more time on a record than this program on an event.
 """
 
 import heapq
@@ -11,6 +12,7 @@ import signal
 import sys
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -104,7 +106,7 @@ def _events() -> list[tuple[float, str, str, bytes]]:
     ]
 
 
-def main(servers: str, topic: str, rate: float, past_s: float) -> None:
+def main(servers: str, topic: str, rate: float, past_s: float, lines_a_record: int = 1) -> None:
     """Send until SIGTERM; then report counts and the time of each marker as [partition, microseconds since 1970]."""
     stopped = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopped.set())
@@ -115,19 +117,30 @@ def main(servers: str, topic: str, rate: float, past_s: float) -> None:
     partitions = sorted(producer.partitions_for(topic))
     began = datetime.now(UTC)  # the floor's BUSY_FROM
     sent = live = 0
+    sending_from = time.monotonic()
     live_from = mark_at = None
     marks: list[tuple[int, int]] = []
     late_s: list[float] = []
+    waiting: defaultdict[int, list[bytes]] = defaultdict(list)
+
+    def send(partition: int) -> None:
+        if values := waiting.pop(partition, None):
+            producer.send(topic, value=b"\n".join(values), partition=partition)
+
     while not stopped.is_set():
         now_s = (datetime.now(UTC) - began).total_seconds()
         while event.at_s <= now_s and not stopped.is_set():
-            value = event.value(began + timedelta(seconds=event.at_s))
-            producer.send(topic, value=value, partition=partitions[event.hashed % len(partitions)])
+            partition = partitions[event.hashed % len(partitions)]
+            waiting[partition].append(event.value(began + timedelta(seconds=event.at_s)))
+            if len(waiting[partition]) == lines_a_record:
+                send(partition)
             sent += 1
             if live_from is not None:
                 live += 1
                 late_s.append((datetime.now(UTC) - began).total_seconds() - event.at_s)
             event = next(events)
+        for partition in partitions:
+            send(partition)
         if live_from is None:
             producer.flush()
             if (datetime.now(UTC) - began).total_seconds() - event.at_s < 1.0:  # the past is sent
@@ -145,6 +158,7 @@ def main(servers: str, topic: str, rate: float, past_s: float) -> None:
         {
             "sent": sent + len(marks),
             "copies": copies,
+            "took_s": time.monotonic() - sending_from,
             "rate": live / (time.monotonic() - live_from) if live_from else 0.0,
             "late_p99_s": percentile(late_s or [0.0], 0.99),
             "cpu_s": time.process_time(),
@@ -155,4 +169,4 @@ def main(servers: str, topic: str, rate: float, past_s: float) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], float(sys.argv[3]), float(sys.argv[4]))
+    main(sys.argv[1], sys.argv[2], float(sys.argv[3]), float(sys.argv[4]), *map(int, sys.argv[5:]))

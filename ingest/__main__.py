@@ -25,9 +25,10 @@ COMMANDS = {
     "bank": ("ingest.bank", "send a month of real calls through the broker, and print its KPIs"),
 }
 
-#: glibc frees small memory blocks into short caches by thread, and what does not fit costs much more. A statement
-#: allocates tens of thousands of them. glibc reads this only when a program starts.
-ALLOCATOR = {"GLIBC_TUNABLES": "glibc.malloc.tcache_count=60000"}
+#: glibc frees small memory blocks into short caches by thread, and what does not fit costs more. A statement allocates
+#: tens of thousands of them, of some sixty sizes. A block in a cache serves its own size only: with longer caches than
+#: this, memory grows for days. glibc reads this only when a program starts.
+ALLOCATOR = {"GLIBC_TUNABLES": "glibc.malloc.tcache_count=1000"}
 STATEMENTS_ALL_DAY = ("run", "rebuild")
 
 

@@ -228,19 +228,19 @@ class Archive:
         ((at,),) = self._sql(ARCHIVE["closed_before"]).fetchall()
         return at
 
-    def settle(self, settled_before: dt.datetime, at_least: int) -> None:
+    def settle(self, settled_before: dt.datetime, at_least: int) -> bool:
         """Move the settled rows from the tables just judged to the archive, if there are `at_least` this many.
 
-        Call it in a transaction. If that fails, open the store again.
+        Return whether there were. Call it in a transaction. If that fails, open the store again.
         """
         self._sql("SET VARIABLE settled_before = $at", {"at": settled_before})
         ((at_most,),) = self._sql(ARCHIVE["count_unsettled"]).fetchall()
         if at_most < at_least:
-            return
+            return False
         self._sql(SETTLE)
         ((rows,),) = self._sql(ARCHIVE["count_settled"]).fetchall()
         if rows < at_least:
-            return
+            return False
         merged = {
             "calls": self._segments.write("calls", "settled_calls", RECALLED_DAYS["calls"]),
             "agent_states": self._segments.write("agent_states", "settled_states", RECALLED_DAYS["agent_states"]),
@@ -260,3 +260,4 @@ class Archive:
             self._segments.count_rows(relation, merged[relation])
         self._learn(ARCHIVE["settled_events"])
         self._sql(ARCHIVE["forget_judged"])
+        return True

@@ -37,7 +37,7 @@ SETTLE_SHARE = 0.1  # of the time is spent on settling, at most: it has a fixed 
 BEHIND_LINES = 20_000
 PUBLISH_SHARE_BEHIND = 0.02  # of the time is spent on publishing while behind: reading comes first …
 PUBLISH_BEHIND_S = 10.0  # … but a wall that stands still for longer looks broken …
-PUBLISH_SHARE_BEHIND_AT_MOST = 0.2  # … unless publishing takes so long that reading would suffer
+PUBLISH_SHARE_BEHIND_AT_MOST = 0.5  # … unless publishing takes so long that reading would suffer
 RATE_OVER_S = 10.0
 
 
@@ -71,6 +71,7 @@ class Writer:
         self._published_from = time.monotonic()
         self._publishing_took_s: float | None = None
         self._settles_from = time.monotonic()
+        self._settles_batches = True  # unless the last attempt moved nothing: the next publish tries again
         self._taken_at = time.monotonic()
         self._preparing_took_s = 0.0
         self._rate = Rate()
@@ -158,7 +159,8 @@ class Writer:
             with self._observed.fold_s.time():
                 self._store.apply(arrived.arrivals)
             # Rows that settle at once are written only once; the last batch is published first.
-            if self._is_behind() or (self._lag() and lines > BEHIND_LINES):
+            is_large = self._is_behind() or (self._lag() and lines > BEHIND_LINES)
+            if is_large and self._settles_batches:
                 self._settle(self._judge())
         if lines >= BEHIND_LINES:  # a small batch costs more a line
             self._lines_per_s = lines / (time.monotonic() - begun)
@@ -239,7 +241,7 @@ class Writer:
     def _settle(self, moment: Moment) -> None:
         begun = time.monotonic()
         with self._observed.settle_s.time():
-            self._publisher.settle(moment)
+            self._settles_batches = self._publisher.settle(moment)
         took_s = time.monotonic() - begun
         self._settles_from = begun + took_s / SETTLE_SHARE
 

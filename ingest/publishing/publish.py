@@ -129,16 +129,16 @@ class Publisher:
             complete_until = moment.complete_until or moment.published_at
             self._alarms.check(moment.published_at, self._settled_before(moment), complete_until)
 
-    def settle(self, moment: Moment) -> None:
+    def settle(self, moment: Moment) -> bool:
         """Move what is settled, as `judge` left it at the same moment, to the archive. Judge again before `write`.
 
-        Raises StoreError when the disk refuses it.
+        Return whether anything was moved. Raises StoreError when the disk refuses it.
         """
         with self._store_errors(), self._store.transaction():
             archive = self._store.archive
             # a past that comes later does not hold up what settled without it: the demo sends the newest day first
             before = max(self._settled_before(moment), archive.closed_before() or NOT_YET)
-            archive.settle(min(before, moment.as_of - self._lateness()), self._settle_rows)
+            return archive.settle(min(before, moment.as_of - self._lateness()), self._settle_rows)
 
     def _settled_before(self, moment: Moment) -> dt.datetime:
         """The instant before which no event is expected any more."""

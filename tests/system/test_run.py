@@ -241,7 +241,7 @@ def test_a_consumer_runs_with_larger_caches_of_the_allocator(
     try:
         wait_for(lambda: "topic opened" in (tmp_path / "log").read_text(), "the topic is opened")
         variables = Path(f"/proc/{process.pid}/environ").read_bytes().split(b"\0")
-        assert f"GLIBC_TUNABLES={own or 'glibc.malloc.tcache_count=60000'}".encode() in variables
+        assert f"GLIBC_TUNABLES={own or 'glibc.malloc.tcache_count=1000'}".encode() in variables
         process.send_signal(signal.SIGINT)
         assert process.wait(WITHIN_S) == 0
     finally:
