@@ -295,6 +295,30 @@ def test_figures_are_a_twentieth_of_the_screen_and_nothing_is_cut_off(path: Path
                 assert not menus.evaluate_all("found => found.map(one => one.outerHTML)")
 
 
+IN_THE_CLOCKS_WAY = """() => {
+    const attention = document.querySelector('.attention'), [mark] = attention.children;
+    const verdict = mark.cloneNode(true);
+    verdict.className = 'verdict';
+    attention.replaceChildren(mark, mark.cloneNode(true), verdict);  // as many as a large floor has
+    const clock = document.querySelector('.vigie-clock').getBoundingClientRect();
+    return [...attention.children].map((one) => [one.innerText, one.getBoundingClientRect()])
+        .filter(([, {width, left, right}]) => width && left < clock.right + 5 && right > clock.left - 5)
+        .map(([words]) => words);
+}"""
+
+
+@needs_chromium
+def test_the_clock_covers_nothing(path: Path, tmp_path: Path) -> None:
+    put(path, missed=("c00",))
+    with dashboard(tmp_path) as served, browser() as chromium:
+        screen = open_tab(chromium, served.address, session_of(TELEVISION))
+        for (width, height), language in product(((1920, 1080), (1366, 768)), i18n.LANGUAGES):
+            screen.set_viewport_size({"width": width, "height": height})
+            watch(screen, served.address, f"&lang={language}")
+            wait_until(screen, "document.querySelector('.vigie-clock').textContent !== ''")
+            assert not screen.evaluate(IN_THE_CLOCKS_WAY), f"{width} × {height}, {language}"
+
+
 class Wire:
     """A network that can be cut. Open connections stay open, but carry no more data, even after `mend`."""
 
